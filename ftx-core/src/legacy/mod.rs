@@ -1,0 +1,3 @@
+//! The legacy dialect: what the Qt `FileServer`/`FileClient` system speaks.
+
+pub mod wire;

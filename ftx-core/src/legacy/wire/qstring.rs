@@ -1,0 +1,57 @@
+//! Qt's string as it stands on the wire: UTF-16 code units, or null.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A `QString`: null, or any sequence of UTF-16 code units.
+///
+/// Null and empty differ on the wire, and unpaired surrogates pass through the original system, so
+/// neither is lost here. Turning it into a Rust string is a step that can fail.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct QString(Option<Vec<u16>>);
+
+impl QString {
+    /// The null string, which the original sends where there is no MD5.
+    pub const NULL: Self = Self(None);
+
+    /// A string of these code units.
+    #[must_use]
+    pub fn from_units(units: Vec<u16>) -> Self {
+        Self(Some(units))
+    }
+
+    /// The code units, or `None` for the null string.
+    #[must_use]
+    pub fn units(&self) -> Option<&[u16]> {
+        self.0.as_deref()
+    }
+
+    /// Whether this is the null string.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The text, or `None` when there is an unpaired surrogate. Null reads as the empty text, as
+    /// it does in Qt.
+    #[must_use]
+    pub fn to_text(&self) -> Option<String> {
+        String::from_utf16(self.0.as_deref().unwrap_or_default()).ok()
+    }
+}
+
+impl From<&str> for QString {
+    fn from(text: &str) -> Self {
+        Self(Some(text.encode_utf16().collect()))
+    }
+}
+
+impl fmt::Debug for QString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("null"),
+            Some(units) => fmt::Debug::fmt(&String::from_utf16_lossy(units), f),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Protocol core of ftx.
+//!
+//! Everything that decides *what is said next* on an ftx connection lives here, and nothing that
+//! touches the outside world: the crate is `no_std`, so it cannot open a file or a socket, read a
+//! clock or start a thread. Input is bytes and facts; output is bytes and what to do next. Every
+//! state machine is a plain value that a test can drive by hand.
+//!
+//! # In scope
+//! - [`Status`]: the codes of the protocol and of the APIs, one table.
+//! - [`RemoteName`]: the only form in which a name from the wire gets past the parser.
+//! - [`dialect`]: which protocol a connection speaks, from its first bytes.
+//! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
+//!   state machines.
+//! - [`codec`]: the one place that knows how structured records are turned into bytes.
+//!
+//! # Out of scope
+//! Sockets, files, hashing of file contents, time-outs, retry, logging: the drivers in
+//! `ftx-server` and `ftx-client` do those, and `ftx-store` holds what touches a disk.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod codec;
+pub mod dialect;
+pub mod legacy;
+
+mod digest;
+mod name;
+mod status;
+
+pub use digest::{Md5Digest, ParseDigestError};
+pub use name::{NameError, RemoteName};
+pub use status::Status;
