@@ -1,1 +1,28 @@
-//! Under construction.
+//! Client of ftx.
+//!
+//! [`Client`] brings files to a server and back; [`blocking::Client`] does the same for callers
+//! without a runtime. What happens on the way is told to an [`Observer`], and [`Cancel`] stops it.
+//! The binary `ftx-client` is made of these.
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod blocking;
+mod cancel;
+mod client;
+mod config;
+mod connection;
+mod download;
+mod error;
+mod event;
+mod source;
+mod target;
+mod upload;
+
+pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
+pub use cancel::Cancel;
+pub use client::{Client, Transferred};
+pub use config::Config;
+pub use error::TransferError;
+pub use event::{Event, Observer};
+pub use ftx_core::{RemoteName, Status};
+pub use ftx_store::Durability;

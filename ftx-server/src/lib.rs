@@ -1,1 +1,24 @@
-//! Under construction.
+//! Server of ftx.
+//!
+//! ```text
+//! Server (acceptor) ──▶ Worker (a reactor thread) ──▶ connection ──▶ legacy (driver) ──▶ Store
+//!                       with the fewest connections    (dialect)      state machine       threads
+//!                                                                      in ftx-core        for disks
+//! ```
+//!
+//! A program that wants a server of its own binds a listener, opens a
+//! [`LocalStore`](store::local::LocalStore) or brings a [`Store`](store::Store), and runs a
+//! [`Server`]; the binary `ftx-server` does just that.
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod legacy;
+mod monitor;
+mod server;
+pub mod store;
+mod worker;
+
+pub use config::{Config, Timeouts};
+pub use monitor::{Monitor, Snapshot};
+pub use server::Server;

@@ -86,6 +86,9 @@ pub enum Reply {
         md5: QString,
         /// `ftx_peer` is there: the server keeps what an upload resumes from, and its 103 is honest.
         extended: bool,
+        /// `ftx_peer` is 2: the bytes are the published file; otherwise they are a staging, which
+        /// is not a file yet. Means nothing unless `extended`.
+        published: bool,
     },
     /// Reply to 101.
     UploadPos {

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::Md5Digest;
+
 /// A `QString`: null, or any sequence of UTF-16 code units.
 ///
 /// Null and empty differ on the wire, and unpaired surrogates pass through the original system, so
@@ -44,6 +46,12 @@ impl QString {
 impl From<&str> for QString {
     fn from(text: &str) -> Self {
         Self(Some(text.encode_utf16().collect()))
+    }
+}
+
+impl From<Option<Md5Digest>> for QString {
+    fn from(md5: Option<Md5Digest>) -> Self {
+        md5.map_or(Self::NULL, |md5| Self::from(md5.to_hex().as_str()))
     }
 }
 

@@ -1,0 +1,253 @@
+//! How a run is shown: bars on a terminal, lines elsewhere, JSON where a program asks for it.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ftx_client::{Event, Observer, TransferError, Transferred};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::jobs::Job;
+
+/// How often progress is told to programs and shown on a terminal.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Shows what happens; clones show in the same place.
+#[derive(Clone)]
+pub(crate) struct Report {
+    face: Face,
+    files: usize,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Face {
+    Bars,
+    Json,
+    Lines,
+    Quiet,
+}
+
+impl Report {
+    pub(crate) fn new(json: bool, quiet: bool, files: usize) -> Self {
+        let face = match (json, quiet) {
+            (true, _) => Face::Json,
+            (_, true) => Face::Quiet,
+            _ if std::io::stderr().is_terminal() => Face::Bars,
+            _ => Face::Lines,
+        };
+        Self { face, files, bar: Arc::default() }
+    }
+
+    /// An observer for the next file.
+    pub(crate) fn begin(&self, index: usize, job: &Job) -> Observer {
+        let name = job.name();
+        let report = self.clone();
+        match self.face {
+            Face::Quiet => Observer::default(),
+            Face::Json => {
+                report.emit(index, job, "begin", json!({ "path": job.path().to_string_lossy() }));
+                let told = Mutex::new(Instant::now());
+                let direction = job.direction();
+                Observer::new(move |event| {
+                    if is_due(event, &told) {
+                        print_json(index, direction, &name, event_kind(event), fields(event));
+                    }
+                })
+            }
+            Face::Bars => {
+                let prefix = match report.files {
+                    0 | 1 => name,
+                    files => format!("[{}/{files}] {name}", index + 1),
+                };
+                let bar = bar(prefix);
+                report.replace(Some(bar.clone()));
+                Observer::new(move |event| show(event, &bar))
+            }
+            Face::Lines => Observer::new(move |event| match event {
+                Event::Started { from: 1.., size } | Event::Draining { left: size } => {
+                    report.message(&format!("{name}: {}", sentence(event, *size)));
+                }
+                Event::Retrying { .. } => report.message(&format!("{name}: {}", sentence(event, 0))),
+                _ => {}
+            }),
+        }
+    }
+
+    pub(crate) fn finished(&self, index: usize, job: &Job, transferred: Transferred) {
+        let Transferred { moved, already_there, .. } = transferred;
+        self.replace(None);
+        match self.face {
+            Face::Quiet => {}
+            Face::Json => {
+                let fields = json!({ "moved": moved, "already_there": already_there });
+                self.emit(index, job, "finished", fields);
+            }
+            Face::Bars | Face::Lines => {
+                let name = job.name();
+                let done = if already_there {
+                    "already there, nothing to do".to_owned()
+                } else {
+                    format!("{}ed, {} moved", job.direction(), HumanBytes(moved))
+                };
+                self.message(&format!("{name}: {done}"));
+            }
+        }
+    }
+
+    pub(crate) fn failed(&self, index: usize, job: &Job, error: &TransferError) {
+        self.replace(None);
+        let message = chain(error);
+        if self.face == Face::Json {
+            let status = error.status();
+            let fields =
+                json!({ "status": status.code(), "status_name": status.name(), "error": message });
+            self.emit(index, job, "failed", fields);
+        } else {
+            self.message(&format!("{}: {} failed: {message}", job.name(), job.direction()));
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.replace(None);
+    }
+
+    /// A line for people, on standard error.
+    pub(crate) fn message(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = || {
+            // Nobody to read it is no reason to fail.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &*bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn replace(&self, bar: Option<ProgressBar>) {
+        let mut place = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = std::mem::replace(&mut *place, bar) {
+            old.finish_and_clear();
+        }
+    }
+
+    fn emit(&self, index: usize, job: &Job, event: &'static str, fields: Value) {
+        print_json(index, job.direction(), &job.name(), event, fields);
+    }
+}
+
+fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Value) {
+    let mut line = json!({ "event": event, "file": index, "direction": direction, "name": name });
+    if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+        line.extend(fields);
+    }
+    // A reader that went away is no reason to stop moving the file.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Whether an event is to be told now: progress only so often, and always at its end.
+fn is_due(event: &Event<'_>, told: &Mutex<Instant>) -> bool {
+    match event {
+        Event::Progress { done, size } | Event::Hashing { done, total: size } if done < size => {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = told.elapsed() >= INTERVAL;
+            if due {
+                *told = Instant::now();
+            }
+            due
+        }
+        _ => true,
+    }
+}
+
+fn event_kind(event: &Event<'_>) -> &'static str {
+    match event {
+        Event::Hashing { .. } => "hashing",
+        Event::Started { .. } => "started",
+        Event::Progress { .. } => "progress",
+        Event::Draining { .. } => "draining",
+        Event::Retrying { .. } => "retrying",
+        _ => "other",
+    }
+}
+
+fn fields(event: &Event<'_>) -> Value {
+    match event {
+        Event::Hashing { done, total } => json!({ "done": done, "size": total }),
+        Event::Started { from, size } => json!({ "from": from, "size": size }),
+        Event::Progress { done, size } => json!({ "done": done, "size": size }),
+        Event::Draining { left } => json!({ "left": left }),
+        Event::Retrying { attempt, pause, error } => json!({
+            "attempt": attempt,
+            "pause_ms": u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "status": error.status().code(),
+            "error": chain(error),
+        }),
+        _ => json!({}),
+    }
+}
+
+fn sentence(event: &Event<'_>, _size: u64) -> String {
+    match event {
+        Event::Started { from, size } => {
+            format!("going on from {} of {}", HumanBytes(*from), HumanBytes(*size))
+        }
+        Event::Draining { left } => format!(
+            "cancelled; reading the last {}, or the original server would hang \
+             (interrupt again to leave at once)",
+            HumanBytes(*left)
+        ),
+        Event::Retrying { attempt, pause, error } => {
+            let pause = humantime::format_duration(Duration::from_millis(
+                u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            ));
+            format!("{}; retry {attempt} in {pause}", chain(error))
+        }
+        _ => String::new(),
+    }
+}
+
+fn show(event: &Event<'_>, bar: &ProgressBar) {
+    match event {
+        Event::Hashing { done, total } => {
+            bar.set_length(*total);
+            bar.set_position(*done);
+            bar.set_message("checking what is there");
+        }
+        Event::Started { from, size } => {
+            bar.set_length(*size);
+            bar.set_position(*from);
+            // Speed and remaining time are those of the bytes that move now.
+            bar.reset_eta();
+            bar.reset_elapsed();
+            bar.set_message(match from {
+                0 => String::new(),
+                from => format!("resumed at {}", HumanBytes(*from)),
+            });
+        }
+        Event::Progress { done, .. } => bar.set_position(*done),
+        Event::Draining { .. } | Event::Retrying { .. } => bar.set_message(sentence(event, 0)),
+        _ => {}
+    }
+}
+
+fn bar(prefix: String) -> ProgressBar {
+    let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta} {wide_msg}";
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(0).with_prefix(prefix);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,35 @@
+//! What can be set about a client.
+
+use std::time::Duration;
+
+use ftx_store::Durability;
+
+/// Settings of a client.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long to wait for a connection, an answer, or the next bytes.
+    pub timeout: Duration,
+    /// How often a file is tried again after a failure that may pass. Tries that got further into
+    /// the file than any before do not count: a transfer that gets on is never given up.
+    pub retries: u32,
+    /// The pause before the first retry; it doubles with each, up to
+    /// [`max_backoff`](Self::max_backoff), and is varied at random.
+    pub min_backoff: Duration,
+    /// The longest pause between two tries.
+    pub max_backoff: Duration,
+    /// How much a finished download survives.
+    pub durability: Durability,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            retries: 5,
+            min_backoff: Duration::from_millis(250),
+            max_backoff: Duration::from_secs(15),
+            durability: Durability::Full,
+        }
+    }
+}

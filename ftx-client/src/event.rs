@@ -1,0 +1,75 @@
+//! What a client tells while it works.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something that happened. Sizes and positions are bytes of the file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Bytes that are here already are hashed, to find out whether they can be gone on from.
+    Hashing {
+        /// Hashed so far.
+        done: u64,
+        /// To be hashed.
+        total: u64,
+    },
+    /// Bytes begin to move.
+    Started {
+        /// Where they go on from; 0 for a whole file.
+        from: u64,
+        /// The whole file's size.
+        size: u64,
+    },
+    /// Bytes have moved.
+    Progress {
+        /// How much of the file is across, from its start.
+        done: u64,
+        /// The whole file's size.
+        size: u64,
+    },
+    /// The transfer was cancelled, but an original server would hang for good if it were left now,
+    /// so what it sends is read to the end.
+    Draining {
+        /// Bytes that are still to come.
+        left: u64,
+    },
+    /// A try failed and there will be another.
+    Retrying {
+        /// Which try the next one is; the first retry is 1.
+        attempt: u32,
+        /// The pause before it.
+        pause: Duration,
+        /// What went wrong.
+        error: &'a crate::TransferError,
+    },
+}
+
+/// Is told every [`Event`], on the thread that runs the transfer. It must not block for long.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
+
+impl Observer {
+    /// An observer that calls `tell`.
+    pub fn new(tell: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        (self.0)(event);
+    }
+}
+
+impl Default for Observer {
+    /// An observer that ignores everything.
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
+}

@@ -1,0 +1,103 @@
+//! A local file that is uploaded.
+
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::File;
+use ftx_io::{FileReader, hash_prefix};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError};
+use tokio::task::spawn_blocking;
+
+use crate::{Cancel, Event, Observer, TransferError};
+
+/// A local file, as it was when it was opened.
+pub(crate) struct Source {
+    path: PathBuf,
+    identity: FileIdentity,
+    file: File,
+    /// State of the last hashing, to go on from.
+    hashed: Option<PrefixHasher>,
+}
+
+impl Source {
+    /// Opens a regular file.
+    pub(crate) async fn open(path: &Path) -> Result<Self, TransferError> {
+        let path = path.to_owned();
+        let opened = spawn_blocking(move || {
+            let failed = |error| StoreError::io("open", &path, error);
+            let file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if !metadata.is_file() {
+                return Err(StoreError::not_a_file(&path, &metadata));
+            }
+            let identity = FileIdentity::of(&metadata);
+            Ok(Self { path, identity, file, hashed: None })
+        });
+        Ok(opened.await.map_err(broken)??)
+    }
+
+    /// The file's size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    /// Hashes the first `len` bytes; the state is kept for [`reader`](Self::reader).
+    pub(crate) async fn hash(
+        &mut self,
+        len: u64,
+        observer: &Observer,
+        cancel: &Cancel,
+    ) -> Result<ftx_core::Md5Digest, TransferError> {
+        observer.tell(&Event::Hashing { done: 0, total: len });
+        let file = self.clone_file()?;
+        let hashed = hash_prefix(file, len, |done| {
+            observer.tell(&Event::Hashing { done, total: len });
+            !cancel.is_cancelled()
+        });
+        let (_, hasher) = hashed
+            .await
+            .map_err(|error| StoreError::io("read", &self.path, error))?
+            .ok_or(TransferError::Cancelled)?;
+        let digest = hasher.digest();
+        self.hashed = Some(hasher);
+        Ok(digest)
+    }
+
+    /// Reads `len` bytes from `offset`, and hashes the file meanwhile if the bytes before `offset`
+    /// were hashed.
+    pub(crate) fn reader(&mut self, offset: u64, len: u64) -> Result<FileReader, TransferError> {
+        let hasher = match self.hashed.take() {
+            Some(hasher) if hasher.len() == offset => Some(hasher),
+            _ if offset == 0 => Some(PrefixHasher::new()),
+            _ => None,
+        };
+        let file = self.clone_file()?;
+        FileReader::new(file, offset, len, hasher)
+            .map_err(|error| StoreError::io("read", &self.path, error).into())
+    }
+
+    /// Fails if the file is not as it was when it was opened.
+    pub(crate) fn unchanged(&self) -> Result<(), TransferError> {
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(|error| StoreError::io("look at", &self.path, error))?;
+        if FileIdentity::of(&metadata) == self.identity {
+            return Ok(());
+        }
+        Err(TransferError::Changed { path: self.path.clone() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn clone_file(&self) -> Result<File, StoreError> {
+        self.file.try_clone().map_err(|error| StoreError::io("open", &self.path, error))
+    }
+}
+
+/// A blocking thread that panicked, as an error of the file it worked on.
+pub(crate) fn broken(_: tokio::task::JoinError) -> StoreError {
+    StoreError::io("use", "", std::io::Error::other("a disk thread failed"))
+}

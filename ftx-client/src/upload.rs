@@ -1,0 +1,96 @@
+//! Drives one upload in the legacy dialect.
+
+use std::io;
+use std::path::Path;
+
+use ftx_core::RemoteName;
+use ftx_core::legacy::Want;
+use ftx_core::legacy::upload::{Action, Outcome, Upload};
+use ftx_core::legacy::ProtocolError;
+use ftx_store::StoreError;
+
+use crate::connection::Connection;
+use crate::source::Source;
+use crate::{Cancel, Event, Observer, TransferError};
+
+/// Uploads a local file over an idle connection.
+pub(crate) async fn run(
+    connection: &mut Connection,
+    path: &Path,
+    name: &RemoteName,
+    observer: &Observer,
+    cancel: &Cancel,
+) -> Result<Outcome, TransferError> {
+    let source = Source::open(path).await?;
+    let machine = Upload::new(name, source.size());
+    Driver { connection, source, machine, observer, cancel }.run().await
+}
+
+struct Driver<'a> {
+    connection: &'a mut Connection,
+    source: Source,
+    machine: Upload,
+    observer: &'a Observer,
+    cancel: &'a Cancel,
+}
+
+impl Driver<'_> {
+    async fn run(mut self) -> Result<Outcome, TransferError> {
+        loop {
+            while let Some(action) = self.machine.poll() {
+                match action {
+                    Action::Send(request) => self.connection.send(&request).await?,
+                    Action::HashPrefix { len } => {
+                        let md5 = self.source.hash(len, self.observer, self.cancel).await?;
+                        self.machine.hashed(md5)?;
+                    }
+                    Action::SendBody { offset, len } => self.send(offset, len).await?,
+                    Action::Finish(outcome) => {
+                        self.source.unchanged()?;
+                        return Ok(outcome);
+                    }
+                }
+            }
+            match self.machine.want() {
+                Want::Message => {
+                    let reply = self.connection.receive().await?;
+                    self.machine.message(reply)?;
+                }
+                Want::Body { .. } | Want::Discard { .. } | Want::Fact | Want::Nothing => {
+                    return Err(self.out_of_step());
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, offset: u64, len: u64) -> Result<(), TransferError> {
+        let size = self.source.size();
+        self.observer.tell(&Event::Started { from: offset, size });
+        let mut reader = self.source.reader(offset, len)?;
+        let mut done = offset;
+        let mut spare = Vec::new();
+        loop {
+            let chunk = reader.next(spare).await.map_err(|error| self.unreadable(error))?;
+            if chunk.is_empty() {
+                break;
+            }
+            self.connection.write_all(&chunk).await?;
+            done += chunk.len() as u64;
+            self.observer.tell(&Event::Progress { done, size });
+            spare = chunk;
+        }
+        let md5 = reader.into_parts().and_then(|(_, hasher)| hasher).map(|hasher| hasher.digest());
+        Ok(self.machine.sent(md5)?)
+    }
+
+    fn unreadable(&self, error: io::Error) -> TransferError {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return TransferError::Changed { path: self.source.path().to_owned() };
+        }
+        StoreError::io("read", self.source.path(), error).into()
+    }
+
+    fn out_of_step(&self) -> TransferError {
+        ftx_core::legacy::upload::UploadError::from(ProtocolError::OutOfStep).into()
+    }
+}

@@ -1,0 +1,26 @@
+//! What the drivers of both sides share: moving a connection's bytes, and keeping disk and hash
+//! work off the threads that do so.
+//!
+//! Nothing here knows a dialect. [`Wire`] reads and writes within limits; [`StagingWriter`] and
+//! [`FileReader`] work on blocking threads, one piece ahead of the connection, so that socket, hash
+//! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
+#![forbid(unsafe_code)]
+
+mod hash;
+mod reader;
+mod wire;
+mod writer;
+
+pub use hash::hash_prefix;
+pub use reader::FileReader;
+pub use wire::{Guard, Wire, WireError};
+pub use writer::{StagingSlot, StagingWriter};
+
+/// How many bytes of a file move at a time: small enough to stay in the processor's cache between
+/// socket, hash and disk.
+pub const CHUNK: usize = 128 * 1024;
+
+/// A blocking thread that panicked; the panic has been printed by its hook.
+fn panicked(_: tokio::task::JoinError) -> std::io::Error {
+    std::io::Error::other("a disk thread failed")
+}

@@ -1,0 +1,155 @@
+//! One connection's bytes: buffered reading, whole writes, and the limits on how long both take.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// Room for messages, which are a few hundred bytes; idle connections keep no more than this.
+const MESSAGE_BUFFER: usize = 4 * 1024;
+
+/// What ends a wait for the peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    /// The longest time without a byte moving.
+    pub limit: Duration,
+    /// Ends the wait at once when it is cancelled.
+    pub stop: &'a CancellationToken,
+}
+
+/// Why a connection's bytes stopped moving.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// The peer closed the connection where more was due.
+    #[error("the connection was closed in the middle of a message or transfer")]
+    Closed,
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+    /// The guard's token was cancelled.
+    #[error("stopped")]
+    Stopped,
+    /// Nothing moved for the guard's limit.
+    #[error("nothing came or went for {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+}
+
+/// A connection and what was read from it beyond the last message.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    buffer: BytesMut,
+}
+
+impl Wire {
+    /// Takes a connection over, and turns off the delay of small packets: messages are small, and
+    /// the peer waits for each.
+    ///
+    /// # Errors
+    /// The connection is gone already.
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: BytesMut::new() })
+    }
+
+    /// What was read and not yet consumed.
+    #[must_use]
+    pub fn buffered(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Drops buffered bytes that were understood.
+    pub fn consume(&mut self, len: usize) {
+        self.buffer.advance(len.min(self.buffer.len()));
+    }
+
+    /// Reads more of a message into the buffer. `false` when the peer closed the connection and
+    /// nothing is buffered.
+    ///
+    /// # Errors
+    /// See [`WireError`]; closing in the middle of a message is [`WireError::Closed`].
+    pub async fn fill(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+        self.buffer.reserve(MESSAGE_BUFFER);
+        match guard.watch(self.stream.read_buf(&mut self.buffer)).await? {
+            0 if self.buffer.is_empty() => Ok(false),
+            0 => Err(WireError::Closed),
+            _ => Ok(true),
+        }
+    }
+
+    /// Reads bytes of a file to the end of `chunk`: at least one, at most `limit`, as many as are
+    /// there.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn read_body(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        limit: usize,
+        guard: Guard<'_>,
+    ) -> Result<(), WireError> {
+        if !self.buffer.is_empty() {
+            let len = limit.min(self.buffer.len());
+            chunk.put(self.buffer.split_to(len));
+            return Ok(());
+        }
+        // What held the messages is not needed while a file arrives.
+        self.buffer = BytesMut::new();
+        chunk.reserve(limit);
+        let mut room = chunk.limit(limit);
+        if guard.watch(self.stream.read_buf(&mut room)).await? == 0 {
+            return Err(WireError::Closed);
+        }
+        while room.has_remaining_mut() {
+            match self.stream.try_read_buf(&mut room) {
+                // The end is seen again, and reported, by the next read.
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes`; the guard's limit holds for each piece that the system takes.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn write_all(
+        &mut self,
+        mut bytes: &[u8],
+        guard: Guard<'_>,
+    ) -> Result<(), WireError> {
+        while !bytes.is_empty() {
+            let written = guard.watch(self.stream.write(bytes)).await?;
+            bytes.advance(written);
+        }
+        Ok(())
+    }
+}
+
+impl Guard<'_> {
+    /// Waits for `io` within the limits.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn watch<T>(
+        self,
+        io: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, WireError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(WireError::Stopped),
+            done = tokio::time::timeout(self.limit, io) => match done {
+                Ok(result) => Ok(result?),
+                Err(_) => Err(WireError::Timeout(self.limit)),
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One connection, from its first bytes to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftx_core::dialect::{Dialect, Sniff, sniff};
+use ftx_io::{Guard, Wire, WireError};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::config::Timeouts;
+use crate::legacy;
+use crate::monitor::Monitor;
+use crate::store::Store;
+
+/// What all connections of a server share.
+pub(crate) struct Context<S> {
+    pub(crate) store: S,
+    pub(crate) monitor: Monitor,
+    pub(crate) timeouts: Timeouts,
+    /// Set when the server is to stop: connections that idle close.
+    pub(crate) stop: CancellationToken,
+    /// Set when the grace after that is over: transfers are suspended.
+    pub(crate) abort: CancellationToken,
+}
+
+impl<S> Context<S> {
+    /// Ends a wait after `limit`, or when the grace of a shutdown is over.
+    pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
+        Guard { limit, stop: &self.abort }
+    }
+}
+
+/// Serves one client until it leaves.
+pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>) {
+    let mut wire = match Wire::new(stream) {
+        Ok(wire) => wire,
+        Err(error) => {
+            debug!(%error, "gone before it was served");
+            return;
+        }
+    };
+    let first = tokio::select! {
+        first = first_bytes(&mut wire, &context) => first,
+        () = context.stop.cancelled() => return,
+    };
+    match first {
+        Ok(Some(Dialect::Legacy)) => {
+            if let Err(error) = legacy::serve(&mut wire, &context).await {
+                context.monitor.error();
+                warn!(error = %Chain(&error), "connection ended early");
+            }
+        }
+        Ok(Some(dialect)) => {
+            context.monitor.refused();
+            debug!(?dialect, "closed: this dialect is not served");
+        }
+        Ok(None) => {}
+        Err(error) => {
+            context.monitor.refused();
+            debug!(%error, "closed before it said anything");
+        }
+    }
+}
+
+/// The client's dialect; `None` when there is nobody to talk to.
+async fn first_bytes<S>(
+    wire: &mut Wire,
+    context: &Context<S>,
+) -> Result<Option<Dialect>, WireError> {
+    let limit = context.timeouts.hello;
+    let deadline = tokio::time::sleep(limit);
+    tokio::pin!(deadline);
+    loop {
+        match sniff(wire.buffered()) {
+            Sniff::Is(dialect) => return Ok(Some(dialect)),
+            Sniff::Unknown => {
+                context.monitor.refused();
+                debug!(first = ?wire.buffered().get(..8), "closed: no known dialect");
+                return Ok(None);
+            }
+            Sniff::Incomplete => {}
+        }
+        let more = tokio::select! {
+            more = wire.fill(context.guard(limit)) => more?,
+            () = &mut deadline => return Err(WireError::Timeout(limit)),
+        };
+        if !more {
+            return Ok(None);
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

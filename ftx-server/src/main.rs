@@ -1,0 +1,115 @@
+//! `ftx-server`: serves a directory.
+#![forbid(unsafe_code)]
+
+mod args;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use ftx_server::store::local::LocalStore;
+use ftx_server::{Monitor, Server};
+use tokio::net::TcpListener;
+use tracing::{error, info, warn};
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(args.log());
+    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    match serve(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            error!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn serve(args: &Args) -> Result<(), String> {
+    let config = args.config();
+    let listener = bind(args).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let store = LocalStore::open(&config)
+        .map_err(|error| format!("cannot serve {}: {}", config.root.display(), chain(&error)))?;
+    let server =
+        Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
+    announce(&format!("listening on {address}"));
+    info!(%address, root = %args.root.display(), "serving");
+    #[cfg(unix)]
+    tokio::spawn(report(server.monitor()));
+    server.run(listener, shutdown()).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Binds the listener, unless that would serve the whole network without authentication unasked.
+async fn bind(args: &Args) -> Result<TcpListener, String> {
+    let refused = |error| format!("cannot listen on {}: {error}", args.listen);
+    let addresses: Vec<_> =
+        tokio::net::lookup_host(&args.listen).await.map_err(refused)?.collect();
+    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
+        && !args.insecure
+    {
+        return Err(format!(
+            "{open} can be reached from other machines, and this server asks nobody for a password; \
+             listen on 127.0.0.1, or say --insecure if that is what you want"
+        ));
+    }
+    TcpListener::bind(addresses.as_slice()).await.map_err(refused)
+}
+
+/// Standard output is for programs; nobody listening there is no reason to stop.
+fn announce(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        warn!(%error, "cannot write to standard output");
+    }
+}
+
+/// Prints the monitor whenever the process gets SIGUSR1.
+#[cfg(unix)]
+async fn report(monitor: Monitor) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut requests) => {
+            while requests.recv().await.is_some() {
+                announce(&monitor.snapshot().to_string());
+            }
+        }
+        Err(error) => warn!(%error, "SIGUSR1 will not print the monitor"),
+    }
+}
+
+/// Completes when the process is asked to end.
+async fn shutdown() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+                return;
+            }
+            Err(error) => warn!(%error, "SIGTERM will not stop the server in good order"),
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

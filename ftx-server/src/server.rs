@@ -1,0 +1,126 @@
+//! The acceptor, and the server's life from bind to shutdown.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::config::Config;
+use crate::connection::Context;
+use crate::monitor::Monitor;
+use crate::store::Store;
+use crate::worker::{Handover, Worker};
+
+/// How long the acceptor waits when the system has no descriptor or memory left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A server with its workers running, ready to accept.
+pub struct Server<S> {
+    context: Arc<Context<S>>,
+    workers: Vec<Worker>,
+    config: Config,
+}
+
+impl<S: Store> Server<S> {
+    /// Starts the reactor threads.
+    ///
+    /// # Errors
+    /// The system gives no thread or no event queue.
+    pub fn start(config: Config, store: S) -> io::Result<Self> {
+        let context = Arc::new(Context {
+            store,
+            monitor: Monitor::new(config.threads.get()),
+            timeouts: config.timeouts,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let workers = (0..config.threads.get())
+            .map(|index| Worker::start(index, Arc::clone(&context)))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { context, workers, config })
+    }
+
+    /// The server's counters; they go on counting after this is called.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        self.context.monitor.clone()
+    }
+
+    /// Accepts connections until `shutdown` completes. Then the listener closes, idle connections
+    /// end, transfers get the configured grace to finish and are suspended after it; when the last
+    /// connection has ended, this returns.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.accept(&listener) => {}
+            () = shutdown => {}
+        }
+        // First of all, or the system goes on accepting for us.
+        drop(listener);
+        let Self { context, workers, config } = self;
+        info!(grace = ?config.timeouts.grace, "shutting down");
+        context.stop.cancel();
+        let grace = tokio::spawn({
+            let abort = context.abort.clone();
+            async move {
+                tokio::time::sleep(config.timeouts.grace).await;
+                abort.cancel();
+            }
+        });
+        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
+        if joined.await.is_err() {
+            warn!("waiting for the reactor threads failed");
+        }
+        grace.abort();
+    }
+
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.hand_over(stream, peer),
+                Err(error) if is_about_one_connection(&error) => {
+                    debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept; trying again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
+        let monitor = &self.context.monitor;
+        let (thread, active) = monitor.least_active();
+        if active >= self.config.max_connections {
+            monitor.refused();
+            warn!(%peer, limit = self.config.max_connections, "closed: too many connections");
+            return;
+        }
+        // Tells a peer that is gone from one that is silent, within minutes.
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60));
+        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+            debug!(%error, "cannot turn on keep-alive");
+        }
+        let active = monitor.enter(thread);
+        match (self.workers.get(thread), stream.into_std()) {
+            (Some(worker), Ok(stream)) => worker.give(Handover { stream, peer, active }),
+            (_, Err(error)) => warn!(%error, %peer, "a connection cannot be handed over"),
+            (None, Ok(_)) => {}
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
