@@ -1,0 +1,100 @@
+//! Downloads from a local directory.
+
+use std::path::Path;
+use std::time::Instant;
+
+use cap_std::fs::File;
+use ftx_core::legacy::Held;
+use ftx_core::{Md5Digest, RemoteName};
+use ftx_io::{FileReader, hash_prefix};
+use ftx_store::{FileIdentity, StoreError};
+
+use super::{LocalStore, OFFER_BUDGET};
+use crate::store::Download;
+
+/// One version of a published file.
+#[derive(Debug)]
+pub struct LocalDownload {
+    store: LocalStore,
+    name: RemoteName,
+    file: File,
+    identity: FileIdentity,
+    reader: Option<(u64, FileReader)>,
+}
+
+impl LocalDownload {
+    /// Opens a published file. Blocks.
+    pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
+        let path = Path::new(name.as_str());
+        let failed = |error| StoreError::io("open", path, error);
+        let root = &store.inner.root;
+        // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
+        let metadata = root.metadata(path).map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(StoreError::not_a_file(path, &metadata));
+        }
+        let file = root.open(path).map_err(failed)?;
+        let identity = FileIdentity::of(&file.metadata().map_err(failed)?);
+        Ok(Self { name: name.clone(), file, identity, reader: None, store })
+    }
+
+    fn failed(&self, error: std::io::Error) -> StoreError {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            return StoreError::Changed { path: self.name.as_str().into() };
+        }
+        StoreError::io("read", self.name.as_str(), error)
+    }
+
+    fn clone_file(&self) -> Result<File, StoreError> {
+        self.file.try_clone().map_err(|error| self.failed(error))
+    }
+}
+
+impl Download for LocalDownload {
+    fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn md5(&self) -> Option<Md5Digest> {
+        self.store.inner.known(&self.identity).map(|hasher| hasher.digest())
+    }
+
+    async fn starts_with(&mut self, held: Held) -> Result<bool, StoreError> {
+        let whole = held.len == self.size();
+        if let Some(md5) = self.md5().filter(|_| whole) {
+            return Ok(md5 == held.md5);
+        }
+        if held.len > self.size() {
+            return Ok(false);
+        }
+        let deadline = Instant::now() + OFFER_BUDGET;
+        let hashed = hash_prefix(self.clone_file()?, held.len, |_| Instant::now() < deadline).await;
+        let Some((_, hasher)) = hashed.map_err(|error| self.failed(error))? else {
+            return Ok(false);
+        };
+        let matches = hasher.digest() == held.md5;
+        if whole {
+            self.store.inner.remember(self.identity, hasher);
+        }
+        Ok(matches)
+    }
+
+    async fn read(
+        &mut self,
+        offset: u64,
+        len: u64,
+        spare: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut reader = match self.reader.take() {
+            Some((next, reader)) if next == offset => reader,
+            _ => FileReader::new(self.clone_file()?, offset, len, None)
+                .map_err(|error| self.failed(error))?,
+        };
+        let chunk = reader.next(spare).await.map_err(|error| self.failed(error))?;
+        if chunk.is_empty() {
+            return Err(StoreError::Changed { path: self.name.as_str().into() });
+        }
+        self.reader = Some((offset + chunk.len() as u64, reader));
+        Ok(chunk)
+    }
+}

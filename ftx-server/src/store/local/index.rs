@@ -1,0 +1,208 @@
+//! Which stagings there are, and who writes to them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_io::StagingSlot;
+use ftx_store::{PrefixHasher, Staging, StagingFiles, StoreError};
+use tracing::{info, warn};
+
+/// Names a staging in the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StagingId(u64);
+
+/// All stagings.
+#[derive(Debug)]
+pub(super) struct Index {
+    next: u64,
+    by_name: HashMap<RemoteName, Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: StagingId,
+    state: State,
+}
+
+/// What is known of a staging.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// Nobody writes to it. Its MD5 state, once it was recovered or suspended in this run.
+    Idle(Option<PrefixHasher>),
+    /// A connection writes to it.
+    Written(Writer),
+}
+
+/// The connection that writes to a staging.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    pub(super) slot: StagingSlot,
+    pub(super) heard: Heard,
+}
+
+/// When a writer last wrote.
+#[derive(Clone, Debug)]
+pub(super) struct Heard(Arc<Mutex<Instant>>);
+
+/// What became of a staging that was offered.
+pub(super) enum Claim {
+    /// Nobody writes to it.
+    Idle,
+    /// It has a writer.
+    Written(Writer),
+    /// It was published or discarded.
+    Gone,
+}
+
+impl StagingId {
+    /// The staging's files in the staging directory.
+    pub(super) fn files(self) -> StagingFiles {
+        let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
+        StagingFiles { data: file("data"), journal: file("journal") }
+    }
+
+    fn of_file(path: &Path) -> Option<Self> {
+        u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
+    }
+}
+
+impl Heard {
+    pub(super) fn now() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    pub(super) fn touch(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn silence(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl Index {
+    /// Finds what earlier runs left in the staging directory, and removes what is of no use: what
+    /// is older than `ttl`, and what has no journal.
+    pub(super) fn load(staging: &Dir, ttl: Duration) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::io("read", ".ftx/staging", error);
+        let mut index = Self { next: 1, by_name: HashMap::new() };
+        for entry in staging.entries().map_err(failed)? {
+            let file = PathBuf::from(entry.map_err(failed)?.file_name());
+            let Some(id) = StagingId::of_file(&file) else { continue };
+            index.next = index.next.max(id.0.saturating_add(1));
+            if file.extension().is_none_or(|kind| kind != "data") {
+                continue;
+            }
+            let name = Staging::name_of(staging, &id.files())
+                .and_then(|name| RemoteName::parse(&name).ok())
+                .filter(|_| !is_older(staging, &file, ttl));
+            match name {
+                Some(name) => index.add(name, id, State::Idle(None)),
+                None => remove(staging, id),
+            }
+        }
+        let count = index.by_name.values().map(Vec::len).sum::<usize>();
+        if count > 0 {
+            info!(count, "found interrupted uploads");
+        }
+        Ok(index)
+    }
+
+    /// A number for a new staging.
+    pub(super) fn new_id(&mut self) -> StagingId {
+        let id = StagingId(self.next);
+        self.next += 1;
+        id
+    }
+
+    /// Notes a staging.
+    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
+        self.by_name.entry(name).or_default().push(Entry { id, state });
+    }
+
+    /// Forgets a staging.
+    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
+        if let Some(entries) = self.by_name.get_mut(name) {
+            entries.retain(|entry| entry.id != id);
+            if entries.is_empty() {
+                self.by_name.remove(name);
+            }
+        }
+    }
+
+    /// Notes that nobody writes to a staging any more.
+    pub(super) fn release(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+        hasher: Option<PrefixHasher>,
+    ) {
+        if let Some(entry) = self.entry(name, id) {
+            entry.state = State::Idle(hasher);
+        }
+    }
+
+    /// The stagings of a name.
+    pub(super) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
+        let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
+        entries.iter().map(|entry| (entry.id, entry.state.clone())).collect()
+    }
+
+    /// Takes a staging that nobody writes to out of the index, or says who does.
+    pub(super) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
+        match self.entry(name, id).map(|entry| entry.state.clone()) {
+            Some(State::Written(writer)) => Claim::Written(writer),
+            Some(State::Idle(_)) => {
+                self.remove(name, id);
+                Claim::Idle
+            }
+            None => Claim::Gone,
+        }
+    }
+
+    /// Takes all stagings of a name that nobody writes to out of the index.
+    pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
+        let mut idle = Vec::new();
+        if let Some(entries) = self.by_name.get_mut(name) {
+            entries.retain(|entry| {
+                let is_idle = matches!(entry.state, State::Idle(_));
+                if is_idle {
+                    idle.push(entry.id);
+                }
+                !is_idle
+            });
+            if entries.is_empty() {
+                self.by_name.remove(name);
+            }
+        }
+        idle
+    }
+
+    fn entry(&mut self, name: &RemoteName, id: StagingId) -> Option<&mut Entry> {
+        self.by_name.get_mut(name)?.iter_mut().find(|entry| entry.id == id)
+    }
+}
+
+/// Removes a staging's files.
+pub(super) fn remove(staging: &Dir, id: StagingId) {
+    let StagingFiles { data, journal } = id.files();
+    for file in [journal, data] {
+        match staging.remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                warn!(%error, file = %file.display(), "cannot remove an old staging");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
+    let modified = staging.metadata(file).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| {
+        SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)
+    })
+}

@@ -1,0 +1,180 @@
+//! Files in a local directory.
+//!
+//! ```text
+//! ROOT/<remote name>              published files, plain: nothing of ours inside them
+//! ROOT/.ftx/staging/<id>.data     what arrives; the first bytes of a file to be
+//! ROOT/.ftx/staging/<id>.journal  how far it got, and the MD5 state there
+//! ROOT/.ftx/lock                  held by the one server that serves this root
+//! ```
+//!
+//! Everything is reached through a handle of the root directory, beneath which the system resolves
+//! every path: no name and no symbolic link leads out.
+//!
+//! # Whose staging is whose
+//! A name can have several stagings, but no two connections write to the same one. A client that
+//! resumes takes over a staging that nobody writes to, or whose writer has been silent; if its
+//! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
+//! Publishing a name discards the stagings of it that nobody writes to.
+
+mod download;
+mod index;
+mod offer;
+mod upload;
+
+use std::fs::TryLockError;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use ftx_core::RemoteName;
+use ftx_store::{Durability, FileIdentity, PrefixHasher, StoreError};
+use lru::LruCache;
+use tokio::task::spawn_blocking;
+
+use self::index::Index;
+use super::{Begin, Offered, Store};
+use crate::config::Config;
+
+pub use self::download::LocalDownload;
+pub use self::offer::LocalOffer;
+pub use self::upload::LocalUpload;
+
+/// The directory of ours in the root; no remote name can begin with it.
+const OURS: &str = ".ftx";
+
+/// How long finding out what is held may take. An original client waits 30 s for the answer.
+const OFFER_BUDGET: Duration = Duration::from_secs(20);
+
+/// How many published files' MD5 states are remembered, at about 200 bytes each.
+const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+
+/// A directory of files; clones are the same store.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: Dir,
+    staging: Dir,
+    index: Mutex<Index>,
+    /// MD5 states of whole published files.
+    known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
+    durability: Durability,
+    /// Locked as long as the store is open.
+    _lock: std::fs::File,
+}
+
+impl LocalStore {
+    /// Opens the store in `config.root`, which is created if it is not there, finds the stagings
+    /// that earlier runs left, and removes those that are older than `config.staging_ttl`.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or another server serves it.
+    pub fn open(config: &Config) -> Result<Self, StoreError> {
+        let path = &config.root;
+        std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
+        let root = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|error| StoreError::io("open", path, error))?;
+        let ours = subdirectory(&root, Path::new(OURS))?;
+        let lock = lock(&ours)?;
+        let staging = subdirectory(&ours, Path::new("staging"))?;
+        let index = Index::load(&staging, config.staging_ttl)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                root,
+                staging,
+                index: Mutex::new(index),
+                known: Mutex::new(LruCache::new(REMEMBERED)),
+                durability: config.durability,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Runs disk work where it stalls no connection.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        name: &RemoteName,
+        work: impl FnOnce(&Inner, &RemoteName) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let owned = name.clone();
+        spawn_blocking(move || work(&inner, &owned)).await.unwrap_or_else(|_| {
+            Err(StoreError::io("use", name.as_str(), std::io::Error::other("a disk thread failed")))
+        })
+    }
+}
+
+impl Inner {
+    fn index<T>(&self, work: impl FnOnce(&mut Index) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The MD5 state of a whole published file, if that very version was hashed before.
+    fn known(&self, identity: &FileIdentity) -> Option<PrefixHasher> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(identity).cloned()
+    }
+
+    fn remember(&self, identity: FileIdentity, hasher: PrefixHasher) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(identity, hasher);
+    }
+}
+
+impl Store for LocalStore {
+    type Offer = LocalOffer;
+    type Upload = LocalUpload;
+    type Download = LocalDownload;
+
+    async fn offer(
+        &self,
+        name: &RemoteName,
+        limit: u64,
+    ) -> Result<Offered<LocalOffer>, StoreError> {
+        offer::look_up(self, name, limit).await
+    }
+
+    async fn begin(
+        &self,
+        name: &RemoteName,
+        begin: Begin<LocalOffer>,
+        len: u64,
+    ) -> Result<LocalUpload, StoreError> {
+        let store = self.clone();
+        self.blocking(name, move |inner, name| upload::begin(store, inner, name, begin, len)).await
+    }
+
+    async fn conclude(&self, name: &RemoteName, offer: LocalOffer) -> Result<(), StoreError> {
+        self.blocking(name, move |inner, name| upload::conclude(inner, name, &offer)).await
+    }
+
+    async fn open(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
+        let store = self.clone();
+        self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
+    }
+}
+
+fn subdirectory(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
+    dir.create_dir_all(name).map_err(|error| StoreError::io("create", name, error))?;
+    dir.open_dir(name).map_err(|error| StoreError::io("open", name, error))
+}
+
+fn lock(ours: &Dir) -> Result<std::fs::File, StoreError> {
+    let failed = |error| StoreError::io("lock", ".ftx/lock", error);
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true);
+    let file = ours.open_with("lock", &options).map_err(failed)?.into_std();
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: ".ftx/lock".into() }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
