@@ -25,6 +25,30 @@ pub enum RequestId {
     DownloadTail = 203,
 }
 
+impl RequestId {
+    /// All ids of the dialect, ascending.
+    pub const TABLE: [Self; 6] = [
+        Self::UploadHeader,
+        Self::UploadPos,
+        Self::UploadTail,
+        Self::DownloadHeader,
+        Self::DownloadContent,
+        Self::DownloadTail,
+    ];
+
+    /// The id with this number, or `None` if the dialect has no such message.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::TABLE.into_iter().find(|id| id.code() == code)
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> i64 {
+        self as i64
+    }
+}
+
 /// What a client says.
 ///
 /// `extended` marks an ftx client: it adds the entry `ftx_peer` to its 100 and 200 requests, which

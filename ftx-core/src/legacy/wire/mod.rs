@@ -1,7 +1,55 @@
 //! The legacy wire format: what `QDataStream` makes of a `qint64` and a `QMap<QString, QVariant>`.
+//!
+//! There is no framing: a message ends where its last entry ends, so finding the end means reading
+//! all of it. The original programs take whatever one read gave them for one message; here a
+//! message may come in any pieces, and several may come in one.
+//!
+//! # Layout
+//! Everything is big-endian.
+//!
+//! ```text
+//! i64   id
+//! u32   number of entries, each:
+//!         key      u32 byte length, then UTF-16 code units; ffffffff is the null string
+//!         kind     u32, see Value
+//!         null     u8, QVariant::isNull(); 0 in everything the original programs send
+//!         value    depends on the kind
+//! ```
+//!
+//! A reply to 100 as Qt 5 writes it, "no such file here":
+//!
+//! ```text
+//! 0000000000000064                                        id 100
+//! 00000003                                                three entries
+//! 00000018 007200650070006c0079005f007300740061007400750073  "reply_status"
+//! 00000004 00 0000000000000000                            LongLong, not null, 0
+//! 00000010 00660069006c0065005f0070006f0073               "file_pos"
+//! 00000004 00 0000000000000000                            LongLong, not null, 0
+//! 00000010 00660069006c0065005f006d00640035               "file_md5"
+//! 0000000a 00 ffffffff                                    QString, not null, the null string
+//! ```
+//!
+//! # Order, and what is missing
+//! Qt 5 writes the entries by descending key, Qt 6 by ascending key, and both read any order. What
+//! is written here is byte for byte what Qt 5 writes; what is read may be in any order. Unknown keys are
+//! ignored, a missing number is 0 and a missing text the null string, and of a repeated key the
+//! last one counts, all as in the original.
+//!
+//! # Layers
+//! `primitive` reads and writes Qt's basic types, `variant` a [`Variant`], `raw` a [`RawMessage`];
+//! `message` holds the typed messages and `typed` turns them into raw ones and back. `decoder`
+//! finds the end of a message and holds the [`Limits`].
 
+mod decoder;
 mod message;
+mod primitive;
 mod qstring;
+mod raw;
+mod typed;
+mod variant;
 
+pub use decoder::{DecodeError, Limits, decode_raw, decode_reply, decode_request};
 pub use message::{Reply, Request, RequestId};
 pub use qstring::QString;
+pub use raw::RawMessage;
+pub use variant::{Value, Variant};
