@@ -331,9 +331,7 @@ impl Connection {
             Some(text) => RemoteName::parse(&text),
             None => Err(NameError::NotUnicode),
         };
-        parsed
-            .map_err(|error| self.actions.push_back(Action::NameRefused { name, error }))
-            .ok()
+        parsed.map_err(|error| self.actions.push_back(Action::NameRefused { name, error })).ok()
     }
 
     fn upload_header(&mut self, name: QString, peer: Peer) -> State {
