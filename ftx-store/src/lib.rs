@@ -1,1 +1,41 @@
-//! Under construction.
+//! What touches a disk on both sides of ftx: the server's root and the client's local targets.
+//!
+//! A file on its way is a [`Staging`]: a data file that grows, and a journal of points from which
+//! it can be gone on with after the connection, the process or the machine went away. Whole at
+//! last, it is published: it takes its name in one step, so that nobody ever sees half of it.
+//!
+//! All of it is synchronous and may block for as long as a disk does: call it on threads meant for
+//! that. Files are reached only through the [`Dir`](cap_std::fs::Dir) handles that the caller
+//! gives, so no name and no symbolic link leads out of them.
+//!
+//! # In scope
+//! - [`Staging`], [`Journal`], [`create_parents`]: growing, going on, publishing.
+//! - [`PrefixHasher`], [`hash_prefix`]: the digest of a prefix, without reading it twice.
+//! - [`FileIdentity`], [`available_bytes`]: facts about files and disks.
+//! - [`StoreError`]: what went wrong with which file, and the status for the peer.
+//!
+//! # Out of scope
+//! Which names are allowed, where stagings lie, who may write: the callers decide that.
+#![forbid(unsafe_code)]
+
+mod checks;
+mod error;
+mod flush;
+mod hash;
+mod hasher;
+mod identity;
+mod journal;
+mod parents;
+mod staging;
+mod sys;
+
+pub use checks::{check_regular, check_space};
+pub use error::StoreError;
+pub use flush::FLUSH_BYTES;
+pub use hash::hash_prefix;
+pub use hasher::{BadHasherState, HasherState, PrefixHasher};
+pub use identity::FileIdentity;
+pub use journal::{Journal, Record};
+pub use parents::create_parents;
+pub use staging::{CHECKPOINT_BYTES, Durability, Published, Staging, StagingFiles};
+pub use sys::{BootId, available_bytes};

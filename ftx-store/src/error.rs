@@ -1,0 +1,214 @@
+//! What can go wrong with files, by what the caller can do about it.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use ftx_core::Status;
+
+/// Why something on the disk could not be done. Each names the file it concerns.
+///
+/// Paths are as the caller gave them: relative to the directory handle that was used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A name that must be a single component, or a path that must stay below its directory, is not.
+    #[error("{path:?} is not usable as a name here; use plain names without `.`, `..` or a root")]
+    BadName {
+        /// The name in question.
+        path: PathBuf,
+    },
+    /// The caller's callback said to stop; what is on the disk is untouched.
+    #[error("work on {path:?} was stopped; start it again to go on")]
+    Cancelled {
+        /// The file being read.
+        path: PathBuf,
+    },
+    /// The file is not what it was when the work on it began.
+    #[error("{path:?} changed while it was being read; start over with the present version")]
+    Changed {
+        /// The file that changed.
+        path: PathBuf,
+    },
+    /// The contents of one of our own files make no sense.
+    #[error("{path:?} is damaged: {detail}; remove it")]
+    Corrupt {
+        /// The damaged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An earlier sync failed, so nobody knows what the disk holds of this staging.
+    #[error("{path:?} could not be made durable earlier; drop this staging and recover it")]
+    Failed {
+        /// The staging's data file.
+        path: PathBuf,
+    },
+    /// Another staging, here or in another process, holds the file.
+    #[error("{path:?} is in use by another transfer; try again when that one has ended")]
+    InUse {
+        /// The file that is held.
+        path: PathBuf,
+    },
+    /// Anything the other variants do not tell apart.
+    #[error("cannot {op} {path:?}")]
+    Io {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A directory stands where a file is wanted.
+    #[error("cannot {op} {path:?}: it is a directory; choose another name")]
+    IsDirectory {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The disk, the quota or the greatest file size is used up.
+    #[error("cannot {op} {path:?}: no space is left for it; free some and try again")]
+    NoSpace {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file that did not fit.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file stands where a directory is wanted.
+    #[error("cannot {op} {path:?}: a part of it is a file, not a directory; choose another name")]
+    NotDirectory {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The path with the file in it.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no such file.
+    #[error("cannot {op} {path:?}: there is no such file; check the name")]
+    NotFound {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The missing file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The process may not do that, or the path leads out of its directory.
+    #[error("cannot {op} {path:?}: permission denied; check its owner and mode")]
+    PermissionDenied {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file system is mounted read-only.
+    #[error("cannot {op} {path:?}: the file system is read-only; mount it writable")]
+    ReadOnly {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Tells apart by the system's reason. `op` is a verb ("open", "write") that ends up in the
+    /// message, `path` the file it was done to.
+    #[must_use]
+    pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        match source.kind() {
+            ErrorKind::NotFound => Self::NotFound { op, path, source },
+            ErrorKind::IsADirectory => Self::IsDirectory { op, path, source },
+            ErrorKind::NotADirectory => Self::NotDirectory { op, path, source },
+            ErrorKind::PermissionDenied => Self::PermissionDenied { op, path, source },
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { op, path, source },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::NoSpace { op, path, source }
+            }
+            // Reads here always know how much there should be.
+            ErrorKind::UnexpectedEof => Self::Changed { path },
+            ErrorKind::WouldBlock | ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy => {
+                Self::InUse { path }
+            }
+            _ => Self::Io { op, path, source },
+        }
+    }
+
+    /// The status that tells a peer or a caller of the C API about it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::BadName { .. }
+            | Self::Cancelled { .. }
+            | Self::Changed { .. }
+            | Self::Corrupt { .. }
+            | Self::InUse { .. }
+            | Self::IsDirectory { .. }
+            | Self::NotDirectory { .. }
+            | Self::NotFound { .. }
+            | Self::PermissionDenied { .. }
+            | Self::ReadOnly { .. } => Status::OpenError,
+            Self::Failed { .. } | Self::NoSpace { .. } => Status::WriteError,
+            // An unreadable file cannot be used, which the codes call "cannot be opened".
+            Self::Io { op, .. } if matches!(*op, "open" | "read" | "stat") => Status::OpenError,
+            Self::Io { .. } => Status::WriteError,
+        }
+    }
+}
+
+impl From<&StoreError> for Status {
+    fn from(error: &StoreError) -> Self {
+        error.status()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io::{self, ErrorKind};
+
+    use ftx_core::Status;
+
+    use super::StoreError;
+
+    #[test]
+    fn kinds_are_told_apart_and_have_a_status() {
+        for (kind, op, variant, status) in [
+            (ErrorKind::NotFound, "open", "NotFound", Status::OpenError),
+            (ErrorKind::IsADirectory, "rename", "IsDirectory", Status::OpenError),
+            (ErrorKind::NotADirectory, "open", "NotDirectory", Status::OpenError),
+            (ErrorKind::PermissionDenied, "create", "PermissionDenied", Status::OpenError),
+            (ErrorKind::ReadOnlyFilesystem, "create", "ReadOnly", Status::OpenError),
+            (ErrorKind::StorageFull, "write", "NoSpace", Status::WriteError),
+            (ErrorKind::QuotaExceeded, "write", "NoSpace", Status::WriteError),
+            (ErrorKind::FileTooLarge, "write", "NoSpace", Status::WriteError),
+            (ErrorKind::UnexpectedEof, "read", "Changed", Status::OpenError),
+            (ErrorKind::WouldBlock, "lock", "InUse", Status::OpenError),
+            (ErrorKind::Other, "open", "Io", Status::OpenError),
+            (ErrorKind::Other, "sync", "Io", Status::WriteError),
+        ] {
+            let error = StoreError::io(op, "a/b", io::Error::from(kind));
+            assert!(format!("{error:?}").starts_with(variant), "{kind}: {error:?}");
+            assert_eq!(error.status(), status, "{error}");
+            assert!(error.to_string().contains("\"a/b\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_systems_reason_is_kept() {
+        let error = StoreError::io("write", "x", io::Error::from_raw_os_error(28));
+        assert!(matches!(error, StoreError::NoSpace { .. }));
+        assert!(error.source().unwrap().to_string().contains("28"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Telling whether a file is still the one it was, without reading it.
+
+use cap_std::fs::{File, Metadata};
+
+/// What changes when a file is replaced or written to: equal identities mean "unchanged".
+///
+/// On systems without inode numbers `dev` and `ino` are 0 and `ctime_ns` is the time of creation,
+/// so only size and times tell files apart there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// The device that holds the file.
+    pub dev: u64,
+    /// Its inode number on that device.
+    pub ino: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its contents last changed, nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// When its contents or attributes last changed, nanoseconds since 1970.
+    pub ctime_ns: i128,
+}
+
+impl FileIdentity {
+    /// The identity that this metadata shows.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        use cap_std::fs::MetadataExt as _;
+
+        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self {
+            dev: metadata.dev(),
+            ino: metadata.ino(),
+            size: metadata.len(),
+            mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// The identity that this metadata shows.
+    #[cfg(not(unix))]
+    #[must_use]
+    pub fn of(metadata: &Metadata) -> Self {
+        use std::time::UNIX_EPOCH;
+
+        let ns = |time: std::io::Result<cap_std::time::SystemTime>| {
+            let since = time.ok().and_then(|time| time.into_std().duration_since(UNIX_EPOCH).ok());
+            since.and_then(|since| i128::try_from(since.as_nanos()).ok()).unwrap_or(0)
+        };
+        Self {
+            dev: 0,
+            ino: 0,
+            size: metadata.len(),
+            mtime_ns: ns(metadata.modified()),
+            ctime_ns: ns(metadata.created()),
+        }
+    }
+
+    /// The identity of an open file.
+    ///
+    /// # Errors
+    /// Those of asking the system for its metadata.
+    pub fn of_file(file: &File) -> std::io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
+    /// Whether both name the same file, whatever happened to its contents. Always true on systems
+    /// without inode numbers.
+    #[must_use]
+    pub fn same_file(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write as _;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    use super::FileIdentity;
+
+    #[test]
+    fn writing_and_replacing_are_noticed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let identity = |name| FileIdentity::of(&dir.metadata(name).unwrap());
+        let mut file = dir.create("a").unwrap();
+        let empty = identity("a");
+        assert_eq!(FileIdentity::of_file(&file).unwrap(), empty);
+
+        file.write_all(b"x").unwrap();
+        let written = identity("a");
+        assert_ne!(written, empty);
+        assert!(written.same_file(&empty));
+
+        dir.write("b", "x").unwrap();
+        dir.rename("b", &dir, "a").unwrap();
+        assert!(!identity("a").same_file(&written));
+    }
+}

@@ -1,0 +1,220 @@
+//! The record file beside a staging's data: from which points the data can be gone on with.
+//!
+//! It is never synced, since a sync for each checkpoint would cost more than the data. So nothing
+//! in it is believed for its own sake: a checksum tells a record that was torn by a crash, and
+//! [`recover`](crate::Staging::recover) tells whether the data is what the record says.
+//!
+//! # The bytes
+//! ```text
+//! 46 54 58 4a 52 4e 4c 31      magic, "FTXJRNL1"
+//! then records, each:
+//!   u32  length of the payload, at most 65,536
+//!   u32  CRC-32 (IEEE) over the four bytes of the length and the payload
+//!        payload
+//! ```
+//! All integers are little-endian. Payloads are [`Record`]s as [`ftx_core::codec`] writes them:
+//! ```text
+//! 00000000  Begin       u64 length and UTF-8 bytes of name; boot; u64 created_unix
+//! 01000000  Checkpoint  boot; u64 length of the data; u64 88; 88 bytes of hasher
+//! 02000000  Distrust
+//!
+//! boot      00, or 01 and 16 bytes
+//! hasher    four u32 of MD5 state; u64 blocks taken in; 64 bytes: the last, incomplete block,
+//!           padded with zeros, and in the very last byte how many bytes of it count
+//! ```
+//! The first record is `Begin`. Reading stops at the first record that is cut, fails its checksum
+//! or is of a kind not known here, and the file is cut there before anything is appended.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::{Dir, OpenOptions};
+use ftx_core::codec;
+use serde::{Deserialize, Serialize};
+
+use crate::{BootId, HasherState, StoreError};
+
+const MAGIC: &[u8; 8] = b"FTXJRNL1";
+/// Length and checksum.
+const HEAD_BYTES: usize = 8;
+/// No record comes near it; a greater length is damage, and must not become an allocation.
+const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+
+/// One entry of a journal. Its form in bytes is given above; variants are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Record {
+    /// What the staging is for; the first record of every journal.
+    Begin {
+        /// The name the file will be published under, as the staging's owner wrote it.
+        name: String,
+        /// The kernel run in which the staging was created.
+        boot: Option<BootId>,
+        /// When it was created, seconds since 1970.
+        created_unix: u64,
+    },
+    /// The data was this long, with this hash.
+    Checkpoint {
+        /// The kernel run in whose page cache the data was when this was written.
+        boot: Option<BootId>,
+        /// Length and hash of the data.
+        hasher: HasherState,
+    },
+    /// A sync of the data failed: what the page cache holds may not be on the disk, so the
+    /// checkpoints before this one must be verified whichever kernel run they are from.
+    Distrust,
+}
+
+/// An open journal, to be appended to.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    /// Where the last good record ends, and the next one goes.
+    end: u64,
+}
+
+impl Journal {
+    /// Starts an empty journal at `path` in `dir`; one that is there is overwritten.
+    ///
+    /// # Errors
+    /// Those of creating and writing the file.
+    pub fn create(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = dir.open_with(path, &options);
+        let mut file = file.map_err(|error| StoreError::io("create", path, error))?.into_std();
+        file.write_all(MAGIC).map_err(|error| StoreError::io("write", path, error))?;
+        Ok(Self { file, path: path.to_path_buf(), end: MAGIC.len() as u64 })
+    }
+
+    /// Opens the journal at `path` in `dir` and cuts off what is not a good record. `None` when
+    /// there is no file, or one that is no journal of this version.
+    ///
+    /// # Errors
+    /// Those of opening, reading and cutting the file.
+    pub fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
+        let file = match dir.open_with(path, OpenOptions::new().read(true).write(true)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| StoreError::io("open", path, error))?.into_std(),
+        };
+        let mut magic = [0; MAGIC.len()];
+        match (&file).read_exact(&mut magic) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.map_err(|error| StoreError::io("read", path, error))?,
+        }
+        if &magic != MAGIC {
+            return Ok(None);
+        }
+        let mut journal = Self { file, path: path.to_path_buf(), end: u64::MAX };
+        let mut end = MAGIC.len() as u64;
+        journal.for_each(|_, record_end| {
+            end = record_end;
+            Ok(true)
+        })?;
+        journal.cut(end)?;
+        Ok(Some(journal))
+    }
+
+    /// Adds a record. When that fails, the journal is as before.
+    ///
+    /// # Errors
+    /// Those of writing; [`StoreError::Corrupt`] for a record longer than the format allows.
+    pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+        let corrupt = |detail| StoreError::Corrupt { path: self.path.clone(), detail };
+        let payload = codec::encode(record).map_err(|error| corrupt(error.to_string()))?;
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(corrupt(format!("a record of {len} bytes is too long")));
+        }
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
+        bytes.extend(len.to_le_bytes());
+        bytes.extend(checksum(len, &payload).to_le_bytes());
+        bytes.extend(payload);
+
+        let written = self.file.seek(SeekFrom::Start(self.end));
+        let written = written.and_then(|_| self.file.write_all(&bytes));
+        if let Err(error) = written {
+            // Should this fail as well, the torn record ends the reading, and the next one goes
+            // over it.
+            let _ = self.file.set_len(self.end);
+            return Err(StoreError::io("write", &self.path, error));
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Shows the records in order, each with the offset at which it ends, until `visit` says
+    /// `false`.
+    ///
+    /// # Errors
+    /// Those of reading, and what `visit` fails with.
+    pub fn for_each(
+        &mut self,
+        mut visit: impl FnMut(Record, u64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let read_error = |error| StoreError::io("read", &self.path, error);
+        let mut end = MAGIC.len() as u64;
+        (&self.file).seek(SeekFrom::Start(end)).map_err(read_error)?;
+        let mut reader = BufReader::new(&self.file);
+        while end < self.end {
+            let Some((record, bytes)) = read_record(&mut reader).map_err(read_error)? else {
+                return Ok(());
+            };
+            end += bytes;
+            if !visit(record, end)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave.
+    ///
+    /// # Errors
+    /// Those of cutting the file.
+    pub fn cut(&mut self, end: u64) -> Result<(), StoreError> {
+        self.file.set_len(end).map_err(|error| StoreError::io("truncate", &self.path, error))?;
+        self.end = end;
+        Ok(())
+    }
+}
+
+/// The next record and its length in the file; `None` where the good ones end.
+fn read_record(reader: &mut impl Read) -> io::Result<Option<(Record, u64)>> {
+    let mut len = [0; 4];
+    let mut crc = [0; 4];
+    if !read_whole(reader, &mut len)? || !read_whole(reader, &mut crc)? {
+        return Ok(None);
+    }
+    let len = u32::from_le_bytes(len);
+    let Some(payload_len) = usize::try_from(len).ok().filter(|&len| len <= MAX_PAYLOAD_BYTES)
+    else {
+        return Ok(None);
+    };
+    let mut payload = vec![0; payload_len];
+    if !read_whole(reader, &mut payload)? || checksum(len, &payload) != u32::from_le_bytes(crc) {
+        return Ok(None);
+    }
+    let bytes = (HEAD_BYTES + payload_len) as u64;
+    Ok(codec::decode(&payload).ok().map(|record| (record, bytes)))
+}
+
+/// Fills `buffer`, or tells that the file ends before.
+fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(buffer) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
+fn checksum(len: u32, payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&len.to_le_bytes());
+    crc.update(payload);
+    crc.finalize()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! A file that grows until it is whole: data file and journal, in one directory.
+//!
+//! ```text
+//!   create, adopt ──> growing ── publish ──> the file has its name, both of ours are gone
+//!                     │  ^  └─── discard ──> both are gone
+//!    suspend, drop or │  │ recover
+//!    the process dies v  │
+//!                     on the disk only
+//! ```
+//! While a staging lives, it holds a lock on its data file, so that no second one, here or in
+//! another process, writes to the same. The lock goes with the process, never stale.
+
+mod data;
+mod publish;
+mod recover;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, Read as _, Seek as _};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{Dir, File};
+use ftx_core::Md5Digest;
+
+use self::data::DataFile;
+pub use self::publish::Published;
+use crate::flush::Flusher;
+use crate::{BootId, Journal, PrefixHasher, Record, StoreError};
+
+/// How many bytes lie between two points from which a staging can be gone on with, and so what
+/// a crash costs at most, beyond the size of one write.
+pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a published file has to survive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// Loss of power: data and directory are synced before the file counts as published.
+    #[default]
+    Full,
+    /// The end of the process only; the system writes back when it likes.
+    None,
+}
+
+/// Where a staging lies: the names of its two files, each a single component.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StagingFiles {
+    /// The data, which becomes the published file.
+    pub data: PathBuf,
+    /// The journal; it comes into being with the first checkpoint, so that a small file costs
+    /// one file only.
+    pub journal: PathBuf,
+}
+
+/// A file on its way; see the [module](self) for its life.
+///
+/// Dropping it leaves it on the disk as a crash would.
+#[derive(Debug)]
+pub struct Staging {
+    dir: Dir,
+    files: StagingFiles,
+    name: String,
+    data: DataFile,
+    hasher: PrefixHasher,
+    journal: Option<Journal>,
+    /// The length at the newest checkpoint.
+    saved: u64,
+    /// The length at which the next checkpoint is due.
+    checkpoint_at: u64,
+    flusher: Flusher,
+    durability: Durability,
+    boot: Option<BootId>,
+    /// A sync failed: the kernel reports that once and then calls the lost pages clean.
+    failed: bool,
+}
+
+impl Staging {
+    /// Starts an empty staging in `dir`; leftovers under the same names are overwritten.
+    ///
+    /// `name` is for the owner, who gets it back from [`recover`](Self::recover); at most 60 KiB.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`] when
+    /// the names are not single components, and those of creating files.
+    pub fn create(dir: &Dir, files: StagingFiles, name: &str) -> Result<Self, StoreError> {
+        files.check()?;
+        let Some(mut data) = DataFile::create(dir, &files.data)? else {
+            return Err(StoreError::InUse { path: files.data });
+        };
+        // An old journal must not outlive the data it is about.
+        remove(dir, &files.journal)?;
+        data.cut(0).map_err(|error| StoreError::io("truncate", &files.data, error))?;
+        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        Ok(Self::assemble(dir, files, name.to_owned(), data, PrefixHasher::new()))
+    }
+
+    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
+    /// must have taken in just these. Nothing is read again to check that: whoever hashed and
+    /// hands over compares the [`FileIdentity`](crate::FileIdentity) of `source` before and after.
+    ///
+    /// The position of `source` is moved.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when `source` is shorter than that; those of
+    /// [`create`](Self::create), and of copying. No file is left then.
+    pub fn adopt(
+        dir: &Dir,
+        files: StagingFiles,
+        name: &str,
+        source: &File,
+        hasher: PrefixHasher,
+    ) -> Result<Self, StoreError> {
+        let mut staging = Self::create(dir, files, name)?;
+        let copied = copy_start(source, staging.data.file(), hasher.len());
+        let error = match copied {
+            Ok(copied) if copied == hasher.len() => {
+                staging.flusher.note(copied);
+                staging.hasher = hasher;
+                staging.checkpoint_or_warn();
+                return Ok(staging);
+            }
+            Ok(_) => StoreError::Changed { path: name.into() },
+            Err(error) => StoreError::io("write", &staging.files.data, error),
+        };
+        staging.discard()?;
+        Err(error)
+    }
+
+    /// Chooses what [`publish`](Self::publish) promises; [`Durability::Full`] if never chosen.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Takes `boot` for the present kernel run. For tests, which cannot reboot.
+    #[must_use]
+    pub fn with_boot(mut self, boot: Option<BootId>) -> Self {
+        self.boot = boot;
+        self
+    }
+
+    /// Appends `bytes`, all or nothing.
+    ///
+    /// # Errors
+    /// Those of writing, after which the staging is as before and the same bytes can be tried
+    /// again; and those of syncing, after which it only answers [`StoreError::Failed`] and must be
+    /// dropped and [recovered](Self::recover).
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.check_not_failed()?;
+        let synced = self.flusher.check();
+        self.note_sync(synced)?;
+
+        let written = self.data.append(self.hasher.len(), bytes);
+        written.map_err(|error| StoreError::io("write", &self.files.data, error))?;
+        self.hasher.update(bytes);
+
+        if self.len() >= self.checkpoint_at {
+            self.checkpoint_or_warn();
+        }
+        if self.durability == Durability::Full {
+            let synced = self.flusher.wrote(self.data.file(), bytes.len() as u64);
+            self.note_sync(synced)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. An empty one
+    /// is discarded.
+    ///
+    /// # Errors
+    /// Those of writing the journal and of a sync under way; what was journalled before stays.
+    pub fn suspend(mut self) -> Result<(), StoreError> {
+        self.check_not_failed()?;
+        if self.is_empty() {
+            return self.discard();
+        }
+        let synced = self.flusher.wait();
+        self.note_sync(synced)?;
+        if self.saved == self.len() { Ok(()) } else { self.checkpoint() }
+    }
+
+    /// Removes both files.
+    ///
+    /// # Errors
+    /// Those of removing files; a file that is gone already is no error.
+    pub fn discard(self) -> Result<(), StoreError> {
+        remove(&self.dir, &self.files.journal)?;
+        remove(&self.dir, &self.files.data)
+    }
+
+    /// The name given when it was created.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.hasher.len()
+    }
+
+    /// Whether it holds no byte yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hasher.is_empty()
+    }
+
+    /// The digest of the bytes so far.
+    #[must_use]
+    pub fn digest(&self) -> Md5Digest {
+        self.hasher.digest()
+    }
+
+    /// The hasher that has taken in the bytes so far.
+    #[must_use]
+    pub fn hasher(&self) -> &PrefixHasher {
+        &self.hasher
+    }
+
+    fn assemble(
+        dir: Dir,
+        files: StagingFiles,
+        name: String,
+        data: DataFile,
+        hasher: PrefixHasher,
+    ) -> Self {
+        Self {
+            saved: 0,
+            checkpoint_at: hasher.len().saturating_add(CHECKPOINT_BYTES),
+            dir,
+            files,
+            name,
+            data,
+            hasher,
+            journal: None,
+            flusher: Flusher::default(),
+            durability: Durability::default(),
+            boot: BootId::current(),
+            failed: false,
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let record = Record::Checkpoint { boot: self.boot, hasher: self.hasher.save() };
+        match &mut self.journal {
+            Some(journal) => journal.append(&record)?,
+            None => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let mut journal = Journal::create(&self.dir, &self.files.journal)?;
+                journal.append(&Record::Begin {
+                    name: self.name.clone(),
+                    boot: self.boot,
+                    created_unix: since.as_secs(),
+                })?;
+                journal.append(&record)?;
+                self.journal = Some(journal);
+            }
+        }
+        self.saved = self.len();
+        Ok(())
+    }
+
+    /// Without a checkpoint the transfer itself is still right, so it goes on.
+    fn checkpoint_or_warn(&mut self) {
+        self.checkpoint_at = self.len().saturating_add(CHECKPOINT_BYTES);
+        if self.is_empty() {
+            return;
+        }
+        if let Err(error) = self.checkpoint() {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, name = self.name, "a crash would now cost more to resume");
+        }
+    }
+
+    fn check_not_failed(&self) -> Result<(), StoreError> {
+        if self.failed { Err(StoreError::Failed { path: self.files.data.clone() }) } else { Ok(()) }
+    }
+
+    /// After a failed sync nothing in memory tells what is on the disk. The journal notes it, so
+    /// that recovery reads the data instead of believing this kernel run.
+    fn note_sync(&mut self, synced: io::Result<()>) -> Result<(), StoreError> {
+        let Err(error) = synced else { return Ok(()) };
+        self.failed = true;
+        if let Some(journal) = &mut self.journal
+            && journal.append(&Record::Distrust).is_err()
+        {
+            // Starting over is worse than going on, but better than a damaged file.
+            remove(&self.dir, &self.files.journal)?;
+        }
+        Err(StoreError::io("sync", &self.files.data, error))
+    }
+}
+
+impl StagingFiles {
+    fn check(&self) -> Result<(), StoreError> {
+        for path in [&self.data, &self.journal] {
+            if path.file_name() != Some(path.as_os_str()) {
+                return Err(StoreError::BadName { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies with the system's own means where it has them; returns how much was there.
+fn copy_start(source: &File, target: &std::fs::File, len: u64) -> io::Result<u64> {
+    let mut source = source.try_clone()?.into_std();
+    source.rewind()?;
+    io::copy(&mut source.take(len), &mut { target })
+}
+
+fn remove(dir: &Dir, path: &std::path::Path) -> Result<(), StoreError> {
+    match dir.remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| StoreError::io("remove", path, error)),
+    }
+}

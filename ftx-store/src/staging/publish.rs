@@ -1,0 +1,69 @@
+//! From staging to file, in one step.
+
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use ftx_core::Md5Digest;
+
+use super::{Durability, Staging, remove};
+use crate::{FileIdentity, StoreError, sys};
+
+/// What was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its digest.
+    pub md5: Md5Digest,
+    /// Its identity right after it got its name.
+    pub identity: FileIdentity,
+}
+
+impl Staging {
+    /// Gives the data its name: `target` in `target_dir`, in place of the file that has it. Both
+    /// directories must be in one file system.
+    ///
+    /// Until the very step, whoever opens `target` finds what was there before, whole. With
+    /// [`Durability::Full`] the file has its name after a loss of power too when this returns.
+    ///
+    /// # Errors
+    /// Those of syncing and renaming. The staging is then on the disk and can be recovered, unless
+    /// it was the sync of the directory that failed: then the file has its name, for now.
+    pub fn publish(mut self, target_dir: &Dir, target: &Path) -> Result<Published, StoreError> {
+        self.check_not_failed()?;
+        if let Err(error) = self.rename(target_dir, target) {
+            // Nothing of a file that is whole should have to be sent again.
+            if !self.failed && self.saved < self.len() {
+                self.checkpoint_or_warn();
+            }
+            return Err(error);
+        }
+        if let Err(error) = remove(&self.dir, &self.files.journal) {
+            tracing::warn!(%error, name = self.name, "a journal without data stays behind");
+        }
+        if self.durability == Durability::Full {
+            sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
+        }
+        let identity = self.data.identity();
+        let identity = identity.map_err(|error| StoreError::io("stat", target, error))?;
+        Ok(Published { len: self.len(), md5: self.digest(), identity })
+    }
+
+    fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<(), StoreError> {
+        let settled = self.data.settle(self.len());
+        settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
+        if self.durability == Durability::Full {
+            let synced = self.flusher.wait().and_then(|()| self.data.file().sync_data());
+            self.note_sync(synced)?;
+        }
+        let renamed = self.dir.rename(&self.files.data, target_dir, target);
+        renamed.map_err(|error| StoreError::io("rename", target, error))
+    }
+}
+
+fn sync_parent(dir: &Dir, path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sys::sync_dir(&dir.open_dir(parent)?),
+        _ => sys::sync_dir(dir),
+    }
+}

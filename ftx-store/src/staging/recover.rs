@@ -1,0 +1,178 @@
+//! Going on after a crash: which bytes of the data are surely those that were written.
+//!
+//! Nothing was synced for the journal's sake, so two cases differ:
+//! - The kernel still runs in which a checkpoint was written (same boot id). The process may have
+//!   died, the page cache has not: everything written before the checkpoint is there. The
+//!   checkpoint counts if the data is as long as it says, and nothing is read again.
+//! - Any other kernel run, or an unknown one, or a sync failed. Data and journal reached the disk
+//!   in any order and any part. So the data is hashed from the start and compared with each
+//!   checkpoint in turn; the last that agrees counts.
+
+use std::io::Seek as _;
+
+use cap_std::fs::{Dir, File};
+
+use super::data::DataFile;
+use super::{Staging, StagingFiles, remove};
+use crate::hash::hash_up_to;
+use crate::{BootId, Journal, PrefixHasher, Record, StoreError, sys};
+
+/// A checkpoint that holds.
+struct Point {
+    hasher: PrefixHasher,
+    /// Where its record ends in the journal.
+    end: u64,
+    /// Whether the journal says already that it holds in this kernel run.
+    trusted: bool,
+}
+
+impl Staging {
+    /// The name that the staging in `files` was created with, if it has a journal that tells.
+    /// Nothing is locked, and the data is not looked at.
+    #[must_use]
+    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Option<String> {
+        let mut journal = Journal::open(dir, &files.journal).ok()??;
+        let mut name = None;
+        let read = journal.for_each(|record, _| {
+            if let Record::Begin { name: begun, .. } = record {
+                name = Some(begun);
+            }
+            Ok(false)
+        });
+        read.ok().and(name)
+    }
+
+    /// Goes on with what an earlier staging left in `dir`, from the newest checkpoint that its
+    /// data supports; everything beyond is cut off. `None` when nothing is usable; then the
+    /// leftovers are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
+    /// those of opening, reading, cutting and removing files.
+    pub fn recover(dir: &Dir, files: StagingFiles) -> Result<Option<Self>, StoreError> {
+        Self::recover_with(dir, files, BootId::current(), &mut |_| true)
+    }
+
+    /// As [`recover`](Self::recover), with `boot` for the present kernel run. When the data must
+    /// be verified, `go_on` is called now and then with the bytes read so far.
+    ///
+    /// # Errors
+    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `go_on` says `false`, and then
+    /// nothing has been changed.
+    pub fn recover_with(
+        dir: &Dir,
+        files: StagingFiles,
+        boot: Option<BootId>,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        files.check()?;
+        // The data first: its lock tells whether the journal may be touched.
+        let Some(mut data) = DataFile::open(dir, &files.data)? else {
+            remove(dir, &files.journal)?;
+            return Ok(None);
+        };
+        let found = match Journal::open(dir, &files.journal)? {
+            Some(mut journal) => match find(&mut journal, &mut data, &files, boot, go_on)? {
+                Some((name, point)) => Some((journal, name, point)),
+                None => None,
+            },
+            None => None,
+        };
+        let Some((mut journal, name, point)) = found else {
+            remove(dir, &files.journal)?;
+            remove(dir, &files.data)?;
+            return Ok(None);
+        };
+        let cut = data.cut(point.hasher.len());
+        cut.map_err(|error| StoreError::io("truncate", &files.data, error))?;
+        journal.cut(point.end)?;
+
+        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        let mut staging = Self::assemble(dir, files, name, data, point.hasher).with_boot(boot);
+        staging.journal = Some(journal);
+        staging.saved = staging.len();
+        if !point.trusted && boot.is_some() {
+            // Verified once is enough for as long as this kernel runs.
+            staging.checkpoint_or_warn();
+        }
+        Ok(Some(staging))
+    }
+}
+
+/// The name in the journal, and the newest checkpoint that holds and is not empty.
+fn find(
+    journal: &mut Journal,
+    data: &mut DataFile,
+    files: &StagingFiles,
+    boot: Option<BootId>,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<(String, Point)>, StoreError> {
+    let identity = data.identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let (name, trusted) = trusted(journal, identity.size, boot)?;
+    let Some(name) = name else { return Ok(None) };
+    let point = match trusted {
+        Some(point) => Some(point),
+        None => verified(journal, data, identity.size, files, go_on)?,
+    };
+    Ok(point.filter(|point| !point.hasher.is_empty()).map(|point| (name, point)))
+}
+
+/// The name, and the newest checkpoint of this kernel run that the data is long enough for.
+fn trusted(
+    journal: &mut Journal,
+    data_len: u64,
+    boot: Option<BootId>,
+) -> Result<(Option<String>, Option<Point>), StoreError> {
+    let mut name = None;
+    let mut newest = None;
+    journal.for_each(|record, end| {
+        match record {
+            Record::Begin { name: begun, .. } if name.is_none() => name = Some(begun),
+            Record::Checkpoint { boot: saved_in, hasher } if name.is_some() => {
+                if boot.is_some() && saved_in == boot && hasher.len() <= data_len {
+                    let hasher = PrefixHasher::restore(&hasher).ok();
+                    newest =
+                        hasher.map(|hasher| Point { hasher, end, trusted: true }).or(newest.take());
+                }
+            }
+            Record::Distrust => newest = None,
+            // Not a journal that anything here writes; what follows is not believed.
+            Record::Begin { .. } | Record::Checkpoint { .. } => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok((name, newest))
+}
+
+/// The newest checkpoint whose hash the data has.
+fn verified(
+    journal: &mut Journal,
+    data: &DataFile,
+    data_len: u64,
+    files: &StagingFiles,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Point>, StoreError> {
+    let read_error = |error| StoreError::io("read", &files.data, error);
+    let file = data.file().try_clone().map_err(read_error)?;
+    let mut file = File::from_std(file);
+    sys::forget_cached(&file);
+    file.rewind().map_err(read_error)?;
+
+    let mut hasher = PrefixHasher::new();
+    let mut newest = None;
+    journal.for_each(|record, end| {
+        let Record::Checkpoint { hasher: saved, .. } = record else { return Ok(true) };
+        if !(hasher.len()..=data_len).contains(&saved.len()) {
+            return Ok(false);
+        }
+        if !hash_up_to(&mut hasher, &mut file, saved.len(), go_on).map_err(read_error)? {
+            return Err(StoreError::Cancelled { path: files.data.clone() });
+        }
+        let agrees = hasher.save() == saved;
+        if agrees {
+            newest = Some(Point { hasher: hasher.clone(), end, trusted: false });
+        }
+        Ok(agrees)
+    })?;
+    Ok(newest)
+}

@@ -1,0 +1,241 @@
+//! How a staging lives when nothing crashes; `crash` and `property` hold the rest.
+
+mod crash;
+mod failure;
+mod property;
+
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File};
+use ftx_core::Md5Digest;
+use tempfile::TempDir;
+
+use super::{CHECKPOINT_BYTES, Durability, Staging, StagingFiles};
+use crate::{FileIdentity, PrefixHasher, StoreError};
+
+fn scratch() -> (TempDir, Dir) {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    (temp, dir)
+}
+
+fn files() -> StagingFiles {
+    StagingFiles { data: "data".into(), journal: "journal".into() }
+}
+
+fn create(dir: &Dir) -> Staging {
+    Staging::create(dir, files(), "a/name").unwrap()
+}
+
+fn recover(dir: &Dir) -> Staging {
+    Staging::recover(dir, files()).unwrap().unwrap()
+}
+
+/// Bytes without a period that a cut or a shift could hide behind.
+fn bytes(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[1]
+    })
+    .take(len)
+    .collect()
+}
+
+fn hasher_of(bytes: &[u8]) -> PrefixHasher {
+    let mut hasher = PrefixHasher::new();
+    hasher.update(bytes);
+    hasher
+}
+
+fn md5(bytes: &[u8]) -> Md5Digest {
+    hasher_of(bytes).digest()
+}
+
+#[test]
+fn a_small_file_costs_one_file_and_is_published() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hel").unwrap();
+    staging.write(b"lo").unwrap();
+    assert_eq!((staging.name(), staging.len()), ("a/name", 5));
+    assert_eq!(staging.digest(), md5(b"hello"));
+    assert_eq!(dir.entries().unwrap().count(), 1);
+
+    let published = staging.publish(&dir, Path::new("file")).unwrap();
+    assert_eq!((published.len, published.md5), (5, md5(b"hello")));
+    assert_eq!(published.identity, FileIdentity::of(&dir.metadata("file").unwrap()));
+    assert_eq!(dir.read("file").unwrap(), b"hello");
+    assert_eq!(dir.entries().unwrap().count(), 1);
+}
+
+#[test]
+fn an_empty_file_can_be_published() {
+    let (_temp, dir) = scratch();
+    let published = create(&dir).publish(&dir, Path::new("file")).unwrap();
+    assert_eq!((published.len, published.md5), (0, Md5Digest::EMPTY));
+    assert_eq!(dir.read("file").unwrap(), b"");
+}
+
+#[test]
+fn publishing_replaces_a_file_in_one_step() {
+    let (_temp, root) = scratch();
+    root.create_dir_all("sub/dir").unwrap();
+    root.create_dir("staging").unwrap();
+    root.write("sub/dir/file", "old").unwrap();
+    let mut reader = root.open("sub/dir/file").unwrap();
+
+    for durability in [Durability::Full, Durability::None] {
+        let mut staging = create(&root.open_dir("staging").unwrap()).with_durability(durability);
+        let before = root.read("sub/dir/file").unwrap();
+        staging.write(format!("new {durability:?}").as_bytes()).unwrap();
+        assert_eq!(root.read("sub/dir/file").unwrap(), before);
+        let target_dir = root.open_dir("sub").unwrap();
+        staging.publish(&target_dir, Path::new("dir/file")).unwrap();
+        let now = root.read_to_string("sub/dir/file").unwrap();
+        assert_eq!(now, format!("new {durability:?}"));
+    }
+    let mut seen = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut seen).unwrap();
+    assert_eq!(seen, "old");
+    assert_eq!(root.entries_in("staging"), 0);
+}
+
+#[test]
+fn suspending_and_recovering_goes_on_exactly_there() {
+    let (_temp, dir) = scratch();
+    let data = bytes(1000);
+    let mut staging = create(&dir);
+    for piece in data.chunks(99) {
+        staging.write(piece).unwrap();
+        let len = staging.len();
+        staging.suspend().unwrap();
+        staging = recover(&dir);
+        assert_eq!((staging.name(), staging.len()), ("a/name", len));
+        assert_eq!(staging.digest(), md5(&data[..usize::try_from(len).unwrap()]));
+    }
+    staging.publish(&dir, Path::new("file")).unwrap();
+    assert_eq!(dir.read("file").unwrap(), data);
+    assert_eq!(dir.entries().unwrap().count(), 1);
+}
+
+#[test]
+fn suspending_again_without_news_costs_nothing() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hello").unwrap();
+    staging.suspend().unwrap();
+    let len = dir.metadata("journal").unwrap().len();
+    for _ in 0..3 {
+        recover(&dir).suspend().unwrap();
+    }
+    assert_eq!(dir.metadata("journal").unwrap().len(), len);
+}
+
+#[test]
+fn a_dropped_staging_goes_on_from_its_last_checkpoint() {
+    let (_temp, dir) = scratch();
+    let checkpoint = usize::try_from(CHECKPOINT_BYTES).unwrap();
+    let data = bytes(2 * checkpoint + checkpoint / 2);
+    let mut staging = create(&dir);
+    for piece in data.chunks(checkpoint / 4) {
+        staging.write(piece).unwrap();
+    }
+    drop(staging);
+    let mut staging = recover(&dir);
+    assert_eq!(staging.len(), 2 * CHECKPOINT_BYTES);
+    assert_eq!(staging.digest(), md5(&data[..2 * checkpoint]));
+    staging.write(&data[2 * checkpoint..]).unwrap();
+    staging.publish(&dir, Path::new("file")).unwrap();
+    assert!(dir.read("file").unwrap() == data);
+}
+
+#[test]
+fn discarding_and_suspending_nothing_leave_nothing() {
+    let (_temp, dir) = scratch();
+    create(&dir).suspend().unwrap();
+    assert_eq!(dir.entries().unwrap().count(), 0);
+    let mut staging = create(&dir);
+    staging.write(b"hello").unwrap();
+    staging.suspend().unwrap();
+    recover(&dir).discard().unwrap();
+    assert_eq!(dir.entries().unwrap().count(), 0);
+}
+
+#[test]
+fn creating_overwrites_leftovers() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hello").unwrap();
+    staging.suspend().unwrap();
+    let mut staging = Staging::create(&dir, files(), "other").unwrap();
+    assert_eq!((staging.len(), dir.read("data").unwrap().len()), (0, 0));
+    staging.write(b"new").unwrap();
+    // The old journal would have been taken for this staging's.
+    drop(staging);
+    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+}
+
+#[test]
+fn adopting_takes_over_the_start_of_a_file() {
+    let (_temp, dir) = scratch();
+    let data = bytes(3000);
+    dir.write("source", &data).unwrap();
+    let source = dir.open("source").unwrap();
+    let prefix = hasher_of(&data[..2000]);
+    let staging = Staging::adopt(&dir, files(), "n", &source, prefix.clone()).unwrap();
+    assert_eq!((staging.len(), staging.digest()), (2000, prefix.digest()));
+    drop(staging);
+    let mut staging = recover(&dir);
+    assert_eq!(staging.len(), 2000);
+    staging.write(&data[2000..]).unwrap();
+    let published = staging.publish(&dir, Path::new("source")).unwrap();
+    assert_eq!(published.md5, md5(&data));
+    assert_eq!(dir.read("source").unwrap(), data);
+}
+
+#[test]
+fn adopting_more_than_there_is_fails_and_leaves_nothing() {
+    let (_temp, dir) = scratch();
+    dir.write("source", "short").unwrap();
+    let source: File = dir.open("source").unwrap();
+    let refused = Staging::adopt(&dir, files(), "n", &source, hasher_of(b"shorter"));
+    assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
+    assert_eq!(dir.entries().unwrap().count(), 1);
+}
+
+#[test]
+fn names_are_single_components() {
+    let (_temp, dir) = scratch();
+    for bad in ["", ".", "..", "a/b", "/a", "a/"] {
+        for files in [
+            StagingFiles { data: bad.into(), journal: "j".into() },
+            StagingFiles { data: "d".into(), journal: bad.into() },
+        ] {
+            let created = Staging::create(&dir, files.clone(), "n");
+            assert!(matches!(created, Err(StoreError::BadName { .. })), "{bad}");
+            let recovered = Staging::recover(&dir, files);
+            assert!(matches!(recovered, Err(StoreError::BadName { .. })), "{bad}");
+        }
+    }
+    assert_eq!(dir.entries().unwrap().count(), 0);
+}
+
+#[test]
+fn a_staging_can_move_between_threads() {
+    fn sendable<T: Send + 'static>() {}
+    sendable::<Staging>();
+}
+
+trait EntriesIn {
+    fn entries_in(&self, path: &str) -> usize;
+}
+
+impl EntriesIn for Dir {
+    fn entries_in(&self, path: &str) -> usize {
+        self.read_dir(path).unwrap().count()
+    }
+}

@@ -1,0 +1,103 @@
+//! What differs between systems, each with a fallback that is slower or blinder but right.
+
+use std::io;
+
+use cap_std::fs::{Dir, File};
+use serde::{Deserialize, Serialize};
+
+/// Names one run of one kernel: what was in its page cache is there as long as it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootId(pub [u8; 16]);
+
+impl BootId {
+    /// The id of the kernel that runs this process; `None` where the system does not tell.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        // /proc may be absent in a container, then everything is verified.
+        #[cfg(target_os = "linux")]
+        return Self::parse(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?);
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    #[cfg(any(target_os = "linux", test))]
+    fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|&c| c != '-').collect();
+        let well_formed = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(&digits, 16).ok()?;
+        well_formed.then_some(Self(number.to_be_bytes()))
+    }
+}
+
+/// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the
+/// system does not tell.
+///
+/// # Errors
+/// Those of asking the system.
+pub fn available_bytes(dir: &Dir) -> io::Result<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::fstatvfs(dir)?;
+        // The blocks that only root may use are not counted.
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
+}
+
+/// Makes what was created, renamed and removed in `dir` durable.
+pub(crate) fn sync_dir(dir: &Dir) -> io::Result<()> {
+    // The handle itself may be one that only stands for a path and cannot be synced.
+    #[cfg(unix)]
+    return dir.open(".")?.sync_all();
+    // Elsewhere a directory has no sync of its own; its file system journals renames.
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(())
+    }
+}
+
+/// Asks the system to forget what it has cached of `file`, so that reading tells what the disk
+/// holds. A request only: where it is not granted, reading may still be told from the cache.
+pub(crate) fn forget_cached(file: &File) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed) {
+        tracing::debug!(%error, "the page cache was not dropped before verifying");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    use super::{BootId, available_bytes, sync_dir};
+
+    #[test]
+    fn boot_ids_are_parsed() {
+        let id = BootId::parse("c0075f36-a10d-4cf7-b280-1cd19ee3ab1f\n").unwrap();
+        assert_eq!(id.0[..4], [0xc0, 0x07, 0x5f, 0x36]);
+        for bad in ["", "c0075f36", "+0075f36-a10d-4cf7-b280-1cd19ee3ab1f"] {
+            assert_eq!(BootId::parse(bad), None, "{bad}");
+        }
+        assert_eq!(BootId::current(), BootId::current());
+    }
+
+    #[test]
+    fn a_directory_can_be_measured_and_synced() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.create_dir("sub").unwrap();
+        // A directory opened through another is a handle of another kind.
+        for dir in [&dir, &dir.open_dir("sub").unwrap()] {
+            assert!(available_bytes(dir).unwrap() > 0);
+            sync_dir(dir).unwrap();
+        }
+    }
+}
