@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::File;
-use ftx_io::{FileReader, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, StoreError};
-use tokio::task::spawn_blocking;
+use ftx_io::{FileReader, blocking, hash_prefix};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_regular};
 
 use crate::{Cancel, Event, Observer, TransferError};
 
@@ -22,18 +21,17 @@ pub(crate) struct Source {
 impl Source {
     /// Opens a regular file.
     pub(crate) async fn open(path: &Path) -> Result<Self, TransferError> {
-        let path = path.to_owned();
-        let opened = spawn_blocking(move || {
+        let owned = path.to_owned();
+        let opened = blocking(path, move || {
+            let path = owned;
             let failed = |error| StoreError::io("open", &path, error);
             let file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
-            if !metadata.is_file() {
-                return Err(StoreError::not_a_file(&path, &metadata));
-            }
+            check_regular(&path, &metadata)?;
             let identity = FileIdentity::of(&metadata);
             Ok(Self { path, identity, file, hashed: None })
         });
-        Ok(opened.await.map_err(broken)??)
+        Ok(opened.await?)
     }
 
     /// The file's size in bytes.
@@ -78,10 +76,8 @@ impl Source {
 
     /// Fails if the file is not as it was when it was opened.
     pub(crate) fn unchanged(&self) -> Result<(), TransferError> {
-        let metadata = self
-            .file
-            .metadata()
-            .map_err(|error| StoreError::io("look at", &self.path, error))?;
+        let metadata =
+            self.file.metadata().map_err(|error| StoreError::io("look at", &self.path, error))?;
         if FileIdentity::of(&metadata) == self.identity {
             return Ok(());
         }
@@ -95,9 +91,4 @@ impl Source {
     fn clone_file(&self) -> Result<File, StoreError> {
         self.file.try_clone().map_err(|error| StoreError::io("open", &self.path, error))
     }
-}
-
-/// A blocking thread that panicked, as an error of the file it worked on.
-pub(crate) fn broken(_: tokio::task::JoinError) -> StoreError {
-    StoreError::io("use", "", std::io::Error::other("a disk thread failed"))
 }

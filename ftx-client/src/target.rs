@@ -12,13 +12,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
-use ftx_io::hash_prefix;
-use ftx_store::{
-    Durability, PrefixHasher, Staging, StagingFiles, StoreError, available_bytes,
-};
-use tokio::task::spawn_blocking;
+use ftx_io::{blocking, hash_prefix};
+use ftx_store::{Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
 
-use crate::source::broken;
 use crate::{Cancel, Event, Observer, TransferError};
 
 /// A place for a downloaded file.
@@ -47,10 +43,8 @@ impl Target {
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
-        let path = path.to_owned();
-        let (mut target, file) = spawn_blocking(move || Self::find(path, durability))
-            .await
-            .map_err(broken)??;
+        let owned = path.to_owned();
+        let (mut target, file) = blocking(path, move || Self::find(owned, durability)).await?;
         if let Some((file, len)) = file {
             observer.tell(&Event::Hashing { done: 0, total: len });
             let hashed = hash_prefix(file, len, |done| {
@@ -80,18 +74,14 @@ impl Target {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let dir = self.dir.try_clone().map_err(|error| self.failed("open", error))?;
         let (files, path, durability) = (self.files.clone(), self.path.clone(), self.durability);
-        let prepared = spawn_blocking(move || {
+        let prepared = blocking(&self.path, move || {
             let name = path.to_string_lossy();
             let needed = match &local {
                 // The whole file is copied beside itself.
                 Local::Whole(..) => start.saturating_add(len),
                 Local::Nothing | Local::Staged(_) => len,
             };
-            let available =
-                available_bytes(&dir).map_err(|error| StoreError::io("look at", &path, error))?;
-            if available < needed {
-                return Err(StoreError::no_space(&path, needed, available));
-            }
+            check_space(&dir, &path, needed)?;
             let staging = match local {
                 Local::Staged(staging) if start == staging.len() => staging,
                 Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
@@ -103,7 +93,7 @@ impl Target {
             };
             Ok(staging.with_durability(durability))
         });
-        Ok(prepared.await.map_err(broken)??)
+        Ok(prepared.await?)
     }
 
     /// Makes what is staged the file, when the server has said that it is whole.
@@ -123,19 +113,17 @@ impl Target {
         let received = staging.digest();
         let dir = self.dir.try_clone().map_err(|error| self.failed("open", error))?;
         let name = self.name.clone();
-        spawn_blocking(move || match expected {
-            Some(expected) if expected != received => {
-                // There is no telling which of its bytes are wrong.
-                staging.discard()?;
-                Err(TransferError::Digest { received, expected })
-            }
-            _ => {
-                staging.publish(&dir, &name)?;
-                Ok(())
-            }
+        let differs = expected.filter(|expected| *expected != received);
+        blocking(&self.path, move || match differs {
+            // There is no telling which of its bytes are wrong.
+            Some(_) => staging.discard(),
+            None => staging.publish(&dir, &name).map(drop),
         })
-        .await
-        .map_err(broken)?
+        .await?;
+        match differs {
+            Some(expected) => Err(TransferError::Digest { received, expected }),
+            None => Ok(()),
+        }
     }
 
     /// Opens the directory and looks for a staging or a file; a file is still to be hashed.

@@ -4,9 +4,9 @@ use std::io;
 use std::path::Path;
 
 use ftx_core::RemoteName;
+use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{Action, Outcome, Upload};
-use ftx_core::legacy::ProtocolError;
 use ftx_store::StoreError;
 
 use crate::connection::Connection;

@@ -6,11 +6,17 @@
 //! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
 
+use std::path::Path;
+
+use ftx_store::StoreError;
+
+mod chain;
 mod hash;
 mod reader;
 mod wire;
 mod writer;
 
+pub use chain::Chain;
 pub use hash::hash_prefix;
 pub use reader::FileReader;
 pub use wire::{Guard, Wire, WireError};
@@ -19,6 +25,19 @@ pub use writer::{StagingSlot, StagingWriter};
 /// How many bytes of a file move at a time: small enough to stay in the processor's cache between
 /// socket, hash and disk.
 pub const CHUNK: usize = 128 * 1024;
+
+/// Runs disk work where it stalls no connection; `path` is what it is about.
+///
+/// # Errors
+/// What `work` says.
+pub async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error))))
+}
 
 /// A blocking thread that panicked; the panic has been printed by its hook.
 fn panicked(_: tokio::task::JoinError) -> std::io::Error {

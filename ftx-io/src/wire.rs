@@ -121,11 +121,7 @@ impl Wire {
     ///
     /// # Errors
     /// See [`WireError`].
-    pub async fn write_all(
-        &mut self,
-        mut bytes: &[u8],
-        guard: Guard<'_>,
-    ) -> Result<(), WireError> {
+    pub async fn write_all(&mut self, mut bytes: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
         while !bytes.is_empty() {
             let written = guard.watch(self.stream.write(bytes)).await?;
             bytes.advance(written);
@@ -139,10 +135,7 @@ impl Guard<'_> {
     ///
     /// # Errors
     /// See [`WireError`].
-    pub async fn watch<T>(
-        self,
-        io: impl Future<Output = io::Result<T>>,
-    ) -> Result<T, WireError> {
+    pub async fn watch<T>(self, io: impl Future<Output = io::Result<T>>) -> Result<T, WireError> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(WireError::Stopped),

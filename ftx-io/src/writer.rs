@@ -1,14 +1,15 @@
 //! A staging that is written on blocking threads.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ftx_store::{Staging, StoreError};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::panicked;
+use crate::{blocking, panicked};
 
 /// The place a staging is kept in while it is written. Who takes the staging out becomes its
-/// owner; the writer that had it fails with [`StoreError::Superseded`] from then on.
+/// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
 #[derive(Clone, Debug)]
 pub struct StagingSlot(Arc<Mutex<Option<Staging>>>);
 
@@ -55,7 +56,7 @@ impl StagingWriter {
         self.running = Some(spawn_blocking(move || {
             slot.with(|staging| match staging {
                 Some(staging) => staging.write(&chunk),
-                None => Err(StoreError::Superseded { path: name.into() }),
+                None => Err(StoreError::InUse { path: name.into() }),
             })?;
             Ok(chunk)
         }));
@@ -78,7 +79,7 @@ impl StagingWriter {
     /// Waits for the last chunk and runs the end of the staging's life on a blocking thread.
     ///
     /// # Errors
-    /// What `end` says, or [`StoreError::Superseded`]. That an earlier chunk could not be written
+    /// What `end` says, or [`StoreError::InUse`]. That an earlier chunk could not be written
     /// is for [`settle`](Self::settle) to say.
     pub async fn finish<T: Send + 'static>(
         mut self,
@@ -87,12 +88,12 @@ impl StagingWriter {
         // The staging is in good order after a write that failed, too.
         let _ = self.settle().await;
         let Self { slot, name, .. } = self;
-        let path = name.clone();
-        spawn_blocking(move || match slot.with(Option::take) {
+        let path = PathBuf::from(name);
+        let place = path.clone();
+        blocking(&place, move || match slot.with(Option::take) {
             Some(staging) => end(staging),
-            None => Err(StoreError::Superseded { path: path.into() }),
+            None => Err(StoreError::InUse { path }),
         })
         .await
-        .unwrap_or_else(|error| Err(StoreError::io("write", &name, panicked(error))))
     }
 }

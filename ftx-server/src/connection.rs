@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{Guard, Wire, WireError};
+use ftx_io::{Chain, Guard, Wire, WireError};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -89,20 +89,5 @@ async fn first_bytes<S>(
         if !more {
             return Ok(None);
         }
-    }
-}
-
-/// An error with its causes, in one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
     }
 }

@@ -8,11 +8,11 @@ use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
 use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{CHUNK, Guard, Wire, WireError};
+use ftx_io::{CHUNK, Chain, Guard, Wire, WireError};
 use ftx_store::StoreError;
 use tracing::{debug, info, warn};
 
-use crate::connection::{Chain, Context};
+use crate::connection::Context;
 use crate::store::{Begin, Download, Offered, Store, Upload};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
@@ -83,8 +83,7 @@ impl<'a, S: Store> Session<'a, S> {
     async fn next_request(&mut self, first: bool) -> Result<Option<Request>, LegacyError> {
         self.spare = Vec::new();
         loop {
-            if let Some((request, len)) =
-                decode_request(self.wire.buffered(), &Limits::default())?
+            if let Some((request, len)) = decode_request(self.wire.buffered(), &Limits::default())?
             {
                 self.wire.consume(len);
                 return Ok(Some(request));

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use ftx_io::Chain;
 use ftx_server::store::local::LocalStore;
 use ftx_server::{Monitor, Server};
 use tokio::net::TcpListener;
@@ -33,7 +34,7 @@ async fn serve(args: &Args) -> Result<(), String> {
     let listener = bind(args).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let store = LocalStore::open(&config)
-        .map_err(|error| format!("cannot serve {}: {}", config.root.display(), chain(&error)))?;
+        .map_err(|error| format!("cannot serve {}: {}", config.root.display(), Chain(&error)))?;
     let server =
         Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
     announce(&format!("listening on {address}"));
@@ -48,8 +49,7 @@ async fn serve(args: &Args) -> Result<(), String> {
 /// Binds the listener, unless that would serve the whole network without authentication unasked.
 async fn bind(args: &Args) -> Result<TcpListener, String> {
     let refused = |error| format!("cannot listen on {}: {error}", args.listen);
-    let addresses: Vec<_> =
-        tokio::net::lookup_host(&args.listen).await.map_err(refused)?.collect();
+    let addresses: Vec<_> = tokio::net::lookup_host(&args.listen).await.map_err(refused)?.collect();
     if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
         && !args.insecure
     {
@@ -102,14 +102,4 @@ async fn shutdown() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

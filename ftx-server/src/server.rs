@@ -72,7 +72,8 @@ impl<S: Store> Server<S> {
                 abort.cancel();
             }
         });
-        let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
+        let joined =
+            tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
         if joined.await.is_err() {
             warn!("waiting for the reactor threads failed");
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ftx_client::{Event, Observer, TransferError, Transferred};
+use ftx_io::Chain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -66,10 +67,10 @@ impl Report {
                 Observer::new(move |event| show(event, &bar))
             }
             Face::Lines => Observer::new(move |event| match event {
-                Event::Started { from: 1.., size } | Event::Draining { left: size } => {
-                    report.message(&format!("{name}: {}", sentence(event, *size)));
+                Event::Started { from: 1.., .. } | Event::Draining { .. } => {
+                    report.message(&format!("{name}: {}", sentence(event)));
                 }
-                Event::Retrying { .. } => report.message(&format!("{name}: {}", sentence(event, 0))),
+                Event::Retrying { .. } => report.message(&format!("{name}: {}", sentence(event))),
                 _ => {}
             }),
         }
@@ -98,7 +99,7 @@ impl Report {
 
     pub(crate) fn failed(&self, index: usize, job: &Job, error: &TransferError) {
         self.replace(None);
-        let message = chain(error);
+        let message = Chain(error).to_string();
         if self.face == Face::Json {
             let status = error.status();
             let fields =
@@ -183,13 +184,13 @@ fn fields(event: &Event<'_>) -> Value {
             "attempt": attempt,
             "pause_ms": u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "status": error.status().code(),
-            "error": chain(error),
+            "error": Chain(*error).to_string(),
         }),
         _ => json!({}),
     }
 }
 
-fn sentence(event: &Event<'_>, _size: u64) -> String {
+fn sentence(event: &Event<'_>) -> String {
     match event {
         Event::Started { from, size } => {
             format!("going on from {} of {}", HumanBytes(*from), HumanBytes(*size))
@@ -203,7 +204,7 @@ fn sentence(event: &Event<'_>, _size: u64) -> String {
             let pause = humantime::format_duration(Duration::from_millis(
                 u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             ));
-            format!("{}; retry {attempt} in {pause}", chain(error))
+            format!("{}; retry {attempt} in {pause}", Chain(*error))
         }
         _ => String::new(),
     }
@@ -228,7 +229,7 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
             });
         }
         Event::Progress { done, .. } => bar.set_position(*done),
-        Event::Draining { .. } | Event::Retrying { .. } => bar.set_message(sentence(event, 0)),
+        Event::Draining { .. } | Event::Retrying { .. } => bar.set_message(sentence(event)),
         _ => {}
     }
 }
@@ -239,15 +240,4 @@ fn bar(prefix: String) -> ProgressBar {
     let bar = ProgressBar::new(0).with_prefix(prefix);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -95,10 +95,8 @@ pub trait Upload: Send {
     ///
     /// # Errors
     /// This chunk or an earlier one could not be stored. What was stored before stays.
-    fn write(
-        &mut self,
-        chunk: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+    fn write(&mut self, chunk: Vec<u8>)
+    -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
     /// Makes the staging the file: atomically, durably where the store promises it.
     ///

@@ -7,7 +7,7 @@ use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{FileReader, hash_prefix};
-use ftx_store::{FileIdentity, StoreError};
+use ftx_store::{FileIdentity, StoreError, check_regular};
 
 use super::{LocalStore, OFFER_BUDGET};
 use crate::store::Download;
@@ -30,9 +30,7 @@ impl LocalDownload {
         let root = &store.inner.root;
         // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
         let metadata = root.metadata(path).map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(StoreError::not_a_file(path, &metadata));
-        }
+        check_regular(path, &metadata)?;
         let file = root.open(path).map_err(failed)?;
         let identity = FileIdentity::of(&file.metadata().map_err(failed)?);
         Ok(Self { name: name.clone(), file, identity, reader: None, store })
@@ -79,12 +77,7 @@ impl Download for LocalDownload {
         Ok(matches)
     }
 
-    async fn read(
-        &mut self,
-        offset: u64,
-        len: u64,
-        spare: Vec<u8>,
-    ) -> Result<Vec<u8>, StoreError> {
+    async fn read(&mut self, offset: u64, len: u64, spare: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let mut reader = match self.reader.take() {
             Some((next, reader)) if next == offset => reader,
             _ => FileReader::new(self.clone_file()?, offset, len, None)

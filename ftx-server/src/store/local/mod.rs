@@ -32,7 +32,6 @@ use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_store::{Durability, FileIdentity, PrefixHasher, StoreError};
 use lru::LruCache;
-use tokio::task::spawn_blocking;
 
 use self::index::Index;
 use super::{Begin, Offered, Store};
@@ -107,9 +106,7 @@ impl LocalStore {
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
-        spawn_blocking(move || work(&inner, &owned)).await.unwrap_or_else(|_| {
-            Err(StoreError::io("use", name.as_str(), std::io::Error::other("a disk thread failed")))
-        })
+        ftx_io::blocking(Path::new(name.as_str()), move || work(&inner, &owned)).await
     }
 }
 

@@ -7,7 +7,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Held;
 use ftx_io::hash_prefix;
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError};
+use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_regular};
 use tracing::warn;
 
 use super::index::{Claim, StagingId, State};
@@ -45,7 +45,7 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
-    let published = store.blocking(name, |inner, name| published(inner, name)).await?;
+    let published = store.blocking(name, published).await?;
     let staged = store.blocking(name, |inner, name| Ok(staged(inner, name)));
     let found = match tokio::time::timeout_at(deadline.into(), staged).await {
         Ok(staged) => staged?.and_then(|staged| staged.offered(limit)),
@@ -101,18 +101,13 @@ fn recovered(inner: &Inner, name: &RemoteName, id: StagingId) -> Option<PrefixHa
 }
 
 /// The published file, if there is one. An error where there can be none.
-fn published(
-    inner: &Inner,
-    name: &RemoteName,
-) -> Result<Option<(File, FileIdentity)>, StoreError> {
+fn published(inner: &Inner, name: &RemoteName) -> Result<Option<(File, FileIdentity)>, StoreError> {
     let path = Path::new(name.as_str());
     let metadata = match inner.root.metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         result => result.map_err(|error| StoreError::io("open", path, error))?,
     };
-    if !metadata.is_file() {
-        return Err(StoreError::not_a_file(path, &metadata));
-    }
+    check_regular(path, &metadata)?;
     let file = inner.root.open(path).map_err(|error| StoreError::io("open", path, error))?;
     let metadata = file.metadata().map_err(|error| StoreError::io("open", path, error))?;
     Ok(Some((file, FileIdentity::of(&metadata))))

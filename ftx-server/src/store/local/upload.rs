@@ -7,9 +7,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::StagingWriter;
-use ftx_store::{
-    FileIdentity, PrefixHasher, Staging, StoreError, available_bytes, create_parents,
-};
+use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
 
 use super::index::{self, Claim, Heard, StagingId, State, Writer};
 use super::offer::{Kind, LocalOffer};
@@ -41,11 +39,7 @@ pub(super) fn begin(
     len: u64,
 ) -> Result<LocalUpload, StoreError> {
     let path = Path::new(name.as_str());
-    let available =
-        available_bytes(&inner.root).map_err(|error| StoreError::io("look at", path, error))?;
-    if available < len {
-        return Err(StoreError::no_space(path, len, available));
-    }
+    check_space(&inner.root, path, len)?;
     let parent = create_parents(&inner.root, path, inner.durability)?;
     let (id, staging) = match begin {
         Begin::Anew(LocalOffer(kind)) => {
@@ -61,9 +55,7 @@ pub(super) fn begin(
         Begin::Resume(LocalOffer(Kind::Nothing)) => {
             return Err(StoreError::Changed { path: path.into() });
         }
-        Begin::Resume(LocalOffer(Kind::Staged { id, hasher })) => {
-            resume(inner, name, id, hasher)?
-        }
+        Begin::Resume(LocalOffer(Kind::Staged { id, hasher })) => resume(inner, name, id, hasher)?,
         Begin::Resume(LocalOffer(Kind::Published { file, identity, hasher })) => {
             let metadata = file.metadata().map_err(|error| StoreError::io("open", path, error))?;
             if FileIdentity::of(&metadata) != identity {
@@ -90,8 +82,7 @@ pub(super) fn conclude(
     let Claim::Idle = inner.index(|index| index.claim(name, *id)) else { return Ok(()) };
     let result = match Staging::recover(&inner.staging, id.files())? {
         Some(staging) if staging.len() == hasher.len() => {
-            let parent =
-                create_parents(&inner.root, Path::new(name.as_str()), inner.durability)?;
+            let parent = create_parents(&inner.root, Path::new(name.as_str()), inner.durability)?;
             return publish(inner, name, staging.with_durability(inner.durability), &parent)
                 .map(|_| ());
         }
@@ -165,13 +156,13 @@ impl Upload for LocalUpload {
         self.heard.touch();
         match &mut self.writer {
             Some(writer) => writer.write(chunk).await,
-            None => Err(StoreError::Superseded { path: self.name.as_str().into() }),
+            None => Err(StoreError::InUse { path: self.name.as_str().into() }),
         }
     }
 
     async fn publish(mut self) -> Result<Md5Digest, StoreError> {
         let (Some(mut writer), Some(parent)) = (self.writer.take(), self.parent.take()) else {
-            return Err(StoreError::Superseded { path: self.name.as_str().into() });
+            return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
         if let Err(error) = writer.settle().await {
             self.writer = Some(writer);
