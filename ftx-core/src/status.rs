@@ -1,5 +1,6 @@
 //! Status codes: one table for the wire, the libraries, the command line and the C ABI.
 
+use core::ffi::CStr;
 use core::fmt;
 
 macro_rules! status_table {
@@ -48,6 +49,15 @@ macro_rules! status_table {
                 }
             }
 
+            /// The same as [`text`](Self::text), for C.
+            #[must_use]
+            pub const fn text_for_c(self) -> &'static CStr {
+                match self {
+                    $( Status::$variant => c_text(concat!($text, "\0")), )+
+                    Status::Other(_) => c"unknown status",
+                }
+            }
+
             /// What the code means, as a sentence fragment in lower case.
             #[must_use]
             pub const fn text(self) -> &'static str {
@@ -58,6 +68,14 @@ macro_rules! status_table {
             }
         }
     };
+}
+
+/// A text that ends with its only NUL, as every one in the table does; a test reads them all.
+const fn c_text(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
 }
 
 status_table! {
@@ -113,6 +131,13 @@ mod tests {
     fn every_code_survives_a_round_trip() {
         for code in (-20..20).chain([i64::MIN, i64::MAX]) {
             assert_eq!(Status::from_code(code).code(), code);
+        }
+    }
+
+    #[test]
+    fn the_text_for_c_is_the_text() {
+        for status in Status::TABLE.iter().copied().chain([Status::Other(7)]) {
+            assert_eq!(status.text_for_c().to_str(), Ok(status.text()));
         }
     }
 
