@@ -7,7 +7,7 @@
 //! # The bytes
 //! | value | bytes |
 //! | --- | --- |
-//! | `u8` … `u128`, `i8` … `i128`, `f32`, `f64` | little-endian, as wide as the type; signed ones in two's complement |
+//! | integers, `f32`, `f64` | little-endian, as wide as the type; two's complement |
 //! | `bool` | one byte, 0 or 1 |
 //! | `char` | its UTF-8, 1 to 4 bytes |
 //! | text, bytes, sequence, map | count of bytes or of items as `u64`, then these |
@@ -21,9 +21,9 @@
 //!
 //! # Bounds
 //! A record has at most [`MAX_RECORD_BYTES`], whichever way it goes, and decoding must use its input
-//! to the last byte. Counts are believed only as far as the input reaches; a record type must not
-//! hold a sequence of items that take no bytes, or refer to itself, since for these the input's length
-//! bounds neither time nor depth. Contents of files never pass through here.
+//! to the last byte. Counts are believed only as far as the input reaches. A record type must
+//! not hold a sequence of items that take no bytes, nor refer to itself: for these the length of
+//! the input bounds neither time nor depth. Contents of files never pass through here.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

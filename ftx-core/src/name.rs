@@ -2,8 +2,8 @@
 //!
 //! A remote name is a relative path below a root that somebody else chose. Whoever holds a
 //! [`RemoteName`] may join it to that root: it has no way to climb out, to name a drive or to reach
-//! the root's own bookkeeping. What it does *not* say is that nothing on the way is a symbolic link;
-//! that is for the store to see to.
+//! the root's own bookkeeping. It does *not* say that nothing on the way is a symbolic link; that is
+//! for the store to see to.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

@@ -25,8 +25,8 @@ impl Default for Limits {
     }
 }
 
-/// Why bytes are no message of this dialect, whatever follows them. As there is no framing, nothing behind
-/// them can be found again: the connection cannot go on.
+/// Why bytes are no message of this dialect, whatever follows them. As there is no framing, nothing
+/// behind them can be found again: the connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -117,6 +117,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{DecodeError, Limits, RawMessage, decode_raw};
+    use crate::legacy::wire::{Value, Variant};
 
     const TIGHT: Limits = Limits { message_bytes: 60, entries: 3, string_bytes: 20 };
 
@@ -138,14 +139,27 @@ mod tests {
         assert_eq!(decode_raw(&bytes, &limits), Err(refused));
     }
 
+    /// With a limit one byte too small, the first `certain` bytes are refused and no fewer.
+    fn refused_from(message: &RawMessage, certain: usize) {
+        let bytes = bytes(message);
+        let fits = Limits { message_bytes: bytes.len(), ..TIGHT };
+        let limit = bytes.len() - 1;
+        let short = Limits { message_bytes: limit, ..TIGHT };
+        let refused = Err(DecodeError::MessageTooLong { limit });
+        assert_eq!(decode_raw(&bytes[..certain], &fits), Ok(None));
+        assert_eq!(decode_raw(&bytes[..certain - 1], &short), Ok(None));
+        assert_eq!(decode_raw(&bytes[..certain], &short), refused);
+    }
+
     #[test]
     fn one_that_cannot_end_within_its_limit_is_not_waited_for() {
-        let message = RawMessage::new(1).with("0123456789", 1).with("0123456789", 1);
-        let bytes = bytes(&message);
-        let refused = Err(DecodeError::MessageTooLong { limit: TIGHT.message_bytes });
-        // The second key's length is the first thing that makes it certain.
-        assert_eq!(decode_raw(&bytes[..12 + 37 + 3], &TIGHT), Ok(None));
-        assert_eq!(decode_raw(&bytes[..12 + 37 + 4], &TIGHT), refused);
+        let invalid = || Variant::from(Value::Invalid);
+        let text = Value::QString("0123456789".into());
+        // The count, a key's length and a value's length each make it certain that the entries
+        // behind them have no room left.
+        refused_from(&RawMessage::new(1).with("", invalid()).with("", invalid()), 12);
+        refused_from(&RawMessage::new(1).with("0123456789", invalid()).with("", invalid()), 16);
+        refused_from(&RawMessage::new(1).with("", text).with("", invalid()), 25);
     }
 
     #[test]

@@ -31,9 +31,9 @@
 //!
 //! # Order, and what is missing
 //! Qt 5 writes the entries by descending key, Qt 6 by ascending key, and both read any order. What
-//! is written here is byte for byte what Qt 5 writes; what is read may be in any order. Unknown keys are
-//! ignored, a missing number is 0 and a missing text the null string, and of a repeated key the
-//! last one counts, all as in the original.
+//! is written here is byte for byte what Qt 5 writes; what is read may be in any order. Unknown
+//! keys are ignored, a missing number is 0 and a missing text the null string, and of a repeated
+//! key the last one counts, all as in the original.
 //!
 //! # Layers
 //! `primitive` reads and writes Qt's basic types, `variant` a [`Variant`], `raw` a [`RawMessage`];

@@ -30,8 +30,10 @@ pub struct Variant {
     pub value: Value,
 }
 
-/// What a [`Variant`] holds. The original programs send [`LongLong`](Self::LongLong) and
-/// [`QString`](Self::QString) only; a kind that is not here has an unknown length and ends decoding.
+/// What a [`Variant`] holds.
+///
+/// The original programs send [`LongLong`](Self::LongLong) and [`QString`](Self::QString) only; a
+/// kind that is not here has an unknown length and ends decoding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Kind 0: nothing, in no bytes.
