@@ -19,8 +19,8 @@
 //! 02000000  Distrust
 //!
 //! boot      00, or 01 and 16 bytes
-//! hasher    four u32 of MD5 state; u64 blocks taken in; 64 bytes: the last, incomplete block,
-//!           padded with zeros, and in the very last byte how many bytes of it count
+//! hasher    four u32 of MD5 state; u64 blocks of 64 bytes taken in; u8 bytes of the next block;
+//!           63 bytes: these bytes, padded with zeros
 //! ```
 //! The first record is `Begin`. Reading stops at the first record that is cut, fails its checksum
 //! or is of a kind not known here, and the file is cut there before anything is appended.

@@ -16,17 +16,15 @@ use crate::{Durability, StoreError, sys};
 /// [`StoreError::BadName`] when `path` is empty or has parts other than plain names,
 /// [`StoreError::NotDirectory`] when a file is in the way, and those of creating directories.
 pub fn create_parents(root: &Dir, path: &Path, durability: Durability) -> Result<Dir, StoreError> {
-    let mut parts = path.components().map(|part| match part {
-        Component::Normal(name) => Ok(name),
-        _ => Err(StoreError::BadName { path: path.to_path_buf() }),
-    });
-    let bad_name = || StoreError::BadName { path: path.to_path_buf() };
-    parts.next_back().ok_or_else(bad_name)??;
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let mut parts = path.iter();
+    if !plain || parts.next_back().is_none() {
+        return Err(StoreError::BadName { path: path.to_path_buf() });
+    }
 
     let mut dir = root.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
     let mut walked = PathBuf::new();
     for name in parts {
-        let name = name?;
         walked.push(name);
         dir = match dir.open_dir(name) {
             Err(error) if error.kind() == ErrorKind::NotFound => {

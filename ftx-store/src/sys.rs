@@ -1,8 +1,9 @@
 //! What differs between systems, each with a fallback that is slower or blinder but right.
 
+use std::fs::File;
 use std::io;
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.

@@ -54,20 +54,20 @@ fn the_bytes_are_as_specified() {
     #[rustfmt::skip]
     let golden = [
         "4654584a524e4c31",                 // magic
-        "29000000", "CRC0",                 // 41 bytes, checksum
+        "29000000", "1ab961a5",                 // 41 bytes, checksum
         "00000000",                         // Begin
         "0400000000000000", "c3a92f62",     // name
         "01", "07070707070707070707070707070707", // boot
         "0100000000000000",                 // created_unix
-        "6d000000", "CRC1",                 // 109 bytes, checksum
+        "6d000000", "c94ad58e",                 // 109 bytes, checksum
         "01000000",                         // Checkpoint
         "00",                               // no boot
         "0200000000000000",                 // length of the data
         "5800000000000000",                 // 88 bytes of hasher
         "0123456789abcdeffedcba9876543210", // MD5 state
         "0000000000000000",                 // blocks
-        "6161", &"00".repeat(61), "02",     // incomplete block, 2 bytes of it count
-        "04000000", "CRC2",                 // 4 bytes, checksum
+        "02", "6161", &"00".repeat(61),     // 2 bytes of the next block
+        "04000000", "1819614b",                 // 4 bytes, checksum
         "02000000",                         // Distrust
     ];
     assert_eq!(hex, golden.concat());

@@ -8,9 +8,9 @@
 //!   in any order and any part. So the data is hashed from the start and compared with each
 //!   checkpoint in turn; the last that agrees counts.
 
-use std::io::Seek as _;
+use std::io::{self, Seek as _};
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::Dir;
 
 use super::data::DataFile;
 use super::{Staging, StagingFiles, remove};
@@ -58,7 +58,7 @@ impl Staging {
     ///
     /// # Errors
     /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `go_on` says `false`, and then
-    /// nothing has been changed.
+    /// all that is usable stays.
     pub fn recover_with(
         dir: &Dir,
         files: StagingFiles,
@@ -72,10 +72,8 @@ impl Staging {
             return Ok(None);
         };
         let found = match Journal::open(dir, &files.journal)? {
-            Some(mut journal) => match find(&mut journal, &mut data, &files, boot, go_on)? {
-                Some((name, point)) => Some((journal, name, point)),
-                None => None,
-            },
+            Some(mut journal) => find(&mut journal, &mut data, &files, boot, go_on)?
+                .map(|(name, point)| (journal, name, point)),
             None => None,
         };
         let Some((mut journal, name, point)) = found else {
@@ -108,44 +106,69 @@ fn find(
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<(String, Point)>, StoreError> {
     let identity = data.identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let (name, trusted) = trusted(journal, identity.size, boot)?;
-    let Some(name) = name else { return Ok(None) };
-    let point = match trusted {
+    let Some(told) = believe(journal, identity.size, boot)? else { return Ok(None) };
+    let point = match told.newest {
         Some(point) => Some(point),
-        None => verified(journal, data, identity.size, files, go_on)?,
+        None => {
+            if told.sync_failed {
+                forget_unsynced(data).map_err(|e| StoreError::io("sync", &files.data, e))?;
+            }
+            verify(journal, data, identity.size, files, go_on)?
+        }
     };
-    Ok(point.filter(|point| !point.hasher.is_empty()).map(|point| (name, point)))
+    Ok(point.filter(|point| !point.hasher.is_empty()).map(|point| (told.name, point)))
 }
 
-/// The name, and the newest checkpoint of this kernel run that the data is long enough for.
-fn trusted(
+/// What the journal tells by itself.
+struct Told {
+    name: String,
+    /// The newest checkpoint of this kernel run that the data is long enough for.
+    newest: Option<Point>,
+    sync_failed: bool,
+}
+
+/// Reads the journal; `None` when it is not that of a staging.
+fn believe(
     journal: &mut Journal,
     data_len: u64,
     boot: Option<BootId>,
-) -> Result<(Option<String>, Option<Point>), StoreError> {
-    let mut name = None;
-    let mut newest = None;
+) -> Result<Option<Told>, StoreError> {
+    let mut told: Option<Told> = None;
     journal.for_each(|record, end| {
-        match record {
-            Record::Begin { name: begun, .. } if name.is_none() => name = Some(begun),
-            Record::Checkpoint { boot: saved_in, hasher } if name.is_some() => {
-                if boot.is_some() && saved_in == boot && hasher.len() <= data_len {
-                    let hasher = PrefixHasher::restore(&hasher).ok();
-                    newest =
-                        hasher.map(|hasher| Point { hasher, end, trusted: true }).or(newest.take());
+        match (record, &mut told) {
+            (Record::Begin { name, .. }, None) => {
+                told = Some(Told { name, newest: None, sync_failed: false });
+            }
+            (Record::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
+                let holds = boot.is_some() && saved_in == boot && hasher.len() <= data_len;
+                if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
+                    told.newest = Some(Point { hasher, end, trusted: true });
                 }
             }
-            Record::Distrust => newest = None,
-            // Not a journal that anything here writes; what follows is not believed.
-            Record::Begin { .. } | Record::Checkpoint { .. } => return Ok(false),
+            (Record::Distrust, Some(told)) => {
+                told.newest = None;
+                told.sync_failed = true;
+            }
+            // Nothing here writes such a journal; what follows is not believed.
+            (Record::Begin { .. }, Some(_))
+            | (Record::Checkpoint { .. } | Record::Distrust, None) => return Ok(false),
         }
         Ok(true)
     })?;
-    Ok((name, newest))
+    Ok(told)
+}
+
+/// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
+/// verifying these would prove nothing.
+fn forget_unsynced(data: &DataFile) -> io::Result<()> {
+    // What is not yet written cannot be forgotten either.
+    data.file().sync_data()?;
+    sys::forget_cached(data.file());
+    Ok(())
 }
 
 /// The newest checkpoint whose hash the data has.
-fn verified(
+fn verify(
     journal: &mut Journal,
     data: &DataFile,
     data_len: u64,
@@ -153,9 +176,7 @@ fn verified(
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Point>, StoreError> {
     let read_error = |error| StoreError::io("read", &files.data, error);
-    let file = data.file().try_clone().map_err(read_error)?;
-    let mut file = File::from_std(file);
-    sys::forget_cached(&file);
+    let mut file = data.file();
     file.rewind().map_err(read_error)?;
 
     let mut hasher = PrefixHasher::new();
