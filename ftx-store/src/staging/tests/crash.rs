@@ -27,6 +27,15 @@ fn leave(dir: &Dir, lens: &[usize]) -> Vec<u8> {
     data
 }
 
+/// Puts other files in place of those that are there. Overwriting would do as well, but some file
+/// systems write a truncated file back at once, and this is done thousands of times.
+fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
+    for (path, bytes) in [("data", data), ("journal", journal)] {
+        let _ = dir.remove_file(path);
+        dir.write(path, bytes).unwrap();
+    }
+}
+
 /// Recovers, checks that it is a true prefix, and returns its length.
 fn recovered_len(dir: &Dir, boot: Option<BootId>, data: &[u8]) -> usize {
     let Some(staging) = recover_in(dir, boot) else {
@@ -51,8 +60,7 @@ fn journal_cut_at_every_byte_and_data_anywhere() {
         for data_len in [0, 1, 49, 50, 63, 64, 199, 201, 332, 333] {
             let mut longest = 0;
             for journal_len in 0..=journal.len() {
-                dir.write("data", &data[..data_len]).unwrap();
-                dir.write("journal", &journal[..journal_len]).unwrap();
+                put(&dir, &data[..data_len], &journal[..journal_len]);
                 let len = recovered_len(&dir, boot, &data);
                 assert!(len >= longest && len <= data_len, "{boot:?} {data_len} {journal_len}");
                 longest = len;
@@ -72,8 +80,7 @@ fn a_wrong_byte_is_noticed_in_another_kernel_run() {
         for at in 0..data.len() {
             let mut damaged = data.clone();
             damaged[at] ^= 0x10;
-            dir.write("data", &damaged).unwrap();
-            dir.write("journal", &journal).unwrap();
+            put(&dir, &damaged, &journal);
             let expected = lens.iter().copied().filter(|&len| len <= at).max().unwrap_or(0);
             assert_eq!(recovered_len(&dir, boot, &data), expected, "{boot:?} {at}");
         }

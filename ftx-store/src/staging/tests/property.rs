@@ -79,6 +79,7 @@ proptest! {
                     if let Some(byte) = at.and_then(|at| data.get_mut(at)) {
                         *byte ^= 1;
                     }
+                    dir.remove_file("data").unwrap();
                     dir.write("data", data).unwrap();
                     least = 0;
                 }
