@@ -110,6 +110,16 @@ fn a_journal_cut_anywhere_keeps_its_whole_records_and_goes_on() {
     let all = [begin(), checkpoint(70), Record::Distrust, checkpoint(99)];
     write(&dir, &all);
     let bytes = dir.read(path()).unwrap();
+    // Lengths of the file at which every record in it is whole.
+    let mut ends = vec![8];
+    Journal::open(&dir, path())
+        .unwrap()
+        .unwrap()
+        .for_each(|_, end| {
+            ends.push(usize::try_from(end).unwrap());
+            Ok(true)
+        })
+        .unwrap();
     let mut kept = 0;
     for len in 0..=bytes.len() {
         dir.write(path(), &bytes[..len]).unwrap();
@@ -119,6 +129,8 @@ fn a_journal_cut_anywhere_keeps_its_whole_records_and_goes_on() {
         };
         let found = records(&mut journal);
         assert_eq!(found, all[..found.len()]);
+        let torn = dir.metadata(path()).unwrap().len() < len as u64;
+        assert_eq!(torn, !ends.contains(&len), "{len}");
         assert!((kept..=kept + 1).contains(&found.len()), "{len}: {}", found.len());
         kept = found.len();
         journal.append(&checkpoint(5)).unwrap();

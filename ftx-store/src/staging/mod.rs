@@ -10,17 +10,18 @@
 //! While a staging lives, it holds a lock on its data file, so that no second one, here or in
 //! another process, writes to the same. The lock goes with the process, never stale.
 
+mod adopt;
 mod data;
 mod publish;
 mod recover;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, ErrorKind, Read as _, Seek as _};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use self::data::DataFile;
@@ -52,9 +53,10 @@ pub struct StagingFiles {
     pub journal: PathBuf,
 }
 
-/// A file on its way; see the [module](self) for its life.
+/// A file on its way: created or adopted, written to, then published, discarded or suspended; what
+/// was suspended, or left by a crash, is recovered.
 ///
-/// Dropping it leaves it on the disk as a crash would.
+/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would.
 #[derive(Debug)]
 pub struct Staging {
     dir: Dir,
@@ -92,38 +94,6 @@ impl Staging {
         data.cut(0).map_err(|error| StoreError::io("truncate", &files.data, error))?;
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         Ok(Self::assemble(dir, files, name.to_owned(), data, PrefixHasher::new()))
-    }
-
-    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
-    /// must have taken in just these. Nothing is read again to check that: whoever hashed and
-    /// hands over compares the [`FileIdentity`](crate::FileIdentity) of `source` before and after.
-    ///
-    /// The position of `source` is moved.
-    ///
-    /// # Errors
-    /// [`StoreError::Changed`] when `source` is shorter than that; those of
-    /// [`create`](Self::create), and of copying. No file is left then.
-    pub fn adopt(
-        dir: &Dir,
-        files: StagingFiles,
-        name: &str,
-        source: &File,
-        hasher: PrefixHasher,
-    ) -> Result<Self, StoreError> {
-        let mut staging = Self::create(dir, files, name)?;
-        let copied = copy_start(source, staging.data.file(), hasher.len());
-        let error = match copied {
-            Ok(copied) if copied == hasher.len() => {
-                staging.flusher.note(copied);
-                staging.hasher = hasher;
-                staging.checkpoint_or_warn();
-                return Ok(staging);
-            }
-            Ok(_) => StoreError::Changed { path: name.into() },
-            Err(error) => StoreError::io("write", &staging.files.data, error),
-        };
-        staging.discard()?;
-        Err(error)
     }
 
     /// Chooses what [`publish`](Self::publish) promises; [`Durability::Full`] if never chosen.
@@ -304,14 +274,7 @@ impl StagingFiles {
     }
 }
 
-/// Copies with the system's own means where it has them; returns how much was there.
-fn copy_start(source: &File, target: &std::fs::File, len: u64) -> io::Result<u64> {
-    let mut source = source.try_clone()?.into_std();
-    source.rewind()?;
-    io::copy(&mut source.take(len), &mut { target })
-}
-
-fn remove(dir: &Dir, path: &std::path::Path) -> Result<(), StoreError> {
+fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
     match dir.remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(|error| StoreError::io("remove", path, error)),

@@ -16,13 +16,17 @@ fn recover_in(dir: &Dir, boot: Option<BootId>) -> Option<Staging> {
 
 /// Leaves data with a checkpoint at each of `lens`, and returns the data.
 fn leave(dir: &Dir, lens: &[usize]) -> Vec<u8> {
+    leave_in(dir, HERE, lens)
+}
+
+fn leave_in(dir: &Dir, boot: Option<BootId>, lens: &[usize]) -> Vec<u8> {
     let data = bytes(lens.iter().copied().max().unwrap_or(0));
-    let mut staging = create(dir).with_boot(HERE);
+    let mut staging = create(dir).with_boot(boot);
     for &len in lens {
         let done = usize::try_from(staging.len()).unwrap();
         staging.write(&data[done..len]).unwrap();
         staging.suspend().unwrap();
-        staging = recover_in(dir, HERE).unwrap();
+        staging = recover_in(dir, boot).unwrap();
     }
     data
 }
@@ -85,6 +89,14 @@ fn a_wrong_byte_is_noticed_in_another_kernel_run() {
             assert_eq!(recovered_len(&dir, boot, &data), expected, "{boot:?} {at}");
         }
     }
+}
+
+#[test]
+fn two_unknown_kernel_runs_are_not_the_same() {
+    let (_temp, dir) = scratch();
+    let data = leave_in(&dir, None, &[100, 333]);
+    dir.write("data", [&data[..200], &[0; 133]].concat()).unwrap();
+    assert_eq!(recovered_len(&dir, None, &data), 100);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Disks that do not take what they are given, and others who want the same file.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::super::data::DataFile;
@@ -15,9 +15,10 @@ fn a_failed_write_can_be_tried_again() {
     staging.write(b"hello ").unwrap();
     // A file opened for reading refuses both the write and the cutting back.
     let unwritable = dir.open("data").unwrap().into_std();
-    let good = staging.data.swap_file(unwritable);
+    let mut good = staging.data.swap_file(unwritable);
     assert!(matches!(staging.write(b"world"), Err(StoreError::Io { op: "write", .. })));
     assert_eq!((staging.len(), staging.digest()), (6, md5(b"hello ")));
+    good.write_all(b"wor").unwrap();
     staging.data.swap_file(good);
     staging.write(b"world").unwrap();
     staging.publish(&dir, Path::new("file")).unwrap();

@@ -173,7 +173,7 @@ fn creating_overwrites_leftovers() {
     staging.suspend().unwrap();
     let mut staging = Staging::create(&dir, files(), "other").unwrap();
     assert_eq!((staging.len(), dir.read("data").unwrap().len()), (0, 0));
-    staging.write(b"new").unwrap();
+    staging.write(b"longer than before").unwrap();
     // The old journal would have been taken for this staging's.
     drop(staging);
     assert!(Staging::recover(&dir, files()).unwrap().is_none());
