@@ -7,7 +7,7 @@ use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
 use ftx_io::{CHUNK, StagingWriter};
-use ftx_store::{Durability, Staging, StoreError};
+use ftx_store::{Durability, StoreError};
 
 use crate::connection::Connection;
 use crate::target::Target;
@@ -102,17 +102,16 @@ impl Driver<'_> {
         match action {
             Action::Send(request) => self.connection.send(&request).await?,
             Action::Prepare { start, len } => {
-                let staging = self.target.prepare(start, len).await?;
+                let writer = self.target.prepare(start, len).await?;
                 self.progress = Progress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
-                self.writer = Some(StagingWriter::new(staging));
+                self.writer = Some(writer);
                 self.machine.prepared()?;
             }
             Action::Publish { md5 } => {
                 self.writer.as_mut().ok_or_else(out_of_step)?.settle().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
-                let staging = writer.finish(Ok).await?;
-                self.target.publish(staging, md5).await?;
+                self.target.publish(writer, md5).await?;
                 self.machine.published()?;
             }
             Action::Finish(outcome) => {
@@ -158,7 +157,7 @@ impl Driver<'_> {
     /// Keeps what has arrived for the next try.
     async fn suspend(&mut self) {
         if let Some(writer) = self.writer.take()
-            && let Err(error) = writer.finish(Staging::suspend).await
+            && let Err(error) = writer.suspend().await
         {
             tracing::warn!(%error, "how far the download got could not be recorded");
         }

@@ -1,10 +1,11 @@
 //! A local file that is uploaded.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::File;
-use ftx_io::{FileReader, blocking, hash_prefix};
+use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_regular};
 
 use crate::{Cancel, Event, Observer, TransferError};
@@ -14,6 +15,8 @@ pub(crate) struct Source {
     path: PathBuf,
     identity: FileIdentity,
     file: File,
+    /// The whole of a small file, read when it was opened: it costs no step of its own then.
+    head: Option<Vec<u8>>,
     /// State of the last hashing, to go on from.
     hashed: Option<PrefixHasher>,
 }
@@ -25,11 +28,17 @@ impl Source {
         let opened = blocking(path, move || {
             let path = owned;
             let failed = |error| StoreError::io("open", &path, error);
-            let file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
+            let mut file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
             check_regular(&path, &metadata)?;
             let identity = FileIdentity::of(&metadata);
-            Ok(Self { path, identity, file, hashed: None })
+            let mut head = None;
+            if identity.size <= CHUNK as u64 {
+                let mut whole = Vec::new();
+                (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
+                head = Some(whole);
+            }
+            Ok(Self { path, identity, file, head, hashed: None })
         });
         Ok(opened.await?)
     }
@@ -61,14 +70,21 @@ impl Source {
         Ok(digest)
     }
 
-    /// Reads `len` bytes from `offset`, and hashes the file meanwhile if the bytes before `offset`
-    /// were hashed.
-    pub(crate) fn reader(&mut self, offset: u64, len: u64) -> Result<FileReader, TransferError> {
-        let hasher = match self.hashed.take() {
-            Some(hasher) if hasher.len() == offset => Some(hasher),
-            _ if offset == 0 => Some(PrefixHasher::new()),
-            _ => None,
-        };
+    /// The whole file, if it is small.
+    pub(crate) fn take_head(&mut self) -> Option<Vec<u8>> {
+        self.head.take()
+    }
+
+    /// Reads `len` bytes from `offset`, and hashes the file meanwhile if that is asked for.
+    pub(crate) fn reader(
+        &mut self,
+        offset: u64,
+        len: u64,
+        hash: bool,
+    ) -> Result<FileReader, TransferError> {
+        let hashed = self.hashed.take().filter(|hasher| hasher.len() == offset);
+        let fresh = || (offset == 0).then(PrefixHasher::new);
+        let hasher = if hash { hashed.or_else(fresh) } else { None };
         let file = self.clone_file()?;
         FileReader::new(file, offset, len, hasher)
             .map_err(|error| StoreError::io("read", &self.path, error).into())

@@ -5,26 +5,32 @@
 //! client leaves it, is taken over.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
-use ftx_io::{blocking, hash_prefix};
+use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
 
 use crate::{Cancel, Event, Observer, TransferError};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
-    dir: Dir,
+    place: Place,
+    local: Local,
+}
+
+/// Where the file and its staging lie.
+#[derive(Clone)]
+struct Place {
     path: PathBuf,
+    parent: PathBuf,
     name: PathBuf,
     files: StagingFiles,
     durability: Durability,
-    local: Local,
 }
 
 /// What is here already.
@@ -43,8 +49,12 @@ impl Target {
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
-        let owned = path.to_owned();
-        let (mut target, file) = blocking(path, move || Self::find(owned, durability)).await?;
+        let place = Place::new(path, durability)?;
+        let (mut local, file) = blocking(path, {
+            let place = place.clone();
+            move || place.look()
+        })
+        .await?;
         if let Some((file, len)) = file {
             observer.tell(&Event::Hashing { done: 0, total: len });
             let hashed = hash_prefix(file, len, |done| {
@@ -53,11 +63,11 @@ impl Target {
             });
             let (file, hasher) = hashed
                 .await
-                .map_err(|error| StoreError::io("read", &target.path, error))?
+                .map_err(|error| StoreError::io("read", path, error))?
                 .ok_or(TransferError::Cancelled)?;
-            target.local = Local::Whole(file, hasher);
+            local = Local::Whole(file, hasher);
         }
-        Ok(target)
+        Ok(Self { place, local })
     }
 
     /// What is here, as the server is told.
@@ -69,102 +79,122 @@ impl Target {
         }
     }
 
-    /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held.
-    pub(crate) async fn prepare(&mut self, start: u64, len: u64) -> Result<Staging, TransferError> {
+    /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held. For a small
+    /// file that begins anew it is made only when all of it is here.
+    pub(crate) async fn prepare(
+        &mut self,
+        start: u64,
+        len: u64,
+    ) -> Result<StagingWriter, TransferError> {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
-        let dir = self.dir.try_clone().map_err(|error| self.failed("open", error))?;
-        let (files, path, durability) = (self.files.clone(), self.path.clone(), self.durability);
-        let prepared = blocking(&self.path, move || {
-            let name = path.to_string_lossy();
-            let needed = match &local {
+        let place = self.place.clone();
+        let name = place.path.to_string_lossy().into_owned();
+        if start == 0 && len <= StagingWriter::DEFERRED {
+            drop(local);
+            return Ok(StagingWriter::deferred(&name, move || place.create(len)));
+        }
+        let staging = blocking(&self.place.path, move || match local {
+            Local::Staged(staging) if start == staging.len() => {
+                check_space(&place.directory()?, &place.path, len)?;
+                Ok(staging)
+            }
+            Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
+                let dir = place.directory()?;
                 // The whole file is copied beside itself.
-                Local::Whole(..) => start.saturating_add(len),
-                Local::Nothing | Local::Staged(_) => len,
-            };
-            check_space(&dir, &path, needed)?;
-            let staging = match local {
-                Local::Staged(staging) if start == staging.len() => staging,
-                Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
-                    Staging::adopt(&dir, files, &name, &file, hasher)?
-                }
-                Local::Nothing | Local::Staged(_) | Local::Whole(..) => {
-                    Staging::create(&dir, files, &name)?
-                }
-            };
-            Ok(staging.with_durability(durability))
+                check_space(&dir, &place.path, start.saturating_add(len))?;
+                let staging = Staging::adopt(&dir, place.files, &name, &file, hasher)?;
+                Ok(staging.with_durability(place.durability))
+            }
+            other => {
+                // What is held keeps its file locked.
+                drop(other);
+                place.create(len)
+            }
         });
-        Ok(prepared.await?)
+        Ok(StagingWriter::new(staging.await?))
     }
 
     /// Makes what is staged the file, when the server has said that it is whole.
     pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
         if let Local::Staged(staging) = std::mem::replace(&mut self.local, Local::Nothing) {
-            self.publish(staging, None).await?;
+            let name = self.place.name.clone();
+            blocking(&self.place.path, move || staging.publish_beside(&name)).await?;
         }
         Ok(())
     }
 
-    /// Makes a staging the file, if it has the MD5 that it must have.
+    /// Makes what was written the file, if it has the MD5 that it must have.
     pub(crate) async fn publish(
         &self,
-        staging: Staging,
+        writer: StagingWriter,
         expected: Option<Md5Digest>,
     ) -> Result<(), TransferError> {
-        let received = staging.digest();
-        let dir = self.dir.try_clone().map_err(|error| self.failed("open", error))?;
-        let name = self.name.clone();
-        let differs = expected.filter(|expected| *expected != received);
-        blocking(&self.path, move || match differs {
-            // There is no telling which of its bytes are wrong.
-            Some(_) => staging.discard(),
-            None => staging.publish(&dir, &name).map(drop),
-        })
-        .await?;
-        match differs {
-            Some(expected) => Err(TransferError::Digest { received, expected }),
-            None => Ok(()),
-        }
+        let name = self.place.name.clone();
+        let end = move |staging: Staging| {
+            let received = staging.digest();
+            match expected.filter(|expected| *expected != received) {
+                Some(expected) => {
+                    // There is no telling which of its bytes are wrong.
+                    staging.discard()?;
+                    Ok(Err(TransferError::Digest { received, expected }))
+                }
+                None => staging.publish_beside(&name).map(|_| Ok(())),
+            }
+        };
+        writer.finish(end).await?
     }
+}
 
-    /// Opens the directory and looks for a staging or a file; a file is still to be hashed.
-    fn find(
-        path: PathBuf,
-        durability: Durability,
-    ) -> Result<(Self, Option<(File, u64)>), StoreError> {
-        let failed = |op, error| StoreError::io(op, &path, error);
+impl Place {
+    fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let Some(name) = path.file_name().map(PathBuf::from) else {
-            return Err(failed("create", io::ErrorKind::IsADirectory.into()));
+            return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
         let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
         };
-        std::fs::create_dir_all(parent).map_err(|error| StoreError::io("create", parent, error))?;
-        let dir = Dir::open_ambient_dir(parent, ambient_authority())
-            .map_err(|error| StoreError::io("open", parent, error))?;
         let files = StagingFiles {
             data: suffixed(&name, ".ftxpart"),
             journal: suffixed(&name, ".ftxpart.journal"),
         };
-        let local = match Staging::recover(&dir, files.clone())? {
-            Some(staging) => Local::Staged(staging.with_durability(durability)),
-            None => Local::Nothing,
-        };
-        let file = match (&local, dir.metadata(&name)) {
-            (_, Ok(metadata)) if metadata.is_dir() => {
-                return Err(failed("create", io::ErrorKind::IsADirectory.into()));
-            }
-            (Local::Nothing, Ok(metadata)) if metadata.is_file() => {
-                // A file that can't be read can still be replaced.
-                dir.open(&name).ok().map(|file| (file, metadata.len()))
-            }
-            _ => None,
-        };
-        Ok((Self { dir, path: path.clone(), name, files, durability, local }, file))
+        Ok(Self { path: path.to_owned(), parent, name, files, durability })
     }
 
-    fn failed(&self, op: &'static str, error: io::Error) -> StoreError {
-        StoreError::io(op, &self.path, error)
+    /// Looks for a staging or a file; a file is still to be hashed. Blocks.
+    fn look(&self) -> Result<(Local, Option<(File, u64)>), StoreError> {
+        let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Local::Nothing, None)),
+            opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
+        };
+        let metadata = dir.metadata(&self.name);
+        if metadata.as_ref().is_ok_and(cap_std::fs::Metadata::is_dir) {
+            return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
+        }
+        if let Some(staging) = Staging::recover(&dir, self.files.clone())? {
+            return Ok((Local::Staged(staging.with_durability(self.durability)), None));
+        }
+        let file = metadata.ok().filter(cap_std::fs::Metadata::is_file).and_then(|metadata| {
+            // A file that can't be read can still be replaced.
+            dir.open(&self.name).ok().map(|file| (file, metadata.len()))
+        });
+        Ok((Local::Nothing, file))
+    }
+
+    /// The directory, made if it is not there. Blocks.
+    fn directory(&self) -> Result<Dir, StoreError> {
+        std::fs::create_dir_all(&self.parent)
+            .map_err(|error| StoreError::io("create", &self.parent, error))?;
+        Dir::open_ambient_dir(&self.parent, ambient_authority())
+            .map_err(|error| StoreError::io("open", &self.parent, error))
+    }
+
+    /// An empty staging with room for `len` bytes. Blocks.
+    fn create(&self, len: u64) -> Result<Staging, StoreError> {
+        let dir = self.directory()?;
+        check_space(&dir, &self.path, len)?;
+        let staging = Staging::create(&dir, self.files.clone(), &self.path.to_string_lossy())?;
+        Ok(staging.with_durability(self.durability))
     }
 }
 

@@ -7,7 +7,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{Action, Outcome, Upload};
-use ftx_store::StoreError;
+use ftx_store::{PrefixHasher, StoreError};
 
 use crate::connection::Connection;
 use crate::source::Source;
@@ -44,7 +44,7 @@ impl Driver<'_> {
                         let md5 = self.source.hash(len, self.observer, self.cancel).await?;
                         self.machine.hashed(md5)?;
                     }
-                    Action::SendBody { offset, len } => self.send(offset, len).await?,
+                    Action::SendBody { offset, len, hash } => self.send(offset, len, hash).await?,
                     Action::Finish(outcome) => {
                         self.source.unchanged()?;
                         return Ok(outcome);
@@ -63,10 +63,18 @@ impl Driver<'_> {
         }
     }
 
-    async fn send(&mut self, offset: u64, len: u64) -> Result<(), TransferError> {
+    async fn send(&mut self, offset: u64, len: u64, hash: bool) -> Result<(), TransferError> {
         let size = self.source.size();
         self.observer.tell(&Event::Started { from: offset, size });
-        let mut reader = self.source.reader(offset, len)?;
+        if offset == 0
+            && let Some(head) = self.source.take_head().filter(|head| head.len() as u64 == len)
+        {
+            self.connection.write_all(&head).await?;
+            self.observer.tell(&Event::Progress { done: len, size });
+            let md5 = hash.then(|| PrefixHasher::of(&head).digest());
+            return Ok(self.machine.sent(md5)?);
+        }
+        let mut reader = self.source.reader(offset, len, hash)?;
         let mut done = offset;
         let mut spare = Vec::new();
         loop {

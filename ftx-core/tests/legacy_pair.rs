@@ -177,7 +177,7 @@ fn upload_once(file: &[u8], disk: &mut Disk, link: &mut Link) -> Result<upload::
                 upload::Action::HashPrefix { len } => {
                     client.hashed(md5(&file[..len as usize])).unwrap();
                 }
-                upload::Action::SendBody { offset, len } => {
+                upload::Action::SendBody { offset, len, .. } => {
                     output.extend(&file[offset as usize..(offset + len) as usize]);
                     client.sent(Some(md5(file))).unwrap();
                 }

@@ -181,10 +181,7 @@ fn an_equal_copy_gets_nothing() {
     let fact = Fact::DownloadOffer { size: 10, matches: true, md5: None };
     for extended in [false, true] {
         let (mut server, reply) = downloading(10, text(MD5), extended, fact);
-        assert!(matches!(
-            reply,
-            Reply::DownloadHeader { status: Status::Ok, pos: 10, len: 0, .. }
-        ));
+        assert!(matches!(reply, Reply::DownloadHeader { status: Status::Ok, pos: 10, len: 0, .. }));
         assert_eq!(told(&mut server, Request::DownloadContent { status: Status::Ok }), []);
     }
 }
@@ -261,7 +258,7 @@ fn an_original_server_is_asked_what_it_stored() {
         let mut client = to_original(10, 0);
         client.poll();
         client.message(Reply::UploadPos { status: Status::Ok }).unwrap();
-        assert_eq!(client.poll(), Some(upload::Action::SendBody { offset: 0, len: 10 }));
+        assert_eq!(client.poll(), Some(upload::Action::SendBody { offset: 0, len: 10, hash: true }));
         client.sent(Some(MD5)).unwrap();
         client.message(Reply::UploadTail { status: Status::Ok, md5: null() }).unwrap();
         let Some(upload::Action::Send(Request::UploadHeader { .. })) = client.poll() else {
@@ -302,7 +299,9 @@ fn an_original_server_that_sends_is_read_to_the_end() {
     let mut client = Download::new(&name(), None);
     client.poll();
     let (status, md5) = (Status::Ok, null());
-    client.message(Reply::DownloadHeader { status, pos: 0, len: 10, md5, extended: false }).unwrap();
+    client
+        .message(Reply::DownloadHeader { status, pos: 0, len: 10, md5, extended: false })
+        .unwrap();
     // Nothing is asked for before there is a place for it.
     assert_eq!(client.poll(), Some(download::Action::Prepare { start: 0, len: 10 }));
     assert_eq!(client.poll(), None);

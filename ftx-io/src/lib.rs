@@ -12,15 +12,18 @@ use ftx_store::StoreError;
 
 mod chain;
 mod hash;
+mod lane;
+mod pipeline;
 mod reader;
 mod wire;
 mod writer;
 
 pub use chain::Chain;
 pub use hash::hash_prefix;
+pub use pipeline::StagingSlot;
 pub use reader::FileReader;
 pub use wire::{Guard, Wire, WireError};
-pub use writer::{StagingSlot, StagingWriter};
+pub use writer::StagingWriter;
 
 /// How many bytes of a file move at a time: small enough to stay in the processor's cache between
 /// socket, hash and disk.

@@ -1,99 +1,129 @@
 //! A staging that is written on blocking threads.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
 
 use ftx_store::{Staging, StoreError};
-use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::{blocking, panicked};
+use crate::pipeline::{Pipeline, StagingSlot};
+use crate::{CHUNK, blocking};
 
-/// The place a staging is kept in while it is written. Who takes the staging out becomes its
-/// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
-#[derive(Clone, Debug)]
-pub struct StagingSlot(Arc<Mutex<Option<Staging>>>);
+/// Makes the staging, when its time has come. Blocks.
+type Make = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
 
-impl StagingSlot {
-    /// Waits for a write that is under way, and looks at the staging if it is still here. Blocks:
-    /// not for reactor threads.
-    pub fn with<T>(&self, look: impl FnOnce(&mut Option<Staging>) -> T) -> T {
-        // A writer that panicked left the staging as its journal describes it.
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
+/// Writes a staging, some chunks behind the connection.
+///
+/// What fits into one chunk is kept in memory until it is whole, so that a small file costs one
+/// step on a blocking thread and not one for each thing that is done to it.
+pub struct StagingWriter(Kind);
 
-/// Writes a staging, one chunk behind the connection.
-#[derive(Debug)]
-pub struct StagingWriter {
-    slot: StagingSlot,
-    name: String,
-    running: Option<JoinHandle<Result<Vec<u8>, StoreError>>>,
+enum Kind {
+    Deferred { name: String, make: Make, held: Vec<u8> },
+    Direct(Pipeline),
 }
 
 impl StagingWriter {
-    /// A writer of this staging.
+    /// How many bytes at most make a file that is [`deferred`](Self::deferred).
+    pub const DEFERRED: u64 = CHUNK as u64;
+
+    /// A writer of this staging, all of which must be hashed.
     #[must_use]
     pub fn new(staging: Staging) -> Self {
-        let name = staging.name().to_owned();
-        Self { slot: StagingSlot(Arc::new(Mutex::new(Some(staging)))), name, running: None }
+        Self(Kind::Direct(Pipeline::new(staging)))
     }
 
-    /// Where the staging is kept.
+    /// A writer of at most [`DEFERRED`](Self::DEFERRED) bytes into a staging that `make` creates
+    /// when they are all there.
     #[must_use]
-    pub fn slot(&self) -> StagingSlot {
-        self.slot.clone()
+    pub fn deferred(
+        name: &str,
+        make: impl FnOnce() -> Result<Staging, StoreError> + Send + 'static,
+    ) -> Self {
+        Self(Kind::Deferred { name: name.to_owned(), make: Box::new(make), held: Vec::new() })
     }
 
-    /// Appends a chunk, once the one before it is written, and gives a spent buffer back. The
-    /// chunk is still on its way when this returns.
+    /// Where the staging is kept; `None` while there is none.
+    #[must_use]
+    pub fn slot(&self) -> Option<StagingSlot> {
+        match &self.0 {
+            Kind::Deferred { .. } => None,
+            Kind::Direct(pipeline) => Some(pipeline.slot()),
+        }
+    }
+
+    /// Appends a chunk, as soon as there is room for one more in flight, and gives a spent buffer
+    /// back. The chunk is still on its way when this returns.
     ///
     /// # Errors
     /// An earlier chunk could not be written.
     pub async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let spent = self.settle().await?;
-        let slot = self.slot.clone();
-        let name = self.name.clone();
-        self.running = Some(spawn_blocking(move || {
-            slot.with(|staging| match staging {
-                Some(staging) => staging.write(&chunk),
-                None => Err(StoreError::InUse { path: name.into() }),
-            })?;
-            Ok(chunk)
-        }));
-        Ok(spent)
-    }
-
-    /// Waits for the last chunk.
-    ///
-    /// # Errors
-    /// It could not be written.
-    pub async fn settle(&mut self) -> Result<Vec<u8>, StoreError> {
-        match self.running.take() {
-            None => Ok(Vec::new()),
-            Some(job) => job
-                .await
-                .unwrap_or_else(|error| Err(StoreError::io("write", &self.name, panicked(error)))),
+        match &mut self.0 {
+            Kind::Deferred { held, .. } if held.is_empty() => Ok(std::mem::replace(held, chunk)),
+            Kind::Deferred { held, .. } => {
+                held.extend(&chunk);
+                Ok(chunk)
+            }
+            Kind::Direct(pipeline) => pipeline.write(chunk).await,
         }
     }
 
-    /// Waits for the last chunk and runs the end of the staging's life on a blocking thread.
+    /// Waits until everything is written and hashed.
     ///
     /// # Errors
-    /// What `end` says, or [`StoreError::InUse`]. That an earlier chunk could not be written
-    /// is for [`settle`](Self::settle) to say.
+    /// A chunk could not be written.
+    pub async fn settle(&mut self) -> Result<(), StoreError> {
+        match &mut self.0 {
+            Kind::Deferred { .. } => Ok(()),
+            Kind::Direct(pipeline) => pipeline.settle().await,
+        }
+    }
+
+    /// Keeps what was written for later. What is still in memory only is so little that it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// How far the staging got could not be recorded.
+    pub async fn suspend(self) -> Result<(), StoreError> {
+        match self.0 {
+            Kind::Deferred { .. } => Ok(()),
+            Kind::Direct(pipeline) => pipeline.finish(Staging::suspend).await,
+        }
+    }
+
+    /// Waits for what is in flight and runs the end of the staging's life on a blocking thread.
+    ///
+    /// # Errors
+    /// What `end` says; [`StoreError::InUse`] if somebody took the staging over. That an earlier
+    /// chunk could not be written is for [`settle`](Self::settle) to say: the staging is in good
+    /// order then, too.
     pub async fn finish<T: Send + 'static>(
-        mut self,
+        self,
         end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        // The staging is in good order after a write that failed, too.
-        let _ = self.settle().await;
-        let Self { slot, name, .. } = self;
-        let path = PathBuf::from(name);
-        let place = path.clone();
-        blocking(&place, move || match slot.with(Option::take) {
-            Some(staging) => end(staging),
-            None => Err(StoreError::InUse { path }),
-        })
-        .await
+        match self.0 {
+            Kind::Deferred { name, make, held } => {
+                blocking(Path::new(&name), move || {
+                    let mut staging = make()?;
+                    match staging.write(&held) {
+                        Ok(()) => end(staging),
+                        Err(error) => staging.discard().and(Err(error)),
+                    }
+                })
+                .await
+            }
+            Kind::Direct(pipeline) => pipeline.finish(end).await,
+        }
+    }
+}
+
+impl std::fmt::Debug for StagingWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Kind::Deferred { name, held, .. } => f
+                .debug_struct("Deferred")
+                .field("name", name)
+                .field("held", &held.len())
+                .finish_non_exhaustive(),
+            Kind::Direct(pipeline) => pipeline.fmt(f),
+        }
     }
 }

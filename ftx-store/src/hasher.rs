@@ -23,6 +23,14 @@ impl PrefixHasher {
         Self::default()
     }
 
+    /// The hasher of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Self::new();
+        hasher.update(bytes);
+        hasher
+    }
+
     /// A hasher that goes on where `state` was saved.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub enum Action {
         offset: u64,
         /// How many bytes.
         len: u64,
+        /// The file's MD5 is needed to check what the server says it has stored.
+        hash: bool,
     },
     /// It has ended well.
     Finish(Outcome),
@@ -275,7 +277,9 @@ impl Upload {
     fn opened(&mut self, peer: Peer, start: u64) -> State {
         let len = self.size - start;
         if len > 0 {
-            self.actions.push_back(Action::SendBody { offset: start, len });
+            // What an ftx server says is done is done.
+            let hash = !peer.is_ftx();
+            self.actions.push_back(Action::SendBody { offset: start, len, hash });
             return State::Sending { peer, start };
         }
         if peer.is_ftx() {

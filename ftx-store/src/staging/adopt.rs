@@ -29,6 +29,7 @@ impl Staging {
         let error = match copied {
             Ok(copied) if copied == hasher.len() => {
                 staging.flusher.note(copied);
+                staging.len = copied;
                 staging.hasher = hasher;
                 staging.checkpoint_or_warn();
                 return Ok(staging);

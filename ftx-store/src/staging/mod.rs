@@ -63,6 +63,9 @@ pub struct Staging {
     files: StagingFiles,
     name: String,
     data: DataFile,
+    /// How many bytes are in the data file.
+    len: u64,
+    /// Has taken in the first of them, not always all.
     hasher: PrefixHasher,
     journal: Option<Journal>,
     /// The length at the newest checkpoint.
@@ -110,29 +113,45 @@ impl Staging {
         self
     }
 
-    /// Appends `bytes`, all or nothing.
+    /// Appends `bytes`, all or nothing, and hashes them.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.append(bytes)?;
+        self.hasher.update(bytes);
+        self.checkpoint_if_due();
+        Ok(())
+    }
+
+    /// Appends `bytes`, all or nothing, for a caller who hashes them elsewhere at the same time and
+    /// says so with [`hashed`](Self::hashed).
     ///
     /// # Errors
     /// Those of writing, after which the staging is as before and the same bytes can be tried
     /// again; and those of syncing, after which it only answers [`StoreError::Failed`] and must be
     /// dropped and [recovered](Self::recover).
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.check_not_failed()?;
         let synced = self.flusher.check();
         self.note_sync(synced)?;
 
-        let written = self.data.append(self.hasher.len(), bytes);
+        let written = self.data.append(self.len, bytes);
         written.map_err(|error| StoreError::io("write", &self.files.data, error))?;
-        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
 
-        if self.len() >= self.checkpoint_at {
-            self.checkpoint_or_warn();
-        }
         if self.durability == Durability::Full {
             let synced = self.flusher.wrote(self.data.file(), bytes.len() as u64);
             self.note_sync(synced)?;
         }
         Ok(())
+    }
+
+    /// Takes note of what has been hashed of the bytes that were appended, and makes a checkpoint
+    /// there if one is due. Only what is hashed can be gone on with later.
+    pub fn hashed(&mut self, hasher: PrefixHasher) {
+        self.hasher = hasher;
+        self.checkpoint_if_due();
     }
 
     /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. An empty one
@@ -142,12 +161,12 @@ impl Staging {
     /// Those of writing the journal and of a sync under way; what was journalled before stays.
     pub fn suspend(mut self) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        if self.is_empty() {
+        if self.hasher.is_empty() {
             return self.discard();
         }
         let synced = self.flusher.wait();
         self.note_sync(synced)?;
-        if self.saved == self.len() { Ok(()) } else { self.checkpoint() }
+        if self.saved == self.hasher.len() { Ok(()) } else { self.checkpoint() }
     }
 
     /// Removes both files.
@@ -168,22 +187,23 @@ impl Staging {
     /// How many bytes it holds.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.hasher.len()
+        self.len
     }
 
     /// Whether it holds no byte yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hasher.is_empty()
+        self.len == 0
     }
 
-    /// The digest of the bytes so far.
+    /// The digest of the bytes that are hashed so far.
     #[must_use]
     pub fn digest(&self) -> Md5Digest {
         self.hasher.digest()
     }
 
-    /// The hasher that has taken in the bytes so far.
+    /// The hasher of the bytes so far: of all that were [written](Self::write), and of those that
+    /// were [appended](Self::append) as far as they were said to be [hashed](Self::hashed).
     #[must_use]
     pub fn hasher(&self) -> &PrefixHasher {
         &self.hasher
@@ -198,6 +218,7 @@ impl Staging {
     ) -> Self {
         Self {
             saved: 0,
+            len: hasher.len(),
             checkpoint_at: hasher.len().saturating_add(CHECKPOINT_BYTES),
             dir,
             files,
@@ -228,14 +249,20 @@ impl Staging {
                 self.journal = Some(journal);
             }
         }
-        self.saved = self.len();
+        self.saved = self.hasher.len();
         Ok(())
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        if self.hasher.len() >= self.checkpoint_at {
+            self.checkpoint_or_warn();
+        }
     }
 
     /// Without a checkpoint the transfer itself is still right, so it goes on.
     fn checkpoint_or_warn(&mut self) {
-        self.checkpoint_at = self.len().saturating_add(CHECKPOINT_BYTES);
-        if self.is_empty() {
+        self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
+        if self.hasher.is_empty() {
             return;
         }
         if let Err(error) = self.checkpoint() {

@@ -20,6 +20,15 @@ pub struct Published {
 }
 
 impl Staging {
+    /// [Publishes](Self::publish) in the directory that the staging lies in.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_beside(self, target: &Path) -> Result<Published, StoreError> {
+        let dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        self.publish(&dir, target)
+    }
+
     /// Gives the data its name: `target` in `target_dir`, in place of the file that has it. Both
     /// directories must be in one file system.
     ///
@@ -33,7 +42,7 @@ impl Staging {
         self.check_not_failed()?;
         if let Err(error) = self.rename(target_dir, target) {
             // Nothing of a file that is whole should have to be sent again.
-            if !self.failed && self.saved < self.len() {
+            if !self.failed && self.saved < self.hasher.len() {
                 self.checkpoint_or_warn();
             }
             return Err(error);

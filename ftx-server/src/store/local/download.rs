@@ -1,12 +1,13 @@
 //! Downloads from a local directory.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Instant;
 
 use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
-use ftx_io::{FileReader, hash_prefix};
+use ftx_io::{CHUNK, FileReader, hash_prefix};
 use ftx_store::{FileIdentity, StoreError, check_regular};
 
 use super::{LocalStore, OFFER_BUDGET};
@@ -19,6 +20,8 @@ pub struct LocalDownload {
     name: RemoteName,
     file: File,
     identity: FileIdentity,
+    /// The whole of a small file, read when it was opened: it costs no step of its own then.
+    head: Option<Vec<u8>>,
     reader: Option<(u64, FileReader)>,
 }
 
@@ -31,9 +34,15 @@ impl LocalDownload {
         // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
         let metadata = root.metadata(path).map_err(failed)?;
         check_regular(path, &metadata)?;
-        let file = root.open(path).map_err(failed)?;
+        let mut file = root.open(path).map_err(failed)?;
         let identity = FileIdentity::of(&file.metadata().map_err(failed)?);
-        Ok(Self { name: name.clone(), file, identity, reader: None, store })
+        let mut head = None;
+        if identity.size <= CHUNK as u64 {
+            let mut whole = Vec::new();
+            (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
+            head = Some(whole);
+        }
+        Ok(Self { name: name.clone(), file, identity, head, reader: None, store })
     }
 
     fn failed(&self, error: std::io::Error) -> StoreError {
@@ -78,6 +87,12 @@ impl Download for LocalDownload {
     }
 
     async fn read(&mut self, offset: u64, len: u64, spare: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if let Some(mut head) = self.head.take() {
+            head.drain(..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX)));
+            if !head.is_empty() {
+                return Ok(head);
+            }
+        }
         let mut reader = match self.reader.take() {
             Some((next, reader)) if next == offset => reader,
             _ => FileReader::new(self.clone_file()?, offset, len, None)

@@ -37,6 +37,13 @@ pub(super) enum State {
     Written(Writer),
 }
 
+impl State {
+    /// Whether it is not yet known how far the staging got.
+    pub(super) fn is_unread(&self) -> bool {
+        matches!(self, Self::Idle(None))
+    }
+}
+
 /// The connection that writes to a staging.
 #[derive(Clone, Debug)]
 pub(super) struct Writer {

@@ -145,8 +145,7 @@ impl Store for LocalStore {
         begin: Begin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, StoreError> {
-        let store = self.clone();
-        self.blocking(name, move |inner, name| upload::begin(store, inner, name, begin, len)).await
+        upload::begin(self, name, begin, len).await
     }
 
     async fn conclude(&self, name: &RemoteName, offer: LocalOffer) -> Result<(), StoreError> {

@@ -45,18 +45,24 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
-    let published = store.blocking(name, published).await?;
-    let staged = store.blocking(name, |inner, name| Ok(staged(inner, name)));
-    let found = match tokio::time::timeout_at(deadline.into(), staged).await {
-        Ok(staged) => staged?.and_then(|staged| staged.offered(limit)),
-        // It goes on being checked; the next client that asks finds it ready.
-        Err(_) => None,
-    };
-    if let Some(offered) = found {
+    let look = store.blocking(name, |inner, name| {
+        let published = published(inner, name)?;
+        let unread = inner.index(|index| index.of(name)).iter().any(|(_, state)| state.is_unread());
+        Ok((published, if unread { None } else { staged(inner, name) }, unread))
+    });
+    let (published, mut staging, unread) = look.await?;
+    if unread {
+        let read = store.blocking(name, |inner, name| Ok(staged(inner, name)));
+        // If it takes too long it still goes on; the next client that asks finds it ready.
+        if let Ok(read) = tokio::time::timeout_at(deadline.into(), read).await {
+            staging = read?;
+        }
+    }
+    if let Some(offered) = staging.and_then(|staging| staging.offered(limit)) {
         return Ok(offered);
     }
     let whole = match published {
-        Some((file, identity)) if identity.size <= limit => {
+        Some((file, identity)) if (1..=limit).contains(&identity.size) => {
             hash_published(store, name, file, identity, deadline).await?
         }
         _ => Kind::Nothing,
@@ -72,9 +78,7 @@ fn staged(inner: &Inner, name: &RemoteName) -> Option<Kind> {
         let hasher = match state {
             State::Idle(Some(hasher)) => Some(hasher),
             State::Idle(None) => recovered(inner, name, id),
-            State::Written(writer) => {
-                writer.slot.with(|staging| staging.as_ref().map(|staging| staging.hasher().clone()))
-            }
+            State::Written(writer) => writer.slot.hasher(),
         }?;
         Some((id, hasher))
     });

@@ -8,6 +8,7 @@ use cap_std::fs::Dir;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
+use tracing::warn;
 
 use super::index::{self, Claim, Heard, StagingId, State, Writer};
 use super::offer::{Kind, LocalOffer};
@@ -25,23 +26,59 @@ pub struct LocalUpload {
     id: StagingId,
     /// `None` when the upload has ended.
     writer: Option<StagingWriter>,
-    heard: Heard,
-    /// The directory that the file will be in, opened when the upload began.
-    parent: Option<Dir>,
+    /// `None` while the file is so small that it gets a staging only when it is whole.
+    registered: Option<Registered>,
 }
 
-/// Opens a staging. Blocks.
-pub(super) fn begin(
-    store: LocalStore,
-    inner: &Inner,
+/// What belongs to a staging that the index knows.
+#[derive(Debug)]
+struct Registered {
+    heard: Heard,
+    /// The directory that the file will be in.
+    parent: Dir,
+}
+
+/// Opens a staging, for a small new file only later.
+pub(super) async fn begin(
+    store: &LocalStore,
     name: &RemoteName,
     begin: Begin<LocalOffer>,
     len: u64,
 ) -> Result<LocalUpload, StoreError> {
-    let path = Path::new(name.as_str());
-    check_space(&inner.root, path, len)?;
-    let parent = create_parents(&inner.root, path, inner.durability)?;
-    let (id, staging) = match begin {
+    if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::DEFERRED {
+        let (inner, owned) = (Arc::clone(&store.inner), name.clone());
+        let id = inner.index(index::Index::new_id);
+        let writer = StagingWriter::deferred(name.as_str(), move || {
+            check_space(&inner.root, Path::new(owned.as_str()), len)?;
+            create(&inner, &owned, id)
+        });
+        let (store, name, writer) = (store.clone(), name.clone(), Some(writer));
+        return Ok(LocalUpload { store, name, id, writer, registered: None });
+    }
+    let opened = store.blocking(name, move |inner, name| {
+        let path = Path::new(name.as_str());
+        check_space(&inner.root, path, len)?;
+        let parent = create_parents(&inner.root, path, inner.durability)?;
+        let (id, staging) = open(inner, name, begin)?;
+        let writer = StagingWriter::new(staging.with_durability(inner.durability));
+        let heard = Heard::now();
+        if let Some(slot) = writer.slot() {
+            let state = State::Written(Writer { slot, heard: heard.clone() });
+            inner.index(|index| index.add(name.clone(), id, state));
+        }
+        Ok((id, Some(writer), Some(Registered { heard, parent })))
+    });
+    let (id, writer, registered) = opened.await?;
+    Ok(LocalUpload { store: store.clone(), name: name.clone(), id, writer, registered })
+}
+
+fn open(
+    inner: &Inner,
+    name: &RemoteName,
+    begin: Begin<LocalOffer>,
+) -> Result<(StagingId, Staging), StoreError> {
+    let changed = || StoreError::Changed { path: name.as_str().into() };
+    match begin {
         Begin::Anew(LocalOffer(kind)) => {
             // The client knows what was offered and has no use for it, so nobody has.
             if let Kind::Staged { id, .. } = kind
@@ -50,26 +87,24 @@ pub(super) fn begin(
                 index::remove(&inner.staging, id);
             }
             let id = inner.index(index::Index::new_id);
-            (id, Staging::create(&inner.staging, id.files(), name.as_str())?)
+            Ok((id, create(inner, name, id)?))
         }
-        Begin::Resume(LocalOffer(Kind::Nothing)) => {
-            return Err(StoreError::Changed { path: path.into() });
-        }
-        Begin::Resume(LocalOffer(Kind::Staged { id, hasher })) => resume(inner, name, id, hasher)?,
+        Begin::Resume(LocalOffer(Kind::Nothing)) => Err(changed()),
+        Begin::Resume(LocalOffer(Kind::Staged { id, hasher })) => resume(inner, name, id, hasher),
         Begin::Resume(LocalOffer(Kind::Published { file, identity, hasher })) => {
-            let metadata = file.metadata().map_err(|error| StoreError::io("open", path, error))?;
+            let metadata =
+                file.metadata().map_err(|error| StoreError::io("open", name.as_str(), error))?;
             if FileIdentity::of(&metadata) != identity {
-                return Err(StoreError::Changed { path: path.into() });
+                return Err(changed());
             }
-            adopt(inner, name, &file, hasher)?
+            adopt(inner, name, &file, hasher)
         }
-    };
-    let writer = StagingWriter::new(staging.with_durability(inner.durability));
-    let heard = Heard::now();
-    let state = State::Written(Writer { slot: writer.slot(), heard: heard.clone() });
-    inner.index(|index| index.add(name.clone(), id, state));
-    let name = name.clone();
-    Ok(LocalUpload { store, name, id, writer: Some(writer), heard, parent: Some(parent) })
+    }
+}
+
+fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
+    let staging = Staging::create(&inner.staging, id.files(), name.as_str())?;
+    Ok(staging.with_durability(inner.durability))
 }
 
 /// Publishes a staging that a client has shown to be whole. Blocks.
@@ -106,11 +141,9 @@ fn resume(
             _ => Err(changed()),
         },
         Claim::Written(writer) => {
-            let taken = writer.slot.with(|place| {
-                let same = place.as_ref().is_some_and(|staging| staging.len() == hasher.len());
-                if same && writer.heard.silence() >= SILENT { place.take() } else { None }
-            });
-            if let Some(staging) = taken {
+            if writer.heard.silence() >= SILENT
+                && let Some(staging) = writer.slot.take_at(&hasher)
+            {
                 inner.index(|index| index.remove(name, id));
                 return Ok((id, staging));
             }
@@ -153,7 +186,9 @@ fn publish(
 
 impl Upload for LocalUpload {
     async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        self.heard.touch();
+        if let Some(Registered { heard, .. }) = &self.registered {
+            heard.touch();
+        }
         match &mut self.writer {
             Some(writer) => writer.write(chunk).await,
             None => Err(StoreError::InUse { path: self.name.as_str().into() }),
@@ -161,57 +196,68 @@ impl Upload for LocalUpload {
     }
 
     async fn publish(mut self) -> Result<Md5Digest, StoreError> {
-        let (Some(mut writer), Some(parent)) = (self.writer.take(), self.parent.take()) else {
+        let Some(writer) = &mut self.writer else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
         if let Err(error) = writer.settle().await {
-            self.writer = Some(writer);
-            self.suspend().await?;
+            if let Err(error) = self.suspend().await {
+                warn!(%error, "how far an upload got could not be recorded");
+            }
             return Err(error);
         }
-        let inner = Arc::clone(&self.store.inner);
-        let (name, id) = (self.name.clone(), self.id);
-        writer
-            .finish(move |staging| {
-                let result = publish(&inner, &name, staging, &parent);
-                inner.index(|index| match &result {
-                    Ok(_) => index.remove(&name, id),
-                    Err(_) => index.release(&name, id, None),
-                });
-                result
-            })
-            .await
+        let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
+        let Some(writer) = self.writer.take() else {
+            return Err(StoreError::InUse { path: self.name.as_str().into() });
+        };
+        let registered = self.registered.take();
+        let end = move |staging| {
+            let Some(Registered { parent, .. }) = registered else {
+                let path = Path::new(name.as_str());
+                let result = create_parents(&inner.root, path, inner.durability)
+                    .and_then(|parent| publish(&inner, &name, staging, &parent));
+                if result.is_err() {
+                    // So little is sent again more easily than it is kept.
+                    index::remove(&inner.staging, id);
+                }
+                return result;
+            };
+            let result = publish(&inner, &name, staging, &parent);
+            inner.index(|index| match &result {
+                Ok(_) => index.remove(&name, id),
+                Err(_) => index.release(&name, id, None),
+            });
+            result
+        };
+        writer.finish(end).await
     }
 
     async fn suspend(mut self) -> Result<(), StoreError> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        let inner = Arc::clone(&self.store.inner);
-        let (name, id) = (self.name.clone(), self.id);
-        writer
-            .finish(move |staging| {
-                let hasher = staging.hasher().clone();
-                let result = staging.suspend();
-                inner.index(|index| match (&result, hasher.len()) {
-                    (Ok(_), 1..) => index.release(&name, id, Some(hasher)),
-                    (Err(_), 1..) => index.release(&name, id, None),
-                    (_, 0) => index.remove(&name, id),
-                });
-                result
-            })
-            .await
+        let (Some(writer), Some(_)) = (self.writer.take(), self.registered.take()) else {
+            return Ok(());
+        };
+        let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
+        let end = move |staging: Staging| {
+            let hasher = staging.hasher().clone();
+            let result = staging.suspend();
+            inner.index(|index| match (&result, hasher.len()) {
+                (Ok(()), 1..) => index.release(&name, id, Some(hasher)),
+                (Err(_), 1..) => index.release(&name, id, None),
+                (_, 0) => index.remove(&name, id),
+            });
+            result
+        };
+        writer.finish(end).await
     }
 }
 
 impl Drop for LocalUpload {
     /// A connection that ends without a word, as in a panic, must not keep its staging from others.
     fn drop(&mut self) {
-        let Some(writer) = self.writer.take() else { return };
-        let slot = writer.slot();
-        let inner = Arc::clone(&self.store.inner);
-        let (name, id) = (self.name.clone(), self.id);
+        let Some(slot) = self.writer.take().and_then(|writer| writer.slot()) else { return };
+        let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let release = move || {
             // Nothing to release if somebody took the staging over.
-            if slot.with(Option::take).is_some() {
+            if slot.take().is_some() {
                 inner.index(|index| index.release(&name, id, None));
             }
         };
