@@ -93,25 +93,25 @@ impl Target {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || place.create(len)));
         }
-        let staging = blocking(&self.place.path, move || match local {
+        let writer = blocking(&self.place.path, move || match local {
             Local::Staged(staging) if start == staging.len() => {
                 check_space(&place.directory()?, &place.path, len)?;
-                Ok(staging)
+                StagingWriter::new(staging)
             }
             Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
                 let dir = place.directory()?;
                 // The whole file is copied beside itself.
                 check_space(&dir, &place.path, start.saturating_add(len))?;
                 let staging = Staging::adopt(&dir, place.files, &name, &file, hasher)?;
-                Ok(staging.with_durability(place.durability))
+                StagingWriter::new(staging.with_durability(place.durability))
             }
             other => {
                 // What is held keeps its file locked.
                 drop(other);
-                place.create(len)
+                StagingWriter::new(place.create(len)?)
             }
         });
-        Ok(StagingWriter::new(staging.await?))
+        Ok(writer.await?)
     }
 
     /// Makes what is staged the file, when the server has said that it is whole.
@@ -130,16 +130,17 @@ impl Target {
         expected: Option<Md5Digest>,
     ) -> Result<(), TransferError> {
         let name = self.place.name.clone();
-        let end = move |staging: Staging| {
-            let received = staging.digest();
-            match expected.filter(|expected| *expected != received) {
-                Some(expected) => {
+        let end = move |mut staging: Staging| {
+            if let Some(expected) = expected {
+                staging.catch_up(&mut |_| true)?;
+                let received = staging.digest();
+                if received != expected {
                     // There is no telling which of its bytes are wrong.
                     staging.discard()?;
-                    Ok(Err(TransferError::Digest { received, expected }))
+                    return Ok(Err(TransferError::Digest { received, expected }));
                 }
-                None => staging.publish_beside(&name).map(|_| Ok(())),
             }
+            staging.publish_beside(&name).map(|_| Ok(()))
         };
         writer.finish(end).await?
     }

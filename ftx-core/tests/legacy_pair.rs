@@ -123,7 +123,7 @@ impl<'a> Server<'a> {
             server::Action::CommitUpload => {
                 assert!(self.open);
                 let whole = std::mem::take(&mut self.disk.staged);
-                let md5 = md5(&whole);
+                let md5 = Some(md5(&whole));
                 self.disk.published = Some(whole);
                 Fact::UploadPublished { md5 }
             }

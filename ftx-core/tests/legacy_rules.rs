@@ -113,7 +113,7 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
             answered(&mut server, Fact::UploadBegun),
             [Action::Send(Reply::UploadPos { status: Status::Ok }), Action::CommitUpload]
         );
-        let said = answered(&mut server, Fact::UploadPublished { md5: Md5Digest::EMPTY });
+        let said = answered(&mut server, Fact::UploadPublished { md5: Some(Md5Digest::EMPTY) });
         match said.as_slice() {
             [Action::SendApart(Reply::UploadTail { md5, .. })] => {
                 assert!(!extended && md5.is_null());

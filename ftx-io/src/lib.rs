@@ -15,6 +15,7 @@ mod hash;
 mod lane;
 mod pipeline;
 mod reader;
+mod trail;
 mod wire;
 mod writer;
 

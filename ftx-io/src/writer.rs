@@ -25,10 +25,12 @@ impl StagingWriter {
     /// How many bytes at most make a file that is [`deferred`](Self::deferred).
     pub const DEFERRED: u64 = CHUNK as u64;
 
-    /// A writer of this staging, all of which must be hashed.
-    #[must_use]
-    pub fn new(staging: Staging) -> Self {
-        Self(Kind::Direct(Pipeline::new(staging)))
+    /// A writer of this staging. Blocks.
+    ///
+    /// # Errors
+    /// The staging's data cannot be opened for hashing.
+    pub fn new(staging: Staging) -> Result<Self, StoreError> {
+        Ok(Self(Kind::Direct(Pipeline::new(staging)?)))
     }
 
     /// A writer of at most [`DEFERRED`](Self::DEFERRED) bytes into a staging that `make` creates
@@ -66,7 +68,7 @@ impl StagingWriter {
         }
     }
 
-    /// Waits until everything is written and hashed.
+    /// Waits until everything is written; the hash may be behind.
     ///
     /// # Errors
     /// A chunk could not be written.
@@ -90,6 +92,7 @@ impl StagingWriter {
     }
 
     /// Waits for what is in flight and runs the end of the staging's life on a blocking thread.
+    /// The staging may not be hashed to its end: what needs its digest lets it catch up first.
     ///
     /// # Errors
     /// What `end` says; [`StoreError::InUse`] if somebody took the staging over. That an earlier

@@ -157,7 +157,7 @@ impl<'a, S: Store> Session<'a, S> {
                 let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
                 match upload.publish().await {
                     Ok(md5) => {
-                        info!(%md5, "upload published");
+                        info!(md5 = md5.map(tracing::field::display), "upload published");
                         self.context.monitor.uploaded();
                         Fact::UploadPublished { md5 }
                     }

@@ -112,8 +112,8 @@ pub enum Fact {
     },
     /// The file is published and, as far as the server promises it, durable.
     UploadPublished {
-        /// MD5 of the whole file.
-        md5: Md5Digest,
+        /// MD5 of the whole file, where it is known without reading it.
+        md5: Option<Md5Digest>,
     },
     /// The file that the client wants to download.
     DownloadOffer {
@@ -285,7 +285,7 @@ impl Connection {
                 }
             }
             (State::Committing { peer, empty }, Fact::UploadPublished { md5 }) => {
-                self.end_upload(peer, empty, upload_tail(Status::Ok, peer.is_ftx().then_some(md5)))
+                self.end_upload(peer, empty, upload_tail(Status::Ok, md5.filter(|_| peer.is_ftx())))
             }
             (State::Committing { peer, empty }, Fact::Failed { status }) => {
                 self.end_upload(peer, empty, upload_tail(status, None))

@@ -98,11 +98,12 @@ pub trait Upload: Send {
     fn write(&mut self, chunk: Vec<u8>)
     -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Makes the staging the file: atomically, durably where the store promises it.
+    /// Makes the staging the file: atomically, durably where the store promises it. Tells the MD5
+    /// of the whole file where it is known without reading it.
     ///
     /// # Errors
     /// The file could not be published; the staging stays.
-    fn publish(self) -> impl Future<Output = Result<Md5Digest, StoreError>> + Send;
+    fn publish(self) -> impl Future<Output = Result<Option<Md5Digest>, StoreError>> + Send;
 
     /// Records how far the upload got and keeps the staging for later.
     ///

@@ -17,7 +17,8 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +28,7 @@ use ftx_core::Md5Digest;
 use self::data::DataFile;
 pub use self::publish::Published;
 use crate::flush::Flusher;
+use crate::hash::hash_up_to;
 use crate::{BootId, Journal, PrefixHasher, Record, StoreError};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
@@ -139,6 +141,10 @@ impl Staging {
         let written = self.data.append(self.len, bytes);
         written.map_err(|error| StoreError::io("write", &self.files.data, error))?;
         self.len += bytes.len() as u64;
+        if self.journal.is_none() && self.len >= CHECKPOINT_BYTES {
+            // Hashing may be far behind. From here on a crash does not lose what is written.
+            self.checkpoint_or_warn();
+        }
 
         if self.durability == Durability::Full {
             let synced = self.flusher.wrote(self.data.file(), bytes.len() as u64);
@@ -148,10 +154,35 @@ impl Staging {
     }
 
     /// Takes note of what has been hashed of the bytes that were appended, and makes a checkpoint
-    /// there if one is due. Only what is hashed can be gone on with later.
+    /// there if one is due.
     pub fn hashed(&mut self, hasher: PrefixHasher) {
         self.hasher = hasher;
         self.checkpoint_if_due();
+    }
+
+    /// Hashes what was appended and is not hashed yet, by reading it again. `go_on` is called now and
+    /// then with the bytes hashed so far; `false` when it said so.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn catch_up(&mut self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool, StoreError> {
+        let mut file = self.reader()?;
+        let mut hasher = self.hasher.clone();
+        let done = hash_up_to(&mut hasher, &mut file, self.len, go_on)
+            .map_err(|error| StoreError::io("read", &self.files.data, error))?;
+        self.hashed(hasher);
+        Ok(done)
+    }
+
+    /// The data, to be read from where hashing stopped, through a handle of its own.
+    ///
+    /// # Errors
+    /// Those of opening the file again.
+    pub fn reader(&self) -> Result<File, StoreError> {
+        let read_error = |error| StoreError::io("read", &self.files.data, error);
+        let mut file = self.dir.open(&self.files.data).map_err(read_error)?.into_std();
+        file.seek(SeekFrom::Start(self.hasher.len())).map_err(read_error)?;
+        Ok(file)
     }
 
     /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. An empty one
@@ -161,12 +192,13 @@ impl Staging {
     /// Those of writing the journal and of a sync under way; what was journalled before stays.
     pub fn suspend(mut self) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        if self.hasher.is_empty() {
+        if self.is_empty() {
             return self.discard();
         }
         let synced = self.flusher.wait();
         self.note_sync(synced)?;
-        if self.saved == self.hasher.len() { Ok(()) } else { self.checkpoint() }
+        let told = self.journal.is_some() && self.saved == self.hasher.len();
+        if told { Ok(()) } else { self.checkpoint() }
     }
 
     /// Removes both files.
@@ -262,7 +294,7 @@ impl Staging {
     /// Without a checkpoint the transfer itself is still right, so it goes on.
     fn checkpoint_or_warn(&mut self) {
         self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
-        if self.hasher.is_empty() {
+        if self.is_empty() {
             return;
         }
         if let Err(error) = self.checkpoint() {

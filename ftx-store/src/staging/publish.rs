@@ -13,8 +13,8 @@ use crate::{FileIdentity, StoreError, sys};
 pub struct Published {
     /// Its length in bytes.
     pub len: u64,
-    /// Its digest.
-    pub md5: Md5Digest,
+    /// Its digest, if hashing has caught up with it.
+    pub md5: Option<Md5Digest>,
     /// Its identity right after it got its name.
     pub identity: FileIdentity,
 }
@@ -55,7 +55,8 @@ impl Staging {
         }
         let identity = self.data.identity();
         let identity = identity.map_err(|error| StoreError::io("stat", target, error))?;
-        Ok(Published { len: self.len(), md5: self.digest(), identity })
+        let md5 = (self.hasher.len() == self.len).then(|| self.digest());
+        Ok(Published { len: self.len, md5, identity })
     }
 
     fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<(), StoreError> {

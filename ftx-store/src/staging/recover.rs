@@ -2,8 +2,9 @@
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
 //! - The kernel still runs in which a checkpoint was written (same boot id). The process may have
-//!   died, the page cache has not: everything written before the checkpoint is there. The
-//!   checkpoint counts if the data is as long as it says, and nothing is read again.
+//!   died, the page cache has not: everything that was written is there, and since bytes are only
+//!   ever appended in their order, the data is good to its end, wherever the process died. Only
+//!   what was not hashed yet is read again.
 //! - Any other kernel run, or an unknown one, or a sync failed. Data and journal reached the disk
 //!   in any order and any part. So the data is hashed from the start and compared with each
 //!   checkpoint in turn; the last that agrees counts.
@@ -22,6 +23,8 @@ struct Point {
     hasher: PrefixHasher,
     /// Where its record ends in the journal.
     end: u64,
+    /// How much of the data is good.
+    len: u64,
     /// Whether the journal says already that it holds in this kernel run.
     trusted: bool,
 }
@@ -42,9 +45,9 @@ impl Staging {
         read.ok().and(name)
     }
 
-    /// Goes on with what an earlier staging left in `dir`, from the newest checkpoint that its
-    /// data supports; everything beyond is cut off. `None` when nothing is usable; then the
-    /// leftovers are gone.
+    /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;
+    /// everything beyond is cut off, and all of it is hashed. `None` when nothing is usable; then
+    /// the leftovers are gone.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
@@ -81,17 +84,21 @@ impl Staging {
             remove(dir, &files.data)?;
             return Ok(None);
         };
-        let cut = data.cut(point.hasher.len());
+        let cut = data.cut(point.len);
         cut.map_err(|error| StoreError::io("truncate", &files.data, error))?;
         journal.cut(point.end)?;
 
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         let mut staging = Self::assemble(dir, files, name, data, point.hasher).with_boot(boot);
         staging.journal = Some(journal);
-        staging.saved = staging.len();
+        staging.saved = staging.hasher.len();
+        staging.len = point.len;
         if !point.trusted && boot.is_some() {
             // Verified once is enough for as long as this kernel runs.
             staging.checkpoint_or_warn();
+        }
+        if !staging.catch_up(go_on)? {
+            return Err(StoreError::Cancelled { path: staging.files.data });
         }
         Ok(Some(staging))
     }
@@ -116,7 +123,7 @@ fn find(
             verify(journal, data, identity.size, files, go_on)?
         }
     };
-    Ok(point.filter(|point| !point.hasher.is_empty()).map(|point| (told.name, point)))
+    Ok(point.filter(|point| point.len > 0).map(|point| (told.name, point)))
 }
 
 /// What the journal tells by itself.
@@ -142,7 +149,7 @@ fn believe(
             (Record::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
                 let holds = boot.is_some() && saved_in == boot && hasher.len() <= data_len;
                 if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
-                    told.newest = Some(Point { hasher, end, trusted: true });
+                    told.newest = Some(Point { hasher, end, len: data_len, trusted: true });
                 }
             }
             (Record::Distrust, Some(told)) => {
@@ -191,7 +198,8 @@ fn verify(
         }
         let agrees = hasher.save() == saved;
         if agrees {
-            newest = Some(Point { hasher: hasher.clone(), end, trusted: false });
+            let len = hasher.len();
+            newest = Some(Point { hasher: hasher.clone(), end, len, trusted: false });
         }
         Ok(agrees)
     })?;

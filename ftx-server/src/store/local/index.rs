@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::fs::Dir;
@@ -31,16 +31,33 @@ struct Entry {
 /// What is known of a staging.
 #[derive(Clone, Debug)]
 pub(super) enum State {
-    /// Nobody writes to it. Its MD5 state, once it was recovered or suspended in this run.
+    /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
     Idle(Option<PrefixHasher>),
+    /// Its MD5 state is being found out; nobody may touch it meanwhile.
+    Reading(Reading),
     /// A connection writes to it.
     Written(Writer),
 }
 
-impl State {
-    /// Whether it is not yet known how far the staging got.
-    pub(super) fn is_unread(&self) -> bool {
-        matches!(self, Self::Idle(None))
+/// Lets others wait for a reading to end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading(Arc<(Mutex<bool>, Condvar)>);
+
+impl Reading {
+    /// Says that it has ended.
+    pub(super) fn end(&self) {
+        let (ended, changed) = &*self.0;
+        *ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        changed.notify_all();
+    }
+
+    /// Waits for its end, at most until `deadline`. Blocks.
+    pub(super) fn wait(&self, deadline: Instant) {
+        let (ended, changed) = &*self.0;
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = deadline.saturating_duration_since(Instant::now());
+        // Whether it came to its end or not is seen by who looks at the index again.
+        drop(changed.wait_timeout_while(ended, limit, |ended| !*ended));
     }
 }
 
@@ -61,7 +78,7 @@ pub(super) enum Claim {
     Idle,
     /// It has a writer.
     Written(Writer),
-    /// It was published or discarded.
+    /// It was published or discarded, or is being read.
     Gone,
 }
 
@@ -167,8 +184,31 @@ impl Index {
                 self.remove(name, id);
                 Claim::Idle
             }
-            None => Claim::Gone,
+            Some(State::Reading(_)) | None => Claim::Gone,
         }
+    }
+
+    /// Reserves a staging whose MD5 state is to be found out, if it is one.
+    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Reading> {
+        let entry = self.entry(name, id)?;
+        if !matches!(entry.state, State::Idle(None)) {
+            return None;
+        }
+        let reading = Reading::default();
+        entry.state = State::Reading(reading.clone());
+        Some(reading)
+    }
+
+    /// All stagings whose MD5 state is to be found out.
+    pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
+        let entries = self
+            .by_name
+            .iter()
+            .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
+        entries
+            .filter(|(_, entry)| matches!(entry.state, State::Idle(None)))
+            .map(|(name, entry)| (name.clone(), entry.id))
+            .collect()
     }
 
     /// Takes all stagings of a name that nobody writes to out of the index.

@@ -32,8 +32,9 @@ use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_store::{Durability, FileIdentity, PrefixHasher, StoreError};
 use lru::LruCache;
+use tracing::warn;
 
-use self::index::Index;
+use self::index::{Index, StagingId};
 use super::{Begin, Offered, Store};
 use crate::config::Config;
 
@@ -86,23 +87,26 @@ impl LocalStore {
         let lock = lock(&ours)?;
         let staging = subdirectory(&ours, Path::new("staging"))?;
         let index = Index::load(&staging, config.staging_ttl)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                root,
-                staging,
-                index: Mutex::new(index),
-                known: Mutex::new(LruCache::new(REMEMBERED)),
-                durability: config.durability,
-                _lock: lock,
-            }),
-        })
+        let unread = index.unread();
+        let inner = Arc::new(Inner {
+            root,
+            staging,
+            index: Mutex::new(index),
+            known: Mutex::new(LruCache::new(REMEMBERED)),
+            durability: config.durability,
+            _lock: lock,
+        });
+        if !unread.is_empty() {
+            read_ahead(&inner, unread);
+        }
+        Ok(Self { inner })
     }
 
     /// Runs disk work where it stalls no connection.
     async fn blocking<T: Send + 'static>(
         &self,
         name: &RemoteName,
-        work: impl FnOnce(&Inner, &RemoteName) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
@@ -155,6 +159,20 @@ impl Store for LocalStore {
     async fn open(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
         let store = self.clone();
         self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
+    }
+}
+
+/// Finds out how far the stagings got that an earlier run left, before their clients ask.
+fn read_ahead(inner: &Arc<Inner>, unread: Vec<(RemoteName, StagingId)>) {
+    let inner = Arc::downgrade(inner);
+    let read = move || {
+        for (name, id) in unread {
+            let Some(inner) = inner.upgrade() else { return };
+            offer::read(&inner, &name, id);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
+        warn!(%error, "interrupted uploads are read only when their clients ask");
     }
 }
 

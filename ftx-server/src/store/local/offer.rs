@@ -1,16 +1,17 @@
 //! What a client that wants to upload can go on from.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Held;
-use ftx_io::hash_prefix;
+use ftx_io::{Chain, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_regular};
 use tracing::warn;
 
-use super::index::{Claim, StagingId, State};
+use super::index::{Reading, StagingId, State};
 use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::Offered;
 
@@ -45,20 +46,12 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
-    let look = store.blocking(name, |inner, name| {
+    let look = store.blocking(name, move |inner, name| {
         let published = published(inner, name)?;
-        let unread = inner.index(|index| index.of(name)).iter().any(|(_, state)| state.is_unread());
-        Ok((published, if unread { None } else { staged(inner, name) }, unread))
+        Ok((published, staged(inner, name, deadline)))
     });
-    let (published, mut staging, unread) = look.await?;
-    if unread {
-        let read = store.blocking(name, |inner, name| Ok(staged(inner, name)));
-        // If it takes too long it still goes on; the next client that asks finds it ready.
-        if let Ok(read) = tokio::time::timeout_at(deadline.into(), read).await {
-            staging = read?;
-        }
-    }
-    if let Some(offered) = staging.and_then(|staging| staging.offered(limit)) {
+    let (published, staged) = look.await?;
+    if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
         return Ok(offered);
     }
     let whole = match published {
@@ -72,13 +65,20 @@ pub(super) async fn look_up(
 }
 
 /// The longest of the name's stagings.
-fn staged(inner: &Inner, name: &RemoteName) -> Option<Kind> {
-    let stagings = inner.index(|index| index.of(name)).into_iter();
-    let known = stagings.filter_map(|(id, state)| {
+fn staged(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) -> Option<Kind> {
+    for (id, state) in inner.index(|index| index.of(name)) {
+        match state {
+            State::Idle(None) => start_reading(inner, name, id).wait(deadline),
+            State::Reading(reading) => reading.wait(deadline),
+            State::Idle(Some(_)) | State::Written(_) => {}
+        }
+    }
+    let known = inner.index(|index| index.of(name)).into_iter().filter_map(|(id, state)| {
         let hasher = match state {
-            State::Idle(Some(hasher)) => Some(hasher),
-            State::Idle(None) => recovered(inner, name, id),
+            State::Idle(hasher) => hasher,
             State::Written(writer) => writer.slot.hasher(),
+            // It takes too long; the next client that asks finds it ready.
+            State::Reading(_) => None,
         }?;
         Some((id, hasher))
     });
@@ -86,22 +86,45 @@ fn staged(inner: &Inner, name: &RemoteName) -> Option<Kind> {
     Some(Kind::Staged { id, hasher })
 }
 
-/// How far a staging of an earlier run got. It is out of the index meanwhile, so that nobody writes
-/// to what is being put in order.
-fn recovered(inner: &Inner, name: &RemoteName, id: StagingId) -> Option<PrefixHasher> {
-    let Claim::Idle = inner.index(|index| index.claim(name, id)) else { return None };
+/// Reads a staging on a thread of its own, which may take longer than anybody waits.
+fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Reading {
+    let Some(reading) = inner.index(|index| index.begin_reading(name, id)) else {
+        let ended = Reading::default();
+        ended.end();
+        return ended;
+    };
+    let (inner, name, ends) = (Arc::clone(inner), name.clone(), reading.clone());
+    let read = move || finish_reading(&inner, &name, id, &ends);
+    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
+        warn!(%error, "no thread to read an interrupted upload with");
+        reading.end();
+    }
+    reading
+}
+
+/// Finds out how far a staging got that nobody writes to. Blocks as long as it takes to hash what
+/// is not hashed yet.
+pub(super) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
+    if let Some(reading) = inner.index(|index| index.begin_reading(name, id)) {
+        finish_reading(inner, name, id, &reading);
+    }
+}
+
+fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Reading) {
     match Staging::recover(&inner.staging, id.files()) {
-        Ok(staging) => {
-            let hasher = staging?.hasher().clone();
-            let state = State::Idle(Some(hasher.clone()));
-            inner.index(|index| index.add(name.clone(), id, state));
-            Some(hasher)
+        Ok(Some(staging)) => {
+            let hasher = staging.hasher().clone();
+            // Its files are let go of before others may have them.
+            drop(staging);
+            inner.index(|index| index.release(name, id, Some(hasher)));
         }
+        Ok(None) => inner.index(|index| index.remove(name, id)),
         Err(error) => {
-            warn!(%error, name = name.as_str(), "an interrupted upload cannot be read");
-            None
+            warn!(error = %Chain(&error), name = name.as_str(), "an interrupted upload cannot be read");
+            inner.index(|index| index.remove(name, id));
         }
     }
+    reading.end();
 }
 
 /// The published file, if there is one. An error where there can be none.

@@ -11,7 +11,7 @@ use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, cr
 use tracing::warn;
 
 use super::index::{self, Claim, Heard, StagingId, State, Writer};
-use super::offer::{Kind, LocalOffer};
+use super::offer::{self, Kind, LocalOffer};
 use super::{Inner, LocalStore};
 use crate::store::{Begin, Upload};
 
@@ -60,7 +60,7 @@ pub(super) async fn begin(
         check_space(&inner.root, path, len)?;
         let parent = create_parents(&inner.root, path, inner.durability)?;
         let (id, staging) = open(inner, name, begin)?;
-        let writer = StagingWriter::new(staging.with_durability(inner.durability));
+        let writer = StagingWriter::new(staging.with_durability(inner.durability))?;
         let heard = Heard::now();
         if let Some(slot) = writer.slot() {
             let state = State::Written(Writer { slot, heard: heard.clone() });
@@ -172,16 +172,17 @@ fn publish(
     name: &RemoteName,
     staging: Staging,
     parent: &Dir,
-) -> Result<Md5Digest, StoreError> {
+) -> Result<Option<Md5Digest>, StoreError> {
     let path = Path::new(name.file_name());
     let hasher = staging.hasher().clone();
     let published = staging.publish(parent, path)?;
-    let md5 = hasher.digest();
-    inner.remember(published.identity, hasher);
+    if published.md5.is_some() {
+        inner.remember(published.identity, hasher);
+    }
     for id in inner.index(|index| index.claim_idle(name)) {
         index::remove(&inner.staging, id);
     }
-    Ok(md5)
+    Ok(published.md5)
 }
 
 impl Upload for LocalUpload {
@@ -195,7 +196,7 @@ impl Upload for LocalUpload {
         }
     }
 
-    async fn publish(mut self) -> Result<Md5Digest, StoreError> {
+    async fn publish(mut self) -> Result<Option<Md5Digest>, StoreError> {
         let Some(writer) = &mut self.writer else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
@@ -237,13 +238,19 @@ impl Upload for LocalUpload {
         };
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let end = move |staging: Staging| {
-            let hasher = staging.hasher().clone();
+            let (hasher, len) = (staging.hasher().clone(), staging.len());
             let result = staging.suspend();
-            inner.index(|index| match (&result, hasher.len()) {
-                (Ok(()), 1..) => index.release(&name, id, Some(hasher)),
-                (Err(_), 1..) => index.release(&name, id, None),
-                (_, 0) => index.remove(&name, id),
-            });
+            if len == 0 {
+                inner.index(|index| index.remove(&name, id));
+                return result;
+            }
+            let known = (result.is_ok() && hasher.len() == len).then_some(hasher);
+            let unread = known.is_none();
+            inner.index(|index| index.release(&name, id, known));
+            if unread {
+                // Hashing goes on where it was, so that it is done when the client comes back.
+                offer::read(&inner, &name, id);
+            }
             result
         };
         writer.finish(end).await

@@ -1,0 +1,227 @@
+//! Hashing that trails behind what is written.
+//!
+//! MD5 is slower than a fast connection. A transfer that ends well does not need it; one that is
+//! interrupted needs it to be gone on with. So it is done beside the transfer, by threads of low
+//! priority that read what was written from the page cache: where there is a core to spare hashing
+//! keeps up, and where there is none the transfer comes first.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use ftx_store::PrefixHasher;
+
+use crate::CHUNK;
+
+/// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
+/// hash of an interrupted one takes seconds at the most.
+const MAX_LAG: u64 = 512 * 1024 * 1024;
+
+/// Bytes that are hashed before another staging has its turn.
+const TURN: u64 = 2 * 1024 * 1024;
+
+/// The hash of one staging, on its way behind the data.
+pub(crate) struct Trail {
+    hashing: Mutex<Hashing>,
+    /// How many bytes can be hashed.
+    written: AtomicU64,
+    /// How many are.
+    hashed: AtomicU64,
+    /// It is in the queue, or has its turn.
+    queued: AtomicBool,
+    stopped: AtomicBool,
+}
+
+struct Hashing {
+    hasher: PrefixHasher,
+    /// Stands where the hasher does.
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl Trail {
+    /// A trail that goes on where `hasher` is, which is where `file` stands.
+    pub(crate) fn new(hasher: PrefixHasher, file: File) -> Arc<Self> {
+        let len = hasher.len();
+        Arc::new(Self {
+            hashing: Mutex::new(Hashing { hasher, file, buffer: Vec::new() }),
+            written: AtomicU64::new(len),
+            hashed: AtomicU64::new(len),
+            queued: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes note that the data now has `len` bytes. Helps with the hashing if it has fallen too
+    /// far behind. Blocks.
+    pub(crate) fn advance(self: &Arc<Self>, len: u64) {
+        self.written.store(len, Relaxed);
+        if !self.queued.swap(true, Relaxed) {
+            WORKERS.queue(Arc::clone(self));
+        }
+        while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {
+            self.turn();
+        }
+    }
+
+    /// The state of the hash now. Waits for the piece that is being hashed.
+    pub(crate) fn hasher(&self) -> PrefixHasher {
+        self.hashing().hasher.clone()
+    }
+
+    /// How many bytes are hashed.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hashed.load(Relaxed)
+    }
+
+    /// Ends the hashing, wherever it is.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+    }
+
+    /// Hashes for a while; whether there is more to do.
+    fn turn(&self) -> bool {
+        let mut done = 0;
+        while done < TURN {
+            // Let go of between pieces, so that nobody waits for the whole turn.
+            let mut hashing = self.hashing();
+            let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len());
+            if left == 0 || self.stopped.load(Relaxed) {
+                hashing.buffer = Vec::new();
+                return false;
+            }
+            match hashing.piece(left) {
+                Ok(len) => {
+                    done += len;
+                    self.hashed.store(hashing.hasher.len(), Relaxed);
+                }
+                Err(_) => {
+                    // What is not hashed is read again when it is needed, and then it is told.
+                    self.stop();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn hashing(&self) -> MutexGuard<'_, Hashing> {
+        self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hashing {
+    fn piece(&mut self, left: u64) -> io::Result<u64> {
+        let len = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        self.buffer.clear();
+        (&mut self.file).take(len as u64).read_to_end(&mut self.buffer)?;
+        if self.buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.hasher.update(&self.buffer);
+        Ok(self.buffer.len() as u64)
+    }
+}
+
+/// The threads that hash.
+struct Workers {
+    queue: Mutex<VecDeque<Arc<Trail>>>,
+    more: Condvar,
+}
+
+static WORKERS: LazyLock<&'static Workers> = LazyLock::new(|| {
+    let workers: &'static Workers =
+        Box::leak(Box::new(Workers { queue: Mutex::default(), more: Condvar::new() }));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for index in 0..threads {
+        let thread = std::thread::Builder::new().name(format!("ftx-hash-{index}"));
+        // With fewer threads, or none, hashing is late, and advance() and catching up do it.
+        let _ = thread.spawn(|| workers.run());
+    }
+    workers
+});
+
+impl Workers {
+    fn queue(&self, trail: Arc<Trail>) {
+        self.lock().push_back(trail);
+        self.more.notify_one();
+    }
+
+    fn run(&self) {
+        yield_to_others();
+        loop {
+            let mut queue = self.lock();
+            let trail = loop {
+                match queue.pop_front() {
+                    Some(trail) => break trail,
+                    None => {
+                        queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            };
+            drop(queue);
+            let more = trail.turn();
+            // Out of the queue before the last look, so that what is written meanwhile is not
+            // missed: advance() either sees the flag down, or is seen here.
+            trail.queued.store(false, Relaxed);
+            let missed = trail.written.load(Relaxed) > trail.hashed();
+            if (more || missed) && !trail.stopped.load(Relaxed) && !trail.queued.swap(true, Relaxed)
+            {
+                self.queue(trail);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Trail>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lowers the priority of the calling thread, where priorities belong to threads.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        // A thread that cannot be made humble still hashes.
+        let _ = rustix::process::setpriority_process(None, 19);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+
+    use ftx_store::PrefixHasher;
+
+    use super::{MAX_LAG, Trail};
+
+    #[test]
+    fn the_hash_catches_up_with_what_is_written() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap());
+        let mut expected = PrefixHasher::new();
+        for round in 0..50u8 {
+            let piece = vec![round; 100_000];
+            data.write_all(&piece).unwrap();
+            expected.update(&piece);
+            trail.advance(expected.len());
+        }
+        while trail.hashed() < expected.len() {
+            std::thread::yield_now();
+        }
+        assert_eq!(trail.hasher().digest(), expected.digest());
+    }
+
+    #[test]
+    fn it_never_falls_further_behind_than_allowed() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap());
+        let len = MAX_LAG + 10_000_000;
+        data.seek(SeekFrom::Start(len)).unwrap();
+        data.write_all(b"x").unwrap();
+        trail.advance(len);
+        assert!(trail.hashed() >= len - MAX_LAG);
+        trail.stop();
+    }
+}
