@@ -1,0 +1,24 @@
+// Accepts connections on the loopback interface and gives each its state.
+#pragma once
+
+#include <QString>
+#include <QTcpServer>
+
+namespace qtpeer {
+
+class Server
+{
+public:
+    explicit Server(QString root);
+
+    // The port that was bound, 0 when that failed.
+    quint16 listen(quint16 port);
+
+private:
+    void accept();
+
+    const QString m_root;
+    QTcpServer m_listener;
+};
+
+} // namespace qtpeer
