@@ -1,1 +1,46 @@
-//! Under construction.
+//! Whole-system tests of ftx: real binaries, the real Qt, real faults.
+//!
+//! This library is the kit; the cases are in `tests/`, a file for each theme.
+//!
+//! - [`Server`] and [`Client`] run the two programs under test, which `bins` builds.
+//! - [`Peer`] runs the programs that ftx replaces: our own Qt peer and, where its sources are at
+//!   hand, the original; [`with_every_peer!`] makes one test of a case for each of them.
+//! - [`Proxy`] stands between a client and a server: it counts, cuts, splits, slows down and holds
+//!   back.
+//! - [`RawSocket`] says anything at all to a server.
+//! - [`content`] makes and compares files that never lie in memory as a whole.
+//! - [`SmallDisk`] is a file system that can be full.
+//!
+//! Nothing here sleeps to let something happen: [`wait_until`] waits for the thing itself. Every
+//! process is killed when its value is dropped, so a failing test leaves none behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::missing_panics_doc
+)]
+#![forbid(unsafe_code)]
+
+pub mod bins;
+pub mod content;
+pub mod peer;
+
+mod client;
+mod disk;
+mod process;
+mod proxy;
+mod raw;
+mod server;
+mod wait;
+
+pub use client::Client;
+pub use disk::{SmallDisk, with_mounts};
+pub use peer::{Peer, PeerServer};
+pub use process::{Outcome, Process};
+pub use proxy::{Direction, Plan, Proxy};
+pub use raw::{RawSocket, encoded};
+pub use server::{Monitor, Server, ServerBuilder};
+pub use wait::{DEADLINE, wait_until, within};

@@ -1,0 +1,61 @@
+//! The programs under test.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The path of `ftx-server`, built from the sources as they are now.
+#[must_use]
+pub fn server() -> PathBuf {
+    built().join("ftx-server")
+}
+
+/// The path of `ftx-client`, likewise.
+#[must_use]
+pub fn client() -> PathBuf {
+    built().join("ftx-client")
+}
+
+/// The directory that holds everything cargo builds, such as `target`.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    profile_dir().parent().unwrap().to_owned()
+}
+
+/// The top of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Where the running test's profile puts its binaries, such as `target/debug`.
+fn profile_dir() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    test.parent().and_then(Path::parent).unwrap().to_owned()
+}
+
+/// Builds both programs once for each test binary. Cargo cannot be told that a test depends on
+/// another package's binary, so the test asks for it; `FTX_BIN_DIR` names ready-made ones instead.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        if let Some(ready) = env::var_os("FTX_BIN_DIR") {
+            return PathBuf::from(ready);
+        }
+        let directory = profile_dir();
+        let profile = match directory.file_name().and_then(|name| name.to_str()).unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
+        let status = Command::new(env!("CARGO"))
+            .current_dir(workspace())
+            .env("CARGO_TARGET_DIR", target_dir())
+            .args(["build", "--quiet", "--bins", "--profile", profile])
+            .args(["-p", "ftx-server", "-p", "ftx-client"])
+            .status()
+            .unwrap();
+        assert!(status.success(), "the programs under test do not build");
+        directory
+    })
+}

@@ -1,0 +1,75 @@
+//! `ftx-client`, as a process of its own.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::bins;
+use crate::process::{Outcome, Process};
+use crate::wait::DEADLINE;
+
+/// A command line of `ftx-client`.
+#[derive(Debug)]
+pub struct Client {
+    command: Command,
+}
+
+impl Client {
+    /// `ftx-client upload ADDR`; the paths are to follow.
+    #[must_use]
+    pub fn upload(addr: SocketAddr) -> Self {
+        Self::new().arg("upload").arg(addr.to_string())
+    }
+
+    /// `ftx-client download ADDR`; the names are to follow.
+    #[must_use]
+    pub fn download(addr: SocketAddr) -> Self {
+        Self::new().arg("download").arg(addr.to_string())
+    }
+
+    /// `ftx-client` without arguments.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { command: Command::new(bins::client()) }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Runs it in a directory.
+    #[must_use]
+    pub fn current_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Starts it.
+    #[must_use]
+    pub fn spawn(mut self) -> Process {
+        Process::spawn(&mut self.command)
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(self) -> Outcome {
+        self.spawn().wait(DEADLINE)
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}

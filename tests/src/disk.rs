@@ -1,0 +1,71 @@
+//! File systems that can be full.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted file system of a few MiB in memory.
+#[derive(Debug)]
+pub struct SmallDisk {
+    path: PathBuf,
+    // Dropped after the unmounting in `drop`.
+    _dir: tempfile::TempDir,
+}
+
+/// Says to the test that is run again that it is the one inside.
+const INSIDE: &str = "FTX_TEST_MAY_MOUNT";
+
+/// Runs a case that mounts something. Where the user must not, the test runs itself again in a
+/// user and mount namespace of its own.
+///
+/// `test` is the test's name as the test binary lists it.
+///
+/// # Panics
+/// If nothing can be mounted either way, or the case fails.
+pub fn with_mounts(test: &str, case: impl FnOnce()) {
+    if rustix::process::geteuid().is_root() || env::var_os(INSIDE).is_some() {
+        return case();
+    }
+    let status = Command::new("unshare")
+        .args(["--map-root-user", "--mount"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("{test} in a namespace of its own, which mounting needs: {status}"),
+        Err(error) => panic!("{test} needs root or the program unshare to mount: {error}"),
+    }
+}
+
+impl SmallDisk {
+    /// Mounts one with room for `mib` MiB.
+    ///
+    /// # Panics
+    /// If it cannot be mounted.
+    #[must_use]
+    pub fn mount(mib: u32) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0777"), "ftx-test"])
+            .arg(dir.path())
+            .status()
+            .unwrap();
+        assert!(status.success(), "a tmpfs cannot be mounted");
+        Self { path: dir.path().to_owned(), _dir: dir }
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process that failed a test may still hold a file open.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
+    }
+}

@@ -1,0 +1,223 @@
+//! A child process whose output is collected and which never outlives its value.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::within;
+
+/// A running child process.
+#[derive(Debug)]
+pub struct Process {
+    what: String,
+    child: Child,
+    ended: Option<ExitStatus>,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// How a process ended, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output, bytes that are no UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+}
+
+/// Lines that a thread reads as they come.
+#[derive(Debug)]
+struct Output {
+    lines: Arc<(Mutex<Lines>, Condvar)>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Lines {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Process {
+    /// Starts the command with its output collected and nothing on its standard input.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn spawn(command: &mut Command) -> Self {
+        let what = format!("{command:?}");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let stdout = Output::collect(child.stdout.take().unwrap());
+        let stderr = Output::collect(child.stderr.take().unwrap());
+        Self { what, child, ended: None, stdout, stderr }
+    }
+
+    /// Line `index` of standard output, as soon as it is there.
+    ///
+    /// # Panics
+    /// If the output ends before it, or the line does not come within `deadline`.
+    #[must_use]
+    pub fn stdout_line(&self, index: usize, deadline: Duration) -> String {
+        self.stdout.line(index, deadline).unwrap_or_else(|| {
+            panic!("{}: no output line {index}, it said: {}", self.what, self.stderr.text())
+        })
+    }
+
+    /// How many lines of standard output there are so far.
+    #[must_use]
+    pub fn stdout_lines(&self) -> usize {
+        self.stdout.lines.0.lock().unwrap().lines.len()
+    }
+
+    /// What it has said on standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal; one that has ended already is left alone.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.ended().is_none() {
+            let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+            kill_process(pid, signal).unwrap();
+        }
+    }
+
+    /// Kills it with SIGKILL and waits for its end.
+    pub fn kill(&mut self) {
+        if self.ended.is_none() {
+            self.child.kill().unwrap();
+            self.ended = Some(self.child.wait().unwrap());
+        }
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().unwrap();
+        }
+        self.ended
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// If it does not come within `deadline`.
+    #[must_use]
+    pub fn wait(mut self, deadline: Duration) -> Outcome {
+        let ended = within(deadline, || self.ended());
+        let Some(status) = ended else {
+            panic!("{} still runs after {deadline:?}: {}", self.what, self.stderr.text());
+        };
+        self.stdout.finish();
+        self.stderr.finish();
+        Outcome {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: self.stdout.text(),
+            stderr: self.stderr.text(),
+        }
+    }
+
+    /// The largest resident set so far, in KiB.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn peak_rss_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Outcome {
+    /// Asserts exit code 0.
+    ///
+    /// # Panics
+    /// If it ended otherwise, with what it said.
+    pub fn assert_done(&self) {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+    }
+
+    /// Asserts the exit code.
+    ///
+    /// # Panics
+    /// If it ended otherwise, with what it said.
+    pub fn assert_code(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+    }
+}
+
+impl Output {
+    fn collect(from: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new((Mutex::new(Lines::default()), Condvar::new()));
+        let shared = Arc::clone(&lines);
+        let reader = thread::spawn(move || {
+            let mut from = BufReader::new(from);
+            let mut line = Vec::new();
+            while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                shared.0.lock().unwrap().lines.push(text);
+                shared.1.notify_all();
+                line.clear();
+            }
+            shared.0.lock().unwrap().ended = true;
+            shared.1.notify_all();
+        });
+        Self { lines, reader: Some(reader) }
+    }
+
+    fn line(&self, index: usize, deadline: Duration) -> Option<String> {
+        let end = Instant::now() + deadline;
+        let (mutex, condvar) = &*self.lines;
+        let mut lines = mutex.lock().unwrap();
+        loop {
+            if let Some(line) = lines.lines.get(index) {
+                return Some(line.clone());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if lines.ended || left.is_zero() {
+                return None;
+            }
+            lines = condvar.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    fn text(&self) -> String {
+        self.lines.0.lock().unwrap().lines.join("\n")
+    }
+
+    /// Waits until all is read; the process must have ended.
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+    }
+}

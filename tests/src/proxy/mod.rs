@@ -1,0 +1,138 @@
+//! A TCP proxy that misbehaves as it is told.
+//!
+//! [`Plan`] says what is done to a connection; a proxy asks for one for each connection that it
+//! accepts, so the first may be cut and the second left alone. The server behind it can be changed
+//! while it runs, which is how a client meets a restarted server under the same address.
+
+mod link;
+mod plan;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+pub use self::plan::{Direction, Plan};
+
+/// A running proxy on a free port of the loopback interface.
+#[derive(Debug)]
+pub struct Proxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: Mutex<SocketAddr>,
+    /// Bytes that were passed on, by direction.
+    counts: [AtomicU64; 2],
+    connections: AtomicUsize,
+    /// Both sockets of every connection, so that they can be cut from outside.
+    sockets: Mutex<Vec<TcpStream>>,
+    held: (Mutex<bool>, Condvar),
+    stopped: AtomicBool,
+}
+
+impl Proxy {
+    /// A proxy that does nothing but count.
+    #[must_use]
+    pub fn plain(upstream: SocketAddr) -> Self {
+        Self::start(upstream, |_| Plan::default())
+    }
+
+    /// A proxy that asks `plan` what to do with connection 0, 1, 2, …
+    ///
+    /// # Panics
+    /// If no port can be had.
+    #[must_use]
+    pub fn start(upstream: SocketAddr, plan: impl Fn(usize) -> Plan + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            upstream: Mutex::new(upstream),
+            counts: [AtomicU64::new(0), AtomicU64::new(0)],
+            connections: AtomicUsize::new(0),
+            sockets: Mutex::default(),
+            held: (Mutex::new(false), Condvar::new()),
+            stopped: AtomicBool::new(false),
+        });
+        let acceptor = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || accept(&listener, &shared, plan))
+        };
+        Self { addr, shared, acceptor: Some(acceptor) }
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Bytes passed on in a direction since the start, over all connections.
+    #[must_use]
+    pub fn count(&self, direction: Direction) -> u64 {
+        self.shared.counts[direction.index()].load(SeqCst)
+    }
+
+    /// Connections accepted since the start.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(SeqCst)
+    }
+
+    /// Connects new clients to another server from now on.
+    pub fn set_upstream(&self, upstream: SocketAddr) {
+        *self.shared.upstream.lock().unwrap() = upstream;
+    }
+
+    /// Cuts every connection there is.
+    pub fn cut(&self) {
+        for socket in self.shared.sockets.lock().unwrap().drain(..) {
+            link::cut(&socket);
+        }
+    }
+
+    /// Holds everything back, with the connections left open, or lets it pass again.
+    pub fn hold(&self, hold: bool) {
+        *self.shared.held.0.lock().unwrap() = hold;
+        self.shared.held.1.notify_all();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, SeqCst);
+        self.hold(false);
+        // Wakes the acceptor, which then sees that it is over.
+        let _ = TcpStream::connect(self.addr);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        self.cut();
+    }
+}
+
+impl Shared {
+    fn wait_while_held(&self) {
+        let held = self.held.0.lock().unwrap();
+        let is_held = |held: &mut bool| *held && !self.stopped.load(SeqCst);
+        drop(self.held.1.wait_while(held, is_held).unwrap());
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, plan: impl Fn(usize) -> Plan) {
+    for client in listener.incoming() {
+        if shared.stopped.load(SeqCst) {
+            return;
+        }
+        let Ok(client) = client else { continue };
+        let index = shared.connections.fetch_add(1, SeqCst);
+        let upstream = *shared.upstream.lock().unwrap();
+        // No server there: the client's connection is dropped, as a dead server's would be.
+        if let Ok(server) = TcpStream::connect(upstream) {
+            link::start(client, server, plan(index), shared);
+        }
+    }
+}

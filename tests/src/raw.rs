@@ -1,0 +1,146 @@
+//! A client of the legacy dialect that says what it is told to.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use ftx_core::legacy::wire::{Limits, QString, Reply, Request, decode_reply};
+
+use crate::wait::DEADLINE;
+
+/// A connection on which any bytes can be sent and replies are understood.
+#[derive(Debug)]
+pub struct RawSocket {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl RawSocket {
+    /// Connects.
+    ///
+    /// # Panics
+    /// If nobody listens.
+    #[must_use]
+    pub fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, received: Vec::new() }
+    }
+
+    /// Sends a request in one write.
+    pub fn send(&mut self, request: &Request) {
+        self.send_bytes(&encoded(request));
+    }
+
+    /// Sends bytes in one write.
+    ///
+    /// # Panics
+    /// If the connection is gone.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends bytes if the connection is still there to take them.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Asks with 100 as an original client does.
+    pub fn upload_header(&mut self, name: &str) -> Option<Reply> {
+        self.send(&Request::UploadHeader { name: QString::from(name), extended: false });
+        self.reply()
+    }
+
+    /// Asks with 101.
+    pub fn upload_pos(&mut self, pos: i64, len: i64) -> Option<Reply> {
+        self.send(&Request::UploadPos { pos, len });
+        self.reply()
+    }
+
+    /// Asks with 200 as an original client does that holds nothing.
+    pub fn download_header(&mut self, name: &str) -> Option<Reply> {
+        self.send(&Request::DownloadHeader {
+            name: QString::from(name),
+            pos: 0,
+            md5: QString::NULL,
+            extended: false,
+        });
+        self.reply()
+    }
+
+    /// The next reply; `None` if the server closes instead.
+    ///
+    /// # Panics
+    /// If neither happens, or it is no reply.
+    pub fn reply(&mut self) -> Option<Reply> {
+        loop {
+            let decoded = decode_reply(&self.received, &Limits::default()).unwrap();
+            if let Some((reply, taken)) = decoded {
+                self.received.drain(..taken);
+                return Some(reply);
+            }
+            if !self.receive(DEADLINE).expect("the server neither answers nor closes") {
+                return None;
+            }
+        }
+    }
+
+    /// Reads this many bytes of a file.
+    ///
+    /// # Panics
+    /// If the connection ends before.
+    pub fn file_bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.received.len() < count {
+            assert!(self.receive(DEADLINE).unwrap(), "closed within the bytes of a file");
+        }
+        self.received.drain(..count).collect()
+    }
+
+    /// Whether the server closes the connection within `deadline`; what it sends before counts
+    /// for nothing.
+    pub fn is_closed_within(&mut self, deadline: Duration) -> bool {
+        loop {
+            match self.receive(deadline) {
+                Some(true) => {}
+                Some(false) => return true,
+                None => return false,
+            }
+        }
+    }
+
+    /// Whether the connection is open and silent now.
+    #[must_use]
+    pub fn is_silent(&mut self) -> bool {
+        self.received.is_empty() && self.receive(Duration::from_millis(1)).is_none()
+    }
+
+    /// Ends its own side.
+    pub fn shut_write(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Receives something: `Some(true)`; the end: `Some(false)`; nothing in time: `None`.
+    fn receive(&mut self, deadline: Duration) -> Option<bool> {
+        self.stream.set_read_timeout(Some(deadline)).unwrap();
+        let mut piece = [0; 64 * 1024];
+        match self.stream.read(&mut piece) {
+            Ok(0) => Some(false),
+            Ok(count) => {
+                self.received.extend_from_slice(&piece[..count]);
+                Some(true)
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => None,
+                _ => Some(false),
+            },
+        }
+    }
+}
+
+/// A request's bytes.
+#[must_use]
+pub fn encoded(request: &Request) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    request.encode(&mut bytes);
+    bytes
+}

@@ -1,0 +1,164 @@
+//! `ftx-server`, as a process of its own.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::bins;
+use crate::process::{Outcome, Process};
+use crate::wait::DEADLINE;
+
+/// A running `ftx-server` on a free port of the loopback interface.
+#[derive(Debug)]
+pub struct Server {
+    builder: ServerBuilder,
+    process: Process,
+    addr: SocketAddr,
+}
+
+/// How a server is to be started.
+#[derive(Clone, Debug)]
+pub struct ServerBuilder {
+    root: PathBuf,
+    args: Vec<OsString>,
+}
+
+/// What the server's monitor said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitor {
+    /// Active connections of each thread.
+    pub active: Vec<u64>,
+    /// The line of totals, as it was printed.
+    pub total: String,
+}
+
+impl ServerBuilder {
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// The process, before it has said anything; for servers that are not meant to come up.
+    #[must_use]
+    pub fn spawn(&self) -> Process {
+        let mut command = Command::new(bins::server());
+        if !self.args.iter().any(|arg| arg == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        Process::spawn(command.arg("--root").arg(&self.root).args(&self.args))
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn start(self) -> Server {
+        let process = self.spawn();
+        let line = process.stdout_line(0, DEADLINE);
+        let addr = line
+            .strip_prefix("listening on ")
+            .and_then(|addr| addr.parse().ok())
+            .unwrap_or_else(|| panic!("a first line without an address: {line}"));
+        Server { builder: self, process, addr }
+    }
+}
+
+impl Server {
+    /// A server on this root with its default settings.
+    #[must_use]
+    pub fn start(root: &Path) -> Self {
+        Self::builder(root).start()
+    }
+
+    /// A server on this root, to be given arguments.
+    #[must_use]
+    pub fn builder(root: &Path) -> ServerBuilder {
+        ServerBuilder { root: root.to_owned(), args: Vec::new() }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A path below its root.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.builder.root.join(name)
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Kills it if it still runs, and starts it again on the same root, on another port.
+    #[must_use]
+    pub fn restart(mut self) -> Self {
+        self.kill();
+        self.builder.clone().start()
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    /// If it takes longer than `deadline`.
+    #[must_use]
+    pub fn terminate(mut self, deadline: Duration) -> Outcome {
+        self.process.signal(Signal::TERM);
+        self.process.wait(deadline)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// Asks for the monitor's counts.
+    ///
+    /// # Panics
+    /// If they do not come.
+    pub fn monitor(&mut self) -> Monitor {
+        let mut line = self.process.stdout_lines();
+        self.process.signal(Signal::USR1);
+        let mut active = Vec::new();
+        loop {
+            let text = self.process.stdout_line(line, DEADLINE);
+            line += 1;
+            if text.starts_with("total ") {
+                return Monitor { active, total: text };
+            }
+            let (thread, count) = text
+                .strip_prefix("thread=")
+                .and_then(|rest| rest.split_once(" active="))
+                .unwrap_or_else(|| panic!("not a line of the monitor: {text}"));
+            assert_eq!(thread.parse(), Ok(active.len()), "{text}");
+            active.push(count.parse().unwrap());
+        }
+    }
+
+    /// The largest resident set so far, in KiB.
+    #[must_use]
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.process.peak_rss_kib()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+}
