@@ -89,7 +89,7 @@ fn a_resumed_download_has_zeros_in_front(peer: &Peer) {
 }
 
 fn assert_zeros_then_rest(bytes: &[u8]) {
-    let half = MIB as usize;
+    let half = usize::try_from(MIB).unwrap();
     assert_eq!(bytes.len(), 2 * half);
     assert!(bytes[..half].iter().all(|&byte| byte == 0));
     assert!(bytes[half..] == content(1, 2 * MIB).from(MIB).bytes());

@@ -1,0 +1,112 @@
+//! What the original never managed: an old client's interrupted upload goes on where it stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{DEADLINE, Direction, Peer, Plan, Proxy, Server, wait_until, with_every_peer};
+use tempfile::tempdir;
+
+const MIB: u64 = 1 << 20;
+
+/// What may be sent again after an interruption.
+const SLACK: u64 = 8 * MIB;
+
+/// The bytes of a 100 request for a name of five characters and of a 101 request.
+const REQUESTS: u64 = 59 + 80;
+
+with_every_peer!(
+    a_true_prefix_under_the_name_is_gone_on_from,
+    an_upload_that_was_cut_is_gone_on_from,
+    an_upload_that_is_whole_in_staging_is_published,
+    another_file_of_the_same_name_is_not_mixed_with_the_rest,
+    a_killed_server_keeps_what_it_had,
+);
+
+fn a_true_prefix_under_the_name_is_gone_on_from(peer: &Peer) {
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    let proxy = Proxy::plain(server.addr());
+    write_file(&root.path().join("a.bin"), content(1, 3 * MIB + 5));
+    write_file(&local.path().join("a.bin"), content(1, 5 * MIB));
+    peer.upload(proxy.addr(), local.path(), &["a.bin"]).assert_done();
+    assert_content(&root.path().join("a.bin"), content(1, 5 * MIB));
+    assert_eq!(proxy.count(Direction::ToServer), REQUESTS + 2 * MIB - 5);
+}
+
+fn an_upload_that_was_cut_is_gone_on_from(peer: &Peer) {
+    let (len, cut) = (32 * MIB, 20 * MIB + 17);
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    write_file(&root.path().join("a.bin"), content(7, MIB));
+    write_file(&local.path().join("a.bin"), content(1, len));
+    let proxy = cut_first_upload(peer, &server, local.path(), cut);
+    assert_content(&root.path().join("a.bin"), content(7, MIB));
+
+    peer.upload(proxy.addr(), local.path(), &["a.bin"]).assert_done();
+    assert_content(&root.path().join("a.bin"), content(1, len));
+    let again = proxy.count(Direction::ToServer) - cut - (len - cut);
+    assert!(again <= SLACK + 2 * REQUESTS, "{again} bytes were sent again");
+}
+
+/// Three of four MiB are there; now the user gives the name to a file that is just these three. The
+/// client says nothing more about a file of which nothing is left to send.
+fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    write_file(&local.path().join("a.bin"), content(1, 4 * MIB));
+    write_file(&local.path().join("b.bin"), content(2, 10));
+    let proxy = cut_first_upload(peer, &server, local.path(), REQUESTS + 3 * MIB);
+    write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
+    peer.upload(proxy.addr(), local.path(), &["a.bin", "b.bin"]).assert_done();
+    assert_content(&root.path().join("a.bin"), content(1, 3 * MIB));
+    assert_content(&root.path().join("b.bin"), content(2, 10));
+}
+
+fn another_file_of_the_same_name_is_not_mixed_with_the_rest(peer: &Peer) {
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    write_file(&local.path().join("a.bin"), content(1, 8 * MIB));
+    let proxy = cut_first_upload(peer, &server, local.path(), 6 * MIB);
+    write_file(&local.path().join("a.bin"), content(2, 8 * MIB));
+    peer.upload(proxy.addr(), local.path(), &["a.bin"]).assert_done();
+    assert_content(&root.path().join("a.bin"), content(2, 8 * MIB));
+}
+
+fn a_killed_server_keeps_what_it_had(peer: &Peer) {
+    let (len, cut) = (40 * MIB, 30 * MIB);
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    write_file(&local.path().join("a.bin"), content(1, len));
+    // Slow enough for the journal to follow; a machine that cannot write 64 MiB/s fails this.
+    let proxy = Proxy::start(server.addr(), |index| match index {
+        0 => Plan::default().rate(64 * MIB),
+        _ => Plan::default(),
+    });
+    let mut client = peer.spawn_upload(proxy.addr(), local.path(), &["a.bin"]);
+    wait_until("most has passed", DEADLINE, || proxy.count(Direction::ToServer) >= cut);
+    let server = server.restart();
+    // The original would turn in a circle for ever now.
+    client.kill();
+    let sent = proxy.count(Direction::ToServer);
+    assert!(!root.path().join("a.bin").exists());
+
+    proxy.set_upstream(server.addr());
+    peer.upload(proxy.addr(), local.path(), &["a.bin"]).assert_done();
+    assert_content(&root.path().join("a.bin"), content(1, len));
+    let again = (proxy.count(Direction::ToServer) - sent).saturating_sub(len - sent);
+    assert!(again <= SLACK + 2 * REQUESTS, "{again} bytes were sent again");
+}
+
+/// Lets a first upload of `a.bin` be cut after `cut` bytes to the server, requests included.
+fn cut_first_upload(peer: &Peer, server: &Server, local: &Path, cut: u64) -> Proxy {
+    let proxy = Proxy::start(server.addr(), move |index| match index {
+        0 => Plan::default().cut_after(Direction::ToServer, cut),
+        _ => Plan::default(),
+    });
+    let mut client = peer.spawn_upload(proxy.addr(), local, &["a.bin"]);
+    wait_until("the upload is cut", DEADLINE, || proxy.count(Direction::ToServer) >= cut);
+    // The original does not notice, and turns in a circle for ever.
+    client.kill();
+    proxy
+}
