@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use ftx_core::RemoteName;
+use ftx_io::dedicate_thread;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{Cancel, Config, Observer, ServerAddr, TransferError, Transferred};
@@ -43,7 +44,7 @@ impl Client {
     /// # Errors
     /// After the last retry, what went wrong with it.
     pub fn upload(&mut self, path: &Path, name: &RemoteName) -> Result<Transferred, TransferError> {
-        self.runtime.block_on(self.client.upload(path, name))
+        dedicate_thread(|| self.runtime.block_on(self.client.upload(path, name)))
     }
 
     /// Downloads a file; see [`Client::download`](crate::Client::download).
@@ -55,6 +56,6 @@ impl Client {
         name: &RemoteName,
         path: &Path,
     ) -> Result<Transferred, TransferError> {
-        self.runtime.block_on(self.client.download(name, path))
+        dedicate_thread(|| self.runtime.block_on(self.client.download(name, path)))
     }
 }

@@ -6,7 +6,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
-use ftx_io::{CHUNK, StagingWriter};
+use ftx_io::{StagingWriter, receive_chunk};
 use ftx_store::{Durability, StoreError};
 
 use crate::connection::Connection;
@@ -148,7 +148,8 @@ impl Driver<'_> {
     async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, TransferError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let limit = receive_chunk(1);
+        let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         let soft = !self.machine.must_read_to_end();
         self.connection.read_body(&mut chunk, limit, soft).await?;
         Ok(chunk)

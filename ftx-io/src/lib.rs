@@ -6,6 +6,7 @@
 //! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::path::Path;
 
 use ftx_store::StoreError;
@@ -26,11 +27,38 @@ pub use reader::FileReader;
 pub use wire::{Guard, Wire, WireError};
 pub use writer::StagingWriter;
 
-/// How many bytes of a file move at a time: small enough to stay in the processor's cache between
+/// How many bytes of a file move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.
 pub const CHUNK: usize = 128 * 1024;
 
-/// Runs disk work where it stalls no connection; `path` is what it is about.
+/// Bytes to receive of a file before they are handed to the disk, when `transfers` do so at the
+/// same time. Waking another thread costs as much as copying many of them, so one transfer alone
+/// takes large steps; many share what memory is meant for that.
+#[must_use]
+pub fn receive_chunk(transfers: usize) -> usize {
+    const TOGETHER: usize = 16 * 1024 * 1024;
+    (TOGETHER / transfers.max(1)).clamp(CHUNK / 2, 4 * CHUNK)
+}
+
+thread_local! {
+    static DEDICATED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which drives a runtime that serves a single transfer, so that [`blocking`] need not
+/// spare the calling thread: for a small file, handing work to another one takes longer than the
+/// work.
+pub fn dedicate_thread<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            DEDICATED.set(self.0);
+        }
+    }
+    let _restore = Restore(DEDICATED.replace(true));
+    work()
+}
+
+/// Runs disk work where it stalls no other connection; `path` is what it is about.
 ///
 /// # Errors
 /// What `work` says.
@@ -38,6 +66,9 @@ pub async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
+    if DEDICATED.get() {
+        return work();
+    }
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error))))

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ftx_store::PrefixHasher;
 
@@ -17,7 +18,11 @@ use crate::CHUNK;
 
 /// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
 /// hash of an interrupted one takes seconds at the most.
-const MAX_LAG: u64 = 512 * 1024 * 1024;
+const MAX_LAG: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How old a transfer is before hashing begins. Most are over by then, and even threads of low
+/// priority cost the others cache and memory bandwidth.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes that are hashed before another staging has its turn.
 const TURN: u64 = 2 * 1024 * 1024;
@@ -29,6 +34,7 @@ pub(crate) struct Trail {
     written: AtomicU64,
     /// How many are.
     hashed: AtomicU64,
+    begun: Instant,
     /// It is in the queue, or has its turn.
     queued: AtomicBool,
     stopped: AtomicBool,
@@ -49,6 +55,7 @@ impl Trail {
             hashing: Mutex::new(Hashing { hasher, file, buffer: Vec::new() }),
             written: AtomicU64::new(len),
             hashed: AtomicU64::new(len),
+            begun: Instant::now(),
             queued: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })
@@ -58,7 +65,7 @@ impl Trail {
     /// far behind. Blocks.
     pub(crate) fn advance(self: &Arc<Self>, len: u64) {
         self.written.store(len, Relaxed);
-        if !self.queued.swap(true, Relaxed) {
+        if self.begun.elapsed() >= PATIENCE && !self.queued.swap(true, Relaxed) {
             WORKERS.queue(Arc::clone(self));
         }
         while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {

@@ -8,7 +8,7 @@ use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
 use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{CHUNK, Chain, Guard, Wire, WireError};
+use ftx_io::{Chain, Guard, Wire, WireError, receive_chunk};
 use ftx_store::StoreError;
 use tracing::{debug, info, warn};
 
@@ -252,7 +252,8 @@ impl<'a, S: Store> Session<'a, S> {
     async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, WireError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let limit = receive_chunk(self.context.monitor.active());
+        let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         self.wire.read_body(&mut chunk, limit, self.stall()).await?;
         self.context.monitor.received(chunk.len());
         Ok(chunk)

@@ -74,9 +74,14 @@ impl Monitor {
 
     /// The thread with the fewest active connections, and how many all threads have.
     pub(crate) fn least_active(&self) -> (usize, usize) {
-        let counts = || self.shared.active.iter().map(|count| count.load(Relaxed));
-        let least = counts().enumerate().min_by_key(|&(_, count)| count);
-        (least.map_or(0, |(thread, _)| thread), counts().sum())
+        let counts = self.shared.active.iter().map(|count| count.load(Relaxed));
+        let least = counts.enumerate().min_by_key(|&(_, count)| count);
+        (least.map_or(0, |(thread, _)| thread), self.active())
+    }
+
+    /// Active connections of all threads.
+    pub(crate) fn active(&self) -> usize {
+        self.shared.active.iter().map(|count| count.load(Relaxed)).sum()
     }
 
     /// Counts a connection as active on a thread until the guard is dropped.

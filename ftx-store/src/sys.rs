@@ -14,9 +14,15 @@ impl BootId {
     /// The id of the kernel that runs this process; `None` where the system does not tell.
     #[must_use]
     pub fn current() -> Option<Self> {
-        // /proc may be absent in a container, then everything is verified.
+        // No process lives through a reboot, so it is read once.
         #[cfg(target_os = "linux")]
-        return Self::parse(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?);
+        {
+            static CURRENT: std::sync::LazyLock<Option<BootId>> = std::sync::LazyLock::new(|| {
+                // /proc may be absent in a container, then everything is verified.
+                BootId::parse(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?)
+            });
+            *CURRENT
+        }
         #[cfg(not(target_os = "linux"))]
         None
     }

@@ -43,7 +43,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let exit = runtime.block_on(run(&args, &jobs, &report));
+    let exit = ftx_io::dedicate_thread(|| runtime.block_on(run(&args, &jobs, &report)));
     // A disk thread that hangs is no reason to hang.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)

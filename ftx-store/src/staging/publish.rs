@@ -47,7 +47,9 @@ impl Staging {
             }
             return Err(error);
         }
-        if let Err(error) = remove(&self.dir, &self.files.journal) {
+        if self.journal.is_some()
+            && let Err(error) = remove(&self.dir, &self.files.journal)
+        {
             tracing::warn!(%error, name = self.name, "a journal without data stays behind");
         }
         if self.durability == Durability::Full {

@@ -72,7 +72,8 @@ fn journal_cut_at_every_byte_and_data_anywhere() {
             }
             // In the same kernel run the data is good to its end; elsewhere only what a hash tells.
             let first = lens[0];
-            let expected = if boot == HERE && data_len >= first { data_len } else { supported(data_len) };
+            let expected =
+                if boot == HERE && data_len >= first { data_len } else { supported(data_len) };
             assert_eq!(longest, expected, "{boot:?} {data_len}");
         }
     }
