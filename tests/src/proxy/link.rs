@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,31 +12,44 @@ use super::{Direction, Plan, Shared};
 const PIECE: usize = 64 * 1024;
 
 /// Passes bytes on between the two until either side ends or the plan says so.
-pub(super) fn start(client: TcpStream, server: TcpStream, plan: Plan, shared: &Arc<Shared>) {
-    for socket in [&client, &server] {
+pub(super) fn start(
+    index: usize,
+    client: TcpStream,
+    server: TcpStream,
+    plan: Plan,
+    shared: &Arc<Shared>,
+) {
+    let clones = || [client.try_clone().unwrap(), server.try_clone().unwrap()];
+    for socket in clones() {
         socket.set_nodelay(true).unwrap();
-        shared.sockets.lock().unwrap().push(socket.try_clone().unwrap());
     }
-    let ways = [
-        (Direction::ToServer, client.try_clone().unwrap(), server.try_clone().unwrap()),
-        (Direction::ToClient, server, client),
-    ];
+    shared.links.lock().unwrap().insert(index, clones());
+    let ended = Arc::new(AtomicUsize::new(0));
+    let [from_client, to_server] = clones();
+    let ways =
+        [(Direction::ToServer, from_client, to_server), (Direction::ToClient, server, client)];
     for (direction, from, to) in ways {
-        let shared = Arc::clone(shared);
+        let (shared, ended) = (Arc::clone(shared), Arc::clone(&ended));
         thread::spawn(move || {
-            if pump(&from, &to, direction, plan, &shared) == End::Cut {
-                cut(&from);
-                cut(&to);
+            let end = pump(&from, &to, direction, plan, &shared);
+            if end == End::Cut {
+                cut(&[from, to]);
             } else {
                 let _ = to.shutdown(Shutdown::Write);
+            }
+            if end == End::Cut || ended.fetch_add(1, SeqCst) == 1 {
+                shared.links.lock().unwrap().remove(&index);
             }
         });
     }
 }
 
-/// Ends both directions of a socket.
-pub(super) fn cut(socket: &TcpStream) {
-    let _ = socket.shutdown(Shutdown::Both);
+/// Ends both directions of both sockets, which also wakes the threads that hold handles to them;
+/// the last to go closes them, and what is on its way to them is answered by a reset.
+pub(super) fn cut(sockets: &[TcpStream; 2]) {
+    for socket in sockets {
+        let _ = socket.shutdown(Shutdown::Both);
+    }
 }
 
 #[derive(PartialEq, Eq)]

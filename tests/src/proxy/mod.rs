@@ -7,6 +7,7 @@
 mod link;
 mod plan;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -28,8 +29,9 @@ struct Shared {
     /// Bytes that were passed on, by direction.
     counts: [AtomicU64; 2],
     connections: AtomicUsize,
-    /// Both sockets of every connection, so that they can be cut from outside.
-    sockets: Mutex<Vec<TcpStream>>,
+    /// Both sockets of every connection that stands, by its index, so that they can be cut from
+    /// outside. Nothing stays here afterwards: a socket is closed when its last handle goes.
+    links: Mutex<BTreeMap<usize, [TcpStream; 2]>>,
     held: (Mutex<bool>, Condvar),
     stopped: AtomicBool,
 }
@@ -53,7 +55,7 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             counts: [AtomicU64::new(0), AtomicU64::new(0)],
             connections: AtomicUsize::new(0),
-            sockets: Mutex::default(),
+            links: Mutex::default(),
             held: (Mutex::new(false), Condvar::new()),
             stopped: AtomicBool::new(false),
         });
@@ -89,8 +91,8 @@ impl Proxy {
 
     /// Cuts every connection there is.
     pub fn cut(&self) {
-        for socket in self.shared.sockets.lock().unwrap().drain(..) {
-            link::cut(&socket);
+        for sockets in std::mem::take(&mut *self.shared.links.lock().unwrap()).values() {
+            link::cut(sockets);
         }
     }
 
@@ -132,7 +134,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, plan: impl Fn(usize) -> 
         let upstream = *shared.upstream.lock().unwrap();
         // No server there: the client's connection is dropped, as a dead server's would be.
         if let Ok(server) = TcpStream::connect(upstream) {
-            link::start(client, server, plan(index), shared);
+            link::start(index, client, server, plan(index), shared);
         }
     }
 }
