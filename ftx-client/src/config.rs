@@ -27,7 +27,7 @@ impl Default for Config {
         Self {
             timeout: Duration::from_secs(30),
             retries: 5,
-            min_backoff: Duration::from_millis(250),
+            min_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(15),
             durability: Durability::Full,
         }

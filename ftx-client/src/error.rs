@@ -121,7 +121,9 @@ impl TransferError {
             | Self::Connection(_)
             | Self::Digest { .. }
             | Self::Timeout(_) => true,
-            Self::Upload(error) => matches!(error, UploadError::NotStored { .. }),
+            Self::Upload(error) => {
+                matches!(error, UploadError::NotStored { .. } | UploadError::OfferGone(_))
+            }
             Self::Cancelled
             | Self::Changed { .. }
             | Self::Decode(_)

@@ -258,7 +258,10 @@ fn an_original_server_is_asked_what_it_stored() {
         let mut client = to_original(10, 0);
         client.poll();
         client.message(Reply::UploadPos { status: Status::Ok }).unwrap();
-        assert_eq!(client.poll(), Some(upload::Action::SendBody { offset: 0, len: 10, hash: true }));
+        assert_eq!(
+            client.poll(),
+            Some(upload::Action::SendBody { offset: 0, len: 10, hash: true })
+        );
         client.sent(Some(MD5)).unwrap();
         client.message(Reply::UploadTail { status: Status::Ok, md5: null() }).unwrap();
         let Some(upload::Action::Send(Request::UploadHeader { .. })) = client.poll() else {

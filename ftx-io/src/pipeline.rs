@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,11 +33,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl StagingSlot {
-    /// What is hashed of the staging so far; `None` if it was taken out. Waits for the piece that
-    /// is being hashed: not for reactor threads.
+    /// Hashes all that is written by now, as far as that is done by `deadline`; `None` if the
+    /// staging was taken out. Blocks: not for reactor threads.
     #[must_use]
-    pub fn hasher(&self) -> Option<PrefixHasher> {
-        lock(&self.0.staging).as_ref()?;
+    pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
+        let len = lock(&self.0.staging).as_ref()?.len();
+        self.0.trail.catch_up(len, deadline);
         Some(self.0.trail.hasher())
     }
 

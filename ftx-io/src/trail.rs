@@ -73,6 +73,13 @@ impl Trail {
         }
     }
 
+    /// Hashes up to `len`, unless it is stopped or `deadline` comes first. Blocks.
+    pub(crate) fn catch_up(&self, len: u64, deadline: Instant) {
+        while self.hashed() < len && !self.stopped.load(Relaxed) && Instant::now() < deadline {
+            self.turn();
+        }
+    }
+
     /// The state of the hash now. Waits for the piece that is being hashed.
     pub(crate) fn hasher(&self) -> PrefixHasher {
         self.hashing().hasher.clone()

@@ -150,6 +150,11 @@ impl<'a, S: Store> Session<'a, S> {
                         self.upload = Some(upload);
                         Fact::UploadBegun
                     }
+                    Err(error @ (StoreError::Changed { .. } | StoreError::InUse { .. })) => {
+                        // The position is not one to go on from any more; asking again helps.
+                        self.note(&error, "what was offered is gone");
+                        Fact::Failed { status: Status::SeekError }
+                    }
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }

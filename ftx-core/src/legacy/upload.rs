@@ -65,6 +65,10 @@ pub enum UploadError {
     /// The server said no.
     #[error("the server refused: {0}")]
     Refused(Status),
+    /// What the server had offered to go on from is there no more: somebody else finished or
+    /// replaced it. Asking again helps.
+    #[error("the server no longer has what it offered to go on from: {0}")]
+    OfferGone(Status),
     /// The server answered something that does not fit.
     #[error("the server's answer does not fit the request: {0}")]
     Unexpected(String),
@@ -92,7 +96,7 @@ impl UploadError {
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
-            Self::Refused(status) => *status,
+            Self::Refused(status) | Self::OfferGone(status) => *status,
             Self::Unexpected(_) | Self::Protocol(_) => Status::UnknownData,
             Self::TooLarge { .. } => Status::UploadError,
             Self::NotStored { .. } => Status::WriteError,
@@ -169,6 +173,9 @@ impl Upload {
                 self.offered(Peer::from_extended(extended), pos, &md5, published)?
             }
             (State::Opening { peer, start }, Reply::UploadPos { status }) => {
+                if start > 0 && status == Status::SeekError {
+                    return Err(UploadError::OfferGone(status));
+                }
                 accept(status)?;
                 self.opened(peer, start)
             }

@@ -174,6 +174,24 @@ impl Staging {
         Ok(done)
     }
 
+    /// Gives up what comes after the bytes that `hasher` has taken in, which are its first ones.
+    ///
+    /// # Errors
+    /// Those of cutting the data and of writing the journal anew.
+    pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
+        if hasher.len() < self.len {
+            // Checkpoints beyond must not come back when the data grows again.
+            self.journal = None;
+            remove(&self.dir, &self.files.journal)?;
+            let cut = self.data.cut(hasher.len());
+            cut.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
+            self.len = hasher.len();
+            self.hasher = hasher;
+            self.checkpoint_or_warn();
+        }
+        Ok(self)
+    }
+
     /// The data, to be read from where hashing stopped, through a handle of its own.
     ///
     /// # Errors

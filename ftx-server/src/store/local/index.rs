@@ -34,16 +34,16 @@ pub(super) enum State {
     /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
     Idle(Option<PrefixHasher>),
     /// Its MD5 state is being found out; nobody may touch it meanwhile.
-    Reading(Reading),
+    Reading(Latch),
     /// A connection writes to it.
     Written(Writer),
 }
 
-/// Lets others wait for a reading to end.
+/// Lets others wait for something to end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reading(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct Latch(Arc<(Mutex<bool>, Condvar)>);
 
-impl Reading {
+impl Latch {
     /// Says that it has ended.
     pub(super) fn end(&self) {
         let (ended, changed) = &*self.0;
@@ -66,6 +66,8 @@ impl Reading {
 pub(super) struct Writer {
     pub(super) slot: StagingSlot,
     pub(super) heard: Heard,
+    /// Ends when it writes no more.
+    pub(super) done: Latch,
 }
 
 /// When a writer last wrote.
@@ -76,9 +78,11 @@ pub(super) struct Heard(Arc<Mutex<Instant>>);
 pub(super) enum Claim {
     /// Nobody writes to it.
     Idle,
+    /// It is being read.
+    Reading(Latch),
     /// It has a writer.
     Written(Writer),
-    /// It was published or discarded, or is being read.
+    /// It was published or discarded.
     Gone,
 }
 
@@ -184,18 +188,23 @@ impl Index {
                 self.remove(name, id);
                 Claim::Idle
             }
-            Some(State::Reading(_)) | None => Claim::Gone,
+            Some(State::Reading(reading)) => Claim::Reading(reading),
+            None => Claim::Gone,
         }
     }
 
     /// Reserves a staging whose MD5 state is to be found out, if it is one.
-    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Reading> {
-        let entry = self.entry(name, id)?;
-        if !matches!(entry.state, State::Idle(None)) {
-            return None;
+    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+        match self.entry(name, id)?.state {
+            State::Idle(None) => self.reserve(name, id),
+            State::Idle(Some(_)) | State::Reading(_) | State::Written(_) => None,
         }
-        let reading = Reading::default();
-        entry.state = State::Reading(reading.clone());
+    }
+
+    /// Reserves a staging for the caller, who has it in hand; others wait until it is released.
+    pub(super) fn reserve(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+        let reading = Latch::default();
+        self.entry(name, id)?.state = State::Reading(reading.clone());
         Some(reading)
     }
 

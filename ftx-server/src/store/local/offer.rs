@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cap_std::fs::File;
 use ftx_core::RemoteName;
@@ -11,9 +11,12 @@ use ftx_io::{Chain, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_regular};
 use tracing::warn;
 
-use super::index::{Reading, StagingId, State};
+use super::index::{Latch, StagingId, State};
 use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::Offered;
+
+/// How long a client that asks for a name waits for another that is writing to it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What was offered to a client.
 #[derive(Debug)]
@@ -66,17 +69,12 @@ pub(super) async fn look_up(
 
 /// The longest of the name's stagings.
 fn staged(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) -> Option<Kind> {
-    for (id, state) in inner.index(|index| index.of(name)) {
-        match state {
-            State::Idle(None) => start_reading(inner, name, id).wait(deadline),
-            State::Reading(reading) => reading.wait(deadline),
-            State::Idle(Some(_)) | State::Written(_) => {}
-        }
-    }
+    wait_for_others(inner, name, deadline);
     let known = inner.index(|index| index.of(name)).into_iter().filter_map(|(id, state)| {
         let hasher = match state {
             State::Idle(hasher) => hasher,
-            State::Written(writer) => writer.slot.hasher(),
+            // Its client may have lost it, and be back before that is noticed here.
+            State::Written(writer) => writer.slot.hash_all(deadline),
             // It takes too long; the next client that asks finds it ready.
             State::Reading(_) => None,
         }?;
@@ -86,13 +84,47 @@ fn staged(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) -> Option<Ki
     Some(Kind::Staged { id, hasher })
 }
 
-/// Reads a staging on a thread of its own, which may take longer than anybody waits.
-fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Reading {
-    let Some(reading) = inner.index(|index| index.begin_reading(name, id)) else {
-        let ended = Reading::default();
-        ended.end();
-        return ended;
-    };
+/// Waits until it is known how far the name's stagings got. Who writes to one may be a connection
+/// that its client has lost already, with bytes that are still to be read, so it is given a moment.
+fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
+    let patience = deadline.min(Instant::now() + PATIENCE);
+    loop {
+        let now = Instant::now();
+        let unsettled = inner.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
+            match state {
+                State::Idle(None) => Some((start_reading(inner, name, id), deadline)),
+                State::Reading(reading) => Some((reading, deadline)),
+                State::Written(writer) => Some((writer.done, patience)),
+                State::Idle(Some(_)) => None,
+            }
+            .filter(|(_, until)| now < *until)
+        });
+        match unsettled {
+            Some((latch, until)) => latch.wait(until),
+            None => return,
+        }
+    }
+}
+
+/// Reads a staging of an earlier run on a thread of its own.
+fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch {
+    match inner.index(|index| index.begin_reading(name, id)) {
+        Some(reading) => go_on_reading(inner, name, id, reading),
+        None => {
+            let ended = Latch::default();
+            ended.end();
+            ended
+        }
+    }
+}
+
+/// Reads a reserved staging on a thread of its own, since it may take longer than anybody waits.
+pub(super) fn go_on_reading(
+    inner: &Arc<Inner>,
+    name: &RemoteName,
+    id: StagingId,
+    reading: Latch,
+) -> Latch {
     let (inner, name, ends) = (Arc::clone(inner), name.clone(), reading.clone());
     let read = move || finish_reading(&inner, &name, id, &ends);
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
@@ -110,7 +142,7 @@ pub(super) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
     }
 }
 
-fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Reading) {
+fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Latch) {
     match Staging::recover(&inner.staging, id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();

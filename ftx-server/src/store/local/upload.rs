@@ -1,8 +1,9 @@
 //! Uploads into a local directory.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use ftx_core::{Md5Digest, RemoteName};
@@ -10,9 +11,9 @@ use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
 use tracing::warn;
 
-use super::index::{self, Claim, Heard, StagingId, State, Writer};
+use super::index::{self, Claim, Heard, Latch, StagingId, State, Writer};
 use super::offer::{self, Kind, LocalOffer};
-use super::{Inner, LocalStore};
+use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::{Begin, Upload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
@@ -34,8 +35,16 @@ pub struct LocalUpload {
 #[derive(Debug)]
 struct Registered {
     heard: Heard,
+    /// Ended when this is dropped.
+    done: Latch,
     /// The directory that the file will be in.
     parent: Dir,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.done.end();
+    }
 }
 
 /// Opens a staging, for a small new file only later.
@@ -61,12 +70,13 @@ pub(super) async fn begin(
         let parent = create_parents(&inner.root, path, inner.durability)?;
         let (id, staging) = open(inner, name, begin)?;
         let writer = StagingWriter::new(staging.with_durability(inner.durability))?;
-        let heard = Heard::now();
+        let (heard, done) = (Heard::now(), Latch::default());
         if let Some(slot) = writer.slot() {
-            let state = State::Written(Writer { slot, heard: heard.clone() });
+            let writer = Writer { slot, heard: heard.clone(), done: done.clone() };
+            let state = State::Written(writer);
             inner.index(|index| index.add(name.clone(), id, state));
         }
-        Ok((id, Some(writer), Some(Registered { heard, parent })))
+        Ok((id, Some(writer), Some(Registered { heard, done, parent })))
     });
     let (id, writer, registered) = opened.await?;
     Ok(LocalUpload { store: store.clone(), name: name.clone(), id, writer, registered })
@@ -127,31 +137,44 @@ pub(super) fn conclude(
     result
 }
 
+/// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
 fn resume(
     inner: &Inner,
     name: &RemoteName,
     id: StagingId,
     hasher: PrefixHasher,
 ) -> Result<(StagingId, Staging), StoreError> {
-    let changed = || StoreError::Changed { path: name.as_str().into() };
-    match inner.index(|index| index.claim(name, id)) {
-        Claim::Gone => Err(changed()),
-        Claim::Idle => match Staging::recover(&inner.staging, id.files())? {
-            Some(staging) if staging.len() == hasher.len() => Ok((id, staging)),
-            _ => Err(changed()),
-        },
-        Claim::Written(writer) => {
-            if writer.heard.silence() >= SILENT
-                && let Some(staging) = writer.slot.take_at(&hasher)
-            {
-                inner.index(|index| index.remove(name, id));
-                return Ok((id, staging));
+    let deadline = Instant::now() + OFFER_BUDGET;
+    loop {
+        match inner.index(|index| index.claim(name, id)) {
+            Claim::Gone => return Err(StoreError::Changed { path: name.as_str().into() }),
+            Claim::Idle => {
+                let staging = Staging::recover(&inner.staging, id.files())?;
+                // More may have arrived after the offer.
+                return match staging.filter(|staging| staging.len() >= hasher.len()) {
+                    Some(staging) => Ok((id, staging.rewound(hasher)?)),
+                    None => Err(StoreError::Changed { path: name.as_str().into() }),
+                };
             }
-            let file = inner
-                .staging
-                .open(id.files().data)
-                .map_err(|error| StoreError::io("open", name.as_str(), error))?;
-            adopt(inner, name, &file, hasher)
+            Claim::Reading(reading) if Instant::now() < deadline => reading.wait(deadline),
+            Claim::Reading(_) => return Err(StoreError::InUse { path: name.as_str().into() }),
+            Claim::Written(writer) => {
+                if writer.heard.silence() >= SILENT
+                    && let Some(staging) = writer.slot.take_at(&hasher)
+                {
+                    inner.index(|index| index.remove(name, id));
+                    return Ok((id, staging));
+                }
+                // Its first bytes do not change any more, whatever its writer does.
+                let file = match inner.staging.open(id.files().data) {
+                    // Published just now.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        return Err(StoreError::Changed { path: name.as_str().into() });
+                    }
+                    opened => opened.map_err(|e| StoreError::io("open", name.as_str(), e))?,
+                };
+                return adopt(inner, name, &file, hasher);
+            }
         }
     }
 }
@@ -212,7 +235,7 @@ impl Upload for LocalUpload {
         };
         let registered = self.registered.take();
         let end = move |staging| {
-            let Some(Registered { parent, .. }) = registered else {
+            let Some(registered) = registered else {
                 let path = Path::new(name.as_str());
                 let result = create_parents(&inner.root, path, inner.durability)
                     .and_then(|parent| publish(&inner, &name, staging, &parent));
@@ -222,7 +245,7 @@ impl Upload for LocalUpload {
                 }
                 return result;
             };
-            let result = publish(&inner, &name, staging, &parent);
+            let result = publish(&inner, &name, staging, &registered.parent);
             inner.index(|index| match &result {
                 Ok(_) => index.remove(&name, id),
                 Err(_) => index.release(&name, id, None),
@@ -233,23 +256,27 @@ impl Upload for LocalUpload {
     }
 
     async fn suspend(mut self) -> Result<(), StoreError> {
-        let (Some(writer), Some(_)) = (self.writer.take(), self.registered.take()) else {
+        let (Some(writer), Some(registered)) = (self.writer.take(), self.registered.take()) else {
             return Ok(());
         };
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let end = move |staging: Staging| {
             let (hasher, len) = (staging.hasher().clone(), staging.len());
+            // The client may be back already: it waits until this is done.
+            let reading = inner.index(|index| index.reserve(&name, id));
+            drop(registered);
             let result = staging.suspend();
             if len == 0 {
                 inner.index(|index| index.remove(&name, id));
+            } else if result.is_ok() && hasher.len() == len {
+                inner.index(|index| index.release(&name, id, Some(hasher)));
+            } else if let Some(reading) = reading {
+                // Hashing goes on where it was.
+                offer::go_on_reading(&inner, &name, id, reading);
                 return result;
             }
-            let known = (result.is_ok() && hasher.len() == len).then_some(hasher);
-            let unread = known.is_none();
-            inner.index(|index| index.release(&name, id, known));
-            if unread {
-                // Hashing goes on where it was, so that it is done when the client comes back.
-                offer::read(&inner, &name, id);
+            if let Some(reading) = reading {
+                reading.end();
             }
             result
         };
@@ -264,7 +291,8 @@ impl Drop for LocalUpload {
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let release = move || {
             // Nothing to release if somebody took the staging over.
-            if slot.take().is_some() {
+            if let Some(staging) = slot.take() {
+                drop(staging);
                 inner.index(|index| index.release(&name, id, None));
             }
         };

@@ -239,3 +239,18 @@ impl EntriesIn for Dir {
         self.read_dir(path).unwrap().count()
     }
 }
+
+#[test]
+fn a_rewound_staging_forgets_what_came_after() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hello, ").unwrap();
+    let hasher = staging.hasher().clone();
+    staging.write(b"world").unwrap();
+    staging.suspend().unwrap();
+    let mut staging = recover(&dir).rewound(hasher).unwrap();
+    assert_eq!((staging.len(), staging.digest()), (7, md5(b"hello, ")));
+    staging.write(b"again and again").unwrap();
+    drop(staging);
+    assert_eq!(recover(&dir).digest(), md5(b"hello, again and again"));
+}
