@@ -1,0 +1,233 @@
+//! `ftx-client` at a shell: what it takes, what it says, how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, Server, wait_until};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+const MIB: u64 = 1 << 20;
+
+fn setting() -> (Server, TempDir, TempDir) {
+    let root = tempdir().unwrap();
+    (Server::start(root.path()), root, tempdir().unwrap())
+}
+
+#[test]
+fn a_line_that_makes_no_sense_ends_with_2() {
+    for args in [
+        &[][..],
+        &["upload"],
+        &["upload", "127.0.0.1:1"],
+        &["fetch", "127.0.0.1:1", "a"],
+        &["upload", "127.0.0.1:99999", "a"],
+        &["upload", "127.0.0.1:1", "a", "b", "--as", "c"],
+        &["download", "127.0.0.1:1", "a", "b", "-o", "c"],
+        &["download", "127.0.0.1:1", "a", "-o", "c", "--out-dir", "d"],
+        &["upload", "127.0.0.1:1", "a", "--timeout", "long"],
+        &["upload", "127.0.0.1:1", "a", "-q", "--json"],
+    ] {
+        let outcome = Client::new().args(args).run();
+        assert_eq!(outcome.code, Some(2), "{args:?}: {outcome:#?}");
+        assert!(outcome.stderr.contains("--help"), "{args:?}: {outcome:#?}");
+    }
+}
+
+#[test]
+fn no_server_ends_with_3() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let local = tempdir().unwrap();
+    write_file(&local.path().join("a.bin"), content(1, 10));
+    for client in [Client::upload(addr), Client::download(addr)] {
+        let client = client.args(["a.bin", "--retries", "0"]).current_dir(local.path());
+        let outcome = client.run();
+        outcome.assert_code(3);
+        assert!(outcome.stderr.contains(&addr.to_string()), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_silent_server_is_given_up_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = tempdir().unwrap();
+    write_file(&local.path().join("a.bin"), content(1, 10));
+    let start = Instant::now();
+    let outcome = Client::upload(listener.local_addr().unwrap())
+        .args(["a.bin", "--retries", "0", "--timeout", "1s"])
+        .current_dir(local.path())
+        .run();
+    outcome.assert_code(1);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_line_gone_quiet_is_given_up_in_time() {
+    let (server, root, local) = setting();
+    write_file(&root.path().join("a.bin"), content(1, 64 * MIB));
+    let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(32 * MIB));
+    let client = Client::download(proxy.addr())
+        .args(["a.bin", "--retries", "0", "--timeout", "1s"])
+        .current_dir(local.path())
+        .spawn();
+    wait_until("it has begun", DEADLINE, || proxy.count(Direction::ToClient) > MIB);
+    proxy.hold(true);
+    client.wait(Duration::from_secs(30)).assert_code(1);
+    proxy.hold(false);
+
+    let client = Client::download(server.addr()).arg("a.bin").current_dir(local.path());
+    client.run().assert_done();
+    assert_content(&local.path().join("a.bin"), content(1, 64 * MIB));
+}
+
+#[test]
+fn a_failing_file_stops_the_list_unless_told_otherwise() {
+    let (server, root, local) = setting();
+    for name in ["1", "2", "4"] {
+        write_file(&local.path().join(name), content(1, 1000));
+    }
+    let list = || {
+        let client = Client::upload(server.addr()).args(["1", "2", "3", "4"]);
+        client.current_dir(local.path())
+    };
+    let outcome = list().run();
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains('3'), "{outcome:#?}");
+    assert!(root.path().join("2").exists() && !root.path().join("4").exists());
+    list().arg("--keep-going").run().assert_code(1);
+    assert!(root.path().join("4").exists());
+}
+
+#[test]
+fn json_lines_say_what_happens() {
+    let (server, _root, local) = setting();
+    write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
+    let outcome = Client::upload(server.addr())
+        .args(["a.bin", "none", "--json"])
+        .current_dir(local.path())
+        .run();
+    outcome.assert_code(1);
+    let lines: Vec<Value> =
+        outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let event = |file: u64, kind: &str| {
+        let is = |line: &&Value| line["file"] == file && line["event"] == kind;
+        lines.iter().find(is).unwrap_or_else(|| panic!("no {kind} of {file}: {outcome:#?}"))
+    };
+    assert_eq!(event(0, "begin")["name"], "a.bin");
+    assert_eq!(event(0, "finished")["moved"], 3 * MIB);
+    assert_eq!(event(0, "finished")["already_there"], false);
+    assert_eq!(event(1, "failed")["status"], -2);
+    assert!(event(1, "failed")["error"].as_str().unwrap().contains("none"));
+    assert_eq!(outcome.stderr, "");
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let (server, _root, local) = setting();
+    write_file(&local.path().join("a.bin"), content(1, 1000));
+    let upload = |name| {
+        let client = Client::upload(server.addr()).args([name, "-q"]);
+        client.current_dir(local.path()).run()
+    };
+    let done = upload("a.bin");
+    done.assert_done();
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", ""));
+    assert!(upload("none").stderr.contains("none"));
+}
+
+#[test]
+fn a_file_can_go_up_under_another_name() {
+    let (server, root, local) = setting();
+    write_file(&local.path().join("a.bin"), content(1, 1000));
+    let client = Client::upload(server.addr()).args(["a.bin", "--as", "deep/er/b.bin"]);
+    client.current_dir(local.path()).run().assert_done();
+    assert_content(&root.path().join("deep/er/b.bin"), content(1, 1000));
+    for name in ["../out", "/abs", ".ftx/x", ""] {
+        let client = Client::upload(server.addr()).args(["a.bin", &format!("--as={name}")]);
+        client.current_dir(local.path()).run().assert_code(1);
+    }
+}
+
+#[test]
+fn downloads_go_where_they_are_told() {
+    let (server, root, local) = setting();
+    fs::create_dir(root.path().join("d")).unwrap();
+    for (name, seed) in [("a.bin", 1), ("d/b.bin", 2)] {
+        write_file(&root.path().join(name), content(seed, 1000));
+    }
+    let download = || Client::download(server.addr()).current_dir(local.path());
+    download().args(["a.bin", "-o", "other"]).run().assert_done();
+    download().args(["a.bin", "d/b.bin", "--out-dir", "out"]).run().assert_done();
+    download().args(["d/b.bin"]).run().assert_done();
+    assert_content(&local.path().join("other"), content(1, 1000));
+    assert_content(&local.path().join("out/a.bin"), content(1, 1000));
+    assert_content(&local.path().join("out/d/b.bin"), content(2, 1000));
+    assert_content(&local.path().join("d/b.bin"), content(2, 1000));
+    download().arg("../a.bin").run().assert_code(1);
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let (server, root, local) = setting();
+    fs::create_dir(local.path().join("dir")).unwrap();
+    fs::create_dir(root.path().join("dir")).unwrap();
+    write_file(&root.path().join("a.bin"), content(1, 1000));
+    write_file(&local.path().join("file"), content(1, 10));
+    let upload = Client::upload(server.addr()).arg("dir").current_dir(local.path()).run();
+    let download = Client::download(server.addr()).arg("dir").current_dir(local.path()).run();
+    let onto = Client::download(server.addr()).args(["a.bin", "-o", "dir"]);
+    let onto = onto.current_dir(local.path()).run();
+    let below = Client::download(server.addr()).args(["a.bin", "-o", "file/x"]);
+    let below = below.current_dir(local.path()).run();
+    for outcome in [upload, download, onto, below] {
+        outcome.assert_code(1);
+        assert!(!outcome.stderr.is_empty());
+    }
+    assert_content(&local.path().join("file"), content(1, 10));
+}
+
+#[test]
+fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
+    let (server, root, local) = setting();
+    write_file(&root.path().join("a.bin"), content(1, 5 * MIB));
+    write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
+    let proxy = Proxy::plain(server.addr());
+    let client = Client::download(proxy.addr()).arg("a.bin").current_dir(local.path());
+    client.run().assert_done();
+    assert_content(&local.path().join("a.bin"), content(1, 5 * MIB));
+    let moved = proxy.count(Direction::ToClient);
+    assert!(moved < 2 * MIB + 1000, "{moved} bytes were sent");
+}
+
+#[test]
+fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
+    for upload in [true, false] {
+        let (server, root, local) = setting();
+        let (source, target) = if upload { (&local, &root) } else { (&root, &local) };
+        write_file(&source.path().join("a.bin"), content(1, 64 * MIB));
+        let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(64 * MIB));
+        let direction = if upload { Direction::ToServer } else { Direction::ToClient };
+        let start = || {
+            let addr = proxy.addr();
+            let client = if upload { Client::upload(addr) } else { Client::download(addr) };
+            client.arg("a.bin").current_dir(local.path())
+        };
+        let mut client = start().spawn();
+        wait_until("half has passed", DEADLINE, || proxy.count(direction) > 32 * MIB);
+        client.signal(Signal::INT);
+        client.wait(Duration::from_secs(20)).assert_code(130);
+        assert!(!target.path().join("a.bin").exists());
+
+        start().run().assert_done();
+        assert_content(&target.path().join("a.bin"), content(1, 64 * MIB));
+        let again = proxy.count(direction) - 64 * MIB;
+        assert!(again <= 8 * MIB, "{again} bytes were sent again, upload: {upload}");
+        assert_eq!(fs::read_dir(local.path()).unwrap().count(), 1);
+    }
+}
