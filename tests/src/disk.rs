@@ -1,6 +1,9 @@
 //! File systems that can be full.
 
 use std::env;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,6 +63,35 @@ impl SmallDisk {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl SmallDisk {
+    /// Takes all the room that is left, until [`free`](Self::free).
+    ///
+    /// # Panics
+    /// If writing fails for another reason than that there is no room.
+    pub fn fill(&self) {
+        let mut ballast = File::create(self.ballast()).unwrap();
+        // Down to single bytes, or a last piece that did not fit would leave room.
+        for piece in [1 << 16, 1 << 12, 1] {
+            let full = iter::repeat_with(|| ballast.write_all(&vec![0; piece]))
+                .find_map(Result::err)
+                .unwrap();
+            assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");
+        }
+    }
+
+    /// Gives back what [`fill`](Self::fill) took.
+    ///
+    /// # Panics
+    /// If it was not called.
+    pub fn free(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path.join("ballast")
     }
 }
 

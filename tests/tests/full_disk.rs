@@ -3,25 +3,66 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
-use std::path::Path;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::Qt;
-use ftx_tests::{Client, Direction, Peer, Proxy, Server, SmallDisk, with_mounts};
-use tempfile::tempdir;
+use ftx_tests::{
+    Client, DEADLINE, Direction, Outcome, Peer, Plan, Process, Proxy, Server, SmallDisk,
+    wait_until, with_mounts,
+};
+use tempfile::{TempDir, tempdir};
 
 const MIB: u64 = 1 << 20;
 const LEN: u64 = 16 * MIB;
 
-/// A disk of 24 MiB on which something else takes 14.
-fn crowded_disk() -> SmallDisk {
-    let disk = SmallDisk::mount(24);
-    write_file(&ballast(&disk), content(99, 14 * MIB));
-    disk
+/// How much has passed when the disk is filled by something else.
+const FILLED_AT: u64 = 8 * MIB;
+
+/// Room for the file, until it is taken.
+fn disk() -> SmallDisk {
+    SmallDisk::mount(24)
 }
 
-fn ballast(disk: &SmallDisk) -> std::path::PathBuf {
-    disk.path().join("ballast")
+/// Slow enough that the disk is filled in the middle of the transfer.
+fn slow_once(server: &Server) -> Proxy {
+    Proxy::start(server.addr(), |index| match index {
+        0 => Plan::default().rate(16 * MIB),
+        _ => Plan::default(),
+    })
+}
+
+fn fill_in_the_middle(
+    disk: &SmallDisk,
+    proxy: &Proxy,
+    direction: Direction,
+    client: Process,
+) -> Outcome {
+    wait_until("half has passed", DEADLINE, || proxy.count(direction) >= FILLED_AT);
+    disk.fill();
+    client.wait(DEADLINE)
+}
+
+/// Uploads `a.bin` from `local`, the disk being filled meanwhile, and again with room for it.
+/// `is_honest` says whether the first outcome names the reason.
+fn full_server(start: impl Fn(&Proxy, &TempDir) -> Process, is_honest: impl Fn(&Outcome) -> bool) {
+    let (disk, local) = (disk(), tempdir().unwrap());
+    let root = disk.path().join("root");
+    let server = Server::start(&root);
+    let proxy = slow_once(&server);
+    write_file(&local.path().join("a.bin"), content(1, LEN));
+    let client = start(&proxy, &local);
+    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToServer, client);
+    outcome.assert_code(1);
+    assert!(is_honest(&outcome), "{outcome:#?}");
+    assert!(!root.join("a.bin").exists());
+    assert!(fs::read_dir(root.join(".ftx/staging")).unwrap().next().is_some());
+
+    disk.free();
+    let before = proxy.count(Direction::ToServer);
+    start(&proxy, &local).wait(DEADLINE).assert_done();
+    assert_content(&root.join("a.bin"), content(1, LEN));
+    let sent = proxy.count(Direction::ToServer) - before;
+    assert!(sent < LEN - FILLED_AT / 2, "{sent} bytes were sent again");
 }
 
 #[test]
@@ -29,11 +70,10 @@ fn an_old_client_hears_of_it_and_goes_on_later() {
     with_mounts("an_old_client_hears_of_it_and_goes_on_later", || {
         for qt in [Qt::Five, Qt::Six] {
             for peer in [Some(Peer::own(qt)), Peer::original(qt)].into_iter().flatten() {
-                full_server(|proxy, dir| {
-                    let outcome = peer.upload(proxy.addr(), dir, &["a.bin"]);
-                    let honest = outcome.stdout.contains("status=-1");
-                    (outcome.code == Some(0), honest)
-                });
+                full_server(
+                    |proxy, local| peer.spawn_upload(proxy.addr(), local.path(), &["a.bin"]),
+                    |outcome| outcome.stdout.contains("status=-1"),
+                );
             }
         }
     });
@@ -42,75 +82,63 @@ fn an_old_client_hears_of_it_and_goes_on_later() {
 #[test]
 fn the_new_client_hears_of_it_and_goes_on_later() {
     with_mounts("the_new_client_hears_of_it_and_goes_on_later", || {
-        full_server(|proxy, dir| {
-            let client = Client::upload(proxy.addr()).args(["a.bin", "--retries", "0", "--json"]);
-            let outcome = client.current_dir(dir).run();
-            let honest = outcome.stdout.contains("\"status\":-1,");
-            (outcome.code == Some(0), honest)
-        });
+        full_server(
+            |proxy, local| {
+                Client::upload(proxy.addr())
+                    .args(["a.bin", "--retries", "0", "--json"])
+                    .current_dir(local.path())
+                    .spawn()
+            },
+            |outcome| outcome.stdout.contains("\"status\":-1,"),
+        );
     });
 }
 
-/// Uploads `a.bin` to a server whose disk is full at first; `upload` says whether it succeeded and
-/// whether it named the reason.
-fn full_server(upload: impl Fn(&Proxy, &Path) -> (bool, bool)) {
-    let (disk, local) = (crowded_disk(), tempdir().unwrap());
-    let root = disk.path().join("root");
-    let server = Server::start(&root);
-    let proxy = Proxy::plain(server.addr());
-    write_file(&local.path().join("a.bin"), content(1, LEN));
-    assert_eq!(upload(&proxy, local.path()), (false, true));
-    assert!(!root.join("a.bin").exists());
-    assert!(fs::read_dir(root.join(".ftx/staging")).unwrap().next().is_some());
-
-    fs::remove_file(ballast(&disk)).unwrap();
-    let before = proxy.count(Direction::ToServer);
-    assert!(upload(&proxy, local.path()).0);
-    assert_content(&root.join("a.bin"), content(1, LEN));
-    let sent = proxy.count(Direction::ToServer) - before;
-    // Some 10 MiB found room, of which all but the last few are kept.
-    assert!(sent < LEN - 2 * MIB, "{sent} bytes were sent again");
-}
-
 #[test]
-fn a_full_server_serves_on() {
-    with_mounts("a_full_server_serves_on", || {
-        let (disk, local) = (crowded_disk(), tempdir().unwrap());
+fn what_will_not_fit_is_refused_before_it_is_sent() {
+    with_mounts("what_will_not_fit_is_refused_before_it_is_sent", || {
+        let (disk, local) = (disk(), tempdir().unwrap());
         let root = disk.path().join("root");
         let server = Server::start(&root);
-        write_file(&local.path().join("a.bin"), content(1, LEN));
+        let proxy = Proxy::plain(server.addr());
+        write_file(&local.path().join("a.bin"), content(1, 2 * LEN));
         write_file(&root.join("b.bin"), content(2, 1000));
-        let upload = Client::upload(server.addr()).args(["a.bin", "--retries", "0"]);
+        for peer in [Some(Peer::own(Qt::Five)), Peer::original(Qt::Five)].into_iter().flatten() {
+            let outcome = peer.upload(proxy.addr(), local.path(), &["a.bin"]);
+            assert!(outcome.stdout.contains("status=-1"), "{outcome:#?}");
+        }
+        let upload = Client::upload(proxy.addr()).args(["a.bin", "--retries", "0"]);
         upload.current_dir(local.path()).run().assert_code(1);
+        assert!(proxy.count(Direction::ToServer) < 2000);
+
         let download = Client::download(server.addr()).arg("b.bin").current_dir(local.path());
         download.run().assert_done();
-        assert_content(&local.path().join("b.bin"), content(2, 1000));
     });
 }
 
 #[test]
 fn a_download_onto_a_full_disk_goes_on_later() {
     with_mounts("a_download_onto_a_full_disk_goes_on_later", || {
-        let (disk, root) = (crowded_disk(), tempdir().unwrap());
+        let (disk, root) = (disk(), tempdir().unwrap());
         let server = Server::start(root.path());
-        let proxy = Proxy::plain(server.addr());
+        let proxy = slow_once(&server);
         write_file(&root.path().join("a.bin"), content(1, LEN));
         let target = disk.path().join("a.bin");
         let download = || {
             let client = Client::download(proxy.addr()).args(["a.bin", "--retries", "0"]);
-            client.current_dir(disk.path())
+            client.current_dir(disk.path()).spawn()
         };
-        let outcome = download().run();
+        let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToClient, download());
         outcome.assert_code(1);
         assert!(outcome.stderr.contains("a.bin"), "{outcome:#?}");
         assert!(!target.exists());
 
-        fs::remove_file(ballast(&disk)).unwrap();
+        disk.free();
         let before = proxy.count(Direction::ToClient);
-        download().run().assert_done();
+        download().wait(DEADLINE).assert_done();
         assert_content(&target, content(1, LEN));
         let sent = proxy.count(Direction::ToClient) - before;
-        assert!(sent < LEN - 2 * MIB, "{sent} bytes were sent again");
+        assert!(sent < LEN - FILLED_AT / 2, "{sent} bytes were sent again");
     });
 }
 
@@ -120,17 +148,19 @@ fn a_download_onto_a_full_disk_does_not_cost_an_old_server_a_thread() {
     with_mounts("a_download_onto_a_full_disk_does_not_cost_an_old_server_a_thread", || {
         let peers = [Some(Peer::own(Qt::Five)), Peer::original(Qt::Five)];
         for peer in peers.into_iter().flatten() {
-            let (disk, root) = (crowded_disk(), tempdir().unwrap());
+            let (disk, root) = (disk(), tempdir().unwrap());
             let server = peer.serve(root.path());
+            let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(16 * MIB));
             write_file(&root.path().join("a.bin"), content(1, LEN));
             write_file(&root.path().join("b.bin"), content(2, 1000));
             let download = |name| {
-                let client = Client::download(server.addr()).args([name, "--retries", "0"]);
-                client.current_dir(disk.path()).run()
+                let client = Client::download(proxy.addr()).args([name, "--retries", "0"]);
+                client.current_dir(disk.path()).spawn()
             };
-            download("a.bin").assert_code(1);
-            fs::remove_file(ballast(&disk)).unwrap();
-            download("b.bin").assert_done();
+            let client = download("a.bin");
+            fill_in_the_middle(&disk, &proxy, Direction::ToClient, client).assert_code(1);
+            disk.free();
+            download("b.bin").wait(DEADLINE).assert_done();
             assert_content(&disk.path().join("b.bin"), content(2, 1000));
         }
     });
