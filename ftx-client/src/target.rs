@@ -108,7 +108,7 @@ impl Target {
             other => {
                 // What is held keeps its file locked.
                 drop(other);
-                StagingWriter::new(place.create(len)?)
+                StagingWriter::new(place.create(len)?.journalled()?)
             }
         });
         Ok(writer.await?)

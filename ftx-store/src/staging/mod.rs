@@ -108,6 +108,18 @@ impl Staging {
         self
     }
 
+    /// Starts the journal at once, not only when there is much to lose: on a disk that is full later
+    /// it could not be started, and what had arrived by then would be lost.
+    ///
+    /// # Errors
+    /// Those of creating and writing the journal.
+    pub fn journalled(mut self) -> Result<Self, StoreError> {
+        if self.journal.is_none() {
+            self.checkpoint()?;
+        }
+        Ok(self)
+    }
+
     /// Takes `boot` for the present kernel run. For tests, which cannot reboot.
     #[must_use]
     pub fn with_boot(mut self, boot: Option<BootId>) -> Self {

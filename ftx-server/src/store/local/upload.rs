@@ -69,7 +69,8 @@ pub(super) async fn begin(
         check_space(&inner.root, path, len)?;
         let parent = create_parents(&inner.root, path, inner.durability)?;
         let (id, staging) = open(inner, name, begin)?;
-        let writer = StagingWriter::new(staging.with_durability(inner.durability))?;
+        let staging = staging.with_durability(inner.durability).journalled()?;
+        let writer = StagingWriter::new(staging)?;
         let (heard, done) = (Heard::now(), Latch::default());
         if let Some(slot) = writer.slot() {
             let writer = Writer { slot, heard: heard.clone(), done: done.clone() };

@@ -254,3 +254,15 @@ fn a_rewound_staging_forgets_what_came_after() {
     drop(staging);
     assert_eq!(recover(&dir).digest(), md5(b"hello, again and again"));
 }
+
+#[test]
+fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir).journalled().unwrap();
+    staging.append(b"hello").unwrap();
+    drop(staging);
+    assert_eq!(recover(&dir).digest(), md5(b"hello"));
+    // One without any is of no use.
+    drop(create(&dir).journalled().unwrap());
+    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+}
