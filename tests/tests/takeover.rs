@@ -1,0 +1,83 @@
+//! A client comes back while the server still believes in its old connection.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use ftx_core::Status;
+use ftx_core::legacy::wire::Reply;
+use ftx_tests::content::{assert_content, content};
+use ftx_tests::{DEADLINE, RawSocket, Server, wait_until};
+use tempfile::tempdir;
+
+const MIB: usize = 1 << 20;
+const LEN: usize = 4 * MIB;
+
+/// Asks as an old client would, goes on from what is offered, and sends up to `until`.
+fn begin(server: &Server, whole: &[u8], until: usize) -> (RawSocket, usize) {
+    let mut socket = RawSocket::connect(server.addr());
+    let reply = socket.upload_header("a.bin");
+    let Some(Reply::UploadHeader { status: Status::Ok, pos, md5, .. }) = reply else {
+        panic!("{reply:?}")
+    };
+    let from = usize::try_from(pos).unwrap();
+    if from > 0 {
+        assert_eq!(md5.to_text(), Some(content(1, pos.cast_unsigned()).md5()));
+    }
+    let left = i64::try_from(whole.len() - from).unwrap();
+    assert_eq!(socket.upload_pos(pos, left), Some(Reply::UploadPos { status: Status::Ok }));
+    socket.send_bytes(&whole[from..until.max(from)]);
+    (socket, from)
+}
+
+fn assert_published(mut socket: RawSocket, server: &Server) {
+    let tail = socket.reply();
+    assert!(matches!(tail, Some(Reply::UploadTail { status: Status::Ok, .. })), "{tail:?}");
+    assert_content(&server.file("a.bin"), content(1, LEN as u64));
+}
+
+#[test]
+fn a_first_upload_that_hangs_does_not_keep_the_next_from_ending() {
+    let root = tempdir().unwrap();
+    let server = Server::start(root.path());
+    let whole = content(1, LEN as u64).bytes();
+    let (hanging, _) = begin(&server, &whole, 2 * MIB);
+    let (next, _) = begin(&server, &whole, LEN);
+    assert_published(next, &server);
+    drop(hanging);
+    assert_content(&server.file("a.bin"), content(1, LEN as u64));
+}
+
+#[test]
+fn a_resumed_upload_that_hangs_does_not_keep_the_next_from_ending() {
+    let root = tempdir().unwrap();
+    let mut server = Server::start(root.path());
+    let whole = content(1, LEN as u64).bytes();
+    drop(begin(&server, &whole, MIB));
+    wait_until("the first is gone", DEADLINE, || server.monitor().active == [0]);
+    let (hanging, from) = begin(&server, &whole, 2 * MIB);
+    assert_eq!(from, MIB);
+    let (next, _) = begin(&server, &whole, LEN);
+    assert_published(next, &server);
+    drop(hanging);
+    assert_content(&server.file("a.bin"), content(1, LEN as u64));
+}
+
+/// Both were offered the same bytes before either went on from them.
+#[test]
+fn two_that_were_offered_the_same_bytes_do_not_spoil_them() {
+    let root = tempdir().unwrap();
+    let mut server = Server::start(root.path());
+    let whole = content(1, LEN as u64).bytes();
+    drop(begin(&server, &whole, MIB));
+    wait_until("the first is gone", DEADLINE, || server.monitor().active == [0]);
+    let mut slow = RawSocket::connect(server.addr());
+    let offered = slow.upload_header("a.bin");
+    assert!(matches!(offered, Some(Reply::UploadHeader { pos: 0x10_0000, .. })), "{offered:?}");
+    let (quick, _) = begin(&server, &whole, LEN);
+    assert_published(quick, &server);
+    // What it was offered is gone. It may be refused; it must not be led to store something else.
+    let left = i64::try_from(LEN - MIB).unwrap();
+    if slow.upload_pos(0x10_0000, left) == Some(Reply::UploadPos { status: Status::Ok }) {
+        slow.send_bytes(&whole[MIB..]);
+        let _ = slow.reply();
+    }
+    assert_content(&server.file("a.bin"), content(1, LEN as u64));
+}
