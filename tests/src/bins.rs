@@ -38,24 +38,25 @@ fn profile_dir() -> PathBuf {
 /// Builds both programs once for each test binary. Cargo cannot be told that a test depends on
 /// another package's binary, so the test asks for it; `FTX_BIN_DIR` names ready-made ones instead.
 fn built() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        if let Some(ready) = env::var_os("FTX_BIN_DIR") {
-            return PathBuf::from(ready);
-        }
-        let directory = profile_dir();
-        let profile = match directory.file_name().and_then(|name| name.to_str()).unwrap() {
-            "debug" => "dev",
-            other => other,
-        };
-        let status = Command::new(env!("CARGO"))
-            .current_dir(workspace())
-            .env("CARGO_TARGET_DIR", target_dir())
-            .args(["build", "--quiet", "--bins", "--profile", profile])
-            .args(["-p", "ftx-server", "-p", "ftx-client"])
-            .status()
-            .unwrap();
-        assert!(status.success(), "the programs under test do not build");
-        directory
-    })
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| match env::var_os("FTX_BIN_DIR") {
+        Some(ready) => Some(PathBuf::from(ready)),
+        None => build(),
+    });
+    built.as_deref().expect("the programs under test do not build")
+}
+
+fn build() -> Option<PathBuf> {
+    let directory = profile_dir();
+    let profile = match directory.file_name()?.to_str()? {
+        "debug" => "dev",
+        other => other,
+    };
+    let status = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .env("CARGO_TARGET_DIR", target_dir())
+        .args(["build", "--quiet", "--bins", "--profile", profile])
+        .args(["-p", "ftx-server", "-p", "ftx-client"])
+        .status();
+    status.is_ok_and(|status| status.success()).then_some(directory)
 }

@@ -3,7 +3,7 @@
 
 use ftx_core::Status;
 use ftx_core::legacy::wire::Reply;
-use ftx_tests::content::{assert_content, content};
+use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, RawSocket, Server, wait_until};
 use tempfile::tempdir;
 
@@ -25,6 +25,15 @@ fn begin(server: &Server, whole: &[u8], until: usize) -> (RawSocket, usize) {
     assert_eq!(socket.upload_pos(pos, left), Some(Reply::UploadPos { status: Status::Ok }));
     socket.send_bytes(&whole[from..until.max(from)]);
     (socket, from)
+}
+
+/// Starts at 0, whatever is offered.
+fn begin_anew(server: &Server, whole: &[u8]) -> RawSocket {
+    let mut socket = RawSocket::connect(server.addr());
+    let _ = socket.upload_header("a.bin");
+    let len = i64::try_from(whole.len()).unwrap();
+    assert_eq!(socket.upload_pos(0, len), Some(Reply::UploadPos { status: Status::Ok }));
+    socket
 }
 
 fn assert_published(mut socket: RawSocket, server: &Server) {
@@ -58,6 +67,25 @@ fn a_resumed_upload_that_hangs_does_not_keep_the_next_from_ending() {
     assert_published(next, &server);
     drop(hanging);
     assert_content(&server.file("a.bin"), content(1, LEN as u64));
+}
+
+#[test]
+fn a_client_that_comes_back_early_is_offered_what_it_had_sent() {
+    for older in [None, Some(1000)] {
+        let root = tempdir().unwrap();
+        if let Some(len) = older {
+            write_file(&root.path().join("a.bin"), content(9, len));
+        }
+        let mut server = Server::start(root.path());
+        let whole = content(1, 32 * MIB as u64).bytes();
+        let mut hanging = begin_anew(&server, &whole);
+        hanging.send_bytes(&whole[..24 * MIB]);
+        let arrived = format!("bytes_in={} ", 24 * MIB);
+        wait_until("all has arrived", DEADLINE, || server.monitor().total.contains(&arrived));
+        let offered = RawSocket::connect(server.addr()).upload_header("a.bin");
+        let Some(Reply::UploadHeader { pos, .. }) = offered else { panic!("{offered:?}") };
+        assert!(pos >= 16 << 20, "offered {pos} bytes, older version: {older:?}");
+    }
 }
 
 /// Both were offered the same bytes before either went on from them.
