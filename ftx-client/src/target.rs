@@ -184,10 +184,16 @@ impl Place {
 
     /// The directory, made if it is not there. Blocks.
     fn directory(&self) -> Result<Dir, StoreError> {
-        std::fs::create_dir_all(&self.parent)
-            .map_err(|error| StoreError::io("create", &self.parent, error))?;
-        Dir::open_ambient_dir(&self.parent, ambient_authority())
-            .map_err(|error| StoreError::io("open", &self.parent, error))
+        let open = || Dir::open_ambient_dir(&self.parent, ambient_authority());
+        let opened = match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(&self.parent)
+                    .map_err(|error| StoreError::io("create", &self.parent, error))?;
+                open()
+            }
+            opened => opened,
+        };
+        opened.map_err(|error| StoreError::io("open", &self.parent, error))
     }
 
     /// An empty staging with room for `len` bytes. Blocks.

@@ -24,7 +24,7 @@ pub use chain::Chain;
 pub use hash::hash_prefix;
 pub use pipeline::StagingSlot;
 pub use reader::FileReader;
-pub use wire::{Guard, Wire, WireError};
+pub use wire::{Guard, ParkedWire, Wire, WireError};
 pub use writer::StagingWriter;
 
 /// How many bytes of a file move at a time: few enough to stay in the processor's cache between
@@ -44,7 +44,7 @@ thread_local! {
     static DEDICATED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`, which drives a runtime that serves a single transfer, so that [`blocking`] need not
+/// Runs `work`, which drives a runtime that serves a single connection, so that [`blocking`] need not
 /// spare the calling thread: for a small file, handing work to another one takes longer than the
 /// work.
 pub fn dedicate_thread<T>(work: impl FnOnce() -> T) -> T {

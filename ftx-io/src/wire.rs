@@ -57,6 +57,14 @@ impl Wire {
         Ok(Self { stream, buffer: BytesMut::new() })
     }
 
+    /// Takes the connection off the runtime that it is on.
+    ///
+    /// # Errors
+    /// The system refuses; the connection is closed then.
+    pub fn park(self) -> io::Result<ParkedWire> {
+        Ok(ParkedWire { stream: self.stream.into_std()?, buffer: self.buffer })
+    }
+
     /// What was read and not yet consumed.
     #[must_use]
     pub fn buffered(&self) -> &[u8] {
@@ -127,6 +135,23 @@ impl Wire {
             bytes.advance(written);
         }
         Ok(())
+    }
+}
+
+/// A connection that is on no runtime, on its way to another.
+#[derive(Debug)]
+pub struct ParkedWire {
+    stream: std::net::TcpStream,
+    buffer: BytesMut,
+}
+
+impl ParkedWire {
+    /// Puts the connection on the current runtime.
+    ///
+    /// # Errors
+    /// The system refuses; the connection is closed then.
+    pub fn resume(self) -> io::Result<Wire> {
+        Ok(Wire { stream: TcpStream::from_std(self.stream)?, buffer: self.buffer })
     }
 }
 

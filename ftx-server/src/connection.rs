@@ -6,6 +6,7 @@ use std::time::Duration;
 use ftx_core::dialect::{Dialect, Sniff, sniff};
 use ftx_io::{Chain, Guard, Wire, WireError};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -19,6 +20,8 @@ pub(crate) struct Context<S> {
     pub(crate) store: S,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
+    /// Places for connections that have a thread to themselves for a while.
+    pub(crate) express: Arc<Semaphore>,
     /// Set when the server is to stop: connections that idle close.
     pub(crate) stop: CancellationToken,
     /// Set when the grace after that is over: transfers are suspended.
@@ -29,6 +32,11 @@ impl<S> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
         Guard { limit, stop: &self.abort }
+    }
+
+    /// The guard of bytes that are to move now.
+    pub(crate) fn stall(&self) -> Guard<'_> {
+        self.guard(self.timeouts.stall)
     }
 }
 
@@ -47,7 +55,7 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>)
     };
     match first {
         Ok(Some(Dialect::Legacy)) => {
-            if let Err(error) = legacy::serve(&mut wire, &context).await {
+            if let Err(error) = legacy::serve(wire, &context).await {
                 context.monitor.error();
                 warn!(error = %Chain(&error), "connection ended early");
             }

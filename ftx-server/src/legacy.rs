@@ -2,17 +2,20 @@
 //!
 //! What is said when is decided in [`ftx_core::legacy::server`]; here is no protocol decision.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
 use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{Chain, Guard, Wire, WireError, receive_chunk};
+use ftx_io::{CHUNK, Chain, Wire, WireError, receive_chunk};
 use ftx_store::StoreError;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
 
 use crate::connection::Context;
+use crate::express;
 use crate::store::{Begin, Download, Offered, Store, Upload};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
@@ -24,6 +27,9 @@ const APART: Duration = Duration::from_millis(200);
 pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
+    /// The thread that the session was on is gone; its panic has been printed.
+    #[error("a thread failed")]
+    Panicked,
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was being sent, which no message can say.
@@ -35,22 +41,49 @@ pub(crate) enum LegacyError {
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
 pub(crate) async fn serve<S: Store>(
-    wire: &mut Wire,
-    context: &Context<S>,
+    mut wire: Wire,
+    context: &Arc<Context<S>>,
 ) -> Result<(), LegacyError> {
-    let machine = Connection::new();
-    let spare = Vec::new();
-    let mut session =
-        Session { context, wire, machine, spare, offer: None, upload: None, download: None };
-    let result = session.run().await;
-    session.suspend().await;
-    result
+    let mut session = Session::new(Arc::clone(context));
+    loop {
+        match session.run(&mut wire, Patience::Reactor).await? {
+            Stop::Left => return Ok(()),
+            Stop::Streak(permit) => match express::run(session, wire, permit).await? {
+                Some(back) => (session, wire) = back,
+                None => return Ok(()),
+            },
+            Stop::Quiet => {}
+        }
+    }
 }
 
-struct Session<'a, S: Store> {
-    context: &'a Context<S>,
-    wire: &'a mut Wire,
+/// Where a session runs, and so what it does when its client is silent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// On a reactor thread. After some small files in a row it asks for a thread to itself.
+    Reactor,
+    /// On a thread to itself, which it gives back when its client pauses.
+    Express,
+}
+
+/// Why a session is not running any more, between two requests.
+pub(crate) enum Stop {
+    /// The client has left, or is to leave.
+    Left,
+    /// The client pauses.
+    Quiet,
+    /// The client moves small files one after another.
+    Streak(OwnedSemaphorePermit),
+}
+
+/// One client's conversation, apart from its connection.
+pub(crate) struct Session<S: Store> {
+    context: Arc<Context<S>>,
     machine: Connection,
+    /// No request was heard yet.
+    first: bool,
+    /// Small files in a row.
+    streak: u32,
     /// A buffer that was used and can be used again.
     spare: Vec<u8>,
     offer: Option<S::Offer>,
@@ -58,65 +91,111 @@ struct Session<'a, S: Store> {
     download: Option<S::Download>,
 }
 
-impl<'a, S: Store> Session<'a, S> {
-    async fn run(&mut self) -> Result<(), LegacyError> {
-        let mut first = true;
+impl<S: Store> Session<S> {
+    fn new(context: Arc<Context<S>>) -> Self {
+        Self {
+            context,
+            machine: Connection::new(),
+            first: true,
+            streak: 0,
+            spare: Vec::new(),
+            offer: None,
+            upload: None,
+            download: None,
+        }
+    }
+
+    /// Serves the client until there is a reason to stop. What it was uploading when something
+    /// failed is kept.
+    pub(crate) async fn run(
+        &mut self,
+        wire: &mut Wire,
+        patience: Patience,
+    ) -> Result<Stop, LegacyError> {
+        let result = self.converse(wire, patience).await;
+        if result.is_err() {
+            self.suspend().await;
+        }
+        result
+    }
+
+    async fn converse(&mut self, wire: &mut Wire, patience: Patience) -> Result<Stop, LegacyError> {
         loop {
             while let Some(action) = self.machine.poll() {
-                self.act(action).await?;
+                self.act(wire, action).await?;
             }
             match self.machine.want() {
-                Want::Message => {
-                    let Some(request) = self.next_request(first).await? else { return Ok(()) };
-                    debug!(?request, "received");
-                    self.machine.message(request)?;
-                    first = false;
-                }
-                Want::Body { left } => self.receive(left).await?,
-                Want::Discard { left } => self.discard(left).await?,
+                Want::Message => match self.next_request(wire, patience).await? {
+                    Ok(request) => {
+                        debug!(?request, "received");
+                        self.machine.message(request)?;
+                        self.first = false;
+                    }
+                    Err(stop) => return Ok(stop),
+                },
+                Want::Body { left } => self.receive(wire, left).await?,
+                Want::Discard { left } => self.discard(wire, left).await?,
                 Want::Fact | Want::Nothing => return Err(ProtocolError::OutOfStep.into()),
             }
         }
     }
 
-    /// The client's next request; `None` when it left, or is to leave, between two of them.
-    async fn next_request(&mut self, first: bool) -> Result<Option<Request>, LegacyError> {
+    /// The client's next request, or why there is none.
+    async fn next_request(
+        &mut self,
+        wire: &mut Wire,
+        patience: Patience,
+    ) -> Result<Result<Request, Stop>, LegacyError> {
         self.spare = Vec::new();
         loop {
-            if let Some((request, len)) = decode_request(self.wire.buffered(), &Limits::default())?
-            {
-                self.wire.consume(len);
-                return Ok(Some(request));
+            if let Some((request, len)) = decode_request(wire.buffered(), &Limits::default())? {
+                wire.consume(len);
+                return Ok(Ok(request));
             }
             let timeouts = &self.context.timeouts;
-            let between = self.wire.buffered().is_empty();
-            let limit = match (between, first) {
-                (false, true) => timeouts.hello,
-                (false, false) => timeouts.stall,
-                (true, _) => timeouts.idle,
+            let between = wire.buffered().is_empty();
+            if between
+                && self.streak >= express::STREAK
+                && patience == Patience::Reactor
+                && let Ok(permit) = Arc::clone(&self.context.express).try_acquire_owned()
+            {
+                return Ok(Err(Stop::Streak(permit)));
+            }
+            if between && self.streak == 0 && patience == Patience::Express {
+                return Ok(Err(Stop::Quiet));
+            }
+            let limit = match (between, patience) {
+                (true, Patience::Express) => express::PAUSE.min(timeouts.idle),
+                (true, Patience::Reactor) => timeouts.idle,
+                (false, _) if self.first => timeouts.hello,
+                (false, _) => timeouts.stall,
             };
             let more = tokio::select! {
-                more = self.wire.fill(self.context.guard(limit)) => more,
-                () = self.context.stop.cancelled() => return Ok(None),
+                more = wire.fill(self.context.guard(limit)) => more,
+                () = self.context.stop.cancelled() => return Ok(Err(Stop::Left)),
             };
             match more {
                 Ok(true) => {}
-                Ok(false) => return Ok(None),
+                Ok(false) => return Ok(Err(Stop::Left)),
+                Err(WireError::Timeout(_)) if between && patience == Patience::Express => {
+                    self.streak = 0;
+                    return Ok(Err(Stop::Quiet));
+                }
                 Err(WireError::Timeout(_)) if between => {
                     debug!("closed: idle for too long");
-                    return Ok(None);
+                    return Ok(Err(Stop::Left));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn act(&mut self, action: Action) -> Result<(), LegacyError> {
+    async fn act(&mut self, wire: &mut Wire, action: Action) -> Result<(), LegacyError> {
         let fact = match action {
-            Action::Send(reply) => return self.send(&reply).await,
+            Action::Send(reply) => return self.send(wire, &reply).await,
             Action::SendApart(reply) => {
                 tokio::time::sleep(APART).await;
-                return self.send(&reply).await;
+                return self.send(wire, &reply).await;
             }
             Action::NameRefused { name, error } => {
                 self.context.monitor.error();
@@ -147,6 +226,7 @@ impl<'a, S: Store> Session<'a, S> {
                 match self.context.store.begin(&name, begin, len).await {
                     Ok(upload) => {
                         info!(name = name.as_str(), resume, len, "upload begins");
+                        self.note_len(len);
                         self.upload = Some(upload);
                         Fact::UploadBegun
                     }
@@ -176,7 +256,7 @@ impl<'a, S: Store> Session<'a, S> {
                 }
             }
             Action::SendBody { offset, len } => {
-                self.send_body(offset, len).await?;
+                self.send_body(wire, offset, len).await?;
                 self.context.monitor.downloaded();
                 Fact::BodySent
             }
@@ -184,15 +264,11 @@ impl<'a, S: Store> Session<'a, S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    fn stall(&self) -> Guard<'a> {
-        self.context.guard(self.context.timeouts.stall)
-    }
-
-    async fn send(&mut self, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(&mut self, wire: &mut Wire, reply: &Reply) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
-        Ok(self.wire.write_all(&bytes, self.stall()).await?)
+        Ok(wire.write_all(&bytes, self.context.stall()).await?)
     }
 
     async fn open(
@@ -215,12 +291,18 @@ impl<'a, S: Store> Session<'a, S> {
         Ok(Fact::DownloadOffer { size, matches, md5 })
     }
 
-    async fn send_body(&mut self, mut offset: u64, mut left: u64) -> Result<(), LegacyError> {
+    async fn send_body(
+        &mut self,
+        wire: &mut Wire,
+        mut offset: u64,
+        mut left: u64,
+    ) -> Result<(), LegacyError> {
+        self.note_len(left);
         let mut download = self.download.take().ok_or(ProtocolError::OutOfStep)?;
         while left > 0 {
             let chunk = download.read(offset, left, std::mem::take(&mut self.spare)).await?;
             let len = chunk.len() as u64;
-            self.wire.write_all(&chunk, self.stall()).await?;
+            wire.write_all(&chunk, self.context.stall()).await?;
             self.context.monitor.sent(chunk.len());
             self.spare = chunk;
             offset += len;
@@ -230,8 +312,8 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Reads some of an upload's bytes and hands them to the store.
-    async fn receive(&mut self, left: u64) -> Result<(), LegacyError> {
-        let chunk = self.read_chunk(left).await?;
+    async fn receive(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+        let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
         match upload.write(chunk).await {
@@ -247,21 +329,26 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// Reads some of an upload's bytes and drops them.
-    async fn discard(&mut self, left: u64) -> Result<(), LegacyError> {
-        let chunk = self.read_chunk(left).await?;
+    async fn discard(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+        let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         self.spare = chunk;
         Ok(self.machine.fact(Fact::BodyReceived { len })?)
     }
 
-    async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, WireError> {
+    async fn read_chunk(&mut self, wire: &mut Wire, left: u64) -> Result<Vec<u8>, WireError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
         let limit = receive_chunk(self.context.monitor.active());
         let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
-        self.wire.read_body(&mut chunk, limit, self.stall()).await?;
+        wire.read_body(&mut chunk, limit, self.context.stall()).await?;
         self.context.monitor.received(chunk.len());
         Ok(chunk)
+    }
+
+    /// Counts small files in a row.
+    fn note_len(&mut self, len: u64) {
+        self.streak = if len <= CHUNK as u64 { self.streak.saturating_add(1) } else { 0 };
     }
 
     async fn suspend(&mut self) {

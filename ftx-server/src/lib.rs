@@ -13,6 +13,7 @@
 
 mod config;
 mod connection;
+mod express;
 mod legacy;
 mod monitor;
 mod server;

@@ -1,0 +1,60 @@
+//! A thread to itself for a connection that moves small files one after another.
+//!
+//! For a small file, waking a disk thread and being woken by it takes longer than what the disk
+//! thread does. A client that asks for one small file after another would wait for that most of
+//! the time. So its connection moves, for as long as it goes on like this, to a blocking thread
+//! with a runtime of its own, where disk work needs no other thread: if the disk is slow there,
+//! nobody waits but this client. There are as many such places as reactor threads; connections
+//! that find none stay where they are.
+
+use std::io;
+use std::time::Duration;
+
+use ftx_io::{Wire, WireError, dedicate_thread};
+use tokio::runtime::Builder;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
+use tracing::Span;
+
+use crate::legacy::{LegacyError, Patience, Session, Stop};
+use crate::store::Store;
+
+/// Small files in a row before a connection moves.
+pub(crate) const STREAK: u32 = 3;
+
+/// How long a client may pause before its connection moves back.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs a session on a thread to itself until its client pauses; `None` when it has left.
+pub(crate) async fn run<S: Store>(
+    mut session: Session<S>,
+    wire: Wire,
+    permit: OwnedSemaphorePermit,
+) -> Result<Option<(Session<S>, Wire)>, LegacyError> {
+    let parked = wire.park()?;
+    let span = Span::current();
+    let moved = spawn_blocking(move || -> Result<_, LegacyError> {
+        let _entered = span.enter();
+        let _permit = permit;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        dedicate_thread(|| {
+            runtime.block_on(async {
+                let mut wire = parked.resume()?;
+                match session.run(&mut wire, Patience::Express).await? {
+                    Stop::Left => Ok(None),
+                    Stop::Quiet | Stop::Streak(_) => Ok(Some((session, wire.park()?))),
+                }
+            })
+        })
+    });
+    match moved.await.map_err(|_| LegacyError::Panicked)?? {
+        Some((session, parked)) => Ok(Some((session, parked.resume()?))),
+        None => Ok(None),
+    }
+}
+
+impl From<io::Error> for LegacyError {
+    fn from(error: io::Error) -> Self {
+        WireError::from(error).into()
+    }
+}
