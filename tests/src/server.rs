@@ -107,19 +107,23 @@ impl Server {
         self.builder.clone().start()
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks it to end with SIGTERM and waits until it has.
     ///
     /// # Panics
     /// If it takes longer than `deadline`.
     #[must_use]
-    pub fn terminate(mut self, deadline: Duration) -> Outcome {
-        self.process.signal(Signal::TERM);
-        self.process.wait(deadline)
+    pub fn terminate(self, deadline: Duration) -> Outcome {
+        self.end_with(Signal::TERM, deadline)
     }
 
-    /// Sends a signal.
-    pub fn signal(&mut self, signal: Signal) {
+    /// Sends a signal that is to end it and waits until it has.
+    ///
+    /// # Panics
+    /// If it takes longer than `deadline`.
+    #[must_use]
+    pub fn end_with(mut self, signal: Signal, deadline: Duration) -> Outcome {
         self.process.signal(signal);
+        self.process.wait(deadline)
     }
 
     /// Whether it still runs.

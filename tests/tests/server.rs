@@ -178,6 +178,19 @@ fn a_connection_too_many_is_closed() {
 fn sigint_ends_it_like_sigterm() {
     let root = tempdir().unwrap();
     let mut server = Server::start(root.path());
-    server.signal(Signal::INT);
-    server.terminate(DEADLINE).assert_done();
+    let _ = server.monitor();
+    server.end_with(Signal::INT, DEADLINE).assert_done();
+}
+
+/// Whoever has read the first line may rely on it: a signal must not meet its default action.
+#[test]
+fn signals_are_handled_from_the_first_line_on() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let root = tempdir().unwrap();
+        let server = Server::start(root.path());
+        server.end_with(signal, DEADLINE).assert_done();
+    }
+    let root = tempdir().unwrap();
+    let mut server = Server::start(root.path());
+    assert_eq!(server.monitor().active, [0]);
 }
