@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
+use std::time::Duration;
 
 use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::peer::Qt;
 use ftx_tests::{DEADLINE, Direction, Peer, Plan, Proxy, Server, wait_until, with_every_peer};
 use tempfile::tempdir;
 
@@ -61,6 +63,22 @@ fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
     peer.upload(proxy.addr(), local.path(), &["a.bin", "b.bin"]).assert_done();
     assert_content(&root.path().join("a.bin"), content(1, 3 * MIB));
     assert_content(&root.path().join("b.bin"), content(2, 10));
+}
+
+/// As above, but the client leaves where its next request would have told. It says OK to its user
+/// all the same, so the file has to be there.
+#[test]
+#[ignore = "a client that leaves cannot be told from one that was killed while it hashed"]
+fn an_upload_that_is_whole_in_staging_is_published_when_the_client_leaves() {
+    let peer = Peer::own(Qt::Five);
+    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    write_file(&local.path().join("a.bin"), content(1, 4 * MIB));
+    let proxy = cut_first_upload(&peer, &server, local.path(), REQUESTS + 3 * MIB);
+    write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
+    peer.upload(proxy.addr(), local.path(), &["a.bin"]).assert_done();
+    let published = || root.path().join("a.bin").exists();
+    wait_until("the file is published", Duration::from_secs(10), published);
 }
 
 fn another_file_of_the_same_name_is_not_mixed_with_the_rest(peer: &Peer) {

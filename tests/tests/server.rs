@@ -177,8 +177,8 @@ fn a_connection_too_many_is_closed() {
 #[test]
 fn sigint_ends_it_like_sigterm() {
     let root = tempdir().unwrap();
-    let mut server = Server::start(root.path());
-    let _ = server.monitor();
+    let server = Server::start(root.path());
+    let _ = RawSocket::connect(server.addr()).download_header("none");
     server.end_with(Signal::INT, DEADLINE).assert_done();
 }
 
