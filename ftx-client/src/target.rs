@@ -72,11 +72,12 @@ impl Target {
 
     /// What is here, as the server is told.
     pub(crate) fn held(&self) -> Option<Held> {
-        match &self.local {
+        let hasher = match &self.local {
             Local::Nothing => None,
-            Local::Staged(staging) => Some(Held { len: staging.len(), md5: staging.digest() }),
-            Local::Whole(_, hasher) => Some(Held { len: hasher.len(), md5: hasher.digest() }),
-        }
+            Local::Staged(staging) => Some(staging.hasher()),
+            Local::Whole(_, hasher) => Some(hasher),
+        };
+        hasher.map(|hasher| Held { len: hasher.len(), md5: hasher.digest() })
     }
 
     /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held. For a small
@@ -94,9 +95,10 @@ impl Target {
             return Ok(StagingWriter::deferred(&name, move || place.create(len)));
         }
         let writer = blocking(&self.place.path, move || match local {
-            Local::Staged(staging) if start == staging.len() => {
+            Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 check_space(&place.directory()?, &place.path, len)?;
-                StagingWriter::new(staging)
+                let hashed = staging.hasher().clone();
+                StagingWriter::new(staging.rewound(hashed)?)
             }
             Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
                 let dir = place.directory()?;
@@ -118,7 +120,12 @@ impl Target {
     pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
         if let Local::Staged(staging) = std::mem::replace(&mut self.local, Local::Nothing) {
             let name = self.place.name.clone();
-            blocking(&self.place.path, move || staging.publish_beside(&name)).await?;
+            blocking(&self.place.path, move || {
+                // What the server compared is what was hashed.
+                let hashed = staging.hasher().clone();
+                staging.rewound(hashed)?.publish_beside(&name)
+            })
+            .await?;
         }
         Ok(())
     }

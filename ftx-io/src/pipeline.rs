@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking;
 use crate::lane::Lane;
-use crate::trail::Trail;
+use crate::trail::{PATIENCE, Trail};
 
 /// Chunks of one staging that are on their way to the disk: one that is being written while the
 /// next is received and another waits. It is what an upload costs in memory.
@@ -33,7 +33,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl StagingSlot {
-    /// Hashes all that is written by now, as far as that is done by `deadline`; `None` if the
+    /// Hashes what is written by now but for the last byte, as far as that is done by `deadline`; `None` if the
     /// staging was taken out. Blocks: not for reactor threads.
     #[must_use]
     pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
@@ -42,15 +42,13 @@ impl StagingSlot {
         Some(self.0.trail.hasher())
     }
 
-    /// Takes the staging out if it holds just the bytes that `hasher` has taken in. Waits for the
-    /// chunk that is being written: not for reactor threads.
+    /// Takes the staging out if nothing came in after what `hasher` has taken in, but for the byte
+    /// that is never offered. Waits for the chunk that is being written: not for reactor threads.
     #[must_use]
     pub fn take_at(&self, hasher: &PrefixHasher) -> Option<Staging> {
         let mut place = lock(&self.0.staging);
-        if place.as_ref()?.len() != hasher.len() || self.0.trail.hashed() != hasher.len() {
-            return None;
-        }
-        self.0.take(&mut place)
+        let quiet = place.as_ref()?.len() <= hasher.len() + 1;
+        if quiet && self.0.trail.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
     }
 
     /// Takes the staging out, whatever it holds. What is hashed of it is noted. Waits for the chunk
@@ -119,7 +117,7 @@ impl Pipeline {
     pub(crate) fn new(staging: Staging) -> Result<Self, StoreError> {
         let name = staging.name().to_owned();
         let end = staging.len();
-        let trail = Trail::new(staging.hasher().clone(), staging.reader()?);
+        let trail = Trail::new(staging.hasher().clone(), staging.reader()?, PATIENCE);
         let slot = Arc::new(Slot {
             staging: Mutex::new(Some(staging)),
             trail,

@@ -22,7 +22,7 @@ const MAX_LAG: u64 = 2 * 1024 * 1024 * 1024;
 
 /// How old a transfer is before hashing begins. Most are over by then, and even threads of low
 /// priority cost the others cache and memory bandwidth.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes that are hashed before another staging has its turn.
 const TURN: u64 = 2 * 1024 * 1024;
@@ -34,7 +34,8 @@ pub(crate) struct Trail {
     written: AtomicU64,
     /// How many are.
     hashed: AtomicU64,
-    begun: Instant,
+    /// When hashing begins, unless it is asked for before.
+    begins: Instant,
     /// It is in the queue, or has its turn.
     queued: AtomicBool,
     stopped: AtomicBool,
@@ -49,13 +50,13 @@ struct Hashing {
 
 impl Trail {
     /// A trail that goes on where `hasher` is, which is where `file` stands.
-    pub(crate) fn new(hasher: PrefixHasher, file: File) -> Arc<Self> {
+    pub(crate) fn new(hasher: PrefixHasher, file: File, patience: Duration) -> Arc<Self> {
         let len = hasher.len();
         Arc::new(Self {
             hashing: Mutex::new(Hashing { hasher, file, buffer: Vec::new() }),
             written: AtomicU64::new(len),
             hashed: AtomicU64::new(len),
-            begun: Instant::now(),
+            begins: Instant::now() + patience,
             queued: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         })
@@ -65,7 +66,7 @@ impl Trail {
     /// far behind. Blocks.
     pub(crate) fn advance(self: &Arc<Self>, len: u64) {
         self.written.store(len, Relaxed);
-        if self.begun.elapsed() >= PATIENCE && !self.queued.swap(true, Relaxed) {
+        if Instant::now() >= self.begins && !self.queued.swap(true, Relaxed) {
             WORKERS.queue(Arc::clone(self));
         }
         while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {
@@ -73,9 +74,9 @@ impl Trail {
         }
     }
 
-    /// Hashes up to `len`, unless it is stopped or `deadline` comes first. Blocks.
+    /// Hashes all but the last of `len` bytes, unless it is stopped or `deadline` comes first. Blocks.
     pub(crate) fn catch_up(&self, len: u64, deadline: Instant) {
-        while self.hashed() < len && !self.stopped.load(Relaxed) && Instant::now() < deadline {
+        while self.hashed() + 1 < len && !self.stopped.load(Relaxed) && Instant::now() < deadline {
             self.turn();
         }
     }
@@ -101,7 +102,7 @@ impl Trail {
         while done < TURN {
             // Let go of between pieces, so that nobody waits for the whole turn.
             let mut hashing = self.hashing();
-            let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len());
+            let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len() + 1);
             if left == 0 || self.stopped.load(Relaxed) {
                 hashing.buffer = Vec::new();
                 return false;
@@ -180,7 +181,7 @@ impl Workers {
             // Out of the queue before the last look, so that what is written meanwhile is not
             // missed: advance() either sees the flag down, or is seen here.
             trail.queued.store(false, Relaxed);
-            let missed = trail.written.load(Relaxed) > trail.hashed();
+            let missed = trail.written.load(Relaxed) > trail.hashed() + 1;
             if (more || missed) && !trail.stopped.load(Relaxed) && !trail.queued.swap(true, Relaxed)
             {
                 self.queue(trail);
@@ -205,32 +206,44 @@ fn yield_to_others() {
 #[cfg(test)]
 mod tests {
     use std::io::{Seek as _, SeekFrom, Write as _};
+    use std::time::{Duration, Instant};
 
     use ftx_store::PrefixHasher;
 
-    use super::{MAX_LAG, Trail};
+    use super::{MAX_LAG, PATIENCE, Trail};
 
     #[test]
-    fn the_hash_catches_up_with_what_is_written() {
+    fn the_hash_follows_what_is_written_but_for_the_last_byte() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap());
-        let mut expected = PrefixHasher::new();
-        for round in 0..50u8 {
-            let piece = vec![round; 100_000];
-            data.write_all(&piece).unwrap();
-            expected.update(&piece);
-            trail.advance(expected.len());
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        let whole = vec![7; 5_000_000];
+        for piece in whole.chunks(100_000) {
+            data.write_all(piece).unwrap();
+            trail.advance(data.as_file().metadata().unwrap().len());
         }
-        while trail.hashed() < expected.len() {
+        while trail.hashed() + 1 < whole.len() as u64 {
             std::thread::yield_now();
         }
+        let expected = PrefixHasher::of(&whole[1..]);
         assert_eq!(trail.hasher().digest(), expected.digest());
+    }
+
+    #[test]
+    fn what_is_not_hashed_yet_is_hashed_when_it_is_asked_for() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let patience = Duration::from_secs(3600);
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), patience);
+        data.write_all(b"hello").unwrap();
+        trail.advance(5);
+        assert_eq!(trail.hashed(), 0);
+        trail.catch_up(5, Instant::now() + patience);
+        assert_eq!(trail.hasher().digest(), PrefixHasher::of(b"hell").digest());
     }
 
     #[test]
     fn it_never_falls_further_behind_than_allowed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap());
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), PATIENCE);
         let len = MAX_LAG + 10_000_000;
         data.seek(SeekFrom::Start(len)).unwrap();
         data.write_all(b"x").unwrap();

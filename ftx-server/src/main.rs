@@ -11,6 +11,8 @@ use ftx_io::Chain;
 use ftx_server::store::local::LocalStore;
 use ftx_server::{Monitor, Server};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::args::Args;
@@ -37,11 +39,12 @@ async fn serve(args: &Args) -> Result<(), String> {
         .map_err(|error| format!("cannot serve {}: {}", config.root.display(), Chain(&error)))?;
     let server =
         Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
+    // Before anybody is told that the server is there, and may want it to go.
+    let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
     announce(&format!("listening on {address}"));
     info!(%address, root = %args.root.display(), "serving");
-    #[cfg(unix)]
-    tokio::spawn(report(server.monitor()));
-    server.run(listener, shutdown()).await;
+    let monitor = server.monitor();
+    server.run(listener, signals.shutdown(monitor)).await;
     info!("stopped");
     Ok(())
 }
@@ -69,37 +72,50 @@ fn announce(line: &str) {
     }
 }
 
-/// Prints the monitor whenever the process gets SIGUSR1.
+/// The signals that the process reacts to, from the moment this is made.
 #[cfg(unix)]
-async fn report(monitor: Monitor) {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::user_defined1()) {
-        Ok(mut requests) => {
-            while requests.recv().await.is_some() {
-                announce(&monitor.snapshot().to_string());
+struct Signals {
+    interrupt: Signal,
+    report: Signal,
+    terminate: Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            report: signal(SignalKind::user_defined1())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Completes when the process is asked to end. Until then SIGUSR1 prints the monitor.
+    async fn shutdown(mut self, monitor: Monitor) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.report.recv() => announce(&monitor.snapshot().to_string()),
             }
         }
-        Err(error) => warn!(%error, "SIGUSR1 will not print the monitor"),
     }
 }
 
-/// Completes when the process is asked to end.
-async fn shutdown() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = tokio::signal::ctrl_c() => {}
-                }
-                return;
-            }
-            Err(error) => warn!(%error, "SIGTERM will not stop the server in good order"),
-        }
+/// The signals that the process reacts to.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
     }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+
+    /// Completes when the process is asked to end.
+    async fn shutdown(self, _: Monitor) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -132,6 +132,9 @@ impl Staging {
     /// # Errors
     /// As [`append`](Self::append).
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.hasher.len() < self.len {
+            self.catch_up(&mut |_| true)?;
+        }
         self.append(bytes)?;
         self.hasher.update(bytes);
         self.checkpoint_if_due();
@@ -178,9 +181,17 @@ impl Staging {
     /// # Errors
     /// Those of reading.
     pub fn catch_up(&mut self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool, StoreError> {
+        self.catch_up_to(self.len, go_on)
+    }
+
+    fn catch_up_to(
+        &mut self,
+        len: u64,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<bool, StoreError> {
         let mut file = self.reader()?;
         let mut hasher = self.hasher.clone();
-        let done = hash_up_to(&mut hasher, &mut file, self.len, go_on)
+        let done = hash_up_to(&mut hasher, &mut file, len, go_on)
             .map_err(|error| StoreError::io("read", &self.files.data, error))?;
         self.hashed(hasher);
         Ok(done)

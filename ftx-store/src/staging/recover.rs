@@ -46,8 +46,8 @@ impl Staging {
     }
 
     /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;
-    /// everything beyond is cut off, and all of it is hashed. `None` when nothing is usable; then
-    /// the leftovers are gone.
+    /// everything beyond is cut off. All but the last byte of it is hashed, if not more. `None` when
+    /// nothing is usable; then the leftovers are gone.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
@@ -97,7 +97,8 @@ impl Staging {
             // Verified once is enough for as long as this kernel runs.
             staging.checkpoint_or_warn();
         }
-        if !staging.catch_up(go_on)? {
+        // All but the last byte, so that one who goes on from there always has something to send.
+        if !staging.catch_up_to(staging.len - 1, go_on)? {
             return Err(StoreError::Cancelled { path: staging.files.data });
         }
         Ok(Some(staging))

@@ -140,6 +140,21 @@ impl Index {
         Ok(index)
     }
 
+    /// Forgets the stagings that nobody has written to for `ttl`, and removes them.
+    pub(super) fn expire(&mut self, staging: &Dir, ttl: Duration) {
+        for entries in self.by_name.values_mut() {
+            entries.retain(|entry| {
+                let old = matches!(entry.state, State::Idle(_))
+                    && is_older(staging, &entry.id.files().data, ttl);
+                if old {
+                    remove(staging, entry.id);
+                }
+                !old
+            });
+        }
+        self.by_name.retain(|_, entries| !entries.is_empty());
+    }
+
     /// A number for a new staging.
     pub(super) fn new_id(&mut self) -> StagingId {
         let id = StagingId(self.next);

@@ -25,7 +25,7 @@ use std::fs::TryLockError;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -48,6 +48,9 @@ const OURS: &str = ".ftx";
 /// How long finding out what is held may take. An original client waits 30 s for the answer.
 const OFFER_BUDGET: Duration = Duration::from_secs(20);
 
+/// How long at least lies between two searches for stagings that are too old.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10 * 60);
+
 /// How many published files' MD5 states are remembered, at about 200 bytes each.
 const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
     Some(count) => count,
@@ -68,6 +71,9 @@ struct Inner {
     /// MD5 states of whole published files.
     known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
     durability: Durability,
+    staging_ttl: Duration,
+    /// When old stagings were last looked for.
+    swept: Mutex<Instant>,
     /// Locked as long as the store is open.
     _lock: std::fs::File,
 }
@@ -94,6 +100,8 @@ impl LocalStore {
             index: Mutex::new(index),
             known: Mutex::new(LruCache::new(REMEMBERED)),
             durability: config.durability,
+            staging_ttl: config.staging_ttl,
+            swept: Mutex::new(Instant::now()),
             _lock: lock,
         });
         if !unread.is_empty() {
@@ -118,6 +126,15 @@ impl Inner {
     fn index<T>(&self, work: impl FnOnce(&mut Index) -> T) -> T {
         // Every change to the index is a single step, so a panic elsewhere leaves it in order.
         work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Removes old stagings, now and then. Blocks.
+    fn sweep(&self) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.elapsed() >= SWEEP_PAUSE {
+            *swept = Instant::now();
+            self.index(|index| index.expire(&self.staging, self.staging_ttl));
+        }
     }
 
     /// The MD5 state of a whole published file, if that very version was hashed before.

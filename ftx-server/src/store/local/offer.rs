@@ -50,6 +50,7 @@ pub(super) async fn look_up(
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     let look = store.blocking(name, move |inner, name| {
+        inner.sweep();
         let published = published(inner, name)?;
         Ok((published, staged(inner, name, deadline)))
     });
@@ -69,19 +70,28 @@ pub(super) async fn look_up(
 
 /// The longest of the name's stagings.
 fn staged(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) -> Option<Kind> {
-    wait_for_others(inner, name, deadline);
-    let known = inner.index(|index| index.of(name)).into_iter().filter_map(|(id, state)| {
-        let hasher = match state {
-            State::Idle(hasher) => hasher,
-            // Its client may have lost it, and be back before that is noticed here.
-            State::Written(writer) => writer.slot.hash_all(deadline),
-            // It takes too long; the next client that asks finds it ready.
-            State::Reading(_) => None,
-        }?;
-        Some((id, hasher))
-    });
-    let (id, hasher) = known.max_by_key(|(_, hasher)| hasher.len())?;
-    Some(Kind::Staged { id, hasher })
+    loop {
+        wait_for_others(inner, name, deadline);
+        let mut changing = false;
+        let known = inner.index(|index| index.of(name)).into_iter().filter_map(|(id, state)| {
+            let hasher = match state {
+                State::Idle(hasher) => hasher,
+                State::Written(writer) => {
+                    let hasher = writer.slot.hash_all(deadline);
+                    // Its writer is just putting it away.
+                    changing |= hasher.is_none();
+                    hasher
+                }
+                // It takes too long; the next client that asks finds it ready.
+                State::Reading(_) => None,
+            }?;
+            Some((id, hasher))
+        });
+        let longest = known.max_by_key(|(_, hasher)| hasher.len());
+        if !changing || Instant::now() >= deadline {
+            return longest.map(|(id, hasher)| Kind::Staged { id, hasher });
+        }
+    }
 }
 
 /// Waits until it is known how far the name's stagings got. Who writes to one may be a connection

@@ -127,15 +127,18 @@ pub(super) fn conclude(
     let Kind::Staged { id, hasher } = kind else { return Ok(()) };
     let Claim::Idle = inner.index(|index| index.claim(name, *id)) else { return Ok(()) };
     let result = match Staging::recover(&inner.staging, id.files())? {
-        Some(staging) if staging.len() == hasher.len() => {
-            let parent = create_parents(&inner.root, Path::new(name.as_str()), inner.durability)?;
-            return publish(inner, name, staging.with_durability(inner.durability), &parent)
-                .map(|_| ());
+        Some(staging) if staging.len() >= hasher.len() => {
+            let staging = staging.rewound(hasher.clone())?.with_durability(inner.durability);
+            let path = Path::new(name.as_str());
+            create_parents(&inner.root, path, inner.durability)
+                .and_then(|parent| publish(inner, name, staging, &parent))
         }
-        _ => Ok(()),
+        _ => Ok(None),
     };
-    inner.index(|index| index.add(name.clone(), *id, State::Idle(None)));
-    result
+    if result.is_err() {
+        inner.index(|index| index.add(name.clone(), *id, State::Idle(None)));
+    }
+    result.map(drop)
 }
 
 /// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
@@ -164,7 +167,7 @@ fn resume(
                     && let Some(staging) = writer.slot.take_at(&hasher)
                 {
                     inner.index(|index| index.remove(name, id));
-                    return Ok((id, staging));
+                    return Ok((id, staging.rewound(hasher)?));
                 }
                 // Its first bytes do not change any more, whatever its writer does.
                 let file = match inner.staging.open(id.files().data) {

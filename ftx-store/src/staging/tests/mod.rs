@@ -29,7 +29,14 @@ fn create(dir: &Dir) -> Staging {
 }
 
 fn recover(dir: &Dir) -> Staging {
-    Staging::recover(dir, files()).unwrap().unwrap()
+    hashed(Staging::recover(dir, files()).unwrap().unwrap())
+}
+
+/// The staging, hashed to its end, which recovering does not do.
+fn hashed(mut staging: Staging) -> Staging {
+    assert!(staging.hasher().len() + 1 >= staging.len());
+    assert!(staging.catch_up(&mut |_| true).unwrap());
+    staging
 }
 
 /// Bytes without a period that a cut or a shift could hide behind.
@@ -265,4 +272,17 @@ fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
     // One without any is of no use.
     drop(create(&dir).journalled().unwrap());
     assert!(Staging::recover(&dir, files()).unwrap().is_none());
+}
+
+#[test]
+fn who_goes_on_has_always_something_to_send() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir).journalled().unwrap();
+    staging.append(b"hello").unwrap();
+    staging.suspend().unwrap();
+    let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
+    assert_eq!((staging.len(), staging.hasher().len()), (5, 4));
+    // Writing takes in what was left out.
+    staging.write(b", world").unwrap();
+    assert_eq!(staging.digest(), md5(b"hello, world"));
 }

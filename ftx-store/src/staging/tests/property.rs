@@ -85,6 +85,7 @@ proptest! {
                 }
             }
             let recovered = Staging::recover_with(&dir, files(), boot(run), &mut |_| true).unwrap();
+            let recovered = recovered.map(super::hashed);
             staging = recovered.map_or_else(|| new(run), |s| s.with_durability(Durability::None));
             safe = usize::try_from(staging.len()).unwrap();
             prop_assert!((least..=len).contains(&safe), "{least} {safe} {len}");
