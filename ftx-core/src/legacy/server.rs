@@ -14,7 +14,7 @@
 //!     └────────────────────────────────────────────────────────────────┘            │
 //! ```
 //!
-//! Every failure of the store ends in [`State::Ready`] with an honest status for the client. Only
+//! Every failure of the store ends in `Ready` with an honest status for the client. Only
 //! while a download's bytes are on their way is there no message to say it with; then the
 //! connection is closed.
 
