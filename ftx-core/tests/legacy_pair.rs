@@ -100,10 +100,6 @@ impl<'a> Server<'a> {
                 return reply.encode(&mut self.output);
             }
             server::Action::NameRefused { .. } => return,
-            server::Action::ConcludeOffer { .. } => {
-                self.disk.published = Some(std::mem::take(&mut self.disk.staged));
-                return;
-            }
             server::Action::OfferUpload { .. } => {
                 let published = self.disk.staged.is_empty();
                 let bytes =

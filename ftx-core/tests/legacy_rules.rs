@@ -127,15 +127,12 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
 }
 
 #[test]
-fn going_on_without_the_offered_bytes_shows_that_they_are_the_file() {
-    let next = || Request::UploadHeader { name: "g".into(), extended: false };
+fn asking_again_publishes_nothing() {
+    // Somebody may only want to know what is held.
     let (mut server, _) = offering(10, false);
-    assert_eq!(told(&mut server, next())[0], Action::ConcludeOffer { name: name() });
-    // Nothing was offered, or the client would have said so.
-    for (held, extended) in [(0, false), (10, true)] {
-        let (mut server, _) = offering(held, extended);
-        assert!(matches!(told(&mut server, next())[0], Action::OfferUpload { .. }));
-    }
+    let said = told(&mut server, Request::UploadHeader { name: "g".into(), extended: false });
+    let name = RemoteName::parse("g").unwrap();
+    assert_eq!(said, [Action::OfferUpload { name, limit: ORIGINAL_MAX }]);
 }
 
 #[test]

@@ -202,14 +202,6 @@ impl<S: Store> Session<S> {
                 warn!(?name, %error, "refused a name");
                 return Ok(());
             }
-            Action::ConcludeOffer { name } => {
-                if let Some(offer) = self.offer.take()
-                    && let Err(error) = self.context.store.conclude(&name, offer).await
-                {
-                    self.note(&error, "a staging that is whole could not be published");
-                }
-                return Ok(());
-            }
             Action::OfferUpload { name, limit } => {
                 self.offer = None;
                 match self.context.store.offer(&name, limit).await {

@@ -52,7 +52,7 @@ fn an_upload_that_was_cut_is_gone_on_from(peer: &Peer) {
 }
 
 /// Three of four MiB are there; now the user gives the name to a file that is just these three. The
-/// client says nothing more about a file of which nothing is left to send.
+/// client says nothing more about a file of which nothing is left to send, so it is left a byte.
 fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -65,8 +65,8 @@ fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
     assert_content(&root.path().join("b.bin"), content(2, 10));
 }
 
-/// As above, but the client leaves where its next request would have told. Had all of the staging
-/// been offered to it, it would say OK to its user, and no file would be there.
+/// As above with a single file. Had all of the staging been offered, the client would say OK to its
+/// user, and no file would be there.
 #[test]
 fn a_client_whose_file_is_just_what_is_staged_still_has_a_byte_to_send() {
     let peer = Peer::own(Qt::Five);

@@ -40,13 +40,6 @@ pub enum Action {
         /// Offer no more than this many bytes.
         limit: u64,
     },
-    /// The client went on without the bytes that were offered to it last, on the same connection:
-    /// an original client does so only when its own file is exactly those bytes. If they are
-    /// staged, publish them. No fact is expected.
-    ConcludeOffer {
-        /// The file's name.
-        name: RemoteName,
-    },
     /// Open the file for `len` bytes that will follow. With `resume`, they go behind what was
     /// offered last; otherwise they start a new version. Answer with [`Fact::UploadBegun`] or
     /// [`Fact::Failed`].
@@ -211,12 +204,10 @@ impl Connection {
         };
         self.state = match request {
             Request::UploadHeader { name, extended } => {
-                self.conclude(&pending);
                 self.upload_header(name, Peer::from_extended(extended))
             }
             Request::UploadPos { pos, len } => self.upload_pos(pending, pos, len),
             Request::DownloadHeader { name, pos, md5, extended } => {
-                self.conclude(&pending);
                 self.download_header(name, pos, &md5, Peer::from_extended(extended))
             }
             Request::DownloadContent { .. } => self.download_content(pending),
@@ -317,12 +308,6 @@ impl Connection {
 
     fn send(&mut self, reply: Reply) {
         self.actions.push_back(Action::Send(reply));
-    }
-
-    fn conclude(&mut self, pending: &Pending) {
-        if let Pending::Upload { peer: Peer::Original, held: 1.., name } = pending {
-            self.actions.push_back(Action::ConcludeOffer { name: name.clone() });
-        }
     }
 
     /// The name, or the open error that the original gives for what it cannot open.

@@ -47,17 +47,6 @@ pub trait Store: Send + Sync + 'static {
         len: u64,
     ) -> impl Future<Output = Result<Self::Upload, StoreError>> + Send;
 
-    /// Publishes the staging that was offered, as it is: the client has shown that it is whole. An
-    /// offer of a published file is left alone.
-    ///
-    /// # Errors
-    /// The staging could not be published; it stays.
-    fn conclude(
-        &self,
-        name: &RemoteName,
-        offer: Self::Offer,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
     /// Opens a published file for reading.
     ///
     /// # Errors
@@ -75,7 +64,7 @@ pub struct Offered<O> {
     pub held: Option<Held>,
     /// They are the published file, not a staging.
     pub published: bool,
-    /// To be handed back with [`Store::begin`] or [`Store::conclude`].
+    /// To be handed back with [`Store::begin`].
     pub offer: O,
 }
 

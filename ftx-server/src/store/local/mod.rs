@@ -169,10 +169,6 @@ impl Store for LocalStore {
         upload::begin(self, name, begin, len).await
     }
 
-    async fn conclude(&self, name: &RemoteName, offer: LocalOffer) -> Result<(), StoreError> {
-        self.blocking(name, move |inner, name| upload::conclude(inner, name, &offer)).await
-    }
-
     async fn open(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
         let store = self.clone();
         self.blocking(name, move |_, name| LocalDownload::open(store, name)).await

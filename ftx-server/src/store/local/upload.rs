@@ -118,29 +118,6 @@ fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, St
     Ok(staging.with_durability(inner.durability))
 }
 
-/// Publishes a staging that a client has shown to be whole. Blocks.
-pub(super) fn conclude(
-    inner: &Inner,
-    name: &RemoteName,
-    LocalOffer(kind): &LocalOffer,
-) -> Result<(), StoreError> {
-    let Kind::Staged { id, hasher } = kind else { return Ok(()) };
-    let Claim::Idle = inner.index(|index| index.claim(name, *id)) else { return Ok(()) };
-    let result = match Staging::recover(&inner.staging, id.files())? {
-        Some(staging) if staging.len() >= hasher.len() => {
-            let staging = staging.rewound(hasher.clone())?.with_durability(inner.durability);
-            let path = Path::new(name.as_str());
-            create_parents(&inner.root, path, inner.durability)
-                .and_then(|parent| publish(inner, name, staging, &parent))
-        }
-        _ => Ok(None),
-    };
-    if result.is_err() {
-        inner.index(|index| index.add(name.clone(), *id, State::Idle(None)));
-    }
-    result.map(drop)
-}
-
 /// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
 fn resume(
     inner: &Inner,
