@@ -1,0 +1,122 @@
+//! Many clients, one name, no order: whatever they do, the file is one client's, whole.
+
+use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
+use ftx_server::store::{Begin, Offered, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{content, md5, name, offer, open, staged_files};
+
+const LEN: usize = 700_000;
+
+/// What a client is in the middle of.
+enum Step {
+    Nothing,
+    Offered(Offered<LocalOffer>),
+    Writing(Box<LocalUpload>, usize),
+}
+
+struct Client {
+    /// Which of the contents it uploads; equal beginnings, different ends.
+    bytes: Vec<u8>,
+    step: Step,
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+fn contents() -> Vec<Vec<u8>> {
+    let base = content(1, LEN);
+    [LEN, 150_000, 300_000, 450_000]
+        .into_iter()
+        .enumerate()
+        .map(|(seed, common)| {
+            let mut bytes = content(seed as u64 + 10, LEN - seed * 1000);
+            let common = common.min(bytes.len());
+            bytes[..common].copy_from_slice(&base[..common]);
+            bytes
+        })
+        .collect()
+}
+
+impl Client {
+    async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
+        self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
+            Step::Nothing => Step::Offered(offer(store, "a.bin").await),
+            Step::Offered(offered) => self.begin(store, offered).await?,
+            Step::Writing(mut upload, at) => {
+                let end =
+                    self.bytes.len().min(at + 1 + usize::try_from(dice.below(200_000)).unwrap());
+                upload.write(self.bytes[at..end].to_vec()).await?;
+                match dice.below(12) {
+                    0 => upload.suspend().await.map(|()| Step::Nothing)?,
+                    1 => Step::Nothing,
+                    _ if end == self.bytes.len() => {
+                        upload.publish().await?;
+                        Step::Nothing
+                    }
+                    _ => Step::Writing(upload, end),
+                }
+            }
+        };
+        Ok(())
+    }
+
+    async fn begin(
+        &self,
+        store: &LocalStore,
+        offered: Offered<LocalOffer>,
+    ) -> Result<Step, StoreError> {
+        let held = offered.held.map(|held| (usize::try_from(held.len).unwrap(), held.md5));
+        let ours =
+            held.filter(|(len, held)| *len < self.bytes.len() && md5(&self.bytes[..*len]) == *held);
+        let (begin, at) = match ours {
+            Some((len, _)) => (Begin::Resume(offered.offer), len),
+            None => (Begin::Anew(offered.offer), 0),
+        };
+        let len = (self.bytes.len() - at) as u64;
+        let upload = store.begin(&name("a.bin"), begin, len).await?;
+        Ok(Step::Writing(Box::new(upload), at))
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_always_one_of_them_whole() {
+    let root = tempdir().unwrap();
+    let contents = contents();
+    let mut published = 0;
+    for seed in 1..=12 {
+        let store = open(root.path());
+        let mut dice = Dice(seed * 0x9e37_79b9);
+        let mut clients: Vec<_> = (0..5)
+            .map(|index| Client {
+                bytes: contents[index % contents.len()].clone(),
+                step: Step::Nothing,
+            })
+            .collect();
+        for turn in 0..150 {
+            let index = usize::try_from(dice.below(5)).unwrap();
+            match clients[index].act(&store, &mut dice).await {
+                // It was overtaken, and would ask again.
+                Ok(()) | Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+                Err(error) => panic!("seed {seed}, turn {turn}: {error}"),
+            }
+            if let Ok(found) = std::fs::read(root.path().join("a.bin")) {
+                published += 1;
+                assert!(contents.contains(&found), "seed {seed}, turn {turn}: client {index}");
+            }
+        }
+    }
+    assert!(published > 0);
+    let store = open(root.path());
+    crate::put(&store, "a.bin", b"the end").await;
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}

@@ -1,0 +1,146 @@
+//! The local store as its callers see it: through the traits, and by what lies in the directory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod chaos;
+mod downloads;
+mod offers;
+mod paths;
+mod stale;
+mod uploads;
+mod writers;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ftx_core::legacy::Held;
+use ftx_core::{Md5Digest, RemoteName};
+use ftx_server::Config;
+use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
+use ftx_server::store::{Begin, Offered, Store, Upload};
+use ftx_store::{Durability, PrefixHasher, StoreError};
+
+/// As much as an ftx client may be offered.
+const ALL: u64 = i64::MAX as u64;
+
+const MIB: usize = 1 << 20;
+
+/// More than any step takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn config(root: &Path) -> Config {
+    let mut config = Config::new(root);
+    config.durability = Durability::None;
+    config
+}
+
+/// Opens the store. One that was dropped just now may still be at work on its stagings, and keeps
+/// the root until it is done with the present one.
+fn open(root: &Path) -> LocalStore {
+    let start = Instant::now();
+    loop {
+        match LocalStore::open(&config(root)) {
+            Ok(store) => return store,
+            Err(StoreError::InUse { .. }) if start.elapsed() < DEADLINE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn name(text: &str) -> RemoteName {
+    RemoteName::parse(text).unwrap()
+}
+
+/// Bytes that are different for each seed, from the first one on.
+fn content(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn md5(bytes: &[u8]) -> Md5Digest {
+    PrefixHasher::of(bytes).digest()
+}
+
+fn held(bytes: &[u8]) -> Held {
+    Held { len: bytes.len() as u64, md5: md5(bytes) }
+}
+
+async fn offer(store: &LocalStore, file: &str) -> Offered<LocalOffer> {
+    store.offer(&name(file), ALL).await.unwrap()
+}
+
+async fn begin_anew(store: &LocalStore, file: &str, len: usize) -> LocalUpload {
+    let offered = offer(store, file).await;
+    store.begin(&name(file), Begin::Anew(offered.offer), len as u64).await.unwrap()
+}
+
+async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), StoreError> {
+    for chunk in bytes.chunks(100_000) {
+        upload.write(chunk.to_vec()).await?;
+    }
+    Ok(())
+}
+
+/// Uploads from the first byte.
+async fn put(store: &LocalStore, file: &str, bytes: &[u8]) {
+    let mut upload = begin_anew(store, file, bytes.len()).await;
+    write(&mut upload, bytes).await.unwrap();
+    upload.publish().await.unwrap();
+}
+
+/// An upload of `bytes` that is interrupted after `count` of them.
+async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], count: usize) {
+    let mut upload = begin_anew(store, file, bytes.len()).await;
+    write(&mut upload, &bytes[..count]).await.unwrap();
+    upload.suspend().await.unwrap();
+}
+
+/// Asserts that what is offered are the first bytes of `bytes`, and says how many.
+fn assert_offers_start_of(offered: &Offered<LocalOffer>, bytes: &[u8]) -> usize {
+    let held = offered.held.expect("nothing is offered");
+    let len = usize::try_from(held.len).unwrap();
+    assert_eq!(held.md5, md5(&bytes[..len]), "md5 of the {len} bytes that are offered");
+    len
+}
+
+/// Goes on from what is offered to the end of `bytes`; says from where.
+async fn finish(store: &LocalStore, file: &str, bytes: &[u8]) -> usize {
+    let offered = offer(store, file).await;
+    let len = assert_offers_start_of(&offered, bytes);
+    finish_from(store, file, bytes, offered).await;
+    len
+}
+
+async fn finish_from(store: &LocalStore, file: &str, bytes: &[u8], offered: Offered<LocalOffer>) {
+    let rest = &bytes[usize::try_from(offered.held.unwrap().len).unwrap()..];
+    let begin = Begin::Resume(offered.offer);
+    let mut upload = store.begin(&name(file), begin, rest.len() as u64).await.unwrap();
+    write(&mut upload, rest).await.unwrap();
+    upload.publish().await.unwrap();
+}
+
+fn assert_file(root: &Path, file: &str, bytes: &[u8]) {
+    let found = fs::read(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    assert_eq!(found.len(), bytes.len(), "length of {file}");
+    let differs = found.iter().zip(bytes).position(|(found, wanted)| found != wanted);
+    assert_eq!(differs, None, "first byte of {file} that is wrong");
+}
+
+/// Names of what lies in the staging directory, sorted.
+fn staged_files(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root.join(".ftx/staging")).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}

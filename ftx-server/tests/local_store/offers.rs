@@ -1,0 +1,117 @@
+//! What is offered, and when it is not.
+
+use std::fs;
+
+use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{
+    ALL, MIB, assert_file, assert_offers_start_of, begin_anew, content, finish, held, interrupted,
+    name, offer, open, put, staged_files, write,
+};
+
+#[tokio::test]
+async fn nothing_is_offered_of_what_is_not_there_or_empty() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    assert_eq!(offer(&store, "no/such/file").await.held, None);
+    put(&store, "empty", b"").await;
+    assert_eq!(offer(&store, "empty").await.held, None);
+    let mut upload = begin_anew(&store, "begun", MIB).await;
+    assert_eq!(offer(&store, "begun").await.held, None);
+    write(&mut upload, b"").await.unwrap();
+    upload.suspend().await.unwrap();
+    assert_eq!(offer(&store, "begun").await.held, None);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_offered_cannot_be_resumed() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let offered = offer(&store, "a.bin").await;
+    let begun = store.begin(&name("a.bin"), Begin::Resume(offered.offer), 10).await;
+    assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_staging_is_offered_before_the_published_file() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let (old, new) = (content(1, MIB), content(2, MIB));
+    put(&store, "a.bin", &old).await;
+    let offered = offer(&store, "a.bin").await;
+    assert!(offered.published);
+    assert_eq!(offered.held, Some(held(&old)));
+    interrupted(&store, "a.bin", &new, 300_000).await;
+    let offered = offer(&store, "a.bin").await;
+    assert!(!offered.published);
+    assert!(assert_offers_start_of(&offered, &new) < 300_000);
+}
+
+#[tokio::test]
+async fn what_goes_beyond_the_limit_is_not_offered() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let (old, new) = (content(1, 100_000), content(2, MIB));
+    put(&store, "a.bin", &old).await;
+    let file = name("a.bin");
+    let offered = |limit| store.offer(&file, limit);
+    assert_eq!(offered(99_999).await.unwrap().held, None);
+    assert_eq!(offered(100_000).await.unwrap().held, Some(held(&old)));
+    interrupted(&store, "a.bin", &new, 300_000).await;
+    let staged = offered(ALL).await.unwrap().held.unwrap().len;
+    assert!(!offered(staged).await.unwrap().published);
+    let instead = offered(staged - 1).await.unwrap();
+    assert!(instead.published, "the published file is short enough");
+    assert_eq!(instead.held, Some(held(&old)));
+    assert_eq!(offered(0).await.unwrap().held, None);
+}
+
+#[tokio::test]
+async fn the_staging_that_got_furthest_is_offered() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let (one, other) = (content(1, MIB), content(2, MIB));
+    // Both begin before either has anything to offer.
+    let mut first = begin_anew(&store, "a.bin", MIB).await;
+    let mut second = begin_anew(&store, "a.bin", MIB).await;
+    write(&mut first, &one[..300_000]).await.unwrap();
+    write(&mut second, &other[..500_000]).await.unwrap();
+    first.suspend().await.unwrap();
+    second.suspend().await.unwrap();
+    let from = finish(&store, "a.bin", &other).await;
+    assert_eq!(from, 499_999);
+    assert_file(root.path(), "a.bin", &other);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_the_offer_is_not_gone_on_from() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let path = root.path().join("a.bin");
+    let changes: [(&str, fn(&std::path::Path)); 3] = [
+        ("written to", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, b"x", 5).unwrap();
+        }),
+        ("cut", |path| {
+            fs::OpenOptions::new().write(true).open(path).unwrap().set_len(10).unwrap();
+        }),
+        ("replaced", |path| {
+            fs::write(path.with_extension("new"), content(9, 300_000)).unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        fs::write(&path, content(1, 300_000)).unwrap();
+        let offered = offer(&store, "a.bin").await;
+        assert!(offered.published);
+        change(&path);
+        let begun = store.begin(&name("a.bin"), Begin::Resume(offered.offer), 10).await;
+        assert!(matches!(begun, Err(StoreError::Changed { .. })), "{what}: {begun:?}");
+    }
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}

@@ -1,0 +1,195 @@
+//! Names that are no files, and ways out of the root.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+use std::time::Duration;
+
+use ftx_core::{RemoteName, Status};
+use ftx_server::store::local::LocalStore;
+use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{
+    ALL, DEADLINE, assert_file, begin_anew, content, interrupted, name, offer, open, put,
+    staged_files, write,
+};
+
+/// Tries to upload, small and large, and to download; all of it must fail, at whatever step.
+async fn assert_unreachable(store: &LocalStore, file: &str) {
+    for len in [10, 300_000] {
+        let offered = match store.offer(&name(file), ALL).await {
+            Ok(offered) => offered,
+            Err(_) => continue,
+        };
+        assert_eq!(offered.held, None, "{file} is offered");
+        let begun = store.begin(&name(file), Begin::Anew(offered.offer), len).await;
+        let Ok(mut upload) = begun else { continue };
+        write(&mut upload, &content(1, usize::try_from(len).unwrap())).await.unwrap();
+        upload.publish().await.expect_err(file);
+    }
+    store.open(&name(file)).await.map(drop).expect_err(file);
+}
+
+#[tokio::test]
+async fn a_directory_is_no_file() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    fs::create_dir(root.path().join("d")).unwrap();
+    fs::write(root.path().join("d/inside"), "kept").unwrap();
+    let refused = store.offer(&name("d"), ALL).await.unwrap_err();
+    assert!(matches!(refused, StoreError::IsDirectory { .. }), "{refused:?}");
+    assert_eq!(refused.status(), Status::OpenError);
+    assert_unreachable(&store, "d").await;
+    assert_file(root.path(), "d/inside", b"kept");
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_directory_that_appears_during_an_upload_is_not_replaced() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for len in [10, 300_000] {
+        let bytes = content(1, len);
+        let mut upload = begin_anew(&store, "a.bin", len).await;
+        write(&mut upload, &bytes).await.unwrap();
+        fs::create_dir(root.path().join("a.bin")).unwrap();
+        upload.publish().await.unwrap_err();
+        fs::remove_dir(root.path().join("a.bin")).unwrap();
+        let offered = offer(&store, "a.bin").await;
+        assert_eq!(offered.held.is_some(), len > 10, "what of {len} bytes is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_no_directory() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    put(&store, "f", b"kept").await;
+    let refused = store.offer(&name("f/a.bin"), ALL).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotDirectory { .. }), "{refused:?}");
+    assert_unreachable(&store, "f/a.bin").await;
+    assert_file(root.path(), "f", b"kept");
+}
+
+#[tokio::test]
+async fn links_that_lead_out_are_neither_read_nor_written_through() {
+    let (root, outside) = (tempdir().unwrap(), tempdir().unwrap());
+    let store = open(root.path());
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    symlink(&secret, root.path().join("file")).unwrap();
+    symlink(outside.path(), root.path().join("dir")).unwrap();
+    symlink("../../../../../../../../../../etc/passwd", root.path().join("up")).unwrap();
+    fs::create_dir(root.path().join("sub")).unwrap();
+    symlink("../../..", root.path().join("sub/far")).unwrap();
+    for file in ["dir/secret", "dir/new", "sub/far/new", "file", "up"] {
+        // A link may be replaced, as it lies in the root; what it names may not.
+        if let Ok(offered) = store.offer(&name(file), ALL).await {
+            panic!("{file} was offered: {offered:?}");
+        }
+        assert_unreachable(&store, file).await;
+    }
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_directory_that_becomes_a_link_during_an_upload_leads_nowhere() {
+    let (root, outside) = (tempdir().unwrap(), tempdir().unwrap());
+    let store = open(root.path());
+    for len in [10, 300_000] {
+        fs::create_dir(root.path().join("d")).unwrap();
+        let mut upload = begin_anew(&store, "d/a.bin", len).await;
+        write(&mut upload, &content(1, len)).await.unwrap();
+        fs::rename(root.path().join("d"), root.path().join("moved")).unwrap();
+        symlink(outside.path(), root.path().join("d")).unwrap();
+        let _ = upload.publish().await;
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        fs::remove_file(root.path().join("d")).unwrap();
+        fs::remove_dir_all(root.path().join("moved")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn links_within_the_root_can_be_read() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    put(&store, "a.bin", b"inside").await;
+    symlink("a.bin", root.path().join("b.bin")).unwrap();
+    assert!(store.open(&name("b.bin")).await.is_ok());
+    // An upload replaces the link, not what it names.
+    put(&store, "b.bin", b"replaced").await;
+    assert_file(root.path(), "a.bin", b"inside");
+    assert_file(root.path(), "b.bin", b"replaced");
+}
+
+#[tokio::test]
+async fn our_own_directory_cannot_be_named() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    interrupted(&store, "a.bin", &content(1, 600_000), 300_000).await;
+    for file in [".ftx", ".ftx/lock", ".ftx/staging/x", "./.ftx/lock", "a/../.ftx/lock", "/.ftx"] {
+        assert!(RemoteName::parse(file).is_err(), "{file}");
+    }
+    // It is just a name anywhere else.
+    put(&store, "d/.ftx/lock", b"x").await;
+    assert_file(root.path(), "d/.ftx/lock", b"x");
+}
+
+#[tokio::test]
+async fn a_pipe_is_refused_without_waiting_for_it() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let made = Command::new("mkfifo").arg(root.path().join("pipe")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: no pipe can be made here");
+        return;
+    }
+    let tried = tokio::time::timeout(DEADLINE, assert_unreachable(&store, "pipe"));
+    tried.await.expect("it waits for somebody to open the pipe's other end");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_told() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let dir = root.path().join("d");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(dir.join("probe"), "").is_ok() {
+        println!("skipped: this user may write everywhere");
+        return;
+    }
+    assert_unreachable(&store, "d/a.bin").await;
+    assert_unreachable(&store, "d/e/a.bin").await;
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn more_than_the_disk_holds_is_refused_before_anything_is_written() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let offered = offer(&store, "d/a.bin").await;
+    let begun = store.begin(&name("d/a.bin"), Begin::Anew(offered.offer), ALL).await;
+    assert!(matches!(begun, Err(StoreError::NoSpace { .. })), "{begun:?}");
+    assert_eq!(staged_files(root.path()), [""; 0]);
+    assert!(!root.path().join("d").exists());
+}
+
+#[tokio::test]
+async fn the_longest_names_work() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let long = "n".repeat(255);
+    let file = format!("{long}/{long}/{long}");
+    if RemoteName::parse(&file).is_err() {
+        return;
+    }
+    for len in [10, 300_000] {
+        let bytes = content(1, len);
+        tokio::time::timeout(Duration::from_secs(20), put(&store, &file, &bytes)).await.unwrap();
+        assert_file(root.path(), &file, &bytes);
+    }
+}

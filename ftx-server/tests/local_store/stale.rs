@@ -1,0 +1,140 @@
+//! Offers that are taken up after others have been at the same staging.
+//!
+//! Two files that begin with the same bytes and then differ are uploaded under one name. Whoever
+//! resumes gets exactly the bytes whose MD5 was offered, or is told to ask again.
+
+use std::fs;
+
+use ftx_server::store::local::LocalStore;
+use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{
+    MIB, assert_file, assert_offers_start_of, begin_anew, content, name, offer, open, staged_files,
+    write,
+};
+
+/// Bytes that both files begin with.
+const COMMON: usize = 400_000;
+
+struct Files {
+    one: Vec<u8>,
+    other: Vec<u8>,
+}
+
+impl Files {
+    fn new() -> Self {
+        let one = content(1, 2 * MIB);
+        let mut other = content(2, 2 * MIB);
+        other[..COMMON].copy_from_slice(&one[..COMMON]);
+        Self { one, other }
+    }
+}
+
+/// Asks twice: while the staging has only what both files begin with, and when it has more of
+/// `one`. Then the early offer is taken up with `other`, and `other` grows beyond the late offer.
+async fn early_and_late(store: &LocalStore, files: &Files, keep: bool) -> Late {
+    let mut writer = begin_anew(store, "a.bin", files.one.len()).await;
+    write(&mut writer, &files.one[..COMMON]).await.unwrap();
+    let early = offer(store, "a.bin").await;
+    let early_len = assert_offers_start_of(&early, &files.other);
+    write(&mut writer, &files.one[COMMON..MIB]).await.unwrap();
+    writer.suspend().await.unwrap();
+    let late = offer(store, "a.bin").await;
+    let late_len = assert_offers_start_of(&late, &files.one);
+    assert!(early_len < late_len);
+
+    let rest = &files.other[early_len..];
+    let begin = Begin::Resume(early.offer);
+    let mut upload = store.begin(&name("a.bin"), begin, rest.len() as u64).await.unwrap();
+    write(&mut upload, &rest[..MIB]).await.unwrap();
+    let upload = if keep {
+        Some(upload)
+    } else {
+        upload.suspend().await.unwrap();
+        None
+    };
+    Late { offer: late.offer, len: late_len, upload }
+}
+
+struct Late {
+    offer: ftx_server::store::local::LocalOffer,
+    len: usize,
+    upload: Option<ftx_server::store::local::LocalUpload>,
+}
+
+/// Takes the late offer up with `one`; either it is refused, or `one` is there whole.
+async fn assert_not_mixed(root: &std::path::Path, store: &LocalStore, files: &Files, late: Late) {
+    let rest = &files.one[late.len..];
+    match store.begin(&name("a.bin"), Begin::Resume(late.offer), rest.len() as u64).await {
+        Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+        Err(error) => panic!("{error}"),
+        Ok(mut upload) => {
+            write(&mut upload, rest).await.unwrap();
+            upload.publish().await.unwrap();
+            assert_file(root, "a.bin", &files.one);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_offer_of_a_staging_that_grew_differently_is_not_mixed_up() {
+    let (root, files) = (tempdir().unwrap(), Files::new());
+    let store = open(root.path());
+    let late = early_and_late(&store, &files, false).await;
+    assert_not_mixed(root.path(), &store, &files, late).await;
+}
+
+#[tokio::test]
+async fn a_late_offer_of_a_staging_that_grows_differently_is_not_mixed_up() {
+    let (root, files) = (tempdir().unwrap(), Files::new());
+    let store = open(root.path());
+    let mut late = early_and_late(&store, &files, true).await;
+    let upload = late.upload.take();
+    assert_not_mixed(root.path(), &store, &files, late).await;
+    drop(upload);
+}
+
+/// An upload that is given up while it begins must not keep its staging from everybody.
+#[tokio::test]
+async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, MIB);
+    let offered = offer(&store, "a.bin").await;
+    let file = name("a.bin");
+    tokio::select! {
+        biased;
+        _ = store.begin(&file, Begin::Anew(offered.offer), MIB as u64) => panic!("no disk is so fast"),
+        () = std::future::ready(()) => {}
+    }
+    let mut upload = begin_anew(&store, "a.bin", MIB).await;
+    write(&mut upload, &bytes).await.unwrap();
+    upload.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes);
+    let asked = std::time::Instant::now();
+    offer(&store, "a.bin").await;
+    assert!(asked.elapsed().as_millis() < 400, "a writer that is not there was waited for");
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+/// A resume that fails after the staging was claimed must not lose the staging.
+#[tokio::test]
+async fn a_staging_that_could_not_be_resumed_can_be_resumed_later() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, MIB);
+    crate::interrupted(&store, "d/a.bin", &bytes, 600_000).await;
+    let offered = offer(&store, "d/a.bin").await;
+    // Somebody else's lock on the data, as a backup program may take one.
+    let data = staged_files(root.path()).into_iter().find(|file| file.ends_with(".data")).unwrap();
+    let file = fs::File::open(root.path().join(".ftx/staging").join(data)).unwrap();
+    file.lock().unwrap();
+    let len = (bytes.len() - 599_999) as u64;
+    let begun = store.begin(&name("d/a.bin"), Begin::Resume(offered.offer), len).await;
+    assert!(matches!(begun, Err(StoreError::InUse { .. })), "{begun:?}");
+    drop(file);
+    let offered = offer(&store, "d/a.bin").await;
+    assert!(offered.held.is_some(), "the staging is forgotten");
+}

@@ -1,0 +1,234 @@
+//! One upload after another: publishing, going on, and what is left behind.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use ftx_server::store::local::LocalStore;
+use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{
+    MIB, assert_file, assert_offers_start_of, begin_anew, config, content, finish, finish_from,
+    interrupted, md5, name, offer, open, put, staged_files, write,
+};
+
+#[tokio::test]
+async fn a_file_appears_when_it_is_whole() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for len in [0, 1, 1000, 128 * 1024, 128 * 1024 + 1, 3 * MIB + 7] {
+        let bytes = content(len as u64, len);
+        let mut upload = begin_anew(&store, "a.bin", len).await;
+        write(&mut upload, &bytes).await.unwrap();
+        assert!(!root.path().join("a.bin").exists(), "{len} bytes are visible before their end");
+        let told = upload.publish().await.unwrap();
+        assert!(told.is_none_or(|told| told == md5(&bytes)), "md5 of {len} bytes");
+        assert_file(root.path(), "a.bin", &bytes);
+        assert_eq!(staged_files(root.path()), [""; 0]);
+        fs::remove_file(root.path().join("a.bin")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_old_version_stays_until_the_new_one_is_whole() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let (old, new) = (content(1, 700_000), content(2, 900_000));
+    put(&store, "a.bin", &old).await;
+    let mut upload = begin_anew(&store, "a.bin", new.len()).await;
+    write(&mut upload, &new).await.unwrap();
+    assert_file(root.path(), "a.bin", &old);
+    upload.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &new);
+}
+
+#[tokio::test]
+async fn directories_are_made() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for (file, len) in [("a/b/small", 5), ("a/c/d/large", 300_000), ("a/empty", 0)] {
+        put(&store, file, &content(1, len)).await;
+        assert_file(root.path(), file, &content(1, len));
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_upload_goes_on_where_it_was() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(3, 2 * MIB);
+    interrupted(&store, "a.bin", &bytes, MIB + 5).await;
+    assert!(!root.path().join("a.bin").exists());
+    let from = finish(&store, "a.bin", &bytes).await;
+    assert!((MIB..MIB + 5).contains(&from), "{from}");
+    assert_file(root.path(), "a.bin", &bytes);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
+    let root = tempdir().unwrap();
+    let bytes = content(4, 3 * MIB);
+    let mut end = 0;
+    interrupted(&open(root.path()), "d/a.bin", &bytes, 200_000).await;
+    for step in 1..10 {
+        // Every other time the server was restarted meanwhile.
+        let store = open(root.path());
+        let offered = offer(&store, "d/a.bin").await;
+        let from = assert_offers_start_of(&offered, &bytes);
+        assert!(from >= end, "step {step}: {from} bytes, but {end} were there before");
+        end = from + 250_000;
+        let begin = Begin::Resume(offered.offer);
+        let len = (bytes.len() - from) as u64;
+        let mut upload = store.begin(&name("d/a.bin"), begin, len).await.unwrap();
+        write(&mut upload, &bytes[from..end]).await.unwrap();
+        upload.suspend().await.unwrap();
+        end -= 1;
+    }
+    finish(&open(root.path()), "d/a.bin", &bytes).await;
+    assert_file(root.path(), "d/a.bin", &bytes);
+}
+
+#[tokio::test]
+async fn a_dropped_upload_keeps_what_was_written() {
+    let root = tempdir().unwrap();
+    let bytes = content(5, 6 * MIB);
+    let store = open(root.path());
+    let mut upload = begin_anew(&store, "a.bin", bytes.len()).await;
+    write(&mut upload, &bytes[..5 * MIB]).await.unwrap();
+    drop(upload);
+    let from = finish(&store, "a.bin", &bytes).await;
+    assert!(from >= 4 * MIB, "{from}");
+    assert_file(root.path(), "a.bin", &bytes);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+/// What a power failure or `kill -9` leaves is what is on the disk in the middle of an upload.
+#[tokio::test]
+async fn a_crash_costs_a_bounded_piece_and_never_the_truth() {
+    let (root, after) = (tempdir().unwrap(), tempdir().unwrap());
+    let bytes = content(6, 20 * MIB);
+    let store = open(root.path());
+    let mut upload = begin_anew(&store, "d/a.bin", bytes.len()).await;
+    let mut upload_of_b = begin_anew(&store, "b.bin", 300_000).await;
+    upload_of_b.write(content(7, 1)).await.unwrap();
+    for (step, piece) in bytes[..18 * MIB].chunks(3 * MIB).enumerate() {
+        write(&mut upload, piece).await.unwrap();
+        let written = (step + 1) * 3 * MIB;
+        let copy = after.path().join(step.to_string());
+        copy_tree(root.path(), &copy);
+        assert!(!copy.join("d/a.bin").exists());
+        let survivor = open(&copy);
+        let from = finish(&survivor, "d/a.bin", &bytes).await;
+        assert!(from + 8 * MIB >= written, "{from} of {written}");
+        assert_file(&copy, "d/a.bin", &bytes);
+        put(&survivor, "b.bin", &bytes[..10]).await;
+        assert_file(&copy, "b.bin", &bytes[..10]);
+        assert_eq!(staged_files(&copy), [""; 0]);
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(8, 2 * MIB);
+    fs::write(root.path().join("a.bin"), &bytes[..MIB]).unwrap();
+    let offered = offer(&store, "a.bin").await;
+    assert!(offered.published);
+    assert_eq!(assert_offers_start_of(&offered, &bytes), MIB);
+    let begin = Begin::Resume(offered.offer);
+    let mut upload = store.begin(&name("a.bin"), begin, MIB as u64).await.unwrap();
+    write(&mut upload, &bytes[MIB..]).await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes[..MIB]);
+    upload.suspend().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes[..MIB]);
+    let offered = offer(&store, "a.bin").await;
+    assert!(!offered.published, "the staging comes before the published file");
+    finish_from(&store, "a.bin", &bytes, offered).await;
+    assert_file(root.path(), "a.bin", &bytes);
+}
+
+#[tokio::test]
+async fn beginning_anew_discards_what_was_offered() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    interrupted(&store, "a.bin", &content(1, MIB), 600_000).await;
+    let other = content(2, MIB);
+    let mut upload = begin_anew(&store, "a.bin", other.len()).await;
+    write(&mut upload, &other[..400_000]).await.unwrap();
+    upload.suspend().await.unwrap();
+    let from = finish(&store, "a.bin", &other).await;
+    assert!(from < 400_000, "{from}");
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_small_upload_discards_the_stagings_of_its_name() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    interrupted(&store, "a.bin", &content(1, MIB), 600_000).await;
+    put(&store, "a.bin", b"short").await;
+    assert_file(root.path(), "a.bin", b"short");
+    assert_eq!(staged_files(root.path()), [""; 0]);
+    assert!(offer(&store, "a.bin").await.published);
+}
+
+#[tokio::test]
+async fn old_stagings_are_removed_when_the_store_is_opened() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for file in ["old.bin", "new.bin"] {
+        interrupted(&store, file, &content(1, MIB), 600_000).await;
+    }
+    drop(store);
+    let week_ago = SystemTime::now() - Duration::from_secs(8 * 24 * 3600);
+    for file in staged_files(root.path()).iter().filter(|file| file.contains("01.")) {
+        let file = fs::File::open(root.path().join(".ftx/staging").join(file)).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(week_ago)).unwrap();
+    }
+    let store = open(root.path());
+    assert_eq!(offer(&store, "old.bin").await.held, None);
+    assert!(offer(&store, "new.bin").await.held.is_some());
+    assert_eq!(staged_files(root.path()).len(), 2);
+}
+
+/// A crash between giving the data its name and removing the journal leaves such a file.
+#[tokio::test]
+async fn a_journal_without_data_is_removed_when_the_store_is_opened() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    interrupted(&store, "a.bin", &content(1, MIB), 600_000).await;
+    drop(store);
+    let data = staged_files(root.path()).into_iter().find(|file| file.ends_with(".data")).unwrap();
+    fs::remove_file(root.path().join(".ftx/staging").join(data)).unwrap();
+    let store = open(root.path());
+    assert_eq!(offer(&store, "a.bin").await.held, None);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_root_has_one_store() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let second = LocalStore::open(&config(root.path()));
+    assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
+    put(&store, "a.bin", b"still served").await;
+    drop(store);
+    open(root.path());
+}

@@ -1,0 +1,184 @@
+//! Several connections and one name.
+
+use std::time::Duration;
+
+use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_store::StoreError;
+use tempfile::tempdir;
+
+use crate::{
+    MIB, assert_file, assert_offers_start_of, begin_anew, content, finish, finish_from,
+    interrupted, name, offer, open, put, staged_files, write,
+};
+
+/// Longer than a writer may be silent before its staging is taken from it.
+const SILENCE: Duration = Duration::from_millis(2200);
+
+#[tokio::test]
+async fn of_two_writers_the_last_one_to_end_wins() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for (a_len, b_len) in [(MIB, 2 * MIB), (1000, MIB), (MIB, 1000), (500, 600)] {
+        let (a, b) = (content(1, a_len), content(2, b_len));
+        let mut first = begin_anew(&store, "a.bin", a_len).await;
+        let mut second = begin_anew(&store, "a.bin", b_len).await;
+        let half = (a_len / 2, b_len / 2);
+        write(&mut first, &a[..half.0]).await.unwrap();
+        write(&mut second, &b[..half.1]).await.unwrap();
+        write(&mut first, &a[half.0..]).await.unwrap();
+        first.publish().await.unwrap();
+        assert_file(root.path(), "a.bin", &a);
+        write(&mut second, &b[half.1..]).await.unwrap();
+        assert_file(root.path(), "a.bin", &a);
+        second.publish().await.unwrap();
+        assert_file(root.path(), "a.bin", &b);
+        assert_eq!(staged_files(root.path()), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn of_writers_at_the_same_time_one_is_there_whole() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    for round in 0..20 {
+        let contents: Vec<_> =
+            (1..=6).map(|seed| content(seed, 100_000 * usize::try_from(seed).unwrap())).collect();
+        let tasks: Vec<_> = contents
+            .iter()
+            .cloned()
+            .map(|bytes| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    put(&store, "d/a.bin", &bytes).await;
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let found = std::fs::read(root.path().join("d/a.bin")).unwrap();
+        assert!(contents.contains(&found), "round {round}: {} bytes", found.len());
+        assert_eq!(staged_files(root.path()), [""; 0], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 2 * MIB);
+    let mut first = begin_anew(&store, "a.bin", bytes.len()).await;
+    write(&mut first, &bytes[..MIB]).await.unwrap();
+    let offered = offer(&store, "a.bin").await;
+    let from = assert_offers_start_of(&offered, &bytes);
+    assert!(from > 0);
+    // It is alive.
+    write(&mut first, &bytes[MIB..MIB + 1]).await.unwrap();
+    let begin = Begin::Resume(offered.offer);
+    let len = (bytes.len() - from) as u64;
+    let mut second = store.begin(&name("a.bin"), begin, len).await.unwrap();
+    write(&mut first, &bytes[MIB + 1..MIB + 500_000]).await.unwrap();
+    write(&mut second, &bytes[from..]).await.unwrap();
+    second.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes);
+    write(&mut first, &bytes[MIB + 500_000..]).await.unwrap();
+    first.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 2 * MIB);
+    for end in ["write", "publish", "suspend", "drop"] {
+        let mut old = begin_anew(&store, "a.bin", bytes.len()).await;
+        write(&mut old, &bytes[..MIB]).await.unwrap();
+        tokio::time::sleep(SILENCE).await;
+        let offered = offer(&store, "a.bin").await;
+        let from = assert_offers_start_of(&offered, &bytes);
+        let begin = Begin::Resume(offered.offer);
+        let len = (bytes.len() - from) as u64;
+        let mut new = store.begin(&name("a.bin"), begin, len).await.unwrap();
+        assert_eq!(staged_files(root.path()).len(), 2, "the staging was not taken over but copied");
+        write(&mut new, &bytes[from..from + 300_000]).await.unwrap();
+        match end {
+            "write" => {
+                let mut failed = None;
+                // The first chunks may be on their way still when their failure is told.
+                for _ in 0..10 {
+                    failed = failed.or(old.write(content(2, 50_000)).await.err());
+                }
+                assert!(matches!(failed, Some(StoreError::InUse { .. })), "{failed:?}");
+                old.suspend().await.unwrap_err();
+            }
+            "publish" => {
+                let _ = old.write(content(2, 50_000)).await;
+                let failed = old.publish().await;
+                assert!(matches!(failed, Err(StoreError::InUse { .. })), "{failed:?}");
+            }
+            "suspend" => {
+                old.suspend().await.unwrap_err();
+            }
+            _ => drop(old),
+        }
+        assert!(!root.path().join("a.bin").exists(), "{end}");
+        write(&mut new, &bytes[from + 300_000..]).await.unwrap();
+        new.publish().await.unwrap();
+        assert_file(root.path(), "a.bin", &bytes);
+        assert_eq!(staged_files(root.path()), [""; 0], "{end}");
+        std::fs::remove_file(root.path().join("a.bin")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_clients_resume_the_same_staging() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 2 * MIB);
+    interrupted(&store, "a.bin", &bytes, MIB).await;
+    let (one, other) = (offer(&store, "a.bin").await, offer(&store, "a.bin").await);
+    let from = assert_offers_start_of(&one, &bytes);
+    assert_eq!(assert_offers_start_of(&other, &bytes), from);
+    let len = (bytes.len() - from) as u64;
+    let mut first = store.begin(&name("a.bin"), Begin::Resume(one.offer), len).await.unwrap();
+    let mut second = store.begin(&name("a.bin"), Begin::Resume(other.offer), len).await.unwrap();
+    for piece in bytes[from..].chunks(70_000) {
+        write(&mut first, piece).await.unwrap();
+        write(&mut second, piece).await.unwrap();
+    }
+    first.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes);
+    second.publish().await.unwrap();
+    assert_file(root.path(), "a.bin", &bytes);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_offer_of_what_was_published_meanwhile_is_gone() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 2 * MIB);
+    interrupted(&store, "a.bin", &bytes, MIB).await;
+    let late = offer(&store, "a.bin").await;
+    finish(&store, "a.bin", &bytes).await;
+    let begun = store.begin(&name("a.bin"), Begin::Resume(late.offer), MIB as u64).await;
+    assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
+    assert_file(root.path(), "a.bin", &bytes);
+}
+
+#[tokio::test]
+async fn an_offer_of_a_writer_that_went_on_is_still_good() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 3 * MIB);
+    let mut first = begin_anew(&store, "a.bin", bytes.len()).await;
+    write(&mut first, &bytes[..MIB]).await.unwrap();
+    let offered = offer(&store, "a.bin").await;
+    write(&mut first, &bytes[MIB..2 * MIB]).await.unwrap();
+    first.suspend().await.unwrap();
+    finish_from(&store, "a.bin", &bytes, offered).await;
+    assert_file(root.path(), "a.bin", &bytes);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
