@@ -1,13 +1,23 @@
 //! Many clients, one name, no order: whatever they do, the file is one client's, whole.
 
+use std::path::PathBuf;
+
+use ftx_core::RemoteName;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
 use ftx_server::store::{Begin, Offered, Store as _, Upload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
-use crate::{content, md5, name, offer, open, staged_files};
+use crate::{ALL, content, md5, name, open};
 
 const LEN: usize = 700_000;
+
+/// Names that are fought for at the same time, since who asks for one that is written to waits.
+const NAMES: u64 = 64;
+
+const CLIENTS: usize = 4;
+
+const TURNS: usize = 120;
 
 /// What a client is in the middle of.
 enum Step {
@@ -17,6 +27,7 @@ enum Step {
 }
 
 struct Client {
+    name: RemoteName,
     /// Which of the contents it uploads; equal beginnings, different ends.
     bytes: Vec<u8>,
     step: Step,
@@ -35,7 +46,7 @@ impl Dice {
 
 fn contents() -> Vec<Vec<u8>> {
     let base = content(1, LEN);
-    [LEN, 150_000, 300_000, 450_000]
+    [LEN, 300_000, 500_000, 600_000]
         .into_iter()
         .enumerate()
         .map(|(seed, common)| {
@@ -50,15 +61,15 @@ fn contents() -> Vec<Vec<u8>> {
 impl Client {
     async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
         self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
-            Step::Nothing => Step::Offered(offer(store, "a.bin").await),
+            Step::Nothing => Step::Offered(store.offer(&self.name, ALL).await?),
             Step::Offered(offered) => self.begin(store, offered).await?,
             Step::Writing(mut upload, at) => {
                 let end =
                     self.bytes.len().min(at + 1 + usize::try_from(dice.below(200_000)).unwrap());
                 upload.write(self.bytes[at..end].to_vec()).await?;
                 match dice.below(12) {
-                    0 => upload.suspend().await.map(|()| Step::Nothing)?,
-                    1 => Step::Nothing,
+                    0..3 => upload.suspend().await.map(|()| Step::Nothing)?,
+                    3 => Step::Nothing,
                     _ if end == self.bytes.len() => {
                         upload.publish().await?;
                         Step::Nothing
@@ -71,7 +82,7 @@ impl Client {
     }
 
     async fn begin(
-        &self,
+        &mut self,
         store: &LocalStore,
         offered: Offered<LocalOffer>,
     ) -> Result<Step, StoreError> {
@@ -83,40 +94,51 @@ impl Client {
             None => (Begin::Anew(offered.offer), 0),
         };
         let len = (self.bytes.len() - at) as u64;
-        let upload = store.begin(&name("a.bin"), begin, len).await?;
+        let upload = store.begin(&self.name, begin, len).await?;
         Ok(Step::Writing(Box::new(upload), at))
     }
+}
+
+/// One name's clients; says how often a file was there.
+async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
+    let file = format!("{seed}.bin");
+    let contents = contents();
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut clients: Vec<_> = (0..CLIENTS)
+        .map(|index| Client {
+            name: name(&file),
+            bytes: contents[index % contents.len()].clone(),
+            step: Step::Nothing,
+        })
+        .collect();
+    let mut seen = 0;
+    for turn in 0..TURNS {
+        let index = usize::try_from(dice.below(CLIENTS as u64)).unwrap();
+        match clients[index].act(&store, &mut dice).await {
+            // It was overtaken, and would ask again.
+            Ok(()) | Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+            Err(error) => panic!("seed {seed}, turn {turn}: {error}"),
+        }
+        if let Ok(found) = std::fs::read(root.join(&file)) {
+            seen += 1;
+            assert!(contents.contains(&found), "seed {seed}, turn {turn}: client {index}");
+        }
+    }
+    drop(clients);
+    crate::put(&store, &file, b"the end").await;
+    seen
 }
 
 #[tokio::test]
 async fn the_file_is_always_one_of_them_whole() {
     let root = tempdir().unwrap();
-    let contents = contents();
-    let mut published = 0;
-    for seed in 1..=12 {
-        let store = open(root.path());
-        let mut dice = Dice(seed * 0x9e37_79b9);
-        let mut clients: Vec<_> = (0..5)
-            .map(|index| Client {
-                bytes: contents[index % contents.len()].clone(),
-                step: Step::Nothing,
-            })
-            .collect();
-        for turn in 0..150 {
-            let index = usize::try_from(dice.below(5)).unwrap();
-            match clients[index].act(&store, &mut dice).await {
-                // It was overtaken, and would ask again.
-                Ok(()) | Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
-                Err(error) => panic!("seed {seed}, turn {turn}: {error}"),
-            }
-            if let Ok(found) = std::fs::read(root.path().join("a.bin")) {
-                published += 1;
-                assert!(contents.contains(&found), "seed {seed}, turn {turn}: client {index}");
-            }
-        }
-    }
-    assert!(published > 0);
     let store = open(root.path());
-    crate::put(&store, "a.bin", b"the end").await;
-    assert_eq!(staged_files(root.path()), [""; 0]);
+    let tasks: Vec<_> = (1..=NAMES)
+        .map(|seed| tokio::spawn(rounds(store.clone(), root.path().to_owned(), seed)))
+        .collect();
+    let mut seen = 0;
+    for task in tasks {
+        seen += task.await.unwrap();
+    }
+    assert!(seen > 0, "nothing was published");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ftx_server::store::local::LocalUpload;
 use ftx_server::store::{Begin, Store as _, Upload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
@@ -87,48 +88,57 @@ async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
 
+/// What a writer can still do when its staging was taken from it.
+const ENDS: [&str; 4] = ["write", "publish", "suspend", "drop"];
+
 #[tokio::test]
 async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 2 * MIB);
-    for end in ["write", "publish", "suspend", "drop"] {
-        let mut old = begin_anew(&store, "a.bin", bytes.len()).await;
+    let mut writers = Vec::new();
+    for end in ENDS {
+        let mut old = begin_anew(&store, end, bytes.len()).await;
         write(&mut old, &bytes[..MIB]).await.unwrap();
-        tokio::time::sleep(SILENCE).await;
-        let offered = offer(&store, "a.bin").await;
+        writers.push(old);
+    }
+    tokio::time::sleep(SILENCE).await;
+    for (end, old) in ENDS.into_iter().zip(writers) {
+        let offered = offer(&store, end).await;
         let from = assert_offers_start_of(&offered, &bytes);
-        let begin = Begin::Resume(offered.offer);
+        assert_eq!(from, MIB - 1);
+        let files = staged_files(root.path());
         let len = (bytes.len() - from) as u64;
-        let mut new = store.begin(&name("a.bin"), begin, len).await.unwrap();
-        assert_eq!(staged_files(root.path()).len(), 2, "the staging was not taken over but copied");
+        let mut new = store.begin(&name(end), Begin::Resume(offered.offer), len).await.unwrap();
+        assert_eq!(staged_files(root.path()), files, "it was not taken over but copied");
         write(&mut new, &bytes[from..from + 300_000]).await.unwrap();
-        match end {
-            "write" => {
-                let mut failed = None;
-                // The first chunks may be on their way still when their failure is told.
-                for _ in 0..10 {
-                    failed = failed.or(old.write(content(2, 50_000)).await.err());
-                }
-                assert!(matches!(failed, Some(StoreError::InUse { .. })), "{failed:?}");
-                old.suspend().await.unwrap_err();
-            }
-            "publish" => {
-                let _ = old.write(content(2, 50_000)).await;
-                let failed = old.publish().await;
-                assert!(matches!(failed, Err(StoreError::InUse { .. })), "{failed:?}");
-            }
-            "suspend" => {
-                old.suspend().await.unwrap_err();
-            }
-            _ => drop(old),
-        }
-        assert!(!root.path().join("a.bin").exists(), "{end}");
+        end_superseded(end, old).await;
+        assert!(!root.path().join(end).exists(), "{end}");
         write(&mut new, &bytes[from + 300_000..]).await.unwrap();
         new.publish().await.unwrap();
-        assert_file(root.path(), "a.bin", &bytes);
-        assert_eq!(staged_files(root.path()), [""; 0], "{end}");
-        std::fs::remove_file(root.path().join("a.bin")).unwrap();
+        assert_file(root.path(), end, &bytes);
+    }
+    assert_eq!(staged_files(root.path()), [""; 0]);
+}
+
+async fn end_superseded(end: &str, mut old: LocalUpload) {
+    match end {
+        "write" => {
+            let mut failed = None;
+            // The first chunks may be on their way still when their failure is told.
+            for _ in 0..10 {
+                failed = failed.or(old.write(content(2, 50_000)).await.err());
+            }
+            assert!(matches!(failed, Some(StoreError::InUse { .. })), "{failed:?}");
+            drop(old.suspend().await.unwrap_err());
+        }
+        "publish" => {
+            let _ = old.write(content(2, 50_000)).await;
+            let failed = old.publish().await;
+            assert!(matches!(failed, Err(StoreError::InUse { .. })), "{failed:?}");
+        }
+        "suspend" => drop(old.suspend().await.unwrap_err()),
+        _ => drop(old),
     }
 }
 
