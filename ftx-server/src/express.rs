@@ -39,7 +39,7 @@ pub(crate) async fn run<S: Store>(
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
         dedicate_thread(|| {
             runtime.block_on(async {
-                let mut wire = parked.resume()?;
+                let mut wire = parked.resume()?.keen()?;
                 match session.run(&mut wire, Patience::Express).await? {
                     Stop::Left => Ok(None),
                     Stop::Quiet | Stop::Streak(_) => Ok(Some((session, wire.park()?))),
