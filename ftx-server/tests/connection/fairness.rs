@@ -1,0 +1,141 @@
+//! One reactor thread, and clients that are a burden.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{CONTENT, Client, STORED, ask_download, ask_upload};
+use crate::running::Running;
+use crate::{MIB, content, wait_until};
+
+/// Uploads and downloads a few files, one of them large, and says how long that took.
+fn work(client: &mut Client) -> Duration {
+    let start = Instant::now();
+    for (name, len) in [("small", 1000), ("large", 4 * MIB), ("next", 200_000)] {
+        let bytes = content(len as u64, len);
+        client.upload(name, &bytes);
+        assert!(client.download(name) == bytes);
+    }
+    start.elapsed()
+}
+
+/// What [`work`] may take beside the others. On a machine that does nothing else it takes some
+/// hundredths of a second.
+const FAIR: Duration = Duration::from_secs(3);
+
+#[test]
+fn who_does_not_read_delays_nobody() {
+    let server = Running::start();
+    std::fs::File::create(server.path().join("big")).unwrap().set_len(512 << 20).unwrap();
+    let mut slow: Vec<_> = (0..40).map(|_| server.client()).collect();
+    for client in &mut slow {
+        client.ask(&ask_download("big"));
+        client.send(&CONTENT);
+    }
+    wait_until("their buffers are full", || {
+        let before = server.monitor.snapshot().bytes_out;
+        thread::sleep(Duration::from_millis(50));
+        before > 0 && server.monitor.snapshot().bytes_out == before
+    });
+    let took = work(&mut server.client());
+    assert!(took < FAIR, "{took:?}");
+}
+
+#[test]
+fn who_does_not_write_delays_nobody() {
+    let server = Running::start();
+    let mut slow: Vec<_> = (0..60).map(|_| server.client()).collect();
+    for (index, client) in slow.iter_mut().enumerate() {
+        client.begin_upload(&format!("{index}.bin"), MIB);
+        client.send_bytes(&content(1, 300_000));
+    }
+    let took = work(&mut server.client());
+    assert!(took < FAIR, "{took:?}");
+}
+
+/// Each waits for a moment, as the name may be put away soon; that must not cost others a thread.
+#[test]
+fn who_asks_for_a_name_that_is_written_to_delays_nobody() {
+    let server = Running::start();
+    let mut writer = server.client();
+    let bytes = content(1, MIB);
+    writer.begin_upload("busy.bin", bytes.len());
+    writer.send_bytes(&bytes[..500_000]);
+    let mut asking: Vec<_> = (0..200).map(|_| server.client()).collect();
+    for client in &mut asking {
+        client.send(&ask_upload("busy.bin"));
+    }
+    // Their requests are all there now, before this one's.
+    let start = Instant::now();
+    let mut client = server.client();
+    client.upload("other.bin", &content(2, 300_000));
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    for client in &mut asking {
+        client.reply();
+    }
+    writer.send_bytes(&bytes[500_000..]);
+    assert_eq!(writer.reply(), STORED);
+}
+
+#[test]
+fn a_client_with_many_small_files_delays_nobody() {
+    let server = Running::start();
+    let addr = server.addr;
+    let crowd: Vec<_> = (0..6_u64)
+        .map(|index| {
+            thread::spawn(move || {
+                let mut client = Client::connect(addr);
+                for file in 0..200 {
+                    client.upload(&format!("{index}/{file}.bin"), &content(file, 2000));
+                }
+            })
+        })
+        .collect();
+    let took = work(&mut server.client());
+    for client in crowd {
+        client.join().unwrap();
+    }
+    assert!(took < FAIR, "{took:?}");
+    for index in 0..6 {
+        for file in 0..200 {
+            assert!(server.read(&format!("{index}/{file}.bin")) == content(file, 2000));
+        }
+    }
+}
+
+/// Small and large files, pauses between them: the connection moves to a thread of its own and back.
+#[test]
+fn a_connection_survives_moving_between_threads() {
+    let server = Running::start();
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for round in 0..6_u64 {
+        for (index, client) in clients.iter_mut().enumerate() {
+            for file in 0..5 {
+                let name = format!("{index}/{file}.bin");
+                let bytes = content(round, 3000);
+                client.upload(&name, &bytes);
+                assert!(client.download(&name) == bytes);
+            }
+            if round % 2 == 0 {
+                let bytes = content(round, MIB);
+                client.upload(&format!("{index}/large.bin"), &bytes);
+                assert!(client.download(&format!("{index}/large.bin")) == bytes);
+            }
+        }
+        if round % 3 == 0 {
+            // Long enough to be a pause.
+            thread::sleep(Duration::from_millis(40));
+        }
+    }
+    // Cut while it is on a thread of its own.
+    let mut client = server.client();
+    for file in 0..5 {
+        client.upload(&format!("{file}.bin"), b"small");
+    }
+    client.begin_upload("cut.bin", MIB);
+    client.send_bytes(&content(1, 400_000));
+    drop(client);
+    assert_eq!(server.client().offered("cut.bin").0, 399_999);
+    drop(clients);
+    wait_until("all are gone", || server.active() == 0);
+}

@@ -1,0 +1,203 @@
+//! How long and how many.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftx_core::Status;
+use ftx_core::dialect::MAGIC;
+use ftx_core::legacy::wire::Reply;
+
+use crate::client::{Client, ask_download, ask_upload, encoded};
+use crate::running::Running;
+use crate::{MIB, content, wait_until};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Far more than [`SHORT`], on a busy machine too.
+const LATE: Duration = Duration::from_secs(5);
+
+#[test]
+fn who_says_nothing_is_closed() {
+    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    let after = server.client().closed_after();
+    assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
+    wait_until("it is counted", || server.monitor.snapshot().refused == 1);
+}
+
+#[test]
+fn who_says_half_of_a_message_is_closed() {
+    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    for cut in [1, 7, 8, 20] {
+        let mut client = server.client();
+        client.send_bytes(&encoded(&[ask_upload("a.bin")])[..cut]);
+        let after = client.closed_after();
+        assert!((SHORT / 2..LATE).contains(&after), "{cut} bytes: {after:?}");
+    }
+}
+
+/// The limit is for the whole first message, however busily its bytes drip.
+#[test]
+fn who_drips_its_first_message_is_closed() {
+    let server = Running::with(|config| {
+        config.timeouts.hello = SHORT;
+        config.timeouts.stall = SHORT;
+    });
+    let request = encoded(&[ask_upload("a-name-that-is-long-enough-to-drip-for-a-while.bin")]);
+    let mut client = server.client();
+    let start = Instant::now();
+    for byte in request.chunks(1) {
+        if !client.try_send_bytes(byte) || client.is_closed_within(Duration::from_millis(20)) {
+            break;
+        }
+        assert!(start.elapsed() < 4 * SHORT, "it drips for {:?} already", start.elapsed());
+    }
+}
+
+#[test]
+fn who_idles_between_two_files_is_closed_quietly() {
+    let server = Running::with(|config| config.timeouts.idle = SHORT);
+    let mut client = server.client();
+    client.upload("a.bin", b"hello");
+    let after = client.closed_after();
+    assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
+    wait_until("it is gone", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().errors, 0);
+}
+
+#[test]
+fn many_small_files_do_not_change_how_long_one_may_idle() {
+    let server = Running::with(|config| config.timeouts.idle = 3 * SHORT);
+    let mut client = server.client();
+    for round in 0..3 {
+        for file in 0..10 {
+            client.upload(&format!("{file}.bin"), &content(file, 1000));
+        }
+        assert!(client.is_silent_for(SHORT), "closed in round {round}");
+    }
+    client.upload("last.bin", b"x");
+    client.closed_after();
+}
+
+#[test]
+fn an_upload_that_stands_still_is_closed_and_kept() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let bytes = content(1, 2 * MIB);
+    let mut client = server.client();
+    client.begin_upload("a.bin", bytes.len());
+    client.send_bytes(&bytes[..MIB]);
+    let after = client.closed_after();
+    assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
+    assert!(!server.exists("a.bin"));
+    assert_eq!(server.client().offered("a.bin").0, MIB - 1);
+}
+
+#[test]
+fn a_download_that_nobody_reads_is_closed() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = std::fs::File::create(server.path().join("big")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let mut client = server.client();
+    let header = client.ask(&ask_download("big"));
+    assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }));
+    client.send(&crate::client::CONTENT);
+    wait_until("it is closed", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().downloads, 0);
+    assert!(server.monitor.snapshot().errors > 0);
+}
+
+#[test]
+fn an_upload_that_drips_is_not_closed() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let mut client = server.client();
+    client.begin_upload("a.bin", 12);
+    for byte in b"hello, world".chunks(1) {
+        thread::sleep(SHORT / 4);
+        client.send_bytes(byte);
+    }
+    assert_eq!(client.reply(), crate::client::STORED);
+}
+
+#[test]
+fn what_is_no_known_dialect_is_closed_at_once() {
+    let server = Running::start();
+    let beginnings: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        &[0xff; 8],
+        &[0; 8],
+        b"\0\0\0\0\0\0\0\x66",
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        &[0x16, 0x03, 0x01, 0x02, 0x00],
+        &MAGIC,
+    ];
+    for (index, bytes) in beginnings.iter().enumerate() {
+        let mut client = server.client();
+        client.send_bytes(bytes);
+        assert!(client.is_closed_within(LATE), "{bytes:x?} is not closed");
+        let refused = index as u64 + 1;
+        wait_until("it is counted", || server.monitor.snapshot().refused == refused);
+    }
+    wait_until("all are gone", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().errors, 0);
+}
+
+#[test]
+fn the_native_dialect_in_the_middle_is_closed_without_an_answer() {
+    let server = Running::start();
+    let mut client = server.client();
+    client.upload("a.bin", b"x");
+    client.send_bytes(&[MAGIC.as_slice(), &[0; 4]].concat());
+    assert!(client.is_closed_within(LATE));
+}
+
+#[test]
+fn connections_are_spread_over_the_threads() {
+    let server = Running::threads(3);
+    let mut clients: Vec<Client> = Vec::new();
+    for count in 1..=9 {
+        clients.push(server.client());
+        wait_until("it is accepted", || server.active() == count);
+        let active = server.monitor.snapshot().active;
+        let (min, max) = (active.iter().min().unwrap(), active.iter().max().unwrap());
+        assert!(max - min <= 1, "{active:?}");
+    }
+    // Where three leave, the next three go.
+    drop(clients.drain(..3));
+    wait_until("they are gone", || server.active() == 6);
+    for count in 7..=9 {
+        clients.push(server.client());
+        wait_until("it is accepted", || server.active() == count);
+    }
+    assert_eq!(server.monitor.snapshot().active, [3, 3, 3]);
+    for client in &mut clients {
+        client.offered("a.bin");
+    }
+    drop(clients);
+    wait_until("all are gone", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().connections, 12);
+}
+
+#[test]
+fn a_connection_too_many_is_closed_and_a_later_one_is_not() {
+    let server = Running::with(|config| config.max_connections = 3);
+    let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
+    wait_until("they are accepted", || server.active() == 3);
+    assert!(server.client().is_closed_within(LATE));
+    assert_eq!(server.monitor.snapshot().refused, 1);
+    clients.pop();
+    wait_until("one is gone", || server.active() == 2);
+    server.client().upload("a.bin", b"x");
+    clients[0].upload("b.bin", b"x");
+}
+
+#[test]
+fn transfers_are_counted() {
+    let server = Running::start();
+    let mut client = server.client();
+    client.upload("a.bin", &content(1, 300_000));
+    client.upload("b.bin", &content(2, 1000));
+    client.download("a.bin");
+    let snapshot = server.monitor.snapshot();
+    let counts = (snapshot.uploads, snapshot.downloads, snapshot.bytes_in, snapshot.bytes_out);
+    assert_eq!(counts, (2, 1, 301_000, 300_000));
+    assert_eq!((snapshot.connections, snapshot.refused, snapshot.errors), (1, 0, 0));
+}

@@ -1,0 +1,128 @@
+//! A server that runs in this process.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ftx_server::store::local::LocalStore;
+use ftx_server::{Config, Monitor, Server};
+use ftx_store::{Durability, StoreError};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::DEADLINE;
+use crate::client::Client;
+
+/// A server with its root. Dropping it shuts it down.
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) monitor: Monitor,
+    pub(crate) root: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(set: impl FnOnce(&mut Config)) -> Self {
+        Self::in_root(tempfile::tempdir().unwrap(), set)
+    }
+
+    pub(crate) fn threads(threads: usize) -> Self {
+        Self::with(|config| config.threads = NonZeroUsize::new(threads).unwrap())
+    }
+
+    pub(crate) fn in_root(root: TempDir, set: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(root.path());
+        config.durability = Durability::None;
+        config.timeouts.grace = Duration::from_millis(200);
+        set(&mut config);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, started) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let addr = listener.local_addr().unwrap();
+                let store = open(&config);
+                let server = Server::start(config, store).unwrap();
+                ready.send((addr, server.monitor())).unwrap();
+                let stop = async move { drop(stopped.await) };
+                server.run(listener, stop).await;
+            });
+        });
+        let (addr, monitor) = started.recv_timeout(DEADLINE).unwrap();
+        Self { addr, monitor, root, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.addr)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path().join(name)).unwrap()
+    }
+
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.path().join(name).exists()
+    }
+
+    /// Active connections of all threads.
+    pub(crate) fn active(&self) -> usize {
+        self.monitor.snapshot().active.iter().sum()
+    }
+
+    /// Asks the server to stop, without waiting for it.
+    pub(crate) fn ask_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Stops the server and says how long that took.
+    pub(crate) fn stop(mut self) -> (Duration, TempDir) {
+        let start = Instant::now();
+        self.end();
+        let root = std::mem::replace(&mut self.root, tempfile::tempdir().unwrap());
+        (start.elapsed(), root)
+    }
+
+    fn end(&mut self) {
+        self.ask_to_stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Opens the store; one that was dropped just now may still be reading its stagings.
+fn open(config: &Config) -> LocalStore {
+    let start = Instant::now();
+    loop {
+        match LocalStore::open(config) {
+            Err(StoreError::InUse { .. }) if start.elapsed() < DEADLINE => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
