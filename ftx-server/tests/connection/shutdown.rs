@@ -72,6 +72,28 @@ fn an_upload_that_stands_still_is_suspended_after_the_grace_and_can_be_gone_on_w
     assert!(server.read("a.bin") == bytes);
 }
 
+/// As above, on a thread to itself, and with a client that always has the next bytes ready.
+#[test]
+fn a_large_upload_after_many_small_ones_is_suspended_after_the_grace_too() {
+    let server = Running::start();
+    let len = 2 << 30;
+    let mut client = server.client();
+    for file in 0..8 {
+        client.upload(&format!("{file}.bin"), b"small");
+    }
+    client.begin_upload("large.bin", len);
+    let sending = thread::spawn(move || {
+        let piece = content(1, MIB);
+        let sent = (0..len / MIB).take_while(|_| client.try_send_bytes(&piece)).count();
+        sent < len / MIB
+    });
+    wait_until("it is under way", || server.monitor.snapshot().bytes_in > 10_000_000);
+    let (took, root) = server.stop();
+    assert!(sending.join().unwrap(), "all of it was taken, in {took:?}");
+    assert!(!root.path().join("large.bin").exists());
+    assert!(took < SOON, "{took:?}");
+}
+
 #[test]
 fn a_download_that_nobody_reads_does_not_keep_it_beyond_the_grace() {
     let server = Running::start();
