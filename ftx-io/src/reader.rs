@@ -71,6 +71,14 @@ impl FileReader {
         }
     }
 
+    /// Waits for the read that is under way, after which the file's position is nobody's.
+    pub async fn settle(self) {
+        if let State::Running(job) = self.state {
+            // What it read is not wanted any more, nor why it could not.
+            let _ = job.await;
+        }
+    }
+
     /// The file and the hasher, once everything was read.
     #[must_use]
     pub fn into_parts(self) -> Option<(File, Option<PrefixHasher>)> {

@@ -1,7 +1,7 @@
 //! One connection, from its first bytes to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
 use ftx_io::{Chain, Guard, Wire, WireError};
@@ -49,13 +49,14 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>)
             return;
         }
     };
+    let hello = Instant::now() + context.timeouts.hello;
     let first = tokio::select! {
-        first = first_bytes(&mut wire, &context) => first,
+        first = first_bytes(&mut wire, &context, hello) => first,
         () = context.stop.cancelled() => return,
     };
     match first {
         Ok(Some(Dialect::Legacy)) => {
-            if let Err(error) = legacy::serve(wire, &context).await {
+            if let Err(error) = legacy::serve(wire, &context, hello).await {
                 context.monitor.error();
                 warn!(error = %Chain(&error), "connection ended early");
             }
@@ -76,10 +77,8 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>)
 async fn first_bytes<S>(
     wire: &mut Wire,
     context: &Context<S>,
+    hello: Instant,
 ) -> Result<Option<Dialect>, WireError> {
-    let limit = context.timeouts.hello;
-    let deadline = tokio::time::sleep(limit);
-    tokio::pin!(deadline);
     loop {
         match sniff(wire.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),
@@ -90,11 +89,8 @@ async fn first_bytes<S>(
             }
             Sniff::Incomplete => {}
         }
-        let more = tokio::select! {
-            more = wire.fill(context.guard(limit)) => more?,
-            () = &mut deadline => return Err(WireError::Timeout(limit)),
-        };
-        if !more {
+        let limit = hello.saturating_duration_since(Instant::now());
+        if !wire.fill(context.guard(limit)).await? {
             return Ok(None);
         }
     }

@@ -3,7 +3,7 @@
 //! What is said when is decided in [`ftx_core::legacy::server`]; here is no protocol decision.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
@@ -43,8 +43,9 @@ pub(crate) enum LegacyError {
 pub(crate) async fn serve<S: Store>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
+    hello: Instant,
 ) -> Result<(), LegacyError> {
-    let mut session = Session::new(Arc::clone(context));
+    let mut session = Session::new(Arc::clone(context), hello);
     loop {
         match session.run(&mut wire, Patience::Reactor).await? {
             Stop::Left => return Ok(()),
@@ -80,8 +81,8 @@ pub(crate) enum Stop {
 pub(crate) struct Session<S: Store> {
     context: Arc<Context<S>>,
     machine: Connection,
-    /// No request was heard yet.
-    first: bool,
+    /// When the first request must be there; `None` once it was heard.
+    hello: Option<Instant>,
     /// Small files in a row.
     streak: u32,
     /// A buffer that was used and can be used again.
@@ -92,11 +93,11 @@ pub(crate) struct Session<S: Store> {
 }
 
 impl<S: Store> Session<S> {
-    fn new(context: Arc<Context<S>>) -> Self {
+    fn new(context: Arc<Context<S>>, hello: Instant) -> Self {
         Self {
             context,
             machine: Connection::new(),
-            first: true,
+            hello: Some(hello),
             streak: 0,
             spare: Vec::new(),
             offer: None,
@@ -129,7 +130,7 @@ impl<S: Store> Session<S> {
                     Ok(request) => {
                         debug!(?request, "received");
                         self.machine.message(request)?;
-                        self.first = false;
+                        self.hello = None;
                     }
                     Err(stop) => return Ok(stop),
                 },
@@ -164,11 +165,11 @@ impl<S: Store> Session<S> {
             if between && self.streak == 0 && patience == Patience::Express {
                 return Ok(Err(Stop::Quiet));
             }
-            let limit = match (between, patience) {
-                (true, Patience::Express) => express::PAUSE.min(timeouts.idle),
-                (true, Patience::Reactor) => timeouts.idle,
-                (false, _) if self.first => timeouts.hello,
-                (false, _) => timeouts.stall,
+            let limit = match (self.hello, between, patience) {
+                (Some(hello), _, _) => hello.saturating_duration_since(Instant::now()),
+                (None, true, Patience::Express) => express::PAUSE.min(timeouts.idle),
+                (None, true, Patience::Reactor) => timeouts.idle,
+                (None, false, _) => timeouts.stall,
             };
             let more = tokio::select! {
                 more = wire.fill(self.context.guard(limit)) => more,
@@ -204,7 +205,13 @@ impl<S: Store> Session<S> {
             }
             Action::OfferUpload { name, limit } => {
                 self.offer = None;
-                match self.context.store.offer(&name, limit).await {
+                let context = Arc::clone(&self.context);
+                // Finding out may take longer than the server still has.
+                let offered = tokio::select! {
+                    offered = context.store.offer(&name, limit) => offered,
+                    () = context.abort.cancelled() => return Err(WireError::Stopped.into()),
+                };
+                match offered {
                     Ok(Offered { held, published, offer }) => {
                         self.offer = Some(offer);
                         Fact::UploadOffer { held, published }
@@ -242,7 +249,12 @@ impl<S: Store> Session<S> {
                 }
             }
             Action::OfferDownload { name, held, whole_only } => {
-                match self.open(&name, held, whole_only).await {
+                let abort = self.context.abort.clone();
+                let opened = tokio::select! {
+                    opened = self.open(&name, held, whole_only) => opened,
+                    () = abort.cancelled() => return Err(WireError::Stopped.into()),
+                };
+                match opened {
                     Ok(fact) => fact,
                     Err(error) => self.failed(&error, "a download was refused"),
                 }

@@ -92,7 +92,8 @@ async fn a_file_that_changed_after_the_offer_is_not_gone_on_from() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let path = root.path().join("a.bin");
-    let changes: [(&str, fn(&std::path::Path)); 3] = [
+    type Change = fn(&std::path::Path);
+    let changes: [(&str, Change); 3] = [
         ("written to", |path| {
             let file = fs::OpenOptions::new().write(true).open(path).unwrap();
             std::os::unix::fs::FileExt::write_all_at(&file, b"x", 5).unwrap();

@@ -106,7 +106,8 @@ async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
     let file = name("a.bin");
     tokio::select! {
         biased;
-        _ = store.begin(&file, Begin::Anew(offered.offer), MIB as u64) => panic!("no disk is so fast"),
+        // A disk may be as fast as that; then it is given up right after.
+        opened = store.begin(&file, Begin::Anew(offered.offer), MIB as u64) => drop(opened),
         () = std::future::ready(()) => {}
     }
     let mut upload = begin_anew(&store, "a.bin", MIB).await;

@@ -52,6 +52,13 @@ impl LocalDownload {
         StoreError::io("read", self.name.as_str(), error)
     }
 
+    /// Ends the reading ahead: all handles of the file share one position.
+    async fn settle(&mut self) {
+        if let Some((_, reader)) = self.reader.take() {
+            reader.settle().await;
+        }
+    }
+
     fn clone_file(&self) -> Result<File, StoreError> {
         self.file.try_clone().map_err(|error| self.failed(error))
     }
@@ -74,6 +81,7 @@ impl Download for LocalDownload {
         if held.len > self.size() {
             return Ok(false);
         }
+        self.settle().await;
         let deadline = Instant::now() + OFFER_BUDGET;
         let hashed = hash_prefix(self.clone_file()?, held.len, |_| Instant::now() < deadline).await;
         let Some((_, hasher)) = hashed.map_err(|error| self.failed(error))? else {
@@ -95,8 +103,12 @@ impl Download for LocalDownload {
         }
         let mut reader = match self.reader.take() {
             Some((next, reader)) if next == offset => reader,
-            _ => FileReader::new(self.clone_file()?, offset, len, None)
-                .map_err(|error| self.failed(error))?,
+            other => {
+                self.reader = other;
+                self.settle().await;
+                FileReader::new(self.clone_file()?, offset, len, None)
+                    .map_err(|error| self.failed(error))?
+            }
         };
         let chunk = reader.next(spare).await.map_err(|error| self.failed(error))?;
         if chunk.is_empty() {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::StagingSlot;
 use ftx_store::{PrefixHasher, Staging, StagingFiles, StoreError};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// Names a staging in the file system.
@@ -41,23 +42,18 @@ pub(super) enum State {
 
 /// Lets others wait for something to end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Latch(Arc<(Mutex<bool>, Condvar)>);
+pub(super) struct Latch(CancellationToken);
 
 impl Latch {
     /// Says that it has ended.
     pub(super) fn end(&self) {
-        let (ended, changed) = &*self.0;
-        *ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        changed.notify_all();
+        self.0.cancel();
     }
 
-    /// Waits for its end, at most until `deadline`. Blocks.
-    pub(super) fn wait(&self, deadline: Instant) {
-        let (ended, changed) = &*self.0;
-        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = deadline.saturating_duration_since(Instant::now());
+    /// Waits for its end, at most until `deadline`.
+    pub(super) async fn wait(&self, deadline: Instant) {
         // Whether it came to its end or not is seen by who looks at the index again.
-        drop(changed.wait_timeout_while(ended, limit, |ended| !*ended));
+        let _ = tokio::time::timeout_at(deadline.into(), self.0.cancelled()).await;
     }
 }
 
@@ -79,7 +75,7 @@ pub(super) enum Claim {
     /// Nobody writes to it.
     Idle,
     /// It is being read.
-    Reading(Latch),
+    Reading,
     /// It has a writer.
     Written(Writer),
     /// It was published or discarded.
@@ -123,6 +119,10 @@ impl Index {
             let Some(id) = StagingId::of_file(&file) else { continue };
             index.next = index.next.max(id.0.saturating_add(1));
             if file.extension().is_none_or(|kind| kind != "data") {
+                // A journal is of no use without its data.
+                if !staging.exists(id.files().data) {
+                    remove(staging, id);
+                }
                 continue;
             }
             let name = Staging::name_of(staging, &id.files())
@@ -203,7 +203,7 @@ impl Index {
                 self.remove(name, id);
                 Claim::Idle
             }
-            Some(State::Reading(reading)) => Claim::Reading(reading),
+            Some(State::Reading(_)) => Claim::Reading,
             None => Claim::Gone,
         }
     }
@@ -213,6 +213,14 @@ impl Index {
         match self.entry(name, id)?.state {
             State::Idle(None) => self.reserve(name, id),
             State::Idle(Some(_)) | State::Reading(_) | State::Written(_) => None,
+        }
+    }
+
+    /// What to wait for while a staging is being read.
+    pub(super) fn reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+        match &self.entry(name, id)?.state {
+            State::Reading(reading) => Some(reading.clone()),
+            State::Idle(_) | State::Written(_) => None,
         }
     }
 

@@ -49,12 +49,12 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
-    let look = store.blocking(name, move |inner, name| {
+    let look = store.blocking(name, |inner, name| {
         inner.sweep();
-        let published = published(inner, name)?;
-        Ok((published, staged(inner, name, deadline)))
+        published(inner, name)
     });
-    let (published, staged) = look.await?;
+    let published = look.await?;
+    let staged = staged(store, name, deadline).await?;
     if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
         return Ok(offered);
     }
@@ -69,34 +69,48 @@ pub(super) async fn look_up(
 }
 
 /// The longest of the name's stagings.
-fn staged(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) -> Option<Kind> {
+async fn staged(
+    store: &LocalStore,
+    name: &RemoteName,
+    deadline: Instant,
+) -> Result<Option<Kind>, StoreError> {
     loop {
-        wait_for_others(inner, name, deadline);
-        let mut changing = false;
-        let known = inner.index(|index| index.of(name)).into_iter().filter_map(|(id, state)| {
-            let hasher = match state {
-                State::Idle(hasher) => hasher,
-                State::Written(writer) => {
-                    let hasher = writer.slot.hash_all(deadline);
-                    // Its writer is just putting it away.
-                    changing |= hasher.is_none();
-                    hasher
-                }
-                // It takes too long; the next client that asks finds it ready.
-                State::Reading(_) => None,
-            }?;
-            Some((id, hasher))
-        });
-        let longest = known.max_by_key(|(_, hasher)| hasher.len());
-        if !changing || Instant::now() >= deadline {
-            return longest.map(|(id, hasher)| Kind::Staged { id, hasher });
+        wait_for_others(&store.inner, name, deadline).await;
+        let states = store.inner.index(|index| index.of(name));
+        if states.is_empty() {
+            return Ok(None);
+        }
+        let look = store.blocking(name, move |_, _| Ok(longest(states, deadline)));
+        match look.await? {
+            // Its writer is just putting it away.
+            None if Instant::now() < deadline => tokio::task::yield_now().await,
+            found => return Ok(found.flatten()),
         }
     }
 }
 
+/// The longest of these stagings; `None` while one of them is changing hands. Blocks.
+fn longest(states: Vec<(StagingId, State)>, deadline: Instant) -> Option<Option<Kind>> {
+    let mut longest: Option<(StagingId, PrefixHasher)> = None;
+    for (id, state) in states {
+        let hasher = match state {
+            State::Idle(hasher) => hasher,
+            // Its client may have lost it, and be back before that is noticed here.
+            State::Written(writer) => Some(writer.slot.hash_all(deadline)?),
+            // It takes too long; the next client that asks finds it ready.
+            State::Reading(_) => None,
+        };
+        longest = longest
+            .into_iter()
+            .chain(hasher.map(|hasher| (id, hasher)))
+            .max_by_key(|(_, hasher)| hasher.len());
+    }
+    Some(longest.map(|(id, hasher)| Kind::Staged { id, hasher }))
+}
+
 /// Waits until it is known how far the name's stagings got. Who writes to one may be a connection
 /// that its client has lost already, with bytes that are still to be read, so it is given a moment.
-fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
+async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
     let patience = deadline.min(Instant::now() + PATIENCE);
     loop {
         let now = Instant::now();
@@ -110,7 +124,7 @@ fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
             .filter(|(_, until)| now < *until)
         });
         match unsettled {
-            Some((latch, until)) => latch.wait(until),
+            Some((latch, until)) => latch.wait(until).await,
             None => return,
         }
     }

@@ -64,6 +64,13 @@ pub(super) async fn begin(
         let (store, name, writer) = (store.clone(), name.clone(), Some(writer));
         return Ok(LocalUpload { store, name, id, writer, registered: None });
     }
+    if let Begin::Resume(LocalOffer(Kind::Staged { id, .. })) = &begin {
+        let deadline = Instant::now() + OFFER_BUDGET;
+        if let Some(reading) = store.inner.index(|index| index.reading(name, *id)) {
+            reading.wait(deadline).await;
+        }
+    }
+    let owner = store.clone();
     let opened = store.blocking(name, move |inner, name| {
         let path = Path::new(name.as_str());
         check_space(&inner.root, path, len)?;
@@ -77,10 +84,12 @@ pub(super) async fn begin(
             let state = State::Written(writer);
             inner.index(|index| index.add(name.clone(), id, state));
         }
-        Ok((id, Some(writer), Some(Registered { heard, done, parent })))
+        let registered = Some(Registered { heard, done, parent });
+        let (name, writer) = (name.clone(), Some(writer));
+        // If nobody waits for it any more, dropping it puts everything in order.
+        Ok(LocalUpload { store: owner, name, id, writer, registered })
     });
-    let (id, writer, registered) = opened.await?;
-    Ok(LocalUpload { store: store.clone(), name: name.clone(), id, writer, registered })
+    opened.await
 }
 
 fn open(
@@ -119,45 +128,51 @@ fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, St
 }
 
 /// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
+///
+/// What was offered of a staging stays in it: at most its last byte, which never is, is cut off.
+/// So an offer that was made earlier or later of the same one still holds.
 fn resume(
     inner: &Inner,
     name: &RemoteName,
     id: StagingId,
     hasher: PrefixHasher,
 ) -> Result<(StagingId, Staging), StoreError> {
-    let deadline = Instant::now() + OFFER_BUDGET;
-    loop {
-        match inner.index(|index| index.claim(name, id)) {
-            Claim::Gone => return Err(StoreError::Changed { path: name.as_str().into() }),
-            Claim::Idle => {
-                let staging = Staging::recover(&inner.staging, id.files())?;
-                // More may have arrived after the offer.
-                return match staging.filter(|staging| staging.len() >= hasher.len()) {
-                    Some(staging) => Ok((id, staging.rewound(hasher)?)),
-                    None => Err(StoreError::Changed { path: name.as_str().into() }),
-                };
+    let changed = || StoreError::Changed { path: name.as_str().into() };
+    match inner.index(|index| index.claim(name, id)) {
+        Claim::Gone => return Err(changed()),
+        Claim::Reading => return Err(StoreError::InUse { path: name.as_str().into() }),
+        Claim::Idle => match Staging::recover(&inner.staging, id.files()) {
+            Ok(Some(staging)) if staging.len() <= hasher.len() + 1 => {
+                return Ok((id, staging.rewound(hasher)?));
             }
-            Claim::Reading(reading) if Instant::now() < deadline => reading.wait(deadline),
-            Claim::Reading(_) => return Err(StoreError::InUse { path: name.as_str().into() }),
-            Claim::Written(writer) => {
-                if writer.heard.silence() >= SILENT
-                    && let Some(staging) = writer.slot.take_at(&hasher)
-                {
-                    inner.index(|index| index.remove(name, id));
-                    return Ok((id, staging.rewound(hasher)?));
-                }
-                // Its first bytes do not change any more, whatever its writer does.
-                let file = match inner.staging.open(id.files().data) {
-                    // Published just now.
-                    Err(error) if error.kind() == ErrorKind::NotFound => {
-                        return Err(StoreError::Changed { path: name.as_str().into() });
-                    }
-                    opened => opened.map_err(|e| StoreError::io("open", name.as_str(), e))?,
-                };
-                return adopt(inner, name, &file, hasher);
+            Ok(Some(staging)) => {
+                // More has arrived after the offer, and may have been offered to others.
+                let state = State::Idle(Some(staging.hasher().clone()));
+                drop(staging);
+                inner.index(|index| index.add(name.clone(), id, state));
+            }
+            Ok(None) => return Err(changed()),
+            Err(error) => {
+                inner.index(|index| index.add(name.clone(), id, State::Idle(None)));
+                return Err(error);
+            }
+        },
+        Claim::Written(writer) => {
+            if writer.heard.silence() >= SILENT
+                && let Some(staging) = writer.slot.take_at(&hasher)
+            {
+                inner.index(|index| index.remove(name, id));
+                return Ok((id, staging.rewound(hasher)?));
             }
         }
     }
+    // Its first bytes do not change any more, whatever its writer does.
+    let file = match inner.staging.open(id.files().data) {
+        // Published just now.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed()),
+        opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
+    };
+    adopt(inner, name, &file, hasher)
 }
 
 /// A new staging with the bytes that `hasher` has seen of `source`.
@@ -272,7 +287,13 @@ impl Drop for LocalUpload {
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let release = move || {
             // Nothing to release if somebody took the staging over.
-            if let Some(staging) = slot.take() {
+            let Some(staging) = slot.take() else { return };
+            if staging.is_empty() {
+                if let Err(error) = staging.discard() {
+                    warn!(%error, "an empty staging stays behind");
+                }
+                inner.index(|index| index.remove(&name, id));
+            } else {
                 drop(staging);
                 inner.index(|index| index.release(&name, id, None));
             }
