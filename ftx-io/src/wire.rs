@@ -98,7 +98,7 @@ impl Wire {
     /// # Errors
     /// See [`WireError`]; closing in the middle of a message is [`WireError::Closed`].
     pub async fn fill(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
-        if self.look_out() {
+        if !guard.stop.is_cancelled() && self.look_out() {
             return Ok(true);
         }
         self.buffer.reserve(MESSAGE_BUFFER);
@@ -120,7 +120,12 @@ impl Wire {
         limit: usize,
         guard: Guard<'_>,
     ) -> Result<(), WireError> {
-        if !self.buffer.is_empty() || self.look_out() {
+        if guard.stop.is_cancelled() {
+            return Err(WireError::Stopped);
+        }
+        // More than a little is better read into its place, even if that means to sleep.
+        let little = limit <= MESSAGE_BUFFER;
+        if !self.buffer.is_empty() || (little && self.look_out()) {
             let len = limit.min(self.buffer.len());
             chunk.put(self.buffer.split_to(len));
             return Ok(());
