@@ -10,6 +10,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::RemoteName;
 
 use crate::connection::Connection;
+use crate::target::Target;
 use crate::{Cancel, Config, Event, Observer, ServerAddr, TransferError, download, upload};
 
 /// A client of one server.
@@ -134,10 +135,10 @@ impl Client {
         path: &Path,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
+        // What is here may take long to hash, and a server does not wait long for a first request.
+        let target = Target::open(path, self.config.durability, observer, &self.cancel).await?;
         let mut connection = self.connect().await?;
-        let durability = self.config.durability;
-        let transfer =
-            download::run(&mut connection, name, path, durability, observer, &self.cancel);
+        let transfer = download::run(&mut connection, name, target, observer, &self.cancel);
         let outcome = transfer.await?;
         self.connection = Some(connection);
         Ok(Transferred { moved: outcome.received, already_there: outcome.already_there })

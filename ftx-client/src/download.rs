@@ -1,13 +1,11 @@
 //! Drives one download in the legacy dialect.
 
-use std::path::Path;
-
 use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
 use ftx_io::{StagingWriter, receive_chunk};
-use ftx_store::{Durability, StoreError};
+use ftx_store::StoreError;
 
 use crate::connection::Connection;
 use crate::target::Target;
@@ -17,12 +15,10 @@ use crate::{Cancel, Event, Observer, TransferError};
 pub(crate) async fn run(
     connection: &mut Connection,
     name: &RemoteName,
-    path: &Path,
-    durability: Durability,
+    target: Target,
     observer: &Observer,
     cancel: &Cancel,
 ) -> Result<Outcome, TransferError> {
-    let target = Target::open(path, durability, observer, cancel).await?;
     let machine = Download::new(name, target.held());
     let progress = Progress { done: 0, size: 0 };
     let mut driver = Driver {

@@ -28,6 +28,10 @@ impl Source {
         let opened = blocking(path, move || {
             let path = owned;
             let failed = |error| StoreError::io("open", &path, error);
+            // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
+            if let Ok(metadata) = std::fs::metadata(&path) {
+                check_regular(&path, &cap_std::fs::Metadata::from_just_metadata(metadata))?;
+            }
             let mut file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
             let metadata = file.metadata().map_err(failed)?;
             check_regular(&path, &metadata)?;
