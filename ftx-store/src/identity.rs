@@ -64,6 +64,14 @@ impl FileIdentity {
         Ok(Self::of(&file.metadata()?))
     }
 
+    /// Whether nothing was written to the file between the two, whatever became of its names and
+    /// attributes.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        (self.dev, self.ino, self.size, self.mtime_ns)
+            == (other.dev, other.ino, other.size, other.mtime_ns)
+    }
+
     /// Whether both name the same file, whatever happened to its contents. Always true on systems
     /// without inode numbers.
     #[must_use]

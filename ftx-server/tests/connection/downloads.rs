@@ -58,7 +58,6 @@ fn a_file_that_is_cut_ends_the_connection() {
 /// Its size is right, and yet it is neither the old file nor the new one.
 #[test]
 fn a_file_that_is_written_to_is_not_sent_to_its_end() {
-    // fails: nobody looks whether the file is still the one that was opened.
     let server = Running::start();
     let mut client = begun(&server, &content(1, LEN));
     let file = fs::OpenOptions::new().write(true).open(server.path().join("a.bin")).unwrap();

@@ -100,7 +100,6 @@ async fn a_late_offer_of_a_staging_that_grows_differently_is_not_mixed_up() {
 /// for done and nothing is published.
 #[tokio::test]
 async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
-    // fails: the last byte is cut off when a resume begins, not when it brings a byte.
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, MIB);
@@ -120,7 +119,6 @@ async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
 /// As above; if all of it is offered, the last byte of that can be replaced by another client's.
 #[tokio::test]
 async fn the_last_byte_that_is_offered_stays_what_it_was() {
-    // fails: as above.
     let (root, mut files) = (tempdir().unwrap(), Files::new());
     files.other[COMMON - 1] ^= 1;
     let store = open(root.path());

@@ -11,7 +11,6 @@ use crate::{ALL, MIB, begin_anew, content, name, open, write};
 /// away for a while because all disk threads are busy.
 #[test]
 fn who_waits_for_a_writer_that_went_away_lets_others_work() {
-    // fails: the wait ends before the staging is free, and begins again without a pause.
     let root = tempdir().unwrap();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();

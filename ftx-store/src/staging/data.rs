@@ -15,7 +15,7 @@ const OPEN_ATTEMPTS: u32 = 4;
 #[derive(Debug)]
 pub(super) struct DataFile {
     file: File,
-    /// A write failed and its part in the file could not be cut off yet.
+    /// More is in the file than counts: a part of a write that failed, or what is to be replaced.
     torn: bool,
 }
 
@@ -75,6 +75,11 @@ impl DataFile {
     /// Makes sure that only the `len` bytes that count are in the file.
     pub(super) fn settle(&mut self, len: u64) -> io::Result<()> {
         if self.torn { self.cut(len) } else { Ok(()) }
+    }
+
+    /// Has the next [`append`](Self::append) or [`settle`](Self::settle) cut off what does not count.
+    pub(super) fn cut_later(&mut self) {
+        self.torn = true;
     }
 
     /// Keeps the first `len` bytes and goes on behind them.

@@ -79,6 +79,9 @@ pub struct Staging {
     boot: Option<BootId>,
     /// A sync failed: the kernel reports that once and then calls the lost pages clean.
     failed: bool,
+    /// It holds a copy and nothing else, and no journal: going on from all of it would leave a
+    /// sender with nothing to send, so it is not kept.
+    only_copied: bool,
 }
 
 impl Staging {
@@ -114,7 +117,7 @@ impl Staging {
     /// # Errors
     /// Those of creating and writing the journal.
     pub fn journalled(mut self) -> Result<Self, StoreError> {
-        if self.journal.is_none() {
+        if self.journal.is_none() && !self.only_copied {
             self.checkpoint()?;
         }
         Ok(self)
@@ -156,7 +159,8 @@ impl Staging {
         let written = self.data.append(self.len, bytes);
         written.map_err(|error| StoreError::io("write", &self.files.data, error))?;
         self.len += bytes.len() as u64;
-        if self.journal.is_none() && self.len >= CHECKPOINT_BYTES {
+        let copied = std::mem::take(&mut self.only_copied);
+        if self.journal.is_none() && (copied || self.len >= CHECKPOINT_BYTES) {
             // Hashing may be far behind. From here on a crash does not lose what is written.
             self.checkpoint_or_warn();
         }
@@ -197,12 +201,21 @@ impl Staging {
         Ok(done)
     }
 
-    /// Gives up what comes after the bytes that `hasher` has taken in, which are its first ones.
+    /// Goes back to the bytes that `hasher` has taken in, which are its first ones: what comes next
+    /// goes behind these.
+    ///
+    /// A single byte beyond them, which is what is never offered, stays on the disk until the next
+    /// one replaces it: if none comes, the staging is as it was, and what was offered of it is still
+    /// not all of it.
     ///
     /// # Errors
     /// Those of cutting the data and of writing the journal anew.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
-        if hasher.len() < self.len {
+        if hasher.len() + 1 == self.len && self.saved <= hasher.len() {
+            self.data.cut_later();
+            self.len = hasher.len();
+            self.hasher = hasher;
+        } else if hasher.len() < self.len {
             // Checkpoints beyond must not come back when the data grows again.
             self.journal = None;
             remove(&self.dir, &self.files.journal)?;
@@ -226,14 +239,14 @@ impl Staging {
         Ok(file)
     }
 
-    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. An empty one
-    /// is discarded.
+    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One that
+    /// [holds nothing new](Self::holds_nothing_new) is discarded.
     ///
     /// # Errors
     /// Those of writing the journal and of a sync under way; what was journalled before stays.
     pub fn suspend(mut self) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        if self.is_empty() {
+        if self.holds_nothing_new() {
             return self.discard();
         }
         let synced = self.flusher.wait();
@@ -267,6 +280,12 @@ impl Staging {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether nothing was ever appended to it, be it empty or a [copy](Self::adopt).
+    #[must_use]
+    pub fn holds_nothing_new(&self) -> bool {
+        self.is_empty() || self.only_copied
     }
 
     /// The digest of the bytes that are hashed so far.
@@ -303,6 +322,7 @@ impl Staging {
             durability: Durability::default(),
             boot: BootId::current(),
             failed: false,
+            only_copied: false,
         }
     }
 
@@ -335,7 +355,7 @@ impl Staging {
     /// Without a checkpoint the transfer itself is still right, so it goes on.
     fn checkpoint_or_warn(&mut self) {
         self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
-        if self.is_empty() {
+        if self.holds_nothing_new() {
             return;
         }
         if let Err(error) = self.checkpoint() {

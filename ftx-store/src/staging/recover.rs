@@ -32,17 +32,19 @@ struct Point {
 impl Staging {
     /// The name that the staging in `files` was created with, if it has a journal that tells.
     /// Nothing is locked, and the data is not looked at.
-    #[must_use]
-    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Option<String> {
-        let mut journal = Journal::open(dir, &files.journal).ok()??;
+    ///
+    /// # Errors
+    /// Those of reading the journal.
+    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
+        let Some(mut journal) = Journal::open(dir, &files.journal)? else { return Ok(None) };
         let mut name = None;
-        let read = journal.for_each(|record, _| {
+        journal.for_each(|record, _| {
             if let Record::Begin { name: begun, .. } = record {
                 name = Some(begun);
             }
             Ok(false)
-        });
-        read.ok().and(name)
+        })?;
+        Ok(name)
     }
 
     /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;

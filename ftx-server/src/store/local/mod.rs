@@ -133,7 +133,8 @@ impl Inner {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.elapsed() >= SWEEP_PAUSE {
             *swept = Instant::now();
-            self.index(|index| index.expire(&self.staging, self.staging_ttl));
+            drop(swept);
+            index::expire(self, self.staging_ttl);
         }
     }
 
