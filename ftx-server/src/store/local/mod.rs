@@ -20,6 +20,7 @@ mod download;
 mod index;
 mod offer;
 mod upload;
+mod walk;
 
 use std::fs::TryLockError;
 use std::num::NonZeroUsize;
