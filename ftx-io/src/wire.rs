@@ -81,6 +81,11 @@ impl Wire {
         Ok(ParkedWire { stream: self.stream.into_std()?, buffer: self.buffer })
     }
 
+    /// The connection, and what was read and not yet consumed.
+    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.buffer)
+    }
+
     /// What was read and not yet consumed.
     #[must_use]
     pub fn buffered(&self) -> &[u8] {
