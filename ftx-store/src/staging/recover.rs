@@ -9,14 +9,15 @@
 //!   in any order and any part. So the data is hashed from the start and compared with each
 //!   checkpoint in turn; the last that agrees counts.
 
-use std::io::{self, Seek as _};
+use std::io::Seek as _;
 
 use cap_std::fs::Dir;
 
+use super::Staging;
 use super::data::DataFile;
-use super::{Staging, StagingFiles, remove};
+use crate::files::remove;
 use crate::hash::hash_up_to;
-use crate::{BootId, Journal, PrefixHasher, Record, StoreError, sys};
+use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
 
 /// A checkpoint that holds.
 struct Point {
@@ -80,8 +81,7 @@ impl Staging {
             None => None,
         };
         let Some((mut journal, name, point)) = found else {
-            remove(dir, &files.journal)?;
-            remove(dir, &files.data)?;
+            files.remove(dir)?;
             return Ok(None);
         };
         let cut = data.cut(point.len);
@@ -113,13 +113,16 @@ fn find(
     boot: Option<BootId>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<(String, Point)>, StoreError> {
-    let identity = data.identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let identity =
+        data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
     let Some(told) = believe(journal, identity.size, boot)? else { return Ok(None) };
     let point = match told.newest {
         Some(point) => Some(point),
         None => {
             if told.sync_failed {
-                forget_unsynced(data).map_err(|e| StoreError::io("sync", &files.data, e))?;
+                data.held()
+                    .forget_unsynced()
+                    .map_err(|e| StoreError::io("sync", &files.data, e))?;
             }
             verify(journal, data, identity.size, files, go_on)?
         }
@@ -164,15 +167,6 @@ fn believe(
         Ok(true)
     })?;
     Ok(told)
-}
-
-/// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
-/// verifying these would prove nothing.
-fn forget_unsynced(data: &DataFile) -> io::Result<()> {
-    // What is not yet written cannot be forgotten either.
-    data.file().sync_data()?;
-    sys::forget_cached(data.file());
-    Ok(())
 }
 
 /// The newest checkpoint whose hash the data has.
