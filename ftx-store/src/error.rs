@@ -53,6 +53,14 @@ pub enum StoreError {
         /// The staging's data file.
         path: PathBuf,
     },
+    /// Not all blocks of a file have arrived.
+    #[error("{path:?} cannot be published: {missing} of its blocks are missing; send them first")]
+    Incomplete {
+        /// The name of the staging.
+        path: PathBuf,
+        /// How many blocks are missing.
+        missing: u64,
+    },
     /// Another staging, here or in another process, holds the file.
     #[error("{path:?} is in use by another transfer; try again when that one has ended")]
     InUse {
@@ -172,7 +180,9 @@ impl StoreError {
             | Self::NotFound { .. }
             | Self::PermissionDenied { .. }
             | Self::ReadOnly { .. } => Status::OpenError,
-            Self::Failed { .. } | Self::NoSpace { .. } => Status::WriteError,
+            Self::Failed { .. } | Self::Incomplete { .. } | Self::NoSpace { .. } => {
+                Status::WriteError
+            }
             // An unreadable file cannot be used, which the codes call "cannot be opened".
             Self::Io { op, .. } if matches!(*op, "open" | "read" | "stat") => Status::OpenError,
             Self::Io { .. } => Status::WriteError,

@@ -18,6 +18,7 @@
 //! Which names are allowed, where stagings lie, who may write: the callers decide that.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod checks;
 mod error;
 mod files;
@@ -28,10 +29,12 @@ mod held;
 mod identity;
 mod journal;
 mod parents;
+mod positioned;
 mod publish;
 mod staging;
 mod sys;
 
+pub use blocks::{BlockStaging, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use error::StoreError;
 pub use files::StagingFiles;

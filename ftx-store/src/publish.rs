@@ -7,7 +7,9 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 
-use crate::sys;
+use crate::files::remove;
+use crate::held::HeldFile;
+use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
 /// What a published file has to survive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,8 +81,27 @@ pub(crate) fn give_name(
     }
 }
 
+/// What is left to do when the data in `held` has its name: remove the journal, and make the name
+/// durable. Returns the identity, which renaming has changed.
+pub(crate) fn settle_name(
+    dir: &Dir,
+    files: &StagingFiles,
+    held: &HeldFile,
+    target_dir: &Dir,
+    target: &Path,
+    durability: Durability,
+) -> Result<FileIdentity, StoreError> {
+    if let Err(error) = remove(dir, &files.journal) {
+        tracing::warn!(%error, ?target, "a journal without data stays behind");
+    }
+    if durability == Durability::Full {
+        sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
+    }
+    held.identity().map_err(|error| StoreError::io("stat", target, error))
+}
+
 /// Makes the name `path` in `dir` durable.
-pub(crate) fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
+fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
     sys::sync_dir(open_parent(dir, path)?.as_ref().unwrap_or(dir))
 }
 

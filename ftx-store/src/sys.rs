@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,11 @@ impl BootId {
         let number = u128::from_str_radix(&digits, 16).ok()?;
         well_formed.then_some(Self(number.to_be_bytes()))
     }
+}
+
+/// Seconds since 1970 by the system's clock.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the

@@ -19,7 +19,6 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
@@ -29,7 +28,7 @@ pub use self::publish::Published;
 use crate::files::remove;
 use crate::flush::Flusher;
 use crate::hash::hash_up_to;
-use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError};
+use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
 /// a crash costs at most, beyond the size of one write.
@@ -290,12 +289,11 @@ impl Staging {
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
                 journal.append(&Record::Begin {
                     name: self.name.clone(),
                     boot: self.boot,
-                    created_unix: since.as_secs(),
+                    created_unix: sys::unix_now(),
                 })?;
                 journal.append(&record)?;
                 self.journal = Some(journal);

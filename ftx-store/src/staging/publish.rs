@@ -6,8 +6,7 @@ use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use super::Staging;
-use crate::files::remove;
-use crate::publish::sync_parent;
+use crate::publish::settle_name;
 use crate::{Durability, FileIdentity, StoreError};
 
 /// What was published.
@@ -49,16 +48,9 @@ impl Staging {
             }
             return Err(error);
         }
-        if self.journal.is_some()
-            && let Err(error) = remove(&self.dir, &self.files.journal)
-        {
-            tracing::warn!(%error, name = self.name, "a journal without data stays behind");
-        }
-        if self.durability == Durability::Full {
-            sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
-        }
-        let identity = self.data.held().identity();
-        let identity = identity.map_err(|error| StoreError::io("stat", target, error))?;
+        let held = self.data.held();
+        let identity =
+            settle_name(&self.dir, &self.files, held, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
         Ok(Published { len: self.len, md5, identity })
     }

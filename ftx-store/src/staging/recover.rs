@@ -35,20 +35,16 @@ impl Staging {
     /// Nothing is locked, and the data is not looked at.
     #[must_use]
     pub fn name_of(dir: &Dir, files: &StagingFiles) -> Option<String> {
-        let mut journal = Journal::open(dir, &files.journal).ok()??;
-        let mut name = None;
-        let read = journal.for_each(|record, _| {
-            if let Record::Begin { name: begun, .. } = record {
-                name = Some(begun);
-            }
-            Ok(false)
-        });
-        read.ok().and(name)
+        match Journal::peek(dir, &files.journal) {
+            Ok(Some(Record::Begin { name, .. })) => Some(name),
+            _ => None,
+        }
     }
 
     /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;
     /// everything beyond is cut off. All but the last byte of it is hashed, if not more. `None` when
-    /// nothing is usable; then the leftovers are gone.
+    /// nothing is usable; then the leftovers are gone, unless they are those of a
+    /// [`BlockStaging`](crate::BlockStaging), which stay as they are.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
@@ -75,7 +71,13 @@ impl Staging {
             remove(dir, &files.journal)?;
             return Ok(None);
         };
-        let found = match Journal::open(dir, &files.journal)? {
+        let mut opened = Journal::open(dir, &files.journal)?;
+        if let Some(journal) = &mut opened
+            && matches!(journal.first()?, Some(Record::Blocks { .. }))
+        {
+            return Ok(None);
+        }
+        let found = match opened {
             Some(mut journal) => find(&mut journal, &mut data, &files, boot, go_on)?
                 .map(|(name, point)| (journal, name, point)),
             None => None,
@@ -162,7 +164,14 @@ fn believe(
             }
             // Nothing here writes such a journal; what follows is not believed.
             (Record::Begin { .. }, Some(_))
-            | (Record::Checkpoint { .. } | Record::Distrust, None) => return Ok(false),
+            | (Record::Checkpoint { .. } | Record::Distrust, None)
+            | (
+                Record::Blocks { .. }
+                | Record::Block { .. }
+                | Record::Run { .. }
+                | Record::Forget { .. },
+                _,
+            ) => return Ok(false),
         }
         Ok(true)
     })?;
