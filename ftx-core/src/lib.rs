@@ -11,10 +11,11 @@
 //! - [`dialect`]: which protocol a connection speaks, from its first bytes.
 //! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
 //!   state machines.
+//! - [`native`]: the dialect FTX/1, frames and messages, blocks, and both sides' state machines.
 //! - [`codec`]: the one place that knows how structured records are turned into bytes.
 //!
 //! # Out of scope
-//! Sockets, files, hashing of file contents, time-outs, retry, logging: the drivers in
+//! Sockets, files, time-outs, retry, logging: the drivers in
 //! `ftx-server` and `ftx-client` do those, and `ftx-store` holds what touches a disk.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ extern crate std;
 pub mod codec;
 pub mod dialect;
 pub mod legacy;
+pub mod native;
 
 mod digest;
 mod name;

@@ -71,7 +71,7 @@ macro_rules! status_table {
 }
 
 /// A text that ends with its only NUL, as every one in the table does; a test reads them all.
-const fn c_text(text: &'static str) -> &'static CStr {
+pub(crate) const fn c_text(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {
         Ok(text) => text,
         Err(_) => c"",

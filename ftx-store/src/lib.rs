@@ -18,24 +18,32 @@
 //! Which names are allowed, where stagings lie, who may write: the callers decide that.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod checks;
 mod error;
+mod files;
 mod flush;
 mod hash;
 mod hasher;
+mod held;
 mod identity;
 mod journal;
 mod parents;
+mod positioned;
+mod publish;
 mod staging;
 mod sys;
 
+pub use blocks::{BlockStaging, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use error::StoreError;
+pub use files::StagingFiles;
 pub use flush::FLUSH_BYTES;
 pub use hash::hash_prefix;
 pub use hasher::{BadHasherState, HasherState, PrefixHasher};
 pub use identity::FileIdentity;
 pub use journal::{Journal, Record};
 pub use parents::create_parents;
-pub use staging::{CHECKPOINT_BYTES, Durability, Published, Staging, StagingFiles};
+pub use publish::{Durability, Existing, FileMeta};
+pub use staging::{CHECKPOINT_BYTES, Published, Staging};
 pub use sys::{BootId, available_bytes};

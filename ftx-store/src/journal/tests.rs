@@ -168,7 +168,7 @@ fn unknown_records_end_the_reading() {
     let (_temp, dir) = scratch();
     write(&dir, &[begin()]);
     let mut bytes = dir.read(path()).unwrap();
-    let payload = [3, 0, 0, 0, 1, 2, 3];
+    let payload = [99, 0, 0, 0, 1, 2, 3];
     bytes.extend([7, 0, 0, 0]);
     bytes.extend(super::checksum(7, &payload).to_le_bytes());
     bytes.extend(payload);

@@ -4,8 +4,8 @@ use std::io::{self, Read as _, Seek as _};
 
 use cap_std::fs::{Dir, File};
 
-use super::{Staging, StagingFiles};
-use crate::{PrefixHasher, StoreError};
+use super::Staging;
+use crate::{PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {
     /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which

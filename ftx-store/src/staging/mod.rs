@@ -18,42 +18,21 @@ mod recover;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{self, Seek as _, SeekFrom};
 
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use self::data::DataFile;
 pub use self::publish::Published;
+use crate::files::remove;
 use crate::flush::Flusher;
 use crate::hash::hash_up_to;
-use crate::{BootId, Journal, PrefixHasher, Record, StoreError};
+use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
 /// a crash costs at most, beyond the size of one write.
 pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
-
-/// What a published file has to survive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Durability {
-    /// Loss of power: data and directory are synced before the file counts as published.
-    #[default]
-    Full,
-    /// The end of the process only; the system writes back when it likes.
-    None,
-}
-
-/// Where a staging lies: the names of its two files, each a single component.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StagingFiles {
-    /// The data, which becomes the published file.
-    pub data: PathBuf,
-    /// The journal; it comes into being with the first checkpoint, so that a small file costs
-    /// one file only.
-    pub journal: PathBuf,
-}
 
 /// A file on its way: created or adopted, written to, then published, discarded or suspended; what
 /// was suspended, or left by a crash, is recovered.
@@ -260,8 +239,7 @@ impl Staging {
     /// # Errors
     /// Those of removing files; a file that is gone already is no error.
     pub fn discard(self) -> Result<(), StoreError> {
-        remove(&self.dir, &self.files.journal)?;
-        remove(&self.dir, &self.files.data)
+        self.files.remove(&self.dir)
     }
 
     /// The name given when it was created.
@@ -331,12 +309,11 @@ impl Staging {
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
                 journal.append(&Record::Begin {
                     name: self.name.clone(),
                     boot: self.boot,
-                    created_unix: since.as_secs(),
+                    created_unix: sys::unix_now(),
                 })?;
                 journal.append(&record)?;
                 self.journal = Some(journal);
@@ -368,35 +345,11 @@ impl Staging {
         if self.failed { Err(StoreError::Failed { path: self.files.data.clone() }) } else { Ok(()) }
     }
 
-    /// After a failed sync nothing in memory tells what is on the disk. The journal notes it, so
-    /// that recovery reads the data instead of believing this kernel run.
+    /// After a failed sync nothing in memory tells what is on the disk.
     fn note_sync(&mut self, synced: io::Result<()>) -> Result<(), StoreError> {
         let Err(error) = synced else { return Ok(()) };
         self.failed = true;
-        if let Some(journal) = &mut self.journal
-            && journal.append(&Record::Distrust).is_err()
-        {
-            // Starting over is worse than going on, but better than a damaged file.
-            remove(&self.dir, &self.files.journal)?;
-        }
+        self.files.distrust(&self.dir, self.journal.as_mut())?;
         Err(StoreError::io("sync", &self.files.data, error))
-    }
-}
-
-impl StagingFiles {
-    fn check(&self) -> Result<(), StoreError> {
-        for path in [&self.data, &self.journal] {
-            if path.file_name() != Some(path.as_os_str()) {
-                return Err(StoreError::BadName { path: path.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
-    match dir.remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| StoreError::io("remove", path, error)),
     }
 }

@@ -11,8 +11,8 @@ use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use tempfile::TempDir;
 
-use super::{CHECKPOINT_BYTES, Durability, Staging, StagingFiles};
-use crate::{FileIdentity, PrefixHasher, StoreError};
+use super::{CHECKPOINT_BYTES, Staging};
+use crate::{Durability, FileIdentity, PrefixHasher, StagingFiles, StoreError};
 
 fn scratch() -> (TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();

@@ -1,0 +1,100 @@
+//! Blocks of a file, and what is known of them without their bytes.
+//!
+//! A block is 1 MiB of a file, aligned: 2^10 chunks of BLAKE3, and so a whole subtree of the file's
+//! hash tree. Its chaining value ([`Cv`]) depends on its bytes and its place alone, and the digest
+//! of a file is joined from the chaining values of its blocks.
+//!
+//! A file of at most one block has no tree above that block, so there the chaining value *is* the
+//! digest. Equal chaining values mean equal bytes, and blocks of different lengths never have
+//! equal ones.
+
+mod hasher;
+mod manifest;
+mod partial;
+mod set;
+
+use serde::{Deserialize, Serialize};
+
+pub use hasher::{BlockHasher, WrongLength, block_cv};
+pub use manifest::{Manifest, WrongCount};
+pub use partial::PartialManifest;
+pub use set::BlockSet;
+
+use super::hex::{debug_in_hex, in_hex};
+
+/// Bytes of a block; only the last one of a file may be shorter.
+pub const BLOCK: u64 = 1 << 20;
+
+/// The chaining value of a block: the 32-byte hash of its subtree.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cv(pub [u8; 32]);
+
+in_hex!(Cv);
+debug_in_hex!(Cv);
+
+/// The BLAKE3 hash of a whole file: what `b3sum` prints.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 32]);
+
+in_hex!(Digest);
+debug_in_hex!(Digest);
+
+/// `count` blocks from the index `first` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlockRange {
+    /// Index of the first block.
+    pub first: u64,
+    /// How many blocks.
+    pub count: u64,
+}
+
+impl BlockRange {
+    /// The index behind the last block, or the largest number there is: a peer's range may be
+    /// nonsense.
+    #[must_use]
+    pub const fn end(self) -> u64 {
+        self.first.saturating_add(self.count)
+    }
+}
+
+/// How many blocks a file of `size` bytes has; an empty one has none.
+#[must_use]
+pub const fn block_count(size: u64) -> u64 {
+    size.div_ceil(BLOCK)
+}
+
+/// How many bytes the block `index` of a file of `size` bytes has, or 0 if there is no such block.
+#[must_use]
+pub const fn block_len(size: u64, index: u64) -> u64 {
+    let left = size.saturating_sub(block_offset(index));
+    if left < BLOCK { left } else { BLOCK }
+}
+
+/// Where the block `index` begins, in bytes; the largest number there is if that is beyond any file.
+#[must_use]
+pub const fn block_offset(index: u64) -> u64 {
+    index.saturating_mul(BLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, BlockRange, block_count, block_len};
+
+    #[test]
+    fn only_the_last_block_is_shorter() {
+        assert_eq!((block_count(0), block_len(0, 0)), (0, 0));
+        assert_eq!((block_count(1), block_len(1, 0)), (1, 1));
+        assert_eq!((block_count(BLOCK), block_len(BLOCK, 0), block_len(BLOCK, 1)), (1, BLOCK, 0));
+        let size = 3 * BLOCK + 5;
+        assert_eq!(block_count(size), 4);
+        assert_eq!([2, 3, 4].map(|index| block_len(size, index)), [BLOCK, 5, 0]);
+    }
+
+    #[test]
+    fn no_number_overflows() {
+        assert_eq!(block_count(u64::MAX), 1 << 44);
+        assert_eq!(block_len(u64::MAX, (1 << 44) - 1), BLOCK - 1);
+        assert_eq!(block_len(u64::MAX, u64::MAX), 0);
+        assert_eq!(BlockRange { first: 2, count: u64::MAX }.end(), u64::MAX);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is known of some blocks of a file.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{BlockRange, BlockSet, Cv, Manifest, block_count};
+
+/// The chaining values of some blocks of a file.
+///
+/// It takes memory for the blocks that are known, about 50 bytes each, not for those that a file
+/// of this size has: a size may be no more than a peer's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialManifest {
+    size: u64,
+    cvs: BTreeMap<u64, Cv>,
+}
+
+impl PartialManifest {
+    /// Nothing is known of a file of `size` bytes.
+    #[must_use]
+    pub const fn new(size: u64) -> Self {
+        Self { size, cvs: BTreeMap::new() }
+    }
+
+    /// Takes note of a block, in place of what was known of it. Returns whether the file has such
+    /// a block; nothing is noted otherwise.
+    #[must_use = "a block beyond the end is not noted"]
+    pub fn set(&mut self, index: u64, cv: Cv) -> bool {
+        let exists = index < self.block_count();
+        if exists {
+            self.cvs.insert(index, cv);
+        }
+        exists
+    }
+
+    /// Forgets a block. Returns what was known.
+    pub fn forget(&mut self, index: u64) -> Option<Cv> {
+        self.cvs.remove(&index)
+    }
+
+    /// The chaining value of a block, if it is known.
+    #[must_use]
+    pub fn get(&self, index: u64) -> Option<Cv> {
+        self.cvs.get(&index).copied()
+    }
+
+    /// The known blocks from the index `first` on, in their order.
+    pub fn known_from(&self, first: u64) -> impl Iterator<Item = (u64, Cv)> + '_ {
+        self.cvs.range(first..).map(|(index, cv)| (*index, *cv))
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Blocks of the file, known or not.
+    #[must_use]
+    pub const fn block_count(&self) -> u64 {
+        block_count(self.size)
+    }
+
+    /// How many blocks are known.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        u64::try_from(self.cvs.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The blocks that are not known, in as few ranges as possible.
+    #[must_use]
+    pub fn missing(&self) -> BlockSet {
+        let mut missing = BlockSet::new();
+        let mut next = 0;
+        for index in self.cvs.keys().copied() {
+            missing.insert(BlockRange { first: next, count: index - next });
+            next = index + 1;
+        }
+        missing.insert(BlockRange { first: next, count: self.block_count() - next });
+        missing
+    }
+
+    /// Whether every block is known.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.known() == self.block_count()
+    }
+
+    /// The manifest, if every block is known.
+    #[must_use]
+    pub fn complete(&self) -> Option<Manifest> {
+        if !self.is_complete() {
+            return None;
+        }
+        Manifest::new(self.size, self.cvs.values().copied().collect::<Vec<_>>()).ok()
+    }
+}
+
+impl From<&Manifest> for PartialManifest {
+    fn from(manifest: &Manifest) -> Self {
+        Self { size: manifest.size(), cvs: (0..).zip(manifest.cvs().iter().copied()).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::PartialManifest;
+    use crate::native::blocks::{BLOCK, BlockRange, Cv, Manifest};
+
+    fn missing(partial: &PartialManifest) -> Vec<(u64, u64)> {
+        partial.missing().ranges().map(|BlockRange { first, count }| (first, count)).collect()
+    }
+
+    #[test]
+    fn it_is_complete_when_every_block_is_known() {
+        let size = 3 * BLOCK;
+        let mut partial = PartialManifest::new(size);
+        assert_eq!(missing(&partial), [(0, 3)]);
+        assert!(partial.set(1, Cv([1; 32])));
+        assert_eq!(missing(&partial), [(0, 1), (2, 1)]);
+        assert!(partial.set(2, Cv([2; 32])) && !partial.set(3, Cv([3; 32])));
+        assert_eq!((partial.complete(), partial.known()), (None, 2));
+        assert!(partial.set(0, Cv([0; 32])));
+        let manifest = Manifest::new(size, [0, 1, 2].map(|byte| Cv([byte; 32])).into()).unwrap();
+        assert_eq!(PartialManifest::from(&manifest), partial);
+        assert_eq!(partial.complete(), Some(manifest));
+        assert_eq!((partial.forget(0), partial.forget(0)), (Some(Cv([0; 32])), None));
+        assert_eq!((missing(&partial), partial.complete()), (Vec::from([(0, 1)]), None));
+    }
+
+    #[test]
+    fn an_empty_file_is_known_at_once() {
+        let empty = PartialManifest::new(0);
+        assert_eq!(missing(&empty), []);
+        assert_eq!(empty.complete().unwrap().digest().0, *blake3::hash(&[]).as_bytes());
+    }
+
+    #[test]
+    fn a_size_alone_takes_no_memory() {
+        let mut partial = PartialManifest::new(u64::MAX);
+        assert!(partial.set((1 << 44) - 1, Cv([0; 32])));
+        assert_eq!(missing(&partial), [(0, (1 << 44) - 1)]);
+    }
+}

@@ -1,0 +1,299 @@
+//! Why something failed, finer than a status: one table for the wire, the libraries and C.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use crate::Status;
+use crate::status::c_text;
+
+macro_rules! reason_table {
+    ($( $(#[doc = $doc:literal])+
+        $variant:ident = $code:literal, $name:literal, $status:ident, $again:literal, $text:literal;
+    )+) => {
+        /// Why an operation failed.
+        ///
+        /// Codes lie below -100, below all of [`Status`], and never change. They are grouped: -101
+        /// and on is the network, -201 the protocol, -301 the client's own files, -401 what the
+        /// server refuses, -501 the caller's mistakes, -601 faults of ftx itself. A code that is
+        /// not in the table is kept as [`Other`](Self::Other): a newer peer may know more.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $( $(#[doc = $doc])+ $variant, )+
+            /// A code outside the table, kept as it came.
+            Other(i32),
+        }
+
+        impl Reason {
+            /// All reasons of the table, in its order.
+            pub const TABLE: &'static [Reason] = &[ $( Reason::$variant, )+ ];
+
+            /// The number on the wire and in the APIs.
+            #[must_use]
+            pub const fn code(self) -> i32 {
+                match self {
+                    $( Reason::$variant => $code, )+
+                    Reason::Other(code) => code,
+                }
+            }
+
+            /// The reason with this number; never fails, unknown numbers are kept.
+            #[must_use]
+            pub const fn from_code(code: i32) -> Self {
+                match code {
+                    $( $code => Reason::$variant, )+
+                    other => Reason::Other(other),
+                }
+            }
+
+            /// The name of the code, `UNKNOWN` outside the table.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $( Reason::$variant => $name, )+
+                    Reason::Other(_) => "UNKNOWN",
+                }
+            }
+
+            /// What the code means, as a sentence fragment in lower case.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $( Reason::$variant => $text, )+
+                    Reason::Other(_) => "unknown reason",
+                }
+            }
+
+            /// The same as [`text`](Self::text), for C.
+            #[must_use]
+            pub const fn text_for_c(self) -> &'static CStr {
+                match self {
+                    $( Reason::$variant => c_text(concat!($text, "\0")), )+
+                    Reason::Other(_) => c"unknown reason",
+                }
+            }
+
+            /// The status that stands for it where only the original's codes are known; never
+            /// one that an API takes for success.
+            #[must_use]
+            pub const fn status(self) -> Status {
+                match self {
+                    $( Reason::$variant => Status::$status, )+
+                    Reason::Other(code) => status_of_unknown(code),
+                }
+            }
+
+            /// Whether the same may go well a little later, without anybody doing anything.
+            #[must_use]
+            pub const fn may_pass(self) -> bool {
+                match self {
+                    $( Reason::$variant => $again, )+
+                    Reason::Other(_) => false,
+                }
+            }
+        }
+    };
+}
+
+const fn status_of_unknown(code: i32) -> Status {
+    match code {
+        // As an `i64`; `From` is not const.
+        -100..0 => match Status::from_code(code as i64) {
+            Status::AlreadyExists | Status::Other(_) => Status::UnknownData,
+            known => known,
+        },
+        -200..=-101 => Status::Timeout,
+        -400..=-301 => Status::OpenError,
+        -500..=-401 => Status::WriteError,
+        -600..=-501 => Status::OpenError,
+        _ => Status::UnknownData,
+    }
+}
+
+reason_table! {
+    /// The server's host name has no address.
+    AddressNotFound = -101, "ADDRESS_NOT_FOUND", ConnectError, true,
+        "the server's name has no address";
+    /// No connection to the server could be made.
+    ConnectFailed = -102, "CONNECT_FAILED", ConnectError, true,
+        "no connection to the server could be made";
+    /// The connection was there and is there no more.
+    ConnectionLost = -103, "CONNECTION_LOST", Timeout, true,
+        "the connection was lost";
+    /// The peer said nothing for too long.
+    TimedOut = -104, "TIMED_OUT", Timeout, true,
+        "the peer said nothing for too long";
+    /// No encrypted connection could be made: a certificate, or what both sides support.
+    TlsFailed = -105, "TLS_FAILED", ConnectError, false,
+        "no encrypted connection could be made";
+
+    /// The peer's bytes are no message.
+    Malformed = -201, "MALFORMED", UnknownData, false,
+        "the peer's bytes are no valid message";
+    /// The peer speaks another protocol.
+    OtherDialect = -202, "OTHER_DIALECT", UnknownData, false,
+        "the peer speaks another protocol";
+    /// Both sides speak FTX, and no version in common.
+    NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, false,
+        "both sides have no version of the protocol in common";
+    /// A message came where it does not belong.
+    OutOfStep = -204, "OUT_OF_STEP", UnknownData, false,
+        "a message came where it does not belong";
+    /// The peer exceeded a limit that it was told.
+    LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, false,
+        "the peer exceeded a limit of the protocol";
+
+    /// The local file does not exist.
+    LocalNotFound = -301, "LOCAL_NOT_FOUND", OpenError, false,
+        "the local file does not exist";
+    /// The local file may not be opened.
+    LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, false,
+        "no permission for the local file";
+    /// The local path is no regular file.
+    LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, false,
+        "the local path is not a regular file";
+    /// No space for the local file.
+    LocalNoSpace = -304, "LOCAL_NO_SPACE", WriteError, false,
+        "no space left for the local file";
+    /// The local file could not be read or written.
+    LocalIoError = -305, "LOCAL_IO_ERROR", WriteError, false,
+        "the local file could not be read or written";
+    /// The local file was changed while it was sent.
+    LocalChanged = -306, "LOCAL_CHANGED", UploadError, true,
+        "the local file was changed meanwhile";
+    /// Somebody else writes to the local file.
+    LocalInUse = -307, "LOCAL_IN_USE", OpenError, true,
+        "the local file is in use";
+    /// There is a local file already, and it was not to be replaced.
+    LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, false,
+        "the local file is there already";
+
+    /// The name breaks the rules for names.
+    NameRefused = -401, "NAME_REFUSED", OpenError, false,
+        "the name is not allowed";
+    /// There is no such file.
+    NotFound = -402, "NOT_FOUND", OpenError, false,
+        "there is no such file on the server";
+    /// The server may not do that with its files.
+    PermissionDenied = -403, "PERMISSION_DENIED", OpenError, false,
+        "the server has no permission for the file";
+    /// The name is that of a directory, or of something else that is no file.
+    NotAFile = -404, "NOT_A_FILE", OpenError, false,
+        "the name is not that of a file";
+    /// The server has no space for the file.
+    NoSpace = -405, "NO_SPACE", WriteError, false,
+        "no space left on the server";
+    /// There is such a file, and it was not to be replaced. Not the status of nearly the same
+    /// name, which says that all is well.
+    AlreadyExists = -406, "ALREADY_EXISTS", OpenError, false,
+        "there is such a file on the server already";
+    /// The file to be replaced is not the one that was named.
+    PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, false,
+        "the file on the server is not the expected one";
+    /// The file is no longer the version that was asked for.
+    Changed = -408, "CHANGED", DownloadError, true,
+        "the file on the server was changed meanwhile";
+    /// The same writer came back on another connection, which goes on with this upload.
+    TakenOver = -409, "TAKEN_OVER", UploadError, false,
+        "the upload was taken over by another connection";
+    /// Somebody else is at it.
+    Busy = -410, "BUSY", UploadError, true,
+        "the file is in use on the server";
+    /// What was stored does not have the digest that the client named.
+    DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, true,
+        "the stored file does not have the announced digest";
+    /// A block did not arrive as it was sent.
+    BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, true,
+        "a block did not arrive as it was sent";
+    /// The server could not read or write its file.
+    IoError = -413, "IO_ERROR", WriteError, false,
+        "the server could not read or write the file";
+    /// The file is larger than the server takes.
+    TooLarge = -414, "TOO_LARGE", WriteError, false,
+        "the file is too large for the server";
+    /// The server is about to end.
+    ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, true,
+        "the server is shutting down";
+    /// The client did not prove that it may use the server.
+    Unauthorised = -416, "UNAUTHORISED", ConnectError, false,
+        "the server does not accept the credentials";
+    /// More requests at a time, or more connections, than the server allows.
+    TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, true,
+        "too many requests at a time";
+    /// The server does not do such a thing.
+    Unsupported = -418, "UNSUPPORTED", UnknownData, false,
+        "the server does not support the request";
+
+    /// An argument makes no sense.
+    InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, false,
+        "an argument is not valid";
+    /// The server's address cannot be read.
+    InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, false,
+        "the server's address is not valid";
+    /// The caller stopped it.
+    Cancelled = -503, "CANCELLED", Timeout, false,
+        "cancelled; it can be continued";
+
+    /// Something is wrong with ftx itself.
+    Internal = -601, "INTERNAL", UnknownData, false,
+        "an internal error; please report it";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.text(), self.name(), self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    use super::Reason;
+    use crate::Status;
+
+    #[test]
+    fn codes_do_not_change() {
+        let codes: Vec<i32> = Reason::TABLE.iter().map(|reason| reason.code()).collect();
+        let groups = [(101, 5), (201, 5), (301, 8), (401, 18), (501, 3), (601, 1)];
+        let expected = groups.iter().flat_map(|&(first, count)| (first..first + count).map(|n| -n));
+        assert_eq!(codes, expected.collect::<Vec<_>>());
+        let named = [Reason::NameRefused, Reason::Changed, Reason::Unsupported, Reason::Internal];
+        assert_eq!(named.map(Reason::code), [-401, -408, -418, -601]);
+    }
+
+    #[test]
+    fn every_code_survives_a_round_trip() {
+        for code in (-700..10).chain([i32::MIN, i32::MAX]) {
+            assert_eq!(Reason::from_code(code).code(), code);
+        }
+    }
+
+    #[test]
+    fn no_reason_looks_like_success() {
+        for code in (-700..10).chain([i32::MIN, i32::MAX]) {
+            let status = Reason::from_code(code).status();
+            assert!(!matches!(status, Status::Ok | Status::AlreadyExists | Status::Other(_)));
+        }
+    }
+
+    #[test]
+    fn unknown_codes_go_by_their_group() {
+        let statuses = [-5, -199, -299, -399, -499, -599, 0].map(|c| Reason::Other(c).status());
+        use Status::{OpenError, Timeout, UnknownData, WriteError};
+        let expected =
+            [Timeout, Timeout, UnknownData, OpenError, WriteError, OpenError, UnknownData];
+        assert_eq!(statuses, expected);
+    }
+
+    #[test]
+    fn names_and_texts_are_distinct_and_the_text_for_c_is_the_text() {
+        let names: BTreeSet<_> = Reason::TABLE.iter().map(|reason| reason.name()).collect();
+        let texts: BTreeSet<_> = Reason::TABLE.iter().map(|reason| reason.text()).collect();
+        assert_eq!((names.len(), texts.len()), (Reason::TABLE.len(), Reason::TABLE.len()));
+        for reason in Reason::TABLE.iter().copied().chain([Reason::Other(7)]) {
+            assert_eq!(reason.text_for_c().to_str(), Ok(reason.text()));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A block on its way.
+//!
+//! ```text
+//! header │ u64 index │ 1 to 1,048,576 bytes of the file │ 32 bytes chaining value
+//! ```
+//!
+//! The chaining value stands behind the bytes, so that the sender reads them once: it hashes each
+//! piece and sends it. Neither side needs to hold the frame.
+
+use super::{FrameHeader, FrameKind, HASH_LEN, HEADER_LEN, WireError};
+use crate::native::blocks::BLOCK;
+
+/// Bytes between the header and the bytes of the file.
+pub const BLOCK_HEAD_LEN: usize = 8;
+
+/// Bytes before the bytes of the file, header and head.
+pub const BLOCK_FRAME_HEAD_LEN: usize = HEADER_LEN + BLOCK_HEAD_LEN;
+
+const AROUND: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
+
+/// Which block a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockHead {
+    /// Index of the block.
+    pub index: u64,
+    /// Bytes of the file in the frame, 1 to [`BLOCK`]. Whether the block has so many is for the
+    /// receiver to see.
+    pub len: u64,
+}
+
+impl BlockHead {
+    /// Header and head of a frame. The bytes of the file and their chaining value follow.
+    ///
+    /// # Errors
+    /// No block has so many bytes, or `request` is 0.
+    pub fn encode(&self, request: u32) -> Result<[u8; BLOCK_FRAME_HEAD_LEN], WireError> {
+        self.check()?;
+        let header = FrameHeader::new(FrameKind::Block, request, AROUND + self.len)?;
+        let mut bytes = [0; BLOCK_FRAME_HEAD_LEN];
+        let (head, index) = bytes.split_at_mut(HEADER_LEN);
+        head.copy_from_slice(&header.encode());
+        index.copy_from_slice(&self.index.to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// The head of a frame with this header, from the first bytes of its payload.
+    ///
+    /// # Errors
+    /// It is another kind of frame, or no block has so many bytes.
+    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, WireError> {
+        header.expect(FrameKind::Block)?;
+        let len = u64::from(header.len).saturating_sub(AROUND);
+        let head = Self { index: u64::from_le_bytes(head), len };
+        head.check()?;
+        Ok(head)
+    }
+
+    fn check(&self) -> Result<(), WireError> {
+        let len = self.len;
+        if (1..=BLOCK).contains(&len) { Ok(()) } else { Err(WireError::BlockLength { len }) }
+    }
+}

@@ -1,0 +1,164 @@
+//! The 12 bytes before every payload.
+//!
+//! ```text
+//! u32 length of the payload │ u32 request id │ u8 kind │ 00 00 00
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::Serialize;
+
+use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, HASH_LEN, MAX_FILE_HEAD, WireError};
+use crate::codec::{self, MAX_RECORD_BYTES};
+use crate::native::blocks::BLOCK;
+
+/// Bytes of a frame's header.
+pub const HEADER_LEN: usize = 12;
+
+/// A frame's header as it goes over the wire.
+pub type HeaderBytes = [u8; HEADER_LEN];
+
+/// The longest payload, in bytes: a block, and room for what goes with it.
+pub const MAX_PAYLOAD: u32 = (1 << 20) + (1 << 16);
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// 1: one [`Request`](super::Request) or [`Reply`](super::Reply).
+    Control,
+    /// 2: a block; its payload begins with [`BlockHead`](super::BlockHead).
+    Block,
+    /// 3: a whole small file; its payload is a [`FileFrame`](super::FileFrame).
+    File,
+}
+
+impl FrameKind {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Control => 1,
+            Self::Block => 2,
+            Self::File => 3,
+        }
+    }
+
+    /// The kind with this number.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Control),
+            2 => Some(Self::Block),
+            3 => Some(Self::File),
+            _ => None,
+        }
+    }
+
+    /// Fewest and most bytes of a payload.
+    fn bounds(self) -> (u64, u64) {
+        let sum = |lens: [usize; 3]| lens.iter().map(|&len| len as u64).sum::<u64>();
+        match self {
+            // The number of a variant is the least there is in a record.
+            Self::Control => (4, MAX_RECORD_BYTES as u64),
+            Self::Block => {
+                let around = sum([BLOCK_HEAD_LEN, HASH_LEN, 0]);
+                (around + 1, around + BLOCK)
+            }
+            Self::File => {
+                let around = sum([FILE_PREFIX_LEN, HASH_LEN, 0]);
+                (around + 4, around + sum([MAX_FILE_HEAD, 0, 0]) + BLOCK)
+            }
+        }
+    }
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control => "control",
+            Self::Block => "block",
+            Self::File => "file",
+        })
+    }
+}
+
+/// A frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// What the payload is.
+    pub kind: FrameKind,
+    /// The request that the frame belongs to; 0 is the connection itself.
+    pub request: u32,
+    /// Bytes of payload that follow.
+    pub len: u32,
+}
+
+impl FrameHeader {
+    /// A header for a payload of `len` bytes.
+    ///
+    /// # Errors
+    /// No frame of this kind has so many or so few.
+    pub fn new(kind: FrameKind, request: u32, len: u64) -> Result<Self, WireError> {
+        let (least, most) = kind.bounds();
+        let wrong = WireError::PayloadLength { kind, len };
+        if !(least..=most).contains(&len) {
+            return Err(wrong);
+        }
+        if request == 0 && kind != FrameKind::Control {
+            let what = if kind == FrameKind::Block { "a block frame" } else { "a file frame" };
+            return Err(WireError::RequestId { what, request });
+        }
+        let len = u32::try_from(len).map_err(|_| wrong)?;
+        Ok(Self { kind, request, len })
+    }
+
+    /// The bytes of the header.
+    #[must_use]
+    pub const fn encode(&self) -> HeaderBytes {
+        let [l0, l1, l2, l3] = self.len.to_le_bytes();
+        let [r0, r1, r2, r3] = self.request.to_le_bytes();
+        [l0, l1, l2, l3, r0, r1, r2, r3, self.kind.code(), 0, 0, 0]
+    }
+
+    /// The header that these bytes are.
+    ///
+    /// # Errors
+    /// They are none: unknown kind, reserved bytes in use, a length that no such frame has, or a
+    /// block or file that belongs to no request.
+    pub fn decode(bytes: &HeaderBytes) -> Result<Self, WireError> {
+        let [l0, l1, l2, l3, r0, r1, r2, r3, kind, z0, z1, z2] = *bytes;
+        let kind = FrameKind::from_code(kind).ok_or(WireError::UnknownKind { kind })?;
+        if [z0, z1, z2] != [0; 3] {
+            return Err(WireError::Reserved);
+        }
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        Self::new(kind, u32::from_le_bytes([r0, r1, r2, r3]), len.into())
+    }
+
+    /// Asserts what the payload is.
+    ///
+    /// # Errors
+    /// [`WireError::WrongKind`].
+    pub fn expect(&self, expected: FrameKind) -> Result<(), WireError> {
+        let got = self.kind;
+        if got == expected { Ok(()) } else { Err(WireError::WrongKind { expected, got }) }
+    }
+}
+
+/// The header of the next frame, once `buffered` holds it; its payload stands from
+/// [`HEADER_LEN`] on and may still be incomplete.
+///
+/// # Errors
+/// The bytes are no header: the connection cannot go on.
+pub fn next_frame(buffered: &[u8]) -> Result<Option<FrameHeader>, WireError> {
+    buffered.first_chunk().map(FrameHeader::decode).transpose()
+}
+
+/// A whole control frame.
+pub(super) fn control_frame<T: Serialize>(request: u32, record: &T) -> Result<Vec<u8>, WireError> {
+    let kind = FrameKind::Control;
+    let record = codec::encode(record).map_err(|source| WireError::Record { kind, source })?;
+    let header = FrameHeader::new(kind, request, record.len() as u64)?;
+    Ok([&header.encode()[..], &record].concat())
+}

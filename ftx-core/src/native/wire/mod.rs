@@ -1,0 +1,38 @@
+//! What goes over the wire, and nothing about when: `PROTOCOL.md` section 3 gives every byte.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `preface` | the first 12 bytes each way |
+//! | `header` | the 12 bytes before every payload |
+//! | `block`, `file` | payloads with bytes of files, which never pass through the record codec |
+//! | `request`, `reply` | payloads that are records |
+//! | `record` | what these are made of |
+//!
+//! All integers are little-endian. Decoding takes no bytes away and allocates no more than the
+//! peer has sent; what is not exactly right is an error, after which the connection is closed.
+
+mod block;
+mod error;
+mod file;
+mod header;
+mod preface;
+mod record;
+mod reply;
+mod request;
+
+pub use block::{BLOCK_FRAME_HEAD_LEN, BLOCK_HEAD_LEN, BlockHead};
+pub use error::WireError;
+pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout, MAX_FILE_HEAD};
+pub use header::{FrameHeader, FrameKind, HEADER_LEN, HeaderBytes, MAX_PAYLOAD, next_frame};
+pub use preface::{
+    CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
+    common_version, server_preface,
+};
+pub use record::{
+    Entry, EntryKind, MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Token, Version, What,
+};
+pub use reply::Reply;
+pub use request::{MAX_REQUEST, Request};
+
+/// Bytes of the chaining value behind a block, and of the digest behind a small file.
+pub const HASH_LEN: usize = 32;

@@ -1,0 +1,114 @@
+//! The first 12 bytes each way.
+//!
+//! An original server answers the client's preface with the magic and a zero, which is how a client
+//! finds out what it faces; so a native server's number there is never zero.
+
+use super::WireError;
+use crate::dialect::MAGIC;
+
+/// The version of the protocol that is specified in `PROTOCOL.md`.
+pub const VERSION: u32 = 1;
+
+/// All versions that are spoken here, the best first.
+pub const VERSIONS: &[u32] = &[VERSION];
+
+/// Bytes of a preface.
+pub const PREFACE_LEN: usize = 12;
+
+/// What a client sends first, in one write with its `Hello`: the magic and four zeros.
+pub const CLIENT_PREFACE: [u8; PREFACE_LEN] = preface(0);
+
+const fn preface(number: u32) -> [u8; PREFACE_LEN] {
+    let [m0, m1, m2, m3, m4, m5, m6, m7] = MAGIC;
+    let [n0, n1, n2, n3] = number.to_le_bytes();
+    [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3]
+}
+
+fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, WireError> {
+    let [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3] = bytes;
+    if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
+        return Err(WireError::BadPreface { got: bytes });
+    }
+    Ok(u32::from_le_bytes([n0, n1, n2, n3]))
+}
+
+/// Looks at what a client sent first.
+///
+/// # Errors
+/// [`WireError::BadPreface`], or [`WireError::Reserved`] when the zeros are none.
+pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), WireError> {
+    if number(bytes)? == 0 { Ok(()) } else { Err(WireError::Reserved) }
+}
+
+/// What a server answers first: the magic and the version that is spoken from here on. With no
+/// version in common that is [`VERSION`], and a `Goodbye` follows.
+///
+/// A version is never 0; that would be an original server's answer.
+#[must_use]
+pub const fn server_preface(version: u32) -> [u8; PREFACE_LEN] {
+    preface(if version == 0 { VERSION } else { version })
+}
+
+/// The best version that both sides speak, if there is one.
+#[must_use]
+pub fn common_version(theirs: &[u32]) -> Option<u32> {
+    VERSIONS.iter().copied().find(|version| theirs.contains(version))
+}
+
+/// What a server's first 12 bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerPreface {
+    /// It is an original server. The connection can go on in the legacy dialect.
+    Legacy,
+    /// It speaks FTX, in this version.
+    Native {
+        /// The version, not 0.
+        version: u32,
+    },
+}
+
+impl ServerPreface {
+    /// Looks at what a server answered first.
+    ///
+    /// # Errors
+    /// [`WireError::BadPreface`]: it is neither.
+    pub fn decode(bytes: [u8; PREFACE_LEN]) -> Result<Self, WireError> {
+        Ok(match number(bytes)? {
+            0 => Self::Legacy,
+            version => Self::Native { version },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        CLIENT_PREFACE, ServerPreface, WireError, check_client_preface, common_version,
+        server_preface,
+    };
+
+    #[test]
+    fn prefaces_are_as_specified() {
+        assert_eq!(CLIENT_PREFACE, *b"\x89FTX\r\n\x1a\n\0\0\0\0");
+        assert_eq!(server_preface(1), *b"\x89FTX\r\n\x1a\n\x01\0\0\0");
+        assert_eq!(server_preface(0), server_preface(1));
+        assert_eq!(check_client_preface(CLIENT_PREFACE), Ok(()));
+        assert_eq!(check_client_preface(server_preface(1)), Err(WireError::Reserved));
+        assert!(check_client_preface([0; 12]).is_err());
+    }
+
+    #[test]
+    fn a_client_knows_its_server_by_the_number() {
+        assert_eq!(ServerPreface::decode(CLIENT_PREFACE), Ok(ServerPreface::Legacy));
+        let native = ServerPreface::decode(server_preface(0x0102_0304));
+        assert_eq!(native, Ok(ServerPreface::Native { version: 0x0102_0304 }));
+        let other = *b"HTTP/1.1 400";
+        assert_eq!(ServerPreface::decode(other), Err(WireError::BadPreface { got: other }));
+    }
+
+    #[test]
+    fn the_best_common_version_is_taken() {
+        assert_eq!(common_version(&[7, 1]), Some(1));
+        assert_eq!((common_version(&[]), common_version(&[0, 2])), (None, None));
+    }
+}

@@ -1,0 +1,138 @@
+//! What requests and replies are made of. The order of variants and fields is the format.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::native::blocks::{BlockRange, Digest};
+use crate::native::hex::{debug_in_hex, in_hex};
+
+/// Most blocks that a `Have` or `Cvs` speaks of.
+pub const MAX_CV_PAGE: usize = 16_384;
+
+/// Most ranges that a `Get` names.
+pub const MAX_RANGES: usize = 2_048;
+
+/// 16 random bytes by which a session or a writer is known again. Who knows it can act as it, so
+/// it is not shown when a message is printed for debugging.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Token(pub [u8; 16]);
+
+in_hex!(Token);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Which version of a file it is. The bytes mean something to the server alone; if they are equal,
+/// so are the contents.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version(pub [u8; 16]);
+
+in_hex!(Version);
+debug_in_hex!(Version);
+
+/// When a file was last changed, since the beginning of 1970 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(i64, u32)")]
+pub struct Mtime {
+    secs: i64,
+    nanos: u32,
+}
+
+impl Mtime {
+    /// `secs` seconds, negative before 1970, and `nanos` nanoseconds after them. `None` if these
+    /// are a second or more.
+    #[must_use]
+    pub const fn new(secs: i64, nanos: u32) -> Option<Self> {
+        if nanos < 1_000_000_000 { Some(Self { secs, nanos }) } else { None }
+    }
+
+    /// Whole seconds, rounded down.
+    #[must_use]
+    pub const fn secs(self) -> i64 {
+        self.secs
+    }
+
+    /// Nanoseconds after these, less than a second.
+    #[must_use]
+    pub const fn nanos(self) -> u32 {
+        self.nanos
+    }
+}
+
+impl TryFrom<(i64, u32)> for Mtime {
+    type Error = &'static str;
+
+    fn try_from((secs, nanos): (i64, u32)) -> Result<Self, Self::Error> {
+        Self::new(secs, nanos).ok_or("a time has a second or more of nanoseconds")
+    }
+}
+
+/// What is kept of a file besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Meta {
+    /// When it was last changed, if that is known.
+    pub mtime: Option<Mtime>,
+    /// Whether its owner may run it.
+    pub executable: bool,
+}
+
+/// What may become of a file that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Overwrite {
+    /// 0: it is replaced.
+    Replace,
+    /// 1: it stays, and the upload fails with `AlreadyExists`.
+    Fail,
+    /// 2: it is replaced if it has this digest; otherwise, or without a file, the upload fails with
+    /// `PreconditionFailed`.
+    IfUnchanged(Digest),
+}
+
+/// What is wanted of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum What {
+    /// 0: all its bytes.
+    Whole,
+    /// 1: its chaining values.
+    Manifest,
+    /// 2: these blocks, at most [`MAX_RANGES`] ranges.
+    Blocks(Vec<BlockRange>),
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntryKind {
+    /// 0: a regular file.
+    File,
+    /// 1: a directory.
+    Directory,
+}
+
+/// A file or directory of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its whole remote name.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its size in bytes; 0 for a directory.
+    pub size: u64,
+    /// What else is known of it.
+    pub meta: Meta,
+}
+
+impl Entry {
+    /// Bytes that it takes in an `Entries`; all of them together, and 32 more, must fit a record
+    /// ([`MAX_RECORD_BYTES`](crate::codec::MAX_RECORD_BYTES)).
+    #[must_use]
+    pub const fn record_len(&self) -> usize {
+        let mtime: usize = if self.meta.mtime.is_some() { 12 } else { 0 };
+        (8 + 4 + 8 + 1 + 1 + mtime).saturating_add(self.name.len())
+    }
+}

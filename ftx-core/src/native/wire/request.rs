@@ -1,0 +1,167 @@
+//! What a client asks.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::header::control_frame;
+use super::{FrameHeader, FrameKind, MAX_RANGES, Meta, Overwrite, Token, Version, What, WireError};
+use crate::codec;
+use crate::native::blocks::Digest;
+
+/// The longest request, in bytes of its record: a server makes room for no more.
+pub const MAX_REQUEST: u32 = 1 << 16;
+
+/// A client's message. Variants and fields are written in their order, so variants are only ever
+/// appended.
+///
+/// Names are text as it came: a server parses them, and refuses one with `NameRefused`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// 0: the first message of a connection, with the request id 0.
+    Hello {
+        /// Versions that the client speaks, the best first.
+        versions: Vec<u32>,
+        /// What the client can do beyond the version; unknown ones are ignored.
+        features: Vec<String>,
+        /// Program and version, for the server's log.
+        agent: String,
+        /// The session to join, or none for a new one.
+        session: Option<Token>,
+        /// Proof that the client may use the server, if it wants one.
+        auth: Option<String>,
+    },
+    /// 1: begins an upload.
+    Offer {
+        /// The name that the file is to have.
+        name: String,
+        /// Its bytes.
+        size: u64,
+        /// What else is to be kept of it.
+        meta: Meta,
+        /// What may become of a file that is there.
+        overwrite: Overwrite,
+        /// Who uploads: random, and the same for each try of one upload.
+        writer: Token,
+    },
+    /// 2: ends an upload whose blocks are all stored: give it its name.
+    Commit {
+        /// The digest of the client's file.
+        digest: Digest,
+    },
+    /// 3: ends an upload without that.
+    Abandon {
+        /// Throw away what arrived, instead of keeping it for later.
+        discard: bool,
+    },
+    /// 4: begins a download.
+    Get {
+        /// The file.
+        name: String,
+        /// The version that it must be, or whichever it is.
+        version: Option<Version>,
+        /// What is wanted of it.
+        what: What,
+    },
+    /// 5: what does this name stand for?
+    Stat {
+        /// A file or directory.
+        name: String,
+    },
+    /// 6: what is in a directory?
+    List {
+        /// The directory, empty for the root.
+        name: String,
+        /// With all that is in the directories below it.
+        recursive: bool,
+        /// Only what comes after this name.
+        after: Option<String>,
+        /// At most so many entries; the server may give fewer.
+        limit: u32,
+    },
+    /// 7: what is the digest of this file?
+    Digest {
+        /// The file.
+        name: String,
+    },
+    /// 8: take this file away.
+    Remove {
+        /// The file.
+        name: String,
+    },
+    /// 9: are you there? The request id may be 0.
+    Ping {
+        /// Comes back in the answer.
+        payload: u64,
+    },
+}
+
+impl Request {
+    /// The frame that carries it.
+    ///
+    /// # Errors
+    /// It is too long, names too many ranges, or cannot have this request id.
+    pub fn encode(&self, request: u32) -> Result<Vec<u8>, WireError> {
+        self.check(request)?;
+        let frame = control_frame(request, self)?;
+        next_fits(&frame)?;
+        Ok(frame)
+    }
+
+    /// The request in a frame with this header.
+    ///
+    /// # Errors
+    /// It is none, or cannot have this request id. The connection cannot go on.
+    pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, WireError> {
+        Self::check_header(header)?;
+        let kind = FrameKind::Control;
+        let request: Self =
+            codec::decode(payload).map_err(|source| WireError::Record { kind, source })?;
+        request.check(header.request)?;
+        Ok(request)
+    }
+
+    /// Looks at the header of a control frame from a client, before room is made for its payload.
+    ///
+    /// # Errors
+    /// It is another kind of frame, or longer than [`MAX_REQUEST`].
+    pub fn check_header(header: &FrameHeader) -> Result<(), WireError> {
+        header.expect(FrameKind::Control)?;
+        if header.len > MAX_REQUEST {
+            return Err(WireError::RequestTooLong { len: header.len.into() });
+        }
+        Ok(())
+    }
+
+    fn check(&self, request: u32) -> Result<(), WireError> {
+        match (self, request) {
+            (Self::Hello { .. }, 1..) => Err(WireError::RequestId { what: "a hello", request }),
+            (Self::Hello { .. }, 0) | (Self::Ping { .. }, _) => Ok(()),
+            (Self::Get { what: What::Blocks(ranges), .. }, _) if ranges.len() > MAX_RANGES => {
+                Err(WireError::RequestTooLong { len: 16 * ranges.len() as u64 })
+            }
+            (
+                Self::Offer { .. }
+                | Self::Commit { .. }
+                | Self::Abandon { .. }
+                | Self::Get { .. }
+                | Self::Stat { .. }
+                | Self::List { .. }
+                | Self::Digest { .. }
+                | Self::Remove { .. },
+                request,
+            ) => match request {
+                0 => Err(WireError::RequestId { what: "a request", request }),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+fn next_fits(frame: &[u8]) -> Result<(), WireError> {
+    match super::next_frame(frame)? {
+        Some(header) => Request::check_header(&header),
+        None => Ok(()),
+    }
+}
