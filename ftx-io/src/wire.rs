@@ -34,6 +34,9 @@ pub enum WireError {
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] io::Error),
+    /// What was due at a certain time was not there, whatever moved until then.
+    #[error("what was due was not here within {}", humantime::format_duration(*.0))]
+    Late(Duration),
     /// The guard's token was cancelled.
     #[error("stopped")]
     Stopped,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -38,7 +37,6 @@ impl<S: Store> Server<S> {
             store,
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
-            express: Arc::new(Semaphore::new(config.threads.get())),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::connection::{self, Context};
+use crate::express::Places;
 use crate::monitor::ActiveGuard;
 use crate::store::Store;
 
@@ -76,6 +77,7 @@ async fn run<S: Store>(
     context: Arc<Context<S>>,
 ) {
     let tasks = TaskTracker::new();
+    let places = Places::new();
     while let Some(Handover { stream, peer, active }) = handovers.recv().await {
         let stream = match tokio::net::TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -84,11 +86,11 @@ async fn run<S: Store>(
                 continue;
             }
         };
-        let context = Arc::clone(&context);
+        let (context, places) = (Arc::clone(&context), places.clone());
         let span = info_span!("connection", %peer, thread = index);
         tasks.spawn(
             async move {
-                connection::serve(stream, context).await;
+                connection::serve(stream, context, places).await;
                 debug!("closed");
                 drop(active);
             }

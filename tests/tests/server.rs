@@ -182,6 +182,23 @@ fn sigint_ends_it_like_sigterm() {
     server.end_with(Signal::INT, DEADLINE).assert_done();
 }
 
+/// Not what was left of it when the last wait began.
+#[test]
+fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
+    let root = tempdir().unwrap();
+    let server =
+        Server::builder(root.path()).args(["--hello-timeout", "700ms", "--log", "debug"]).start();
+    let mut request = Vec::new();
+    Request::DownloadTail { status: Status::Ok }.encode(&mut request);
+    for said in [&[][..], &request[..1], &request[..8], &request[..request.len() - 1]] {
+        let mut socket = RawSocket::connect(server.addr());
+        socket.send_bytes(said);
+        assert!(socket.is_closed_within(DEADLINE));
+    }
+    let is_told = || server.log().matches("not here within 700ms").count() == 4;
+    wait_until("each is told with the limit", DEADLINE, is_told);
+}
+
 /// Whoever has read the first line may rely on it: a signal must not meet its default action.
 #[test]
 fn signals_are_handled_from_the_first_line_on() {
