@@ -1,9 +1,7 @@
 //! How a file gets its name, and what it looks like then.
 
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 
@@ -30,37 +28,6 @@ pub enum Existing {
     /// It stays, and publishing fails with
     /// [`AlreadyExists`](crate::StoreError::AlreadyExists).
     Keep,
-}
-
-/// What a file has beside its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileMeta {
-    /// When its contents last changed; the time of writing if `None`.
-    pub mtime: Option<SystemTime>,
-    /// Whether whoever may read it may execute it. Without a meaning where files have no such bit.
-    pub executable: bool,
-}
-
-impl FileMeta {
-    /// Applies it to an open file, as its last change. A file without it is still the right one,
-    /// so what cannot be set is only logged.
-    pub(crate) fn apply(&self, file: &File, path: &Path) {
-        if self.executable
-            && let Err(error) = sys::make_executable(file)
-        {
-            tracing::warn!(%error, ?path, "cannot be made executable");
-        }
-        if let Some(mtime) = self.mtime
-            && let Err(error) = file.set_modified(mtime)
-        {
-            tracing::warn!(%error, ?path, "its time cannot be set");
-        }
-    }
-
-    /// Whether there is nothing to apply.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.mtime.is_none() && !self.executable
-    }
 }
 
 /// Gives the file `from` in `dir` the name `target` in `target_dir`.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata};
 use serde::{Deserialize, Serialize};
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -110,6 +110,21 @@ fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Resul
         // Whoever goes on with the staging must not write to a published file.
         let _ = to_dir.remove_file(to);
     })
+}
+
+/// Whether the owner may execute the file.
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::PermissionsExt as _;
+
+        metadata.permissions().mode() & 0o100 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
 }
 
 /// Lets everybody execute `file` who may read it.

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::Manifest;
+use ftx_core::native::wire::Meta;
 
 use super::BlockStaging;
 use crate::publish::{give_name, settle_name};
-use crate::{Durability, Existing, FileIdentity, FileMeta, StoreError};
+use crate::{Durability, Existing, FileIdentity, StoreError, meta};
 
 /// What was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl BlockStaging {
     pub fn publish_beside(
         self,
         target: &Path,
-        meta: &FileMeta,
+        meta: &Meta,
         existing: Existing,
     ) -> Result<PublishedBlocks, StoreError> {
         let dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
@@ -48,7 +49,7 @@ impl BlockStaging {
         self,
         target_dir: &Dir,
         target: &Path,
-        meta: &FileMeta,
+        meta: &Meta,
         existing: Existing,
     ) -> Result<PublishedBlocks, StoreError> {
         let manifest = {
@@ -61,10 +62,10 @@ impl BlockStaging {
         // What an earlier, longer version left behind the end.
         let cut = self.held.file().set_len(self.size);
         cut.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
-        meta.apply(self.held.file(), target);
+        meta::apply(meta, self.held.file(), target);
         if self.durability == Durability::Full {
             // Without its time and mode, less of the file's metadata has to reach the disk.
-            let sync = if meta.is_plain() { File::sync_data } else { File::sync_all };
+            let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
             self.finish_sync(sync)?;
         }
         let named = give_name(&self.dir, &self.files.data, target_dir, target, existing);
