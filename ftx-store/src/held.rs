@@ -19,22 +19,39 @@ pub(crate) struct HeldFile {
 }
 
 impl HeldFile {
-    /// Opens and locks, creating the file if need be; its contents are kept until the caller has
-    /// seen to what else lies there. `None` as for [`open`](Self::open).
-    pub(crate) fn create(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        Self::open_with(dir, path, OpenOptions::new().read(true).write(true).create(true))
+    /// Creates and locks an empty file; what lies there is emptied, after the `journal` that may be
+    /// about it was removed: that must not outlive it.
+    pub(crate) fn create(
+        dir: &Dir,
+        path: &Path,
+        journal: Option<&Path>,
+    ) -> Result<Self, StoreError> {
+        let options = OpenOptions::new().read(true).write(true).create(true).clone();
+        let Some((held, len)) = Self::open_with(dir, path, &options)? else {
+            return Err(StoreError::InUse { path: path.to_path_buf() });
+        };
+        if let Some(journal) = journal {
+            remove(dir, journal)?;
+        }
+        // Not without need: some file systems write back at once what follows on an emptying.
+        if len > 0 {
+            held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
+        }
+        Ok(held)
     }
 
     /// Opens and locks; `None` when there is no such file.
     pub(crate) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        Self::open_with(dir, path, OpenOptions::new().read(true).write(true))
+        let opened = Self::open_with(dir, path, OpenOptions::new().read(true).write(true))?;
+        Ok(opened.map(|(held, _)| held))
     }
 
+    /// The file and its length.
     fn open_with(
         dir: &Dir,
         path: &Path,
         options: &OpenOptions,
-    ) -> Result<Option<Self>, StoreError> {
+    ) -> Result<Option<(Self, u64)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
             let file = match dir.open_with(path, options) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -51,16 +68,18 @@ impl HeldFile {
             }
             // The one who held the lock may have published the file in the meantime; then this is
             // the published file, and writing to it would destroy it.
+            let metadata = Metadata::from_file(&file);
+            let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
             let held = Self { file };
-            if !held.is_at(dir, path)? {
+            if !is_at(&FileIdentity::of(&metadata), dir, path)? {
                 continue;
             }
-            let shared = sys::has_other_names(&held.file);
-            if !shared.map_err(|error| StoreError::io("stat", path, error))? {
-                return Ok(Some(held));
+            if sys::has_other_names(&metadata) {
+                // Published by a link, and the process died before our name was removed.
+                remove(dir, path)?;
+                continue;
             }
-            // Published by a link, and the process died before our name was removed.
-            remove(dir, path)?;
+            return Ok(Some((held, metadata.len())));
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
@@ -71,15 +90,6 @@ impl HeldFile {
 
     pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
         Ok(FileIdentity::of(&Metadata::from_file(&self.file)?))
-    }
-
-    pub(crate) fn is_at(&self, dir: &Dir, path: &Path) -> Result<bool, StoreError> {
-        let stat_error = |error| StoreError::io("stat", path, error);
-        let ours = self.identity().map_err(stat_error)?;
-        match dir.symlink_metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            named => Ok(ours.same_file(&FileIdentity::of(&named.map_err(stat_error)?))),
-        }
     }
 
     /// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
@@ -97,6 +107,17 @@ impl HeldFile {
     }
 }
 
+/// Whether `path` in `dir` is the file of this identity.
+fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreError> {
+    match dir.symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        named => {
+            let named = named.map_err(|error| StoreError::io("stat", path, error))?;
+            Ok(identity.same_file(&FileIdentity::of(&named)))
+        }
+    }
+}
+
 impl Drop for HeldFile {
     fn drop(&mut self) {
         // A sync in the background may keep the file open for a while, and the lock with it.
@@ -110,50 +131,51 @@ mod tests {
 
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
+    use tempfile::TempDir;
 
-    use super::HeldFile;
+    use super::{HeldFile, is_at};
     use crate::StoreError;
+
+    fn scratch() -> (TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        (temp, dir)
+    }
 
     #[test]
     fn a_file_that_took_its_name_while_being_opened_is_not_touched() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let (_temp, dir) = scratch();
         let path = Path::new("data");
-        let held = HeldFile::create(&dir, path).unwrap().unwrap();
-        assert!(held.is_at(&dir, path).unwrap());
+        let ours = HeldFile::create(&dir, path, None).unwrap().identity().unwrap();
+        assert!(is_at(&ours, &dir, path).unwrap());
         dir.rename(path, &dir, "file").unwrap();
-        assert!(!held.is_at(&dir, path).unwrap());
+        assert!(!is_at(&ours, &dir, path).unwrap());
         dir.write(path, "another").unwrap();
-        assert!(!held.is_at(&dir, path).unwrap());
+        assert!(!is_at(&ours, &dir, path).unwrap());
     }
 
     #[test]
     fn a_held_file_is_refused_to_others_until_it_is_dropped() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let (_temp, dir) = scratch();
         let path = Path::new("data");
         assert!(HeldFile::open(&dir, path).unwrap().is_none());
-        let held = HeldFile::create(&dir, path).unwrap().unwrap();
+        let held = HeldFile::create(&dir, path, None).unwrap();
         assert!(matches!(HeldFile::open(&dir, path), Err(StoreError::InUse { .. })));
         drop(held);
         assert!(HeldFile::open(&dir, path).unwrap().is_some());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_file_that_was_published_by_a_link_is_let_go() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let (_temp, dir) = scratch();
         let path = Path::new("data");
-        for open in [HeldFile::open, HeldFile::create] {
-            dir.write(path, "published").unwrap();
-            dir.hard_link(path, &dir, "file").unwrap();
-            let mut file = open(&dir, path).unwrap();
-            if let Some(file) = &mut file {
-                assert_eq!(file.identity().unwrap().size, 0);
-            }
-            assert_eq!(dir.exists(path), file.is_some());
-            assert_eq!(dir.read_to_string("file").unwrap(), "published");
-            dir.remove_file("file").unwrap();
-        }
+        dir.write("file", "published").unwrap();
+        dir.hard_link("file", &dir, path).unwrap();
+        assert!(HeldFile::open(&dir, path).unwrap().is_none());
+        assert!(!dir.exists(path));
+        dir.hard_link("file", &dir, path).unwrap();
+        assert_eq!(HeldFile::create(&dir, path, None).unwrap().identity().unwrap().size, 0);
+        assert_eq!(dir.read_to_string("file").unwrap(), "published");
     }
 }

@@ -18,6 +18,7 @@
 //! Which names are allowed, where stagings lie, who may write: the callers decide that.
 #![forbid(unsafe_code)]
 
+mod batch;
 mod blocks;
 mod checks;
 mod error;
@@ -35,6 +36,7 @@ mod publish;
 mod staging;
 mod sys;
 
+pub use batch::{BatchFile, BatchPublisher};
 pub use blocks::{BlockStaging, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use error::StoreError;

@@ -145,19 +145,16 @@ pub(crate) fn make_executable(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether the file has a name beside the one it was opened by; `false` where the system does not
-/// tell.
-pub(crate) fn has_other_names(file: &File) -> io::Result<bool> {
+/// Whether the file has more names than one; `false` where the system does not tell.
+pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::MetadataExt as _;
-
-        Ok(file.metadata()?.nlink() > 1)
+        cap_std::fs::MetadataExt::nlink(metadata) > 1
     }
     #[cfg(not(unix))]
     {
-        let _ = file;
-        Ok(false)
+        let _ = metadata;
+        false
     }
 }
 

@@ -31,7 +31,6 @@ use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len, block_offs
 pub use self::hash::hash_blocks;
 pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
-use crate::files::remove;
 use crate::flush::Flusher;
 use crate::held::HeldFile;
 use crate::positioned::Positioned;
@@ -98,13 +97,7 @@ impl BlockStaging {
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
         files.check()?;
-        let Some(held) = HeldFile::create(dir, &files.data)? else {
-            return Err(StoreError::InUse { path: files.data });
-        };
-        // An old journal must not outlive the data it is about.
-        remove(dir, &files.journal)?;
-        let cut = held.file().set_len(0);
-        cut.map_err(|error| StoreError::io("truncate", &files.data, error))?;
+        let held = HeldFile::create(dir, &files.data, Some(&files.journal))?;
         let mut journal = Journal::create(dir, &files.journal)?;
         let created_unix = sys::unix_now();
         journal.append(&Record::Blocks { name: name.to_owned(), size, boot, created_unix })?;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use crate::StoreError;
 use crate::held::HeldFile;
+use crate::{StagingFiles, StoreError};
 
 /// A held data file. Its position is where the next byte goes, unless it is torn.
 #[derive(Debug)]
@@ -19,8 +19,9 @@ pub(super) struct DataFile {
 
 impl DataFile {
     /// As [`HeldFile::create`].
-    pub(super) fn create(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        Ok(HeldFile::create(dir, path)?.map(|held| Self { held, torn: false }))
+    pub(super) fn create(dir: &Dir, files: &StagingFiles) -> Result<Self, StoreError> {
+        let held = HeldFile::create(dir, &files.data, Some(&files.journal))?;
+        Ok(Self { held, torn: false })
     }
 
     /// As [`HeldFile::open`].

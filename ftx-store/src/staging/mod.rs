@@ -73,12 +73,7 @@ impl Staging {
     /// the names are not single components, and those of creating files.
     pub fn create(dir: &Dir, files: StagingFiles, name: &str) -> Result<Self, StoreError> {
         files.check()?;
-        let Some(mut data) = DataFile::create(dir, &files.data)? else {
-            return Err(StoreError::InUse { path: files.data });
-        };
-        // An old journal must not outlive the data it is about.
-        remove(dir, &files.journal)?;
-        data.cut(0).map_err(|error| StoreError::io("truncate", &files.data, error))?;
+        let data = DataFile::create(dir, &files)?;
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         Ok(Self::assemble(dir, files, name.to_owned(), data, PrefixHasher::new()))
     }
