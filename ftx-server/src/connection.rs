@@ -13,20 +13,23 @@ use crate::config::Timeouts;
 use crate::express::Places;
 use crate::legacy;
 use crate::monitor::Monitor;
-use crate::store::Store;
+use crate::native::{self, Sessions};
+use crate::store::BlockStore;
 
 /// What all connections of a server share.
-pub(crate) struct Context<S> {
+pub(crate) struct Context<S: BlockStore> {
     pub(crate) store: S,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
+    /// Native clients with several connections.
+    pub(crate) sessions: Sessions<S::Staging>,
     /// Set when the server is to stop: connections that idle close.
     pub(crate) stop: CancellationToken,
     /// Set when the grace after that is over: transfers are suspended.
     pub(crate) abort: CancellationToken,
 }
 
-impl<S> Context<S> {
+impl<S: BlockStore> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
         Guard { limit, stop: &self.abort }
@@ -65,7 +68,11 @@ impl Hello {
 }
 
 /// Serves one client until it leaves. `places` are those of the worker that this runs on.
-pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>, places: Places) {
+pub(crate) async fn serve<S: BlockStore>(
+    stream: TcpStream,
+    context: Arc<Context<S>>,
+    places: Places,
+) {
     let mut wire = match Wire::new(stream) {
         Ok(wire) => wire,
         Err(error) => {
@@ -85,7 +92,13 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>,
                 warn!(error = %Chain(&error), "connection ended early");
             }
         }
-        Ok(Some(dialect)) => {
+        Ok(Some(Dialect::Native)) => {
+            if let Err(error) = native::serve(wire, &context, hello, places).await {
+                context.monitor.error();
+                warn!(error = %Chain(&error), "connection ended early");
+            }
+        }
+        Ok(Some(dialect @ Dialect::Tls)) => {
             context.monitor.refused();
             debug!(?dialect, "closed: this dialect is not served");
         }
@@ -98,7 +111,7 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>,
 }
 
 /// The client's dialect; `None` when there is nobody to talk to.
-async fn first_bytes<S>(
+async fn first_bytes<S: BlockStore>(
     wire: &mut Wire,
     context: &Context<S>,
     hello: Hello,

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tracing::Span;
 
 use crate::legacy::{LegacyError, Patience, Session, Stop};
-use crate::store::Store;
+use crate::store::BlockStore;
 
 /// Small files in a row before a connection moves.
 pub(crate) const STREAK: u32 = 3;
@@ -45,7 +45,7 @@ impl Places {
 }
 
 /// Runs a session on a thread to itself until its client pauses; `None` when it has left.
-pub(crate) async fn run<S: Store>(
+pub(crate) async fn run<S: BlockStore>(
     mut session: Session<S>,
     wire: Wire,
     permit: OwnedSemaphorePermit,

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::connection::{Context, Hello};
 use crate::express::{self, Places};
-use crate::store::{Begin, Download, Offered, Store, Upload};
+use crate::store::{Begin, BlockStore, Download, Offered, Upload};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
@@ -40,7 +40,7 @@ pub(crate) enum LegacyError {
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: Store>(
+pub(crate) async fn serve<S: BlockStore>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -79,7 +79,7 @@ pub(crate) enum Stop {
 }
 
 /// One client's conversation, apart from its connection.
-pub(crate) struct Session<S: Store> {
+pub(crate) struct Session<S: BlockStore> {
     context: Arc<Context<S>>,
     machine: Connection,
     /// When the first request must be there; `None` once it was heard.
@@ -95,7 +95,7 @@ pub(crate) struct Session<S: Store> {
     download: Option<S::Download>,
 }
 
-impl<S: Store> Session<S> {
+impl<S: BlockStore> Session<S> {
     fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
         Self {
             context,

@@ -16,7 +16,7 @@ use tracing::{Instrument, debug, error, info_span};
 use crate::connection::{self, Context};
 use crate::express::Places;
 use crate::monitor::ActiveGuard;
-use crate::store::Store;
+use crate::store::BlockStore;
 
 /// Blocking threads of one worker. More would not make a disk faster; a job is short, so none
 /// waits long for its turn.
@@ -41,7 +41,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system gives no thread or no event queue.
-    pub(crate) fn start<S: Store>(index: usize, context: Arc<Context<S>>) -> io::Result<Self> {
+    pub(crate) fn start<S: BlockStore>(index: usize, context: Arc<Context<S>>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -71,7 +71,7 @@ impl Worker {
     }
 }
 
-async fn run<S: Store>(
+async fn run<S: BlockStore>(
     index: usize,
     mut handovers: mpsc::UnboundedReceiver<Handover>,
     context: Arc<Context<S>>,

@@ -19,7 +19,7 @@ pub fn meta_of(metadata: &Metadata) -> Meta {
 
 /// Applies `meta` to an open file, as its last change. A file without it is still the right one, so
 /// what cannot be set is only logged; `path` is for that.
-pub(crate) fn apply(meta: &Meta, file: &File, path: &Path) {
+pub fn apply(meta: &Meta, file: &File, path: &Path) {
     if meta.executable
         && let Err(error) = sys::make_executable(file)
     {

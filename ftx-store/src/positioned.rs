@@ -6,7 +6,7 @@ use std::io;
 /// How a file is read and written at an offset. Where the system cannot do that by itself, all who
 /// use a file must share one of these.
 #[derive(Debug, Default)]
-pub(crate) struct Positioned {
+pub struct Positioned {
     /// Keeps the position between moving to it and using it.
     #[cfg(not(unix))]
     position: std::sync::Mutex<()>,
@@ -15,19 +15,20 @@ pub(crate) struct Positioned {
 #[cfg(unix)]
 impl Positioned {
     /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
-    pub(crate) fn read_exact_at(
-        &self,
-        file: &File,
-        buffer: &mut [u8],
-        offset: u64,
-    ) -> io::Result<()> {
+    pub fn read_exact_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
     }
 
     /// Writes all of `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of writing.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
-    pub(crate) fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    pub fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
     }
 }
@@ -35,12 +36,10 @@ impl Positioned {
 #[cfg(not(unix))]
 impl Positioned {
     /// Fills `buffer` from `offset` on.
-    pub(crate) fn read_exact_at(
-        &self,
-        mut file: &File,
-        buffer: &mut [u8],
-        offset: u64,
-    ) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    pub fn read_exact_at(&self, mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         use std::io::{Read as _, Seek as _};
 
         let _kept = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -49,12 +48,10 @@ impl Positioned {
     }
 
     /// Writes all of `bytes` from `offset` on.
-    pub(crate) fn write_all_at(
-        &self,
-        mut file: &File,
-        bytes: &[u8],
-        offset: u64,
-    ) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn write_all_at(&self, mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         use std::io::{Seek as _, Write as _};
 
         let _kept = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -67,8 +67,11 @@ pub(crate) fn settle_name(
     held.identity().map_err(|error| StoreError::io("stat", target, error))
 }
 
-/// Makes the name `path` in `dir` durable.
-fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
+/// Makes the name `path` in `dir` durable, or that there is no such name any more.
+///
+/// # Errors
+/// Those of opening and syncing the directory.
+pub fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
     sys::sync_dir(open_parent(dir, path)?.as_ref().unwrap_or(dir))
 }
 

@@ -6,7 +6,7 @@ use ftx_io::Frames;
 
 use super::NativeError;
 use super::conversation::Conversation;
-use crate::store::{BlockFile, BlockStore, Listing, Page, Progress, Refusal, Store};
+use crate::store::{BlockFile, BlockStore, Listing, Page, Progress, Refusal};
 
 /// Entries that one answer has at most.
 const ENTRIES: u32 = 8192;
@@ -14,7 +14,7 @@ const ENTRIES: u32 = 8192;
 /// Bytes of entries that one answer has at most: they fit a message with room to spare.
 const ENTRY_BYTES: usize = 512 * 1024;
 
-impl<S: Store + BlockStore> Conversation<S> {
+impl<S: BlockStore> Conversation<S> {
     pub(super) async fn ask(
         &mut self,
         frames: &mut Frames,
@@ -60,12 +60,7 @@ impl<S: Store + BlockStore> Conversation<S> {
         Ok(Reply::Removed)
     }
 
-    async fn digest(
-        &self,
-        frames: &mut Frames,
-        id: u32,
-        name: &str,
-    ) -> Result<(), NativeError> {
+    async fn digest(&self, frames: &mut Frames, id: u32, name: &str) -> Result<(), NativeError> {
         let opened = match Self::name(name) {
             Ok(name) => self.context.store.open_file(&name).await,
             Err(refusal) => Err(refusal),

@@ -15,7 +15,7 @@ use super::small::Batch;
 use super::{NativeError, decode};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockStore, Progress, Refusal, Store};
+use crate::store::{BlockStore, Progress, Refusal};
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,9 +43,9 @@ pub(super) enum Stop {
 }
 
 /// One connection of a client, apart from its bytes.
-pub(super) struct Conversation<S: Store + BlockStore> {
+pub(super) struct Conversation<S: BlockStore> {
     pub(super) context: Arc<Context<S>>,
-    pub(super) session: Arc<Session<<S as BlockStore>::Upload>>,
+    pub(super) session: Arc<Session<S::Staging>>,
     pub(super) stream: StreamId,
     /// Uploads that were offered on this connection, and end with it.
     own: Vec<u32>,
@@ -58,11 +58,8 @@ pub(super) struct Conversation<S: Store + BlockStore> {
     pub(super) busy: bool,
 }
 
-impl<S: Store + BlockStore> Conversation<S> {
-    pub(super) fn new(
-        context: Arc<Context<S>>,
-        session: Arc<Session<<S as BlockStore>::Upload>>,
-    ) -> Self {
+impl<S: BlockStore> Conversation<S> {
+    pub(super) fn new(context: Arc<Context<S>>, session: Arc<Session<S::Staging>>) -> Self {
         Self {
             stream: session.new_stream(),
             context,
@@ -163,11 +160,7 @@ impl<S: Store + BlockStore> Conversation<S> {
         }
     }
 
-    async fn handle(
-        &mut self,
-        frames: &mut Frames,
-        incoming: Incoming,
-    ) -> Result<(), NativeError> {
+    async fn handle(&mut self, frames: &mut Frames, incoming: Incoming) -> Result<(), NativeError> {
         match incoming {
             Incoming::File { request, head: FileHead::Put { name, meta, overwrite }, len } => {
                 self.busy = true;
@@ -287,16 +280,13 @@ impl<S: Store + BlockStore> Conversation<S> {
     }
 
     /// Takes note of an upload that ends with this connection.
-    pub(super) fn adopt(&mut self, request: u32, upload: Upload<<S as BlockStore>::Upload>) {
+    pub(super) fn adopt(&mut self, request: u32, upload: Upload<S::Staging>) {
         self.own.push(request);
         self.session.add(request, upload);
     }
 
     /// Takes an upload that was offered on this connection out of the session.
-    pub(super) fn release(
-        &mut self,
-        request: u32,
-    ) -> Option<Arc<Upload<<S as BlockStore>::Upload>>> {
+    pub(super) fn release(&mut self, request: u32) -> Option<Arc<Upload<S::Staging>>> {
         self.own.retain(|own| *own != request);
         self.session.remove(request)
     }

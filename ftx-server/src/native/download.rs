@@ -1,16 +1,14 @@
 //! Downloads, block by block.
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{
-    BlockHasher, BlockRange, Cv, block_count, block_len, block_offset,
-};
+use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, block_count, block_len, block_offset};
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
 use ftx_io::{CHUNK, Frames};
 use tracing::info;
 
 use super::NativeError;
 use super::conversation::Conversation;
-use crate::store::{BlockFile, BlockStore, Progress, Refusal, Store};
+use crate::store::{BlockFile, BlockStore, Progress, Refusal};
 
 /// How a request ended: for the client to hear, or with the connection.
 type Outcome = Result<Result<(), Refusal>, NativeError>;
@@ -18,7 +16,7 @@ type Outcome = Result<Result<(), Refusal>, NativeError>;
 /// Files of so many bytes are sent in one frame.
 const WHOLE: u64 = CHUNK as u64;
 
-impl<S: Store + BlockStore> Conversation<S> {
+impl<S: BlockStore> Conversation<S> {
     pub(super) async fn get(
         &mut self,
         frames: &mut Frames,

@@ -36,7 +36,7 @@ use self::conversation::{Conversation, Place, Stop};
 pub(crate) use self::session::Sessions;
 use crate::connection::{Context, Hello};
 use crate::express::Places;
-use crate::store::{BlockStore, Store};
+use crate::store::BlockStore;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
 /// the connection one piece at a time, so this costs no memory here.
@@ -55,6 +55,9 @@ const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NativeError {
+    /// A file could not be read in the middle of a block.
+    #[error("a download was broken off: {message}")]
+    Cut { reason: Reason, message: String },
     #[error("the client's message cannot be understood")]
     Frame(#[from] FrameError),
     /// The thread that the connection was on is gone; its panic has been printed.
@@ -95,14 +98,15 @@ impl NativeError {
             Self::Step(error) => error.reason(),
             Self::Wire(WireError::Stopped) => Reason::ShuttingDown,
             Self::Wire(WireError::Timeout(_)) => Reason::TimedOut,
-            Self::Wire(_) => return None,
+            // The client waits for the rest of a block.
+            Self::Cut { .. } | Self::Wire(_) => return None,
         };
         Some(Reply::goodbye(reason, ftx_io::Chain(self).to_string()))
     }
 }
 
 /// Serves a native client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: Store + BlockStore>(
+pub(crate) async fn serve<S: BlockStore>(
     wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -124,7 +128,7 @@ pub(crate) async fn serve<S: Store + BlockStore>(
 }
 
 /// Serves a busy client on a thread to itself until it pauses; `None` when it has left.
-async fn on_own_thread<S: Store + BlockStore>(
+async fn on_own_thread<S: BlockStore>(
     frames: Frames,
     mut conversation: Conversation<S>,
     permit: OwnedSemaphorePermit,
@@ -152,7 +156,7 @@ async fn on_own_thread<S: Store + BlockStore>(
 }
 
 /// Hears the client's preface and hello, and answers them. `None` if it was told to go.
-async fn greet<S: Store + BlockStore>(
+async fn greet<S: BlockStore>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -210,7 +214,7 @@ async fn greet<S: Store + BlockStore>(
 }
 
 /// Tells a client why its connection is closed.
-async fn part<S>(
+async fn part<S: BlockStore>(
     frames: &mut Frames,
     context: &Context<S>,
     reason: Reason,
@@ -228,7 +232,7 @@ async fn part<S>(
 
 type Hi = (Vec<u32>, Option<ftx_core::native::wire::Token>, String);
 
-async fn first_request<S>(
+async fn first_request<S: BlockStore>(
     frames: &mut Frames,
     context: &Context<S>,
     hello: Hello,

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::NativeError;
 use super::conversation::Conversation;
 use crate::store::{
-    BlockStore, BlockUpload, Offered, Progress, Refusal, SmallFile, Store, UploadOffer,
+    BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, SmallFile, UploadOffer,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
@@ -56,8 +56,7 @@ impl Batch {
     }
 }
 
-impl<S: Store + BlockStore> Conversation<S> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+impl<S: BlockStore> Conversation<S> {
     pub(super) async fn small_file(
         &mut self,
         frames: &mut Frames,
@@ -129,9 +128,9 @@ impl<S: Store + BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let (name, size) = (offer.name.clone(), offer.size);
         let context = std::sync::Arc::clone(&self.context);
-        let offered = BlockStore::offer(&context.store, offer, Progress::default()).await;
+        let offered = context.store.offer_blocks(offer, Progress::default()).await;
         let upload = match offered {
-            Ok(Offered { upload, .. }) => upload,
+            Ok(OfferedBlocks { upload, .. }) => upload,
             Err(refusal) => {
                 self.drain(&mut frames.reader(), size).await?;
                 return self.refuse(frames, request, &refusal);
@@ -168,7 +167,7 @@ impl<S: Store + BlockStore> Conversation<S> {
     async fn receive_apart(
         &mut self,
         frames: &mut Frames,
-        upload: &<S as BlockStore>::Upload,
+        upload: &S::Staging,
         size: u64,
     ) -> Result<Result<Digest, Refusal>, NativeError> {
         let mut reader = frames.reader();

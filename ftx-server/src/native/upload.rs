@@ -10,9 +10,9 @@ use tracing::{info, warn};
 use super::NativeError;
 use super::conversation::Conversation;
 use super::session::Upload;
-use crate::store::{BlockStore, BlockUpload, Offered, Progress, Refusal, Store, UploadOffer};
+use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
 
-impl<S: Store + BlockStore> Conversation<S> {
+impl<S: BlockStore> Conversation<S> {
     #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) async fn offer(
         &mut self,
@@ -32,13 +32,13 @@ impl<S: Store + BlockStore> Conversation<S> {
         let offer = UploadOffer { name: name.clone(), size, meta, overwrite, writer };
         let progress = Progress::default();
         let context = std::sync::Arc::clone(&self.context);
-        let work = BlockStore::offer(&context.store, offer, progress.clone());
+        let work = context.store.offer_blocks(offer, progress.clone());
         let offered = match self.working(frames, request, &progress, work).await? {
             Ok(offered) => offered,
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
-        let Offered { upload, staged, published } = offered;
-        let published = published.as_ref().map(PartialManifest::from);
+        let OfferedBlocks { upload, staged, published } = offered;
+        let published = published.as_deref().map(PartialManifest::from);
         let receiver = Receiver::new(staged, published.as_ref());
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
@@ -82,7 +82,8 @@ impl<S: Store + BlockStore> Conversation<S> {
             left -= len;
         }
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
-        let computed = hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
+        let computed =
+            hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
         let completed = match computed {
             Ok(computed) => upload
                 .receiver()
@@ -91,7 +92,9 @@ impl<S: Store + BlockStore> Conversation<S> {
             Err(refusal) => Err(refusal),
         };
         let stored = match completed {
-            Ok(Completed::Journal) => upload.handle.stored(head.index, claimed).await.map(|()| true),
+            Ok(Completed::Journal) => {
+                upload.handle.stored(head.index, claimed).await.map(|()| true)
+            }
             Ok(Completed::Known) => Ok(true),
             Ok(Completed::Dropped) => Ok(false),
             Err(refusal) => Err(refusal),
@@ -119,7 +122,7 @@ impl<S: Store + BlockStore> Conversation<S> {
 
     async fn store_piece(
         &mut self,
-        upload: &Upload<<S as BlockStore>::Upload>,
+        upload: &Upload<S::Staging>,
         offset: u64,
         chunk: Vec<u8>,
         mut hasher: BlockHasher,

@@ -8,18 +8,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::wire::{Entry, Meta, Overwrite, Token, Version};
-use ftx_core::RemoteName;
+
+use super::Store;
 
 mod refusal;
 
 pub use refusal::Refusal;
 
 /// A namespace of files, block by block.
-pub trait BlockStore: Send + Sync + 'static {
+pub trait BlockStore: Store {
     /// A file that grows; several connections may write to it.
-    type Upload: BlockUpload;
+    type Staging: BlockUpload;
     /// One version of a file.
     type File: BlockFile;
 
@@ -28,18 +30,15 @@ pub trait BlockStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// No such file can be stored, or it may not be replaced.
-    fn offer(
+    fn offer_blocks(
         &self,
         offer: UploadOffer,
         progress: Progress,
-    ) -> impl Future<Output = Result<Offered<Self::Upload>, Refusal>> + Send;
+    ) -> impl Future<Output = Result<Offered<Self::Staging>, Refusal>> + Send;
 
     /// Stores whole small files, all durable before it returns where the store promises that. One
     /// result for each, in their order; one that fails keeps none of the others from its place.
-    fn put(
-        &self,
-        files: Vec<SmallFile>,
-    ) -> impl Future<Output = Vec<Result<(), Refusal>>> + Send;
+    fn put(&self, files: Vec<SmallFile>) -> impl Future<Output = Vec<Result<(), Refusal>>> + Send;
 
     /// Opens the present version of a file.
     ///
@@ -92,7 +91,7 @@ pub struct Offered<U> {
     /// Blocks that an interrupted upload left.
     pub staged: PartialManifest,
     /// What is published under the name, if that can be of use.
-    pub published: Option<Manifest>,
+    pub published: Option<Arc<Manifest>>,
 }
 
 /// A whole file of at most one block.
@@ -230,7 +229,7 @@ pub trait BlockFile: Send + Sync + 'static {
     fn manifest(
         &self,
         progress: Progress,
-    ) -> impl Future<Output = Result<Manifest, Refusal>> + Send;
+    ) -> impl Future<Output = Result<Arc<Manifest>, Refusal>> + Send;
 
     /// Fails if the file was written to since it was opened: what was read is a mix then.
     ///

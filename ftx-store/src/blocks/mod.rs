@@ -168,6 +168,14 @@ impl BlockStaging {
         }
     }
 
+    /// Gives up a block that is stored; nothing happens if it is not.
+    ///
+    /// # Errors
+    /// Those of writing the journal; [`StoreError::Io`] for a block that the file does not have.
+    pub fn forget(&self, index: u64) -> Result<(), StoreError> {
+        self.give_up(block_offset(index), block_len(self.size, index))
+    }
+
     /// The blocks that are stored now.
     #[must_use]
     pub fn table(&self) -> PartialManifest {

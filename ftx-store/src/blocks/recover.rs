@@ -44,6 +44,18 @@ impl Recovered {
 }
 
 impl BlockStaging {
+    /// The name that the staging in `files` was created with, if it has a journal that tells.
+    /// Nothing is locked, and the data is not looked at.
+    ///
+    /// # Errors
+    /// Those of reading the journal.
+    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
+        match Journal::peek(dir, &files.journal)? {
+            Some(Record::Blocks { name, .. }) => Ok(Some(name)),
+            _ => Ok(None),
+        }
+    }
+
     /// Goes on with what an earlier staging left in `dir`, with those blocks that are surely what
     /// was written.
     ///

@@ -95,7 +95,16 @@ impl StagingId {
         StagingFiles { data: file("data"), journal: file("journal") }
     }
 
-    fn of_file(path: &Path) -> Option<Self> {
+    pub(super) fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The smallest number that is greater.
+    pub(super) fn next(self) -> u64 {
+        self.0.saturating_add(1)
+    }
+
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
         u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
     }
 }
@@ -317,7 +326,7 @@ pub(super) fn remove(staging: &Dir, id: StagingId) {
     }
 }
 
-fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
+pub(super) fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
     let modified = staging.metadata(file).and_then(|metadata| metadata.modified());
     modified.is_ok_and(|modified| {
         SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)

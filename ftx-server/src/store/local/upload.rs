@@ -213,9 +213,8 @@ fn publish(
     if published.md5.is_some() {
         inner.remember(published.identity, hasher);
     }
-    for id in inner.index(|index| index.claim_idle(name)) {
-        index::remove(&inner.staging, id);
-    }
+    inner.discard_idle(name);
+    inner.blocks.discard_idle(name);
     Ok(published.md5)
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BlockHasher, Cv, Manifest};
+use ftx_core::native::blocks::{BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, StoreError, check_regular, meta_of};
@@ -25,6 +26,9 @@ struct Opened {
     positioned: Positioned,
     identity: FileIdentity,
     meta: Meta,
+    /// What was known of its blocks when it was opened.
+    known: PartialManifest,
+    opened: SystemTime,
 }
 
 impl LocalFile {
@@ -39,8 +43,10 @@ impl LocalFile {
         check_regular(path, &metadata)?;
         let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
         let (inner, name, file) = (Arc::clone(inner), name.clone(), file.into_std());
-        let positioned = Positioned::default();
-        Ok(Self(Arc::new(Opened { inner, name, file, positioned, identity, meta })))
+        let (positioned, opened) = (Positioned::default(), SystemTime::now());
+        let known = inner.blocks.manifests.partial(&identity);
+        let opened = Opened { inner, name, file, positioned, identity, meta, known, opened };
+        Ok(Self(Arc::new(opened)))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -77,11 +83,12 @@ impl BlockFile for LocalFile {
     }
 
     fn known(&self, index: u64) -> Option<Cv> {
-        self.0.inner.blocks.manifests.block(&self.0.identity, index)
+        self.0.known.get(index)
     }
 
     fn learn(&self, index: u64, cv: Cv) {
-        self.0.inner.blocks.manifests.learn(self.0.identity, index, cv);
+        let Opened { inner, identity, opened, .. } = &*self.0;
+        inner.blocks.manifests.learn(identity, index, cv, *opened);
     }
 
     async fn read(
@@ -103,7 +110,7 @@ impl BlockFile for LocalFile {
         .await
     }
 
-    async fn manifest(&self, progress: Progress) -> Result<Manifest, Refusal> {
+    async fn manifest(&self, progress: Progress) -> Result<Arc<Manifest>, Refusal> {
         self.blocking(move |opened| {
             let Opened { inner, name, file, identity, .. } = opened;
             manifest_of(inner, name, file, identity, &progress)

@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT/.ftx/blocks/<id>.data     what arrives, block by block
 //! ROOT/.ftx/blocks/<id>.journal  which blocks are here
+//! ROOT/.ftx/batch/               small files that are being stored; of no use after a crash
 //! ROOT/.ftx/manifests/           chaining values of published files
 //! ```
 //!
@@ -28,12 +29,12 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
-use ftx_store::{Durability, ManifestCache, StoreError, meta_of, sync_parent};
+use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of, sync_parent};
 
 pub use self::file::LocalFile;
-pub use self::upload::LocalBlockUpload;
 use self::index::BlockIndex;
 use self::space::Ledger;
+pub use self::upload::LocalBlockUpload;
 use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
@@ -48,14 +49,17 @@ pub(super) struct Blocks {
     index: Mutex<BlockIndex>,
     manifests: ManifestCache,
     ledger: Ledger,
+    batches: put::Batches,
 }
 
 impl Blocks {
     pub(super) fn open(ours: &Dir, config: &Config) -> Result<Self, StoreError> {
         let dir = subdirectory(ours, Path::new("blocks"))?;
         let index = Mutex::new(BlockIndex::load(&dir, config.staging_ttl)?);
-        let manifests = ManifestCache::open(subdirectory(ours, Path::new("manifests"))?);
-        Ok(Self { dir, index, manifests, ledger: Ledger::default() })
+        let manifests = subdirectory(ours, Path::new("manifests"))?;
+        let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
+        let batches = put::Batches::open(ours, config.durability)?;
+        Ok(Self { dir, index, manifests, ledger: Ledger::default(), batches })
     }
 
     fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
@@ -90,10 +94,10 @@ impl LocalStore {
 }
 
 impl BlockStore for LocalStore {
-    type Upload = LocalBlockUpload;
+    type Staging = LocalBlockUpload;
     type File = LocalFile;
 
-    async fn offer(
+    async fn offer_blocks(
         &self,
         offer: UploadOffer,
         progress: Progress,

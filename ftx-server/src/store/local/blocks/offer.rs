@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockRange, Manifest, block_count};
+use ftx_core::native::blocks::{BLOCK, Manifest, block_len};
 use ftx_core::native::wire::{Overwrite, Token};
 use ftx_store::{
     BlockStaging, BootId, FileIdentity, Recovered, StoreError, check_regular, create_parents,
@@ -30,7 +30,7 @@ pub(super) fn open(
     let path = Path::new(offer.name.as_str());
     inner.sweep();
     let base = published(inner, &offer.name)?;
-    check_overwrite(inner, &offer, base.as_ref(), progress)?;
+    check_overwrite(inner, &offer.name, offer.overwrite, base.as_ref(), progress)?;
     let parent = create_parents(&inner.root, path, inner.durability)?;
 
     let (id, staging) = match claim(inner, &offer, progress)? {
@@ -40,7 +40,7 @@ pub(super) fn open(
     let staging = staging.with_durability(inner.durability);
     let staged = staging.table();
     // What is copied from the published file takes room, too.
-    let missing = offer.size.saturating_sub(staged.known().saturating_mul(1 << 20));
+    let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
     let reserved = match inner.blocks.ledger.reserve(&inner.root, path, missing) {
         Ok(reserved) => reserved,
         Err(error) => {
@@ -53,7 +53,7 @@ pub(super) fn open(
         Some(base) => base.hashed(inner, &offer, progress)?,
         None => None,
     };
-    let published = base.as_ref().map(|base| base.manifest.clone());
+    let published = base.as_ref().map(|base| Arc::clone(&base.manifest));
     let shared = Shared::new(Arc::clone(inner), offer, id, staging, parent, base, reserved);
     Ok(Offered { upload: LocalBlockUpload::new(Arc::new(shared)), staged, published })
 }
@@ -65,7 +65,7 @@ pub(super) struct Published {
 }
 
 /// The published file, if there is one. An error where there can be none.
-fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
+pub(super) fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
     let path = Path::new(name.as_str());
     let failed = |error| StoreError::io("open", path, error);
     let metadata = match inner.root.metadata(path) {
@@ -78,14 +78,14 @@ fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, Stor
     Ok(Some(Published { file, identity }))
 }
 
-fn check_overwrite(
+pub(super) fn check_overwrite(
     inner: &Inner,
-    offer: &UploadOffer,
+    name: &RemoteName,
+    overwrite: Overwrite,
     published: Option<&Published>,
     progress: &Progress,
 ) -> Result<(), Refusal> {
-    let name = &offer.name;
-    match (offer.overwrite, published) {
+    match (overwrite, published) {
         (Overwrite::Replace, _) | (Overwrite::Fail, None) => Ok(()),
         (Overwrite::Fail, Some(_)) => {
             let message = format!("{name:?} is there already and is not to be replaced");
@@ -112,7 +112,7 @@ impl Published {
         inner: &Inner,
         name: &RemoteName,
         progress: &Progress,
-    ) -> Result<Manifest, StoreError> {
+    ) -> Result<Arc<Manifest>, StoreError> {
         let Self { file, identity } = self;
         let file = file.try_clone().map_err(|e| StoreError::io("read", name.as_str(), e))?;
         manifest_of(inner, name, &file.into_std(), identity, progress)
@@ -147,36 +147,33 @@ pub(super) fn manifest_of(
     file: &std::fs::File,
     identity: &FileIdentity,
     progress: &Progress,
-) -> Result<Manifest, StoreError> {
+) -> Result<Arc<Manifest>, StoreError> {
     let manifests = &inner.blocks.manifests;
-    if let Some(manifest) = manifests.complete(identity) {
+    if let Some(manifest) = manifests.manifest(identity) {
         return Ok(manifest);
     }
+    let read_since = SystemTime::now();
     let size = identity.size;
-    let known = manifests.known(identity);
-    let mut cvs = Vec::new();
-    for range in known.missing().ranges() {
-        progress.set(0, size);
+    let mut table = manifests.partial(identity);
+    let missing: Vec<_> = table.missing().ranges().collect();
+    let mut before = 0;
+    for range in missing {
         let hashed = hash_blocks(file, size, range, None, &mut |done| {
-            progress.set(done, size);
+            progress.set(before + done, size);
             true
         });
         let hashed = hashed.map_err(|error| StoreError::io("read", name.as_str(), error))?;
-        cvs.extend((range.first..).zip(hashed.unwrap_or_default()));
+        for (index, cv) in (range.first..).zip(hashed.unwrap_or_default()) {
+            before += block_len(size, index);
+            let _ = table.set(index, cv);
+        }
     }
-    let unchanged = FileIdentity::of_std(file)
-        .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
-    if !unchanged.same_content(identity) {
-        return Err(StoreError::Changed { path: name.as_str().into() });
+    let changed = || StoreError::Changed { path: name.as_str().into() };
+    if !FileIdentity::of_std(file).is_ok_and(|now| now.same_content(identity)) {
+        return Err(changed());
     }
-    let mut table = known;
-    for (index, cv) in cvs {
-        let _ = table.set(index, cv);
-    }
-    let Some(manifest) = table.complete() else {
-        return Err(StoreError::Changed { path: name.as_str().into() });
-    };
-    manifests.insert(*identity, &manifest);
+    let manifest = Arc::new(table.complete().ok_or_else(changed)?);
+    manifests.learn_all(identity, &manifest, read_since);
     Ok(manifest)
 }
 
@@ -247,9 +244,4 @@ impl Shared {
     fn is_of(&self, writer: Token) -> bool {
         self.writer == writer
     }
-}
-
-/// All blocks of a file.
-pub(super) fn all_blocks(size: u64) -> BlockRange {
-    BlockRange { first: 0, count: block_count(size) }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
@@ -47,7 +47,7 @@ pub(in crate::store::local) struct Shared {
 pub(super) struct Base {
     pub(super) file: std::fs::File,
     pub(super) identity: FileIdentity,
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Arc<Manifest>,
 }
 
 impl Shared {
@@ -130,7 +130,8 @@ impl Shared {
         {
             ftx_store::apply_meta(&self.meta, &base.file, Path::new(self.name.as_str()));
             if let Ok(identity) = FileIdentity::of_std(&base.file) {
-                self.inner.blocks.manifests.insert(identity, &base.manifest);
+                let now = SystemTime::now();
+                self.inner.blocks.manifests.learn_all(&identity, &base.manifest, now);
             }
             staging.discard()?;
             return Ok(true);
@@ -149,7 +150,8 @@ impl Shared {
         };
         let target = Path::new(self.name.file_name());
         let published = staging.publish(&self.parent, target, &self.meta, existing)?;
-        self.inner.blocks.manifests.insert(published.identity, &published.manifest);
+        let (identity, manifest) = (published.identity, Arc::new(published.manifest));
+        self.inner.blocks.manifests.learn_all(&identity, &manifest, SystemTime::now());
         Ok(false)
     }
 
