@@ -6,13 +6,19 @@
 //!
 //! - [`blocks`]: blocks, their chaining values, manifests.
 //! - [`wire`]: preface, frames and messages.
+//! - [`upload`], [`download`]: the machines, plain values that several connections of a session
+//!   share; they see chaining values and never bytes.
 //! - [`Reason`]: why something failed, finer than [`Status`](crate::Status).
 
 pub mod blocks;
+pub mod download;
+pub mod upload;
 pub mod wire;
 
 mod hex;
 mod reason;
+mod step;
 
 pub use hex::ParseHexError;
 pub use reason::Reason;
+pub use step::{BlockMismatch, Progress, StepError, StreamId};

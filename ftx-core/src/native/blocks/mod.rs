@@ -40,7 +40,7 @@ in_hex!(Digest);
 debug_in_hex!(Digest);
 
 /// `count` blocks from the index `first` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRange {
     /// Index of the first block.
     pub first: u64,

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{BlockRange, BlockSet, Cv, Manifest, block_count};
+use super::{BLOCK, BlockRange, BlockSet, Cv, Manifest, block_count};
 
 /// The chaining values of some blocks of a file.
 ///
@@ -31,6 +31,26 @@ impl PartialManifest {
             self.cvs.insert(index, cv);
         }
         exists
+    }
+
+    /// Takes note of what is known of a block that exists, or that nothing is.
+    pub(in crate::native) fn note(&mut self, index: u64, cv: Option<Cv>) {
+        match cv {
+            Some(cv) => self.cvs.insert(index, cv),
+            None => self.cvs.remove(&index),
+        };
+    }
+
+    /// What of this holds for a file of another size that has the same bytes in the same places:
+    /// whole blocks, unless one of the two files is no more than a block.
+    #[must_use]
+    pub fn resized(&self, size: u64) -> Self {
+        if size == self.size {
+            return self.clone();
+        }
+        let whole =
+            if size <= BLOCK || self.size <= BLOCK { 0 } else { size.min(self.size) / BLOCK };
+        Self { size, cvs: self.cvs.range(..whole).map(|(index, cv)| (*index, *cv)).collect() }
     }
 
     /// Forgets a block. Returns what was known.
@@ -135,6 +155,23 @@ mod tests {
         let empty = PartialManifest::new(0);
         assert_eq!(missing(&empty), []);
         assert_eq!(empty.complete().unwrap().digest().0, *blake3::hash(&[]).as_bytes());
+    }
+
+    #[test]
+    fn whole_blocks_are_the_same_in_files_of_other_sizes() {
+        let manifest = Manifest::new(2 * BLOCK + 1, [0, 1, 2].map(|byte| Cv([byte; 32])).into());
+        let partial = PartialManifest::from(&manifest.unwrap());
+        assert_eq!(partial.resized(partial.size()), partial);
+        for (size, known) in [(4 * BLOCK, 2), (2 * BLOCK, 2), (2 * BLOCK - 1, 1), (BLOCK, 0)] {
+            let resized = partial.resized(size);
+            assert_eq!((resized.size(), resized.known()), (size, known));
+            assert!(
+                resized.known_from(0).eq(partial.known_from(0).take_while(|(i, _)| *i < known))
+            );
+        }
+        let mut single = PartialManifest::new(BLOCK);
+        assert!(single.set(0, Cv([0; 32])));
+        assert_eq!(single.resized(2 * BLOCK).known(), 0);
     }
 
     #[test]

@@ -18,6 +18,14 @@ impl BlockSet {
         Self { ranges: BTreeMap::new() }
     }
 
+    /// The first `count` blocks of a file.
+    #[must_use]
+    pub fn whole(count: u64) -> Self {
+        let mut set = Self::new();
+        set.insert(BlockRange { first: 0, count });
+        set
+    }
+
     /// Adds blocks; those that are in it already stay.
     pub fn insert(&mut self, range: BlockRange) {
         let (mut first, mut end) = (range.first, range.end());
@@ -62,6 +70,12 @@ impl BlockSet {
         let range = BlockRange { first, count: (end - first).min(limit) };
         self.remove(range);
         (range.count > 0).then_some(range)
+    }
+
+    /// The lowest block.
+    #[must_use]
+    pub fn first(&self) -> Option<u64> {
+        self.ranges.first_key_value().map(|(first, _)| *first)
     }
 
     /// Whether a block is in it.

@@ -150,21 +150,35 @@ impl Reply {
     }
 
     fn check(&self, request: u32) -> Result<(), WireError> {
-        let page = match self {
-            Self::Have { blocks, .. } => blocks.len(),
-            Self::Cvs { cvs, .. } => cvs.len(),
-            _ => 0,
-        };
-        if page > MAX_CV_PAGE {
-            let len = page as u64;
-            return Err(WireError::PageTooLong { len });
-        }
-        let of_connection = matches!(self, Self::Welcome { .. } | Self::Goodbye { .. });
-        match (of_connection, request) {
-            _ if matches!(self, Self::Pong { .. }) => Ok(()),
-            (true, 0) | (false, 1..) => Ok(()),
-            (true, 1..) => Err(WireError::RequestId { what: "a welcome or goodbye", request }),
-            (false, 0) => Err(WireError::RequestId { what: "a reply", request }),
+        match (self, request) {
+            (Self::Pong { .. }, _) | (Self::Welcome { .. } | Self::Goodbye { .. }, 0) => Ok(()),
+            (Self::Welcome { .. } | Self::Goodbye { .. }, 1..) => {
+                Err(WireError::RequestId { what: "a welcome or goodbye", request })
+            }
+            (Self::Have { blocks, .. }, 1..) => check_page(blocks.len()),
+            (Self::Cvs { cvs, .. }, 1..) => check_page(cvs.len()),
+            (
+                Self::Have { .. }
+                | Self::Ready { .. }
+                | Self::Stored { .. }
+                | Self::Done { .. }
+                | Self::Found { .. }
+                | Self::Cvs { .. }
+                | Self::End { .. }
+                | Self::Entry(_)
+                | Self::Entries { .. }
+                | Self::Working { .. }
+                | Self::Failed { .. }
+                | Self::Removed,
+                request,
+            ) => match request {
+                0 => Err(WireError::RequestId { what: "a reply", request }),
+                _ => Ok(()),
+            },
         }
     }
+}
+
+fn check_page(len: usize) -> Result<(), WireError> {
+    if len > MAX_CV_PAGE { Err(WireError::PageTooLong { len: len as u64 }) } else { Ok(()) }
 }

@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
-use super::{FrameHeader, FrameKind, MAX_RANGES, Meta, Overwrite, Token, Version, What, WireError};
+use super::{
+    FrameHeader, FrameKind, MAX_RANGES, Meta, Overwrite, Token, Version, What, WireError,
+    next_frame,
+};
 use crate::codec;
 use crate::native::blocks::Digest;
 
@@ -105,7 +108,9 @@ impl Request {
     pub fn encode(&self, request: u32) -> Result<Vec<u8>, WireError> {
         self.check(request)?;
         let frame = control_frame(request, self)?;
-        next_fits(&frame)?;
+        if let Some(header) = next_frame(&frame)? {
+            Self::check_header(&header)?;
+        }
         Ok(frame)
     }
 
@@ -156,12 +161,5 @@ impl Request {
                 _ => Ok(()),
             },
         }
-    }
-}
-
-fn next_fits(frame: &[u8]) -> Result<(), WireError> {
-    match super::next_frame(frame)? {
-        Some(header) => Request::check_header(&header),
-        None => Ok(()),
     }
 }

@@ -1,0 +1,334 @@
+//! A server's side of one upload: what it holds, what it takes, and what the file is made of.
+//!
+//! # Blocks that are sent again
+//! A client that loses a stream sends the stream's unanswered blocks on another one, and what was
+//! on its way on the first may still arrive, even later. So for each block:
+//! - one stream writes it at a time, the one that began last;
+//! - once it has arrived, it is only compared: nothing touches it before the commit.
+//!
+//! # Blocks that are replaced
+//! A staging that holds another version of a block must forget it, durably, before a byte of it
+//! is overwritten: a crash in between would leave bytes that do not have the chaining value that
+//! the journal gives them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::native::Reason;
+use crate::native::blocks::{
+    BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
+};
+use crate::native::step::{BlockMismatch, StepError, StreamId, existing};
+use crate::native::wire::MAX_CV_PAGE;
+
+/// Blocks that are not known in a row, from which on a new page is shorter.
+const GAP: u64 = 32;
+
+/// Why an upload cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The client sent a block twice, with different bytes: its file changes.
+    #[error("block {index} was sent twice with different contents; offer the file again")]
+    Changed {
+        /// Index of the block.
+        index: u64,
+    },
+    /// The blocks do not make the file that the client means.
+    #[error("the blocks make a file with the digest {computed}, not {claimed}; offer it again")]
+    DigestMismatch {
+        /// What they make.
+        computed: Digest,
+        /// What the client means.
+        claimed: Digest,
+    },
+    /// A block did not arrive as it was sent.
+    #[error(transparent)]
+    Mismatch(#[from] BlockMismatch),
+    /// The client ends the upload before every block is there.
+    #[error("{count} blocks from block {first} on are missing; send them before the commit")]
+    Missing {
+        /// Index of the first one.
+        first: u64,
+        /// How many from there on, until the next that is there.
+        count: u64,
+    },
+    /// What was said does not fit.
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+impl ReceiveError {
+    /// The reason that stands for this error.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Changed { .. } => Reason::BlockMismatch,
+            Self::DigestMismatch { .. } => Reason::DigestMismatch,
+            Self::Mismatch(_) => Reason::BlockMismatch,
+            Self::Missing { .. } => Reason::OutOfStep,
+            Self::Step(error) => error.reason(),
+        }
+    }
+}
+
+/// What a `Have` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HavePage {
+    /// Index of the first block.
+    pub first: u64,
+    /// What is held, block by block from there on.
+    pub blocks: Vec<Option<Cv>>,
+}
+
+/// What to do with a block whose frame begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Accepted {
+    /// Write it to the staging.
+    Write {
+        /// The staging holds another version of it: let its journal forget that before the first
+        /// byte is written.
+        forget: bool,
+        /// Another stream was at it, and is not to touch it any more. Write nothing before the
+        /// write that it is in, if any, has ended.
+        supersedes: Option<StreamId>,
+    },
+    /// It is there already: hash it and write nothing.
+    Compare,
+    /// The upload is committed: read it and do nothing.
+    Drop,
+}
+
+/// What to do with the bytes that arrive on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Hash and write them.
+    Write,
+    /// Hash them.
+    Compare,
+    /// Read them.
+    Drop,
+}
+
+/// What to do now that a block has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Completed {
+    /// Journal it, then answer `Stored`.
+    Journal,
+    /// Answer `Stored`: it was there.
+    Known,
+    /// Nothing: it was for nobody.
+    Dropped,
+}
+
+/// What the file is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The file that is to be published.
+    pub manifest: Manifest,
+    /// Blocks to be taken over from the published version before; all others are in the staging.
+    pub copy: Vec<BlockRange>,
+    /// The published version is just this file, and nothing has to be done for its contents.
+    pub unchanged: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    index: u64,
+    duty: Duty,
+}
+
+/// A server's side of one upload, from its `Offer` to its `Commit`.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    staged: PartialManifest,
+    published: PartialManifest,
+    /// The published version has the size that is offered.
+    same_size: bool,
+    /// Arrived during this upload.
+    arrived: BlockSet,
+    /// At most one block for each stream.
+    arriving: BTreeMap<StreamId, Arrival>,
+    resumed: u64,
+    committed: bool,
+}
+
+impl Receiver {
+    /// An upload that goes on from a staging, which is of the size that is offered, and may take
+    /// blocks over from a published version of any size.
+    #[must_use]
+    pub fn new(staged: PartialManifest, published: Option<&PartialManifest>) -> Self {
+        let size = staged.size();
+        let resumed = staged.known_from(0).map(|(index, _)| block_len(size, index)).sum();
+        Self {
+            staged,
+            same_size: published.is_some_and(|published| published.size() == size),
+            published: published
+                .map_or(PartialManifest::new(size), |published| published.resized(size)),
+            arrived: BlockSet::new(),
+            arriving: BTreeMap::new(),
+            resumed,
+            committed: false,
+        }
+    }
+
+    /// What is held, as pages for `Have`: of the staging, else of the published version.
+    pub fn have(&self) -> impl Iterator<Item = HavePage> + '_ {
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            let page = self.page(next)?;
+            next = page.first.saturating_add(page.blocks.len() as u64);
+            Some(page)
+        })
+    }
+
+    /// For `Ready`: bytes of the staging that it began with.
+    #[must_use]
+    pub const fn resumed(&self) -> u64 {
+        self.resumed
+    }
+
+    /// Takes note that the frame of a block begins on a stream.
+    ///
+    /// # Errors
+    /// There is no such block, it has another length, or the stream is in another block.
+    pub fn accept(
+        &mut self,
+        stream: StreamId,
+        index: u64,
+        len: u64,
+    ) -> Result<Accepted, StepError> {
+        let expected = existing(self.staged.size(), index)?;
+        if len != expected {
+            return Err(StepError::WrongLength { index, expected, got: len });
+        }
+        if self.arriving.contains_key(&stream) {
+            return Err(StepError::OutOfStep { what: "a block within a block" });
+        }
+        if self.committed {
+            self.arriving.insert(stream, Arrival { index, duty: Duty::Drop });
+            return Ok(Accepted::Drop);
+        }
+        if self.arrived.contains(index) {
+            self.arriving.insert(stream, Arrival { index, duty: Duty::Compare });
+            return Ok(Accepted::Compare);
+        }
+        let mut supersedes = None;
+        for (other, arrival) in &mut self.arriving {
+            if arrival.index == index && arrival.duty == Duty::Write {
+                arrival.duty = Duty::Drop;
+                supersedes = Some(*other);
+            }
+        }
+        self.arriving.insert(stream, Arrival { index, duty: Duty::Write });
+        let forget = self.staged.forget(index).is_some();
+        Ok(Accepted::Write { forget, supersedes })
+    }
+
+    /// What to do with bytes that arrive on a stream; look before each write, since another
+    /// stream may have begun the block anew.
+    #[must_use]
+    pub fn duty(&self, stream: StreamId) -> Duty {
+        self.arriving.get(&stream).map_or(Duty::Drop, |arrival| arrival.duty)
+    }
+
+    /// Takes note that a block has arrived, and was written where it was to be.
+    ///
+    /// # Errors
+    /// It is not as it was sent, or not as it was sent before. The upload has failed.
+    pub fn complete(
+        &mut self,
+        stream: StreamId,
+        computed: Cv,
+        claimed: Cv,
+    ) -> Result<Completed, ReceiveError> {
+        let Some(Arrival { index, duty }) = self.arriving.remove(&stream) else {
+            return Err(StepError::OutOfStep { what: "the end of no block" }.into());
+        };
+        if duty == Duty::Drop {
+            return Ok(Completed::Dropped);
+        }
+        if computed != claimed {
+            return Err(BlockMismatch { index, computed, claimed }.into());
+        }
+        if duty == Duty::Compare {
+            let same = self.staged.get(index) == Some(computed);
+            return if same { Ok(Completed::Known) } else { Err(ReceiveError::Changed { index }) };
+        }
+        self.staged.note(index, Some(computed));
+        self.arrived.insert(BlockRange { first: index, count: 1 });
+        Ok(Completed::Journal)
+    }
+
+    /// Takes note that a stream is no more: its block is not going to arrive on it.
+    pub fn lost(&mut self, stream: StreamId) {
+        self.arriving.remove(&stream);
+    }
+
+    /// Takes a `Commit`: what to copy, and to publish. Blocks that arrive later are dropped.
+    ///
+    /// # Errors
+    /// The file is not whole, or not the one that the client means. The upload has failed; what
+    /// is staged stays good.
+    pub fn commit(&mut self, digest: Digest) -> Result<Plan, ReceiveError> {
+        if self.committed {
+            return Err(StepError::OutOfStep { what: "a second Commit" }.into());
+        }
+        if self.arriving.values().any(|arrival| arrival.duty == Duty::Write) {
+            return Err(StepError::OutOfStep { what: "a Commit within a block" }.into());
+        }
+        let mut whole = self.staged.clone();
+        let mut copy = BlockSet::new();
+        for range in self.staged.missing().ranges() {
+            let taken = self.published.known_from(range.first);
+            for (index, cv) in taken.take_while(|(index, _)| *index < range.end()) {
+                whole.note(index, Some(cv));
+                copy.insert(BlockRange { first: index, count: 1 });
+            }
+        }
+        let Some(manifest) = whole.complete() else {
+            let BlockRange { first, count } = whole.missing().ranges().next().unwrap_or_default();
+            return Err(ReceiveError::Missing { first, count });
+        };
+        if manifest.digest() != digest {
+            let computed = manifest.digest();
+            return Err(ReceiveError::DigestMismatch { computed, claimed: digest });
+        }
+        self.committed = true;
+        let unchanged = self.same_size && self.published.complete().as_ref() == Some(&manifest);
+        Ok(Plan { manifest, copy: copy.ranges().collect(), unchanged })
+    }
+
+    /// What the staging holds.
+    #[must_use]
+    pub const fn staged(&self) -> &PartialManifest {
+        &self.staged
+    }
+
+    fn held_from(&self, first: u64) -> Option<(u64, Cv)> {
+        let staged = self.staged.known_from(first).next();
+        let published = self.published.known_from(first).next();
+        match (staged, published) {
+            (Some(staged), Some(published)) if published.0 < staged.0 => Some(published),
+            (Some(staged), _) => Some(staged),
+            (None, published) => published,
+        }
+    }
+
+    fn page(&self, from: u64) -> Option<HavePage> {
+        let (first, cv) = self.held_from(from)?;
+        let mut blocks = Vec::from([Some(cv)]);
+        let mut next = first + 1;
+        while let Some((index, cv)) = self.held_from(next) {
+            if index - next > GAP || index - first >= MAX_CV_PAGE as u64 {
+                break;
+            }
+            blocks.extend((next..index).map(|_| None));
+            blocks.push(Some(cv));
+            next = index + 1;
+        }
+        Some(HavePage { first, blocks })
+    }
+}

@@ -1,0 +1,274 @@
+//! A client's side of one upload: which block is looked at next, and which are sent.
+//!
+//! What becomes of a block:
+//!
+//! ```text
+//!            claim            hashed: Send, sent          stored
+//!    Todo ──────────▶ Claimed ──────────────────▶ Sent ──────────▶ Settled
+//!     ▲                  │ hashed: Skip             │                 ▲
+//!     │                  └──────────────────────────┼─────────────────┘
+//!     └──────────────── lost ───────────────────────┘
+//! ```
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
+use crate::native::step::{Progress, StepError, StreamId, existing_page};
+
+/// A block to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Index of the block.
+    pub index: u64,
+    /// Its bytes.
+    pub len: u64,
+    /// The chaining value of the server's block, if ours may be the same: hash first, and ask
+    /// [`Sender::hashed`]. Without it the block is sent in any case, and hashed on the way.
+    pub theirs: Option<Cv>,
+}
+
+/// What to do with a block that is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Next {
+    /// Nothing, the server has it.
+    Skip,
+    /// Send it.
+    Send,
+}
+
+/// What a stream can hope for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The server has not said yet that blocks can come.
+    NotReady,
+    /// There is a block to claim.
+    Claimable,
+    /// The window is full: a `Stored` on this stream opens it.
+    WindowFull,
+    /// Every block is settled or with a stream; should one be lost, there will be some again.
+    Elsewhere,
+    /// Every block is settled. [`Sender::all_stored`] has the digest.
+    AllStored,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Out {
+    stream: StreamId,
+    sent: bool,
+}
+
+/// A client's side of one upload, from its `Offer` to its `Commit`.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    window: u64,
+    ready: bool,
+    /// Ours, as far as it was hashed.
+    own: PartialManifest,
+    theirs: PartialManifest,
+    todo: BlockSet,
+    /// Claimed or sent.
+    out: BTreeMap<u64, Out>,
+    /// Bytes of the blocks in `out`.
+    unanswered: BTreeMap<StreamId, u64>,
+    progress: Progress,
+}
+
+impl Sender {
+    /// An upload of `size` bytes, of which nothing is hashed.
+    ///
+    /// `window` is how many bytes of this file may be on their way unanswered, on each stream: the
+    /// server's window, or a share of it when other uploads use the connection too. A block larger
+    /// than the window goes alone.
+    #[must_use]
+    pub fn new(size: u64, window: u64) -> Self {
+        Self::with_known(PartialManifest::new(size), window)
+    }
+
+    /// The same for a file of which some blocks were hashed before: those of them that the server
+    /// has are not read again. The caller knows that the file did not change.
+    #[must_use]
+    pub fn with_known(own: PartialManifest, window: u64) -> Self {
+        Self {
+            window,
+            ready: false,
+            theirs: PartialManifest::new(own.size()),
+            todo: BlockSet::whole(own.block_count()),
+            own,
+            out: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Takes a `Have`.
+    ///
+    /// # Errors
+    /// It speaks of blocks that the file does not have, or comes after `Ready`.
+    pub fn have(&mut self, first: u64, blocks: &[Option<Cv>]) -> Result<(), StepError> {
+        if self.ready {
+            return Err(StepError::OutOfStep { what: "a Have after Ready" });
+        }
+        for (index, cv) in existing_page(self.own.size(), first, blocks.len())?.zip(blocks) {
+            self.theirs.note(index, *cv);
+        }
+        Ok(())
+    }
+
+    /// Takes the `Ready`: blocks can be claimed.
+    ///
+    /// # Errors
+    /// It came before.
+    pub fn ready(&mut self) -> Result<(), StepError> {
+        if self.ready {
+            return Err(StepError::OutOfStep { what: "a second Ready" });
+        }
+        self.ready = true;
+        let same: Vec<u64> = self
+            .own
+            .known_from(0)
+            .filter(|(index, cv)| self.theirs.get(*index) == Some(*cv))
+            .map(|(index, _)| index)
+            .collect();
+        for index in same {
+            self.todo.remove(BlockRange { first: index, count: 1 });
+            self.progress.done += self.len(index);
+        }
+        Ok(())
+    }
+
+    /// Gives the stream the lowest block that nobody has looked at, unless its window is full.
+    pub fn claim(&mut self, stream: StreamId) -> Option<Claim> {
+        let index = self.claimable(stream)?;
+        self.todo.remove(BlockRange { first: index, count: 1 });
+        self.out.insert(index, Out { stream, sent: false });
+        let len = self.len(index);
+        *self.unanswered.entry(stream).or_default() += len;
+        // Where ours is known, it is another than theirs: `ready` has settled the rest.
+        let theirs = if self.own.get(index).is_some() { None } else { self.theirs.get(index) };
+        Some(Claim { index, len, theirs })
+    }
+
+    /// Takes note of a claimed block's chaining value, and says whether the block is sent.
+    ///
+    /// # Errors
+    /// The block is not claimed.
+    pub fn hashed(&mut self, index: u64, cv: Cv) -> Result<Next, StepError> {
+        let stream = self.claimed(index)?;
+        self.own.note(index, Some(cv));
+        if self.theirs.get(index) == Some(cv) {
+            self.settle(index, stream);
+            return Ok(Next::Skip);
+        }
+        Ok(Next::Send)
+    }
+
+    /// Takes note that a claimed block is being sent, with this chaining value. Tell it before
+    /// that value goes out: the answer may come sooner than one thinks.
+    ///
+    /// # Errors
+    /// The block is not claimed.
+    pub fn sent(&mut self, index: u64, cv: Cv) -> Result<(), StepError> {
+        let stream = self.claimed(index)?;
+        self.own.note(index, Some(cv));
+        self.out.insert(index, Out { stream, sent: true });
+        self.progress.moved += self.len(index);
+        Ok(())
+    }
+
+    /// Takes a `Stored`.
+    ///
+    /// # Errors
+    /// The block was not sent on this stream, or was answered before.
+    pub fn stored(&mut self, stream: StreamId, index: u64) -> Result<(), StepError> {
+        match self.out.get(&index) {
+            Some(out) if out.sent && out.stream == stream => self.settle(index, stream),
+            _ => return Err(StepError::Unasked { index, stream }),
+        }
+        Ok(())
+    }
+
+    /// Takes note that a stream is no more: what it claimed or sent without an answer is for the
+    /// others again.
+    pub fn lost(&mut self, stream: StreamId) {
+        let todo = &mut self.todo;
+        self.out.retain(|&index, out| {
+            let keep = out.stream != stream;
+            if !keep {
+                todo.insert(BlockRange { first: index, count: 1 });
+            }
+            keep
+        });
+        self.unanswered.remove(&stream);
+    }
+
+    /// The digest for `Commit`, once the server has every block.
+    #[must_use]
+    pub fn all_stored(&self) -> Option<Digest> {
+        if self.is_all_stored() {
+            self.own.complete().map(|manifest| manifest.digest())
+        } else {
+            None
+        }
+    }
+
+    /// What a stream can hope for; the reason when [`claim`](Self::claim) gives none.
+    #[must_use]
+    pub fn outlook(&self, stream: StreamId) -> Outlook {
+        if !self.ready {
+            Outlook::NotReady
+        } else if self.claimable(stream).is_some() {
+            Outlook::Claimable
+        } else if !self.todo.is_empty() {
+            Outlook::WindowFull
+        } else if self.out.is_empty() {
+            Outlook::AllStored
+        } else {
+            Outlook::Elsewhere
+        }
+    }
+
+    /// How far it is; `moved` counts blocks that were sent.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// The chaining values of our blocks, as far as they are known: worth keeping for the next try.
+    #[must_use]
+    pub const fn own(&self) -> &PartialManifest {
+        &self.own
+    }
+
+    fn len(&self, index: u64) -> u64 {
+        block_len(self.own.size(), index)
+    }
+
+    fn is_all_stored(&self) -> bool {
+        self.ready && self.todo.is_empty() && self.out.is_empty()
+    }
+
+    fn claimable(&self, stream: StreamId) -> Option<u64> {
+        let index = self.todo.first().filter(|_| self.ready)?;
+        let unanswered = self.unanswered.get(&stream).copied().unwrap_or(0);
+        let fits = unanswered.saturating_add(self.len(index)) <= self.window;
+        (fits || unanswered == 0).then_some(index)
+    }
+
+    fn claimed(&self, index: u64) -> Result<StreamId, StepError> {
+        match self.out.get(&index) {
+            Some(out) if !out.sent => Ok(out.stream),
+            _ => Err(StepError::OutOfStep { what: "a block that is not claimed" }),
+        }
+    }
+
+    fn settle(&mut self, index: u64, stream: StreamId) {
+        let len = self.len(index);
+        self.out.remove(&index);
+        self.progress.done += len;
+        if let Some(unanswered) = self.unanswered.get_mut(&stream) {
+            *unanswered = unanswered.saturating_sub(len);
+        }
+    }
+}
