@@ -51,6 +51,9 @@ pub struct BatchFile<'a> {
 pub struct BatchPublisher {
     dir: Dir,
     durability: Durability,
+    /// The staging name for whose file there is no space.
+    #[cfg(test)]
+    full_for: Option<std::path::PathBuf>,
 }
 
 impl BatchPublisher {
@@ -60,7 +63,12 @@ impl BatchPublisher {
     /// Those of duplicating the handle.
     pub fn new(dir: &Dir, durability: Durability) -> Result<Self, StoreError> {
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        Ok(Self { dir, durability })
+        Ok(Self {
+            dir,
+            durability,
+            #[cfg(test)]
+            full_for: None,
+        })
     }
 
     /// Publishes `files`, and tells of each, in their order, its identity or why it failed. A failed
@@ -103,6 +111,8 @@ impl BatchPublisher {
         check_single(file.staging)?;
         check_single(file.target)?;
         let held = HeldFile::create(&self.dir, file.staging, None)?;
+        #[cfg(test)]
+        let held = self.fill_disk_for(file, held);
         if let Err(error) = held.file().write_all(file.bytes) {
             self.clear_away(file);
             return Err(StoreError::io("write", file.target, error));
@@ -145,6 +155,17 @@ impl BatchPublisher {
             return Err(StoreError::io("rename", target, error));
         }
         held.identity().map_err(|error| StoreError::io("stat", target, error))
+    }
+
+    /// A file opened for reading refuses what is written, as a full disk does.
+    #[cfg(test)]
+    fn fill_disk_for(&self, file: &BatchFile<'_>, mut held: HeldFile) -> HeldFile {
+        if self.full_for.as_deref() == Some(file.staging)
+            && let Ok(unwritable) = self.dir.open(file.staging)
+        {
+            held.swap_file(unwritable.into_std());
+        }
+        held
     }
 
     fn clear_away(&self, file: &BatchFile<'_>) {

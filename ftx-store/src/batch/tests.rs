@@ -112,6 +112,24 @@ fn one_failure_concerns_one_file() {
 }
 
 #[test]
+fn a_file_that_there_is_no_space_for_leaves_nothing() {
+    for durability in BOTH {
+        let scratch = Scratch::new();
+        scratch.a.write("file 1", "old").unwrap();
+        let names = numbered(3);
+        let files: Vec<_> =
+            names.iter().map(|(staging, target)| file(staging, &scratch.a, target)).collect();
+        let mut publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+        publisher.full_for = Some(names[1].0.clone());
+        let outcomes = publisher.publish(&files);
+        assert!(matches!(outcomes[..], [Ok(_), Err(_), Ok(_)]), "{outcomes:?}");
+        assert!(matches!(outcomes[1], Err(StoreError::Io { op: "write", .. })), "{outcomes:?}");
+        assert_eq!(scratch.a.read("file 1").unwrap(), b"old");
+        assert_eq!(scratch.leftovers(), 0);
+    }
+}
+
+#[test]
 fn a_leftover_of_a_crash_is_overwritten() {
     let scratch = Scratch::new();
     scratch.staging.write("s", "a leftover that is longer").unwrap();

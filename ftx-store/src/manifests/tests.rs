@@ -216,8 +216,10 @@ fn the_bytes_are_as_specified() {
     let file = FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3 };
     let whole = Arc::new(Manifest::new(file.size, vec![Cv([0xab; 32]), Cv([0xcd; 32])]).unwrap());
     ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&file, &whole, later());
-    assert_eq!(entries(&dir), ["NAME"]);
+    assert_eq!(entries(&dir), ["a952602966370c3328d3b122a78b8dcd"]);
     let bytes = dir.read(&entries(&dir)[0]).unwrap();
+    let name = blake3::hash(&bytes[8..64]).to_hex();
+    assert_eq!(entries(&dir), [name[..32].to_owned()]);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     #[rustfmt::skip]
     let golden = [

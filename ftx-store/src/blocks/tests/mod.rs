@@ -297,7 +297,7 @@ fn each_kind_of_staging_leaves_the_other_alone() {
     store(&staging, b"hello", 0);
     drop(staging);
     assert!(Staging::recover(&dir, files()).unwrap().is_none());
-    assert_eq!(Staging::name_of(&dir, &files()), None);
+    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
     let first = Journal::peek(&dir, Path::new("journal")).unwrap();
     assert!(
         matches!(&first, Some(Record::Blocks { name, size: 5, .. }) if name == "a/name"),
@@ -310,7 +310,7 @@ fn each_kind_of_staging_leaves_the_other_alone() {
     staging.suspend().unwrap();
     let recovered = BlockStaging::recover(&dir, files()).unwrap();
     assert!(matches!(recovered, Recovered::OtherKind), "{recovered:?}");
-    assert_eq!(Staging::name_of(&dir, &files()).as_deref(), Some("n"));
+    assert_eq!(Staging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
     assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), 5);
 }
 
