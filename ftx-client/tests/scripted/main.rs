@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(20);
 fn config() -> Config {
     let mut config = Config::default();
     config.retries = 0;
-    config.timeout = Duration::from_secs(600);
+    config.timeout = Duration::from_secs(60);
     config
 }
 
