@@ -58,7 +58,7 @@ pub enum TransferError {
     Download(#[from] DownloadError),
     /// A local file could not be read or written.
     #[error("local file")]
-    Local(#[from] StoreError),
+    Local(#[source] StoreError),
     /// The local path gives no name to use on the server.
     #[error("{} has no name that can be used on the server; choose one with --as", path.display())]
     NoName {
@@ -80,6 +80,16 @@ pub enum TransferError {
     /// An upload failed as the protocol sees it.
     #[error(transparent)]
     Upload(#[from] UploadError),
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Nothing but the caller's wish stops work on a local file.
+            StoreError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Local(error),
+        }
+    }
 }
 
 impl From<WireError> for TransferError {

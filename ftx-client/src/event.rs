@@ -8,7 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Bytes that are here already are hashed, to find out whether they can be gone on from.
+    /// Bytes that are here already are hashed, to find out whether they can be gone on from, or
+    /// whether they are the server's. Where nothing is left of them to be read, it is not told.
     Hashing {
         /// Hashed so far.
         done: u64,
@@ -46,7 +47,8 @@ pub enum Event<'a> {
     },
 }
 
-/// Is told every [`Event`], on the thread that runs the transfer. It must not block for long.
+/// Is told every [`Event`] in order, on the thread that runs the transfer, or on one that reads a
+/// file for it. It must not block for long.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 

@@ -1,16 +1,17 @@
 //! The command line of `ftx-client`.
 //!
-//! `args` says what can be said, `jobs` what that means file by file, `report` how it is shown;
-//! here one job after another is run.
+//! `args` says what can be said, `jobs` what that means file by file, `report` how it is shown, and
+//! `interrupts` how it is stopped; here one job after another is run.
 
 mod args;
+mod interrupts;
 mod jobs;
 mod report;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use ftx_client::{Cancel, Client, TransferError, Transferred};
+use ftx_client::{Client, TransferError, Transferred};
 use tracing_subscriber::EnvFilter;
 
 use self::args::Args;
@@ -36,22 +37,23 @@ pub(crate) fn main() -> ExitCode {
         .init();
     let jobs = jobs::of(&args.command);
     let report = Report::new(args.json, args.quiet, jobs.len());
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let client = Client::new(args.command.address().clone(), args.config());
+    let runtime = interrupts::watch(client.cancel(), report.clone())
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             report.message(&format!("cannot start: {error}"));
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let exit = ftx_io::dedicate_thread(|| runtime.block_on(run(&args, &jobs, &report)));
+    let exit = ftx_io::dedicate_thread(|| runtime.block_on(run(&args, client, &jobs, &report)));
     // A disk thread that hangs is no reason to hang.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
 }
 
-async fn run(args: &Args, jobs: &[Job], report: &Report) -> Exit {
-    let mut client = Client::new(args.command.address().clone(), args.config());
-    tokio::spawn(interrupts(client.cancel(), report.clone()));
+async fn run(args: &Args, mut client: Client, jobs: &[Job], report: &Report) -> Exit {
     let mut worst = Exit::Done;
     for (index, job) in jobs.iter().enumerate() {
         client.set_observer(report.begin(index, job));
@@ -88,31 +90,5 @@ async fn transfer(client: &mut Client, job: &Job) -> Result<Transferred, Transfe
             let parsed = jobs::parse(name).map_err(|refused| refused.error(path))?;
             client.download(&parsed, path).await
         }
-    }
-}
-
-/// The first Ctrl-C or SIGTERM stops where both sides can go on from, a second one at once.
-async fn interrupts(cancel: Cancel, report: Report) {
-    interrupt().await;
-    cancel.cancel();
-    interrupt().await;
-    report.message("interrupted again: leaving at once");
-    cancel.abort();
-}
-
-async fn interrupt() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
