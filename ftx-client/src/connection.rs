@@ -19,20 +19,24 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to the first of the host's addresses that answers.
-    pub(crate) async fn open(
+    pub(crate) async fn wire(
         address: &ServerAddr,
         timeout: Duration,
         cancel: &Cancel,
-    ) -> Result<Self, TransferError> {
+    ) -> Result<Wire, TransferError> {
         let stream = tokio::select! {
             biased;
             () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
             connected = connect::to(address, timeout) => connected,
         };
-        let wire = stream
+        stream
             .and_then(Wire::new)
-            .map_err(|source| TransferError::Connect { address: address.clone(), source })?;
-        Ok(Self { wire, timeout, cancel: cancel.clone() })
+            .map_err(|source| TransferError::Connect { address: address.clone(), source })
+    }
+
+    /// A connection on which nothing was said yet, or nothing that an original server remembers.
+    pub(crate) fn new(wire: Wire, timeout: Duration, cancel: &Cancel) -> Self {
+        Self { wire, timeout, cancel: cancel.clone() }
     }
 
     /// Sends a message in one write, small enough for one segment: an original server takes

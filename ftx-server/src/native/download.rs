@@ -159,10 +159,9 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Outcome {
         self.found(frames, request, file)?;
         for &range in ranges {
-            if range.end() > block_count(file.size()) {
-                let message = format!("a file of {} bytes has no blocks {range:?}", file.size());
-                return Ok(Err(Refusal::new(Reason::InvalidArgument, message)));
-            }
+            // A client may ask before it knows the size.
+            let count = block_count(file.size()).min(range.end()).saturating_sub(range.first);
+            let range = BlockRange { first: range.first, count };
             if let Err(refusal) = self.send_blocks(frames, request, file, range).await? {
                 return Ok(Err(refusal));
             }
