@@ -1,7 +1,8 @@
 //! Connecting to a host that may have several addresses.
 //!
-//! An address may not answer at all, as IPv6 ones do where packets to them are dropped on the way. So
-//! the next one is tried soon, while the earlier ones may still answer; who answers first is taken.
+//! An address may not answer at all, as IPv6 ones do where packets to them are dropped on the way.
+//! So the next one is tried soon, while the earlier ones may still answer; who answers first is
+//! taken.
 
 use std::future::Future;
 use std::io;

@@ -191,8 +191,8 @@ impl Wire {
     }
 
     /// Writes all of `bytes` of a file, and looks out for the peer meanwhile: who has closed takes
-    /// no more, and the system does not say so as long as it has not given up the peer. What the peer
-    /// says is buffered, as far as it is no more than a message or two.
+    /// no more, and the system does not say so as long as it has not given up the peer. What the
+    /// peer says is buffered, as far as it is no more than a message or two.
     ///
     /// # Errors
     /// See [`WireError`]; [`WireError::Closed`] as soon as the peer has closed its side.

@@ -2,7 +2,7 @@
 //!
 //! Each worker is one thread with a single-threaded runtime that owns many connections, as the
 //! original's reactor threads do. Nothing on it may block: whatever waits for a disk or hashes goes
-//! through the [`Store`], which has threads of its own for that.
+//! through the [`Store`](crate::store::Store), which has threads of its own for that.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ftx_core::Status;
 use ftx_core::legacy::wire::{Reply, Request};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, wait_until};
+use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, encoded, wait_until};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
@@ -188,8 +188,7 @@ fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
     let root = tempdir().unwrap();
     let server =
         Server::builder(root.path()).args(["--hello-timeout", "700ms", "--log", "debug"]).start();
-    let mut request = Vec::new();
-    Request::DownloadTail { status: Status::Ok }.encode(&mut request);
+    let request = encoded(&Request::DownloadTail { status: Status::Ok });
     for said in [&[][..], &request[..1], &request[..8], &request[..request.len() - 1]] {
         let mut socket = RawSocket::connect(server.addr());
         socket.send_bytes(said);

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM.
 //!
-//! They are waited for on a thread of their own: the one that transfers also does the disk work, and
-//! may be at that for long.
+//! They are waited for on a thread of their own: the one that transfers also does the disk work,
+//! and may be at that for long.
 
 use std::io;
 use std::process;

@@ -20,7 +20,7 @@ fn begun(server: &Running, bytes: &[u8]) -> Client {
     let header = client.ask(&ask_download("a.bin"));
     assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }), "{header:?}");
     client.send(&CONTENT);
-    assert!(client.bytes(MIB) == bytes[..MIB]);
+    assert!(client.file_bytes(MIB) == bytes[..MIB]);
     client
 }
 
@@ -30,7 +30,7 @@ fn a_file_that_is_replaced_is_sent_as_it_was() {
     let old = content(1, LEN);
     let mut client = begun(&server, &old);
     server.client().upload("a.bin", &content(2, 300_000));
-    assert!(client.bytes(LEN - MIB) == old[MIB..]);
+    assert!(client.file_bytes(LEN - MIB) == old[MIB..]);
     assert_eq!(client.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
     assert!(client.download("a.bin") == content(2, 300_000));
 }
@@ -41,7 +41,7 @@ fn a_file_that_is_removed_is_sent_as_it_was() {
     let old = content(1, LEN);
     let mut client = begun(&server, &old);
     fs::remove_file(server.path().join("a.bin")).unwrap();
-    assert!(client.bytes(LEN - MIB) == old[MIB..]);
+    assert!(client.file_bytes(LEN - MIB) == old[MIB..]);
     assert_eq!(client.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
 }
 
