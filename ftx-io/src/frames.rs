@@ -66,7 +66,15 @@ pub enum Incoming {
 pub struct Frames {
     stream: TcpStream,
     inbox: Inbox,
-    outbox: Vec<u8>,
+    outbox: Outbox,
+}
+
+/// What waits to be sent.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: Vec<u8>,
+    /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
+    torn: bool,
 }
 
 /// What was read and not yet consumed.
@@ -84,7 +92,8 @@ impl Frames {
     #[must_use]
     pub fn new(wire: Wire, longest: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
-        Self { stream, inbox: Inbox { bytes, step: FIRST_READ, longest }, outbox: Vec::new() }
+        let inbox = Inbox { bytes, step: FIRST_READ, longest };
+        Self { stream, inbox, outbox: Outbox::default() }
     }
 
     /// Both directions, to be used at the same time.
@@ -106,13 +115,54 @@ impl Frames {
 
     /// Puts bytes behind those that the next [`flush`](FrameWriter::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
+        self.outbox.bytes.extend_from_slice(bytes);
     }
 
     /// How many bytes wait for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.outbox.len()
+        self.outbox.bytes.len()
+    }
+
+    /// Whether sending failed within the bytes of a file. The peer takes whatever follows for the
+    /// rest of them, so nothing more can be said.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.outbox.torn
+    }
+
+    /// Gives up the memory that is only needed while something moves.
+    pub fn rest(&mut self) {
+        if self.outbox.bytes.is_empty() {
+            self.outbox.bytes = Vec::new();
+        }
+        if self.inbox.bytes.is_empty() {
+            self.inbox.bytes = BytesMut::new();
+        }
+        self.inbox.step = FIRST_READ;
+    }
+
+    /// Says that nothing more comes, and waits until the peer has closed its side, too. What it still
+    /// says is read and dropped: a connection that is closed with bytes unread takes back what was
+    /// said last.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn part(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
+        self.stream.shutdown().await?;
+        let hear_out = async {
+            loop {
+                self.inbox.bytes.clear();
+                self.stream.readable().await?;
+                match self.inbox.try_read(&self.stream) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        guard.watch(hear_out).await
     }
 
     /// Whether a message or file is here to its end, so that reading it waits for nothing.
@@ -160,7 +210,7 @@ impl Frames {
 pub struct ParkedFrames {
     stream: std::net::TcpStream,
     inbox: Inbox,
-    outbox: Vec<u8>,
+    outbox: Outbox,
 }
 
 impl ParkedFrames {
@@ -182,6 +232,15 @@ pub struct FrameReader<'a> {
 }
 
 impl FrameReader<'_> {
+    /// Waits until something of the next frame is here; `false` when the peer closed the connection
+    /// behind the last one. Nothing is lost when the wait is given up.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn wait(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+        Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
+    }
+
     /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
     /// is lost when the wait is given up.
     ///
@@ -338,16 +397,16 @@ impl Inbox {
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
     half: WriteHalf<'a>,
-    outbox: &'a mut Vec<u8>,
+    outbox: &'a mut Outbox,
 }
 
 impl FrameWriter<'_> {
     /// Puts bytes behind those that the next flush sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
+        self.outbox.bytes.extend_from_slice(bytes);
     }
 
-    /// Sends what is queued. The guard's limit holds for each piece that the system takes.
+    /// Sends what is queued. What was not sent when that fails stays queued. The guard's limit holds for each piece that the system takes.
     ///
     /// # Errors
     /// See [`WireError`].
@@ -355,30 +414,39 @@ impl FrameWriter<'_> {
         self.send(&[], guard).await
     }
 
-    /// Sends what is queued, and then `data`.
+    /// Sends what is queued, and then `data`, which are bytes of a file.
     ///
     /// # Errors
-    /// See [`WireError`].
+    /// See [`WireError`]. If some of `data` was not sent, the connection [is torn](Frames::is_torn).
     pub async fn send(&mut self, data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
-        let (mut queued, mut data) = (self.outbox.as_slice(), data);
-        while !queued.is_empty() || !data.is_empty() {
-            let written = if queued.is_empty() {
-                guard.watch(self.half.write(data)).await?
-            } else {
-                let parts = [IoSlice::new(queued), IoSlice::new(data)];
-                guard.watch(self.half.write_vectored(&parts)).await?
-            };
-            if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        if self.outbox.torn {
+            return Err(WireError::Closed);
+        }
+        let mut queued = std::mem::take(&mut self.outbox.bytes);
+        let (mut of_queued, mut of_data) = (0, 0);
+        // Kept true while it waits: this may never be polled again.
+        self.outbox.torn = true;
+        let sent = loop {
+            let rest = queued.get(of_queued..).unwrap_or_default();
+            let data = data.get(of_data..).unwrap_or_default();
+            if rest.is_empty() && data.is_empty() {
+                break Ok(());
             }
-            let of_queued = written.min(queued.len());
-            queued.advance(of_queued);
-            data.advance(written - of_queued);
+            let parts = [IoSlice::new(rest), IoSlice::new(data)];
+            match guard.watch(self.half.write_vectored(&parts)).await {
+                Ok(0) => break Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(written) => {
+                    of_data += written.saturating_sub(rest.len());
+                    of_queued += written.min(rest.len());
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.outbox.torn = of_data < data.len();
+        queued.drain(..of_queued);
+        if queued.capacity() <= LARGEST_READ || !queued.is_empty() {
+            self.outbox.bytes = queued;
         }
-        self.outbox.clear();
-        if self.outbox.capacity() > LARGEST_READ {
-            *self.outbox = Vec::new();
-        }
-        Ok(())
+        sent
     }
 }

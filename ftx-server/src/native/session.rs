@@ -8,7 +8,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
-use tokio::sync::RwLock;
+use tokio::sync::{Notify, RwLock};
 use tracing::warn;
 
 /// All sessions of a server, by their tokens.
@@ -19,6 +19,8 @@ pub(super) struct Session<U> {
     token: Token,
     sessions: Weak<Mutex<HashMap<Token, Weak<Self>>>>,
     uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
+    /// Told when an upload has ended.
+    ended: Notify,
     streams: AtomicU32,
 }
 
@@ -45,16 +47,18 @@ impl<U> Default for Sessions<U> {
 }
 
 impl<U> Sessions<U> {
-    /// The session with this token, or a new one without a token; `None` if there is no such session.
+    /// The session with this token, or else a new one. `None` when the system has no random numbers.
     pub(super) fn join(&self, token: Option<Token>) -> Option<Arc<Session<U>>> {
-        if let Some(token) = token {
-            return lock(&self.0).get(&token).and_then(Weak::upgrade);
+        let known = token.and_then(|token| lock(&self.0).get(&token).and_then(Weak::upgrade));
+        if known.is_some() {
+            return known;
         }
         let token = random_token()?;
         let session = Arc::new(Session {
             token,
             sessions: Arc::downgrade(&self.0),
             uploads: Mutex::default(),
+            ended: Notify::new(),
             streams: AtomicU32::new(0),
         });
         lock(&self.0).insert(token, Arc::downgrade(&session));
@@ -86,7 +90,28 @@ impl<U> Session<U> {
     }
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
-        lock(&self.uploads).remove(&request)
+        let removed = lock(&self.uploads).remove(&request);
+        if removed.is_some() {
+            self.ended.notify_waiters();
+        }
+        removed
+    }
+
+    /// Whether no upload is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        lock(&self.uploads).is_empty()
+    }
+
+    /// Waits until no upload is under way on any connection.
+    pub(super) async fn quiet(&self) {
+        loop {
+            // Before looking, so that no end is missed in between.
+            let ended = self.ended.notified();
+            if self.is_quiet() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Takes note that a connection is no more.

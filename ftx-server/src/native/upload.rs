@@ -1,54 +1,62 @@
 //! Uploads, block by block.
 
+use std::sync::Arc;
+
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, PartialManifest, block_offset};
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Accepted, Completed, Duty, Receiver};
-use ftx_core::native::wire::{BlockHead, Meta, Overwrite, Reply, Token};
+use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{FrameReader, Frames};
 use tracing::{info, warn};
 
-use super::NativeError;
 use super::conversation::Conversation;
 use super::session::Upload;
+use super::{NativeError, apart};
 use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
 
 impl<S: BlockStore> Conversation<S> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) async fn offer(
         &mut self,
         frames: &mut Frames,
         request: u32,
-        name: &str,
-        size: u64,
-        meta: Meta,
-        overwrite: Overwrite,
-        writer: Token,
+        offer: UploadOffer,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
-        let name = match Self::name(name) {
-            Ok(name) => name,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let offer = UploadOffer { name: name.clone(), size, meta, overwrite, writer };
+        if self.has_too_many() {
+            let message = "too many uploads are open on this connection; end some before";
+            return self.refuse(frames, request, &Refusal::new(Reason::TooManyRequests, message));
+        }
+        let (name, size) = (offer.name.clone(), offer.size);
         let progress = Progress::default();
-        let context = std::sync::Arc::clone(&self.context);
+        let context = Arc::clone(&self.context);
         let work = context.store.offer_blocks(offer, progress.clone());
-        let offered = match self.working(frames, request, &progress, work).await? {
-            Ok(offered) => offered,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let OfferedBlocks { upload, staged, published } = offered;
-        let published = published.as_deref().map(PartialManifest::from);
-        let receiver = Receiver::new(staged, published.as_ref());
+        let OfferedBlocks { upload, staged, published } =
+            match self.working(frames, request, progress, work).await? {
+                Ok(offered) => offered,
+                Err(refusal) => return self.refuse(frames, request, &refusal),
+            };
+        let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
+        let told = self.tell_held(frames, request, &receiver).await;
+        // Also if it was not heard: this is what is put away then.
+        self.adopt(request, Upload::new(name, size, upload, receiver));
+        told?;
+        self.reply(frames, request, &Reply::Ready { resumed })
+    }
+
+    async fn tell_held(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        receiver: &Receiver,
+    ) -> Result<(), NativeError> {
         for page in receiver.have() {
             let have = Reply::Have { first: page.first, blocks: page.blocks };
             self.reply(frames, request, &have)?;
             frames.writer().flush(self.context.stall()).await?;
         }
-        self.adopt(request, Upload::new(name, size, upload, receiver));
-        self.reply(frames, request, &Reply::Ready { resumed })
+        Ok(())
     }
 
     pub(super) async fn block(
@@ -61,9 +69,15 @@ impl<S: BlockStore> Conversation<S> {
             // It failed, or was taken over, while this was on its way.
             return self.drain(&mut frames.reader(), head.len).await;
         };
-        let accepted = upload.receiver().accept(self.stream, head.index, head.len)?;
-        if let Accepted::Write { supersedes: Some(_), .. } = accepted {
-            drop(upload.writing.write().await);
+        let accepted = upload.receiver().accept(self.stream, head.index, head.len);
+        match accepted {
+            Ok(Accepted::Write { supersedes: Some(_), .. }) => drop(upload.writing.write().await),
+            Ok(Accepted::Write { .. } | Accepted::Compare | Accepted::Drop) => {}
+            Err(error) => {
+                self.drain(&mut frames.reader(), head.len).await?;
+                let refusal = Refusal::new(error.reason(), error.to_string());
+                return self.fail(frames, request, &refusal).await;
+            }
         }
         let mut reader = frames.reader();
         let mut hasher = BlockHasher::new(upload.size, head.index);
@@ -82,27 +96,33 @@ impl<S: BlockStore> Conversation<S> {
             left -= len;
         }
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
-        let computed =
-            hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
-        let completed = match computed {
-            Ok(computed) => upload
-                .receiver()
-                .complete(self.stream, computed, claimed)
-                .map_err(|error| Refusal::new(error.reason(), error.to_string())),
-            Err(refusal) => Err(refusal),
-        };
-        let stored = match completed {
-            Ok(Completed::Journal) => {
-                upload.handle.stored(head.index, claimed).await.map(|()| true)
-            }
-            Ok(Completed::Known) => Ok(true),
-            Ok(Completed::Dropped) => Ok(false),
-            Err(refusal) => Err(refusal),
-        };
-        match stored {
+        match self.complete(&upload, head.index, &hasher, claimed).await {
             Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
             Ok(false) => Ok(()),
             Err(refusal) => self.fail(frames, request, &refusal).await,
+        }
+    }
+
+    /// Takes note of a block that has arrived, and says whether to answer that.
+    async fn complete(
+        &self,
+        upload: &Upload<S::Staging>,
+        index: u64,
+        hasher: &BlockHasher,
+        claimed: Cv,
+    ) -> Result<bool, Refusal> {
+        let dropped = upload.receiver().duty(self.stream) == Duty::Drop;
+        let computed = match hasher.finish() {
+            Ok(computed) => computed,
+            // Nobody has hashed it.
+            Err(_) if dropped => claimed,
+            Err(error) => return Err(Refusal::new(Reason::Malformed, error.to_string())),
+        };
+        let completed = upload.receiver().complete(self.stream, computed, claimed);
+        match completed.map_err(|error| Refusal::new(error.reason(), error.to_string()))? {
+            Completed::Journal => upload.handle.stored(index, claimed).await.map(|()| true),
+            Completed::Known => Ok(true),
+            Completed::Dropped => Ok(false),
         }
     }
 
@@ -132,8 +152,11 @@ impl<S: BlockStore> Conversation<S> {
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
             Duty::Compare => {
-                hasher.update(&chunk);
-                (chunk, hasher)
+                let hashed = apart(move || {
+                    hasher.update(&chunk);
+                    (chunk, hasher)
+                });
+                hashed.await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))?
             }
             Duty::Drop => (chunk, hasher),
         };
@@ -150,9 +173,10 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
             let message = "there is no such upload, or not any more; offer the file again";
-            return self.refuse(frames, request, &Refusal::new(Reason::TakenOver, message));
+            return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
         };
-        let plan = upload.receiver().commit(digest);
+        let joined = Arc::clone(&upload);
+        let plan = apart(move || joined.receiver().commit(digest)).await?;
         let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
@@ -160,14 +184,14 @@ impl<S: BlockStore> Conversation<S> {
                 return self.fail(frames, request, &refusal).await;
             }
         };
-        let context = std::sync::Arc::clone(&self.context);
-        let work = upload.handle.publish(plan.copy, digest);
-        let published = self.working(frames, request, &Progress::default(), work).await?;
+        let progress = Progress::default();
+        let work = upload.handle.publish(plan.copy, digest, progress.clone());
+        let published = self.working(frames, request, progress, work).await?;
         self.release(request);
         match published {
             Ok(unchanged) => {
                 info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
-                context.monitor.uploaded();
+                self.context.monitor.uploaded();
                 self.reply(frames, request, &Reply::Done { digest, unchanged })
             }
             Err(refusal) => self.refuse(frames, request, &refusal),
@@ -181,12 +205,9 @@ impl<S: BlockStore> Conversation<S> {
         discard: bool,
     ) -> Result<(), NativeError> {
         // Whatever ended it before has been answered.
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, discard).await;
-            let message = "the client gave the upload up";
-            self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))?;
-        }
-        Ok(())
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, discard).await;
+        self.reply(frames, request, &Reply::End { digest: None })
     }
 
     /// Ends an upload that cannot go on. What arrived is kept.
@@ -196,9 +217,9 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, false).await;
-        }
+        // If it has ended meanwhile, that was answered where it did.
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, false).await;
         self.refuse(frames, request, refusal)
     }
 }

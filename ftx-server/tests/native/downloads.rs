@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{FileHead, Request, Reply, Version, What};
+use ftx_core::native::wire::{FileHead, Reply, Request, Version, What};
 
 use crate::client::{Client, get, new_id};
 use crate::frame::Frame;
@@ -263,8 +263,7 @@ fn many_small_files_can_be_asked_for_at_once() {
     let mut client = server.client().greet(None);
     let ids: Vec<_> = files.iter().map(|_| new_id()).collect();
     let asks = ids.iter().enumerate();
-    let asks =
-        asks.map(|(at, id)| get(&at.to_string(), None, What::Whole).encode(*id).unwrap());
+    let asks = asks.map(|(at, id)| get(&at.to_string(), None, What::Whole).encode(*id).unwrap());
     client.send_bytes(&asks.collect::<Vec<_>>().concat());
     for (file, id) in files.iter().zip(ids) {
         match client.frame() {

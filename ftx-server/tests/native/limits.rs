@@ -95,9 +95,8 @@ fn who_does_not_read_its_answers_is_closed() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let mut client = server.client().greet(None);
     let name = "x".repeat(250);
-    let frames: Vec<_> = (0..500)
-        .map(|_| Request::Stat { name: name.clone() }.encode(new_id()).unwrap())
-        .collect();
+    let frames: Vec<_> =
+        (0..500).map(|_| Request::Stat { name: name.clone() }.encode(new_id()).unwrap()).collect();
     let frames = frames.concat();
     while client.try_send_bytes(&frames) {}
     wait_until("it is closed", || server.active() == 0);

@@ -1,5 +1,6 @@
 //! The native dialect from its connections: in one process with the tests, over loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation)]
 
 mod ask;
 mod client;

@@ -5,7 +5,7 @@ use std::fs;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Overwrite, Reply, Request, What};
 
-use crate::client::{Client, get, new_id, offer};
+use crate::client::{get, new_id, offer};
 use crate::frame::{Frame, put_frame, put_frame_if};
 use crate::running::Running;
 use crate::{MIB, content};
@@ -41,17 +41,6 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
     frames
 }
 
-fn failure(client: &mut Client, id: u32) -> Reason {
-    loop {
-        match client.frame() {
-            Frame::Reply(request, Reply::Failed { reason, .. }) if request == id => {
-                return Reason::from_code(reason);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
 #[test]
 fn what_is_no_remote_name_is_refused_everywhere() {
     let server = Running::start();
@@ -60,18 +49,36 @@ fn what_is_no_remote_name_is_refused_everywhere() {
     let long = "x".repeat(256);
     let longer = "x/".repeat(3000);
     let names = [
-        "", ".", "..", "../outside-of-ftx", "a/../../outside-of-ftx", "a/..", "/etc/passwd", "a//b", "/", "a/", "./a", ".ftx",
-        ".ftx/lock", ".FTX/blocks/x", "C:/x", "c:", "a\0b", &long, &longer,
+        "",
+        ".",
+        "..",
+        "../outside-of-ftx",
+        "a/../../outside-of-ftx",
+        "a/..",
+        "/etc/passwd",
+        "a//b",
+        "/",
+        "a/",
+        "./a",
+        ".ftx",
+        ".ftx/lock",
+        ".FTX/blocks/x",
+        "C:/x",
+        "c:",
+        "a\0b",
+        &long,
+        &longer,
     ];
     for name in names {
         for frame in requests(new_id(), name) {
             let id = u32::from_le_bytes(*frame[4..].first_chunk().unwrap());
             client.send_bytes(&frame);
-            assert_eq!(failure(&mut client, id), Reason::NameRefused, "{name:?}");
+            assert_eq!(client.failure(id), Reason::NameRefused, "{name:?}");
         }
     }
     assert!(!outside.exists());
-    let left: Vec<_> = fs::read_dir(server.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(server.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, [".ftx"]);
     assert!(server.path().join(".ftx/lock").exists());
 }

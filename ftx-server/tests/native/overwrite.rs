@@ -23,12 +23,7 @@ fn upload(
     ended(client, offered.id)
 }
 
-fn put(
-    client: &mut Client,
-    name: &str,
-    file: &[u8],
-    overwrite: Overwrite,
-) -> Result<bool, Reason> {
+fn put(client: &mut Client, name: &str, file: &[u8], overwrite: Overwrite) -> Result<bool, Reason> {
     let id = new_id();
     client.send_bytes(&put_frame_if(id, name, file, overwrite));
     ended(client, id)

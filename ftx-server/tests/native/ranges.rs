@@ -11,6 +11,9 @@ use crate::{MIB, block, content, cv};
 
 const LEN: usize = 5 * MIB + 9;
 
+/// Ranges that are asked for, and the blocks that come.
+type Case<'a> = (&'a [(u64, u64)], &'a [u64]);
+
 fn served() -> (Running, Vec<u8>) {
     let server = Running::start();
     let file = content(1, LEN);
@@ -44,7 +47,7 @@ fn blocks(client: &mut Client, file: &[u8], what: What) -> Vec<u64> {
 fn blocks_come_as_they_were_asked_for() {
     let (server, file) = served();
     let mut client = server.client().greet(None);
-    let cases: [(&[(u64, u64)], &[u64]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (&[], &[]),
         (&[(0, 6)], &[0, 1, 2, 3, 4, 5]),
         (&[(5, 1), (1, 2), (0, 1)], &[5, 1, 2, 0]),
@@ -61,7 +64,7 @@ fn blocks_come_as_they_were_asked_for() {
 fn ranges_beyond_the_end_have_no_blocks_there() {
     let (server, file) = served();
     let mut client = server.client().greet(None);
-    let cases: [(&[(u64, u64)], &[u64]); 4] = [
+    let cases: [Case<'_>; 4] = [
         (&[(4, 100)], &[4, 5]),
         (&[(6, 1), (7, 1), (u64::MAX, u64::MAX)], &[]),
         (&[(5, u64::MAX), (0, 1)], &[5, 0]),

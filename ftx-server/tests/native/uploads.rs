@@ -52,8 +52,7 @@ fn three_connections_bring_one_file() {
     let server = Running::threads(2);
     let file = content(1, 12 * MIB + 5);
     let mut first = server.client().greet(None);
-    let mut others: Vec<_> =
-        (0..2).map(|_| server.client().greet(Some(first.session()))).collect();
+    let mut others: Vec<_> = (0..2).map(|_| server.client().greet(Some(first.session()))).collect();
     let id = first.begin("a.bin", &file, 1).id;
     std::thread::scope(|scope| {
         for (at, client) in others.iter_mut().enumerate() {
@@ -79,7 +78,9 @@ fn an_upload_survives_the_loss_of_a_connection_that_is_not_its_own() {
     second.send_blocks(id, &file, 4..7);
     // Lost in the middle of a block, of which it brings no more.
     second.send_bytes(&block_frame(id, &file, 3)[..500_000]);
-    wait_until("half of it is received", || server.monitor.snapshot().bytes_in > 6 * MIB as u64);
+    wait_until("half of it is received", || {
+        server.monitor.snapshot().bytes_in > 5 * MIB as u64 + 300_000
+    });
     drop(second);
     wait_until("it is gone", || server.active() == 1);
     first.send_blocks(id, &file, [3]);
@@ -99,7 +100,7 @@ fn a_block_that_hangs_is_written_by_who_begins_it_last() {
     first.send_blocks(id, &file, [0]);
     second.send_bytes(&frame[..600_000]);
     wait_until("half of it is received", || {
-        server.monitor.snapshot().bytes_in >= MIB as u64 + 500_000
+        server.monitor.snapshot().bytes_in >= MIB as u64 + 400_000
     });
     first.send_blocks(id, &file, [1]);
     second.send_bytes(&frame[600_000..]);
