@@ -112,13 +112,15 @@ proptest! {
         file in files(),
         streams in 1..5usize,
         cuts in 0..9u32,
-        seed: u64,
+        seeds in prop::collection::vec(any::<u64>(), 40),
     ) {
-        let mut faults = Faults::seeded(seed);
-        faults.cuts = cuts;
-        let mut server = Server::default();
-        let account = upload(&file, streams, &mut server, &mut faults);
-        check_cost(&file, None, &account);
+        for seed in seeds {
+            let mut faults = Faults::seeded(seed);
+            faults.cuts = cuts;
+            let mut server = Server::default();
+            let account = upload(&file, streams, &mut server, &mut faults);
+            check_cost(&file, None, &account);
+        }
     }
 
     /// One try of each, which may end anywhere; then one that ends well.

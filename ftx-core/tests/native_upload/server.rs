@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{Cv, Digest, PartialManifest};
-use ftx_core::native::upload::{Accepted, Completed, Duty, HavePage, Receiver};
+use ftx_core::native::upload::{Completed, Duty, HavePage, ReceiveError, Receiver};
 
 use crate::disk::{Disk, Record, cv};
 use crate::faults::{Crash, Faults, Side};
@@ -12,11 +12,30 @@ use crate::faults::{Crash, Faults, Side};
 /// What a client sends. A block is several pieces, so that a connection can be cut within one.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Offer { request: u32, size: u64 },
-    Begin { request: u32, index: u64, len: u64 },
-    Half { which: usize, content: u8 },
-    End { cv: Cv },
-    Commit { request: u32, digest: Digest },
+    Offer {
+        request: u32,
+        size: u64,
+    },
+    Begin {
+        request: u32,
+        index: u64,
+        len: u64,
+    },
+    Half {
+        which: usize,
+        content: u8,
+    },
+    End {
+        cv: Cv,
+    },
+    /// Not from the client: a block that was held is written.
+    WriteHeld {
+        cv: Cv,
+    },
+    Commit {
+        request: u32,
+        digest: Digest,
+    },
     Lost,
 }
 
@@ -29,7 +48,7 @@ pub(crate) enum Answer {
     Failed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Arriving {
     request: u32,
     index: u64,
@@ -75,6 +94,7 @@ impl Server {
             Item::Begin { request, index, len } => self.begin(stream, request, index, len, faults),
             Item::Half { which, content } => self.half(stream, which, content, faults),
             Item::End { cv } => self.end(stream, cv, faults),
+            Item::WriteHeld { cv } => self.write_held(stream, cv, faults),
             Item::Commit { request, digest } => self.commit(stream, request, digest, faults),
             Item::Lost => {
                 self.connections.remove(&stream);
@@ -139,7 +159,7 @@ impl Server {
     ) -> Result<(), Crash> {
         if let Some(receiver) = self.receiver(request) {
             let accepted = receiver.accept(stream, index, len).unwrap();
-            if let Accepted::Write { forget: true, .. } = accepted {
+            if accepted.forget {
                 faults.effect(Side::Server)?;
                 self.disk.journal.push(Record::Forget { index });
             }
@@ -174,19 +194,42 @@ impl Server {
 
     fn end(&mut self, stream: StreamId, claimed: Cv, faults: &mut Faults) -> Result<(), Crash> {
         let connection = self.connections.get_mut(&stream).unwrap();
-        let Arriving { request, index, halves } = connection.arriving.take().unwrap();
+        let Arriving { request, index, halves } = *connection.arriving.as_ref().unwrap();
         assert_eq!(halves[0], halves[1]);
         let computed = cv(self.disk.staging_size, index, halves[0]);
         let Some(receiver) = self.receiver(request) else { return Ok(()) };
-        match receiver.complete(stream, computed, claimed).unwrap() {
-            Completed::Journal => {
+        match receiver.complete(stream, computed, claimed) {
+            Ok(Completed::Journal) => {
                 faults.effect(Side::Server)?;
                 self.disk.journal.push(Record::Block { index, cv: computed });
                 self.answer(stream, Answer::Stored(index), faults)
             }
-            Completed::Known => self.answer(stream, Answer::Stored(index), faults),
-            Completed::Dropped => Ok(()),
+            Ok(Completed::Known) => self.answer(stream, Answer::Stored(index), faults),
+            Ok(Completed::Dropped) => Ok(()),
+            Ok(Completed::WriteHeld { .. }) => {
+                self.next(stream, Item::WriteHeld { cv: claimed });
+                Ok(())
+            }
+            Ok(Completed::Wait) => {
+                self.next(stream, Item::End { cv: claimed });
+                Ok(())
+            }
+            Err(ReceiveError::Interrupted { .. }) => self.fail(faults),
+            Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A step of the server itself, which others may overtake.
+    fn next(&mut self, stream: StreamId, item: Item) {
+        self.connections.get_mut(&stream).unwrap().to_server.push_front(item);
+    }
+
+    fn write_held(&mut self, stream: StreamId, cv: Cv, faults: &mut Faults) -> Result<(), Crash> {
+        let arriving = self.connections[&stream].arriving.as_ref().unwrap();
+        for (which, content) in arriving.halves.into_iter().enumerate() {
+            self.half(stream, which, content, faults)?;
+        }
+        self.end(stream, cv, faults)
     }
 
     fn commit(
