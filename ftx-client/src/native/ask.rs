@@ -26,7 +26,11 @@ impl Channel {
         }
     }
 
-    pub(crate) async fn stat(&mut self, id: u32, name: &RemoteName) -> Result<Entry, TransferError> {
+    pub(crate) async fn stat(
+        &mut self,
+        id: u32,
+        name: &RemoteName,
+    ) -> Result<Entry, TransferError> {
         match self.ask(id, &Request::Stat { name: name.clone().into() }).await? {
             Reply::Entry(entry) => Ok(entry),
             _ => Err(out_of_step("another answer than an entry")),

@@ -212,10 +212,7 @@ fn holds_data(inbox: &VecDeque<Incoming>) -> bool {
 }
 
 /// A server's message; a goodbye is an error.
-pub(super) fn decode(
-    header: &FrameHeader,
-    payload: &[u8],
-) -> Result<(u32, Reply), TransferError> {
+pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply), TransferError> {
     let reply = Reply::decode(header, payload)?;
     debug!(id = header.request, ?reply, "received");
     match reply {

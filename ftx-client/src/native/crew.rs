@@ -14,10 +14,10 @@ use tracing::debug;
 
 use super::channel::{Channel, Greeted};
 use super::download::{DownloadJob, DownloadStream, Downloads};
-use super::run::{Crew, Run, Watch};
+use super::run::{Crew, Run};
 use super::upload::{UploadJob, UploadStream, Uploads};
 use crate::connection::Connection;
-use crate::{Cancel, Config, Event, ServerAddr, TransferError};
+use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
 
 /// A round trip from which on more connections are opened by themselves: there it is windows that
 /// bound the speed.
@@ -86,7 +86,12 @@ impl Task for Downloads {
 
 impl Native<'_> {
     /// Uploads files, and tells `watch` of each.
-    pub(crate) async fn upload(&mut self, jobs: Vec<UploadJob>, keep_going: bool, watch: &mut (dyn Watch + Send)) {
+    pub(crate) async fn upload(
+        &mut self,
+        jobs: Vec<UploadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
         let wanted = if jobs.len() == 1 {
             let size = jobs.first().and_then(|job| std::fs::metadata(&job.path).ok());
             streams_for(size.map_or(0, |metadata| metadata.len()))
@@ -97,7 +102,8 @@ impl Native<'_> {
         let mut tries = Tries::new(self.config);
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let uploads = Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
+            let uploads =
+                Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
             let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -110,7 +116,7 @@ impl Native<'_> {
         &mut self,
         jobs: Vec<DownloadJob>,
         keep_going: bool,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut dyn Watch,
     ) {
         let wanted = match jobs.as_slice() {
             [one] => streams_for(one.size.unwrap_or(u64::MAX)),
@@ -120,7 +126,11 @@ impl Native<'_> {
         let mut tries = Tries::new(self.config);
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let downloads = Arc::new(Downloads::new(Arc::clone(&run), Arc::clone(&crew), self.config.durability));
+            let downloads = Arc::new(Downloads::new(
+                Arc::clone(&run),
+                Arc::clone(&crew),
+                self.config.durability,
+            ));
             let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -135,7 +145,7 @@ impl Native<'_> {
         crew: &Crew,
         result: Result<(), TransferError>,
         tries: &mut Tries,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut dyn Watch,
     ) -> bool {
         let (error, next_request) = crew.end();
         *self.next_request = next_request;
@@ -146,11 +156,7 @@ impl Native<'_> {
             }
             Err(error) => error,
         };
-        run.put_all_back();
         run.tell(watch);
-        if run.is_over() {
-            return false;
-        }
         let pause = if error.is_transient() && !self.cancel.is_cancelled() {
             tries.pause(run.gained())
         } else {
@@ -161,7 +167,8 @@ impl Native<'_> {
             run.tell(watch);
             return false;
         };
-        watch.retrying(&Event::Retrying { attempt, pause, error: &error });
+        run.tell_all(&Event::Retrying { attempt, pause, error: &error });
+        run.put_all_back();
         tokio::select! {
             () = self.cancel.token(true).cancelled() => {
                 run.give_up(TransferError::Cancelled);

@@ -107,11 +107,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    pub(super) fn new(
-        run: Arc<Run<DownloadJob>>,
-        crew: Arc<Crew>,
-        durability: Durability,
-    ) -> Self {
+    pub(super) fn new(run: Arc<Run<DownloadJob>>, crew: Arc<Crew>, durability: Durability) -> Self {
         Self { run, crew, durability, open: Mutex::default() }
     }
 
@@ -138,7 +134,10 @@ impl DownloadStream {
     }
 
     /// Works until everything is done or something fails; `tell` is called now and then.
-    pub(super) async fn work(mut self, tell: &mut (dyn FnMut() + Send)) -> Result<Channel, TransferError> {
+    pub(super) async fn work(
+        mut self,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
         let crew = Arc::clone(&self.shared.crew);
         loop {
             while let Some(incoming) = self.channel.poll().await? {
@@ -264,9 +263,7 @@ impl DownloadStream {
                             Some(digest) => self.compare(*compare, digest).await,
                             None => Err(out_of_step("a manifest without a digest")),
                         },
-                        Some(Asked::Start { .. }) | None => {
-                            Err(out_of_step("an end of nothing"))
-                        }
+                        Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
                     Reply::Failed { reason, message } => {
                         self.failed(request, refused(reason, message));
@@ -347,11 +344,7 @@ impl DownloadStream {
     }
 
     /// Compares what is here with what the server has.
-    async fn compare(
-        &mut self,
-        compare: Compare,
-        digest: Digest,
-    ) -> Result<(), TransferError> {
+    async fn compare(&mut self, compare: Compare, digest: Digest) -> Result<(), TransferError> {
         let Compare { job, name, place, local, found, cvs } = compare;
         let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
@@ -497,12 +490,7 @@ impl DownloadStream {
     }
 
     /// A whole small file.
-    async fn small(
-        &mut self,
-        request: u32,
-        head: FileHead,
-        len: u64,
-    ) -> Result<(), TransferError> {
+    async fn small(&mut self, request: u32, head: FileHead, len: u64) -> Result<(), TransferError> {
         let (job, place) = match self.asked.remove(&request) {
             Some(Asked::Start { job, place, .. }) => (job, place),
             Some(_) => return Err(out_of_step("a file that was not asked for")),

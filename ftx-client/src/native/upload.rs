@@ -7,14 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, Cv, Digest, Manifest, block_offset,
-};
-use ftx_core::native::upload::{Claim, Next, Sender};
-use ftx_core::native::wire::{
-    BlockHead, FileHead, Meta, Overwrite, Reply, Request, Token,
-};
 use ftx_core::native::StreamId;
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest, block_offset};
+use ftx_core::native::upload::{Claim, Next, Sender};
+use ftx_core::native::wire::{BlockHead, FileHead, Meta, Overwrite, Reply, Request, Token};
 use ftx_io::{CHUNK, Incoming, blocking};
 use ftx_store::{FileIdentity, Positioned, StoreError};
 
