@@ -34,6 +34,11 @@ impl Cancel {
         self.soft.is_cancelled()
     }
 
+    /// A handle of its own for a part of the work: it is stopped with the whole, or alone.
+    pub(crate) fn child(&self) -> Self {
+        Self { soft: self.soft.child_token(), hard: self.hard.child_token() }
+    }
+
     /// What ends a wait: with `soft` a mere cancel, otherwise only an abort.
     pub(crate) fn token(&self, soft: bool) -> &CancellationToken {
         if soft { &self.soft } else { &self.hard }

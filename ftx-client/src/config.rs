@@ -1,7 +1,9 @@
 //! What can be set about a client.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ftx_core::native::wire::Overwrite;
 use ftx_store::Durability;
 
 /// Settings of a client.
@@ -20,6 +22,25 @@ pub struct Config {
     pub max_backoff: Duration,
     /// How much a finished download survives.
     pub durability: Durability,
+    /// Which protocol is spoken.
+    pub dialect: Dialect,
+    /// Connections that share the work, in the native dialect; as many as seem worth it if `None`.
+    pub streams: Option<NonZeroUsize>,
+    /// What may become of a file that an upload finds, in the native dialect.
+    pub overwrite: Overwrite,
+}
+
+/// Which protocol a client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// The native one, or that of the original system with a server that knows no other. The client
+    /// finds out by itself.
+    #[default]
+    Auto,
+    /// The native one only.
+    Native,
+    /// That of the original system only.
+    Legacy,
 }
 
 impl Default for Config {
@@ -30,6 +51,9 @@ impl Default for Config {
             min_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(15),
             durability: Durability::Full,
+            dialect: Dialect::Auto,
+            streams: None,
+            overwrite: Overwrite::Replace,
         }
     }
 }

@@ -1,14 +1,13 @@
 //! A connection to a server: whole messages and bytes of files, each within the timeout.
 
-use std::io;
 use std::time::Duration;
 
+use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::{Limits, Reply, Request, decode_reply};
 use ftx_io::{Guard, Wire, WireError};
-use tokio::net::{TcpStream, lookup_host};
 use tracing::debug;
 
-use crate::{Cancel, ServerAddr, TransferError};
+use crate::{Cancel, ServerAddr, TransferError, connect};
 
 /// An open connection.
 #[derive(Debug)]
@@ -20,21 +19,24 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to the first of the host's addresses that answers.
-    pub(crate) async fn open(
+    pub(crate) async fn wire(
         address: &ServerAddr,
         timeout: Duration,
         cancel: &Cancel,
-    ) -> Result<Self, TransferError> {
-        let guard = Guard { limit: timeout, stop: cancel.token(true) };
-        let wire = guard.watch(connect(address)).await.map_err(|error| match error {
-            WireError::Stopped => TransferError::Cancelled,
-            WireError::Io(source) => TransferError::Connect { address: address.clone(), source },
-            _ => {
-                let source = io::ErrorKind::TimedOut.into();
-                TransferError::Connect { address: address.clone(), source }
-            }
-        })?;
-        Ok(Self { wire, timeout, cancel: cancel.clone() })
+    ) -> Result<Wire, TransferError> {
+        let stream = tokio::select! {
+            biased;
+            () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
+            connected = connect::to(address, timeout) => connected,
+        };
+        stream
+            .and_then(Wire::new)
+            .map_err(|source| TransferError::Connect { address: address.clone(), source })
+    }
+
+    /// A connection on which nothing was said yet, or nothing that an original server remembers.
+    pub(crate) fn new(wire: Wire, timeout: Duration, cancel: &Cancel) -> Self {
+        Self { wire, timeout, cancel: cancel.clone() }
     }
 
     /// Sends a message in one write, small enough for one segment: an original server takes
@@ -43,7 +45,8 @@ impl Connection {
         debug!(?request, "sent");
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
-        self.write_all(&bytes).await
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.wire.write_all(&bytes, guard).await?)
     }
 
     /// The server's next message.
@@ -73,20 +76,25 @@ impl Connection {
         Ok(self.wire.read_body(chunk, limit, guard).await?)
     }
 
-    /// Writes all of `bytes`.
-    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
+    /// Writes all of `bytes` of a file. What the server says meanwhile is for
+    /// [`receive`](Self::receive): its word on an upload stands when all bytes are there. Only if
+    /// they do not get there, a refusal that was heard is the reason.
+    pub(crate) async fn write_body(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
         let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.wire.write_all(bytes, guard).await?)
-    }
-}
-
-async fn connect(address: &ServerAddr) -> io::Result<Wire> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for candidate in lookup_host((address.host(), address.port())).await? {
-        match TcpStream::connect(candidate).await {
-            Ok(stream) => return Wire::new(stream),
-            Err(error) => last = error,
+        match self.wire.write_body(bytes, guard).await {
+            Ok(()) => Ok(()),
+            Err(WireError::Stopped) => Err(TransferError::Cancelled),
+            Err(error) => Err(self.refusal().map_or_else(|| error.into(), Into::into)),
         }
     }
-    Err(last)
+
+    /// The server's refusal of an upload, if that is what it said last.
+    fn refusal(&self) -> Option<UploadError> {
+        match decode_reply(self.wire.buffered(), &Limits::default()) {
+            Ok(Some((Reply::UploadTail { status, .. }, _))) if !status.is_ok() => {
+                Some(UploadError::Refused(status))
+            }
+            _ => None,
+        }
+    }
 }

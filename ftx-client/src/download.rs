@@ -107,7 +107,7 @@ impl Driver<'_> {
             Action::Publish { md5 } => {
                 self.writer.as_mut().ok_or_else(out_of_step)?.settle().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
-                self.target.publish(writer, md5).await?;
+                self.target.publish(writer, md5, self.observer, self.cancel).await?;
                 self.machine.published()?;
             }
             Action::Finish(outcome) => {

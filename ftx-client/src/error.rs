@@ -7,8 +7,11 @@ use std::time::Duration;
 use ftx_core::legacy::download::DownloadError;
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::DecodeError;
+use ftx_core::native::download::FetchError;
+use ftx_core::native::wire::WireError as FrameError;
+use ftx_core::native::{Reason, StepError};
 use ftx_core::{Md5Digest, NameError, Status};
-use ftx_io::WireError;
+use ftx_io::{ReadError, WireError};
 use ftx_store::StoreError;
 
 use crate::ServerAddr;
@@ -53,12 +56,33 @@ pub enum TransferError {
         /// MD5 of the server's file.
         expected: Md5Digest,
     },
+    /// A file did not arrive as it was sent.
+    #[error("{name} did not arrive as it was sent; try again")]
+    Damaged {
+        /// The file.
+        name: String,
+    },
     /// A download failed as the protocol sees it.
     #[error(transparent)]
     Download(#[from] DownloadError),
+    /// A download in blocks failed as the protocol sees it.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The server's bytes are no FTX frame.
+    #[error("the server sent something that is no ftx message; is it of another version?")]
+    Frame(#[from] FrameError),
+    /// The server answers the greeting with something unknown.
+    #[error("the server is neither an ftx server nor an original one; check the port")]
+    Greeting(#[source] FrameError),
+    /// A symbolic link is not uploaded unless that is asked for.
+    #[error("{} is a symbolic link; say --follow to upload what it points to", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// A local file could not be read or written.
     #[error("local file")]
-    Local(#[from] StoreError),
+    Local(#[source] StoreError),
     /// The local path gives no name to use on the server.
     #[error("{} has no name that can be used on the server; choose one with --as", path.display())]
     NoName {
@@ -74,12 +98,44 @@ pub enum TransferError {
         #[source]
         source: NameError,
     },
+    /// The server does not speak the native dialect, which this needs.
+    #[error("the server speaks the original protocol only, which cannot do that")]
+    NotNative,
+    /// The server refused.
+    #[error("the server refused: {message}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What the server says about it.
+        message: String,
+    },
+    /// The server broke the protocol.
+    #[error("the server broke the protocol")]
+    Step(#[from] StepError),
     /// Nothing came for too long.
     #[error("the server said nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
+    /// A local directory could not be read.
+    #[error("{} cannot be read: {detail}", path.display())]
+    Unreadable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system says.
+        detail: String,
+    },
     /// An upload failed as the protocol sees it.
     #[error(transparent)]
     Upload(#[from] UploadError),
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // Nothing but the caller's wish stops work on a local file.
+            StoreError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Local(error),
+        }
+    }
 }
 
 impl From<WireError> for TransferError {
@@ -94,7 +150,38 @@ impl From<WireError> for TransferError {
     }
 }
 
+impl From<ReadError> for TransferError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Frame(error) => error.into(),
+            ReadError::Wire(error) => error.into(),
+            other => Self::Connection(io::Error::other(other)),
+        }
+    }
+}
+
 impl TransferError {
+    /// The same again, for another file that it is about.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Cancelled => Self::Cancelled,
+            Self::Closed => Self::Closed,
+            Self::Connect { address, source } => {
+                Self::Connect { address: address.clone(), source: same(source) }
+            }
+            Self::Connection(source) => Self::Connection(same(source)),
+            Self::NotNative => Self::NotNative,
+            Self::Refused { reason, message } => {
+                Self::Refused { reason: *reason, message: message.clone() }
+            }
+            Self::Timeout(limit) => Self::Timeout(*limit),
+            other => Self::Refused {
+                reason: Reason::Internal,
+                message: ftx_io::Chain(other).to_string(),
+            },
+        }
+    }
+
     /// The status that stands for this error.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -102,10 +189,19 @@ impl TransferError {
             Self::Cancelled | Self::Timeout(_) | Self::Closed | Self::Connection(_) => {
                 Status::Timeout
             }
-            Self::Changed { .. } | Self::NoName { .. } | Self::Name { .. } => Status::OpenError,
+            Self::Changed { .. }
+            | Self::Link { .. }
+            | Self::NoName { .. }
+            | Self::Name { .. }
+            | Self::Unreadable { .. } => Status::OpenError,
             Self::Connect { .. } => Status::ConnectError,
             Self::Decode(_) => Status::UnknownData,
-            Self::Digest { .. } => Status::DownloadError,
+            Self::Damaged { .. } | Self::Digest { .. } => Status::DownloadError,
+            Self::Fetch(error) => error.reason().status(),
+            Self::Frame(error) | Self::Greeting(error) => error.reason().status(),
+            Self::NotNative => Status::UnknownData,
+            Self::Refused { reason, .. } => reason.status(),
+            Self::Step(error) => error.reason().status(),
             Self::Download(error) => error.status(),
             Self::Local(error) => error.status(),
             Self::Upload(error) => error.status(),
@@ -119,8 +215,11 @@ impl TransferError {
             Self::Closed
             | Self::Connect { .. }
             | Self::Connection(_)
+            | Self::Damaged { .. }
             | Self::Digest { .. }
             | Self::Timeout(_) => true,
+            Self::Fetch(error) => error.reason().may_pass(),
+            Self::Refused { reason, .. } => reason.may_pass(),
             Self::Upload(error) => {
                 matches!(error, UploadError::NotStored { .. } | UploadError::OfferGone(_))
             }
@@ -128,9 +227,23 @@ impl TransferError {
             | Self::Changed { .. }
             | Self::Decode(_)
             | Self::Download(_)
+            | Self::Frame(_)
+            | Self::Greeting(_)
+            | Self::Link { .. }
             | Self::Local(_)
+            | Self::Unreadable { .. }
             | Self::Name { .. }
-            | Self::NoName { .. } => false,
+            | Self::NoName { .. }
+            | Self::NotNative
+            | Self::Step(_) => false,
         }
+    }
+}
+
+/// As much of an error as can be told again.
+fn same(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

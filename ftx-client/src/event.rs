@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::{TransferError, Transferred};
+
 /// Something that happened. Sizes and positions are bytes of the file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Bytes that are here already are hashed, to find out whether they can be gone on from.
+    /// Bytes that are here already are hashed, to find out whether they can be gone on from, or
+    /// whether they are the server's. Where nothing is left of them to be read, it is not told.
     Hashing {
         /// Hashed so far.
         done: u64,
@@ -42,11 +45,12 @@ pub enum Event<'a> {
         /// The pause before it.
         pause: Duration,
         /// What went wrong.
-        error: &'a crate::TransferError,
+        error: &'a TransferError,
     },
 }
 
-/// Is told every [`Event`], on the thread that runs the transfer. It must not block for long.
+/// Is told every [`Event`] in order, on the thread that runs the transfer, or on one that reads a
+/// file for it. It must not block for long.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 
@@ -72,4 +76,14 @@ impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Observer")
     }
+}
+
+/// Is told what becomes of several files, on the thread that runs their transfers.
+pub trait Watch: Send {
+    /// The file of this index is begun; the observer is told what happens with it. A file that
+    /// is begun anew after a failure gets another one.
+    fn begin(&mut self, file: usize) -> Observer;
+
+    /// The file is done, or has failed.
+    fn end(&mut self, file: usize, result: Result<Transferred, TransferError>);
 }

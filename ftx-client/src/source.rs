@@ -3,12 +3,11 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use cap_std::ambient_authority;
 use cap_std::fs::File;
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_regular};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError};
 
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, Observer, TransferError, regular};
 
 /// A local file, as it was when it was opened.
 pub(crate) struct Source {
@@ -27,19 +26,12 @@ impl Source {
         let owned = path.to_owned();
         let opened = blocking(path, move || {
             let path = owned;
-            let failed = |error| StoreError::io("open", &path, error);
-            // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
-            if let Ok(metadata) = std::fs::metadata(&path) {
-                check_regular(&path, &cap_std::fs::Metadata::from_just_metadata(metadata))?;
-            }
-            let mut file = File::open_ambient(&path, ambient_authority()).map_err(failed)?;
-            let metadata = file.metadata().map_err(failed)?;
-            check_regular(&path, &metadata)?;
-            let identity = FileIdentity::of(&metadata);
+            let (mut file, identity) = regular::open(&path)?;
             let mut head = None;
             if identity.size <= CHUNK as u64 {
                 let mut whole = Vec::new();
-                (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
+                let read = (&mut file).take(identity.size).read_to_end(&mut whole);
+                read.map_err(|error| StoreError::io("read", &path, error))?;
                 head = Some(whole);
             }
             Ok(Self { path, identity, file, head, hashed: None })

@@ -13,9 +13,9 @@ use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
-use ftx_store::{Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
+use ftx_store::{BootId, Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
 
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, Observer, TransferError, regular};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
@@ -51,17 +51,13 @@ impl Target {
     ) -> Result<Self, TransferError> {
         let place = Place::new(path, durability)?;
         let (mut local, file) = blocking(path, {
-            let place = place.clone();
-            move || place.look()
+            let (place, observer, cancel) = (place.clone(), observer.clone(), cancel.clone());
+            move || place.look(&observer, &cancel)
         })
         .await?;
         if let Some((file, len)) = file {
             observer.tell(&Event::Hashing { done: 0, total: len });
-            let hashed = hash_prefix(file, len, |done| {
-                observer.tell(&Event::Hashing { done, total: len });
-                !cancel.is_cancelled()
-            });
-            let (file, hasher) = hashed
+            let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
                 .await
                 .map_err(|error| StoreError::io("read", path, error))?
                 .ok_or(TransferError::Cancelled)?;
@@ -135,11 +131,18 @@ impl Target {
         &self,
         writer: StagingWriter,
         expected: Option<Md5Digest>,
+        observer: &Observer,
+        cancel: &Cancel,
     ) -> Result<(), TransferError> {
         let name = self.place.name.clone();
+        let (observer, cancel) = (observer.clone(), cancel.clone());
         let end = move |mut staging: Staging| {
             if let Some(expected) = expected {
-                staging.catch_up(&mut |_| true)?;
+                let total = staging.len();
+                if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
+                    staging.suspend()?;
+                    return Ok(Err(TransferError::Cancelled));
+                }
                 let received = staging.digest();
                 if received != expected {
                     // There is no telling which of its bytes are wrong.
@@ -170,7 +173,11 @@ impl Place {
     }
 
     /// Looks for a staging or a file; a file is still to be hashed. Blocks.
-    fn look(&self) -> Result<(Local, Option<(File, u64)>), StoreError> {
+    fn look(
+        &self,
+        observer: &Observer,
+        cancel: &Cancel,
+    ) -> Result<(Local, Option<(File, u64)>), StoreError> {
         let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Local::Nothing, None)),
             opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
@@ -179,14 +186,15 @@ impl Place {
         if metadata.as_ref().is_ok_and(cap_std::fs::Metadata::is_dir) {
             return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
         }
-        if let Some(staging) = Staging::recover(&dir, self.files.clone())? {
+        let staged = dir.metadata(&self.files.data).map_or(0, |metadata| metadata.len());
+        let mut go_on = hashing(observer, cancel, staged);
+        let files = self.files.clone();
+        if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
             return Ok((Local::Staged(staging.with_durability(self.durability)), None));
         }
-        let file = metadata.ok().filter(cap_std::fs::Metadata::is_file).and_then(|metadata| {
-            // A file that can't be read can still be replaced.
-            dir.open(&self.name).ok().map(|file| (file, metadata.len()))
-        });
-        Ok((Local::Nothing, file))
+        // What can't be read can still be replaced.
+        let file = regular::open_in(&dir, &self.name).ok();
+        Ok((Local::Nothing, file.map(|(file, identity)| (file, identity.size))))
     }
 
     /// The directory, made if it is not there. Blocks.
@@ -209,6 +217,14 @@ impl Place {
         check_space(&dir, &self.path, len)?;
         let staging = Staging::create(&dir, self.files.clone(), &self.path.to_string_lossy())?;
         Ok(staging.with_durability(self.durability))
+    }
+}
+
+/// Tells the observer how much of `total` bytes is hashed, and says whether to go on.
+fn hashing(observer: &Observer, cancel: &Cancel, total: u64) -> impl FnMut(u64) -> bool {
+    move |done| {
+        observer.tell(&Event::Hashing { done, total });
+        !cancel.is_cancelled()
     }
 }
 

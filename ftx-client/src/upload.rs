@@ -69,7 +69,7 @@ impl Driver<'_> {
         if offset == 0
             && let Some(head) = self.source.take_head().filter(|head| head.len() as u64 == len)
         {
-            self.connection.write_all(&head).await?;
+            self.connection.write_body(&head).await?;
             self.observer.tell(&Event::Progress { done: len, size });
             let md5 = hash.then(|| PrefixHasher::of(&head).digest());
             return Ok(self.machine.sent(md5)?);
@@ -82,7 +82,7 @@ impl Driver<'_> {
             if chunk.is_empty() {
                 break;
             }
-            self.connection.write_all(&chunk).await?;
+            self.connection.write_body(&chunk).await?;
             done += chunk.len() as u64;
             self.observer.tell(&Event::Progress { done, size });
             spare = chunk;

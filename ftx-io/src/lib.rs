@@ -12,6 +12,7 @@ use std::path::Path;
 use ftx_store::StoreError;
 
 mod chain;
+mod frames;
 mod hash;
 mod lane;
 mod pipeline;
@@ -21,6 +22,7 @@ mod wire;
 mod writer;
 
 pub use chain::Chain;
+pub use frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
 pub use hash::hash_prefix;
 pub use pipeline::StagingSlot;
 pub use reader::FileReader;

@@ -1,6 +1,7 @@
 //! Disk and hash, each at its own pace behind the connection.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -22,10 +23,16 @@ pub struct StagingSlot(Arc<Slot>);
 
 struct Slot {
     staging: Mutex<Option<Staging>>,
+    /// The staging's length, [`TAKEN`] when it was taken out; changed under its lock, and read
+    /// without it, since whoever holds the lock may be waiting for a disk.
+    len: AtomicU64,
     trail: Arc<Trail>,
     error: Mutex<Option<StoreError>>,
     spare: Mutex<Vec<Vec<u8>>>,
 }
+
+/// Stands for the length of a staging that is here no more; no file is as long.
+const TAKEN: u64 = u64::MAX;
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,6 +69,7 @@ impl StagingSlot {
 impl Slot {
     fn take(&self, place: &mut Option<Staging>) -> Option<Staging> {
         let mut staging = place.take()?;
+        self.len.store(TAKEN, Relaxed);
         self.trail.stop();
         staging.hashed(self.trail.hasher());
         Some(staging)
@@ -79,6 +87,7 @@ impl Slot {
                 {
                     staging.hashed(self.trail.hasher());
                 }
+                self.len.store(staging.len(), Relaxed);
                 staging.len()
             }),
             None => Err(StoreError::InUse { path: name.into() }),
@@ -120,6 +129,7 @@ impl Pipeline {
         let trail = Trail::new(staging.hasher().clone(), staging.reader()?, PATIENCE);
         let slot = Arc::new(Slot {
             staging: Mutex::new(Some(staging)),
+            len: AtomicU64::new(end),
             trail,
             error: Mutex::default(),
             spare: Mutex::default(),
@@ -151,12 +161,13 @@ impl Pipeline {
     pub(crate) async fn settle(&mut self) -> Result<(), StoreError> {
         self.idle().await;
         self.check()?;
-        // Nobody writes now, so this waits for no disk.
-        match lock(&self.slot.0.staging).as_ref().map(Staging::len) {
-            Some(len) if len == self.end => Ok(()),
+        // Being idle came after the last chunk was written. Who takes the staging out just now is
+        // noticed by what follows.
+        match self.slot.0.len.load(Relaxed) {
+            len if len == self.end => Ok(()),
+            TAKEN => Err(StoreError::InUse { path: self.name.clone().into() }),
             // A chunk is lost without an error only when its thread panicked.
-            Some(_) => Err(self.broken()),
-            None => Err(StoreError::InUse { path: self.name.clone().into() }),
+            _ => Err(self.broken()),
         }
     }
 
@@ -205,5 +216,58 @@ impl std::fmt::Debug for Pipeline {
 impl std::fmt::Debug for StagingSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StagingSlot").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use ftx_store::{Staging, StagingFiles, StoreError};
+
+    use super::{Pipeline, lock};
+
+    fn in_staging(test: impl AsyncFnOnce(Pipeline)) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let files = StagingFiles { data: "a.data".into(), journal: "a.journal".into() };
+        let staging = Staging::create(&dir, files, "a").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(test(Pipeline::new(staging).unwrap()));
+    }
+
+    #[test]
+    fn settling_waits_for_nobody_who_holds_the_staging() {
+        in_staging(async |mut pipeline| {
+            pipeline.write(b"hello".to_vec()).await.unwrap();
+            pipeline.settle().await.unwrap();
+            let slot = pipeline.slot();
+            let (held, is_held) = mpsc::channel();
+            let (settled, let_go) = mpsc::channel();
+            let holder = thread::spawn(move || {
+                let _staging = lock(&slot.0.staging);
+                held.send(()).unwrap();
+                // If settling waits for the lock, this is not told in time.
+                let_go.recv_timeout(Duration::from_secs(5))
+            });
+            is_held.recv().unwrap();
+            pipeline.settle().await.unwrap();
+            settled.send(()).unwrap_or_default();
+            assert!(holder.join().unwrap().is_ok(), "it waited");
+        });
+    }
+
+    #[test]
+    fn settling_tells_that_the_staging_was_taken_out() {
+        in_staging(async |mut pipeline| {
+            pipeline.write(b"hello".to_vec()).await.unwrap();
+            pipeline.settle().await.unwrap();
+            assert_eq!(pipeline.slot().take().unwrap().len(), 5);
+            assert!(matches!(pipeline.settle().await, Err(StoreError::InUse { .. })));
+        });
     }
 }

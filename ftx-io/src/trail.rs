@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,9 @@ pub(crate) struct Trail {
     hashed: AtomicU64,
     /// When hashing begins, unless it is asked for before.
     begins: Instant,
-    /// It is in the queue, or has its turn.
+    /// It is in the queue, or has its turn. Only ever swapped, with both orders: of the two swaps
+    /// by which a writer puts it up and a worker down, the second sees all that was done before the
+    /// first. So either the worker sees what was written last, or the writer sees the flag down.
     queued: AtomicBool,
     stopped: AtomicBool,
 }
@@ -66,7 +69,7 @@ impl Trail {
     /// far behind. Blocks.
     pub(crate) fn advance(self: &Arc<Self>, len: u64) {
         self.written.store(len, Relaxed);
-        if Instant::now() >= self.begins && !self.queued.swap(true, Relaxed) {
+        if Instant::now() >= self.begins && !self.queued.swap(true, AcqRel) {
             WORKERS.queue(Arc::clone(self));
         }
         while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {
@@ -179,10 +182,11 @@ impl Workers {
             drop(queue);
             let more = trail.turn();
             // Out of the queue before the last look, so that what is written meanwhile is not
-            // missed: advance() either sees the flag down, or is seen here.
-            trail.queued.store(false, Relaxed);
+            // missed: advance() either sees the flag down, or is seen here. A mere store could be
+            // overtaken by the look that follows, even where a processor keeps all else in order.
+            trail.queued.swap(false, AcqRel);
             let missed = trail.written.load(Relaxed) > trail.hashed() + 1;
-            if (more || missed) && !trail.stopped.load(Relaxed) && !trail.queued.swap(true, Relaxed)
+            if (more || missed) && !trail.stopped.load(Relaxed) && !trail.queued.swap(true, AcqRel)
             {
                 self.queue(trail);
             }
@@ -226,6 +230,27 @@ mod tests {
         }
         let expected = PrefixHasher::of(&whole[1..]);
         assert_eq!(trail.hasher().digest(), expected.digest());
+    }
+
+    /// A worker that is just done with what was there must not miss what is written at that moment.
+    #[test]
+    fn what_is_written_last_is_never_missed() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for round in 1..=20_000 {
+            data.write_all(b"xx").unwrap();
+            trail.advance(2 * round - 1);
+            // Meets the worker at another point of its turn each time.
+            for _ in 0..round % 500 {
+                std::hint::spin_loop();
+            }
+            trail.advance(2 * round);
+            while trail.hashed() + 1 < 2 * round {
+                assert!(Instant::now() < deadline, "round {round} is not hashed");
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,9 @@ pub enum WireError {
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] io::Error),
+    /// What was due at a certain time was not there, whatever moved until then.
+    #[error("what was due was not here within {}", humantime::format_duration(*.0))]
+    Late(Duration),
     /// The guard's token was cancelled.
     #[error("stopped")]
     Stopped,
@@ -79,6 +82,11 @@ impl Wire {
     /// The system refuses; the connection is closed then.
     pub fn park(self) -> io::Result<ParkedWire> {
         Ok(ParkedWire { stream: self.stream.into_std()?, buffer: self.buffer })
+    }
+
+    /// The connection, and what was read and not yet consumed.
+    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+        (self.stream, self.buffer)
     }
 
     /// What was read and not yet consumed.
@@ -180,6 +188,48 @@ impl Wire {
             bytes.advance(written);
         }
         Ok(())
+    }
+
+    /// Writes all of `bytes` of a file, and looks out for the peer meanwhile: who has closed takes
+    /// no more, and the system does not say so as long as it has not given up the peer. What the
+    /// peer says is buffered, as far as it is no more than a message or two.
+    ///
+    /// # Errors
+    /// See [`WireError`]; [`WireError::Closed`] as soon as the peer has closed its side.
+    pub async fn write_body(
+        &mut self,
+        mut bytes: &[u8],
+        guard: Guard<'_>,
+    ) -> Result<(), WireError> {
+        while !bytes.is_empty() {
+            let interest = match self.buffer.len() {
+                0..MESSAGE_BUFFER => Interest::READABLE | Interest::WRITABLE,
+                _ => Interest::WRITABLE,
+            };
+            let ready = guard.watch(self.stream.ready(interest)).await?;
+            if ready.is_readable() {
+                self.hear()?;
+            }
+            if ready.is_writable() {
+                match self.stream.try_write(bytes) {
+                    Ok(written) => bytes.advance(written),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Buffers what is there already.
+    fn hear(&mut self) -> Result<(), WireError> {
+        self.buffer.reserve(MESSAGE_BUFFER);
+        match self.stream.try_read_buf(&mut self.buffer) {
+            Ok(0) => Err(WireError::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -6,29 +6,30 @@ use std::time::{Duration, Instant};
 use ftx_core::dialect::{Dialect, Sniff, sniff};
 use ftx_io::{Chain, Guard, Wire, WireError};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::config::Timeouts;
+use crate::express::Places;
 use crate::legacy;
 use crate::monitor::Monitor;
-use crate::store::Store;
+use crate::native::{self, Sessions};
+use crate::store::BlockStore;
 
 /// What all connections of a server share.
-pub(crate) struct Context<S> {
+pub(crate) struct Context<S: BlockStore> {
     pub(crate) store: S,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
-    /// Places for connections that have a thread to themselves for a while.
-    pub(crate) express: Arc<Semaphore>,
+    /// Native clients with several connections.
+    pub(crate) sessions: Sessions<S::Staging>,
     /// Set when the server is to stop: connections that idle close.
     pub(crate) stop: CancellationToken,
     /// Set when the grace after that is over: transfers are suspended.
     pub(crate) abort: CancellationToken,
 }
 
-impl<S> Context<S> {
+impl<S: BlockStore> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
         Guard { limit, stop: &self.abort }
@@ -40,8 +41,38 @@ impl<S> Context<S> {
     }
 }
 
-/// Serves one client until it leaves.
-pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>) {
+/// How long a connection may take until its first request is whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Hello {
+    limit: Duration,
+    due: Instant,
+}
+
+impl Hello {
+    fn new(limit: Duration) -> Self {
+        Self { limit, due: Instant::now() + limit }
+    }
+
+    /// The time that is left.
+    pub(crate) fn left(self) -> Duration {
+        self.due.saturating_duration_since(Instant::now())
+    }
+
+    /// Tells of the limit as it was set: what was left of it when the last wait began says nothing.
+    pub(crate) fn name_limit(self, error: WireError) -> WireError {
+        match error {
+            WireError::Timeout(_) => WireError::Late(self.limit),
+            other => other,
+        }
+    }
+}
+
+/// Serves one client until it leaves. `places` are those of the worker that this runs on.
+pub(crate) async fn serve<S: BlockStore>(
+    stream: TcpStream,
+    context: Arc<Context<S>>,
+    places: Places,
+) {
     let mut wire = match Wire::new(stream) {
         Ok(wire) => wire,
         Err(error) => {
@@ -49,19 +80,25 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>)
             return;
         }
     };
-    let hello = Instant::now() + context.timeouts.hello;
+    let hello = Hello::new(context.timeouts.hello);
     let first = tokio::select! {
         first = first_bytes(&mut wire, &context, hello) => first,
         () = context.stop.cancelled() => return,
     };
     match first {
         Ok(Some(Dialect::Legacy)) => {
-            if let Err(error) = legacy::serve(wire, &context, hello).await {
+            if let Err(error) = legacy::serve(wire, &context, hello, places).await {
                 context.monitor.error();
                 warn!(error = %Chain(&error), "connection ended early");
             }
         }
-        Ok(Some(dialect)) => {
+        Ok(Some(Dialect::Native)) => {
+            if let Err(error) = native::serve(wire, &context, hello, places).await {
+                context.monitor.error();
+                warn!(error = %Chain(&error), "connection ended early");
+            }
+        }
+        Ok(Some(dialect @ Dialect::Tls)) => {
             context.monitor.refused();
             debug!(?dialect, "closed: this dialect is not served");
         }
@@ -74,10 +111,10 @@ pub(crate) async fn serve<S: Store>(stream: TcpStream, context: Arc<Context<S>>)
 }
 
 /// The client's dialect; `None` when there is nobody to talk to.
-async fn first_bytes<S>(
+async fn first_bytes<S: BlockStore>(
     wire: &mut Wire,
     context: &Context<S>,
-    hello: Instant,
+    hello: Hello,
 ) -> Result<Option<Dialect>, WireError> {
     loop {
         match sniff(wire.buffered()) {
@@ -89,8 +126,8 @@ async fn first_bytes<S>(
             }
             Sniff::Incomplete => {}
         }
-        let limit = hello.saturating_duration_since(Instant::now());
-        if !wire.fill(context.guard(limit)).await? {
+        let filled = wire.fill(context.guard(hello.left())).await;
+        if !filled.map_err(|error| hello.name_limit(error))? {
             return Ok(None);
         }
     }

@@ -4,20 +4,21 @@
 //! thread does. A client that asks for one small file after another would wait for that most of
 //! the time. So its connection moves, for as long as it goes on like this, to a blocking thread
 //! with a runtime of its own, where disk work needs no other thread: if the disk is slow there,
-//! nobody waits but this client. There are as many such places as reactor threads; connections
-//! that find none stay where they are.
+//! nobody waits but this client. Each worker has one such place, since the thread is one of its own
+//! blocking threads, which its other connections need too; who finds none stays where it is.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::{Wire, WireError, dedicate_thread};
 use tokio::runtime::Builder;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::Span;
 
 use crate::legacy::{LegacyError, Patience, Session, Stop};
-use crate::store::Store;
+use crate::store::BlockStore;
 
 /// Small files in a row before a connection moves.
 pub(crate) const STREAK: u32 = 3;
@@ -25,8 +26,26 @@ pub(crate) const STREAK: u32 = 3;
 /// How long a client may pause before its connection moves back.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
+/// Connections of one worker that may have a thread to themselves at the same time.
+const PLACES: usize = 1;
+
+/// The places of one worker; clones are the same places.
+#[derive(Clone)]
+pub(crate) struct Places(Arc<Semaphore>);
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PLACES)))
+    }
+
+    /// Takes a place, if one is free, until the permit is dropped.
+    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
 /// Runs a session on a thread to itself until its client pauses; `None` when it has left.
-pub(crate) async fn run<S: Store>(
+pub(crate) async fn run<S: BlockStore>(
     mut session: Session<S>,
     wire: Wire,
     permit: OwnedSemaphorePermit,
@@ -56,5 +75,20 @@ pub(crate) async fn run<S: Store>(
 impl From<io::Error> for LegacyError {
     fn from(error: io::Error) -> Self {
         WireError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PLACES, Places};
+
+    #[test]
+    fn one_workers_places_are_not_anothers() {
+        let (one, other) = (Places::new(), Places::new());
+        let taken: Vec<_> = std::iter::from_fn(|| one.clone().take()).collect();
+        assert_eq!(taken.len(), PLACES);
+        assert!(other.take().is_some());
+        drop(taken);
+        assert!(one.take().is_some());
     }
 }

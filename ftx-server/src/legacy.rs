@@ -3,7 +3,7 @@
 //! What is said when is decided in [`ftx_core::legacy::server`]; here is no protocol decision.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
@@ -14,9 +14,9 @@ use ftx_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
 
-use crate::connection::Context;
-use crate::express;
-use crate::store::{Begin, Download, Offered, Store, Upload};
+use crate::connection::{Context, Hello};
+use crate::express::{self, Places};
+use crate::store::{Begin, BlockStore, Download, Offered, Upload};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
@@ -40,12 +40,13 @@ pub(crate) enum LegacyError {
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: Store>(
+pub(crate) async fn serve<S: BlockStore>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
-    hello: Instant,
+    hello: Hello,
+    places: Places,
 ) -> Result<(), LegacyError> {
-    let mut session = Session::new(Arc::clone(context), hello);
+    let mut session = Session::new(Arc::clone(context), hello, places);
     loop {
         match session.run(&mut wire, Patience::Reactor).await? {
             Stop::Left => return Ok(()),
@@ -78,11 +79,13 @@ pub(crate) enum Stop {
 }
 
 /// One client's conversation, apart from its connection.
-pub(crate) struct Session<S: Store> {
+pub(crate) struct Session<S: BlockStore> {
     context: Arc<Context<S>>,
     machine: Connection,
     /// When the first request must be there; `None` once it was heard.
-    hello: Option<Instant>,
+    hello: Option<Hello>,
+    /// Where the connection may move to while its files are small.
+    places: Places,
     /// Small files in a row.
     streak: u32,
     /// A buffer that was used and can be used again.
@@ -92,12 +95,13 @@ pub(crate) struct Session<S: Store> {
     download: Option<S::Download>,
 }
 
-impl<S: Store> Session<S> {
-    fn new(context: Arc<Context<S>>, hello: Instant) -> Self {
+impl<S: BlockStore> Session<S> {
+    fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
         Self {
             context,
             machine: Connection::new(),
             hello: Some(hello),
+            places,
             streak: 0,
             spare: Vec::new(),
             offer: None,
@@ -158,7 +162,7 @@ impl<S: Store> Session<S> {
             if between
                 && self.streak >= express::STREAK
                 && patience == Patience::Reactor
-                && let Ok(permit) = Arc::clone(&self.context.express).try_acquire_owned()
+                && let Some(permit) = self.places.take()
             {
                 return Ok(Err(Stop::Streak(permit)));
             }
@@ -166,7 +170,7 @@ impl<S: Store> Session<S> {
                 return Ok(Err(Stop::Quiet));
             }
             let limit = match (self.hello, between, patience) {
-                (Some(hello), _, _) => hello.saturating_duration_since(Instant::now()),
+                (Some(hello), _, _) => hello.left(),
                 (None, true, Patience::Express) => express::PAUSE.min(timeouts.idle),
                 (None, true, Patience::Reactor) => timeouts.idle,
                 (None, false, _) => timeouts.stall,
@@ -186,7 +190,12 @@ impl<S: Store> Session<S> {
                     debug!("closed: idle for too long");
                     return Ok(Err(Stop::Left));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    return Err(match self.hello {
+                        Some(hello) => hello.name_limit(error).into(),
+                        None => error.into(),
+                    });
+                }
             }
         }
     }

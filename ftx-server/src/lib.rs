@@ -16,6 +16,7 @@ mod connection;
 mod express;
 mod legacy;
 mod monitor;
+mod native;
 mod server;
 pub mod store;
 mod worker;

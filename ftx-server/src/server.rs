@@ -8,27 +8,27 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::connection::Context;
 use crate::monitor::Monitor;
-use crate::store::Store;
+use crate::native::Sessions;
+use crate::store::BlockStore;
 use crate::worker::{Handover, Worker};
 
 /// How long the acceptor waits when the system has no descriptor or memory left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server with its workers running, ready to accept.
-pub struct Server<S> {
+pub struct Server<S: BlockStore> {
     context: Arc<Context<S>>,
     workers: Vec<Worker>,
     config: Config,
 }
 
-impl<S: Store> Server<S> {
+impl<S: BlockStore> Server<S> {
     /// Starts the reactor threads.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl<S: Store> Server<S> {
             store,
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
-            express: Arc::new(Semaphore::new(config.threads.get())),
+            sessions: Sessions::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });

@@ -2,7 +2,7 @@
 //!
 //! Each worker is one thread with a single-threaded runtime that owns many connections, as the
 //! original's reactor threads do. Nothing on it may block: whatever waits for a disk or hashes goes
-//! through the [`Store`], which has threads of its own for that.
+//! through the [`Store`](crate::store::Store), which has threads of its own for that.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -14,8 +14,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::connection::{self, Context};
+use crate::express::Places;
 use crate::monitor::ActiveGuard;
-use crate::store::Store;
+use crate::store::BlockStore;
 
 /// Blocking threads of one worker. More would not make a disk faster; a job is short, so none
 /// waits long for its turn.
@@ -40,7 +41,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system gives no thread or no event queue.
-    pub(crate) fn start<S: Store>(index: usize, context: Arc<Context<S>>) -> io::Result<Self> {
+    pub(crate) fn start<S: BlockStore>(index: usize, context: Arc<Context<S>>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -70,12 +71,13 @@ impl Worker {
     }
 }
 
-async fn run<S: Store>(
+async fn run<S: BlockStore>(
     index: usize,
     mut handovers: mpsc::UnboundedReceiver<Handover>,
     context: Arc<Context<S>>,
 ) {
     let tasks = TaskTracker::new();
+    let places = Places::new();
     while let Some(Handover { stream, peer, active }) = handovers.recv().await {
         let stream = match tokio::net::TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -84,11 +86,11 @@ async fn run<S: Store>(
                 continue;
             }
         };
-        let context = Arc::clone(&context);
+        let (context, places) = (Arc::clone(&context), places.clone());
         let span = info_span!("connection", %peer, thread = index);
         tasks.spawn(
             async move {
-                connection::serve(stream, context).await;
+                connection::serve(stream, context, places).await;
                 debug!("closed");
                 drop(active);
             }

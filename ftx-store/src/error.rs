@@ -11,6 +11,16 @@ use ftx_core::Status;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// A file has the name already, and was not to be replaced.
+    #[error("cannot {op} {path:?}: there is such a file already; remove it or choose another name")]
+    AlreadyExists {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file that is in the way.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A name that must be a single component, or a path that must stay below its directory, is not.
     #[error("{path:?} is not usable as a name here; use plain names without `.`, `..` or a root")]
     BadName {
@@ -42,6 +52,14 @@ pub enum StoreError {
     Failed {
         /// The staging's data file.
         path: PathBuf,
+    },
+    /// Not all blocks of a file have arrived.
+    #[error("{path:?} cannot be published: {missing} of its blocks are missing; send them first")]
+    Incomplete {
+        /// The name of the staging.
+        path: PathBuf,
+        /// How many blocks are missing.
+        missing: u64,
     },
     /// Another staging, here or in another process, holds the file.
     #[error("{path:?} is in use by another transfer; try again when that one has ended")]
@@ -128,6 +146,7 @@ impl StoreError {
     pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         match source.kind() {
+            ErrorKind::AlreadyExists => Self::AlreadyExists { op, path, source },
             ErrorKind::NotFound => Self::NotFound { op, path, source },
             ErrorKind::IsADirectory => Self::IsDirectory { op, path, source },
             ErrorKind::NotADirectory => Self::NotDirectory { op, path, source },
@@ -149,7 +168,9 @@ impl StoreError {
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
-            Self::BadName { .. }
+            // The code of that name tells the sender that its very file is there.
+            Self::AlreadyExists { .. }
+            | Self::BadName { .. }
             | Self::Cancelled { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }
@@ -159,7 +180,9 @@ impl StoreError {
             | Self::NotFound { .. }
             | Self::PermissionDenied { .. }
             | Self::ReadOnly { .. } => Status::OpenError,
-            Self::Failed { .. } | Self::NoSpace { .. } => Status::WriteError,
+            Self::Failed { .. } | Self::Incomplete { .. } | Self::NoSpace { .. } => {
+                Status::WriteError
+            }
             // An unreadable file cannot be used, which the codes call "cannot be opened".
             Self::Io { op, .. } if matches!(*op, "open" | "read" | "stat") => Status::OpenError,
             Self::Io { .. } => Status::WriteError,
@@ -185,6 +208,7 @@ mod tests {
     #[test]
     fn kinds_are_told_apart_and_have_a_status() {
         for (kind, op, variant, status) in [
+            (ErrorKind::AlreadyExists, "rename", "AlreadyExists", Status::OpenError),
             (ErrorKind::NotFound, "open", "NotFound", Status::OpenError),
             (ErrorKind::IsADirectory, "rename", "IsDirectory", Status::OpenError),
             (ErrorKind::NotADirectory, "open", "NotDirectory", Status::OpenError),

@@ -64,6 +64,22 @@ impl FileIdentity {
         Ok(Self::of(&file.metadata()?))
     }
 
+    /// The identity of an open file of the standard library.
+    ///
+    /// # Errors
+    /// Those of asking the system for its metadata.
+    pub fn of_std(file: &std::fs::File) -> std::io::Result<Self> {
+        Ok(Self::of(&Metadata::from_file(file)?))
+    }
+
+    /// Whether nothing was written to the file between the two, whatever became of its names and
+    /// attributes.
+    #[must_use]
+    pub fn same_content(&self, other: &Self) -> bool {
+        (self.dev, self.ino, self.size, self.mtime_ns)
+            == (other.dev, other.ino, other.size, other.mtime_ns)
+    }
+
     /// Whether both name the same file, whatever happened to its contents. Always true on systems
     /// without inode numbers.
     #[must_use]

@@ -2,7 +2,8 @@
 //!
 //! It is never synced, since a sync for each checkpoint would cost more than the data. So nothing
 //! in it is believed for its own sake: a checksum tells a record that was torn by a crash, and
-//! [`recover`](crate::Staging::recover) tells whether the data is what the record says.
+//! recovery, of a [`Staging`](crate::Staging::recover) or a
+//! [`BlockStaging`](crate::BlockStaging::recover), tells whether the data is what the record says.
 //!
 //! # The bytes
 //! ```text
@@ -17,12 +18,17 @@
 //! 00000000  Begin       u64 length and UTF-8 bytes of name; boot; u64 created_unix
 //! 01000000  Checkpoint  boot; u64 length of the data; u64 88; 88 bytes of hasher
 //! 02000000  Distrust
+//! 03000000  Blocks      u64 length and UTF-8 bytes of name; u64 size; boot; u64 created_unix
+//! 04000000  Block       u64 index; 32 bytes of chaining value
+//! 05000000  Run         boot
+//! 06000000  Forget      u64 index
 //!
 //! boot      00, or 01 and 16 bytes
 //! hasher    four u32 of MD5 state; u64 blocks of 64 bytes taken in; u8 bytes of the next block;
 //!           63 bytes: these bytes, padded with zeros
 //! ```
-//! The first record is `Begin`. Reading stops at the first record that is cut, fails its checksum
+//! The first record is `Begin`, which only `Checkpoint` and `Distrust` follow, or `Blocks`, which
+//! only the others and `Distrust` follow. Reading stops at the first record that is cut, fails its checksum
 //! or is of a kind not known here, and the file is cut there before anything is appended.
 
 use std::fs::File;
@@ -31,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::codec;
+use ftx_core::native::blocks::Cv;
 use serde::{Deserialize, Serialize};
 
 use crate::{BootId, HasherState, StoreError};
@@ -62,8 +69,37 @@ pub enum Record {
         hasher: HasherState,
     },
     /// A sync of the data failed: what the page cache holds may not be on the disk, so the
-    /// checkpoints before this one must be verified whichever kernel run they are from.
+    /// records before this one must be verified whichever kernel run they are from.
     Distrust,
+    /// What the staging of blocks is for; the first record of its journal.
+    Blocks {
+        /// The name the file will be published under, as the staging's owner wrote it.
+        name: String,
+        /// How many bytes the whole file has.
+        size: u64,
+        /// The kernel run in which the staging was created.
+        boot: Option<BootId>,
+        /// When it was created, seconds since 1970.
+        created_unix: u64,
+    },
+    /// The bytes of a block are in the data file, since this kernel run.
+    Block {
+        /// Index of the block.
+        index: u64,
+        /// Its chaining value.
+        cv: Cv,
+    },
+    /// Later blocks are from this kernel run; and all that the records before this one leave in the
+    /// table was found in the data in it.
+    Run {
+        /// The kernel run.
+        boot: Option<BootId>,
+    },
+    /// The bytes of a block are about to change, or were not found in the data.
+    Forget {
+        /// Index of the block.
+        index: u64,
+    },
 }
 
 /// An open journal, to be appended to.
@@ -95,7 +131,35 @@ impl Journal {
     /// # Errors
     /// Those of opening, reading and cutting the file.
     pub fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        let file = match dir.open_with(path, OpenOptions::new().read(true).write(true)) {
+        let opened = Self::open_unread(dir, path, OpenOptions::new().read(true).write(true))?;
+        let Some(mut journal) = opened else { return Ok(None) };
+        let mut end = MAGIC.len() as u64;
+        journal.for_each(|_, record_end| {
+            end = record_end;
+            Ok(true)
+        })?;
+        journal.cut(end)?;
+        Ok(Some(journal))
+    }
+
+    /// The first record of the journal at `path` in `dir`, which tells of what kind of staging it
+    /// is. `None` when there is no file or no such record in it. Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of opening and reading the file.
+    pub fn peek(dir: &Dir, path: &Path) -> Result<Option<Record>, StoreError> {
+        match Self::open_unread(dir, path, OpenOptions::new().read(true))? {
+            Some(mut journal) => journal.first(),
+            None => Ok(None),
+        }
+    }
+
+    fn open_unread(
+        dir: &Dir,
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<Option<Self>, StoreError> {
+        let file = match dir.open_with(path, options) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|error| StoreError::io("open", path, error))?.into_std(),
         };
@@ -104,17 +168,7 @@ impl Journal {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
             read => read.map_err(|error| StoreError::io("read", path, error))?,
         }
-        if &magic != MAGIC {
-            return Ok(None);
-        }
-        let mut journal = Self { file, path: path.to_path_buf(), end: u64::MAX };
-        let mut end = MAGIC.len() as u64;
-        journal.for_each(|_, record_end| {
-            end = record_end;
-            Ok(true)
-        })?;
-        journal.cut(end)?;
-        Ok(Some(journal))
+        Ok((&magic == MAGIC).then(|| Self { file, path: path.to_path_buf(), end: u64::MAX }))
     }
 
     /// Adds a record. When that fails, the journal is as before.
@@ -170,6 +224,16 @@ impl Journal {
         Ok(())
     }
 
+    /// The first record.
+    pub(crate) fn first(&mut self) -> Result<Option<Record>, StoreError> {
+        let mut first = None;
+        self.for_each(|record, _| {
+            first = Some(record);
+            Ok(false)
+        })?;
+        Ok(first)
+    }
+
     /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave.
     ///
     /// # Errors
@@ -178,6 +242,11 @@ impl Journal {
         self.file.set_len(end).map_err(|error| StoreError::io("truncate", &self.path, error))?;
         self.end = end;
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn swap_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
     }
 }
 

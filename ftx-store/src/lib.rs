@@ -1,41 +1,60 @@
 //! What touches a disk on both sides of ftx: the server's root and the client's local targets.
 //!
-//! A file on its way is a [`Staging`]: a data file that grows, and a journal of points from which
-//! it can be gone on with after the connection, the process or the machine went away. Whole at
-//! last, it is published: it takes its name in one step, so that nobody ever sees half of it.
+//! A file on its way is a [`Staging`], which grows byte by byte, or a [`BlockStaging`], which grows
+//! in any order of blocks: a data file, and a journal of what of it can be gone on with after the
+//! connection, the process or the machine went away. Whole at last, it is published: it takes its
+//! name in one step, so that nobody ever sees half of it. Small files are published
+//! [together](BatchPublisher).
 //!
 //! All of it is synchronous and may block for as long as a disk does: call it on threads meant for
 //! that. Files are reached only through the [`Dir`](cap_std::fs::Dir) handles that the caller
 //! gives, so no name and no symbolic link leads out of them.
 //!
 //! # In scope
-//! - [`Staging`], [`Journal`], [`create_parents`]: growing, going on, publishing.
-//! - [`PrefixHasher`], [`hash_prefix`]: the digest of a prefix, without reading it twice.
-//! - [`FileIdentity`], [`available_bytes`]: facts about files and disks.
+//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`create_parents`]: growing,
+//!   going on, publishing.
+//! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
+//! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
+//! - [`FileIdentity`], [`meta_of`], [`available_bytes`]: facts about files and disks.
 //! - [`StoreError`]: what went wrong with which file, and the status for the peer.
 //!
 //! # Out of scope
 //! Which names are allowed, where stagings lie, who may write: the callers decide that.
 #![forbid(unsafe_code)]
 
+mod batch;
+mod blocks;
 mod checks;
 mod error;
+mod files;
 mod flush;
 mod hash;
 mod hasher;
+mod held;
 mod identity;
 mod journal;
+mod manifests;
+mod meta;
 mod parents;
+mod positioned;
+mod publish;
 mod staging;
 mod sys;
 
+pub use batch::{BatchFile, BatchPublisher};
+pub use blocks::{BlockStaging, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use error::StoreError;
+pub use files::StagingFiles;
 pub use flush::FLUSH_BYTES;
 pub use hash::hash_prefix;
 pub use hasher::{BadHasherState, HasherState, PrefixHasher};
 pub use identity::FileIdentity;
 pub use journal::{Journal, Record};
+pub use manifests::{ManifestCache, ManifestLimits};
+pub use meta::{apply as apply_meta, meta_of};
 pub use parents::create_parents;
-pub use staging::{CHECKPOINT_BYTES, Durability, Published, Staging, StagingFiles};
+pub use positioned::Positioned;
+pub use publish::{Durability, Existing, sync_parent};
+pub use staging::{CHECKPOINT_BYTES, Published, Staging};
 pub use sys::{BootId, available_bytes};

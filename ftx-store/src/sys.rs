@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Metadata};
 use serde::{Deserialize, Serialize};
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -34,6 +36,11 @@ impl BootId {
         let number = u128::from_str_radix(&digits, 16).ok()?;
         well_formed.then_some(Self(number.to_be_bytes()))
     }
+}
+
+/// Seconds since 1970 by the system's clock.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the
@@ -79,12 +86,102 @@ pub(crate) fn forget_cached(file: &File) {
     let _ = file;
 }
 
+/// Gives `from` in `dir` the name `to` in `to_dir` if nothing has it; both are single components.
+pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::RenameFlags;
+        use rustix::io::Errno;
+
+        match rustix::fs::renameat_with(dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+            // Not every file system can.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            renamed => return Ok(renamed?),
+        }
+    }
+    link_and_remove(dir, from, to_dir, to)
+}
+
+/// A link never replaces anything. A crash between the two steps leaves the file with both names,
+/// which [`HeldFile`](crate::held::HeldFile) looks for.
+fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+    dir.hard_link(from, to_dir, to)?;
+    dir.remove_file(from).inspect_err(|_| {
+        // Whoever goes on with the staging must not write to a published file.
+        let _ = to_dir.remove_file(to);
+    })
+}
+
+/// Whether the owner may execute the file.
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::PermissionsExt as _;
+
+        metadata.permissions().mode() & 0o100 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
+/// Lets everybody execute `file` who may read it.
+pub(crate) fn make_executable(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let mut permissions = file.metadata()?.permissions();
+        let mode = permissions.mode();
+        permissions.set_mode(mode | (mode & 0o444) >> 2);
+        file.set_permissions(permissions)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// Whether the file has more names than one; `false` where the system does not tell.
+pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        cap_std::fs::MetadataExt::nlink(metadata) > 1
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}
+
+/// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
+/// `false` where there is no such call.
+pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        rustix::fs::syncfs(dir)?;
+        Ok(true)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = dir;
+        Ok(false)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
+
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
 
-    use super::{BootId, available_bytes, sync_dir};
+    use super::{BootId, available_bytes, link_and_remove, rename_exclusive, sync_dir};
 
     #[test]
     fn boot_ids_are_parsed() {
@@ -105,6 +202,25 @@ mod tests {
         for dir in [&dir, &dir.open_dir("sub").unwrap()] {
             assert!(available_bytes(dir).unwrap() > 0);
             sync_dir(dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_exclusive_name_is_given_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.create_dir("sub").unwrap();
+        let sub = dir.open_dir("sub").unwrap();
+        for (name, give) in [("a", rename_exclusive as fn(_, _, _, _) -> _), ("b", link_and_remove)]
+        {
+            dir.write("from", "first").unwrap();
+            give(&dir, Path::new("from"), &sub, Path::new(name)).unwrap();
+            assert!(!dir.exists("from"));
+            dir.write("from", "second").unwrap();
+            let refused: std::io::Result<()> = give(&dir, Path::new("from"), &sub, Path::new(name));
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::AlreadyExists);
+            assert_eq!(sub.read_to_string(name).unwrap(), "first");
+            assert_eq!(dir.read_to_string("from").unwrap(), "second");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftx_core::legacy::wire::{Limits, QString, Reply, Request, decode_reply};
 
@@ -24,6 +24,7 @@ impl RawSocket {
     pub fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).unwrap();
         stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Self { stream, received: Vec::new() }
     }
 
@@ -40,9 +41,9 @@ impl RawSocket {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends bytes if the connection is still there to take them.
-    pub fn try_send_bytes(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+    /// Sends bytes if the connection is still there to take them, and says whether it was.
+    pub fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// Asks with 100 as an original client does.
@@ -99,19 +100,20 @@ impl RawSocket {
     /// Whether the server closes the connection within `deadline`; what it sends before counts
     /// for nothing.
     pub fn is_closed_within(&mut self, deadline: Duration) -> bool {
-        loop {
-            match self.receive(deadline) {
-                Some(true) => {}
-                Some(false) => return true,
-                None => return false,
+        let start = Instant::now();
+        while let Some(left) = deadline.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
+        {
+            if self.receive(left) == Some(false) {
+                return true;
             }
         }
+        false
     }
 
-    /// Whether the connection is open and silent now.
+    /// Whether the connection is open, and nothing comes, for a moment.
     #[must_use]
-    pub fn is_silent(&mut self) -> bool {
-        self.received.is_empty() && self.receive(Duration::from_millis(1)).is_none()
+    pub fn is_silent_for(&mut self, moment: Duration) -> bool {
+        self.received.is_empty() && self.receive(moment).is_none()
     }
 
     /// Ends its own side.
@@ -123,7 +125,13 @@ impl RawSocket {
     fn receive(&mut self, deadline: Duration) -> Option<bool> {
         self.stream.set_read_timeout(Some(deadline)).unwrap();
         let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece) {
+        let read = loop {
+            match self.stream.read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => Some(false),
             Ok(count) => {
                 self.received.extend_from_slice(&piece[..count]);

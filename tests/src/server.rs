@@ -44,6 +44,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
     /// The process, before it has said anything; for servers that are not meant to come up.
     #[must_use]
     pub fn spawn(&self) -> Process {

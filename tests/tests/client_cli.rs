@@ -3,11 +3,18 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, Server, wait_until};
-use rustix::process::Signal;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use ftx_core::codec;
+use ftx_store::{HasherState, Journal, PrefixHasher, Record};
+use ftx_tests::content::{assert_content, content, sparse_file, write_file};
+use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, Server, wait_until, within};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -192,6 +199,24 @@ fn what_is_no_file_is_refused() {
     assert_content(&local.path().join("file"), content(1, 10));
 }
 
+/// Opening a pipe would wait for somebody to write to it.
+#[test]
+fn a_pipe_is_refused_at_once() {
+    let (server, root, local) = setting();
+    let path = local.path().join("pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let outcome = Client::upload(server.addr()).arg("pipe").current_dir(local.path()).spawn();
+    let outcome = outcome.wait(Duration::from_secs(20));
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("it is no regular file"), "{outcome:#?}");
+    assert!(!root.path().join("pipe").exists());
+    // A file at the target gives way to the download, and so does a pipe.
+    write_file(&root.path().join("pipe"), content(1, 1000));
+    let download = Client::download(server.addr()).arg("pipe").current_dir(local.path());
+    download.run().assert_done();
+    assert_content(&path, content(1, 1000));
+}
+
 #[test]
 fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
     let (server, root, local) = setting();
@@ -230,4 +255,57 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
         assert!(again <= 8 * MIB, "{again} bytes were sent again, upload: {upload}");
         assert_eq!(fs::read_dir(local.path()).unwrap().count(), 1);
     }
+}
+
+/// What an interrupted download to `local` leaves that takes minutes to be verified, as a start of
+/// the machine in between makes it necessary.
+fn leave_a_huge_staging(local: &Path) {
+    let len = 200 << 30;
+    sparse_file(&local.join("a.bin.ftxpart"), len);
+    let mut state = codec::encode(&PrefixHasher::new().save()).unwrap();
+    state[..8].copy_from_slice(&len.to_le_bytes());
+    let hasher: HasherState = codec::decode(&state).unwrap();
+    assert_eq!(hasher.len(), len);
+    let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
+    let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
+    let name = "a.bin".to_owned();
+    journal.append(&Record::Begin { name, boot: None, created_unix: 0 }).unwrap();
+    journal.append(&Record::Checkpoint { boot: None, hasher }).unwrap();
+}
+
+#[test]
+fn an_interrupt_is_heard_while_the_disk_is_read() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (server, _root, local) = setting();
+        leave_a_huge_staging(local.path());
+        let client = Client::download(server.addr()).args(["a.bin", "--json"]);
+        let mut client = client.current_dir(local.path()).spawn();
+        let line = client.stdout_line(1, DEADLINE);
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["event"], &line["size"]), (&"hashing".into(), &(200_u64 << 30).into()));
+        client.signal(signal);
+        client.wait(Duration::from_secs(20)).assert_code(130);
+        assert!(local.path().join("a.bin.ftxpart").exists(), "it is not kept");
+    }
+}
+
+/// Nobody reads what it prints, so it waits for ever, and looks at nothing else.
+#[test]
+fn interrupts_end_it_even_if_it_hangs() {
+    let mut client = Command::new(ftx_tests::bins::client())
+        .args(["download", "127.0.0.1:1", "--json", "--keep-going"])
+        .args((0..5000).map(|index| format!("../{index}")))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = client.stdout.take().unwrap();
+    let written = || rustix::io::ioctl_fionread(&stdout).unwrap();
+    wait_until("the pipe is nearly full", DEADLINE, || written() > 32 * 1024);
+    let pid = Pid::from_child(&client);
+    let ended = within(Duration::from_secs(20), || {
+        kill_process(pid, Signal::INT).unwrap();
+        client.try_wait().unwrap()
+    });
+    client.kill().unwrap();
+    assert_eq!(ended.and_then(|status| status.code()), Some(130), "{ended:?}");
 }

@@ -151,7 +151,8 @@ fn garbage_in_front_is_closed_at_once() {
         &[0; 8],
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"\x89FTX\r\n\x1a\n\0\0\0\0",
+        // The native magic, as it comes through a transfer that changes ends of lines.
+        b"\x89FTX\n\x1a\n\0\0\0\0",
     ];
     for bytes in garbage {
         let mut socket = RawSocket::connect(server.addr());

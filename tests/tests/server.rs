@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ftx_core::Status;
 use ftx_core::legacy::wire::{Reply, Request};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, wait_until};
+use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, encoded, wait_until};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
@@ -180,6 +180,22 @@ fn sigint_ends_it_like_sigterm() {
     let server = Server::start(root.path());
     let _ = RawSocket::connect(server.addr()).download_header("none");
     server.end_with(Signal::INT, DEADLINE).assert_done();
+}
+
+/// Not what was left of it when the last wait began.
+#[test]
+fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
+    let root = tempdir().unwrap();
+    let server =
+        Server::builder(root.path()).args(["--hello-timeout", "700ms", "--log", "debug"]).start();
+    let request = encoded(&Request::DownloadTail { status: Status::Ok });
+    for said in [&[][..], &request[..1], &request[..8], &request[..request.len() - 1]] {
+        let mut socket = RawSocket::connect(server.addr());
+        socket.send_bytes(said);
+        assert!(socket.is_closed_within(DEADLINE));
+    }
+    let is_told = || server.log().matches("not here within 700ms").count() == 4;
+    wait_until("each is told with the limit", DEADLINE, is_told);
 }
 
 /// Whoever has read the first line may rely on it: a signal must not meet its default action.

@@ -20,111 +20,17 @@
 
 use alloc::collections::VecDeque;
 
+use self::reply::{download_header, upload_header, upload_tail};
 use super::wire::{QString, Reply, Request};
 use super::{Held, ORIGINAL_MAX, Peer, ProtocolError, Want};
 use crate::dialect::MAGIC;
 use crate::{Md5Digest, NameError, RemoteName, Status};
 
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send a message, in one write.
-    Send(Reply),
-    /// Send a message so that it cannot arrive glued to the one before: an original client that
-    /// waits for two replies in a row takes everything that one read gives for the first of them.
-    SendApart(Reply),
-    /// Look up what is held of this file. Answer with [`Fact::UploadOffer`] or [`Fact::Failed`].
-    OfferUpload {
-        /// The file's name.
-        name: RemoteName,
-        /// Offer no more than this many bytes.
-        limit: u64,
-    },
-    /// Open the file for `len` bytes that will follow. With `resume`, they go behind what was
-    /// offered last; otherwise they start a new version. Answer with [`Fact::UploadBegun`] or
-    /// [`Fact::Failed`].
-    BeginUpload {
-        /// The file's name.
-        name: RemoteName,
-        /// Go on behind the offered bytes.
-        resume: bool,
-        /// Bytes that will follow.
-        len: u64,
-    },
-    /// All bytes are here: publish the file. Answer with [`Fact::UploadPublished`] or
-    /// [`Fact::Failed`].
-    CommitUpload,
-    /// Look up a file to be downloaded, and whether its first bytes are those that the client
-    /// holds. Answer with [`Fact::DownloadOffer`] or [`Fact::Failed`].
-    OfferDownload {
-        /// The file's name.
-        name: RemoteName,
-        /// What the client holds; `None` to skip the comparison.
-        held: Option<Held>,
-        /// Compare only if the client holds exactly as much as the file has.
-        whole_only: bool,
-    },
-    /// Send `len` bytes of the file that was offered last, from `offset`. Answer with
-    /// [`Fact::BodySent`]; if that fails, close the connection.
-    SendBody {
-        /// Where to start.
-        offset: u64,
-        /// How many bytes.
-        len: u64,
-    },
-    /// A name was refused; the reply that says so follows. For the log.
-    NameRefused {
-        /// The name as it came.
-        name: QString,
-        /// Why it is refused.
-        error: NameError,
-    },
-}
+mod action;
+mod reply;
 
-/// What the driver tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// What is held of the file to be uploaded.
-    UploadOffer {
-        /// The bytes held, `None` if there are none worth an offer.
-        held: Option<Held>,
-        /// They are the published file; otherwise a staging.
-        published: bool,
-    },
-    /// The file is open for the announced bytes.
-    UploadBegun,
-    /// Bytes of the body arrived and were stored or, when [`Want::Discard`] said so, thrown away.
-    BodyReceived {
-        /// How many.
-        len: u64,
-    },
-    /// The bytes that arrive can no longer be stored.
-    BodyFailed {
-        /// Why, for the client.
-        status: Status,
-    },
-    /// The file is published and, as far as the server promises it, durable.
-    UploadPublished {
-        /// MD5 of the whole file, where it is known without reading it.
-        md5: Option<Md5Digest>,
-    },
-    /// The file that the client wants to download.
-    DownloadOffer {
-        /// Its size in bytes.
-        size: u64,
-        /// Its first bytes are those that the client holds.
-        matches: bool,
-        /// MD5 of the whole file, where it is known without reading it.
-        md5: Option<Md5Digest>,
-    },
-    /// All bytes of the download were handed to the connection.
-    BodySent,
-    /// The step that an action asked for failed.
-    Failed {
-        /// Why, for the client.
-        status: Status,
-    },
-}
+pub use self::action::{Action, Fact};
+pub(super) use self::reply::wire_held;
 
 #[derive(Debug)]
 enum State {
@@ -425,30 +331,4 @@ impl Connection {
         self.actions.push_back(Action::SendBody { offset, len });
         State::Sending
     }
-}
-
-fn upload_header(status: Status, held: Option<Held>, peer: Peer, published: bool) -> Reply {
-    let (len, md5) = wire_held(held);
-    Reply::UploadHeader { status, pos: len, md5, extended: peer.is_ftx(), published }
-}
-
-fn upload_tail(status: Status, md5: Option<Md5Digest>) -> Reply {
-    Reply::UploadTail { status, md5: md5.into() }
-}
-
-fn download_header(
-    status: Status,
-    pos: i64,
-    len: i64,
-    md5: Option<Md5Digest>,
-    peer: Peer,
-) -> Reply {
-    let md5 = md5.filter(|_| peer.is_ftx() && status.is_ok()).into();
-    Reply::DownloadHeader { status, pos, len, md5, extended: peer.is_ftx() }
-}
-
-/// Position and MD5 as they go into a message: none held is 0 and null.
-pub(super) fn wire_held(held: Option<Held>) -> (i64, QString) {
-    let fits = held.and_then(|held| Some((i64::try_from(held.len).ok()?, Some(held.md5).into())));
-    fits.unwrap_or((0, QString::NULL))
 }

@@ -13,6 +13,12 @@ use ftx_core::{Md5Digest, RemoteName};
 use ftx_store::StoreError;
 
 pub mod local;
+mod native;
+
+pub use native::{
+    BlockFile, BlockStore, BlockUpload, Listing, Offered as OfferedBlocks, Page, Progress, Refusal,
+    SmallFile, UploadOffer,
+};
 
 /// A namespace of files.
 pub trait Store: Send + Sync + 'static {

@@ -1,26 +1,20 @@
-//! A client that says what it is told to.
+//! A client that says what it is told to: the kit's socket, with the conversations of these tests.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{Limits, QString, Reply, Request, decode_reply};
+use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_tests::RawSocket;
 
 use crate::DEADLINE;
 
 /// A connection, and what came over it beyond the last reply.
-pub(crate) struct Client {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
+pub(crate) struct Client(RawSocket);
 
 pub(crate) fn encoded(requests: &[Request]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for request in requests {
-        request.encode(&mut bytes);
-    }
-    bytes
+    requests.iter().flat_map(ftx_tests::encoded).collect()
 }
 
 pub(crate) fn ask_upload(name: &str) -> Request {
@@ -43,23 +37,7 @@ pub(crate) const STORED: Reply = Reply::UploadTail { status: Status::Ok, md5: QS
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, received: Vec::new() }
-    }
-
-    pub(crate) fn send(&mut self, request: &Request) {
-        self.send_bytes(&encoded(std::slice::from_ref(request)));
-    }
-
-    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
-    }
-
-    /// Sends what the server takes, which may be gone.
-    pub(crate) fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
+        Self(RawSocket::connect(addr))
     }
 
     pub(crate) fn ask(&mut self, request: &Request) -> Reply {
@@ -69,22 +47,7 @@ impl Client {
 
     /// The next reply.
     pub(crate) fn reply(&mut self) -> Reply {
-        loop {
-            let decoded = decode_reply(&self.received, &Limits::default()).unwrap();
-            if let Some((reply, len)) = decoded {
-                self.received.drain(..len);
-                return reply;
-            }
-            assert_eq!(self.receive(DEADLINE), Some(true), "closed or silent instead of a reply");
-        }
-    }
-
-    /// The next `len` bytes.
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        while self.received.len() < len {
-            assert_eq!(self.receive(DEADLINE), Some(true), "closed or silent within a file");
-        }
-        self.received.drain(..len).collect()
+        self.0.reply().expect("closed instead of a reply")
     }
 
     /// Asks with 100 and begins anew.
@@ -116,7 +79,7 @@ impl Client {
             other => panic!("{other:?}"),
         };
         self.send(&CONTENT);
-        let bytes = self.bytes(usize::try_from(len).unwrap());
+        let bytes = self.file_bytes(usize::try_from(len).unwrap());
         assert_eq!(self.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
         bytes
     }
@@ -127,40 +90,18 @@ impl Client {
         assert!(self.is_closed_within(DEADLINE), "the server does not close");
         start.elapsed()
     }
+}
 
-    pub(crate) fn is_closed_within(&mut self, limit: Duration) -> bool {
-        let start = Instant::now();
-        while let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
-            if self.receive(left) == Some(false) {
-                return true;
-            }
-        }
-        false
+impl Deref for Client {
+    type Target = RawSocket;
+
+    fn deref(&self) -> &RawSocket {
+        &self.0
     }
+}
 
-    /// Whether the connection is open, and nothing comes, for a moment.
-    pub(crate) fn is_silent_for(&mut self, moment: Duration) -> bool {
-        self.received.is_empty() && self.receive(moment).is_none()
-    }
-
-    pub(crate) fn shut_write(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
-    }
-
-    /// Receives something: `Some(true)`; the end: `Some(false)`; nothing in time: `None`.
-    fn receive(&mut self, limit: Duration) -> Option<bool> {
-        self.stream.set_read_timeout(Some(limit)).unwrap();
-        let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece) {
-            Ok(0) => Some(false),
-            Ok(count) => {
-                self.received.extend_from_slice(&piece[..count]);
-                Some(true)
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
-                _ => Some(false),
-            },
-        }
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut RawSocket {
+        &mut self.0
     }
 }

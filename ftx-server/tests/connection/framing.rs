@@ -37,7 +37,7 @@ fn a_conversation_can_be_cut_at_every_byte() {
             matches!(header, Reply::DownloadHeader { status: Status::Ok, len: 5, .. }),
             "{cut}: {header:?}"
         );
-        assert_eq!(client.bytes(5), body, "{cut}");
+        assert_eq!(client.file_bytes(5), body, "{cut}");
     }
     assert_eq!(server.read("a.bin"), body);
 }
@@ -85,7 +85,7 @@ fn whole_conversations_can_come_in_one_piece() {
     for (name, body) in &files {
         let header = client.reply();
         assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }), "{name}");
-        assert!(client.bytes(body.len()) == *body, "{name}");
+        assert!(client.file_bytes(body.len()) == *body, "{name}");
         assert_eq!(client.reply(), Reply::DownloadTail { status: Status::Ok }, "{name}");
     }
 }

@@ -7,6 +7,7 @@ mod offers;
 mod paths;
 mod stale;
 mod uploads;
+mod waiting;
 mod writers;
 
 use std::fs;

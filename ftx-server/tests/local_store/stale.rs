@@ -96,6 +96,56 @@ async fn a_late_offer_of_a_staging_that_grows_differently_is_not_mixed_up() {
     drop(upload);
 }
 
+/// Whoever holds just what is staged must have a byte to send, or an original client takes that
+/// for done and nothing is published.
+#[tokio::test]
+async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, MIB);
+    crate::interrupted(&store, "a.bin", &bytes, 600_000).await;
+    let offered = offer(&store, "a.bin").await;
+    let len = assert_offers_start_of(&offered, &bytes);
+    let begin = Begin::Resume(offered.offer);
+    let upload = store.begin(&name("a.bin"), begin, (bytes.len() - len) as u64).await.unwrap();
+    upload.suspend().await.unwrap();
+    let staged = staged_files(root.path()).into_iter().find(|file| file.ends_with(".data"));
+    let staged = root.path().join(".ftx/staging").join(staged.unwrap());
+    let offered = offer(&store, "a.bin").await;
+    let len = assert_offers_start_of(&offered, &bytes);
+    assert!((len as u64) < fs::metadata(staged).unwrap().len(), "all of {len} bytes are offered");
+}
+
+/// As above; if all of it is offered, the last byte of that can be replaced by another client's.
+#[tokio::test]
+async fn the_last_byte_that_is_offered_stays_what_it_was() {
+    let (root, mut files) = (tempdir().unwrap(), Files::new());
+    files.other[COMMON - 1] ^= 1;
+    let store = open(root.path());
+    let resume = async |offer, from: usize, bytes: &[u8]| {
+        let len = (bytes.len() - from) as u64;
+        store.begin(&name("a.bin"), Begin::Resume(offer), len).await
+    };
+    let mut writer = begin_anew(&store, "a.bin", files.one.len()).await;
+    write(&mut writer, &files.one[..COMMON]).await.unwrap();
+    let early = offer(&store, "a.bin").await;
+    assert_eq!(assert_offers_start_of(&early, &files.other), COMMON - 1);
+    write(&mut writer, &files.one[COMMON..=COMMON]).await.unwrap();
+    writer.suspend().await.unwrap();
+    let middle = offer(&store, "a.bin").await;
+    let len = assert_offers_start_of(&middle, &files.one);
+    resume(middle.offer, len, &files.one).await.unwrap().suspend().await.unwrap();
+    let late = offer(&store, "a.bin").await;
+    let len = assert_offers_start_of(&late, &files.one);
+
+    if let Ok(mut upload) = resume(early.offer, COMMON - 1, &files.other).await {
+        write(&mut upload, &files.other[COMMON - 1..MIB]).await.unwrap();
+        upload.suspend().await.unwrap();
+    }
+    let late = Late { offer: late.offer, len, upload: None };
+    assert_not_mixed(root.path(), &store, &files, late).await;
+}
+
 /// An upload that is given up while it begins must not keep its staging from everybody.
 #[tokio::test]
 async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use ftx_core::native::blocks::Cv;
 use tempfile::TempDir;
 
 use super::{Journal, Record};
@@ -69,6 +70,44 @@ fn the_bytes_are_as_specified() {
         "02", "6161", &"00".repeat(61),     // 2 bytes of the next block
         "04000000", "1819614b",                 // 4 bytes, checksum
         "02000000",                         // Distrust
+    ];
+    assert_eq!(hex, golden.concat());
+}
+
+/// As above, for the records of a staging of blocks.
+#[test]
+fn the_bytes_of_blocks_are_as_specified() {
+    let (_temp, dir) = scratch();
+    let boot = Some(BootId([7; 16]));
+    write(
+        &dir,
+        &[
+            Record::Blocks { name: "é/b".into(), size: 3 << 20, boot, created_unix: 1 },
+            Record::Block { index: 2, cv: Cv([0xab; 32]) },
+            Record::Forget { index: 2 },
+            Record::Run { boot: None },
+        ],
+    );
+    let hex: String = dir.read(path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    #[rustfmt::skip]
+    let golden = [
+        "4654584a524e4c31",                 // magic
+        "31000000", "be1b1266",                 // 49 bytes, checksum
+        "03000000",                         // Blocks
+        "0400000000000000", "c3a92f62",     // name
+        "0000300000000000",                 // size
+        "01", "07070707070707070707070707070707", // boot
+        "0100000000000000",                 // created_unix
+        "2c000000", "22bf9004",                 // 44 bytes, checksum
+        "04000000",                         // Block
+        "0200000000000000",                 // index
+        &"ab".repeat(32),                   // chaining value
+        "0c000000", "003a81e6",                 // 12 bytes, checksum
+        "06000000",                         // Forget
+        "0200000000000000",                 // index
+        "05000000", "91de7e64",                 // 5 bytes, checksum
+        "05000000",                         // Run
+        "00",                               // no boot
     ];
     assert_eq!(hex, golden.concat());
 }
@@ -168,7 +207,7 @@ fn unknown_records_end_the_reading() {
     let (_temp, dir) = scratch();
     write(&dir, &[begin()]);
     let mut bytes = dir.read(path()).unwrap();
-    let payload = [3, 0, 0, 0, 1, 2, 3];
+    let payload = [99, 0, 0, 0, 1, 2, 3];
     bytes.extend([7, 0, 0, 0]);
     bytes.extend(super::checksum(7, &payload).to_le_bytes());
     bytes.extend(payload);

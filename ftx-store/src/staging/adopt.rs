@@ -4,15 +4,16 @@ use std::io::{self, Read as _, Seek as _};
 
 use cap_std::fs::{Dir, File};
 
-use super::{Staging, StagingFiles};
-use crate::{PrefixHasher, StoreError};
+use super::Staging;
+use crate::{PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {
     /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
     /// must have taken in just these. Nothing is read again to check that: whoever hashed and
     /// hands over compares the [`FileIdentity`](crate::FileIdentity) of `source` before and after.
     ///
-    /// The position of `source` is moved.
+    /// Until something is appended there is no journal, and a crash or
+    /// [`suspend`](Self::suspend) leaves nothing behind. The position of `source` is moved.
     ///
     /// # Errors
     /// [`StoreError::Changed`] when `source` is shorter than that; those of
@@ -31,7 +32,7 @@ impl Staging {
                 staging.flusher.note(copied);
                 staging.len = copied;
                 staging.hasher = hasher;
-                staging.checkpoint_or_warn();
+                staging.only_copied = true;
                 return Ok(staging);
             }
             Ok(_) => StoreError::Changed { path: name.into() },

@@ -18,42 +18,21 @@ mod recover;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{self, Seek as _, SeekFrom};
 
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use self::data::DataFile;
 pub use self::publish::Published;
+use crate::files::remove;
 use crate::flush::Flusher;
 use crate::hash::hash_up_to;
-use crate::{BootId, Journal, PrefixHasher, Record, StoreError};
+use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
 /// a crash costs at most, beyond the size of one write.
 pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
-
-/// What a published file has to survive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Durability {
-    /// Loss of power: data and directory are synced before the file counts as published.
-    #[default]
-    Full,
-    /// The end of the process only; the system writes back when it likes.
-    None,
-}
-
-/// Where a staging lies: the names of its two files, each a single component.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct StagingFiles {
-    /// The data, which becomes the published file.
-    pub data: PathBuf,
-    /// The journal; it comes into being with the first checkpoint, so that a small file costs
-    /// one file only.
-    pub journal: PathBuf,
-}
 
 /// A file on its way: created or adopted, written to, then published, discarded or suspended; what
 /// was suspended, or left by a crash, is recovered.
@@ -79,6 +58,9 @@ pub struct Staging {
     boot: Option<BootId>,
     /// A sync failed: the kernel reports that once and then calls the lost pages clean.
     failed: bool,
+    /// It holds a copy and nothing else, and no journal: going on from all of it would leave a
+    /// sender with nothing to send, so it is not kept.
+    only_copied: bool,
 }
 
 impl Staging {
@@ -91,12 +73,7 @@ impl Staging {
     /// the names are not single components, and those of creating files.
     pub fn create(dir: &Dir, files: StagingFiles, name: &str) -> Result<Self, StoreError> {
         files.check()?;
-        let Some(mut data) = DataFile::create(dir, &files.data)? else {
-            return Err(StoreError::InUse { path: files.data });
-        };
-        // An old journal must not outlive the data it is about.
-        remove(dir, &files.journal)?;
-        data.cut(0).map_err(|error| StoreError::io("truncate", &files.data, error))?;
+        let data = DataFile::create(dir, &files)?;
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         Ok(Self::assemble(dir, files, name.to_owned(), data, PrefixHasher::new()))
     }
@@ -114,7 +91,7 @@ impl Staging {
     /// # Errors
     /// Those of creating and writing the journal.
     pub fn journalled(mut self) -> Result<Self, StoreError> {
-        if self.journal.is_none() {
+        if self.journal.is_none() && !self.only_copied {
             self.checkpoint()?;
         }
         Ok(self)
@@ -156,7 +133,8 @@ impl Staging {
         let written = self.data.append(self.len, bytes);
         written.map_err(|error| StoreError::io("write", &self.files.data, error))?;
         self.len += bytes.len() as u64;
-        if self.journal.is_none() && self.len >= CHECKPOINT_BYTES {
+        let copied = std::mem::take(&mut self.only_copied);
+        if self.journal.is_none() && (copied || self.len >= CHECKPOINT_BYTES) {
             // Hashing may be far behind. From here on a crash does not lose what is written.
             self.checkpoint_or_warn();
         }
@@ -197,12 +175,21 @@ impl Staging {
         Ok(done)
     }
 
-    /// Gives up what comes after the bytes that `hasher` has taken in, which are its first ones.
+    /// Goes back to the bytes that `hasher` has taken in, which are its first ones: what comes next
+    /// goes behind these.
+    ///
+    /// A single byte beyond them, which is what is never offered, stays on the disk until the next
+    /// one replaces it: if none comes, the staging is as it was, and what was offered of it is still
+    /// not all of it.
     ///
     /// # Errors
     /// Those of cutting the data and of writing the journal anew.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
-        if hasher.len() < self.len {
+        if hasher.len() + 1 == self.len && self.saved <= hasher.len() {
+            self.data.cut_later();
+            self.len = hasher.len();
+            self.hasher = hasher;
+        } else if hasher.len() < self.len {
             // Checkpoints beyond must not come back when the data grows again.
             self.journal = None;
             remove(&self.dir, &self.files.journal)?;
@@ -226,14 +213,14 @@ impl Staging {
         Ok(file)
     }
 
-    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. An empty one
-    /// is discarded.
+    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One that
+    /// [holds nothing new](Self::holds_nothing_new) is discarded.
     ///
     /// # Errors
     /// Those of writing the journal and of a sync under way; what was journalled before stays.
     pub fn suspend(mut self) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        if self.is_empty() {
+        if self.holds_nothing_new() {
             return self.discard();
         }
         let synced = self.flusher.wait();
@@ -247,8 +234,7 @@ impl Staging {
     /// # Errors
     /// Those of removing files; a file that is gone already is no error.
     pub fn discard(self) -> Result<(), StoreError> {
-        remove(&self.dir, &self.files.journal)?;
-        remove(&self.dir, &self.files.data)
+        self.files.remove(&self.dir)
     }
 
     /// The name given when it was created.
@@ -267,6 +253,12 @@ impl Staging {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether nothing was ever appended to it, be it empty or a [copy](Self::adopt).
+    #[must_use]
+    pub fn holds_nothing_new(&self) -> bool {
+        self.is_empty() || self.only_copied
     }
 
     /// The digest of the bytes that are hashed so far.
@@ -303,6 +295,7 @@ impl Staging {
             durability: Durability::default(),
             boot: BootId::current(),
             failed: false,
+            only_copied: false,
         }
     }
 
@@ -311,12 +304,11 @@ impl Staging {
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
                 journal.append(&Record::Begin {
                     name: self.name.clone(),
                     boot: self.boot,
-                    created_unix: since.as_secs(),
+                    created_unix: sys::unix_now(),
                 })?;
                 journal.append(&record)?;
                 self.journal = Some(journal);
@@ -335,7 +327,7 @@ impl Staging {
     /// Without a checkpoint the transfer itself is still right, so it goes on.
     fn checkpoint_or_warn(&mut self) {
         self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
-        if self.is_empty() {
+        if self.holds_nothing_new() {
             return;
         }
         if let Err(error) = self.checkpoint() {
@@ -348,35 +340,11 @@ impl Staging {
         if self.failed { Err(StoreError::Failed { path: self.files.data.clone() }) } else { Ok(()) }
     }
 
-    /// After a failed sync nothing in memory tells what is on the disk. The journal notes it, so
-    /// that recovery reads the data instead of believing this kernel run.
+    /// After a failed sync nothing in memory tells what is on the disk.
     fn note_sync(&mut self, synced: io::Result<()>) -> Result<(), StoreError> {
         let Err(error) = synced else { return Ok(()) };
         self.failed = true;
-        if let Some(journal) = &mut self.journal
-            && journal.append(&Record::Distrust).is_err()
-        {
-            // Starting over is worse than going on, but better than a damaged file.
-            remove(&self.dir, &self.files.journal)?;
-        }
+        self.files.distrust(&self.dir, self.journal.as_mut())?;
         Err(StoreError::io("sync", &self.files.data, error))
-    }
-}
-
-impl StagingFiles {
-    fn check(&self) -> Result<(), StoreError> {
-        for path in [&self.data, &self.journal] {
-            if path.file_name() != Some(path.as_os_str()) {
-                return Err(StoreError::BadName { path: path.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
-    match dir.remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| StoreError::io("remove", path, error)),
     }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
-use super::{Durability, Staging, remove};
-use crate::{FileIdentity, StoreError, sys};
+use super::Staging;
+use crate::publish::settle_name;
+use crate::{Durability, FileIdentity, StoreError};
 
 /// What was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +48,9 @@ impl Staging {
             }
             return Err(error);
         }
-        if self.journal.is_some()
-            && let Err(error) = remove(&self.dir, &self.files.journal)
-        {
-            tracing::warn!(%error, name = self.name, "a journal without data stays behind");
-        }
-        if self.durability == Durability::Full {
-            sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
-        }
-        let identity = self.data.identity();
-        let identity = identity.map_err(|error| StoreError::io("stat", target, error))?;
+        let held = self.data.held();
+        let identity =
+            settle_name(&self.dir, &self.files, held, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
         Ok(Published { len: self.len, md5, identity })
     }
@@ -70,12 +64,5 @@ impl Staging {
         }
         let renamed = self.dir.rename(&self.files.data, target_dir, target);
         renamed.map_err(|error| StoreError::io("rename", target, error))
-    }
-}
-
-fn sync_parent(dir: &Dir, path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sys::sync_dir(&dir.open_dir(parent)?),
-        _ => sys::sync_dir(dir),
     }
 }

@@ -9,14 +9,15 @@
 //!   in any order and any part. So the data is hashed from the start and compared with each
 //!   checkpoint in turn; the last that agrees counts.
 
-use std::io::{self, Seek as _};
+use std::io::Seek as _;
 
 use cap_std::fs::Dir;
 
+use super::Staging;
 use super::data::DataFile;
-use super::{Staging, StagingFiles, remove};
+use crate::files::remove;
 use crate::hash::hash_up_to;
-use crate::{BootId, Journal, PrefixHasher, Record, StoreError, sys};
+use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
 
 /// A checkpoint that holds.
 struct Point {
@@ -32,22 +33,20 @@ struct Point {
 impl Staging {
     /// The name that the staging in `files` was created with, if it has a journal that tells.
     /// Nothing is locked, and the data is not looked at.
-    #[must_use]
-    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Option<String> {
-        let mut journal = Journal::open(dir, &files.journal).ok()??;
-        let mut name = None;
-        let read = journal.for_each(|record, _| {
-            if let Record::Begin { name: begun, .. } = record {
-                name = Some(begun);
-            }
-            Ok(false)
-        });
-        read.ok().and(name)
+    ///
+    /// # Errors
+    /// Those of reading the journal.
+    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
+        match Journal::peek(dir, &files.journal)? {
+            Some(Record::Begin { name, .. }) => Ok(Some(name)),
+            _ => Ok(None),
+        }
     }
 
     /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;
     /// everything beyond is cut off. All but the last byte of it is hashed, if not more. `None` when
-    /// nothing is usable; then the leftovers are gone.
+    /// nothing is usable; then the leftovers are gone, unless they are those of a
+    /// [`BlockStaging`](crate::BlockStaging), which stay as they are.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
@@ -74,14 +73,19 @@ impl Staging {
             remove(dir, &files.journal)?;
             return Ok(None);
         };
-        let found = match Journal::open(dir, &files.journal)? {
+        let mut opened = Journal::open(dir, &files.journal)?;
+        if let Some(journal) = &mut opened
+            && matches!(journal.first()?, Some(Record::Blocks { .. }))
+        {
+            return Ok(None);
+        }
+        let found = match opened {
             Some(mut journal) => find(&mut journal, &mut data, &files, boot, go_on)?
                 .map(|(name, point)| (journal, name, point)),
             None => None,
         };
         let Some((mut journal, name, point)) = found else {
-            remove(dir, &files.journal)?;
-            remove(dir, &files.data)?;
+            files.remove(dir)?;
             return Ok(None);
         };
         let cut = data.cut(point.len);
@@ -113,13 +117,16 @@ fn find(
     boot: Option<BootId>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<(String, Point)>, StoreError> {
-    let identity = data.identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let identity =
+        data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
     let Some(told) = believe(journal, identity.size, boot)? else { return Ok(None) };
     let point = match told.newest {
         Some(point) => Some(point),
         None => {
             if told.sync_failed {
-                forget_unsynced(data).map_err(|e| StoreError::io("sync", &files.data, e))?;
+                data.held()
+                    .forget_unsynced()
+                    .map_err(|e| StoreError::io("sync", &files.data, e))?;
             }
             verify(journal, data, identity.size, files, go_on)?
         }
@@ -159,20 +166,18 @@ fn believe(
             }
             // Nothing here writes such a journal; what follows is not believed.
             (Record::Begin { .. }, Some(_))
-            | (Record::Checkpoint { .. } | Record::Distrust, None) => return Ok(false),
+            | (Record::Checkpoint { .. } | Record::Distrust, None)
+            | (
+                Record::Blocks { .. }
+                | Record::Block { .. }
+                | Record::Run { .. }
+                | Record::Forget { .. },
+                _,
+            ) => return Ok(false),
         }
         Ok(true)
     })?;
     Ok(told)
-}
-
-/// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
-/// verifying these would prove nothing.
-fn forget_unsynced(data: &DataFile) -> io::Result<()> {
-    // What is not yet written cannot be forgotten either.
-    data.file().sync_data()?;
-    sys::forget_cached(data.file());
-    Ok(())
 }
 
 /// The newest checkpoint whose hash the data has.

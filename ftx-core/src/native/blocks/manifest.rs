@@ -41,6 +41,12 @@ impl Manifest {
         Ok(Self { size, cvs, digest })
     }
 
+    /// The manifest of a file without a byte.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { size: 0, cvs: Vec::new(), digest: join(&[]) }
+    }
+
     /// Bytes of the file.
     #[must_use]
     pub const fn size(&self) -> u64 {

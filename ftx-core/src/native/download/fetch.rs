@@ -122,6 +122,22 @@ impl Fetch {
         fetch
     }
 
+    /// A download whose first blocks `stream` has asked for before the size was known, into an empty
+    /// target: those of `first` that the file has. The rest is for whoever asks.
+    #[must_use]
+    pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
+        let mut fetch = Self::new(size, &PartialManifest::new(size), window);
+        fetch.state = State::Fetching;
+        let count = fetch.good.block_count();
+        let count = first.end().min(count).saturating_sub(first.first);
+        let asked = BlockRange { first: first.first, count };
+        fetch.todo.remove(asked);
+        let mut request = BlockSet::new();
+        request.insert(asked);
+        fetch.asked.entry(stream).or_default().push_back(request);
+        fetch
+    }
+
     /// Takes a `Cvs`; they come in their order.
     ///
     /// # Errors
@@ -264,6 +280,12 @@ impl Fetch {
         for range in self.asked.remove(&stream).iter().flatten().flat_map(BlockSet::ranges) {
             self.todo.insert(range);
         }
+    }
+
+    /// Whether every block of the file is at the target.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.good.is_complete()
     }
 
     /// The manifest of the file, once every block of it is at the target.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
-use ftx_io::{CHUNK, FileReader, hash_prefix};
+use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
 use ftx_store::{FileIdentity, StoreError, check_regular};
 
 use super::{LocalStore, OFFER_BUDGET};
@@ -41,6 +41,7 @@ impl LocalDownload {
             let mut whole = Vec::new();
             (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
             head = Some(whole);
+            unchanged(&file, &identity, name)?;
         }
         Ok(Self { name: name.clone(), file, identity, head, reader: None, store })
     }
@@ -62,6 +63,17 @@ impl LocalDownload {
     fn clone_file(&self) -> Result<File, StoreError> {
         self.file.try_clone().map_err(|error| self.failed(error))
     }
+}
+
+/// Fails if the file was written to: what was read of it is a mix then. Looked at before the last
+/// bytes are given away, so that whoever gets all of it gets one version.
+fn unchanged(file: &File, then: &FileIdentity, name: &RemoteName) -> Result<(), StoreError> {
+    let metadata =
+        file.metadata().map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+    if FileIdentity::of(&metadata).same_content(then) {
+        return Ok(());
+    }
+    Err(StoreError::Changed { path: name.as_str().into() })
 }
 
 impl Download for LocalDownload {
@@ -114,7 +126,13 @@ impl Download for LocalDownload {
         if chunk.is_empty() {
             return Err(StoreError::Changed { path: self.name.as_str().into() });
         }
-        self.reader = Some((offset + chunk.len() as u64, reader));
+        let end = offset + chunk.len() as u64;
+        if end == self.size() {
+            let (file, identity, name) = (self.clone_file()?, self.identity, self.name.clone());
+            let path = Path::new(self.name.as_str());
+            blocking(path, move || unchanged(&file, &identity, &name)).await?;
+        }
+        self.reader = Some((end, reader));
         Ok(chunk)
     }
 }

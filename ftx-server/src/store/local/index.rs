@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_io::StagingSlot;
+use ftx_io::{Chain, StagingSlot};
 use ftx_store::{PrefixHasher, Staging, StagingFiles, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+use super::Inner;
 
 /// Names a staging in the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,10 @@ impl Latch {
     /// Says that it has ended.
     pub(super) fn end(&self) {
         self.0.cancel();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.is_cancelled()
     }
 
     /// Waits for its end, at most until `deadline`.
@@ -89,7 +95,16 @@ impl StagingId {
         StagingFiles { data: file("data"), journal: file("journal") }
     }
 
-    fn of_file(path: &Path) -> Option<Self> {
+    pub(super) fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The smallest number that is greater.
+    pub(super) fn next(self) -> u64 {
+        self.0.saturating_add(1)
+    }
+
+    pub(super) fn of_file(path: &Path) -> Option<Self> {
         u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
     }
 }
@@ -125,7 +140,15 @@ impl Index {
                 }
                 continue;
             }
-            let name = Staging::name_of(staging, &id.files())
+            let name = match Staging::name_of(staging, &id.files()) {
+                Ok(name) => name,
+                Err(error) => {
+                    // It may be readable the next time.
+                    warn!(error = %Chain(&error), "an interrupted upload cannot be read");
+                    continue;
+                }
+            };
+            let name = name
                 .and_then(|name| RemoteName::parse(&name).ok())
                 .filter(|_| !is_older(staging, &file, ttl));
             match name {
@@ -140,19 +163,9 @@ impl Index {
         Ok(index)
     }
 
-    /// Forgets the stagings that nobody has written to for `ttl`, and removes them.
-    pub(super) fn expire(&mut self, staging: &Dir, ttl: Duration) {
-        for entries in self.by_name.values_mut() {
-            entries.retain(|entry| {
-                let old = matches!(entry.state, State::Idle(_))
-                    && is_older(staging, &entry.id.files().data, ttl);
-                if old {
-                    remove(staging, entry.id);
-                }
-                !old
-            });
-        }
-        self.by_name.retain(|_, entries| !entries.is_empty());
+    /// All stagings that nobody writes to.
+    pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
+        self.those(|state| matches!(state, State::Idle(_)))
     }
 
     /// A number for a new staging.
@@ -186,6 +199,16 @@ impl Index {
     ) {
         if let Some(entry) = self.entry(name, id) {
             entry.state = State::Idle(hasher);
+        }
+    }
+
+    /// Notes that a writer is gone, if the staging is still its own.
+    pub(super) fn abandon(&mut self, name: &RemoteName, id: StagingId, heard: &Heard) {
+        if let Some(entry) = self.entry(name, id)
+            && let State::Written(writer) = &entry.state
+            && Arc::ptr_eq(&writer.heard.0, &heard.0)
+        {
+            entry.state = State::Idle(None);
         }
     }
 
@@ -233,12 +256,16 @@ impl Index {
 
     /// All stagings whose MD5 state is to be found out.
     pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
+        self.those(|state| matches!(state, State::Idle(None)))
+    }
+
+    fn those(&self, wanted: impl Fn(&State) -> bool) -> Vec<(RemoteName, StagingId)> {
         let entries = self
             .by_name
             .iter()
             .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
         entries
-            .filter(|(_, entry)| matches!(entry.state, State::Idle(None)))
+            .filter(|(_, entry)| wanted(&entry.state))
             .map(|(name, entry)| (name.clone(), entry.id))
             .collect()
     }
@@ -266,6 +293,26 @@ impl Index {
     }
 }
 
+/// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
+/// only.
+pub(super) fn expire(inner: &Inner, ttl: Duration) {
+    let staging = &inner.staging;
+    let is_old = |id: StagingId| is_older(staging, &id.files().data, ttl);
+    for (name, id) in inner.index(|index| index.idle()) {
+        if !is_old(id) {
+            continue;
+        }
+        if let Claim::Idle = inner.index(|index| index.claim(&name, id)) {
+            // Somebody may have gone on with it since it was looked at.
+            if is_old(id) {
+                remove(staging, id);
+            } else {
+                inner.index(|index| index.add(name, id, State::Idle(None)));
+            }
+        }
+    }
+}
+
 /// Removes a staging's files.
 pub(super) fn remove(staging: &Dir, id: StagingId) {
     let StagingFiles { data, journal } = id.files();
@@ -279,7 +326,7 @@ pub(super) fn remove(staging: &Dir, id: StagingId) {
     }
 }
 
-fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
+pub(super) fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
     let modified = staging.metadata(file).and_then(|metadata| metadata.modified());
     modified.is_ok_and(|modified| {
         SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)

@@ -4,6 +4,7 @@
 //! ROOT/<remote name>              published files, plain: nothing of ours inside them
 //! ROOT/.ftx/staging/<id>.data     what arrives; the first bytes of a file to be
 //! ROOT/.ftx/staging/<id>.journal  how far it got, and the MD5 state there
+//! ROOT/.ftx/blocks/, batch/, manifests/   what the native dialect keeps: see `blocks`
 //! ROOT/.ftx/lock                  held by the one server that serves this root
 //! ```
 //!
@@ -16,10 +17,12 @@
 //! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
 //! Publishing a name discards the stagings of it that nobody writes to.
 
+mod blocks;
 mod download;
 mod index;
 mod offer;
 mod upload;
+mod walk;
 
 use std::fs::TryLockError;
 use std::num::NonZeroUsize;
@@ -38,6 +41,8 @@ use self::index::{Index, StagingId};
 use super::{Begin, Offered, Store};
 use crate::config::Config;
 
+use self::blocks::Blocks;
+pub use self::blocks::{LocalBlockUpload, LocalFile};
 pub use self::download::LocalDownload;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
@@ -72,6 +77,8 @@ struct Inner {
     known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
     durability: Durability,
     staging_ttl: Duration,
+    /// What is kept for the native dialect.
+    blocks: Blocks,
     /// When old stagings were last looked for.
     swept: Mutex<Instant>,
     /// Locked as long as the store is open.
@@ -93,6 +100,7 @@ impl LocalStore {
         let lock = lock(&ours)?;
         let staging = subdirectory(&ours, Path::new("staging"))?;
         let index = Index::load(&staging, config.staging_ttl)?;
+        let blocks = Blocks::open(&ours, config)?;
         let unread = index.unread();
         let inner = Arc::new(Inner {
             root,
@@ -101,6 +109,7 @@ impl LocalStore {
             known: Mutex::new(LruCache::new(REMEMBERED)),
             durability: config.durability,
             staging_ttl: config.staging_ttl,
+            blocks,
             swept: Mutex::new(Instant::now()),
             _lock: lock,
         });
@@ -128,12 +137,21 @@ impl Inner {
         work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
+    fn discard_idle(&self, name: &RemoteName) {
+        for id in self.index(|index| index.claim_idle(name)) {
+            index::remove(&self.staging, id);
+        }
+    }
+
     /// Removes old stagings, now and then. Blocks.
     fn sweep(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.elapsed() >= SWEEP_PAUSE {
             *swept = Instant::now();
-            self.index(|index| index.expire(&self.staging, self.staging_ttl));
+            drop(swept);
+            index::expire(self, self.staging_ttl);
+            self.blocks.expire(self.staging_ttl);
         }
     }
 

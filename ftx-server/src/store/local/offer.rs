@@ -18,6 +18,9 @@ use crate::store::Offered;
 /// How long a client that asks for a name waits for another that is writing to it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How soon to look again at a staging that changes hands: it is in no index for a few steps.
+const CHANGING_HANDS: Duration = Duration::from_millis(5);
+
 /// What was offered to a client.
 #[derive(Debug)]
 pub struct LocalOffer(pub(super) Kind);
@@ -82,8 +85,8 @@ async fn staged(
         }
         let look = store.blocking(name, move |_, _| Ok(longest(states, deadline)));
         match look.await? {
-            // Its writer is just putting it away.
-            None if Instant::now() < deadline => tokio::task::yield_now().await,
+            // Its writer is just putting it away, and the index will soon say so.
+            None if Instant::now() < deadline => tokio::time::sleep(CHANGING_HANDS).await,
             found => return Ok(found.flatten()),
         }
     }
@@ -118,6 +121,7 @@ async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instan
             match state {
                 State::Idle(None) => Some((start_reading(inner, name, id), deadline)),
                 State::Reading(reading) => Some((reading, deadline)),
+                State::Written(writer) if writer.done.has_ended() => None,
                 State::Written(writer) => Some((writer.done, patience)),
                 State::Idle(Some(_)) => None,
             }

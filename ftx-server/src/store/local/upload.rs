@@ -32,10 +32,15 @@ pub struct LocalUpload {
 }
 
 /// What belongs to a staging that the index knows.
+///
+/// When it is dropped the index no longer counts its writer, and those who wait for that go on. So
+/// it is dropped after the staging, and does its part in a panic, too.
 #[derive(Debug)]
 struct Registered {
+    inner: Arc<Inner>,
+    name: RemoteName,
+    id: StagingId,
     heard: Heard,
-    /// Ended when this is dropped.
     done: Latch,
     /// The directory that the file will be in.
     parent: Dir,
@@ -43,6 +48,7 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.inner.index(|index| index.abandon(&self.name, self.id, &self.heard));
         self.done.end();
     }
 }
@@ -84,7 +90,8 @@ pub(super) async fn begin(
             let state = State::Written(writer);
             inner.index(|index| index.add(name.clone(), id, state));
         }
-        let registered = Some(Registered { heard, done, parent });
+        let inner = Arc::clone(inner);
+        let registered = Some(Registered { inner, name: name.clone(), id, heard, done, parent });
         let (name, writer) = (name.clone(), Some(writer));
         // If nobody waits for it any more, dropping it puts everything in order.
         Ok(LocalUpload { store: owner, name, id, writer, registered })
@@ -117,7 +124,14 @@ fn open(
             if FileIdentity::of(&metadata) != identity {
                 return Err(changed());
             }
-            adopt(inner, name, &file, hasher)
+            let (id, staging) = adopt(inner, name, &file, hasher)?;
+            let metadata =
+                file.metadata().map_err(|error| StoreError::io("open", name.as_str(), error))?;
+            if FileIdentity::of(&metadata).same_content(&identity) {
+                return Ok((id, staging));
+            }
+            staging.discard()?;
+            Err(changed())
         }
     }
 }
@@ -182,6 +196,7 @@ fn adopt(
     source: &cap_std::fs::File,
     hasher: PrefixHasher,
 ) -> Result<(StagingId, Staging), StoreError> {
+    check_space(&inner.root, Path::new(name.as_str()), hasher.len())?;
     let id = inner.index(index::Index::new_id);
     Ok((id, Staging::adopt(&inner.staging, id.files(), name.as_str(), source, hasher)?))
 }
@@ -198,9 +213,8 @@ fn publish(
     if published.md5.is_some() {
         inner.remember(published.identity, hasher);
     }
-    for id in inner.index(|index| index.claim_idle(name)) {
-        index::remove(&inner.staging, id);
-    }
+    inner.discard_idle(name);
+    inner.blocks.discard_idle(name);
     Ok(published.md5)
 }
 
@@ -242,10 +256,9 @@ impl Upload for LocalUpload {
                 return result;
             };
             let result = publish(&inner, &name, staging, &registered.parent);
-            inner.index(|index| match &result {
-                Ok(_) => index.remove(&name, id),
-                Err(_) => index.release(&name, id, None),
-            });
+            if result.is_ok() {
+                inner.index(|index| index.remove(&name, id));
+            }
             result
         };
         writer.finish(end).await
@@ -258,13 +271,14 @@ impl Upload for LocalUpload {
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let end = move |staging: Staging| {
             let (hasher, len) = (staging.hasher().clone(), staging.len());
+            let nothing_new = staging.holds_nothing_new();
             // The client may be back already: it waits until this is done.
             let reading = inner.index(|index| index.reserve(&name, id));
             drop(registered);
             let result = staging.suspend();
-            if len == 0 {
+            if nothing_new {
                 inner.index(|index| index.remove(&name, id));
-            } else if result.is_ok() && hasher.len() == len {
+            } else if result.is_ok() && hasher.len() + 1 >= len {
                 inner.index(|index| index.release(&name, id, Some(hasher)));
             } else if let Some(reading) = reading {
                 // Hashing goes on where it was.
@@ -284,19 +298,20 @@ impl Drop for LocalUpload {
     /// A connection that ends without a word, as in a panic, must not keep its staging from others.
     fn drop(&mut self) {
         let Some(slot) = self.writer.take().and_then(|writer| writer.slot()) else { return };
+        let registered = self.registered.take();
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let release = move || {
-            // Nothing to release if somebody took the staging over.
+            // Nothing to let go of if somebody took the staging over.
             let Some(staging) = slot.take() else { return };
-            if staging.is_empty() {
+            if staging.holds_nothing_new() {
                 if let Err(error) = staging.discard() {
-                    warn!(%error, "an empty staging stays behind");
+                    warn!(%error, "a staging of no use stays behind");
                 }
                 inner.index(|index| index.remove(&name, id));
             } else {
                 drop(staging);
-                inner.index(|index| index.release(&name, id, None));
             }
+            drop(registered);
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(release)),

@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::super::data::DataFile;
 use super::{bytes, create, files, md5, recover, scratch};
 use crate::flush::Flusher;
 use crate::{Staging, StoreError};
@@ -117,18 +116,6 @@ fn a_sync_under_way_does_not_keep_the_file() {
     drop(staging);
     drop(create(&dir));
     drop(clone);
-}
-
-#[test]
-fn a_file_that_took_its_name_while_being_opened_is_not_touched() {
-    let (_temp, dir) = scratch();
-    let path = Path::new("data");
-    let data = DataFile::create(&dir, path).unwrap().unwrap();
-    assert!(data.is_at(&dir, path).unwrap());
-    dir.rename(path, &dir, "file").unwrap();
-    assert!(!data.is_at(&dir, path).unwrap());
-    dir.write(path, "another").unwrap();
-    assert!(!data.is_at(&dir, path).unwrap());
 }
 
 #[cfg(unix)]

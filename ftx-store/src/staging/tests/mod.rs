@@ -11,8 +11,8 @@ use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use tempfile::TempDir;
 
-use super::{CHECKPOINT_BYTES, Durability, Staging, StagingFiles};
-use crate::{FileIdentity, PrefixHasher, StoreError};
+use super::{CHECKPOINT_BYTES, Staging};
+use crate::{Durability, FileIdentity, PrefixHasher, StagingFiles, StoreError};
 
 fn scratch() -> (TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
@@ -195,13 +195,32 @@ fn adopting_takes_over_the_start_of_a_file() {
     let prefix = hasher_of(&data[..2000]);
     let staging = Staging::adopt(&dir, files(), "n", &source, prefix.clone()).unwrap();
     assert_eq!((staging.len(), staging.digest()), (2000, prefix.digest()));
+    let mut staging = staging.journalled().unwrap();
+    staging.write(&data[2000..2500]).unwrap();
     drop(staging);
     let mut staging = recover(&dir);
-    assert_eq!(staging.len(), 2000);
-    staging.write(&data[2000..]).unwrap();
+    assert_eq!(staging.len(), 2500);
+    staging.write(&data[2500..]).unwrap();
     let published = staging.publish(&dir, Path::new("source")).unwrap();
     assert_eq!(published.md5, Some(md5(&data)));
     assert_eq!(dir.read("source").unwrap(), data);
+}
+
+/// Of a staging all but the last byte is offered, so that there is always something to send; the
+/// last byte of a copy was offered already.
+#[test]
+fn a_copy_to_which_nothing_was_added_is_not_kept() {
+    let (_temp, dir) = scratch();
+    dir.write("source", "some bytes").unwrap();
+    let adopt = || {
+        let source = dir.open("source").unwrap();
+        Staging::adopt(&dir, files(), "n", &source, hasher_of(b"some")).unwrap()
+    };
+    adopt().suspend().unwrap();
+    assert_eq!(dir.entries().unwrap().count(), 1);
+    drop(adopt().journalled().unwrap());
+    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+    assert_eq!(dir.entries().unwrap().count(), 1);
 }
 
 #[test]
@@ -245,6 +264,35 @@ impl EntriesIn for Dir {
     fn entries_in(&self, path: &str) -> usize {
         self.read_dir(path).unwrap().count()
     }
+}
+
+/// The byte is replaced when there is another in its place, and not before: who was offered all but
+/// that byte must not find out later that it was all.
+#[test]
+fn a_staging_keeps_its_last_byte_until_another_takes_its_place() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.append(b"hello").unwrap();
+    staging.hashed(hasher_of(b"hell"));
+    staging.suspend().unwrap();
+    for suspended in [true, false] {
+        let staging = recover(&dir).rewound(hasher_of(b"hell")).unwrap();
+        assert_eq!(staging.len(), 4);
+        if suspended {
+            staging.suspend().unwrap()
+        } else {
+            drop(staging)
+        }
+        let staging = recover(&dir);
+        assert_eq!((staging.len(), staging.digest()), (5, md5(b"hello")));
+    }
+    let mut staging = recover(&dir).rewound(hasher_of(b"hell")).unwrap();
+    staging.append(b"s").unwrap();
+    drop(staging);
+    let staging = recover(&dir).rewound(hasher_of(b"hell")).unwrap();
+    assert_eq!(dir.read(files().data).unwrap(), b"hells");
+    staging.publish_beside(Path::new("published")).unwrap();
+    assert_eq!(dir.read("published").unwrap(), b"hell");
 }
 
 #[test]

@@ -1,0 +1,231 @@
+//! One connection to a native server.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ftx_core::codec::MAX_RECORD_BYTES;
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{
+    CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
+};
+use ftx_io::{Frames, Guard, Incoming, Wire};
+use tracing::debug;
+
+use crate::{Cancel, Config, TransferError};
+
+/// Program and version, as servers are told.
+const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
+
+/// What a server turned out to be.
+pub(crate) enum Greeted {
+    /// It speaks FTX.
+    Native(Box<Channel>),
+    /// It is an original server; the connection goes on in the legacy dialect.
+    Legacy(Wire),
+}
+
+/// A connection, past its greeting.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    frames: Frames,
+    /// What came in while something was sent.
+    inbox: VecDeque<Incoming>,
+    timeout: Duration,
+    cancel: Cancel,
+    /// What the server said in its welcome.
+    pub(super) terms: Terms,
+}
+
+/// What a server allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// By which further connections join.
+    pub(super) session: Token,
+    /// Bytes of files that may be on their way unanswered.
+    pub(super) window: u64,
+    /// Requests that may be unanswered.
+    pub(super) requests: u32,
+    /// How long the greeting took: a round trip, and what the server needed.
+    pub(super) round_trip: Duration,
+}
+
+impl Channel {
+    /// Sends preface and hello, and hears what the server is.
+    pub(crate) async fn greet(
+        mut wire: Wire,
+        config: &Config,
+        cancel: &Cancel,
+        session: Option<Token>,
+    ) -> Result<Greeted, TransferError> {
+        let guard = Guard { limit: config.timeout, stop: cancel.token(true) };
+        let hello = Request::Hello {
+            versions: VERSIONS.to_vec(),
+            features: Vec::new(),
+            agent: AGENT.to_owned(),
+            session,
+            auth: None,
+        };
+        // In one write: an original server takes all of one read for one message.
+        let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();
+        let sent = Instant::now();
+        wire.write_all(&bytes, guard).await?;
+        let preface = loop {
+            if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
+                break *preface;
+            }
+            if !wire.fill(guard).await? {
+                return Err(TransferError::Closed);
+            }
+        };
+        let preface = ServerPreface::decode(preface).map_err(TransferError::Greeting)?;
+        wire.consume(PREFACE_LEN);
+        if preface == ServerPreface::Legacy {
+            return Ok(Greeted::Legacy(wire));
+        }
+        let longest = u32::try_from(MAX_RECORD_BYTES).unwrap_or(u32::MAX);
+        let mut channel = Self {
+            frames: Frames::new(wire, longest),
+            inbox: VecDeque::new(),
+            timeout: config.timeout,
+            cancel: cancel.clone(),
+            terms: Terms {
+                session: Token([0; 16]),
+                window: 0,
+                requests: 0,
+                round_trip: Duration::ZERO,
+            },
+        };
+        match channel.reply().await? {
+            (_, Reply::Welcome { session, window, requests, agent, .. }) => {
+                let round_trip = sent.elapsed();
+                debug!(agent, ?round_trip, "native server");
+                channel.terms = Terms { session, window, requests: requests.max(1), round_trip };
+                Ok(Greeted::Native(Box::new(channel)))
+            }
+            _ => Err(out_of_step("an answer before the welcome")),
+        }
+    }
+
+    /// Puts a message behind those that the next flush sends.
+    pub(super) fn queue(&mut self, id: u32, request: &Request) -> Result<(), TransferError> {
+        debug!(id, ?request, "sent");
+        self.frames.queue(&request.encode(id)?);
+        Ok(())
+    }
+
+    /// Puts bytes of a frame behind them.
+    pub(super) fn queue_bytes(&mut self, bytes: &[u8]) {
+        self.frames.queue(bytes);
+    }
+
+    /// How many bytes wait for a flush.
+    pub(super) fn queued(&self) -> usize {
+        self.frames.queued()
+    }
+
+    /// Sends what is queued.
+    pub(super) async fn flush(&mut self) -> Result<(), TransferError> {
+        if self.frames.queued() > 0 { self.send(&[]).await } else { Ok(()) }
+    }
+
+    /// Sends what is queued, and then `data`. Answers that come meanwhile are kept: a server that
+    /// cannot get rid of its answers would take nothing more.
+    pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let (mut reader, mut writer) = self.frames.split();
+        let send = writer.send(data, guard);
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut send => return Ok(sent?),
+                incoming = reader.next(guard), if !holds_data(&self.inbox) => match incoming {
+                    Ok(Some(incoming)) => self.inbox.push_back(incoming),
+                    Ok(None) => return Err(TransferError::Closed),
+                    // The time is that of the sending.
+                    Err(ftx_io::ReadError::Wire(ftx_io::WireError::Timeout(_))) => {}
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// What comes next.
+    pub(super) async fn next(&mut self) -> Result<Incoming, TransferError> {
+        if let Some(incoming) = self.inbox.pop_front() {
+            return Ok(incoming);
+        }
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let next = self.frames.reader().next(guard).await?;
+        next.ok_or(TransferError::Closed)
+    }
+
+    /// What came already, if anything did; nothing is waited for.
+    pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
+        if self.inbox.is_empty() {
+            if !self.frames.holds_frame() {
+                self.frames.take_in(1).map_err(TransferError::Connection)?;
+            }
+            if !self.frames.holds_frame() {
+                return Ok(None);
+            }
+        }
+        self.next().await.map(Some)
+    }
+
+    /// Whether nothing has come that could be looked at without waiting.
+    pub(super) fn may_wait(&self) -> bool {
+        self.inbox.is_empty() && !self.frames.holds_frame()
+    }
+
+    /// The next message, flushing what is queued.
+    pub(super) async fn reply(&mut self) -> Result<(u32, Reply), TransferError> {
+        self.flush().await?;
+        match self.next().await? {
+            Incoming::Control { header, payload } => decode(&header, &payload),
+            Incoming::Block { .. } | Incoming::File { .. } => {
+                Err(out_of_step("bytes of a file that was not asked for"))
+            }
+        }
+    }
+
+    /// Reads `len` bytes of a file to the end of `chunk`.
+    pub(super) async fn read_exact(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        len: usize,
+    ) -> Result<(), TransferError> {
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_exact(chunk, len, guard).await?)
+    }
+
+    /// Reads the hash behind the bytes of a file.
+    pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_hash(guard).await?)
+    }
+}
+
+/// Whether what came last is followed by bytes that only who handles it may read.
+fn holds_data(inbox: &VecDeque<Incoming>) -> bool {
+    matches!(inbox.back(), Some(Incoming::Block { .. } | Incoming::File { .. }))
+}
+
+/// A server's message; a goodbye is an error.
+pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply), TransferError> {
+    let reply = Reply::decode(header, payload)?;
+    debug!(id = header.request, ?reply, "received");
+    match reply {
+        Reply::Goodbye { reason, message } => Err(refused(reason, message)),
+        reply => Ok((header.request, reply)),
+    }
+}
+
+/// The error that a server's refusal is.
+pub(super) fn refused(reason: i32, message: String) -> TransferError {
+    TransferError::Refused { reason: Reason::from_code(reason), message }
+}
+
+pub(super) fn out_of_step(what: &'static str) -> TransferError {
+    ftx_core::native::StepError::OutOfStep { what }.into()
+}

@@ -1,0 +1,317 @@
+//! Tries: the connections of one, and when there is another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use ftx_core::native::StreamId;
+use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::wire::Token;
+use ftx_io::dedicate_thread;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::channel::{Channel, Greeted};
+use super::download::{DownloadJob, DownloadStream, Downloads};
+use super::run::{Crew, Run};
+use super::upload::{UploadJob, UploadStream, Uploads};
+use crate::connection::Connection;
+use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
+
+/// A round trip from which on more connections are opened by themselves: there it is windows that
+/// bound the speed.
+const FAR: Duration = Duration::from_millis(5);
+
+/// Connections that are opened by themselves.
+const NEAR_STREAMS: usize = 2;
+const FAR_STREAMS: usize = 4;
+
+/// Small files that are worth a connection of their own.
+const FILES_A_STREAM: usize = 64;
+
+/// A client of a native server.
+pub(crate) struct Native<'a> {
+    pub(crate) address: &'a ServerAddr,
+    pub(crate) config: &'a Config,
+    pub(crate) cancel: &'a Cancel,
+    /// A connection that idles.
+    pub(crate) channel: &'a mut Option<Box<Channel>>,
+    /// Ids of requests are used once in a session.
+    pub(crate) next_request: &'a mut u32,
+}
+
+/// What every connection of a try does.
+trait Task: Send + Sync + 'static {
+    /// Works until everything is done or something fails; `tell` is called now and then.
+    fn work(
+        self: Arc<Self>,
+        channel: Channel,
+        stream: StreamId,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> impl Future<Output = Result<Channel, TransferError>> + Send;
+
+    fn crew(&self) -> &Crew;
+}
+
+impl Task for Uploads {
+    async fn work(
+        self: Arc<Self>,
+        channel: Channel,
+        stream: StreamId,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
+        UploadStream::new(self, channel, stream).work(tell).await
+    }
+
+    fn crew(&self) -> &Crew {
+        &self.crew
+    }
+}
+
+impl Task for Downloads {
+    async fn work(
+        self: Arc<Self>,
+        channel: Channel,
+        stream: StreamId,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
+        DownloadStream::new(self, channel, stream).work(tell).await
+    }
+
+    fn crew(&self) -> &Crew {
+        &self.crew
+    }
+}
+
+impl Native<'_> {
+    /// Uploads files, and tells `watch` of each.
+    pub(crate) async fn upload(
+        &mut self,
+        jobs: Vec<UploadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let wanted = if jobs.len() == 1 {
+            let size = jobs.first().and_then(|job| std::fs::metadata(&job.path).ok());
+            streams_for(size.map_or(0, |metadata| metadata.len()))
+        } else {
+            jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
+        };
+        let run = Arc::new(Run::new(jobs, keep_going));
+        let mut tries = Tries::new(self.config);
+        loop {
+            let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
+            let uploads =
+                Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
+            let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
+            if !self.again(&run, &crew, result, &mut tries, watch).await {
+                return;
+            }
+        }
+    }
+
+    /// Downloads files, and tells `watch` of each.
+    pub(crate) async fn download(
+        &mut self,
+        jobs: Vec<DownloadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let wanted = match jobs.as_slice() {
+            [one] => streams_for(one.size.unwrap_or(u64::MAX)),
+            many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
+        };
+        let run = Arc::new(Run::new(jobs, keep_going));
+        let mut tries = Tries::new(self.config);
+        loop {
+            let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
+            let downloads = Arc::new(Downloads::new(
+                Arc::clone(&run),
+                Arc::clone(&crew),
+                self.config.durability,
+            ));
+            let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
+            if !self.again(&run, &crew, result, &mut tries, watch).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether there is to be another try, after a pause.
+    async fn again<J>(
+        &mut self,
+        run: &Run<J>,
+        crew: &Crew,
+        result: Result<(), TransferError>,
+        tries: &mut Tries,
+        watch: &mut dyn Watch,
+    ) -> bool {
+        let (error, next_request) = crew.end();
+        *self.next_request = next_request;
+        let error = match error.map_or(result, Err) {
+            Ok(()) => {
+                run.tell(watch);
+                return false;
+            }
+            Err(error) => error,
+        };
+        run.tell(watch);
+        let pause = if error.is_transient() && !self.cancel.is_cancelled() {
+            tries.pause(run.gained())
+        } else {
+            None
+        };
+        let Some((attempt, pause)) = pause else {
+            run.give_up(error);
+            run.tell(watch);
+            return false;
+        };
+        run.tell_all(&Event::Retrying { attempt, pause, error: &error });
+        run.put_all_back();
+        tokio::select! {
+            () = self.cancel.token(true).cancelled() => {
+                run.give_up(TransferError::Cancelled);
+                run.tell(watch);
+                false
+            }
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
+    /// One try, over as many connections as are worth it.
+    async fn attempt<T: Task>(
+        &mut self,
+        task: &Arc<T>,
+        wanted: usize,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<(), TransferError> {
+        let channel = match self.channel.take() {
+            Some(channel) => *channel,
+            None => self.connect().await?,
+        };
+        let most = match self.config.streams {
+            Some(streams) => streams.get(),
+            None if channel.terms.round_trip < FAR => NEAR_STREAMS,
+            None => FAR_STREAMS,
+        };
+        let helpers = wanted.min(most).saturating_sub(1);
+        let mut ended = Vec::new();
+        for stream in (1..).take(helpers) {
+            let (end, has_ended) = oneshot::channel::<()>();
+            let helper = Helper {
+                address: self.address.clone(),
+                config: self.config.clone(),
+                session: channel.terms.session,
+                stream,
+                task: Arc::clone(task),
+            };
+            let thread = std::thread::Builder::new().name(format!("ftx-stream-{stream}"));
+            let spawned = thread.spawn(move || {
+                let _end = end;
+                helper.run();
+            });
+            match spawned {
+                Ok(_) => ended.push(has_ended),
+                // With fewer connections it takes longer.
+                Err(error) => debug!(%error, "no thread for another connection"),
+            }
+        }
+        let result = Arc::clone(task).work(channel, 0, tell).await;
+        let result = result.map_err(|error| task.crew().fail(error));
+        // Nobody is at a file any more when this returns.
+        for has_ended in ended {
+            let _ = has_ended.await;
+        }
+        if let Ok(channel) = result {
+            *self.channel = Some(Box::new(channel));
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Channel, TransferError> {
+        let wire = Connection::wire(self.address, self.config.timeout, self.cancel).await?;
+        match Channel::greet(wire, self.config, self.cancel, None).await? {
+            Greeted::Native(channel) => Ok(*channel),
+            Greeted::Legacy(_) => Err(TransferError::NotNative),
+        }
+    }
+}
+
+/// A further connection, on a thread of its own.
+struct Helper<T> {
+    address: ServerAddr,
+    config: Config,
+    session: Token,
+    stream: StreamId,
+    task: Arc<T>,
+}
+
+impl<T: Task> Helper<T> {
+    fn run(self) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                debug!(%error, "no runtime for another connection");
+                return;
+            }
+        };
+        dedicate_thread(|| runtime.block_on(self.help()));
+    }
+
+    async fn help(self) {
+        let Self { address, config, session, stream, task } = self;
+        let cancel = task.crew().cancel().clone();
+        let joined = async {
+            let wire = Connection::wire(&address, config.timeout, &cancel).await?;
+            Channel::greet(wire, &config, &cancel, Some(session)).await
+        };
+        let channel = match joined.await {
+            Ok(Greeted::Native(channel)) => *channel,
+            Ok(Greeted::Legacy(_)) => return,
+            // The others do without it.
+            Err(error) => {
+                debug!(%error, "no further connection");
+                return;
+            }
+        };
+        if let Err(error) = Arc::clone(&task).work(channel, stream, &mut || {}).await {
+            task.crew().fail(error);
+        }
+    }
+}
+
+/// Connections that are worth it for a file of this size.
+fn streams_for(size: u64) -> usize {
+    usize::try_from(size / (4 * BLOCK)).unwrap_or(usize::MAX).max(1)
+}
+
+/// When there is another try.
+struct Tries {
+    backoff: ExponentialBuilder,
+    pauses: <ExponentialBuilder as BackoffBuilder>::Backoff,
+    attempt: u32,
+    gained: u64,
+}
+
+impl Tries {
+    fn new(config: &Config) -> Self {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(config.min_backoff)
+            .with_max_delay(config.max_backoff)
+            .with_max_times(config.retries as usize)
+            .with_jitter();
+        Self { backoff, pauses: backoff.build(), attempt: 0, gained: 0 }
+    }
+
+    /// The number of the next try, and the pause before it. Tries that get further are not counted.
+    fn pause(&mut self, gained: u64) -> Option<(u32, Duration)> {
+        if gained > std::mem::replace(&mut self.gained, gained) {
+            self.attempt = 0;
+            self.pauses = self.backoff.build();
+        }
+        let pause = self.pauses.next()?;
+        self.attempt += 1;
+        Some((self.attempt, pause))
+    }
+}

@@ -1,0 +1,210 @@
+//! The files of one run: which are to be done, who is at them, and what became of them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::{Cancel, Event, Observer, TransferError, Transferred, Watch};
+
+/// Files that all connections of a client work on.
+pub(super) struct Run<J> {
+    jobs: Vec<J>,
+    keep_going: bool,
+    state: Mutex<State>,
+    /// Grows with every block and file that is across: as long as it does, a run is not given up.
+    gained: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    todo: VecDeque<usize>,
+    taken: BTreeSet<usize>,
+    notes: VecDeque<(usize, Note)>,
+    observers: HashMap<usize, Observer>,
+    /// A file has failed, and no other is begun.
+    stopped: bool,
+}
+
+/// Something to be told of a file.
+pub(super) enum Note {
+    Begun,
+    Hashing { done: u64, total: u64 },
+    Started { from: u64, size: u64 },
+    Progress { done: u64, size: u64 },
+    Ended(Result<Transferred, TransferError>),
+}
+
+impl<J> Run<J> {
+    pub(super) fn new(jobs: Vec<J>, keep_going: bool) -> Self {
+        let todo = (0..jobs.len()).collect();
+        let state = Mutex::new(State { todo, ..State::default() });
+        Self { jobs, keep_going, state, gained: AtomicU64::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn job(&self, index: usize) -> Option<&J> {
+        self.jobs.get(index)
+    }
+
+    /// The next file.
+    pub(super) fn take(&self) -> Option<usize> {
+        let mut state = self.state();
+        if state.stopped {
+            return None;
+        }
+        let index = state.todo.pop_front()?;
+        state.taken.insert(index);
+        state.notes.push_back((index, Note::Begun));
+        Some(index)
+    }
+
+    pub(super) fn note(&self, index: usize, note: Note) {
+        self.state().notes.push_back((index, note));
+    }
+
+    /// A file is done, or has failed for good.
+    pub(super) fn finish(&self, index: usize, result: Result<Transferred, TransferError>) {
+        let mut state = self.state();
+        if !state.taken.remove(&index) {
+            return;
+        }
+        if result.is_ok() {
+            self.gained.fetch_add(1, Relaxed);
+        } else if !self.keep_going {
+            state.stopped = true;
+        }
+        state.notes.push_back((index, Note::Ended(result)));
+    }
+
+    /// Puts back all that were taken: nobody is at them any more.
+    pub(super) fn put_all_back(&self) {
+        let mut state = self.state();
+        while let Some(index) = state.taken.pop_last() {
+            state.todo.push_front(index);
+        }
+    }
+
+    /// Whether there is nothing left to do.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.taken.is_empty() && (state.stopped || state.todo.is_empty())
+    }
+
+    /// Takes note that something is across.
+    pub(super) fn gain(&self) {
+        self.gained.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn gained(&self) -> u64 {
+        self.gained.load(Relaxed)
+    }
+
+    /// Tells what has happened since the last time.
+    pub(super) fn tell(&self, watch: &mut dyn Watch) {
+        loop {
+            // Not under the lock: who is told may take its time.
+            let notes = std::mem::take(&mut self.state().notes);
+            if notes.is_empty() {
+                return;
+            }
+            for (index, note) in notes {
+                let event = match note {
+                    Note::Begun => {
+                        let observer = watch.begin(index);
+                        self.state().observers.insert(index, observer);
+                        continue;
+                    }
+                    Note::Ended(result) => {
+                        self.state().observers.remove(&index);
+                        watch.end(index, result);
+                        continue;
+                    }
+                    Note::Hashing { done, total } => Event::Hashing { done, total },
+                    Note::Started { from, size } => Event::Started { from, size },
+                    Note::Progress { done, size } => Event::Progress { done, size },
+                };
+                let observer = self.state().observers.get(&index).cloned();
+                if let Some(observer) = observer {
+                    observer.tell(&event);
+                }
+            }
+        }
+    }
+
+    /// Tells those whose files are under way that there is to be another try.
+    pub(super) fn tell_all(&self, event: &Event<'_>) {
+        let observers: Vec<Observer> = self.state().observers.values().cloned().collect();
+        for observer in observers {
+            observer.tell(event);
+        }
+    }
+
+    /// Fails what is left: the first file with this error, and with `keep_going` all others, too.
+    pub(super) fn give_up(&self, error: TransferError) {
+        self.put_all_back();
+        let mut error = Some(error);
+        while let Some(index) = self.take() {
+            let Some(this) = error.take() else { return };
+            error = Some(this.again());
+            self.finish(index, Err(this));
+        }
+    }
+}
+
+/// The connections of one try, which fail together.
+pub(super) struct Crew {
+    /// Wakes those that wait for others.
+    pub(super) changed: Notify,
+    over: AtomicBool,
+    error: Mutex<Option<TransferError>>,
+    next_request: AtomicU32,
+    /// Ends the waits of the further connections.
+    cancel: Cancel,
+}
+
+impl Crew {
+    pub(super) fn new(first_request: u32, cancel: &Cancel) -> Self {
+        Self {
+            cancel: cancel.child(),
+            changed: Notify::new(),
+            over: AtomicBool::new(false),
+            error: Mutex::default(),
+            next_request: AtomicU32::new(first_request),
+        }
+    }
+
+    /// An id for a request.
+    pub(super) fn new_request(&self) -> u32 {
+        self.next_request.fetch_add(1, Relaxed)
+    }
+
+    /// Ends the try for all.
+    pub(super) fn fail(&self, error: TransferError) {
+        let mut place = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        place.get_or_insert(error);
+        drop(place);
+        self.over.store(true, Relaxed);
+        self.cancel.cancel();
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.over.load(Relaxed)
+    }
+
+    /// Why the try has failed, if it has, and the id of the next request.
+    pub(super) fn end(&self) -> (Option<TransferError>, u32) {
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (error, self.next_request.load(Relaxed))
+    }
+}

@@ -1,0 +1,139 @@
+//! What is hashed of a download, and how that is stopped.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use ftx_client::blocking::Client;
+use ftx_client::{Cancel, Event, Observer, ServerAddr, Status, TransferError};
+use ftx_core::Md5Digest;
+use ftx_core::legacy::wire::{Reply, Request};
+use ftx_store::{Staging, StagingFiles};
+
+use crate::server::{Peer, listen};
+use crate::{config, name};
+
+/// More of a staging than is hashed between two looks at whether to go on. It arrives before hashing
+/// beside the transfer begins.
+const LEN: u64 = 4 << 20;
+
+/// More of a file than is hashed between two looks.
+const WHOLE: u64 = 64 << 20;
+
+/// A client that tells `hashing` how many bytes of how many are hashed.
+fn client(
+    address: ServerAddr,
+    hashing: impl Fn(&Cancel, u64, u64) + Send + Sync + 'static,
+) -> Client {
+    let mut client = Client::new(address, config()).unwrap();
+    let cancel = client.cancel();
+    client.set_observer(Observer::new(move |event| {
+        if let Event::Hashing { done, total } = *event {
+            hashing(&cancel, done, total);
+        }
+    }));
+    client
+}
+
+fn files() -> StagingFiles {
+    StagingFiles { data: "a.bin.ftxpart".into(), journal: "a.bin.ftxpart.journal".into() }
+}
+
+/// What a client left that was interrupted before the machine was started anew.
+fn staging(local: &Path) {
+    let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
+    let staging = Staging::create(&dir, files(), "a.bin").unwrap();
+    let mut staging = staging.with_boot(None);
+    for _ in 0..LEN >> 20 {
+        staging.write(&[7; 1 << 20]).unwrap();
+    }
+    staging.suspend().unwrap();
+}
+
+/// A server waits for a first request only so long.
+#[test]
+fn what_is_here_is_hashed_before_the_client_connects() {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    File::create(&path).unwrap().set_len(WHOLE).unwrap();
+    let (listener, address) = listen();
+    listener.set_nonblocking(true).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut client = client(address, {
+        let told = Arc::clone(&told);
+        move |cancel, done, total| {
+            // It cannot get on while this looks.
+            let early = listener.accept().err().map(|error| error.kind());
+            told.lock().unwrap().push((done, early));
+            if done == total {
+                cancel.cancel();
+            }
+        }
+    });
+    let result = client.download(&name(), &path);
+    assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
+    let told = told.lock().unwrap();
+    assert!(told.len() > 2, "{told:?}");
+    assert!(told.iter().all(|(_, early)| *early == Some(ErrorKind::WouldBlock)), "{told:?}");
+    assert_eq!(told.last().unwrap().0, WHOLE);
+}
+
+#[test]
+fn verifying_a_staging_is_told_and_can_be_stopped() {
+    let local = tempfile::tempdir().unwrap();
+    staging(local.path());
+    let (_listener, address) = listen();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut client = client(address, {
+        let told = Arc::clone(&told);
+        move |cancel, done, total| {
+            told.lock().unwrap().push((done, total));
+            cancel.cancel();
+        }
+    });
+    let result = client.download(&name(), &local.path().join("a.bin"));
+    assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
+    let told = told.lock().unwrap();
+    assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
+    let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
+    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+}
+
+#[test]
+fn hashing_what_has_arrived_is_told_and_can_be_stopped() {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    let (listener, address) = listen();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut client = client(address, {
+        let told = Arc::clone(&told);
+        move |cancel, done, total| {
+            told.lock().unwrap().push((done, total));
+            cancel.cancel();
+        }
+    });
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        assert!(matches!(peer.request(), Request::DownloadHeader { .. }));
+        let (pos, len, md5) = (0, LEN.cast_signed(), Some(Md5Digest::EMPTY).into());
+        peer.reply(&Reply::DownloadHeader { status: Status::Ok, pos, len, md5, extended: true });
+        assert!(matches!(peer.request(), Request::DownloadContent { .. }));
+        for _ in 0..LEN >> 20 {
+            peer.send(&[7; 1 << 20]);
+        }
+        assert!(matches!(peer.request(), Request::DownloadTail { .. }));
+        peer.reply(&Reply::DownloadTail { status: Status::Ok });
+    });
+    let result = client.download(&name(), &path);
+    server.join().unwrap();
+    assert!(matches!(result, Err(TransferError::Cancelled)), "{result:?}");
+    let told = told.lock().unwrap();
+    assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
+    let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
+    assert!(!path.exists());
+    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+}

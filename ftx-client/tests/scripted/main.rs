@@ -1,0 +1,25 @@
+//! The client against a server that does what a test says, over loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod downloads;
+mod server;
+mod uploads;
+
+use std::time::Duration;
+
+use ftx_client::{Config, RemoteName};
+
+/// Far more than anything takes here that does not wait for the client's timeout.
+const SOON: Duration = Duration::from_secs(20);
+
+/// One try, and a timeout that would be noticed.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.retries = 0;
+    config.timeout = Duration::from_secs(60);
+    config
+}
+
+fn name() -> RemoteName {
+    RemoteName::parse("a.bin").unwrap()
+}

@@ -1,0 +1,70 @@
+//! A server that says what it is told to.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use ftx_client::ServerAddr;
+use ftx_core::legacy::wire::{Limits, Reply, Request, decode_request};
+
+pub(crate) fn listen() -> (TcpListener, ServerAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, ServerAddr::new("127.0.0.1", port))
+}
+
+/// The server's end of a connection.
+pub(crate) struct Peer {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Peer {
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(crate::SOON)).unwrap();
+        Self { stream, received: Vec::new() }
+    }
+
+    /// The client's next message.
+    pub(crate) fn request(&mut self) -> Request {
+        loop {
+            if let Some((request, len)) =
+                decode_request(&self.received, &Limits::default()).unwrap()
+            {
+                self.received.drain(..len);
+                return request;
+            }
+            self.receive();
+        }
+    }
+
+    /// The next `len` bytes of a file.
+    pub(crate) fn body(&mut self, len: usize) -> Vec<u8> {
+        while self.received.len() < len {
+            self.receive();
+        }
+        self.received.drain(..len).collect()
+    }
+
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        let mut bytes = Vec::new();
+        reply.encode(&mut bytes);
+        self.send(&bytes);
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Ends its own side only, and reads no more: what the client sends then meets no reset.
+    pub(crate) fn shut_write(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    fn receive(&mut self) {
+        let mut piece = [0; 64 * 1024];
+        let count = self.stream.read(&mut piece).unwrap();
+        assert!(count > 0, "the client closed");
+        self.received.extend_from_slice(&piece[..count]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a server can do to an upload.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use ftx_client::blocking::Client;
+use ftx_client::{Status, TransferError, Transferred};
+use ftx_core::legacy::upload::UploadError;
+use ftx_core::legacy::wire::{QString, Reply, Request};
+
+use crate::server::{Peer, listen};
+use crate::{SOON, config, name};
+
+/// More than sockets hold.
+const LEN: u64 = 256 << 20;
+
+/// Uploads `len` bytes to a server that takes the upload and then does as `then` says. Panics if the
+/// client has not ended soon.
+fn upload(
+    len: u64,
+    then: impl FnOnce(&mut Peer) + Send + 'static,
+) -> Result<Transferred, TransferError> {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    std::fs::File::create(&path).unwrap().set_len(len).unwrap();
+    let (listener, address) = listen();
+    let (tell, told) = mpsc::channel();
+    // It stays behind if the test fails.
+    thread::spawn(move || tell.send(upload_file(&path, address)));
+    let mut peer = Peer::accept(&listener);
+    assert!(matches!(peer.request(), Request::UploadHeader { .. }));
+    peer.reply(&Reply::UploadHeader {
+        status: Status::Ok,
+        pos: 0,
+        md5: QString::NULL,
+        extended: true,
+        published: false,
+    });
+    assert_eq!(peer.request(), Request::UploadPos { pos: 0, len: len.cast_signed() });
+    peer.reply(&Reply::UploadPos { status: Status::Ok });
+    then(&mut peer);
+    told.recv_timeout(SOON).expect("it is still sending to a server that is gone")
+}
+
+fn upload_file(path: &Path, address: ftx_client::ServerAddr) -> Result<Transferred, TransferError> {
+    Client::new(address, config()).unwrap().upload(path, &name())
+}
+
+fn refusal() -> Reply {
+    Reply::UploadTail { status: Status::WriteError, md5: QString::NULL }
+}
+
+fn is_refused(result: &Result<Transferred, TransferError>) -> bool {
+    let refused = UploadError::Refused(Status::WriteError);
+    matches!(result, Err(TransferError::Upload(error)) if *error == refused)
+}
+
+#[test]
+fn a_server_that_closes_is_noticed_while_nothing_more_can_be_sent() {
+    let result = upload(LEN, |peer| peer.shut_write());
+    assert!(matches!(result, Err(TransferError::Closed)), "{result:?}");
+}
+
+#[test]
+fn a_server_that_closes_later_is_noticed_too() {
+    let result = upload(LEN, |peer| {
+        peer.body(20 << 20);
+        peer.shut_write();
+    });
+    assert!(matches!(result, Err(TransferError::Closed)), "{result:?}");
+}
+
+/// The announced bytes stand between the client and the next message, whatever was said meanwhile.
+#[test]
+fn a_refusal_that_comes_early_counts_when_all_is_sent() {
+    for len in [1000, 30 << 20] {
+        let result = upload(len, move |peer| {
+            peer.reply(&refusal());
+            assert_eq!(peer.body(usize::try_from(len).unwrap()).len() as u64, len);
+        });
+        assert!(is_refused(&result), "{result:?}");
+    }
+}
+
+#[test]
+fn a_refusal_is_the_reason_if_the_server_closes_after_it() {
+    let result = upload(LEN, |peer| {
+        peer.reply(&refusal());
+        peer.shut_write();
+    });
+    assert!(is_refused(&result), "{result:?}");
+}
+
+/// No word but a refusal is worth anything before the bytes are there.
+#[test]
+fn a_confirmation_that_comes_early_does_not_make_up_for_closing() {
+    let result = upload(LEN, |peer| {
+        peer.reply(&Reply::UploadTail { status: Status::Ok, md5: QString::NULL });
+        peer.shut_write();
+    });
+    assert!(matches!(result, Err(TransferError::Closed)), "{result:?}");
+}

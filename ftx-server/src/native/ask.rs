@@ -1,0 +1,80 @@
+//! Requests about files that move none.
+
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{Reply, Request};
+use ftx_io::Frames;
+
+use super::NativeError;
+use super::conversation::Conversation;
+use crate::store::{BlockFile, BlockStore, Listing, Page, Progress, Refusal};
+
+/// Entries that one answer has at most.
+const ENTRIES: u32 = 8192;
+
+/// Bytes of entries that one answer has at most: they fit a message with room to spare.
+const ENTRY_BYTES: usize = 512 * 1024;
+
+impl<S: BlockStore> Conversation<S> {
+    pub(super) async fn ask(
+        &mut self,
+        frames: &mut Frames,
+        id: u32,
+        request: Request,
+    ) -> Result<(), NativeError> {
+        let answer = match request {
+            Request::Stat { name } => self.stat(&name).await,
+            Request::List { name, recursive, after, limit } => {
+                self.list(&name, recursive, after.as_deref(), limit).await
+            }
+            Request::Digest { name } => return self.digest(frames, id, &name).await,
+            Request::Remove { name } => self.remove(&name).await,
+            _ => Err(Refusal::new(Reason::Unsupported, "this server does not do that")),
+        };
+        match answer {
+            Ok(reply) => self.reply(frames, id, &reply),
+            Err(refusal) => self.refuse(frames, id, &refusal),
+        }
+    }
+
+    async fn stat(&self, name: &str) -> Result<Reply, Refusal> {
+        Ok(Reply::Entry(self.context.store.stat(&Self::name(name)?).await?))
+    }
+
+    async fn list(
+        &self,
+        name: &str,
+        recursive: bool,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Reply, Refusal> {
+        let name = if name.is_empty() { None } else { Some(Self::name(name)?) };
+        let after = after.map(Self::name).transpose()?;
+        let limit = usize::try_from(limit.clamp(1, ENTRIES)).unwrap_or(1);
+        let list = Listing { name, recursive, after, limit, bytes: ENTRY_BYTES };
+        let Page { entries, more } = self.context.store.list(list).await?;
+        Ok(Reply::Entries { entries, more })
+    }
+
+    async fn remove(&self, name: &str) -> Result<Reply, Refusal> {
+        self.context.store.remove(&Self::name(name)?).await?;
+        Ok(Reply::Removed)
+    }
+
+    async fn digest(&self, frames: &mut Frames, id: u32, name: &str) -> Result<(), NativeError> {
+        let opened = match Self::name(name) {
+            Ok(name) => self.context.store.open_file(&name).await,
+            Err(refusal) => Err(refusal),
+        };
+        let manifest = match opened {
+            Ok(file) => {
+                let progress = Progress::default();
+                self.working(frames, id, &progress, file.manifest(progress.clone())).await?
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match manifest {
+            Ok(manifest) => self.reply(frames, id, &Reply::End { digest: Some(manifest.digest()) }),
+            Err(refusal) => self.refuse(frames, id, &refusal),
+        }
+    }
+}

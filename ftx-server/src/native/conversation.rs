@@ -1,0 +1,314 @@
+//! One connection's requests, in their order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftx_core::RemoteName;
+use ftx_core::native::wire::{FileHead, Reply, Request};
+use ftx_core::native::{Reason, StepError, StreamId};
+use ftx_io::{Chain, FrameReader, Frames, Guard, Incoming, ReadError, WireError};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{debug, warn};
+
+use super::session::{Session, Upload};
+use super::small::Batch;
+use super::{NativeError, decode};
+use crate::connection::Context;
+use crate::express::Places;
+use crate::store::{BlockStore, Progress, Refusal};
+
+/// How long a client may pause before its connection goes back to the reactor.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Answers that wait for more of them before they are sent, in bytes.
+const ANSWERS: usize = 32 * 1024;
+
+/// Where a connection is served.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// On a reactor thread, with places on threads of their own to ask for.
+    Reactor(&'a Places),
+    /// On a thread to itself.
+    Own,
+}
+
+/// Why a connection is not served any more, between two requests.
+pub(super) enum Stop {
+    /// The client has left.
+    Left,
+    /// The client pauses.
+    Quiet,
+    /// The client moves files.
+    Busy(OwnedSemaphorePermit),
+}
+
+/// One connection of a client, apart from its bytes.
+pub(super) struct Conversation<S: BlockStore> {
+    pub(super) context: Arc<Context<S>>,
+    pub(super) session: Arc<Session<S::Staging>>,
+    pub(super) stream: StreamId,
+    /// Uploads that were offered on this connection, and end with it.
+    own: Vec<u32>,
+    /// The file that was asked for last: others of its ranges are asked for next.
+    pub(super) file: Option<(RemoteName, S::File)>,
+    pub(super) batch: Batch,
+    /// A buffer that was used and can be used again.
+    pub(super) spare: Vec<u8>,
+    /// Files are moving.
+    pub(super) busy: bool,
+}
+
+impl<S: BlockStore> Conversation<S> {
+    pub(super) fn new(context: Arc<Context<S>>, session: Arc<Session<S::Staging>>) -> Self {
+        Self {
+            stream: session.new_stream(),
+            context,
+            session,
+            own: Vec::new(),
+            file: None,
+            batch: Batch::default(),
+            spare: Vec::new(),
+            busy: false,
+        }
+    }
+
+    /// Serves the client until there is a reason to stop. When that is the end, what it was uploading
+    /// is kept.
+    pub(super) async fn run(
+        &mut self,
+        frames: &mut Frames,
+        place: Place<'_>,
+    ) -> Result<Stop, NativeError> {
+        let mut result = self.converse(frames, place).await;
+        if let Err(error) = &result
+            && let Some(goodbye) = error.goodbye()
+        {
+            debug!(error = %Chain(error), "says goodbye");
+            let told = async {
+                frames.queue(&goodbye.encode(0)?);
+                // The grace of a shutdown may be over, so this has a moment of its own.
+                let moment = tokio_util::sync::CancellationToken::new();
+                let guard = Guard { limit: Duration::from_secs(1), stop: &moment };
+                frames.writer().flush(guard).await?;
+                Ok::<_, NativeError>(())
+            };
+            // It may not be there any more.
+            let _ = told.await;
+        }
+        if matches!(result, Err(NativeError::Wire(WireError::Closed))) && self.own.is_empty() {
+            result = Ok(Stop::Left);
+        }
+        if matches!(result, Ok(Stop::Left) | Err(_)) {
+            self.leave().await;
+        }
+        result
+    }
+
+    async fn converse(
+        &mut self,
+        frames: &mut Frames,
+        place: Place<'_>,
+    ) -> Result<Stop, NativeError> {
+        loop {
+            if self.batch.is_due(frames, self.context.monitor.active())? {
+                self.put_batch(frames).await?;
+            }
+            if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.holds_frame()) {
+                frames.writer().flush(self.context.stall()).await?;
+            }
+            if self.busy
+                && let Place::Reactor(places) = place
+                && let Some(permit) = places.take()
+            {
+                return Ok(Stop::Busy(permit));
+            }
+            match self.next(frames, place).await? {
+                Ok(incoming) => self.handle(frames, incoming).await?,
+                Err(stop) => return Ok(stop),
+            }
+        }
+    }
+
+    /// What comes next, or why nothing does.
+    async fn next(
+        &mut self,
+        frames: &mut Frames,
+        place: Place<'_>,
+    ) -> Result<Result<Incoming, Stop>, NativeError> {
+        let limit = match place {
+            Place::Own => PAUSE.min(self.context.timeouts.idle),
+            Place::Reactor(_) => self.context.timeouts.idle,
+        };
+        let idle = self.own.is_empty();
+        let mut reader = frames.reader();
+        let next = tokio::select! {
+            biased;
+            next = reader.next(self.context.guard(limit)) => next,
+            () = self.context.stop.cancelled(), if idle => {
+                return Err(WireError::Stopped.into());
+            }
+        };
+        match next {
+            Ok(Some(incoming)) => Ok(Ok(incoming)),
+            Ok(None) => Ok(Err(Stop::Left)),
+            Err(ReadError::Wire(WireError::Timeout(_))) if matches!(place, Place::Own) => {
+                self.busy = false;
+                self.spare = Vec::new();
+                Ok(Err(Stop::Quiet))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn handle(&mut self, frames: &mut Frames, incoming: Incoming) -> Result<(), NativeError> {
+        match incoming {
+            Incoming::File { request, head: FileHead::Put { name, meta, overwrite }, len } => {
+                self.busy = true;
+                self.small_file(frames, request, name, meta, overwrite, len).await
+            }
+            Incoming::File { head: FileHead::Got { .. }, .. } => {
+                Err(StepError::OutOfStep { what: "a file that was not asked for" }.into())
+            }
+            Incoming::Block { request, head } => {
+                self.busy = true;
+                self.put_batch(frames).await?;
+                self.block(frames, request, head).await
+            }
+            Incoming::Control { header, payload } => {
+                let request = decode(&header, &payload)?;
+                self.put_batch(frames).await?;
+                self.request(frames, header.request, request).await
+            }
+        }
+    }
+
+    async fn request(
+        &mut self,
+        frames: &mut Frames,
+        id: u32,
+        request: Request,
+    ) -> Result<(), NativeError> {
+        match request {
+            Request::Hello { .. } => Err(StepError::OutOfStep { what: "a second Hello" }.into()),
+            Request::Offer { name, size, meta, overwrite, writer } => {
+                self.busy = true;
+                self.offer(frames, id, &name, size, meta, overwrite, writer).await
+            }
+            Request::Commit { digest } => self.commit(frames, id, digest).await,
+            Request::Abandon { discard } => self.abandon(frames, id, discard).await,
+            Request::Get { name, version, what } => {
+                self.busy = true;
+                self.get(frames, id, &name, version, what).await
+            }
+            Request::Ping { payload } => self.reply(frames, id, &Reply::Pong { payload }),
+            other => self.ask(frames, id, other).await,
+        }
+    }
+
+    /// Queues an answer.
+    pub(super) fn reply(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        reply: &Reply,
+    ) -> Result<(), NativeError> {
+        debug!(id = request, ?reply, "answered");
+        frames.queue(&reply.encode(request)?);
+        Ok(())
+    }
+
+    /// Queues the answer that something is not done.
+    pub(super) fn refuse(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        refusal: &Refusal,
+    ) -> Result<(), NativeError> {
+        self.context.monitor.error();
+        warn!(id = request, reason = refusal.reason.name(), error = %refusal, "refused");
+        self.reply(frames, request, &Reply::failed(refusal.reason, refusal.message.clone()))
+    }
+
+    /// The name, if it is one.
+    pub(super) fn name(name: &str) -> Result<RemoteName, Refusal> {
+        Ok(RemoteName::parse(name)?)
+    }
+
+    /// Waits for work of the store, and tells the client meanwhile that it goes on.
+    pub(super) async fn working<T>(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        progress: &Progress,
+        work: impl Future<Output = T>,
+    ) -> Result<T, NativeError> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.context.abort.cancelled() => return Err(WireError::Stopped.into()),
+                () = tokio::time::sleep(super::SIGN_OF_LIFE) => {}
+            }
+            let (done, total) = progress.get();
+            self.reply(frames, request, &Reply::Working { done, total })?;
+            frames.writer().flush(self.context.stall()).await?;
+        }
+    }
+
+    /// Reads bytes of a file that nobody wants, and their hash.
+    pub(super) async fn drain(
+        &mut self,
+        reader: &mut FrameReader<'_>,
+        mut left: u64,
+    ) -> Result<(), NativeError> {
+        while left > 0 {
+            let mut chunk = std::mem::take(&mut self.spare);
+            chunk.clear();
+            let limit = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
+            reader.read_data(&mut chunk, limit, self.context.stall()).await?;
+            left -= chunk.len() as u64;
+            self.spare = chunk;
+        }
+        reader.read_hash(self.context.stall()).await?;
+        Ok(())
+    }
+
+    /// How many bytes of a file are taken from the connection at a time.
+    pub(super) fn piece(&self) -> usize {
+        ftx_io::receive_chunk(self.context.monitor.active()).min(ftx_io::CHUNK)
+    }
+
+    /// Takes note of an upload that ends with this connection.
+    pub(super) fn adopt(&mut self, request: u32, upload: Upload<S::Staging>) {
+        self.own.push(request);
+        self.session.add(request, upload);
+    }
+
+    /// Takes an upload that was offered on this connection out of the session.
+    pub(super) fn release(&mut self, request: u32) -> Option<Arc<Upload<S::Staging>>> {
+        self.own.retain(|own| *own != request);
+        self.session.remove(request)
+    }
+
+    /// Puts away what the connection leaves behind.
+    async fn leave(&mut self) {
+        self.session.lost(self.stream);
+        for request in std::mem::take(&mut self.own) {
+            if let Some(upload) = self.session.remove(request) {
+                super::upload::put_away(&upload, false).await;
+            }
+        }
+    }
+
+    /// A request for what must not be one already.
+    pub(super) fn check_new(&self, request: u32) -> Result<(), NativeError> {
+        if self.session.has(request) {
+            return Err(NativeError::Refused {
+                reason: Reason::OutOfStep,
+                message: format!("request {request} is an upload under way; give each a new id"),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! What the connections of one client share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ftx_core::RemoteName;
+use ftx_core::native::StreamId;
+use ftx_core::native::upload::Receiver;
+use ftx_core::native::wire::Token;
+use tokio::sync::RwLock;
+use tracing::warn;
+
+/// All sessions of a server, by their tokens.
+pub(crate) struct Sessions<U>(Arc<Mutex<HashMap<Token, Weak<Session<U>>>>>);
+
+/// One client's connections. It ends with the last of them.
+pub(super) struct Session<U> {
+    token: Token,
+    sessions: Weak<Mutex<HashMap<Token, Weak<Self>>>>,
+    uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
+    streams: AtomicU32,
+}
+
+/// An upload that any connection of the session may bring blocks for.
+pub(super) struct Upload<U> {
+    pub(super) name: RemoteName,
+    pub(super) size: u64,
+    pub(super) handle: U,
+    receiver: Mutex<Receiver>,
+    /// Held for reading by who writes to the staging, and for a moment for writing by who takes a
+    /// block over from another connection: what that one was writing is written then.
+    pub(super) writing: RwLock<()>,
+}
+
+/// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<U> Default for Sessions<U> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<U> Sessions<U> {
+    /// The session with this token, or a new one without a token; `None` if there is no such session.
+    pub(super) fn join(&self, token: Option<Token>) -> Option<Arc<Session<U>>> {
+        if let Some(token) = token {
+            return lock(&self.0).get(&token).and_then(Weak::upgrade);
+        }
+        let token = random_token()?;
+        let session = Arc::new(Session {
+            token,
+            sessions: Arc::downgrade(&self.0),
+            uploads: Mutex::default(),
+            streams: AtomicU32::new(0),
+        });
+        lock(&self.0).insert(token, Arc::downgrade(&session));
+        Some(session)
+    }
+}
+
+impl<U> Session<U> {
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// A number for a connection.
+    pub(super) fn new_stream(&self) -> StreamId {
+        self.streams.fetch_add(1, Relaxed)
+    }
+
+    pub(super) fn upload(&self, request: u32) -> Option<Arc<Upload<U>>> {
+        lock(&self.uploads).get(&request).cloned()
+    }
+
+    /// Whether a request of this id is an upload under way.
+    pub(super) fn has(&self, request: u32) -> bool {
+        lock(&self.uploads).contains_key(&request)
+    }
+
+    pub(super) fn add(&self, request: u32, upload: Upload<U>) {
+        lock(&self.uploads).insert(request, Arc::new(upload));
+    }
+
+    pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
+        lock(&self.uploads).remove(&request)
+    }
+
+    /// Takes note that a connection is no more.
+    pub(super) fn lost(&self, stream: StreamId) {
+        let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
+        for upload in uploads {
+            upload.receiver().lost(stream);
+        }
+    }
+}
+
+impl<U> Upload<U> {
+    pub(super) fn new(name: RemoteName, size: u64, handle: U, receiver: Receiver) -> Self {
+        let (receiver, writing) = (Mutex::new(receiver), RwLock::new(()));
+        Self { name, size, handle, receiver, writing }
+    }
+
+    pub(super) fn receiver(&self) -> MutexGuard<'_, Receiver> {
+        lock(&self.receiver)
+    }
+}
+
+impl<U> Drop for Session<U> {
+    fn drop(&mut self) {
+        if let Some(sessions) = self.sessions.upgrade() {
+            lock(&sessions).remove(&self.token);
+        }
+    }
+}
+
+/// 16 bytes that nobody can guess.
+fn random_token() -> Option<Token> {
+    let mut token = [0; 16];
+    match getrandom::fill(&mut token) {
+        Ok(()) => Some(Token(token)),
+        Err(error) => {
+            warn!(%error, "the system has no random numbers");
+            None
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Small files, many at a time.
+
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BlockHasher, Digest, Manifest, block_count};
+use ftx_core::native::wire::{Meta, Overwrite, Reply, Token};
+use ftx_io::{CHUNK, Frames};
+use tracing::debug;
+
+use super::NativeError;
+use super::conversation::Conversation;
+use crate::store::{
+    BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, SmallFile, UploadOffer,
+};
+
+/// Files of more bytes are not kept in memory until they are whole.
+const HELD: u64 = CHUNK as u64;
+
+/// Files that are stored together at most.
+const FILES: usize = 512;
+
+/// Bytes of files that all connections together keep until they are stored.
+const TOGETHER: usize = 32 * 1024 * 1024;
+
+/// Small files that have arrived and are stored together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    requests: Vec<u32>,
+    files: Vec<SmallFile>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, request: u32, file: SmallFile) {
+        self.bytes += file.data.len();
+        self.requests.push(request);
+        self.files.push(file);
+    }
+
+    /// Whether to store them now: there are enough of them, or nothing more has arrived.
+    pub(super) fn is_due(
+        &self,
+        frames: &mut Frames,
+        connections: usize,
+    ) -> Result<bool, NativeError> {
+        if self.files.is_empty() {
+            return Ok(false);
+        }
+        let most = (TOGETHER / connections.max(1)).clamp(64 * 1024, 1024 * 1024);
+        if self.files.len() >= FILES || self.bytes >= most {
+            return Ok(true);
+        }
+        if !frames.holds_frame() {
+            frames.take_in(most / 4)?;
+        }
+        Ok(!frames.holds_frame())
+    }
+}
+
+impl<S: BlockStore> Conversation<S> {
+    pub(super) async fn small_file(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        name: String,
+        meta: Meta,
+        overwrite: Overwrite,
+        len: u64,
+    ) -> Result<(), NativeError> {
+        self.check_new(request)?;
+        let name = match Self::name(&name) {
+            Ok(name) => name,
+            Err(refusal) => {
+                self.drain(&mut frames.reader(), len).await?;
+                // Answers keep their order.
+                self.put_batch(frames).await?;
+                return self.refuse(frames, request, &refusal);
+            }
+        };
+        if len > HELD {
+            self.put_batch(frames).await?;
+            // Nobody else knows of it, so nobody can be meant.
+            let writer = Token([0; 16]);
+            let offer = UploadOffer { name, size: len, meta, overwrite, writer };
+            return self.store_apart(frames, request, offer).await;
+        }
+        let mut data = Vec::new();
+        let wanted = usize::try_from(len).unwrap_or(CHUNK);
+        let mut reader = frames.reader();
+        reader.read_exact(&mut data, wanted, self.context.stall()).await?;
+        let claimed = Digest(reader.read_hash(self.context.stall()).await?);
+        self.context.monitor.received(data.len());
+        let digest = digest_of(&data);
+        if digest != Some(claimed) {
+            self.put_batch(frames).await?;
+            return self.refuse(frames, request, &mismatch(name.as_str()));
+        }
+        self.batch.push(request, SmallFile { name, meta, overwrite, data, digest: claimed });
+        Ok(())
+    }
+
+    /// Stores the files that have arrived, and answers for each.
+    pub(super) async fn put_batch(&mut self, frames: &mut Frames) -> Result<(), NativeError> {
+        if self.batch.files.is_empty() {
+            return Ok(());
+        }
+        let Batch { requests, files, bytes } = std::mem::take(&mut self.batch);
+        debug!(files = files.len(), bytes, "stores small files");
+        let digests: Vec<Digest> = files.iter().map(|file| file.digest).collect();
+        let results = self.context.store.put(files).await;
+        for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
+            match result {
+                Ok(()) => {
+                    self.context.monitor.uploaded();
+                    self.reply(frames, request, &Reply::Done { digest, unchanged: false })?;
+                }
+                Err(refusal) => self.refuse(frames, request, &refusal)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a file of one block that is too large to be kept in memory.
+    async fn store_apart(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        offer: UploadOffer,
+    ) -> Result<(), NativeError> {
+        let (name, size) = (offer.name.clone(), offer.size);
+        let context = std::sync::Arc::clone(&self.context);
+        let offered = context.store.offer_blocks(offer, Progress::default()).await;
+        let upload = match offered {
+            Ok(OfferedBlocks { upload, .. }) => upload,
+            Err(refusal) => {
+                self.drain(&mut frames.reader(), size).await?;
+                return self.refuse(frames, request, &refusal);
+            }
+        };
+        let stored = self.receive_apart(frames, &upload, size).await;
+        let result = match stored {
+            Ok(Ok(digest)) if block_count(size) == 1 => {
+                match upload.stored(0, ftx_core::native::blocks::Cv(digest.0)).await {
+                    Ok(()) => upload.publish(Vec::new(), digest).await.map(|_| digest),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Ok(Ok(_)) => Err(mismatch(name.as_str())),
+            Ok(Err(refusal)) => Err(refusal),
+            Err(error) => {
+                // So little is sent again.
+                let _ = upload.end(true).await;
+                return Err(error);
+            }
+        };
+        match result {
+            Ok(digest) => {
+                self.context.monitor.uploaded();
+                self.reply(frames, request, &Reply::Done { digest, unchanged: false })
+            }
+            Err(refusal) => {
+                let _ = upload.end(true).await;
+                self.refuse(frames, request, &refusal)
+            }
+        }
+    }
+
+    async fn receive_apart(
+        &mut self,
+        frames: &mut Frames,
+        upload: &S::Staging,
+        size: u64,
+    ) -> Result<Result<Digest, Refusal>, NativeError> {
+        let mut reader = frames.reader();
+        let mut hasher = BlockHasher::new(size, 0);
+        let mut offset = 0;
+        while offset < size {
+            let (chunk, len) = self.piece_of(&mut reader, size - offset).await?;
+            offset += len;
+            match upload.write(offset - len, chunk, hasher).await {
+                Ok((chunk, back)) => (self.spare, hasher) = (chunk, back),
+                Err(refusal) => {
+                    self.drain(&mut reader, size - offset).await?;
+                    return Ok(Err(refusal));
+                }
+            }
+        }
+        let claimed = reader.read_hash(self.context.stall()).await?;
+        let computed = hasher.finish().ok().map(|cv| cv.0);
+        if computed != Some(claimed) {
+            return Ok(Err(mismatch("the file")));
+        }
+        Ok(Ok(Digest(claimed)))
+    }
+}
+
+fn digest_of(data: &[u8]) -> Option<Digest> {
+    if data.is_empty() {
+        return Some(Manifest::empty().digest());
+    }
+    let mut hasher = BlockHasher::new(data.len() as u64, 0);
+    hasher.update(data);
+    hasher.finish().ok().map(|cv| Digest(cv.0))
+}
+
+fn mismatch(name: &str) -> Refusal {
+    let message = format!("{name:?} did not arrive as it was sent; send it again");
+    Refusal::new(Reason::DigestMismatch, message)
+}

@@ -1,0 +1,211 @@
+//! Uploads, block by block.
+
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, PartialManifest, block_offset};
+use ftx_core::native::upload::{Accepted, Completed, Duty, Receiver};
+use ftx_core::native::wire::{BlockHead, Meta, Overwrite, Reply, Token};
+use ftx_io::{FrameReader, Frames};
+use tracing::{info, warn};
+
+use super::NativeError;
+use super::conversation::Conversation;
+use super::session::Upload;
+use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
+
+impl<S: BlockStore> Conversation<S> {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    pub(super) async fn offer(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        name: &str,
+        size: u64,
+        meta: Meta,
+        overwrite: Overwrite,
+        writer: Token,
+    ) -> Result<(), NativeError> {
+        self.check_new(request)?;
+        let name = match Self::name(name) {
+            Ok(name) => name,
+            Err(refusal) => return self.refuse(frames, request, &refusal),
+        };
+        let offer = UploadOffer { name: name.clone(), size, meta, overwrite, writer };
+        let progress = Progress::default();
+        let context = std::sync::Arc::clone(&self.context);
+        let work = context.store.offer_blocks(offer, progress.clone());
+        let offered = match self.working(frames, request, &progress, work).await? {
+            Ok(offered) => offered,
+            Err(refusal) => return self.refuse(frames, request, &refusal),
+        };
+        let OfferedBlocks { upload, staged, published } = offered;
+        let published = published.as_deref().map(PartialManifest::from);
+        let receiver = Receiver::new(staged, published.as_ref());
+        let resumed = receiver.resumed();
+        info!(name = name.as_str(), size, resumed, "upload begins");
+        for page in receiver.have() {
+            let have = Reply::Have { first: page.first, blocks: page.blocks };
+            self.reply(frames, request, &have)?;
+            frames.writer().flush(self.context.stall()).await?;
+        }
+        self.adopt(request, Upload::new(name, size, upload, receiver));
+        self.reply(frames, request, &Reply::Ready { resumed })
+    }
+
+    pub(super) async fn block(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        head: BlockHead,
+    ) -> Result<(), NativeError> {
+        let Some(upload) = self.session.upload(request) else {
+            // It failed, or was taken over, while this was on its way.
+            return self.drain(&mut frames.reader(), head.len).await;
+        };
+        let accepted = upload.receiver().accept(self.stream, head.index, head.len)?;
+        if let Accepted::Write { supersedes: Some(_), .. } = accepted {
+            drop(upload.writing.write().await);
+        }
+        let mut reader = frames.reader();
+        let mut hasher = BlockHasher::new(upload.size, head.index);
+        let mut offset = block_offset(head.index);
+        let mut left = head.len;
+        while left > 0 {
+            let (chunk, len) = self.piece_of(&mut reader, left).await?;
+            match self.store_piece(&upload, offset, chunk, hasher).await {
+                Ok(back) => hasher = back,
+                Err(refusal) => {
+                    self.drain(&mut reader, left - len).await?;
+                    return self.fail(frames, request, &refusal).await;
+                }
+            }
+            offset += len;
+            left -= len;
+        }
+        let claimed = Cv(reader.read_hash(self.context.stall()).await?);
+        let computed =
+            hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
+        let completed = match computed {
+            Ok(computed) => upload
+                .receiver()
+                .complete(self.stream, computed, claimed)
+                .map_err(|error| Refusal::new(error.reason(), error.to_string())),
+            Err(refusal) => Err(refusal),
+        };
+        let stored = match completed {
+            Ok(Completed::Journal) => {
+                upload.handle.stored(head.index, claimed).await.map(|()| true)
+            }
+            Ok(Completed::Known) => Ok(true),
+            Ok(Completed::Dropped) => Ok(false),
+            Err(refusal) => Err(refusal),
+        };
+        match stored {
+            Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
+            Ok(false) => Ok(()),
+            Err(refusal) => self.fail(frames, request, &refusal).await,
+        }
+    }
+
+    /// Reads some of the bytes of a file, and says how many.
+    pub(super) async fn piece_of(
+        &mut self,
+        reader: &mut FrameReader<'_>,
+        left: u64,
+    ) -> Result<(Vec<u8>, u64), NativeError> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        chunk.clear();
+        let len = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
+        reader.read_exact(&mut chunk, len, self.context.stall()).await?;
+        self.context.monitor.received(len);
+        Ok((chunk, len as u64))
+    }
+
+    async fn store_piece(
+        &mut self,
+        upload: &Upload<S::Staging>,
+        offset: u64,
+        chunk: Vec<u8>,
+        mut hasher: BlockHasher,
+    ) -> Result<BlockHasher, Refusal> {
+        let writing = upload.writing.read().await;
+        let duty = upload.receiver().duty(self.stream);
+        let (chunk, hasher) = match duty {
+            Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
+            Duty::Compare => {
+                hasher.update(&chunk);
+                (chunk, hasher)
+            }
+            Duty::Drop => (chunk, hasher),
+        };
+        drop(writing);
+        self.spare = chunk;
+        Ok(hasher)
+    }
+
+    pub(super) async fn commit(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        digest: Digest,
+    ) -> Result<(), NativeError> {
+        let Some(upload) = self.session.upload(request) else {
+            let message = "there is no such upload, or not any more; offer the file again";
+            return self.refuse(frames, request, &Refusal::new(Reason::TakenOver, message));
+        };
+        let plan = upload.receiver().commit(digest);
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => {
+                let refusal = Refusal::new(error.reason(), error.to_string());
+                return self.fail(frames, request, &refusal).await;
+            }
+        };
+        let context = std::sync::Arc::clone(&self.context);
+        let work = upload.handle.publish(plan.copy, digest);
+        let published = self.working(frames, request, &Progress::default(), work).await?;
+        self.release(request);
+        match published {
+            Ok(unchanged) => {
+                info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
+                context.monitor.uploaded();
+                self.reply(frames, request, &Reply::Done { digest, unchanged })
+            }
+            Err(refusal) => self.refuse(frames, request, &refusal),
+        }
+    }
+
+    pub(super) async fn abandon(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        discard: bool,
+    ) -> Result<(), NativeError> {
+        // Whatever ended it before has been answered.
+        if let Some(upload) = self.release(request) {
+            put_away(&upload, discard).await;
+            let message = "the client gave the upload up";
+            self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))?;
+        }
+        Ok(())
+    }
+
+    /// Ends an upload that cannot go on. What arrived is kept.
+    async fn fail(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        refusal: &Refusal,
+    ) -> Result<(), NativeError> {
+        if let Some(upload) = self.release(request) {
+            put_away(&upload, false).await;
+        }
+        self.refuse(frames, request, refusal)
+    }
+}
+
+/// Ends an upload without publishing it.
+pub(super) async fn put_away<U: BlockUpload>(upload: &Upload<U>, discard: bool) {
+    if let Err(error) = upload.handle.end(discard).await {
+        warn!(%error, name = upload.name.as_str(), "how far an upload got could not be recorded");
+    }
+}

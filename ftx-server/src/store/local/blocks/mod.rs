@@ -1,0 +1,179 @@
+//! The local directory as the native dialect sees it.
+//!
+//! ```text
+//! ROOT/.ftx/blocks/<id>.data     what arrives, block by block
+//! ROOT/.ftx/blocks/<id>.journal  which blocks are here
+//! ROOT/.ftx/batch/               small files that are being stored; of no use after a crash
+//! ROOT/.ftx/manifests/           chaining values of published files
+//! ```
+//!
+//! # Whose staging is whose
+//! As in the legacy dialect, no two clients write to one staging. A client that comes back takes its
+//! own staging over at once, even if its old connection still hangs here: that one can write no more.
+//! Any other client takes over what nobody writes to, or whose writer has been silent; otherwise it
+//! gets a staging of its own.
+
+mod file;
+mod index;
+mod offer;
+mod put;
+mod space;
+mod upload;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{Entry, EntryKind};
+use ftx_io::blocking;
+use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of, sync_parent};
+
+pub use self::file::LocalFile;
+use self::index::BlockIndex;
+use self::space::Ledger;
+pub use self::upload::LocalBlockUpload;
+use super::walk::{Found, Walk};
+use super::{Inner, LocalStore, subdirectory};
+use crate::config::Config;
+use crate::store::native::{
+    BlockStore, Listing, Offered, Page, Progress, Refusal, SmallFile, UploadOffer,
+};
+
+/// What the native dialect adds to a store.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    dir: Dir,
+    index: Mutex<BlockIndex>,
+    manifests: ManifestCache,
+    ledger: Ledger,
+    batches: put::Batches,
+}
+
+impl Blocks {
+    pub(super) fn open(ours: &Dir, config: &Config) -> Result<Self, StoreError> {
+        let dir = subdirectory(ours, Path::new("blocks"))?;
+        let index = Mutex::new(BlockIndex::load(&dir, config.staging_ttl)?);
+        let manifests = subdirectory(ours, Path::new("manifests"))?;
+        let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
+        let batches = put::Batches::open(ours, config.durability)?;
+        Ok(Self { dir, index, manifests, ledger: Ledger::default(), batches })
+    }
+
+    fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
+    pub(super) fn discard_idle(&self, name: &RemoteName) {
+        for id in self.index(|index| index.claim_idle(name)) {
+            index::remove(&self.dir, id);
+        }
+    }
+
+    /// Removes the stagings that nobody has written to for `ttl`. Blocks.
+    pub(super) fn expire(&self, ttl: Duration) {
+        index::expire(self, ttl);
+    }
+}
+
+impl LocalStore {
+    /// As [`LocalStore::blocking`], for the native dialect.
+    async fn native<T: Send + 'static>(
+        &self,
+        name: &RemoteName,
+        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let done = blocking(Path::new(name.as_str()), move || Ok(work(&inner, &owned)));
+        done.await.map_err(Refusal::from)?
+    }
+}
+
+impl BlockStore for LocalStore {
+    type Staging = LocalBlockUpload;
+    type File = LocalFile;
+
+    async fn offer_blocks(
+        &self,
+        offer: UploadOffer,
+        progress: Progress,
+    ) -> Result<Offered<LocalBlockUpload>, Refusal> {
+        let name = offer.name.clone();
+        self.native(&name, move |inner, _| offer::open(inner, offer, &progress)).await
+    }
+
+    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
+        put::put(self, files).await
+    }
+
+    async fn open_file(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
+        self.native(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+    }
+
+    async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+        self.native(name, |inner, name| {
+            let metadata = inner.root.metadata(name.as_str());
+            let metadata =
+                metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+            let found = Found { name: name.clone(), metadata };
+            entry(&found).ok_or_else(|| {
+                let message = format!("{name:?} is neither a file nor a directory");
+                Refusal::new(Reason::NotAFile, message)
+            })
+        })
+        .await
+    }
+
+    async fn list(&self, list: Listing) -> Result<Page, Refusal> {
+        let inner = Arc::clone(&self.inner);
+        let path = list.name.as_ref().map_or("/", RemoteName::as_str).to_owned();
+        let page = blocking(Path::new(&path), move || page(&inner.root, &list));
+        Ok(page.await?)
+    }
+
+    async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
+        self.native(name, |inner, name| {
+            let path = Path::new(name.as_str());
+            let removed = inner.root.remove_file(path);
+            removed.map_err(|error| StoreError::io("remove", path, error))?;
+            if inner.durability == Durability::Full {
+                sync_parent(&inner.root, path)
+                    .map_err(|error| StoreError::io("sync", path, error))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn page(root: &Dir, list: &Listing) -> Result<Page, StoreError> {
+    let mut walk = Walk::new(root, list.name.as_ref(), list.recursive, list.after.as_ref())?;
+    let mut page = Page::default();
+    let mut bytes = 0;
+    while let Some(found) = walk.next()? {
+        let Some(entry) = entry(&found) else { continue };
+        bytes += entry.record_len();
+        if page.entries.len() >= list.limit || bytes > list.bytes {
+            page.more = true;
+            break;
+        }
+        page.entries.push(entry);
+    }
+    Ok(page)
+}
+
+fn entry(found: &Found) -> Option<Entry> {
+    let Found { name, metadata } = found;
+    let (kind, size) = if metadata.is_dir() {
+        (EntryKind::Directory, 0)
+    } else if metadata.is_file() {
+        (EntryKind::File, metadata.len())
+    } else {
+        return None;
+    };
+    Some(Entry { name: name.as_str().to_owned(), kind, size, meta: meta_of(metadata) })
+}

@@ -1,0 +1,141 @@
+//! Small files, stored together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use cap_std::fs::Dir;
+use ftx_core::native::Reason;
+use ftx_core::native::wire::Overwrite;
+use ftx_io::blocking;
+use ftx_store::{
+    BatchFile, BatchPublisher, Durability, Existing, StoreError, check_space, create_parents,
+};
+
+use super::super::{Inner, LocalStore, subdirectory};
+use super::offer;
+use crate::store::native::{Progress, Refusal, SmallFile};
+
+/// Where small files are written before they get their names.
+#[derive(Debug)]
+pub(super) struct Batches {
+    publisher: BatchPublisher,
+    next: AtomicU64,
+}
+
+impl Batches {
+    pub(super) fn open(ours: &Dir, durability: Durability) -> Result<Self, StoreError> {
+        let path = Path::new("batch");
+        let dir = subdirectory(ours, path)?;
+        // Nothing in it is good for anything after a crash.
+        let failed = |error| StoreError::io("clear", ".ftx/batch", error);
+        for entry in dir.entries().map_err(failed)? {
+            dir.remove_file(entry.map_err(failed)?.file_name()).map_err(failed)?;
+        }
+        Ok(Self { publisher: BatchPublisher::new(&dir, durability)?, next: AtomicU64::new(0) })
+    }
+
+    fn new_name(&self) -> PathBuf {
+        format!("{:x}", self.next.fetch_add(1, Relaxed)).into()
+    }
+}
+
+/// Stores files that are here whole.
+pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
+    let count = files.len();
+    let inner = Arc::clone(&store.inner);
+    let stored = blocking(Path::new("small files"), move || Ok(put_all(&inner, &files))).await;
+    match stored {
+        Ok(results) => results,
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            vec![Err(refusal); count]
+        }
+    }
+}
+
+/// A file that has a directory to go to.
+struct Ready<'a> {
+    file: &'a SmallFile,
+    staging: PathBuf,
+    parent: usize,
+}
+
+fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
+    let mut parents = Parents::default();
+    let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
+    let space = check_space(&inner.root, Path::new("small files"), bytes).map_err(Refusal::from);
+    let ready: Vec<Result<Ready<'_>, Refusal>> = files
+        .iter()
+        .map(|file| {
+            space.clone()?;
+            let parent = parents.of(inner, file)?;
+            check_overwrite(inner, file)?;
+            Ok(Ready { file, staging: inner.blocks.batches.new_name(), parent })
+        })
+        .collect();
+    let batch: Vec<BatchFile<'_>> = ready
+        .iter()
+        .flatten()
+        .filter_map(|ready| {
+            Some(BatchFile {
+                staging: &ready.staging,
+                target_dir: parents.get(ready.parent)?,
+                target: Path::new(ready.file.name.file_name()),
+                bytes: &ready.file.data,
+                meta: ready.file.meta,
+                existing: match ready.file.overwrite {
+                    Overwrite::Fail => Existing::Keep,
+                    Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
+                },
+            })
+        })
+        .collect();
+    let mut published = inner.blocks.batches.publisher.publish(&batch).into_iter();
+    ready
+        .iter()
+        .map(|ready| {
+            let Ready { file, .. } = ready.as_ref().map_err(Clone::clone)?;
+            let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
+            published.next().ok_or_else(lost)??;
+            inner.discard_idle(&file.name);
+            inner.blocks.discard_idle(&file.name);
+            Ok(())
+        })
+        .collect()
+}
+
+/// Directories that files of a batch go to; mostly it is the same one for many.
+#[derive(Default)]
+struct Parents {
+    dirs: Vec<Dir>,
+    last: Option<String>,
+}
+
+impl Parents {
+    fn of(&mut self, inner: &Inner, file: &SmallFile) -> Result<usize, Refusal> {
+        let parent = file.name.parent().unwrap_or_default();
+        if self.last.as_deref() != Some(parent) {
+            self.last = None;
+            let path = Path::new(file.name.as_str());
+            self.dirs.push(create_parents(&inner.root, path, inner.durability)?);
+            self.last = Some(parent.to_owned());
+        }
+        Ok(self.dirs.len().saturating_sub(1))
+    }
+
+    fn get(&self, index: usize) -> Option<&Dir> {
+        self.dirs.get(index)
+    }
+}
+
+fn check_overwrite(inner: &Inner, file: &SmallFile) -> Result<(), Refusal> {
+    match file.overwrite {
+        Overwrite::Replace | Overwrite::Fail => Ok(()),
+        Overwrite::IfUnchanged(_) => {
+            let published = offer::published(inner, &file.name)?;
+            let (name, progress) = (&file.name, Progress::default());
+            offer::check_overwrite(inner, name, file.overwrite, published.as_ref(), &progress)
+        }
+    }
+}

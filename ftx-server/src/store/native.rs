@@ -1,0 +1,239 @@
+//! Where files are kept, as the native dialect sees it: versions of files, and uploads that grow in
+//! any order of blocks.
+//!
+//! As in the rest of the [store](super), nothing says paths or descriptors: for an object store a
+//! staging is a multipart upload, and a version is what it calls an entity tag.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use ftx_core::RemoteName;
+use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
+use ftx_core::native::wire::{Entry, Meta, Overwrite, Token, Version};
+
+use super::Store;
+
+mod refusal;
+
+pub use refusal::Refusal;
+
+/// A namespace of files, block by block.
+pub trait BlockStore: Store {
+    /// A file that grows; several connections may write to it.
+    type Staging: BlockUpload;
+    /// One version of a file.
+    type File: BlockFile;
+
+    /// Opens a staging for a file, with what an interrupted upload left of it, and looks for what a
+    /// published file of the name has. Room for the rest is reserved.
+    ///
+    /// # Errors
+    /// No such file can be stored, or it may not be replaced.
+    fn offer_blocks(
+        &self,
+        offer: UploadOffer,
+        progress: Progress,
+    ) -> impl Future<Output = Result<Offered<Self::Staging>, Refusal>> + Send;
+
+    /// Stores whole small files, all durable before it returns where the store promises that. One
+    /// result for each, in their order; one that fails keeps none of the others from its place.
+    fn put(&self, files: Vec<SmallFile>) -> impl Future<Output = Vec<Result<(), Refusal>>> + Send;
+
+    /// Opens the present version of a file.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be read.
+    fn open_file(
+        &self,
+        name: &RemoteName,
+    ) -> impl Future<Output = Result<Self::File, Refusal>> + Send;
+
+    /// What a name stands for.
+    ///
+    /// # Errors
+    /// There is nothing of that name.
+    fn stat(&self, name: &RemoteName) -> impl Future<Output = Result<Entry, Refusal>> + Send;
+
+    /// What is in a directory, in a fixed order.
+    ///
+    /// # Errors
+    /// There is no such directory.
+    fn list(&self, list: Listing) -> impl Future<Output = Result<Page, Refusal>> + Send;
+
+    /// Takes a file away.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be removed.
+    fn remove(&self, name: &RemoteName) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// A file that is to be uploaded.
+#[derive(Clone, Debug)]
+pub struct UploadOffer {
+    /// Its name.
+    pub name: RemoteName,
+    /// Its bytes.
+    pub size: u64,
+    /// What is kept of it besides.
+    pub meta: Meta,
+    /// What may become of a file that is there.
+    pub overwrite: Overwrite,
+    /// Who uploads.
+    pub writer: Token,
+}
+
+/// What a store has for a file that is to be uploaded.
+#[derive(Debug)]
+pub struct Offered<U> {
+    /// Where its blocks go.
+    pub upload: U,
+    /// Blocks that an interrupted upload left.
+    pub staged: PartialManifest,
+    /// What is published under the name, if that can be of use.
+    pub published: Option<Arc<Manifest>>,
+}
+
+/// A whole file of at most one block.
+#[derive(Clone, Debug)]
+pub struct SmallFile {
+    /// Its name.
+    pub name: RemoteName,
+    /// What is kept of it besides.
+    pub meta: Meta,
+    /// What may become of a file that is there.
+    pub overwrite: Overwrite,
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// Their digest, verified.
+    pub digest: Digest,
+}
+
+/// What is asked of a directory.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The directory; `None` for the root.
+    pub name: Option<RemoteName>,
+    /// With all that is below.
+    pub recursive: bool,
+    /// Only what comes after this.
+    pub after: Option<RemoteName>,
+    /// At most so many entries.
+    pub limit: usize,
+    /// At most so many bytes of records.
+    pub bytes: usize,
+}
+
+/// Some of a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// What is there, in order.
+    pub entries: Vec<Entry>,
+    /// There is more.
+    pub more: bool,
+}
+
+/// How far a store is with reading its own files, as it goes on; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<(AtomicU64, AtomicU64)>);
+
+impl Progress {
+    /// Bytes that were read, and that are to be read.
+    #[must_use]
+    pub fn get(&self) -> (u64, u64) {
+        (self.0.0.load(Relaxed), self.0.1.load(Relaxed))
+    }
+
+    /// Sets both.
+    pub fn set(&self, done: u64, total: u64) {
+        self.0.1.store(total, Relaxed);
+        self.0.0.store(done, Relaxed);
+    }
+}
+
+/// A file that grows in any order of blocks. Dropping it keeps what is journalled.
+///
+/// Another connection of the same client may take the staging over; writing to it then fails with
+/// [`Reason::TakenOver`](ftx_core::native::Reason::TakenOver).
+pub trait BlockUpload: Send + Sync + 'static {
+    /// Writes bytes of a block, and hashes them where that happens. Gives both back.
+    ///
+    /// # Errors
+    /// They cannot be written; the same bytes can be tried again.
+    fn write(
+        &self,
+        offset: u64,
+        chunk: Vec<u8>,
+        hasher: BlockHasher,
+    ) -> impl Future<Output = Result<(Vec<u8>, BlockHasher), Refusal>> + Send;
+
+    /// Takes note that all of a block is written and what its chaining value is.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    fn stored(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Takes over blocks of the published version that was found when the file was offered, and
+    /// publishes the file if it then has this digest. Whether the published file was this very one
+    /// already.
+    ///
+    /// # Errors
+    /// It cannot be published; the staging stays.
+    fn publish(
+        &self,
+        copy: Vec<BlockRange>,
+        digest: Digest,
+    ) -> impl Future<Output = Result<bool, Refusal>> + Send;
+
+    /// Puts the staging away for later, or throws it away.
+    ///
+    /// # Errors
+    /// A later try goes on from an earlier point, or something stays behind.
+    fn end(&self, discard: bool) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// One version of a file, open for reading.
+pub trait BlockFile: Send + Sync + 'static {
+    /// Its bytes.
+    fn size(&self) -> u64;
+
+    /// What is kept of it besides.
+    fn meta(&self) -> Meta;
+
+    /// Which version it is.
+    fn version(&self) -> Version;
+
+    /// The chaining value of a block, where it is known without reading it.
+    fn known(&self, index: u64) -> Option<Cv>;
+
+    /// Takes note of a chaining value.
+    fn learn(&self, index: u64, cv: Cv);
+
+    /// Reads `len` bytes from `offset` into a buffer, for which `spare` can be used, and hashes them
+    /// where that happens.
+    ///
+    /// # Errors
+    /// They cannot be read, or the file ends before.
+    fn read(
+        &self,
+        offset: u64,
+        len: usize,
+        spare: Vec<u8>,
+        hasher: Option<BlockHasher>,
+    ) -> impl Future<Output = Result<(Vec<u8>, Option<BlockHasher>), Refusal>> + Send;
+
+    /// The chaining values of all blocks; what is not known is read.
+    ///
+    /// # Errors
+    /// The file cannot be read, or changed.
+    fn manifest(
+        &self,
+        progress: Progress,
+    ) -> impl Future<Output = Result<Arc<Manifest>, Refusal>> + Send;
+
+    /// Fails if the file was written to since it was opened: what was read is a mix then.
+    ///
+    /// # Errors
+    /// [`Reason::Changed`](ftx_core::native::Reason::Changed).
+    fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
+}

@@ -1,0 +1,47 @@
+//! Why a store does not do what a client asks.
+
+use ftx_core::NameError;
+use ftx_core::native::Reason;
+use ftx_io::Chain;
+use ftx_store::StoreError;
+
+/// Why something is not done, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The reason's code.
+    pub reason: Reason,
+    /// What failed, and what helps.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let reason = match &error {
+            StoreError::AlreadyExists { .. } => Reason::AlreadyExists,
+            StoreError::BadName { .. } => Reason::NameRefused,
+            StoreError::Cancelled { .. } => Reason::ShuttingDown,
+            StoreError::Changed { .. } => Reason::Changed,
+            StoreError::InUse { .. } => Reason::Busy,
+            StoreError::IsDirectory { .. } | StoreError::NotDirectory { .. } => Reason::NotAFile,
+            StoreError::NoSpace { .. } => Reason::NoSpace,
+            StoreError::NotFound { .. } => Reason::NotFound,
+            StoreError::PermissionDenied { .. } => Reason::PermissionDenied,
+            _ => Reason::IoError,
+        };
+        Self::new(reason, Chain(&error).to_string())
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(Reason::NameRefused, error.to_string())
+    }
+}

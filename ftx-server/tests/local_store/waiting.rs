@@ -1,0 +1,41 @@
+//! Waiting for what others do, without keeping the thread from its other work.
+
+use std::time::{Duration, Instant};
+
+use ftx_server::store::Store as _;
+use tempfile::tempdir;
+
+use crate::{ALL, MIB, begin_anew, content, name, open, write};
+
+/// A writer goes away without a word while somebody waits for it, and its staging cannot be put
+/// away for a while because all disk threads are busy.
+#[test]
+fn who_waits_for_a_writer_that_went_away_lets_others_work() {
+    let root = tempdir().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    let longest = runtime.block_on(async {
+        let store = open(root.path());
+        let mut writer = begin_anew(&store, "a.bin", MIB).await;
+        write(&mut writer, &content(1, 500_000)).await.unwrap();
+        let asking = tokio::spawn({
+            let store = store.clone();
+            async move { store.offer(&name("a.bin"), ALL).await.unwrap().held }
+        });
+        // Long enough for it to have looked, and shorter than it waits.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let busy = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(300)));
+        drop(writer);
+        let mut longest = Duration::ZERO;
+        let mut last = Instant::now();
+        while !busy.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        let held = asking.await.unwrap().expect("what was written is offered");
+        assert!(held.len > 0);
+        longest
+    });
+    assert!(longest < Duration::from_millis(150), "the thread did nothing else for {longest:?}");
+}

@@ -1,0 +1,212 @@
+//! Many small files at once: what makes them durable is done once for all of them.
+//!
+//! A small file on its own costs a sync of its data and one of its directory, some milliseconds
+//! each, and the disk does next to nothing meanwhile. So files that are there together are written
+//! together, synced together, and then named one after the other.
+//!
+//! There is no journal: what a crash leaves under a staging name is of no use, and is overwritten by
+//! whoever is given that name next.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use ftx_core::native::wire::Meta;
+
+use crate::files::{check_single, remove};
+use crate::held::HeldFile;
+use crate::publish::give_name;
+use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
+
+/// How many files are open at a time: each one costs a descriptor until it is synced.
+const OPEN_FILES: usize = 128;
+/// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
+/// few of them, but writes back what others left dirty, too.
+const FEW_FILES: usize = 4;
+
+/// One file of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchFile<'a> {
+    /// The name in the staging directory, a single component, under which it is written; nobody
+    /// else may use it meanwhile.
+    pub staging: &'a Path,
+    /// The directory that it is to be in, in the same file system as the staging directory.
+    pub target_dir: &'a Dir,
+    /// Its name there, a single component.
+    pub target: &'a Path,
+    /// All its bytes.
+    pub bytes: &'a [u8],
+    /// What it has besides these. What of that cannot be set is only logged.
+    pub meta: Meta,
+    /// What happens to a file that has its name.
+    pub existing: Existing,
+}
+
+/// Publishes small files together.
+#[derive(Debug)]
+pub struct BatchPublisher {
+    dir: Dir,
+    durability: Durability,
+    /// The staging name for whose file there is no space.
+    #[cfg(test)]
+    full_for: Option<std::path::PathBuf>,
+}
+
+impl BatchPublisher {
+    /// One that writes to the staging directory `dir`.
+    ///
+    /// # Errors
+    /// Those of duplicating the handle.
+    pub fn new(dir: &Dir, durability: Durability) -> Result<Self, StoreError> {
+        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        Ok(Self {
+            dir,
+            durability,
+            #[cfg(test)]
+            full_for: None,
+        })
+    }
+
+    /// Publishes `files`, and tells of each, in their order, its identity or why it failed. A failed
+    /// one leaves nothing behind and does not concern the others.
+    ///
+    /// Each appears under its name whole. With [`Durability::Full`] all that did not fail have their
+    /// names after a loss of power too when this returns.
+    ///
+    /// # Errors
+    /// For each file: [`StoreError::BadName`], [`StoreError::AlreadyExists`], [`StoreError::InUse`]
+    /// for a staging name that is held, and those of writing, syncing and renaming. If it was the
+    /// sync of its directory that failed, the file has its name, for now.
+    pub fn publish(&self, files: &[BatchFile<'_>]) -> Vec<Result<FileIdentity, StoreError>> {
+        let mut outcomes = Vec::with_capacity(files.len());
+        for group in files.chunks(OPEN_FILES) {
+            self.publish_group(group, &mut outcomes);
+        }
+        if self.durability == Durability::Full {
+            sync_dirs(files, &mut outcomes);
+        }
+        outcomes
+    }
+
+    fn publish_group(
+        &self,
+        files: &[BatchFile<'_>],
+        outcomes: &mut Vec<Result<FileIdentity, StoreError>>,
+    ) {
+        // Opened before anything is written: a sync tells only of failures since then.
+        let file_system = self.open_file_system(files.len());
+        let mut written: Vec<_> = files.iter().map(|file| self.write(file)).collect();
+        if self.durability == Durability::Full {
+            self.sync(files, &mut written, file_system);
+        }
+        outcomes.extend(files.iter().zip(written).map(|(file, held)| self.name(file, held?)));
+    }
+
+    /// Writes a file under its staging name.
+    fn write(&self, file: &BatchFile<'_>) -> Result<HeldFile, StoreError> {
+        check_single(file.staging)?;
+        check_single(file.target)?;
+        let held = HeldFile::create(&self.dir, file.staging, None)?;
+        #[cfg(test)]
+        let held = self.fill_disk_for(file, held);
+        if let Err(error) = held.file().write_all(file.bytes) {
+            self.clear_away(file);
+            return Err(StoreError::io("write", file.target, error));
+        }
+        meta::apply(&file.meta, held.file(), file.target);
+        Ok(held)
+    }
+
+    fn open_file_system(&self, files: usize) -> Option<File> {
+        let worth_it = self.durability == Durability::Full && files > FEW_FILES;
+        worth_it.then(|| self.dir.open(".").ok())?.map(cap_std::fs::File::into_std)
+    }
+
+    /// Makes the bytes of all that were written durable.
+    fn sync(
+        &self,
+        files: &[BatchFile<'_>],
+        written: &mut [Result<HeldFile, StoreError>],
+        file_system: Option<File>,
+    ) {
+        // One that fails may be about somebody else's file; each by itself tells whose.
+        if file_system.is_some_and(|dir| sys::sync_file_system(&dir).unwrap_or(false)) {
+            return;
+        }
+        for (file, outcome) in files.iter().zip(written) {
+            let Ok(held) = outcome else { continue };
+            let plain = file.meta == Meta::default();
+            let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
+            if let Err(error) = synced {
+                self.clear_away(file);
+                *outcome = Err(StoreError::io("sync", file.target, error));
+            }
+        }
+    }
+
+    fn name(&self, file: &BatchFile<'_>, held: HeldFile) -> Result<FileIdentity, StoreError> {
+        let BatchFile { staging, target_dir, target, existing, .. } = *file;
+        if let Err(error) = give_name(&self.dir, staging, target_dir, target, existing) {
+            self.clear_away(file);
+            return Err(StoreError::io("rename", target, error));
+        }
+        held.identity().map_err(|error| StoreError::io("stat", target, error))
+    }
+
+    /// A file opened for reading refuses what is written, as a full disk does.
+    #[cfg(test)]
+    fn fill_disk_for(&self, file: &BatchFile<'_>, mut held: HeldFile) -> HeldFile {
+        if self.full_for.as_deref() == Some(file.staging)
+            && let Ok(unwritable) = self.dir.open(file.staging)
+        {
+            held.swap_file(unwritable.into_std());
+        }
+        held
+    }
+
+    fn clear_away(&self, file: &BatchFile<'_>) {
+        if let Err(error) = remove(&self.dir, file.staging) {
+            tracing::warn!(%error, staging = ?file.staging, "a leftover stays behind");
+        }
+    }
+}
+
+/// Makes the names of all that have one durable, each directory once.
+fn sync_dirs(files: &[BatchFile<'_>], outcomes: &mut [Result<FileIdentity, StoreError>]) {
+    let mut synced: Vec<(FileIdentity, io::Result<()>)> = Vec::new();
+    for (file, outcome) in files.iter().zip(outcomes) {
+        if outcome.is_err() {
+            continue;
+        }
+        if let Err(error) = sync_dir_once(file.target_dir, &mut synced) {
+            *outcome = Err(StoreError::io("sync", file.target, error));
+        }
+    }
+}
+
+fn sync_dir_once(dir: &Dir, synced: &mut Vec<(FileIdentity, io::Result<()>)>) -> io::Result<()> {
+    let identity = FileIdentity::of(&dir.dir_metadata()?);
+    let known = synced.iter().rev().find(|(known, _)| known.same_file(&identity));
+    match known {
+        Some((_, Ok(()))) => Ok(()),
+        Some((_, Err(error))) => Err(again(error)),
+        None => {
+            let outcome = sys::sync_dir(dir);
+            let told = outcome.as_ref().map_err(again).copied();
+            synced.push((identity, outcome));
+            told
+        }
+    }
+}
+
+/// The same error for another file.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

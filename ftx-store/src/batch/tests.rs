@@ -1,0 +1,154 @@
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use ftx_core::native::wire::{Meta, Mtime};
+use tempfile::TempDir;
+
+use super::{BatchFile, BatchPublisher, OPEN_FILES};
+use crate::{Durability, Existing, FileIdentity, StoreError, meta_of};
+
+const BOTH: [Durability; 2] = [Durability::Full, Durability::None];
+
+/// A root with the directories `staging`, `a` and `b`.
+struct Scratch {
+    _temp: TempDir,
+    staging: Dir,
+    a: Dir,
+    b: Dir,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let [staging, a, b] = ["staging", "a", "b"].map(|name| {
+            root.create_dir(name).unwrap();
+            root.open_dir(name).unwrap()
+        });
+        Self { _temp: temp, staging, a, b }
+    }
+
+    fn leftovers(&self) -> usize {
+        self.staging.entries().unwrap().count()
+    }
+}
+
+fn file<'a>(staging: &'a Path, target_dir: &'a Dir, target: &'a str) -> BatchFile<'a> {
+    BatchFile {
+        staging,
+        target_dir,
+        target: Path::new(target),
+        bytes: target.as_bytes(),
+        meta: Meta::default(),
+        existing: Existing::Replace,
+    }
+}
+
+fn numbered(count: usize) -> Vec<(PathBuf, String)> {
+    (0..count).map(|i| (format!("{i}.data").into(), format!("file {i}"))).collect()
+}
+
+#[test]
+fn any_number_of_files_is_published_in_order() {
+    for durability in BOTH {
+        for count in [0, 1, 3, OPEN_FILES + 7] {
+            let scratch = Scratch::new();
+            let names = numbered(count);
+            let files: Vec<_> = names
+                .iter()
+                .enumerate()
+                .map(|(i, (staging, target))| {
+                    file(staging, if i % 2 == 0 { &scratch.a } else { &scratch.b }, target)
+                })
+                .collect();
+            let publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+            let outcomes = publisher.publish(&files);
+            assert_eq!(outcomes.len(), count);
+            for (file, outcome) in files.iter().zip(outcomes) {
+                assert_eq!(file.target_dir.read(file.target).unwrap(), file.bytes);
+                let metadata = file.target_dir.metadata(file.target).unwrap();
+                assert_eq!(outcome.unwrap(), FileIdentity::of(&metadata));
+            }
+            assert_eq!(scratch.leftovers(), 0);
+        }
+    }
+}
+
+#[test]
+fn one_failure_concerns_one_file() {
+    for durability in BOTH {
+        for more in [0, 10] {
+            let scratch = Scratch::new();
+            scratch.a.create_dir_all("directory/full").unwrap();
+            scratch.a.write("taken", "old").unwrap();
+            let held = scratch.staging.create("held").unwrap().into_std();
+            held.lock().unwrap();
+
+            let names = numbered(more);
+            let [s1, s2, s3, s4] = ["s1", "s2", "s3", "s4"].map(Path::new);
+            let mut files = vec![
+                file(s1, &scratch.a, "directory"),
+                BatchFile { existing: Existing::Keep, ..file(s2, &scratch.a, "taken") },
+                file(Path::new("held"), &scratch.a, "x"),
+                file(Path::new("../a/s3"), &scratch.a, "x"),
+                file(s3, &scratch.a, "../b/x"),
+                file(s4, &scratch.b, "good"),
+            ];
+            files.extend(names.iter().map(|(staging, target)| file(staging, &scratch.b, target)));
+            let publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+            let outcomes = publisher.publish(&files);
+            assert!(matches!(outcomes[0], Err(StoreError::IsDirectory { .. })), "{outcomes:?}");
+            assert!(matches!(outcomes[1], Err(StoreError::AlreadyExists { .. })), "{outcomes:?}");
+            assert!(matches!(outcomes[2], Err(StoreError::InUse { .. })), "{outcomes:?}");
+            assert!(matches!(outcomes[3], Err(StoreError::BadName { .. })), "{outcomes:?}");
+            assert!(matches!(outcomes[4], Err(StoreError::BadName { .. })), "{outcomes:?}");
+            assert!(outcomes[5..].iter().all(Result::is_ok), "{outcomes:?}");
+            assert_eq!(scratch.a.read("taken").unwrap(), b"old");
+            assert_eq!(scratch.b.entries().unwrap().count(), 1 + more);
+            assert_eq!(scratch.leftovers(), 1, "only the one that is held");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_there_is_no_space_for_leaves_nothing() {
+    for durability in BOTH {
+        let scratch = Scratch::new();
+        scratch.a.write("file 1", "old").unwrap();
+        let names = numbered(3);
+        let files: Vec<_> =
+            names.iter().map(|(staging, target)| file(staging, &scratch.a, target)).collect();
+        let mut publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+        publisher.full_for = Some(names[1].0.clone());
+        let outcomes = publisher.publish(&files);
+        assert!(matches!(outcomes[..], [Ok(_), Err(_), Ok(_)]), "{outcomes:?}");
+        assert!(matches!(outcomes[1], Err(StoreError::Io { op: "write", .. })), "{outcomes:?}");
+        assert_eq!(scratch.a.read("file 1").unwrap(), b"old");
+        assert_eq!(scratch.leftovers(), 0);
+    }
+}
+
+#[test]
+fn a_leftover_of_a_crash_is_overwritten() {
+    let scratch = Scratch::new();
+    scratch.staging.write("s", "a leftover that is longer").unwrap();
+    let publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
+    publisher.publish(&[file(Path::new("s"), &scratch.a, "x")]).remove(0).unwrap();
+    assert_eq!(scratch.a.read("x").unwrap(), b"x");
+}
+
+#[test]
+fn time_mode_and_the_exclusive_name_are_the_files() {
+    let scratch = Scratch::new();
+    let meta = Meta { mtime: Mtime::new(1_000_000_000, 7000), executable: true };
+    let file =
+        BatchFile { meta, existing: Existing::Keep, ..file(Path::new("s"), &scratch.a, "x") };
+    let publisher = BatchPublisher::new(&scratch.staging, Durability::Full).unwrap();
+    // Twice in one batch: the second comes too late.
+    let outcomes = publisher.publish(&[file, BatchFile { staging: Path::new("t"), ..file }]);
+    assert!(outcomes[0].is_ok());
+    assert!(matches!(outcomes[1], Err(StoreError::AlreadyExists { .. })), "{outcomes:?}");
+    let found = meta_of(&scratch.a.metadata("x").unwrap());
+    assert_eq!((found.mtime, found.executable), (meta.mtime, cfg!(unix)));
+}

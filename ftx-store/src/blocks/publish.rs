@@ -1,0 +1,77 @@
+//! From a staging of blocks to a file, in one step.
+
+use std::fs::File;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::Manifest;
+use ftx_core::native::wire::Meta;
+
+use super::BlockStaging;
+use crate::publish::{give_name, settle_name};
+use crate::{Durability, Existing, FileIdentity, StoreError, meta};
+
+/// What was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedBlocks {
+    /// Its size, chaining values and digest.
+    pub manifest: Manifest,
+    /// Its identity right after it got its name.
+    pub identity: FileIdentity,
+}
+
+impl BlockStaging {
+    /// [Publishes](Self::publish) in the directory that the staging lies in.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_beside(
+        self,
+        target: &Path,
+        meta: &Meta,
+        existing: Existing,
+    ) -> Result<PublishedBlocks, StoreError> {
+        let dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        self.publish(&dir, target, meta, existing)
+    }
+
+    /// Gives the data its name: `target` in `target_dir`. Both directories must be in one file
+    /// system. What of `meta` cannot be set is only logged.
+    ///
+    /// Until the very step, whoever opens `target` finds what was there before, whole. With
+    /// [`Durability::Full`] the file has its name after a loss of power too when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Incomplete`] while blocks are missing, [`StoreError::AlreadyExists`], and those
+    /// of syncing and renaming. The staging is then on the disk and can be recovered, unless it was
+    /// the sync of the directory that failed: then the file has its name, for now.
+    pub fn publish(
+        self,
+        target_dir: &Dir,
+        target: &Path,
+        meta: &Meta,
+        existing: Existing,
+    ) -> Result<PublishedBlocks, StoreError> {
+        let manifest = {
+            let log = self.log()?;
+            log.table.complete().ok_or_else(|| StoreError::Incomplete {
+                path: self.name.clone().into(),
+                missing: log.table.block_count() - log.table.known(),
+            })?
+        };
+        // What an earlier, longer version left behind the end.
+        let cut = self.held.file().set_len(self.size);
+        cut.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
+        meta::apply(meta, self.held.file(), target);
+        if self.durability == Durability::Full {
+            // Without its time and mode, less of the file's metadata has to reach the disk.
+            let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
+            self.finish_sync(sync)?;
+        }
+        let named = give_name(&self.dir, &self.files.data, target_dir, target, existing);
+        named.map_err(|error| StoreError::io("rename", target, error))?;
+        let identity =
+            settle_name(&self.dir, &self.files, &self.held, target_dir, target, self.durability)?;
+        Ok(PublishedBlocks { manifest, identity })
+    }
+}

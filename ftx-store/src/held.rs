@@ -1,0 +1,181 @@
+//! A data file that nobody else may write to, for as long as this process holds it.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+
+use crate::files::remove;
+use crate::{FileIdentity, StoreError, sys};
+
+/// Opening competes with publishing, which takes the file away; once is enough nearly always.
+const OPEN_ATTEMPTS: u32 = 4;
+
+/// An open and locked data file. The lock goes with the process, so it is never stale.
+#[derive(Debug)]
+pub(crate) struct HeldFile {
+    file: File,
+}
+
+impl HeldFile {
+    /// Creates and locks an empty file; what lies there is emptied, after the `journal` that may be
+    /// about it was removed: that must not outlive it.
+    pub(crate) fn create(
+        dir: &Dir,
+        path: &Path,
+        journal: Option<&Path>,
+    ) -> Result<Self, StoreError> {
+        let options = OpenOptions::new().read(true).write(true).create(true).clone();
+        let Some((held, len)) = Self::open_with(dir, path, &options)? else {
+            return Err(StoreError::InUse { path: path.to_path_buf() });
+        };
+        if let Some(journal) = journal {
+            remove(dir, journal)?;
+        }
+        // Not without need: some file systems write back at once what follows on an emptying.
+        if len > 0 {
+            held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
+        }
+        Ok(held)
+    }
+
+    /// Opens and locks; `None` when there is no such file.
+    pub(crate) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
+        let opened = Self::open_with(dir, path, OpenOptions::new().read(true).write(true))?;
+        Ok(opened.map(|(held, _)| held))
+    }
+
+    /// The file and its length.
+    fn open_with(
+        dir: &Dir,
+        path: &Path,
+        options: &OpenOptions,
+    ) -> Result<Option<(Self, u64)>, StoreError> {
+        for _ in 0..OPEN_ATTEMPTS {
+            let file = match dir.open_with(path, options) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                opened => opened.map_err(|error| StoreError::io("open", path, error))?.into_std(),
+            };
+            match file.try_lock() {
+                // Where nothing can be locked, the callers' own order has to do.
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path, error)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::InUse { path: path.to_path_buf() });
+                }
+                Ok(()) => {}
+            }
+            // The one who held the lock may have published the file in the meantime; then this is
+            // the published file, and writing to it would destroy it.
+            let metadata = Metadata::from_file(&file);
+            let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
+            let held = Self { file };
+            if !is_at(&FileIdentity::of(&metadata), dir, path)? {
+                continue;
+            }
+            if sys::has_other_names(&metadata) {
+                // Published by a link, and the process died before our name was removed.
+                remove(dir, path)?;
+                continue;
+            }
+            return Ok(Some((held, metadata.len())));
+        }
+        Err(StoreError::InUse { path: path.to_path_buf() })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(FileIdentity::of(&Metadata::from_file(&self.file)?))
+    }
+
+    /// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
+    /// verifying these would prove nothing.
+    pub(crate) fn forget_unsynced(&self) -> io::Result<()> {
+        // What is not yet written cannot be forgotten either.
+        self.file.sync_data()?;
+        sys::forget_cached(&self.file);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn swap_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
+    }
+}
+
+/// Whether `path` in `dir` is the file of this identity.
+fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreError> {
+    match dir.symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        named => {
+            let named = named.map_err(|error| StoreError::io("stat", path, error))?;
+            Ok(identity.same_file(&FileIdentity::of(&named)))
+        }
+    }
+}
+
+impl Drop for HeldFile {
+    fn drop(&mut self) {
+        // A sync in the background may keep the file open for a while, and the lock with it.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use tempfile::TempDir;
+
+    use super::{HeldFile, is_at};
+    use crate::StoreError;
+
+    fn scratch() -> (TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        (temp, dir)
+    }
+
+    #[test]
+    fn a_file_that_took_its_name_while_being_opened_is_not_touched() {
+        let (_temp, dir) = scratch();
+        let path = Path::new("data");
+        let ours = HeldFile::create(&dir, path, None).unwrap().identity().unwrap();
+        assert!(is_at(&ours, &dir, path).unwrap());
+        dir.rename(path, &dir, "file").unwrap();
+        assert!(!is_at(&ours, &dir, path).unwrap());
+        dir.write(path, "another").unwrap();
+        assert!(!is_at(&ours, &dir, path).unwrap());
+    }
+
+    #[test]
+    fn a_held_file_is_refused_to_others_until_it_is_dropped() {
+        let (_temp, dir) = scratch();
+        let path = Path::new("data");
+        assert!(HeldFile::open(&dir, path).unwrap().is_none());
+        let held = HeldFile::create(&dir, path, None).unwrap();
+        assert!(matches!(HeldFile::open(&dir, path), Err(StoreError::InUse { .. })));
+        drop(held);
+        assert!(HeldFile::open(&dir, path).unwrap().is_some());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_published_by_a_link_is_let_go() {
+        let (_temp, dir) = scratch();
+        let path = Path::new("data");
+        dir.write("file", "published").unwrap();
+        dir.hard_link("file", &dir, path).unwrap();
+        assert!(HeldFile::open(&dir, path).unwrap().is_none());
+        assert!(!dir.exists(path));
+        dir.hard_link("file", &dir, path).unwrap();
+        assert_eq!(HeldFile::create(&dir, path, None).unwrap().identity().unwrap().size, 0);
+        assert_eq!(dir.read_to_string("file").unwrap(), "published");
+    }
+}

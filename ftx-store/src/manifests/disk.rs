@@ -1,0 +1,196 @@
+//! Complete manifests on the disk, one file each.
+//!
+//! # The bytes
+//! ```text
+//! 46 54 58 4d 41 4e 49 31      magic, "FTXMANI1"
+//! u64 dev, u64 ino, u64 size, i128 mtime_ns, i128 ctime_ns     identity of the file
+//! 32 bytes                     for each block: its chaining value
+//! u32                          CRC-32 (IEEE) over all that is before
+//! ```
+//! All integers are little-endian. A file is named by the first 16 bytes of the BLAKE3 hash over the
+//! 56 bytes of the identity, in hexadecimal digits.
+//!
+//! Nothing is synced. A file is written under another name and renamed, so that it is whole as long
+//! as the system runs; after a loss of power the checksum tells.
+
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::{Cv, Manifest, block_count, block_cv};
+
+use crate::FileIdentity;
+use crate::files::remove;
+
+const MAGIC: &[u8; 8] = b"FTXMANI1";
+const IDENTITY_BYTES: usize = 56;
+const HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
+const CV_BYTES: usize = 32;
+const CRC_BYTES: usize = 4;
+const TEMPORARY: &str = "tmp";
+
+/// A directory of manifests.
+#[derive(Debug)]
+pub(super) struct Disk {
+    dir: Dir,
+    limit: usize,
+    /// At least as many as there are; held while the oldest are removed.
+    count: Mutex<usize>,
+    /// Part of the next temporary name.
+    next: AtomicU64,
+}
+
+impl Disk {
+    pub(super) fn open(dir: &Dir, limit: usize) -> io::Result<Self> {
+        let dir = dir.try_clone()?;
+        for entry in dir.entries()? {
+            let path = PathBuf::from(entry?.file_name());
+            if path.extension().is_some_and(|kind| kind == TEMPORARY) {
+                remove_or_log(&dir, &path);
+            }
+        }
+        let disk = Self { dir, limit, count: Mutex::new(0), next: AtomicU64::new(0) };
+        let count = disk.sweep()?;
+        *disk.count.lock().unwrap_or_else(PoisonError::into_inner) = count;
+        Ok(disk)
+    }
+
+    /// The manifest of the file of this identity. One that is damaged, or of another file, is
+    /// removed.
+    pub(super) fn load(&self, identity: &FileIdentity) -> Option<Manifest> {
+        let path = path_of(identity)?;
+        let manifest = match self.read(&path, identity) {
+            Ok(manifest) => manifest,
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::debug!(%error, ?path, "a manifest cannot be read");
+                return None;
+            }
+        };
+        if manifest.is_none() {
+            remove_or_log(&self.dir, &path);
+        }
+        manifest
+    }
+
+    pub(super) fn store(&self, identity: &FileIdentity, manifest: &Manifest) {
+        let Some(path) = path_of(identity) else { return };
+        let stored = self.write(&path, &encode(identity, manifest)).and_then(|()| {
+            let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+            *count = count.saturating_add(1);
+            if *count > self.limit {
+                *count = self.sweep()?;
+            }
+            Ok(())
+        });
+        if let Err(error) = stored {
+            tracing::debug!(%error, ?path, "a manifest cannot be kept");
+        }
+    }
+
+    pub(super) fn remove(&self, identity: &FileIdentity) {
+        if let Some(path) = path_of(identity) {
+            remove_or_log(&self.dir, &path);
+        }
+    }
+
+    fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<Manifest>> {
+        let file = self.dir.open(path)?;
+        let expected = file_bytes(identity.size);
+        // Before anything is allocated.
+        if Some(file.metadata()?.len()) != expected {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        file.take(expected.unwrap_or_default()).read_to_end(&mut bytes)?;
+        Ok(decode(&bytes, identity))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_extension(format!("{number}.{TEMPORARY}"));
+        let written = self.dir.write(&temporary, bytes);
+        written.and_then(|()| self.dir.rename(&temporary, &self.dir, path)).inspect_err(|_| {
+            remove_or_log(&self.dir, &temporary);
+        })
+    }
+
+    /// Removes the oldest while there are too many, and some more, so that it is seldom done.
+    /// Returns how many are left.
+    fn sweep(&self) -> io::Result<usize> {
+        let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+        for entry in self.dir.entries()? {
+            let entry = entry?;
+            let path = PathBuf::from(entry.file_name());
+            if path.extension().is_some_and(|kind| kind == TEMPORARY) {
+                continue;
+            }
+            // One that is gone by now needs no sweeping.
+            let Ok(metadata) = entry.metadata() else { continue };
+            let written = metadata.modified().map_or(SystemTime::UNIX_EPOCH, |t| t.into_std());
+            found.push((written, path));
+        }
+        if found.len() <= self.limit {
+            return Ok(found.len());
+        }
+        found.sort_unstable();
+        let keep = self.limit - self.limit / 10;
+        let sweep = found.len() - keep;
+        for (_, path) in found.iter().take(sweep) {
+            remove_or_log(&self.dir, path);
+        }
+        Ok(keep)
+    }
+}
+
+fn remove_or_log(dir: &Dir, path: &Path) {
+    if let Err(error) = remove(dir, path) {
+        tracing::debug!(%error, "a manifest stays behind");
+    }
+}
+
+fn identity_bytes(identity: &FileIdentity) -> Vec<u8> {
+    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns } = *identity;
+    let mut bytes = Vec::with_capacity(IDENTITY_BYTES);
+    for number in [dev, ino, size] {
+        bytes.extend(number.to_le_bytes());
+    }
+    for time in [mtime_ns, ctime_ns] {
+        bytes.extend(time.to_le_bytes());
+    }
+    bytes
+}
+
+fn path_of(identity: &FileIdentity) -> Option<PathBuf> {
+    let bytes = identity_bytes(identity);
+    // A file of these bytes has but one block, whose chaining value is its hash.
+    let hash = block_cv(bytes.len() as u64, 0, &bytes).ok()?.to_string();
+    hash.get(..32).map(PathBuf::from)
+}
+
+fn file_bytes(size: u64) -> Option<u64> {
+    let cvs = block_count(size).checked_mul(CV_BYTES as u64)?;
+    cvs.checked_add((HEAD_BYTES + CRC_BYTES) as u64)
+}
+
+pub(super) fn encode(identity: &FileIdentity, manifest: &Manifest) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + manifest.cvs().len() * CV_BYTES + CRC_BYTES);
+    bytes.extend(MAGIC);
+    bytes.extend(identity_bytes(identity));
+    bytes.extend(manifest.cvs().iter().flat_map(|cv| cv.0));
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<Manifest> {
+    let (rest, crc) = bytes.split_last_chunk::<CRC_BYTES>()?;
+    if crc32fast::hash(rest) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let rest = rest.strip_prefix(MAGIC)?.strip_prefix(identity_bytes(identity).as_slice())?;
+    let (cvs, []) = rest.as_chunks::<CV_BYTES>() else { return None };
+    Manifest::new(identity.size, cvs.iter().map(|cv| Cv(*cv)).collect()).ok()
+}

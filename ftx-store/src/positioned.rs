@@ -1,0 +1,61 @@
+//! Reading and writing at an offset, by several threads at once.
+
+use std::fs::File;
+use std::io;
+
+/// How a file is read and written at an offset. Where the system cannot do that by itself, all who
+/// use a file must share one of these.
+#[derive(Debug, Default)]
+pub struct Positioned {
+    /// Keeps the position between moving to it and using it.
+    #[cfg(not(unix))]
+    position: std::sync::Mutex<()>,
+}
+
+#[cfg(unix)]
+impl Positioned {
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    #[allow(clippy::unused_self, reason = "only other systems need it")]
+    pub fn read_exact_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+    }
+
+    /// Writes all of `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of writing.
+    #[allow(clippy::unused_self, reason = "only other systems need it")]
+    pub fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+    }
+}
+
+#[cfg(not(unix))]
+impl Positioned {
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    pub fn read_exact_at(&self, mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        use std::io::{Read as _, Seek as _};
+
+        let _kept = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.read_exact(buffer)
+    }
+
+    /// Writes all of `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn write_all_at(&self, mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        use std::io::{Seek as _, Write as _};
+
+        let _kept = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+}
