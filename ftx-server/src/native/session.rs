@@ -8,7 +8,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
-use tokio::sync::RwLock;
+use tokio::sync::{Notify, RwLock};
 use tracing::warn;
 
 /// All sessions of a server, by their tokens.
@@ -31,6 +31,8 @@ pub(super) struct Upload<U> {
     /// Held for reading by who writes to the staging, and for a moment for writing by who takes a
     /// block over from another connection: what that one was writing is written then.
     pub(super) writing: RwLock<()>,
+    /// Told when another connection may find its block in another state.
+    pub(super) changed: Notify,
 }
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
@@ -86,7 +88,11 @@ impl<U> Session<U> {
     }
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
-        lock(&self.uploads).remove(&request)
+        let upload = lock(&self.uploads).remove(&request);
+        if let Some(upload) = &upload {
+            upload.changed.notify_waiters();
+        }
+        upload
     }
 
     /// Takes note that a connection is no more.
@@ -94,6 +100,7 @@ impl<U> Session<U> {
         let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
         for upload in uploads {
             upload.receiver().lost(stream);
+            upload.changed.notify_waiters();
         }
     }
 }
@@ -101,7 +108,7 @@ impl<U> Session<U> {
 impl<U> Upload<U> {
     pub(super) fn new(name: RemoteName, size: u64, handle: U, receiver: Receiver) -> Self {
         let (receiver, writing) = (Mutex::new(receiver), RwLock::new(()));
-        Self { name, size, handle, receiver, writing }
+        Self { name, size, handle, receiver, writing, changed: Notify::new() }
     }
 
     pub(super) fn receiver(&self) -> MutexGuard<'_, Receiver> {

@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, PartialManifest, block_offset};
-use ftx_core::native::upload::{Accepted, Completed, Duty, Receiver};
+use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Meta, Overwrite, Reply, Token};
 use ftx_io::{FrameReader, Frames};
 use tracing::{info, warn};
@@ -61,17 +61,16 @@ impl<S: BlockStore> Conversation<S> {
             // It failed, or was taken over, while this was on its way.
             return self.drain(&mut frames.reader(), head.len).await;
         };
-        let accepted = upload.receiver().accept(self.stream, head.index, head.len)?;
-        if let Accepted::Write { supersedes: Some(_), .. } = accepted {
-            drop(upload.writing.write().await);
-        }
+        // The staging sees by itself to what is to be forgotten.
+        upload.receiver().accept(self.stream, head.index, head.len)?;
+        let mut held = Vec::new();
         let mut reader = frames.reader();
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
         let mut left = head.len;
         while left > 0 {
             let (chunk, len) = self.piece_of(&mut reader, left).await?;
-            match self.store_piece(&upload, offset, chunk, hasher).await {
+            match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
                     self.drain(&mut reader, left - len).await?;
@@ -84,25 +83,48 @@ impl<S: BlockStore> Conversation<S> {
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
         let computed =
             hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
-        let completed = match computed {
-            Ok(computed) => upload
-                .receiver()
-                .complete(self.stream, computed, claimed)
-                .map_err(|error| Refusal::new(error.reason(), error.to_string())),
-            Err(refusal) => Err(refusal),
-        };
-        let stored = match completed {
-            Ok(Completed::Journal) => {
-                upload.handle.stored(head.index, claimed).await.map(|()| true)
-            }
-            Ok(Completed::Known) => Ok(true),
-            Ok(Completed::Dropped) => Ok(false),
+        let stored = match computed {
+            Ok(computed) => self.complete(&upload, request, head, (computed, claimed), held).await,
             Err(refusal) => Err(refusal),
         };
         match stored {
             Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
             Ok(false) => Ok(()),
             Err(refusal) => self.fail(frames, request, &refusal).await,
+        }
+    }
+
+    /// Sees to it that a block which is here is stored. Whether that is to be answered.
+    async fn complete(
+        &self,
+        upload: &Upload<S::Staging>,
+        request: u32,
+        head: BlockHead,
+        (computed, claimed): (Cv, Cv),
+        mut held: Vec<u8>,
+    ) -> Result<bool, Refusal> {
+        loop {
+            // From before the question, so that no change in between is missed.
+            let changed = upload.changed.notified();
+            let completed = upload.receiver().complete(self.stream, computed, claimed);
+            upload.changed.notify_waiters();
+            match completed.map_err(|error| Refusal::new(error.reason(), error.to_string()))? {
+                Completed::Journal => {
+                    return upload.handle.stored(head.index, claimed).await.map(|()| true);
+                }
+                Completed::Known => return Ok(true),
+                Completed::Dropped => return Ok(false),
+                Completed::WriteHeld { supersedes } => {
+                    if supersedes.is_some() {
+                        drop(upload.writing.write().await);
+                    }
+                    let hasher = BlockHasher::new(upload.size, head.index);
+                    let block = std::mem::take(&mut held);
+                    upload.handle.write(block_offset(head.index), block, hasher).await?;
+                }
+                Completed::Wait if self.session.has(request) => changed.await,
+                Completed::Wait => return Ok(false),
+            }
         }
     }
 
@@ -126,11 +148,17 @@ impl<S: BlockStore> Conversation<S> {
         offset: u64,
         chunk: Vec<u8>,
         mut hasher: BlockHasher,
+        held: &mut Vec<u8>,
     ) -> Result<BlockHasher, Refusal> {
         let writing = upload.writing.read().await;
         let duty = upload.receiver().duty(self.stream);
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
+            Duty::Hold => {
+                hasher.update(&chunk);
+                held.extend_from_slice(&chunk);
+                (chunk, hasher)
+            }
             Duty::Compare => {
                 hasher.update(&chunk);
                 (chunk, hasher)
