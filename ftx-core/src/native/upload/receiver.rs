@@ -162,7 +162,8 @@ impl Receiver {
         }
     }
 
-    /// Takes note that a stream is no more: its block is not going to arrive on it.
+    /// Takes note that a stream is no more: its block is not going to arrive on it. Tell it when
+    /// the write that the stream is in, if any, has ended: another stream may write next.
     pub fn lost(&mut self, stream: StreamId) {
         self.arriving.remove(&stream);
     }
