@@ -26,9 +26,12 @@ const WINDOW: u64 = 16;
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
-/// Requests for small files that one connection has unanswered: few enough that the server can take
-/// all of them while its answers wait for us.
-const REQUESTS: usize = 256;
+/// Requests for small files that one connection has unanswered: as many as a distant server can be
+/// sent before its first answer is here.
+const REQUESTS: usize = 8192;
+
+/// Queued bytes from which on they are sent.
+const SEND_AT: usize = 8 * 1024;
 
 /// How long a connection with nothing to do waits before it looks again whether there is something
 /// to tell.
@@ -162,9 +165,14 @@ impl DownloadStream {
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.asked.insert(request, Asked::Blocks(fetching));
                 }
-                Work::File(job) => self.file(job).await?,
+                Work::File(job) => {
+                    self.file(job).await?;
+                    if self.channel.queued() >= SEND_AT {
+                        self.channel.try_flush()?;
+                    }
+                }
                 Work::Wait => {
-                    self.channel.flush().await?;
+                    self.channel.try_flush()?;
                     if self.channel.may_wait() {
                         self.put_batch().await?;
                     }
@@ -173,7 +181,7 @@ impl DownloadStream {
                         return Ok(self.channel);
                     }
                     let incoming = tokio::select! {
-                        incoming = self.channel.next() => incoming?,
+                        incoming = self.channel.next_flushing() => incoming?,
                         () = changed => continue,
                         () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
                     };
@@ -242,7 +250,7 @@ impl DownloadStream {
             }
         };
         self.asked.insert(request, asked);
-        self.channel.flush().await
+        Ok(())
     }
 
     async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
