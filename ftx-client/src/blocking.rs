@@ -7,7 +7,10 @@ use ftx_core::RemoteName;
 use ftx_io::dedicate_thread;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Cancel, Config, Observer, ServerAddr, TransferError, Transferred};
+use crate::{
+    Cancel, Config, Digest, Download, Entry, Observer, ServerAddr, TransferError, Transferred,
+    Upload, Watch,
+};
 
 /// A [`Client`](crate::Client) whose calls block. Events are told on the calling thread.
 ///
@@ -57,5 +60,72 @@ impl Client {
         path: &Path,
     ) -> Result<Transferred, TransferError> {
         dedicate_thread(|| self.runtime.block_on(self.client.download(name, path)))
+    }
+
+    /// Uploads files; see [`Client::upload_all`](crate::Client::upload_all).
+    ///
+    /// # Errors
+    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    pub fn upload_all(
+        &mut self,
+        files: &[Upload],
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TransferError> {
+        self.run(async |client| client.upload_all(files, keep_going, watch).await)
+    }
+
+    /// Downloads files; see [`Client::download_all`](crate::Client::download_all).
+    ///
+    /// # Errors
+    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    pub fn download_all(
+        &mut self,
+        files: &[Download],
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TransferError> {
+        self.run(async |client| client.download_all(files, keep_going, watch).await)
+    }
+
+    /// What a name stands for; see [`Client::stat`](crate::Client::stat).
+    ///
+    /// # Errors
+    /// There is nothing of that name, or what went wrong.
+    pub fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        self.run(async |client| client.stat(name).await)
+    }
+
+    /// The digest of a file on the server; see [`Client::digest`](crate::Client::digest).
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub fn digest(&mut self, name: &RemoteName) -> Result<Digest, TransferError> {
+        self.run(async |client| client.digest(name).await)
+    }
+
+    /// Removes a file on the server; see [`Client::remove`](crate::Client::remove).
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub fn remove(&mut self, name: &RemoteName) -> Result<(), TransferError> {
+        self.run(async |client| client.remove(name).await)
+    }
+
+    /// Shows what is in a directory to `each`; see [`Client::list`](crate::Client::list).
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub fn list(
+        &mut self,
+        name: Option<&RemoteName>,
+        recursive: bool,
+        each: impl FnMut(Entry),
+    ) -> Result<(), TransferError> {
+        self.run(async |client| client.list(name, recursive, each).await)
+    }
+
+    fn run<T>(&mut self, work: impl AsyncFnOnce(&mut crate::Client) -> T) -> T {
+        dedicate_thread(|| self.runtime.block_on(work(&mut self.client)))
     }
 }

@@ -1,17 +1,15 @@
-//! The client: a connection that is made when it is needed, and tries that go on where the last one
-//! ended.
+//! The client: it finds out what its server speaks, and brings files there and back.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::RemoteName;
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::wire::{Entry, Token};
 
 use crate::connection::Connection;
-use crate::target::Target;
-use crate::{Cancel, Config, Event, Observer, ServerAddr, TransferError, download, upload};
+use crate::legacy::{Legacy, Tries};
+use crate::native::{Channel, DownloadJob, Greeted, Native, UploadJob};
+use crate::{Cancel, Config, Dialect, Observer, ServerAddr, TransferError, Watch};
 
 /// A client of one server.
 ///
@@ -36,7 +34,36 @@ pub struct Client {
     config: Config,
     observer: Observer,
     cancel: Cancel,
-    connection: Option<Connection>,
+    spoken: Spoken,
+}
+
+/// What the server is known to speak, and the connection that idles, if one does.
+#[derive(Debug)]
+enum Spoken {
+    Unknown,
+    Native { channel: Option<Box<Channel>>, next_request: u32 },
+    Legacy { connection: Option<Connection> },
+}
+
+/// A local file to upload.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Upload {
+    /// The local file.
+    pub path: PathBuf,
+    /// The name that it is to have on the server.
+    pub name: RemoteName,
+}
+
+/// A file to download.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Download {
+    /// Its name on the server.
+    pub name: RemoteName,
+    /// Where it goes.
+    pub path: PathBuf,
+    /// Its bytes, as far as they are known from a [listing](Client::list): small files are faster
+    /// then. What the server says when it sends the file counts.
+    pub size: Option<u64>,
 }
 
 /// How a transfer ended well.
@@ -53,13 +80,9 @@ impl Client {
     /// A client of this server. Nothing is connected yet.
     #[must_use]
     pub fn new(address: ServerAddr, config: Config) -> Self {
-        Self {
-            address,
-            config,
-            observer: Observer::default(),
-            cancel: Cancel::new(),
-            connection: None,
-        }
+        let spoken = Spoken::Unknown;
+        let (observer, cancel) = (Observer::default(), Cancel::new());
+        Self { address, config, observer, cancel, spoken }
     }
 
     /// Has `observer` told what happens in the transfers that follow.
@@ -85,14 +108,10 @@ impl Client {
         path: &Path,
         name: &RemoteName,
     ) -> Result<Transferred, TransferError> {
-        let mut tries = Tries::new(self);
-        loop {
-            let result = self.upload_once(path, name, &tries.observer).await;
-            match tries.again(result, &self.cancel).await? {
-                Some(outcome) => return Ok(outcome),
-                None => self.connection = None,
-            }
-        }
+        let file = Upload { path: path.to_owned(), name: name.clone() };
+        let mut single = Single { observer: self.observer.clone(), result: None };
+        self.upload_all(&[file], false, &mut single).await?;
+        single.result.unwrap_or(Err(TransferError::Closed))
     }
 
     /// Downloads `name` to the local file `path`, whose directory is made if it is not there. The
@@ -105,126 +124,257 @@ impl Client {
         name: &RemoteName,
         path: &Path,
     ) -> Result<Transferred, TransferError> {
-        let mut tries = Tries::new(self);
-        loop {
-            let result = self.download_once(name, path, &tries.observer).await;
-            match tries.again(result, &self.cancel).await? {
-                Some(outcome) => return Ok(outcome),
-                None => self.connection = None,
-            }
-        }
+        let file = Download { name: name.clone(), path: path.to_owned(), size: None };
+        let mut single = Single { observer: self.observer.clone(), result: None };
+        self.download_all(&[file], false, &mut single).await?;
+        single.result.unwrap_or(Err(TransferError::Closed))
     }
 
-    async fn upload_once(
+    /// Uploads files, and tells `watch` what becomes of each. When one fails, those that are not
+    /// begun by then are left alone, unless `keep_going` says otherwise.
+    ///
+    /// In the native dialect many are under way at the same time; in the legacy dialect each begins
+    /// when the one before has ended.
+    ///
+    /// # Errors
+    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    pub async fn upload_all(
         &mut self,
-        path: &Path,
-        name: &RemoteName,
-        observer: &Observer,
-    ) -> Result<Transferred, TransferError> {
-        let mut connection = self.connect().await?;
-        let outcome = upload::run(&mut connection, path, name, observer, &self.cancel).await?;
-        if outcome.reusable {
-            self.connection = Some(connection);
-        }
-        Ok(Transferred { moved: outcome.sent, already_there: outcome.already_there })
-    }
-
-    async fn download_once(
-        &mut self,
-        name: &RemoteName,
-        path: &Path,
-        observer: &Observer,
-    ) -> Result<Transferred, TransferError> {
-        // What is here may take long to hash, and a server does not wait long for a first request.
-        let target = Target::open(path, self.config.durability, observer, &self.cancel).await?;
-        let mut connection = self.connect().await?;
-        let transfer = download::run(&mut connection, name, target, observer, &self.cancel);
-        let outcome = transfer.await?;
-        self.connection = Some(connection);
-        Ok(Transferred { moved: outcome.received, already_there: outcome.already_there })
-    }
-
-    /// The idle connection, or a new one. It is put back only after a transfer that ended well, so
-    /// nothing is ever left over on it.
-    async fn connect(&mut self) -> Result<Connection, TransferError> {
-        if self.cancel.is_cancelled() {
-            return Err(TransferError::Cancelled);
-        }
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => Connection::open(&self.address, self.config.timeout, &self.cancel).await,
-        }
-    }
-}
-
-/// The tries of one transfer.
-struct Tries {
-    observer: Observer,
-    /// How far into the file any try has got.
-    furthest: Arc<AtomicU64>,
-    /// The same, when the last try that failed ended.
-    before: u64,
-    backoff: ExponentialBuilder,
-    pauses: <ExponentialBuilder as BackoffBuilder>::Backoff,
-    attempt: u32,
-    /// The connection had been used before, and the server may have closed it meanwhile: failing
-    /// on it says nothing about the server.
-    reused: bool,
-}
-
-impl Tries {
-    fn new(client: &Client) -> Self {
-        let furthest = Arc::new(AtomicU64::new(0));
-        let observer = Observer::new({
-            let (furthest, observer) = (Arc::clone(&furthest), client.observer.clone());
-            move |event| {
-                if let Event::Progress { done, .. } = event {
-                    furthest.fetch_max(*done, Relaxed);
+        files: &[Upload],
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TransferError> {
+        self.find_out().await?;
+        let Self { address, config, cancel, .. } = self;
+        match &mut self.spoken {
+            Spoken::Native { channel, next_request } => {
+                let mut jobs = Vec::with_capacity(files.len());
+                for Upload { path, name } in files {
+                    let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
+                    jobs.push(UploadJob { path, name, writer });
                 }
-                observer.tell(event);
+                let mut native = Native { address, config, cancel, channel, next_request };
+                native.upload(jobs, keep_going, watch).await;
             }
-        });
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(client.config.min_backoff)
-            .with_max_delay(client.config.max_backoff)
-            .with_max_times(client.config.retries as usize)
-            .with_jitter();
-        let reused = client.connection.is_some();
-        let pauses = backoff.build();
-        Self { observer, furthest, before: 0, backoff, pauses, attempt: 0, reused }
+            Spoken::Legacy { connection } => {
+                let mut legacy = Legacy { address, config, cancel, connection };
+                for (index, file) in files.iter().enumerate() {
+                    let observer = watch.begin(index);
+                    let result = legacy.upload(&file.path, &file.name, &observer).await;
+                    let stop = stops(&result, keep_going);
+                    watch.end(index, result);
+                    if stop {
+                        break;
+                    }
+                }
+            }
+            Spoken::Unknown => {}
+        }
+        Ok(())
     }
 
-    /// The result if it is final; `None`, after a pause, if there is to be another try.
-    async fn again<T>(
+    /// Downloads files, and tells `watch` what becomes of each; otherwise as
+    /// [`upload_all`](Self::upload_all).
+    ///
+    /// # Errors
+    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    pub async fn download_all(
         &mut self,
-        result: Result<T, TransferError>,
-        cancel: &Cancel,
-    ) -> Result<Option<T>, TransferError> {
-        let error = match result {
-            Ok(outcome) => return Ok(Some(outcome)),
-            Err(error) if error.is_transient() => error,
-            Err(error) => return Err(error),
+        files: &[Download],
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) -> Result<(), TransferError> {
+        self.find_out().await?;
+        let Self { address, config, cancel, .. } = self;
+        match &mut self.spoken {
+            Spoken::Native { channel, next_request } => {
+                let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
+                    name: name.clone(),
+                    path: path.clone(),
+                    size: *size,
+                });
+                let jobs = jobs.collect();
+                let mut native = Native { address, config, cancel, channel, next_request };
+                native.download(jobs, keep_going, watch).await;
+            }
+            Spoken::Legacy { connection } => {
+                let mut legacy = Legacy { address, config, cancel, connection };
+                for (index, file) in files.iter().enumerate() {
+                    let observer = watch.begin(index);
+                    let result = legacy.download(&file.name, &file.path, &observer).await;
+                    let stop = stops(&result, keep_going);
+                    watch.end(index, result);
+                    if stop {
+                        break;
+                    }
+                }
+            }
+            Spoken::Unknown => {}
+        }
+        Ok(())
+    }
+
+    /// What `name` stands for on the server. Native servers only.
+    ///
+    /// # Errors
+    /// [`TransferError::NotNative`]; there is nothing of that name, or what went wrong.
+    pub async fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        let (mut channel, id) = self.idle().await?;
+        let answer = channel.stat(id, name).await;
+        self.put_back(channel, &answer);
+        answer
+    }
+
+    /// The digest of a file on the server, as `b3sum` prints it. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub async fn digest(&mut self, name: &RemoteName) -> Result<Digest, TransferError> {
+        let (mut channel, id) = self.idle().await?;
+        let answer = channel.digest(id, name).await;
+        self.put_back(channel, &answer);
+        answer
+    }
+
+    /// Removes a file on the server. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub async fn remove(&mut self, name: &RemoteName) -> Result<(), TransferError> {
+        let (mut channel, id) = self.idle().await?;
+        let answer = channel.remove(id, name).await;
+        self.put_back(channel, &answer);
+        answer
+    }
+
+    /// Shows what is in a directory of the server, `None` for the root, to `each`, in a fixed order;
+    /// with `recursive` all that is below, too. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub async fn list(
+        &mut self,
+        name: Option<&RemoteName>,
+        recursive: bool,
+        mut each: impl FnMut(Entry),
+    ) -> Result<(), TransferError> {
+        let mut after = None;
+        loop {
+            let (mut channel, id) = self.idle().await?;
+            let answer = channel.list(id, name, recursive, after.take()).await;
+            self.put_back(channel, &answer);
+            let (entries, more) = answer?;
+            after = entries.last().map(|entry| entry.name.clone());
+            entries.into_iter().for_each(&mut each);
+            if !more || after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the server speaks the native dialect.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn is_native(&mut self) -> Result<bool, TransferError> {
+        self.find_out().await?;
+        Ok(matches!(self.spoken, Spoken::Native { .. }))
+    }
+
+    /// Finds out what the server speaks, unless that is known.
+    async fn find_out(&mut self) -> Result<(), TransferError> {
+        if !matches!(self.spoken, Spoken::Unknown) {
+            return Ok(());
+        }
+        if self.config.dialect == Dialect::Legacy {
+            self.spoken = Spoken::Legacy { connection: None };
+            return Ok(());
+        }
+        let mut tries = Tries::new(&self.config, &self.observer, false);
+        self.spoken = loop {
+            let greeted = self.greet().await;
+            if let Some(spoken) = tries.again(greeted, &self.cancel).await? {
+                break spoken;
+            }
         };
-        let furthest = self.furthest.load(Relaxed);
-        let gained = furthest > std::mem::replace(&mut self.before, furthest);
-        if std::mem::replace(&mut self.reused, false) && !gained {
-            return Ok(None);
+        Ok(())
+    }
+
+    async fn greet(&self) -> Result<Spoken, TransferError> {
+        let Self { address, config, cancel, .. } = self;
+        let wire = Connection::wire(address, config.timeout, cancel).await?;
+        match Channel::greet(wire, config, cancel, None).await? {
+            Greeted::Native(channel) => {
+                Ok(Spoken::Native { channel: Some(channel), next_request: 1 })
+            }
+            Greeted::Legacy(_) if config.dialect == Dialect::Native => {
+                Err(TransferError::NotNative)
+            }
+            Greeted::Legacy(wire) => {
+                let connection = Connection::new(wire, config.timeout, cancel);
+                Ok(Spoken::Legacy { connection: Some(connection) })
+            }
         }
-        if gained {
-            self.attempt = 0;
-            self.pauses = self.backoff.build();
+    }
+
+    /// A native connection that idles, and an id for a request.
+    async fn idle(&mut self) -> Result<(Box<Channel>, u32), TransferError> {
+        self.find_out().await?;
+        let (channel, id) = match &mut self.spoken {
+            Spoken::Native { channel, next_request } => {
+                let id = *next_request;
+                *next_request += 1;
+                (channel.take(), id)
+            }
+            Spoken::Legacy { .. } | Spoken::Unknown => return Err(TransferError::NotNative),
+        };
+        if let Some(channel) = channel {
+            return Ok((channel, id));
         }
-        let Some(pause) = self.pauses.next() else { return Err(error) };
-        self.attempt += 1;
-        self.observer.tell(&Event::Retrying { attempt: self.attempt, pause, error: &error });
-        pause_unless(cancel, pause).await?;
-        Ok(None)
+        match self.greet().await? {
+            Spoken::Native { channel: Some(channel), .. } => Ok((channel, id)),
+            _ => Err(TransferError::NotNative),
+        }
+    }
+
+    /// Keeps a connection whose request was answered.
+    fn put_back<T>(&mut self, idle: Box<Channel>, answer: &Result<T, TransferError>) {
+        let answered = matches!(answer, Ok(_) | Err(TransferError::Refused { .. }));
+        if let Spoken::Native { channel, .. } = &mut self.spoken
+            && answered
+        {
+            *channel = Some(idle);
+        }
     }
 }
 
-async fn pause_unless(cancel: &Cancel, pause: Duration) -> Result<(), TransferError> {
-    tokio::select! {
-        () = cancel.token(true).cancelled() => Err(TransferError::Cancelled),
-        () = tokio::time::sleep(pause) => Ok(()),
+fn stops<T>(result: &Result<T, TransferError>, keep_going: bool) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(TransferError::Cancelled) => true,
+        Err(_) => !keep_going,
+    }
+}
+
+fn random_token() -> Result<Token, TransferError> {
+    let mut token = [0; 16];
+    getrandom::fill(&mut token)
+        .map_err(|error| TransferError::Connection(std::io::Error::other(error)))?;
+    Ok(Token(token))
+}
+
+/// Watches over a single file.
+struct Single {
+    observer: Observer,
+    result: Option<Result<Transferred, TransferError>>,
+}
+
+impl Watch for Single {
+    fn begin(&mut self, _: usize) -> Observer {
+        self.observer.clone()
+    }
+
+    fn end(&mut self, _: usize, result: Result<Transferred, TransferError>) {
+        self.result = Some(result);
     }
 }

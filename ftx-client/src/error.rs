@@ -74,6 +74,12 @@ pub enum TransferError {
     /// The server answers the greeting with something unknown.
     #[error("the server is neither an ftx server nor an original one; check the port")]
     Greeting(#[source] FrameError),
+    /// A symbolic link is not uploaded unless that is asked for.
+    #[error("{} is a symbolic link; say --follow to upload what it points to", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// A local file could not be read or written.
     #[error("local file")]
     Local(#[source] StoreError),
@@ -109,6 +115,14 @@ pub enum TransferError {
     /// Nothing came for too long.
     #[error("the server said nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
+    /// A local directory could not be read.
+    #[error("{} cannot be read: {detail}", path.display())]
+    Unreadable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system says.
+        detail: String,
+    },
     /// An upload failed as the protocol sees it.
     #[error(transparent)]
     Upload(#[from] UploadError),
@@ -147,6 +161,15 @@ impl From<ReadError> for TransferError {
 }
 
 impl TransferError {
+    /// Whether it says nothing about the file.
+    pub(crate) fn is_about_connection(&self) -> bool {
+        match self {
+            Self::Closed | Self::Connect { .. } | Self::Connection(_) | Self::Timeout(_) => true,
+            Self::Refused { reason, .. } => *reason == Reason::ShuttingDown,
+            _ => false,
+        }
+    }
+
     /// The same again, for another file that it is about.
     pub(crate) fn again(&self) -> Self {
         match self {
@@ -175,7 +198,11 @@ impl TransferError {
             Self::Cancelled | Self::Timeout(_) | Self::Closed | Self::Connection(_) => {
                 Status::Timeout
             }
-            Self::Changed { .. } | Self::NoName { .. } | Self::Name { .. } => Status::OpenError,
+            Self::Changed { .. }
+            | Self::Link { .. }
+            | Self::NoName { .. }
+            | Self::Name { .. }
+            | Self::Unreadable { .. } => Status::OpenError,
             Self::Connect { .. } => Status::ConnectError,
             Self::Decode(_) => Status::UnknownData,
             Self::Damaged { .. } | Self::Digest { .. } => Status::DownloadError,
@@ -211,7 +238,9 @@ impl TransferError {
             | Self::Download(_)
             | Self::Frame(_)
             | Self::Greeting(_)
+            | Self::Link { .. }
             | Self::Local(_)
+            | Self::Unreadable { .. }
             | Self::Name { .. }
             | Self::NoName { .. }
             | Self::NotNative

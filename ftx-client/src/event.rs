@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::{TransferError, Transferred};
+
 /// Something that happened. Sizes and positions are bytes of the file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -43,7 +45,7 @@ pub enum Event<'a> {
         /// The pause before it.
         pause: Duration,
         /// What went wrong.
-        error: &'a crate::TransferError,
+        error: &'a TransferError,
     },
 }
 
@@ -74,4 +76,14 @@ impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Observer")
     }
+}
+
+/// Is told what becomes of several files, on the thread that runs their transfers.
+pub trait Watch: Send {
+    /// The file of this index is begun; the observer is told what happens with it. A file that
+    /// is begun anew after a failure gets another one.
+    fn begin(&mut self, file: usize) -> Observer;
+
+    /// The file is done, or has failed.
+    fn end(&mut self, file: usize, result: Result<Transferred, TransferError>);
 }

@@ -72,7 +72,7 @@ pub struct Frames {
 /// What waits to be sent.
 #[derive(Debug, Default)]
 struct Outbox {
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
     torn: bool,
 }
@@ -134,7 +134,7 @@ impl Frames {
     /// Gives up the memory that is only needed while something moves.
     pub fn rest(&mut self) {
         if self.outbox.bytes.is_empty() {
-            self.outbox.bytes = Vec::new();
+            self.outbox.bytes = BytesMut::new();
         }
         if self.inbox.bytes.is_empty() {
             self.inbox.bytes = BytesMut::new();
@@ -406,47 +406,74 @@ impl FrameWriter<'_> {
         self.outbox.bytes.extend_from_slice(bytes);
     }
 
-    /// Sends what is queued. What was not sent when that fails stays queued. The guard's limit holds for each piece that the system takes.
+    /// Sends what is queued. The guard's limit holds for each piece that the system takes. When the
+    /// wait is given up, what is not sent yet stays queued.
     ///
     /// # Errors
     /// See [`WireError`].
     pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
-        self.send(&[], guard).await
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            let written = guard.watch(self.half.write(&self.outbox.bytes)).await?;
+            self.outbox.sent(written)?;
+        }
+        Ok(())
+    }
+
+    /// Sends as much of what is queued as the system takes at once.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn try_flush(&mut self) -> io::Result<()> {
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            match self.half.try_write(&self.outbox.bytes) {
+                Ok(written) => self.outbox.sent(written)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Sends what is queued, and then `data`, which are bytes of a file.
     ///
     /// # Errors
-    /// See [`WireError`]. If some of `data` was not sent, the connection [is torn](Frames::is_torn).
-    pub async fn send(&mut self, data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
-        if self.outbox.torn {
-            return Err(WireError::Closed);
+    /// See [`WireError`]. If not all of `data` was sent, the connection [is torn](Frames::is_torn).
+    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
+        self.outbox.check()?;
+        // From here on, also if the wait is given up.
+        self.outbox.torn = !data.is_empty();
+        while !self.outbox.bytes.is_empty() || !data.is_empty() {
+            let queued = self.outbox.bytes.len();
+            let written = if queued == 0 {
+                guard.watch(self.half.write(data)).await?
+            } else {
+                let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
+                guard.watch(self.half.write_vectored(&parts)).await?
+            };
+            data.advance(written.saturating_sub(queued));
+            self.outbox.sent(written)?;
         }
-        let mut queued = std::mem::take(&mut self.outbox.bytes);
-        let (mut of_queued, mut of_data) = (0, 0);
-        // Kept true while it waits: this may never be polled again.
-        self.outbox.torn = true;
-        let sent = loop {
-            let rest = queued.get(of_queued..).unwrap_or_default();
-            let data = data.get(of_data..).unwrap_or_default();
-            if rest.is_empty() && data.is_empty() {
-                break Ok(());
-            }
-            let parts = [IoSlice::new(rest), IoSlice::new(data)];
-            match guard.watch(self.half.write_vectored(&parts)).await {
-                Ok(0) => break Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                Ok(written) => {
-                    of_data += written.saturating_sub(rest.len());
-                    of_queued += written.min(rest.len());
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        self.outbox.torn = of_data < data.len();
-        queued.drain(..of_queued);
-        if queued.capacity() <= LARGEST_READ || !queued.is_empty() {
-            self.outbox.bytes = queued;
+        self.outbox.torn = false;
+        Ok(())
+    }
+}
+
+impl Outbox {
+    fn check(&self) -> io::Result<()> {
+        if self.torn { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+
+    /// Takes note that the system has taken `written` bytes, of what is queued first.
+    fn sent(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
         }
-        sent
+        self.bytes.advance(written.min(self.bytes.len()));
+        if self.bytes.is_empty() && self.bytes.capacity() > LARGEST_READ {
+            self.bytes = BytesMut::new();
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! What can be said on the command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
-use ftx_client::{Config, ServerAddr};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use ftx_client::{Config, Dialect, Digest, Overwrite, ServerAddr};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,6 +32,14 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 
+    /// Which protocol to speak: with `auto`, the native one if the server knows it
+    #[arg(long, global = true, value_name = "DIALECT", value_enum, default_value = "auto")]
+    dialect: DialectArg,
+
+    /// How many connections share the work, in the native dialect [default: as seems worth it]
+    #[arg(long, global = true, value_name = "N", value_parser = parse_streams)]
+    streams: Option<Streams>,
+
     /// Go on with the next file when one has failed
     #[arg(long, global = true)]
     pub(crate) keep_going: bool,
@@ -50,10 +59,62 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Upload local files
+    /// Upload local files and directories
     Upload(Upload),
-    /// Download files
+    /// Download files and directories
     Download(Download),
+    /// List what is in a directory of the server
+    Ls(List),
+    /// Show what a name stands for on the server
+    Stat(Names),
+    /// Show digests of files, as b3sum prints them
+    Digest(DigestOf),
+    /// Remove files on the server
+    Rm(Names),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DialectArg {
+    Auto,
+    Native,
+    Legacy,
+}
+
+/// `None` leaves it to the client.
+#[derive(Clone, Copy, Debug)]
+struct Streams(Option<NonZeroUsize>);
+
+fn parse_streams(text: &str) -> Result<Streams, String> {
+    match text {
+        "auto" => Ok(Streams(None)),
+        number => number
+            .parse()
+            .ok()
+            .filter(|count: &NonZeroUsize| count.get() <= MAX_STREAMS)
+            .map(|count| Streams(Some(count)))
+            .ok_or_else(|| format!("give a number from 1 to {MAX_STREAMS}, or auto")),
+    }
+}
+
+/// More connections than this help nobody.
+const MAX_STREAMS: usize = 64;
+
+/// What may become of a file that has the name already.
+#[derive(Clone, Debug)]
+enum OverwriteArg {
+    Replace,
+    Fail,
+    IfUnchanged(Digest),
+}
+
+fn parse_overwrite(text: &str) -> Result<OverwriteArg, String> {
+    match text {
+        "replace" => Ok(OverwriteArg::Replace),
+        "fail" => Ok(OverwriteArg::Fail),
+        digest => digest.parse().map(OverwriteArg::IfUnchanged).map_err(|_| {
+            "give replace, fail, or the digest that the file has if nobody changed it".to_owned()
+        }),
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -62,13 +123,22 @@ pub(crate) struct Upload {
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
-    /// Local files; each is stored under its last component
+    /// Local files and directories; each is stored under its last component, directories with all
+    /// that is in them
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// The name on the server, directories included, for a single file
+    /// The name on the server, directories included, for a single path
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// What may become of a file that is there: replace, fail, or a digest that it must have
+    #[arg(long, value_name = "POLICY", default_value = "replace", value_parser = parse_overwrite)]
+    overwrite: OverwriteArg,
+
+    /// Upload what symbolic links point to, instead of refusing them
+    #[arg(long)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -77,7 +147,8 @@ pub(crate) struct Download {
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
-    /// Names on the server; each is stored under the same name, directories included
+    /// Names on the server; each is stored under the same name, directories included. With a slash
+    /// at its end a name is a directory, and all that is in it is downloaded
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
@@ -90,6 +161,43 @@ pub(crate) struct Download {
     pub(crate) out_dir: PathBuf,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct List {
+    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+    #[arg(value_name = "ADDR")]
+    pub(crate) address: ServerAddr,
+
+    /// The directory [default: the root]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// With all that is in the directories below
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Names {
+    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+    #[arg(value_name = "ADDR")]
+    pub(crate) address: ServerAddr,
+
+    /// Names on the server
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DigestOf {
+    /// The server and names on it; with --local, local files
+    #[arg(value_name = "ADDR NAME|PATH", required = true)]
+    pub(crate) what: Vec<String>,
+
+    /// Digests of local files
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
 impl Args {
     /// Parses the command line, and ends the process where it makes no sense.
     pub(crate) fn parse_checked() -> Self {
@@ -99,7 +207,12 @@ impl Args {
             Command::Download(Download { names, output: Some(_), .. }) if names.len() > 1 => {
                 "--output"
             }
-            Command::Upload(_) | Command::Download(_) => return args,
+            Command::Digest(DigestOf { what, local: false }) if what.len() < 2 => {
+                let message = "give the server and the names of files on it, or --local";
+                let mut command = <Self as clap::CommandFactory>::command();
+                command.error(clap::error::ErrorKind::MissingRequiredArgument, message).exit()
+            }
+            _ => return args,
         };
         let message = format!("{single} can be given for a single file only");
         let mut command = <Self as clap::CommandFactory>::command();
@@ -110,16 +223,20 @@ impl Args {
         let mut config = Config::default();
         config.retries = self.retries;
         config.timeout = self.timeout;
-        config
-    }
-}
-
-impl Command {
-    pub(crate) fn address(&self) -> &ServerAddr {
-        match self {
-            Self::Upload(upload) => &upload.address,
-            Self::Download(download) => &download.address,
+        config.dialect = match self.dialect {
+            DialectArg::Auto => Dialect::Auto,
+            DialectArg::Native => Dialect::Native,
+            DialectArg::Legacy => Dialect::Legacy,
+        };
+        config.streams = self.streams.and_then(|Streams(streams)| streams);
+        if let Command::Upload(upload) = &self.command {
+            config.overwrite = match upload.overwrite {
+                OverwriteArg::Replace => Overwrite::Replace,
+                OverwriteArg::Fail => Overwrite::Fail,
+                OverwriteArg::IfUnchanged(digest) => Overwrite::IfUnchanged(digest),
+            };
         }
+        config
     }
 }
 

@@ -2,58 +2,78 @@
 
 use std::path::{Path, PathBuf};
 
-use ftx_client::{RemoteName, TransferError};
+use ftx_client::{Client, EntryKind, RemoteName, TransferError};
 use ftx_core::NameError;
+use walkdir::WalkDir;
 
-use super::args::{Command, Download, Upload};
+use super::args::{Download, Upload};
 
 /// One file to transfer.
 #[derive(Debug)]
-pub(crate) enum Job {
-    Upload { path: PathBuf, name: Result<RemoteName, Refused> },
-    Download { name: String, path: PathBuf },
+pub(crate) struct Job {
+    pub(crate) direction: Direction,
+    /// The local path.
+    pub(crate) path: PathBuf,
+    /// The name on the server, or why there is none.
+    pub(crate) name: Result<RemoteName, Refused>,
+    /// Its bytes, where the server has said so.
+    pub(crate) size: Option<u64>,
 }
 
-/// A name that cannot be used; told when its turn comes, so that the files before it are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Upload,
+    Download,
+}
+
+/// What cannot be transferred; told when its turn comes, so that the files before it are done.
 #[derive(Clone, Debug)]
 pub(crate) enum Refused {
-    None,
+    NoName,
     Name(String, NameError),
+    Link,
+    Unreadable(String),
 }
 
 impl Refused {
     pub(crate) fn error(&self, path: &Path) -> TransferError {
+        let path = path.to_owned();
         match self {
-            Self::None => TransferError::NoName { path: path.to_owned() },
+            Self::NoName => TransferError::NoName { path },
             Self::Name(name, source) => {
                 TransferError::Name { name: name.clone(), source: source.clone() }
             }
+            Self::Link => TransferError::Link { path },
+            Self::Unreadable(detail) => TransferError::Unreadable { path, detail: detail.clone() },
+        }
+    }
+}
+
+impl Direction {
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Download => "download",
         }
     }
 }
 
 impl Job {
-    pub(crate) fn direction(&self) -> &'static str {
-        match self {
-            Self::Upload { .. } => "upload",
-            Self::Download { .. } => "download",
-        }
-    }
-
-    /// The local path.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::Upload { path, .. } | Self::Download { path, .. } => path,
-        }
-    }
-
     /// The name on the server, as far as there is one.
     pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Upload { name: Ok(name), .. } => name.as_str().to_owned(),
-            Self::Upload { path, .. } => path.to_string_lossy().into_owned(),
-            Self::Download { name, .. } => name.clone(),
+        match &self.name {
+            Ok(name) => name.as_str().to_owned(),
+            Err(Refused::Name(name, _)) => name.clone(),
+            Err(_) => self.path.to_string_lossy().into_owned(),
         }
+    }
+
+    fn upload(path: PathBuf, name: Result<RemoteName, Refused>) -> Self {
+        Self { direction: Direction::Upload, path, name, size: None }
+    }
+
+    fn download(name: Result<RemoteName, Refused>, path: PathBuf, size: Option<u64>) -> Self {
+        Self { direction: Direction::Download, path, name, size }
     }
 }
 
@@ -61,26 +81,108 @@ pub(crate) fn parse(name: &str) -> Result<RemoteName, Refused> {
     RemoteName::parse(name).map_err(|error| Refused::Name(name.to_owned(), error))
 }
 
-/// The files of a command, in order.
-pub(crate) fn of(command: &Command) -> Vec<Job> {
-    match command {
-        Command::Upload(Upload { paths, name, .. }) => paths
-            .iter()
-            .map(|path| Job::Upload {
-                path: path.clone(),
-                name: match (name, path.file_name().and_then(|name| name.to_str())) {
-                    (Some(name), _) => parse(name),
-                    (None, Some(last)) => parse(last),
-                    (None, None) => Err(Refused::None),
-                },
-            })
-            .collect(),
-        Command::Download(Download { names, output, out_dir, .. }) => names
-            .iter()
-            .map(|name| Job::Download {
-                name: name.clone(),
-                path: output.clone().unwrap_or_else(|| out_dir.join(name)),
-            })
-            .collect(),
+/// The files of an upload, in order.
+pub(crate) fn to_upload(upload: &Upload) -> Vec<Job> {
+    let Upload { paths, name, follow, .. } = upload;
+    let mut jobs = Vec::new();
+    for path in paths {
+        let base = match (name, last_part(path)) {
+            (Some(name), _) => Ok(name.clone()),
+            (None, Some(last)) => Ok(last),
+            (None, None) => Err(Refused::NoName),
+        };
+        // A path that is named is meant, even if it is a link.
+        if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+            tree(path, base, *follow, &mut jobs);
+        } else {
+            jobs.push(Job::upload(path.clone(), base.and_then(|base| parse(&base))));
+        }
     }
+    jobs
+}
+
+/// The last part of a path, also of one like `.` or `a/..`, which has it only when it is resolved.
+fn last_part(path: &Path) -> Option<String> {
+    let last = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    last(path).or_else(|| last(&path.canonicalize().ok()?))
+}
+
+/// The files in a directory and below, in the order of their names.
+fn tree(path: &Path, base: Result<String, Refused>, follow: bool, jobs: &mut Vec<Job>) {
+    let base = match base {
+        Ok(base) => base,
+        Err(refused) => return jobs.push(Job::upload(path.to_owned(), Err(refused))),
+    };
+    for entry in WalkDir::new(path).follow_links(follow).follow_root_links(true).sort_by_file_name()
+    {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = error.path().unwrap_or(path).to_owned();
+                let refused = Refused::Unreadable(error.to_string());
+                jobs.push(Job::upload(path, Err(refused)));
+                continue;
+            }
+        };
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let name = if entry.file_type().is_symlink() {
+            Err(Refused::Link)
+        } else {
+            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+            let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
+            match parts {
+                Some(parts) => parse(&format!("{base}/{}", parts.join("/"))),
+                None => Err(Refused::NoName),
+            }
+        };
+        jobs.push(Job::upload(entry.into_path(), name));
+    }
+}
+
+/// The files of a download, in order. The server is asked what is in directories.
+pub(crate) async fn to_download(
+    client: &mut Client,
+    download: &Download,
+) -> Result<Vec<Job>, TransferError> {
+    let Download { names, output, out_dir, .. } = download;
+    let mut jobs = Vec::new();
+    for name in names {
+        let Some(directory) = name.strip_suffix('/') else {
+            let path = output.clone().unwrap_or_else(|| out_dir.join(name));
+            jobs.push(Job::download(parse(name), path, None));
+            continue;
+        };
+        let parsed = match parse(directory) {
+            Ok(parsed) => Some(parsed),
+            // A slash alone is the root.
+            Err(_) if directory.is_empty() => None,
+            Err(refused) => {
+                jobs.push(Job::download(Err(refused), out_dir.join(directory), None));
+                continue;
+            }
+        };
+        let root = output.as_ref().unwrap_or(out_dir);
+        let strip = match (&output, &parsed) {
+            // The directory itself gets that name.
+            (Some(_), Some(parsed)) => parsed.as_str().len() + 1,
+            _ => 0,
+        };
+        client
+            .list(parsed.as_ref(), true, |entry| {
+                if entry.kind == EntryKind::File {
+                    let below = entry.name.get(strip..).unwrap_or(&entry.name);
+                    let name = parse(&entry.name);
+                    let path = match &name {
+                        Ok(_) => root.join(below),
+                        // It may lead anywhere.
+                        Err(_) => root.clone(),
+                    };
+                    jobs.push(Job::download(name, path, Some(entry.size)));
+                }
+            })
+            .await?;
+    }
+    Ok(jobs)
 }

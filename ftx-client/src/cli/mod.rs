@@ -1,21 +1,22 @@
 //! The command line of `ftx-client`.
 //!
-//! `args` says what can be said, `jobs` what that means file by file, `report` how it is shown, and
-//! `interrupts` how it is stopped; here one job after another is run.
+//! `args` says what can be said, `jobs` what that means file by file, `transfer` and `ask` what is
+//! done about it, `report` how it is shown, and `interrupts` how it is stopped.
 
 mod args;
+mod ask;
 mod interrupts;
 mod jobs;
 mod report;
+mod transfer;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use ftx_client::{Client, TransferError, Transferred};
+use ftx_client::{Client, ServerAddr, TransferError};
 use tracing_subscriber::EnvFilter;
 
-use self::args::Args;
-use self::jobs::Job;
+use self::args::{Args, Command};
 use self::report::Report;
 
 /// What the process tells its caller; documented in `args`.
@@ -35,9 +36,26 @@ pub(crate) fn main() -> ExitCode {
     log.with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(EnvFilter::builder().parse_lossy(&args.log))
         .init();
-    let jobs = jobs::of(&args.command);
-    let report = Report::new(args.json, args.quiet, jobs.len());
-    let client = Client::new(args.command.address().clone(), args.config());
+    let report = Report::new(args.json, args.quiet);
+    let address = match &args.command {
+        Command::Upload(upload) => &upload.address,
+        Command::Download(download) => &download.address,
+        Command::Ls(list) => &list.address,
+        Command::Stat(names) | Command::Rm(names) => &names.address,
+        Command::Digest(digest) if digest.local => return ask::local_digests(digest, &report),
+        Command::Digest(digest) => match ask::address(digest) {
+            Ok(address) => return run(&args, address, &report),
+            Err(error) => {
+                report.message(&error);
+                return ExitCode::from(2);
+            }
+        },
+    };
+    run(&args, address.clone(), &report)
+}
+
+fn run(args: &Args, address: ServerAddr, report: &Report) -> ExitCode {
+    let client = Client::new(address, args.config());
     let runtime = interrupts::watch(client.cancel(), report.clone())
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match runtime {
@@ -47,48 +65,35 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let exit = ftx_io::dedicate_thread(|| runtime.block_on(run(&args, client, &jobs, &report)));
+    let exit = ftx_io::dedicate_thread(|| runtime.block_on(command(args, client, report)));
     // A disk thread that hangs is no reason to hang.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
 }
 
-async fn run(args: &Args, mut client: Client, jobs: &[Job], report: &Report) -> Exit {
-    let mut worst = Exit::Done;
-    for (index, job) in jobs.iter().enumerate() {
-        client.set_observer(report.begin(index, job));
-        let exit = match transfer(&mut client, job).await {
-            Ok(transferred) => {
-                report.finished(index, job, transferred);
-                Exit::Done
-            }
-            Err(error) => {
-                report.failed(index, job, &error);
-                match error {
-                    TransferError::Cancelled => Exit::Interrupted,
-                    TransferError::Connect { .. } => Exit::NoConnection,
-                    _ => Exit::Failed,
-                }
-            }
-        };
-        worst = worst.max(exit);
-        if exit == Exit::Interrupted || (exit != Exit::Done && !args.keep_going) {
-            break;
+async fn command(args: &Args, mut client: Client, report: &Report) -> Exit {
+    match &args.command {
+        Command::Upload(upload) => {
+            let jobs = jobs::to_upload(upload);
+            transfer::run(args.keep_going, &mut client, &jobs, report).await
         }
+        Command::Download(download) => match jobs::to_download(&mut client, download).await {
+            Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
+            Err(error) => report.gave_up(&error),
+        },
+        Command::Ls(list) => ask::list(&mut client, list, report).await,
+        Command::Stat(names) => ask::stat(&mut client, names, report).await,
+        Command::Digest(digest) => ask::digests(&mut client, digest, report).await,
+        Command::Rm(names) => ask::remove(&mut client, names, report).await,
     }
-    report.end();
-    worst
 }
 
-async fn transfer(client: &mut Client, job: &Job) -> Result<Transferred, TransferError> {
-    match job {
-        Job::Upload { path, name } => {
-            let name = name.as_ref().map_err(|refused| refused.error(path))?;
-            client.upload(path, name).await
-        }
-        Job::Download { name, path } => {
-            let parsed = jobs::parse(name).map_err(|refused| refused.error(path))?;
-            client.download(&parsed, path).await
+impl Exit {
+    fn of(error: &TransferError) -> Self {
+        match error {
+            TransferError::Cancelled => Self::Interrupted,
+            TransferError::Connect { .. } => Self::NoConnection,
+            _ => Self::Failed,
         }
     }
 }

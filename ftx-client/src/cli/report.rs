@@ -1,6 +1,7 @@
 //! How a run is shown: bars on a terminal, lines elsewhere, JSON where a program asks for it.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use ftx_io::Chain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::Exit;
 use super::jobs::Job;
 
 /// How often progress is told to programs and shown on a terminal.
@@ -18,7 +20,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(crate) struct Report {
     face: Face,
-    files: usize,
+    files: Arc<AtomicUsize>,
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
@@ -31,14 +33,42 @@ enum Face {
 }
 
 impl Report {
-    pub(crate) fn new(json: bool, quiet: bool, files: usize) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let face = match (json, quiet) {
             (true, _) => Face::Json,
             (_, true) => Face::Quiet,
             _ if std::io::stderr().is_terminal() => Face::Bars,
             _ => Face::Lines,
         };
-        Self { face, files, bar: Arc::default() }
+        Self { face, files: Arc::default(), bar: Arc::default() }
+    }
+
+    /// Takes note of how many files there are.
+    pub(crate) fn expect(&self, files: usize) {
+        self.files.store(files, Relaxed);
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.face == Face::Json
+    }
+
+    /// Tells of an error that is about no transfer, and what to exit with.
+    pub(crate) fn gave_up(&self, error: &TransferError) -> Exit {
+        let message = Chain(error).to_string();
+        if self.is_json() {
+            let status = error.status();
+            let line = json!({
+                "event": "failed",
+                "status": status.code(),
+                "status_name": status.name(),
+                "error": message,
+            });
+            // A reader that went away is no reason to stop.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        } else {
+            self.message(&message);
+        }
+        Exit::of(error)
     }
 
     /// An observer for the next file.
@@ -48,9 +78,9 @@ impl Report {
         match self.face {
             Face::Quiet => Observer::default(),
             Face::Json => {
-                report.emit(index, job, "begin", json!({ "path": job.path().to_string_lossy() }));
+                report.emit(index, job, "begin", json!({ "path": job.path.to_string_lossy() }));
                 let told = Mutex::new(Instant::now());
-                let direction = job.direction();
+                let direction = job.direction.verb();
                 Observer::new(move |event| {
                     if is_due(event, &told) {
                         print_json(index, direction, &name, event_kind(event), fields(event));
@@ -58,7 +88,7 @@ impl Report {
                 })
             }
             Face::Bars => {
-                let prefix = match report.files {
+                let prefix = match report.files.load(Relaxed) {
                     0 | 1 => name,
                     files => format!("[{}/{files}] {name}", index + 1),
                 };
@@ -90,7 +120,7 @@ impl Report {
                 let done = if already_there {
                     "already there, nothing to do".to_owned()
                 } else {
-                    format!("{}ed, {} moved", job.direction(), HumanBytes(moved))
+                    format!("{}ed, {} moved", job.direction.verb(), HumanBytes(moved))
                 };
                 self.message(&format!("{name}: {done}"));
             }
@@ -106,7 +136,7 @@ impl Report {
                 json!({ "status": status.code(), "status_name": status.name(), "error": message });
             self.emit(index, job, "failed", fields);
         } else {
-            self.message(&format!("{}: {} failed: {message}", job.name(), job.direction()));
+            self.message(&format!("{}: {} failed: {message}", job.name(), job.direction.verb()));
         }
     }
 
@@ -135,7 +165,7 @@ impl Report {
     }
 
     fn emit(&self, index: usize, job: &Job, event: &'static str, fields: Value) {
-        print_json(index, job.direction(), &job.name(), event, fields);
+        print_json(index, job.direction.verb(), &job.name(), event, fields);
     }
 }
 

@@ -8,7 +8,7 @@ use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
 
 /// Entries that one answer is asked for.
-const PAGE: u32 = 4096;
+const PAGE: u32 = 32 * 1024;
 
 impl Channel {
     /// Asks, and waits for the answer.
@@ -26,7 +26,11 @@ impl Channel {
         }
     }
 
-    pub(crate) async fn stat(&mut self, id: u32, name: &RemoteName) -> Result<Entry, TransferError> {
+    pub(crate) async fn stat(
+        &mut self,
+        id: u32,
+        name: &RemoteName,
+    ) -> Result<Entry, TransferError> {
         match self.ask(id, &Request::Stat { name: name.clone().into() }).await? {
             Reply::Entry(entry) => Ok(entry),
             _ => Err(out_of_step("another answer than an entry")),

@@ -14,10 +14,10 @@ use tracing::debug;
 
 use super::channel::{Channel, Greeted};
 use super::download::{DownloadJob, DownloadStream, Downloads};
-use super::run::{Crew, Run, Watch};
+use super::run::{Crew, Run};
 use super::upload::{UploadJob, UploadStream, Uploads};
 use crate::connection::Connection;
-use crate::{Cancel, Config, Event, ServerAddr, TransferError};
+use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
 
 /// A round trip from which on more connections are opened by themselves: there it is windows that
 /// bound the speed.
@@ -86,7 +86,12 @@ impl Task for Downloads {
 
 impl Native<'_> {
     /// Uploads files, and tells `watch` of each.
-    pub(crate) async fn upload(&mut self, jobs: Vec<UploadJob>, keep_going: bool, watch: &mut (dyn Watch + Send)) {
+    pub(crate) async fn upload(
+        &mut self,
+        jobs: Vec<UploadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
         let wanted = if jobs.len() == 1 {
             let size = jobs.first().and_then(|job| std::fs::metadata(&job.path).ok());
             streams_for(size.map_or(0, |metadata| metadata.len()))
@@ -94,10 +99,11 @@ impl Native<'_> {
             jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config);
+        let mut tries = Tries::new(self.config, self.channel.is_some());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let uploads = Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
+            let uploads =
+                Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
             let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -110,17 +116,21 @@ impl Native<'_> {
         &mut self,
         jobs: Vec<DownloadJob>,
         keep_going: bool,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut dyn Watch,
     ) {
         let wanted = match jobs.as_slice() {
             [one] => streams_for(one.size.unwrap_or(u64::MAX)),
             many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config);
+        let mut tries = Tries::new(self.config, self.channel.is_some());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let downloads = Arc::new(Downloads::new(Arc::clone(&run), Arc::clone(&crew), self.config.durability));
+            let downloads = Arc::new(Downloads::new(
+                Arc::clone(&run),
+                Arc::clone(&crew),
+                self.config.durability,
+            ));
             let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -135,7 +145,7 @@ impl Native<'_> {
         crew: &Crew,
         result: Result<(), TransferError>,
         tries: &mut Tries,
-        watch: &mut (dyn Watch + Send),
+        watch: &mut dyn Watch,
     ) -> bool {
         let (error, next_request) = crew.end();
         *self.next_request = next_request;
@@ -146,13 +156,9 @@ impl Native<'_> {
             }
             Err(error) => error,
         };
-        run.put_all_back();
         run.tell(watch);
-        if run.is_over() {
-            return false;
-        }
         let pause = if error.is_transient() && !self.cancel.is_cancelled() {
-            tries.pause(run.gained())
+            tries.pause(run.gained(), &error)
         } else {
             None
         };
@@ -161,7 +167,10 @@ impl Native<'_> {
             run.tell(watch);
             return false;
         };
-        watch.retrying(&Event::Retrying { attempt, pause, error: &error });
+        if attempt > 0 {
+            run.tell_all(&Event::Retrying { attempt, pause, error: &error });
+        }
+        run.put_all_back();
         tokio::select! {
             () = self.cancel.token(true).cancelled() => {
                 run.give_up(TransferError::Cancelled);
@@ -285,21 +294,29 @@ struct Tries {
     pauses: <ExponentialBuilder as BackoffBuilder>::Backoff,
     attempt: u32,
     gained: u64,
+    /// The connection had been used before, and the server may have closed it meanwhile: failing on
+    /// it says nothing about the server.
+    reused: bool,
 }
 
 impl Tries {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, reused: bool) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(config.min_backoff)
             .with_max_delay(config.max_backoff)
             .with_max_times(config.retries as usize)
             .with_jitter();
-        Self { backoff, pauses: backoff.build(), attempt: 0, gained: 0 }
+        Self { backoff, pauses: backoff.build(), attempt: 0, gained: 0, reused }
     }
 
-    /// The number of the next try, and the pause before it. Tries that get further are not counted.
-    fn pause(&mut self, gained: u64) -> Option<(u32, Duration)> {
-        if gained > std::mem::replace(&mut self.gained, gained) {
+    /// The number of the next try, and the pause before it. Tries that get further are not counted,
+    /// unless what ends them is not the connection: a file that changes all the time is given up.
+    fn pause(&mut self, gained: u64, error: &TransferError) -> Option<(u32, Duration)> {
+        let got_on = gained > std::mem::replace(&mut self.gained, gained);
+        if std::mem::replace(&mut self.reused, false) && !got_on {
+            return Some((self.attempt, Duration::ZERO));
+        }
+        if got_on && error.is_about_connection() {
             self.attempt = 0;
             self.pauses = self.backoff.build();
         }

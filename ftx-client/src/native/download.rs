@@ -26,9 +26,12 @@ const WINDOW: u64 = 16;
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
-/// Requests for small files that one connection has unanswered: few enough that the server can take
-/// all of them while its answers wait for us.
-const REQUESTS: usize = 256;
+/// Requests for small files that one connection has unanswered: as many as a distant server can be
+/// sent before its first answer is here.
+const REQUESTS: usize = 8192;
+
+/// Queued bytes from which on they are sent.
+const SEND_AT: usize = 8 * 1024;
 
 /// How long a connection with nothing to do waits before it looks again whether there is something
 /// to tell.
@@ -107,11 +110,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    pub(super) fn new(
-        run: Arc<Run<DownloadJob>>,
-        crew: Arc<Crew>,
-        durability: Durability,
-    ) -> Self {
+    pub(super) fn new(run: Arc<Run<DownloadJob>>, crew: Arc<Crew>, durability: Durability) -> Self {
         Self { run, crew, durability, open: Mutex::default() }
     }
 
@@ -138,7 +137,10 @@ impl DownloadStream {
     }
 
     /// Works until everything is done or something fails; `tell` is called now and then.
-    pub(super) async fn work(mut self, tell: &mut (dyn FnMut() + Send)) -> Result<Channel, TransferError> {
+    pub(super) async fn work(
+        mut self,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
         let crew = Arc::clone(&self.shared.crew);
         loop {
             while let Some(incoming) = self.channel.poll().await? {
@@ -163,9 +165,14 @@ impl DownloadStream {
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.asked.insert(request, Asked::Blocks(fetching));
                 }
-                Work::File(job) => self.file(job).await?,
+                Work::File(job) => {
+                    self.file(job).await?;
+                    if self.channel.queued() >= SEND_AT {
+                        self.channel.try_flush()?;
+                    }
+                }
                 Work::Wait => {
-                    self.channel.flush().await?;
+                    self.channel.try_flush()?;
                     if self.channel.may_wait() {
                         self.put_batch().await?;
                     }
@@ -174,7 +181,7 @@ impl DownloadStream {
                         return Ok(self.channel);
                     }
                     let incoming = tokio::select! {
-                        incoming = self.channel.next() => incoming?,
+                        incoming = self.channel.next_flushing() => incoming?,
                         () = changed => continue,
                         () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
                     };
@@ -243,7 +250,7 @@ impl DownloadStream {
             }
         };
         self.asked.insert(request, asked);
-        self.channel.flush().await
+        Ok(())
     }
 
     async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
@@ -264,9 +271,7 @@ impl DownloadStream {
                             Some(digest) => self.compare(*compare, digest).await,
                             None => Err(out_of_step("a manifest without a digest")),
                         },
-                        Some(Asked::Start { .. }) | None => {
-                            Err(out_of_step("an end of nothing"))
-                        }
+                        Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
                     Reply::Failed { reason, message } => {
                         self.failed(request, refused(reason, message));
@@ -347,11 +352,7 @@ impl DownloadStream {
     }
 
     /// Compares what is here with what the server has.
-    async fn compare(
-        &mut self,
-        compare: Compare,
-        digest: Digest,
-    ) -> Result<(), TransferError> {
+    async fn compare(&mut self, compare: Compare, digest: Digest) -> Result<(), TransferError> {
         let Compare { job, name, place, local, found, cvs } = compare;
         let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
@@ -497,12 +498,7 @@ impl DownloadStream {
     }
 
     /// A whole small file.
-    async fn small(
-        &mut self,
-        request: u32,
-        head: FileHead,
-        len: u64,
-    ) -> Result<(), TransferError> {
+    async fn small(&mut self, request: u32, head: FileHead, len: u64) -> Result<(), TransferError> {
         let (job, place) = match self.asked.remove(&request) {
             Some(Asked::Start { job, place, .. }) => (job, place),
             Some(_) => return Err(out_of_step("a file that was not asked for")),

@@ -21,5 +21,4 @@ mod upload;
 pub(crate) use channel::{Channel, Greeted};
 pub(crate) use crew::Native;
 pub(crate) use download::DownloadJob;
-pub(crate) use run::Watch;
 pub(crate) use upload::UploadJob;

@@ -99,8 +99,7 @@ impl Place {
             return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
         }
         let files = self.files.clone();
-        let recovered =
-            BlockStaging::recover_with(&dir, files, BootId::current(), &mut |_| true)?;
+        let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut |_| true)?;
         let base = |name: &Path, is_target| {
             // A file that can't be read can still be replaced.
             let (file, identity) = regular::open_in(&dir, name).ok()?;

@@ -1,12 +1,12 @@
 //! The files of one run: which are to be done, who is at them, and what became of them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{Cancel, Event, TransferError, Transferred};
+use crate::{Cancel, Event, Observer, TransferError, Transferred, Watch};
 
 /// Files that all connections of a client work on.
 pub(super) struct Run<J> {
@@ -22,6 +22,7 @@ struct State {
     todo: VecDeque<usize>,
     taken: BTreeSet<usize>,
     notes: VecDeque<(usize, Note)>,
+    observers: HashMap<usize, Observer>,
     /// A file has failed, and no other is begun.
     stopped: bool,
 }
@@ -33,18 +34,6 @@ pub(super) enum Note {
     Started { from: u64, size: u64 },
     Progress { done: u64, size: u64 },
     Ended(Result<Transferred, TransferError>),
-}
-
-/// Is told what happens, on the thread that runs the transfers.
-pub(crate) trait Watch {
-    /// A file's turn has come.
-    fn begin(&mut self, file: usize);
-    /// Something happened.
-    fn event(&mut self, file: usize, event: &Event<'_>);
-    /// A file is done, or has failed.
-    fn end(&mut self, file: usize, result: Result<Transferred, TransferError>);
-    /// All files have to wait.
-    fn retrying(&mut self, event: &Event<'_>);
 }
 
 impl<J> Run<J> {
@@ -86,7 +75,7 @@ impl<J> Run<J> {
             return;
         }
         if result.is_ok() {
-            self.gain();
+            self.gained.fetch_add(1, Relaxed);
         } else if !self.keep_going {
             state.stopped = true;
         }
@@ -117,7 +106,7 @@ impl<J> Run<J> {
     }
 
     /// Tells what has happened since the last time.
-    pub(super) fn tell(&self, watch: &mut (dyn Watch + Send)) {
+    pub(super) fn tell(&self, watch: &mut dyn Watch) {
         loop {
             // Not under the lock: who is told may take its time.
             let notes = std::mem::take(&mut self.state().notes);
@@ -125,20 +114,34 @@ impl<J> Run<J> {
                 return;
             }
             for (index, note) in notes {
-                match note {
-                    Note::Begun => watch.begin(index),
-                    Note::Hashing { done, total } => {
-                        watch.event(index, &Event::Hashing { done, total });
+                let event = match note {
+                    Note::Begun => {
+                        let observer = watch.begin(index);
+                        self.state().observers.insert(index, observer);
+                        continue;
                     }
-                    Note::Started { from, size } => {
-                        watch.event(index, &Event::Started { from, size });
+                    Note::Ended(result) => {
+                        self.state().observers.remove(&index);
+                        watch.end(index, result);
+                        continue;
                     }
-                    Note::Progress { done, size } => {
-                        watch.event(index, &Event::Progress { done, size });
-                    }
-                    Note::Ended(result) => watch.end(index, result),
+                    Note::Hashing { done, total } => Event::Hashing { done, total },
+                    Note::Started { from, size } => Event::Started { from, size },
+                    Note::Progress { done, size } => Event::Progress { done, size },
+                };
+                let observer = self.state().observers.get(&index).cloned();
+                if let Some(observer) = observer {
+                    observer.tell(&event);
                 }
             }
+        }
+    }
+
+    /// Tells those whose files are under way that there is to be another try.
+    pub(super) fn tell_all(&self, event: &Event<'_>) {
+        let observers: Vec<Observer> = self.state().observers.values().cloned().collect();
+        for observer in observers {
+            observer.tell(event);
         }
     }
 

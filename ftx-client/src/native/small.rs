@@ -85,10 +85,10 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
             Ok((publisher, dir)) => outcomes.extend(store_in(&publisher, &dir, group)),
             // Each finds out for itself what is wrong.
             Err(_) => outcomes.extend(group.iter().map(|file| {
-                let error = file.place.directory().err().map_or_else(
-                    || StoreError::Changed { path: file.place.path().to_owned() },
-                    |error| error,
-                );
+                let error =
+                    file.place.directory().err().unwrap_or_else(|| StoreError::Changed {
+                        path: file.place.path().to_owned(),
+                    });
                 (file.job, Err(error.into()))
             })),
         }

@@ -15,6 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// One try, and a timeout that would be noticed.
 fn config() -> Config {
     let mut config = Config::default();
+    config.dialect = ftx_client::Dialect::Legacy;
     config.retries = 0;
     config.timeout = Duration::from_secs(60);
     config

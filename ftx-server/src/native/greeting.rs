@@ -102,8 +102,8 @@ fn answer<S: BlockStore>(
         return Err(NativeError::Refused { reason: Reason::NoCommonVersion, message });
     };
     let Some(session) = context.sessions.join(session) else {
-        let message = "the server cannot make sessions; see its log".to_owned();
-        return Err(NativeError::Refused { reason: Reason::Internal, message });
+        let message = "the session has ended; connect without its token".to_owned();
+        return Err(NativeError::Refused { reason: Reason::OutOfStep, message });
     };
     debug!(agent, version, "native client");
     let welcome = Reply::Welcome {

@@ -33,6 +33,8 @@ pub(super) struct Upload<U> {
     /// Held for reading by who writes to the staging, and for a moment for writing by who takes a
     /// block over from another connection: what that one was writing is written then.
     pub(super) writing: RwLock<()>,
+    /// Told when another connection may find its block in another state.
+    pub(super) changed: Notify,
 }
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
@@ -47,11 +49,10 @@ impl<U> Default for Sessions<U> {
 }
 
 impl<U> Sessions<U> {
-    /// The session with this token, or else a new one. `None` when the system has no random numbers.
+    /// The session with this token, or a new one without a token; `None` if there is no such session.
     pub(super) fn join(&self, token: Option<Token>) -> Option<Arc<Session<U>>> {
-        let known = token.and_then(|token| lock(&self.0).get(&token).and_then(Weak::upgrade));
-        if known.is_some() {
-            return known;
+        if let Some(token) = token {
+            return lock(&self.0).get(&token).and_then(Weak::upgrade);
         }
         let token = random_token()?;
         let session = Arc::new(Session {
@@ -91,7 +92,8 @@ impl<U> Session<U> {
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
         let removed = lock(&self.uploads).remove(&request);
-        if removed.is_some() {
+        if let Some(upload) = &removed {
+            upload.changed.notify_waiters();
             self.ended.notify_waiters();
         }
         removed
@@ -119,6 +121,7 @@ impl<U> Session<U> {
         let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
         for upload in uploads {
             upload.receiver().lost(stream);
+            upload.changed.notify_waiters();
         }
     }
 }
@@ -126,7 +129,7 @@ impl<U> Session<U> {
 impl<U> Upload<U> {
     pub(super) fn new(name: RemoteName, size: u64, handle: U, receiver: Receiver) -> Self {
         let (receiver, writing) = (Mutex::new(receiver), RwLock::new(()));
-        Self { name, size, handle, receiver, writing }
+        Self { name, size, handle, receiver, writing, changed: Notify::new() }
     }
 
     pub(super) fn receiver(&self) -> MutexGuard<'_, Receiver> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
-use ftx_core::native::upload::{Accepted, Completed, Duty, Receiver};
+use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{FrameReader, Frames};
 use tracing::{info, warn};
@@ -69,23 +69,16 @@ impl<S: BlockStore> Conversation<S> {
             // It failed, or was taken over, while this was on its way.
             return self.drain(&mut frames.reader(), head.len).await;
         };
-        let accepted = upload.receiver().accept(self.stream, head.index, head.len);
-        match accepted {
-            Ok(Accepted::Write { supersedes: Some(_), .. }) => drop(upload.writing.write().await),
-            Ok(Accepted::Write { .. } | Accepted::Compare | Accepted::Drop) => {}
-            Err(error) => {
-                self.drain(&mut frames.reader(), head.len).await?;
-                let refusal = Refusal::new(error.reason(), error.to_string());
-                return self.fail(frames, request, &refusal).await;
-            }
-        }
+        // The staging sees by itself to what is to be forgotten.
+        upload.receiver().accept(self.stream, head.index, head.len)?;
+        let mut held = Vec::new();
         let mut reader = frames.reader();
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
         let mut left = head.len;
         while left > 0 {
             let (chunk, len) = self.piece_of(&mut reader, left).await?;
-            match self.store_piece(&upload, offset, chunk, hasher).await {
+            match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
                     self.drain(&mut reader, left - len).await?;
@@ -96,33 +89,54 @@ impl<S: BlockStore> Conversation<S> {
             left -= len;
         }
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
-        match self.complete(&upload, head.index, &hasher, claimed).await {
+        let computed = match hasher.finish() {
+            Ok(computed) => Ok(computed),
+            // Nobody has hashed what is for nobody.
+            Err(_) if upload.receiver().duty(self.stream) == Duty::Drop => Ok(claimed),
+            Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
+        };
+        let stored = match computed {
+            Ok(computed) => self.complete(&upload, request, head, (computed, claimed), held).await,
+            Err(refusal) => Err(refusal),
+        };
+        match stored {
             Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
             Ok(false) => Ok(()),
             Err(refusal) => self.fail(frames, request, &refusal).await,
         }
     }
 
-    /// Takes note of a block that has arrived, and says whether to answer that.
+    /// Sees to it that a block which is here is stored. Whether that is to be answered.
     async fn complete(
         &self,
         upload: &Upload<S::Staging>,
-        index: u64,
-        hasher: &BlockHasher,
-        claimed: Cv,
+        request: u32,
+        head: BlockHead,
+        (computed, claimed): (Cv, Cv),
+        mut held: Vec<u8>,
     ) -> Result<bool, Refusal> {
-        let dropped = upload.receiver().duty(self.stream) == Duty::Drop;
-        let computed = match hasher.finish() {
-            Ok(computed) => computed,
-            // Nobody has hashed it.
-            Err(_) if dropped => claimed,
-            Err(error) => return Err(Refusal::new(Reason::Malformed, error.to_string())),
-        };
-        let completed = upload.receiver().complete(self.stream, computed, claimed);
-        match completed.map_err(|error| Refusal::new(error.reason(), error.to_string()))? {
-            Completed::Journal => upload.handle.stored(index, claimed).await.map(|()| true),
-            Completed::Known => Ok(true),
-            Completed::Dropped => Ok(false),
+        loop {
+            // From before the question, so that no change in between is missed.
+            let changed = upload.changed.notified();
+            let completed = upload.receiver().complete(self.stream, computed, claimed);
+            upload.changed.notify_waiters();
+            match completed.map_err(|error| Refusal::new(error.reason(), error.to_string()))? {
+                Completed::Journal => {
+                    return upload.handle.stored(head.index, claimed).await.map(|()| true);
+                }
+                Completed::Known => return Ok(true),
+                Completed::Dropped => return Ok(false),
+                Completed::WriteHeld { supersedes } => {
+                    if supersedes.is_some() {
+                        drop(upload.writing.write().await);
+                    }
+                    let hasher = BlockHasher::new(upload.size, head.index);
+                    let block = std::mem::take(&mut held);
+                    upload.handle.write(block_offset(head.index), block, hasher).await?;
+                }
+                Completed::Wait if self.session.has(request) => changed.await,
+                Completed::Wait => return Ok(false),
+            }
         }
     }
 
@@ -145,19 +159,18 @@ impl<S: BlockStore> Conversation<S> {
         upload: &Upload<S::Staging>,
         offset: u64,
         chunk: Vec<u8>,
-        mut hasher: BlockHasher,
+        hasher: BlockHasher,
+        held: &mut Vec<u8>,
     ) -> Result<BlockHasher, Refusal> {
         let writing = upload.writing.read().await;
         let duty = upload.receiver().duty(self.stream);
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
-            Duty::Compare => {
-                let hashed = apart(move || {
-                    hasher.update(&chunk);
-                    (chunk, hasher)
-                });
-                hashed.await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))?
+            Duty::Hold => {
+                held.extend_from_slice(&chunk);
+                hashed(chunk, hasher).await?
             }
+            Duty::Compare => hashed(chunk, hasher).await?,
             Duty::Drop => (chunk, hasher),
         };
         drop(writing);
@@ -207,7 +220,8 @@ impl<S: BlockStore> Conversation<S> {
         // Whatever ended it before has been answered.
         let Some(upload) = self.release(request) else { return Ok(()) };
         put_away(&upload, discard).await;
-        self.reply(frames, request, &Reply::End { digest: None })
+        let message = "the client gave the upload up";
+        self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
     }
 
     /// Ends an upload that cannot go on. What arrived is kept.
@@ -222,6 +236,18 @@ impl<S: BlockStore> Conversation<S> {
         put_away(&upload, false).await;
         self.refuse(frames, request, refusal)
     }
+}
+
+/// Hashes bytes that are not written.
+async fn hashed(
+    chunk: Vec<u8>,
+    mut hasher: BlockHasher,
+) -> Result<(Vec<u8>, BlockHasher), Refusal> {
+    let work = move || {
+        hasher.update(&chunk);
+        (chunk, hasher)
+    };
+    apart(work).await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))
 }
 
 /// Ends an upload without publishing it.

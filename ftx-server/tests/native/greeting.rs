@@ -52,16 +52,19 @@ fn a_session_ends_with_its_last_connection() {
     assert!(third.session() == token);
     drop((other, third));
     wait_until("all are gone", || server.active() == 0);
-    assert!(server.client().greet(Some(token)).session() != token);
+    is_refused(&server, token);
 }
 
 #[test]
-fn who_names_an_unknown_session_gets_a_new_one() {
-    let server = Running::start();
-    let unknown = Token([7; 16]);
-    let mut client = server.client().greet(Some(unknown));
-    assert!(client.session() != unknown);
-    client.put("a.bin", b"hello");
+fn who_names_an_unknown_session_is_told_so() {
+    is_refused(&Running::start(), Token([7; 16]));
+}
+
+fn is_refused(server: &Running, session: Token) {
+    let mut client = server.client();
+    client.send_bytes(&first_bytes(&hello(Some(session))));
+    assert_eq!(client.preface(), server_preface(1));
+    assert_eq!(client.goodbye(), Reason::OutOfStep);
 }
 
 #[test]

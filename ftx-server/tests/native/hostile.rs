@@ -113,7 +113,7 @@ fn nobody_holds_more_uploads_open_than_are_allowed() {
     assert!(open.len() >= 16);
     // One less, and there is room for one more.
     client.send(open[0], &Request::Abandon { discard: true });
-    assert_eq!(client.reply_to(open[0]), Reply::End { digest: None });
+    assert_eq!(client.failure(open[0]), Reason::Cancelled);
     client.offer(&offer("one-more", 5, Overwrite::Replace, 1)).unwrap();
     drop(client);
     wait_until("it is gone", || server.active() == 0);

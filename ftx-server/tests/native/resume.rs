@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ftx_core::native::wire::{Reply, Request};
+use ftx_core::native::Reason;
+use ftx_core::native::wire::Request;
 
 use crate::frame::block_frame;
 use crate::running::Running;
@@ -93,7 +94,7 @@ fn what_is_abandoned_is_kept_or_thrown_away() {
         assert!(offered.have.is_empty());
         client.send_blocks(offered.id, &file, 0..3);
         client.send(offered.id, &Request::Abandon { discard });
-        assert_eq!(client.reply_to(offered.id), Reply::End { digest: None });
+        assert_eq!(client.failure(offered.id), Reason::Cancelled);
         assert_eq!(staged(server.path()), if discard { 0 } else { 2 });
         // What is still on its way is dropped.
         client.send_bytes(&block_frame(offered.id, &file, 3));

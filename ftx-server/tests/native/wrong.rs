@@ -77,22 +77,14 @@ fn a_block_that_is_there_with_other_bytes() {
 }
 
 #[test]
-fn a_block_of_another_length() {
-    for (index, len) in [(2, MIB - 1), (2, 1), (3, 4), (3, 6), (3, MIB)] {
+fn a_block_that_the_file_does_not_have() {
+    let of_another_length = [(2, MIB - 1), (2, 1), (3, 4), (3, 6), (3, MIB)];
+    let beyond_the_end = [(4, MIB), (1 << 40, 1), (u64::MAX, MIB)];
+    for (index, len) in of_another_length.into_iter().chain(beyond_the_end) {
         let (server, mut client, file, id) = begun();
         client.send_bytes(&raw_block(id, index, &file[..len], Cv([7; 32])));
-        assert_eq!(client.failure(id), Reason::Malformed, "block {index} of {len} bytes");
-        goes_on(&server, &mut client, &file);
-    }
-}
-
-#[test]
-fn a_block_beyond_the_end() {
-    for index in [4, 1 << 40, u64::MAX] {
-        let (server, mut client, file, id) = begun();
-        client.send_bytes(&raw_block(id, index, &file[..MIB], Cv([7; 32])));
-        assert_eq!(client.failure(id), Reason::Malformed, "block {index}");
-        goes_on(&server, &mut client, &file);
+        assert_eq!(client.goodbye(), Reason::Malformed, "block {index} of {len} bytes");
+        goes_on(&server, &mut server.client().greet(None), &file);
     }
 }
 

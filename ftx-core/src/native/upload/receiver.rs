@@ -14,130 +14,20 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::native::Reason;
-use crate::native::blocks::{
-    BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
-};
+use super::{Accepted, Completed, Duty, HavePage, Plan, ReceiveError};
+use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{BlockMismatch, StepError, StreamId, existing};
 use crate::native::wire::MAX_CV_PAGE;
 
 /// Blocks that are not known in a row, from which on a new page is shorter.
 const GAP: u64 = 32;
 
-/// Why an upload cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// The client sent a block twice, with different bytes: its file changes.
-    #[error("block {index} was sent twice with different contents; offer the file again")]
-    Changed {
-        /// Index of the block.
-        index: u64,
-    },
-    /// The blocks do not make the file that the client means.
-    #[error("the blocks make a file with the digest {computed}, not {claimed}; offer it again")]
-    DigestMismatch {
-        /// What they make.
-        computed: Digest,
-        /// What the client means.
-        claimed: Digest,
-    },
-    /// A block did not arrive as it was sent.
-    #[error(transparent)]
-    Mismatch(#[from] BlockMismatch),
-    /// The client ends the upload before every block is there.
-    #[error("{count} blocks from block {first} on are missing; send them before the commit")]
-    Missing {
-        /// Index of the first one.
-        first: u64,
-        /// How many from there on, until the next that is there.
-        count: u64,
-    },
-    /// What was said does not fit.
-    #[error(transparent)]
-    Step(#[from] StepError),
-}
-
-impl ReceiveError {
-    /// The reason that stands for this error.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::Changed { .. } => Reason::BlockMismatch,
-            Self::DigestMismatch { .. } => Reason::DigestMismatch,
-            Self::Mismatch(_) => Reason::BlockMismatch,
-            Self::Missing { .. } => Reason::OutOfStep,
-            Self::Step(error) => error.reason(),
-        }
-    }
-}
-
-/// What a `Have` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HavePage {
-    /// Index of the first block.
-    pub first: u64,
-    /// What is held, block by block from there on.
-    pub blocks: Vec<Option<Cv>>,
-}
-
-/// What to do with a block whose frame begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Accepted {
-    /// Write it to the staging.
-    Write {
-        /// The staging holds another version of it: let its journal forget that before the first
-        /// byte is written.
-        forget: bool,
-        /// Another stream was at it, and is not to touch it any more. Write nothing before the
-        /// write that it is in, if any, has ended.
-        supersedes: Option<StreamId>,
-    },
-    /// It is there already: hash it and write nothing.
-    Compare,
-    /// The upload is committed: read it and do nothing.
-    Drop,
-}
-
-/// What to do with the bytes that arrive on a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
-    /// Hash and write them.
-    Write,
-    /// Hash them.
-    Compare,
-    /// Read them.
-    Drop,
-}
-
-/// What to do now that a block has arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Completed {
-    /// Journal it, then answer `Stored`.
-    Journal,
-    /// Answer `Stored`: it was there.
-    Known,
-    /// Nothing: it was for nobody.
-    Dropped,
-}
-
-/// What the file is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The file that is to be published.
-    pub manifest: Manifest,
-    /// Blocks to be taken over from the published version before; all others are in the staging.
-    pub copy: Vec<BlockRange>,
-    /// The published version is just this file, and nothing has to be done for its contents.
-    pub unchanged: bool,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     index: u64,
     duty: Duty,
+    /// All of it has arrived, and it is being written.
+    whole: bool,
 }
 
 /// A server's side of one upload, from its `Offer` to its `Commit`.
@@ -207,62 +97,73 @@ impl Receiver {
         if self.arriving.contains_key(&stream) {
             return Err(StepError::OutOfStep { what: "a block within a block" });
         }
-        if self.committed {
-            self.arriving.insert(stream, Arrival { index, duty: Duty::Drop });
-            return Ok(Accepted::Drop);
-        }
-        if self.arrived.contains(index) {
-            self.arriving.insert(stream, Arrival { index, duty: Duty::Compare });
-            return Ok(Accepted::Compare);
-        }
-        let mut supersedes = None;
-        for (other, arrival) in &mut self.arriving {
-            if arrival.index == index && arrival.duty == Duty::Write {
-                arrival.duty = Duty::Drop;
-                supersedes = Some(*other);
-            }
-        }
-        self.arriving.insert(stream, Arrival { index, duty: Duty::Write });
-        let forget = self.staged.forget(index).is_some();
-        Ok(Accepted::Write { forget, supersedes })
+        let duty = if self.committed {
+            Duty::Drop
+        } else if self.arrived.contains(index) {
+            Duty::Compare
+        } else if self.writer(index).is_some() {
+            Duty::Hold
+        } else {
+            Duty::Write
+        };
+        self.arriving.insert(stream, Arrival { index, duty, whole: false });
+        let forget = duty == Duty::Write && self.staged.forget(index).is_some();
+        Ok(Accepted { duty, forget })
     }
 
-    /// What to do with bytes that arrive on a stream; look before each write, since another
-    /// stream may have begun the block anew.
+    /// What to do with bytes that arrive on a stream; look before each write, since another stream
+    /// may have brought the block meanwhile.
     #[must_use]
     pub fn duty(&self, stream: StreamId) -> Duty {
         self.arriving.get(&stream).map_or(Duty::Drop, |arrival| arrival.duty)
     }
 
-    /// Takes note that a block has arrived, and was written where it was to be.
+    /// Takes note that all bytes of a block are there, and what was to be written is written.
     ///
     /// # Errors
-    /// It is not as it was sent, or not as it was sent before. The upload has failed.
+    /// It is not as it was sent, not as it was sent before, or nobody has kept it. The upload has
+    /// failed.
     pub fn complete(
         &mut self,
         stream: StreamId,
         computed: Cv,
         claimed: Cv,
     ) -> Result<Completed, ReceiveError> {
-        let Some(Arrival { index, duty }) = self.arriving.remove(&stream) else {
+        let Some(Arrival { index, duty, .. }) = self.arriving.remove(&stream) else {
             return Err(StepError::OutOfStep { what: "the end of no block" }.into());
         };
-        if duty == Duty::Drop {
-            return Ok(Completed::Dropped);
+        match (duty, self.writer(index)) {
+            (Duty::Drop, _) => Ok(Completed::Dropped),
+            _ if computed != claimed => Err(BlockMismatch { index, computed, claimed }.into()),
+            _ if self.arrived.contains(index) => {
+                let same = self.staged.get(index) == Some(computed);
+                if same { Ok(Completed::Known) } else { Err(ReceiveError::Changed { index }) }
+            }
+            (Duty::Write, _) => {
+                self.staged.note(index, Some(computed));
+                self.arrived.insert(BlockRange { first: index, count: 1 });
+                Ok(Completed::Journal)
+            }
+            (Duty::Hold | Duty::Compare, Some((_, Arrival { whole: true, .. })))
+            | (Duty::Compare, Some(_)) => {
+                self.arriving.insert(stream, Arrival { index, duty, whole: false });
+                Ok(Completed::Wait)
+            }
+            (Duty::Hold, writer) => {
+                let supersedes = writer.map(|(writer, arrival)| {
+                    self.arriving.insert(writer, Arrival { duty: Duty::Compare, ..arrival });
+                    writer
+                });
+                let arrival = Arrival { index, duty: Duty::Write, whole: true };
+                self.arriving.insert(stream, arrival);
+                Ok(Completed::WriteHeld { supersedes })
+            }
+            (Duty::Compare, None) => Err(ReceiveError::Interrupted { index }),
         }
-        if computed != claimed {
-            return Err(BlockMismatch { index, computed, claimed }.into());
-        }
-        if duty == Duty::Compare {
-            let same = self.staged.get(index) == Some(computed);
-            return if same { Ok(Completed::Known) } else { Err(ReceiveError::Changed { index }) };
-        }
-        self.staged.note(index, Some(computed));
-        self.arrived.insert(BlockRange { first: index, count: 1 });
-        Ok(Completed::Journal)
     }
 
-    /// Takes note that a stream is no more: its block is not going to arrive on it.
+    /// Takes note that a stream is no more: its block is not going to arrive on it. Tell it when
+    /// the write that the stream is in, if any, has ended: another stream may write next.
     pub fn lost(&mut self, stream: StreamId) {
         self.arriving.remove(&stream);
     }
@@ -297,6 +198,7 @@ impl Receiver {
             return Err(ReceiveError::DigestMismatch { computed, claimed: digest });
         }
         self.committed = true;
+        self.arriving.values_mut().for_each(|arrival| arrival.duty = Duty::Drop);
         let unchanged = self.same_size && self.published.complete().as_ref() == Some(&manifest);
         Ok(Plan { manifest, copy: copy.ranges().collect(), unchanged })
     }
@@ -305,6 +207,14 @@ impl Receiver {
     #[must_use]
     pub const fn staged(&self) -> &PartialManifest {
         &self.staged
+    }
+
+    /// The stream that is writing a block, if one is.
+    fn writer(&self, index: u64) -> Option<(StreamId, Arrival)> {
+        let mut writers = self.arriving.iter();
+        let writer =
+            writers.find(|(_, arrival)| arrival.index == index && arrival.duty == Duty::Write)?;
+        Some((*writer.0, *writer.1))
     }
 
     fn held_from(&self, first: u64) -> Option<(u64, Cv)> {

@@ -1,0 +1,149 @@
+//! Questions about files, and removing them.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use ftx_client::{Client, Entry, EntryKind, ServerAddr};
+use ftx_core::native::blocks::{BlockRange, Manifest, block_count};
+use ftx_store::{FileIdentity, StoreError, hash_blocks};
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::args::{DigestOf, List, Names};
+use super::jobs;
+use super::report::Report;
+
+pub(crate) async fn list(client: &mut Client, list: &List, report: &Report) -> Exit {
+    let name = match list.name.as_deref().map(|name| name.trim_end_matches('/')) {
+        None | Some("") => None,
+        Some(name) => match jobs::parse(name) {
+            Ok(name) => Some(name),
+            Err(refused) => return report.gave_up(&refused.error(Path::new(name))),
+        },
+    };
+    let listed = client.list(name.as_ref(), list.recursive, |entry| show(&entry, report)).await;
+    listed.map_or_else(|error| report.gave_up(&error), |()| Exit::Done)
+}
+
+pub(crate) async fn stat(client: &mut Client, names: &Names, report: &Report) -> Exit {
+    let mut exit = Exit::Done;
+    for name in &names.names {
+        let answer = match jobs::parse(name) {
+            Ok(parsed) => client.stat(&parsed).await,
+            Err(refused) => Err(refused.error(Path::new(name))),
+        };
+        match answer {
+            Ok(entry) => show(&entry, report),
+            Err(error) => exit = exit.max(report.gave_up(&error)),
+        }
+    }
+    exit
+}
+
+pub(crate) async fn remove(client: &mut Client, names: &Names, report: &Report) -> Exit {
+    let mut exit = Exit::Done;
+    for name in &names.names {
+        let answer = match jobs::parse(name) {
+            Ok(parsed) => client.remove(&parsed).await,
+            Err(refused) => Err(refused.error(Path::new(name))),
+        };
+        match answer {
+            Ok(()) if report.is_json() => print(&json!({ "event": "removed", "name": name })),
+            Ok(()) => {}
+            Err(error) => exit = exit.max(report.gave_up(&error)),
+        }
+    }
+    exit
+}
+
+/// The server that is asked for digests.
+pub(crate) fn address(digest: &DigestOf) -> Result<ServerAddr, String> {
+    let text = digest.what.first().map(String::as_str).unwrap_or_default();
+    text.parse().map_err(|error| format!("{text}: {error}"))
+}
+
+pub(crate) async fn digests(client: &mut Client, digest: &DigestOf, report: &Report) -> Exit {
+    let mut exit = Exit::Done;
+    for name in digest.what.iter().skip(1) {
+        let answer = match jobs::parse(name) {
+            Ok(parsed) => client.digest(&parsed).await,
+            Err(refused) => Err(refused.error(Path::new(name))),
+        };
+        match answer {
+            Ok(digest) => show_digest(name, &digest.to_string(), report),
+            Err(error) => exit = exit.max(report.gave_up(&error)),
+        }
+    }
+    exit
+}
+
+/// Digests of local files, by all cores.
+pub(crate) fn local_digests(digest: &DigestOf, report: &Report) -> ExitCode {
+    let mut exit = Exit::Done;
+    for path in &digest.what {
+        match local_digest(Path::new(path)) {
+            Ok(digest) => show_digest(path, &digest, report),
+            Err(error) => exit = exit.max(report.gave_up(&error.into())),
+        }
+    }
+    ExitCode::from(exit as u8)
+}
+
+fn local_digest(path: &Path) -> Result<String, StoreError> {
+    let failed = |error| StoreError::io("read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let size = FileIdentity::of_std(&file).map_err(failed)?.size;
+    let all = BlockRange { first: 0, count: block_count(size) };
+    let cvs = hash_blocks(&file, size, all, None, &mut |_| true).map_err(failed)?;
+    let manifest = Manifest::new(size, cvs.unwrap_or_default());
+    let manifest = manifest.map_err(|_| StoreError::Changed { path: path.to_owned() })?;
+    Ok(manifest.digest().to_string())
+}
+
+fn show(entry: &Entry, report: &Report) {
+    let Entry { name, kind, size, meta } = entry;
+    let is_directory = *kind == EntryKind::Directory;
+    if report.is_json() {
+        print(&json!({
+            "event": "entry",
+            "name": name,
+            "kind": if is_directory { "directory" } else { "file" },
+            "size": size,
+            "mtime": meta.mtime.map(|mtime| json!([mtime.secs(), mtime.nanos()])),
+            "executable": meta.executable,
+        }));
+        return;
+    }
+    let time = meta.mtime.and_then(|mtime| u64::try_from(mtime.secs()).ok()).map_or_else(
+        || "-".to_owned(),
+        |secs| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs);
+            humantime::format_rfc3339_seconds(time).to_string()
+        },
+    );
+    let kind = match (is_directory, meta.executable) {
+        (true, _) => "d",
+        (false, true) => "x",
+        (false, false) => "-",
+    };
+    line(&format!("{kind} {size:>14} {time:>20} {name}{}", if is_directory { "/" } else { "" }));
+}
+
+fn show_digest(name: &str, digest: &str, report: &Report) {
+    if report.is_json() {
+        print(&json!({ "event": "digest", "name": name, "digest": digest }));
+    } else {
+        line(&format!("{digest}  {name}"));
+    }
+}
+
+fn print(value: &Value) {
+    line(&value.to_string());
+}
+
+fn line(text: &str) {
+    // A reader that went away needs no more.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
