@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod ask;
+mod chaos;
 mod client;
 mod downloads;
 mod frame;

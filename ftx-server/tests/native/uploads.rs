@@ -3,7 +3,6 @@
 use ftx_core::native::blocks::block_count;
 use ftx_core::native::wire::{Meta, Mtime, Overwrite, Reply, Request, Token};
 
-use crate::client::new_id;
 use crate::frame::block_frame;
 use crate::running::Running;
 use crate::{MIB, content, cv, digest, wait_until};
@@ -90,26 +89,34 @@ fn an_upload_survives_the_loss_of_a_connection_that_is_not_its_own() {
 
 /// A block that hangs on one connection is sent on another, and arrives on both in the end.
 #[test]
-fn a_block_that_hangs_is_written_by_who_begins_it_last() {
+fn a_block_that_hangs_is_written_by_who_brings_all_of_it_first() {
     let server = Running::start();
     let file = content(1, 2 * MIB);
-    let mut first = server.client().greet(None);
-    let mut second = server.client().greet(Some(first.session()));
-    let id = first.begin("a.bin", &file, 1).id;
-    let frame = block_frame(id, &file, 1);
-    first.send_blocks(id, &file, [0]);
-    second.send_bytes(&frame[..600_000]);
-    wait_until("half of it is received", || {
-        server.monitor.snapshot().bytes_in >= MIB as u64 + 400_000
-    });
-    first.send_blocks(id, &file, [1]);
-    second.send_bytes(&frame[600_000..]);
-    first.commit(id, &file);
-    assert!(server.read("a.bin") == file);
-    // That it came too late is nobody's concern.
-    let ping = new_id();
-    second.send(ping, &Request::Ping { payload: 1 });
-    assert_eq!(second.reply_to(ping), Reply::Pong { payload: 1 });
+    for comes_in_time in [true, false] {
+        let name = format!("{comes_in_time}");
+        let mut first = server.client().greet(None);
+        let mut second = server.client().greet(Some(first.session()));
+        let id = first.begin(&name, &file, 1).id;
+        let frame = block_frame(id, &file, 1);
+        first.send_blocks(id, &file, [0]);
+        let before = server.monitor.snapshot().bytes_in;
+        second.send_bytes(&frame[..600_000]);
+        wait_until("half of it is received", || {
+            server.monitor.snapshot().bytes_in >= before + 400_000
+        });
+        first.send_blocks(id, &file, [1]);
+        if comes_in_time {
+            second.send_bytes(&frame[600_000..]);
+            assert_eq!(second.reply_to(id), Reply::Stored { index: 1 });
+            first.commit(id, &file);
+        } else {
+            first.commit(id, &file);
+            second.send_bytes(&frame[600_000..]);
+        }
+        assert!(server.read(&name) == file);
+        // That it came too late is nobody's concern.
+        assert_eq!(second.ask(&Request::Ping { payload: 1 }), Reply::Pong { payload: 1 });
+    }
 }
 
 #[test]
