@@ -15,10 +15,10 @@ use ftx_io::{CHUNK, Incoming, blocking};
 use ftx_store::{BlockStaging, Durability};
 
 use super::channel::{Channel, decode, out_of_step, refused};
-use super::place::{Local, Place};
+use super::place::{GoOn, Local, Place};
 use super::run::{Crew, Note, Run};
 use super::small::Batch;
-use crate::{TransferError, Transferred};
+use crate::{Event, TransferError, Transferred};
 
 /// Blocks that a connection has asked for at a time, of one file.
 const WINDOW: u64 = 16;
@@ -113,7 +113,9 @@ impl Downloads {
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
         match result {
-            Err(error) if error.is_transient() => self.crew.fail(error),
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
             result => self.run.finish(job, result),
         }
         if self.run.is_over() {
@@ -151,9 +153,7 @@ impl DownloadStream {
             let changed = crew.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if crew.has_failed() {
-                return Err(TransferError::Closed);
-            }
+            crew.check()?;
             match self.next() {
                 Work::Ask(fetching, ranges) => {
                     let request = self.shared.crew.new_request();
@@ -162,7 +162,11 @@ impl DownloadStream {
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.asked.insert(request, Asked::Blocks(fetching));
                 }
-                Work::File(job) => self.file(job).await?,
+                Work::File(job) => {
+                    // What is here may take long to read, and that is told to who watches the file.
+                    tell();
+                    self.file(job).await?;
+                }
                 Work::Wait => {
                     self.channel.flush().await?;
                     if self.channel.may_wait() {
@@ -221,7 +225,7 @@ impl DownloadStream {
             self.asked.insert(request, asked);
             return Ok(());
         }
-        let looked = place.look().await;
+        let looked = place.look(self.go_on(index)).await;
         let local = match looked {
             Ok(local) => local,
             Err(error) => {
@@ -243,6 +247,15 @@ impl DownloadStream {
         };
         self.asked.insert(request, asked);
         self.channel.flush().await
+    }
+
+    /// Tells who watches a file how much of it is read, until the try ends.
+    fn go_on(&self, job: usize) -> GoOn {
+        let (run, crew) = (Arc::clone(&self.shared.run), Arc::clone(&self.shared.crew));
+        Box::new(move |done, total| {
+            run.tell_now(job, &Event::Hashing { done, total });
+            crew.check().is_ok()
+        })
     }
 
     async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
@@ -349,11 +362,7 @@ impl DownloadStream {
         let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
         let run = Arc::clone(&self.shared.run);
-        let prepared = local
-            .prepare(&place, &manifest, &mut |done, total| {
-                run.note(job, Note::Hashing { done, total });
-            })
-            .await;
+        let prepared = local.prepare(&place, &manifest, self.go_on(job)).await;
         let (staging, known) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => {

@@ -110,7 +110,9 @@ impl Uploads {
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
         match result {
-            Err(error) if error.is_transient() => self.crew.fail(error),
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
             result => self.run.finish(job, result),
         }
         if self.run.is_over() {
@@ -140,9 +142,7 @@ impl UploadStream {
             let changed = crew.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if crew.has_failed() {
-                return Err(TransferError::Closed);
-            }
+            crew.check()?;
             if self.pending.is_empty() && self.shared.run.is_over() {
                 return Ok(self.channel);
             }
