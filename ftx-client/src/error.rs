@@ -161,6 +161,15 @@ impl From<ReadError> for TransferError {
 }
 
 impl TransferError {
+    /// Whether it says nothing about the file.
+    pub(crate) fn is_about_connection(&self) -> bool {
+        match self {
+            Self::Closed | Self::Connect { .. } | Self::Connection(_) | Self::Timeout(_) => true,
+            Self::Refused { reason, .. } => *reason == Reason::ShuttingDown,
+            _ => false,
+        }
+    }
+
     /// The same again, for another file that it is about.
     pub(crate) fn again(&self) -> Self {
         match self {

@@ -66,7 +66,7 @@ pub enum Incoming {
 pub struct Frames {
     stream: TcpStream,
     inbox: Inbox,
-    outbox: Vec<u8>,
+    outbox: BytesMut,
 }
 
 /// What was read and not yet consumed.
@@ -84,7 +84,7 @@ impl Frames {
     #[must_use]
     pub fn new(wire: Wire, longest: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
-        Self { stream, inbox: Inbox { bytes, step: FIRST_READ, longest }, outbox: Vec::new() }
+        Self { stream, inbox: Inbox { bytes, step: FIRST_READ, longest }, outbox: BytesMut::new() }
     }
 
     /// Both directions, to be used at the same time.
@@ -160,7 +160,7 @@ impl Frames {
 pub struct ParkedFrames {
     stream: std::net::TcpStream,
     inbox: Inbox,
-    outbox: Vec<u8>,
+    outbox: BytesMut,
 }
 
 impl ParkedFrames {
@@ -338,7 +338,7 @@ impl Inbox {
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
     half: WriteHalf<'a>,
-    outbox: &'a mut Vec<u8>,
+    outbox: &'a mut BytesMut,
 }
 
 impl FrameWriter<'_> {
@@ -347,37 +347,64 @@ impl FrameWriter<'_> {
         self.outbox.extend_from_slice(bytes);
     }
 
-    /// Sends what is queued. The guard's limit holds for each piece that the system takes.
+    /// Sends what is queued. The guard's limit holds for each piece that the system takes. When the
+    /// wait is given up, what is not sent yet stays queued.
     ///
     /// # Errors
     /// See [`WireError`].
     pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
-        self.send(&[], guard).await
+        while !self.outbox.is_empty() {
+            let written = guard.watch(self.half.write(self.outbox)).await?;
+            self.sent(written)?;
+        }
+        Ok(())
+    }
+
+    /// Sends as much of what is queued as the system takes at once.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn try_flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            match self.half.try_write(self.outbox) {
+                Ok(written) => self.sent(written)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sent(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.outbox.advance(written);
+        if self.outbox.is_empty() && self.outbox.capacity() > LARGEST_READ {
+            *self.outbox = BytesMut::new();
+        }
+        Ok(())
     }
 
     /// Sends what is queued, and then `data`.
     ///
     /// # Errors
     /// See [`WireError`].
-    pub async fn send(&mut self, data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
-        let (mut queued, mut data) = (self.outbox.as_slice(), data);
-        while !queued.is_empty() || !data.is_empty() {
-            let written = if queued.is_empty() {
-                guard.watch(self.half.write(data)).await?
-            } else {
-                let parts = [IoSlice::new(queued), IoSlice::new(data)];
-                guard.watch(self.half.write_vectored(&parts)).await?
-            };
+    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
+        while !self.outbox.is_empty() && !data.is_empty() {
+            let parts = [IoSlice::new(self.outbox), IoSlice::new(data)];
+            let written = guard.watch(self.half.write_vectored(&parts)).await?;
+            let of_queued = written.min(self.outbox.len());
+            self.sent(of_queued)?;
+            data.advance(written - of_queued);
+        }
+        self.flush(guard).await?;
+        while !data.is_empty() {
+            let written = guard.watch(self.half.write(data)).await?;
             if written == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
-            let of_queued = written.min(queued.len());
-            queued.advance(of_queued);
-            data.advance(written - of_queued);
-        }
-        self.outbox.clear();
-        if self.outbox.capacity() > LARGEST_READ {
-            *self.outbox = Vec::new();
+            data.advance(written);
         }
         Ok(())
     }

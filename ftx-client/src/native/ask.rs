@@ -8,7 +8,7 @@ use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
 
 /// Entries that one answer is asked for.
-const PAGE: u32 = 4096;
+const PAGE: u32 = 32 * 1024;
 
 impl Channel {
     /// Asks, and waits for the answer.

@@ -160,6 +160,30 @@ impl Channel {
         next.ok_or(TransferError::Closed)
     }
 
+    /// What comes next, while what is queued goes out as the server takes it: a server that sends
+    /// takes no requests meanwhile.
+    pub(super) async fn next_flushing(&mut self) -> Result<Incoming, TransferError> {
+        if let Some(incoming) = self.inbox.pop_front() {
+            return Ok(incoming);
+        }
+        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let (mut reader, mut writer) = self.frames.split();
+        let next = tokio::select! {
+            biased;
+            flushed = writer.flush(guard) => {
+                flushed?;
+                reader.next(guard).await?
+            }
+            next = reader.next(guard) => next?,
+        };
+        next.ok_or(TransferError::Closed)
+    }
+
+    /// Sends as much of what is queued as goes out at once.
+    pub(super) fn try_flush(&mut self) -> Result<(), TransferError> {
+        self.frames.writer().try_flush().map_err(TransferError::Connection)
+    }
+
     /// What came already, if anything did; nothing is waited for.
     pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
         if self.inbox.is_empty() {

@@ -99,7 +99,7 @@ impl Native<'_> {
             jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config);
+        let mut tries = Tries::new(self.config, self.channel.is_some());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
             let uploads =
@@ -123,7 +123,7 @@ impl Native<'_> {
             many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config);
+        let mut tries = Tries::new(self.config, self.channel.is_some());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
             let downloads = Arc::new(Downloads::new(
@@ -158,7 +158,7 @@ impl Native<'_> {
         };
         run.tell(watch);
         let pause = if error.is_transient() && !self.cancel.is_cancelled() {
-            tries.pause(run.gained())
+            tries.pause(run.gained(), &error)
         } else {
             None
         };
@@ -167,7 +167,9 @@ impl Native<'_> {
             run.tell(watch);
             return false;
         };
-        run.tell_all(&Event::Retrying { attempt, pause, error: &error });
+        if attempt > 0 {
+            run.tell_all(&Event::Retrying { attempt, pause, error: &error });
+        }
         run.put_all_back();
         tokio::select! {
             () = self.cancel.token(true).cancelled() => {
@@ -292,21 +294,29 @@ struct Tries {
     pauses: <ExponentialBuilder as BackoffBuilder>::Backoff,
     attempt: u32,
     gained: u64,
+    /// The connection had been used before, and the server may have closed it meanwhile: failing on
+    /// it says nothing about the server.
+    reused: bool,
 }
 
 impl Tries {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, reused: bool) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(config.min_backoff)
             .with_max_delay(config.max_backoff)
             .with_max_times(config.retries as usize)
             .with_jitter();
-        Self { backoff, pauses: backoff.build(), attempt: 0, gained: 0 }
+        Self { backoff, pauses: backoff.build(), attempt: 0, gained: 0, reused }
     }
 
-    /// The number of the next try, and the pause before it. Tries that get further are not counted.
-    fn pause(&mut self, gained: u64) -> Option<(u32, Duration)> {
-        if gained > std::mem::replace(&mut self.gained, gained) {
+    /// The number of the next try, and the pause before it. Tries that get further are not counted,
+    /// unless what ends them is not the connection: a file that changes all the time is given up.
+    fn pause(&mut self, gained: u64, error: &TransferError) -> Option<(u32, Duration)> {
+        let got_on = gained > std::mem::replace(&mut self.gained, gained);
+        if std::mem::replace(&mut self.reused, false) && !got_on {
+            return Some((self.attempt, Duration::ZERO));
+        }
+        if got_on && error.is_about_connection() {
             self.attempt = 0;
             self.pauses = self.backoff.build();
         }

@@ -26,9 +26,12 @@ const WINDOW: u64 = 16;
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
-/// Requests for small files that one connection has unanswered: few enough that the server can take
-/// all of them while its answers wait for us.
-const REQUESTS: usize = 256;
+/// Requests for small files that one connection has unanswered: as many as a distant server can be
+/// sent before its first answer is here.
+const REQUESTS: usize = 8192;
+
+/// Queued bytes from which on they are sent.
+const SEND_AT: usize = 8 * 1024;
 
 /// How long a connection with nothing to do waits before it looks again whether there is something
 /// to tell.
@@ -166,9 +169,12 @@ impl DownloadStream {
                     // What is here may take long to read, and that is told to who watches the file.
                     tell();
                     self.file(job).await?;
+                    if self.channel.queued() >= SEND_AT {
+                        self.channel.try_flush()?;
+                    }
                 }
                 Work::Wait => {
-                    self.channel.flush().await?;
+                    self.channel.try_flush()?;
                     if self.channel.may_wait() {
                         self.put_batch().await?;
                     }
@@ -177,7 +183,7 @@ impl DownloadStream {
                         return Ok(self.channel);
                     }
                     let incoming = tokio::select! {
-                        incoming = self.channel.next() => incoming?,
+                        incoming = self.channel.next_flushing() => incoming?,
                         () = changed => continue,
                         () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
                     };
@@ -246,7 +252,7 @@ impl DownloadStream {
             }
         };
         self.asked.insert(request, asked);
-        self.channel.flush().await
+        Ok(())
     }
 
     /// Tells who watches a file how much of it is read, until the try ends.

@@ -485,17 +485,30 @@ impl Source {
     ) -> Result<(Self, Vec<u8>), TransferError> {
         let path = self.path.clone();
         let read = blocking(&path, move || {
-            self.fill(offset, len, &mut chunk)?;
+            self.fill(offset, len, &mut chunk, |_| {})?;
             Ok((self, chunk))
         });
         Ok(read.await?)
     }
 
-    fn fill(&self, offset: u64, len: u64, chunk: &mut Vec<u8>) -> Result<(), StoreError> {
+    /// Reads `len` bytes from `offset`, and shows them to `see` while they are in the processor's
+    /// cache.
+    fn fill(
+        &self,
+        mut offset: u64,
+        len: u64,
+        chunk: &mut Vec<u8>,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
         chunk.resize(usize::try_from(len).unwrap_or(CHUNK), 0);
-        self.positioned
-            .read_exact_at(&self.file, chunk, offset)
-            .map_err(|error| StoreError::io("read", Path::new(&self.path), error))
+        for piece in chunk.chunks_mut(CHUNK) {
+            self.positioned
+                .read_exact_at(&self.file, piece, offset)
+                .map_err(|error| StoreError::io("read", Path::new(&self.path), error))?;
+            offset += piece.len() as u64;
+            see(piece);
+        }
+        Ok(())
     }
 
     async fn unchanged(&self) -> Result<(), TransferError> {
@@ -518,8 +531,7 @@ async fn read_hashed(
 ) -> Result<(Vec<u8>, BlockHasher), TransferError> {
     let reading = Arc::clone(open);
     let read = blocking(&open.source.path, move || {
-        reading.source.fill(offset, len, &mut chunk)?;
-        hasher.update(&chunk);
+        reading.source.fill(offset, len, &mut chunk, |piece| hasher.update(piece))?;
         Ok((chunk, hasher))
     });
     Ok(read.await?)

@@ -9,10 +9,10 @@ use super::conversation::Conversation;
 use crate::store::{BlockFile, BlockStore, Listing, Page, Progress, Refusal};
 
 /// Entries that one answer has at most.
-const ENTRIES: u32 = 8192;
+const ENTRIES: u32 = 32 * 1024;
 
 /// Bytes of entries that one answer has at most: they fit a message with room to spare.
-const ENTRY_BYTES: usize = 512 * 1024;
+const ENTRY_BYTES: usize = 960 * 1024;
 
 impl<S: BlockStore> Conversation<S> {
     pub(super) async fn ask(

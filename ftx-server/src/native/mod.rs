@@ -42,9 +42,9 @@ use crate::store::BlockStore;
 /// the connection one piece at a time, so this costs no memory here.
 const WINDOW: u64 = 32 * 1024 * 1024;
 
-/// Requests that a connection's client may have unanswered: their answers fit what the system
-/// buffers.
-const REQUESTS: u32 = 1024;
+/// Requests that a connection's client may have unanswered. Those that are not handled yet lie in
+/// the system's buffers, so this costs no memory here.
+const REQUESTS: u32 = 16 * 1024;
 
 /// How often a client is told that its request is being worked on.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
