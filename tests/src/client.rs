@@ -48,6 +48,18 @@ impl Client {
         self
     }
 
+    /// Has it speak one dialect: `native` or `legacy`.
+    #[must_use]
+    pub fn dialect(self, dialect: &str) -> Self {
+        self.arg("--dialect").arg(dialect)
+    }
+
+    /// Has it use this many connections, in the native dialect.
+    #[must_use]
+    pub fn streams(self, streams: usize) -> Self {
+        self.arg("--streams").arg(streams.to_string())
+    }
+
     /// Runs it in a directory.
     #[must_use]
     pub fn current_dir(mut self, dir: &Path) -> Self {
