@@ -236,7 +236,8 @@ fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
 
 #[test]
 fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
-    for (upload, dialect) in [(true, "legacy"), (false, "legacy"), (true, "native"), (false, "native")]
+    for (upload, dialect) in
+        [(true, "legacy"), (false, "legacy"), (true, "native"), (false, "native")]
     {
         let (server, root, local) = setting();
         let (source, target) = if upload { (&local, &root) } else { (&root, &local) };
@@ -271,9 +272,7 @@ fn leave_a_huge_staging(local: &Path, dialect: &str) {
     let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
     let name = "a.bin".to_owned();
     if dialect == "native" {
-        journal
-            .append(&Record::Blocks { name, size: len, boot: None, created_unix: 0 })
-            .unwrap();
+        journal.append(&Record::Blocks { name, size: len, boot: None, created_unix: 0 }).unwrap();
         for index in 0..len / MIB {
             journal.append(&Record::Block { index, cv: Cv([7; 32]) }).unwrap();
         }

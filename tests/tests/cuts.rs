@@ -85,7 +85,8 @@ fn the_first_connection_is_cut(
     points: impl Iterator<Item = u64> + Clone,
 ) {
     let setting = Setting::new(way, 100_000);
-    for (dialect, point) in DIALECTS.into_iter().flat_map(|it| points.clone().map(move |p| (it, p))) {
+    for (dialect, point) in DIALECTS.into_iter().flat_map(|it| points.clone().map(move |p| (it, p)))
+    {
         setting.remove_target();
         let proxy = Proxy::start(setting.server.addr(), move |index| match index {
             0 => Plan::default().cut_after(direction, point),

@@ -243,9 +243,8 @@ impl Base {
         if !go_on(0, total) {
             return Err(stopped());
         }
-        let hashed = hash_blocks(&self.file, size, range, None, &mut |done| {
-            go_on(done.min(total), total)
-        });
+        let hashed =
+            hash_blocks(&self.file, size, range, None, &mut |done| go_on(done.min(total), total));
         let hashed = hashed.map_err(|error| StoreError::io("read", &place.path, error))?;
         let mut table = PartialManifest::new(size);
         for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {

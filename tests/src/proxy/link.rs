@@ -32,8 +32,7 @@ pub(super) fn start(
         [(Direction::ToServer, from_client, to_server), (Direction::ToClient, server, client)];
     for (direction, from, to) in ways {
         let (shared, ended) = (Arc::clone(shared), Arc::clone(&ended));
-        let inflow =
-            Inflow::new(from.try_clone().unwrap(), direction, plan.delay, rounds.clone());
+        let inflow = Inflow::new(from.try_clone().unwrap(), direction, plan.delay, rounds.clone());
         let (hangs, rounds) = (Arc::clone(&hangs), rounds.clone());
         thread::spawn(move || {
             let way = Way { to: &to, direction, plan, shared: &shared, hangs: &hangs, rounds };
