@@ -16,6 +16,7 @@ use ftx_store::{FileIdentity, Positioned, StoreError};
 
 use super::channel::{Channel, decode, out_of_step, refused};
 use super::run::{Crew, Note, Run};
+use super::writer;
 use crate::{TransferError, Transferred, regular};
 
 /// Uploads that one connection has offered at a time.
@@ -33,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct UploadJob {
     pub(crate) path: PathBuf,
     pub(crate) name: RemoteName,
-    /// Who uploads it, the same for each try.
+    /// Who uploads it, the same for each try, unless the file says so by itself.
     pub(crate) writer: Token,
 }
 
@@ -214,6 +215,7 @@ impl UploadStream {
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
+        let writer = writer::of(&source.path).unwrap_or(writer);
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
         self.channel.queue(request, &offer)?;
         let sender = Mutex::new(Sender::new(size, self.channel.terms.window));

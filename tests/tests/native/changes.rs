@@ -1,6 +1,7 @@
 //! Files and directories that change while they are moved, or between two tries.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, Plan, Process, Proxy, wait_until};
@@ -52,7 +53,11 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
         let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
         replace(&setting, Way::Down, 2, LEN);
         client.wait(DEADLINE).assert_done();
-        setting.assert_arrived(Way::Down, 2, LEN);
+        // The first one may have been across by then; what counts is that it is one of them.
+        let mut head = [0; 64];
+        File::open(setting.target(Way::Down)).unwrap().read_exact(&mut head).unwrap();
+        let seed = if content(1, 64).bytes() == head { 1 } else { 2 };
+        setting.assert_arrived(Way::Down, seed, LEN);
     }
 }
 
@@ -103,7 +108,7 @@ fn a_source_that_shrinks_during_an_upload_is_not_published() {
     let setting = Setting::with_file(Way::Up, 1, LEN);
     let proxy = slow(&setting);
     let client = half_way(&setting, &proxy, Way::Up, &["--retries", "1"]);
-    fs::File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
+    File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");

@@ -17,8 +17,9 @@ fn any_number_of_connections_will_do() {
             let proxy = Proxy::plain(setting.server.addr());
             setting.client(way, proxy.addr()).streams(streams).run().assert_done();
             setting.assert_arrived(way, 1, LEN);
-            // Only for a file that is large enough.
-            assert_eq!(proxy.connections(), streams.min(4), "{way:?}");
+            // How large a download is, is known too late to open fewer.
+            let most = if way == Way::Up { streams.min(4) } else { streams };
+            assert_eq!(proxy.connections(), most, "{way:?}");
             let moved = proxy.count(way.direction());
             assert!(moved < LEN + 20_000, "{moved} bytes, {way:?} over {streams}");
         }
