@@ -338,11 +338,12 @@ impl Client {
     }
 
     /// Keeps a connection whose request was answered.
-    fn put_back<T>(&mut self, idle: Box<Channel>, answer: &Result<T, TransferError>) {
+    fn put_back<T>(&mut self, mut idle: Box<Channel>, answer: &Result<T, TransferError>) {
         let answered = matches!(answer, Ok(_) | Err(TransferError::Refused { .. }));
         if let Spoken::Native { channel, .. } = &mut self.spoken
             && answered
         {
+            idle.used = true;
             *channel = Some(idle);
         }
     }

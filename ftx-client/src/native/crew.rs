@@ -99,7 +99,7 @@ impl Native<'_> {
             jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config, self.channel.is_some());
+        let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
             let uploads =
@@ -123,7 +123,7 @@ impl Native<'_> {
             many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config, self.channel.is_some());
+        let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
             let downloads = Arc::new(Downloads::new(
@@ -225,10 +225,15 @@ impl Native<'_> {
         for has_ended in ended {
             let _ = has_ended.await;
         }
-        if let Ok(channel) = result {
+        if let Ok(mut channel) = result {
+            channel.used = true;
             *self.channel = Some(Box::new(channel));
         }
         Ok(())
+    }
+
+    fn is_used(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.used)
     }
 
     async fn connect(&self) -> Result<Channel, TransferError> {

@@ -209,8 +209,8 @@ impl UploadStream {
             }
         };
         let size = source.identity.size;
-        self.shared.run.note(job, Note::Started { from: 0, size });
         if size <= BLOCK {
+            self.shared.run.note(job, Note::Started { from: 0, size });
             return self.put(job, source, name).await;
         }
         let request = self.shared.crew.new_request();
@@ -363,10 +363,8 @@ impl UploadStream {
                 let open = Arc::clone(self.offered(request)?);
                 lock(&open.sender).ready()?;
                 self.pending.remove(&request);
-                if resumed > 0 {
-                    let size = open.source.identity.size;
-                    self.shared.run.note(open.job, Note::Started { from: resumed, size });
-                }
+                let size = open.source.identity.size;
+                self.shared.run.note(open.job, Note::Started { from: resumed, size });
                 self.shared.crew.changed.notify_waiters();
                 Ok(())
             }
