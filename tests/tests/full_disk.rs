@@ -117,7 +117,8 @@ fn what_will_not_fit_is_refused_before_it_is_sent() {
             let upload = Client::upload(proxy.addr()).args(["a.bin", "--retries", "0"]);
             let outcome = upload.dialect(dialect).current_dir(local.path()).run();
             outcome.assert_code(1);
-            assert!(outcome.stderr.contains("space"), "{outcome:#?}");
+            let reason = if dialect == "native" { "space" } else { "FILE_WRITE_ERROR" };
+            assert!(outcome.stderr.contains(reason), "{outcome:#?}");
         }
         assert!(proxy.count(Direction::ToServer) < 2000);
 
