@@ -73,7 +73,7 @@ fn what_may_not_be_read_or_written_is_named() {
     }
     for way in [Way::Up, Way::Down] {
         let setting = Setting::with_file(way, 1, 10);
-        fs::set_permissions(setting.source(way), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(setting.source(way), fs::Permissions::from_mode(0o0)).unwrap();
         let outcome = setting.client(way, setting.server.addr()).run();
         outcome.assert_code(1);
         assert!(outcome.stderr.contains("a.bin"), "{outcome:#?}");

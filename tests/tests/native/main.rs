@@ -13,7 +13,13 @@
 //! | `events`, `errors` | what is said |
 //! | `far` | a long line |
 //! | `strangers` | servers that speak otherwise |
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod asks;
 mod changes;
