@@ -9,7 +9,7 @@ class Cp:
     needs = {"cp": "coreutils"}
 
     def version(self):
-        return first_version("cp", "--version")
+        return f"cp {first_version('cp', '--version')}"
 
     @contextlib.contextmanager
     def serve(self, places):

@@ -86,6 +86,7 @@ class Line:
             piece, last = self._count(direction, piece)
             pipe.put(max(time.monotonic(), not_before) + self._delay, piece)
             if last:
+                pipe.wait_empty()
                 self._held.set()
                 return
         pipe.put(time.monotonic() + self._delay, b"")
@@ -105,7 +106,7 @@ class Pipe:
     """Pieces on their way, with the time at which they arrive; empty bytes are the end."""
 
     def __init__(self):
-        self._pieces, self._bytes = collections.deque(), 0
+        self._pieces, self._bytes, self._unwritten = collections.deque(), 0, 0
         self._changed = threading.Condition()
 
     def put(self, due, piece):
@@ -113,7 +114,19 @@ class Pipe:
             self._changed.wait_for(lambda: self._bytes < IN_FLIGHT)
             self._pieces.append((due, piece))
             self._bytes += len(piece)
+            self._unwritten += 1
             self._changed.notify_all()
+
+    def written(self):
+        """What was taken last has been written."""
+        with self._changed:
+            self._unwritten -= 1
+            self._changed.notify_all()
+
+    def wait_empty(self):
+        """Waits until everything is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._unwritten == 0)
 
     def take(self):
         with self._changed:
@@ -136,6 +149,7 @@ def write(pipe, sink, source):
     try:
         while piece := pipe.take():
             sink.sendall(piece)
+            pipe.written()
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         # The receiver is gone, and the sender must learn of it.

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -60,12 +61,20 @@ def running(argv, log, **options):
         end(process)
 
 
+def wait(process, seconds):
+    """The exit code, or None if the time is over. At once, where Popen looks every 50 ms."""
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        return process.wait() if select.select([pidfd], [], [], seconds)[0] else None
+    finally:
+        os.close(pidfd)
+
+
 def end(process, grace=5):
     """SIGTERM, and SIGKILL for what is left of the group."""
     if process.poll() is None:
         process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
+        wait(process, grace)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
     process.wait()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .process import Failed, end, running, tail
+from .process import Failed, running, tail, wait
 
 MIB = 1 << 20
 BLOCK = MIB
@@ -126,11 +126,9 @@ def run(argv, places):
     """Carries out a command in the client's directory; all must go well."""
     log = places.spare / "client.log"
     with running(argv, log, cwd=places.here) as process:
-        try:
-            code = process.wait(COMMAND_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            end(process)
-            raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s") from error
+        code = wait(process, COMMAND_SECONDS)
+    if code is None:
+        raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s")
     if code != 0:
         raise Failed(f"{argv[0]} ended with {code}: {tail(log)}")
 
