@@ -27,7 +27,8 @@ def main():
         check(args.bin, args.dialect)
         peers.insert(0, Ftx(args.bin, args.dialect))
     # What was started ends on the way out, and so must have a way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda number, _: sys.exit(128 + number))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
