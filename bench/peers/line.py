@@ -9,6 +9,7 @@ other writes what is due. Delay costs no rate: what is on its way waits in memor
 The delay is that of a line without losses whose windows are always open; TCP itself sees none.
 """
 import collections
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -30,6 +31,8 @@ class Line:
 
     def __init__(self, port, delay=0.0, hold=None):
         self._counts = multiprocessing.Array("Q", 2)
+        self._written = {UP: 0, DOWN: 0}
+        self._lock = threading.Lock()
         self._held = multiprocessing.Event()
         self._server, self._delay, self._hold = port, delay, hold
 
@@ -79,34 +82,48 @@ class Line:
         pipe = Pipe()
         reader = (source, pipe, direction, not_before)
         threading.Thread(target=self._read, args=reader).start()
-        threading.Thread(target=write, args=(pipe, sink, source)).start()
+        writer = (pipe, sink, source, direction)
+        threading.Thread(target=self._write, args=writer).start()
 
     def _read(self, source, pipe, direction, not_before):
         while piece := receive(source):
-            piece, last = self._count(direction, piece)
-            pipe.put(max(time.monotonic(), not_before) + self._delay, piece)
-            if last:
-                pipe.wait_empty()
-                self._held.set()
+            piece = self._count(direction, piece)
+            if not piece:
+                # Held. Nothing is read any more; the connection stays as it is.
                 return
+            pipe.put(max(time.monotonic(), not_before) + self._delay, piece)
         pipe.put(time.monotonic() + self._delay, b"")
 
     def _count(self, direction, piece):
-        """Counts; cuts `piece` where the hold is, and says whether it was reached."""
+        """Counts, and cuts `piece` where the hold is."""
         index = 0 if direction == UP else 1
         with self._counts.get_lock():
             if self._hold and self._hold[0] == direction:
                 piece = piece[:max(0, self._hold[1] - self._counts[index])]
             self._counts[index] += len(piece)
-            reached = self._hold and self._hold == (direction, self._counts[index])
-        return piece, reached
+        return piece
+
+    def _write(self, pipe, sink, source, direction):
+        try:
+            while piece := pipe.take():
+                sink.sendall(piece)
+                with self._lock:
+                    self._written[direction] += len(piece)
+                    if self._hold == (direction, self._written[direction]):
+                        self._held.set()
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            # The receiver is gone, and the sender must learn of it.
+            for one in (source, sink):
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
 
 
 class Pipe:
     """Pieces on their way, with the time at which they arrive; empty bytes are the end."""
 
     def __init__(self):
-        self._pieces, self._bytes, self._unwritten = collections.deque(), 0, 0
+        self._pieces, self._bytes = collections.deque(), 0
         self._changed = threading.Condition()
 
     def put(self, due, piece):
@@ -114,19 +131,7 @@ class Pipe:
             self._changed.wait_for(lambda: self._bytes < IN_FLIGHT)
             self._pieces.append((due, piece))
             self._bytes += len(piece)
-            self._unwritten += 1
             self._changed.notify_all()
-
-    def written(self):
-        """What was taken last has been written."""
-        with self._changed:
-            self._unwritten -= 1
-            self._changed.notify_all()
-
-    def wait_empty(self):
-        """Waits until everything is written."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._unwritten == 0)
 
     def take(self):
         with self._changed:
@@ -143,21 +148,6 @@ class Pipe:
 def end_with_parent():
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
-
-
-def write(pipe, sink, source):
-    try:
-        while piece := pipe.take():
-            sink.sendall(piece)
-            pipe.written()
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        # The receiver is gone, and the sender must learn of it.
-        for one in (source, sink):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def receive(source):
