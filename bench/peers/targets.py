@@ -20,13 +20,18 @@ class Faster:
     than: str
     by: float = 1.0
     group: str = ""
+    # Which of ftx, where there are several; the first one if none is named.
+    ours: str = ""
 
     def __str__(self):
+        who = f"{self.ours}: " if self.ours else ""
         where = f", {self.group}" if self.group else ""
-        return f"at least {self.by:g} x the speed of {self.than}{where}"
+        return f"{who}at least {self.by:g} x the speed of {self.than}{where}"
 
     def look(self, results):
-        ours, theirs = subject(results, self.group), results.get((self.than, self.group))
+        named = results.get((self.ours, self.group))
+        ours = named if self.ours else subject(results, self.group)
+        theirs = results.get((self.than, self.group))
         if not ours or not theirs or not ours.median or not theirs.median:
             return None, None
         ratio = theirs.median / ours.median
@@ -52,21 +57,21 @@ class WireAtMost:
 
 @dataclass
 class DelayCosts:
-    """Seconds more in the group `group` than in the group `plain`."""
+    """How many times as long it takes in the group `group` as in the group `plain`."""
 
     plain: str
     group: str
-    seconds: float
+    times: float
 
     def __str__(self):
-        return f"{self.group} costs at most {self.seconds:g} s more than {self.plain}"
+        return f"{self.group} takes less than {self.times:g} x the time of {self.plain}"
 
     def look(self, results):
         plain, delayed = subject(results, self.plain), subject(results, self.group)
         if not plain or not delayed or not plain.median or not delayed.median:
             return None, None
-        more = delayed.median - plain.median
-        return f"{more:.2f} s", more <= self.seconds
+        times = delayed.median / plain.median
+        return f"{times:.2f} x", times < self.times
 
 
 @dataclass

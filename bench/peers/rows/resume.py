@@ -25,7 +25,7 @@ AGAIN = 2 * 8 * MIB
 def rows(setup):
     size = 2 * setup.size
     rsync = Rsync("--append-verify")
-    targets = [Faster(rsync.name, 2),
+    targets = [Faster(rsync.name, 3),
                WireAtMost(round(size * (1 - THERE)) + AGAIN,
                           "what is missing, and 8 MiB a connection")]
     for direction in ("upload", "download"):

@@ -13,7 +13,8 @@ def rows(setup):
     for direction in ("upload", "download"):
         yield Row(f"6-{direction}", f"{direction} of {setup.files:,} files of 4 KiB", setup.files,
                   "files", [case(peer, direction, setup.files) for peer in peers],
-                  [Faster("rsync daemon")])
+                  [Faster("rsync daemon", 2),
+                   Faster("rsync daemon", ours="ftx, durability full")])
 
 
 def case(peer, direction, files, delay=None, group=""):
