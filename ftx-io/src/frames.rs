@@ -66,7 +66,15 @@ pub enum Incoming {
 pub struct Frames {
     stream: TcpStream,
     inbox: Inbox,
-    outbox: BytesMut,
+    outbox: Outbox,
+}
+
+/// What waits to be sent.
+#[derive(Debug, Default)]
+struct Outbox {
+    bytes: BytesMut,
+    /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
+    torn: bool,
 }
 
 /// What was read and not yet consumed.
@@ -84,7 +92,8 @@ impl Frames {
     #[must_use]
     pub fn new(wire: Wire, longest: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
-        Self { stream, inbox: Inbox { bytes, step: FIRST_READ, longest }, outbox: BytesMut::new() }
+        let inbox = Inbox { bytes, step: FIRST_READ, longest };
+        Self { stream, inbox, outbox: Outbox::default() }
     }
 
     /// Both directions, to be used at the same time.
@@ -106,13 +115,54 @@ impl Frames {
 
     /// Puts bytes behind those that the next [`flush`](FrameWriter::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
+        self.outbox.bytes.extend_from_slice(bytes);
     }
 
     /// How many bytes wait for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.outbox.len()
+        self.outbox.bytes.len()
+    }
+
+    /// Whether sending failed within the bytes of a file. The peer takes whatever follows for the
+    /// rest of them, so nothing more can be said.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.outbox.torn
+    }
+
+    /// Gives up the memory that is only needed while something moves.
+    pub fn rest(&mut self) {
+        if self.outbox.bytes.is_empty() {
+            self.outbox.bytes = BytesMut::new();
+        }
+        if self.inbox.bytes.is_empty() {
+            self.inbox.bytes = BytesMut::new();
+        }
+        self.inbox.step = FIRST_READ;
+    }
+
+    /// Says that nothing more comes, and waits until the peer has closed its side, too. What it still
+    /// says is read and dropped: a connection that is closed with bytes unread takes back what was
+    /// said last.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn part(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
+        self.stream.shutdown().await?;
+        let hear_out = async {
+            loop {
+                self.inbox.bytes.clear();
+                self.stream.readable().await?;
+                match self.inbox.try_read(&self.stream) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        guard.watch(hear_out).await
     }
 
     /// Whether a message or file is here to its end, so that reading it waits for nothing.
@@ -160,7 +210,7 @@ impl Frames {
 pub struct ParkedFrames {
     stream: std::net::TcpStream,
     inbox: Inbox,
-    outbox: BytesMut,
+    outbox: Outbox,
 }
 
 impl ParkedFrames {
@@ -182,6 +232,15 @@ pub struct FrameReader<'a> {
 }
 
 impl FrameReader<'_> {
+    /// Waits until something of the next frame is here; `false` when the peer closed the connection
+    /// behind the last one. Nothing is lost when the wait is given up.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn wait(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+        Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
+    }
+
     /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
     /// is lost when the wait is given up.
     ///
@@ -338,13 +397,13 @@ impl Inbox {
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
     half: WriteHalf<'a>,
-    outbox: &'a mut BytesMut,
+    outbox: &'a mut Outbox,
 }
 
 impl FrameWriter<'_> {
     /// Puts bytes behind those that the next flush sends.
     pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
+        self.outbox.bytes.extend_from_slice(bytes);
     }
 
     /// Sends what is queued. The guard's limit holds for each piece that the system takes. When the
@@ -353,9 +412,10 @@ impl FrameWriter<'_> {
     /// # Errors
     /// See [`WireError`].
     pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
-        while !self.outbox.is_empty() {
-            let written = guard.watch(self.half.write(self.outbox)).await?;
-            self.sent(written)?;
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            let written = guard.watch(self.half.write(&self.outbox.bytes)).await?;
+            self.outbox.sent(written)?;
         }
         Ok(())
     }
@@ -365,9 +425,10 @@ impl FrameWriter<'_> {
     /// # Errors
     /// The connection failed.
     pub fn try_flush(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            match self.half.try_write(self.outbox) {
-                Ok(written) => self.sent(written)?,
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            match self.half.try_write(&self.outbox.bytes) {
+                Ok(written) => self.outbox.sent(written)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -375,36 +436,43 @@ impl FrameWriter<'_> {
         Ok(())
     }
 
+    /// Sends what is queued, and then `data`, which are bytes of a file.
+    ///
+    /// # Errors
+    /// See [`WireError`]. If not all of `data` was sent, the connection [is torn](Frames::is_torn).
+    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
+        self.outbox.check()?;
+        // From here on, also if the wait is given up.
+        self.outbox.torn = !data.is_empty();
+        while !self.outbox.bytes.is_empty() || !data.is_empty() {
+            let queued = self.outbox.bytes.len();
+            let written = if queued == 0 {
+                guard.watch(self.half.write(data)).await?
+            } else {
+                let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
+                guard.watch(self.half.write_vectored(&parts)).await?
+            };
+            data.advance(written.saturating_sub(queued));
+            self.outbox.sent(written)?;
+        }
+        self.outbox.torn = false;
+        Ok(())
+    }
+}
+
+impl Outbox {
+    fn check(&self) -> io::Result<()> {
+        if self.torn { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+
+    /// Takes note that the system has taken `written` bytes, of what is queued first.
     fn sent(&mut self, written: usize) -> io::Result<()> {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.outbox.advance(written);
-        if self.outbox.is_empty() && self.outbox.capacity() > LARGEST_READ {
-            *self.outbox = BytesMut::new();
-        }
-        Ok(())
-    }
-
-    /// Sends what is queued, and then `data`.
-    ///
-    /// # Errors
-    /// See [`WireError`].
-    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
-        while !self.outbox.is_empty() && !data.is_empty() {
-            let parts = [IoSlice::new(self.outbox), IoSlice::new(data)];
-            let written = guard.watch(self.half.write_vectored(&parts)).await?;
-            let of_queued = written.min(self.outbox.len());
-            self.sent(of_queued)?;
-            data.advance(written - of_queued);
-        }
-        self.flush(guard).await?;
-        while !data.is_empty() {
-            let written = guard.watch(self.half.write(data)).await?;
-            if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-            }
-            data.advance(written);
+        self.bytes.advance(written.min(self.bytes.len()));
+        if self.bytes.is_empty() && self.bytes.capacity() > LARGEST_READ {
+            self.bytes = BytesMut::new();
         }
         Ok(())
     }

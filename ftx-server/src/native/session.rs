@@ -19,6 +19,8 @@ pub(super) struct Session<U> {
     token: Token,
     sessions: Weak<Mutex<HashMap<Token, Weak<Self>>>>,
     uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
+    /// Told when an upload has ended.
+    ended: Notify,
     streams: AtomicU32,
 }
 
@@ -57,6 +59,7 @@ impl<U> Sessions<U> {
             token,
             sessions: Arc::downgrade(&self.0),
             uploads: Mutex::default(),
+            ended: Notify::new(),
             streams: AtomicU32::new(0),
         });
         lock(&self.0).insert(token, Arc::downgrade(&session));
@@ -88,11 +91,29 @@ impl<U> Session<U> {
     }
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
-        let upload = lock(&self.uploads).remove(&request);
-        if let Some(upload) = &upload {
+        let removed = lock(&self.uploads).remove(&request);
+        if let Some(upload) = &removed {
             upload.changed.notify_waiters();
+            self.ended.notify_waiters();
         }
-        upload
+        removed
+    }
+
+    /// Whether no upload is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        lock(&self.uploads).is_empty()
+    }
+
+    /// Waits until no upload is under way on any connection.
+    pub(super) async fn quiet(&self) {
+        loop {
+            // Before looking, so that no end is missed in between.
+            let ended = self.ended.notified();
+            if self.is_quiet() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Takes note that a connection is no more.

@@ -1,54 +1,62 @@
 //! Uploads, block by block.
 
+use std::sync::Arc;
+
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, PartialManifest, block_offset};
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
-use ftx_core::native::wire::{BlockHead, Meta, Overwrite, Reply, Token};
+use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{FrameReader, Frames};
 use tracing::{info, warn};
 
-use super::NativeError;
 use super::conversation::Conversation;
 use super::session::Upload;
+use super::{NativeError, apart};
 use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
 
 impl<S: BlockStore> Conversation<S> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) async fn offer(
         &mut self,
         frames: &mut Frames,
         request: u32,
-        name: &str,
-        size: u64,
-        meta: Meta,
-        overwrite: Overwrite,
-        writer: Token,
+        offer: UploadOffer,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
-        let name = match Self::name(name) {
-            Ok(name) => name,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let offer = UploadOffer { name: name.clone(), size, meta, overwrite, writer };
+        if self.has_too_many() {
+            let message = "too many uploads are open on this connection; end some before";
+            return self.refuse(frames, request, &Refusal::new(Reason::TooManyRequests, message));
+        }
+        let (name, size) = (offer.name.clone(), offer.size);
         let progress = Progress::default();
-        let context = std::sync::Arc::clone(&self.context);
+        let context = Arc::clone(&self.context);
         let work = context.store.offer_blocks(offer, progress.clone());
-        let offered = match self.working(frames, request, &progress, work).await? {
-            Ok(offered) => offered,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let OfferedBlocks { upload, staged, published } = offered;
-        let published = published.as_deref().map(PartialManifest::from);
-        let receiver = Receiver::new(staged, published.as_ref());
+        let OfferedBlocks { upload, staged, published } =
+            match self.working(frames, request, progress, work).await? {
+                Ok(offered) => offered,
+                Err(refusal) => return self.refuse(frames, request, &refusal),
+            };
+        let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
+        let told = self.tell_held(frames, request, &receiver).await;
+        // Also if it was not heard: this is what is put away then.
+        self.adopt(request, Upload::new(name, size, upload, receiver));
+        told?;
+        self.reply(frames, request, &Reply::Ready { resumed })
+    }
+
+    async fn tell_held(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        receiver: &Receiver,
+    ) -> Result<(), NativeError> {
         for page in receiver.have() {
             let have = Reply::Have { first: page.first, blocks: page.blocks };
             self.reply(frames, request, &have)?;
             frames.writer().flush(self.context.stall()).await?;
         }
-        self.adopt(request, Upload::new(name, size, upload, receiver));
-        self.reply(frames, request, &Reply::Ready { resumed })
+        Ok(())
     }
 
     pub(super) async fn block(
@@ -81,8 +89,12 @@ impl<S: BlockStore> Conversation<S> {
             left -= len;
         }
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
-        let computed =
-            hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
+        let computed = match hasher.finish() {
+            Ok(computed) => Ok(computed),
+            // Nobody has hashed what is for nobody.
+            Err(_) if upload.receiver().duty(self.stream) == Duty::Drop => Ok(claimed),
+            Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
+        };
         let stored = match computed {
             Ok(computed) => self.complete(&upload, request, head, (computed, claimed), held).await,
             Err(refusal) => Err(refusal),
@@ -147,7 +159,7 @@ impl<S: BlockStore> Conversation<S> {
         upload: &Upload<S::Staging>,
         offset: u64,
         chunk: Vec<u8>,
-        mut hasher: BlockHasher,
+        hasher: BlockHasher,
         held: &mut Vec<u8>,
     ) -> Result<BlockHasher, Refusal> {
         let writing = upload.writing.read().await;
@@ -155,14 +167,10 @@ impl<S: BlockStore> Conversation<S> {
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
             Duty::Hold => {
-                hasher.update(&chunk);
                 held.extend_from_slice(&chunk);
-                (chunk, hasher)
+                hashed(chunk, hasher).await?
             }
-            Duty::Compare => {
-                hasher.update(&chunk);
-                (chunk, hasher)
-            }
+            Duty::Compare => hashed(chunk, hasher).await?,
             Duty::Drop => (chunk, hasher),
         };
         drop(writing);
@@ -178,9 +186,10 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
             let message = "there is no such upload, or not any more; offer the file again";
-            return self.refuse(frames, request, &Refusal::new(Reason::TakenOver, message));
+            return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
         };
-        let plan = upload.receiver().commit(digest);
+        let joined = Arc::clone(&upload);
+        let plan = apart(move || joined.receiver().commit(digest)).await?;
         let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
@@ -188,14 +197,14 @@ impl<S: BlockStore> Conversation<S> {
                 return self.fail(frames, request, &refusal).await;
             }
         };
-        let context = std::sync::Arc::clone(&self.context);
-        let work = upload.handle.publish(plan.copy, digest);
-        let published = self.working(frames, request, &Progress::default(), work).await?;
+        let progress = Progress::default();
+        let work = upload.handle.publish(plan.copy, digest, progress.clone());
+        let published = self.working(frames, request, progress, work).await?;
         self.release(request);
         match published {
             Ok(unchanged) => {
                 info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
-                context.monitor.uploaded();
+                self.context.monitor.uploaded();
                 self.reply(frames, request, &Reply::Done { digest, unchanged })
             }
             Err(refusal) => self.refuse(frames, request, &refusal),
@@ -209,12 +218,10 @@ impl<S: BlockStore> Conversation<S> {
         discard: bool,
     ) -> Result<(), NativeError> {
         // Whatever ended it before has been answered.
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, discard).await;
-            let message = "the client gave the upload up";
-            self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))?;
-        }
-        Ok(())
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, discard).await;
+        let message = "the client gave the upload up";
+        self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
     }
 
     /// Ends an upload that cannot go on. What arrived is kept.
@@ -224,11 +231,23 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, false).await;
-        }
+        // If it has ended meanwhile, that was answered where it did.
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, false).await;
         self.refuse(frames, request, refusal)
     }
+}
+
+/// Hashes bytes that are not written.
+async fn hashed(
+    chunk: Vec<u8>,
+    mut hasher: BlockHasher,
+) -> Result<(Vec<u8>, BlockHasher), Refusal> {
+    let work = move || {
+        hasher.update(&chunk);
+        (chunk, hasher)
+    };
+    apart(work).await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))
 }
 
 /// Ends an upload without publishing it.
