@@ -44,6 +44,8 @@ fn an_upload_may_come_to_its_end_within_the_grace() {
     assert!(second.is_silent_for(Duration::from_millis(100)));
     second.send_blocks(id, &file, [1]);
     first.send_blocks(id, &file, [2]);
+    // The other one waits for its end by now.
+    assert!(second.is_silent_for(Duration::from_millis(200)));
     first.commit(id, &file);
     let (took, root) = server.stop();
     assert!(took < SOON, "{took:?}");
@@ -83,9 +85,12 @@ fn a_download_is_cut_off_after_the_grace_and_nothing_false_is_said() {
     let mut client = server.client().greet(None);
     client.send(new_id(), &get("big", None, What::Whole));
     wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
-    let (took, _root) = server.stop();
-    assert!(took < SOON, "{took:?}");
+    let stopping = std::thread::spawn(|| server.stop());
+    // Read only when the grace is over: what could be sent then would be heard.
+    std::thread::sleep(Duration::from_millis(500));
     let rest = client.rest();
+    let (took, _root) = stopping.join().unwrap();
+    assert!(took < SOON, "{took:?}");
     // Found, and then nothing but frames of blocks, the last of them incomplete.
     let found = 12 + u32::from_le_bytes(*rest.first_chunk().unwrap()) as usize;
     let mut blocks = &rest[found..];
