@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::path::PathBuf;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, Plan, Process, Proxy, wait_until};
@@ -10,6 +11,9 @@ use super::setting::{NAME, names_in};
 use super::{MIB, Setting, Way};
 
 const LEN: u64 = 16 * MIB;
+
+/// More than is asked for in one request.
+const LONG: u64 = 64 * MIB;
 
 fn slow(setting: &Setting) -> Proxy {
     Proxy::start(setting.server.addr(), |_| Plan::default().rate(24 * MIB))
@@ -21,16 +25,11 @@ fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Proces
     client
 }
 
-/// Another version takes its place, as every upload puts it there.
-fn replace(setting: &Setting, way: Way, seed: u64, len: u64) {
-    let other = setting
-        .root
-        .path()
-        .parent()
-        .unwrap()
-        .join(format!("{}.new", setting.root.path().file_name().unwrap().to_str().unwrap()));
-    write_file(&other, content(seed, len));
-    fs::rename(&other, setting.source(way)).unwrap();
+/// Another version, to take the place of the file with one step, as every upload does it.
+fn next_version(setting: &Setting, seed: u64, len: u64) -> PathBuf {
+    let path = setting.root.path().join(".ftx/next");
+    write_file(&path, content(seed, len));
+    path
 }
 
 #[test]
@@ -39,7 +38,7 @@ fn a_file_that_is_replaced_between_two_tries_of_a_download_is_not_mixed() {
         let setting = Setting::with_file(Way::Down, 1, LEN);
         let proxy = slow(&setting);
         half_way(&setting, &proxy, Way::Down, &[]).kill();
-        replace(&setting, Way::Down, 2, len);
+        fs::rename(next_version(&setting, 2, len), setting.source(Way::Down)).unwrap();
         setting.client(Way::Down, setting.server.addr()).run().assert_done();
         setting.assert_arrived(Way::Down, 2, len);
     }
@@ -48,16 +47,17 @@ fn a_file_that_is_replaced_between_two_tries_of_a_download_is_not_mixed() {
 #[test]
 fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
     for streams in ["1", "3"] {
-        let setting = Setting::with_file(Way::Down, 1, LEN);
-        let proxy = slow(&setting);
+        let setting = Setting::with_file(Way::Down, 1, LONG);
+        let next = next_version(&setting, 2, LONG);
+        let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(48 * MIB));
         let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
-        replace(&setting, Way::Down, 2, LEN);
+        fs::rename(next, setting.source(Way::Down)).unwrap();
         client.wait(DEADLINE).assert_done();
         // The first one may have been across by then; what counts is that it is one of them.
         let mut head = [0; 64];
         File::open(setting.target(Way::Down)).unwrap().read_exact(&mut head).unwrap();
         let seed = if content(1, 64).bytes() == head { 1 } else { 2 };
-        setting.assert_arrived(Way::Down, seed, LEN);
+        setting.assert_arrived(Way::Down, seed, LONG);
     }
 }
 

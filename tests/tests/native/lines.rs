@@ -138,3 +138,19 @@ fn of_two_downloads_to_one_file_one_is_refused() {
     first.wait(DEADLINE).assert_done();
     setting.assert_arrived(Way::Down, 1, LEN);
 }
+
+/// One of them says that the other goes on with it, or both have done it; the file is there.
+#[test]
+fn the_same_command_given_twice_at_a_time_ends_with_the_file() {
+    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(16 * MIB));
+    let start = || setting.client(Way::Up, proxy.addr()).spawn();
+    let first = start();
+    wait_until("it has begun", DEADLINE, || proxy.count(Way::Up.direction()) > 4 * MIB);
+    let outcomes = [start(), first].map(|client| client.wait(DEADLINE));
+    assert!(outcomes.iter().any(|outcome| outcome.code == Some(0)), "{outcomes:#?}");
+    for outcome in outcomes.iter().filter(|outcome| outcome.code != Some(0)) {
+        assert!(outcome.stderr.contains("another connection"), "{outcome:#?}");
+    }
+    setting.assert_arrived(Way::Up, 1, LEN);
+}
