@@ -13,7 +13,9 @@ use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
-use ftx_store::{BootId, Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
+use ftx_store::{
+    BlockStaging, BootId, Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space,
+};
 
 use crate::{Cancel, Event, Observer, TransferError, regular};
 
@@ -190,6 +192,14 @@ impl Place {
         let mut go_on = hashing(observer, cancel, staged);
         let files = self.files.clone();
         if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
+            return Ok((Local::Staged(staging.with_durability(self.durability)), None));
+        }
+        // What a download in the native dialect left is as good.
+        let files = self.files.clone();
+        let blocks = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
+        if let Some(blocks) = blocks.staging()
+            && let Some(staging) = Staging::from_blocks(blocks, &mut go_on)?
+        {
             return Ok((Local::Staged(staging.with_durability(self.durability)), None));
         }
         // What can't be read can still be replaced.

@@ -12,13 +12,13 @@ use ftx_core::native::blocks::{
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Request, Version, What};
 use ftx_io::{CHUNK, Incoming, blocking};
-use ftx_store::{BlockStaging, Durability};
+use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::{Channel, decode, out_of_step, refused};
-use super::place::{Local, Place};
+use super::place::{GoOn, Local, Place};
 use super::run::{Crew, Note, Run};
 use super::small::Batch;
-use crate::{TransferError, Transferred};
+use crate::{Event, TransferError, Transferred};
 
 /// Blocks that a connection has asked for at a time, of one file.
 const WINDOW: u64 = 16;
@@ -51,6 +51,7 @@ pub(super) struct Downloads {
     run: Arc<Run<DownloadJob>>,
     pub(super) crew: Arc<Crew>,
     durability: Durability,
+    manifests: Arc<ManifestCache>,
     /// Files that are fetched in blocks.
     open: Mutex<Vec<Arc<Fetching>>>,
 }
@@ -110,13 +111,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    pub(super) fn new(run: Arc<Run<DownloadJob>>, crew: Arc<Crew>, durability: Durability) -> Self {
-        Self { run, crew, durability, open: Mutex::default() }
+    pub(super) fn new(
+        run: Arc<Run<DownloadJob>>,
+        crew: Arc<Crew>,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, durability, manifests, open: Mutex::default() }
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
         match result {
-            Err(error) if error.is_transient() => self.crew.fail(error),
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
             result => self.run.finish(job, result),
         }
         if self.run.is_over() {
@@ -154,9 +162,7 @@ impl DownloadStream {
             let changed = crew.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if crew.has_failed() {
-                return Err(TransferError::Closed);
-            }
+            crew.check()?;
             match self.next() {
                 Work::Ask(fetching, ranges) => {
                     let request = self.shared.crew.new_request();
@@ -166,6 +172,8 @@ impl DownloadStream {
                     self.asked.insert(request, Asked::Blocks(fetching));
                 }
                 Work::File(job) => {
+                    // What is here may take long to read, and that is told to who watches the file.
+                    tell();
                     self.file(job).await?;
                     if self.channel.queued() >= SEND_AT {
                         self.channel.try_flush()?;
@@ -214,13 +222,14 @@ impl DownloadStream {
     async fn file(&mut self, index: usize) -> Result<(), TransferError> {
         let Some(job) = self.shared.run.job(index).cloned() else { return Ok(()) };
         let DownloadJob { name, path, size } = job;
-        let place = match Place::new(&path, self.shared.durability) {
-            Ok(place) => place,
-            Err(error) => {
-                self.shared.finish(index, Err(error.into()));
-                return Ok(());
-            }
-        };
+        let place =
+            match Place::new(&path, self.shared.durability, Arc::clone(&self.shared.manifests)) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.shared.finish(index, Err(error.into()));
+                    return Ok(());
+                }
+            };
         let request = self.shared.crew.new_request();
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
         if size.is_some_and(|size| size <= BLOCK) {
@@ -229,7 +238,7 @@ impl DownloadStream {
             self.asked.insert(request, asked);
             return Ok(());
         }
-        let looked = place.look().await;
+        let looked = place.look(self.go_on(index)).await;
         let local = match looked {
             Ok(local) => local,
             Err(error) => {
@@ -251,6 +260,15 @@ impl DownloadStream {
         };
         self.asked.insert(request, asked);
         Ok(())
+    }
+
+    /// Tells who watches a file how much of it is read, until the try ends.
+    fn go_on(&self, job: usize) -> GoOn {
+        let (run, crew) = (Arc::clone(&self.shared.run), Arc::clone(&self.shared.crew));
+        Box::new(move |done, total| {
+            run.tell_now(job, &Event::Hashing { done, total });
+            crew.check().is_ok()
+        })
     }
 
     async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
@@ -357,11 +375,7 @@ impl DownloadStream {
         let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
         let run = Arc::clone(&self.shared.run);
-        let prepared = local
-            .prepare(&place, &manifest, &mut |done, total| {
-                run.note(job, Note::Hashing { done, total });
-            })
-            .await;
+        let prepared = local.prepare(&place, &manifest, self.go_on(job)).await;
         let (staging, known) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => {

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -10,8 +12,8 @@ use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_coun
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, Durability, Existing, FileIdentity, Recovered, StagingFiles, StoreError,
-    check_space, hash_blocks,
+    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered,
+    StagingFiles, StoreError, check_space, hash_blocks,
 };
 
 use crate::{TransferError, regular};
@@ -24,6 +26,7 @@ pub(super) struct Place {
     name: PathBuf,
     files: StagingFiles,
     durability: Durability,
+    manifests: Arc<ManifestCache>,
 }
 
 /// What is here of a file.
@@ -33,6 +36,9 @@ pub(super) struct Local {
     base: Option<Base>,
 }
 
+/// Is told how many bytes are hashed of how many; `false` stops the work.
+pub(super) type GoOn = Box<dyn FnMut(u64, u64) -> bool + Send>;
+
 struct Base {
     file: std::fs::File,
     identity: FileIdentity,
@@ -41,7 +47,11 @@ struct Base {
 }
 
 impl Place {
-    pub(super) fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        path: &Path,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Result<Self, StoreError> {
         let Some(name) = path.file_name().map(PathBuf::from) else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
@@ -53,7 +63,7 @@ impl Place {
             data: suffixed(&name, ".ftxpart"),
             journal: suffixed(&name, ".ftxpart.journal"),
         };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability })
+        Ok(Self { path: path.to_owned(), parent, name, files, durability, manifests })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -83,13 +93,14 @@ impl Place {
         opened.map_err(|error| StoreError::io("open", &self.parent, error))
     }
 
-    /// What is here of the file.
-    pub(super) async fn look(&self) -> Result<Option<Local>, TransferError> {
+    /// What is here of the file. `go_on` is told how many bytes are read of how many, and says
+    /// whether to read on.
+    pub(super) async fn look(&self, go_on: GoOn) -> Result<Option<Local>, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.path, move || place.look_now()).await?)
+        Ok(blocking(&self.path, move || place.look_now(go_on)).await?)
     }
 
-    fn look_now(&self) -> Result<Option<Local>, StoreError> {
+    fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
         let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
@@ -99,7 +110,9 @@ impl Place {
             return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
         }
         let files = self.files.clone();
-        let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut |_| true)?;
+        let staged = dir.metadata(&self.files.data).map_or(0, |metadata| metadata.len());
+        let mut go_on = |done| go_on(done, staged);
+        let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
         let base = |name: &Path, is_target| {
             // A file that can't be read can still be replaced.
             let (file, identity) = regular::open_in(&dir, name).ok()?;
@@ -137,51 +150,43 @@ impl Place {
         staging: BlockStaging,
         meta: Meta,
     ) -> Result<(), TransferError> {
-        let name = self.name.clone();
-        let publish = move || staging.publish_beside(&name, &meta, Existing::Replace).map(|_| ());
+        let (name, manifests) = (self.name.clone(), Arc::clone(&self.manifests));
+        let publish = move || {
+            let published = staging.publish_beside(&name, &meta, Existing::Replace)?;
+            let manifest = Arc::new(published.manifest);
+            manifests.learn_all(&published.identity, &manifest, SystemTime::now());
+            Ok(())
+        };
         Ok(blocking(&self.path, publish).await?)
     }
 }
 
 impl Local {
     /// Finds out which blocks of the manifest's file are here, and has a staging hold them. `None` if
-    /// the target is that very file.
+    /// the target is that very file. `go_on` is as with [`Place::look`].
     pub(super) async fn prepare(
         self,
         place: &Place,
         manifest: &Manifest,
-        tell: &mut (dyn FnMut(u64, u64) + Send),
+        go_on: GoOn,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, TransferError> {
-        let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
         let (owned, wanted) = (place.clone(), manifest.clone());
-        let prepare = blocking(place.path(), move || {
-            self.prepare_now(&owned, &wanted, &mut |done, total| {
-                // Nobody listens any more when the transfer was given up.
-                let _ = sender.send((done, total));
-            })
-        });
-        tokio::pin!(prepare);
-        loop {
-            tokio::select! {
-                prepared = &mut prepare => {
-                    while let Ok((done, total)) = told.try_recv() {
-                        tell(done, total);
-                    }
-                    return Ok(prepared?);
-                }
-                Some((done, total)) = told.recv() => tell(done, total),
-            }
-        }
+        Ok(blocking(place.path(), move || self.prepare_now(&owned, &wanted, go_on)).await?)
     }
 
     fn prepare_now(
         self,
         place: &Place,
         manifest: &Manifest,
-        tell: &mut dyn FnMut(u64, u64),
+        go_on: GoOn,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, StoreError> {
         let size = manifest.size();
         let Self { staging, base } = self;
+        // First of all, since whoever stops it keeps everything that is here.
+        let held = match &base {
+            Some(base) => base.table(place, size, go_on)?.resized(size),
+            None => PartialManifest::new(size),
+        };
         let staging = match staging {
             Some(staging) if staging.size() == size => Some(staging),
             // Of another version; nothing of it is worth more than fetching it.
@@ -190,10 +195,6 @@ impl Local {
                 None
             }
             None => None,
-        };
-        let held = match &base {
-            Some(base) => base.table(place, tell)?.resized(size),
-            None => PartialManifest::new(size),
         };
         let fits = |table: &PartialManifest, index: u64| {
             let theirs = usize::try_from(index).ok().and_then(|index| manifest.cvs().get(index));
@@ -217,6 +218,7 @@ impl Local {
             None => {
                 if from_other {
                     let dir = place.directory()?;
+                    check_space(&dir, &place.path, size)?;
                     dir.remove_file(&place.files.data)
                         .map_err(|error| StoreError::io("remove", &place.files.data, error))?;
                 }
@@ -239,28 +241,35 @@ impl Local {
 }
 
 impl Base {
+    /// What the blocks are that a file of `wanted` bytes can have, too.
     fn table(
         &self,
         place: &Place,
-        tell: &mut dyn FnMut(u64, u64),
+        wanted: u64,
+        mut go_on: GoOn,
     ) -> Result<PartialManifest, StoreError> {
+        if let Some(manifest) = place.manifests.manifest(&self.identity) {
+            return Ok(PartialManifest::from(&*manifest));
+        }
+        let read_since = SystemTime::now();
         let size = self.identity.size;
-        let all = BlockRange { first: 0, count: block_count(size) };
-        let mut told = 0;
-        tell(0, size);
-        let hashed = hash_blocks(&self.file, size, all, None, &mut |done| {
-            if done - told >= 16 << 20 {
-                told = done;
-                tell(done, size);
-            }
-            true
-        });
+        let total = size.min(wanted);
+        let range = BlockRange { first: 0, count: block_count(total) };
+        let stopped = || StoreError::Cancelled { path: place.path.clone() };
+        if !go_on(0, total) {
+            return Err(stopped());
+        }
+        let hashed =
+            hash_blocks(&self.file, size, range, None, &mut |done| go_on(done.min(total), total));
         let hashed = hashed.map_err(|error| StoreError::io("read", &place.path, error))?;
         let mut table = PartialManifest::new(size);
-        for (index, cv) in (0..).zip(hashed.unwrap_or_default()) {
+        for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {
             let _ = table.set(index, cv);
         }
-        tell(size, size);
+        go_on(total, total);
+        if let Some(manifest) = table.complete() {
+            place.manifests.learn_all(&self.identity, &Arc::new(manifest), read_since);
+        }
         Ok(table)
     }
 

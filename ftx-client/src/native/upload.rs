@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest, block_offset};
+use ftx_core::native::blocks::{
+    BLOCK, BlockHasher, Cv, Digest, Manifest, PartialManifest, block_offset,
+};
 use ftx_core::native::upload::{Claim, Next, Sender};
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Overwrite, Reply, Request, Token};
 use ftx_io::{CHUNK, Incoming, blocking};
-use ftx_store::{FileIdentity, Positioned, StoreError};
+use ftx_store::{FileIdentity, ManifestCache, Positioned, StoreError};
 
 use super::channel::{Channel, decode, out_of_step, refused};
 use super::run::{Crew, Note, Run};
+use super::writer;
 use crate::{TransferError, Transferred, regular};
 
 /// Uploads that one connection has offered at a time.
@@ -33,7 +36,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct UploadJob {
     pub(crate) path: PathBuf,
     pub(crate) name: RemoteName,
-    /// Who uploads it, the same for each try.
+    /// Who uploads it, the same for each try, unless the file says so by itself.
     pub(crate) writer: Token,
 }
 
@@ -42,6 +45,7 @@ pub(super) struct Uploads {
     run: Arc<Run<UploadJob>>,
     pub(super) crew: Arc<Crew>,
     overwrite: Overwrite,
+    manifests: Arc<ManifestCache>,
     /// Files that are sent in blocks, in the order of their offers.
     open: Mutex<Vec<Arc<Open>>>,
 }
@@ -63,6 +67,7 @@ struct Source {
     identity: FileIdentity,
     meta: Meta,
     positioned: Positioned,
+    opened: SystemTime,
 }
 
 /// What the answer to a request will be about.
@@ -95,8 +100,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Uploads {
-    pub(super) fn new(run: Arc<Run<UploadJob>>, crew: Arc<Crew>, overwrite: Overwrite) -> Self {
-        Self { run, crew, overwrite, open: Mutex::default() }
+    pub(super) fn new(
+        run: Arc<Run<UploadJob>>,
+        crew: Arc<Crew>,
+        overwrite: Overwrite,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, overwrite, manifests, open: Mutex::default() }
     }
 
     fn opened(&self) -> Vec<Arc<Open>> {
@@ -110,7 +120,9 @@ impl Uploads {
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
         match result {
-            Err(error) if error.is_transient() => self.crew.fail(error),
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
             result => self.run.finish(job, result),
         }
         if self.run.is_over() {
@@ -140,9 +152,7 @@ impl UploadStream {
             let changed = crew.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if crew.has_failed() {
-                return Err(TransferError::Closed);
-            }
+            crew.check()?;
             if self.pending.is_empty() && self.shared.run.is_over() {
                 return Ok(self.channel);
             }
@@ -208,15 +218,22 @@ impl UploadStream {
             }
         };
         let size = source.identity.size;
-        self.shared.run.note(job, Note::Started { from: 0, size });
         if size <= BLOCK {
+            self.shared.run.note(job, Note::Started { from: 0, size });
             return self.put(job, source, name).await;
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
+        let writer = writer::of(&source.path).unwrap_or(writer);
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
         self.channel.queue(request, &offer)?;
-        let sender = Mutex::new(Sender::new(size, self.channel.terms.window));
+        // What was hashed before is not read again, unless the server lacks it.
+        let known = self.shared.manifests.manifest(&source.identity);
+        let window = self.channel.terms.window;
+        let sender = Mutex::new(match known.as_deref().map(PartialManifest::from) {
+            Some(known) => Sender::with_known(known, window),
+            None => Sender::new(size, window),
+        });
         let open = Arc::new(Open { job, request, source, sender, stream: self.stream });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
@@ -361,10 +378,8 @@ impl UploadStream {
                 let open = Arc::clone(self.offered(request)?);
                 lock(&open.sender).ready()?;
                 self.pending.remove(&request);
-                if resumed > 0 {
-                    let size = open.source.identity.size;
-                    self.shared.run.note(open.job, Note::Started { from: resumed, size });
-                }
+                let size = open.source.identity.size;
+                self.shared.run.note(open.job, Note::Started { from: resumed, size });
                 self.shared.crew.changed.notify_waiters();
                 Ok(())
             }
@@ -410,6 +425,11 @@ impl UploadStream {
             Some(Pending::Commit(open)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
+                let manifest = lock(&open.sender).own().complete();
+                if let Some(manifest) = manifest {
+                    let Source { identity, opened, .. } = &open.source;
+                    self.shared.manifests.learn_all(identity, &Arc::new(manifest), *opened);
+                }
                 let already_there = unchanged && moved == 0;
                 self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
             }
@@ -470,8 +490,8 @@ impl Source {
             let (file, identity) = regular::open(&path)?;
             let metadata = file.metadata().map_err(|e| StoreError::io("look at", &path, e))?;
             let (meta, file) = (ftx_store::meta_of(&metadata), file.into_std());
-            let positioned = Positioned::default();
-            Ok(Self { path, file, identity, meta, positioned })
+            let (positioned, opened) = (Positioned::default(), SystemTime::now());
+            Ok(Self { path, file, identity, meta, positioned, opened })
         });
         Ok(opened.await?)
     }

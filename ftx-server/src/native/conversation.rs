@@ -111,7 +111,7 @@ impl<S: BlockStore> Conversation<S> {
             }
             if self.busy
                 && let Place::Reactor(places) = place
-                && let Some(permit) = places.take()
+                && let Some(permit) = places.take_native()
             {
                 return Ok(Stop::Busy(permit));
             }

@@ -28,6 +28,8 @@ impl<S: BlockStore> Conversation<S> {
             Ok(file) => file,
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
+        // Whoever fetches a file piece by piece names no version with the first of its requests only.
+        let counts = version.is_none() || matches!(what, What::Whole);
         let sent = match what {
             What::Whole if file.size() <= BLOCK => self.send_file(frames, request, &file).await,
             What::Whole => self.send_whole(frames, request, &file).await,
@@ -36,6 +38,9 @@ impl<S: BlockStore> Conversation<S> {
         };
         match sent? {
             Ok(()) => {
+                if counts {
+                    self.context.monitor.downloaded();
+                }
                 // The name was parsed when the file was opened.
                 if let Ok(name) = Self::name(name) {
                     self.file = Some((name, file));
@@ -94,7 +99,6 @@ impl<S: BlockStore> Conversation<S> {
                 Err(refusal) => return Ok(Err(refusal)),
             }
         }
-        self.context.monitor.downloaded();
         Ok(Ok(()))
     }
 
@@ -111,7 +115,6 @@ impl<S: BlockStore> Conversation<S> {
         let digest = apart(move || Manifest::new(size, cvs).map(|manifest| manifest.digest()));
         match digest.await? {
             Ok(digest) => {
-                self.context.monitor.downloaded();
                 self.reply(frames, request, &Reply::End { digest: Some(digest) })?;
                 Ok(Ok(()))
             }
