@@ -81,8 +81,8 @@ def positive(text):
 
 
 def setup(args):
-    def ftx(durability="full", label=""):
-        return [Ftx(args.bin, args.dialect, durability, label)] if args.ftx else []
+    def ftx(durability="full", label="", options=()):
+        return [Ftx(args.bin, args.dialect, durability, label, options)] if args.ftx else []
     return Setup(ftx, args.dialect == "native", args.size * MIB, args.files, args.delay / 1000)
 
 

@@ -12,8 +12,9 @@ class Ftx:
 
     needs = {}
 
-    def __init__(self, directory, dialect, durability="full", label=""):
+    def __init__(self, directory, dialect, durability="full", label="", options=()):
         self._server, self._client = directory / "ftx-server", directory / "ftx-client"
+        self._options = options
         self.dialect, self._durability = dialect, durability
         self.name = "ftx" + (f", {label}" if label else "")
         if dialect == "legacy":
@@ -56,7 +57,7 @@ class Ftx:
 
     def _call(self, verb):
         dialect = ["--dialect", self.dialect] if chooses(self._client) else []
-        return [self._client, verb, "-q", *dialect]
+        return [self._client, verb, "-q", *dialect, *self._options]
 
 
 def check(directory, dialect):

@@ -125,7 +125,9 @@ def timed(argv, places):
 def run(argv, places):
     """Carries out a command in the client's directory; all must go well."""
     log = places.spare / "client.log"
-    with running(argv, log, cwd=places.here) as process:
+    # What clients keep to find it out once lies in the run's directory, too.
+    env = {**os.environ, "XDG_CACHE_HOME": str(places.spare / "cache")}
+    with running(argv, log, cwd=places.here, env=env) as process:
         code = wait(process, COMMAND_SECONDS)
     if code is None:
         raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s")

@@ -31,7 +31,10 @@ impl Client {
     /// `ftx-client` without arguments.
     #[must_use]
     pub fn new() -> Self {
-        Self { command: Command::new(bins::client()) }
+        let mut command = Command::new(bins::client());
+        // What it keeps of local files stays where builds put things.
+        command.env("XDG_CACHE_HOME", bins::client().with_file_name("test-cache"));
+        Self { command }
     }
 
     /// Adds an argument.

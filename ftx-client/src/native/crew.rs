@@ -8,6 +8,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Token;
 use ftx_io::dedicate_thread;
+use ftx_store::ManifestCache;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -35,6 +36,8 @@ pub(crate) struct Native<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a Config,
     pub(crate) cancel: &'a Cancel,
+    /// What is known of local files.
+    pub(crate) manifests: &'a Arc<ManifestCache>,
     /// A connection that idles.
     pub(crate) channel: &'a mut Option<Box<Channel>>,
     /// Ids of requests are used once in a session.
@@ -102,8 +105,12 @@ impl Native<'_> {
         let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let uploads =
-                Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
+            let uploads = Arc::new(Uploads::new(
+                Arc::clone(&run),
+                Arc::clone(&crew),
+                self.config.overwrite,
+                Arc::clone(self.manifests),
+            ));
             let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -130,6 +137,7 @@ impl Native<'_> {
                 Arc::clone(&run),
                 Arc::clone(&crew),
                 self.config.durability,
+                Arc::clone(self.manifests),
             ));
             let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {

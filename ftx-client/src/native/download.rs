@@ -12,7 +12,7 @@ use ftx_core::native::blocks::{
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Request, Version, What};
 use ftx_io::{CHUNK, Incoming, blocking};
-use ftx_store::{BlockStaging, Durability};
+use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::{Channel, decode, out_of_step, refused};
 use super::place::{GoOn, Local, Place};
@@ -51,6 +51,7 @@ pub(super) struct Downloads {
     run: Arc<Run<DownloadJob>>,
     pub(super) crew: Arc<Crew>,
     durability: Durability,
+    manifests: Arc<ManifestCache>,
     /// Files that are fetched in blocks.
     open: Mutex<Vec<Arc<Fetching>>>,
 }
@@ -110,8 +111,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Downloads {
-    pub(super) fn new(run: Arc<Run<DownloadJob>>, crew: Arc<Crew>, durability: Durability) -> Self {
-        Self { run, crew, durability, open: Mutex::default() }
+    pub(super) fn new(
+        run: Arc<Run<DownloadJob>>,
+        crew: Arc<Crew>,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, durability, manifests, open: Mutex::default() }
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
@@ -216,13 +222,14 @@ impl DownloadStream {
     async fn file(&mut self, index: usize) -> Result<(), TransferError> {
         let Some(job) = self.shared.run.job(index).cloned() else { return Ok(()) };
         let DownloadJob { name, path, size } = job;
-        let place = match Place::new(&path, self.shared.durability) {
-            Ok(place) => place,
-            Err(error) => {
-                self.shared.finish(index, Err(error.into()));
-                return Ok(());
-            }
-        };
+        let place =
+            match Place::new(&path, self.shared.durability, Arc::clone(&self.shared.manifests)) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.shared.finish(index, Err(error.into()));
+                    return Ok(());
+                }
+            };
         let request = self.shared.crew.new_request();
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
         if size.is_some_and(|size| size <= BLOCK) {

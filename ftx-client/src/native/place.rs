@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -10,8 +12,8 @@ use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_coun
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, Durability, Existing, FileIdentity, Recovered, StagingFiles, StoreError,
-    check_space, hash_blocks,
+    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered,
+    StagingFiles, StoreError, check_space, hash_blocks,
 };
 
 use crate::{TransferError, regular};
@@ -24,6 +26,7 @@ pub(super) struct Place {
     name: PathBuf,
     files: StagingFiles,
     durability: Durability,
+    manifests: Arc<ManifestCache>,
 }
 
 /// What is here of a file.
@@ -44,7 +47,11 @@ struct Base {
 }
 
 impl Place {
-    pub(super) fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        path: &Path,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Result<Self, StoreError> {
         let Some(name) = path.file_name().map(PathBuf::from) else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
@@ -56,7 +63,7 @@ impl Place {
             data: suffixed(&name, ".ftxpart"),
             journal: suffixed(&name, ".ftxpart.journal"),
         };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability })
+        Ok(Self { path: path.to_owned(), parent, name, files, durability, manifests })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -143,8 +150,13 @@ impl Place {
         staging: BlockStaging,
         meta: Meta,
     ) -> Result<(), TransferError> {
-        let name = self.name.clone();
-        let publish = move || staging.publish_beside(&name, &meta, Existing::Replace).map(|_| ());
+        let (name, manifests) = (self.name.clone(), Arc::clone(&self.manifests));
+        let publish = move || {
+            let published = staging.publish_beside(&name, &meta, Existing::Replace)?;
+            let manifest = Arc::new(published.manifest);
+            manifests.learn_all(&published.identity, &manifest, SystemTime::now());
+            Ok(())
+        };
         Ok(blocking(&self.path, publish).await?)
     }
 }
@@ -236,6 +248,10 @@ impl Base {
         wanted: u64,
         mut go_on: GoOn,
     ) -> Result<PartialManifest, StoreError> {
+        if let Some(manifest) = place.manifests.manifest(&self.identity) {
+            return Ok(PartialManifest::from(&*manifest));
+        }
+        let read_since = SystemTime::now();
         let size = self.identity.size;
         let total = size.min(wanted);
         let range = BlockRange { first: 0, count: block_count(total) };
@@ -251,6 +267,9 @@ impl Base {
             let _ = table.set(index, cv);
         }
         go_on(total, total);
+        if let Some(manifest) = table.complete() {
+            place.manifests.learn_all(&self.identity, &Arc::new(manifest), read_since);
+        }
         Ok(table)
     }
 

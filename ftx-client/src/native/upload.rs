@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest, block_offset};
+use ftx_core::native::blocks::{
+    BLOCK, BlockHasher, Cv, Digest, Manifest, PartialManifest, block_offset,
+};
 use ftx_core::native::upload::{Claim, Next, Sender};
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Overwrite, Reply, Request, Token};
 use ftx_io::{CHUNK, Incoming, blocking};
-use ftx_store::{FileIdentity, Positioned, StoreError};
+use ftx_store::{FileIdentity, ManifestCache, Positioned, StoreError};
 
 use super::channel::{Channel, decode, out_of_step, refused};
 use super::run::{Crew, Note, Run};
@@ -43,6 +45,7 @@ pub(super) struct Uploads {
     run: Arc<Run<UploadJob>>,
     pub(super) crew: Arc<Crew>,
     overwrite: Overwrite,
+    manifests: Arc<ManifestCache>,
     /// Files that are sent in blocks, in the order of their offers.
     open: Mutex<Vec<Arc<Open>>>,
 }
@@ -64,6 +67,7 @@ struct Source {
     identity: FileIdentity,
     meta: Meta,
     positioned: Positioned,
+    opened: SystemTime,
 }
 
 /// What the answer to a request will be about.
@@ -96,8 +100,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Uploads {
-    pub(super) fn new(run: Arc<Run<UploadJob>>, crew: Arc<Crew>, overwrite: Overwrite) -> Self {
-        Self { run, crew, overwrite, open: Mutex::default() }
+    pub(super) fn new(
+        run: Arc<Run<UploadJob>>,
+        crew: Arc<Crew>,
+        overwrite: Overwrite,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, overwrite, manifests, open: Mutex::default() }
     }
 
     fn opened(&self) -> Vec<Arc<Open>> {
@@ -218,7 +227,13 @@ impl UploadStream {
         let writer = writer::of(&source.path).unwrap_or(writer);
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
         self.channel.queue(request, &offer)?;
-        let sender = Mutex::new(Sender::new(size, self.channel.terms.window));
+        // What was hashed before is not read again, unless the server lacks it.
+        let known = self.shared.manifests.manifest(&source.identity);
+        let window = self.channel.terms.window;
+        let sender = Mutex::new(match known.as_deref().map(PartialManifest::from) {
+            Some(known) => Sender::with_known(known, window),
+            None => Sender::new(size, window),
+        });
         let open = Arc::new(Open { job, request, source, sender, stream: self.stream });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
@@ -410,6 +425,11 @@ impl UploadStream {
             Some(Pending::Commit(open)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
+                let manifest = lock(&open.sender).own().complete();
+                if let Some(manifest) = manifest {
+                    let Source { identity, opened, .. } = &open.source;
+                    self.shared.manifests.learn_all(identity, &Arc::new(manifest), *opened);
+                }
                 let already_there = unchanged && moved == 0;
                 self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
             }
@@ -470,8 +490,8 @@ impl Source {
             let (file, identity) = regular::open(&path)?;
             let metadata = file.metadata().map_err(|e| StoreError::io("look at", &path, e))?;
             let (meta, file) = (ftx_store::meta_of(&metadata), file.into_std());
-            let positioned = Positioned::default();
-            Ok(Self { path, file, identity, meta, positioned })
+            let (positioned, opened) = (Positioned::default(), SystemTime::now());
+            Ok(Self { path, file, identity, meta, positioned, opened })
         });
         Ok(opened.await?)
     }

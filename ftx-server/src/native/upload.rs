@@ -7,6 +7,7 @@ use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{FrameReader, Frames};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
 use super::conversation::Conversation;
@@ -71,7 +72,7 @@ impl<S: BlockStore> Conversation<S> {
         };
         // The staging sees by itself to what is to be forgotten.
         upload.receiver().accept(self.stream, head.index, head.len)?;
-        let mut held = Vec::new();
+        let mut held = Held::default();
         let mut reader = frames.reader();
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
@@ -81,8 +82,8 @@ impl<S: BlockStore> Conversation<S> {
             match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
-                    self.drain(&mut reader, left - len).await?;
-                    return self.fail(frames, request, &refusal).await;
+                    self.fail(frames, request, &refusal).await?;
+                    return self.drain(&mut frames.reader(), left - len).await;
                 }
             }
             offset += len;
@@ -113,7 +114,7 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         head: BlockHead,
         (computed, claimed): (Cv, Cv),
-        mut held: Vec<u8>,
+        mut held: Held,
     ) -> Result<bool, Refusal> {
         loop {
             // From before the question, so that no change in between is missed.
@@ -131,7 +132,7 @@ impl<S: BlockStore> Conversation<S> {
                         drop(upload.writing.write().await);
                     }
                     let hasher = BlockHasher::new(upload.size, head.index);
-                    let block = std::mem::take(&mut held);
+                    let block = std::mem::take(&mut held.bytes);
                     upload.handle.write(block_offset(head.index), block, hasher).await?;
                 }
                 Completed::Wait if self.session.has(request) => changed.await,
@@ -160,14 +161,17 @@ impl<S: BlockStore> Conversation<S> {
         offset: u64,
         chunk: Vec<u8>,
         hasher: BlockHasher,
-        held: &mut Vec<u8>,
+        held: &mut Held,
     ) -> Result<BlockHasher, Refusal> {
         let writing = upload.writing.read().await;
         let duty = upload.receiver().duty(self.stream);
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
             Duty::Hold => {
-                held.extend_from_slice(&chunk);
+                if held.room.is_none() {
+                    held.room = Some(self.context.sessions.room().ok_or_else(too_many)?);
+                }
+                held.bytes.extend_from_slice(&chunk);
                 hashed(chunk, hasher).await?
             }
             Duty::Compare => hashed(chunk, hasher).await?,
@@ -236,6 +240,19 @@ impl<S: BlockStore> Conversation<S> {
         put_away(&upload, false).await;
         self.refuse(frames, request, refusal)
     }
+}
+
+/// A block that is held because another connection is writing it.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// Given back when it is dropped.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+fn too_many() -> Refusal {
+    let message = "too many connections bring the same block at once; offer the file again";
+    Refusal::new(Reason::TooManyRequests, message)
 }
 
 /// Hashes bytes that are not written.

@@ -210,3 +210,40 @@ fn a_deep_tree_is_listed_with_few_descriptors() {
     // Other tests of this process have some, too.
     assert!(most < before + 300, "{before} before, {most} meanwhile");
 }
+
+/// A block is held in memory while another connection brings it, too; that must not be a way to
+/// fill it.
+#[test]
+fn many_connections_that_bring_one_block_are_refused() {
+    let server = Running::start();
+    let file = content(1, 2 * MIB);
+    let mut first = server.client().greet(None);
+    let id = first.begin("a", &file, 1).id;
+    let frame = block_frame(id, &file, 0);
+    first.send_bytes(&frame[..200_000]);
+    wait_until("it is under way", || server.monitor.snapshot().bytes_in > 100_000);
+    let mut others = Vec::new();
+    while server.monitor.snapshot().errors == 0 {
+        assert!(others.len() < 200, "nobody is refused");
+        let mut other = server.client().greet(Some(first.session()));
+        let before = server.monitor.snapshot().bytes_in;
+        other.send_bytes(&frame[..200_000]);
+        wait_until("it is heard", || server.monitor.snapshot().bytes_in > before + 60_000);
+        others.push(other);
+    }
+    drop((first, others));
+    wait_until("all are gone", || server.active() == 0);
+    // All is given back.
+    let mut first = server.client().greet(None);
+    let mut second = server.client().greet(Some(first.session()));
+    let id = first.begin("a", &file, 1).id;
+    let frame = block_frame(id, &file, 0);
+    first.send_bytes(&frame[..200_000]);
+    second.send_bytes(&frame);
+    assert_eq!(second.reply_to(id), Reply::Stored { index: 0 });
+    first.send_bytes(&frame[200_000..]);
+    assert_eq!(first.reply_to(id), Reply::Stored { index: 0 });
+    first.send_blocks(id, &file, [1]);
+    first.commit(id, &file);
+    assert!(server.read("a") == file);
+}
