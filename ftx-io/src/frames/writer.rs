@@ -55,7 +55,7 @@ impl FrameWriter<'_> {
     /// Sends what is queued, and then `data`, which are bytes of a file.
     ///
     /// # Errors
-    /// See [`WireError`]. If not all of `data` was sent, the connection [is torn](Frames::is_torn).
+    /// See [`WireError`]. If not all of `data` was sent, the connection [is torn](super::Frames::is_torn).
     pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
         self.outbox.check()?;
         // From here on, also if the wait is given up.

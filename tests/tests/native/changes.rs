@@ -25,6 +25,13 @@ fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Proces
     client
 }
 
+/// The client is told of what changed, and does not find it out by waiting in vain.
+fn assert_arrives(client: Process) {
+    let outcome = client.wait(DEADLINE);
+    outcome.assert_done();
+    assert!(!outcome.stderr.contains("said nothing"), "{outcome:#?}");
+}
+
 /// Another version, to take the place of the file with one step, as every upload does it.
 fn next_version(setting: &Setting, seed: u64, len: u64) -> PathBuf {
     let path = setting.root.path().join(".ftx/next");
@@ -52,7 +59,7 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
         let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(48 * MIB));
         let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
         fs::rename(next, setting.source(Way::Down)).unwrap();
-        client.wait(DEADLINE).assert_done();
+        assert_arrives(client);
         // The first one may have been across by then; what counts is that it is one of them.
         let mut head = [0; 64];
         File::open(setting.target(Way::Down)).unwrap().read_exact(&mut head).unwrap();
@@ -68,7 +75,7 @@ fn a_file_that_is_written_to_during_a_download_is_not_mixed() {
     let proxy = slow(&setting);
     let client = half_way(&setting, &proxy, Way::Down, &["--streams", "2"]);
     write_file(&setting.source(Way::Down), content(2, LEN));
-    client.wait(DEADLINE).assert_done();
+    assert_arrives(client);
     setting.assert_arrived(Way::Down, 2, LEN);
 }
 
