@@ -1,31 +1,24 @@
 //! Where a downloaded file goes, and what is here of it.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_count};
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered,
-    StagingFiles, StoreError, check_space, hash_blocks,
+    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered, StoreError,
+    check_space, hash_blocks,
 };
 
-use crate::{TransferError, regular};
+use crate::{TransferError, place, regular};
 
-/// Where the file and its staging lie.
+/// Where the file and its staging lie, and what is known of local files.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    path: PathBuf,
-    parent: PathBuf,
-    name: PathBuf,
-    files: StagingFiles,
-    durability: Durability,
+    at: place::Place,
     manifests: Arc<ManifestCache>,
 }
 
@@ -52,65 +45,37 @@ impl Place {
         durability: Durability,
         manifests: Arc<ManifestCache>,
     ) -> Result<Self, StoreError> {
-        let Some(name) = path.file_name().map(PathBuf::from) else {
-            return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
-        };
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let files = StagingFiles {
-            data: suffixed(&name, ".ftxpart"),
-            journal: suffixed(&name, ".ftxpart.journal"),
-        };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability, manifests })
+        Ok(Self { at: place::Place::new(path, durability)?, manifests })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.at.path
     }
 
     pub(super) fn parent(&self) -> &Path {
-        &self.parent
+        &self.at.parent
     }
 
     /// The names of the file and of its staging, in their directory.
     pub(super) fn names(&self) -> (PathBuf, PathBuf) {
-        (self.name.clone(), self.files.data.clone())
+        (self.at.name.clone(), self.at.files.data.clone())
     }
 
     /// The directory, made if it is not there. Blocks.
     pub(super) fn directory(&self) -> Result<Dir, StoreError> {
-        let open = || Dir::open_ambient_dir(&self.parent, ambient_authority());
-        let opened = match open() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.parent)
-                    .map_err(|error| StoreError::io("create", &self.parent, error))?;
-                open()
-            }
-            opened => opened,
-        };
-        opened.map_err(|error| StoreError::io("open", &self.parent, error))
+        self.at.directory()
     }
 
     /// What is here of the file. `go_on` is told how many bytes are read of how many, and says
     /// whether to read on.
     pub(super) async fn look(&self, go_on: GoOn) -> Result<Option<Local>, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.path, move || place.look_now(go_on)).await?)
+        Ok(blocking(&self.at.path, move || place.look_now(go_on)).await?)
     }
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
-        let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
-        };
-        let metadata = dir.metadata(&self.name).ok();
-        if metadata.as_ref().is_some_and(cap_std::fs::Metadata::is_dir) {
-            return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
-        }
-        let files = self.files.clone();
-        let staged = dir.metadata(&self.files.data).map_or(0, |metadata| metadata.len());
+        let Some(dir) = self.at.existing_directory()? else { return Ok(None) };
+        let (files, staged) = (self.at.files.clone(), self.at.staged_bytes(&dir));
         let mut go_on = |done| go_on(done, staged);
         let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
         let base = |name: &Path, is_target| {
@@ -119,10 +84,10 @@ impl Place {
             (identity.size > 0).then(|| Base { file: file.into_std(), identity, is_target })
         };
         let (staging, base) = match recovered {
-            Recovered::Staging(staging) => (Some(*staging), base(&self.name, true)),
+            Recovered::Staging(staging) => (Some(*staging), base(&self.at.name, true)),
             // What a download in the other dialect left is as good as any file.
-            Recovered::OtherKind => (None, base(&self.files.data, false)),
-            Recovered::Nothing => (None, base(&self.name, true)),
+            Recovered::OtherKind => (None, base(&self.at.files.data, false)),
+            Recovered::Nothing => (None, base(&self.at.name, true)),
         };
         if staging.is_none() && base.is_none() {
             return Ok(None);
@@ -133,15 +98,15 @@ impl Place {
     /// An empty staging for `size` bytes.
     pub(super) async fn create(&self, size: u64) -> Result<BlockStaging, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.path, move || place.create_now(size)).await?)
+        Ok(blocking(&self.at.path, move || place.create_now(size)).await?)
     }
 
     fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
         let dir = self.directory()?;
-        check_space(&dir, &self.path, size)?;
-        let name = self.path.to_string_lossy();
-        let staging = BlockStaging::create(&dir, self.files.clone(), &name, size)?;
-        Ok(staging.with_durability(self.durability))
+        check_space(&dir, &self.at.path, size)?;
+        let name = self.at.path.to_string_lossy();
+        let staging = BlockStaging::create(&dir, self.at.files.clone(), &name, size)?;
+        Ok(staging.with_durability(self.at.durability))
     }
 
     /// Makes a staging the file.
@@ -150,14 +115,14 @@ impl Place {
         staging: BlockStaging,
         meta: Meta,
     ) -> Result<(), TransferError> {
-        let (name, manifests) = (self.name.clone(), Arc::clone(&self.manifests));
+        let (name, manifests) = (self.at.name.clone(), Arc::clone(&self.manifests));
         let publish = move || {
             let published = staging.publish_beside(&name, &meta, Existing::Replace)?;
             let manifest = Arc::new(published.manifest);
             manifests.learn_all(&published.identity, &manifest, SystemTime::now());
             Ok(())
         };
-        Ok(blocking(&self.path, publish).await?)
+        Ok(blocking(&self.at.path, publish).await?)
     }
 }
 
@@ -214,13 +179,13 @@ impl Local {
         // Kept open, so creating the staging over it takes nothing away from it.
         let from_other = base.as_ref().is_some_and(|base| !base.is_target);
         let staging = match staging {
-            Some(staging) => staging.with_durability(place.durability),
+            Some(staging) => staging.with_durability(place.at.durability),
             None => {
                 if from_other {
                     let dir = place.directory()?;
-                    check_space(&dir, &place.path, size)?;
-                    dir.remove_file(&place.files.data)
-                        .map_err(|error| StoreError::io("remove", &place.files.data, error))?;
+                    check_space(&dir, &place.at.path, size)?;
+                    dir.remove_file(&place.at.files.data)
+                        .map_err(|error| StoreError::io("remove", &place.at.files.data, error))?;
                 }
                 place.create_now(size)?
             }
@@ -255,13 +220,13 @@ impl Base {
         let size = self.identity.size;
         let total = size.min(wanted);
         let range = BlockRange { first: 0, count: block_count(total) };
-        let stopped = || StoreError::Cancelled { path: place.path.clone() };
+        let stopped = || StoreError::Cancelled { path: place.at.path.clone() };
         if !go_on(0, total) {
             return Err(stopped());
         }
         let hashed =
             hash_blocks(&self.file, size, range, None, &mut |done| go_on(done.min(total), total));
-        let hashed = hashed.map_err(|error| StoreError::io("read", &place.path, error))?;
+        let hashed = hashed.map_err(|error| StoreError::io("read", &place.at.path, error))?;
         let mut table = PartialManifest::new(size);
         for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {
             let _ = table.set(index, cv);
@@ -276,16 +241,10 @@ impl Base {
     /// Fails if somebody writes to the file: what was copied may not be what was hashed.
     fn check(&self, place: &Place) -> Result<(), StoreError> {
         let now = FileIdentity::of_std(&self.file)
-            .map_err(|error| StoreError::io("look at", &place.path, error))?;
+            .map_err(|error| StoreError::io("look at", &place.at.path, error))?;
         if now.same_content(&self.identity) {
             return Ok(());
         }
-        Err(StoreError::Changed { path: place.path.clone() })
+        Err(StoreError::Changed { path: place.at.path.clone() })
     }
-}
-
-fn suffixed(name: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(name);
-    name.push(suffix);
-    name.into()
 }
