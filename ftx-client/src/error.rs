@@ -235,7 +235,8 @@ impl TransferError {
                 DownloadError::Refused(status) | DownloadError::NotStored(status) => {
                     refusal(*status)
                 }
-                DownloadError::Unexpected(_) | DownloadError::Protocol(_) => Reason::OutOfStep,
+                // `Unexpected`, `Protocol`, and what a later version may tell apart.
+                _ => Reason::OutOfStep,
             },
             Self::Fetch(error) => error.reason(),
             Self::Frame(error) | Self::Greeting(error) => error.reason(),
@@ -249,9 +250,9 @@ impl TransferError {
             Self::Unreadable { .. } => Reason::LocalIoError,
             Self::Upload(error) => match error {
                 UploadError::Refused(status) | UploadError::OfferGone(status) => refusal(*status),
-                UploadError::Unexpected(_) | UploadError::Protocol(_) => Reason::OutOfStep,
                 UploadError::TooLarge { .. } => Reason::TooLarge,
                 UploadError::NotStored { .. } => Reason::DigestMismatch,
+                _ => Reason::OutOfStep,
             },
         }
     }
