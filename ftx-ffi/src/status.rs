@@ -109,3 +109,56 @@ pub(crate) fn category(code: i32) -> u32 {
         _ => FTX_CATEGORY_INTERNAL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use ftx_client::{Reason, Status};
+
+    use super::{Own, category, name, original, text};
+
+    /// The constants of the header, as they stand in the source.
+    fn constants() -> BTreeMap<i32, &'static str> {
+        let lines = include_str!("api/codes.rs").lines();
+        let codes = lines.filter_map(|line| line.strip_prefix("pub const FTX_"));
+        codes
+            .filter_map(|line| line.split_once(": i32 = "))
+            .map(|(name, code)| (code.trim_end_matches(';').parse().unwrap(), name))
+            .collect()
+    }
+
+    #[test]
+    fn every_code_has_its_constant_and_its_name() {
+        let mut expected = BTreeMap::new();
+        for status in Status::TABLE {
+            expected.insert(i32::try_from(status.code()).unwrap(), status.name());
+        }
+        expected.extend(Reason::TABLE.iter().map(|reason| (reason.code(), reason.name())));
+        let own = Own::TABLE.iter().map(|own| (own.code(), own.name().to_str().unwrap()));
+        expected.extend(own);
+        assert_eq!(constants(), expected);
+        for (code, its_name) in expected {
+            assert_eq!(name(code).to_str(), Ok(its_name));
+            assert!(!text(code).is_empty(), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_group_and_an_original() {
+        for code in constants().into_keys().filter(|code| *code < 0) {
+            assert_ne!(category(code), 0, "{code}");
+            assert!((-10..0).contains(&original(code)), "{code}");
+            assert!(code == -4 || original(code) != -4, "{code} would look like success");
+        }
+        assert_eq!((category(0), original(0)), (0, 0));
+    }
+
+    #[test]
+    fn unknown_codes_are_told_to_be_so() {
+        for code in [i32::MIN, -9999, -99, 7, i32::MAX] {
+            assert_eq!(name(code), c"UNKNOWN");
+            assert!(text(code).to_str().unwrap().starts_with("unknown"));
+        }
+    }
+}
