@@ -462,7 +462,8 @@ impl State {
     }
 }
 
-fn cancelled() -> Failure {
+/// What a job that was cancelled ends with.
+pub(crate) fn cancelled() -> Failure {
     Failure::reason(Reason::Cancelled, Reason::Cancelled.text())
 }
 

@@ -44,8 +44,9 @@ static void there_and_back(ftx_client *client, const char *directory)
     CHECK_STATUS(ftx_client_upload(client, path, "d/\xc3\xa4 b.bin", see, &seen), FTX_OK);
     CHECK(seen.ended == 1 && seen.progress > 0 && seen.already_there == 0);
     CHECK(seen.done == 3 * MIB + 17 && seen.total == seen.done);
+    memset(&seen, 0, sizeof seen);
     CHECK_STATUS(ftx_client_upload(client, path, "d/\xc3\xa4 b.bin", see, &seen), FTX_OK);
-    CHECK(seen.ended == 2 && seen.already_there == 1);
+    CHECK(seen.ended == 1 && seen.already_there == 1);
     CHECK_STATUS(ftx_client_download(client, "d/\xc3\xa4 b.bin", copy, NULL, NULL), FTX_OK);
     CHECK(same_files(path, copy));
 }

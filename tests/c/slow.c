@@ -42,7 +42,7 @@ void slow_callbacks(const char *address, const char *directory)
     CHECK_STATUS(ftx_client_upload(client, path, "slow", stop_at_progress, &stop), FTX_CANCELLED);
     CHECK(stop.calls == 1);
     CHECK_STATUS(ftx_last_error(&error), FTX_OK);
-    CHECK(error.resume_at > 0 && error.resume_at < BYTES && error.file_index == 0);
+    CHECK(error.resume_at > 0 && error.resume_at <= BYTES && error.file_index == 0);
     CHECK_STATUS(ftx_client_upload(client, path, "slow", NULL, NULL), FTX_OK);
 
     stop.client = client;

@@ -1,5 +1,6 @@
 //! Calls that block until something is done.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::callback;
 use crate::event::{Event, Kind as Happened};
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, Kind};
+use crate::job::{Job, Kind, cancelled};
 use crate::pointer::{self, Out};
 use crate::queue::Queue;
 
@@ -32,17 +33,13 @@ impl Call {
         Ok(Self { job })
     }
 
-    /// Runs the job to its end; it is cancelled if `tell` says so.
+    /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
     fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
         self.job.start()?;
         let mut stopped = false;
         loop {
             let event = self.job.queue.wait();
             if event.kind == Happened::JobEnded {
-                // What was found last may not have been told yet.
-                if !stopped {
-                    tell(&self.job, &Event::new(Happened::Entries, None));
-                }
                 return self.job.outcome();
             }
             if !stopped && tell(&self.job, &event) {
@@ -294,7 +291,8 @@ pub unsafe extern "C" fn ftx_client_list(
             }
         }
         call.job.set(|settings| settings.recursive = recursive != 0)?;
-        call.run(|job, _| {
+        let stopped = Cell::new(false);
+        let show = |job: &Job| {
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
                 let entry = FtxEntry::from(&entry);
@@ -303,11 +301,19 @@ pub unsafe extern "C" fn ftx_client_list(
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
                 if stop {
-                    return true;
+                    stopped.set(true);
+                    break;
                 }
             }
-            false
-        })
+            stopped.get()
+        };
+        let job = Arc::clone(&call.job);
+        let result = call.run(|job, _| show(job));
+        // The last entries may have come with the end.
+        if stopped.get() || (result.is_ok() && show(&job)) {
+            return Err(cancelled());
+        }
+        result
     })
 }
 

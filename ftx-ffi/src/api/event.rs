@@ -63,8 +63,8 @@ impl From<&Event> for FtxEvent {
 }
 
 /// Is told what happens during a call that blocks, on the thread that has called. `event` is valid
-/// during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, what was transferred
-/// is kept, and a later call goes on from there.
+/// during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
+/// then; what was transferred is kept, and a later call goes on from there. It is not called again.
 ///
 /// It may start and cancel jobs, and free the client, which cancels as well; it may not wait for the
 /// same client (`FTX_REENTERED`). No exception may leave it.
