@@ -1,4 +1,29 @@
-/* libftx: the C ABI of ftx. Generated from the crate ftx-ffi; do not edit. */
+/* libftx: the C ABI of ftx. Generated from the crate ftx-ffi; do not edit.
+ *
+ * A client (ftx_client) stands for a server. Calls that block, such as ftx_client_upload, return when
+ * something is done. Jobs (ftx_job) are started and go on by themselves; what happens is taken from
+ * the client's queue of events.
+ *
+ * Status: functions return FTX_OK or a code below 0. The codes from -1 to -10 are those of the
+ * original system; -101 and on is the network, -201 the protocol, -301 a local file, -401 what the
+ * server refuses, -501 the caller's mistakes, -601 faults of ftx. ftx_last_error tells more of a
+ * failure on the calling thread. Results are written on success only.
+ *
+ * Ownership: what a function whose name has `_new` gives is freed with the `_free` of its kind, which
+ * ignores NULL. Texts that are handed in are copied. Nothing else is to be freed.
+ *
+ * Structs that are filled in begin with struct_size, which the caller sets to their sizeof, so that
+ * programs and libraries of different versions go together.
+ *
+ * Texts are UTF-8 and end with a NUL; ftx_job_add_bytes takes local paths of any bytes.
+ *
+ * Threads: a handle may be used by several threads at the same time, but for its `_free`. Callbacks
+ * are called on the thread that has called, but for that of the log. A child process after a `fork`
+ * makes clients of its own: to what its parent has made it gets FTX_FORKED.
+ *
+ * The library handles no signals, and its threads get none; it raises no SIGPIPE. It prints nothing.
+ * After a dlclose it stays in memory, since its threads may still be at work.
+ */
 
 #ifndef FTX_H
 #define FTX_H
@@ -648,6 +673,60 @@ typedef struct ftx_config ftx_config;
 typedef struct ftx_job ftx_job;
 
 /**
+ * A file or directory of the server. Set `struct_size` to `sizeof(ftx_entry)` before it is filled
+ * in.
+ */
+typedef struct ftx_entry {
+  /**
+   * Bytes of this struct, as the caller knows it.
+   */
+  uint32_t struct_size;
+  /**
+   * `FTX_ENTRY_FILE` or `FTX_ENTRY_DIRECTORY`.
+   */
+  uint32_t kind;
+  /**
+   * Bytes of the file; 0 for a directory.
+   */
+  uint64_t size;
+  /**
+   * When it was last changed: seconds since 1970-01-01T00:00:00Z.
+   */
+  int64_t mtime_seconds;
+  /**
+   * Nanoseconds after these.
+   */
+  uint32_t mtime_nanoseconds;
+  /**
+   * 1 if it is known when it was changed, otherwise 0.
+   */
+  uint32_t has_mtime;
+  /**
+   * 1 if its owner may run it, otherwise 0.
+   */
+  uint32_t executable;
+  /**
+   * Bytes of the name, without the NUL.
+   */
+  uint32_t name_length;
+  /**
+   * Its whole remote name; UTF-8, ends with a NUL.
+   */
+  char name[FTX_NAME_BYTES];
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} ftx_entry;
+
+/**
+ * Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.
+ * Anything but 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
+ * `ftx_progress_fn`.
+ */
+typedef int32_t (*ftx_entry_fn)(const struct ftx_entry *entry, void *user_data);
+
+/**
  * Something that happened with a job. Set `struct_size` to `sizeof(ftx_event)` before it is filled
  * in. What is not said of a field by the kind of the event is 0.
  */
@@ -713,60 +792,6 @@ typedef struct ftx_event {
 typedef int32_t (*ftx_progress_fn)(const struct ftx_event *event, void *user_data);
 
 /**
- * A file or directory of the server. Set `struct_size` to `sizeof(ftx_entry)` before it is filled
- * in.
- */
-typedef struct ftx_entry {
-  /**
-   * Bytes of this struct, as the caller knows it.
-   */
-  uint32_t struct_size;
-  /**
-   * `FTX_ENTRY_FILE` or `FTX_ENTRY_DIRECTORY`.
-   */
-  uint32_t kind;
-  /**
-   * Bytes of the file; 0 for a directory.
-   */
-  uint64_t size;
-  /**
-   * When it was last changed: seconds since 1970-01-01T00:00:00Z.
-   */
-  int64_t mtime_seconds;
-  /**
-   * Nanoseconds after these.
-   */
-  uint32_t mtime_nanoseconds;
-  /**
-   * 1 if it is known when it was changed, otherwise 0.
-   */
-  uint32_t has_mtime;
-  /**
-   * 1 if its owner may run it, otherwise 0.
-   */
-  uint32_t executable;
-  /**
-   * Bytes of the name, without the NUL.
-   */
-  uint32_t name_length;
-  /**
-   * Its whole remote name; UTF-8, ends with a NUL.
-   */
-  char name[FTX_NAME_BYTES];
-  /**
-   * 0.
-   */
-  uint32_t reserved;
-} ftx_entry;
-
-/**
- * Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.
- * Anything but 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
- * `ftx_progress_fn`.
- */
-typedef int32_t (*ftx_entry_fn)(const struct ftx_entry *entry, void *user_data);
-
-/**
  * A failure. Set `struct_size` to `sizeof(ftx_error)` before it is filled in.
  */
 typedef struct ftx_error {
@@ -817,6 +842,14 @@ typedef struct ftx_error {
 } ftx_error;
 
 /**
+ * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is UTF-8 and is valid
+ * during the call. It is called on any thread, by several at a time, and must not block for long.
+ * It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
+ * told.
+ */
+typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
+
+/**
  * A file of a job. Set `struct_size` to `sizeof(ftx_file)` before it is filled in.
  */
 typedef struct ftx_file {
@@ -850,17 +883,102 @@ typedef struct ftx_file {
   uint64_t total;
 } ftx_file;
 
-/**
- * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is UTF-8 and is valid
- * during the call. It is called on any thread, by several at a time, and must not block for long.
- * It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
- * told.
- */
-typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Lists a directory of a native server, in a fixed order.
+ *
+ * @param client     The client.
+ * @param directory  Its name, in UTF-8; NULL or "" for the root.
+ * @param recursive  0: what is in it. Otherwise all that is below, too.
+ * @param each       Is shown each entry, on this thread; NULL to see whether it can be listed.
+ * @param user_data  Is handed to it; stays the caller's.
+ * @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), and
+ *         whatever else went wrong; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+ *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+ *
+ * Threads: any, several at the same time, which are then served one after another.
+ *
+ * ```c
+ * int32_t status = ftx_client_list(client, "docs", 1, on_entry, NULL);
+ * ```
+ */
+int32_t ftx_client_list(struct ftx_client *client,
+                        const char *directory,
+                        int32_t recursive,
+                        ftx_entry_fn each,
+                        void *user_data);
+
+/**
+ * What a name stands for on a native server.
+ *
+ * @param client  The client.
+ * @param name    The name, in UTF-8.
+ * @param entry   Is filled in; `struct_size` must be set.
+ * @return As `ftx_client_list`; `FTX_STRUCT_SIZE`.
+ *
+ * Threads: as `ftx_client_list`.
+ *
+ * ```c
+ * ftx_entry entry;
+ * entry.struct_size = sizeof entry;
+ * if (ftx_client_stat(client, "docs/a.txt", &entry) == FTX_OK)
+ *     printf("%u bytes\n", (unsigned)entry.size);
+ * ```
+ */
+int32_t ftx_client_stat(struct ftx_client *client, const char *name, struct ftx_entry *entry);
+
+/**
+ * The digest of a file on a native server: BLAKE3, as `b3sum` prints it.
+ *
+ * @param client  The client.
+ * @param name    The name of the file, in UTF-8.
+ * @param digest  `FTX_DIGEST_BYTES` bytes are written here; nothing, if that fails.
+ * @return As `ftx_client_list`.
+ *
+ * Threads: as `ftx_client_list`.
+ *
+ * ```c
+ * uint8_t digest[FTX_DIGEST_BYTES];
+ * int32_t status = ftx_client_digest(client, "docs/a.txt", digest);
+ * ```
+ */
+int32_t ftx_client_digest(struct ftx_client *client, const char *name, uint8_t *digest);
+
+/**
+ * Removes a file on a native server.
+ *
+ * @param client  The client.
+ * @param name    The name of the file, in UTF-8.
+ * @return As `ftx_client_list`.
+ *
+ * Threads: as `ftx_client_list`.
+ *
+ * ```c
+ * int32_t status = ftx_client_remove(client, "docs/a.txt");
+ * ```
+ */
+int32_t ftx_client_remove(struct ftx_client *client, const char *name);
+
+/**
+ * Finds out what the server speaks.
+ *
+ * @param client   The client.
+ * @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
+ * @return `FTX_OK`; why the server cannot be reached; `FTX_NULL_POINTER`, `FTX_REENTERED`,
+ *         `FTX_FORKED`.
+ *
+ * Threads: as `ftx_client_list`.
+ *
+ * ```c
+ * uint32_t dialect;
+ * if (ftx_client_dialect(client, &dialect) == FTX_OK && dialect == FTX_DIALECT_NATIVE)
+ *     puts("it can list");
+ * ```
+ */
+int32_t ftx_client_dialect(struct ftx_client *client, uint32_t *dialect);
 
 /**
  * Uploads a file, and returns when the server has said that all of it is stored; from an original
@@ -968,99 +1086,6 @@ int32_t ftx_client_download_files(struct ftx_client *client,
                                   int32_t keep_going,
                                   ftx_progress_fn progress,
                                   void *user_data);
-
-/**
- * Lists a directory of a native server, in a fixed order.
- *
- * @param client     The client.
- * @param directory  Its name, in UTF-8; NULL or "" for the root.
- * @param recursive  0: what is in it. Otherwise all that is below, too.
- * @param each       Is shown each entry, on this thread; NULL to see whether it can be listed.
- * @param user_data  Is handed to it; stays the caller's.
- * @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), and
- *         whatever else went wrong; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
- *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
- *
- * Threads: any, several at the same time, which are then served one after another.
- *
- * ```c
- * int32_t status = ftx_client_list(client, "docs", 1, on_entry, NULL);
- * ```
- */
-int32_t ftx_client_list(struct ftx_client *client,
-                        const char *directory,
-                        int32_t recursive,
-                        ftx_entry_fn each,
-                        void *user_data);
-
-/**
- * What a name stands for on a native server.
- *
- * @param client  The client.
- * @param name    The name, in UTF-8.
- * @param entry   Is filled in; `struct_size` must be set.
- * @return As `ftx_client_list`; `FTX_STRUCT_SIZE`.
- *
- * Threads: as `ftx_client_list`.
- *
- * ```c
- * ftx_entry entry;
- * entry.struct_size = sizeof entry;
- * if (ftx_client_stat(client, "docs/a.txt", &entry) == FTX_OK)
- *     printf("%u bytes\n", (unsigned)entry.size);
- * ```
- */
-int32_t ftx_client_stat(struct ftx_client *client, const char *name, struct ftx_entry *entry);
-
-/**
- * The digest of a file on a native server: BLAKE3, as `b3sum` prints it.
- *
- * @param client  The client.
- * @param name    The name of the file, in UTF-8.
- * @param digest  `FTX_DIGEST_BYTES` bytes are written here; nothing, if that fails.
- * @return As `ftx_client_list`.
- *
- * Threads: as `ftx_client_list`.
- *
- * ```c
- * uint8_t digest[FTX_DIGEST_BYTES];
- * int32_t status = ftx_client_digest(client, "docs/a.txt", digest);
- * ```
- */
-int32_t ftx_client_digest(struct ftx_client *client, const char *name, uint8_t *digest);
-
-/**
- * Removes a file on a native server.
- *
- * @param client  The client.
- * @param name    The name of the file, in UTF-8.
- * @return As `ftx_client_list`.
- *
- * Threads: as `ftx_client_list`.
- *
- * ```c
- * int32_t status = ftx_client_remove(client, "docs/a.txt");
- * ```
- */
-int32_t ftx_client_remove(struct ftx_client *client, const char *name);
-
-/**
- * Finds out what the server speaks.
- *
- * @param client   The client.
- * @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
- * @return `FTX_OK`; why the server cannot be reached; `FTX_NULL_POINTER`, `FTX_REENTERED`,
- *         `FTX_FORKED`.
- *
- * Threads: as `ftx_client_list`.
- *
- * ```c
- * uint32_t dialect;
- * if (ftx_client_dialect(client, &dialect) == FTX_OK && dialect == FTX_DIALECT_NATIVE)
- *     puts("it can list");
- * ```
- */
-int32_t ftx_client_dialect(struct ftx_client *client, uint32_t *dialect);
 
 /**
  * Makes a client. Nothing is connected yet, so the server need not be there.
@@ -1275,6 +1300,125 @@ int32_t ftx_config_set_bytes(struct ftx_config *config,
 int32_t ftx_config_get_u64(const struct ftx_config *config, uint32_t option, uint64_t *value);
 
 /**
+ * Starts a job. It is done when those that were started before it have ended; what happens is told
+ * by `ftx_client_next_event`.
+ *
+ * @param job  The job.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client was
+ *         freed), `FTX_FORKED`.
+ *
+ * Threads: any, also in callbacks.
+ *
+ * ```c
+ * if (ftx_job_start(job) == FTX_OK)
+ *     puts("under way");
+ * ```
+ */
+int32_t ftx_job_start(struct ftx_job *job);
+
+/**
+ * Cancels a job, as soon as both sides can go on from there later; only an original server that is
+ * sending is listened to until it has finished. What was transferred is kept, and another job goes
+ * on from there. Returns at once; the job ends with `FTX_CANCELLED`, unless it ended before.
+ *
+ * @param job  The job. One that has ended stays as it is.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
+ *
+ * Threads: any, also in callbacks; not in a signal handler.
+ *
+ * ```c
+ * ftx_job_cancel(job);
+ * ftx_job_wait(job, -1);
+ * ```
+ */
+int32_t ftx_job_cancel(struct ftx_job *job);
+
+/**
+ * Cancels a job at once, even if that leaves a thread of an original server hanging for good.
+ * Otherwise as `ftx_job_cancel`, after which it may follow.
+ *
+ * @param job  The job.
+ * @return As `ftx_job_cancel`.
+ *
+ * Threads: as `ftx_job_cancel`.
+ *
+ * ```c
+ * ftx_job_cancel(job);
+ * if (ftx_job_wait(job, 5000) == FTX_PENDING)
+ *     ftx_job_abort(job);
+ * ```
+ */
+int32_t ftx_job_abort(struct ftx_job *job);
+
+/**
+ * Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
+ * `FTX_EVENT_JOB_PAUSED` tells when it is paused. The client does its other jobs meanwhile.
+ *
+ * @param job  The job. If it ends before it can be paused, it has ended.
+ * @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
+ *         or ended), `FTX_FORKED`.
+ *
+ * Threads: any, also in callbacks.
+ *
+ * ```c
+ * ftx_job_pause(job);
+ * ```
+ */
+int32_t ftx_job_pause(struct ftx_job *job);
+
+/**
+ * Goes on with a paused job, from where it was, behind the jobs that were started meanwhile. Files
+ * that are done are not done again.
+ *
+ * @param job  The job.
+ * @return `FTX_OK`, also if it is under way; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
+ *         ended, or its client was freed), `FTX_FORKED`.
+ *
+ * Threads: any, also in callbacks.
+ *
+ * ```c
+ * ftx_job_resume(job);
+ * ```
+ */
+int32_t ftx_job_resume(struct ftx_job *job);
+
+/**
+ * Waits until a job has ended, and says how. A paused job has not ended.
+ *
+ * @param job         The job.
+ * @param timeout_ms  Milliseconds to wait; 0 to look only, below 0 for ever.
+ * @return The status of the job: `FTX_OK`, or its first failure, whose details are those of
+ *         `ftx_last_error` as well; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
+ *         `FTX_REENTERED` (in a callback of the same client), `FTX_FORKED`.
+ *
+ * Threads: any, several at the same time.
+ *
+ * ```c
+ * int32_t status = ftx_job_wait(job, 1000);
+ * if (status == FTX_PENDING)
+ *     puts("still under way");
+ * ```
+ */
+int32_t ftx_job_wait(struct ftx_job *job, int64_t timeout_ms);
+
+/**
+ * In which state a job is.
+ *
+ * @param job    The job.
+ * @param state  `FTX_STATE_NEW` or its like is written here.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
+ *
+ * Threads: any.
+ *
+ * ```c
+ * uint32_t state;
+ * if (ftx_job_state(job, &state) == FTX_OK && state == FTX_STATE_PAUSED)
+ *     ftx_job_resume(job);
+ * ```
+ */
+int32_t ftx_job_state(const struct ftx_job *job, uint32_t *state);
+
+/**
  * What failed last on the calling thread: details of the last status below 0 that a function of
  * this library returned there, or of a NULL that it returned in place of a handle.
  *
@@ -1425,123 +1569,25 @@ int32_t ftx_job_add_bytes(struct ftx_job *job,
                           size_t name_length);
 
 /**
- * Starts a job. It is done when those that were started before it have ended; what happens is told
- * by `ftx_client_next_event`.
+ * Has a callback told what ftx logs, in the whole process. Without one nothing is logged, and
+ * nothing is ever printed.
  *
- * @param job  The job.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client was
- *         freed), `FTX_FORKED`.
+ * When this returns, the callback before is not called any more.
  *
- * Threads: any, also in callbacks.
+ * @param level      The least that is told: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
+ * @param callback   Is called; NULL turns logging off.
+ * @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
+ *                   is replaced.
+ * @return `FTX_OK`; `FTX_REENTERED` inside a log callback; `FTX_WRONG_STATE` if libftx is part of a
+ *         Rust program that has a log of its own.
  *
- * ```c
- * if (ftx_job_start(job) == FTX_OK)
- *     puts("under way");
- * ```
- */
-int32_t ftx_job_start(struct ftx_job *job);
-
-/**
- * Cancels a job, as soon as both sides can go on from there later; only an original server that is
- * sending is listened to until it has finished. What was transferred is kept, and another job goes
- * on from there. Returns at once; the job ends with `FTX_CANCELLED`, unless it ended before.
- *
- * @param job  The job. One that has ended stays as it is.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
- *
- * Threads: any, also in callbacks; not in a signal handler.
+ * Threads: any. It waits for callbacks that are under way.
  *
  * ```c
- * ftx_job_cancel(job);
- * ftx_job_wait(job, -1);
+ * ftx_set_log_callback(FTX_LOG_DEBUG, on_log, NULL);
  * ```
  */
-int32_t ftx_job_cancel(struct ftx_job *job);
-
-/**
- * Cancels a job at once, even if that leaves a thread of an original server hanging for good.
- * Otherwise as `ftx_job_cancel`, after which it may follow.
- *
- * @param job  The job.
- * @return As `ftx_job_cancel`.
- *
- * Threads: as `ftx_job_cancel`.
- *
- * ```c
- * ftx_job_cancel(job);
- * if (ftx_job_wait(job, 5000) == FTX_PENDING)
- *     ftx_job_abort(job);
- * ```
- */
-int32_t ftx_job_abort(struct ftx_job *job);
-
-/**
- * Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
- * `FTX_EVENT_JOB_PAUSED` tells when it is paused. The client does its other jobs meanwhile.
- *
- * @param job  The job. If it ends before it can be paused, it has ended.
- * @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
- *         or ended), `FTX_FORKED`.
- *
- * Threads: any, also in callbacks.
- *
- * ```c
- * ftx_job_pause(job);
- * ```
- */
-int32_t ftx_job_pause(struct ftx_job *job);
-
-/**
- * Goes on with a paused job, from where it was, behind the jobs that were started meanwhile. Files
- * that are done are not done again.
- *
- * @param job  The job.
- * @return `FTX_OK`, also if it is under way; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
- *         ended, or its client was freed), `FTX_FORKED`.
- *
- * Threads: any, also in callbacks.
- *
- * ```c
- * ftx_job_resume(job);
- * ```
- */
-int32_t ftx_job_resume(struct ftx_job *job);
-
-/**
- * Waits until a job has ended, and says how. A paused job has not ended.
- *
- * @param job         The job.
- * @param timeout_ms  Milliseconds to wait; 0 to look only, below 0 for ever.
- * @return The status of the job: `FTX_OK`, or its first failure, whose details are those of
- *         `ftx_last_error` as well; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
- *         `FTX_REENTERED` (in a callback of the same client), `FTX_FORKED`.
- *
- * Threads: any, several at the same time.
- *
- * ```c
- * int32_t status = ftx_job_wait(job, 1000);
- * if (status == FTX_PENDING)
- *     puts("still under way");
- * ```
- */
-int32_t ftx_job_wait(struct ftx_job *job, int64_t timeout_ms);
-
-/**
- * In which state a job is.
- *
- * @param job    The job.
- * @param state  `FTX_STATE_NEW` or its like is written here.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
- *
- * Threads: any.
- *
- * ```c
- * uint32_t state;
- * if (ftx_job_state(job, &state) == FTX_OK && state == FTX_STATE_PAUSED)
- *     ftx_job_resume(job);
- * ```
- */
-int32_t ftx_job_state(const struct ftx_job *job, uint32_t *state);
+int32_t ftx_set_log_callback(uint32_t level, ftx_log_fn callback, void *user_data);
 
 /**
  * How many files were added to a job.
@@ -1656,27 +1702,6 @@ int32_t ftx_job_digest(const struct ftx_job *job, uint64_t file_index, uint8_t *
  * ```
  */
 int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
-
-/**
- * Has a callback told what ftx logs, in the whole process. Without one nothing is logged, and
- * nothing is ever printed.
- *
- * When this returns, the callback before is not called any more.
- *
- * @param level      The least that is told: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
- * @param callback   Is called; NULL turns logging off.
- * @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
- *                   is replaced.
- * @return `FTX_OK`; `FTX_REENTERED` inside a log callback; `FTX_WRONG_STATE` if libftx is part of a
- *         Rust program that has a log of its own.
- *
- * Threads: any. It waits for callbacks that are under way.
- *
- * ```c
- * ftx_set_log_callback(FTX_LOG_DEBUG, on_log, NULL);
- * ```
- */
-int32_t ftx_set_log_callback(uint32_t level, ftx_log_fn callback, void *user_data);
 
 /**
  * The version of the library, as "1.2.3".

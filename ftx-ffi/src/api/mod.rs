@@ -6,10 +6,12 @@
 //! - A pointer is NULL or points to what its documentation says, for as long as the call takes.
 //! - A handle came from this library and was not freed.
 
+pub mod ask;
 pub mod call;
 pub mod client;
 pub mod codes;
 pub mod config;
+pub mod course;
 pub mod entry;
 pub mod error;
 pub mod event;
