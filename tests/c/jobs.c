@@ -189,7 +189,7 @@ void killed(const char *address, const char *directory)
     ftx_error error;
     ftx_job *job;
     error.struct_size = sizeof error;
-    make_file(path, 3 << 20, 6);
+    make_file(path, 10 << 20, 6);
     job = job_of(client, FTX_JOB_UPLOAD, path, "killed");
     CHECK_STATUS(ftx_job_start(job), FTX_OK);
     wait_for(client, ftx_job_id(job), FTX_EVENT_PROGRESS);

@@ -1,7 +1,7 @@
 /* Transfers that can be met under way: the line to the server is slow. */
 #include "check.h"
 
-enum { BYTES = 3 << 20 };
+enum { BYTES = 10 << 20 };
 
 struct stop {
     ftx_client *client;
