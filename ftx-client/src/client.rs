@@ -105,6 +105,17 @@ impl Client {
         self.cancel.clone()
     }
 
+    /// Has `cancel` stop the transfers that follow, in place of the handle before: so each can be
+    /// stopped alone, and the client be used again afterwards.
+    pub fn set_cancel(&mut self, cancel: Cancel) {
+        match &mut self.spoken {
+            Spoken::Native { channel: Some(channel), .. } => channel.set_cancel(&cancel),
+            Spoken::Legacy { connection: Some(connection) } => connection.set_cancel(&cancel),
+            Spoken::Native { .. } | Spoken::Legacy { .. } | Spoken::Unknown => {}
+        }
+        self.cancel = cancel;
+    }
+
     /// Uploads the local file `path` as `name`. Returns when the server has said that the whole
     /// file is stored; to an original server, whose word is not good for that, the file is
     /// compared by size and MD5.

@@ -33,7 +33,9 @@ struct Failed {
 pub(crate) async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::now() + limit;
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
-    let candidates = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+    // The system's resolver has no kind of its own for that.
+    let candidates = found.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
     let connected = race(candidates, deadline, TcpStream::connect).await;
     connected.map_err(|failed| match failed {
         None => io::ErrorKind::AddrNotAvailable.into(),

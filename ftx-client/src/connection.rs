@@ -39,6 +39,11 @@ impl Connection {
         Self { wire, timeout, cancel: cancel.clone() }
     }
 
+    /// Another handle stops it from now on.
+    pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
+        self.cancel = cancel.clone();
+    }
+
     /// Sends a message in one write, small enough for one segment: an original server takes
     /// whatever one read gives for one message.
     pub(crate) async fn send(&mut self, request: &Request) -> Result<(), TransferError> {

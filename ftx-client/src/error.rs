@@ -217,6 +217,46 @@ impl TransferError {
         }
     }
 
+    /// The reason that stands for this error, finer than its status. What an original server
+    /// refuses has no more than its code, which is kept.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Cancelled => Reason::Cancelled,
+            Self::Changed { .. } => Reason::LocalChanged,
+            Self::Closed | Self::Connection(_) => Reason::ConnectionLost,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Reason::AddressNotFound
+            }
+            Self::Connect { .. } => Reason::ConnectFailed,
+            Self::Damaged { .. } | Self::Digest { .. } => Reason::DigestMismatch,
+            Self::Decode(_) => Reason::Malformed,
+            Self::Download(error) => match error {
+                DownloadError::Refused(status) | DownloadError::NotStored(status) => {
+                    refusal(*status)
+                }
+                // `Unexpected`, `Protocol`, and what a later version may tell apart.
+                _ => Reason::OutOfStep,
+            },
+            Self::Fetch(error) => error.reason(),
+            Self::Frame(error) | Self::Greeting(error) => error.reason(),
+            Self::Link { .. } => Reason::LocalNotAFile,
+            Self::Local(error) => reason_of_local(error),
+            Self::Name { .. } | Self::NoName { .. } => Reason::NameRefused,
+            Self::NotNative => Reason::OtherDialect,
+            Self::Refused { reason, .. } => *reason,
+            Self::Step(error) => error.reason(),
+            Self::Timeout(_) => Reason::TimedOut,
+            Self::Unreadable { .. } => Reason::LocalIoError,
+            Self::Upload(error) => match error {
+                UploadError::Refused(status) | UploadError::OfferGone(status) => refusal(*status),
+                UploadError::TooLarge { .. } => Reason::TooLarge,
+                UploadError::NotStored { .. } => Reason::DigestMismatch,
+                _ => Reason::OutOfStep,
+            },
+        }
+    }
+
     /// Whether trying again may help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -250,10 +290,69 @@ impl TransferError {
     }
 }
 
+/// What an original server's refusal is; a code that cannot be one is nonsense.
+fn refusal(status: Status) -> Reason {
+    match i32::try_from(status.code()) {
+        Ok(_) if status == Status::AlreadyExists => Reason::AlreadyExists,
+        Ok(code) if code < 0 => Reason::from_code(code),
+        _ => Reason::Malformed,
+    }
+}
+
+fn reason_of_local(error: &StoreError) -> Reason {
+    match error {
+        StoreError::AlreadyExists { .. } => Reason::LocalAlreadyExists,
+        StoreError::BadName { .. } => Reason::InvalidArgument,
+        StoreError::Cancelled { .. } => Reason::Cancelled,
+        StoreError::Changed { .. } => Reason::LocalChanged,
+        StoreError::InUse { .. } => Reason::LocalInUse,
+        StoreError::IsDirectory { .. } | StoreError::NotDirectory { .. } => Reason::LocalNotAFile,
+        StoreError::NoSpace { .. } => Reason::LocalNoSpace,
+        StoreError::NotFound { .. } => Reason::LocalNotFound,
+        StoreError::PermissionDenied { .. } | StoreError::ReadOnly { .. } => {
+            Reason::LocalPermissionDenied
+        }
+        // Also what a later version may tell apart.
+        _ => Reason::LocalIoError,
+    }
+}
+
 /// As much of an error as can be told again.
 fn same(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_original_server_refuses_keeps_its_code() {
+        let code = |status| TransferError::from(UploadError::Refused(status)).reason().code();
+        assert_eq!(code(Status::OpenError), -2);
+        assert_eq!(code(Status::Other(-77)), -77);
+        assert_eq!(code(Status::AlreadyExists), Reason::AlreadyExists.code());
+        for nonsense in [0, 5, i64::MIN, i64::MAX] {
+            assert_eq!(code(Status::from_code(nonsense)), Reason::Malformed.code());
+        }
+    }
+
+    #[test]
+    fn local_files_and_connections_are_told_apart() {
+        let local = |kind| {
+            let error = StoreError::io("open", "a", io::Error::from(kind));
+            TransferError::from(error).reason()
+        };
+        assert_eq!(local(io::ErrorKind::NotFound), Reason::LocalNotFound);
+        assert_eq!(local(io::ErrorKind::StorageFull), Reason::LocalNoSpace);
+        let connect = |kind| {
+            let address = ServerAddr::new("host", 1);
+            TransferError::Connect { address, source: io::Error::from(kind) }.reason()
+        };
+        assert_eq!(connect(io::ErrorKind::NotFound), Reason::AddressNotFound);
+        assert_eq!(connect(io::ErrorKind::ConnectionRefused), Reason::ConnectFailed);
     }
 }

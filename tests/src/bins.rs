@@ -41,12 +41,13 @@ fn built() -> &'static Path {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| match env::var_os("FTX_BIN_DIR") {
         Some(ready) => Some(PathBuf::from(ready)),
-        None => build(),
+        None => build(&["--bins", "-p", "ftx-server", "-p", "ftx-client"]),
     });
     built.as_deref().expect("the programs under test do not build")
 }
 
-fn build() -> Option<PathBuf> {
+/// Has cargo build what these arguments say, in the profile of the running test. Where it puts it.
+pub(crate) fn build(what: &[&str]) -> Option<PathBuf> {
     let directory = profile_dir();
     let profile = match directory.file_name()?.to_str()? {
         "debug" => "dev",
@@ -55,8 +56,8 @@ fn build() -> Option<PathBuf> {
     let status = Command::new(env!("CARGO"))
         .current_dir(workspace())
         .env("CARGO_TARGET_DIR", target_dir())
-        .args(["build", "--quiet", "--bins", "--profile", profile])
-        .args(["-p", "ftx-server", "-p", "ftx-client"])
+        .args(["build", "--quiet", "--profile", profile])
+        .args(what)
         .status();
     status.is_ok_and(|status| status.success()).then_some(directory)
 }

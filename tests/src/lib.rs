@@ -8,6 +8,7 @@
 //! - [`Proxy`] stands between a client and a server: it counts, cuts, splits, slows down and holds
 //!   back.
 //! - [`RawSocket`] says anything at all to a server.
+//! - [`ffi`] builds `libftx`, and programs in C and C++ with it.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full.
 //!
@@ -26,6 +27,7 @@
 
 pub mod bins;
 pub mod content;
+pub mod ffi;
 pub mod peer;
 
 mod client;

@@ -109,6 +109,11 @@ impl Channel {
         }
     }
 
+    /// Another handle stops it from now on.
+    pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
+        self.cancel = cancel.clone();
+    }
+
     /// Puts a message behind those that the next flush sends.
     pub(super) fn queue(&mut self, id: u32, request: &Request) -> Result<(), TransferError> {
         debug!(id, ?request, "sent");

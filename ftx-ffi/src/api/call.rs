@@ -1,0 +1,250 @@
+//! Calls that block until files are transferred; `ask` has the others.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::client::FtxClient;
+use super::event::{FtxEvent, FtxProgressFn};
+use crate::callback;
+use crate::event::{Event, Kind as Happened};
+use crate::failure::Failure;
+use crate::guard::guard;
+use crate::job::{Job, Kind};
+use crate::pointer;
+use crate::queue::Queue;
+
+/// A job whose events stay with the calling thread.
+pub(super) struct Call {
+    pub(super) job: Arc<Job>,
+}
+
+impl Call {
+    pub(super) fn new(client: &FtxClient, kind: Kind) -> Result<Self, Failure> {
+        callback::check(client.worker.id)?;
+        // The handle is not used after this, so a callback may free it.
+        let job = Job::new(kind, Arc::clone(&client.worker), Arc::new(Queue::new()));
+        Ok(Self { job })
+    }
+
+    /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
+    pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
+        self.job.start()?;
+        let mut stopped = false;
+        loop {
+            let event = self.job.queue.wait();
+            if event.kind == Happened::JobEnded {
+                return self.job.outcome();
+            }
+            if !stopped && tell(&self.job, &event) {
+                stopped = true;
+                self.job.cancel(false);
+            }
+        }
+    }
+
+    pub(super) fn run_quietly(self) -> Result<Arc<Job>, Failure> {
+        let job = Arc::clone(&self.job);
+        self.run(|_, _| false)?;
+        Ok(job)
+    }
+
+    /// Runs it with a callback of the caller's.
+    ///
+    /// # Safety
+    /// `progress` can be called with `user_data`.
+    unsafe fn run_with(
+        self,
+        progress: FtxProgressFn,
+        user_data: *mut c_void,
+    ) -> Result<(), Failure> {
+        let Some(progress) = progress else { return self.run_quietly().map(|_| ()) };
+        self.run(|job, event| {
+            if event.kind == Happened::Entries {
+                return false;
+            }
+            let event = FtxEvent { job_id: job.id, user_data, ..FtxEvent::from(event) };
+            // SAFETY: as the caller promises; the event lives until it returns.
+            callback::within(job.worker.id, || unsafe {
+                progress(&raw const event, user_data) != 0
+            })
+        })
+    }
+}
+
+/// Uploads a file, and returns when the server has said that all of it is stored; from an original
+/// server, whose word is not good for that, size and MD5 are asked for.
+///
+/// What a transfer that was interrupted has left on the server is gone on with, by itself.
+///
+/// @param client     The client.
+/// @param path       The local file, in UTF-8.
+/// @param name       The name that it is to have on the server: parts separated by `/`, in UTF-8.
+/// @param progress   Is told what happens, on this thread; NULL for nobody.
+/// @param user_data  Is handed to it; stays the caller's.
+/// @return `FTX_OK`, also if the server had the file already; `FTX_CANCELLED`; what went wrong after
+///         the last retry; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+///
+/// Threads: any, several at the same time, whose files are then transferred one after another.
+///
+/// ```c
+/// int32_t status = ftx_client_upload(client, "/home/me/a.txt", "docs/a.txt", on_progress, NULL);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_client_upload(
+    client: *mut FtxClient,
+    path: *const c_char,
+    name: *const c_char,
+    progress: FtxProgressFn,
+    user_data: *mut c_void,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        let (client, path, name) = unsafe {
+            (pointer::handle(client)?, pointer::text(path, "path")?, pointer::text(name, "name")?)
+        };
+        let call = Call::new(client, Kind::Upload)?;
+        call.job.add(pointer::path(path.as_bytes())?, name)?;
+        // SAFETY: as above.
+        unsafe { call.run_with(progress, user_data) }
+    })
+}
+
+/// Downloads a file. It appears under its path when all of it is here and is what the server has;
+/// until then it grows in `path` + ".ftxpart", from which an interrupted download goes on.
+///
+/// @param client     The client.
+/// @param name       Its name on the server, in UTF-8.
+/// @param path       Where it goes, in UTF-8; the directory is made if it is not there.
+/// @param progress   As for `ftx_client_upload`.
+/// @param user_data  As for `ftx_client_upload`.
+/// @return As `ftx_client_upload`.
+///
+/// Threads: as `ftx_client_upload`.
+///
+/// ```c
+/// int32_t status = ftx_client_download(client, "docs/a.txt", "/tmp/a.txt", NULL, NULL);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_client_download(
+    client: *mut FtxClient,
+    name: *const c_char,
+    path: *const c_char,
+    progress: FtxProgressFn,
+    user_data: *mut c_void,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        let (client, name, path) = unsafe {
+            (pointer::handle(client)?, pointer::text(name, "name")?, pointer::text(path, "path")?)
+        };
+        let call = Call::new(client, Kind::Download)?;
+        call.job.add(pointer::path(path.as_bytes())?, name)?;
+        // SAFETY: as above.
+        unsafe { call.run_with(progress, user_data) }
+    })
+}
+
+/// Uploads files. In the native dialect many are under way at the same time.
+///
+/// @param client      The client.
+/// @param paths       The local files, `count` texts in UTF-8.
+/// @param names       Their names on the server, `count` texts in UTF-8.
+/// @param count       How many; with 0 nothing happens.
+/// @param keep_going  0: the first file that fails ends the call. Otherwise the others are done, too.
+/// @param progress    As for `ftx_client_upload`; events carry the index of their file.
+/// @param user_data   As for `ftx_client_upload`.
+/// @return `FTX_OK` if all are done; otherwise the first failure, as `ftx_client_upload`;
+///         `ftx_last_error` tells which file it was.
+///
+/// Threads: as `ftx_client_upload`.
+///
+/// ```c
+/// const char *paths[] = {"/tmp/a", "/tmp/b"};
+/// const char *names[] = {"a", "b"};
+/// int32_t status = ftx_client_upload_files(client, paths, names, 2, 0, on_progress, NULL);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_client_upload_files(
+    client: *mut FtxClient,
+    paths: *const *const c_char,
+    names: *const *const c_char,
+    count: usize,
+    keep_going: i32,
+    progress: FtxProgressFn,
+    user_data: *mut c_void,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        unsafe {
+            let call = Call::new(pointer::handle(client)?, Kind::Upload)?;
+            add_files(&call, paths, names, count, keep_going)?;
+            call.run_with(progress, user_data)
+        }
+    })
+}
+
+/// Downloads files. In the native dialect many are under way at the same time.
+///
+/// @param client      The client.
+/// @param names       Their names on the server, `count` texts in UTF-8.
+/// @param paths       Where they go, `count` texts in UTF-8.
+/// @param count       How many; with 0 nothing happens.
+/// @param keep_going  As for `ftx_client_upload_files`.
+/// @param progress    As for `ftx_client_upload_files`.
+/// @param user_data   As for `ftx_client_upload`.
+/// @return As `ftx_client_upload_files`.
+///
+/// Threads: as `ftx_client_upload`.
+///
+/// ```c
+/// const char *names[] = {"a", "b"};
+/// const char *paths[] = {"/tmp/a", "/tmp/b"};
+/// int32_t status = ftx_client_download_files(client, names, paths, 2, 1, NULL, NULL);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_client_download_files(
+    client: *mut FtxClient,
+    names: *const *const c_char,
+    paths: *const *const c_char,
+    count: usize,
+    keep_going: i32,
+    progress: FtxProgressFn,
+    user_data: *mut c_void,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        unsafe {
+            let call = Call::new(pointer::handle(client)?, Kind::Download)?;
+            add_files(&call, paths, names, count, keep_going)?;
+            call.run_with(progress, user_data)
+        }
+    })
+}
+
+/// # Safety
+/// The arrays are NULL or have `count` texts, each of which is NULL or ends with a NUL.
+unsafe fn add_files(
+    call: &Call,
+    paths: *const *const c_char,
+    names: *const *const c_char,
+    count: usize,
+    keep_going: i32,
+) -> Result<(), Failure> {
+    // SAFETY: as the caller promises.
+    let (paths, names) =
+        unsafe { (pointer::array(paths, count, "paths")?, pointer::array(names, count, "names")?) };
+    call.job.set(|settings| settings.keep_going = keep_going != 0)?;
+    for (index, (path, name)) in paths.iter().zip(names).enumerate() {
+        // SAFETY: as the caller promises.
+        let added = unsafe { (pointer::text(*path, "a path"), pointer::text(*name, "a name")) };
+        let added = match added {
+            (Ok(path), Ok(name)) => {
+                pointer::path(path.as_bytes()).and_then(|path| call.job.add(path, name))
+            }
+            (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        };
+        added.map_err(|failure| Failure { file: Some(index), ..failure })?;
+    }
+    Ok(())
+}

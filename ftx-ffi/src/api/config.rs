@@ -1,0 +1,279 @@
+//! Settings of a client.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, Reason};
+
+use super::codes::{
+    FTX_DIALECT_AUTO, FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DURABILITY_FULL,
+    FTX_DURABILITY_NONE, FTX_OPTION_DIALECT, FTX_OPTION_DURABILITY, FTX_OPTION_MAX_BACKOFF_MS,
+    FTX_OPTION_MIN_BACKOFF_MS, FTX_OPTION_OVERWRITE, FTX_OPTION_OVERWRITE_DIGEST,
+    FTX_OPTION_RETRIES, FTX_OPTION_STREAMS, FTX_OPTION_TIMEOUT_MS, FTX_OVERWRITE_FAIL,
+    FTX_OVERWRITE_IF_DIGEST, FTX_OVERWRITE_REPLACE,
+};
+use crate::failure::Failure;
+use crate::guard::{guard, guard_or};
+use crate::pointer::{self, Handle, Out};
+use crate::process::Maker;
+use crate::status::Own;
+
+/// A year: longer waits are a mistake, and clocks have an end.
+const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+const MOST_STREAMS: u64 = 64;
+
+/// Settings of clients that are made later.
+pub struct FtxConfig {
+    maker: Maker,
+    config: Mutex<Config>,
+}
+
+impl Handle for FtxConfig {
+    const NAME: &'static str = "ftx_config";
+
+    fn maker(&self) -> Maker {
+        self.maker
+    }
+}
+
+impl FtxConfig {
+    pub(crate) fn copied(&self) -> Config {
+        self.config().clone()
+    }
+
+    fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, option: u32, value: u64) -> Result<(), Failure> {
+        let mut config = self.config();
+        match option {
+            FTX_OPTION_TIMEOUT_MS => {
+                config.timeout = millis(value).filter(|time| !time.is_zero()).ok_or_else(bad)?;
+            }
+            FTX_OPTION_RETRIES => config.retries = u32::try_from(value).map_err(|_| bad())?,
+            FTX_OPTION_MIN_BACKOFF_MS => config.min_backoff = millis(value).ok_or_else(bad)?,
+            FTX_OPTION_MAX_BACKOFF_MS => config.max_backoff = millis(value).ok_or_else(bad)?,
+            FTX_OPTION_STREAMS if value > MOST_STREAMS => return Err(bad()),
+            FTX_OPTION_STREAMS => {
+                config.streams = usize::try_from(value).ok().and_then(NonZeroUsize::new);
+            }
+            FTX_OPTION_DIALECT => config.dialect = dialect(value)?,
+            FTX_OPTION_DURABILITY => config.durability = durability(value)?,
+            FTX_OPTION_OVERWRITE => config.overwrite = overwrite(value)?,
+            FTX_OPTION_OVERWRITE_DIGEST => return Err(wrong_type("ftx_config_set_bytes")),
+            _ => return Err(unknown(option)),
+        }
+        Ok(())
+    }
+
+    fn set_bytes(&self, option: u32, bytes: &[u8]) -> Result<(), Failure> {
+        match option {
+            FTX_OPTION_OVERWRITE_DIGEST => {
+                let digest = bytes.try_into().map_err(|_| bad())?;
+                self.config().overwrite = Overwrite::IfUnchanged(Digest(digest));
+                Ok(())
+            }
+            FTX_OPTION_TIMEOUT_MS..=FTX_OPTION_OVERWRITE => Err(wrong_type("ftx_config_set_u64")),
+            _ => Err(unknown(option)),
+        }
+    }
+
+    fn value(&self, option: u32) -> Result<u64, Failure> {
+        let config = self.config();
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Ok(match option {
+            FTX_OPTION_TIMEOUT_MS => millis(config.timeout),
+            FTX_OPTION_RETRIES => config.retries.into(),
+            FTX_OPTION_MIN_BACKOFF_MS => millis(config.min_backoff),
+            FTX_OPTION_MAX_BACKOFF_MS => millis(config.max_backoff),
+            FTX_OPTION_STREAMS => config.streams.map_or(0, |streams| streams.get() as u64),
+            FTX_OPTION_DIALECT => match config.dialect {
+                Dialect::Auto => FTX_DIALECT_AUTO,
+                Dialect::Native => FTX_DIALECT_NATIVE,
+                Dialect::Legacy => FTX_DIALECT_LEGACY,
+            }
+            .into(),
+            FTX_OPTION_DURABILITY => match config.durability {
+                Durability::Full => FTX_DURABILITY_FULL,
+                Durability::None => FTX_DURABILITY_NONE,
+            }
+            .into(),
+            FTX_OPTION_OVERWRITE => match config.overwrite {
+                Overwrite::Replace => FTX_OVERWRITE_REPLACE,
+                Overwrite::Fail => FTX_OVERWRITE_FAIL,
+                Overwrite::IfUnchanged(_) => FTX_OVERWRITE_IF_DIGEST,
+            }
+            .into(),
+            FTX_OPTION_OVERWRITE_DIGEST => return Err(wrong_type("ftx_config_set_bytes")),
+            _ => return Err(unknown(option)),
+        })
+    }
+}
+
+fn millis(value: u64) -> Option<Duration> {
+    (value <= LONGEST_MS).then(|| Duration::from_millis(value))
+}
+
+fn dialect(value: u64) -> Result<Dialect, Failure> {
+    match u32::try_from(value) {
+        Ok(FTX_DIALECT_AUTO) => Ok(Dialect::Auto),
+        Ok(FTX_DIALECT_NATIVE) => Ok(Dialect::Native),
+        Ok(FTX_DIALECT_LEGACY) => Ok(Dialect::Legacy),
+        _ => Err(bad()),
+    }
+}
+
+fn durability(value: u64) -> Result<Durability, Failure> {
+    match u32::try_from(value) {
+        Ok(FTX_DURABILITY_FULL) => Ok(Durability::Full),
+        Ok(FTX_DURABILITY_NONE) => Ok(Durability::None),
+        _ => Err(bad()),
+    }
+}
+
+fn overwrite(value: u64) -> Result<Overwrite, Failure> {
+    match u32::try_from(value) {
+        Ok(FTX_OVERWRITE_REPLACE) => Ok(Overwrite::Replace),
+        Ok(FTX_OVERWRITE_FAIL) => Ok(Overwrite::Fail),
+        _ => Err(bad()),
+    }
+}
+
+fn bad() -> Failure {
+    let message = "the option does not take that value; see its constant in ftx.h";
+    Failure::reason(Reason::InvalidArgument, message)
+}
+
+pub(crate) fn unknown(option: u32) -> Failure {
+    Failure::own(Own::UnknownOption, format!("there is no option {option}"))
+}
+
+fn wrong_type(setter: &str) -> Failure {
+    Failure::own(Own::WrongType, format!("the option is of another type; use {setter}"))
+}
+
+/// Makes settings, all with their defaults.
+///
+/// @return Settings, to be freed with `ftx_config_free`; NULL if that fails (`ftx_last_error` says
+///         why).
+///
+/// Threads: any.
+///
+/// ```c
+/// ftx_config *settings = ftx_config_new();
+/// ftx_config_set_u64(settings, FTX_OPTION_RETRIES, 2);
+/// ftx_config_free(settings);
+/// ```
+#[unsafe(no_mangle)]
+pub extern "C" fn ftx_config_new() -> *mut FtxConfig {
+    guard_or(std::ptr::null_mut(), || {
+        let config = Mutex::new(Config::default());
+        Ok(Box::into_raw(Box::new(FtxConfig { maker: Maker::this(), config })))
+    })
+}
+
+/// Frees settings. Clients that were made with them keep theirs.
+///
+/// @param config  Settings, not to be used any more; NULL is ignored.
+///
+/// Threads: any, while no other uses them.
+///
+/// ```c
+/// ftx_config_free(config);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_config_free(config: *mut FtxConfig) {
+    guard_or((), || {
+        // SAFETY: the caller keeps to the contract.
+        drop(unsafe { pointer::retrieve(config) });
+        Ok(())
+    });
+}
+
+/// Sets an option that is a number.
+///
+/// @param config  The settings.
+/// @param option  `FTX_OPTION_TIMEOUT_MS` or its like, which says what values it takes.
+/// @param value   Its value, in the unit of the option.
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
+///         `FTX_INVALID_ARGUMENT` (nothing is changed then), `FTX_FORKED`.
+///
+/// Threads: any.
+///
+/// ```c
+/// ftx_config_set_u64(config, FTX_OPTION_TIMEOUT_MS, 5000);
+/// ftx_config_set_u64(config, FTX_OPTION_DIALECT, FTX_DIALECT_NATIVE);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_config_set_u64(
+    config: *mut FtxConfig,
+    option: u32,
+    value: u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        unsafe { pointer::handle(config) }?.set(option, value)
+    })
+}
+
+/// Sets an option that is bytes.
+///
+/// @param config  The settings.
+/// @param option  `FTX_OPTION_OVERWRITE_DIGEST`.
+/// @param bytes   Its value, which is copied.
+/// @param length  How many bytes; 32 for a digest.
+/// @return As `ftx_config_set_u64`.
+///
+/// Threads: any.
+///
+/// ```c
+/// uint8_t digest[FTX_DIGEST_BYTES];
+/// if (ftx_client_digest(client, "a.txt", digest) == FTX_OK)
+///     ftx_config_set_bytes(config, FTX_OPTION_OVERWRITE_DIGEST, digest, sizeof digest);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_config_set_bytes(
+    config: *mut FtxConfig,
+    option: u32,
+    bytes: *const u8,
+    length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        let (config, bytes) =
+            unsafe { (pointer::handle(config)?, pointer::bytes(bytes, length, "bytes")?) };
+        config.set_bytes(option, bytes)
+    })
+}
+
+/// What an option that is a number is set to.
+///
+/// @param config  The settings.
+/// @param option  `FTX_OPTION_TIMEOUT_MS` or its like.
+/// @param value   Its value is written here, in the unit of the option.
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`, `FTX_FORKED`;
+///         nothing is written then.
+///
+/// Threads: any.
+///
+/// ```c
+/// uint64_t retries;
+/// if (ftx_config_get_u64(config, FTX_OPTION_RETRIES, &retries) == FTX_OK)
+///     printf("%u retries\n", (unsigned)retries);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_config_get_u64(
+    config: *const FtxConfig,
+    option: u32,
+    value: *mut u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        let (config, value) = unsafe { (pointer::handle(config)?, Out::new(value, "value")?) };
+        value.set(config.value(option)?);
+        Ok(())
+    })
+}

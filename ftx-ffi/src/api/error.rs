@@ -1,0 +1,101 @@
+//! Details of failures.
+
+use std::ffi::c_char;
+
+use super::codes::{
+    FTX_CATEGORY_CALLER, FTX_CATEGORY_INTERNAL, FTX_CATEGORY_LOCAL, FTX_CATEGORY_SERVER,
+    FTX_SIDE_LOCAL, FTX_SIDE_NONE, FTX_SIDE_SERVER, FTX_WHOLE_JOB,
+};
+use crate::failure::{self, Failure};
+use crate::guard::guard;
+use crate::pointer::{self, Versioned, fill_text};
+use crate::status;
+
+/// Bytes of the message in an error, with the NUL at its end.
+pub const FTX_MESSAGE_BYTES: usize = 1024;
+
+/// A failure. Set `struct_size` to `sizeof(ftx_error)` before it is filled in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FtxError {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// What a function has returned for it: 0 if nothing failed.
+    pub status: i32,
+    /// The code of the original system for it.
+    pub original_status: i32,
+    /// `FTX_CATEGORY_NETWORK` or its like.
+    pub category: u32,
+    /// Where it happened: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
+    pub side: u32,
+    /// 1 if the same may go well a little later, otherwise 0. The client's own retries are over.
+    pub retryable: u32,
+    /// The system's number (`errno`), or 0.
+    pub os_error: i32,
+    /// 0.
+    pub reserved: u32,
+    /// Which file of the job it was, from 0 on; `FTX_WHOLE_JOB` if it was none.
+    pub file_index: u64,
+    /// About how many bytes of the file are across, and are not sent again by a later try.
+    pub resume_at: u64,
+    /// What happened and what helps, in English; UTF-8, ends with a NUL, cut if it is too long.
+    pub message: [c_char; FTX_MESSAGE_BYTES],
+}
+
+// SAFETY: the size comes first, and all fields are numbers or arrays of them.
+unsafe impl Versioned for FtxError {
+    const NAME: &'static str = "ftx_error";
+}
+
+impl FtxError {
+    pub(crate) fn new(failure: Option<&Failure>) -> Self {
+        let status = failure.map_or(0, |failure| failure.status);
+        let category = status::category(status);
+        let side = match category {
+            FTX_CATEGORY_LOCAL | FTX_CATEGORY_CALLER | FTX_CATEGORY_INTERNAL => FTX_SIDE_LOCAL,
+            FTX_CATEGORY_SERVER => FTX_SIDE_SERVER,
+            _ => FTX_SIDE_NONE,
+        };
+        Self {
+            struct_size: 0,
+            status,
+            original_status: failure.map_or(0, |failure| failure.original),
+            category,
+            side,
+            retryable: failure.is_some_and(|failure| failure.retryable).into(),
+            os_error: failure.map_or(0, |failure| failure.os_error),
+            reserved: 0,
+            file_index: failure
+                .and_then(|failure| failure.file)
+                .map_or(FTX_WHOLE_JOB, |file| file as u64),
+            resume_at: failure.map_or(0, |failure| failure.resume_at),
+            message: fill_text(failure.map_or("", |failure| &failure.message)),
+        }
+    }
+}
+
+/// What failed last on the calling thread: details of the last status below 0 that a function of
+/// this library returned there, or of a NULL that it returned in place of a handle.
+///
+/// What fails in a job is told by `ftx_job_error`, from any thread.
+///
+/// @param error  Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`.
+///
+/// Threads: any; each has its own last failure.
+///
+/// ```c
+/// ftx_error error;
+/// error.struct_size = sizeof error;
+/// if (ftx_client_upload(client, "a.txt", "a.txt", NULL, NULL) != FTX_OK &&
+///     ftx_last_error(&error) == FTX_OK)
+///     fprintf(stderr, "%s (errno %d)\n", error.message, (int)error.os_error);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_last_error(error: *mut FtxError) -> i32 {
+    guard(|| {
+        let last = FtxError::new(failure::last().as_ref());
+        // SAFETY: the caller keeps to the contract.
+        unsafe { pointer::fill(error, &last) }
+    })
+}

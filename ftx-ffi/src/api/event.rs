@@ -1,0 +1,72 @@
+//! Events, as C has them.
+
+use std::ffi::c_void;
+
+use super::codes::FTX_WHOLE_JOB;
+use crate::event::Event;
+use crate::pointer::Versioned;
+
+/// Something that happened with a job. Set `struct_size` to `sizeof(ftx_event)` before it is filled
+/// in. What is not said of a field by the kind of the event is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FtxEvent {
+    /// Bytes of this struct, as the caller knows it.
+    pub struct_size: u32,
+    /// `FTX_EVENT_PROGRESS` or its like.
+    pub kind: u32,
+    /// Which job: what `ftx_job_id` says.
+    pub job_id: u64,
+    /// Which file of the job, from 0 on; `FTX_WHOLE_JOB` if it is about all of it.
+    pub file_index: u64,
+    /// Bytes of the file that are done, from its start; see the kind.
+    pub done: u64,
+    /// Bytes of the whole file; see the kind.
+    pub total: u64,
+    /// Milliseconds before the next try.
+    pub pause_ms: u64,
+    /// What failed, or 0.
+    pub status: i32,
+    /// The code of the original system for it.
+    pub original_status: i32,
+    /// Which try the next one is; the first retry is 1.
+    pub attempt: u32,
+    /// 1 if both sides had the file and nothing was moved, otherwise 0.
+    pub already_there: u32,
+    /// What was set with `ftx_job_set_user_data`, or what was handed to the call that blocks.
+    pub user_data: *mut c_void,
+}
+
+// SAFETY: the size comes first, and all fields are numbers or pointers.
+unsafe impl Versioned for FtxEvent {
+    const NAME: &'static str = "ftx_event";
+}
+
+impl From<&Event> for FtxEvent {
+    fn from(event: &Event) -> Self {
+        let size = size_of::<Self>();
+        Self {
+            struct_size: u32::try_from(size).unwrap_or(0),
+            kind: event.kind.code(),
+            job_id: event.job,
+            file_index: event.file.map_or(FTX_WHOLE_JOB, |file| file as u64),
+            done: event.done,
+            total: event.total,
+            pause_ms: u64::try_from(event.pause.as_millis()).unwrap_or(u64::MAX),
+            status: event.status,
+            original_status: event.original,
+            attempt: event.attempt,
+            already_there: event.already_there.into(),
+            user_data: std::ptr::with_exposed_provenance_mut(event.user_data),
+        }
+    }
+}
+
+/// Is told what happens during a call that blocks, on the thread that has called. `event` is valid
+/// during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
+/// then; what was transferred is kept, and a later call goes on from there. It is not called again.
+///
+/// It may start and cancel jobs, and free the client, which cancels as well; it may not wait for the
+/// same client (`FTX_REENTERED`). No exception may leave it.
+pub type FtxProgressFn =
+    Option<unsafe extern "C" fn(event: *const FtxEvent, user_data: *mut c_void) -> i32>;

@@ -1,0 +1,68 @@
+//! Logging.
+
+use std::ffi::{CString, c_char, c_void};
+
+use crate::guard::guard;
+use crate::log::{self, Tell};
+
+/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is UTF-8 and is valid
+/// during the call. It is called on any thread, by several at a time, and must not block for long.
+/// It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
+/// told.
+pub type FtxLogFn =
+    Option<unsafe extern "C" fn(level: u32, message: *const c_char, user_data: *mut c_void)>;
+
+/// The caller's pointer: it is handed back, and never followed.
+#[derive(Clone, Copy)]
+pub(crate) struct UserData(pub(crate) *mut c_void);
+
+// SAFETY: nothing here follows it. That the callback may be called with it on other threads is part
+// of the callback's documentation.
+unsafe impl Send for UserData {}
+// SAFETY: as above.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    fn get(self) -> *mut c_void {
+        self.0
+    }
+}
+
+/// Has a callback told what ftx logs, in the whole process. Without one nothing is logged, and
+/// nothing is ever printed.
+///
+/// When this returns, the callback before is not called any more.
+///
+/// @param level      The least that is told: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
+/// @param callback   Is called; NULL turns logging off.
+/// @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
+///                   is replaced.
+/// @return `FTX_OK`; `FTX_REENTERED` inside a log callback; `FTX_WRONG_STATE` if libftx is part of a
+///         Rust program that has a log of its own.
+///
+/// Threads: any. It waits for callbacks that are under way.
+///
+/// ```c
+/// ftx_set_log_callback(FTX_LOG_DEBUG, on_log, NULL);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_set_log_callback(
+    level: u32,
+    callback: FtxLogFn,
+    user_data: *mut c_void,
+) -> i32 {
+    guard(|| {
+        let user_data = UserData(user_data);
+        let tell = callback.map(|callback| -> Tell {
+            Box::new(move |level, message| {
+                let without_nul = message.replace('\0', " ");
+                if let Ok(message) = CString::new(without_nul) {
+                    // SAFETY: the callback is what the caller has given for this, the text lives
+                    // until it returns, and the pointer is the caller's own.
+                    unsafe { callback(level, message.as_ptr(), user_data.get()) }
+                }
+            })
+        });
+        log::set(level, tell)
+    })
+}

@@ -1,0 +1,101 @@
+//! Events, before C sees them.
+
+use std::time::Duration;
+
+use ftx_client::Event as Told;
+
+use crate::api::codes::{
+    FTX_EVENT_DRAINING, FTX_EVENT_ENTRIES, FTX_EVENT_FILE_ENDED, FTX_EVENT_HASHING,
+    FTX_EVENT_JOB_ENDED, FTX_EVENT_JOB_PAUSED, FTX_EVENT_PROGRESS, FTX_EVENT_RETRYING,
+    FTX_EVENT_STARTED,
+};
+use crate::failure::Failure;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Hashing,
+    Started,
+    Progress,
+    Draining,
+    Retrying,
+    FileEnded,
+    Entries,
+    JobPaused,
+    JobEnded,
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::Hashing => FTX_EVENT_HASHING,
+            Self::Started => FTX_EVENT_STARTED,
+            Self::Progress => FTX_EVENT_PROGRESS,
+            Self::Draining => FTX_EVENT_DRAINING,
+            Self::Retrying => FTX_EVENT_RETRYING,
+            Self::FileEnded => FTX_EVENT_FILE_ENDED,
+            Self::Entries => FTX_EVENT_ENTRIES,
+            Self::JobPaused => FTX_EVENT_JOB_PAUSED,
+            Self::JobEnded => FTX_EVENT_JOB_ENDED,
+        }
+    }
+
+    /// Whether a later one says all that an earlier one did.
+    pub(crate) fn coalesces(self) -> bool {
+        !matches!(self, Self::FileEnded | Self::JobPaused | Self::JobEnded)
+    }
+}
+
+/// Something that happened with a job.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) kind: Kind,
+    pub(crate) job: u64,
+    pub(crate) file: Option<usize>,
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    pub(crate) status: i32,
+    pub(crate) original: i32,
+    pub(crate) attempt: u32,
+    pub(crate) pause: Duration,
+    pub(crate) already_there: bool,
+    /// The caller's pointer, which is never followed.
+    pub(crate) user_data: usize,
+}
+
+impl Event {
+    pub(crate) fn new(kind: Kind, file: Option<usize>) -> Self {
+        Self {
+            kind,
+            job: 0,
+            file,
+            done: 0,
+            total: 0,
+            status: 0,
+            original: 0,
+            attempt: 0,
+            pause: Duration::ZERO,
+            already_there: false,
+            user_data: 0,
+        }
+    }
+
+    /// What a client has told of a file; `None` for what this version does not know.
+    pub(crate) fn told(file: usize, told: &Told<'_>) -> Option<Self> {
+        let event = |kind, done, total| Self { done, total, ..Self::new(kind, Some(file)) };
+        Some(match *told {
+            Told::Hashing { done, total } => event(Kind::Hashing, done, total),
+            Told::Started { from, size } => event(Kind::Started, from, size),
+            Told::Progress { done, size } => event(Kind::Progress, done, size),
+            Told::Draining { left } => event(Kind::Draining, 0, left),
+            Told::Retrying { attempt, pause, error } => {
+                Self { attempt, pause, ..event(Kind::Retrying, 0, 0) }.failed(&error.into())
+            }
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn failed(self, failure: &Failure) -> Self {
+        Self { status: failure.status, original: failure.original, ..self }
+    }
+}

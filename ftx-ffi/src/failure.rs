@@ -1,0 +1,97 @@
+//! Why something failed, with what is known about it.
+
+use std::cell::RefCell;
+use std::error::Error as _;
+use std::io;
+
+use ftx_client::{Reason, TransferError};
+
+use crate::status::{self, Own};
+
+/// A failure, to be told to C.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: i32,
+    /// The original's code for it.
+    pub(crate) original: i32,
+    pub(crate) retryable: bool,
+    /// The system's number, or 0.
+    pub(crate) os_error: i32,
+    /// Which file of the job.
+    pub(crate) file: Option<usize>,
+    /// How many bytes of the file were across.
+    pub(crate) resume_at: u64,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn own(own: Own, message: impl Into<String>) -> Self {
+        Self::with_status(own.code(), message)
+    }
+
+    pub(crate) fn reason(reason: Reason, message: impl Into<String>) -> Self {
+        Self { retryable: reason.may_pass(), ..Self::with_status(reason.code(), message) }
+    }
+
+    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
+        let os_error = error.raw_os_error().unwrap_or(0);
+        Self { os_error, ..Self::own(Own::NoResources, format!("{what}: {error}")) }
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::reason(Reason::Internal, message)
+    }
+
+    pub(crate) fn is_cancel(&self) -> bool {
+        self.status == Reason::Cancelled.code()
+    }
+
+    fn with_status(status: i32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            original: status::original(status),
+            retryable: false,
+            os_error: 0,
+            file: None,
+            resume_at: 0,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<&TransferError> for Failure {
+    fn from(error: &TransferError) -> Self {
+        let code = i32::try_from(error.status().code());
+        let mut cause = error.source();
+        let mut os_error = 0;
+        while let Some(error) = cause {
+            if let Some(code) = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error)
+            {
+                os_error = code;
+            }
+            cause = error.source();
+        }
+        let status = error.reason().code();
+        Self {
+            original: code.ok().filter(|code| *code < 0).unwrap_or(status::original(status)),
+            retryable: error.is_transient(),
+            os_error,
+            ..Self::with_status(status, ftx_io::Chain(error).to_string())
+        }
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
+}
+
+/// Keeps a failure as the calling thread's last one.
+pub(crate) fn remember(failure: Failure) {
+    // Gone only while the thread ends, when nobody can ask any more.
+    let _ = LAST.try_with(|last| last.borrow_mut().replace(failure));
+}
+
+/// The calling thread's last failure.
+pub(crate) fn last() -> Option<Failure> {
+    LAST.try_with(|last| last.borrow().clone()).ok().flatten()
+}

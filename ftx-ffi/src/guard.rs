@@ -1,0 +1,99 @@
+//! The one way out of this library: no panic gets past it.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+use std::thread;
+
+use crate::failure::{self, Failure};
+use crate::log;
+
+/// What the names of all our threads begin with.
+pub(crate) const THREAD_PREFIX: &str = "ftx-";
+
+thread_local! {
+    static GUARDED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Does the work of an exported function, and gives its status. A failure becomes the thread's
+/// last one, and so does a panic.
+pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
+    match caught(work).and_then(|result| result) {
+        Ok(()) => 0,
+        Err(failure) => {
+            let status = failure.status;
+            failure::remember(failure);
+            status
+        }
+    }
+}
+
+/// The same for a function that gives something else: `otherwise`, if it fails or panics.
+pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure>) -> T {
+    match caught(work).and_then(|result| result) {
+        Ok(value) => value,
+        Err(failure) => {
+            failure::remember(failure);
+            otherwise
+        }
+    }
+}
+
+/// What `work` gives, unless it panics. Nothing is printed.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            GUARDED.set(GUARDED.get().saturating_sub(1));
+        }
+    }
+    silence();
+    GUARDED.set(GUARDED.get() + 1);
+    let _leave = Leave;
+    // What a panic leaves behind is looked at by nobody, or is in order after each step.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        Failure::internal(format!("an internal error: {}; please report it", said(&*panic)))
+    })
+}
+
+/// Has panics in here, and on our threads, logged instead of printed.
+fn silence() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            let ours = GUARDED.try_with(Cell::get).unwrap_or(1) > 0
+                || thread::current().name().is_some_and(|name| name.starts_with(THREAD_PREFIX));
+            if ours {
+                log::error(&info.to_string());
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use ftx_client::Reason;
+
+    use super::{guard, guard_or};
+    use crate::failure::last;
+
+    #[test]
+    fn a_panic_becomes_a_status_with_its_message() {
+        assert_eq!(guard(|| panic!("the sky fell")), Reason::Internal.code());
+        assert!(last().unwrap().message.contains("the sky fell"));
+        assert_eq!(guard_or(7, || panic!("{}", "again")), 7);
+        assert!(last().unwrap().message.contains("again"));
+    }
+}

@@ -1,0 +1,365 @@
+//! Jobs: what is to be done, in which state it is, and what has become of it.
+//!
+//! ```text
+//! New ──start──▶ Queued ──▶ Running ──▶ Ended
+//!                  │  ▲        │
+//!              pause  resume   pause, when both sides can go on from there
+//!                  ▼  │        ▼
+//!                 Paused ◀─────┘          cancel leads from each to Ended
+//! ```
+
+mod course;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ftx_client::{Cancel, Digest, Entry, Reason, RemoteName, TransferError};
+
+use crate::event::{Event, Kind as Happened};
+use crate::failure::Failure;
+use crate::queue::Queue;
+use crate::status::Own;
+use crate::worker::Worker;
+
+/// Entries of a listing that may wait to be taken; its next ones are waited for beyond that.
+const ENTRIES: usize = 4096;
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Upload,
+    Download,
+    List,
+    Stat,
+    Digest,
+    Remove,
+    Dialect,
+}
+
+/// In which state a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    New,
+    Queued,
+    Running,
+    Paused,
+    Ended,
+}
+
+/// What becomes of a running job when it stops because it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    End,
+    Pause,
+    Resume,
+}
+
+/// A file, or merely a name, that a job is about.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    /// The name on the server. One that is refused fails when its turn comes.
+    pub(crate) name: Result<RemoteName, Failure>,
+    pub(crate) done: u64,
+    pub(crate) total: u64,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) outcome: Option<Result<Outcome, Failure>>,
+}
+
+/// How a file ended well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
+    /// Bytes that were moved by the last try.
+    pub(crate) moved: u64,
+    pub(crate) already_there: bool,
+}
+
+/// How a job goes about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) keep_going: bool,
+    pub(crate) recursive: bool,
+}
+
+/// A job of a client.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) kind: Kind,
+    pub(crate) worker: Arc<Worker>,
+    /// Where its events go.
+    pub(crate) queue: Arc<Queue>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    wish: Wish,
+    cancel: Cancel,
+    settings: Settings,
+    files: Vec<File>,
+    entries: VecDeque<Entry>,
+    failure: Option<Failure>,
+    /// Whether the server speaks the native dialect, once that was asked.
+    native: Option<bool>,
+    user_data: usize,
+    /// Nobody wants to hear of it any more.
+    released: bool,
+    /// Threads that wait for its end, and so take no entries.
+    waiters: u32,
+}
+
+impl Job {
+    pub(crate) fn new(kind: Kind, worker: Arc<Worker>, queue: Arc<Queue>) -> Arc<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let state = State {
+            phase: Phase::New,
+            wish: Wish::End,
+            cancel: Cancel::new(),
+            settings: Settings::default(),
+            files: Vec::new(),
+            entries: VecDeque::new(),
+            failure: None,
+            native: None,
+            user_data: 0,
+            released: false,
+            waiters: 0,
+        };
+        let id = IDS.fetch_add(1, Relaxed);
+        Arc::new(Self {
+            id,
+            kind,
+            worker,
+            queue,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// Adds a file.
+    pub(crate) fn add(&self, path: PathBuf, name: &str) -> Result<(), Failure> {
+        let name = RemoteName::parse(name).map_err(|source| {
+            Failure::from(&TransferError::Name { name: name.to_owned(), source })
+        });
+        let file = File { path, name, done: 0, total: 0, digest: None, outcome: None };
+        let mut state = self.state();
+        state.must_be(Phase::New, "files are added to")?;
+        state.files.push(file);
+        Ok(())
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Failure> {
+        let mut state = self.state();
+        state.must_be(Phase::New, "options are set on")?;
+        change(&mut state.settings);
+        Ok(())
+    }
+
+    pub(crate) fn set_user_data(&self, user_data: usize) {
+        self.state().user_data = user_data;
+    }
+
+    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut state = self.state();
+        state.must_be(Phase::New, "start is for")?;
+        self.worker.submit(self)?;
+        state.phase = Phase::Queued;
+        Ok(())
+    }
+
+    /// Stops it for good; `hard` at once, whatever that does to an original server.
+    pub(crate) fn cancel(&self, hard: bool) {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Ended => {}
+            Phase::Running => {
+                state.wish = Wish::End;
+                if hard {
+                    state.cancel.abort();
+                } else {
+                    state.cancel.cancel();
+                }
+                self.changed.notify_all();
+            }
+            Phase::New | Phase::Queued | Phase::Paused => self.end(&mut state, Err(cancelled())),
+        }
+    }
+
+    pub(crate) fn pause(&self) -> Result<(), Failure> {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Paused => {}
+            Phase::Queued => self.rest(&mut state),
+            Phase::Running => {
+                if state.wish == Wish::Resume || !state.cancel.is_cancelled() {
+                    state.wish = Wish::Pause;
+                    state.cancel.cancel();
+                    self.changed.notify_all();
+                }
+            }
+            Phase::New | Phase::Ended => return Err(state.not("pause is for")),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resume(self: &Arc<Self>) -> Result<(), Failure> {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Queued => {}
+            Phase::Running if state.wish == Wish::Pause => state.wish = Wish::Resume,
+            Phase::Running => {}
+            Phase::Paused => {
+                self.worker.submit(self)?;
+                state.cancel = Cancel::new();
+                state.phase = Phase::Queued;
+            }
+            Phase::New | Phase::Ended => return Err(state.not("resume is for")),
+        }
+        Ok(())
+    }
+
+    /// Waits until it has ended; for ever, if there is no `limit`.
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<(), Failure> {
+        // Later than the clock can say is for ever.
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let mut state = self.state();
+        state.waiters += 1;
+        self.changed.notify_all();
+        while state.phase != Phase::Ended {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            state = match left {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        state.waiters -= 1;
+        state.outcome()
+    }
+
+    /// How it ended, or that it has not.
+    pub(crate) fn outcome(&self) -> Result<(), Failure> {
+        self.state().outcome()
+    }
+
+    /// Forgets its events, those to come as well, and stops it.
+    pub(crate) fn release(&self) {
+        self.state().released = true;
+        self.cancel(false);
+        self.queue.forget(self.id);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    pub(crate) fn file_count(&self) -> usize {
+        self.state().files.len()
+    }
+
+    pub(crate) fn file(&self, index: usize) -> Result<File, Failure> {
+        self.state().files.get(index).cloned().ok_or_else(|| no_file(index))
+    }
+
+    /// The first failure of the job, or that of one file.
+    pub(crate) fn failure(&self, index: Option<usize>) -> Result<Option<Failure>, Failure> {
+        let state = self.state();
+        let Some(index) = index else { return Ok(state.failure.clone()) };
+        let file = state.files.get(index).ok_or_else(|| no_file(index))?;
+        Ok(file.outcome.as_ref().and_then(|outcome| outcome.as_ref().err()).cloned())
+    }
+
+    /// Whether the server speaks the native dialect, if the job has found that out.
+    pub(crate) fn native(&self) -> Option<bool> {
+        self.state().native
+    }
+
+    /// The next entry of a listing; `None` when all were taken.
+    pub(crate) fn next_entry(&self) -> Result<Option<Entry>, Failure> {
+        let mut state = self.state();
+        let entry = state.entries.pop_front();
+        if entry.is_some() {
+            self.changed.notify_all();
+        } else if state.phase != Phase::Ended {
+            return Err(Failure::own(Own::Pending, "no entry is here yet"));
+        }
+        Ok(entry)
+    }
+}
+
+impl Job {
+    fn rest(&self, state: &mut State) {
+        state.phase = Phase::Paused;
+        self.push(state, Event::new(Happened::JobPaused, None));
+        self.changed.notify_all();
+    }
+
+    fn end(&self, state: &mut State, result: Result<(), Failure>) {
+        state.phase = Phase::Ended;
+        state.failure = result.err();
+        let done = state.files.iter().filter(|file| matches!(file.outcome, Some(Ok(_)))).count();
+        let mut event = Event {
+            done: done as u64,
+            total: state.files.len() as u64,
+            ..Event::new(Happened::JobEnded, None)
+        };
+        if let Some(failure) = &state.failure {
+            event = event.failed(failure);
+        }
+        self.push(state, event);
+        self.changed.notify_all();
+        self.worker.done_with(self.id);
+    }
+
+    fn push(&self, state: &State, event: Event) {
+        if !state.released {
+            self.queue.push(Event { job: self.id, user_data: state.user_data, ..event });
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn must_be(&self, phase: Phase, what: &str) -> Result<(), Failure> {
+        if self.phase == phase { Ok(()) } else { Err(self.not(what)) }
+    }
+
+    fn not(&self, what: &str) -> Failure {
+        let phase = match self.phase {
+            Phase::New => "was not started",
+            Phase::Queued | Phase::Running => "is under way",
+            Phase::Paused => "is paused",
+            Phase::Ended => "has ended",
+        };
+        Failure::own(Own::WrongState, format!("the job {phase}; {what} another state"))
+    }
+
+    fn outcome(&self) -> Result<(), Failure> {
+        match (&self.failure, self.phase) {
+            (Some(failure), Phase::Ended) => Err(failure.clone()),
+            (None, Phase::Ended) => Ok(()),
+            _ => Err(Failure::own(Own::Pending, "the job has not ended yet")),
+        }
+    }
+}
+
+/// What a job that was cancelled ends with.
+pub(crate) fn cancelled() -> Failure {
+    Failure::reason(Reason::Cancelled, Reason::Cancelled.text())
+}
+
+fn no_file(index: usize) -> Failure {
+    Failure::own(Own::NoSuchFile, format!("the job has no file {index}; they count from 0"))
+}

@@ -1,0 +1,120 @@
+//! What ftx logs, told to a callback; without one, to nobody.
+
+use std::cell::Cell;
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{Interest, set_global_default};
+use tracing::{Level, Metadata, Subscriber};
+
+use crate::api::codes::{FTX_LOG_DEBUG, FTX_LOG_ERROR, FTX_LOG_INFO, FTX_LOG_TRACE, FTX_LOG_WARN};
+use crate::failure::Failure;
+use crate::status::Own;
+
+/// Who is told: level and text.
+pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
+
+static TELL: RwLock<Option<Tell>> = RwLock::new(None);
+static LEVEL: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has `tell` told what is logged at `level` or above, in place of whoever was told before; that
+/// one is not called any more when this returns.
+pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
+    static SET: OnceLock<bool> = OnceLock::new();
+    if TELLING.get() {
+        return Err(Failure::own(Own::Reentered, "the log callback may not change itself"));
+    }
+    if tell.is_some() && !*SET.get_or_init(|| set_global_default(Log).is_ok()) {
+        let message = "the process has a log of its own already";
+        return Err(Failure::own(Own::WrongState, message));
+    }
+    let mut place = TELL.write().unwrap_or_else(PoisonError::into_inner);
+    LEVEL.store(if tell.is_some() { level } else { 0 }, Relaxed);
+    *place = tell;
+    Ok(())
+}
+
+/// Logs an error of this library itself.
+pub(crate) fn error(message: &str) {
+    tell(FTX_LOG_ERROR, message);
+}
+
+fn tell(level: u32, message: &str) {
+    // What the callback itself sets off is not told: it would never end.
+    if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)
+    {
+        return;
+    }
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            let _ = TELLING.try_with(|telling| telling.set(false));
+        }
+    }
+    let _leave = Leave;
+    let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tell) = &*place {
+        tell(level, message);
+    }
+}
+
+fn code(level: Level) -> u32 {
+    match level {
+        Level::ERROR => FTX_LOG_ERROR,
+        Level::WARN => FTX_LOG_WARN,
+        Level::INFO => FTX_LOG_INFO,
+        Level::DEBUG => FTX_LOG_DEBUG,
+        _ => FTX_LOG_TRACE,
+    }
+}
+
+/// Takes what the other crates log.
+struct Log;
+
+impl Subscriber for Log {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // The level may be changed at any time.
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        code(*metadata.level()) <= LEVEL.load(Relaxed) && metadata.target().starts_with("ftx")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(format!("{}:", event.metadata().target()));
+        event.record(&mut line);
+        tell(code(*event.metadata().level()), &line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// The text of an event.
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+}

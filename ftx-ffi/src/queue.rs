@@ -1,0 +1,194 @@
+//! Events that wait to be taken.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::event::{Event, Kind};
+use crate::signal::Signal;
+
+/// A queue that grows no further than the jobs in it: of what coalesces there is one event for each
+/// job, file and kind, and of what is never dropped, one for each file and a few for each job.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    signal: Option<Signal>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<Event>,
+    /// The number of the first event; they are counted as they come.
+    first: u64,
+    /// The numbers of those that coalesce.
+    latest: HashMap<Key, u64>,
+}
+
+type Key = (u64, Option<usize>, Kind);
+
+fn key(event: &Event) -> Key {
+    (event.job, event.file, event.kind)
+}
+
+impl Queue {
+    /// A queue that is waited for by a thread.
+    pub(crate) fn new() -> Self {
+        Self { waiting: Mutex::default(), arrived: Condvar::new(), signal: None }
+    }
+
+    /// A queue with a descriptor that is readable while an event waits.
+    pub(crate) fn pollable() -> io::Result<Self> {
+        Ok(Self { signal: Some(Signal::new()?), ..Self::new() })
+    }
+
+    /// The descriptor, or -1.
+    pub(crate) fn fd(&self) -> i32 {
+        self.signal.as_ref().map_or(-1, Signal::fd)
+    }
+
+    pub(crate) fn push(&self, event: Event) {
+        let mut waiting = self.waiting();
+        if event.kind.coalesces() {
+            let next = waiting.first + waiting.events.len() as u64;
+            let number = *waiting.latest.entry(key(&event)).or_insert(next);
+            let place = usize::try_from(number - waiting.first).unwrap_or(usize::MAX);
+            if let Some(place) = waiting.events.get_mut(place) {
+                *place = event;
+                return;
+            }
+        }
+        waiting.events.push_back(event);
+        if waiting.events.len() == 1
+            && let Some(signal) = &self.signal
+        {
+            signal.set();
+        }
+        self.arrived.notify_one();
+    }
+
+    /// The next event, if there is one.
+    pub(crate) fn take(&self) -> Option<Event> {
+        self.take_from(&mut self.waiting())
+    }
+
+    /// The next event; waits for it.
+    pub(crate) fn wait(&self) -> Event {
+        let mut waiting = self.waiting();
+        loop {
+            if let Some(event) = self.take_from(&mut waiting) {
+                return event;
+            }
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Forgets the events of a job.
+    pub(crate) fn forget(&self, job: u64) {
+        let mut waiting = self.waiting();
+        let had_some = !waiting.events.is_empty();
+        waiting.events.retain(|event| event.job != job);
+        waiting.first = 0;
+        let numbered =
+            waiting.events.iter().enumerate().filter(|(_, event)| event.kind.coalesces());
+        waiting.latest = numbered.map(|(number, event)| (key(event), number as u64)).collect();
+        if had_some && waiting.events.is_empty() {
+            self.clear();
+        }
+    }
+
+    fn take_from(&self, waiting: &mut Waiting) -> Option<Event> {
+        let event = waiting.events.pop_front()?;
+        waiting.first += 1;
+        if event.kind.coalesces() {
+            waiting.latest.remove(&key(&event));
+        }
+        if waiting.events.is_empty() {
+            self.clear();
+        }
+        Some(event)
+    }
+
+    fn clear(&self) {
+        if let Some(signal) = &self.signal {
+            signal.clear();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(job: u64, file: usize, kind: Kind, done: u64) -> Event {
+        Event { job, done, ..Event::new(kind, Some(file)) }
+    }
+
+    fn taken(queue: &Queue) -> Vec<(u64, Option<usize>, Kind, u64)> {
+        std::iter::from_fn(|| queue.take()).map(|e| (e.job, e.file, e.kind, e.done)).collect()
+    }
+
+    #[test]
+    fn progress_coalesces_by_file_and_ends_do_not() {
+        let queue = Queue::new();
+        for done in 1..=1000 {
+            queue.push(event(1, 0, Kind::Progress, done));
+            queue.push(event(1, 1, Kind::Progress, done * 2));
+        }
+        queue.push(event(1, 0, Kind::FileEnded, 1));
+        queue.push(event(1, 0, Kind::FileEnded, 2));
+        let expected = [
+            (1, Some(0), Kind::Progress, 1000),
+            (1, Some(1), Kind::Progress, 2000),
+            (1, Some(0), Kind::FileEnded, 1),
+            (1, Some(0), Kind::FileEnded, 2),
+        ];
+        assert_eq!(taken(&queue), expected);
+    }
+
+    #[test]
+    fn after_taking_and_forgetting_later_events_find_their_place() {
+        let queue = Queue::new();
+        queue.push(event(1, 0, Kind::Progress, 1));
+        queue.push(event(2, 0, Kind::Progress, 1));
+        queue.push(event(3, 0, Kind::Progress, 1));
+        assert_eq!(queue.take().map(|event| event.job), Some(1));
+        queue.push(event(1, 0, Kind::Progress, 5));
+        queue.push(event(3, 0, Kind::Progress, 6));
+        queue.forget(2);
+        queue.push(event(1, 0, Kind::Progress, 7));
+        let expected = [(3, Some(0), Kind::Progress, 6), (1, Some(0), Kind::Progress, 7)];
+        assert_eq!(taken(&queue), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_descriptor_is_readable_while_an_event_waits() {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use std::os::fd::BorrowedFd;
+
+        let queue = Queue::pollable().unwrap();
+        let readable = || {
+            // SAFETY: the queue keeps the descriptor open while it is borrowed.
+            let fd = unsafe { BorrowedFd::borrow_raw(queue.fd()) };
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&now)).unwrap() == 1
+        };
+        assert!(!readable());
+        queue.push(event(1, 0, Kind::Progress, 1));
+        queue.push(event(1, 0, Kind::JobEnded, 1));
+        assert!(readable());
+        queue.take();
+        assert!(readable());
+        queue.take();
+        assert!(!readable());
+        queue.push(event(1, 0, Kind::Progress, 1));
+        queue.forget(1);
+        assert!(!readable());
+    }
+}

@@ -1,0 +1,208 @@
+//! Doing a job.
+
+use std::sync::Arc;
+
+use ftx_client::{
+    Client, Download, Observer, Reason, RemoteName, TransferError, Transferred, Upload, Watch,
+};
+
+use crate::event::Event;
+use crate::failure::Failure;
+use crate::job::{File, Job, Kind, Outcome};
+
+/// Does what is left to do of a job. What becomes of its files is told to it.
+pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failure> {
+    let todo = job.todo();
+    // What happens before the first file is begun happens to it.
+    let first = todo.first().map_or(0, |(index, _)| *index);
+    client.set_observer(observer(job, first));
+    match job.kind {
+        Kind::Upload | Kind::Download => transfer(client, job, todo).await,
+        Kind::List => list(client, job, todo).await,
+        Kind::Stat | Kind::Digest | Kind::Remove => ask(client, job, todo).await,
+        Kind::Dialect => {
+            let native = client.is_native().await.map_err(|error| Failure::from(&error))?;
+            job.set_native(native);
+            Ok(())
+        }
+    }
+}
+
+async fn transfer(
+    client: &mut Client,
+    job: &Arc<Job>,
+    todo: Vec<(usize, File)>,
+) -> Result<(), Failure> {
+    let keep_going = job.settings().keep_going;
+    // Those before one that cannot be transferred are done first.
+    let refused = todo.iter().position(|(_, file)| file.name.is_err()).filter(|_| !keep_going);
+    let now = todo.get(..refused.unwrap_or(todo.len())).unwrap_or_default();
+    let usable: Vec<(usize, &File, RemoteName)> = now
+        .iter()
+        .filter_map(|(index, file)| Some((*index, file, file.name.clone().ok()?)))
+        .collect();
+    if !usable.is_empty() {
+        let indices = usable.iter().map(|(index, ..)| *index).collect();
+        let mut watch = Watching { job, indices, failure: None };
+        let reached = if job.kind == Kind::Upload {
+            let upload = |(_, file, name): (usize, &File, RemoteName)| Upload {
+                path: file.path.clone(),
+                name,
+            };
+            let files: Vec<Upload> = usable.into_iter().map(upload).collect();
+            client.upload_all(&files, keep_going, &mut watch).await
+        } else {
+            let download = |(_, file, name): (usize, &File, RemoteName)| Download {
+                name,
+                path: file.path.clone(),
+                size: None,
+            };
+            let files: Vec<Download> = usable.into_iter().map(download).collect();
+            client.download_all(&files, keep_going, &mut watch).await
+        };
+        if let Err(error) = reached {
+            watch.end(0, Err(error));
+        }
+        if let Some(failure) = watch.failure.filter(|failure| !keep_going || failure.is_cancel()) {
+            return Err(failure);
+        }
+    }
+    for (index, file) in todo {
+        if let Err(failure) = file.name {
+            job.file_ended(index, Err(failure.clone()));
+            if !keep_going {
+                return Err(failure);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn list(
+    client: &mut Client,
+    job: &Arc<Job>,
+    todo: Vec<(usize, File)>,
+) -> Result<(), Failure> {
+    let recursive = job.settings().recursive;
+    let (index, directory) = match todo.into_iter().next() {
+        Some((index, file)) => (Some(index), Some(file.name?)),
+        None => (None, None),
+    };
+    let mut some = false;
+    let each = |entry| {
+        some = true;
+        job.put_entry(entry);
+    };
+    let listed = client.list(directory.as_ref(), recursive, each).await;
+    let listed = match listed {
+        Err(error) if is_stale(&error) && !some => {
+            client.list(directory.as_ref(), recursive, |entry| job.put_entry(entry)).await
+        }
+        listed => listed,
+    };
+    let listed = match listed {
+        // The last entries were not kept then.
+        Ok(()) if client.cancel().is_cancelled() => Err(TransferError::Cancelled),
+        listed => listed,
+    };
+    let result = listed.map_err(|error| Failure::from(&error));
+    if let Some(index) = index {
+        job.file_ended(index, result.clone().map(|()| Outcome::default()));
+    }
+    result
+}
+
+async fn ask(client: &mut Client, job: &Arc<Job>, todo: Vec<(usize, File)>) -> Result<(), Failure> {
+    for (index, file) in todo {
+        let result = match file.name {
+            Ok(name) => ask_about(client, job, index, &name).await,
+            Err(failure) => Err(failure),
+        };
+        let failure = result.as_ref().err().cloned();
+        job.file_ended(index, result.map(|()| Outcome::default()));
+        match failure {
+            Some(failure) if failure.is_cancel() || !job.settings().keep_going => {
+                return Err(failure);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn ask_about(
+    client: &mut Client,
+    job: &Arc<Job>,
+    index: usize,
+    name: &RemoteName,
+) -> Result<(), Failure> {
+    let asked = match ask_once(client, job, index, name).await {
+        Err(error) if is_stale(&error) => match ask_once(client, job, index, name).await {
+            // It was removed, and the answer was lost.
+            Err(error) if job.kind == Kind::Remove && error.reason() == Reason::NotFound => Ok(()),
+            asked => asked,
+        },
+        asked => asked,
+    };
+    asked.map_err(|error| Failure::from(&error))
+}
+
+async fn ask_once(
+    client: &mut Client,
+    job: &Arc<Job>,
+    index: usize,
+    name: &RemoteName,
+) -> Result<(), TransferError> {
+    if client.cancel().is_cancelled() {
+        return Err(TransferError::Cancelled);
+    }
+    match job.kind {
+        Kind::Stat => job.put_entry(client.stat(name).await?),
+        Kind::Digest => job.set_digest(index, client.digest(name).await?),
+        _ => client.remove(name).await?,
+    }
+    Ok(())
+}
+
+/// The connection had idled, and the server may have closed it meanwhile.
+fn is_stale(error: &TransferError) -> bool {
+    error.reason() == Reason::ConnectionLost
+}
+
+fn observer(job: &Arc<Job>, file: usize) -> Observer {
+    let job = Arc::clone(job);
+    Observer::new(move |told| {
+        if let Some(event) = Event::told(file, told) {
+            job.tell(event);
+        }
+    })
+}
+
+/// Tells a job what becomes of its files.
+struct Watching<'a> {
+    job: &'a Arc<Job>,
+    /// Which files of the job the client's are.
+    indices: Vec<usize>,
+    failure: Option<Failure>,
+}
+
+impl Watch for Watching<'_> {
+    fn begin(&mut self, file: usize) -> Observer {
+        let index = self.indices.get(file).copied().unwrap_or(file);
+        observer(self.job, index)
+    }
+
+    fn end(&mut self, file: usize, result: Result<Transferred, TransferError>) {
+        let index = self.indices.get(file).copied().unwrap_or(file);
+        let result = result.map_err(|error| Failure::from(&error));
+        if let Err(failure) = &result {
+            let first = self.failure.get_or_insert_with(|| failure.clone());
+            if failure.is_cancel() {
+                *first = failure.clone();
+            }
+        }
+        let outcome =
+            |done: Transferred| Outcome { moved: done.moved, already_there: done.already_there };
+        self.job.file_ended(index, result.map(outcome));
+    }
+}

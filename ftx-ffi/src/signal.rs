@@ -1,0 +1,88 @@
+//! A descriptor that is readable while there is something to take.
+
+#[cfg(unix)]
+pub(crate) use unix::Signal;
+
+#[cfg(not(unix))]
+pub(crate) use other::Signal;
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+    /// Set or not; pollable.
+    #[derive(Debug)]
+    pub(crate) struct Signal {
+        read: OwnedFd,
+        #[cfg(not(target_os = "linux"))]
+        write: OwnedFd,
+    }
+
+    impl Signal {
+        #[cfg(target_os = "linux")]
+        pub(crate) fn new() -> io::Result<Self> {
+            use rustix::event::{EventfdFlags, eventfd};
+
+            Ok(Self { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+        }
+
+        #[cfg(not(target_os = "linux"))]
+        pub(crate) fn new() -> io::Result<Self> {
+            let (read, write) = rustix::pipe::pipe()?;
+            for end in [&read, &write] {
+                rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+                rustix::io::ioctl_fionbio(end, true)?;
+            }
+            Ok(Self { read, write })
+        }
+
+        pub(crate) fn fd(&self) -> RawFd {
+            self.read.as_raw_fd()
+        }
+
+        /// Makes it readable; to be called when it is not.
+        pub(crate) fn set(&self) {
+            // Cannot fail: there is room for one.
+            let _ = rustix::io::write(self.end(), &1_u64.to_ne_bytes());
+        }
+
+        /// Makes it unreadable; to be called when it is readable.
+        pub(crate) fn clear(&self) {
+            let _ = rustix::io::read(&self.read, &mut [0; 8]);
+        }
+
+        #[cfg(target_os = "linux")]
+        fn end(&self) -> &OwnedFd {
+            &self.read
+        }
+
+        #[cfg(not(target_os = "linux"))]
+        fn end(&self) -> &OwnedFd {
+            &self.write
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod other {
+    use std::io;
+
+    /// There is no such descriptor here; events are asked for.
+    #[derive(Debug)]
+    pub(crate) struct Signal;
+
+    impl Signal {
+        pub(crate) fn new() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn fd(&self) -> i32 {
+            -1
+        }
+
+        pub(crate) fn set(&self) {}
+
+        pub(crate) fn clear(&self) {}
+    }
+}

@@ -1,0 +1,198 @@
+//! A client's thread, which does its jobs one after another.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ftx_client::{Client, Config, Observer, ServerAddr};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::failure::Failure;
+use crate::guard::{THREAD_PREFIX, caught};
+use crate::job::Job;
+use crate::process::block_signals;
+use crate::queue::Queue;
+use crate::run::run;
+use crate::status::Own;
+
+/// How long the end of a client is waited for. An original server that is sending may take long:
+/// the thread reads on without anybody.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Which client's thread this is. Asking the thread itself would leave a trace of it on threads
+    /// of the application, which leak checkers take for a leak.
+    static OWN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What a client's handles and its thread share.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) id: u64,
+    /// Events of jobs that were started.
+    pub(crate) events: Arc<Queue>,
+    work: Mutex<Work>,
+    changed: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    /// Jobs in their order; those that are not to be run any more know it.
+    queue: VecDeque<Arc<Job>>,
+    /// All that were started and have not ended.
+    started: BTreeMap<u64, Arc<Job>>,
+    /// Whether the thread can work; taken by who has made it.
+    born: Option<io::Result<()>>,
+    /// No more jobs are taken.
+    closed: bool,
+    /// The thread is about to end.
+    over: bool,
+}
+
+impl Worker {
+    /// A client, with its thread.
+    pub(crate) fn start(address: ServerAddr, config: Config) -> Result<Arc<Self>, Failure> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        let no = |what| move |error: io::Error| Failure::system(what, &error);
+        let events = Queue::pollable().map_err(no("cannot make an event descriptor"))?;
+        let worker = Arc::new(Self {
+            id: IDS.fetch_add(1, Relaxed),
+            events: Arc::new(events),
+            work: Mutex::default(),
+            changed: Condvar::new(),
+            thread: Mutex::default(),
+        });
+        let thread = thread::Builder::new().name(format!("{THREAD_PREFIX}client")).spawn({
+            let worker = Arc::clone(&worker);
+            move || {
+                // Before anything makes a thread of its own, which inherits it.
+                block_signals();
+                OWN.set(worker.id);
+                worker.live(&address, &config);
+                worker.work().over = true;
+                worker.changed.notify_all();
+            }
+        });
+        let thread = thread.map_err(no("cannot make a thread"))?;
+        worker.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(thread);
+        worker.wait_until_born().map_err(no("cannot make an event loop"))?;
+        Ok(worker)
+    }
+
+    /// The thread's life. The event loop is made there: what it leaves on a thread goes with it.
+    fn live(&self, address: &ServerAddr, config: &Config) {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .thread_name(format!("{THREAD_PREFIX}disk"))
+            .build();
+        let (runtime, born) = match runtime {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.work().born = Some(born);
+        self.changed.notify_all();
+        if let Some(runtime) = runtime {
+            self.work_off(&runtime, address, config);
+        }
+    }
+
+    fn wait_until_born(&self) -> io::Result<()> {
+        let mut work = self.work();
+        loop {
+            match work.born.take() {
+                Some(born) => return born,
+                None => work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Has a job run when those before it have ended.
+    pub(crate) fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
+        let mut work = self.work();
+        if work.closed {
+            return Err(Failure::own(Own::WrongState, "the client of the job was freed"));
+        }
+        work.queue.push_back(Arc::clone(job));
+        work.started.insert(job.id, Arc::clone(job));
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// A job has ended.
+    pub(crate) fn done_with(&self, job: u64) {
+        let ended = self.work().started.remove(&job);
+        // Not under the lock: it may be the last of the job, and of this worker.
+        drop(ended);
+    }
+
+    /// Cancels all jobs that were started.
+    pub(crate) fn cancel(&self) {
+        let jobs: Vec<_> = self.work().started.values().cloned().collect();
+        for job in jobs {
+            job.cancel(false);
+        }
+    }
+
+    /// Cancels all jobs, takes no more, and waits a moment for the thread.
+    pub(crate) fn close(&self) {
+        self.work().closed = true;
+        self.changed.notify_all();
+        self.cancel();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        // A log callback may have freed the client on its own thread.
+        if OWN.get() == self.id {
+            return;
+        }
+        let waiting = |work: &mut Work| !work.over;
+        let waited = self.changed.wait_timeout_while(self.work(), FAREWELL, waiting);
+        let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
+        if over {
+            // It has nothing left to do; panics are caught inside.
+            let _ = thread.join();
+        }
+    }
+
+    fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &Config) {
+        let new = || Client::new(address.clone(), config.clone());
+        let mut client = new();
+        while let Some(job) = self.next() {
+            let Some(cancel) = job.begin() else { continue };
+            client.set_cancel(cancel);
+            let result =
+                caught(|| ftx_io::dedicate_thread(|| runtime.block_on(run(&mut client, &job))));
+            let result = result.unwrap_or_else(|failure| {
+                // Nobody knows what state it is in.
+                client = new();
+                Err(failure)
+            });
+            client.set_observer(Observer::default());
+            if job.finish(result) {
+                self.work().queue.push_back(job);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Job>> {
+        let mut work = self.work();
+        loop {
+            if let Some(job) = work.queue.pop_front() {
+                return Some(job);
+            }
+            if work.closed {
+                return None;
+            }
+            work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
