@@ -1,6 +1,7 @@
 /* What FileClient has beyond the original: signals, cancel() and properties.
  *
- * features HOST PORT upload|download|cancel-in-signal|cancel-elsewhere|cancel-list|destroy FILE...
+ * features HOST PORT
+ *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy FILE...
  * prints what it is told, and at the end "<code> <finer code>". */
 #include "fileclient.h"
 
@@ -76,7 +77,7 @@ int main(int argc, char **argv)
                          }
                          if (done == 0)
                              return;
-                         if (verb == "cancel-in-signal")
+                         if (verb == "cancel-in-signal" || verb == "cancel-download")
                              client->cancel();
                          else if (verb == "cancel-elsewhere")
                              canceller.start();
@@ -96,7 +97,7 @@ int main(int argc, char **argv)
                      });
 
     const qint64 status =
-        verb == "download" ? client->filesDownload(files) : client->filesUpload(files);
+        verb.endsWith("download") ? client->filesDownload(files) : client->filesUpload(files);
     canceller.wait();
     if (verb == "destroy") {
         std::printf("%d destroyed\n", int(status));
