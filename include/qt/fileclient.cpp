@@ -6,6 +6,7 @@
 
 #include <QByteArray>
 #include <QDir>
+#include <QFileInfo>
 #include <QMutex>
 #include <QMutexLocker>
 #include <QPointer>
@@ -134,6 +135,8 @@ void FileClient::Call::report(qint32 status)
 {
     const qint64 code = ftx_original_status(status);
     QString message;
+    // Small files cross in one piece, of which the library tells only the end.
+    const qint64 size = status == FTX_OK ? QFileInfo(file).size() : done;
     if (status != FTX_OK) {
         ftx_error error;
         error.struct_size = sizeof error;
@@ -142,6 +145,10 @@ void FileClient::Call::report(qint32 status)
     }
     owner->d->lastStatus = status;
     owner->d->lastError = message;
+    if (size != done)
+        Q_EMIT owner->progress(file, size, size);
+    if (!owner)
+        return;
     if (status != FTX_OK)
         Q_EMIT owner->errorOccurred(code, message);
     if (owner)

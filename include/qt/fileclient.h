@@ -124,7 +124,7 @@ public Q_SLOTS:
     void cancel();
 
 Q_SIGNALS:
-    /** `done` of the `total` bytes of a file are across. */
+    /** `done` of the `total` bytes of a file are across: all, before it has ended well. */
     void progress(QString file, qint64 done, qint64 total);
     /** A file has ended with what fileUpload or fileDownload returns for it. */
     void fileFinished(QString file, qint64 status);

@@ -2,8 +2,8 @@
 QT += core
 CONFIG += c++11
 
-HEADERS += $$PWD/fileclient.h
-SOURCES += $$PWD/fileclient.cpp
+HEADERS += $$PWD/fileclient.h $$PWD/ftxclient.h
+SOURCES += $$PWD/fileclient.cpp $$PWD/ftxclient.cpp
 INCLUDEPATH += $$PWD $$clean_path($$PWD/../..)
 LIBS += -L$$clean_path($$PWD/../../../lib) -lftx
 # Finds the library where it was installed; an application that is shipped with its own copy removes

@@ -1,5 +1,5 @@
-//! The Qt class `FileClient`: one application with it and with the original's class, against
-//! `ftx-server` and against the original server.
+//! The Qt classes: one application with `FileClient` and with the original's class, against
+//! `ftx-server` and against the original server, and `ftx::qt::Client`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -47,6 +47,7 @@ with_each_qt!(
     a_cancelled_list_stops,
     a_client_may_be_destroyed_by_its_own_signal,
     a_killed_server_ends_the_call,
+    jobs_go_on_by_themselves,
 );
 
 enum Served {
@@ -341,4 +342,12 @@ fn restarted(server: Served, root: &Path, line: &Proxy) -> Server {
     drop(server);
     line.cut();
     Server::start(root)
+}
+
+fn jobs_go_on_by_themselves(qt: Qt) {
+    let setting = Setting::new(qt, "jobs");
+    let line = Proxy::start(setting.server.addr(), |_| Plan::default().rate(SLOW));
+    let directory = setting.local.path().to_str().unwrap();
+    let outcome = Process::spawn(&mut setting.command(line.addr(), directory, &[])).wait(DEADLINE);
+    assert_eq!(outcome.stdout, "done", "{outcome:#?}");
 }

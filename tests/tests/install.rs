@@ -73,6 +73,8 @@ fn all_is_in_place() {
         "include/ftx/qt/fileclient.cpp",
         "include/ftx/qt/fileclient.h",
         "include/ftx/qt/ftx.pri",
+        "include/ftx/qt/ftxclient.cpp",
+        "include/ftx/qt/ftxclient.h",
         "lib/cmake/ftx/ftx-config.cmake",
         "lib/cmake/ftx/ftx-config-version.cmake",
         "lib/libftx.a",

@@ -39,7 +39,9 @@ static const char *name_of(qint64 status)
 /** As an application would wrap it: a class of its own, with a pointer to member. */
 class Transfers : public FileClient {
 public:
-    Transfers(const QString &host, quint16 port, QObject *parent) : FileClient(host, port, parent) {}
+    Transfers(const QString &host, quint16 port, QObject *parent) : FileClient(host, port, parent)
+    {
+    }
 
     qint64 each(qint64 (FileClient::*slot)(QString), const QString &file)
     {

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
     FileClient *client = new FileClient(arguments[1], quint16(arguments[2].toInt()));
     Canceller canceller(client);
     qint64 most = 0;
+    qint64 whole = 0;
     bool moving = false;
 
     if (!set_properties(*client))
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
                          if (done > total || done < most)
                              std::printf("progress goes back: %d of %d\n", int(done), int(total));
                          most = done;
+                         whole = total;
                          if (done > 0 && !moving) {
                              moving = true;
                              std::printf("moving\n");
@@ -87,6 +89,8 @@ int main(int argc, char **argv)
     QObject::connect(client, &FileClient::fileFinished, client,
                      [&](const QString &file, qint64 status) {
                          std::printf("finished %s %d\n", text(file), int(status));
+                         if (status == OK && (whole == 0 || most != whole))
+                             std::printf("progress ends at %d of %d\n", int(most), int(whole));
                          most = 0;
                          if (verb == "cancel-list")
                              client->cancel();
