@@ -1,5 +1,7 @@
 #include "row.h"
 
+#include <ftx.h>
+
 #include <QFileInfo>
 #include <QHBoxLayout>
 
@@ -29,7 +31,8 @@ Row::Row(const QString &path, ftx::qt::Client *client, QWidget *parent)
 
     job = client->upload({path}, {name});
     if (!job) {
-        state->setText(client->errorString());
+        state->setText(tr("failed"));
+        state->setToolTip(client->errorString());
         pause->setEnabled(false);
         cancel->setEnabled(false);
         return;
@@ -62,7 +65,9 @@ void Row::pauseOrResume()
 
 void Row::end(qint64 status)
 {
-    state->setText(status == 0 ? tr("done") : job->errorString());
+    state->setText(status == FTX_OK ? tr("done")
+                                    : status == FTX_CANCELLED ? tr("cancelled") : tr("failed"));
+    state->setToolTip(job->errorString());
     pause->setEnabled(false);
     cancel->setEnabled(false);
 }
