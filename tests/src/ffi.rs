@@ -25,7 +25,7 @@ pub struct Library {
     /// `libftx.a`.
     pub archive: PathBuf,
     /// A directory in which a program finds `libftx.so.1` when it starts.
-    run: PathBuf,
+    pub run: PathBuf,
 }
 
 /// How a program gets hold of the library.

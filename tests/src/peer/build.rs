@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::Qt;
-use crate::bins;
+use crate::{bins, ffi};
 
 /// The directory with `qt-peer` in it.
 pub(super) fn own(qt: Qt) -> PathBuf {
@@ -33,16 +33,40 @@ pub(super) fn original(qt: Qt) -> Option<PathBuf> {
     static BUILT: [OnceLock<Option<PathBuf>>; 2] = [OnceLock::new(), OnceLock::new()];
     BUILT[index(qt)]
         .get_or_init(|| {
-            let sources = match env::var_os("FTX_SEED_PEER") {
-                Some(named) => PathBuf::from(named),
-                None => bins::workspace().parent()?.join("shared/seed-peer"),
-            };
-            let script = sources.join("build.sh");
-            script.is_file().then(|| {
-                locked("seed-peer", qt, |dir| {
-                    let flavour = (qt == Qt::Six).then_some("qt6");
-                    run(Command::new(script).arg(dir).args(flavour));
-                })
+            let script = original_sources()?.join("build.sh");
+            Some(locked("seed-peer", qt, |dir| {
+                let flavour = (qt == Qt::Six).then_some("qt6");
+                run(Command::new(script).arg(dir).args(flavour));
+            }))
+        })
+        .clone()
+}
+
+/// Where the sources of the original are, if they are at hand.
+pub(super) fn original_sources() -> Option<PathBuf> {
+    let sources = match env::var_os("FTX_SEED_PEER") {
+        Some(named) => PathBuf::from(named),
+        None => bins::workspace().parent()?.join("shared/seed-peer"),
+    };
+    sources.join("build.sh").is_file().then_some(sources)
+}
+
+/// The directory with the programs of `tests/qt-client` in it.
+pub(super) fn clients(qt: Qt) -> PathBuf {
+    static BUILT: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    BUILT[index(qt)]
+        .get_or_init(|| {
+            let library = ffi::library().run.join("libftx.so.1");
+            locked("qt-client", qt, |dir| {
+                let original = original_sources().unwrap_or_default();
+                let flag = if qt == Qt::Six { "ON" } else { "OFF" };
+                let mut configure = Command::new("cmake");
+                configure.arg("-S").arg(bins::workspace().join("tests/qt-client"));
+                configure.arg("-B").arg(dir).arg(format!("-DQT_CLIENT_QT6={flag}"));
+                configure.arg(format!("-DQT_CLIENT_FTX={}", library.display()));
+                configure.arg(format!("-DQT_CLIENT_ORIGINAL={}", original.display()));
+                run(&mut configure);
+                run(Command::new("cmake").arg("--build").arg(dir));
             })
         })
         .clone()

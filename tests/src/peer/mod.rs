@@ -35,6 +35,16 @@ pub enum Make {
     Original,
 }
 
+/// The directory of the programs that are made of `tests/qt-client`, built if need be. Without the
+/// sources of the original, `caller-original` is not among them.
+///
+/// # Panics
+/// If they cannot be built.
+#[must_use]
+pub fn clients(qt: Qt) -> PathBuf {
+    build::clients(qt)
+}
+
 /// The version of Qt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Qt {

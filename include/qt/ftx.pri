@@ -1,0 +1,11 @@
+# For qmake: include(PREFIX/include/ftx/qt/ftx.pri) in the application's .pro file.
+QT += core
+CONFIG += c++11
+
+HEADERS += $$PWD/fileclient.h $$PWD/ftxclient.h
+SOURCES += $$PWD/fileclient.cpp $$PWD/ftxclient.cpp
+INCLUDEPATH += $$PWD $$clean_path($$PWD/../..)
+LIBS += -L$$clean_path($$PWD/../../../lib) -lftx
+# Finds the library where it was installed; an application that is shipped with its own copy removes
+# this line.
+QMAKE_RPATHDIR += $$clean_path($$PWD/../../../lib)

@@ -1,0 +1,126 @@
+/* ftx::qt::Client: transfers that go on by themselves and tell by signals what happens.
+ *
+ *     ftx::qt::Client client("files.example", 7411);
+ *     ftx::qt::Job *job = client.upload({"/home/me/a.txt"}, {"docs/a.txt"});
+ *     QObject::connect(job, &ftx::qt::Job::finished, [job](qint64 status) {
+ *         if (status != 0)
+ *             qWarning() << job->errorString();
+ *         job->deleteLater();
+ *     });
+ *
+ * Build this file and ftxclient.cpp into the application (Qt 5.12 or later or Qt 6, QtCore only)
+ * and link libftx. Codes and options are those of ftx.h.
+ */
+
+#ifndef FTXCLIENT_H
+#define FTXCLIENT_H
+
+#include <QObject>
+#include <QScopedPointer>
+#include <QString>
+#include <QStringList>
+
+namespace ftx {
+namespace qt {
+
+class Client;
+
+/**
+ * Work of a client. It is the client's child; destroying it cancels it.
+ *
+ * Signals come from the event loop of the thread that the client lives in, so what is connected
+ * right after the job was made misses none. It may destroy the job and the client.
+ */
+class Job : public QObject {
+    Q_OBJECT
+
+public:
+    ~Job() override;
+
+    /** How it has ended: FTX_OK or its first failure; FTX_PENDING as long as it has not. */
+    qint64 status() const;
+    /** What went wrong first and what helps; empty if nothing did. */
+    QString errorString() const;
+
+public Q_SLOTS:
+    /** Pauses it, as soon as both sides can go on from there; paused() tells when. Any thread. */
+    void pause();
+    /** Goes on with a paused one, behind the jobs that were started meanwhile. Any thread. */
+    void resume();
+    /** Cancels it; what was transferred is kept. finished() tells FTX_CANCELLED. Any thread. */
+    void cancel();
+
+Q_SIGNALS:
+    /** `done` of the `total` bytes of a file, counted from 0, are across: all, before it has ended
+     * well. */
+    void progress(int file, qint64 done, qint64 total);
+    /** A file has ended with a status. */
+    void fileFinished(int file, qint64 status);
+    /** A try of a file has failed with a status; another one follows. */
+    void retrying(int file, qint64 status);
+    /** A listing has found a file of some bytes, or a directory. */
+    void found(QString name, qint64 size, bool directory);
+    /** It is paused. */
+    void paused();
+    /** It has ended with a status; always the last signal. */
+    void finished(qint64 status);
+
+private:
+    Q_DISABLE_COPY(Job)
+    friend class Client;
+    class Private;
+
+    Job(Private *made, Client *client);
+    QScopedPointer<Private> d;
+};
+
+/**
+ * A client of one server, whose jobs are done one after another.
+ *
+ * Threads: as any QObject. With moveToThread() its jobs go along, and signals come there from then
+ * on. Jobs are made in its own thread, which needs an event loop.
+ */
+class Client : public QObject {
+    Q_OBJECT
+
+public:
+    /** A client of the server at an address or a host name; it connects when that is needed. */
+    explicit Client(const QString &host, quint16 port, QObject *parent = nullptr);
+    /** Cancels its jobs; what was transferred is kept. */
+    ~Client() override;
+
+    /** Sets FTX_OPTION_RETRIES or its like for jobs of a client that has made none yet. Returns
+     * FTX_OK, FTX_WRONG_STATE, or what ftx_config_set_u64 says. */
+    qint64 setOption(quint32 option, quint64 value);
+
+    /** Uploads local files under names of the same number. Null if it cannot be started, which
+     * errorString() explains. */
+    Job *upload(const QStringList &paths, const QStringList &names);
+    /** Downloads names to local files of the same number. Null as for upload(). */
+    Job *download(const QStringList &names, const QStringList &paths);
+    /** Lists a directory of a native server; the root if it is empty. Null as for upload(). */
+    Job *list(const QString &directory, bool recursive = false);
+    /** Removes files on a native server. Null as for upload(). */
+    Job *remove(const QStringList &names);
+
+    /** Why a job could not be made. */
+    QString errorString() const;
+
+public Q_SLOTS:
+    /** Cancels all jobs. */
+    void cancel();
+
+private:
+    Q_DISABLE_COPY(Client)
+    class Private;
+
+    Job *start(quint32 kind, const QStringList &paths, const QStringList &names, bool recursive);
+    bool prepare();
+    void takeEvents();
+    QScopedPointer<Private> d;
+};
+
+} // namespace qt
+} // namespace ftx
+
+#endif

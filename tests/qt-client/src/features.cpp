@@ -1,0 +1,113 @@
+/* What FileClient has beyond the original: signals, cancel() and properties.
+ *
+ * features HOST PORT
+ *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy FILE...
+ * prints what it is told, and at the end "<code> <finer code>". */
+#include "fileclient.h"
+
+#include <QCoreApplication>
+#include <QMetaProperty>
+#include <QThread>
+
+#include <cstdio>
+
+static const char *text(const QString &string)
+{
+    static QByteArray bytes;
+    bytes = string.toUtf8();
+    return bytes.constData();
+}
+
+/** Cancels from a thread of its own. */
+class Canceller : public QThread {
+public:
+    explicit Canceller(FileClient *client) : client(client) {}
+
+protected:
+    void run() override { client->cancel(); }
+
+private:
+    FileClient *client;
+};
+
+/** Sets every property by its name, as QML would, and reads it back. */
+static bool set_properties(FileClient &client)
+{
+    const char *names[] = {"retries", "timeout", "streams"};
+    const int values[] = {0, 20000, 1};
+    for (int index = 0; index < 3; index++) {
+        if (!client.setProperty(names[index], values[index]) ||
+            client.property(names[index]).toInt() != values[index])
+            return false;
+    }
+    client.setStreams(1000);
+    client.setRetries(-1);
+    client.setTimeout(0);
+    const bool bounded = client.streams() == 64 && client.retries() == 0 && client.timeout() == 1;
+    client.setTimeout(20000);
+    client.setStreams(1);
+    return bounded && client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
+           client.dialect() == FileClient::Dialect::Native;
+}
+
+int main(int argc, char **argv)
+{
+    QCoreApplication app(argc, argv);
+    const QStringList arguments = app.arguments();
+    if (arguments.size() < 5)
+        return 2;
+    const QByteArray verb = arguments[3].toUtf8();
+    const QStringList files = arguments.mid(4);
+    FileClient *client = new FileClient(arguments[1], quint16(arguments[2].toInt()));
+    Canceller canceller(client);
+    qint64 most = 0;
+    qint64 whole = 0;
+    bool moving = false;
+
+    if (!set_properties(*client))
+        return 3;
+    QObject::connect(client, &FileClient::progress, client,
+                     [&](const QString &, qint64 done, qint64 total) {
+                         if (done > total || done < most)
+                             std::printf("progress goes back: %d of %d\n", int(done), int(total));
+                         most = done;
+                         whole = total;
+                         if (done > 0 && !moving) {
+                             moving = true;
+                             std::printf("moving\n");
+                             std::fflush(stdout);
+                         }
+                         if (done == 0)
+                             return;
+                         if (verb == "cancel-in-signal" || verb == "cancel-download")
+                             client->cancel();
+                         else if (verb == "cancel-elsewhere")
+                             canceller.start();
+                         else if (verb == "destroy")
+                             delete client;
+                     });
+    QObject::connect(client, &FileClient::fileFinished, client,
+                     [&](const QString &file, qint64 status) {
+                         std::printf("finished %s %d\n", text(file), int(status));
+                         if (status == OK && (whole == 0 || most != whole))
+                             std::printf("progress ends at %d of %d\n", int(most), int(whole));
+                         most = 0;
+                         if (verb == "cancel-list")
+                             client->cancel();
+                     });
+    QObject::connect(client, &FileClient::errorOccurred, client,
+                     [](qint64 status, const QString &message) {
+                         std::printf("error %d %s\n", int(status), text(message));
+                     });
+
+    const qint64 status =
+        verb.endsWith("download") ? client->filesDownload(files) : client->filesUpload(files);
+    canceller.wait();
+    if (verb == "destroy") {
+        std::printf("%d destroyed\n", int(status));
+        return 0;
+    }
+    std::printf("%d %d\n", int(status), int(client->lastStatus()));
+    delete client;
+    return 0;
+}
