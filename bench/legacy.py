@@ -37,7 +37,7 @@ class Ftx:
         return process, int(process.stdout.readline().rsplit(":", 1)[1])
 
     def client(self, port, verb, files, cwd):
-        return subprocess.Popen([self.bin / "ftx-client", "-q", verb, f"127.0.0.1:{port}", *files], cwd=cwd)
+        return subprocess.Popen([self.bin / "ftx-client", "-q", "--dialect", "legacy", verb, f"127.0.0.1:{port}", *files], cwd=cwd)
 
 
 class Original:
