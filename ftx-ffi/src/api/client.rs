@@ -39,7 +39,7 @@ impl FtxClient {
 
 /// Makes a client. Nothing is connected yet, so the server need not be there.
 ///
-/// @param address  "host", "host:port", "1.2.3.4:port", "::1" or "[::1]:port", in UTF-8. Without a
+/// @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. Without a
 ///                 port it is 7411.
 /// @param config   Settings, which are copied; NULL for the defaults.
 /// @param client   The client is written here, to be freed with `ftx_client_free`; NULL if that
