@@ -1,10 +1,15 @@
 //! The client: it finds out what its server speaks, and brings files there and back.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Entry, Token};
+use ftx_store::{ManifestCache, ManifestLimits, StoreError};
+use tracing::debug;
 
 use crate::connection::Connection;
 use crate::legacy::{Legacy, Tries};
@@ -35,6 +40,8 @@ pub struct Client {
     observer: Observer,
     cancel: Cancel,
     spoken: Spoken,
+    /// What is known of local files, so that it need not be found out again.
+    manifests: Arc<ManifestCache>,
 }
 
 /// What the server is known to speak, and the connection that idles, if one does.
@@ -82,7 +89,8 @@ impl Client {
     pub fn new(address: ServerAddr, config: Config) -> Self {
         let spoken = Spoken::Unknown;
         let (observer, cancel) = (Observer::default(), Cancel::new());
-        Self { address, config, observer, cancel, spoken }
+        let manifests = Arc::new(open_cache(config.cache.as_deref()));
+        Self { address, config, observer, cancel, spoken, manifests }
     }
 
     /// Has `observer` told what happens in the transfers that follow.
@@ -156,7 +164,7 @@ impl Client {
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
         self.find_out().await?;
-        let Self { address, config, cancel, .. } = self;
+        let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
             Spoken::Native { channel, next_request } => {
                 let mut jobs = Vec::with_capacity(files.len());
@@ -164,7 +172,8 @@ impl Client {
                     let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
                     jobs.push(UploadJob { path, name, writer });
                 }
-                let mut native = Native { address, config, cancel, channel, next_request };
+                let mut native =
+                    Native { address, config, cancel, manifests, channel, next_request };
                 native.upload(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -196,7 +205,7 @@ impl Client {
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
         self.find_out().await?;
-        let Self { address, config, cancel, .. } = self;
+        let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
             Spoken::Native { channel, next_request } => {
                 let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
@@ -205,7 +214,8 @@ impl Client {
                     size: *size,
                 });
                 let jobs = jobs.collect();
-                let mut native = Native { address, config, cancel, channel, next_request };
+                let mut native =
+                    Native { address, config, cancel, manifests, channel, next_request };
                 native.download(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -349,14 +359,30 @@ impl Client {
     }
 
     /// Keeps a connection whose request was answered.
-    fn put_back<T>(&mut self, idle: Box<Channel>, answer: &Result<T, TransferError>) {
+    fn put_back<T>(&mut self, mut idle: Box<Channel>, answer: &Result<T, TransferError>) {
         let answered = matches!(answer, Ok(_) | Err(TransferError::Refused { .. }));
         if let Spoken::Native { channel, .. } = &mut self.spoken
             && answered
         {
+            idle.used = true;
             *channel = Some(idle);
         }
     }
+}
+
+/// What is known of local files; without a directory, or one that can be used, only as long as the
+/// client lives.
+fn open_cache(dir: Option<&Path>) -> ManifestCache {
+    let limits = ManifestLimits::default();
+    let Some(dir) = dir else { return ManifestCache::in_memory(limits) };
+    let opened = std::fs::create_dir_all(dir)
+        .and_then(|()| Dir::open_ambient_dir(dir, ambient_authority()))
+        .map_err(|error| StoreError::io("open", dir, error))
+        .and_then(|dir| ManifestCache::in_dir(&dir, limits));
+    opened.unwrap_or_else(|error| {
+        debug!(error = %ftx_io::Chain(&error), "files are hashed anew each time");
+        ManifestCache::in_memory(limits)
+    })
 }
 
 fn stops<T>(result: &Result<T, TransferError>, keep_going: bool) -> bool {

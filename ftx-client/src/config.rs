@@ -1,6 +1,7 @@
 //! What can be set about a client.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ftx_core::native::wire::Overwrite;
@@ -26,6 +27,10 @@ pub struct Config {
     pub dialect: Dialect,
     /// Connections that share the work, in the native dialect; as many as seem worth it if `None`.
     pub streams: Option<NonZeroUsize>,
+    /// A directory that belongs to clients, to keep what is known of local files in: chaining values by
+    /// device, inode, size and times, in the native dialect. A file that did not change is then not
+    /// read again to find out what the server lacks of it. `None` keeps it in memory only.
+    pub cache: Option<PathBuf>,
     /// What may become of a file that an upload finds, in the native dialect.
     pub overwrite: Overwrite,
 }
@@ -53,6 +58,7 @@ impl Default for Config {
             durability: Durability::Full,
             dialect: Dialect::Auto,
             streams: None,
+            cache: None,
             overwrite: Overwrite::Replace,
         }
     }

@@ -268,7 +268,8 @@ impl TransferError {
             | Self::Digest { .. }
             | Self::Timeout(_) => true,
             Self::Fetch(error) => error.reason().may_pass(),
-            Self::Refused { reason, .. } => reason.may_pass(),
+            // An offer of an earlier try can reach the server after that of a later one.
+            Self::Refused { reason, .. } => reason.may_pass() || *reason == Reason::TakenOver,
             Self::Upload(error) => {
                 matches!(error, UploadError::NotStored { .. } | UploadError::OfferGone(_))
             }

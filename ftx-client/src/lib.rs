@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod legacy;
 mod native;
+mod place;
 mod regular;
 mod source;
 mod target;

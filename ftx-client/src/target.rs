@@ -4,33 +4,21 @@
 //! and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
 //! client leaves it, is taken over.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File};
+use cap_std::fs::File;
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
-use ftx_store::{BootId, Durability, PrefixHasher, Staging, StagingFiles, StoreError, check_space};
+use ftx_store::{BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space};
 
+use crate::place::Place;
 use crate::{Cancel, Event, Observer, TransferError, regular};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
     place: Place,
     local: Local,
-}
-
-/// Where the file and its staging lie.
-#[derive(Clone)]
-struct Place {
-    path: PathBuf,
-    parent: PathBuf,
-    name: PathBuf,
-    files: StagingFiles,
-    durability: Durability,
 }
 
 /// What is here already.
@@ -52,7 +40,7 @@ impl Target {
         let place = Place::new(path, durability)?;
         let (mut local, file) = blocking(path, {
             let (place, observer, cancel) = (place.clone(), observer.clone(), cancel.clone());
-            move || place.look(&observer, &cancel)
+            move || look(&place, &observer, &cancel)
         })
         .await?;
         if let Some((file, len)) = file {
@@ -88,7 +76,7 @@ impl Target {
         let name = place.path.to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::DEFERRED {
             drop(local);
-            return Ok(StagingWriter::deferred(&name, move || place.create(len)));
+            return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }
         let writer = blocking(&self.place.path, move || match local {
             Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
@@ -106,7 +94,7 @@ impl Target {
             other => {
                 // What is held keeps its file locked.
                 drop(other);
-                StagingWriter::new(place.create(len)?.journalled()?)
+                StagingWriter::new(create(&place, len)?.journalled()?)
             }
         });
         Ok(writer.await?)
@@ -156,68 +144,37 @@ impl Target {
     }
 }
 
-impl Place {
-    fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let Some(name) = path.file_name().map(PathBuf::from) else {
-            return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
-        };
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let files = StagingFiles {
-            data: suffixed(&name, ".ftxpart"),
-            journal: suffixed(&name, ".ftxpart.journal"),
-        };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability })
+/// Looks for a staging or a file; a file is still to be hashed. Blocks.
+fn look(
+    place: &Place,
+    observer: &Observer,
+    cancel: &Cancel,
+) -> Result<(Local, Option<(File, u64)>), StoreError> {
+    let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
+    let mut go_on = hashing(observer, cancel, place.staged_bytes(&dir));
+    let files = place.files.clone();
+    if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
+        return Ok((Local::Staged(staging.with_durability(place.durability)), None));
     }
+    // What a download in the native dialect left is as good.
+    let files = place.files.clone();
+    let blocks = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
+    if let Some(blocks) = blocks.staging()
+        && let Some(staging) = Staging::from_blocks(blocks, &mut go_on)?
+    {
+        return Ok((Local::Staged(staging.with_durability(place.durability)), None));
+    }
+    // What can't be read can still be replaced.
+    let file = regular::open_in(&dir, &place.name).ok();
+    Ok((Local::Nothing, file.map(|(file, identity)| (file, identity.size))))
+}
 
-    /// Looks for a staging or a file; a file is still to be hashed. Blocks.
-    fn look(
-        &self,
-        observer: &Observer,
-        cancel: &Cancel,
-    ) -> Result<(Local, Option<(File, u64)>), StoreError> {
-        let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Local::Nothing, None)),
-            opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
-        };
-        let metadata = dir.metadata(&self.name);
-        if metadata.as_ref().is_ok_and(cap_std::fs::Metadata::is_dir) {
-            return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
-        }
-        let staged = dir.metadata(&self.files.data).map_or(0, |metadata| metadata.len());
-        let mut go_on = hashing(observer, cancel, staged);
-        let files = self.files.clone();
-        if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
-            return Ok((Local::Staged(staging.with_durability(self.durability)), None));
-        }
-        // What can't be read can still be replaced.
-        let file = regular::open_in(&dir, &self.name).ok();
-        Ok((Local::Nothing, file.map(|(file, identity)| (file, identity.size))))
-    }
-
-    /// The directory, made if it is not there. Blocks.
-    fn directory(&self) -> Result<Dir, StoreError> {
-        let open = || Dir::open_ambient_dir(&self.parent, ambient_authority());
-        let opened = match open() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.parent)
-                    .map_err(|error| StoreError::io("create", &self.parent, error))?;
-                open()
-            }
-            opened => opened,
-        };
-        opened.map_err(|error| StoreError::io("open", &self.parent, error))
-    }
-
-    /// An empty staging with room for `len` bytes. Blocks.
-    fn create(&self, len: u64) -> Result<Staging, StoreError> {
-        let dir = self.directory()?;
-        check_space(&dir, &self.path, len)?;
-        let staging = Staging::create(&dir, self.files.clone(), &self.path.to_string_lossy())?;
-        Ok(staging.with_durability(self.durability))
-    }
+/// An empty staging with room for `len` bytes. Blocks.
+fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
+    let dir = place.directory()?;
+    check_space(&dir, &place.path, len)?;
+    let staging = Staging::create(&dir, place.files.clone(), &place.path.to_string_lossy())?;
+    Ok(staging.with_durability(place.durability))
 }
 
 /// Tells the observer how much of `total` bytes is hashed, and says whether to go on.
@@ -226,10 +183,4 @@ fn hashing(observer: &Observer, cancel: &Cancel, total: u64) -> impl FnMut(u64) 
         observer.tell(&Event::Hashing { done, total });
         !cancel.is_cancelled()
     }
-}
-
-fn suffixed(name: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(name);
-    name.push(suffix);
-    name.into()
 }

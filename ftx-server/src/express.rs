@@ -29,18 +29,31 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 /// Connections of one worker that may have a thread to themselves at the same time.
 const PLACES: usize = 1;
 
+/// The same for those that speak the native dialect: the streams of one client at least, since each
+/// of them keeps its thread busy.
+const NATIVE_PLACES: usize = 4;
+
 /// The places of one worker; clones are the same places.
 #[derive(Clone)]
-pub(crate) struct Places(Arc<Semaphore>);
+pub(crate) struct Places {
+    legacy: Arc<Semaphore>,
+    native: Arc<Semaphore>,
+}
 
 impl Places {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(PLACES)))
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { legacy: places(PLACES), native: places(NATIVE_PLACES) }
     }
 
     /// Takes a place, if one is free, until the permit is dropped.
     pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
+        Arc::clone(&self.legacy).try_acquire_owned().ok()
+    }
+
+    /// Takes a place of those for the native dialect.
+    pub(crate) fn take_native(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.native).try_acquire_owned().ok()
     }
 }
 

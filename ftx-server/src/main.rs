@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(args.log());
     log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    allow_descriptors();
     match serve(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -62,6 +63,20 @@ async fn bind(args: &Args) -> Result<TcpListener, String> {
         ));
     }
     TcpListener::bind(addresses.as_slice()).await.map_err(refused)
+}
+
+/// A connection takes a descriptor, and an upload some more: together they may be more than what a
+/// process is given unless it asks.
+fn allow_descriptors() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            warn!(%error, "the number of descriptors stays as it is");
+        }
+    }
 }
 
 /// Standard output is for programs; nobody listening there is no reason to stop.

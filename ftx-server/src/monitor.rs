@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub refused: u64,
     /// Uploads published.
     pub uploads: u64,
-    /// Downloads sent whole.
+    /// Downloads sent; in the native dialect, those begun well.
     pub downloads: u64,
     /// Bytes of files received.
     pub bytes_in: u64,

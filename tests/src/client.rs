@@ -31,7 +31,10 @@ impl Client {
     /// `ftx-client` without arguments.
     #[must_use]
     pub fn new() -> Self {
-        Self { command: Command::new(bins::client()) }
+        let mut command = Command::new(bins::client());
+        // What it keeps of local files stays where builds put things.
+        command.env("XDG_CACHE_HOME", bins::client().with_file_name("test-cache"));
+        Self { command }
     }
 
     /// Adds an argument.
@@ -46,6 +49,18 @@ impl Client {
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.command.args(args);
         self
+    }
+
+    /// Has it speak one dialect: `native` or `legacy`.
+    #[must_use]
+    pub fn dialect(self, dialect: &str) -> Self {
+        self.arg("--dialect").arg(dialect)
+    }
+
+    /// Has it use this many connections, in the native dialect.
+    #[must_use]
+    pub fn streams(self, streams: usize) -> Self {
+        self.arg("--streams").arg(streams.to_string())
     }
 
     /// Runs it in a directory.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::codec;
+use ftx_core::native::blocks::Cv;
 use ftx_store::{HasherState, Journal, PrefixHasher, Record};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, Server, wait_until, within};
@@ -185,16 +186,19 @@ fn what_is_no_file_is_refused() {
     fs::create_dir(local.path().join("dir")).unwrap();
     fs::create_dir(root.path().join("dir")).unwrap();
     write_file(&root.path().join("a.bin"), content(1, 1000));
+    write_file(&root.path().join("big.bin"), content(1, 2 * MIB));
     write_file(&local.path().join("file"), content(1, 10));
-    let upload = Client::upload(server.addr()).arg("dir").current_dir(local.path()).run();
-    let download = Client::download(server.addr()).arg("dir").current_dir(local.path()).run();
-    let onto = Client::download(server.addr()).args(["a.bin", "-o", "dir"]);
-    let onto = onto.current_dir(local.path()).run();
-    let below = Client::download(server.addr()).args(["a.bin", "-o", "file/x"]);
-    let below = below.current_dir(local.path()).run();
-    for outcome in [upload, download, onto, below] {
-        outcome.assert_code(1);
-        assert!(!outcome.stderr.is_empty());
+    for dialect in ["legacy", "native"] {
+        let run = |client: Client| client.dialect(dialect).current_dir(local.path()).run();
+        let download = || Client::download(server.addr());
+        let upload = run(Client::upload(server.addr()).args(["file", "--as", "dir"]));
+        let whole = run(download().arg("dir"));
+        let onto = run(download().args(["a.bin", "-o", "dir"]));
+        let below = run(download().args(["big.bin", "-o", "file/x"]));
+        for (outcome, about) in [(upload, "dir"), (whole, "dir"), (onto, "dir"), (below, "file")] {
+            outcome.assert_code(1);
+            assert!(outcome.stderr.contains(about), "{dialect}: {outcome:#?}");
+        }
     }
     assert_content(&local.path().join("file"), content(1, 10));
 }
@@ -232,7 +236,9 @@ fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
 
 #[test]
 fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
-    for upload in [true, false] {
+    for (upload, dialect) in
+        [(true, "legacy"), (false, "legacy"), (true, "native"), (false, "native")]
+    {
         let (server, root, local) = setting();
         let (source, target) = if upload { (&local, &root) } else { (&root, &local) };
         write_file(&source.path().join("a.bin"), content(1, 64 * MIB));
@@ -241,7 +247,7 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
         let start = || {
             let addr = proxy.addr();
             let client = if upload { Client::upload(addr) } else { Client::download(addr) };
-            client.arg("a.bin").current_dir(local.path())
+            client.arg("a.bin").dialect(dialect).current_dir(local.path())
         };
         let mut client = start().spawn();
         wait_until("half has passed", DEADLINE, || proxy.count(direction) > 32 * MIB);
@@ -252,33 +258,40 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
         start().run().assert_done();
         assert_content(&target.path().join("a.bin"), content(1, 64 * MIB));
         let again = proxy.count(direction) - 64 * MIB;
-        assert!(again <= 8 * MIB, "{again} bytes were sent again, upload: {upload}");
+        assert!(again <= 8 * MIB, "{again} bytes were sent again, upload: {upload}, {dialect}");
         assert_eq!(fs::read_dir(local.path()).unwrap().count(), 1);
     }
 }
 
 /// What an interrupted download to `local` leaves that takes minutes to be verified, as a start of
 /// the machine in between makes it necessary.
-fn leave_a_huge_staging(local: &Path) {
+fn leave_a_huge_staging(local: &Path, dialect: &str) {
     let len = 200 << 30;
     sparse_file(&local.join("a.bin.ftxpart"), len);
+    let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
+    let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
+    let name = "a.bin".to_owned();
+    if dialect == "native" {
+        journal.append(&Record::Blocks { name, size: len, boot: None, created_unix: 0 }).unwrap();
+        for index in 0..len / MIB {
+            journal.append(&Record::Block { index, cv: Cv([7; 32]) }).unwrap();
+        }
+        return;
+    }
     let mut state = codec::encode(&PrefixHasher::new().save()).unwrap();
     state[..8].copy_from_slice(&len.to_le_bytes());
     let hasher: HasherState = codec::decode(&state).unwrap();
     assert_eq!(hasher.len(), len);
-    let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
-    let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
-    let name = "a.bin".to_owned();
     journal.append(&Record::Begin { name, boot: None, created_unix: 0 }).unwrap();
     journal.append(&Record::Checkpoint { boot: None, hasher }).unwrap();
 }
 
 #[test]
 fn an_interrupt_is_heard_while_the_disk_is_read() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for (signal, dialect) in [(Signal::INT, "native"), (Signal::TERM, "legacy")] {
         let (server, _root, local) = setting();
-        leave_a_huge_staging(local.path());
-        let client = Client::download(server.addr()).args(["a.bin", "--json"]);
+        leave_a_huge_staging(local.path(), dialect);
+        let client = Client::download(server.addr()).args(["a.bin", "--json"]).dialect(dialect);
         let mut client = client.current_dir(local.path()).spawn();
         let line = client.stdout_line(1, DEADLINE);
         let line: Value = serde_json::from_str(&line).unwrap();

@@ -18,6 +18,8 @@ const LEN: u64 = 16 * MIB;
 /// How much has passed when the disk is filled by something else.
 const FILLED_AT: u64 = 8 * MIB;
 
+const DIALECTS: [&str; 2] = ["legacy", "native"];
+
 /// Room for the file, until it is taken.
 fn disk() -> SmallDisk {
     SmallDisk::mount(24)
@@ -55,7 +57,8 @@ fn full_server(start: impl Fn(&Proxy, &TempDir) -> Process, is_honest: impl Fn(&
     outcome.assert_code(1);
     assert!(is_honest(&outcome), "{outcome:#?}");
     assert!(!root.join("a.bin").exists());
-    assert!(fs::read_dir(root.join(".ftx/staging")).unwrap().next().is_some());
+    let kept = [".ftx/staging", ".ftx/blocks"].map(|dir| fs::read_dir(root.join(dir)).unwrap());
+    assert!(kept.into_iter().flatten().next().is_some(), "nothing is kept");
 
     disk.free();
     let before = proxy.count(Direction::ToServer);
@@ -82,15 +85,18 @@ fn an_old_client_hears_of_it_and_goes_on_later() {
 #[test]
 fn the_new_client_hears_of_it_and_goes_on_later() {
     with_mounts("the_new_client_hears_of_it_and_goes_on_later", || {
-        full_server(
-            |proxy, local| {
-                Client::upload(proxy.addr())
-                    .args(["a.bin", "--retries", "0", "--json"])
-                    .current_dir(local.path())
-                    .spawn()
-            },
-            |outcome| outcome.stdout.contains("\"status\":-1,"),
-        );
+        for dialect in DIALECTS {
+            full_server(
+                |proxy, local| {
+                    Client::upload(proxy.addr())
+                        .args(["a.bin", "--retries", "0", "--json"])
+                        .dialect(dialect)
+                        .current_dir(local.path())
+                        .spawn()
+                },
+                |outcome| outcome.stdout.contains("\"status\":-1,"),
+            );
+        }
     });
 }
 
@@ -107,8 +113,13 @@ fn what_will_not_fit_is_refused_before_it_is_sent() {
             let outcome = peer.upload(proxy.addr(), local.path(), &["a.bin"]);
             assert!(outcome.stdout.contains("status=-1"), "{outcome:#?}");
         }
-        let upload = Client::upload(proxy.addr()).args(["a.bin", "--retries", "0"]);
-        upload.current_dir(local.path()).run().assert_code(1);
+        for dialect in DIALECTS {
+            let upload = Client::upload(proxy.addr()).args(["a.bin", "--retries", "0"]);
+            let outcome = upload.dialect(dialect).current_dir(local.path()).run();
+            outcome.assert_code(1);
+            let reason = if dialect == "native" { "space" } else { "FILE_WRITE_ERROR" };
+            assert!(outcome.stderr.contains(reason), "{outcome:#?}");
+        }
         assert!(proxy.count(Direction::ToServer) < 2000);
 
         let download = Client::download(server.addr()).arg("b.bin").current_dir(local.path());
@@ -119,27 +130,33 @@ fn what_will_not_fit_is_refused_before_it_is_sent() {
 #[test]
 fn a_download_onto_a_full_disk_goes_on_later() {
     with_mounts("a_download_onto_a_full_disk_goes_on_later", || {
-        let (disk, root) = (disk(), tempdir().unwrap());
-        let server = Server::start(root.path());
-        let proxy = slow_once(&server);
-        write_file(&root.path().join("a.bin"), content(1, LEN));
-        let target = disk.path().join("a.bin");
-        let download = || {
-            let client = Client::download(proxy.addr()).args(["a.bin", "--retries", "0"]);
-            client.current_dir(disk.path()).spawn()
-        };
-        let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToClient, download());
-        outcome.assert_code(1);
-        assert!(outcome.stderr.contains("a.bin"), "{outcome:#?}");
-        assert!(!target.exists());
-
-        disk.free();
-        let before = proxy.count(Direction::ToClient);
-        download().wait(DEADLINE).assert_done();
-        assert_content(&target, content(1, LEN));
-        let sent = proxy.count(Direction::ToClient) - before;
-        assert!(sent < LEN - FILLED_AT / 2, "{sent} bytes were sent again");
+        for dialect in DIALECTS {
+            full_client(dialect);
+        }
     });
+}
+
+fn full_client(dialect: &str) {
+    let (disk, root) = (disk(), tempdir().unwrap());
+    let server = Server::start(root.path());
+    let proxy = slow_once(&server);
+    write_file(&root.path().join("a.bin"), content(1, LEN));
+    let target = disk.path().join("a.bin");
+    let download = || {
+        let client = Client::download(proxy.addr()).args(["a.bin", "--retries", "0"]);
+        client.dialect(dialect).current_dir(disk.path()).spawn()
+    };
+    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToClient, download());
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("a.bin"), "{outcome:#?}");
+    assert!(!target.exists());
+
+    disk.free();
+    let before = proxy.count(Direction::ToClient);
+    download().wait(DEADLINE).assert_done();
+    assert_content(&target, content(1, LEN));
+    let sent = proxy.count(Direction::ToClient) - before;
+    assert!(sent < LEN - FILLED_AT / 2, "{sent} bytes were sent again, {dialect}");
 }
 
 /// The original's thread would be lost if the client left in the middle.

@@ -100,7 +100,8 @@ fn a_transfer_that_outlives_the_grace_is_kept() {
 
     let server = Server::start(root.path());
     let proxy = Proxy::plain(server.addr());
-    Client::upload(proxy.addr()).arg("a.bin").current_dir(local.path()).run().assert_done();
+    let client = Client::upload(proxy.addr()).arg("a.bin").dialect("legacy");
+    client.current_dir(local.path()).run().assert_done();
     assert_content(&root.path().join("a.bin"), content(1, 4 * MIB));
     let sent = proxy.count(Direction::ToServer);
     assert!(sent < 2 * MIB, "{sent} bytes were sent of the last MiB");

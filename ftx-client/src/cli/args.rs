@@ -40,6 +40,10 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "N", value_parser = parse_streams)]
     streams: Option<Streams>,
 
+    /// Read local files again, even if nothing has changed about them since they were hashed
+    #[arg(long, global = true)]
+    no_cache: bool,
+
     /// Go on with the next file when one has failed
     #[arg(long, global = true)]
     pub(crate) keep_going: bool,
@@ -228,6 +232,7 @@ impl Args {
             DialectArg::Native => Dialect::Native,
             DialectArg::Legacy => Dialect::Legacy,
         };
+        config.cache = if self.no_cache { None } else { cache_dir() };
         config.streams = self.streams.and_then(|Streams(streams)| streams);
         if let Command::Upload(upload) = &self.command {
             config.overwrite = match upload.overwrite {
@@ -238,6 +243,13 @@ impl Args {
         }
         config
     }
+}
+
+/// Where programs keep what can be found out again.
+fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("ftx").join("manifests"))
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ftx_client::{Event, Observer, TransferError, Transferred};
+use ftx_client::{Event, Observer, Reason, TransferError, Transferred};
 use ftx_io::Chain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::jobs::Job;
+use super::jobs::{Direction, Job};
 
 /// How often progress is told to programs and shown on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -129,7 +129,12 @@ impl Report {
 
     pub(crate) fn failed(&self, index: usize, job: &Job, error: &TransferError) {
         self.replace(None);
-        let message = Chain(error).to_string();
+        let mut message = Chain(error).to_string();
+        if job.direction == Direction::Download
+            && matches!(error, TransferError::Refused { reason: Reason::NotAFile, .. })
+        {
+            message += &format!("; to download all of a directory, say {}/", job.name());
+        }
         if self.face == Face::Json {
             let status = error.status();
             let fields =

@@ -11,12 +11,12 @@ use crate::TransferError;
 const PAGE: u32 = 32 * 1024;
 
 impl Channel {
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer that ends it.
     async fn ask(&mut self, id: u32, request: &Request) -> Result<Reply, TransferError> {
         self.queue(id, request)?;
         loop {
             match self.reply().await? {
-                (_, Reply::Working { .. }) => {}
+                (_, Reply::Working { .. } | Reply::Found { .. }) => {}
                 (answered, _) if answered != id => {
                     return Err(out_of_step("an answer to another request"));
                 }

@@ -32,6 +32,8 @@ pub(crate) struct Channel {
     inbox: VecDeque<Incoming>,
     timeout: Duration,
     cancel: Cancel,
+    /// It has served before, and the server may have closed it meanwhile.
+    pub(crate) used: bool,
     /// What the server said in its welcome.
     pub(super) terms: Terms,
 }
@@ -88,6 +90,7 @@ impl Channel {
             inbox: VecDeque::new(),
             timeout: config.timeout,
             cancel: cancel.clone(),
+            used: false,
             terms: Terms {
                 session: Token([0; 16]),
                 window: 0,

@@ -8,6 +8,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Token;
 use ftx_io::dedicate_thread;
+use ftx_store::ManifestCache;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -35,6 +36,8 @@ pub(crate) struct Native<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a Config,
     pub(crate) cancel: &'a Cancel,
+    /// What is known of local files.
+    pub(crate) manifests: &'a Arc<ManifestCache>,
     /// A connection that idles.
     pub(crate) channel: &'a mut Option<Box<Channel>>,
     /// Ids of requests are used once in a session.
@@ -99,11 +102,15 @@ impl Native<'_> {
             jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config, self.channel.is_some());
+        let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let uploads =
-                Arc::new(Uploads::new(Arc::clone(&run), Arc::clone(&crew), self.config.overwrite));
+            let uploads = Arc::new(Uploads::new(
+                Arc::clone(&run),
+                Arc::clone(&crew),
+                self.config.overwrite,
+                Arc::clone(self.manifests),
+            ));
             let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
@@ -123,13 +130,14 @@ impl Native<'_> {
             many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config, self.channel.is_some());
+        let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
             let downloads = Arc::new(Downloads::new(
                 Arc::clone(&run),
                 Arc::clone(&crew),
                 self.config.durability,
+                Arc::clone(self.manifests),
             ));
             let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
@@ -225,10 +233,15 @@ impl Native<'_> {
         for has_ended in ended {
             let _ = has_ended.await;
         }
-        if let Ok(channel) = result {
+        if let Ok(mut channel) = result {
+            channel.used = true;
             *self.channel = Some(Box::new(channel));
         }
         Ok(())
+    }
+
+    fn is_used(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.used)
     }
 
     async fn connect(&self) -> Result<Channel, TransferError> {

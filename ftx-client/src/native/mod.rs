@@ -7,6 +7,7 @@
 //! | `crew` | tries: the connections of one, and when there is another |
 //! | `upload`, `download` | what one connection does, until everything is done |
 //! | `place`, `small` | where downloads go |
+//! | `writer` | who uploads |
 //! | `ask` | questions about files |
 
 mod ask;
@@ -17,6 +18,7 @@ mod place;
 mod run;
 mod small;
 mod upload;
+mod writer;
 
 pub(crate) use channel::{Channel, Greeted};
 pub(crate) use crew::Native;

@@ -30,7 +30,6 @@ struct State {
 /// Something to be told of a file.
 pub(super) enum Note {
     Begun,
-    Hashing { done: u64, total: u64 },
     Started { from: u64, size: u64 },
     Progress { done: u64, size: u64 },
     Ended(Result<Transferred, TransferError>),
@@ -125,15 +124,20 @@ impl<J> Run<J> {
                         watch.end(index, result);
                         continue;
                     }
-                    Note::Hashing { done, total } => Event::Hashing { done, total },
                     Note::Started { from, size } => Event::Started { from, size },
                     Note::Progress { done, size } => Event::Progress { done, size },
                 };
-                let observer = self.state().observers.get(&index).cloned();
-                if let Some(observer) = observer {
-                    observer.tell(&event);
-                }
+                self.tell_now(index, &event);
             }
+        }
+    }
+
+    /// Tells something of a file at once, on any thread: while a disk is read, nobody gets round to
+    /// [`tell`](Self::tell).
+    pub(super) fn tell_now(&self, index: usize, event: &Event<'_>) {
+        let observer = self.state().observers.get(&index).cloned();
+        if let Some(observer) = observer {
+            observer.tell(event);
         }
     }
 
@@ -198,8 +202,17 @@ impl Crew {
         &self.cancel
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.over.load(Relaxed)
+    /// # Errors
+    /// The try is over, or the caller stopped it.
+    pub(super) fn check(&self) -> Result<(), TransferError> {
+        // In this order: a try that is over is cancelled for its own connections.
+        if self.over.load(Relaxed) {
+            return Err(TransferError::Closed);
+        }
+        if self.cancel.is_cancelled() {
+            return Err(TransferError::Cancelled);
+        }
+        Ok(())
     }
 
     /// Why the try has failed, if it has, and the id of the next request.

@@ -65,14 +65,14 @@ impl<S: BlockStore> Conversation<S> {
             Ok(name) => self.context.store.open_file(&name).await,
             Err(refusal) => Err(refusal),
         };
-        let manifest = match opened {
-            Ok(file) => {
-                let progress = Progress::default();
-                self.working(frames, id, &progress, file.manifest(progress.clone())).await?
-            }
-            Err(refusal) => Err(refusal),
+        let file = match opened {
+            Ok(file) => file,
+            Err(refusal) => return self.refuse(frames, id, &refusal),
         };
-        match manifest {
+        self.found(frames, id, &file)?;
+        let progress = Progress::default();
+        let work = file.manifest(progress.clone());
+        match self.working(frames, id, progress, work).await? {
             Ok(manifest) => self.reply(frames, id, &Reply::End { digest: Some(manifest.digest()) }),
             Err(refusal) => self.refuse(frames, id, &refusal),
         }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Chain, FrameReader, Frames, Guard, Incoming, ReadError, WireError};
+use ftx_io::{FrameReader, Frames, Incoming, WireError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
 use super::session::{Session, Upload};
 use super::small::Batch;
-use super::{NativeError, decode};
+use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockStore, Progress, Refusal};
+use crate::store::{BlockStore, Progress, Refusal, UploadOffer};
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -80,26 +80,19 @@ impl<S: BlockStore> Conversation<S> {
         place: Place<'_>,
     ) -> Result<Stop, NativeError> {
         let mut result = self.converse(frames, place).await;
-        if let Err(error) = &result
-            && let Some(goodbye) = error.goodbye()
-        {
-            debug!(error = %Chain(error), "says goodbye");
-            let told = async {
-                frames.queue(&goodbye.encode(0)?);
-                // The grace of a shutdown may be over, so this has a moment of its own.
-                let moment = tokio_util::sync::CancellationToken::new();
-                let guard = Guard { limit: Duration::from_secs(1), stop: &moment };
-                frames.writer().flush(guard).await?;
-                Ok::<_, NativeError>(())
-            };
-            // It may not be there any more.
-            let _ = told.await;
-        }
-        if matches!(result, Err(NativeError::Wire(WireError::Closed))) && self.own.is_empty() {
-            result = Ok(Stop::Left);
-        }
         if matches!(result, Ok(Stop::Left) | Err(_)) {
+            if !frames.is_torn() {
+                // They arrived whole, whatever came behind them.
+                let _ = self.put_batch(frames).await;
+            }
+            let nothing_open = self.own.is_empty();
             self.leave().await;
+            if let Err(error) = &result {
+                say_goodbye(frames, error).await;
+                if error.is_ordinary() && nothing_open {
+                    result = Ok(Stop::Left);
+                }
+            }
         }
         result
     }
@@ -118,7 +111,7 @@ impl<S: BlockStore> Conversation<S> {
             }
             if self.busy
                 && let Place::Reactor(places) = place
-                && let Some(permit) = places.take()
+                && let Some(permit) = places.take_native()
             {
                 return Ok(Stop::Busy(permit));
             }
@@ -135,28 +128,42 @@ impl<S: BlockStore> Conversation<S> {
         frames: &mut Frames,
         place: Place<'_>,
     ) -> Result<Result<Incoming, Stop>, NativeError> {
-        let limit = match place {
-            Place::Own => PAUSE.min(self.context.timeouts.idle),
-            Place::Reactor(_) => self.context.timeouts.idle,
-        };
-        let idle = self.own.is_empty();
-        let mut reader = frames.reader();
-        let next = tokio::select! {
-            biased;
-            next = reader.next(self.context.guard(limit)) => next,
-            () = self.context.stop.cancelled(), if idle => {
-                return Err(WireError::Stopped.into());
-            }
-        };
-        match next {
-            Ok(Some(incoming)) => Ok(Ok(incoming)),
-            Ok(None) => Ok(Err(Stop::Left)),
-            Err(ReadError::Wire(WireError::Timeout(_))) if matches!(place, Place::Own) => {
+        match self.wait(frames, PAUSE).await {
+            Err(NativeError::Idle(_)) => {
                 self.busy = false;
                 self.spare = Vec::new();
-                Ok(Err(Stop::Quiet))
+                self.file = None;
+                frames.rest();
+                if matches!(place, Place::Own) {
+                    return Ok(Err(Stop::Quiet));
+                }
+                if !self.wait(frames, self.context.timeouts.idle).await? {
+                    return Ok(Err(Stop::Left));
+                }
             }
-            Err(error) => Err(error.into()),
+            Ok(false) => return Ok(Err(Stop::Left)),
+            Ok(true) => {}
+            Err(error) => return Err(error),
+        }
+        let next = frames.reader().next(self.context.stall()).await?;
+        Ok(next.ok_or(Stop::Left))
+    }
+
+    /// Waits until something comes, at most for `limit`; `false` when the client has left.
+    async fn wait(&self, frames: &mut Frames, limit: Duration) -> Result<bool, NativeError> {
+        let over = async {
+            self.context.stop.cancelled().await;
+            // Other connections of the client may bring its upload to an end.
+            self.session.quiet().await;
+        };
+        let mut reader = frames.reader();
+        tokio::select! {
+            biased;
+            came = reader.wait(self.context.guard(limit)) => match came {
+                Err(WireError::Timeout(limit)) => Err(NativeError::Idle(limit)),
+                came => Ok(came?),
+            },
+            () = over => Err(NativeError::Over),
         }
     }
 
@@ -192,7 +199,14 @@ impl<S: BlockStore> Conversation<S> {
             Request::Hello { .. } => Err(StepError::OutOfStep { what: "a second Hello" }.into()),
             Request::Offer { name, size, meta, overwrite, writer } => {
                 self.busy = true;
-                self.offer(frames, id, &name, size, meta, overwrite, writer).await
+                let writer = Some(writer);
+                match Self::name(&name) {
+                    Ok(name) => {
+                        let offer = UploadOffer { name, size, meta, overwrite, writer };
+                        self.offer(frames, id, offer).await
+                    }
+                    Err(refusal) => self.refuse(frames, id, &refusal),
+                }
             }
             Request::Commit { digest } => self.commit(frames, id, digest).await,
             Request::Abandon { discard } => self.abandon(frames, id, discard).await,
@@ -234,14 +248,16 @@ impl<S: BlockStore> Conversation<S> {
         Ok(RemoteName::parse(name)?)
     }
 
-    /// Waits for work of the store, and tells the client meanwhile that it goes on.
+    /// Waits for work of the store, and tells the client meanwhile that it goes on. If nobody waits
+    /// any more, the work is told to stop.
     pub(super) async fn working<T>(
         &self,
         frames: &mut Frames,
         request: u32,
-        progress: &Progress,
+        progress: Progress,
         work: impl Future<Output = T>,
     ) -> Result<T, NativeError> {
+        let progress = StoppedAtLast(progress);
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -250,7 +266,7 @@ impl<S: BlockStore> Conversation<S> {
                 () = self.context.abort.cancelled() => return Err(WireError::Stopped.into()),
                 () = tokio::time::sleep(super::SIGN_OF_LIFE) => {}
             }
-            let (done, total) = progress.get();
+            let (done, total) = progress.0.get();
             self.reply(frames, request, &Reply::Working { done, total })?;
             frames.writer().flush(self.context.stall()).await?;
         }
@@ -285,6 +301,13 @@ impl<S: BlockStore> Conversation<S> {
         self.session.add(request, upload);
     }
 
+    /// Whether another upload would be too many.
+    pub(super) fn has_too_many(&mut self) -> bool {
+        // Some may have failed on other connections.
+        self.own.retain(|&own| self.session.has(own));
+        self.own.len() >= UPLOADS
+    }
+
     /// Takes an upload that was offered on this connection out of the session.
     pub(super) fn release(&mut self, request: u32) -> Option<Arc<Upload<S::Staging>>> {
         self.own.retain(|own| *own != request);
@@ -310,5 +333,14 @@ impl<S: BlockStore> Conversation<S> {
             });
         }
         Ok(())
+    }
+}
+
+/// Tells work to stop when nobody waits for it any more.
+struct StoppedAtLast(Progress);
+
+impl Drop for StoppedAtLast {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }

@@ -1,20 +1,18 @@
 //! Downloads, block by block.
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, block_count, block_len, block_offset};
+use ftx_core::native::blocks::{
+    BLOCK, BlockHasher, BlockRange, Cv, Manifest, block_count, block_len, block_offset,
+};
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
 use ftx_io::{CHUNK, Frames};
-use tracing::info;
 
-use super::NativeError;
 use super::conversation::Conversation;
+use super::{NativeError, apart};
 use crate::store::{BlockFile, BlockStore, Progress, Refusal};
 
 /// How a request ended: for the client to hear, or with the connection.
 type Outcome = Result<Result<(), Refusal>, NativeError>;
-
-/// Files of so many bytes are sent in one frame.
-const WHOLE: u64 = CHUNK as u64;
 
 impl<S: BlockStore> Conversation<S> {
     pub(super) async fn get(
@@ -30,14 +28,19 @@ impl<S: BlockStore> Conversation<S> {
             Ok(file) => file,
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
+        // Whoever fetches a file piece by piece names no version with the first of its requests only.
+        let counts = version.is_none() || matches!(what, What::Whole);
         let sent = match what {
-            What::Whole if file.size() <= WHOLE => self.send_small(frames, request, &file).await,
+            What::Whole if file.size() <= BLOCK => self.send_file(frames, request, &file).await,
             What::Whole => self.send_whole(frames, request, &file).await,
             What::Manifest => self.send_manifest(frames, request, &file).await,
             What::Blocks(ranges) => self.send_ranges(frames, request, &file, &ranges).await,
         };
         match sent? {
             Ok(()) => {
+                if counts {
+                    self.context.monitor.downloaded();
+                }
                 // The name was parsed when the file was opened.
                 if let Ok(name) = Self::name(name) {
                     self.file = Some((name, file));
@@ -54,6 +57,7 @@ impl<S: BlockStore> Conversation<S> {
         if let Some((last, file)) = self.file.take()
             && last == name
             && version == Some(file.version())
+            && file.is_present().await
         {
             return Ok(file);
         }
@@ -67,48 +71,55 @@ impl<S: BlockStore> Conversation<S> {
         }
     }
 
-    fn found(&self, frames: &mut Frames, request: u32, file: &S::File) -> Result<(), NativeError> {
+    pub(super) fn found(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        file: &S::File,
+    ) -> Result<(), NativeError> {
         let (size, meta, version) = (file.size(), file.meta(), file.version());
         self.reply(frames, request, &Reply::Found { size, meta, version })
     }
 
-    /// Sends a file in one frame.
-    async fn send_small(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
+    /// Sends a file of at most a block in one frame.
+    async fn send_file(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
         let size = file.size();
-        let (data, digest) = if size == 0 {
-            (Vec::new(), ftx_core::native::blocks::Manifest::empty().digest().0)
-        } else {
-            let hasher = BlockHasher::new(size, 0);
-            let len = usize::try_from(size).unwrap_or(CHUNK);
-            let spare = std::mem::take(&mut self.spare);
-            let (data, hasher) = match file.read(0, len, spare, Some(hasher)).await {
-                Ok(read) => read,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            let cv = hasher.and_then(|hasher| hasher.finish().ok());
-            let Some(cv) = cv else { return Ok(Err(changed())) };
-            (data, cv.0)
-        };
-        if let Err(refusal) = file.unchanged().await {
-            return Ok(Err(refusal));
-        }
         let head = FileHead::Got { meta: file.meta(), version: file.version() };
-        frames.queue(&head.encode(request, size)?);
-        frames.queue(&data);
-        frames.queue(&digest);
-        self.spare = data;
-        self.context.monitor.sent(usize::try_from(size).unwrap_or(0));
-        self.context.monitor.downloaded();
+        let head = head.encode(request, size)?;
+        if size == 0 {
+            frames.queue(&head);
+            frames.queue(&Manifest::empty().digest().0);
+        } else {
+            match self.send_bytes(frames, &head, file, 0).await? {
+                Ok(Sent { cv, changed: None }) => frames.queue(&cv.0),
+                Ok(Sent { changed: Some(Refusal { reason, message }), .. }) => {
+                    // Nothing can follow these bytes but a hash that makes them a file.
+                    return Err(NativeError::Cut { reason, message });
+                }
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
         Ok(Ok(()))
     }
 
     async fn send_whole(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
         self.found(frames, request, file)?;
-        let all = BlockRange { first: 0, count: block_count(file.size()) };
-        if let Err(refusal) = self.send_blocks(frames, request, file, all).await? {
-            return Ok(Err(refusal));
+        let mut cvs = Vec::new();
+        for index in 0..block_count(file.size()) {
+            match self.send_block(frames, request, file, index).await? {
+                Ok(cv) => cvs.push(cv),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
         }
-        self.end_with_manifest(frames, request, file, false).await
+        let size = file.size();
+        let digest = apart(move || Manifest::new(size, cvs).map(|manifest| manifest.digest()));
+        match digest.await? {
+            Ok(digest) => {
+                self.reply(frames, request, &Reply::End { digest: Some(digest) })?;
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(Refusal::new(Reason::Internal, error.to_string()))),
+        }
     }
 
     async fn send_manifest(
@@ -118,33 +129,16 @@ impl<S: BlockStore> Conversation<S> {
         file: &S::File,
     ) -> Outcome {
         self.found(frames, request, file)?;
-        self.end_with_manifest(frames, request, file, true).await
-    }
-
-    async fn end_with_manifest(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-        pages: bool,
-    ) -> Outcome {
         let progress = Progress::default();
         let work = file.manifest(progress.clone());
-        let manifest = match self.working(frames, request, &progress, work).await? {
+        let manifest = match self.working(frames, request, progress, work).await? {
             Ok(manifest) => manifest,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if pages {
-            for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
-                let first = (page * MAX_CV_PAGE) as u64;
-                self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
-                frames.writer().flush(self.context.stall()).await?;
-            }
-        } else {
-            if let Err(refusal) = file.unchanged().await {
-                return Ok(Err(refusal));
-            }
-            self.context.monitor.downloaded();
+        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
+            let first = (page * MAX_CV_PAGE) as u64;
+            self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
+            frames.writer().flush(self.context.stall()).await?;
         }
         self.reply(frames, request, &Reply::End { digest: Some(manifest.digest()) })?;
         Ok(Ok(()))
@@ -158,33 +152,15 @@ impl<S: BlockStore> Conversation<S> {
         ranges: &[BlockRange],
     ) -> Outcome {
         self.found(frames, request, file)?;
-        for &range in ranges {
+        for range in ranges {
             // A client may ask before it knows the size.
-            let count = block_count(file.size()).min(range.end()).saturating_sub(range.first);
-            let range = BlockRange { first: range.first, count };
-            if let Err(refusal) = self.send_blocks(frames, request, file, range).await? {
-                return Ok(Err(refusal));
+            for index in range.first..range.end().min(block_count(file.size())) {
+                if let Err(refusal) = self.send_block(frames, request, file, index).await? {
+                    return Ok(Err(refusal));
+                }
             }
-        }
-        if let Err(refusal) = file.unchanged().await {
-            return Ok(Err(refusal));
         }
         self.reply(frames, request, &Reply::End { digest: None })?;
-        Ok(Ok(()))
-    }
-
-    async fn send_blocks(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-        range: BlockRange,
-    ) -> Outcome {
-        for index in range.first..range.end() {
-            if let Err(refusal) = self.send_block(frames, request, file, index).await? {
-                return Ok(Err(refusal));
-            }
-        }
         Ok(Ok(()))
     }
 
@@ -194,61 +170,77 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         file: &S::File,
         index: u64,
-    ) -> Outcome {
-        let len = block_len(file.size(), index);
+    ) -> Result<Result<Cv, Refusal>, NativeError> {
+        let head = BlockHead { index, len: block_len(file.size(), index) }.encode(request)?;
+        match self.send_bytes(frames, &head, file, index).await? {
+            Ok(Sent { cv, changed }) => {
+                frames.queue(&cv.0);
+                Ok(changed.map_or(Ok(cv), Err))
+            }
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Sends the head of a frame and the bytes of a block behind it; only its hash is missing then.
+    /// If they cannot be read, or are known to be a mix before any was sent, nothing is.
+    async fn send_bytes(
+        &mut self,
+        frames: &mut Frames,
+        head: &[u8],
+        file: &S::File,
+        index: u64,
+    ) -> Result<Result<Sent, Refusal>, NativeError> {
         let known = file.known(index);
         let mut hasher = known.is_none().then(|| BlockHasher::new(file.size(), index));
         let mut offset = block_offset(index);
-        let end = offset + len;
-        // Read before the frame begins: after that, only its bytes can follow.
-        let mut piece = match self.read_piece(file, offset, end, hasher).await {
-            Ok(piece) => piece,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        frames.queue(&BlockHead { index, len }.encode(request)?);
+        let start = offset;
+        let end = offset + block_len(file.size(), index);
         loop {
-            let (chunk, back) = piece;
-            hasher = back;
-            offset += chunk.len() as u64;
-            frames.writer().send(&chunk, self.context.stall()).await?;
-            self.context.monitor.sent(chunk.len());
-            self.spare = chunk;
-            if offset == end {
-                break;
-            }
-            piece = match self.read_piece(file, offset, end, hasher).await {
-                Ok(piece) => piece,
+            let len = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let spare = std::mem::take(&mut self.spare);
+            let (chunk, back) = match file.read(offset, len, spare, hasher).await {
+                Ok(read) => read,
+                Err(refusal) if offset == start => return Ok(Err(refusal)),
                 Err(Refusal { reason, message }) => {
                     // In the middle of a frame there is no way to say it.
                     return Err(NativeError::Cut { reason, message });
                 }
             };
-        }
-        let cv = match (known, hasher.map(|hasher| hasher.finish())) {
-            (Some(cv), _) => cv,
-            (None, Some(Ok(cv))) => {
-                file.learn(index, cv);
-                cv
+            hasher = back;
+            let mut sent = None;
+            if offset + len as u64 == end {
+                let finished = hasher.as_ref().map(BlockHasher::finish).transpose();
+                let (cv, checked) = match (known, finished) {
+                    (Some(cv), _) => (cv, file.unchanged().await),
+                    (None, Ok(Some(cv))) => (cv, file.learn(index, cv).await),
+                    (None, _) => (Cv([0; 32]), Err(changed())),
+                };
+                match checked {
+                    Err(refusal) if offset == start => return Ok(Err(refusal)),
+                    checked => sent = Some(Sent { cv, changed: checked.err() }),
+                }
             }
-            (None, _) => Cv([0; 32]),
-        };
-        frames.queue(&cv.0);
-        Ok(Ok(()))
-    }
-
-    async fn read_piece(
-        &mut self,
-        file: &S::File,
-        offset: u64,
-        end: u64,
-        hasher: Option<BlockHasher>,
-    ) -> Result<(Vec<u8>, Option<BlockHasher>), Refusal> {
-        let len = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
-        file.read(offset, len, std::mem::take(&mut self.spare), hasher).await
+            if offset == start {
+                frames.queue(head);
+            }
+            frames.writer().send(&chunk, self.context.stall()).await?;
+            self.context.monitor.sent(chunk.len());
+            offset += len as u64;
+            self.spare = chunk;
+            if let Some(sent) = sent {
+                return Ok(Ok(sent));
+            }
+        }
     }
 }
 
+/// What became of a block whose bytes were sent.
+struct Sent {
+    cv: Cv,
+    /// Set if the file is not what it was: the bytes may be a mix.
+    changed: Option<Refusal>,
+}
+
 fn changed() -> Refusal {
-    info!("a file changed while it was read");
     Refusal::new(Reason::Changed, "the file changed while it was read; ask again")
 }

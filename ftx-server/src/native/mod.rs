@@ -6,6 +6,7 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
+//! | `greeting` | how a connection begins |
 //! | `session` | what the connections of one client share |
 //! | `conversation` | one connection's requests, in their order |
 //! | `upload`, `download`, `small` | the requests that move files |
@@ -14,6 +15,7 @@
 mod ask;
 mod conversation;
 mod download;
+mod greeting;
 mod session;
 mod small;
 mod upload;
@@ -21,15 +23,13 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, MAX_REQUEST, PREFACE_LEN, Reply, Request, VERSION, VERSIONS,
-    WireError as FrameError, check_client_preface, common_version, server_preface,
-};
+use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{Frames, Incoming, ReadError, Wire, WireError, dedicate_thread};
+use ftx_io::{Chain, Frames, Guard, ReadError, Wire, WireError, dedicate_thread};
 use tokio::runtime::Builder;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
 use self::conversation::{Conversation, Place, Stop};
@@ -40,11 +40,17 @@ use crate::store::BlockStore;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
 /// the connection one piece at a time, so this costs no memory here.
-const WINDOW: u64 = 32 * 1024 * 1024;
+const WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Requests that a connection's client may have unanswered. Those that are not handled yet lie in
 /// the system's buffers, so this costs no memory here.
 const REQUESTS: u32 = 16 * 1024;
+
+/// Uploads that a connection may have open at the same time: each one takes some descriptors.
+const UPLOADS: usize = 64;
+
+/// How long a connection that is told to go has to hear that.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How often a client is told that its request is being worked on.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
@@ -60,6 +66,12 @@ pub(crate) enum NativeError {
     Cut { reason: Reason, message: String },
     #[error("the client's message cannot be understood")]
     Frame(#[from] FrameError),
+    /// The client has asked for nothing for too long.
+    #[error("nothing was asked for within {}", humantime::format_duration(*.0))]
+    Idle(Duration),
+    /// The server ends, and nothing is under way.
+    #[error("the server is shutting down; connect again later")]
+    Over,
     /// The thread that the connection was on is gone; its panic has been printed.
     #[error("a thread failed")]
     Panicked,
@@ -93,15 +105,21 @@ impl NativeError {
     fn goodbye(&self) -> Option<Reply> {
         let reason = match self {
             Self::Frame(error) => error.reason(),
+            Self::Idle(_) => Reason::TimedOut,
+            Self::Over => Reason::ShuttingDown,
             Self::Panicked => Reason::Internal,
             Self::Refused { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
             Self::Wire(WireError::Stopped) => Reason::ShuttingDown,
-            Self::Wire(WireError::Timeout(_)) => Reason::TimedOut,
-            // The client waits for the rest of a block.
+            Self::Wire(WireError::Late(_) | WireError::Timeout(_)) => Reason::TimedOut,
             Self::Cut { .. } | Self::Wire(_) => return None,
         };
-        Some(Reply::goodbye(reason, ftx_io::Chain(self).to_string()))
+        Some(Reply::goodbye(reason, Chain(self).to_string()))
+    }
+
+    /// Whether this is an ordinary end of a connection on which nothing is under way.
+    fn is_ordinary(&self) -> bool {
+        matches!(self, Self::Idle(_) | Self::Over | Self::Wire(WireError::Closed))
     }
 }
 
@@ -112,11 +130,14 @@ pub(crate) async fn serve<S: BlockStore>(
     hello: Hello,
     places: Places,
 ) -> Result<(), NativeError> {
-    let greeted = greet(wire, context, hello).await?;
+    let greeted = tokio::select! {
+        biased;
+        greeted = greeting::greet(wire, context, hello) => greeted?,
+        () = context.stop.cancelled() => return Ok(()),
+    };
     let Some((mut frames, mut conversation)) = greeted else { return Ok(()) };
     loop {
-        let stop = conversation.run(&mut frames, Place::Reactor(&places)).await?;
-        match stop {
+        match conversation.run(&mut frames, Place::Reactor(&places)).await? {
             Stop::Left => return Ok(()),
             Stop::Quiet => {}
             Stop::Busy(permit) => match on_own_thread(frames, conversation, permit).await? {
@@ -155,104 +176,30 @@ async fn on_own_thread<S: BlockStore>(
     }
 }
 
-/// Hears the client's preface and hello, and answers them. `None` if it was told to go.
-async fn greet<S: BlockStore>(
-    mut wire: Wire,
-    context: &Arc<Context<S>>,
-    hello: Hello,
-) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
-    let preface = loop {
-        if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
-            break *preface;
-        }
-        let filled = wire.fill(context.guard(hello.left())).await;
-        if !filled.map_err(|error| hello.name_limit(error))? {
-            return Ok(None);
-        }
-    };
-    check_client_preface(preface)?;
-    wire.consume(CLIENT_PREFACE.len());
-    let mut frames = Frames::new(wire, MAX_REQUEST);
-    match first_request(&mut frames, context, hello).await {
-        Ok(Some((versions, session, agent))) => {
-            let Some(version) = common_version(&versions) else {
-                frames.queue(&server_preface(VERSION));
-                let message = format!(
-                    "versions {versions:?} of FTX are spoken there and {VERSIONS:?} here; update one side"
-                );
-                return Err(part(&mut frames, context, Reason::NoCommonVersion, message).await);
-            };
-            frames.queue(&server_preface(version));
-            let Some(session) = context.sessions.join(session) else {
-                let message = "the session has ended; connect without its token".to_owned();
-                return Err(part(&mut frames, context, Reason::OutOfStep, message).await);
-            };
-            debug!(agent, version, "native client");
-            let welcome = Reply::Welcome {
-                version,
-                features: Vec::new(),
-                agent: AGENT.to_owned(),
-                session: session.token(),
-                window: WINDOW,
-                requests: REQUESTS,
-            };
-            frames.queue(&welcome.encode(0)?);
-            frames.writer().flush(context.stall()).await?;
-            let conversation = Conversation::new(Arc::clone(context), session);
-            Ok(Some((frames, conversation)))
-        }
-        Ok(None) => Ok(None),
-        Err(error) => {
-            frames.queue(&server_preface(VERSION));
-            if let Some(goodbye) = error.goodbye() {
-                frames.queue(&goodbye.encode(0)?);
-            }
-            frames.writer().flush(context.stall()).await?;
-            Err(error)
-        }
-    }
+/// Runs what would hold up the other connections of a reactor thread.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NativeError> {
+    spawn_blocking(work).await.map_err(|_| NativeError::Panicked)
 }
 
-/// Tells a client why its connection is closed.
-async fn part<S: BlockStore>(
-    frames: &mut Frames,
-    context: &Context<S>,
-    reason: Reason,
-    message: String,
-) -> NativeError {
+/// Tells a client why its connection is closed, if it can still hear it.
+async fn say_goodbye(frames: &mut Frames, error: &NativeError) {
+    let Some(goodbye) = error.goodbye() else { return };
+    debug!(error = %Chain(error), "says goodbye");
+    // The grace of a shutdown may be over, so this has a moment of its own.
+    let moment = CancellationToken::new();
+    let guard = Guard { limit: FAREWELL, stop: &moment };
     let told = async {
-        frames.queue(&Reply::goodbye(reason, message.clone()).encode(0)?);
-        frames.writer().flush(context.stall()).await.map_err(NativeError::from)
+        if !frames.is_torn() {
+            frames.queue(&goodbye.encode(0)?);
+            frames.writer().flush(guard).await?;
+            frames.part(guard).await?;
+        }
+        Ok::<_, NativeError>(())
     };
-    match told.await {
-        Ok(()) => NativeError::Refused { reason, message },
-        Err(error) => error,
-    }
-}
-
-type Hi = (Vec<u32>, Option<ftx_core::native::wire::Token>, String);
-
-async fn first_request<S: BlockStore>(
-    frames: &mut Frames,
-    context: &Context<S>,
-    hello: Hello,
-) -> Result<Option<Hi>, NativeError> {
-    let next = frames.reader().next(context.guard(hello.left())).await;
-    let (header, payload) = match next {
-        Ok(Some(Incoming::Control { header, payload })) => (header, payload),
-        Ok(Some(Incoming::Block { .. } | Incoming::File { .. })) => return Err(no_hello()),
-        Ok(None) => return Ok(None),
-        Err(ReadError::Wire(error)) => return Err(hello.name_limit(error).into()),
-        Err(error) => return Err(error.into()),
-    };
-    match decode(&header, &payload)? {
-        Request::Hello { versions, session, agent, .. } => Ok(Some((versions, session, agent))),
-        _ => Err(no_hello()),
-    }
-}
-
-fn no_hello() -> NativeError {
-    StepError::OutOfStep { what: "a request before the Hello" }.into()
+    // Who is not there any more does not hear it.
+    let _ = tokio::time::timeout(FAREWELL, told).await;
 }
 
 fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Request, NativeError> {

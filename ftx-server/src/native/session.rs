@@ -8,17 +8,29 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore};
 use tracing::warn;
 
-/// All sessions of a server, by their tokens.
-pub(crate) struct Sessions<U>(Arc<Mutex<HashMap<Token, Weak<Session<U>>>>>);
+/// Blocks that may be held in memory at a time, by all connections: each is one that another
+/// connection is bringing too, and hardly ever is there one.
+const HELD: usize = 32;
+
+type ByToken<U> = Mutex<HashMap<Token, Weak<Session<U>>>>;
+
+/// All sessions of a server.
+pub(crate) struct Sessions<U> {
+    by_token: Arc<ByToken<U>>,
+    /// Room for blocks that are held.
+    held: Arc<Semaphore>,
+}
 
 /// One client's connections. It ends with the last of them.
 pub(super) struct Session<U> {
     token: Token,
-    sessions: Weak<Mutex<HashMap<Token, Weak<Self>>>>,
+    sessions: Weak<ByToken<U>>,
     uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
+    /// Told when an upload has ended.
+    ended: Notify,
     streams: AtomicU32,
 }
 
@@ -42,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<U> Default for Sessions<U> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self { by_token: Arc::default(), held: Arc::new(Semaphore::new(HELD)) }
     }
 }
 
@@ -50,17 +62,23 @@ impl<U> Sessions<U> {
     /// The session with this token, or a new one without a token; `None` if there is no such session.
     pub(super) fn join(&self, token: Option<Token>) -> Option<Arc<Session<U>>> {
         if let Some(token) = token {
-            return lock(&self.0).get(&token).and_then(Weak::upgrade);
+            return lock(&self.by_token).get(&token).and_then(Weak::upgrade);
         }
         let token = random_token()?;
         let session = Arc::new(Session {
             token,
-            sessions: Arc::downgrade(&self.0),
+            sessions: Arc::downgrade(&self.by_token),
             uploads: Mutex::default(),
+            ended: Notify::new(),
             streams: AtomicU32::new(0),
         });
-        lock(&self.0).insert(token, Arc::downgrade(&session));
+        lock(&self.by_token).insert(token, Arc::downgrade(&session));
         Some(session)
+    }
+
+    /// Room to hold a block, if there is some.
+    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.held).try_acquire_owned().ok()
     }
 }
 
@@ -88,11 +106,29 @@ impl<U> Session<U> {
     }
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
-        let upload = lock(&self.uploads).remove(&request);
-        if let Some(upload) = &upload {
+        let removed = lock(&self.uploads).remove(&request);
+        if let Some(upload) = &removed {
             upload.changed.notify_waiters();
+            self.ended.notify_waiters();
         }
-        upload
+        removed
+    }
+
+    /// Whether no upload is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        lock(&self.uploads).is_empty()
+    }
+
+    /// Waits until no upload is under way on any connection.
+    pub(super) async fn quiet(&self) {
+        loop {
+            // Before looking, so that no end is missed in between.
+            let ended = self.ended.notified();
+            if self.is_quiet() {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Takes note that a connection is no more.

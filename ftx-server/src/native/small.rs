@@ -1,8 +1,10 @@
 //! Small files, many at a time.
 
+use std::sync::Arc;
+
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Digest, Manifest, block_count};
-use ftx_core::native::wire::{Meta, Overwrite, Reply, Token};
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest};
+use ftx_core::native::wire::{Meta, Overwrite, Reply};
 use ftx_io::{CHUNK, Frames};
 use tracing::debug;
 
@@ -21,6 +23,9 @@ const FILES: usize = 512;
 /// Bytes of files that all connections together keep until they are stored.
 const TOGETHER: usize = 32 * 1024 * 1024;
 
+/// What a file takes besides its bytes and its name, roughly.
+const AROUND: usize = 256;
+
 /// Small files that have arrived and are stored together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -31,7 +36,7 @@ pub(super) struct Batch {
 
 impl Batch {
     fn push(&mut self, request: u32, file: SmallFile) {
-        self.bytes += file.data.len();
+        self.bytes += AROUND + file.name.as_str().len() + file.data.len();
         self.requests.push(request);
         self.files.push(file);
     }
@@ -76,25 +81,19 @@ impl<S: BlockStore> Conversation<S> {
                 return self.refuse(frames, request, &refusal);
             }
         };
-        if len > HELD {
+        // To see whether a file is unchanged, all of it may have to be read.
+        if len > HELD || matches!(overwrite, Overwrite::IfUnchanged(_)) {
             self.put_batch(frames).await?;
-            // Nobody else knows of it, so nobody can be meant.
-            let writer = Token([0; 16]);
-            let offer = UploadOffer { name, size: len, meta, overwrite, writer };
+            let offer = UploadOffer { name, size: len, meta, overwrite, writer: None };
             return self.store_apart(frames, request, offer).await;
         }
         let mut data = Vec::new();
         let wanted = usize::try_from(len).unwrap_or(CHUNK);
         let mut reader = frames.reader();
         reader.read_exact(&mut data, wanted, self.context.stall()).await?;
-        let claimed = Digest(reader.read_hash(self.context.stall()).await?);
+        let digest = Digest(reader.read_hash(self.context.stall()).await?);
         self.context.monitor.received(data.len());
-        let digest = digest_of(&data);
-        if digest != Some(claimed) {
-            self.put_batch(frames).await?;
-            return self.refuse(frames, request, &mismatch(name.as_str()));
-        }
-        self.batch.push(request, SmallFile { name, meta, overwrite, data, digest: claimed });
+        self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
         Ok(())
     }
 
@@ -119,43 +118,45 @@ impl<S: BlockStore> Conversation<S> {
         Ok(())
     }
 
-    /// Stores a file of one block that is too large to be kept in memory.
+    /// Stores a file of at most one block by itself.
     async fn store_apart(
         &mut self,
         frames: &mut Frames,
         request: u32,
         offer: UploadOffer,
     ) -> Result<(), NativeError> {
-        let (name, size) = (offer.name.clone(), offer.size);
-        let context = std::sync::Arc::clone(&self.context);
-        let offered = context.store.offer_blocks(offer, Progress::default()).await;
-        let upload = match offered {
+        let size = offer.size;
+        let context = Arc::clone(&self.context);
+        let progress = Progress::default();
+        let work = context.store.offer_blocks(offer, progress.clone());
+        let upload = match self.working(frames, request, progress, work).await? {
             Ok(OfferedBlocks { upload, .. }) => upload,
             Err(refusal) => {
                 self.drain(&mut frames.reader(), size).await?;
                 return self.refuse(frames, request, &refusal);
             }
         };
-        let stored = self.receive_apart(frames, &upload, size).await;
-        let result = match stored {
-            Ok(Ok(digest)) if block_count(size) == 1 => {
-                match upload.stored(0, ftx_core::native::blocks::Cv(digest.0)).await {
-                    Ok(()) => upload.publish(Vec::new(), digest).await.map(|_| digest),
-                    Err(refusal) => Err(refusal),
-                }
-            }
-            Ok(Ok(_)) => Err(mismatch(name.as_str())),
-            Ok(Err(refusal)) => Err(refusal),
+        let received = match self.receive_apart(frames, &upload, size).await {
+            Ok(received) => received,
             Err(error) => {
                 // So little is sent again.
                 let _ = upload.end(true).await;
                 return Err(error);
             }
         };
-        match result {
+        let result = match received {
             Ok(digest) => {
+                let progress = Progress::default();
+                let work = upload.publish(Vec::new(), digest, progress.clone());
+                let published = self.working(frames, request, progress, work).await?;
+                published.map(|unchanged| Reply::Done { digest, unchanged })
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match result {
+            Ok(done) => {
                 self.context.monitor.uploaded();
-                self.reply(frames, request, &Reply::Done { digest, unchanged: false })
+                self.reply(frames, request, &done)
             }
             Err(refusal) => {
                 let _ = upload.end(true).await;
@@ -185,24 +186,15 @@ impl<S: BlockStore> Conversation<S> {
             }
         }
         let claimed = reader.read_hash(self.context.stall()).await?;
-        let computed = hasher.finish().ok().map(|cv| cv.0);
-        if computed != Some(claimed) {
-            return Ok(Err(mismatch("the file")));
+        let computed = match hasher.finish() {
+            Ok(cv) => Digest(cv.0),
+            Err(_) => Manifest::empty().digest(),
+        };
+        if computed.0 != claimed {
+            let message = "the file did not arrive as it was sent; send it again";
+            return Ok(Err(Refusal::new(Reason::DigestMismatch, message)));
         }
-        Ok(Ok(Digest(claimed)))
+        let noted = if size > 0 { upload.stored(0, Cv(claimed)).await } else { Ok(()) };
+        Ok(noted.map(|()| computed))
     }
-}
-
-fn digest_of(data: &[u8]) -> Option<Digest> {
-    if data.is_empty() {
-        return Some(Manifest::empty().digest());
-    }
-    let mut hasher = BlockHasher::new(data.len() as u64, 0);
-    hasher.update(data);
-    hasher.finish().ok().map(|cv| Digest(cv.0))
-}
-
-fn mismatch(name: &str) -> Refusal {
-    let message = format!("{name:?} did not arrive as it was sent; send it again");
-    Refusal::new(Reason::DigestMismatch, message)
 }

@@ -1,54 +1,63 @@
 //! Uploads, block by block.
 
+use std::sync::Arc;
+
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, PartialManifest, block_offset};
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
-use ftx_core::native::wire::{BlockHead, Meta, Overwrite, Reply, Token};
+use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{FrameReader, Frames};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
-use super::NativeError;
 use super::conversation::Conversation;
 use super::session::Upload;
+use super::{NativeError, apart};
 use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
 
 impl<S: BlockStore> Conversation<S> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) async fn offer(
         &mut self,
         frames: &mut Frames,
         request: u32,
-        name: &str,
-        size: u64,
-        meta: Meta,
-        overwrite: Overwrite,
-        writer: Token,
+        offer: UploadOffer,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
-        let name = match Self::name(name) {
-            Ok(name) => name,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let offer = UploadOffer { name: name.clone(), size, meta, overwrite, writer };
+        if self.has_too_many() {
+            let message = "too many uploads are open on this connection; end some before";
+            return self.refuse(frames, request, &Refusal::new(Reason::TooManyRequests, message));
+        }
+        let (name, size) = (offer.name.clone(), offer.size);
         let progress = Progress::default();
-        let context = std::sync::Arc::clone(&self.context);
+        let context = Arc::clone(&self.context);
         let work = context.store.offer_blocks(offer, progress.clone());
-        let offered = match self.working(frames, request, &progress, work).await? {
-            Ok(offered) => offered,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        let OfferedBlocks { upload, staged, published } = offered;
-        let published = published.as_deref().map(PartialManifest::from);
-        let receiver = Receiver::new(staged, published.as_ref());
+        let OfferedBlocks { upload, staged, published } =
+            match self.working(frames, request, progress, work).await? {
+                Ok(offered) => offered,
+                Err(refusal) => return self.refuse(frames, request, &refusal),
+            };
+        let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
+        let told = self.tell_held(frames, request, &receiver).await;
+        // Also if it was not heard: this is what is put away then.
+        self.adopt(request, Upload::new(name, size, upload, receiver));
+        told?;
+        self.reply(frames, request, &Reply::Ready { resumed })
+    }
+
+    async fn tell_held(
+        &self,
+        frames: &mut Frames,
+        request: u32,
+        receiver: &Receiver,
+    ) -> Result<(), NativeError> {
         for page in receiver.have() {
             let have = Reply::Have { first: page.first, blocks: page.blocks };
             self.reply(frames, request, &have)?;
             frames.writer().flush(self.context.stall()).await?;
         }
-        self.adopt(request, Upload::new(name, size, upload, receiver));
-        self.reply(frames, request, &Reply::Ready { resumed })
+        Ok(())
     }
 
     pub(super) async fn block(
@@ -63,7 +72,7 @@ impl<S: BlockStore> Conversation<S> {
         };
         // The staging sees by itself to what is to be forgotten.
         upload.receiver().accept(self.stream, head.index, head.len)?;
-        let mut held = Vec::new();
+        let mut held = Held::default();
         let mut reader = frames.reader();
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
@@ -73,16 +82,20 @@ impl<S: BlockStore> Conversation<S> {
             match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
-                    self.drain(&mut reader, left - len).await?;
-                    return self.fail(frames, request, &refusal).await;
+                    self.fail(frames, request, &refusal).await?;
+                    return self.drain(&mut frames.reader(), left - len).await;
                 }
             }
             offset += len;
             left -= len;
         }
         let claimed = Cv(reader.read_hash(self.context.stall()).await?);
-        let computed =
-            hasher.finish().map_err(|error| Refusal::new(Reason::Malformed, error.to_string()));
+        let computed = match hasher.finish() {
+            Ok(computed) => Ok(computed),
+            // Nobody has hashed what is for nobody.
+            Err(_) if upload.receiver().duty(self.stream) == Duty::Drop => Ok(claimed),
+            Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
+        };
         let stored = match computed {
             Ok(computed) => self.complete(&upload, request, head, (computed, claimed), held).await,
             Err(refusal) => Err(refusal),
@@ -101,7 +114,7 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         head: BlockHead,
         (computed, claimed): (Cv, Cv),
-        mut held: Vec<u8>,
+        mut held: Held,
     ) -> Result<bool, Refusal> {
         loop {
             // From before the question, so that no change in between is missed.
@@ -119,7 +132,7 @@ impl<S: BlockStore> Conversation<S> {
                         drop(upload.writing.write().await);
                     }
                     let hasher = BlockHasher::new(upload.size, head.index);
-                    let block = std::mem::take(&mut held);
+                    let block = std::mem::take(&mut held.bytes);
                     upload.handle.write(block_offset(head.index), block, hasher).await?;
                 }
                 Completed::Wait if self.session.has(request) => changed.await,
@@ -147,22 +160,21 @@ impl<S: BlockStore> Conversation<S> {
         upload: &Upload<S::Staging>,
         offset: u64,
         chunk: Vec<u8>,
-        mut hasher: BlockHasher,
-        held: &mut Vec<u8>,
+        hasher: BlockHasher,
+        held: &mut Held,
     ) -> Result<BlockHasher, Refusal> {
         let writing = upload.writing.read().await;
         let duty = upload.receiver().duty(self.stream);
         let (chunk, hasher) = match duty {
             Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
             Duty::Hold => {
-                hasher.update(&chunk);
-                held.extend_from_slice(&chunk);
-                (chunk, hasher)
+                if held.room.is_none() {
+                    held.room = Some(self.context.sessions.room().ok_or_else(too_many)?);
+                }
+                held.bytes.extend_from_slice(&chunk);
+                hashed(chunk, hasher).await?
             }
-            Duty::Compare => {
-                hasher.update(&chunk);
-                (chunk, hasher)
-            }
+            Duty::Compare => hashed(chunk, hasher).await?,
             Duty::Drop => (chunk, hasher),
         };
         drop(writing);
@@ -178,9 +190,10 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
             let message = "there is no such upload, or not any more; offer the file again";
-            return self.refuse(frames, request, &Refusal::new(Reason::TakenOver, message));
+            return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
         };
-        let plan = upload.receiver().commit(digest);
+        let joined = Arc::clone(&upload);
+        let plan = apart(move || joined.receiver().commit(digest)).await?;
         let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
@@ -188,14 +201,14 @@ impl<S: BlockStore> Conversation<S> {
                 return self.fail(frames, request, &refusal).await;
             }
         };
-        let context = std::sync::Arc::clone(&self.context);
-        let work = upload.handle.publish(plan.copy, digest);
-        let published = self.working(frames, request, &Progress::default(), work).await?;
+        let progress = Progress::default();
+        let work = upload.handle.publish(plan.copy, digest, progress.clone());
+        let published = self.working(frames, request, progress, work).await?;
         self.release(request);
         match published {
             Ok(unchanged) => {
                 info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
-                context.monitor.uploaded();
+                self.context.monitor.uploaded();
                 self.reply(frames, request, &Reply::Done { digest, unchanged })
             }
             Err(refusal) => self.refuse(frames, request, &refusal),
@@ -209,12 +222,10 @@ impl<S: BlockStore> Conversation<S> {
         discard: bool,
     ) -> Result<(), NativeError> {
         // Whatever ended it before has been answered.
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, discard).await;
-            let message = "the client gave the upload up";
-            self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))?;
-        }
-        Ok(())
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, discard).await;
+        let message = "the client gave the upload up";
+        self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
     }
 
     /// Ends an upload that cannot go on. What arrived is kept.
@@ -224,11 +235,36 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
-        if let Some(upload) = self.release(request) {
-            put_away(&upload, false).await;
-        }
+        // If it has ended meanwhile, that was answered where it did.
+        let Some(upload) = self.release(request) else { return Ok(()) };
+        put_away(&upload, false).await;
         self.refuse(frames, request, refusal)
     }
+}
+
+/// A block that is held because another connection is writing it.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// Given back when it is dropped.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+fn too_many() -> Refusal {
+    let message = "too many connections bring the same block at once; offer the file again";
+    Refusal::new(Reason::TooManyRequests, message)
+}
+
+/// Hashes bytes that are not written.
+async fn hashed(
+    chunk: Vec<u8>,
+    mut hasher: BlockHasher,
+) -> Result<(Vec<u8>, BlockHasher), Refusal> {
+    let work = move || {
+        hasher.update(&chunk);
+        (chunk, hasher)
+    };
+    apart(work).await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))
 }
 
 /// Ends an upload without publishing it.

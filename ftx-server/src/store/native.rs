@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
@@ -36,8 +36,9 @@ pub trait BlockStore: Store {
         progress: Progress,
     ) -> impl Future<Output = Result<Offered<Self::Staging>, Refusal>> + Send;
 
-    /// Stores whole small files, all durable before it returns where the store promises that. One
-    /// result for each, in their order; one that fails keeps none of the others from its place.
+    /// Stores whole small files if they have their digests, all durable before it returns where the
+    /// store promises that. One result for each, in their order; one that fails keeps none of the
+    /// others from its place. Files that replace a certain version only are offered instead.
     fn put(&self, files: Vec<SmallFile>) -> impl Future<Output = Vec<Result<(), Refusal>>> + Send;
 
     /// Opens the present version of a file.
@@ -79,8 +80,8 @@ pub struct UploadOffer {
     pub meta: Meta,
     /// What may become of a file that is there.
     pub overwrite: Overwrite,
-    /// Who uploads.
-    pub writer: Token,
+    /// Who uploads; `None` for somebody who does not come back to it.
+    pub writer: Option<Token>,
 }
 
 /// What a store has for a file that is to be uploaded.
@@ -90,8 +91,8 @@ pub struct Offered<U> {
     pub upload: U,
     /// Blocks that an interrupted upload left.
     pub staged: PartialManifest,
-    /// What is published under the name, if that can be of use.
-    pub published: Option<Arc<Manifest>>,
+    /// What is known of the published file, if there is one, as far as that can be of use.
+    pub published: Option<PartialManifest>,
 }
 
 /// A whole file of at most one block.
@@ -105,7 +106,7 @@ pub struct SmallFile {
     pub overwrite: Overwrite,
     /// Its bytes.
     pub data: Vec<u8>,
-    /// Their digest, verified.
+    /// Their digest, as the client says.
     pub digest: Digest,
 }
 
@@ -133,21 +134,36 @@ pub struct Page {
     pub more: bool,
 }
 
-/// How far a store is with reading its own files, as it goes on; clones count together.
+/// How far a store is with reading its own files, as it goes on, and whether somebody still waits
+/// for that; clones are of the same work.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<(AtomicU64, AtomicU64)>);
+pub struct Progress(Arc<Work>);
+
+#[derive(Debug, Default)]
+struct Work {
+    done: AtomicU64,
+    total: AtomicU64,
+    stopped: AtomicBool,
+}
 
 impl Progress {
     /// Bytes that were read, and that are to be read.
     #[must_use]
     pub fn get(&self) -> (u64, u64) {
-        (self.0.0.load(Relaxed), self.0.1.load(Relaxed))
+        (self.0.done.load(Relaxed), self.0.total.load(Relaxed))
     }
 
-    /// Sets both.
-    pub fn set(&self, done: u64, total: u64) {
-        self.0.1.store(total, Relaxed);
-        self.0.0.store(done, Relaxed);
+    /// Sets both; says whether to go on.
+    #[must_use = "nobody may wait for it any more"]
+    pub fn set(&self, done: u64, total: u64) -> bool {
+        self.0.total.store(total, Relaxed);
+        self.0.done.store(done, Relaxed);
+        !self.0.stopped.load(Relaxed)
+    }
+
+    /// Has the work stop as soon as it can.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Relaxed);
     }
 }
 
@@ -183,6 +199,7 @@ pub trait BlockUpload: Send + Sync + 'static {
         &self,
         copy: Vec<BlockRange>,
         digest: Digest,
+        progress: Progress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
     /// Puts the staging away for later, or throws it away.
@@ -206,8 +223,11 @@ pub trait BlockFile: Send + Sync + 'static {
     /// The chaining value of a block, where it is known without reading it.
     fn known(&self, index: u64) -> Option<Cv>;
 
-    /// Takes note of a chaining value.
-    fn learn(&self, index: u64, cv: Cv);
+    /// Takes note of the chaining value of a block that was read.
+    ///
+    /// # Errors
+    /// As [`unchanged`](Self::unchanged).
+    fn learn(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Reads `len` bytes from `offset` into a buffer, for which `spare` can be used, and hashes them
     /// where that happens.
@@ -236,4 +256,7 @@ pub trait BlockFile: Send + Sync + 'static {
     /// # Errors
     /// [`Reason::Changed`](ftx_core::native::Reason::Changed).
     fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Whether its name still stands for it.
+    fn is_present(&self) -> impl Future<Output = bool> + Send;
 }

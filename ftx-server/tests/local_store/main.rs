@@ -1,6 +1,7 @@
 //! The local store as its callers see it: through the traits, and by what lies in the directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod blocks;
 mod chaos;
 mod downloads;
 mod offers;

@@ -15,8 +15,8 @@ const PIECE_BYTES: usize = 128 * 1024;
 
 /// The chaining values of the blocks `range` of `file`, which has `size` bytes, in their order.
 ///
-/// `threads` work on it, the calling one among them; as many as there are cores if `None`. Now and
-/// then `go_on` is called, on the calling thread, with the bytes hashed so far; when it answers
+/// `threads` work on it, the calling one among them; as many as there are cores if `None`. At the start and
+/// now and then `go_on` is called, on the calling thread, with the bytes hashed so far; when it answers
 /// `false` the work ends with `None`. It is not called once all is hashed.
 ///
 /// # Errors
@@ -46,6 +46,10 @@ pub(super) fn hash_listed(
     threads: Option<NonZeroUsize>,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<Vec<Cv>>> {
+    // The other threads may be done with everything before this one gets to ask.
+    if !indices.is_empty() && !go_on(0) {
+        return Ok(None);
+    }
     let work = Work {
         file,
         positioned: Positioned::default(),

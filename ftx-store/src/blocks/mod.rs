@@ -212,6 +212,11 @@ impl BlockStaging {
         self.files.remove(&self.dir)
     }
 
+    /// What is on the disk of it, still held, for another kind of staging.
+    pub(crate) fn into_parts(self) -> (Dir, StagingFiles, String, HeldFile) {
+        (self.dir, self.files, self.name, self.held)
+    }
+
     /// The name given when it was created.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -24,6 +24,11 @@ impl DataFile {
         Ok(Self { held, torn: false })
     }
 
+    /// A data file that is held already.
+    pub(super) fn of(held: HeldFile) -> Self {
+        Self { held, torn: true }
+    }
+
     /// As [`HeldFile::open`].
     pub(super) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
         Ok(HeldFile::open(dir, path)?.map(|held| Self { held, torn: false }))

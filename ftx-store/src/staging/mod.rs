@@ -12,6 +12,7 @@
 
 mod adopt;
 mod data;
+mod from_blocks;
 mod publish;
 mod recover;
 #[cfg(test)]

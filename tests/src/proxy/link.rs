@@ -1,15 +1,15 @@
 //! One connection through a proxy: a thread for each direction.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Direction, Plan, Shared};
-
-const PIECE: usize = 64 * 1024;
+use super::inflow::Inflow;
+use super::rounds::Rounds;
+use super::{Direction, PIECE, Plan, Shared};
 
 /// Passes bytes on between the two until either side ends or the plan says so.
 pub(super) fn start(
@@ -25,19 +25,30 @@ pub(super) fn start(
     }
     shared.links.lock().unwrap().insert(index, clones());
     let ended = Arc::new(AtomicUsize::new(0));
+    let hangs = Arc::new(AtomicBool::new(false));
+    let rounds = Rounds::new(&shared.rounds);
     let [from_client, to_server] = clones();
     let ways =
         [(Direction::ToServer, from_client, to_server), (Direction::ToClient, server, client)];
     for (direction, from, to) in ways {
         let (shared, ended) = (Arc::clone(shared), Arc::clone(&ended));
+        let inflow = Inflow::new(from.try_clone().unwrap(), direction, plan.delay, rounds.clone());
+        let (hangs, rounds) = (Arc::clone(&hangs), rounds.clone());
         thread::spawn(move || {
-            let end = pump(&from, &to, direction, plan, &shared);
-            if end == End::Cut {
-                cut(&[from, to]);
-            } else {
-                let _ = to.shutdown(Shutdown::Write);
+            let way = Way { to: &to, direction, plan, shared: &shared, hangs: &hangs, rounds };
+            let end = way.pump(inflow);
+            match end {
+                End::Cut => cut(&[from, to]),
+                End::Hung => {
+                    hangs.store(true, SeqCst);
+                    // Neither side hears of what becomes of the other.
+                    shared.wait_until_stopped();
+                }
+                End::Sender => {
+                    let _ = to.shutdown(Shutdown::Write);
+                }
             }
-            if end == End::Cut || ended.fetch_add(1, SeqCst) == 1 {
+            if end != End::Sender || ended.fetch_add(1, SeqCst) == 1 {
                 shared.links.lock().unwrap().remove(&index);
             }
         });
@@ -52,44 +63,55 @@ pub(super) fn cut(sockets: &[TcpStream; 2]) {
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The plan's bytes have passed, or one side is broken.
     Cut,
+    /// Nothing passes any more.
+    Hung,
     /// The sender ended in good order.
     Sender,
 }
 
-fn pump(
-    mut from: &TcpStream,
-    mut to: &TcpStream,
+/// One direction.
+struct Way<'a> {
+    to: &'a TcpStream,
     direction: Direction,
     plan: Plan,
-    shared: &Shared,
-) -> End {
-    let mut left = match plan.cut {
-        Some((way, bytes)) if way == direction => bytes,
-        _ => u64::MAX,
-    };
-    let mut buffer = vec![0; plan.piece.unwrap_or(PIECE).min(PIECE)];
-    let mut pace = Pace::new(plan.rate);
-    while left > 0 {
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let count = match from.read(&mut buffer[..most]) {
-            Ok(0) => return End::Sender,
-            Ok(count) => count,
-            Err(_) => return End::Cut,
-        };
-        thread::sleep(plan.delay);
-        pace.wait(count);
-        shared.wait_while_held();
-        if to.write_all(&buffer[..count]).is_err() {
-            return End::Cut;
+    shared: &'a Shared,
+    hangs: &'a AtomicBool,
+    rounds: Rounds,
+}
+
+impl Way<'_> {
+    fn pump(mut self, mut from: Inflow) -> End {
+        let Plan { hang, piece, rate, .. } = self.plan;
+        let mut left = self.plan.end(self.direction);
+        let mut buffer = vec![0; piece.unwrap_or(PIECE).min(PIECE)];
+        let mut pace = Pace::new(rate);
+        while left > 0 {
+            let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let come = from.next(self.direction, &mut buffer[..most]);
+            if self.hangs.load(SeqCst) {
+                return End::Hung;
+            }
+            let (count, round) = match come {
+                Ok((0, _)) => return End::Sender,
+                Ok(come) => come,
+                Err(_) => return End::Cut,
+            };
+            pace.wait(count);
+            self.shared.wait_while_held();
+            // Before it can be answered.
+            self.rounds.passed(self.direction, round);
+            if self.to.write_all(&buffer[..count]).is_err() {
+                return End::Cut;
+            }
+            self.shared.counts[self.direction.index()].fetch_add(count as u64, SeqCst);
+            left -= count as u64;
         }
-        shared.counts[direction.index()].fetch_add(count as u64, SeqCst);
-        left -= count as u64;
+        if hang.is_some_and(|(way, _)| way == self.direction) { End::Hung } else { End::Cut }
     }
-    End::Cut
 }
 
 /// Lets bytes through at a rate. The waiting is the point of it, not a guess at when something

@@ -4,8 +4,10 @@
 //! accepts, so the first may be cut and the second left alone. The server behind it can be changed
 //! while it runs, which is how a client meets a restarted server under the same address.
 
+mod inflow;
 mod link;
 mod plan;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,6 +16,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 pub use self::plan::{Direction, Plan};
+
+/// Bytes that are passed on at a time at most.
+const PIECE: usize = 64 * 1024;
 
 /// A running proxy on a free port of the loopback interface.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ struct Shared {
     /// Bytes that were passed on, by direction.
     counts: [AtomicU64; 2],
     connections: AtomicUsize,
+    /// The most round trips of a connection.
+    rounds: Arc<AtomicU64>,
     /// Both sockets of every connection that stands, by its index, so that they can be cut from
     /// outside. Nothing stays here afterwards: a socket is closed when its last handle goes.
     links: Mutex<BTreeMap<usize, [TcpStream; 2]>>,
@@ -55,6 +62,7 @@ impl Proxy {
             upstream: Mutex::new(upstream),
             counts: [AtomicU64::new(0), AtomicU64::new(0)],
             connections: AtomicUsize::new(0),
+            rounds: Arc::default(),
             links: Mutex::default(),
             held: (Mutex::new(false), Condvar::new()),
             stopped: AtomicBool::new(false),
@@ -82,6 +90,14 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(SeqCst)
+    }
+
+    /// The most round trips that any connection took: how often its client said something after it
+    /// had heard an answer to what it had said before. Tells something only on a line with a
+    /// [delay](Plan::delay).
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.shared.rounds.load(SeqCst)
     }
 
     /// Connects new clients to another server from now on.
@@ -121,6 +137,11 @@ impl Shared {
         let held = self.held.0.lock().unwrap();
         let is_held = |held: &mut bool| *held && !self.stopped.load(SeqCst);
         drop(self.held.1.wait_while(held, is_held).unwrap());
+    }
+
+    fn wait_until_stopped(&self) {
+        let held = self.held.0.lock().unwrap();
+        drop(self.held.1.wait_while(held, |_| !self.stopped.load(SeqCst)).unwrap());
     }
 }
 

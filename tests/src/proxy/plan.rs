@@ -15,6 +15,7 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     pub(super) cut: Option<(Direction, u64)>,
+    pub(super) hang: Option<(Direction, u64)>,
     pub(super) piece: Option<usize>,
     pub(super) rate: Option<u64>,
     pub(super) delay: Duration,
@@ -26,6 +27,14 @@ impl Plan {
     #[must_use]
     pub fn cut_after(mut self, direction: Direction, bytes: u64) -> Self {
         self.cut = Some((direction, bytes));
+        self
+    }
+
+    /// Lets nothing pass any more, either way, once this many bytes have passed in a direction. Both
+    /// sides stay open, whatever becomes of the other.
+    #[must_use]
+    pub fn hang_after(mut self, direction: Direction, bytes: u64) -> Self {
+        self.hang = Some((direction, bytes));
         self
     }
 
@@ -43,11 +52,18 @@ impl Plan {
         self
     }
 
-    /// Passes each piece on this much later, one after another.
+    /// Passes everything on this much later in each direction, as a long line does: what follows
+    /// does not wait for what is on its way.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
+    }
+
+    /// After how many bytes nothing passes any more in a direction, if it is this one.
+    pub(super) fn end(&self, direction: Direction) -> u64 {
+        let ends = [self.cut, self.hang].into_iter().flatten();
+        ends.filter(|(way, _)| *way == direction).map(|(_, bytes)| bytes).min().unwrap_or(u64::MAX)
     }
 }
 

@@ -72,7 +72,7 @@ pub enum Fact {
     },
     /// The file is open for the announced bytes.
     UploadBegun,
-    /// Bytes of the body arrived and were stored or, when [`Want::Discard`] said so, thrown away.
+    /// Bytes of the body arrived and were stored or, when [`Want::Discard`](crate::legacy::Want::Discard) said so, thrown away.
     BodyReceived {
         /// How many.
         len: u64,

@@ -8,9 +8,9 @@ use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, StoreError, check_regular};
+use ftx_store::{FileIdentity, StoreError};
 
-use super::{LocalStore, OFFER_BUDGET};
+use super::{LocalStore, OFFER_BUDGET, regular};
 use crate::store::Download;
 
 /// One version of a published file.
@@ -29,13 +29,9 @@ impl LocalDownload {
     /// Opens a published file. Blocks.
     pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
-        let failed = |error| StoreError::io("open", path, error);
-        let root = &store.inner.root;
-        // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
-        let metadata = root.metadata(path).map_err(failed)?;
-        check_regular(path, &metadata)?;
-        let mut file = root.open(path).map_err(failed)?;
-        let identity = FileIdentity::of(&file.metadata().map_err(failed)?);
+        let failed = |error| StoreError::io("read", path, error);
+        let (mut file, metadata) = regular::open(&store.inner.root, path)?;
+        let identity = FileIdentity::of(&metadata);
         let mut head = None;
         if identity.size <= CHUNK as u64 {
             let mut whole = Vec::new();

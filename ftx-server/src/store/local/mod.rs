@@ -21,6 +21,8 @@ mod blocks;
 mod download;
 mod index;
 mod offer;
+mod regular;
+mod turns;
 mod upload;
 mod walk;
 
@@ -38,6 +40,7 @@ use lru::LruCache;
 use tracing::warn;
 
 use self::index::{Index, StagingId};
+use self::turns::Turns;
 use super::{Begin, Offered, Store};
 use crate::config::Config;
 
@@ -79,6 +82,8 @@ struct Inner {
     staging_ttl: Duration,
     /// What is kept for the native dialect.
     blocks: Blocks,
+    /// Names that are being published or removed.
+    turns: Turns,
     /// When old stagings were last looked for.
     swept: Mutex<Instant>,
     /// Locked as long as the store is open.
@@ -110,6 +115,7 @@ impl LocalStore {
             durability: config.durability,
             staging_ttl: config.staging_ttl,
             blocks,
+            turns: Turns::default(),
             swept: Mutex::new(Instant::now()),
             _lock: lock,
         });

@@ -209,7 +209,9 @@ fn publish(
 ) -> Result<Option<Md5Digest>, StoreError> {
     let path = Path::new(name.file_name());
     let hasher = staging.hasher().clone();
+    let turn = inner.turns.take([name.clone()]);
     let published = staging.publish(parent, path)?;
+    drop(turn);
     if published.md5.is_some() {
         inner.remember(published.identity, hasher);
     }

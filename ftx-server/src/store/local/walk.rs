@@ -17,23 +17,26 @@ const NAMES: usize = 16 * 1024;
 /// A walk through a tree: parts in byte order, a directory before what is in it.
 #[derive(Debug)]
 pub(super) struct Walk {
+    root: Dir,
     recursive: bool,
     /// From the top of the walk to where it is.
     levels: Vec<Level>,
+    /// The directory of the last level, if it is open. The others are not: a tree may be deeper than
+    /// there are descriptors.
+    here: Option<Dir>,
 }
 
-/// Something in the tree that has a remote name.
+/// A file or directory in the tree that has a remote name.
 #[derive(Debug)]
 pub(super) struct Found {
     /// Its name.
     pub(super) name: RemoteName,
-    /// Of what it is, also behind a symbolic link.
+    /// Of what it is.
     pub(super) metadata: Metadata,
 }
 
 #[derive(Debug)]
 struct Level {
-    dir: Dir,
     /// The directory's name and a slash, or nothing for the root.
     prefix: String,
     /// The next names, the last one first.
@@ -55,101 +58,101 @@ impl Walk {
         recursive: bool,
         after: Option<&RemoteName>,
     ) -> Result<Self, StoreError> {
-        let (dir, prefix) = match name {
-            None => (root.try_clone().map_err(|e| StoreError::io("open", ".", e))?, String::new()),
-            Some(name) => {
-                let opened = root.open_dir(name.as_str());
-                let dir = opened.map_err(|error| StoreError::io("list", name.as_str(), error))?;
-                (dir, format!("{name}/"))
-            }
-        };
-        let mut walk = Self { recursive, levels: vec![Level::new(dir, prefix)] };
+        let root = root.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        let prefix = name.map_or_else(String::new, |name| format!("{name}/"));
+        let here = open(&root, &prefix)?;
+        let levels = vec![Level::new(prefix)];
+        let mut walk = Self { root, recursive, levels, here: Some(here) };
         if let Some(after) = after {
             walk.skip_to(after);
         }
         Ok(walk)
     }
 
-    /// The next one; `None` at the end. Names that cannot be remote names, symbolic links to
-    /// directories and what is neither file nor directory are passed over, and so is what vanishes
-    /// while it is looked at.
+    /// The next one; `None` at the end. Names that cannot be remote names, links and what is neither
+    /// file nor directory are passed over, and so is what vanishes while it is looked at.
     ///
     /// # Errors
     /// A directory cannot be read.
     pub(super) fn next(&mut self) -> Result<Option<Found>, StoreError> {
         while let Some(level) = self.levels.last_mut() {
-            let Some(part) = level.next_name()? else {
+            let here = self.here.take().or_else(|| open(&self.root, &level.prefix).ok());
+            let Some(dir) = here else {
                 self.levels.pop();
                 continue;
             };
-            if level.prefix.is_empty() && part == OURS {
+            let Some(part) = level.next_name(&dir)? else {
+                self.levels.pop();
                 continue;
+            };
+            let found = level.look_at(&dir, &part);
+            let is_directory = found.as_ref().is_some_and(|found| found.metadata.is_dir());
+            let below =
+                if is_directory && self.recursive { dir.open_dir(&part).ok() } else { None };
+            if below.is_some() {
+                let prefix = format!("{}{part}/", level.prefix);
+                self.levels.push(Level::new(prefix));
             }
-            let name = format!("{}{part}", level.prefix);
-            let Ok(name) = RemoteName::parse(&name) else { continue };
-            let Ok(link) = level.dir.symlink_metadata(&part) else { continue };
-            let metadata = if link.is_symlink() { level.dir.metadata(&part).ok() } else { None };
-            let is_link = metadata.is_some();
-            let metadata = metadata.unwrap_or(link);
-            if metadata.is_dir() {
-                if is_link {
-                    continue;
-                }
-                if self.recursive
-                    && let Ok(dir) = level.dir.open_dir(&part)
-                {
-                    let prefix = format!("{name}/");
-                    self.levels.push(Level::new(dir, prefix));
-                }
-            } else if !metadata.is_file() {
-                continue;
+            self.here = Some(below.unwrap_or(dir));
+            if found.is_some() {
+                return Ok(found);
             }
-            return Ok(Some(Found { name, metadata }));
         }
         Ok(None)
     }
 
     /// Goes to where the walk was when it gave `after`, or would have.
     fn skip_to(&mut self, after: &RemoteName) {
-        let Some(top) = self.levels.first_mut() else { return };
+        let Some(top) = self.levels.last() else { return };
         let Some(below) = after.as_str().strip_prefix(top.prefix.as_str()) else { return };
-        let below = below.to_owned();
-        let mut parts = below.split('/');
-        while let (Some(part), Some(level)) = (parts.next(), self.levels.last_mut()) {
+        for part in below.split('/') {
+            let Some(level) = self.levels.last_mut() else { return };
             level.read_to = Some(part.to_owned());
-            if !self.recursive {
+            let path = format!("{}{part}", level.prefix);
+            let metadata = self.root.symlink_metadata(&path);
+            if !self.recursive || !metadata.is_ok_and(|metadata| metadata.is_dir()) {
                 return;
             }
-            let is_link = level.dir.symlink_metadata(part).is_ok_and(|found| found.is_symlink());
-            match level.dir.open_dir(part) {
-                Ok(dir) if !is_link => {
-                    let prefix = format!("{}{part}/", level.prefix);
-                    self.levels.push(Level::new(dir, prefix));
-                }
-                _ => return,
-            }
+            self.levels.push(Level::new(path + "/"));
+            self.here = None;
         }
     }
 }
 
+/// The directory with this name and a slash, or the root.
+fn open(root: &Dir, prefix: &str) -> Result<Dir, StoreError> {
+    let name = prefix.strip_suffix('/').unwrap_or(".");
+    root.open_dir(name).map_err(|error| StoreError::io("list", name, error))
+}
+
 impl Level {
-    fn new(dir: Dir, prefix: String) -> Self {
-        Self { dir, prefix, names: Vec::new(), read_to: None, more: true }
+    fn new(prefix: String) -> Self {
+        Self { prefix, names: Vec::new(), read_to: None, more: true }
     }
 
-    fn next_name(&mut self) -> Result<Option<String>, StoreError> {
+    fn next_name(&mut self, dir: &Dir) -> Result<Option<String>, StoreError> {
         if self.names.is_empty() && self.more {
-            self.read()?;
+            self.read(dir)?;
         }
         Ok(self.names.pop())
     }
 
+    /// What has this name in `dir`, if it is to be found here.
+    fn look_at(&self, dir: &Dir, part: &str) -> Option<Found> {
+        if self.prefix.is_empty() && part == OURS {
+            return None;
+        }
+        let name = RemoteName::parse(&format!("{}{part}", self.prefix)).ok()?;
+        let metadata = dir.symlink_metadata(part).ok()?;
+        (metadata.is_dir() || metadata.is_file()).then_some(Found { name, metadata })
+    }
+
     /// Reads the directory for its next names.
-    fn read(&mut self) -> Result<(), StoreError> {
+    fn read(&mut self, dir: &Dir) -> Result<(), StoreError> {
         let failed = |error| StoreError::io("list", Path::new(&self.prefix), error);
         let mut first: BinaryHeap<String> = BinaryHeap::new();
         self.more = false;
-        for entry in self.dir.entries().map_err(failed)? {
+        for entry in dir.entries().map_err(failed)? {
             let Ok(name) = OsString::into_string(entry.map_err(failed)?.file_name()) else {
                 continue;
             };
@@ -206,9 +209,8 @@ mod tests {
     #[test]
     fn a_tree_is_gone_through_in_order() {
         let (_temp, root) = tree();
-        let expected = [&TREE[..], &["link"]].concat();
-        assert_eq!(all(Walk::new(&root, None, true, None).unwrap()), expected);
-        let top = ["a", "a.txt", "b", "empty", "link"];
+        assert_eq!(all(Walk::new(&root, None, true, None).unwrap()), TREE);
+        let top = ["a", "a.txt", "b", "empty"];
         assert_eq!(all(Walk::new(&root, None, false, None).unwrap()), top);
         let name = RemoteName::parse("a/b").unwrap();
         let below = ["a/b/c", "a/b/c/deep", "a/b/x"];
@@ -221,7 +223,7 @@ mod tests {
         for (index, after) in TREE.iter().enumerate() {
             let after = RemoteName::parse(after).unwrap();
             let rest = all(Walk::new(&root, None, true, Some(&after)).unwrap());
-            assert_eq!(rest, [&TREE[index + 1..], &["link"]].concat(), "{after}");
+            assert_eq!(rest, TREE[index + 1..], "{after}");
         }
         for (gone, next) in [("a/b/c/e", "a/b/x"), ("a/y", "a/z"), ("a/b/a", "a/b/c"), ("A", "a")] {
             let after = RemoteName::parse(gone).unwrap();

@@ -1,5 +1,7 @@
 //! Why a store does not do what a client asks.
 
+use std::io::ErrorKind;
+
 use ftx_core::NameError;
 use ftx_core::native::Reason;
 use ftx_io::Chain;
@@ -34,6 +36,12 @@ impl From<StoreError> for Refusal {
             StoreError::NoSpace { .. } => Reason::NoSpace,
             StoreError::NotFound { .. } => Reason::NotFound,
             StoreError::PermissionDenied { .. } => Reason::PermissionDenied,
+            // Neither file nor directory.
+            StoreError::Io { op: "open", source, .. }
+                if source.kind() == ErrorKind::InvalidInput =>
+            {
+                Reason::NotAFile
+            }
             _ => Reason::IoError,
         };
         Self::new(reason, Chain(&error).to_string())

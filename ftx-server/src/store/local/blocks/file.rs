@@ -8,9 +8,10 @@ use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
-use ftx_store::{FileIdentity, Positioned, StoreError, check_regular, meta_of};
+use ftx_store::{FileIdentity, Positioned, StoreError, meta_of};
 
-use super::super::Inner;
+use super::super::{Inner, regular};
+use super::at_length;
 use super::offer::manifest_of;
 use crate::store::native::{BlockFile, Progress, Refusal};
 
@@ -26,25 +27,31 @@ struct Opened {
     positioned: Positioned,
     identity: FileIdentity,
     meta: Meta,
-    /// What was known of its blocks when it was opened.
-    known: PartialManifest,
+    known: Known,
     opened: SystemTime,
+}
+
+/// What was known of a file's blocks when it was opened.
+#[derive(Debug)]
+enum Known {
+    /// Everything; others share it.
+    Whole(Arc<Manifest>),
+    /// Something.
+    Part(PartialManifest),
 }
 
 impl LocalFile {
     /// Opens a published file. Blocks.
     pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
-        let path = Path::new(name.as_str());
-        let failed = |error| StoreError::io("open", path, error);
-        // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
-        check_regular(path, &inner.root.metadata(path).map_err(failed)?)?;
-        let file = inner.root.open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        check_regular(path, &metadata)?;
+        let (file, metadata) = regular::open(&inner.root, Path::new(name.as_str()))?;
         let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
         let (inner, name, file) = (Arc::clone(inner), name.clone(), file.into_std());
         let (positioned, opened) = (Positioned::default(), SystemTime::now());
-        let known = inner.blocks.manifests.partial(&identity);
+        let manifests = &inner.blocks.manifests;
+        let known = match manifests.manifest(&identity) {
+            Some(manifest) => Known::Whole(manifest),
+            None => Known::Part(manifests.partial(&identity)),
+        };
         let opened = Opened { inner, name, file, positioned, identity, meta, known, opened };
         Ok(Self(Arc::new(opened)))
     }
@@ -83,12 +90,20 @@ impl BlockFile for LocalFile {
     }
 
     fn known(&self, index: u64) -> Option<Cv> {
-        self.0.known.get(index)
+        match &self.0.known {
+            Known::Whole(manifest) => manifest.cvs().get(usize::try_from(index).ok()?).copied(),
+            Known::Part(table) => table.get(index),
+        }
     }
 
-    fn learn(&self, index: u64, cv: Cv) {
-        let Opened { inner, identity, opened, .. } = &*self.0;
-        inner.blocks.manifests.learn(identity, index, cv, *opened);
+    async fn learn(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
+        self.blocking(move |opened| {
+            opened.unchanged()?;
+            let Opened { inner, identity, opened, .. } = opened;
+            inner.blocks.manifests.learn(identity, index, cv, *opened);
+            Ok(())
+        })
+        .await
     }
 
     async fn read(
@@ -111,15 +126,28 @@ impl BlockFile for LocalFile {
     }
 
     async fn manifest(&self, progress: Progress) -> Result<Arc<Manifest>, Refusal> {
-        self.blocking(move |opened| {
-            let Opened { inner, name, file, identity, .. } = opened;
+        if let Known::Whole(manifest) = &self.0.known {
+            return Ok(Arc::clone(manifest));
+        }
+        let opened = Arc::clone(&self.0);
+        let work = move || {
+            let Opened { inner, name, file, identity, .. } = &*opened;
             manifest_of(inner, name, file, identity, &progress)
-        })
-        .await
+        };
+        Ok(at_length(work).await??)
     }
 
     async fn unchanged(&self) -> Result<(), Refusal> {
         self.blocking(Opened::unchanged).await
+    }
+
+    async fn is_present(&self) -> bool {
+        let is_present = self.blocking(|opened| {
+            let Opened { inner, name, identity, .. } = opened;
+            let found = inner.root.metadata(name.as_str());
+            Ok(found.is_ok_and(|metadata| FileIdentity::of(&metadata) == *identity))
+        });
+        is_present.await.unwrap_or(false)
     }
 }
 

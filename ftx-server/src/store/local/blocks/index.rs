@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
@@ -25,8 +25,8 @@ pub(super) struct BlockIndex {
 #[derive(Debug)]
 struct Entry {
     id: StagingId,
-    /// Who writes to it.
-    writer: Option<Arc<Shared>>,
+    /// Who writes to it. Not kept here: an upload that nobody drives any more ends.
+    writer: Option<Weak<Shared>>,
 }
 
 impl BlockIndex {
@@ -77,7 +77,7 @@ impl BlockIndex {
     }
 
     /// Notes a staging, and who writes to it.
-    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, writer: Option<Arc<Shared>>) {
+    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, writer: Option<Weak<Shared>>) {
         self.by_name.entry(name).or_default().push(Entry { id, writer });
     }
 
@@ -103,7 +103,7 @@ impl BlockIndex {
     /// Those who write to a name.
     pub(super) fn writers(&self, name: &RemoteName) -> Vec<Arc<Shared>> {
         let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-        entries.iter().filter_map(|entry| entry.writer.clone()).collect()
+        entries.iter().filter_map(|entry| entry.writer.as_ref()?.upgrade()).collect()
     }
 
     /// Takes all stagings of a name that nobody writes to out of the index.
@@ -146,7 +146,7 @@ impl BlockIndex {
 
 impl Entry {
     fn is_of(&self, writer: &Shared) -> bool {
-        self.writer.as_ref().is_some_and(|own| std::ptr::eq(Arc::as_ptr(own), writer))
+        self.writer.as_ref().is_some_and(|own| std::ptr::eq(own.as_ptr(), writer))
     }
 }
 

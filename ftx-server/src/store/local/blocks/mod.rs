@@ -10,8 +10,8 @@
 //! # Whose staging is whose
 //! As in the legacy dialect, no two clients write to one staging. A client that comes back takes its
 //! own staging over at once, even if its old connection still hangs here: that one can write no more.
-//! Any other client takes over what nobody writes to, or whose writer has been silent; otherwise it
-//! gets a staging of its own.
+//! Any other client takes over what nobody writes to, or whose writer has been silent for as long as a
+//! transfer may stand still; otherwise it gets a staging of its own.
 
 mod file;
 mod index;
@@ -50,6 +50,8 @@ pub(super) struct Blocks {
     manifests: ManifestCache,
     ledger: Ledger,
     batches: put::Batches,
+    /// How long another client's writer must have been silent for its staging to be taken over.
+    silent: Duration,
 }
 
 impl Blocks {
@@ -59,7 +61,8 @@ impl Blocks {
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let batches = put::Batches::open(ours, config.durability)?;
-        Ok(Self { dir, index, manifests, ledger: Ledger::default(), batches })
+        let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
+        Ok(Self { dir, index, manifests, ledger, batches, silent })
     }
 
     fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
@@ -102,8 +105,8 @@ impl BlockStore for LocalStore {
         offer: UploadOffer,
         progress: Progress,
     ) -> Result<Offered<LocalBlockUpload>, Refusal> {
-        let name = offer.name.clone();
-        self.native(&name, move |inner, _| offer::open(inner, offer, &progress)).await
+        let inner = Arc::clone(&self.inner);
+        at_length(move || offer::open(&inner, offer, &progress)).await?
     }
 
     async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
@@ -138,6 +141,7 @@ impl BlockStore for LocalStore {
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
         self.native(name, |inner, name| {
             let path = Path::new(name.as_str());
+            let _turn = inner.turns.take([name.clone()]);
             let removed = inner.root.remove_file(path);
             removed.map_err(|error| StoreError::io("remove", path, error))?;
             if inner.durability == Durability::Full {
@@ -148,6 +152,15 @@ impl BlockStore for LocalStore {
         })
         .await
     }
+}
+
+/// Runs disk work that may take long on a thread of its own in any case: meanwhile somebody is told
+/// that it goes on, or that it is to stop.
+async fn at_length<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let failed = |_| Refusal::new(Reason::Internal, "a disk thread failed");
+    tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
 fn page(root: &Dir, list: &Listing) -> Result<Page, StoreError> {

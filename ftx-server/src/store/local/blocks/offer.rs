@@ -2,24 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, Manifest, block_len};
-use ftx_core::native::wire::{Overwrite, Token};
+use ftx_core::native::blocks::{
+    BLOCK, BlockRange, Manifest, PartialManifest, block_count, block_offset,
+};
+use ftx_core::native::wire::Overwrite;
 use ftx_store::{
-    BlockStaging, BootId, FileIdentity, Recovered, StoreError, check_regular, create_parents,
-    hash_blocks,
+    BlockStaging, BootId, FileIdentity, Recovered, StoreError, create_parents, hash_blocks,
 };
 
-use super::super::Inner;
 use super::super::index::StagingId;
-use super::upload::{Base, LocalBlockUpload, Shared};
+use super::super::{Inner, regular};
+use super::upload::{Base, Beginning, LocalBlockUpload};
 use crate::store::native::{Offered, Progress, Refusal, UploadOffer};
-
-/// How long another client's writer must have been silent for its staging to be taken over.
-const SILENT: Duration = Duration::from_secs(2);
 
 /// Opens a staging for the file. Blocks.
 pub(super) fn open(
@@ -29,8 +27,14 @@ pub(super) fn open(
 ) -> Result<Offered<LocalBlockUpload>, Refusal> {
     let path = Path::new(offer.name.as_str());
     inner.sweep();
-    let base = published(inner, &offer.name)?;
-    check_overwrite(inner, &offer.name, offer.overwrite, base.as_ref(), progress)?;
+    let published = published(inner, &offer.name)?;
+    check_overwrite(inner, &offer.name, offer.overwrite, published.as_ref(), progress)?;
+    let before = published.as_ref().map(|published| published.identity);
+    // While no staging is in hand: this may take long, and fail.
+    let base = match published {
+        Some(published) => published.into_base(inner, &offer, progress)?,
+        None => None,
+    };
     let parent = create_parents(&inner.root, path, inner.durability)?;
 
     let (id, staging) = match claim(inner, &offer, progress)? {
@@ -44,41 +48,35 @@ pub(super) fn open(
     let reserved = match inner.blocks.ledger.reserve(&inner.root, path, missing) {
         Ok(reserved) => reserved,
         Err(error) => {
-            let name = offer.name.clone();
-            put_away(inner, name, id, staging);
+            put_away(inner, offer.name, id, staging);
             return Err(error.into());
         }
     };
-    let base = match base {
-        Some(base) => base.hashed(inner, &offer, progress)?,
-        None => None,
-    };
-    let published = base.as_ref().map(|base| Arc::clone(&base.manifest));
-    let shared = Shared::new(Arc::clone(inner), offer, id, staging, parent, base, reserved);
-    Ok(Offered { upload: LocalBlockUpload::new(Arc::new(shared)), staged, published })
+    let published = base.as_ref().map(|base| base.table.clone());
+    let beginning = Beginning { id, staging, parent, before, base, reserved };
+    let upload = LocalBlockUpload::new(Arc::clone(inner), offer, beginning);
+    Ok(Offered { upload, staged, published })
 }
 
 /// The file that has the name now.
-pub(super) struct Published {
-    file: cap_std::fs::File,
+struct Published {
+    file: std::fs::File,
     identity: FileIdentity,
 }
 
 /// The published file, if there is one. An error where there can be none.
-pub(super) fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
-    let path = Path::new(name.as_str());
-    let failed = |error| StoreError::io("open", path, error);
-    let metadata = match inner.root.metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(failed)?,
-    };
-    check_regular(path, &metadata)?;
-    let file = inner.root.open(path).map_err(failed)?;
-    let identity = FileIdentity::of(&file.metadata().map_err(failed)?);
-    Ok(Some(Published { file, identity }))
+fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
+    match regular::open(&inner.root, Path::new(name.as_str())) {
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+        Ok((file, metadata)) => {
+            let identity = FileIdentity::of(&metadata);
+            Ok(Some(Published { file: file.into_std(), identity }))
+        }
+    }
 }
 
-pub(super) fn check_overwrite(
+fn check_overwrite(
     inner: &Inner,
     name: &RemoteName,
     overwrite: Overwrite,
@@ -95,8 +93,8 @@ pub(super) fn check_overwrite(
             let message = format!("{name:?} is not there any more");
             Err(Refusal::new(Reason::PreconditionFailed, message))
         }
-        (Overwrite::IfUnchanged(expected), Some(published)) => {
-            let manifest = published.manifest(inner, name, progress)?;
+        (Overwrite::IfUnchanged(expected), Some(Published { file, identity })) => {
+            let manifest = manifest_of(inner, name, file, identity, progress)?;
             if manifest.digest() == expected {
                 return Ok(());
             }
@@ -107,32 +105,21 @@ pub(super) fn check_overwrite(
 }
 
 impl Published {
-    fn manifest(
-        &self,
-        inner: &Inner,
-        name: &RemoteName,
-        progress: &Progress,
-    ) -> Result<Arc<Manifest>, StoreError> {
-        let Self { file, identity } = self;
-        let file = file.try_clone().map_err(|e| StoreError::io("read", name.as_str(), e))?;
-        manifest_of(inner, name, &file.into_std(), identity, progress)
-    }
-
     /// What is published, as something to take blocks from. `None` if it has none.
-    fn hashed(
+    fn into_base(
         self,
         inner: &Inner,
         offer: &UploadOffer,
         progress: &Progress,
     ) -> Result<Option<Base>, StoreError> {
-        if self.identity.size == 0 {
+        let Self { file, identity } = self;
+        // Of a file that is longer than the new one, only so much can be of use.
+        let useful = BlockRange { first: 0, count: block_count(offer.size.min(identity.size)) };
+        if useful.count == 0 {
             return Ok(None);
         }
-        match self.manifest(inner, &offer.name, progress) {
-            Ok(manifest) => {
-                let Self { file, identity } = self;
-                Ok(Some(Base { file: file.into_std(), identity, manifest }))
-            }
+        match table_of(inner, &offer.name, &file, &identity, useful, progress) {
+            Ok(table) => Ok(Some(Base { file, identity, table })),
             // Whoever changes it now is not our concern; it is to be replaced.
             Err(StoreError::Changed { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -152,29 +139,62 @@ pub(super) fn manifest_of(
     if let Some(manifest) = manifests.manifest(identity) {
         return Ok(manifest);
     }
+    let all = BlockRange { first: 0, count: block_count(identity.size) };
+    let table = table_of(inner, name, file, identity, all, progress)?;
+    let changed = || StoreError::Changed { path: name.as_str().into() };
+    Ok(Arc::new(table.complete().ok_or_else(changed)?))
+}
+
+/// What is known of a file, and all there is to know of the blocks `wanted`; what is not known of
+/// them is read.
+fn table_of(
+    inner: &Inner,
+    name: &RemoteName,
+    file: &std::fs::File,
+    identity: &FileIdentity,
+    wanted: BlockRange,
+    progress: &Progress,
+) -> Result<PartialManifest, StoreError> {
+    let (size, manifests) = (identity.size, &inner.blocks.manifests);
     let read_since = SystemTime::now();
-    let size = identity.size;
     let mut table = manifests.partial(identity);
-    let missing: Vec<_> = table.missing().ranges().collect();
+    let mut missing = table.missing();
+    missing.remove(BlockRange { first: wanted.end(), count: u64::MAX });
+    let total: u64 = missing.ranges().map(|range| len_of(size, range)).sum();
     let mut before = 0;
-    for range in missing {
-        let hashed = hash_blocks(file, size, range, None, &mut |done| {
-            progress.set(before + done, size);
-            true
-        });
+    for range in missing.ranges() {
+        let hashed =
+            hash_blocks(file, size, range, None, &mut |done| progress.set(before + done, total));
         let hashed = hashed.map_err(|error| StoreError::io("read", name.as_str(), error))?;
-        for (index, cv) in (range.first..).zip(hashed.unwrap_or_default()) {
-            before += block_len(size, index);
+        let Some(cvs) = hashed else {
+            return Err(StoreError::Cancelled { path: name.as_str().into() });
+        };
+        for (index, cv) in (range.first..).zip(cvs) {
             let _ = table.set(index, cv);
         }
+        before += len_of(size, range);
     }
-    let changed = || StoreError::Changed { path: name.as_str().into() };
-    if !FileIdentity::of_std(file).is_ok_and(|now| now.same_content(identity)) {
-        return Err(changed());
+    if total == 0 {
+        return Ok(table);
     }
-    let manifest = Arc::new(table.complete().ok_or_else(changed)?);
-    manifests.learn_all(identity, &manifest, read_since);
-    Ok(manifest)
+    let now = FileIdentity::of_std(file);
+    let now = now.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+    if !now.same_content(identity) {
+        return Err(StoreError::Changed { path: name.as_str().into() });
+    }
+    match table.complete() {
+        Some(manifest) => manifests.learn_all(identity, &Arc::new(manifest), read_since),
+        None => {
+            for (index, cv) in table.known_from(0) {
+                manifests.learn(identity, index, cv, read_since);
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn len_of(size: u64, range: BlockRange) -> u64 {
+    size.min(block_offset(range.end())).saturating_sub(block_offset(range.first))
 }
 
 /// A staging to go on with: the client's own, or one that nobody writes to; the one with the most in
@@ -196,8 +216,9 @@ fn claim(
         }
     };
     for writer in blocks.index(|index| index.writers(&offer.name)) {
-        if (writer.is_of(offer.writer) || writer.silence() >= SILENT)
-            && let Some(staging) = writer.take()
+        let is_left = || writer.silence() >= blocks.silent && writer.is_of_use(offer.size);
+        if (writer.is_of(offer.writer) || is_left())
+            && let Some(staging) = writer.take_over()
         {
             blocks.index(|index| index.remove(&writer));
             consider(writer.id, staging);
@@ -207,8 +228,7 @@ fn claim(
         let size = offer.size;
         let recovered =
             BlockStaging::recover_with(&blocks.dir, id.files(), BootId::current(), &mut |done| {
-                progress.set(done, size);
-                true
+                progress.set(done, size)
             });
         match recovered {
             Ok(Recovered::Staging(staging)) => consider(id, *staging),
@@ -237,11 +257,5 @@ fn put_away(inner: &Inner, name: RemoteName, id: StagingId, staging: BlockStagin
     }
     if !is_empty {
         inner.blocks.index(|index| index.add(name, id, None));
-    }
-}
-
-impl Shared {
-    fn is_of(&self, writer: Token) -> bool {
-        self.writer == writer
     }
 }

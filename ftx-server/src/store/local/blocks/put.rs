@@ -6,15 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
+use ftx_core::native::blocks::{Digest, Manifest, block_cv};
 use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
-use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, StoreError, check_space, create_parents,
-};
+use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError, create_parents};
 
 use super::super::{Inner, LocalStore, subdirectory};
-use super::offer;
-use crate::store::native::{Progress, Refusal, SmallFile};
+use crate::store::native::{Refusal, SmallFile};
 
 /// Where small files are written before they get their names.
 #[derive(Debug)]
@@ -59,19 +57,30 @@ struct Ready<'a> {
     file: &'a SmallFile,
     staging: PathBuf,
     parent: usize,
+    existing: Existing,
 }
 
 fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
     let mut parents = Parents::default();
     let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
-    let space = check_space(&inner.root, Path::new("small files"), bytes).map_err(Refusal::from);
+    let space = inner.blocks.ledger.reserve(&inner.root, Path::new("small files"), bytes);
+    let space = space.map_err(Refusal::from);
+    let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
     let ready: Vec<Result<Ready<'_>, Refusal>> = files
         .iter()
         .map(|file| {
-            space.clone()?;
+            space.as_ref().map_err(Clone::clone)?;
+            check_digest(file)?;
             let parent = parents.of(inner, file)?;
-            check_overwrite(inner, file)?;
-            Ok(Ready { file, staging: inner.blocks.batches.new_name(), parent })
+            let existing = match file.overwrite {
+                Overwrite::Fail => Existing::Keep,
+                Overwrite::Replace => Existing::Replace,
+                Overwrite::IfUnchanged(_) => {
+                    let message = "what is to be replaced is looked at for files by themselves";
+                    return Err(Refusal::new(Reason::Unsupported, message));
+                }
+            };
+            Ok(Ready { file, staging: inner.blocks.batches.new_name(), parent, existing })
         })
         .collect();
     let batch: Vec<BatchFile<'_>> = ready
@@ -84,10 +93,7 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
                 target: Path::new(ready.file.name.file_name()),
                 bytes: &ready.file.data,
                 meta: ready.file.meta,
-                existing: match ready.file.overwrite {
-                    Overwrite::Fail => Existing::Keep,
-                    Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
-                },
+                existing: ready.existing,
             })
         })
         .collect();
@@ -129,13 +135,15 @@ impl Parents {
     }
 }
 
-fn check_overwrite(inner: &Inner, file: &SmallFile) -> Result<(), Refusal> {
-    match file.overwrite {
-        Overwrite::Replace | Overwrite::Fail => Ok(()),
-        Overwrite::IfUnchanged(_) => {
-            let published = offer::published(inner, &file.name)?;
-            let (name, progress) = (&file.name, Progress::default());
-            offer::check_overwrite(inner, name, file.overwrite, published.as_ref(), &progress)
-        }
+fn check_digest(file: &SmallFile) -> Result<(), Refusal> {
+    let computed = match block_cv(file.data.len() as u64, 0, &file.data) {
+        Ok(cv) => Digest(cv.0),
+        // It has no byte.
+        Err(_) => Manifest::empty().digest(),
+    };
+    if computed == file.digest {
+        return Ok(());
     }
+    let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
+    Err(Refusal::new(Reason::DigestMismatch, message))
 }

@@ -1,21 +1,20 @@
 //! Room that is promised to uploads under way.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
 use ftx_store::{StoreError, check_space};
 
 /// Bytes that are promised and not yet written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ledger(Arc<AtomicU64>);
+pub(super) struct Ledger(Arc<Mutex<u64>>);
 
 /// Room for one upload. It is given back as it is used up, and the rest when this is dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
     ledger: Ledger,
-    left: AtomicU64,
+    left: Mutex<u64>,
 }
 
 impl Ledger {
@@ -29,39 +28,49 @@ impl Ledger {
         path: &Path,
         len: u64,
     ) -> Result<Reservation, StoreError> {
-        let before = self.0.fetch_add(len, Relaxed);
-        // From here on it is given back in whatever way this ends.
-        let reservation = Reservation { ledger: self.clone(), left: AtomicU64::new(len) };
-        check_space(dir, path, before.saturating_add(len))?;
-        Ok(reservation)
+        // Looked at with the lock: a promise that is not kept must not be seen by others.
+        let mut promised = lock(&self.0);
+        let wanted = promised.saturating_add(len);
+        check_space(dir, path, wanted)?;
+        *promised = wanted;
+        Ok(Reservation { ledger: self.clone(), left: Mutex::new(len) })
     }
 }
 
 impl Reservation {
     /// Notes that `len` bytes are written, and so no longer free anyway.
     pub(super) fn used(&self, len: u64) {
-        let taken = self.left.fetch_update(Relaxed, Relaxed, |left| Some(left.saturating_sub(len)));
-        let used = taken.map_or(0, |left| left.min(len));
-        self.ledger.0.fetch_sub(used, Relaxed);
+        let mut left = lock(&self.left);
+        let used = len.min(*left);
+        *left -= used;
+        *lock(&self.ledger.0) -= used;
+    }
+
+    /// Gives back what is left.
+    pub(super) fn give_back(&self) {
+        self.used(u64::MAX);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.used(u64::MAX);
+        self.give_back();
     }
+}
+
+fn lock(number: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    number.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::atomic::Ordering::Relaxed;
 
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
     use ftx_store::{StoreError, available_bytes};
 
-    use super::Ledger;
+    use super::{Ledger, lock};
 
     #[test]
     fn what_is_promised_is_not_promised_again_until_it_is_given_back() {
@@ -74,11 +83,26 @@ mod tests {
         let first = ledger.reserve(&dir, path, half).unwrap();
         let refused = ledger.reserve(&dir, path, half + half / 2);
         assert!(matches!(refused, Err(StoreError::NoSpace { .. })), "{refused:?}");
-        assert_eq!(ledger.0.load(Relaxed), half);
+        assert_eq!(*lock(&ledger.0), half);
         first.used(half / 2);
         first.used(0);
-        assert_eq!(ledger.0.load(Relaxed), half - half / 2);
+        assert_eq!(*lock(&ledger.0), half - half / 2);
         drop(first);
-        assert_eq!(ledger.0.load(Relaxed), 0);
+        assert_eq!(*lock(&ledger.0), 0);
+    }
+
+    #[test]
+    fn absurd_wishes_are_refused_and_change_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let ledger = Ledger::default();
+        let some = ledger.reserve(&dir, Path::new("a"), 1000).unwrap();
+        for len in [u64::MAX, u64::MAX - 999, i64::MAX as u64] {
+            assert!(ledger.reserve(&dir, Path::new("b"), len).is_err());
+            assert_eq!(*lock(&ledger.0), 1000);
+        }
+        some.used(u64::MAX);
+        some.give_back();
+        assert_eq!(*lock(&ledger.0), 0);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, block_len};
+use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::blocking;
 use ftx_store::{BlockStaging, Existing, FileIdentity, StoreError};
@@ -15,8 +15,9 @@ use tracing::warn;
 
 use super::super::Inner;
 use super::super::index::{Heard, StagingId};
+use super::at_length;
 use super::space::Reservation;
-use crate::store::native::{BlockUpload, Refusal, UploadOffer};
+use crate::store::native::{BlockUpload, Progress, Refusal, UploadOffer};
 
 /// A handle of an upload; clones are the same one.
 #[derive(Clone, Debug)]
@@ -28,12 +29,14 @@ pub(in crate::store::local) struct Shared {
     inner: Arc<Inner>,
     pub(super) name: RemoteName,
     pub(super) id: StagingId,
-    pub(super) writer: Token,
+    writer: Option<Token>,
     size: u64,
     meta: Meta,
     overwrite: Overwrite,
     parent: Dir,
-    /// The version that was published when the file was offered.
+    /// What the name stood for when the file was offered.
+    before: Option<FileIdentity>,
+    /// The version that was published then, if blocks of it can be of use.
     base: Option<Base>,
     heard: Heard,
     reserved: Reservation,
@@ -47,20 +50,24 @@ pub(in crate::store::local) struct Shared {
 pub(super) struct Base {
     pub(super) file: std::fs::File,
     pub(super) identity: FileIdentity,
-    pub(super) manifest: Arc<Manifest>,
+    /// What is known of its blocks; not of those that the offered file cannot have.
+    pub(super) table: PartialManifest,
+}
+
+/// What an upload begins with.
+pub(super) struct Beginning {
+    pub(super) id: StagingId,
+    pub(super) staging: BlockStaging,
+    pub(super) parent: Dir,
+    pub(super) before: Option<FileIdentity>,
+    pub(super) base: Option<Base>,
+    pub(super) reserved: Reservation,
 }
 
 impl Shared {
-    pub(super) fn new(
-        inner: Arc<Inner>,
-        offer: UploadOffer,
-        id: StagingId,
-        staging: BlockStaging,
-        parent: Dir,
-        base: Option<Base>,
-        reserved: Reservation,
-    ) -> Self {
+    fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
         let UploadOffer { name, size, meta, overwrite, writer } = offer;
+        let Beginning { id, staging, parent, before, base, reserved } = beginning;
         let (heard, staging) = (Heard::now(), RwLock::new(Some(staging)));
         Self {
             inner,
@@ -71,6 +78,7 @@ impl Shared {
             meta,
             overwrite,
             parent,
+            before,
             base,
             heard,
             reserved,
@@ -78,13 +86,31 @@ impl Shared {
         }
     }
 
+    /// Whether this is the client who uploads.
+    pub(super) fn is_of(&self, writer: Option<Token>) -> bool {
+        writer.is_some() && self.writer == writer
+    }
+
+    /// Whether it has something of a file of this size.
+    pub(super) fn is_of_use(&self, size: u64) -> bool {
+        let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
+        self.size == size && staging.as_ref().is_some_and(|staging| staging.table().known() > 0)
+    }
+
     /// How long nothing was written.
     pub(super) fn silence(&self) -> Duration {
         self.heard.silence()
     }
 
-    /// Takes the staging out; writing fails from then on. Waits for those who write.
-    pub(super) fn take(&self) -> Option<BlockStaging> {
+    /// Takes the staging out, and what is reserved for it; writing fails from then on. Waits for
+    /// those who write.
+    pub(super) fn take_over(&self) -> Option<BlockStaging> {
+        let staging = self.take()?;
+        self.reserved.give_back();
+        Some(staging)
+    }
+
+    fn take(&self) -> Option<BlockStaging> {
         self.staging.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -103,9 +129,15 @@ impl Shared {
         Refusal::new(Reason::TakenOver, message)
     }
 
-    fn publish(&self, copy: &[BlockRange], digest: Digest) -> Result<bool, Refusal> {
+    fn publish(
+        &self,
+        copy: &[BlockRange],
+        digest: Digest,
+        progress: &Progress,
+    ) -> Result<bool, Refusal> {
         let staging = self.take().ok_or_else(|| self.taken_over())?;
-        let result = self.publish_staging(staging, copy, digest);
+        let result = self.publish_staging(staging, copy, digest, progress);
+        self.reserved.give_back();
         let blocks = &self.inner.blocks;
         match &result {
             Ok(_) => {
@@ -123,69 +155,102 @@ impl Shared {
         staging: BlockStaging,
         copy: &[BlockRange],
         digest: Digest,
+        progress: &Progress,
     ) -> Result<bool, Refusal> {
-        if let Some(base) = &self.base
-            && base.manifest.digest() == digest
-            && base.is_at(&self.inner.root, &self.name)
-        {
-            ftx_store::apply_meta(&self.meta, &base.file, Path::new(self.name.as_str()));
-            if let Ok(identity) = FileIdentity::of_std(&base.file) {
-                let now = SystemTime::now();
-                self.inner.blocks.manifests.learn_all(&identity, &base.manifest, now);
-            }
+        if self.is_unchanged(digest) {
             staging.discard()?;
             return Ok(true);
         }
-        self.copy(&staging, copy)?;
+        self.copy(&staging, copy, progress)?;
         let manifest = staging.table().complete();
-        if manifest.map(|manifest| manifest.digest()) != Some(digest) {
+        if let Some(manifest) = manifest
+            && manifest.digest() != digest
+        {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
-            staging.discard()?;
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
+        let turn = self.inner.turns.take([self.name.clone()]);
         self.check_overwrite()?;
         let existing = match self.overwrite {
             Overwrite::Fail => Existing::Keep,
             Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
         };
         let target = Path::new(self.name.file_name());
+        // Without all blocks this fails, and the staging stays.
         let published = staging.publish(&self.parent, target, &self.meta, existing)?;
+        drop(turn);
         let (identity, manifest) = (published.identity, Arc::new(published.manifest));
         self.inner.blocks.manifests.learn_all(&identity, &manifest, SystemTime::now());
         Ok(false)
     }
 
+    /// Whether the published file is just the one that is meant. It gets the new time and mode then.
+    fn is_unchanged(&self, digest: Digest) -> bool {
+        let Some(base) = &self.base else { return false };
+        let Some(manifest) = base.table.complete().filter(|base| base.digest() == digest) else {
+            return false;
+        };
+        let _turn = self.inner.turns.take([self.name.clone()]);
+        if !is_at(&base.identity, &self.inner.root, &self.name) {
+            return false;
+        }
+        ftx_store::apply_meta(&self.meta, &base.file, Path::new(self.name.as_str()));
+        if let Ok(identity) = FileIdentity::of_std(&base.file) {
+            let (manifest, now) = (Arc::new(manifest), SystemTime::now());
+            self.inner.blocks.manifests.learn_all(&identity, &manifest, now);
+        }
+        true
+    }
+
     /// Takes blocks over from the published version.
-    fn copy(&self, staging: &BlockStaging, ranges: &[BlockRange]) -> Result<(), Refusal> {
+    fn copy(
+        &self,
+        staging: &BlockStaging,
+        ranges: &[BlockRange],
+        progress: &Progress,
+    ) -> Result<(), Refusal> {
         if ranges.is_empty() {
             return Ok(());
         }
         let changed = || StoreError::Changed { path: self.name.as_str().into() };
         let base = self.base.as_ref().ok_or_else(changed)?;
-        for index in ranges.iter().flat_map(|range| range.first..range.end()) {
-            let cv = usize::try_from(index).ok().and_then(|index| base.manifest.cvs().get(index));
-            staging.copy_block(&base.file, index, *cv.ok_or_else(changed)?)?;
+        let indices = || ranges.iter().flat_map(|range| range.first..range.end());
+        let total = indices().map(|index| block_len(self.size, index)).sum();
+        let mut done = 0;
+        let mut stopped = false;
+        for index in indices() {
+            staging.copy_block(&base.file, index, base.table.get(index).ok_or_else(changed)?)?;
             self.heard.touch();
-            self.reserved.used(block_len(self.size, index));
+            let len = block_len(self.size, index);
+            self.reserved.used(len);
+            done += len;
+            if !progress.set(done, total) {
+                stopped = true;
+                break;
+            }
         }
         let now = FileIdentity::of_std(&base.file)
             .map_err(|error| StoreError::io("look at", self.name.as_str(), error))?;
         if !now.same_content(&base.identity) {
             // There is no telling which of the blocks are the right ones.
-            for index in ranges.iter().flat_map(|range| range.first..range.end()) {
+            for index in indices() {
                 staging.forget(index)?;
             }
             return Err(changed().into());
         }
+        if stopped {
+            return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
+        }
         Ok(())
     }
 
-    /// The last look, right before the name changes hands.
+    /// The last look, right before the name changes hands. Whoever else publishes here waits for
+    /// its turn; other programs have a moment left between this look and the rename.
     fn check_overwrite(&self) -> Result<(), Refusal> {
-        let (Overwrite::IfUnchanged(_), Some(base)) = (self.overwrite, &self.base) else {
+        let (Overwrite::IfUnchanged(_), Some(before)) = (self.overwrite, &self.before) else {
             return Ok(());
         };
-        if base.is_at(&self.inner.root, &self.name) {
+        if is_at(before, &self.inner.root, &self.name) {
             return Ok(());
         }
         let message = format!("{:?} was changed by somebody else meanwhile", self.name);
@@ -194,7 +259,7 @@ impl Shared {
 
     fn end(&self, discard: bool) -> Result<(), Refusal> {
         // Nothing to end if it was taken over or published.
-        let Some(staging) = self.take() else { return Ok(()) };
+        let Some(staging) = self.take_over() else { return Ok(()) };
         let blocks = &self.inner.blocks;
         let nothing = discard || staging.table().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
@@ -203,17 +268,16 @@ impl Shared {
     }
 }
 
-impl Base {
-    /// Whether the name still stands for this version.
-    fn is_at(&self, root: &Dir, name: &RemoteName) -> bool {
-        root.metadata(name.as_str())
-            .is_ok_and(|metadata| FileIdentity::of(&metadata).same_content(&self.identity))
-    }
+/// Whether the name still stands for the version of this identity.
+fn is_at(identity: &FileIdentity, root: &Dir, name: &RemoteName) -> bool {
+    root.metadata(name.as_str())
+        .is_ok_and(|metadata| FileIdentity::of(&metadata).same_content(identity))
 }
 
 impl LocalBlockUpload {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let (name, id, writer) = (shared.name.clone(), shared.id, Arc::clone(&shared));
+    pub(super) fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
+        let shared = Arc::new(Shared::new(inner, offer, beginning));
+        let (name, id, writer) = (shared.name.clone(), shared.id, Arc::downgrade(&shared));
         shared.inner.blocks.index(|index| index.add(name, id, Some(writer)));
         Self(shared)
     }
@@ -251,8 +315,14 @@ impl BlockUpload for LocalBlockUpload {
         .await
     }
 
-    async fn publish(&self, copy: Vec<BlockRange>, digest: Digest) -> Result<bool, Refusal> {
-        self.blocking(move |shared| shared.publish(&copy, digest)).await
+    async fn publish(
+        &self,
+        copy: Vec<BlockRange>,
+        digest: Digest,
+        progress: Progress,
+    ) -> Result<bool, Refusal> {
+        let shared = Arc::clone(&self.0);
+        at_length(move || shared.publish(&copy, digest, &progress)).await?
     }
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
@@ -262,7 +332,7 @@ impl BlockUpload for LocalBlockUpload {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The index holds it as long as it is written to, so this is the end of the store.
+        // Whoever drives an upload ends it where it may block; this is for one that did not get to.
         if let Err(error) = self.end(false) {
             warn!(%error, "how far an upload got could not be recorded");
         }

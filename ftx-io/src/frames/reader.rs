@@ -1,24 +1,20 @@
-//! A connection in the native dialect: frames in and out, and bytes of files between socket and
-//! caller without a buffer of ours in between.
+//! The incoming direction of a connection.
 
-use std::io::{self, IoSlice};
+use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use ftx_core::native::wire::{
     BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameHeader, FrameKind,
     HASH_LEN, HEADER_LEN, WireError as FrameError, next_frame,
 };
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::tcp::ReadHalf;
 
-use crate::{Guard, Wire, WireError};
+use super::LARGEST;
+use crate::{Guard, WireError};
 
 /// What the first read of an idle connection makes room for.
 const FIRST_READ: usize = 4 * 1024;
-
-/// What a read makes room for at most: a batch of small files in one system call.
-const LARGEST_READ: usize = 256 * 1024;
 
 /// Why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -61,127 +57,23 @@ pub enum Incoming {
     },
 }
 
-/// A connection that carries frames.
-#[derive(Debug)]
-pub struct Frames {
-    stream: TcpStream,
-    inbox: Inbox,
-    outbox: BytesMut,
-}
-
-/// What was read and not yet consumed.
-#[derive(Debug)]
-struct Inbox {
-    bytes: BytesMut,
-    /// What the next read makes room for.
-    step: usize,
-    /// The longest message that is taken, in bytes.
-    longest: u32,
-}
-
-impl Frames {
-    /// Takes a connection over from where its messages ended. Messages may have `longest` bytes.
-    #[must_use]
-    pub fn new(wire: Wire, longest: u32) -> Self {
-        let (stream, bytes) = wire.into_parts();
-        Self { stream, inbox: Inbox { bytes, step: FIRST_READ, longest }, outbox: BytesMut::new() }
-    }
-
-    /// Both directions, to be used at the same time.
-    pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
-        let (read, write) = self.stream.split();
-        let reader = FrameReader { half: read, inbox: &mut self.inbox };
-        (reader, FrameWriter { half: write, outbox: &mut self.outbox })
-    }
-
-    /// The incoming direction.
-    pub fn reader(&mut self) -> FrameReader<'_> {
-        self.split().0
-    }
-
-    /// The outgoing direction.
-    pub fn writer(&mut self) -> FrameWriter<'_> {
-        self.split().1
-    }
-
-    /// Puts bytes behind those that the next [`flush`](FrameWriter::flush) sends.
-    pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
-    }
-
-    /// How many bytes wait for a flush.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.outbox.len()
-    }
-
-    /// Whether a message or file is here to its end, so that reading it waits for nothing.
-    #[must_use]
-    pub fn holds_frame(&self) -> bool {
-        let bytes = &self.inbox.bytes;
-        match next_frame(bytes) {
-            Ok(Some(header)) => {
-                bytes.len() - HEADER_LEN >= usize::try_from(header.len).unwrap_or(usize::MAX)
-            }
-            Ok(None) => false,
-            // To be found by the next read.
-            Err(_) => true,
-        }
-    }
-
-    /// Takes in what has arrived, without waiting for more, up to some more than `most` bytes.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub fn take_in(&mut self, most: usize) -> io::Result<()> {
-        while self.inbox.bytes.len() < most {
-            match self.inbox.try_read(&self.stream) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the connection off the runtime that it is on.
-    ///
-    /// # Errors
-    /// The system refuses; the connection is closed then.
-    pub fn park(self) -> io::Result<ParkedFrames> {
-        let Self { stream, inbox, outbox } = self;
-        Ok(ParkedFrames { stream: stream.into_std()?, inbox, outbox })
-    }
-}
-
-/// A connection that is on no runtime, on its way to another.
-#[derive(Debug)]
-pub struct ParkedFrames {
-    stream: std::net::TcpStream,
-    inbox: Inbox,
-    outbox: BytesMut,
-}
-
-impl ParkedFrames {
-    /// Puts the connection on the current runtime.
-    ///
-    /// # Errors
-    /// The system refuses; the connection is closed then.
-    pub fn resume(self) -> io::Result<Frames> {
-        let Self { stream, inbox, outbox } = self;
-        Ok(Frames { stream: TcpStream::from_std(stream)?, inbox, outbox })
-    }
-}
-
 /// The incoming direction of a connection.
 #[derive(Debug)]
 pub struct FrameReader<'a> {
-    half: ReadHalf<'a>,
-    inbox: &'a mut Inbox,
+    pub(super) half: ReadHalf<'a>,
+    pub(super) inbox: &'a mut Inbox,
 }
 
 impl FrameReader<'_> {
+    /// Waits until something of the next frame is here; `false` when the peer closed the connection
+    /// behind the last one. Nothing is lost when the wait is given up.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn wait(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+        Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
+    }
+
     /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
     /// is lost when the wait is given up.
     ///
@@ -287,12 +179,34 @@ impl FrameReader<'_> {
     }
 }
 
+/// What was read and not yet consumed.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) bytes: BytesMut,
+    /// What the next read makes room for.
+    step: usize,
+    /// The longest message that is taken, in bytes.
+    longest: u32,
+}
+
 impl Inbox {
-    fn try_read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(super) fn new(bytes: BytesMut, longest: u32) -> Self {
+        Self { bytes, step: FIRST_READ, longest }
+    }
+
+    /// Gives up what is only needed while something comes in.
+    pub(super) fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+        self.step = FIRST_READ;
+    }
+
+    pub(super) fn try_read(&mut self, stream: &TcpStream) -> io::Result<usize> {
         self.bytes.reserve(self.step);
         let len = stream.try_read_buf(&mut self.bytes)?;
         if len >= self.step {
-            self.step = (2 * self.step).min(LARGEST_READ);
+            self.step = (2 * self.step).min(LARGEST);
         }
         Ok(len)
     }
@@ -309,7 +223,7 @@ impl Inbox {
                 }
                 let len = usize::try_from(header.len).unwrap_or(usize::MAX);
                 if payload.len() < len {
-                    self.step = self.step.max(len.min(LARGEST_READ));
+                    self.step = self.step.max(len.min(LARGEST));
                     return Ok(None);
                 }
                 self.bytes.advance(HEADER_LEN);
@@ -331,81 +245,5 @@ impl Inbox {
                 Ok(Some(Incoming::File { request, head, len: layout.data_len }))
             }
         }
-    }
-}
-
-/// The outgoing direction of a connection.
-#[derive(Debug)]
-pub struct FrameWriter<'a> {
-    half: WriteHalf<'a>,
-    outbox: &'a mut BytesMut,
-}
-
-impl FrameWriter<'_> {
-    /// Puts bytes behind those that the next flush sends.
-    pub fn queue(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
-    }
-
-    /// Sends what is queued. The guard's limit holds for each piece that the system takes. When the
-    /// wait is given up, what is not sent yet stays queued.
-    ///
-    /// # Errors
-    /// See [`WireError`].
-    pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
-        while !self.outbox.is_empty() {
-            let written = guard.watch(self.half.write(self.outbox)).await?;
-            self.sent(written)?;
-        }
-        Ok(())
-    }
-
-    /// Sends as much of what is queued as the system takes at once.
-    ///
-    /// # Errors
-    /// The connection failed.
-    pub fn try_flush(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            match self.half.try_write(self.outbox) {
-                Ok(written) => self.sent(written)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn sent(&mut self, written: usize) -> io::Result<()> {
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.outbox.advance(written);
-        if self.outbox.is_empty() && self.outbox.capacity() > LARGEST_READ {
-            *self.outbox = BytesMut::new();
-        }
-        Ok(())
-    }
-
-    /// Sends what is queued, and then `data`.
-    ///
-    /// # Errors
-    /// See [`WireError`].
-    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
-        while !self.outbox.is_empty() && !data.is_empty() {
-            let parts = [IoSlice::new(self.outbox), IoSlice::new(data)];
-            let written = guard.watch(self.half.write_vectored(&parts)).await?;
-            let of_queued = written.min(self.outbox.len());
-            self.sent(of_queued)?;
-            data.advance(written - of_queued);
-        }
-        self.flush(guard).await?;
-        while !data.is_empty() {
-            let written = guard.watch(self.half.write(data)).await?;
-            if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-            }
-            data.advance(written);
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,79 @@
+"""ftx-server and ftx-client, in the native dialect or, where asked for, the legacy one."""
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+from .process import WITH_US, Failed, first_version, running, tail
+
+
+class Ftx:
+    """`durability` is the server's option; `dialect` is the client's."""
+
+    needs = {}
+
+    def __init__(self, directory, dialect, durability="full", label="", options=()):
+        self._server, self._client = directory / "ftx-server", directory / "ftx-client"
+        self._options = options
+        self.dialect, self._durability = dialect, durability
+        self.name = "ftx" + (f", {label}" if label else "")
+        if dialect == "legacy":
+            self.name += " (legacy)"
+
+    def version(self):
+        return f"ftx {first_version(self._server, '--version')}"
+
+    @contextlib.contextmanager
+    def serve(self, places, threads=1):
+        """Yields (process, port)."""
+        log = places.spare / "ftx.log"
+        argv = [*WITH_US, self._server, "--listen", "127.0.0.1:0", "--root", places.there,
+                "--durability", self._durability, "--threads", threads, "--log", "warn"]
+        with running(argv, log, stdout=subprocess.PIPE, text=True) as process:
+            line = process.stdout.readline()
+            if not line.startswith("listening on "):
+                raise Failed(f"ftx-server does not start: {tail(log)}")
+            yield process, int(line.rsplit(":", 1)[1])
+
+    def upload(self, port, path, name=None):
+        named = ["--as", name] if name else []
+        return [*self._call("upload"), f"127.0.0.1:{port}", path, *named]
+
+    def download(self, port, name, here):
+        return [*self._call("download"), f"127.0.0.1:{port}", name, "--out-dir", here]
+
+    def upload_tree(self, port, directory):
+        paths = [directory] if self.dialect == "native" else sorted(directory.rglob("*.bin"))
+        return [*self._call("upload"), f"127.0.0.1:{port}", *paths]
+
+    def download_tree(self, port, name, here):
+        if self.dialect == "native":
+            names = [f"{name}/"]
+        else:
+            # The legacy dialect cannot list; this client is told what it would have seen.
+            root = Path(here).parent / "there"
+            names = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*.bin"))
+        return [*self._call("download"), f"127.0.0.1:{port}", *names, "--out-dir", here]
+
+    def _call(self, verb):
+        dialect = ["--dialect", self.dialect] if chooses(self._client) else []
+        return [self._client, verb, "-q", *dialect, *self._options]
+
+
+def check(directory, dialect):
+    """Ends the program if the binaries are not there or do not speak the dialect."""
+    for one in ("ftx-server", "ftx-client"):
+        if not (directory / one).is_file():
+            sys.exit(f"{directory / one} is missing: "
+                     "cargo build --release -p ftx-server -p ftx-client, or give --bin DIR")
+    if dialect == "native" and not chooses(directory / "ftx-client"):
+        sys.exit("this ftx-client speaks no native dialect: give --dialect legacy, or --no-ftx "
+                 "to measure the peers alone")
+
+
+def chooses(client, known={}):
+    """Whether the client lets its dialect be chosen. Older ones speak the legacy one only."""
+    if client not in known:
+        done = subprocess.run([client, "upload", "--help"], capture_output=True, text=True)
+        known[client] = "--dialect" in done.stdout
+    return known[client]

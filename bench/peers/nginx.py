@@ -1,0 +1,72 @@
+"""nginx: PUT by its DAV module, GET; the clients are curl and aria2. Nothing is verified."""
+import contextlib
+
+from .process import first_version, listening, which
+
+CONFIG = """
+daemon off;
+worker_processes auto;
+pid {spare}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    client_max_body_size 0;
+    # Of the same file system as the files, so that a PUT ends with a rename.
+    client_body_temp_path {spare}/body;
+    proxy_temp_path {spare}/proxy;
+    fastcgi_temp_path {spare}/fastcgi;
+    uwsgi_temp_path {spare}/uwsgi;
+    scgi_temp_path {spare}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        root {there};
+        location / {{ dav_methods PUT; create_full_put_path on; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """nginx with curl."""
+
+    name = "nginx+curl"
+    needs = {"nginx": "nginx-light", "curl": "curl"}
+
+    def version(self):
+        curl = first_version("curl", "--version")
+        return f"nginx {first_version(which('nginx'), '-v')}, curl {curl}"
+
+    @contextlib.contextmanager
+    def serve(self, places):
+        config = places.spare / "nginx.conf"
+
+        def argv(port):
+            config.write_text(CONFIG.format(port=port, there=places.there, spare=places.spare))
+            return [which("nginx"), "-e", "stderr", "-p", places.spare, "-c", config]
+
+        with listening(argv, places.spare / "nginx.log") as server:
+            yield server
+
+    def upload(self, port, path):
+        # curl would wait for a go-ahead; nginx gives it at once, as with small files.
+        return ["curl", "-fsS", "-H", "Expect:", "-T", path, f"http://127.0.0.1:{port}/{path.name}"]
+
+    def download(self, port, name, here):
+        return ["curl", "-fsS", "-o", here / name, f"http://127.0.0.1:{port}/{name}"]
+
+
+class Aria(Nginx):
+    """nginx with aria2, four connections for the file."""
+
+    name = "nginx+aria2 -x4"
+    needs = {"nginx": "nginx-light", "aria2c": "aria2"}
+
+    def version(self):
+        return f"aria2 {first_version('aria2c', '--version')}"
+
+    def download(self, port, name, here):
+        return ["aria2c", "-q", "--no-conf", "-x4", "-s4", "--min-split-size=1M",
+                "--file-allocation=none", "-d", here, f"http://127.0.0.1:{port}/{name}"]

@@ -1,0 +1,149 @@
+"""Directories, sources, timing and verifying: what each run of each peer needs."""
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .process import Failed, running, tail, wait
+
+MIB = 1 << 20
+BLOCK = MIB
+COMMAND_SECONDS = 1800
+
+
+@dataclass
+class Sample:
+    """What one run gave. `wire` is in bytes, both directions; `rss` and `idle` are in bytes."""
+
+    seconds: float | None = None
+    wire: int | None = None
+    rss: int | None = None
+    idle: float | None = None
+
+
+@dataclass
+class Places:
+    """The directories of one run: the client's, the server's, and one for what else there is."""
+
+    here: Path
+    there: Path
+    spare: Path
+
+    def side(self, direction):
+        """Where an upload or a download comes from, and where it goes."""
+        return (self.here, self.there) if direction == "upload" else (self.there, self.here)
+
+
+class Rig:
+    """A directory of its own on `base`, removed at the end; sources are made once and linked."""
+
+    def __init__(self, base):
+        self._base = base
+
+    def __enter__(self):
+        # Peers run as nobody and write here; so nothing may depend on who made it.
+        os.umask(0)
+        self.top = Path(tempfile.mkdtemp(dir=self._base, prefix="ftx-bench."))
+        self.top.chmod(0o755)
+        (self.top / "pool").mkdir()
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def places(self):
+        """Empty directories, which are removed with all that was written to them."""
+        top = Path(tempfile.mkdtemp(dir=self.top, prefix="run."))
+        top.chmod(0o755)
+        places = Places(top / "here", top / "there", top / "spare")
+        for one in (places.here, places.there, places.spare):
+            one.mkdir(mode=0o777)
+        try:
+            yield places
+        finally:
+            shutil.rmtree(top)
+
+    def file(self, size):
+        """A file of random bytes, for reading only."""
+        path = self.top / "pool" / f"file-{size}"
+        if not path.exists():
+            with open(path, "wb") as out:
+                for begin in range(0, size, 8 * MIB):
+                    out.write(os.urandom(min(8 * MIB, size - begin)))
+            path.chmod(0o644)
+        return path
+
+    def changed(self, size, share):
+        """The same file with `share` of its blocks made anew, in random places."""
+        path = self.top / "pool" / f"changed-{size}"
+        blocks = size // BLOCK
+        if not path.exists():
+            shutil.copyfile(self.file(size), path)
+            with open(path, "r+b") as out:
+                for block in random.sample(range(blocks), max(1, round(blocks * share))):
+                    out.seek(block * BLOCK)
+                    out.write(os.urandom(BLOCK))
+            path.chmod(0o644)
+        return path
+
+    def tree(self, files, size):
+        """A directory of `files` files of `size` random bytes, 100 in each directory."""
+        top = self.top / "pool" / f"tree-{files}-{size}"
+        if not top.exists():
+            for index in range(files):
+                directory = top / f"d{index // 100:03}"
+                directory.mkdir(parents=True, exist_ok=True)
+                path = directory / f"f{index:05}.bin"
+                path.write_bytes(os.urandom(size))
+                path.chmod(0o644)
+        return top
+
+    def drop_pool(self):
+        """Removes the sources, so that rows do not add up in memory."""
+        shutil.rmtree(self.top / "pool")
+        (self.top / "pool").mkdir()
+
+
+def link_tree(source, target):
+    """Gives the files of `source` second names below `target`."""
+    shutil.copytree(source, target, copy_function=os.link)
+
+
+def timed(argv, places):
+    """Seconds from the start of a command, process and all, to its end."""
+    begin = time.monotonic()
+    run(argv, places)
+    return time.monotonic() - begin
+
+
+def run(argv, places):
+    """Carries out a command in the client's directory; all must go well."""
+    log = places.spare / "client.log"
+    # What clients keep to find it out once lies in the run's directory, too.
+    env = {**os.environ, "XDG_CACHE_HOME": str(places.spare / "cache")}
+    with running(argv, log, cwd=places.here, env=env) as process:
+        code = wait(process, COMMAND_SECONDS)
+    if code is None:
+        raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s")
+    if code != 0:
+        raise Failed(f"{argv[0]} ended with {code}: {tail(log)}")
+
+
+def verify_file(source, target):
+    """Fails if the two differ in any byte."""
+    if subprocess.call(["cmp", "-s", source, target]) != 0:
+        raise Failed(f"{target} is not what was sent")
+
+
+def verify_tree(source, target, flat=False):
+    """Fails if a file of `source` is not below `target`. `flat`: there by its last name only."""
+    for path in source.rglob("*.bin"):
+        other = target / (path.name if flat else path.relative_to(source))
+        if not other.is_file() or other.read_bytes() != path.read_bytes():
+            raise Failed(f"{other} is not what was sent")

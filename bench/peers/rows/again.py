@@ -1,0 +1,71 @@
+"""Rows 4 and 5: the file again, as it was, and with 1 % of its blocks changed."""
+import os
+import time
+
+from ..line import Line
+from ..rig import MIB, Sample, run, timed, verify_file
+from ..rsync import Rsync
+from ..targets import Faster, WireAtMost
+from . import Case, Row, is_ftx, rss_of
+from .whole import move
+
+NAME = "one.bin"
+SHARE = 0.01
+SETTLED = 2.1
+FIRST = ", the first time"
+# Without what the client has kept of the first upload, the file is hashed again.
+HASHED = "without its cache"
+LATER = 10
+
+
+def rows(setup):
+    mb, mib, size = setup.size / 1e6, setup.size >> 20, setup.size
+    checksum = Rsync("--checksum")
+    ftx, hashed = setup.ftx(), setup.ftx(label=HASHED, options=["--no-cache"])
+    # rsync without flags looks at size and time only, and so is no measure for ftx.
+    yield Row("4", f"upload of {mib} MiB again, unchanged", mb, "MB",
+              [*[case(peer, size, False) for peer in [*ftx, *hashed, checksum, Rsync()]],
+               *[first(peer, size) for peer in setup.ftx()]],
+              [Faster(f"ftx{FIRST}", 5), Faster(f"ftx{FIRST}", 5, ours=f"ftx, {HASHED}"),
+               Faster(checksum.name),
+               WireAtMost(MIB, "chaining values: 32 KiB for each GiB")])
+    yield Row("5", f"upload of {mib} MiB again, 1 % of its blocks changed", mb, "MB",
+              [case(peer, size, True) for peer in [*setup.ftx(), Rsync()]],
+              [Faster("rsync daemon"), WireAtMost(size // 50, "2 % of the file")])
+
+
+def first(peer, size):
+    """What row 1 measures, beside what it is compared with here."""
+    return Case(peer.name + FIRST, lambda rig: move(rig, peer, "upload", size))
+
+
+def case(peer, size, changed):
+    return Case(peer.name, lambda rig: again(rig, peer, size, changed)[0],
+                lambda rig: again(rig, peer, size, changed, count=True)[1],
+                subject=is_ftx(peer))
+
+
+def again(rig, peer, size, changed, count=False):
+    """Uploads, changes, and measures the second upload. Returns the sample and the bytes."""
+    with rig.places() as places:
+        path = places.here / NAME
+        os.link(rig.file(size), path)
+        # As old as files mostly are: what changed just now is not believed to be unchanged.
+        time.sleep(SETTLED)
+        with peer.serve(places) as (process, port):
+            run(peer.upload(port, path), places)
+            if changed:
+                path.unlink()
+                os.link(rig.changed(size, SHARE), path)
+                # Else its time could be the old one's, and rsync would see no change.
+                later = rig.file(size).stat().st_mtime + LATER
+                os.utime(path, (later, later))
+            if count:
+                with Line(port) as line:
+                    run(peer.upload(line.port, path), places)
+                    sample, moved = None, sum(line.counts().values())
+            else:
+                sample, moved = Sample(timed(peer.upload(port, path), places)), None
+                sample.rss = rss_of(peer, process)
+        verify_file(path, places.there / NAME)
+        return sample, moved

@@ -1,0 +1,88 @@
+"""Row 3: the end of a file of which 90 % has arrived.
+
+For ftx a real transfer is held by a line when 90 % have passed, and its client is killed with
+SIGKILL. For rsync, which would throw away what a killed client has sent, the target is the first
+90 % of the file.
+"""
+import os
+import shutil
+
+from ..line import DOWN, UP, Line
+from ..process import Failed, running, tail
+from ..rig import MIB, Sample, run, timed, verify_file
+from ..rsync import Rsync
+from ..targets import Faster, WireAtMost
+from . import Case, Row, is_ftx, rss_of
+
+NAME, LOG = "one.bin", "killed.log"
+THERE = 0.9
+HOLD_SECONDS = 120
+# What may be sent again of a transfer that was cut: 8 MiB for each connection, and ftx makes two
+# where it sees no delay. What had reached the killed client's kernel only is part of it.
+AGAIN = 2 * 8 * MIB
+
+
+def rows(setup):
+    size = 2 * setup.size
+    rsync = Rsync("--append-verify")
+    targets = [Faster(rsync.name, 3),
+               WireAtMost(round(size * (1 - THERE)) + AGAIN,
+                          "what is missing, and 8 MiB a connection")]
+    for direction in ("upload", "download"):
+        yield Row(f"3-{direction}",
+                  f"{direction} of {size >> 20} MiB, of which {THERE:.0%} is there",
+                  size / 1e6, "MB",
+                  [case(peer, direction, size) for peer in [*setup.ftx(), rsync]], targets)
+
+
+def case(peer, direction, size):
+    return Case(peer.name, lambda rig: finish(rig, peer, direction, size)[0],
+                lambda rig: finish(rig, peer, direction, size, count=True)[1],
+                subject=is_ftx(peer))
+
+
+def finish(rig, peer, direction, size, count=False):
+    """Brings 90 % there, and measures what finishes it. Returns the sample and the bytes."""
+    with rig.places() as places:
+        source, target = places.side(direction)
+        os.link(rig.file(size), source / NAME)
+        with peer.serve(places) as (process, port):
+            def command(at):
+                if direction == "upload":
+                    return peer.upload(at, source / NAME)
+                return peer.download(at, NAME, target)
+
+            if is_ftx(peer):
+                interrupt(command, port, direction, size, places)
+            else:
+                begin_of(source / NAME, target / NAME, round(size * THERE))
+            if count:
+                with Line(port) as line:
+                    run(command(line.port), places)
+                    sample, moved = None, sum(line.counts().values())
+            else:
+                sample, moved = Sample(timed(command(port), places)), None
+                sample.rss = rss_of(peer, process)
+        verify_file(source / NAME, target / NAME)
+        return sample, moved
+
+
+def interrupt(command, port, direction, size, places):
+    hold = (UP if direction == "upload" else DOWN, round(size * THERE))
+    with Line(port, hold=hold) as line:
+        with running(command(line.port), places.spare / LOG, cwd=places.here) as client:
+            if not line.wait_held(HOLD_SECONDS):
+                raise Failed(f"a transfer through a line does not get to {THERE:.0%} in "
+                             f"{HOLD_SECONDS} s; it had {line.counts()}")
+            if client.poll() is not None:
+                raise Failed(f"the client ended at {THERE:.0%}: {tail(places.spare / LOG)}")
+            client.kill()
+            client.wait()
+
+
+def begin_of(source, target, size):
+    with open(source, "rb") as whole, open(target, "wb") as part:
+        while left := size - part.tell():
+            part.write(whole.read(min(left, 8 * MIB)))
+    if os.geteuid() == 0:
+        shutil.chown(target, "nobody")

@@ -1,0 +1,48 @@
+"""An rsync daemon and its client. A checksum of each file as a whole is compared by rsync."""
+import contextlib
+
+from .process import first_version, listening
+
+CONFIG = """
+use chroot = no
+max connections = 0
+reverse lookup = no
+pid file = {spare}/rsyncd.pid
+lock file = {spare}/rsyncd.lock
+log file = {spare}/rsyncd.log
+[files]
+    path = {there}
+    read only = no
+"""
+
+
+class Rsync:
+    """`flags` are further ones of the client, which the name shows."""
+
+    needs = {"rsync": "rsync"}
+
+    def __init__(self, *flags):
+        self._flags = flags
+        self.name = " ".join(("rsync daemon", *flags))
+
+    def version(self):
+        return f"rsync {first_version('rsync', '--version')}"
+
+    @contextlib.contextmanager
+    def serve(self, places):
+        config = places.spare / "rsyncd.conf"
+        config.write_text(CONFIG.format(there=places.there, spare=places.spare))
+        with listening(lambda port: ["rsync", "--daemon", "--no-detach", f"--config={config}",
+                                     "--address=127.0.0.1", f"--port={port}"],
+                       places.spare / "rsyncd-start.log") as server:
+            yield server
+
+    def upload(self, port, path):
+        return ["rsync", "-rt", *self._flags, path, f"rsync://127.0.0.1:{port}/files/"]
+
+    def download(self, port, name, here):
+        return ["rsync", "-rt", *self._flags, f"rsync://127.0.0.1:{port}/files/{name}", f"{here}/"]
+
+    # A directory is a path like any other, and keeps its last name.
+    upload_tree = upload
+    download_tree = download

@@ -1,0 +1,106 @@
+"""What ftx is held to. Each target looks at a row's results and says (measured, met).
+
+`results` is {(name, group): Stats}; a target that finds nothing to look at is not measured, and
+says (None, None). None of these is a test: a machine under load misses targets of time.
+"""
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+
+def subject(results, group=""):
+    """The first of ftx in a group: the one that targets are about."""
+    return next((one for (_, of), one in results.items() if one.subject and of == group), None)
+
+
+@dataclass
+class Faster:
+    """`by` times as fast as `than`: 1 is not slower."""
+
+    than: str
+    by: float = 1.0
+    group: str = ""
+    # Which of ftx, where there are several; the first one if none is named.
+    ours: str = ""
+
+    def __str__(self):
+        who = f"{self.ours}: " if self.ours else ""
+        where = f", {self.group}" if self.group else ""
+        return f"{who}at least {self.by:g} x the speed of {self.than}{where}"
+
+    def look(self, results):
+        named = results.get((self.ours, self.group))
+        ours = named if self.ours else subject(results, self.group)
+        theirs = results.get((self.than, self.group))
+        if not ours or not theirs or not ours.median or not theirs.median:
+            return None, None
+        ratio = theirs.median / ours.median
+        return f"{ratio:.2f} x", ratio >= self.by
+
+
+@dataclass
+class WireAtMost:
+    """Bytes on the wire, both directions together."""
+
+    bytes: int
+    why: str
+
+    def __str__(self):
+        return f"at most {self.bytes / MIB:.1f} MiB on the wire ({self.why})"
+
+    def look(self, results):
+        ours = subject(results)
+        if not ours or ours.wire is None:
+            return None, None
+        return f"{ours.wire / MIB:.1f} MiB", ours.wire <= self.bytes
+
+
+@dataclass
+class DelayCosts:
+    """How many times as long it takes in the group `group` as in the group `plain`."""
+
+    plain: str
+    group: str
+    times: float
+
+    def __str__(self):
+        return f"{self.group} takes less than {self.times:g} x the time of {self.plain}"
+
+    def look(self, results):
+        plain, delayed = subject(results, self.plain), subject(results, self.group)
+        if not plain or not delayed or not plain.median or not delayed.median:
+            return None, None
+        times = delayed.median / plain.median
+        return f"{times:.2f} x", times < self.times
+
+
+@dataclass
+class PeakAtMost:
+    """The most memory that the server had at any time."""
+
+    bytes: int
+
+    def __str__(self):
+        return f"at most {self.bytes / MIB:.0f} MiB of memory in the server"
+
+    def look(self, results):
+        ours = subject(results)
+        if not ours or ours.rss is None:
+            return None, None
+        return f"{ours.rss / MIB:.0f} MiB", ours.rss <= self.bytes
+
+
+@dataclass
+class IdleAtMost:
+    """Memory that a connection costs which does nothing."""
+
+    bytes: int
+
+    def __str__(self):
+        return f"at most {self.bytes / 1024:.0f} KiB for an idle connection"
+
+    def look(self, results):
+        ours = subject(results)
+        if not ours or ours.idle is None:
+            return None, None
+        return f"{ours.idle / 1024:.1f} KiB", ours.idle <= self.bytes

@@ -1,0 +1,70 @@
+"""vsftpd with curl, anonymous. Nothing is verified.
+
+As root it runs as vsftpd wants to, and its sessions as ftp; otherwise as whoever started it.
+Its data connections have ports of their own, so it does not go through a line.
+"""
+import contextlib
+import os
+import subprocess
+import tempfile
+
+from .process import listening, which
+
+CONFIG = """
+listen=YES
+listen_address=127.0.0.1
+listen_port={port}
+background=NO
+anonymous_enable=YES
+local_enable=NO
+write_enable=YES
+anon_upload_enable=YES
+anon_umask=022
+no_anon_password=YES
+anon_root={root}
+secure_chroot_dir={spare}
+pasv_min_port=0
+pasv_max_port=0
+seccomp_sandbox=NO
+xferlog_enable=NO
+{who}
+"""
+
+
+class Vsftpd:
+    name = "vsftpd+curl"
+    needs = {"vsftpd": "vsftpd", "curl": "curl"}
+
+    def version(self):
+        # It says its version to its standard input.
+        with tempfile.TemporaryFile("w+") as said:
+            subprocess.run([which("vsftpd"), "-v"], stdin=said)
+            said.seek(0)
+            return said.read().strip().replace(": version", "")
+
+    @contextlib.contextmanager
+    def serve(self, places):
+        config = places.spare / "vsftpd.conf"
+        root = os.geteuid() == 0
+        # Its package's user: it enters the user's home first, and nobody has none.
+        who = "ftp_username=ftp\nnopriv_user=nobody" if root else "run_as_launching_user=YES"
+        # It refuses a directory for its helpers that others may write to.
+        empty = places.spare / "empty"
+        empty.mkdir(mode=0o555, exist_ok=True)
+
+        def argv(port):
+            # It refuses an anonymous root that is writable, too: so it is the directory above.
+            config.write_text(CONFIG.format(port=port, root=places.there.parent,
+                                            spare=empty, who=who))
+            config.chmod(0o644)
+            return [which("vsftpd"), config]
+
+        keep = {"user": None, "group": None, "extra_groups": None} if root else {}
+        with listening(argv, places.spare / "vsftpd.log", **keep) as server:
+            yield server
+
+    def upload(self, port, path):
+        return ["curl", "-fsS", "-T", path, f"ftp://127.0.0.1:{port}/there/{path.name}"]
+
+    def download(self, port, name, here):
+        return ["curl", "-fsS", "-o", here / name, f"ftp://127.0.0.1:{port}/there/{name}"]

@@ -1,0 +1,179 @@
+//! What the server answers.
+
+use std::sync::{Arc, Mutex};
+
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest};
+use ftx_core::native::download::Fetch;
+use ftx_core::native::wire::{Meta, Reply, Version};
+use ftx_io::Incoming;
+
+use super::{Asked, Compare, DownloadStream, Fetching, WINDOW, lock};
+use crate::native::channel::{decode, out_of_step, refused};
+use crate::native::run::Note;
+use crate::{TransferError, Transferred};
+
+impl DownloadStream {
+    pub(super) async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
+        match incoming {
+            Incoming::Block { request, head } => self.block(request, head).await,
+            Incoming::File { request, head, len } => self.small(request, head, len).await,
+            Incoming::Control { header, payload } => {
+                let (request, reply) = decode(&header, &payload)?;
+                match reply {
+                    Reply::Working { .. } | Reply::Pong { .. } => Ok(()),
+                    Reply::Found { size, meta, version } => {
+                        self.found(request, size, meta, version).await
+                    }
+                    Reply::Cvs { first, cvs } => self.cvs(request, first, cvs),
+                    Reply::End { digest } => match self.asked.remove(&request) {
+                        Some(Asked::Blocks(fetching)) => self.end(&fetching).await,
+                        Some(Asked::Compare(compare)) => match digest {
+                            Some(digest) => self.compare(*compare, digest).await,
+                            None => Err(out_of_step("a manifest without a digest")),
+                        },
+                        Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
+                    },
+                    Reply::Failed { reason, message } => {
+                        self.failed(request, refused(reason, message));
+                        Ok(())
+                    }
+                    _ => Err(out_of_step("an answer to another request")),
+                }
+            }
+        }
+    }
+
+    /// The server has the file.
+    pub(super) async fn found(
+        &mut self,
+        request: u32,
+        size: u64,
+        meta: Meta,
+        version: Version,
+    ) -> Result<(), TransferError> {
+        match self.asked.remove(&request) {
+            Some(Asked::Compare(mut compare)) => {
+                compare.found = Some((size, meta, version));
+                self.asked.insert(request, Asked::Compare(compare));
+            }
+            Some(Asked::Start { job, name, place, first }) => {
+                self.shared.run.note(job, Note::Started { from: 0, size });
+                let staging = match place.create(size).await {
+                    Ok(staging) => staging,
+                    Err(error) => {
+                        // What comes for this request is read and dropped.
+                        self.shared.finish(job, Err(error));
+                        return Ok(());
+                    }
+                };
+                let first = first.unwrap_or(BlockRange { first: 0, count: u64::MAX });
+                let fetch = Fetch::begun(size, self.stream, first, WINDOW);
+                let fetching = Fetching {
+                    job,
+                    name,
+                    place,
+                    size,
+                    meta,
+                    version,
+                    fetch: Mutex::new(fetch),
+                    staging: Mutex::new(Some(Arc::new(staging))),
+                    stream: self.stream,
+                };
+                self.open(request, fetching);
+            }
+            Some(asked @ Asked::Blocks(_)) => {
+                let same = matches!(&asked, Asked::Blocks(f) if f.version == version);
+                self.asked.insert(request, asked);
+                if !same {
+                    return Err(out_of_step("a version that was not asked for"));
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self, request: u32, fetching: Fetching) {
+        let fetching = Arc::new(fetching);
+        lock(&self.shared.open).push(Arc::clone(&fetching));
+        self.asked.insert(request, Asked::Blocks(fetching));
+        self.shared.crew.changed.notify_waiters();
+    }
+
+    pub(super) fn cvs(
+        &mut self,
+        request: u32,
+        first: u64,
+        page: Vec<Cv>,
+    ) -> Result<(), TransferError> {
+        match self.asked.get_mut(&request) {
+            Some(Asked::Compare(compare)) if compare.cvs.len() as u64 == first => {
+                compare.cvs.extend(page);
+                Ok(())
+            }
+            Some(_) => Err(out_of_step("a page of a manifest")),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares what is here with what the server has.
+    pub(super) async fn compare(
+        &mut self,
+        compare: Compare,
+        digest: Digest,
+    ) -> Result<(), TransferError> {
+        let Compare { job, name, place, local, found, cvs } = compare;
+        let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
+        let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
+        let run = Arc::clone(&self.shared.run);
+        let prepared = local.prepare(&place, &manifest, self.go_on(job)).await;
+        let (staging, known) = match prepared {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => {
+                // The target is just this file.
+                run.note(job, Note::Started { from: size, size });
+                run.gain();
+                let done = Transferred { moved: 0, already_there: true };
+                self.shared.finish(job, Ok(done));
+                return Ok(());
+            }
+            Err(error) => {
+                self.shared.finish(job, Err(error));
+                return Ok(());
+            }
+        };
+        let mut fetch = Fetch::new(size, &known, WINDOW);
+        for (page, cvs) in manifest.cvs().chunks(1024).enumerate() {
+            fetch.cvs(page as u64 * 1024, cvs)?;
+        }
+        fetch.manifest(digest)?;
+        run.note(job, Note::Started { from: fetch.progress().done, size });
+        let fetching = Arc::new(Fetching {
+            job,
+            name,
+            place,
+            size,
+            meta,
+            version,
+            fetch: Mutex::new(fetch),
+            staging: Mutex::new(Some(Arc::new(staging))),
+            stream: self.stream,
+        });
+        lock(&self.shared.open).push(Arc::clone(&fetching));
+        self.shared.crew.changed.notify_waiters();
+        self.publish_if_whole(&fetching).await
+    }
+
+    pub(super) fn failed(&mut self, request: u32, error: TransferError) {
+        match self.asked.remove(&request) {
+            Some(Asked::Start { job, .. }) => self.shared.finish(job, Err(error)),
+            Some(Asked::Compare(compare)) => self.shared.finish(compare.job, Err(error)),
+            Some(Asked::Blocks(fetching)) => {
+                lock(&fetching.staging).take();
+                self.shared.close(&fetching);
+                self.shared.finish(fetching.job, Err(error));
+            }
+            None => {}
+        }
+    }
+}

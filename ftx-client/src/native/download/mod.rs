@@ -1,0 +1,273 @@
+//! Downloads: small files in one frame each, others block by block over all connections.
+
+mod answers;
+mod block;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ftx_core::RemoteName;
+use ftx_core::native::StreamId;
+use ftx_core::native::blocks::{BLOCK, BlockRange, Cv};
+use ftx_core::native::download::Fetch;
+use ftx_core::native::wire::{Meta, Request, Version, What};
+use ftx_store::{BlockStaging, Durability, ManifestCache};
+
+use super::channel::Channel;
+use super::place::{GoOn, Local, Place};
+use super::run::{Crew, Run};
+use super::small::Batch;
+use crate::{Event, TransferError, Transferred};
+
+/// Blocks that a connection has asked for at a time, of one file.
+const WINDOW: u64 = 8;
+
+/// Files that one connection has open at a time.
+const OPEN: usize = 4;
+
+/// Requests for small files that one connection has unanswered: as many as a distant server can be
+/// sent before its first answer is here.
+const REQUESTS: usize = 8192;
+
+/// Queued bytes from which on they are sent.
+const SEND_AT: usize = 8 * 1024;
+
+/// How long a connection with nothing to do waits before it looks again whether there is something
+/// to tell.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A file to download.
+#[derive(Clone, Debug)]
+pub(crate) struct DownloadJob {
+    pub(crate) name: RemoteName,
+    pub(crate) path: std::path::PathBuf,
+    /// Its bytes, where the server has said so before.
+    pub(crate) size: Option<u64>,
+}
+
+/// What the connections of one try share.
+pub(super) struct Downloads {
+    run: Arc<Run<DownloadJob>>,
+    pub(super) crew: Arc<Crew>,
+    durability: Durability,
+    manifests: Arc<ManifestCache>,
+    /// Files that are fetched in blocks.
+    open: Mutex<Vec<Arc<Fetching>>>,
+}
+
+/// A file that is fetched in blocks.
+struct Fetching {
+    job: usize,
+    name: RemoteName,
+    place: Place,
+    size: u64,
+    meta: Meta,
+    version: Version,
+    fetch: Mutex<Fetch>,
+    /// `None` once the file is whole.
+    staging: Mutex<Option<Arc<BlockStaging>>>,
+    stream: StreamId,
+}
+
+/// What the answer to a request will be about.
+enum Asked {
+    /// A file of which nothing is here: its first blocks, or all of a small one.
+    Start { job: usize, name: RemoteName, place: Place, first: Option<BlockRange> },
+    /// A file of which something is here: its chaining values.
+    Compare(Box<Compare>),
+    /// Blocks of a file.
+    Blocks(Arc<Fetching>),
+}
+
+/// A file of which something is here.
+struct Compare {
+    job: usize,
+    name: RemoteName,
+    place: Place,
+    local: Local,
+    found: Option<(u64, Meta, Version)>,
+    cvs: Vec<Cv>,
+}
+
+/// One connection at work.
+pub(super) struct DownloadStream {
+    shared: Arc<Downloads>,
+    channel: Channel,
+    stream: StreamId,
+    asked: HashMap<u32, Asked>,
+    batch: Batch,
+    spare: Vec<u8>,
+}
+
+enum Work {
+    Ask(Arc<Fetching>, Vec<BlockRange>),
+    File(usize),
+    Wait,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Downloads {
+    pub(super) fn new(
+        run: Arc<Run<DownloadJob>>,
+        crew: Arc<Crew>,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, durability, manifests, open: Mutex::default() }
+    }
+
+    fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
+        match result {
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
+            result => self.run.finish(job, result),
+        }
+        if self.run.is_over() {
+            self.crew.changed.notify_waiters();
+        }
+    }
+
+    fn close(&self, fetching: &Arc<Fetching>) {
+        lock(&self.open).retain(|other| !Arc::ptr_eq(other, fetching));
+        self.crew.changed.notify_waiters();
+    }
+}
+
+impl DownloadStream {
+    pub(super) fn new(shared: Arc<Downloads>, channel: Channel, stream: StreamId) -> Self {
+        let batch = Batch::new(shared.durability);
+        Self { shared, channel, stream, asked: HashMap::new(), batch, spare: Vec::new() }
+    }
+
+    /// Works until everything is done or something fails; `tell` is called now and then.
+    pub(super) async fn work(
+        mut self,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
+        let crew = Arc::clone(&self.shared.crew);
+        loop {
+            while let Some(incoming) = self.channel.poll().await? {
+                self.take(incoming).await?;
+                if self.batch.is_full() {
+                    self.put_batch().await?;
+                }
+                tell();
+            }
+            // Listened to before looking: what changes in between is not missed.
+            let changed = crew.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            crew.check()?;
+            match self.next() {
+                Work::Ask(fetching, ranges) => {
+                    let request = self.shared.crew.new_request();
+                    let (name, version) = (fetching.name.clone().into(), Some(fetching.version));
+                    let what = What::Blocks(ranges);
+                    self.channel.queue(request, &Request::Get { name, version, what })?;
+                    self.asked.insert(request, Asked::Blocks(fetching));
+                }
+                Work::File(job) => {
+                    // What is here may take long to read, and that is told to who watches the file.
+                    tell();
+                    self.file(job).await?;
+                    if self.channel.queued() >= SEND_AT {
+                        self.channel.try_flush()?;
+                    }
+                }
+                Work::Wait => {
+                    self.channel.try_flush()?;
+                    if self.channel.may_wait() {
+                        self.put_batch().await?;
+                    }
+                    tell();
+                    if self.asked.is_empty() && self.shared.run.is_over() {
+                        return Ok(self.channel);
+                    }
+                    let incoming = tokio::select! {
+                        incoming = self.channel.next_flushing() => incoming?,
+                        () = changed => continue,
+                        () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
+                    };
+                    self.take(incoming).await?;
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Work {
+        let opened = lock(&self.shared.open).clone();
+        let own = opened.iter().filter(|fetching| fetching.stream == self.stream).count();
+        for fetching in opened {
+            let ranges = lock(&fetching.fetch).next(self.stream);
+            if let Some(ranges) = ranges {
+                return Work::Ask(fetching, ranges);
+            }
+        }
+        let unanswered = usize::try_from(self.channel.terms.requests).unwrap_or(1).min(REQUESTS);
+        if own < OPEN
+            && self.asked.len() < unanswered
+            && let Some(job) = self.shared.run.take()
+        {
+            return Work::File(job);
+        }
+        Work::Wait
+    }
+
+    /// Looks at what is here of a file, and asks for the rest.
+    async fn file(&mut self, index: usize) -> Result<(), TransferError> {
+        let Some(job) = self.shared.run.job(index).cloned() else { return Ok(()) };
+        let DownloadJob { name, path, size } = job;
+        let place =
+            match Place::new(&path, self.shared.durability, Arc::clone(&self.shared.manifests)) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.shared.finish(index, Err(error.into()));
+                    return Ok(());
+                }
+            };
+        let request = self.shared.crew.new_request();
+        let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
+        if size.is_some_and(|size| size <= BLOCK) {
+            self.channel.queue(request, &ask(What::Whole))?;
+            let asked = Asked::Start { job: index, name, place, first: None };
+            self.asked.insert(request, asked);
+            return Ok(());
+        }
+        let looked = place.look(self.go_on(index)).await;
+        let local = match looked {
+            Ok(local) => local,
+            Err(error) => {
+                self.shared.finish(index, Err(error));
+                return Ok(());
+            }
+        };
+        let asked = match local {
+            None => {
+                let first = BlockRange { first: 0, count: WINDOW };
+                self.channel.queue(request, &ask(What::Blocks(vec![first])))?;
+                Asked::Start { job: index, name, place, first: Some(first) }
+            }
+            Some(local) => {
+                self.channel.queue(request, &ask(What::Manifest))?;
+                let (found, cvs) = (None, Vec::new());
+                Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
+            }
+        };
+        self.asked.insert(request, asked);
+        Ok(())
+    }
+
+    /// Tells who watches a file how much of it is read, until the try ends.
+    fn go_on(&self, job: usize) -> GoOn {
+        let (run, crew) = (Arc::clone(&self.shared.run), Arc::clone(&self.shared.crew));
+        Box::new(move |done, total| {
+            run.tell_now(job, &Event::Hashing { done, total });
+            crew.check().is_ok()
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What the server answers.
+
+use std::sync::Arc;
+
+use ftx_core::native::blocks::block_len;
+use ftx_core::native::wire::Reply;
+use ftx_io::Incoming;
+
+use super::source::Source;
+use super::{Open, Pending, UploadStream, lock};
+use crate::native::channel::{decode, out_of_step, refused};
+use crate::native::run::Note;
+use crate::{TransferError, Transferred};
+
+impl UploadStream {
+    pub(super) fn take(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
+        let Incoming::Control { header, payload } = incoming else {
+            return Err(out_of_step("bytes of a file that was not asked for"));
+        };
+        let (request, reply) = decode(header, payload)?;
+        match reply {
+            Reply::Working { .. } | Reply::Pong { .. } => Ok(()),
+            Reply::Have { first, blocks } => {
+                let open = self.offered(request)?;
+                Ok(lock(&open.sender).have(first, &blocks)?)
+            }
+            Reply::Ready { resumed } => {
+                let open = Arc::clone(self.offered(request)?);
+                lock(&open.sender).ready()?;
+                self.pending.remove(&request);
+                let size = open.source.identity.size;
+                self.shared.run.note(open.job, Note::Started { from: resumed, size });
+                self.shared.crew.changed.notify_waiters();
+                Ok(())
+            }
+            Reply::Stored { index } => self.stored(request, index),
+            Reply::Done { unchanged, .. } => self.done(request, unchanged),
+            Reply::Failed { reason, message } => {
+                self.failed(request, refused(reason, message));
+                Ok(())
+            }
+            _ => Err(out_of_step("an answer to another request")),
+        }
+    }
+
+    fn offered(&self, request: u32) -> Result<&Arc<Open>, TransferError> {
+        match self.pending.get(&request) {
+            Some(Pending::Offer(open)) => Ok(open),
+            _ => Err(out_of_step("an answer to no offer")),
+        }
+    }
+
+    fn stored(&mut self, request: u32, index: u64) -> Result<(), TransferError> {
+        let opened = self.shared.opened();
+        let Some(open) = opened.iter().find(|open| open.request == request) else {
+            // It has failed here meanwhile.
+            return Ok(());
+        };
+        let mut sender = lock(&open.sender);
+        sender.stored(self.stream, index)?;
+        drop(sender);
+        let len = block_len(open.source.identity.size, index);
+        self.unanswered = self.unanswered.saturating_sub(len);
+        self.tell_progress(open);
+        self.wake_if_stored(open);
+        Ok(())
+    }
+
+    fn done(&mut self, request: u32, unchanged: bool) -> Result<(), TransferError> {
+        match self.pending.remove(&request) {
+            Some(Pending::Put { job, bytes }) => {
+                self.unanswered = self.unanswered.saturating_sub(bytes);
+                self.shared.finish(job, Ok(Transferred { moved: bytes, already_there: false }));
+            }
+            Some(Pending::Commit(open)) => {
+                let moved = lock(&open.sender).progress().moved;
+                self.shared.close(&open);
+                let manifest = lock(&open.sender).own().complete();
+                if let Some(manifest) = manifest {
+                    let Source { identity, opened, .. } = &open.source;
+                    self.shared.manifests.learn_all(identity, &Arc::new(manifest), *opened);
+                }
+                let already_there = unchanged && moved == 0;
+                self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
+            }
+            Some(Pending::Offer(_)) | None => return Err(out_of_step("an answer to no commit")),
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, request: u32, error: TransferError) {
+        match self.pending.remove(&request) {
+            Some(Pending::Put { job, bytes }) => {
+                self.unanswered = self.unanswered.saturating_sub(bytes);
+                self.shared.finish(job, Err(error));
+            }
+            Some(Pending::Offer(open) | Pending::Commit(open)) => {
+                self.shared.close(&open);
+                self.shared.finish(open.job, Err(error));
+            }
+            None => {
+                let opened = self.shared.opened();
+                let open = opened.iter().find(|open| open.request == request);
+                // Or else it is about one that was given up here.
+                if let Some(open) = open {
+                    self.shared.close(open);
+                    self.shared.finish(open.job, Err(error));
+                }
+            }
+        }
+    }
+}

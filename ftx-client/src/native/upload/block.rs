@@ -1,0 +1,129 @@
+//! Blocks on their way to the server, and the end of what they belong to.
+
+use std::sync::Arc;
+
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
+use ftx_core::native::upload::{Claim, Next};
+use ftx_core::native::wire::{BlockHead, Request};
+use ftx_io::CHUNK;
+
+use super::source::{Source, read_hashed};
+use super::{Open, Pending, UploadStream, lock};
+use crate::TransferError;
+use crate::native::run::Note;
+
+impl UploadStream {
+    pub(super) async fn block(
+        &mut self,
+        open: &Arc<Open>,
+        claim: Claim,
+    ) -> Result<(), TransferError> {
+        match self.send_block(open, claim).await {
+            // The file cannot be read; the connection is as it was.
+            Err(Trouble::File(error)) => self.give_up(open, error).await,
+            Err(Trouble::Connection(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn send_block(&mut self, open: &Arc<Open>, claim: Claim) -> Result<(), Trouble> {
+        let Claim { index, len, theirs } = claim;
+        let size = open.source.identity.size;
+        let head = BlockHead { index, len }.encode(open.request)?;
+        let mut offset = block_offset(index);
+        let end = offset + len;
+        let mut hasher = BlockHasher::new(size, index);
+        let step = if theirs.is_some() { len } else { CHUNK as u64 };
+        let mut begun = false;
+        while offset < end {
+            let piece = step.min(end - offset);
+            let spare = std::mem::take(&mut self.spare);
+            let read = read_hashed(open, offset, piece, spare, hasher).await;
+            let (chunk, back) = match read {
+                Ok(read) => read,
+                // In the middle of a frame nothing else can be said.
+                Err(error) if begun => return Err(Trouble::Connection(error)),
+                Err(error) => return Err(Trouble::File(error)),
+            };
+            hasher = back;
+            offset += piece;
+            if theirs.is_some() {
+                let cv = finish(&hasher, &open.source)?;
+                if lock(&open.sender).hashed(index, cv)? == Next::Skip {
+                    self.spare = chunk;
+                    self.tell_progress(open);
+                    self.wake_if_stored(open);
+                    return Ok(());
+                }
+            }
+            if !std::mem::replace(&mut begun, true) {
+                self.channel.queue_bytes(&head);
+            }
+            self.channel.send(&chunk).await?;
+            self.spare = chunk;
+        }
+        let cv = finish(&hasher, &open.source)?;
+        // Before the value goes out: the answer may come at once.
+        lock(&open.sender).sent(index, cv)?;
+        self.unanswered += len;
+        self.channel.send(&cv.0).await?;
+        Ok(())
+    }
+
+    pub(super) fn wake_if_stored(&self, open: &Open) {
+        if open.stream != self.stream && lock(&open.sender).all_stored().is_some() {
+            self.shared.crew.changed.notify_waiters();
+        }
+    }
+
+    pub(super) fn tell_progress(&self, open: &Open) {
+        let done = lock(&open.sender).progress().done;
+        let size = open.source.identity.size;
+        self.shared.run.gain();
+        self.shared.run.note(open.job, Note::Progress { done, size });
+    }
+
+    pub(super) async fn commit(
+        &mut self,
+        open: Arc<Open>,
+        digest: Digest,
+    ) -> Result<(), TransferError> {
+        if let Err(error) = open.source.unchanged().await {
+            return self.give_up(&open, error).await;
+        }
+        self.channel.queue(open.request, &Request::Commit { digest })?;
+        self.pending.insert(open.request, Pending::Commit(open));
+        self.channel.flush().await
+    }
+
+    /// Ends an upload for a reason that lies here.
+    pub(super) async fn give_up(
+        &mut self,
+        open: &Open,
+        error: TransferError,
+    ) -> Result<(), TransferError> {
+        self.shared.close(open);
+        self.shared.finish(open.job, Err(error));
+        if open.stream == self.stream {
+            self.channel.queue(open.request, &Request::Abandon { discard: false })?;
+            self.channel.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a block could not be sent.
+enum Trouble {
+    File(TransferError),
+    Connection(TransferError),
+}
+
+impl<E: Into<TransferError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Connection(error.into())
+    }
+}
+
+fn finish(hasher: &BlockHasher, source: &Source) -> Result<Cv, TransferError> {
+    hasher.finish().map_err(|_| TransferError::Changed { path: source.path.clone() })
+}

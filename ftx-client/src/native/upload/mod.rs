@@ -1,0 +1,277 @@
+//! Uploads: small files in one frame each, others block by block over all connections.
+
+mod answers;
+mod block;
+mod source;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ftx_core::RemoteName;
+use ftx_core::native::StreamId;
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Digest, Manifest, PartialManifest};
+use ftx_core::native::upload::{Claim, Sender};
+use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
+use ftx_io::CHUNK;
+use ftx_store::ManifestCache;
+
+use self::source::Source;
+use super::channel::Channel;
+use super::run::{Crew, Note, Run};
+use super::writer;
+use crate::{TransferError, Transferred};
+
+/// Uploads that one connection has offered at a time.
+const OFFERED: usize = 8;
+
+/// Queued bytes from which on they are sent.
+const SEND_AT: usize = 128 * 1024;
+
+/// How long a connection with nothing to do waits before it looks again whether there is something
+/// to tell.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A file to upload.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadJob {
+    pub(crate) path: PathBuf,
+    pub(crate) name: RemoteName,
+    /// Who uploads it, the same for each try, unless the file says so by itself.
+    pub(crate) writer: Token,
+}
+
+/// What the connections of one try share.
+pub(super) struct Uploads {
+    run: Arc<Run<UploadJob>>,
+    pub(super) crew: Arc<Crew>,
+    overwrite: Overwrite,
+    manifests: Arc<ManifestCache>,
+    /// Files that are sent in blocks, in the order of their offers.
+    open: Mutex<Vec<Arc<Open>>>,
+}
+
+/// A file that is sent in blocks.
+pub(super) struct Open {
+    job: usize,
+    request: u32,
+    source: Source,
+    sender: Mutex<Sender>,
+    /// The connection that offered it, and will commit it.
+    stream: StreamId,
+}
+
+/// What the answer to a request will be about.
+enum Pending {
+    Put { job: usize, bytes: u64 },
+    Offer(Arc<Open>),
+    Commit(Arc<Open>),
+}
+
+/// One connection at work.
+pub(super) struct UploadStream {
+    shared: Arc<Uploads>,
+    channel: Channel,
+    stream: StreamId,
+    pending: HashMap<u32, Pending>,
+    /// Bytes of files that are on their way unanswered.
+    unanswered: u64,
+    spare: Vec<u8>,
+}
+
+enum Work {
+    Block(Arc<Open>, Claim),
+    Commit(Arc<Open>, Digest),
+    File(usize),
+    Wait,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Uploads {
+    pub(super) fn new(
+        run: Arc<Run<UploadJob>>,
+        crew: Arc<Crew>,
+        overwrite: Overwrite,
+        manifests: Arc<ManifestCache>,
+    ) -> Self {
+        Self { run, crew, overwrite, manifests, open: Mutex::default() }
+    }
+
+    fn opened(&self) -> Vec<Arc<Open>> {
+        lock(&self.open).clone()
+    }
+
+    fn close(&self, open: &Open) {
+        lock(&self.open).retain(|other| other.request != open.request);
+        self.crew.changed.notify_waiters();
+    }
+
+    fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
+        match result {
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.crew.fail(error);
+            }
+            result => self.run.finish(job, result),
+        }
+        if self.run.is_over() {
+            self.crew.changed.notify_waiters();
+        }
+    }
+}
+
+impl UploadStream {
+    pub(super) fn new(shared: Arc<Uploads>, channel: Channel, stream: StreamId) -> Self {
+        let (pending, spare) = (HashMap::new(), Vec::new());
+        Self { shared, channel, stream, pending, unanswered: 0, spare }
+    }
+
+    /// Works until everything is done or something fails; `tell` is called now and then.
+    pub(super) async fn work(
+        mut self,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Channel, TransferError> {
+        let crew = Arc::clone(&self.shared.crew);
+        loop {
+            while let Some(incoming) = self.channel.poll().await? {
+                self.take(&incoming)?;
+            }
+            tell();
+            // Listened to before looking: what changes in between is not missed.
+            let changed = crew.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            crew.check()?;
+            if self.pending.is_empty() && self.shared.run.is_over() {
+                return Ok(self.channel);
+            }
+            match self.next() {
+                Work::Block(open, claim) => self.block(&open, claim).await?,
+                Work::Commit(open, digest) => self.commit(open, digest).await?,
+                Work::File(job) => self.file(job).await?,
+                Work::Wait => {
+                    self.channel.flush().await?;
+                    let incoming = tokio::select! {
+                        incoming = self.channel.next() => incoming?,
+                        () = changed => continue,
+                        () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
+                    };
+                    self.take(&incoming)?;
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Work {
+        let opened = self.shared.opened();
+        let mut own = 0;
+        for open in &opened {
+            let mut sender = lock(&open.sender);
+            if open.stream == self.stream {
+                own += 1;
+                let committed = self.pending.contains_key(&open.request);
+                if let Some(digest) = sender.all_stored().filter(|_| !committed) {
+                    return Work::Commit(Arc::clone(open), digest);
+                }
+            }
+            if self.has_room(BLOCK)
+                && let Some(claim) = sender.claim(self.stream)
+            {
+                return Work::Block(Arc::clone(open), claim);
+            }
+        }
+        if own < OFFERED
+            && self.has_room(1)
+            && self.pending.len() < usize::try_from(self.channel.terms.requests).unwrap_or(1)
+            && let Some(job) = self.shared.run.take()
+        {
+            return Work::File(job);
+        }
+        Work::Wait
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window
+    }
+
+    /// Opens a file, and sends or offers it.
+    async fn file(&mut self, job: usize) -> Result<(), TransferError> {
+        let Some(UploadJob { path, name, writer }) = self.shared.run.job(job).cloned() else {
+            return Ok(());
+        };
+        let source = match Source::open(path).await {
+            Ok(source) => source,
+            Err(error) => {
+                self.shared.finish(job, Err(error));
+                return Ok(());
+            }
+        };
+        let size = source.identity.size;
+        if size <= BLOCK {
+            self.shared.run.note(job, Note::Started { from: 0, size });
+            return self.put(job, source, name).await;
+        }
+        let request = self.shared.crew.new_request();
+        let (meta, overwrite) = (source.meta, self.shared.overwrite);
+        let writer = writer::of(&source.path).unwrap_or(writer);
+        let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
+        self.channel.queue(request, &offer)?;
+        // What was hashed before is not read again, unless the server lacks it.
+        let known = self.shared.manifests.manifest(&source.identity);
+        let window = self.channel.terms.window;
+        let sender = Mutex::new(match known.as_deref().map(PartialManifest::from) {
+            Some(known) => Sender::with_known(known, window),
+            None => Sender::new(size, window),
+        });
+        let open = Arc::new(Open { job, request, source, sender, stream: self.stream });
+        lock(&self.shared.open).push(Arc::clone(&open));
+        self.pending.insert(request, Pending::Offer(open));
+        self.channel.flush().await
+    }
+
+    /// Sends a small file.
+    async fn put(
+        &mut self,
+        job: usize,
+        source: Source,
+        name: RemoteName,
+    ) -> Result<(), TransferError> {
+        let size = source.identity.size;
+        let data = std::mem::take(&mut self.spare);
+        let (source, data) = match source.read(0, size, data).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.shared.finish(job, Err(error));
+                return Ok(());
+            }
+        };
+        if let Err(error) = source.unchanged().await {
+            self.shared.finish(job, Err(error));
+            return Ok(());
+        }
+        let request = self.shared.crew.new_request();
+        let (meta, overwrite) = (source.meta, self.shared.overwrite);
+        let head = FileHead::Put { name: name.into(), meta, overwrite };
+        self.channel.queue_bytes(&head.encode(request, size)?);
+        let digest = digest_of(&data);
+        if size <= CHUNK as u64 {
+            self.channel.queue_bytes(&data);
+        } else {
+            self.channel.send(&data).await?;
+        }
+        self.channel.queue_bytes(&digest.0);
+        self.spare = data;
+        self.unanswered += size;
+        self.pending.insert(request, Pending::Put { job, bytes: size });
+        if self.channel.queued() >= SEND_AT { self.channel.flush().await } else { Ok(()) }
+    }
+}
+
+fn digest_of(data: &[u8]) -> Digest {
+    let mut hasher = BlockHasher::new(data.len() as u64, 0);
+    hasher.update(data);
+    hasher.finish().map_or_else(|_| Manifest::empty().digest(), |cv| Digest(cv.0))
+}

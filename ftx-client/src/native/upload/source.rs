@@ -1,0 +1,98 @@
+//! A local file that is sent.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ftx_core::native::blocks::BlockHasher;
+use ftx_core::native::wire::Meta;
+use ftx_io::{CHUNK, blocking};
+use ftx_store::{FileIdentity, Positioned, StoreError};
+
+use super::Open;
+use crate::{TransferError, regular};
+
+/// A local file as it was when it was opened.
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) identity: FileIdentity,
+    pub(super) meta: Meta,
+    pub(super) positioned: Positioned,
+    pub(super) opened: SystemTime,
+}
+
+impl Source {
+    pub(super) async fn open(path: PathBuf) -> Result<Self, TransferError> {
+        let about = path.clone();
+        let opened = blocking(&about, move || {
+            let (file, identity) = regular::open(&path)?;
+            let metadata = file.metadata().map_err(|e| StoreError::io("look at", &path, e))?;
+            let (meta, file) = (ftx_store::meta_of(&metadata), file.into_std());
+            let (positioned, opened) = (Positioned::default(), SystemTime::now());
+            Ok(Self { path, file, identity, meta, positioned, opened })
+        });
+        Ok(opened.await?)
+    }
+
+    /// Reads `len` bytes from `offset`, and gives both back.
+    pub(super) async fn read(
+        self,
+        offset: u64,
+        len: u64,
+        mut chunk: Vec<u8>,
+    ) -> Result<(Self, Vec<u8>), TransferError> {
+        let path = self.path.clone();
+        let read = blocking(&path, move || {
+            self.fill(offset, len, &mut chunk, |_| {})?;
+            Ok((self, chunk))
+        });
+        Ok(read.await?)
+    }
+
+    /// Reads `len` bytes from `offset`, and shows them to `see` while they are in the processor's
+    /// cache.
+    pub(super) fn fill(
+        &self,
+        mut offset: u64,
+        len: u64,
+        chunk: &mut Vec<u8>,
+        mut see: impl FnMut(&[u8]),
+    ) -> Result<(), StoreError> {
+        chunk.resize(usize::try_from(len).unwrap_or(CHUNK), 0);
+        for piece in chunk.chunks_mut(CHUNK) {
+            self.positioned
+                .read_exact_at(&self.file, piece, offset)
+                .map_err(|error| StoreError::io("read", Path::new(&self.path), error))?;
+            offset += piece.len() as u64;
+            see(piece);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn unchanged(&self) -> Result<(), TransferError> {
+        let now = FileIdentity::of_std(&self.file)
+            .map_err(|error| StoreError::io("look at", &self.path, error))?;
+        if now.same_content(&self.identity) {
+            return Ok(());
+        }
+        Err(TransferError::Changed { path: self.path.clone() })
+    }
+}
+
+/// Reads and hashes `len` bytes from `offset` of a file.
+pub(super) async fn read_hashed(
+    open: &Arc<Open>,
+    offset: u64,
+    len: u64,
+    mut chunk: Vec<u8>,
+    mut hasher: BlockHasher,
+) -> Result<(Vec<u8>, BlockHasher), TransferError> {
+    let reading = Arc::clone(open);
+    let read = blocking(&open.source.path, move || {
+        reading.source.fill(offset, len, &mut chunk, |piece| hasher.update(piece))?;
+        Ok((chunk, hasher))
+    });
+    Ok(read.await?)
+}

@@ -1,0 +1,233 @@
+//! A connection in the native dialect: frames in and out, and bytes of files between socket and
+//! caller without a buffer of ours in between.
+
+mod reader;
+mod writer;
+
+use std::io;
+
+use ftx_core::native::wire::{HEADER_LEN, next_frame};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use self::reader::Inbox;
+pub use self::reader::{FrameReader, Incoming, ReadError};
+pub use self::writer::FrameWriter;
+use self::writer::Outbox;
+use crate::{Guard, Wire, WireError};
+
+/// What a read makes room for at most, a batch of small files in one system call; and the largest
+/// buffer that is kept for what is sent next.
+const LARGEST: usize = 256 * 1024;
+
+/// A connection that carries frames.
+#[derive(Debug)]
+pub struct Frames {
+    stream: TcpStream,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+impl Frames {
+    /// Takes a connection over from where its messages ended. Messages may have `longest` bytes.
+    #[must_use]
+    pub fn new(wire: Wire, longest: u32) -> Self {
+        let (stream, bytes) = wire.into_parts();
+        Self { stream, inbox: Inbox::new(bytes, longest), outbox: Outbox::default() }
+    }
+
+    /// Both directions, to be used at the same time.
+    pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
+        let (read, write) = self.stream.split();
+        let reader = FrameReader { half: read, inbox: &mut self.inbox };
+        (reader, FrameWriter { half: write, outbox: &mut self.outbox })
+    }
+
+    /// The incoming direction.
+    pub fn reader(&mut self) -> FrameReader<'_> {
+        self.split().0
+    }
+
+    /// The outgoing direction.
+    pub fn writer(&mut self) -> FrameWriter<'_> {
+        self.split().1
+    }
+
+    /// Puts bytes behind those that the next [`flush`](FrameWriter::flush) sends.
+    pub fn queue(&mut self, bytes: &[u8]) {
+        self.outbox.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait for a flush.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.bytes.len()
+    }
+
+    /// Whether sending failed within the bytes of a file. The peer takes whatever follows for the
+    /// rest of them, so nothing more can be said.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.outbox.torn
+    }
+
+    /// Gives up the memory that is only needed while something moves.
+    pub fn rest(&mut self) {
+        self.inbox.rest();
+        self.outbox.rest();
+    }
+
+    /// Says that nothing more comes, and waits until the peer has closed its side, too. What it still
+    /// says is read and dropped: a connection that is closed with bytes unread takes back what was
+    /// said last.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn part(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
+        self.stream.shutdown().await?;
+        let hear_out = async {
+            loop {
+                self.inbox.bytes.clear();
+                self.stream.readable().await?;
+                match self.inbox.try_read(&self.stream) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        guard.watch(hear_out).await
+    }
+
+    /// Whether a message or file is here to its end, so that reading it waits for nothing.
+    #[must_use]
+    pub fn holds_frame(&self) -> bool {
+        let bytes = &self.inbox.bytes;
+        match next_frame(bytes) {
+            Ok(Some(header)) => {
+                bytes.len() - HEADER_LEN >= usize::try_from(header.len).unwrap_or(usize::MAX)
+            }
+            Ok(None) => false,
+            // To be found by the next read.
+            Err(_) => true,
+        }
+    }
+
+    /// Takes in what has arrived, without waiting for more, up to some more than `most` bytes.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn take_in(&mut self, most: usize) -> io::Result<()> {
+        while self.inbox.bytes.len() < most {
+            match self.inbox.try_read(&self.stream) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the connection off the runtime that it is on.
+    ///
+    /// # Errors
+    /// The system refuses; the connection is closed then.
+    pub fn park(self) -> io::Result<ParkedFrames> {
+        let Self { stream, inbox, outbox } = self;
+        Ok(ParkedFrames { stream: stream.into_std()?, inbox, outbox })
+    }
+}
+
+/// A connection that is on no runtime, on its way to another.
+#[derive(Debug)]
+pub struct ParkedFrames {
+    stream: std::net::TcpStream,
+    inbox: Inbox,
+    outbox: Outbox,
+}
+
+impl ParkedFrames {
+    /// Puts the connection on the current runtime.
+    ///
+    /// # Errors
+    /// The system refuses; the connection is closed then.
+    pub fn resume(self) -> io::Result<Frames> {
+        let Self { stream, inbox, outbox } = self;
+        Ok(Frames { stream: TcpStream::from_std(stream)?, inbox, outbox })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ftx_core::native::wire::{BlockHead, Request};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::sync::CancellationToken;
+
+    use super::{Frames, Incoming};
+    use crate::{Guard, Wire, WireError};
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    async fn pair() -> (Frames, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        (Frames::new(Wire::new(stream).unwrap(), 1000), peer)
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_given_up_loses_nothing() {
+        let (mut frames, mut peer) = pair().await;
+        let stop = CancellationToken::new();
+        let (short, long) = (Duration::from_millis(20), LIMIT);
+        let mut reader = frames.reader();
+        let waited = reader.wait(Guard { limit: short, stop: &stop }).await;
+        assert!(matches!(waited, Err(WireError::Timeout(_))));
+        let frame = Request::Ping { payload: 5 }.encode(7).unwrap();
+        peer.write_all(&frame[..15]).await.unwrap();
+        assert!(reader.wait(Guard { limit: long, stop: &stop }).await.unwrap());
+        let next = reader.next(Guard { limit: short, stop: &stop }).await;
+        assert!(next.is_err());
+        peer.write_all(&frame[15..]).await.unwrap();
+        let next = reader.next(Guard { limit: long, stop: &stop }).await.unwrap();
+        assert!(matches!(next, Some(Incoming::Control { header, .. }) if header.request == 7));
+        drop(peer);
+        assert!(!reader.wait(Guard { limit: long, stop: &stop }).await.unwrap());
+    }
+
+    /// What is queued goes on where it was; but never between the bytes of a file.
+    #[tokio::test]
+    async fn what_is_said_after_a_failure_is_whole_or_not_said() {
+        let stop = CancellationToken::new();
+        let short = Guard { limit: Duration::from_millis(50), stop: &stop };
+        let long = Guard { limit: LIMIT, stop: &stop };
+        let large = vec![1; 32 << 20];
+
+        let (mut frames, mut peer) = pair().await;
+        frames.queue(&large);
+        assert!(frames.writer().flush(short).await.is_err());
+        assert!(!frames.is_torn() && frames.queued() > 0);
+        frames.queue(b"end");
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        frames.writer().flush(long).await.unwrap();
+        frames.part(long).await.unwrap();
+        assert!(reading.await.unwrap() == [&large[..], b"end"].concat());
+
+        let (mut frames, _peer) = pair().await;
+        frames.queue(&BlockHead { index: 0, len: 1 << 20 }.encode(1).unwrap());
+        assert!(frames.writer().send(&large, short).await.is_err());
+        assert!(frames.is_torn());
+        frames.queue(b"end");
+        assert!(frames.writer().flush(long).await.is_err());
+        assert!(frames.writer().try_flush().is_err());
+    }
+}

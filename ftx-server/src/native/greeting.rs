@@ -1,0 +1,123 @@
+//! How a connection begins.
+
+use std::sync::Arc;
+
+use ftx_core::native::wire::{
+    CLIENT_PREFACE, MAX_REQUEST, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    check_client_preface, common_version, server_preface,
+};
+use ftx_core::native::{Reason, StepError};
+use ftx_io::{Frames, Incoming, ReadError, Wire, WireError};
+use tracing::debug;
+
+use super::conversation::Conversation;
+use super::{AGENT, NativeError, REQUESTS, WINDOW, decode, say_goodbye};
+use crate::connection::{Context, Hello};
+use crate::store::BlockStore;
+
+/// What a client's `Hello` says that matters here.
+struct Heard {
+    versions: Vec<u32>,
+    session: Option<Token>,
+    agent: String,
+}
+
+/// Hears the client's preface and hello, and answers them. `None` if it left before.
+pub(super) async fn greet<S: BlockStore>(
+    mut wire: Wire,
+    context: &Arc<Context<S>>,
+    hello: Hello,
+) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
+    let preface = loop {
+        if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
+            break *preface;
+        }
+        match wire.fill(context.guard(hello.left())).await {
+            Ok(true) => {}
+            Ok(false) | Err(WireError::Closed) => return Ok(None),
+            Err(error) => return Err(hello.name_limit(error).into()),
+        }
+    };
+    check_client_preface(preface)?;
+    wire.consume(CLIENT_PREFACE.len());
+    let mut frames = Frames::new(wire, MAX_REQUEST);
+    let answered = match hear(&mut frames, context, hello).await {
+        Ok(Some(heard)) => answer(&mut frames, context, heard),
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            frames.queue(&server_preface(VERSION));
+            Err(error)
+        }
+    };
+    match answered {
+        Ok(conversation) => {
+            frames.writer().flush(context.stall()).await?;
+            Ok(Some((frames, conversation)))
+        }
+        Err(error) => {
+            say_goodbye(&mut frames, &error).await;
+            Err(error)
+        }
+    }
+}
+
+/// The client's `Hello`; `None` if it left before.
+async fn hear<S: BlockStore>(
+    frames: &mut Frames,
+    context: &Context<S>,
+    hello: Hello,
+) -> Result<Option<Heard>, NativeError> {
+    let late = || hello.name_limit(WireError::Timeout(hello.left()));
+    let mut reader = frames.reader();
+    // Around it all: each of its bytes may be soon after the one before.
+    let next = tokio::time::timeout(hello.left(), reader.next(context.stall())).await;
+    let (header, payload) = match next {
+        Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
+        Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),
+        Ok(Ok(None) | Err(ReadError::Wire(WireError::Closed))) => return Ok(None),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => return Err(late().into()),
+    };
+    match decode(&header, &payload)? {
+        Request::Hello { versions, session, agent, .. } => {
+            Ok(Some(Heard { versions, session, agent }))
+        }
+        _ => Err(no_hello()),
+    }
+}
+
+/// Queues the answer to a `Hello`, unless that is a goodbye.
+fn answer<S: BlockStore>(
+    frames: &mut Frames,
+    context: &Arc<Context<S>>,
+    heard: Heard,
+) -> Result<Conversation<S>, NativeError> {
+    let Heard { versions, session, agent } = heard;
+    let version = common_version(&versions);
+    frames.queue(&server_preface(version.unwrap_or(VERSION)));
+    let Some(version) = version else {
+        let message = format!(
+            "versions {versions:?} of FTX are spoken there and {VERSIONS:?} here; update one side"
+        );
+        return Err(NativeError::Refused { reason: Reason::NoCommonVersion, message });
+    };
+    let Some(session) = context.sessions.join(session) else {
+        let message = "the session has ended; connect without its token".to_owned();
+        return Err(NativeError::Refused { reason: Reason::OutOfStep, message });
+    };
+    debug!(agent, version, "native client");
+    let welcome = Reply::Welcome {
+        version,
+        features: Vec::new(),
+        agent: AGENT.to_owned(),
+        session: session.token(),
+        window: WINDOW,
+        requests: REQUESTS,
+    };
+    frames.queue(&welcome.encode(0)?);
+    Ok(Conversation::new(Arc::clone(context), session))
+}
+
+fn no_hello() -> NativeError {
+    StepError::OutOfStep { what: "a request before the Hello" }.into()
+}

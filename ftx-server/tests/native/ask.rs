@@ -1,0 +1,180 @@
+//! Requests that move no file.
+
+use std::fs;
+
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{EntryKind, Reply, Request};
+
+use crate::client::{Client, new_id};
+use crate::running::Running;
+use crate::{MIB, content, digest};
+
+/// The names of one answer, and whether there are more.
+fn list(
+    client: &mut Client,
+    name: &str,
+    recursive: bool,
+    after: Option<&str>,
+    limit: u32,
+) -> (Vec<String>, bool) {
+    let (name, after) = (name.to_owned(), after.map(str::to_owned));
+    match client.ask(&Request::List { name, recursive, after, limit }) {
+        Reply::Entries { entries, more } => {
+            (entries.into_iter().map(|entry| entry.name).collect(), more)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+const TREE: [&str; 6] = ["a", "a/b", "a/b/c", "a/z", "a.txt", "b"];
+
+fn with_tree() -> Running {
+    let server = Running::start();
+    fs::create_dir_all(server.path().join("a/b")).unwrap();
+    for file in ["a/b/c", "a/z", "a.txt", "b"] {
+        fs::write(server.path().join(file), file).unwrap();
+    }
+    std::os::unix::fs::symlink("a", server.path().join("linked-dir")).unwrap();
+    std::os::unix::fs::symlink("a.txt", server.path().join("linked-file")).unwrap();
+    std::os::unix::fs::symlink("/etc", server.path().join("out")).unwrap();
+    server
+}
+
+#[test]
+fn a_tree_is_listed_in_order_and_page_by_page() {
+    let server = with_tree();
+    let mut client = server.client().greet(None);
+    assert_eq!(list(&mut client, "", true, None, 100), (TREE.map(String::from).into(), false));
+    let top = ["a", "a.txt", "b"].map(String::from);
+    assert_eq!(list(&mut client, "", false, None, 100), (top.into(), false));
+    let below = ["a/b", "a/z"].map(String::from);
+    assert_eq!(list(&mut client, "a", false, None, 100), (below.into(), false));
+    for limit in 1..=7 {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().cloned();
+            let (page, more) = list(&mut client, "", true, after.as_deref(), limit);
+            assert!(page.len() <= limit as usize && (!more || !page.is_empty()));
+            all.extend(page);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(all, TREE, "{limit} at a time");
+    }
+    // Nothing is no limit that one could go on with.
+    assert_eq!(list(&mut client, "", true, None, 0), (vec!["a".to_owned()], true));
+    assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), 6);
+}
+
+/// However many are asked for, an answer fits a message.
+#[test]
+fn a_directory_of_many_is_listed_to_its_end() {
+    let server = Running::start();
+    let name = |n: usize| format!("{n:0250}");
+    for n in 0..4500 {
+        fs::write(server.path().join(name(n)), "").unwrap();
+    }
+    let mut client = server.client().greet(None);
+    let (mut all, more) = list(&mut client, "", true, None, u32::MAX);
+    assert!(more && all.len() < 4500);
+    let (rest, more) = list(&mut client, "", true, all.last().map(String::as_str), u32::MAX);
+    assert!(!more);
+    all.extend(rest);
+    assert!(all.iter().enumerate().all(|(n, found)| *found == name(n)) && all.len() == 4500);
+}
+
+#[test]
+fn names_stand_for_files_and_directories() {
+    let server = with_tree();
+    let mut client = server.client().greet(None);
+    for (name, kind, size) in [("a", EntryKind::Directory, 0), ("a/z", EntryKind::File, 3)] {
+        match client.ask(&Request::Stat { name: name.to_owned() }) {
+            Reply::Entry(entry) => {
+                assert_eq!((entry.name.as_str(), entry.kind, entry.size), (name, kind, size));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut fails = |request: &Request| {
+        let id = new_id();
+        client.send(id, request);
+        client.failure(id)
+    };
+    assert_eq!(fails(&Request::Stat { name: "none".to_owned() }), Reason::NotFound);
+    let list = |name: &str| {
+        let name = name.to_owned();
+        Request::List { name, recursive: true, after: None, limit: 5 }
+    };
+    assert_eq!(fails(&list("none")), Reason::NotFound);
+    assert_eq!(fails(&list("b")), Reason::NotAFile);
+    let remove = |name: &str| Request::Remove { name: name.to_owned() };
+    assert_eq!(fails(&remove("none")), Reason::NotFound);
+    assert_eq!(fails(&remove("a")), Reason::NotAFile);
+    assert!(server.exists("a/b/c"));
+}
+
+#[test]
+fn a_file_can_be_removed() {
+    let server = with_tree();
+    let mut client = server.client().greet(None);
+    assert_eq!(client.ask(&Request::Remove { name: "a/z".to_owned() }), Reply::Removed);
+    assert!(!server.exists("a/z") && server.exists("a"));
+    let id = new_id();
+    client.send(id, &Request::Remove { name: "a/z".to_owned() });
+    assert_eq!(client.failure(id), Reason::NotFound);
+}
+
+#[test]
+fn a_digest_is_that_of_the_bytes() {
+    let server = Running::start();
+    let mut client = server.client().greet(None);
+    for len in [0, 1, MIB, 3 * MIB + 1] {
+        let file = content(1, len);
+        fs::write(server.path().join("a"), &file).unwrap();
+        let id = new_id();
+        client.send(id, &Request::Digest { name: "a".to_owned() });
+        let found = client.reply_to(id);
+        assert!(matches!(found, Reply::Found { size, .. } if size == len as u64), "{found:?}");
+        assert_eq!(client.reply_to(id), Reply::End { digest: Some(digest(&file)) });
+    }
+}
+
+/// Who waits is told that the server works.
+#[test]
+fn there_are_signs_of_life_while_a_large_file_is_hashed() {
+    let server = Running::start();
+    // It takes no space, and longer to hash than anybody waits without a sign.
+    let size = 200_000 * MIB as u64;
+    fs::File::create(server.path().join("huge")).unwrap().set_len(size).unwrap();
+    let mut client = server.client().greet(None);
+    // So that it is served on a thread to itself, if that is how it goes on.
+    client.put("small", b"x");
+    let id = new_id();
+    client.send(id, &Request::Digest { name: "huge".to_owned() });
+    assert!(matches!(client.reply_to(id), Reply::Found { .. }));
+    for _ in 0..2 {
+        match client.any_frame() {
+            Some(crate::frame::Frame::Reply(request, Reply::Working { done, total })) => {
+                assert_eq!((request, total), (id, size));
+                assert!(done > 0 && done < total);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Nobody waits for it any more, so it ends.
+    drop(client);
+    crate::wait_until("it is gone", || server.active() == 0);
+    let (took, _) = server.stop();
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let server = Running::start();
+    let mut client = server.client().greet(None);
+    for (id, payload) in [(0, 0), (new_id(), u64::MAX), (0, 5)] {
+        client.send(id, &Request::Ping { payload });
+        assert_eq!(client.reply_to(id), Reply::Pong { payload });
+    }
+}

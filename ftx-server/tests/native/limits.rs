@@ -1,0 +1,148 @@
+//! How long and how many.
+
+use std::time::Duration;
+
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{Request, What};
+
+use crate::client::{get, new_id};
+use crate::frame::{block_frame, put_frame};
+use crate::resume::staged;
+use crate::running::Running;
+use crate::{MIB, content, wait_until};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Far more than [`SHORT`], on a busy machine too.
+const LATE: Duration = Duration::from_secs(5);
+
+#[test]
+fn who_idles_between_two_files_is_closed_quietly() {
+    let server = Running::with(|config| config.timeouts.idle = SHORT);
+    let mut client = server.client().greet(None);
+    client.put("a", b"hello");
+    assert_eq!(client.goodbye(), Reason::TimedOut);
+    wait_until("it is gone", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().errors, 0);
+}
+
+#[test]
+fn who_stands_still_in_the_middle_of_a_frame_is_closed() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = content(1, 2 * MIB);
+    let mut frames = vec![
+        Request::Stat { name: "a".to_owned() }.encode(1).unwrap(),
+        put_frame(2, "a", b"hello"),
+        put_frame(3, "a", &content(1, 300_000)),
+        block_frame(4, &file, 0),
+    ];
+    for frame in &mut frames {
+        for cut in [1, 11, 14, frame.len() - 1] {
+            let mut client = server.client().greet(None);
+            client.send_bytes(&frame[..cut]);
+            let after = client.closed_after();
+            assert!((SHORT / 2..LATE).contains(&after), "{cut} bytes: {after:?}");
+        }
+    }
+    wait_until("all are gone", || server.active() == 0);
+    assert!(!server.exists("a"));
+}
+
+/// Before its first block and between two, a client may take its time: it hashes its own file.
+#[test]
+fn an_upload_may_pause_between_blocks() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let mut client = server.client().greet(None);
+    let file = content(1, 2 * MIB);
+    let id = client.begin("a", &file, 1).id;
+    assert!(client.is_silent_for(2 * SHORT));
+    client.send_blocks(id, &file, [0]);
+    assert!(client.is_silent_for(2 * SHORT));
+    client.send_blocks(id, &file, [1]);
+    client.commit(id, &file);
+}
+
+#[test]
+fn an_upload_that_stands_still_in_a_block_is_closed_and_kept() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = content(1, 3 * MIB);
+    let mut client = server.client().greet(None);
+    let id = client.begin("a", &file, 1).id;
+    client.send_blocks(id, &file, [0, 2]);
+    client.send_bytes(&block_frame(id, &file, 1)[..500_000]);
+    let after = client.closed_after();
+    assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
+    wait_until("it is gone", || server.active() == 0);
+    assert_eq!(server.client().greet(None).upload("a", &file, 2).0, [1]);
+}
+
+#[test]
+fn a_download_that_nobody_reads_is_closed_and_frees_everything() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = std::fs::File::create(server.path().join("big")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let mut client = server.client().greet(None);
+    client.send(new_id(), &get("big", None, What::Whole));
+    wait_until("it is closed", || server.active() == 0);
+    assert_eq!(server.monitor.snapshot().downloads, 0);
+    assert!(server.monitor.snapshot().errors > 0);
+    drop(client);
+}
+
+/// Who does not read its answers is not read from, and closed in the end.
+#[test]
+fn who_does_not_read_its_answers_is_closed() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let mut client = server.client().greet(None);
+    let name = "x".repeat(250);
+    let frames: Vec<_> =
+        (0..500).map(|_| Request::Stat { name: name.clone() }.encode(new_id()).unwrap()).collect();
+    let frames = frames.concat();
+    while client.try_send_bytes(&frames) {}
+    wait_until("it is closed", || server.active() == 0);
+}
+
+#[test]
+fn a_slow_reader_gets_its_file() {
+    let server = Running::start();
+    let file = content(1, 3 * MIB + 7);
+    std::fs::write(server.path().join("a"), &file).unwrap();
+    let mut client = server.client().greet(None);
+    client.read_slowly();
+    assert!(client.download("a") == file);
+}
+
+#[test]
+fn what_is_open_when_a_connection_stalls_is_free_again() {
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = content(1, 2 * MIB);
+    let before = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    for _ in 0..5 {
+        let mut client = server.client().greet(None);
+        let id = client.begin("a", &file, 1).id;
+        client.send_bytes(&block_frame(id, &file, 1)[..500_000]);
+        client.closed_after();
+    }
+    wait_until("all are gone", || server.active() == 0);
+    wait_until("nothing is left", || staged(server.path()) == 0);
+    // Other tests of this process open and close some, too.
+    wait_until("descriptors are closed", || {
+        std::fs::read_dir("/proc/self/fd").unwrap().count() < before + 100
+    });
+}
+
+#[test]
+fn a_reader_that_does_not_read_delays_nobody() {
+    let server = Running::start();
+    let file = std::fs::File::create(server.path().join("big")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let mut stuck = server.client().greet(None);
+    stuck.send(new_id(), &get("big", None, What::Whole));
+    wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
+    let mut client = server.client().greet(None);
+    let start = std::time::Instant::now();
+    for n in 0..50 {
+        client.put(&format!("{n}"), &content(n, 1000));
+    }
+    assert!(start.elapsed() < LATE, "{:?}", start.elapsed());
+}

@@ -1,0 +1,156 @@
+//! Files and directories that change while they are moved, or between two tries.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{DEADLINE, Plan, Process, Proxy, wait_until};
+
+use super::setting::{NAME, names_in};
+use super::{MIB, Setting, Way};
+
+const LEN: u64 = 16 * MIB;
+
+/// More than is asked for in one request.
+const LONG: u64 = 64 * MIB;
+
+fn slow(setting: &Setting) -> Proxy {
+    Proxy::start(setting.server.addr(), |_| Plan::default().rate(24 * MIB))
+}
+
+fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Process {
+    let client = setting.client(way, proxy.addr()).args(args).spawn();
+    wait_until("half has passed", DEADLINE, || proxy.count(way.direction()) >= LEN / 2);
+    client
+}
+
+/// The client is told of what changed, and does not find it out by waiting in vain.
+fn assert_arrives(client: Process) {
+    let outcome = client.wait(DEADLINE);
+    outcome.assert_done();
+    assert!(!outcome.stderr.contains("said nothing"), "{outcome:#?}");
+}
+
+/// Another version, to take the place of the file with one step, as every upload does it.
+fn next_version(setting: &Setting, seed: u64, len: u64) -> PathBuf {
+    let path = setting.root.path().join(".ftx/next");
+    write_file(&path, content(seed, len));
+    path
+}
+
+#[test]
+fn a_file_that_is_replaced_between_two_tries_of_a_download_is_not_mixed() {
+    for len in [LEN, LEN + 3 * MIB, LEN - 3 * MIB] {
+        let setting = Setting::with_file(Way::Down, 1, LEN);
+        let proxy = slow(&setting);
+        half_way(&setting, &proxy, Way::Down, &[]).kill();
+        fs::rename(next_version(&setting, 2, len), setting.source(Way::Down)).unwrap();
+        setting.client(Way::Down, setting.server.addr()).run().assert_done();
+        setting.assert_arrived(Way::Down, 2, len);
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
+    for streams in ["1", "3"] {
+        let setting = Setting::with_file(Way::Down, 1, LONG);
+        let next = next_version(&setting, 2, LONG);
+        let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(48 * MIB));
+        let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
+        fs::rename(next, setting.source(Way::Down)).unwrap();
+        assert_arrives(client);
+        // The first one may have been across by then; what counts is that it is one of them.
+        let mut head = [0; 64];
+        File::open(setting.target(Way::Down)).unwrap().read_exact(&mut head).unwrap();
+        let seed = if content(1, 64).bytes() == head { 1 } else { 2 };
+        setting.assert_arrived(Way::Down, seed, LONG);
+    }
+}
+
+/// It is written to in place, which nobody should do.
+#[test]
+fn a_file_that_is_written_to_during_a_download_is_not_mixed() {
+    let setting = Setting::with_file(Way::Down, 1, LEN);
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Down, &["--streams", "2"]);
+    write_file(&setting.source(Way::Down), content(2, LEN));
+    assert_arrives(client);
+    setting.assert_arrived(Way::Down, 2, LEN);
+}
+
+#[test]
+fn a_file_that_is_removed_during_a_download_ends_it() {
+    let setting = Setting::with_file(Way::Down, 1, LEN);
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Down, &["--retries", "1"]);
+    fs::remove_file(setting.source(Way::Down)).unwrap();
+    let outcome = client.wait(DEADLINE);
+    // What the server has open may still be sent; what is not whole has no name.
+    if outcome.code == Some(0) {
+        return setting.assert_arrived(Way::Down, 1, LEN);
+    }
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
+    assert!(!setting.target(Way::Down).exists());
+}
+
+#[test]
+fn a_source_that_changes_during_an_upload_is_not_published() {
+    let setting = Setting::with_file(Way::Up, 1, LEN);
+    write_file(&setting.target(Way::Up), content(9, 1000));
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Up, &[]);
+    write_file(&setting.source(Way::Up), content(2, LEN));
+    let outcome = client.wait(DEADLINE);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("a.bin") && outcome.stderr.contains("changed"), "{outcome:#?}");
+    assert_content(&setting.target(Way::Up), content(9, 1000));
+    setting.client(Way::Up, setting.server.addr()).run().assert_done();
+    setting.assert_arrived(Way::Up, 2, LEN);
+}
+
+#[test]
+fn a_source_that_shrinks_during_an_upload_is_not_published() {
+    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Up, &["--retries", "1"]);
+    File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
+    let outcome = client.wait(DEADLINE);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
+    assert!(!setting.target(Way::Up).exists());
+}
+
+/// The whole directory goes, with the staging in it.
+#[test]
+fn a_target_directory_that_vanishes_fails_the_download_by_name() {
+    let setting = Setting::with_file(Way::Down, 1, LEN);
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Down, &["--out-dir", "out"]);
+    fs::remove_dir_all(setting.local.path().join("out")).unwrap();
+    let outcome = client.wait(DEADLINE);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
+    let again = setting.client(Way::Down, setting.server.addr()).args(["--out-dir", "out"]);
+    again.run().assert_done();
+    assert_content(&setting.local.path().join("out/a.bin"), content(1, LEN));
+}
+
+#[test]
+fn a_directory_of_the_server_that_vanishes_fails_the_upload_by_name() {
+    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let proxy = slow(&setting);
+    let client = half_way(&setting, &proxy, Way::Up, &["--as", "deep/a.bin", "--retries", "1"]);
+    fs::remove_dir_all(setting.root.path().join("deep")).unwrap();
+    let outcome = client.wait(DEADLINE);
+    if outcome.code == Some(0) {
+        return assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
+    }
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("deep/a.bin"), "{outcome:#?}");
+    let again = setting.client(Way::Up, setting.server.addr()).args(["--as", "deep/a.bin"]);
+    again.run().assert_done();
+    assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
+    assert_eq!(names_in(setting.root.path()), ["deep"]);
+}

@@ -1,0 +1,59 @@
+//! A long line: what counts there is how often somebody waits for an answer.
+
+use std::fs;
+use std::time::Duration;
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{Plan, Proxy, Server};
+
+use super::setting::WAYS;
+use super::{MIB, Setting, Way};
+
+const FILES: u64 = 300;
+
+/// Round trips that many files may take: the greeting, the list, and some for what the machine is
+/// too slow to do in one go.
+const FEW: u64 = FILES / 10;
+
+fn far(server: &Server) -> Proxy {
+    Proxy::start(server.addr(), |_| Plan::default().delay(Duration::from_millis(50)))
+}
+
+#[test]
+fn many_small_files_take_few_round_trips() {
+    for way in WAYS {
+        let setting = Setting::new();
+        let (source, target) = match way {
+            Way::Up => (setting.local.path().join("tree"), setting.root.path().join("tree")),
+            Way::Down => (setting.root.path().join("tree"), setting.local.path().join("tree")),
+        };
+        fs::create_dir(&source).unwrap();
+        for index in 0..FILES {
+            write_file(&source.join(index.to_string()), content(index, 1000));
+        }
+        let proxy = far(&setting.server);
+        let name = if way == Way::Up { "tree" } else { "tree/" };
+        let client = way.client(proxy.addr()).args([name, "-q"]);
+        client.current_dir(setting.local.path()).run().assert_done();
+        for index in 0..FILES {
+            assert_content(&target.join(index.to_string()), content(index, 1000));
+        }
+        let round_trips = proxy.round_trips();
+        println!("{way:?}: {round_trips} round trips for {FILES} files");
+        assert!(round_trips <= FEW, "{round_trips} round trips for {FILES} files, {way:?}");
+    }
+}
+
+/// As many as its window makes necessary, not one for each block.
+#[test]
+fn a_large_file_takes_few_round_trips() {
+    for way in WAYS {
+        let setting = Setting::with_file(way, 1, 64 * MIB);
+        let proxy = far(&setting.server);
+        setting.client(way, proxy.addr()).streams(1).run().assert_done();
+        setting.assert_arrived(way, 1, 64 * MIB);
+        let round_trips = proxy.round_trips();
+        println!("{way:?}: {round_trips} round trips for 64 blocks");
+        assert!(round_trips <= 40, "{round_trips} round trips for 64 blocks, {way:?}");
+    }
+}

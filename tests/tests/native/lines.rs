@@ -1,0 +1,156 @@
+//! Connections that break, hang, or are many.
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{DEADLINE, Plan, Proxy, wait_until};
+use tempfile::tempdir;
+
+use super::setting::{NAME, WAYS};
+use super::{MIB, Setting, Way};
+
+const LEN: u64 = 16 * MIB;
+
+#[test]
+fn any_number_of_connections_will_do() {
+    for way in WAYS {
+        for streams in [1, 3, 8] {
+            let setting = Setting::with_file(way, 1, LEN);
+            let proxy = Proxy::plain(setting.server.addr());
+            setting.client(way, proxy.addr()).streams(streams).run().assert_done();
+            setting.assert_arrived(way, 1, LEN);
+            // How large a download is, is known too late to open fewer.
+            let most = if way == Way::Up { streams.min(4) } else { streams };
+            assert_eq!(proxy.connections(), most, "{way:?}");
+            let moved = proxy.count(way.direction());
+            assert!(moved < LEN + 20_000, "{moved} bytes, {way:?} over {streams}");
+        }
+    }
+}
+
+/// One of three is cut at a time, each at another place; the others are left alone.
+#[test]
+fn any_connection_can_break() {
+    for way in WAYS {
+        for broken in 0..3 {
+            for place in [5000, MIB / 2, 2 * MIB + 77] {
+                let setting = Setting::with_file(way, 1, LEN);
+                let proxy = Proxy::start(setting.server.addr(), move |index| {
+                    let plan = Plan::default().rate(64 * MIB);
+                    if index == broken { plan.cut_after(way.direction(), place) } else { plan }
+                });
+                let outcome = setting.client(way, proxy.addr()).streams(3).run();
+                assert_eq!(outcome.code, Some(0), "{way:?} {broken} {place}: {outcome:#?}");
+                setting.assert_arrived(way, 1, LEN);
+                let again = proxy.count(way.direction()) - LEN;
+                assert!(again <= 3 * 8 * MIB, "{again} bytes again, {way:?} {broken} {place}");
+            }
+        }
+    }
+}
+
+/// All of them break, again and again.
+#[test]
+fn all_connections_break_all_the_time() {
+    for way in WAYS {
+        let setting = Setting::with_file(way, 1, LEN);
+        let plan = Plan::default().cut_after(way.direction(), 2 * MIB + 4321);
+        let proxy = Proxy::start(setting.server.addr(), move |_| plan);
+        let outcome = setting.client(way, proxy.addr()).streams(3).run();
+        assert_eq!(outcome.code, Some(0), "{way:?}: {outcome:#?}");
+        setting.assert_arrived(way, 1, LEN);
+    }
+}
+
+/// The server is told nothing of it that the client is gone: for it the old connection hangs.
+#[test]
+fn an_upload_is_taken_over_from_a_connection_that_hangs() {
+    for streams in [1, 3] {
+        let setting = Setting::with_file(Way::Up, 1, LEN);
+        let proxy = Proxy::start(setting.server.addr(), move |index| {
+            let plan = Plan::default().rate(64 * MIB);
+            let share = 12 * MIB / streams as u64;
+            if index < streams { plan.hang_after(Way::Up.direction(), share) } else { plan }
+        });
+        let start = || {
+            let client = setting.client(Way::Up, proxy.addr());
+            client.streams(streams).args(["--timeout", "3s"]).spawn()
+        };
+        let mut client = start();
+        wait_until("it hangs", DEADLINE, || proxy.count(Way::Up.direction()) >= 11 * MIB);
+        client.kill();
+        start().wait(DEADLINE).assert_done();
+        setting.assert_arrived(Way::Up, 1, LEN);
+        let again = proxy.count(Way::Up.direction()) - LEN;
+        assert!(again <= 8 * MIB * streams as u64, "{again} bytes again, {streams} streams");
+    }
+}
+
+/// The client notices by itself that nothing comes any more, and comes back.
+#[test]
+fn a_client_leaves_a_connection_that_hangs() {
+    for way in WAYS {
+        let setting = Setting::with_file(way, 1, LEN);
+        let proxy = Proxy::start(setting.server.addr(), move |index| match index {
+            0 => Plan::default().hang_after(way.direction(), 5 * MIB),
+            _ => Plan::default(),
+        });
+        let client = setting.client(way, proxy.addr()).streams(1);
+        client.args(["--timeout", "1s"]).run().assert_done();
+        setting.assert_arrived(way, 1, LEN);
+        let again = proxy.count(way.direction()) - LEN;
+        assert!(again <= 8 * MIB, "{again} bytes again, {way:?}");
+    }
+}
+
+/// Who commits last has the name; what is there is one of the two.
+#[test]
+fn of_two_clients_at_one_name_one_has_it() {
+    let setting = Setting::new();
+    let others = [tempdir().unwrap(), tempdir().unwrap()];
+    let lens = [LEN, LEN + 5 * MIB];
+    for (seed, (dir, len)) in (1..).zip(others.iter().zip(lens)) {
+        write_file(&dir.path().join(NAME), content(seed, len));
+    }
+    let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(24 * MIB));
+    let clients = others.each_ref().map(|dir| {
+        let client = Way::Up.client(proxy.addr()).arg(NAME).streams(2);
+        client.current_dir(dir.path()).spawn()
+    });
+    for client in clients {
+        client.wait(DEADLINE).assert_done();
+    }
+    let len = std::fs::metadata(setting.target(Way::Up)).unwrap().len();
+    let winner = lens.iter().position(|&own| own == len).expect("it is neither of the two");
+    assert_content(&setting.target(Way::Up), content(winner as u64 + 1, len));
+    let again = proxy.count(Way::Up.direction()) - lens.iter().sum::<u64>();
+    assert!(again <= MIB, "{again} bytes again: they disturbed each other");
+}
+
+/// Two downloads to one file: the second one says so, and harms nothing.
+#[test]
+fn of_two_downloads_to_one_file_one_is_refused() {
+    let setting = Setting::with_file(Way::Down, 1, LEN);
+    let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(16 * MIB));
+    let first = setting.client(Way::Down, proxy.addr()).spawn();
+    wait_until("it has begun", DEADLINE, || setting.local.path().join("a.bin.ftxpart").exists());
+    let second = setting.client(Way::Down, proxy.addr()).args(["--retries", "0"]).run();
+    second.assert_code(1);
+    assert!(second.stderr.contains("in use"), "{second:#?}");
+    first.wait(DEADLINE).assert_done();
+    setting.assert_arrived(Way::Down, 1, LEN);
+}
+
+/// One of them says that the other goes on with it, or both have done it; the file is there.
+#[test]
+fn the_same_command_given_twice_at_a_time_ends_with_the_file() {
+    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(16 * MIB));
+    let start = || setting.client(Way::Up, proxy.addr()).spawn();
+    let first = start();
+    wait_until("it has begun", DEADLINE, || proxy.count(Way::Up.direction()) > 4 * MIB);
+    let outcomes = [start(), first].map(|client| client.wait(DEADLINE));
+    assert!(outcomes.iter().any(|outcome| outcome.code == Some(0)), "{outcomes:#?}");
+    for outcome in outcomes.iter().filter(|outcome| outcome.code != Some(0)) {
+        assert!(outcome.stderr.contains("another connection"), "{outcome:#?}");
+    }
+    setting.assert_arrived(Way::Up, 1, LEN);
+}

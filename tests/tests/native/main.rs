@@ -1,0 +1,37 @@
+//! The native dialect, between `ftx-client` and `ftx-server` as they are shipped.
+//!
+//! | file | what is asked there |
+//! | --- | --- |
+//! | `setting` | what all of them begin with |
+//! | `kills` | SIGKILL at random moments, on either side |
+//! | `lines` | connections that break, hang, or are many |
+//! | `changes` | files and directories that change meanwhile |
+//! | `partial` | what is there already is not sent |
+//! | `dialects` | one dialect goes on with what the other left |
+//! | `trees` | directories, many files, and what they are besides bytes |
+//! | `asks` | questions, removing, overwriting |
+//! | `events`, `errors` | what is said |
+//! | `far` | a long line |
+//! | `strangers` | servers that speak otherwise |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod asks;
+mod changes;
+mod dialects;
+mod errors;
+mod events;
+mod far;
+mod kills;
+mod lines;
+mod partial;
+mod setting;
+mod strangers;
+mod trees;
+
+use setting::{MIB, Setting, Way};
