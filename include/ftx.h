@@ -478,6 +478,13 @@
 #define FTX_OPTION_OVERWRITE_DIGEST 9
 
 /**
+ * The path of a directory, set by `ftx_config_set_bytes`, in which what is known of local files is
+ * kept, so that those that did not change are not read again; none, the default, if it is empty.
+ * It may be made by the client, and belongs to clients alone.
+ */
+#define FTX_OPTION_CACHE 10
+
+/**
  * Uploads files.
  */
 #define FTX_JOB_UPLOAD 1
@@ -786,8 +793,9 @@ typedef struct ftx_event {
  * during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
  * then; what was transferred is kept, and a later call goes on from there. It is not called again.
  *
- * It may start and cancel jobs, and free the client, which cancels as well; it may not wait for the
- * same client (`FTX_REENTERED`). No exception may leave it.
+ * It may start and cancel jobs, and free the client, which cancels as well, though what had happened
+ * before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
+ * leave it.
  */
 typedef int32_t (*ftx_progress_fn)(const struct ftx_event *event, void *user_data);
 
@@ -1262,9 +1270,9 @@ int32_t ftx_config_set_u64(struct ftx_config *config, uint32_t option, uint64_t 
  * Sets an option that is bytes.
  *
  * @param config  The settings.
- * @param option  `FTX_OPTION_OVERWRITE_DIGEST`.
+ * @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
  * @param bytes   Its value, which is copied.
- * @param length  How many bytes; 32 for a digest.
+ * @param length  How many bytes; 32 for a digest, those of a path without a NUL.
  * @return As `ftx_config_set_u64`.
  *
  * Threads: any.

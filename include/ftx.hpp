@@ -235,6 +235,16 @@ public:
         return *this;
     }
 
+    /** Keeps what is known of local files in a directory; "" for none. */
+    config &cache(const std::string &directory, std::error_code &code) noexcept
+    {
+        const void *bytes = directory.data();
+        detail::set(code, ftx_config_set_bytes(get(), FTX_OPTION_CACHE,
+                                               static_cast<const std::uint8_t *>(bytes),
+                                               directory.size()));
+        return *this;
+    }
+
     /** What an option that is a number is set to. */
     std::uint64_t value(std::uint32_t option, std::error_code &code) const noexcept
     {
@@ -256,6 +266,14 @@ public:
     {
         std::error_code code;
         overwrite_if(only, code);
+        detail::check(code);
+        return *this;
+    }
+
+    config &cache(const std::string &directory)
+    {
+        std::error_code code;
+        cache(directory, code);
         detail::check(code);
         return *this;
     }

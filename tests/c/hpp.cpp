@@ -168,11 +168,14 @@ int main(int count, char **arguments)
     settings();
     ftx::config config;
     config.backoff(std::chrono::milliseconds(1), std::chrono::milliseconds(5));
+    const std::string kept = arguments[2] + std::string("/cache");
+    config.cache(kept);
     ftx::client client(arguments[1], config);
     CHECK(client.dialect() == FTX_DIALECT_NATIVE);
     calls(client, arguments[2]);
     callbacks(client, arguments[2]);
     jobs(client, arguments[2]);
+    CHECK(std::rename(kept.c_str(), (kept + " was there").c_str()) == 0);
     ftx::client other = std::move(client);
     CHECK(!client && other && other.event_fd() >= 0);
     std::puts("done");

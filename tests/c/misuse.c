@@ -158,6 +158,9 @@ static void options(ftx_config *config)
     CHECK_STATUS(ftx_config_set_bytes(config, FTX_OPTION_RETRIES, digest, 32), FTX_WRONG_TYPE);
     CHECK_STATUS(ftx_config_set_bytes(config, FTX_OPTION_OVERWRITE_DIGEST, digest, 31),
                  FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_CACHE, 1), FTX_WRONG_TYPE);
+    CHECK_STATUS(ftx_config_set_bytes(config, FTX_OPTION_CACHE, digest, 32), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_config_set_bytes(config, FTX_OPTION_CACHE, NULL, 0), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_TIMEOUT_MS, 0), FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_TIMEOUT_MS, UINT64_MAX),
                  FTX_INVALID_ARGUMENT);

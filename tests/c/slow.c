@@ -24,6 +24,8 @@ static int32_t stop_at_progress(const ftx_event *event, void *user_data)
     }
     if (stop->free_client) {
         ftx_client_free(stop->client);
+        /* What had happened before may still be told. */
+        stop->client = NULL;
         return 0;
     }
     return 1;

@@ -184,6 +184,10 @@ pub const FTX_OPTION_OVERWRITE: u32 = 8;
 /// 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
 /// replace.
 pub const FTX_OPTION_OVERWRITE_DIGEST: u32 = 9;
+/// The path of a directory, set by `ftx_config_set_bytes`, in which what is known of local files is
+/// kept, so that those that did not change are not read again; none, the default, if it is empty.
+/// It may be made by the client, and belongs to clients alone.
+pub const FTX_OPTION_CACHE: u32 = 10;
 /// Uploads files.
 pub const FTX_JOB_UPLOAD: u32 = 1;
 /// Downloads files.

@@ -8,10 +8,10 @@ use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, Reason};
 
 use super::codes::{
     FTX_DIALECT_AUTO, FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DURABILITY_FULL,
-    FTX_DURABILITY_NONE, FTX_OPTION_DIALECT, FTX_OPTION_DURABILITY, FTX_OPTION_MAX_BACKOFF_MS,
-    FTX_OPTION_MIN_BACKOFF_MS, FTX_OPTION_OVERWRITE, FTX_OPTION_OVERWRITE_DIGEST,
-    FTX_OPTION_RETRIES, FTX_OPTION_STREAMS, FTX_OPTION_TIMEOUT_MS, FTX_OVERWRITE_FAIL,
-    FTX_OVERWRITE_IF_DIGEST, FTX_OVERWRITE_REPLACE,
+    FTX_DURABILITY_NONE, FTX_OPTION_CACHE, FTX_OPTION_DIALECT, FTX_OPTION_DURABILITY,
+    FTX_OPTION_MAX_BACKOFF_MS, FTX_OPTION_MIN_BACKOFF_MS, FTX_OPTION_OVERWRITE,
+    FTX_OPTION_OVERWRITE_DIGEST, FTX_OPTION_RETRIES, FTX_OPTION_STREAMS, FTX_OPTION_TIMEOUT_MS,
+    FTX_OVERWRITE_FAIL, FTX_OVERWRITE_IF_DIGEST, FTX_OVERWRITE_REPLACE,
 };
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
@@ -63,7 +63,9 @@ impl FtxConfig {
             FTX_OPTION_DIALECT => config.dialect = dialect(value)?,
             FTX_OPTION_DURABILITY => config.durability = durability(value)?,
             FTX_OPTION_OVERWRITE => config.overwrite = overwrite(value)?,
-            FTX_OPTION_OVERWRITE_DIGEST => return Err(wrong_type("ftx_config_set_bytes")),
+            FTX_OPTION_OVERWRITE_DIGEST | FTX_OPTION_CACHE => {
+                return Err(wrong_type("ftx_config_set_bytes"));
+            }
             _ => return Err(unknown(option)),
         }
         Ok(())
@@ -74,6 +76,11 @@ impl FtxConfig {
             FTX_OPTION_OVERWRITE_DIGEST => {
                 let digest = bytes.try_into().map_err(|_| bad())?;
                 self.config().overwrite = Overwrite::IfUnchanged(Digest(digest));
+                Ok(())
+            }
+            FTX_OPTION_CACHE => {
+                let path = pointer::path(bytes)?;
+                self.config().cache = (!bytes.is_empty()).then_some(path);
                 Ok(())
             }
             FTX_OPTION_TIMEOUT_MS..=FTX_OPTION_OVERWRITE => Err(wrong_type("ftx_config_set_u64")),
@@ -107,7 +114,9 @@ impl FtxConfig {
                 Overwrite::IfUnchanged(_) => FTX_OVERWRITE_IF_DIGEST,
             }
             .into(),
-            FTX_OPTION_OVERWRITE_DIGEST => return Err(wrong_type("ftx_config_set_bytes")),
+            FTX_OPTION_OVERWRITE_DIGEST | FTX_OPTION_CACHE => {
+                return Err(wrong_type("ftx_config_set_bytes"));
+            }
             _ => return Err(unknown(option)),
         })
     }
@@ -222,9 +231,9 @@ pub unsafe extern "C" fn ftx_config_set_u64(
 /// Sets an option that is bytes.
 ///
 /// @param config  The settings.
-/// @param option  `FTX_OPTION_OVERWRITE_DIGEST`.
+/// @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
 /// @param bytes   Its value, which is copied.
-/// @param length  How many bytes; 32 for a digest.
+/// @param length  How many bytes; 32 for a digest, those of a path without a NUL.
 /// @return As `ftx_config_set_u64`.
 ///
 /// Threads: any.

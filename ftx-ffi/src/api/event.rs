@@ -66,7 +66,8 @@ impl From<&Event> for FtxEvent {
 /// during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
 /// then; what was transferred is kept, and a later call goes on from there. It is not called again.
 ///
-/// It may start and cancel jobs, and free the client, which cancels as well; it may not wait for the
-/// same client (`FTX_REENTERED`). No exception may leave it.
+/// It may start and cancel jobs, and free the client, which cancels as well, though what had happened
+/// before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
+/// leave it.
 pub type FtxProgressFn =
     Option<unsafe extern "C" fn(event: *const FtxEvent, user_data: *mut c_void) -> i32>;
