@@ -8,6 +8,11 @@ use tokio::sync::Notify;
 
 use crate::{Cancel, Event, Observer, TransferError, Transferred, Watch};
 
+/// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Files that all connections of a client work on.
 pub(super) struct Run<J> {
     jobs: Vec<J>,
@@ -43,8 +48,7 @@ impl<J> Run<J> {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(super) fn job(&self, index: usize) -> Option<&J> {
@@ -183,6 +187,25 @@ impl Crew {
         }
     }
 
+    /// A file is done or has failed. What may pass ends the try instead, and the file goes on in the
+    /// next one.
+    pub(super) fn finish<J>(
+        &self,
+        run: &Run<J>,
+        job: usize,
+        result: Result<Transferred, TransferError>,
+    ) {
+        match result {
+            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
+                self.fail(error);
+            }
+            result => run.finish(job, result),
+        }
+        if run.is_over() {
+            self.changed.notify_waiters();
+        }
+    }
+
     /// An id for a request.
     pub(super) fn new_request(&self) -> u32 {
         self.next_request.fetch_add(1, Relaxed)
@@ -190,7 +213,7 @@ impl Crew {
 
     /// Ends the try for all.
     pub(super) fn fail(&self, error: TransferError) {
-        let mut place = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&self.error);
         place.get_or_insert(error);
         drop(place);
         self.over.store(true, Relaxed);
@@ -217,7 +240,7 @@ impl Crew {
 
     /// Why the try has failed, if it has, and the id of the next request.
     pub(super) fn end(&self) -> (Option<TransferError>, u32) {
-        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let error = lock(&self.error).take();
         (error, self.next_request.load(Relaxed))
     }
 }

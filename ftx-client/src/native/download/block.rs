@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ftx_core::native::blocks::{BlockHasher, Cv, Manifest, block_len, block_offset};
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
 use ftx_core::native::wire::{BlockHead, FileHead};
 use ftx_io::{CHUNK, blocking};
 
@@ -135,7 +135,7 @@ impl DownloadStream {
         let mut data = Vec::new();
         self.channel.read_exact(&mut data, usize::try_from(len).unwrap_or(0)).await?;
         let claimed = self.channel.read_hash().await?;
-        if digest_of(&data) != claimed {
+        if Digest::of(&data).0 != claimed {
             return Err(TransferError::Damaged { name: place.path().display().to_string() });
         }
         self.shared.run.note(job, Note::Started { from: 0, size: len });
@@ -149,10 +149,4 @@ impl DownloadStream {
         }
         Ok(())
     }
-}
-
-fn digest_of(data: &[u8]) -> [u8; 32] {
-    let mut hasher = BlockHasher::new(data.len() as u64, 0);
-    hasher.update(data);
-    hasher.finish().map_or_else(|_| Manifest::empty().digest().0, |cv| cv.0)
 }

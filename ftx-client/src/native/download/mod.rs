@@ -4,7 +4,7 @@ mod answers;
 mod block;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftx_core::RemoteName;
@@ -16,7 +16,7 @@ use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::Channel;
 use super::place::{GoOn, Local, Place};
-use super::run::{Crew, Run};
+use super::run::{Crew, Run, lock};
 use super::small::Batch;
 use crate::{Event, TransferError, Transferred};
 
@@ -106,10 +106,6 @@ enum Work {
     Wait,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Downloads {
     pub(super) fn new(
         run: Arc<Run<DownloadJob>>,
@@ -121,15 +117,7 @@ impl Downloads {
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
-        match result {
-            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
-                self.crew.fail(error);
-            }
-            result => self.run.finish(job, result),
-        }
-        if self.run.is_over() {
-            self.crew.changed.notify_waiters();
-        }
+        self.crew.finish(&self.run, job, result);
     }
 
     fn close(&self, fetching: &Arc<Fetching>) {

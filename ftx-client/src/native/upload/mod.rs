@@ -6,12 +6,12 @@ mod source;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Digest, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK, Digest, PartialManifest};
 use ftx_core::native::upload::{Claim, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK;
@@ -19,7 +19,7 @@ use ftx_store::ManifestCache;
 
 use self::source::Source;
 use super::channel::Channel;
-use super::run::{Crew, Note, Run};
+use super::run::{Crew, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
 
@@ -87,10 +87,6 @@ enum Work {
     Wait,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Uploads {
     pub(super) fn new(
         run: Arc<Run<UploadJob>>,
@@ -111,15 +107,7 @@ impl Uploads {
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
-        match result {
-            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
-                self.crew.fail(error);
-            }
-            result => self.run.finish(job, result),
-        }
-        if self.run.is_over() {
-            self.crew.changed.notify_waiters();
-        }
+        self.crew.finish(&self.run, job, result);
     }
 }
 
@@ -256,7 +244,7 @@ impl UploadStream {
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
         let head = FileHead::Put { name: name.into(), meta, overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
-        let digest = digest_of(&data);
+        let digest = Digest::of(&data);
         if size <= CHUNK as u64 {
             self.channel.queue_bytes(&data);
         } else {
@@ -268,10 +256,4 @@ impl UploadStream {
         self.pending.insert(request, Pending::Put { job, bytes: size });
         if self.channel.queued() >= SEND_AT { self.channel.flush().await } else { Ok(()) }
     }
-}
-
-fn digest_of(data: &[u8]) -> Digest {
-    let mut hasher = BlockHasher::new(data.len() as u64, 0);
-    hasher.update(data);
-    hasher.finish().map_or_else(|_| Manifest::empty().digest(), |cv| Digest(cv.0))
 }

@@ -39,6 +39,15 @@ pub struct Digest(pub [u8; 32]);
 in_hex!(Digest);
 debug_in_hex!(Digest);
 
+impl Digest {
+    /// The digest of a file that is at hand whole. What arrives in blocks has its digest joined from
+    /// their chaining values instead: [`Manifest::digest`].
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
 /// `count` blocks from the index `first` on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRange {
