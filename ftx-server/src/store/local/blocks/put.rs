@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{Digest, Manifest, block_cv};
+use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
 use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError, create_parents};
@@ -136,12 +136,7 @@ impl Parents {
 }
 
 fn check_digest(file: &SmallFile) -> Result<(), Refusal> {
-    let computed = match block_cv(file.data.len() as u64, 0, &file.data) {
-        Ok(cv) => Digest(cv.0),
-        // It has no byte.
-        Err(_) => Manifest::empty().digest(),
-    };
-    if computed == file.digest {
+    if Digest::of(&file.data) == file.digest {
         return Ok(());
     }
     let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
