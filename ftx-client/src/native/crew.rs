@@ -1,5 +1,6 @@
 //! Tries: the connections of one, and when there is another.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Token;
-use ftx_io::dedicate_thread;
+use ftx_io::{blocking, dedicate_thread};
 use ftx_store::ManifestCache;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -95,11 +96,9 @@ impl Native<'_> {
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
-        let wanted = if jobs.len() == 1 {
-            let size = jobs.first().and_then(|job| std::fs::metadata(&job.path).ok());
-            streams_for(size.map_or(0, |metadata| metadata.len()))
-        } else {
-            jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64))
+        let wanted = match jobs.as_slice() {
+            [one] => streams_for(size_of(&one.path).await),
+            many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
         let mut tries = Tries::new(self.config, self.is_used());
@@ -294,6 +293,13 @@ impl<T: Task> Helper<T> {
             task.crew().fail(error);
         }
     }
+}
+
+/// Bytes of a local file, 0 if that cannot be found out: whoever opens it tells why.
+async fn size_of(path: &Path) -> u64 {
+    let owned = path.to_owned();
+    let size = move || Ok(std::fs::metadata(owned).map_or(0, |metadata| metadata.len()));
+    blocking(path, size).await.unwrap_or(0)
 }
 
 /// Connections that are worth it for a file of this size.
