@@ -11,6 +11,10 @@ use super::conversation::Conversation;
 use super::{NativeError, apart};
 use crate::store::{BlockFile, BlockStore, Progress, Refusal};
 
+/// So few bytes of a file are copied and sent together with what follows: a system call for each small
+/// file takes longer, and wakes the client for each.
+const COPIED: usize = 16 * 1024;
+
 /// How a request ended: for the client to hear, or with the connection.
 type Outcome = Result<Result<(), Refusal>, NativeError>;
 
@@ -223,7 +227,11 @@ impl<S: BlockStore> Conversation<S> {
             if offset == start {
                 frames.queue(head);
             }
-            frames.writer().send(&chunk, self.context.stall()).await?;
+            if chunk.len() <= COPIED {
+                frames.queue(&chunk);
+            } else {
+                frames.writer().send(&chunk, self.context.stall()).await?;
+            }
             self.context.monitor.sent(chunk.len());
             offset += len as u64;
             self.spare = chunk;
