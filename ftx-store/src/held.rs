@@ -16,6 +16,8 @@ const OPEN_ATTEMPTS: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct HeldFile {
     file: File,
+    /// There is a lock to let go of.
+    locked: bool,
 }
 
 impl HeldFile {
@@ -38,6 +40,22 @@ impl HeldFile {
             held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
         }
         Ok(held)
+    }
+
+    /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
+    /// at who may have had it; what lies there is removed.
+    pub(crate) fn create_alone(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let opened = match dir.open_with(path, &options) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                remove(dir, path)?;
+                dir.open_with(path, &options)
+            }
+            opened => opened,
+        };
+        let file = opened.map_err(|error| StoreError::io("create", path, error))?.into_std();
+        Ok(Self { file, locked: false })
     }
 
     /// Opens and locks; `None` when there is no such file.
@@ -70,7 +88,7 @@ impl HeldFile {
             // the published file, and writing to it would destroy it.
             let metadata = Metadata::from_file(&file);
             let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
-            let held = Self { file };
+            let held = Self { file, locked: true };
             if !is_at(&FileIdentity::of(&metadata), dir, path)? {
                 continue;
             }
@@ -121,7 +139,9 @@ fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreE
 impl Drop for HeldFile {
     fn drop(&mut self) {
         // A sync in the background may keep the file open for a while, and the lock with it.
-        let _ = self.file.unlock();
+        if self.locked {
+            let _ = self.file.unlock();
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct BatchFile<'a> {
 pub struct BatchPublisher {
     dir: Dir,
     durability: Durability,
+    /// Nobody else uses the directory.
+    alone: bool,
     /// The staging name for whose file there is no space.
     #[cfg(test)]
     full_for: Option<std::path::PathBuf>,
@@ -66,9 +68,18 @@ impl BatchPublisher {
         Ok(Self {
             dir,
             durability,
+            alone: false,
             #[cfg(test)]
             full_for: None,
         })
+    }
+
+    /// Says that nobody else, here or in another process, uses the staging directory. That saves four
+    /// system calls for each file.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
     }
 
     /// Publishes `files`, and tells of each, in their order, its identity or why it failed. A failed
@@ -110,7 +121,11 @@ impl BatchPublisher {
     fn write(&self, file: &BatchFile<'_>) -> Result<HeldFile, StoreError> {
         check_single(file.staging)?;
         check_single(file.target)?;
-        let held = HeldFile::create(&self.dir, file.staging, None)?;
+        let held = if self.alone {
+            HeldFile::create_alone(&self.dir, file.staging)?
+        } else {
+            HeldFile::create(&self.dir, file.staging, None)?
+        };
         #[cfg(test)]
         let held = self.fill_disk_for(file, held);
         if let Err(error) = held.file().write_all(file.bytes) {

@@ -62,7 +62,10 @@ fn any_number_of_files_is_published_in_order() {
                     file(staging, if i % 2 == 0 { &scratch.a } else { &scratch.b }, target)
                 })
                 .collect();
-            let publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+            let mut publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+            if count > 1 {
+                publisher = publisher.alone();
+            }
             let outcomes = publisher.publish(&files);
             assert_eq!(outcomes.len(), count);
             for (file, outcome) in files.iter().zip(outcomes) {
@@ -131,11 +134,24 @@ fn a_file_that_there_is_no_space_for_leaves_nothing() {
 
 #[test]
 fn a_leftover_of_a_crash_is_overwritten() {
-    let scratch = Scratch::new();
-    scratch.staging.write("s", "a leftover that is longer").unwrap();
-    let publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
-    publisher.publish(&[file(Path::new("s"), &scratch.a, "x")]).remove(0).unwrap();
-    assert_eq!(scratch.a.read("x").unwrap(), b"x");
+    for alone in [false, true] {
+        let scratch = Scratch::new();
+        scratch.staging.write("s", "a leftover that is longer").unwrap();
+        // Published by a link, and the process died before the other name was removed.
+        scratch.a.write("linked", "published").unwrap();
+        scratch.a.hard_link("linked", &scratch.staging, "t").unwrap();
+        let mut publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
+        if alone {
+            publisher = publisher.alone();
+        }
+        for (staging, target) in [("s", "x"), ("t", "y")] {
+            let file = file(Path::new(staging), &scratch.a, target);
+            publisher.publish(&[file]).remove(0).unwrap();
+            assert_eq!(scratch.a.read(target).unwrap(), target.as_bytes());
+        }
+        assert_eq!(scratch.a.read("linked").unwrap(), b"published");
+        assert_eq!(scratch.leftovers(), 0);
+    }
 }
 
 #[test]

@@ -30,7 +30,9 @@ impl Batches {
         for entry in dir.entries().map_err(failed)? {
             dir.remove_file(entry.map_err(failed)?.file_name()).map_err(failed)?;
         }
-        Ok(Self { publisher: BatchPublisher::new(&dir, durability)?, next: AtomicU64::new(0) })
+        // The lock of the root keeps other servers out.
+        let publisher = BatchPublisher::new(&dir, durability)?.alone();
+        Ok(Self { publisher, next: AtomicU64::new(0) })
     }
 
     fn new_name(&self) -> PathBuf {
