@@ -24,7 +24,7 @@ pub(crate) struct Target {
 /// What is here already.
 enum Local {
     Nothing,
-    Staged(Staging),
+    Staged(Box<Staging>),
     /// The target itself, hashed to its end.
     Whole(File, PrefixHasher),
 }
@@ -154,7 +154,7 @@ fn look(
     let mut go_on = hashing(observer, cancel, place.staged_bytes(&dir));
     let files = place.files.clone();
     if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
-        return Ok((Local::Staged(staging.with_durability(place.durability)), None));
+        return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
     }
     // What a download in the native dialect left is as good.
     let files = place.files.clone();
@@ -162,7 +162,7 @@ fn look(
     if let Some(blocks) = blocks.staging()
         && let Some(staging) = Staging::from_blocks(blocks, &mut go_on)?
     {
-        return Ok((Local::Staged(staging.with_durability(place.durability)), None));
+        return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
     }
     // What can't be read can still be replaced.
     let file = regular::open_in(&dir, &place.name).ok();
