@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_core::native::wire::Token;
+use ftx_core::native::wire::{Overwrite, Token};
 use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
 
@@ -115,6 +115,16 @@ impl Client {
             Spoken::Native { .. } | Spoken::Legacy { .. } | Spoken::Unknown => {}
         }
         self.cancel = cancel;
+    }
+
+    /// How often a file is tried again in the transfers that follow; see [`Config::retries`].
+    pub fn set_retries(&mut self, retries: u32) {
+        self.config.retries = retries;
+    }
+
+    /// What may become of files that the uploads that follow find; see [`Config::overwrite`].
+    pub fn set_overwrite(&mut self, overwrite: Overwrite) {
+        self.config.overwrite = overwrite;
     }
 
     /// Uploads the local file `path` as `name`. Returns when the server has said that the whole

@@ -74,6 +74,12 @@ pub enum TransferError {
     /// The server answers the greeting with something unknown.
     #[error("the server is neither an ftx server nor an original one; check the port")]
     Greeting(#[source] FrameError),
+    /// A fault of this program.
+    #[error("an internal error: {message}; please report it")]
+    Internal {
+        /// What is known of it.
+        message: String,
+    },
     /// A symbolic link is not uploaded unless that is asked for.
     #[error("{} is a symbolic link; say --follow to upload what it points to", path.display())]
     Link {
@@ -179,6 +185,7 @@ impl TransferError {
                 Self::Connect { address: address.clone(), source: same(source) }
             }
             Self::Connection(source) => Self::Connection(same(source)),
+            Self::Internal { message } => Self::Internal { message: message.clone() },
             Self::NotNative => Self::NotNative,
             Self::Refused { reason, message } => {
                 Self::Refused { reason: *reason, message: message.clone() }
@@ -208,6 +215,7 @@ impl TransferError {
             Self::Damaged { .. } | Self::Digest { .. } => Status::DownloadError,
             Self::Fetch(error) => error.reason().status(),
             Self::Frame(error) | Self::Greeting(error) => error.reason().status(),
+            Self::Internal { .. } => Reason::Internal.status(),
             Self::NotNative => Status::UnknownData,
             Self::Refused { reason, .. } => reason.status(),
             Self::Step(error) => error.reason().status(),
@@ -240,6 +248,7 @@ impl TransferError {
             },
             Self::Fetch(error) => error.reason(),
             Self::Frame(error) | Self::Greeting(error) => error.reason(),
+            Self::Internal { .. } => Reason::Internal,
             Self::Link { .. } => Reason::LocalNotAFile,
             Self::Local(error) => reason_of_local(error),
             Self::Name { .. } | Self::NoName { .. } => Reason::NameRefused,
@@ -279,6 +288,7 @@ impl TransferError {
             | Self::Download(_)
             | Self::Frame(_)
             | Self::Greeting(_)
+            | Self::Internal { .. }
             | Self::Link { .. }
             | Self::Local(_)
             | Self::Unreadable { .. }

@@ -16,9 +16,12 @@ pub mod api;
 mod callback;
 mod event;
 mod failure;
+mod fault;
 mod guard;
 mod job;
 mod log;
+#[cfg(test)]
+mod panics;
 mod pointer;
 mod process;
 mod queue;

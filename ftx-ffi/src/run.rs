@@ -8,10 +8,12 @@ use ftx_client::{
 
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::fault::{self, Point};
 use crate::job::{File, Job, Kind, Outcome};
 
 /// Does what is left to do of a job. What becomes of its files is told to it.
 pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failure> {
+    fault::point(job.id, Point::Begin);
     let todo = job.todo();
     // What happens before the first file is begun happens to it.
     let first = todo.first().map_or(0, |(index, _)| *index);
@@ -172,6 +174,7 @@ fn is_stale(error: &TransferError) -> bool {
 fn observer(job: &Arc<Job>, file: usize) -> Observer {
     let job = Arc::clone(job);
     Observer::new(move |told| {
+        fault::point(job.id, Point::Tell);
         if let Some(event) = Event::told(file, told) {
             job.tell(event);
         }

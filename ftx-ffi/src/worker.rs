@@ -12,6 +12,7 @@ use ftx_client::{Client, Config, Observer, ServerAddr};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
+use crate::fault::{self, Point};
 use crate::guard::{THREAD_PREFIX, caught};
 use crate::job::Job;
 use crate::process::block_signals;
@@ -50,6 +51,8 @@ struct Work {
     born: Option<io::Result<()>>,
     /// No more jobs are taken.
     closed: bool,
+    /// Why, if it is a fault of ours.
+    fault: Option<Failure>,
     /// The thread is about to end.
     over: bool,
 }
@@ -73,7 +76,9 @@ impl Worker {
                 // Before anything makes a thread of its own, which inherits it.
                 block_signals();
                 OWN.set(worker.id);
-                worker.live(&address, &config);
+                if let Err(failure) = caught(|| worker.live(&address, &config)) {
+                    worker.give_up(&failure);
+                }
                 worker.work().over = true;
                 worker.changed.notify_all();
             }
@@ -114,6 +119,9 @@ impl Worker {
     /// Has a job run when those before it have ended.
     pub(crate) fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
         let mut work = self.work();
+        if let Some(fault) = &work.fault {
+            return Err(fault.clone());
+        }
         if work.closed {
             return Err(Failure::own(Own::WrongState, "the client of the job was freed"));
         }
@@ -162,19 +170,37 @@ impl Worker {
         let new = || Client::new(address.clone(), config.clone());
         let mut client = new();
         while let Some(job) = self.next() {
-            let Some(cancel) = job.begin() else { continue };
-            client.set_cancel(cancel);
-            let result =
-                caught(|| ftx_io::dedicate_thread(|| runtime.block_on(run(&mut client, &job))));
-            let result = result.unwrap_or_else(|failure| {
+            fault::point(job.id, Point::Thread);
+            if let Err(failure) = caught(|| self.do_job(runtime, &mut client, &job)) {
                 // Nobody knows what state it is in.
                 client = new();
-                Err(failure)
-            });
-            client.set_observer(Observer::default());
-            if job.finish(result) {
-                self.work().queue.push_back(job);
+                job.give_up(failure);
             }
+        }
+    }
+
+    fn do_job(&self, runtime: &Runtime, client: &mut Client, job: &Arc<Job>) {
+        let Some(cancel) = job.begin() else { return };
+        client.set_cancel(cancel);
+        let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
+        client.set_observer(Observer::default());
+        fault::point(job.id, Point::End);
+        if job.finish(result) {
+            self.work().queue.push_back(Arc::clone(job));
+        }
+    }
+
+    /// The thread cannot go on. Its jobs end, and so does each that is still to come.
+    fn give_up(&self, failure: &Failure) {
+        let jobs = {
+            let mut work = self.work();
+            work.closed = true;
+            work.fault = Some(failure.clone());
+            work.born = Some(Err(io::Error::other(failure.message.clone())));
+            std::mem::take(&mut work.started)
+        };
+        for job in jobs.into_values() {
+            job.give_up(failure.clone());
         }
     }
 

@@ -1,5 +1,7 @@
 //! Tries: the connections of one, and when there is another.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,6 +206,7 @@ impl Native<'_> {
             None if channel.terms.round_trip < FAR => NEAR_STREAMS,
             None => FAR_STREAMS,
         };
+        let leaving = Leaving(Some(task.crew()));
         let helpers = wanted.min(most).saturating_sub(1);
         let mut ended = Vec::new();
         for stream in (1..).take(helpers) {
@@ -232,6 +235,7 @@ impl Native<'_> {
         for has_ended in ended {
             let _ = has_ended.await;
         }
+        leaving.stay();
         if let Ok(mut channel) = result {
             channel.used = true;
             *self.channel = Some(Box::new(channel));
@@ -248,6 +252,23 @@ impl Native<'_> {
         match Channel::greet(wire, self.config, self.cancel, None).await? {
             Greeted::Native(channel) => Ok(*channel),
             Greeted::Legacy(_) => Err(TransferError::NotNative),
+        }
+    }
+}
+
+/// Ends a try that is left before its end, so that its further connections do not go on by themselves.
+struct Leaving<'a>(Option<&'a Crew>);
+
+impl Leaving<'_> {
+    fn stay(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(crew) = self.0 {
+            crew.fail(TransferError::Cancelled);
         }
     }
 }
@@ -270,7 +291,14 @@ impl<T: Task> Helper<T> {
                 return;
             }
         };
-        dedicate_thread(|| runtime.block_on(self.help()));
+        let task = Arc::clone(&self.task);
+        let helped = catch_unwind(AssertUnwindSafe(|| {
+            dedicate_thread(|| runtime.block_on(self.help()));
+        }));
+        if let Err(panic) = helped {
+            // The files that it was at stay taken as long as the try goes on.
+            task.crew().fail(TransferError::Internal { message: said(&*panic) });
+        }
     }
 
     async fn help(self) {
@@ -293,6 +321,12 @@ impl<T: Task> Helper<T> {
             task.crew().fail(error);
         }
     }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 /// Bytes of a local file, 0 if that cannot be found out: whoever opens it tells why.

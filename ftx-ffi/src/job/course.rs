@@ -39,6 +39,14 @@ impl Job {
         false
     }
 
+    /// It was stopped by a fault of ours.
+    pub(crate) fn give_up(&self, failure: Failure) {
+        let mut state = self.state();
+        if state.phase != Phase::Ended {
+            self.end(&mut state, Err(failure));
+        }
+    }
+
     pub(crate) fn settings(&self) -> Settings {
         self.state().settings
     }

@@ -1,0 +1,56 @@
+//! Panics that tests plan for certain jobs. There are none in a library that is no test.
+
+/// Where a job may panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "planned by tests only"))]
+pub(crate) enum Point {
+    /// When it is begun.
+    Begin,
+    /// When something is told of a file of it.
+    Tell,
+    /// The same, on the thread of a further connection.
+    TellOnStream,
+    /// Behind its work.
+    End,
+    /// Where nothing but the end of the thread is left.
+    Thread,
+}
+
+/// Panics, if a test has planned that.
+#[cfg(not(test))]
+pub(crate) fn point(_: u64, _: Point) {}
+
+#[cfg(test)]
+pub(crate) use planned::{plan, point};
+
+#[cfg(test)]
+mod planned {
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, PoisonError};
+    use std::thread;
+
+    use super::Point;
+
+    static PLANNED: Mutex<BTreeMap<u64, Point>> = Mutex::new(BTreeMap::new());
+
+    /// Has the job panic there, once.
+    pub(crate) fn plan(job: u64, point: Point) {
+        PLANNED.lock().unwrap_or_else(PoisonError::into_inner).insert(job, point);
+    }
+
+    pub(crate) fn point(job: u64, here: Point) {
+        let mut planned = PLANNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let hit = match planned.get(&job) {
+            Some(Point::TellOnStream) => {
+                let name = thread::current().name().unwrap_or_default().to_owned();
+                here == Point::Tell && name.starts_with("ftx-stream")
+            }
+            point => point == Some(&here),
+        };
+        if hit {
+            planned.remove(&job);
+        }
+        drop(planned);
+        assert!(!hit, "the sky fell on job {job}");
+    }
+}
