@@ -515,8 +515,7 @@
 #define FTX_JOB_REMOVE 6
 
 /**
- * Finds out what the server speaks; `total` of the last event is `FTX_DIALECT_NATIVE` or
- * `FTX_DIALECT_LEGACY`.
+ * Finds out what the server speaks, which `ftx_job_dialect` tells then.
  */
 #define FTX_JOB_DIALECT 7
 
@@ -529,6 +528,21 @@
  * 0, the default: a listing shows the directory. 1: all that is below, too.
  */
 #define FTX_JOB_OPTION_RECURSIVE 2
+
+/**
+ * As `FTX_OPTION_RETRIES`, for this job; what the client has, by default.
+ */
+#define FTX_JOB_OPTION_RETRIES 3
+
+/**
+ * As `FTX_OPTION_OVERWRITE`, for the uploads of this job; what the client has, by default.
+ */
+#define FTX_JOB_OPTION_OVERWRITE 4
+
+/**
+ * As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
+ */
+#define FTX_JOB_OPTION_OVERWRITE_DIGEST 5
 
 /**
  * Not started.
@@ -670,7 +684,9 @@
 typedef struct ftx_client ftx_client;
 
 /**
- * Settings of clients that are made later.
+ * Settings of clients that are made later. A client copies them: what is set afterwards changes no
+ * client that is there. What can be set for a job as well is among `FTX_JOB_OPTION_KEEP_GOING` and
+ * its like; the rest belongs to the connections of a client, and another client has others.
  */
 typedef struct ftx_config ftx_config;
 
@@ -1518,18 +1534,41 @@ int32_t ftx_job_set_user_data(struct ftx_job *job, void *user_data);
  * Sets an option of a job that was not started.
  *
  * @param job     The job.
- * @param option  `FTX_JOB_OPTION_KEEP_GOING` or `FTX_JOB_OPTION_RECURSIVE`.
- * @param value   0 or 1.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_INVALID_ARGUMENT`,
- *         `FTX_WRONG_STATE`, `FTX_FORKED`.
+ * @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like, which says what values it takes.
+ * @param value   Its value.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
+ *         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; nothing is changed then.
  *
  * Threads: any.
  *
  * ```c
  * ftx_job_set_u64(job, FTX_JOB_OPTION_KEEP_GOING, 1);
+ * ftx_job_set_u64(job, FTX_JOB_OPTION_OVERWRITE, FTX_OVERWRITE_FAIL);
  * ```
  */
 int32_t ftx_job_set_u64(struct ftx_job *job, uint32_t option, uint64_t value);
+
+/**
+ * Sets an option of a job that was not started, which is bytes.
+ *
+ * @param job     The job.
+ * @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
+ * @param bytes   Its value, which is copied.
+ * @param length  How many bytes; 32 for a digest.
+ * @return As `ftx_job_set_u64`.
+ *
+ * Threads: any.
+ *
+ * ```c
+ * uint8_t digest[FTX_DIGEST_BYTES];
+ * if (ftx_client_digest(client, "a.txt", digest) == FTX_OK)
+ *     ftx_job_set_bytes(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, digest, sizeof digest);
+ * ```
+ */
+int32_t ftx_job_set_bytes(struct ftx_job *job,
+                          uint32_t option,
+                          const uint8_t *bytes,
+                          size_t length);
 
 /**
  * Adds a file to a job that was not started. Files are counted from 0 on.

@@ -597,9 +597,18 @@ public:
         handle_.reset(made);
     }
 
-    job &set(std::uint32_t option, bool on, std::error_code &code) noexcept
+    /** Sets any option that is a number: FTX_JOB_OPTION_KEEP_GOING or its like. */
+    job &set(std::uint32_t option, std::uint64_t value, std::error_code &code) noexcept
     {
-        detail::set(code, ftx_job_set_u64(get(), option, on));
+        detail::set(code, ftx_job_set_u64(get(), option, value));
+        return *this;
+    }
+
+    /** Allows its uploads to replace the file of this digest, and no other. */
+    job &overwrite_if(const digest &only, std::error_code &code) noexcept
+    {
+        detail::set(code, ftx_job_set_bytes(get(), FTX_JOB_OPTION_OVERWRITE_DIGEST, only.data(),
+                                            only.size()));
         return *this;
     }
 
@@ -634,13 +643,24 @@ public:
         detail::check(code);
     }
 
-    job &set(std::uint32_t option, bool on = true)
+    job &set(std::uint32_t option, std::uint64_t value = 1)
     {
         std::error_code code;
-        set(option, on, code);
+        set(option, value, code);
         detail::check(code);
         return *this;
     }
+
+    job &overwrite_if(const digest &only)
+    {
+        std::error_code code;
+        overwrite_if(only, code);
+        detail::check(code);
+        return *this;
+    }
+
+    job &retries(std::uint32_t count) { return set(FTX_JOB_OPTION_RETRIES, count); }
+    job &overwrite(std::uint32_t which) { return set(FTX_JOB_OPTION_OVERWRITE, which); }
 
     job &add(const std::string &path, const std::string &name)
     {

@@ -171,7 +171,7 @@ impl Worker {
         let mut client = new();
         while let Some(job) = self.next() {
             fault::point(job.id, Point::Thread);
-            if let Err(failure) = caught(|| self.do_job(runtime, &mut client, &job)) {
+            if let Err(failure) = caught(|| self.do_job(runtime, &mut client, config, &job)) {
                 // Nobody knows what state it is in.
                 client = new();
                 job.give_up(failure);
@@ -179,9 +179,12 @@ impl Worker {
         }
     }
 
-    fn do_job(&self, runtime: &Runtime, client: &mut Client, job: &Arc<Job>) {
+    fn do_job(&self, runtime: &Runtime, client: &mut Client, config: &Config, job: &Arc<Job>) {
         let Some(cancel) = job.begin() else { return };
         client.set_cancel(cancel);
+        let settings = job.settings();
+        client.set_retries(settings.retries.unwrap_or(config.retries));
+        client.set_overwrite(settings.overwrite.unwrap_or(config.overwrite));
         let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
         client.set_observer(Observer::default());
         fault::point(job.id, Point::End);

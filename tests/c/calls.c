@@ -130,6 +130,44 @@ static void overwriting(const char *address, const char *directory)
     ftx_config_free(config);
 }
 
+static void upload_as(ftx_client *client, const char *path, uint32_t policy,
+                      const uint8_t *digest, int32_t expected)
+{
+    ftx_job *job = job_of(client, FTX_JOB_UPLOAD, path, "kept");
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_OVERWRITE, policy), FTX_OK);
+    if (digest != NULL)
+        CHECK_STATUS(ftx_job_set_bytes(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, digest, 32), FTX_OK);
+    CHECK_STATUS(ftx_job_start(job), FTX_OK);
+    CHECK_STATUS(ftx_job_wait(job, -1), expected);
+    ftx_job_free(job);
+}
+
+/* A client keeps the settings that it was made with; a job has some of its own. */
+static void settings(const char *address, const char *directory)
+{
+    ftx_config *config = ftx_config_new();
+    ftx_client *client = NULL;
+    uint8_t digest[FTX_DIGEST_BYTES];
+    const char *path = path_of(directory, "kept");
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_OVERWRITE, FTX_OVERWRITE_FAIL), FTX_OK);
+    CHECK_STATUS(ftx_client_new(address, config, &client), FTX_OK);
+    CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_OVERWRITE, FTX_OVERWRITE_REPLACE), FTX_OK);
+    make_file(path, 1000, 9);
+    CHECK_STATUS(ftx_client_upload(client, path, "kept", NULL, NULL), FTX_ALREADY_EXISTS);
+    ftx_config_free(config);
+    CHECK_STATUS(ftx_client_upload(client, path, "kept", NULL, NULL), FTX_ALREADY_EXISTS);
+    upload_as(client, path, FTX_OVERWRITE_REPLACE, NULL, FTX_OK);
+    make_file(path, 1000, 10);
+    upload_as(client, path, FTX_OVERWRITE_FAIL, NULL, FTX_ALREADY_EXISTS);
+    CHECK_STATUS(ftx_client_upload(client, path, "kept", NULL, NULL), FTX_ALREADY_EXISTS);
+    CHECK_STATUS(ftx_client_digest(client, "kept", digest), FTX_OK);
+    digest[31] ^= 1;
+    upload_as(client, path, FTX_OVERWRITE_REPLACE, digest, FTX_PRECONDITION_FAILED);
+    digest[31] ^= 1;
+    upload_as(client, path, FTX_OVERWRITE_FAIL, digest, FTX_OK);
+    ftx_client_free(client);
+}
+
 void native_calls(const char *address, const char *directory)
 {
     ftx_client *client = client_of(address, FTX_DIALECT_AUTO);
@@ -153,6 +191,7 @@ void native_calls(const char *address, const char *directory)
     CHECK_STATUS(ftx_client_digest(client, "/", digest), FTX_NAME_REFUSED);
     ftx_client_free(client);
     overwriting(address, directory);
+    settings(address, directory);
 }
 
 void legacy_calls(const char *address, const char *directory)

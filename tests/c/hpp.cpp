@@ -131,7 +131,9 @@ void callbacks(ftx::client &client, const std::string &directory)
 void jobs(ftx::client &client, const std::string &directory)
 {
     ftx::job job(client, FTX_JOB_DOWNLOAD);
-    job.add(directory + "/c++ job", "cpp/a").set(FTX_JOB_OPTION_KEEP_GOING);
+    job.add(directory + "/c++ job", "cpp/a").set(FTX_JOB_OPTION_KEEP_GOING).retries(1);
+    CHECK(status_of([&] { job.overwrite(4711); }) == FTX_INVALID_ARGUMENT);
+    job.overwrite(FTX_OVERWRITE_FAIL).overwrite_if(client.digest("cpp/a"));
     CHECK(job.state() == FTX_STATE_NEW && job.file_count() == 1);
     CHECK(!job.wait_for(std::chrono::milliseconds(0)));
     ftx::job moved = std::move(job);

@@ -91,6 +91,7 @@ static void nulls_in_calls(ftx_client *client)
 
 static void nulls_in_jobs(ftx_client *client)
 {
+    static const uint8_t digest[64];
     ftx_job *job = (ftx_job *)&job;
     ftx_entry entry;
     uint32_t number = 0;
@@ -103,6 +104,8 @@ static void nulls_in_jobs(ftx_client *client)
     CHECK(ftx_job_id(NULL) == 0);
     CHECK_STATUS(ftx_job_set_user_data(NULL, NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_set_u64(NULL, FTX_JOB_OPTION_KEEP_GOING, 1), FTX_NULL_POINTER);
+    CHECK_STATUS(ftx_job_set_bytes(NULL, FTX_JOB_OPTION_OVERWRITE_DIGEST, digest, 32),
+                 FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_start(NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_cancel(NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_abort(NULL), FTX_NULL_POINTER);
@@ -138,6 +141,17 @@ static void nulls_in_jobs(ftx_client *client)
     CHECK_STATUS(ftx_job_resume(job), FTX_WRONG_STATE);
     CHECK_STATUS(ftx_job_set_u64(job, 99, 1), FTX_UNKNOWN_OPTION);
     CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_KEEP_GOING, 2), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_RECURSIVE, 2), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_RETRIES, UINT64_MAX), FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_OVERWRITE, FTX_OVERWRITE_IF_DIGEST),
+                 FTX_INVALID_ARGUMENT);
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, 1), FTX_WRONG_TYPE);
+    CHECK_STATUS(ftx_job_set_bytes(job, FTX_JOB_OPTION_RETRIES, digest, 32), FTX_WRONG_TYPE);
+    CHECK_STATUS(ftx_job_set_bytes(job, 0, digest, 32), FTX_UNKNOWN_OPTION);
+    CHECK_STATUS(ftx_job_set_bytes(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, NULL, 32),
+                 FTX_NULL_POINTER);
+    CHECK_STATUS(ftx_job_set_bytes(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, digest, 33),
+                 FTX_INVALID_ARGUMENT);
     CHECK_STATUS(ftx_job_cancel(job), FTX_OK);
     CHECK_STATUS(ftx_job_wait(job, -1), FTX_CANCELLED);
     CHECK_STATUS(ftx_job_start(job), FTX_WRONG_STATE);
@@ -226,6 +240,32 @@ static void texts(void)
     CHECK(strlen(ftx_version()) >= 5);
 }
 
+static int32_t never_again(const ftx_event *event, void *user_data)
+{
+    (void)user_data;
+    CHECK(event->kind != FTX_EVENT_RETRYING);
+    return 0;
+}
+
+/* A job is tried again although its client would not. */
+static void retries_of_a_job(ftx_client *client)
+{
+    ftx_job *job = job_of(client, FTX_JOB_UPLOAD, "/dev/null", "a");
+    ftx_event event;
+    unsigned retries = 0;
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_RETRIES, 2), FTX_OK);
+    CHECK_STATUS(ftx_job_start(job), FTX_OK);
+    do {
+        event = wait_event(client);
+        if (event.kind == FTX_EVENT_RETRYING)
+            retries = event.attempt;
+    } while (event.kind != FTX_EVENT_JOB_ENDED);
+    CHECK(event.status == FTX_CONNECT_FAILED && retries == 2);
+    ftx_job_free(job);
+    CHECK_STATUS(ftx_client_upload(client, "/dev/null", "a", never_again, NULL),
+                 FTX_CONNECT_FAILED);
+}
+
 /* A client of a server that is not there. */
 static void nobody_there(void)
 {
@@ -240,6 +280,7 @@ static void nobody_there(void)
     CHECK(error.category == FTX_CATEGORY_NETWORK && error.retryable == 1 && error.os_error != 0);
     CHECK(error.original_status == FTX_CONNECT_SERVER_ERROR);
     CHECK(strstr(error.message, "127.0.0.1:1") != NULL);
+    retries_of_a_job(client);
     ftx_client_free(client);
     ftx_config_free(config);
 }

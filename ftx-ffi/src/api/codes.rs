@@ -200,13 +200,18 @@ pub const FTX_JOB_STAT: u32 = 4;
 pub const FTX_JOB_DIGEST: u32 = 5;
 /// Removes files on a native server.
 pub const FTX_JOB_REMOVE: u32 = 6;
-/// Finds out what the server speaks; `total` of the last event is `FTX_DIALECT_NATIVE` or
-/// `FTX_DIALECT_LEGACY`.
+/// Finds out what the server speaks, which `ftx_job_dialect` tells then.
 pub const FTX_JOB_DIALECT: u32 = 7;
 /// 0, the default: the first file that fails ends the job. 1: the others are done, too.
 pub const FTX_JOB_OPTION_KEEP_GOING: u32 = 1;
 /// 0, the default: a listing shows the directory. 1: all that is below, too.
 pub const FTX_JOB_OPTION_RECURSIVE: u32 = 2;
+/// As `FTX_OPTION_RETRIES`, for this job; what the client has, by default.
+pub const FTX_JOB_OPTION_RETRIES: u32 = 3;
+/// As `FTX_OPTION_OVERWRITE`, for the uploads of this job; what the client has, by default.
+pub const FTX_JOB_OPTION_OVERWRITE: u32 = 4;
+/// As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
+pub const FTX_JOB_OPTION_OVERWRITE_DIGEST: u32 = 5;
 /// Not started.
 pub const FTX_STATE_NEW: u32 = 0;
 /// Waits for the jobs before it.

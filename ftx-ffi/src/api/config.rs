@@ -24,7 +24,9 @@ const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 const MOST_STREAMS: u64 = 64;
 
-/// Settings of clients that are made later.
+/// Settings of clients that are made later. A client copies them: what is set afterwards changes no
+/// client that is there. What can be set for a job as well is among `FTX_JOB_OPTION_KEEP_GOING` and
+/// its like; the rest belongs to the connections of a client, and another client has others.
 pub struct FtxConfig {
     maker: Maker,
     config: Mutex<Config>,
@@ -53,7 +55,7 @@ impl FtxConfig {
             FTX_OPTION_TIMEOUT_MS => {
                 config.timeout = millis(value).filter(|time| !time.is_zero()).ok_or_else(bad)?;
             }
-            FTX_OPTION_RETRIES => config.retries = u32::try_from(value).map_err(|_| bad())?,
+            FTX_OPTION_RETRIES => config.retries = retries(value)?,
             FTX_OPTION_MIN_BACKOFF_MS => config.min_backoff = millis(value).ok_or_else(bad)?,
             FTX_OPTION_MAX_BACKOFF_MS => config.max_backoff = millis(value).ok_or_else(bad)?,
             FTX_OPTION_STREAMS if value > MOST_STREAMS => return Err(bad()),
@@ -74,8 +76,7 @@ impl FtxConfig {
     fn set_bytes(&self, option: u32, bytes: &[u8]) -> Result<(), Failure> {
         match option {
             FTX_OPTION_OVERWRITE_DIGEST => {
-                let digest = bytes.try_into().map_err(|_| bad())?;
-                self.config().overwrite = Overwrite::IfUnchanged(Digest(digest));
+                self.config().overwrite = overwrite_if(bytes)?;
                 Ok(())
             }
             FTX_OPTION_CACHE => {
@@ -143,7 +144,7 @@ fn durability(value: u64) -> Result<Durability, Failure> {
     }
 }
 
-fn overwrite(value: u64) -> Result<Overwrite, Failure> {
+pub(super) fn overwrite(value: u64) -> Result<Overwrite, Failure> {
     match u32::try_from(value) {
         Ok(FTX_OVERWRITE_REPLACE) => Ok(Overwrite::Replace),
         Ok(FTX_OVERWRITE_FAIL) => Ok(Overwrite::Fail),
@@ -151,7 +152,15 @@ fn overwrite(value: u64) -> Result<Overwrite, Failure> {
     }
 }
 
-fn bad() -> Failure {
+pub(super) fn overwrite_if(digest: &[u8]) -> Result<Overwrite, Failure> {
+    Ok(Overwrite::IfUnchanged(Digest(digest.try_into().map_err(|_| bad())?)))
+}
+
+pub(super) fn retries(value: u64) -> Result<u32, Failure> {
+    u32::try_from(value).map_err(|_| bad())
+}
+
+pub(super) fn bad() -> Failure {
     let message = "the option does not take that value; see its constant in ftx.h";
     Failure::reason(Reason::InvalidArgument, message)
 }
@@ -160,7 +169,7 @@ pub(crate) fn unknown(option: u32) -> Failure {
     Failure::own(Own::UnknownOption, format!("there is no option {option}"))
 }
 
-fn wrong_type(setter: &str) -> Failure {
+pub(super) fn wrong_type(setter: &str) -> Failure {
     Failure::own(Own::WrongType, format!("the option is of another type; use {setter}"))
 }
 

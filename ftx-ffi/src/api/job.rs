@@ -4,14 +4,13 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use ftx_client::Reason;
-
 use super::client::FtxClient;
 use super::codes::{
     FTX_JOB_DIALECT, FTX_JOB_DIGEST, FTX_JOB_DOWNLOAD, FTX_JOB_LIST, FTX_JOB_OPTION_KEEP_GOING,
-    FTX_JOB_OPTION_RECURSIVE, FTX_JOB_REMOVE, FTX_JOB_STAT, FTX_JOB_UPLOAD,
+    FTX_JOB_OPTION_OVERWRITE, FTX_JOB_OPTION_OVERWRITE_DIGEST, FTX_JOB_OPTION_RECURSIVE,
+    FTX_JOB_OPTION_RETRIES, FTX_JOB_REMOVE, FTX_JOB_STAT, FTX_JOB_UPLOAD,
 };
-use super::config::unknown;
+use super::config;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
 use crate::job::{Job, Kind};
@@ -152,33 +151,89 @@ pub unsafe extern "C" fn ftx_job_set_user_data(job: *mut FtxJob, user_data: *mut
 /// Sets an option of a job that was not started.
 ///
 /// @param job     The job.
-/// @param option  `FTX_JOB_OPTION_KEEP_GOING` or `FTX_JOB_OPTION_RECURSIVE`.
-/// @param value   0 or 1.
-/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_INVALID_ARGUMENT`,
-///         `FTX_WRONG_STATE`, `FTX_FORKED`.
+/// @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like, which says what values it takes.
+/// @param value   Its value.
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
+///         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; nothing is changed then.
 ///
 /// Threads: any.
 ///
 /// ```c
 /// ftx_job_set_u64(job, FTX_JOB_OPTION_KEEP_GOING, 1);
+/// ftx_job_set_u64(job, FTX_JOB_OPTION_OVERWRITE, FTX_OVERWRITE_FAIL);
 /// ```
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ftx_job_set_u64(job: *mut FtxJob, option: u32, value: u64) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let job = unsafe { pointer::handle(job)? };
-        if !(FTX_JOB_OPTION_KEEP_GOING..=FTX_JOB_OPTION_RECURSIVE).contains(&option) {
-            return Err(unknown(option));
+        let job = unsafe { &pointer::handle(job)?.job };
+        match option {
+            FTX_JOB_OPTION_KEEP_GOING => {
+                let on = switch(value)?;
+                job.set(|settings| settings.keep_going = on)
+            }
+            FTX_JOB_OPTION_RECURSIVE => {
+                let on = switch(value)?;
+                job.set(|settings| settings.recursive = on)
+            }
+            FTX_JOB_OPTION_RETRIES => {
+                let retries = config::retries(value)?;
+                job.set(|settings| settings.retries = Some(retries))
+            }
+            FTX_JOB_OPTION_OVERWRITE => {
+                let overwrite = config::overwrite(value)?;
+                job.set(|settings| settings.overwrite = Some(overwrite))
+            }
+            FTX_JOB_OPTION_OVERWRITE_DIGEST => Err(config::wrong_type("ftx_job_set_bytes")),
+            _ => Err(config::unknown(option)),
         }
-        let on = match value {
-            0 => false,
-            1 => true,
-            _ => return Err(Failure::reason(Reason::InvalidArgument, "the option is 0 or 1")),
-        };
-        job.job.set(|settings| match option {
-            FTX_JOB_OPTION_KEEP_GOING => settings.keep_going = on,
-            _ => settings.recursive = on,
-        })
+    })
+}
+
+fn switch(value: u64) -> Result<bool, Failure> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(config::bad()),
+    }
+}
+
+/// Sets an option of a job that was not started, which is bytes.
+///
+/// @param job     The job.
+/// @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
+/// @param bytes   Its value, which is copied.
+/// @param length  How many bytes; 32 for a digest.
+/// @return As `ftx_job_set_u64`.
+///
+/// Threads: any.
+///
+/// ```c
+/// uint8_t digest[FTX_DIGEST_BYTES];
+/// if (ftx_client_digest(client, "a.txt", digest) == FTX_OK)
+///     ftx_job_set_bytes(job, FTX_JOB_OPTION_OVERWRITE_DIGEST, digest, sizeof digest);
+/// ```
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ftx_job_set_bytes(
+    job: *mut FtxJob,
+    option: u32,
+    bytes: *const u8,
+    length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller keeps to the contract.
+        let (job, bytes) =
+            unsafe { (pointer::handle(job)?, pointer::bytes(bytes, length, "bytes")?) };
+        match option {
+            FTX_JOB_OPTION_OVERWRITE_DIGEST => {
+                let overwrite = config::overwrite_if(bytes)?;
+                job.job.set(|settings| settings.overwrite = Some(overwrite))
+            }
+            FTX_JOB_OPTION_KEEP_GOING..=FTX_JOB_OPTION_OVERWRITE => {
+                Err(config::wrong_type("ftx_job_set_u64"))
+            }
+            _ => Err(config::unknown(option)),
+        }
     })
 }
 

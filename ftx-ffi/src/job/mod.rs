@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ftx_client::{Cancel, Digest, Entry, Reason, RemoteName, TransferError};
+use ftx_client::{Cancel, Digest, Entry, Overwrite, Reason, RemoteName, TransferError};
 
 use crate::event::{Event, Kind as Happened};
 use crate::failure::Failure;
@@ -82,6 +82,10 @@ pub(crate) struct Outcome {
 pub(crate) struct Settings {
     pub(crate) keep_going: bool,
     pub(crate) recursive: bool,
+    /// What the client has, if it is not set.
+    pub(crate) retries: Option<u32>,
+    /// As for `retries`.
+    pub(crate) overwrite: Option<Overwrite>,
 }
 
 /// A job of a client.
