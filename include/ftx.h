@@ -802,6 +802,32 @@ typedef struct ftx_event {
    * What was set with `ftx_job_set_user_data`, or what was handed to the call that blocks.
    */
   void *user_data;
+  /**
+   * Files of the whole job. This and what follows is as in `ftx_totals`, which says when it is
+   * known, and for each kind of event: how far the job is when the event is taken.
+   */
+  uint64_t files_total;
+  /**
+   * Files of the job whose sizes are known.
+   */
+  uint64_t files_sized;
+  /**
+   * Files of the job that are done.
+   */
+  uint64_t files_done;
+  /**
+   * Files of the job that have failed.
+   */
+  uint64_t files_failed;
+  /**
+   * Bytes of the files of the job whose sizes are known: of all, if `files_sized` is
+   * `files_total`.
+   */
+  uint64_t bytes_total;
+  /**
+   * Bytes of all files of the job that are across.
+   */
+  uint64_t bytes_done;
 } ftx_event;
 
 /**
@@ -906,6 +932,49 @@ typedef struct ftx_file {
    */
   uint64_t total;
 } ftx_file;
+
+/**
+ * How far a whole job is. Set `struct_size` to `sizeof(ftx_totals)` before it is filled in.
+ *
+ * The sizes of files to upload are looked at when the job begins, so all are known from its first
+ * event on. Those of files to download are known when each begins, or before, if
+ * `ftx_job_set_size` has told them. `bytes_total` is that of the whole job when `files_sized` is
+ * `files_total`.
+ */
+typedef struct ftx_totals {
+  /**
+   * Bytes of this struct, as the caller knows it.
+   */
+  uint32_t struct_size;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+  /**
+   * Files of the job.
+   */
+  uint64_t files_total;
+  /**
+   * Files whose sizes are known.
+   */
+  uint64_t files_sized;
+  /**
+   * Files that are done.
+   */
+  uint64_t files_done;
+  /**
+   * Files that have failed.
+   */
+  uint64_t files_failed;
+  /**
+   * Bytes of the files whose sizes are known.
+   */
+  uint64_t bytes_total;
+  /**
+   * Bytes that are across. May go back when a file is begun again.
+   */
+  uint64_t bytes_done;
+} ftx_totals;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1749,6 +1818,47 @@ int32_t ftx_job_digest(const struct ftx_job *job, uint64_t file_index, uint8_t *
  * ```
  */
 int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
+
+/**
+ * How far a whole job is, at any time: for a progress bar. Its events tell the same.
+ *
+ * @param job     The job.
+ * @param totals  Is filled in; `struct_size` must be set.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
+ *
+ * Threads: any.
+ *
+ * ```c
+ * ftx_totals totals;
+ * totals.struct_size = sizeof totals;
+ * if (ftx_job_totals(job, &totals) == FTX_OK && totals.files_sized == totals.files_total)
+ *     printf("%.0f of %.0f bytes\n", (double)totals.bytes_done, (double)totals.bytes_total);
+ * ```
+ */
+int32_t ftx_job_totals(const struct ftx_job *job, struct ftx_totals *totals);
+
+/**
+ * Tells the size of a file that was added to a job, before it is started: from a listing
+ * (`size` of `ftx_entry`), for a download. It is counted in the totals of the job from then on,
+ * and a file of at most 1 MiB is fetched in one step, which is faster for many small files. What
+ * the server says of the size when it sends the file counts.
+ *
+ * @param job         The job.
+ * @param file_index  Which file, from 0 on.
+ * @param size        Its bytes.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_WRONG_STATE`, `FTX_FORKED`.
+ *
+ * Threads: any.
+ *
+ * ```c
+ * ftx_entry entry;
+ * entry.struct_size = sizeof entry;
+ * if (ftx_client_stat(client, "docs/a.txt", &entry) == FTX_OK &&
+ *     ftx_job_add(job, "/tmp/a.txt", entry.name) == FTX_OK)
+ *     ftx_job_set_size(job, 0, entry.size);
+ * ```
+ */
+int32_t ftx_job_set_size(struct ftx_job *job, uint64_t file_index, uint64_t size);
 
 /**
  * The version of the library, as "1.2.3".

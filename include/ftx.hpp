@@ -43,6 +43,9 @@ using details = ftx_error;
 /** What has become of a file of a job; see ftx_file. */
 using file = ftx_file;
 
+/** How far a whole job is; see ftx_totals. */
+using totals = ftx_totals;
+
 /** A BLAKE3 digest, as b3sum prints it in hexadecimal. */
 using digest = std::array<std::uint8_t, FTX_DIGEST_BYTES>;
 
@@ -619,6 +622,13 @@ public:
         return *this;
     }
 
+    /** Tells the size of a file that was added, from a listing. */
+    job &set_size(std::uint64_t index, std::uint64_t size, std::error_code &code) noexcept
+    {
+        detail::set(code, ftx_job_set_size(get(), index, size));
+        return *this;
+    }
+
     void start(std::error_code &code) noexcept { detail::set(code, ftx_job_start(get())); }
     void pause(std::error_code &code) noexcept { detail::set(code, ftx_job_pause(get())); }
     void resume(std::error_code &code) noexcept { detail::set(code, ftx_job_resume(get())); }
@@ -655,6 +665,14 @@ public:
     {
         std::error_code code;
         overwrite_if(only, code);
+        detail::check(code);
+        return *this;
+    }
+
+    job &set_size(std::uint64_t index, std::uint64_t size)
+    {
+        std::error_code code;
+        set_size(index, size, code);
         detail::check(code);
         return *this;
     }
@@ -730,6 +748,14 @@ public:
         std::uint64_t count = 0;
         ftx_job_file_count(get(), &count);
         return count;
+    }
+
+    /** How far it is as a whole. */
+    ftx::totals totals() const noexcept
+    {
+        ftx::totals found = detail::sized<ftx::totals>();
+        ftx_job_totals(get(), &found);
+        return found;
     }
 
     /** What has become of a file of it. */

@@ -10,6 +10,7 @@ use crate::api::codes::{
     FTX_EVENT_STARTED,
 };
 use crate::failure::Failure;
+use crate::job::Totals;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,8 @@ pub(crate) struct Event {
     pub(crate) already_there: bool,
     /// The caller's pointer, which is never followed.
     pub(crate) user_data: usize,
+    /// How far the whole job is.
+    pub(crate) totals: Totals,
 }
 
 impl Event {
@@ -77,6 +80,7 @@ impl Event {
             pause: Duration::ZERO,
             already_there: false,
             user_data: 0,
+            totals: Totals::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::event::{Event, Kind};
+use crate::job::Totals;
 use crate::signal::Signal;
 
 /// A queue that grows no further than the jobs in it: of what coalesces there is one event for each
@@ -23,6 +24,9 @@ struct Waiting {
     first: u64,
     /// The numbers of those that coalesce.
     latest: HashMap<Key, u64>,
+    /// How far jobs are by now. An event that was replaced has kept its place, and events would
+    /// seem to go back if each told how far its job was when it came.
+    totals: HashMap<u64, Totals>,
 }
 
 type Key = (u64, Option<usize>, Kind);
@@ -49,6 +53,7 @@ impl Queue {
 
     pub(crate) fn push(&self, event: Event) {
         let mut waiting = self.waiting();
+        waiting.totals.insert(event.job, event.totals);
         if event.kind.coalesces() {
             let next = waiting.first + waiting.events.len() as u64;
             let number = *waiting.latest.entry(key(&event)).or_insert(next);
@@ -89,6 +94,7 @@ impl Queue {
         let had_some = !waiting.events.is_empty();
         waiting.events.retain(|event| event.job != job);
         waiting.first = 0;
+        waiting.totals.remove(&job);
         let numbered =
             waiting.events.iter().enumerate().filter(|(_, event)| event.kind.coalesces());
         waiting.latest = numbered.map(|(number, event)| (key(event), number as u64)).collect();
@@ -98,7 +104,13 @@ impl Queue {
     }
 
     fn take_from(&self, waiting: &mut Waiting) -> Option<Event> {
-        let event = waiting.events.pop_front()?;
+        let mut event = waiting.events.pop_front()?;
+        let totals = match event.kind {
+            // Nothing comes after it.
+            Kind::JobEnded => waiting.totals.remove(&event.job),
+            _ => waiting.totals.get(&event.job).copied(),
+        };
+        event.totals = totals.unwrap_or(event.totals);
         waiting.first += 1;
         if event.kind.coalesces() {
             waiting.latest.remove(&key(&event));
@@ -164,6 +176,25 @@ mod tests {
         queue.push(event(1, 0, Kind::Progress, 7));
         let expected = [(3, Some(0), Kind::Progress, 6), (1, Some(0), Kind::Progress, 7)];
         assert_eq!(taken(&queue), expected);
+    }
+
+    #[test]
+    fn what_is_told_of_the_whole_job_does_not_go_back() {
+        let queue = Queue::new();
+        for files in 1..=2 {
+            for file in 0..2 {
+                let totals = Totals { files: files * 10 + file, ..Totals::default() };
+                let file = usize::try_from(file).unwrap();
+                queue.push(Event { totals, ..event(1, file, Kind::Progress, files) });
+            }
+        }
+        queue.push(event(2, 0, Kind::Progress, 1));
+        let told: Vec<_> = std::iter::from_fn(|| queue.take()).map(|e| e.totals.files).collect();
+        assert_eq!(told, [21, 21, 0]);
+        queue.push(event(1, 0, Kind::JobEnded, 1));
+        queue.take();
+        queue.forget(2);
+        assert!(queue.waiting().totals.is_empty());
     }
 
     #[cfg(unix)]

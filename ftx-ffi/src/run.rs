@@ -35,6 +35,9 @@ async fn transfer(
     job: &Arc<Job>,
     todo: Vec<(usize, File)>,
 ) -> Result<(), Failure> {
+    if job.kind == Kind::Upload {
+        look_at_sizes(client, job, &todo);
+    }
     let keep_going = job.settings().keep_going;
     // Those before one that cannot be transferred are done first.
     let refused = todo.iter().position(|(_, file)| file.name.is_err()).filter(|_| !keep_going);
@@ -57,7 +60,7 @@ async fn transfer(
             let download = |(_, file, name): (usize, &File, RemoteName)| Download {
                 name,
                 path: file.path.clone(),
-                size: None,
+                size: file.size,
             };
             let files: Vec<Download> = usable.into_iter().map(download).collect();
             client.download_all(&files, keep_going, &mut watch).await
@@ -78,6 +81,22 @@ async fn transfer(
         }
     }
     Ok(())
+}
+
+/// Finds out how much there is to upload, so that it is known from the first event on. What cannot
+/// be looked at fails when its turn comes.
+fn look_at_sizes(client: &Client, job: &Job, todo: &[(usize, File)]) {
+    let cancel = client.cancel();
+    for (index, file) in todo.iter().filter(|(_, file)| file.size.is_none()) {
+        if cancel.is_cancelled() {
+            return;
+        }
+        if let Ok(metadata) = std::fs::metadata(&file.path)
+            && metadata.is_file()
+        {
+            job.sized(*index, metadata.len());
+        }
+    }
 }
 
 async fn list(
@@ -181,6 +200,18 @@ fn observer(job: &Arc<Job>, file: usize) -> Observer {
     })
 }
 
+impl Watching<'_> {
+    /// A file that was here already may never have been begun, and its size not told.
+    fn look_at(&self, index: usize) {
+        if let Ok(file) = self.job.file(index)
+            && file.size.is_none()
+            && let Ok(metadata) = std::fs::metadata(&file.path)
+        {
+            self.job.sized(index, metadata.len());
+        }
+    }
+}
+
 /// Tells a job what becomes of its files.
 struct Watching<'a> {
     job: &'a Arc<Job>,
@@ -198,6 +229,9 @@ impl Watch for Watching<'_> {
     fn end(&mut self, file: usize, result: Result<Transferred, TransferError>) {
         let index = self.indices.get(file).copied().unwrap_or(file);
         let result = result.map_err(|error| Failure::from(&error));
+        if result.as_ref().is_ok_and(|done| done.already_there) {
+            self.look_at(index);
+        }
         if let Err(failure) = &result {
             let first = self.failure.get_or_insert_with(|| failure.clone());
             if failure.is_cancel() {

@@ -3,6 +3,71 @@
 
 #define MIB (1u << 20)
 
+/* Files of a job whose sizes are known, if the progress of one is told. */
+static int32_t count(const ftx_event *event, void *user_data)
+{
+    ftx_event *last = user_data;
+    CHECK(event->struct_size == sizeof *event);
+    CHECK(event->files_total == 3 && event->files_sized == 2);
+    CHECK(event->bytes_total == 2 * MIB + 500 && event->bytes_done <= event->bytes_total);
+    CHECK(event->bytes_done >= last->bytes_done);
+    *last = *event;
+    return 0;
+}
+
+/* How far a whole job is: of an upload it is known at once, of a download as it was told. */
+static void totals(ftx_client *client, const char *directory)
+{
+    const char *paths[3], *names[] = {"t/0", "t/1", "t/missing"};
+    ftx_totals totals;
+    ftx_event last;
+    ftx_job *job;
+    memset(&last, 0, sizeof last);
+    totals.struct_size = sizeof totals;
+    paths[0] = path_of(directory, "t0");
+    paths[1] = path_of(directory, "t1");
+    paths[2] = path_of(directory, "t missing");
+    make_file(paths[0], 2 * MIB, 1);
+    make_file(paths[1], 500, 2);
+    CHECK_STATUS(ftx_client_upload_files(client, paths, names, 3, 1, count, &last),
+                 FTX_LOCAL_NOT_FOUND);
+    CHECK(last.files_done + last.files_failed == 3 && last.bytes_done == last.bytes_total);
+
+    paths[0] = path_of(directory, "t0 copy");
+    job = job_of(client, FTX_JOB_DOWNLOAD, paths[0], names[0]);
+    CHECK_STATUS(ftx_job_add(job, path_of(directory, "t1 copy"), names[1]), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 0, 1), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 0, UINT64_MAX), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 1, UINT64_MAX), FTX_OK);
+    CHECK_STATUS(ftx_job_totals(job, &totals), FTX_OK);
+    CHECK(totals.bytes_total == UINT64_MAX && totals.files_sized == 2);
+    CHECK_STATUS(ftx_job_set_size(job, 0, 2 * MIB), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 1, 500), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 2, 1), FTX_NO_SUCH_FILE);
+    CHECK_STATUS(ftx_job_totals(job, &totals), FTX_OK);
+    CHECK(totals.files_total == 2 && totals.bytes_total == 2 * MIB + 500);
+    CHECK(totals.bytes_done == 0 && totals.files_done == 0);
+    CHECK_STATUS(ftx_job_start(job), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 0, 1), FTX_WRONG_STATE);
+    CHECK_STATUS(ftx_job_wait(job, -1), FTX_OK);
+    CHECK_STATUS(ftx_job_totals(job, &totals), FTX_OK);
+    CHECK(totals.files_done == 2 && totals.files_failed == 0);
+    CHECK(totals.bytes_total == 2 * MIB + 500 && totals.bytes_done == totals.bytes_total);
+    CHECK(same_files(path_of(directory, "t0"), paths[0]));
+    ftx_job_free(job);
+
+    /* What was told wrong is set right, and what is here already counts as well. */
+    job = job_of(client, FTX_JOB_DOWNLOAD, paths[0], names[0]);
+    CHECK_STATUS(ftx_job_add(job, path_of(directory, "t1 again"), names[1]), FTX_OK);
+    CHECK_STATUS(ftx_job_set_size(job, 1, 3 * MIB), FTX_OK);
+    CHECK_STATUS(ftx_job_start(job), FTX_OK);
+    CHECK_STATUS(ftx_job_wait(job, -1), FTX_OK);
+    CHECK_STATUS(ftx_job_totals(job, &totals), FTX_OK);
+    CHECK(totals.files_sized == 2 && totals.bytes_total == 2 * MIB + 500);
+    CHECK(totals.bytes_done == totals.bytes_total);
+    ftx_job_free(job);
+}
+
 struct seen {
     unsigned started, progress, ended;
     uint64_t done, total;
@@ -180,6 +245,7 @@ void native_calls(const char *address, const char *directory)
     there_and_back(client, directory);
     failures(client, directory, FTX_NOT_FOUND);
     several(client, directory, 1);
+    totals(client, directory);
     CHECK_STATUS(ftx_client_stat(client, "d/\xc3\xa4 b.bin", &entry), FTX_OK);
     CHECK(entry.kind == FTX_ENTRY_FILE && entry.size == 3 * MIB + 17 && entry.has_mtime == 1);
     CHECK(strcmp(entry.name, "d/\xc3\xa4 b.bin") == 0);
@@ -205,6 +271,7 @@ void legacy_calls(const char *address, const char *directory)
     there_and_back(client, directory);
     failures(client, directory, FTX_FILE_OPEN_ERROR);
     several(client, directory, 0);
+    totals(client, directory);
     CHECK_STATUS(ftx_client_stat(client, "a", &entry), FTX_OTHER_DIALECT);
     CHECK_STATUS(ftx_client_list(client, NULL, 0, NULL, NULL), FTX_OTHER_DIALECT);
     ftx_client_free(client);

@@ -134,12 +134,15 @@ void jobs(ftx::client &client, const std::string &directory)
     job.add(directory + "/c++ job", "cpp/a").set(FTX_JOB_OPTION_KEEP_GOING).retries(1);
     CHECK(status_of([&] { job.overwrite(4711); }) == FTX_INVALID_ARGUMENT);
     job.overwrite(FTX_OVERWRITE_FAIL).overwrite_if(client.digest("cpp/a"));
+    job.set_size(0, 3000000);
+    CHECK(job.totals().bytes_total == 3000000 && job.totals().files_done == 0);
     CHECK(job.state() == FTX_STATE_NEW && job.file_count() == 1);
     CHECK(!job.wait_for(std::chrono::milliseconds(0)));
     ftx::job moved = std::move(job);
     CHECK(!job && moved);
     moved.start();
     moved.wait();
+    CHECK(moved.totals().files_done == 1 && moved.totals().bytes_done == 3000000);
     CHECK(moved.file(0).status == FTX_OK && moved.failure().status == FTX_OK);
     CHECK(moved.file(1).status == FTX_NO_SUCH_FILE);
     ftx::event event;

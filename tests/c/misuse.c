@@ -115,6 +115,8 @@ static void nulls_in_jobs(ftx_client *client)
     CHECK_STATUS(ftx_job_state(NULL, &number), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_file_count(NULL, &count), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_file(NULL, 0, NULL), FTX_NULL_POINTER);
+    CHECK_STATUS(ftx_job_totals(NULL, NULL), FTX_NULL_POINTER);
+    CHECK_STATUS(ftx_job_set_size(NULL, 0, 1), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_error(NULL, 0, NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_next_entry(NULL, &entry), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_digest(NULL, 0, NULL), FTX_NULL_POINTER);
@@ -124,6 +126,7 @@ static void nulls_in_jobs(ftx_client *client)
 
     CHECK_STATUS(ftx_job_new(client, FTX_JOB_UPLOAD, &job), FTX_OK);
     CHECK_STATUS(ftx_job_state(job, NULL), FTX_NULL_POINTER);
+    CHECK_STATUS(ftx_job_totals(job, NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_file_count(job, NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_dialect(job, NULL), FTX_NULL_POINTER);
     CHECK_STATUS(ftx_job_digest(job, 0, NULL), FTX_NULL_POINTER);

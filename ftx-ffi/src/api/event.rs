@@ -35,6 +35,20 @@ pub struct FtxEvent {
     pub already_there: u32,
     /// What was set with `ftx_job_set_user_data`, or what was handed to the call that blocks.
     pub user_data: *mut c_void,
+    /// Files of the whole job. This and what follows is as in `ftx_totals`, which says when it is
+    /// known, and for each kind of event: how far the job is when the event is taken.
+    pub files_total: u64,
+    /// Files of the job whose sizes are known.
+    pub files_sized: u64,
+    /// Files of the job that are done.
+    pub files_done: u64,
+    /// Files of the job that have failed.
+    pub files_failed: u64,
+    /// Bytes of the files of the job whose sizes are known: of all, if `files_sized` is
+    /// `files_total`.
+    pub bytes_total: u64,
+    /// Bytes of all files of the job that are across.
+    pub bytes_done: u64,
 }
 
 // SAFETY: the size comes first, and all fields are numbers or pointers.
@@ -58,6 +72,12 @@ impl From<&Event> for FtxEvent {
             attempt: event.attempt,
             already_there: event.already_there.into(),
             user_data: std::ptr::with_exposed_provenance_mut(event.user_data),
+            files_total: event.totals.files,
+            files_sized: event.totals.sized,
+            files_done: event.totals.done,
+            files_failed: event.totals.failed,
+            bytes_total: event.totals.bytes(),
+            bytes_done: event.totals.bytes_done(),
         }
     }
 }

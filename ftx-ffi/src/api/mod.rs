@@ -18,4 +18,5 @@ pub mod event;
 pub mod job;
 pub mod log;
 pub mod result;
+pub mod totals;
 pub mod version;

@@ -54,12 +54,12 @@ impl From<&File> for FtxFile {
             already_there: outcome.is_some_and(|outcome| outcome.already_there).into(),
             moved: outcome.map_or(0, |outcome| outcome.moved),
             done: file.done,
-            total: file.total,
+            total: file.size.unwrap_or(0),
         }
     }
 }
 
-fn index(index: u64) -> usize {
+pub(super) fn index(index: u64) -> usize {
     // No job has as many files as would not fit.
     usize::try_from(index).unwrap_or(usize::MAX)
 }

@@ -64,12 +64,22 @@ impl Job {
     /// Tells what happened with a file.
     pub(crate) fn tell(&self, event: Event) {
         let mut state = self.state();
-        if let Some(file) = event.file.and_then(|index| state.files.get_mut(index))
+        // Of a job that was given up, another thread may still tell.
+        if state.phase == Phase::Ended {
+            return;
+        }
+        if let Some(index) = event.file
             && matches!(event.kind, Happened::Started | Happened::Progress)
         {
-            (file.done, file.total) = (event.done, event.total);
+            state.set_size(index, event.total);
+            state.set_done(index, event.done);
         }
         self.push(&state, event);
+    }
+
+    /// The size of a file is known before it is begun.
+    pub(crate) fn sized(&self, index: usize, size: u64) {
+        self.state().set_size(index, size);
     }
 
     /// A file is done, or has failed. One that was stopped with a job that is only paused is not.
@@ -79,24 +89,29 @@ impl Job {
         if stopped && state.wish != Wish::End {
             return;
         }
-        let Some(file) = state.files.get_mut(index).filter(|file| file.outcome.is_none()) else {
+        let Some(file) = state.files.get(index).filter(|file| file.outcome.is_none()) else {
             return;
         };
-        let mut event = Event { total: file.total, ..Event::new(Happened::FileEnded, Some(index)) };
-        let result = result.map_err(|failure| Failure {
-            file: Some(index),
-            resume_at: file.done,
-            ..failure
-        });
+        let (size, across) = (file.size.unwrap_or(0), file.done);
+        let mut event = Event { total: size, ..Event::new(Happened::FileEnded, Some(index)) };
+        let result =
+            result.map_err(|failure| Failure { file: Some(index), resume_at: across, ..failure });
         match &result {
             Ok(outcome) => {
                 event.done = outcome.moved;
                 event.already_there = outcome.already_there;
+                state.totals.done += 1;
+                state.set_done(index, size);
             }
-            Err(failure) => event = event.failed(failure),
+            Err(failure) => {
+                event = event.failed(failure);
+                state.totals.failed += 1;
+            }
         }
         let failure = result.as_ref().err().cloned();
-        file.outcome = Some(result);
+        if let Some(file) = state.files.get_mut(index) {
+            file.outcome = Some(result);
+        }
         if state.failure.is_none() {
             state.failure = failure;
         }

@@ -9,6 +9,7 @@
 //! ```
 
 mod course;
+mod totals;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use ftx_client::{Cancel, Digest, Entry, Overwrite, Reason, RemoteName, TransferError};
 
+pub(crate) use self::totals::Totals;
 use crate::event::{Event, Kind as Happened};
 use crate::failure::Failure;
 use crate::queue::Queue;
@@ -63,8 +65,10 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     /// The name on the server. One that is refused fails when its turn comes.
     pub(crate) name: Result<RemoteName, Failure>,
+    /// Bytes of it that are across.
     pub(crate) done: u64,
-    pub(crate) total: u64,
+    /// Its bytes, once that is known.
+    pub(crate) size: Option<u64>,
     pub(crate) digest: Option<Digest>,
     pub(crate) outcome: Option<Result<Outcome, Failure>>,
 }
@@ -107,6 +111,7 @@ struct State {
     cancel: Cancel,
     settings: Settings,
     files: Vec<File>,
+    totals: Totals,
     entries: VecDeque<Entry>,
     failure: Option<Failure>,
     /// Whether the server speaks the native dialect, once that was asked.
@@ -127,6 +132,7 @@ impl Job {
             cancel: Cancel::new(),
             settings: Settings::default(),
             files: Vec::new(),
+            totals: Totals::default(),
             entries: VecDeque::new(),
             failure: None,
             native: None,
@@ -150,10 +156,22 @@ impl Job {
         let name = RemoteName::parse(name).map_err(|source| {
             Failure::from(&TransferError::Name { name: name.to_owned(), source })
         });
-        let file = File { path, name, done: 0, total: 0, digest: None, outcome: None };
+        let file = File { path, name, done: 0, size: None, digest: None, outcome: None };
         let mut state = self.state();
         state.must_be(Phase::New, "files are added to")?;
         state.files.push(file);
+        state.totals.files += 1;
+        Ok(())
+    }
+
+    /// The caller knows the size of a file.
+    pub(crate) fn tell_size(&self, index: usize, size: u64) -> Result<(), Failure> {
+        let mut state = self.state();
+        state.must_be(Phase::New, "sizes are told in")?;
+        if index >= state.files.len() {
+            return Err(no_file(index));
+        }
+        state.set_size(index, size);
         Ok(())
     }
 
@@ -265,6 +283,10 @@ impl Job {
         self.state().phase
     }
 
+    pub(crate) fn totals(&self) -> Totals {
+        self.state().totals
+    }
+
     pub(crate) fn file_count(&self) -> usize {
         self.state().files.len()
     }
@@ -309,10 +331,9 @@ impl Job {
     fn end(&self, state: &mut State, result: Result<(), Failure>) {
         state.phase = Phase::Ended;
         state.failure = result.err();
-        let done = state.files.iter().filter(|file| matches!(file.outcome, Some(Ok(_)))).count();
         let mut event = Event {
-            done: done as u64,
-            total: state.files.len() as u64,
+            done: state.totals.done,
+            total: state.totals.files,
             ..Event::new(Happened::JobEnded, None)
         };
         if let Some(failure) = &state.failure {
@@ -325,7 +346,8 @@ impl Job {
 
     fn push(&self, state: &State, event: Event) {
         if !state.released {
-            self.queue.push(Event { job: self.id, user_data: state.user_data, ..event });
+            let State { user_data, totals, .. } = *state;
+            self.queue.push(Event { job: self.id, user_data, totals, ..event });
         }
     }
 
