@@ -1694,8 +1694,8 @@ int32_t ftx_job_add_bytes(struct ftx_job *job,
  * @param callback   Is called; NULL turns logging off.
  * @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
  *                   is replaced.
- * @return `FTX_OK`; `FTX_REENTERED` inside a log callback; `FTX_WRONG_STATE` if libftx is part of a
- *         Rust program that has a log of its own.
+ * @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
+ *         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
  *
  * Threads: any. It waits for callbacks that are under way.
  *

@@ -316,7 +316,9 @@ fn reason_of_local(error: &StoreError) -> Reason {
         StoreError::Cancelled { .. } => Reason::Cancelled,
         StoreError::Changed { .. } => Reason::LocalChanged,
         StoreError::InUse { .. } => Reason::LocalInUse,
-        StoreError::IsDirectory { .. } | StoreError::NotDirectory { .. } => Reason::LocalNotAFile,
+        StoreError::IsDirectory { .. }
+        | StoreError::NotDirectory { .. }
+        | StoreError::NotRegular { .. } => Reason::LocalNotAFile,
         StoreError::NoSpace { .. } => Reason::LocalNoSpace,
         StoreError::NotFound { .. } => Reason::LocalNotFound,
         StoreError::PermissionDenied { .. } | StoreError::ReadOnly { .. } => {

@@ -11,17 +11,15 @@ use crate::{StoreError, available_bytes};
 /// does worse.
 ///
 /// # Errors
-/// [`StoreError::IsDirectory`], or [`StoreError::Io`] for what is neither.
+/// [`StoreError::IsDirectory`], or [`StoreError::NotRegular`] for what is neither.
 pub fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if metadata.is_file() {
         return Ok(());
     }
-    let source = if metadata.is_dir() {
-        ErrorKind::IsADirectory.into()
-    } else {
-        io::Error::new(ErrorKind::InvalidInput, "it is no regular file")
-    };
-    Err(StoreError::io("open", path, source))
+    if metadata.is_dir() {
+        return Err(StoreError::io("open", path, ErrorKind::IsADirectory.into()));
+    }
+    Err(StoreError::NotRegular { path: path.to_owned() })
 }
 
 /// Passes if `len` bytes can still be written in the file system of `dir`, before any is. `path`

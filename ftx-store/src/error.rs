@@ -107,6 +107,12 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Something stands there that is neither a file nor a directory: a pipe, a device.
+    #[error("cannot open {path:?}: it is no regular file; choose another one")]
+    NotRegular {
+        /// What stands there.
+        path: PathBuf,
+    },
     /// There is no such file.
     #[error("cannot {op} {path:?}: there is no such file; check the name")]
     NotFound {
@@ -178,6 +184,7 @@ impl StoreError {
             | Self::IsDirectory { .. }
             | Self::NotDirectory { .. }
             | Self::NotFound { .. }
+            | Self::NotRegular { .. }
             | Self::PermissionDenied { .. }
             | Self::ReadOnly { .. } => Status::OpenError,
             Self::Failed { .. } | Self::Incomplete { .. } | Self::NoSpace { .. } => {

@@ -48,6 +48,7 @@ ftx_job *job_of(ftx_client *client, uint32_t kind, const char *path, const char 
 
 /* The scenarios; the arguments are the server's address and a directory to work in. */
 void misuse(const char *address, const char *directory);
+void hostile(const char *address, const char *directory);
 void native_calls(const char *address, const char *directory);
 void legacy_calls(const char *address, const char *directory);
 void lists(const char *address, const char *directory);

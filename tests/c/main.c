@@ -6,6 +6,7 @@ static const struct {
     void (*run)(const char *address, const char *directory);
 } scenarios[] = {
     {"misuse", misuse},
+    {"hostile", hostile},
     {"native_calls", native_calls},
     {"legacy_calls", legacy_calls},
     {"lists", lists},

@@ -11,8 +11,8 @@ use ftx_tests::ffi::{self, Link};
 use ftx_tests::{DEADLINE, Outcome, Plan, Process, Proxy, Server};
 use tempfile::{TempDir, tempdir};
 
-const SCENARIOS: [&str; 7] =
-    ["check.c", "main.c", "misuse.c", "calls.c", "lists.c", "slow.c", "jobs.c"];
+const SCENARIOS: [&str; 8] =
+    ["check.c", "main.c", "misuse.c", "hostile.c", "calls.c", "lists.c", "slow.c", "jobs.c"];
 
 /// Slow enough that a transfer of some MiB can be met under way.
 const SLOW: u64 = 4 << 20;
@@ -163,15 +163,15 @@ macro_rules! scenarios {
 
 scenarios! {
     with_the_shared_library: shared =>
-        misuse, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
+        misuse, hostile, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
         threads, forked, logs;
     with_the_static_library: archived =>
-        misuse, native_calls, legacy_calls, slow_jobs, slow_ends, forked, logs;
+        misuse, hostile, native_calls, legacy_calls, slow_jobs, slow_ends, forked, logs;
     with_the_address_sanitizer: sanitized =>
-        misuse, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
+        misuse, hostile, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
         threads, forked, logs;
     with_valgrind: under_valgrind =>
-        misuse, native_calls, legacy_calls, slow_callbacks, slow_jobs, slow_ends, threads, logs;
+        misuse, hostile, native_calls, legacy_calls, slow_callbacks, slow_jobs, slow_ends, threads, logs;
 }
 
 #[test]

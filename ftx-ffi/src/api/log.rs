@@ -2,6 +2,10 @@
 
 use std::ffi::{CString, c_char, c_void};
 
+use ftx_client::Reason;
+
+use super::codes::{FTX_LOG_ERROR, FTX_LOG_TRACE};
+use crate::failure::Failure;
 use crate::guard::guard;
 use crate::log::{self, Tell};
 
@@ -37,8 +41,8 @@ impl UserData {
 /// @param callback   Is called; NULL turns logging off.
 /// @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
 ///                   is replaced.
-/// @return `FTX_OK`; `FTX_REENTERED` inside a log callback; `FTX_WRONG_STATE` if libftx is part of a
-///         Rust program that has a log of its own.
+/// @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
+///         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
 ///
 /// Threads: any. It waits for callbacks that are under way.
 ///
@@ -52,6 +56,10 @@ pub unsafe extern "C" fn ftx_set_log_callback(
     user_data: *mut c_void,
 ) -> i32 {
     guard(|| {
+        if callback.is_some() && !(FTX_LOG_ERROR..=FTX_LOG_TRACE).contains(&level) {
+            let message = format!("there is no level {level}; see FTX_LOG_ERROR in ftx.h");
+            return Err(Failure::reason(Reason::InvalidArgument, message));
+        }
         let user_data = UserData(user_data);
         let tell = callback.map(|callback| -> Tell {
             Box::new(move |level, message| {

@@ -32,7 +32,9 @@ impl From<StoreError> for Refusal {
             StoreError::Cancelled { .. } => Reason::ShuttingDown,
             StoreError::Changed { .. } => Reason::Changed,
             StoreError::InUse { .. } => Reason::Busy,
-            StoreError::IsDirectory { .. } | StoreError::NotDirectory { .. } => Reason::NotAFile,
+            StoreError::IsDirectory { .. }
+            | StoreError::NotDirectory { .. }
+            | StoreError::NotRegular { .. } => Reason::NotAFile,
             StoreError::NoSpace { .. } => Reason::NoSpace,
             StoreError::NotFound { .. } => Reason::NotFound,
             StoreError::PermissionDenied { .. } => Reason::PermissionDenied,
