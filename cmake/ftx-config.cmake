@@ -18,7 +18,7 @@ if(NOT TARGET ftx::ftx)
   set_target_properties(ftx::ftx_static PROPERTIES
     IMPORTED_LOCATION "${ftx_prefix}/lib/libftx.a"
     INTERFACE_INCLUDE_DIRECTORIES "${ftx_prefix}/include"
-    INTERFACE_LINK_LIBRARIES "gcc_s;pthread;m;dl")
+    INTERFACE_LINK_LIBRARIES "pthread;m;dl")
   add_library(ftx::cpp INTERFACE IMPORTED)
   set_target_properties(ftx::cpp PROPERTIES
     INTERFACE_LINK_LIBRARIES ftx::ftx

@@ -16,11 +16,38 @@ fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let prefix = bins::target_dir().join("installed");
-        let mut command = Command::new(bins::workspace().join("scripts/install"));
-        command.env("CARGO_TARGET_DIR", bins::target_dir());
-        run(command.arg("--debug").arg("--prefix").arg(&prefix));
+        run(install(&prefix).env_remove("DESTDIR"));
         prefix
     })
+}
+
+fn install(prefix: &Path) -> Command {
+    let mut command = Command::new(bins::workspace().join("scripts/install"));
+    command.env("CARGO_TARGET_DIR", bins::target_dir());
+    command.arg("--debug").arg("--prefix").arg(prefix);
+    command
+}
+
+/// What `pkg-config` says of the package below a prefix.
+fn flags(prefix: &Path, options: &[&str]) -> Vec<String> {
+    let mut ask = Command::new("pkg-config");
+    ask.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    let said = run(ask.args(["--cflags", "--libs"]).args(options).arg("ftx")).stdout;
+    said.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Builds an example by a compiler alone.
+fn compile(compiler: &str, source: &str, flags: &[String], program: &Path) {
+    let mut command = Command::new(compiler);
+    command.arg(examples().join(source)).args(flags);
+    run(command.arg("-o").arg(program));
+}
+
+/// The libraries that a program or library asks for.
+fn needed(binary: &Path) -> Vec<String> {
+    let outcome = run(Command::new("readelf").arg("-d").arg(binary));
+    let needed = outcome.stdout.lines().filter(|line| line.contains("(NEEDED)"));
+    needed.filter_map(|line| Some(line.split(['[', ']']).nth(1)?.to_owned())).collect()
 }
 
 fn examples() -> PathBuf {
@@ -96,6 +123,9 @@ fn examples_build_by_cmake() {
         run(configure.arg(format!("-DWITH_QT6={qt6}")));
         run(Command::new("cmake").arg("--build").arg(build.path()));
         assert_uploads(&build.path().join("upload"), as_one);
+        let with_the_library = build.path().join("upload_static");
+        assert!(!needed(&with_the_library).contains(&"libftx.so.1".to_owned()));
+        assert_uploads(&with_the_library, as_one);
         assert_uploads(&build.path().join("console"), as_two);
         assert_tree(&build.path().join("tree"));
         assert!(build.path().join("transfers").is_file());
@@ -105,18 +135,71 @@ fn examples_build_by_cmake() {
 #[test]
 fn examples_build_by_pkg_config() {
     let build = tempdir().unwrap();
-    let mut ask = Command::new("pkg-config");
-    ask.env("PKG_CONFIG_PATH", prefix().join("lib/pkgconfig"));
-    let flags = run(ask.args(["--cflags", "--libs", "ftx"])).stdout;
-    let rpath = format!("-Wl,-rpath,{}", prefix().join("lib").display());
-    for (compiler, source) in [("cc", "upload.c"), ("c++", "tree.cpp")] {
-        let program = build.path().join(source).with_extension("");
-        let mut command = Command::new(compiler);
-        command.arg(examples().join(source)).args(flags.split_whitespace());
-        run(command.arg(&rpath).arg("-o").arg(program));
+    let mut flags = flags(prefix(), &[]);
+    flags.push(format!("-Wl,-rpath,{}", prefix().join("lib").display()));
+    let (upload, tree) = (build.path().join("upload"), build.path().join("tree"));
+    compile("cc", "upload.c", &flags, &upload);
+    compile("c++", "tree.cpp", &flags, &tree);
+    assert!(needed(&upload).contains(&"libftx.so.1".to_owned()));
+    assert_uploads(&upload, as_one);
+    assert_tree(&tree);
+}
+
+#[test]
+fn programs_with_the_library_in_them_build_by_pkg_config() {
+    let build = tempdir().unwrap();
+    let flags = flags(prefix(), &["--static"]);
+    for compiler in ["gcc", "clang"] {
+        // All of the program, and only this library.
+        let all = build.path().join("all");
+        compile(compiler, "upload.c", &[&flags[..], &["-static".to_owned()]].concat(), &all);
+        assert!(needed(&all).is_empty());
+        assert_uploads(&all, as_one);
+        let one = build.path().join("one");
+        let by_name: Vec<String> =
+            flags.iter().map(|flag| flag.replace("-lftx", "-l:libftx.a")).collect();
+        compile(compiler, "upload.c", &by_name, &one);
+        assert!(!needed(&one).contains(&"libftx.so.1".to_owned()));
+        assert_uploads(&one, as_one);
     }
-    assert_uploads(&build.path().join("upload"), as_one);
-    assert_tree(&build.path().join("tree"));
+}
+
+#[test]
+fn it_is_staged_for_a_package_and_can_be_moved() {
+    let staged = tempfile::tempdir_in(bins::target_dir()).unwrap();
+    let stage = staged.path().join("stage");
+    let elsewhere = Path::new("/opt/ftx of nobody");
+    run(install(elsewhere).env("DESTDIR", &stage));
+    assert!(!elsewhere.exists());
+    let moved = staged.path().join("moved");
+    fs::rename(stage.join("opt/ftx of nobody"), &moved).unwrap();
+    for file in ["lib/pkgconfig/ftx.pc", "lib/cmake/ftx/ftx-config.cmake"] {
+        let text = fs::read_to_string(moved.join(file)).unwrap();
+        assert!(!text.contains("/opt/") && !text.contains("/stage"), "{file}: {text}");
+    }
+    let program = staged.path().join("upload");
+    let mut flags = flags(&moved, &[]);
+    flags.push(format!("-Wl,-rpath,{}", moved.join("lib").display()));
+    compile("cc", "upload.c", &flags, &program);
+    assert_uploads(&program, as_one);
+}
+
+/// What a distribution asks of a library: found by its name, and nothing else in it but itself.
+#[test]
+fn the_library_that_is_installed_is_one_for_a_system() {
+    let library = prefix().join("lib/libftx.so.1");
+    let dynamic = run(Command::new("readelf").arg("-d").arg(&library)).stdout;
+    assert!(dynamic.contains("(SONAME)") && dynamic.contains("[libftx.so.1]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    assert!(!dynamic.contains("(RPATH)") && !dynamic.contains("(RUNPATH)"), "{dynamic}");
+    let system = ["libgcc_s.so.1", "libc.so.6", "libm.so.6"];
+    for name in needed(&library) {
+        assert!(system.contains(&name.as_str()) || name.starts_with("ld-linux"), "{name}");
+    }
+    let symbols = run(Command::new("nm").args(["-D", "--defined-only"]).arg(&library)).stdout;
+    let names = symbols.lines().filter_map(|line| line.split_whitespace().nth(2));
+    assert!(names.clone().count() > 40);
+    names.for_each(|name| assert!(name.starts_with("ftx_"), "{name}"));
 }
 
 #[test]
