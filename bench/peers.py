@@ -7,7 +7,7 @@ README.md beside this file says how to run it and how to read what it prints. It
 
   apt-get install nginx-light curl rsync vsftpd aria2 b3sum diffutils
 
-and two release binaries: cargo build --release -p ftx-server -p ftx-client
+and release builds: cargo build --release -p ftx-server -p ftx-client -p ftx-ffi
 """
 import sys
 

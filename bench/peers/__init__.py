@@ -7,5 +7,5 @@
   line     a proxy that counts, delays and holds
   native   the first bytes of FTX/1, for connections that no client program makes
   report   tables and JSON; targets: what ftx is held to
-  ftx, nginx, rsync, vsftpd, cp    the peers
+  ftx, library, nginx, rsync, vsftpd, cp    the peers
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 from . import report
 from .cp import Cp
 from .ftx import Ftx, check
+from .library import Library
 from .nginx import Aria, Nginx
 from .process import Failed, require
 from .rig import MIB, Rig
@@ -83,7 +84,10 @@ def positive(text):
 def setup(args):
     def ftx(durability="full", label="", options=()):
         return [Ftx(args.bin, args.dialect, durability, label, options)] if args.ftx else []
-    return Setup(ftx, args.dialect == "native", args.size * MIB, args.files, args.delay / 1000)
+
+    def library():
+        return [Library(args.bin)] if args.ftx else []
+    return Setup(ftx, library, args.dialect == "native", args.size * MIB, args.files, args.delay / 1000)
 
 
 def wanted(row, only):

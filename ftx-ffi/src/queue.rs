@@ -3,10 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::event::{Event, Kind};
 use crate::job::Totals;
 use crate::signal::Signal;
+
+/// How long a thread that has taken events leaves others to gather. To wake it for each of ten
+/// thousand small files takes about as long as to move them.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// A queue that grows no further than the jobs in it: of what coalesces there is one event for each
 /// job, file and kind, and of what is never dropped, one for each file and a few for each job.
@@ -27,6 +32,16 @@ struct Waiting {
     /// How far jobs are by now. An event that was replaced has kept its place, and events would
     /// seem to go back if each told how far its job was when it came.
     totals: HashMap<u64, Totals>,
+    sleeper: Sleeper,
+}
+
+/// What a thread is to be woken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sleeper {
+    #[default]
+    Nobody,
+    ForAny,
+    ForEnd,
 }
 
 type Key = (u64, Option<usize>, Kind);
@@ -69,7 +84,15 @@ impl Queue {
         {
             signal.set();
         }
-        self.arrived.notify_one();
+        let woken = match waiting.sleeper {
+            Sleeper::Nobody => false,
+            Sleeper::ForAny => true,
+            Sleeper::ForEnd => event.kind == Kind::JobEnded,
+        };
+        if woken {
+            waiting.sleeper = Sleeper::Nobody;
+            self.arrived.notify_one();
+        }
     }
 
     /// The next event, if there is one.
@@ -77,15 +100,29 @@ impl Queue {
         self.take_from(&mut self.waiting())
     }
 
-    /// The next event; waits for it.
-    pub(crate) fn wait(&self) -> Event {
+    /// Waits for events, and takes them all. For the queue of one job and one thread, which has
+    /// taken some at `last`; the end of the job is waited for no longer than until it comes.
+    pub(crate) fn wait(&self, last: Option<Instant>) -> Vec<Event> {
+        let gathered = last.map(|last| last + GATHER);
         let mut waiting = self.waiting();
         loop {
-            if let Some(event) = self.take_from(&mut waiting) {
-                return event;
+            let end = waiting.events.back().is_some_and(|event| event.kind == Kind::JobEnded);
+            let left = gathered.map(|until| until.saturating_duration_since(Instant::now()));
+            match left.filter(|left| !end && !left.is_zero()) {
+                Some(left) => {
+                    waiting.sleeper = Sleeper::ForEnd;
+                    let waited = self.arrived.wait_timeout(waiting, left);
+                    waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None if waiting.events.is_empty() => {
+                    waiting.sleeper = Sleeper::ForAny;
+                    waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+                None => break,
             }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.sleeper = Sleeper::Nobody;
+        std::iter::from_fn(|| self.take_from(&mut waiting)).collect()
     }
 
     /// Forgets the events of a job.
@@ -176,6 +213,29 @@ mod tests {
         queue.push(event(1, 0, Kind::Progress, 7));
         let expected = [(3, Some(0), Kind::Progress, 6), (1, Some(0), Kind::Progress, 7)];
         assert_eq!(taken(&queue), expected);
+    }
+
+    #[test]
+    fn a_thread_that_waits_gets_all_events_and_the_end_at_once() {
+        let queue = Queue::new();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let first = queue.wait(None);
+                let much_later = Instant::now() + Duration::from_secs(3600);
+                (first, queue.wait(Some(much_later)))
+            });
+            queue.push(event(1, 0, Kind::Progress, 1));
+            while !queue.waiting().events.is_empty() {
+                std::thread::yield_now();
+            }
+            queue.push(event(1, 0, Kind::Progress, 2));
+            queue.push(event(1, 0, Kind::FileEnded, 2));
+            queue.push(event(1, 0, Kind::JobEnded, 2));
+            let (first, rest) = waits.join().unwrap();
+            let kinds: Vec<_> = first.iter().chain(&rest).map(|event| event.kind).collect();
+            let expected = [Kind::Progress, Kind::Progress, Kind::FileEnded, Kind::JobEnded];
+            assert_eq!((first.len(), &kinds[..]), (1, &expected[..]));
+        });
     }
 
     #[test]

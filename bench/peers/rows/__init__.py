@@ -13,6 +13,7 @@ class Setup:
     """What the command line says: sizes in bytes, the delay in seconds each way."""
 
     ftx: Callable  # ftx(durability, label) gives a list: one peer, or none with --no-ftx
+    library: Callable  # library() gives the same of a program in C
     native: bool
     size: int
     files: int
@@ -64,6 +65,6 @@ def through(port, delay):
 
 
 def all_rows(setup):
-    from . import again, crowd, delayed, resume, trees, whole
-    modules = (whole, resume, again, trees, delayed, crowd)
+    from . import again, crowd, delayed, library, resume, trees, whole
+    modules = (whole, resume, again, trees, delayed, crowd, library)
     return [row for module in modules for row in module.rows(setup)]

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::client::FtxClient;
 use super::event::{FtxEvent, FtxProgressFn};
@@ -29,16 +30,18 @@ impl Call {
     /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
     pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
         self.job.start()?;
-        let mut stopped = false;
+        let (mut stopped, mut last) = (false, None);
         loop {
-            let event = self.job.queue.wait();
-            if event.kind == Happened::JobEnded {
-                return self.job.outcome();
+            for event in self.job.queue.wait(last) {
+                if event.kind == Happened::JobEnded {
+                    return self.job.outcome();
+                }
+                if !stopped && tell(&self.job, &event) {
+                    stopped = true;
+                    self.job.cancel(false);
+                }
             }
-            if !stopped && tell(&self.job, &event) {
-                stopped = true;
-                self.job.cancel(false);
-            }
+            last = Some(Instant::now());
         }
     }
 
