@@ -35,8 +35,8 @@ async fn transfer(
     job: &Arc<Job>,
     todo: Vec<(usize, File)>,
 ) -> Result<(), Failure> {
-    if job.kind == Kind::Upload {
-        look_at_sizes(client, job, &todo);
+    if job.settings().sizes {
+        job.look_at_sizes();
     }
     let keep_going = job.settings().keep_going;
     // Those before one that cannot be transferred are done first.
@@ -81,22 +81,6 @@ async fn transfer(
         }
     }
     Ok(())
-}
-
-/// Finds out how much there is to upload, so that it is known from the first event on. What cannot
-/// be looked at fails when its turn comes.
-fn look_at_sizes(client: &Client, job: &Job, todo: &[(usize, File)]) {
-    let cancel = client.cancel();
-    for (index, file) in todo.iter().filter(|(_, file)| file.size.is_none()) {
-        if cancel.is_cancelled() {
-            return;
-        }
-        if let Ok(metadata) = std::fs::metadata(&file.path)
-            && metadata.is_file()
-        {
-            job.sized(*index, metadata.len());
-        }
-    }
 }
 
 async fn list(
@@ -205,9 +189,8 @@ impl Watching<'_> {
     fn look_at(&self, index: usize) {
         if let Ok(file) = self.job.file(index)
             && file.size.is_none()
-            && let Ok(metadata) = std::fs::metadata(&file.path)
         {
-            self.job.sized(index, metadata.len());
+            self.job.look_at_size(index, &file.path);
         }
     }
 }

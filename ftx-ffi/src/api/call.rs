@@ -17,6 +17,8 @@ use crate::queue::Queue;
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
     pub(super) job: Arc<Job>,
+    /// This thread looks at the sizes of files while the other one begins with them.
+    sizes: bool,
 }
 
 impl Call {
@@ -24,12 +26,16 @@ impl Call {
         callback::check(client.worker.id)?;
         // The handle is not used after this, so a callback may free it.
         let job = Job::new(kind, Arc::clone(&client.worker), Arc::new(Queue::new()));
-        Ok(Self { job })
+        job.set(|settings| settings.sizes = false)?;
+        Ok(Self { job, sizes: false })
     }
 
     /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
     pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
         self.job.start()?;
+        if self.sizes {
+            self.job.look_at_sizes();
+        }
         let (mut stopped, mut last) = (false, None);
         loop {
             for event in self.job.queue.wait(last) {
@@ -56,11 +62,12 @@ impl Call {
     /// # Safety
     /// `progress` can be called with `user_data`.
     unsafe fn run_with(
-        self,
+        mut self,
         progress: FtxProgressFn,
         user_data: *mut c_void,
     ) -> Result<(), Failure> {
         let Some(progress) = progress else { return self.run_quietly().map(|_| ()) };
+        self.sizes = true;
         self.run(|job, event| {
             if event.kind == Happened::Entries {
                 return false;

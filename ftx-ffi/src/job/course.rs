@@ -1,12 +1,17 @@
 //! A job's course, as the worker drives it.
 
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use ftx_client::{Cancel, Digest, Entry};
 
-use super::{ENTRIES, File, Job, Outcome, Phase, Settings, Wish};
+use super::{ENTRIES, File, Job, Kind, Outcome, Phase, Settings, Wish};
 use crate::event::{Event, Kind as Happened};
 use crate::failure::Failure;
+
+/// Files whose sizes are looked at in one go, between which the job is not held up.
+const LOOK_AT: usize = 256;
 
 impl Job {
     /// What it is to be stopped by, if it is to be run.
@@ -77,9 +82,51 @@ impl Job {
         self.push(&state, event);
     }
 
-    /// The size of a file is known before it is begun.
-    pub(crate) fn sized(&self, index: usize, size: u64) {
-        self.state().set_size(index, size);
+    /// Finds out how much there is to upload, so that it is known from the first event on. What
+    /// cannot be looked at fails when its turn comes.
+    pub(crate) fn look_at_sizes(&self) {
+        if self.kind != Kind::Upload {
+            return;
+        }
+        let mut begin = 0;
+        while let Some(paths) = self.unsized_paths(begin) {
+            begin += LOOK_AT;
+            let sizes: Vec<_> = paths
+                .into_iter()
+                .filter_map(|(index, path)| Some((index, size_of_file(&path)?)))
+                .collect();
+            self.set_sizes(&sizes);
+        }
+    }
+
+    /// Of the next files those whose sizes are not known; `None` when there are no more, or the job
+    /// is stopped.
+    fn unsized_paths(&self, begin: usize) -> Option<Vec<(usize, PathBuf)>> {
+        let state = self.state();
+        if state.phase == Phase::Ended || state.cancel.is_cancelled() {
+            return None;
+        }
+        let files = state.files.iter().enumerate().skip(begin).take(LOOK_AT);
+        let files = files.filter(|(_, file)| file.size.is_none());
+        (begin < state.files.len())
+            .then(|| files.map(|(index, file)| (index, file.path.clone())).collect())
+    }
+
+    fn set_sizes(&self, sizes: &[(usize, u64)]) {
+        let mut state = self.state();
+        for (index, size) in sizes {
+            // What the transfer has told meanwhile counts.
+            if state.files.get(*index).is_some_and(|file| file.size.is_none()) {
+                state.set_size(*index, *size);
+            }
+        }
+    }
+
+    /// Finds out how many bytes a local file has, unless that is known by then.
+    pub(crate) fn look_at_size(&self, index: usize, path: &Path) {
+        if let Some(size) = size_of_file(path) {
+            self.set_sizes(&[(index, size)]);
+        }
     }
 
     /// A file is done, or has failed. One that was stopped with a job that is only paused is not.
@@ -139,4 +186,8 @@ impl Job {
             self.push(&state, Event::new(Happened::Entries, None));
         }
     }
+}
+
+fn size_of_file(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| metadata.len())
 }

@@ -82,7 +82,7 @@ pub(crate) struct Outcome {
 }
 
 /// How a job goes about it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) keep_going: bool,
     pub(crate) recursive: bool,
@@ -90,6 +90,14 @@ pub(crate) struct Settings {
     pub(crate) retries: Option<u32>,
     /// As for `retries`.
     pub(crate) overwrite: Option<Overwrite>,
+    /// The client's thread looks at the sizes of all files to upload first.
+    pub(crate) sizes: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keep_going: false, recursive: false, retries: None, overwrite: None, sizes: true }
+    }
 }
 
 /// A job of a client.
