@@ -95,6 +95,13 @@ impl Queue {
         }
     }
 
+    /// A job is farther than its last event tells.
+    pub(crate) fn update(&self, job: u64, totals: Totals) {
+        if let Some(told) = self.waiting().totals.get_mut(&job) {
+            *told = totals;
+        }
+    }
+
     /// The next event, if there is one.
     pub(crate) fn take(&self) -> Option<Event> {
         self.take_from(&mut self.waiting())

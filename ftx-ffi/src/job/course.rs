@@ -120,6 +120,7 @@ impl Job {
                 state.set_size(*index, *size);
             }
         }
+        self.queue.update(self.id, state.totals);
     }
 
     /// Finds out how many bytes a local file has, unless that is known by then.
