@@ -21,7 +21,6 @@ mod blocks;
 mod download;
 mod index;
 mod offer;
-mod regular;
 mod turns;
 mod upload;
 mod walk;
