@@ -111,6 +111,7 @@ impl Native<'_> {
                 Arc::clone(self.manifests),
             ));
             let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
+            uploads.keep_all().await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
             }

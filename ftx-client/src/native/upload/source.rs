@@ -71,6 +71,10 @@ impl Source {
         Ok(())
     }
 
+    pub(super) fn is_unchanged(&self) -> bool {
+        FileIdentity::of_std(&self.file).is_ok_and(|now| now == self.identity)
+    }
+
     pub(super) async fn unchanged(&self) -> Result<(), TransferError> {
         let now = FileIdentity::of_std(&self.file)
             .map_err(|error| StoreError::io("look at", &self.path, error))?;
