@@ -16,7 +16,7 @@ use ftx_store::{
 };
 
 use super::super::Inner;
-use super::super::index::StagingId;
+use super::super::leftovers::StagingId;
 use super::upload::{Base, Beginning, LocalBlockUpload};
 use crate::store::native::{Offered, Progress, Refusal, UploadOffer};
 
