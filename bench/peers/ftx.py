@@ -8,7 +8,7 @@ from .process import WITH_US, Failed, first_version, running, tail
 
 
 class Ftx:
-    """`durability` is the server's option; `dialect` is the client's."""
+    """`durability` is that of the side which writes; `dialect` is the client's option."""
 
     needs = {}
 
@@ -40,7 +40,7 @@ class Ftx:
         return [*self._call("upload"), f"127.0.0.1:{port}", path, *named]
 
     def download(self, port, name, here):
-        return [*self._call("download"), f"127.0.0.1:{port}", name, "--out-dir", here]
+        return [*self._fetch(), f"127.0.0.1:{port}", name, "--out-dir", here]
 
     def upload_tree(self, port, directory):
         paths = [directory] if self.dialect == "native" else sorted(directory.rglob("*.bin"))
@@ -53,7 +53,10 @@ class Ftx:
             # The legacy dialect cannot list; this client is told what it would have seen.
             root = Path(here).parent / "there"
             names = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*.bin"))
-        return [*self._call("download"), f"127.0.0.1:{port}", *names, "--out-dir", here]
+        return [*self._fetch(), f"127.0.0.1:{port}", *names, "--out-dir", here]
+
+    def _fetch(self):
+        return [*self._call("download"), "--durability", self._durability]
 
     def _call(self, verb):
         dialect = ["--dialect", self.dialect] if chooses(self._client) else []

@@ -18,7 +18,6 @@ mod event;
 mod legacy;
 mod native;
 mod place;
-mod regular;
 mod source;
 mod target;
 mod upload;

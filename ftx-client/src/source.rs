@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::File;
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, StoreError};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError, open_regular_ambient};
 
-use crate::{Cancel, Event, Observer, TransferError, regular};
+use crate::{Cancel, Event, Observer, TransferError};
 
 /// A local file, as it was when it was opened.
 pub(crate) struct Source {
@@ -26,7 +26,8 @@ impl Source {
         let owned = path.to_owned();
         let opened = blocking(path, move || {
             let path = owned;
-            let (mut file, identity) = regular::open(&path)?;
+            let (mut file, metadata) = open_regular_ambient(&path)?;
+            let identity = FileIdentity::of(&metadata);
             let mut head = None;
             if identity.size <= CHUNK as u64 {
                 let mut whole = Vec::new();

@@ -10,10 +10,12 @@ use cap_std::fs::File;
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
-use ftx_store::{BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space};
+use ftx_store::{
+    BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space, open_regular,
+};
 
 use crate::place::Place;
-use crate::{Cancel, Event, Observer, TransferError, regular};
+use crate::{Cancel, Event, Observer, TransferError};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
@@ -165,8 +167,8 @@ fn look(
         return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
     }
     // What can't be read can still be replaced.
-    let file = regular::open_in(&dir, &place.name).ok();
-    Ok((Local::Nothing, file.map(|(file, identity)| (file, identity.size))))
+    let file = open_regular(&dir, &place.name).ok();
+    Ok((Local::Nothing, file.map(|(file, metadata)| (file, metadata.len()))))
 }
 
 /// An empty staging with room for `len` bytes. Blocks.

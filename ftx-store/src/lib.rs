@@ -15,7 +15,7 @@
 //!   going on, publishing.
 //! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
 //! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
-//! - [`FileIdentity`], [`meta_of`], [`available_bytes`]: facts about files and disks.
+//! - [`open_regular`], [`FileIdentity`], [`meta_of`], [`available_bytes`]: facts about files and disks.
 //! - [`StoreError`]: what went wrong with which file, and the status for the peer.
 //!
 //! # Out of scope
@@ -38,6 +38,7 @@ mod meta;
 mod parents;
 mod positioned;
 mod publish;
+mod regular;
 mod staging;
 mod sys;
 
@@ -56,5 +57,6 @@ pub use meta::{apply as apply_meta, meta_of};
 pub use parents::create_parents;
 pub use positioned::Positioned;
 pub use publish::{Durability, Existing, sync_parent};
+pub use regular::{open_regular, open_regular_ambient};
 pub use staging::{CHECKPOINT_BYTES, Published, Staging};
 pub use sys::{BootId, available_bytes};

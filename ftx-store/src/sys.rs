@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, Metadata};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
 use serde::{Deserialize, Serialize};
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -110,6 +110,18 @@ fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Resul
         // Whoever goes on with the staging must not write to a published file.
         let _ = to_dir.remove_file(to);
     })
+}
+
+/// Has opening a pipe not wait for a writer, and a terminal not become the process's own. With regular
+/// files it makes no difference, neither here nor when they are read.
+#[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
+pub(crate) fn wait_for_nobody(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits();
+        let flags = i32::from_ne_bytes(flags.to_ne_bytes());
+        cap_std::fs::OpenOptionsExt::custom_flags(options, flags);
+    }
 }
 
 /// Whether the owner may execute the file.

@@ -17,7 +17,7 @@ fuzz_target!(|input: (u16, u8, Vec<u8>)| {
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).expect("it is there");
     let size = 2 * BLOCK + 5;
     let identity = FileIdentity { dev: 1, ino: 2, size, mtime_ns: 3, ctime_ns: 4 };
-    let cvs = (0..3).map(|byte| Cv([byte; 32])).collect();
+    let cvs = (0..3).map(|byte| Cv([byte + 1; 32])).collect();
     let manifest = Arc::new(Manifest::new(size, cvs).expect("there is one for each block"));
     let cache = || ManifestCache::in_dir(&dir, ManifestLimits::default());
     cache().expect("the directory is empty").learn_all(&identity, &manifest, SystemTime::now());

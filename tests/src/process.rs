@@ -136,6 +136,16 @@ impl Process {
         }
     }
 
+    /// Bytes that it has read so far, from files and connections.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    }
+
     /// The largest resident set so far, in KiB.
     ///
     /// # Panics

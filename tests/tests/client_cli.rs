@@ -173,7 +173,9 @@ fn downloads_go_where_they_are_told() {
     download().args(["a.bin", "-o", "other"]).run().assert_done();
     download().args(["a.bin", "d/b.bin", "--out-dir", "out"]).run().assert_done();
     download().args(["d/b.bin"]).run().assert_done();
+    download().args(["a.bin", "-o", "unsynced", "--durability", "none"]).run().assert_done();
     assert_content(&local.path().join("other"), content(1, 1000));
+    assert_content(&local.path().join("unsynced"), content(1, 1000));
     assert_content(&local.path().join("out/a.bin"), content(1, 1000));
     assert_content(&local.path().join("out/d/b.bin"), content(2, 1000));
     assert_content(&local.path().join("d/b.bin"), content(2, 1000));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use ftx_client::{Config, Dialect, Digest, Overwrite, ServerAddr};
+use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, ServerAddr};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -82,6 +82,14 @@ enum DialectArg {
     Auto,
     Native,
     Legacy,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DurabilityArg {
+    /// Loss of power: data and directory are synced
+    Full,
+    /// The end of the process only
+    None,
 }
 
 /// `None` leaves it to the client.
@@ -163,6 +171,10 @@ pub(crate) struct Download {
     /// The local directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out_dir: PathBuf,
+
+    /// What a finished download survives
+    #[arg(long, value_name = "DURABILITY", value_enum, default_value = "full")]
+    durability: DurabilityArg,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -234,12 +246,21 @@ impl Args {
         };
         config.cache = if self.no_cache { None } else { cache_dir() };
         config.streams = self.streams.and_then(|Streams(streams)| streams);
-        if let Command::Upload(upload) = &self.command {
-            config.overwrite = match upload.overwrite {
-                OverwriteArg::Replace => Overwrite::Replace,
-                OverwriteArg::Fail => Overwrite::Fail,
-                OverwriteArg::IfUnchanged(digest) => Overwrite::IfUnchanged(digest),
-            };
+        match &self.command {
+            Command::Upload(upload) => {
+                config.overwrite = match upload.overwrite {
+                    OverwriteArg::Replace => Overwrite::Replace,
+                    OverwriteArg::Fail => Overwrite::Fail,
+                    OverwriteArg::IfUnchanged(digest) => Overwrite::IfUnchanged(digest),
+                };
+            }
+            Command::Download(download) => {
+                config.durability = match download.durability {
+                    DurabilityArg::Full => Durability::Full,
+                    DurabilityArg::None => Durability::None,
+                };
+            }
+            _ => {}
         }
         config
     }

@@ -17,9 +17,10 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::channel::{Channel, Greeted};
-use super::download::{DownloadJob, DownloadStream, Downloads};
+use super::download::{DownloadJob, Downloads};
 use super::run::{Crew, Run};
-use super::upload::{UploadJob, UploadStream, Uploads};
+use super::task::Task;
+use super::upload::{UploadJob, Uploads};
 use crate::connection::Connection;
 use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
 
@@ -47,49 +48,6 @@ pub(crate) struct Native<'a> {
     pub(crate) next_request: &'a mut u32,
 }
 
-/// What every connection of a try does.
-trait Task: Send + Sync + 'static {
-    /// Works until everything is done or something fails; `tell` is called now and then.
-    fn work(
-        self: Arc<Self>,
-        channel: Channel,
-        stream: StreamId,
-        tell: &mut (dyn FnMut() + Send),
-    ) -> impl Future<Output = Result<Channel, TransferError>> + Send;
-
-    fn crew(&self) -> &Crew;
-}
-
-impl Task for Uploads {
-    async fn work(
-        self: Arc<Self>,
-        channel: Channel,
-        stream: StreamId,
-        tell: &mut (dyn FnMut() + Send),
-    ) -> Result<Channel, TransferError> {
-        UploadStream::new(self, channel, stream).work(tell).await
-    }
-
-    fn crew(&self) -> &Crew {
-        &self.crew
-    }
-}
-
-impl Task for Downloads {
-    async fn work(
-        self: Arc<Self>,
-        channel: Channel,
-        stream: StreamId,
-        tell: &mut (dyn FnMut() + Send),
-    ) -> Result<Channel, TransferError> {
-        DownloadStream::new(self, channel, stream).work(tell).await
-    }
-
-    fn crew(&self) -> &Crew {
-        &self.crew
-    }
-}
-
 impl Native<'_> {
     /// Uploads files, and tells `watch` of each.
     pub(crate) async fn upload(
@@ -98,25 +56,11 @@ impl Native<'_> {
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
-        let wanted = match jobs.as_slice() {
-            [one] => streams_for(size_of(&one.path).await),
-            many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
+        let single = match jobs.as_slice() {
+            [one] => Some(size_of(&one.path).await),
+            _ => None,
         };
-        let run = Arc::new(Run::new(jobs, keep_going));
-        let mut tries = Tries::new(self.config, self.is_used());
-        loop {
-            let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let uploads = Arc::new(Uploads::new(
-                Arc::clone(&run),
-                Arc::clone(&crew),
-                self.config.overwrite,
-                Arc::clone(self.manifests),
-            ));
-            let result = self.attempt(&uploads, wanted, &mut || run.tell(watch)).await;
-            if !self.again(&run, &crew, result, &mut tries, watch).await {
-                return;
-            }
-        }
+        self.transfer::<Uploads>(jobs, single, keep_going, watch).await;
     }
 
     /// Downloads files, and tells `watch` of each.
@@ -126,21 +70,33 @@ impl Native<'_> {
         keep_going: bool,
         watch: &mut dyn Watch,
     ) {
-        let wanted = match jobs.as_slice() {
-            [one] => streams_for(one.size.unwrap_or(u64::MAX)),
-            many => many.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
+        let single = match jobs.as_slice() {
+            [one] => Some(one.size.unwrap_or(u64::MAX)),
+            _ => None,
+        };
+        self.transfer::<Downloads>(jobs, single, keep_going, watch).await;
+    }
+
+    /// Tries until the files are done or given up. `single` is the size of the file if it is but one.
+    async fn transfer<T: Task>(
+        &mut self,
+        jobs: Vec<T::Job>,
+        single: Option<u64>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let wanted = match single {
+            Some(size) => streams_for(size),
+            None => jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
         let mut tries = Tries::new(self.config, self.is_used());
         loop {
             let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
-            let downloads = Arc::new(Downloads::new(
-                Arc::clone(&run),
-                Arc::clone(&crew),
-                self.config.durability,
-                Arc::clone(self.manifests),
-            ));
-            let result = self.attempt(&downloads, wanted, &mut || run.tell(watch)).await;
+            let task = T::new(Arc::clone(&run), Arc::clone(&crew), self.config, self.manifests);
+            let task = Arc::new(task);
+            let result = self.attempt(&task, wanted, &mut || run.tell(watch)).await;
+            task.end().await;
             if !self.again(&run, &crew, result, &mut tries, watch).await {
                 return;
             }

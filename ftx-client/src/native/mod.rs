@@ -17,6 +17,7 @@ mod download;
 mod place;
 mod run;
 mod small;
+mod task;
 mod upload;
 mod writer;
 

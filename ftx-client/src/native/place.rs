@@ -10,10 +10,10 @@ use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
     BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered, StoreError,
-    check_space, hash_blocks,
+    check_space, hash_blocks, open_regular,
 };
 
-use crate::{TransferError, place, regular};
+use crate::{TransferError, place};
 
 /// Where the file and its staging lie, and what is known of local files.
 #[derive(Clone, Debug)]
@@ -80,7 +80,8 @@ impl Place {
         let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
         let base = |name: &Path, is_target| {
             // A file that can't be read can still be replaced.
-            let (file, identity) = regular::open_in(&dir, name).ok()?;
+            let (file, metadata) = open_regular(&dir, name).ok()?;
+            let identity = FileIdentity::of(&metadata);
             (identity.size > 0).then(|| Base { file: file.into_std(), identity, is_target })
         };
         let (staging, base) = match recovered {

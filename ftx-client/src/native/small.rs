@@ -116,7 +116,7 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
         .zip(published)
         .map(|(file, published)| {
             let moved = file.data.len() as u64;
-            let done = published.map(|_| Transferred { moved, already_there: false });
+            let done = published.map(|()| Transferred { moved, already_there: false });
             (file.job, done.map_err(TransferError::from))
         })
         .collect()

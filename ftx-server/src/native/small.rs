@@ -85,7 +85,7 @@ impl<S: BlockStore> Conversation<S> {
         if len > HELD || matches!(overwrite, Overwrite::IfUnchanged(_)) {
             self.put_batch(frames).await?;
             let offer = UploadOffer { name, size: len, meta, overwrite, writer: None };
-            return self.store_apart(frames, request, offer).await;
+            return Box::pin(self.store_apart(frames, request, offer)).await;
         }
         let mut data = Vec::new();
         let wanted = usize::try_from(len).unwrap_or(CHUNK);

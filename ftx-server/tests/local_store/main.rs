@@ -3,6 +3,8 @@
 
 mod blocks;
 mod chaos;
+#[path = "../kit/content.rs"]
+mod content;
 mod downloads;
 mod offers;
 mod paths;
@@ -22,13 +24,10 @@ use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
 use ftx_server::store::{Begin, Offered, Store, Upload};
 use ftx_store::{Durability, PrefixHasher, StoreError};
 
+use content::{DEADLINE, MIB, content};
+
 /// As much as an ftx client may be offered.
 const ALL: u64 = i64::MAX as u64;
-
-const MIB: usize = 1 << 20;
-
-/// More than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 fn config(root: &Path) -> Config {
     let mut config = Config::new(root);
@@ -53,20 +52,6 @@ fn open(root: &Path) -> LocalStore {
 
 fn name(text: &str) -> RemoteName {
     RemoteName::parse(text).unwrap()
-}
-
-/// Bytes that are different for each seed, from the first one on.
-fn content(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }
 
 fn md5(bytes: &[u8]) -> Md5Digest {

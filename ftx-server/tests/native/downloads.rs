@@ -107,7 +107,7 @@ fn a_long_manifest_comes_in_pages() {
     let file = fs::File::create(root.path().join("huge")).unwrap();
     file.set_len(size).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let cvs: Vec<_> = (0..count).map(|n| Cv([n as u8; 32])).collect();
+    let cvs: Vec<_> = (0..count).map(|n| Cv([1 + (n % 255) as u8; 32])).collect();
     let known = Arc::new(Manifest::new(size, cvs.clone()).unwrap());
     fs::create_dir_all(root.path().join(".ftx/manifests")).unwrap();
     let dir = Dir::open_ambient_dir(root.path().join(".ftx/manifests"), ambient_authority());

@@ -5,6 +5,8 @@
 mod ask;
 mod chaos;
 mod client;
+#[path = "../kit/content.rs"]
+mod content;
 mod downloads;
 mod frame;
 mod greeting;
@@ -14,7 +16,7 @@ mod names;
 mod overwrite;
 mod ranges;
 mod resume;
-#[path = "../connection/running.rs"]
+#[path = "../kit/running.rs"]
 mod running;
 mod shutdown;
 mod small;
@@ -22,38 +24,10 @@ mod takeover;
 mod uploads;
 mod wrong;
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest, block_len, block_offset};
 
-/// More than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-const MIB: usize = 1 << 20;
-
-/// Asks again and again until the condition holds.
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Bytes that are different for each seed, from the first one on.
-fn content(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use content::{DEADLINE, MIB, content};
+use running::wait_until;
 
 /// The bytes of block `index` of a file.
 fn block(file: &[u8], index: u64) -> &[u8] {

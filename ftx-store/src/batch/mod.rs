@@ -82,7 +82,7 @@ impl BatchPublisher {
         self
     }
 
-    /// Publishes `files`, and tells of each, in their order, its identity or why it failed. A failed
+    /// Publishes `files`, and tells of each, in their order, whether it failed. A failed
     /// one leaves nothing behind and does not concern the others.
     ///
     /// Each appears under its name whole. With [`Durability::Full`] all that did not fail have their
@@ -92,7 +92,7 @@ impl BatchPublisher {
     /// For each file: [`StoreError::BadName`], [`StoreError::AlreadyExists`], [`StoreError::InUse`]
     /// for a staging name that is held, and those of writing, syncing and renaming. If it was the
     /// sync of its directory that failed, the file has its name, for now.
-    pub fn publish(&self, files: &[BatchFile<'_>]) -> Vec<Result<FileIdentity, StoreError>> {
+    pub fn publish(&self, files: &[BatchFile<'_>]) -> Vec<Result<(), StoreError>> {
         let mut outcomes = Vec::with_capacity(files.len());
         for group in files.chunks(OPEN_FILES) {
             self.publish_group(group, &mut outcomes);
@@ -103,11 +103,7 @@ impl BatchPublisher {
         outcomes
     }
 
-    fn publish_group(
-        &self,
-        files: &[BatchFile<'_>],
-        outcomes: &mut Vec<Result<FileIdentity, StoreError>>,
-    ) {
+    fn publish_group(&self, files: &[BatchFile<'_>], outcomes: &mut Vec<Result<(), StoreError>>) {
         // Opened before anything is written: a sync tells only of failures since then.
         let file_system = self.open_file_system(files.len());
         let mut written: Vec<_> = files.iter().map(|file| self.write(file)).collect();
@@ -124,7 +120,8 @@ impl BatchPublisher {
         let held = if self.alone {
             HeldFile::create_alone(&self.dir, file.staging)?
         } else {
-            HeldFile::create(&self.dir, file.staging, None)?
+            // It is open nowhere but here.
+            HeldFile::create(&self.dir, file.staging, None)?.unlocked_by_closing()
         };
         #[cfg(test)]
         let held = self.fill_disk_for(file, held);
@@ -163,13 +160,13 @@ impl BatchPublisher {
         }
     }
 
-    fn name(&self, file: &BatchFile<'_>, held: HeldFile) -> Result<FileIdentity, StoreError> {
+    fn name(&self, file: &BatchFile<'_>, _held: HeldFile) -> Result<(), StoreError> {
         let BatchFile { staging, target_dir, target, existing, .. } = *file;
         if let Err(error) = give_name(&self.dir, staging, target_dir, target, existing) {
             self.clear_away(file);
             return Err(StoreError::io("rename", target, error));
         }
-        held.identity().map_err(|error| StoreError::io("stat", target, error))
+        Ok(())
     }
 
     /// A file opened for reading refuses what is written, as a full disk does.
@@ -191,14 +188,17 @@ impl BatchPublisher {
 }
 
 /// Makes the names of all that have one durable, each directory once.
-fn sync_dirs(files: &[BatchFile<'_>], outcomes: &mut [Result<FileIdentity, StoreError>]) {
+fn sync_dirs(files: &[BatchFile<'_>], outcomes: &mut [Result<(), StoreError>]) {
     let mut synced: Vec<(FileIdentity, io::Result<()>)> = Vec::new();
+    let mut last: Option<&Dir> = None;
     for (file, outcome) in files.iter().zip(outcomes) {
-        if outcome.is_err() {
+        // Mostly it is the same handle for many.
+        if outcome.is_err() || last.is_some_and(|dir| std::ptr::eq(dir, file.target_dir)) {
             continue;
         }
-        if let Err(error) = sync_dir_once(file.target_dir, &mut synced) {
-            *outcome = Err(StoreError::io("sync", file.target, error));
+        match sync_dir_once(file.target_dir, &mut synced) {
+            Ok(()) => last = Some(file.target_dir),
+            Err(error) => *outcome = Err(StoreError::io("sync", file.target, error)),
         }
     }
 }

@@ -6,7 +6,7 @@ use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
 use super::{BatchFile, BatchPublisher, OPEN_FILES};
-use crate::{Durability, Existing, FileIdentity, StoreError, meta_of};
+use crate::{Durability, Existing, StoreError, meta_of};
 
 const BOTH: [Durability; 2] = [Durability::Full, Durability::None];
 
@@ -70,8 +70,7 @@ fn any_number_of_files_is_published_in_order() {
             assert_eq!(outcomes.len(), count);
             for (file, outcome) in files.iter().zip(outcomes) {
                 assert_eq!(file.target_dir.read(file.target).unwrap(), file.bytes);
-                let metadata = file.target_dir.metadata(file.target).unwrap();
-                assert_eq!(outcome.unwrap(), FileIdentity::of(&metadata));
+                outcome.unwrap();
             }
             assert_eq!(scratch.leftovers(), 0);
         }

@@ -1,14 +1,15 @@
-//! Complete manifests on the disk, one file each.
+//! Manifests on the disk, one file each.
 //!
 //! # The bytes
 //! ```text
-//! 46 54 58 4d 41 4e 49 31      magic, "FTXMANI1"
+//! 46 54 58 4d 41 4e 49 32      magic, "FTXMANI2"
 //! u64 dev, u64 ino, u64 size, i128 mtime_ns, i128 ctime_ns     identity of the file
-//! 32 bytes                     for each block: its chaining value
+//! 32 bytes                     for each block: its chaining value, or zeros where it is not known
 //! u32                          CRC-32 (IEEE) over all that is before
 //! ```
 //! All integers are little-endian. A file is named by the first 16 bytes of the BLAKE3 hash over the
-//! 56 bytes of the identity, in hexadecimal digits.
+//! 56 bytes of the identity, in hexadecimal digits. That a chaining value is all zeros is as likely as
+//! that two different blocks have the same one.
 //!
 //! Nothing is synced. A file is written under another name and renamed, so that it is whole as long
 //! as the system runs; after a loss of power the checksum tells.
@@ -16,19 +17,21 @@
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{Cv, Manifest, block_count, block_cv};
+use ftx_core::native::blocks::{Cv, Manifest, PartialManifest, block_count, block_cv};
 
+use super::memory::Entry;
 use crate::FileIdentity;
 use crate::files::remove;
 
-const MAGIC: &[u8; 8] = b"FTXMANI1";
+const MAGIC: &[u8; 8] = b"FTXMANI2";
 const IDENTITY_BYTES: usize = 56;
 const HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
 const CV_BYTES: usize = 32;
+const UNKNOWN: Cv = Cv([0; CV_BYTES]);
 const CRC_BYTES: usize = 4;
 const TEMPORARY: &str = "tmp";
 
@@ -58,27 +61,26 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The manifest of the file of this identity. One that is damaged, or of another file, is
-    /// removed.
-    pub(super) fn load(&self, identity: &FileIdentity) -> Option<Manifest> {
+    /// What is known of the file of this identity. What is damaged, or about another file, is removed.
+    pub(super) fn load(&self, identity: &FileIdentity) -> Option<Entry> {
         let path = path_of(identity)?;
-        let manifest = match self.read(&path, identity) {
-            Ok(manifest) => manifest,
+        let entry = match self.read(&path, identity) {
+            Ok(entry) => entry,
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => {
                 tracing::debug!(%error, ?path, "a manifest cannot be read");
                 return None;
             }
         };
-        if manifest.is_none() {
+        if entry.is_none() {
             remove_or_log(&self.dir, &path);
         }
-        manifest
+        entry
     }
 
-    pub(super) fn store(&self, identity: &FileIdentity, manifest: &Manifest) {
+    pub(super) fn store(&self, identity: &FileIdentity, entry: &Entry) {
         let Some(path) = path_of(identity) else { return };
-        let stored = self.write(&path, &encode(identity, manifest)).and_then(|()| {
+        let stored = self.write(&path, &encode(identity, entry)).and_then(|()| {
             let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
             *count = count.saturating_add(1);
             if *count > self.limit {
@@ -97,7 +99,7 @@ impl Disk {
         }
     }
 
-    fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<Manifest>> {
+    fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<Entry>> {
         let file = self.dir.open(path)?;
         let expected = file_bytes(identity.size);
         // Before anything is allocated.
@@ -176,21 +178,38 @@ fn file_bytes(size: u64) -> Option<u64> {
     cvs.checked_add((HEAD_BYTES + CRC_BYTES) as u64)
 }
 
-pub(super) fn encode(identity: &FileIdentity, manifest: &Manifest) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + manifest.cvs().len() * CV_BYTES + CRC_BYTES);
+pub(super) fn encode(identity: &FileIdentity, entry: &Entry) -> Vec<u8> {
+    let cvs = usize::try_from(block_count(identity.size)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + cvs * CV_BYTES + CRC_BYTES);
     bytes.extend(MAGIC);
     bytes.extend(identity_bytes(identity));
-    bytes.extend(manifest.cvs().iter().flat_map(|cv| cv.0));
+    match entry {
+        Entry::Whole(manifest) => bytes.extend(manifest.cvs().iter().flat_map(|cv| cv.0)),
+        Entry::Part(partial) => {
+            let all = 0..block_count(identity.size);
+            bytes.extend(all.flat_map(|index| partial.get(index).unwrap_or(UNKNOWN).0));
+        }
+    }
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
 }
 
-fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<Manifest> {
+fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<Entry> {
     let (rest, crc) = bytes.split_last_chunk::<CRC_BYTES>()?;
     if crc32fast::hash(rest) != u32::from_le_bytes(*crc) {
         return None;
     }
     let rest = rest.strip_prefix(MAGIC)?.strip_prefix(identity_bytes(identity).as_slice())?;
     let (cvs, []) = rest.as_chunks::<CV_BYTES>() else { return None };
-    Manifest::new(identity.size, cvs.iter().map(|cv| Cv(*cv)).collect()).ok()
+    let cvs: Vec<Cv> = cvs.iter().map(|cv| Cv(*cv)).collect();
+    if !cvs.contains(&UNKNOWN) {
+        return Some(Entry::Whole(Arc::new(Manifest::new(identity.size, cvs).ok()?)));
+    }
+    let mut partial = PartialManifest::new(identity.size);
+    for (index, cv) in (0..).zip(cvs) {
+        if cv != UNKNOWN && !partial.set(index, cv) {
+            return None;
+        }
+    }
+    Some(Entry::Part(partial))
 }

@@ -16,7 +16,7 @@ const WHOLE_BYTES: usize = size_of::<Cv>();
 const PART_BYTES: usize = 50;
 
 /// What is known of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// Everything.
     Whole(Arc<Manifest>),

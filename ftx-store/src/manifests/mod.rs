@@ -1,7 +1,7 @@
 //! What is known of the blocks of files, by the files' identity, so that they need not be read again.
 //!
-//! In memory lie complete and partial manifests, those that were asked for last; on the disk lie
-//! complete ones of files of more than a block. Nothing here is needed for anything to be right:
+//! In memory lie complete and partial manifests, those that were asked for last; on the disk lie those
+//! of files of more than a block that are complete or were handed in as a whole. Nothing here is needed for anything to be right:
 //! whatever is lost, or could not be written, is found out again by reading the file.
 //!
 //! # Files that have only just changed
@@ -63,7 +63,7 @@ impl ManifestCache {
         Self { memory: Mutex::new(Memory::new(limits)), disk: None }
     }
 
-    /// One that keeps complete manifests in `dir`, where nothing else may lie, and knows those that
+    /// One that keeps manifests in `dir`, too, where nothing else may lie, and knows those that
     /// are there.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl ManifestCache {
         }
         let completed = self.memory().learn(identity, index, cv);
         if let Some(manifest) = completed {
-            self.keep(identity, &manifest);
+            self.keep(identity, &Entry::Whole(manifest));
         }
     }
 
@@ -103,33 +103,51 @@ impl ManifestCache {
         if manifest.size() != identity.size || !is_settled(identity, read_since) {
             return;
         }
-        self.memory().put(identity, Entry::Whole(Arc::clone(manifest)));
-        self.keep(identity, manifest);
+        let entry = Entry::Whole(Arc::clone(manifest));
+        self.keep(identity, &entry);
+        self.memory().put(identity, entry);
+    }
+
+    /// As [`learn_all`](Self::learn_all), for what is known of a file that is not read to its end, in
+    /// place of what was known before. It is kept on the disk, too, so do it now and then only.
+    pub fn learn_part(
+        &self,
+        identity: &FileIdentity,
+        partial: PartialManifest,
+        read_since: SystemTime,
+    ) {
+        if let Some(manifest) = partial.complete() {
+            return self.learn_all(identity, &Arc::new(manifest), read_since);
+        }
+        if partial.size() != identity.size || !is_settled(identity, read_since) {
+            return;
+        }
+        let entry = Entry::Part(partial);
+        self.keep(identity, &entry);
+        self.memory().put(identity, entry);
     }
 
     /// The manifest of the file of this identity, if all its blocks are known.
     #[must_use]
     pub fn manifest(&self, identity: &FileIdentity) -> Option<Arc<Manifest>> {
-        if let Some(Entry::Whole(manifest)) = self.memory().get(identity) {
-            return Some(Arc::clone(manifest));
+        match self.memory().get(identity) {
+            Some(Entry::Whole(manifest)) => return Some(Arc::clone(manifest)),
+            Some(Entry::Part(_)) => return None,
+            None => {}
         }
-        // Not under the lock: others need not wait for the disk.
-        let disk = self.disk.as_ref().filter(|_| is_kept(identity))?;
-        let manifest = Arc::new(disk.load(identity)?);
-        self.memory().put(identity, Entry::Whole(Arc::clone(&manifest)));
-        Some(manifest)
+        match self.load(identity)? {
+            Entry::Whole(manifest) => Some(manifest),
+            Entry::Part(_) => None,
+        }
     }
 
     /// What is known of the blocks of the file of this identity, which may be nothing.
     #[must_use]
     pub fn partial(&self, identity: &FileIdentity) -> PartialManifest {
-        if let Some(manifest) = self.manifest(identity) {
-            return PartialManifest::from(&*manifest);
-        }
-        match self.memory().get(identity) {
-            Some(Entry::Part(partial)) => partial.clone(),
-            // It may have been completed in between.
-            Some(Entry::Whole(manifest)) => PartialManifest::from(&**manifest),
+        let known = self.memory().get(identity).cloned();
+        match known.or_else(|| self.load(identity)) {
+            Some(Entry::Part(partial)) => partial,
+            Some(Entry::Whole(manifest)) => PartialManifest::from(&*manifest),
             None => PartialManifest::new(identity.size),
         }
     }
@@ -142,13 +160,21 @@ impl ManifestCache {
         }
     }
 
+    /// What the disk has. Not under the lock of the memory: others need not wait for the disk.
+    fn load(&self, identity: &FileIdentity) -> Option<Entry> {
+        let disk = self.disk.as_ref().filter(|_| is_kept(identity))?;
+        let entry = disk.load(identity)?;
+        self.memory().put(identity, entry.clone());
+        Some(entry)
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, identity: &FileIdentity, manifest: &Manifest) {
+    fn keep(&self, identity: &FileIdentity, entry: &Entry) {
         if let Some(disk) = self.disk.as_ref().filter(|_| is_kept(identity)) {
-            disk.store(identity, manifest);
+            disk.store(identity, entry);
         }
     }
 }

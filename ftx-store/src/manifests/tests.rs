@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest, block_count};
+use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest, block_count};
 use tempfile::TempDir;
 
 use super::{ManifestCache, ManifestLimits};
@@ -32,8 +32,11 @@ fn identity(ino: u64, size: u64) -> FileIdentity {
 }
 
 fn manifest(size: u64) -> Arc<Manifest> {
-    let cvs = (0..block_count(size)).map(|index| Cv([u8::try_from(index % 251).unwrap(); 32]));
-    Arc::new(Manifest::new(size, cvs.collect()).unwrap())
+    Arc::new(Manifest::new(size, (0..block_count(size)).map(cv).collect()).unwrap())
+}
+
+fn cv(index: u64) -> Cv {
+    Cv([1 + u8::try_from(index % 251).unwrap(); 32])
 }
 
 fn entries(dir: &Dir) -> Vec<String> {
@@ -51,19 +54,19 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
         let (file, whole) = (identity(1, size), manifest(size));
         assert_eq!(cache.partial(&file).known(), 0);
         for index in [2, 0, 3, u64::MAX] {
-            cache.learn(&file, index, Cv([u8::try_from(index % 251).unwrap(); 32]), later());
+            cache.learn(&file, index, cv(index), later());
         }
         assert_eq!(cache.manifest(&file), None);
         let partial = cache.partial(&file);
-        assert_eq!((partial.size(), partial.known(), partial.get(2)), (size, 2, Some(Cv([2; 32]))));
+        assert_eq!((partial.size(), partial.known(), partial.get(2)), (size, 2, Some(cv(2))));
         assert!(entries(&dir).is_empty());
 
-        cache.learn(&file, 1, Cv([1; 32]), later());
+        cache.learn(&file, 1, cv(1), later());
         assert_eq!(cache.manifest(&file), Some(Arc::clone(&whole)));
         assert!(cache.partial(&file).is_complete());
         assert_eq!(entries(&dir).len(), kept);
         // Nothing of it is lost by learning more.
-        cache.learn(&file, 1, Cv([1; 32]), later());
+        cache.learn(&file, 1, cv(1), later());
         assert_eq!(cache.manifest(&file), Some(whole));
 
         cache.forget(&file);
@@ -87,6 +90,35 @@ fn a_manifest_outlives_the_process_if_the_file_has_more_than_a_block() {
     // From here on it is in memory.
     entries(&dir).iter().for_each(|name| dir.remove_file(name).unwrap());
     assert_eq!(cache.manifest(&identity(3, 40 * BLOCK)), Some(manifest(40 * BLOCK)));
+}
+
+#[test]
+fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
+    let (_temp, dir) = scratch();
+    let size = 300 * BLOCK + 1;
+    let file = identity(1, size);
+    let mut known = PartialManifest::new(size);
+    for index in [0, 7, 299, 300] {
+        assert!(known.set(index, cv(index)));
+    }
+    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_part(&file, known.clone(), later());
+    let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
+    assert_eq!(cache.manifest(&file), None);
+    assert_eq!(cache.partial(&file), known);
+    // It is not written again for each block, but for all of them.
+    (0..=300).for_each(|index| cache.learn(&file, index, cv(index), later()));
+    let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
+    assert_eq!(cache.manifest(&file), Some(manifest(size)));
+    // As is one that turns out to be complete.
+    let other = identity(2, size);
+    cache.learn_part(&other, PartialManifest::from(&*manifest(size)), later());
+    assert_eq!(cache.manifest(&other), Some(manifest(size)));
+    // One of another size is not of this file, and what was read too soon is not believed.
+    let third = identity(3, size + 1);
+    cache.learn_part(&third, known.clone(), later());
+    let fourth = identity(4, size);
+    cache.learn_part(&fourth, known, at(CHANGED_NS));
+    assert_eq!((cache.partial(&third).known(), cache.partial(&fourth).known()), (0, 0));
 }
 
 #[test]
@@ -140,8 +172,8 @@ fn what_was_read_too_soon_after_a_change_is_not_believed() {
         let all_at_once = ManifestCache::in_dir(&dir, LIMITS).unwrap();
         all_at_once.learn_all(&file, &manifest(size), read);
         let one_by_one = ManifestCache::in_memory(LIMITS);
-        one_by_one.learn(&file, 0, Cv([0; 32]), read);
-        one_by_one.learn(&file, 1, Cv([1; 32]), read);
+        one_by_one.learn(&file, 0, cv(0), read);
+        one_by_one.learn(&file, 1, cv(1), read);
         for cache in [all_at_once, one_by_one] {
             assert_eq!(cache.manifest(&file).is_some(), believed, "{mtime} {ctime}");
         }
@@ -197,7 +229,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
     damaged.push([&good[..], &[0]].concat());
     // Whole, but of another file.
     let other = FileIdentity { ino: 2, ..file };
-    damaged.push(super::disk::encode(&other, &manifest(size)));
+    damaged.push(super::disk::encode(&other, &super::Entry::Whole(manifest(size))));
     for bytes in damaged {
         dir.write(&name, &bytes).unwrap();
         let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
@@ -223,7 +255,7 @@ fn the_bytes_are_as_specified() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     #[rustfmt::skip]
     let golden = [
-        "4654584d414e4931",                 // magic
+        "4654584d414e4932",                 // magic
         "0100000000000000",                 // dev
         "0200000000000000",                 // ino
         "0100100000000000",                 // size
@@ -231,7 +263,7 @@ fn the_bytes_are_as_specified() {
         "03000000000000000000000000000000", // ctime_ns
         &"ab".repeat(32),                   // block 0
         &"cd".repeat(32),                   // block 1
-        "1d757a0d",                  // checksum
+        "04761ce3",                         // checksum
     ];
     assert_eq!(hex, golden.concat());
 }

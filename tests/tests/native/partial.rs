@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Direction, Plan, Proxy};
+use ftx_tests::{DEADLINE, Direction, Plan, Proxy, wait_until};
 use rustix::fs::{Timespec, Timestamps, futimens};
 
 use super::setting::WAYS;
@@ -117,4 +117,27 @@ fn a_staging_that_somebody_wrote_to_does_not_spoil_the_file() {
     fs::remove_file(journal).unwrap();
     setting.client(Way::Down, setting.server.addr()).run().assert_done();
     assert_content(&setting.target(Way::Down), content(1, LEN));
+}
+
+/// A client that is killed leaves what it had found out about the file.
+#[test]
+fn what_was_sent_is_not_even_read_again() {
+    let (len, sent) = (300 * MIB, 280 * MIB);
+    let setting = Setting::with_file(Way::Up, 1, len);
+    // What has only just changed is not believed.
+    let time = Timespec { tv_sec: 1_000_000_000, tv_nsec: 5 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    futimens(File::open(setting.source(Way::Up)).unwrap(), &times).unwrap();
+    let up_to = |bytes| {
+        let plan = move |_| Plan::default().hang_after(Direction::ToServer, bytes);
+        let proxy = Proxy::start(setting.server.addr(), plan);
+        let client = setting.client(Way::Up, proxy.addr()).streams(1).spawn();
+        wait_until("some of it is sent", DEADLINE, || proxy.count(Direction::ToServer) >= bytes);
+        client.bytes_read()
+    };
+    assert!(up_to(sent) > sent / 2);
+    let read = up_to(15 * MIB);
+    assert!(read < 100 * MIB, "{read} bytes were read to send 15 MiB");
+    setting.client(Way::Up, setting.server.addr()).run().assert_done();
+    setting.assert_arrived(Way::Up, 1, len);
 }

@@ -22,13 +22,13 @@ impl DownloadStream {
                 match reply {
                     Reply::Working { .. } | Reply::Pong { .. } => Ok(()),
                     Reply::Found { size, meta, version } => {
-                        self.found(request, size, meta, version).await
+                        Box::pin(self.found(request, size, meta, version)).await
                     }
                     Reply::Cvs { first, cvs } => self.cvs(request, first, cvs),
                     Reply::End { digest } => match self.asked.remove(&request) {
                         Some(Asked::Blocks(fetching)) => self.end(&fetching).await,
                         Some(Asked::Compare(compare)) => match digest {
-                            Some(digest) => self.compare(*compare, digest).await,
+                            Some(digest) => Box::pin(self.compare(*compare, digest)).await,
                             None => Err(out_of_step("a manifest without a digest")),
                         },
                         Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),

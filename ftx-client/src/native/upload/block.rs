@@ -53,6 +53,7 @@ impl UploadStream {
                     self.spare = chunk;
                     self.tell_progress(open);
                     self.wake_if_stored(open);
+                    self.shared.keep_now_and_then(open).await;
                     return Ok(());
                 }
             }
@@ -67,6 +68,7 @@ impl UploadStream {
         lock(&open.sender).sent(index, cv)?;
         self.unanswered += len;
         self.channel.send(&cv.0).await?;
+        self.shared.keep_now_and_then(open).await;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod block;
+mod known;
 mod source;
 
 use std::collections::HashMap;
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, Digest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK, Digest};
 use ftx_core::native::upload::{Claim, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK;
 use ftx_store::ManifestCache;
 
+use self::known::Kept;
 use self::source::Source;
 use super::channel::Channel;
 use super::run::{Crew, Note, Run, lock};
@@ -60,6 +62,7 @@ pub(super) struct Open {
     sender: Mutex<Sender>,
     /// The connection that offered it, and will commit it.
     stream: StreamId,
+    kept: Kept,
 }
 
 /// What the answer to a request will be about.
@@ -208,13 +211,10 @@ impl UploadStream {
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
         self.channel.queue(request, &offer)?;
         // What was hashed before is not read again, unless the server lacks it.
-        let known = self.shared.manifests.manifest(&source.identity);
-        let window = self.channel.terms.window;
-        let sender = Mutex::new(match known.as_deref().map(PartialManifest::from) {
-            Some(known) => Sender::with_known(known, window),
-            None => Sender::new(size, window),
-        });
-        let open = Arc::new(Open { job, request, source, sender, stream: self.stream });
+        let known = self.shared.known(&source).await;
+        let kept = Kept::new(&known);
+        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
+        let open = Arc::new(Open { job, request, source, sender, stream: self.stream, kept });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
         self.channel.flush().await

@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
 use ftx_io::{CHUNK, blocking};
-use ftx_store::{FileIdentity, Positioned, StoreError};
+use ftx_store::{FileIdentity, Positioned, StoreError, meta_of, open_regular_ambient};
 
 use super::Open;
-use crate::{TransferError, regular};
+use crate::TransferError;
 
 /// A local file as it was when it was opened.
 pub(super) struct Source {
@@ -27,9 +27,9 @@ impl Source {
     pub(super) async fn open(path: PathBuf) -> Result<Self, TransferError> {
         let about = path.clone();
         let opened = blocking(&about, move || {
-            let (file, identity) = regular::open(&path)?;
-            let metadata = file.metadata().map_err(|e| StoreError::io("look at", &path, e))?;
-            let (meta, file) = (ftx_store::meta_of(&metadata), file.into_std());
+            let (file, metadata) = open_regular_ambient(&path)?;
+            let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
+            let file = file.into_std();
             let (positioned, opened) = (Positioned::default(), SystemTime::now());
             Ok(Self { path, file, identity, meta, positioned, opened })
         });
@@ -69,6 +69,10 @@ impl Source {
             see(piece);
         }
         Ok(())
+    }
+
+    pub(super) fn is_unchanged(&self) -> bool {
+        FileIdentity::of_std(&self.file).is_ok_and(|now| now == self.identity)
     }
 
     pub(super) async fn unchanged(&self) -> Result<(), TransferError> {

@@ -1,5 +1,7 @@
 //! Chaining values from bytes, piece by piece.
 
+use alloc::boxed::Box;
+
 use blake3::hazmat::HasherExt as _;
 
 use super::{Cv, block_len, block_offset};
@@ -19,7 +21,8 @@ pub struct WrongLength {
 /// Computes the chaining value of one block from pieces of any length.
 #[derive(Clone, Debug)]
 pub struct BlockHasher {
-    hasher: blake3::Hasher,
+    /// Two kilobytes, which are moved often.
+    hasher: Box<blake3::Hasher>,
     whole_file: bool,
     index: u64,
     expected: u64,
@@ -33,7 +36,7 @@ impl BlockHasher {
     #[must_use]
     pub fn new(size: u64, index: u64) -> Self {
         let expected = block_len(size, index);
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = Box::new(blake3::Hasher::new());
         if expected > 0 {
             hasher.set_input_offset(block_offset(index));
         }

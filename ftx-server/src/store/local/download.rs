@@ -8,9 +8,9 @@ use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, StoreError};
+use ftx_store::{FileIdentity, StoreError, open_regular};
 
-use super::{LocalStore, OFFER_BUDGET, regular};
+use super::{LocalStore, OFFER_BUDGET};
 use crate::store::Download;
 
 /// One version of a published file.
@@ -30,7 +30,7 @@ impl LocalDownload {
     pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
-        let (mut file, metadata) = regular::open(&store.inner.root, path)?;
+        let (mut file, metadata) = open_regular(&store.inner.root, path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;
         if identity.size <= CHUNK as u64 {

@@ -1,27 +1,22 @@
 //! Which stagings there are, and who writes to them.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_io::{Chain, StagingSlot};
-use ftx_store::{PrefixHasher, Staging, StagingFiles, StoreError};
+use ftx_io::StagingSlot;
+use ftx_store::{PrefixHasher, Staging, StoreError};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use super::Inner;
-
-/// Names a staging in the file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StagingId(u64);
+use super::leftovers::{Leftovers, StagingId, is_older, remove};
 
 /// All stagings.
 #[derive(Debug)]
 pub(super) struct Index {
-    next: u64,
+    next: StagingId,
     by_name: HashMap<RemoteName, Vec<Entry>>,
 }
 
@@ -88,27 +83,6 @@ pub(super) enum Claim {
     Gone,
 }
 
-impl StagingId {
-    /// The staging's files in the staging directory.
-    pub(super) fn files(self) -> StagingFiles {
-        let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
-        StagingFiles { data: file("data"), journal: file("journal") }
-    }
-
-    pub(super) fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The smallest number that is greater.
-    pub(super) fn next(self) -> u64 {
-        self.0.saturating_add(1)
-    }
-
-    pub(super) fn of_file(path: &Path) -> Option<Self> {
-        u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
-    }
-}
-
 impl Heard {
     pub(super) fn now() -> Self {
         Self(Arc::new(Mutex::new(Instant::now())))
@@ -124,41 +98,12 @@ impl Heard {
 }
 
 impl Index {
-    /// Finds what earlier runs left in the staging directory, and removes what is of no use: what
-    /// is older than `ttl`, and what has no journal.
+    /// Finds what earlier runs left in the staging directory.
     pub(super) fn load(staging: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::io("read", ".ftx/staging", error);
-        let mut index = Self { next: 1, by_name: HashMap::new() };
-        for entry in staging.entries().map_err(failed)? {
-            let file = PathBuf::from(entry.map_err(failed)?.file_name());
-            let Some(id) = StagingId::of_file(&file) else { continue };
-            index.next = index.next.max(id.0.saturating_add(1));
-            if file.extension().is_none_or(|kind| kind != "data") {
-                // A journal is of no use without its data.
-                if !staging.exists(id.files().data) {
-                    remove(staging, id);
-                }
-                continue;
-            }
-            let name = match Staging::name_of(staging, &id.files()) {
-                Ok(name) => name,
-                Err(error) => {
-                    // It may be readable the next time.
-                    warn!(error = %Chain(&error), "an interrupted upload cannot be read");
-                    continue;
-                }
-            };
-            let name = name
-                .and_then(|name| RemoteName::parse(&name).ok())
-                .filter(|_| !is_older(staging, &file, ttl));
-            match name {
-                Some(name) => index.add(name, id, State::Idle(None)),
-                None => remove(staging, id),
-            }
-        }
-        let count = index.by_name.values().map(Vec::len).sum::<usize>();
-        if count > 0 {
-            info!(count, "found interrupted uploads");
+        let found = Leftovers::find(staging, ".ftx/staging", ttl, Staging::name_of)?;
+        let mut index = Self { next: found.next, by_name: HashMap::new() };
+        for (name, id) in found.stagings {
+            index.add(name, id, State::Idle(None));
         }
         Ok(index)
     }
@@ -170,8 +115,8 @@ impl Index {
 
     /// A number for a new staging.
     pub(super) fn new_id(&mut self) -> StagingId {
-        let id = StagingId(self.next);
-        self.next += 1;
+        let id = self.next;
+        self.next = id.next();
         id
     }
 
@@ -311,24 +256,4 @@ pub(super) fn expire(inner: &Inner, ttl: Duration) {
             }
         }
     }
-}
-
-/// Removes a staging's files.
-pub(super) fn remove(staging: &Dir, id: StagingId) {
-    let StagingFiles { data, journal } = id.files();
-    for file in [journal, data] {
-        match staging.remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, file = %file.display(), "cannot remove an old staging");
-            }
-            _ => {}
-        }
-    }
-}
-
-pub(super) fn is_older(staging: &Dir, file: &Path, ttl: Duration) -> bool {
-    let modified = staging.metadata(file).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)
-    })
 }

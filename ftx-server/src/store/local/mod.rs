@@ -20,8 +20,8 @@
 mod blocks;
 mod download;
 mod index;
+mod leftovers;
 mod offer;
-mod regular;
 mod turns;
 mod upload;
 mod walk;
@@ -39,7 +39,8 @@ use ftx_store::{Durability, FileIdentity, PrefixHasher, StoreError};
 use lru::LruCache;
 use tracing::warn;
 
-use self::index::{Index, StagingId};
+use self::index::Index;
+use self::leftovers::StagingId;
 use self::turns::Turns;
 use super::{Begin, Offered, Store};
 use crate::config::Config;
@@ -146,7 +147,7 @@ impl Inner {
     /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
         for id in self.index(|index| index.claim_idle(name)) {
-            index::remove(&self.staging, id);
+            leftovers::remove(&self.staging, id);
         }
     }
 

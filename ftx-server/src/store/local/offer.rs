@@ -11,7 +11,8 @@ use ftx_io::{Chain, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_regular};
 use tracing::warn;
 
-use super::index::{Latch, StagingId, State};
+use super::index::{Latch, State};
+use super::leftovers::StagingId;
 use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::Offered;
 

@@ -11,7 +11,8 @@ use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
 use tracing::warn;
 
-use super::index::{self, Claim, Heard, Latch, StagingId, State, Writer};
+use super::index::{Claim, Heard, Index, Latch, State, Writer};
+use super::leftovers::{self, StagingId};
 use super::offer::{self, Kind, LocalOffer};
 use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::{Begin, Upload};
@@ -62,7 +63,7 @@ pub(super) async fn begin(
 ) -> Result<LocalUpload, StoreError> {
     if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::DEFERRED {
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
-        let id = inner.index(index::Index::new_id);
+        let id = inner.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
             check_space(&inner.root, Path::new(owned.as_str()), len)?;
             create(&inner, &owned, id)
@@ -111,9 +112,9 @@ fn open(
             if let Kind::Staged { id, .. } = kind
                 && let Claim::Idle = inner.index(|index| index.claim(name, id))
             {
-                index::remove(&inner.staging, id);
+                leftovers::remove(&inner.staging, id);
             }
-            let id = inner.index(index::Index::new_id);
+            let id = inner.index(Index::new_id);
             Ok((id, create(inner, name, id)?))
         }
         Begin::Resume(LocalOffer(Kind::Nothing)) => Err(changed()),
@@ -197,7 +198,7 @@ fn adopt(
     hasher: PrefixHasher,
 ) -> Result<(StagingId, Staging), StoreError> {
     check_space(&inner.root, Path::new(name.as_str()), hasher.len())?;
-    let id = inner.index(index::Index::new_id);
+    let id = inner.index(Index::new_id);
     Ok((id, Staging::adopt(&inner.staging, id.files(), name.as_str(), source, hasher)?))
 }
 
@@ -253,7 +254,7 @@ impl Upload for LocalUpload {
                     .and_then(|parent| publish(&inner, &name, staging, &parent));
                 if result.is_err() {
                     // So little is sent again more easily than it is kept.
-                    index::remove(&inner.staging, id);
+                    leftovers::remove(&inner.staging, id);
                 }
                 return result;
             };

@@ -8,9 +8,9 @@ use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
-use ftx_store::{FileIdentity, Positioned, StoreError, meta_of};
+use ftx_store::{FileIdentity, Positioned, StoreError, meta_of, open_regular};
 
-use super::super::{Inner, regular};
+use super::super::Inner;
 use super::at_length;
 use super::offer::manifest_of;
 use crate::store::native::{BlockFile, Progress, Refusal};
@@ -43,7 +43,7 @@ enum Known {
 impl LocalFile {
     /// Opens a published file. Blocks.
     pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
-        let (file, metadata) = regular::open(&inner.root, Path::new(name.as_str()))?;
+        let (file, metadata) = open_regular(&inner.root, Path::new(name.as_str()))?;
         let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
         let (inner, name, file) = (Arc::clone(inner), name.clone(), file.into_std());
         let (positioned, opened) = (Positioned::default(), SystemTime::now());

@@ -1,24 +1,21 @@
 //! Which stagings of blocks there are, and who writes to them.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_io::Chain;
-use ftx_store::{BlockStaging, StagingFiles, StoreError};
-use tracing::{info, warn};
+use ftx_store::{BlockStaging, StoreError};
 
 use super::Blocks;
 use super::upload::Shared;
-use crate::store::local::index::{StagingId, is_older};
+use crate::store::local::leftovers::{Leftovers, StagingId, is_older, remove};
 
 /// All stagings of blocks.
 #[derive(Debug)]
 pub(super) struct BlockIndex {
-    next: u64,
+    next: StagingId,
     by_name: HashMap<RemoteName, Vec<Entry>>,
 }
 
@@ -30,49 +27,20 @@ struct Entry {
 }
 
 impl BlockIndex {
-    /// Finds what earlier runs left, and removes what is of no use: what is older than `ttl`, and
-    /// what has no journal.
+    /// Finds what earlier runs left.
     pub(super) fn load(dir: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::io("read", ".ftx/blocks", error);
-        let mut index = Self { next: 1, by_name: HashMap::new() };
-        for entry in dir.entries().map_err(failed)? {
-            let file = PathBuf::from(entry.map_err(failed)?.file_name());
-            let Some(id) = StagingId::of_file(&file) else { continue };
-            index.next = index.next.max(id.next());
-            if file.extension().is_none_or(|kind| kind != "data") {
-                // A journal is of no use without its data.
-                if !dir.exists(id.files().data) {
-                    remove(dir, id);
-                }
-                continue;
-            }
-            let name = match BlockStaging::name_of(dir, &id.files()) {
-                Ok(name) => name,
-                Err(error) => {
-                    // It may be readable the next time.
-                    warn!(error = %Chain(&error), "an interrupted upload cannot be read");
-                    continue;
-                }
-            };
-            let name = name
-                .and_then(|name| RemoteName::parse(&name).ok())
-                .filter(|_| !is_older(dir, &file, ttl));
-            match name {
-                Some(name) => index.add(name, id, None),
-                None => remove(dir, id),
-            }
-        }
-        let count = index.by_name.values().map(Vec::len).sum::<usize>();
-        if count > 0 {
-            info!(count, "found interrupted uploads of blocks");
+        let found = Leftovers::find(dir, ".ftx/blocks", ttl, BlockStaging::name_of)?;
+        let mut index = Self { next: found.next, by_name: HashMap::new() };
+        for (name, id) in found.stagings {
+            index.add(name, id, None);
         }
         Ok(index)
     }
 
     /// A number for a new staging.
     pub(super) fn new_id(&mut self) -> StagingId {
-        let id = StagingId::new(self.next);
-        self.next += 1;
+        let id = self.next;
+        self.next = id.next();
         id
     }
 
@@ -162,19 +130,6 @@ pub(super) fn expire(blocks: &Blocks, ttl: Duration) {
             } else {
                 blocks.index(|index| index.add(name, id, None));
             }
-        }
-    }
-}
-
-/// Removes a staging's files.
-pub(super) fn remove(dir: &Dir, id: StagingId) {
-    let StagingFiles { data, journal } = id.files();
-    for file in [journal, data] {
-        match dir.remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, file = %Path::new(&file).display(), "cannot remove an old staging");
-            }
-            _ => {}
         }
     }
 }

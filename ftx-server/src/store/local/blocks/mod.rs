@@ -35,6 +35,7 @@ pub use self::file::LocalFile;
 use self::index::BlockIndex;
 use self::space::Ledger;
 pub use self::upload::LocalBlockUpload;
+use super::leftovers::remove;
 use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
@@ -73,7 +74,7 @@ impl Blocks {
     /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
     pub(super) fn discard_idle(&self, name: &RemoteName) {
         for id in self.index(|index| index.claim_idle(name)) {
-            index::remove(&self.dir, id);
+            remove(&self.dir, id);
         }
     }
 

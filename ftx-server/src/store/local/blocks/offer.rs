@@ -12,10 +12,11 @@ use ftx_core::native::blocks::{
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{
     BlockStaging, BootId, FileIdentity, Recovered, StoreError, create_parents, hash_blocks,
+    open_regular,
 };
 
-use super::super::index::StagingId;
-use super::super::{Inner, regular};
+use super::super::Inner;
+use super::super::leftovers::StagingId;
 use super::upload::{Base, Beginning, LocalBlockUpload};
 use crate::store::native::{Offered, Progress, Refusal, UploadOffer};
 
@@ -66,7 +67,7 @@ struct Published {
 
 /// The published file, if there is one. An error where there can be none.
 fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
-    match regular::open(&inner.root, Path::new(name.as_str())) {
+    match open_regular(&inner.root, Path::new(name.as_str())) {
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
         Ok((file, metadata)) => {

@@ -1,8 +1,7 @@
 //! Small files, stored together.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
@@ -15,10 +14,19 @@ use super::super::{Inner, LocalStore, subdirectory};
 use crate::store::native::{Refusal, SmallFile};
 
 /// Where small files are written before they get their names.
+///
+/// Each batch has a directory to itself: in one for all, every file would wait for the others'.
 #[derive(Debug)]
 pub(super) struct Batches {
-    publisher: BatchPublisher,
-    next: AtomicU64,
+    dir: Dir,
+    durability: Durability,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    publishers: Vec<BatchPublisher>,
+    made: u64,
 }
 
 impl Batches {
@@ -28,15 +36,33 @@ impl Batches {
         // Nothing in it is good for anything after a crash.
         let failed = |error| StoreError::io("clear", ".ftx/batch", error);
         for entry in dir.entries().map_err(failed)? {
-            dir.remove_file(entry.map_err(failed)?.file_name()).map_err(failed)?;
+            let entry = entry.map_err(failed)?;
+            let is_dir = entry.file_type().map_err(failed)?.is_dir();
+            let name = entry.file_name();
+            let removed = if is_dir { dir.remove_dir_all(name) } else { dir.remove_file(name) };
+            removed.map_err(failed)?;
         }
-        // The lock of the root keeps other servers out.
-        let publisher = BatchPublisher::new(&dir, durability)?.alone();
-        Ok(Self { publisher, next: AtomicU64::new(0) })
+        Ok(Self { dir, durability, idle: Mutex::default() })
     }
 
-    fn new_name(&self) -> PathBuf {
-        format!("{:x}", self.next.fetch_add(1, Relaxed)).into()
+    /// One that nobody else uses. The lock of the root keeps other servers out.
+    fn publisher(&self) -> Result<BatchPublisher, StoreError> {
+        let name = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(publisher) = idle.publishers.pop() {
+                return Ok(publisher);
+            }
+            idle.made += 1;
+            format!("{:x}", idle.made)
+        };
+        let dir = subdirectory(&self.dir, Path::new(&name))?;
+        Ok(BatchPublisher::new(&dir, self.durability)?.alone())
+    }
+
+    /// Takes one back.
+    fn is_idle(&self, publisher: BatchPublisher) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.publishers.push(publisher);
     }
 }
 
@@ -63,6 +89,24 @@ struct Ready<'a> {
 }
 
 fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
+    match inner.blocks.batches.publisher() {
+        Ok(publisher) => {
+            let results = put_by(&publisher, inner, files);
+            inner.blocks.batches.is_idle(publisher);
+            results
+        }
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            files.iter().map(|_| Err(refusal.clone())).collect()
+        }
+    }
+}
+
+fn put_by(
+    publisher: &BatchPublisher,
+    inner: &Inner,
+    files: &[SmallFile],
+) -> Vec<Result<(), Refusal>> {
     let mut parents = Parents::default();
     let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
     let space = inner.blocks.ledger.reserve(&inner.root, Path::new("small files"), bytes);
@@ -70,7 +114,8 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
     let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
     let ready: Vec<Result<Ready<'_>, Refusal>> = files
         .iter()
-        .map(|file| {
+        .enumerate()
+        .map(|(index, file)| {
             space.as_ref().map_err(Clone::clone)?;
             check_digest(file)?;
             let parent = parents.of(inner, file)?;
@@ -82,7 +127,7 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
                     return Err(Refusal::new(Reason::Unsupported, message));
                 }
             };
-            Ok(Ready { file, staging: inner.blocks.batches.new_name(), parent, existing })
+            Ok(Ready { file, staging: format!("{index:x}").into(), parent, existing })
         })
         .collect();
     let batch: Vec<BatchFile<'_>> = ready
@@ -99,7 +144,7 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
             })
         })
         .collect();
-    let mut published = inner.blocks.batches.publisher.publish(&batch).into_iter();
+    let mut published = publisher.publish(&batch).into_iter();
     ready
         .iter()
         .map(|ready| {

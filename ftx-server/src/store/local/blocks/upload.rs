@@ -14,7 +14,8 @@ use ftx_store::{BlockStaging, Existing, FileIdentity, StoreError};
 use tracing::warn;
 
 use super::super::Inner;
-use super::super::index::{Heard, StagingId};
+use super::super::index::Heard;
+use super::super::leftovers::StagingId;
 use super::at_length;
 use super::space::Reservation;
 use crate::store::native::{BlockUpload, Progress, Refusal, UploadOffer};

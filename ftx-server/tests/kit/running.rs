@@ -126,3 +126,12 @@ fn open(config: &Config) -> LocalStore {
         }
     }
 }
+
+/// Asks again and again until the condition holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,108 @@
+//! Stagings as they lie in a directory of ours, whatever is in them: what earlier runs left, and what
+//! is too old to be gone on with.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_io::Chain;
+use ftx_store::{StagingFiles, StoreError};
+use tracing::{info, warn};
+
+/// Names a staging in the file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StagingId(u64);
+
+/// What earlier runs left in a directory.
+#[derive(Debug)]
+pub(super) struct Leftovers {
+    /// What can be gone on with, by the name that it is for.
+    pub(super) stagings: Vec<(RemoteName, StagingId)>,
+    /// One that is used by nobody, nor are those that follow.
+    pub(super) next: StagingId,
+}
+
+impl StagingId {
+    /// The staging's files in the staging directory.
+    pub(super) fn files(self) -> StagingFiles {
+        let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
+        StagingFiles { data: file("data"), journal: file("journal") }
+    }
+
+    /// The one after it.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    fn of_file(path: &Path) -> Option<Self> {
+        u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
+    }
+}
+
+impl Leftovers {
+    /// Looks for them in `dir`, which is called `what`, and removes what is of no use: what is older
+    /// than `ttl`, and what has no journal. `name_of` reads the name from a journal.
+    pub(super) fn find(
+        dir: &Dir,
+        what: &str,
+        ttl: Duration,
+        name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::io("read", what, error);
+        let mut found = Self { stagings: Vec::new(), next: StagingId(1) };
+        for entry in dir.entries().map_err(failed)? {
+            let file = PathBuf::from(entry.map_err(failed)?.file_name());
+            let Some(id) = StagingId::of_file(&file) else { continue };
+            found.next = found.next.max(id.next());
+            if file.extension().is_none_or(|kind| kind != "data") {
+                // A journal is of no use without its data.
+                if !dir.exists(id.files().data) {
+                    remove(dir, id);
+                }
+                continue;
+            }
+            let name = match name_of(dir, &id.files()) {
+                Ok(name) => name,
+                Err(error) => {
+                    // It may be readable the next time.
+                    warn!(error = %Chain(&error), "an interrupted upload cannot be read");
+                    continue;
+                }
+            };
+            let name = name
+                .and_then(|name| RemoteName::parse(&name).ok())
+                .filter(|_| !is_older(dir, &file, ttl));
+            match name {
+                Some(name) => found.stagings.push((name, id)),
+                None => remove(dir, id),
+            }
+        }
+        let count = found.stagings.len();
+        if count > 0 {
+            info!(count, what, "found interrupted uploads");
+        }
+        Ok(found)
+    }
+}
+
+/// Removes a staging's files.
+pub(super) fn remove(dir: &Dir, id: StagingId) {
+    let StagingFiles { data, journal } = id.files();
+    for file in [journal, data] {
+        match dir.remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                warn!(%error, file = %file.display(), "cannot remove an old staging");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether nobody has written to a file for `ttl`.
+pub(super) fn is_older(dir: &Dir, file: &Path, ttl: Duration) -> bool {
+    let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| {
+        SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)
+    })
+}
