@@ -61,7 +61,7 @@ Q_SIGNALS:
     /** A try of a file has failed with a status; another one follows. */
     void retrying(int file, qint64 status);
     /** list() or stat() has found a file of some bytes, or a directory, and when it was last
-     * changed: not valid, if that is not known. */
+     * changed: not valid, if that is not known. It comes before the name's fileFinished(). */
     void found(QString name, qint64 size, bool directory, QDateTime changed);
     /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is what b3sum prints. */
     void digestFound(QString name, QByteArray digest);

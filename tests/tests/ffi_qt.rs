@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::{Qt, clients};
-use ftx_tests::qt::{Served, Setting};
+use ftx_tests::qt::{Served, Setting, under_valgrind};
 use ftx_tests::{Plan, Proxy, Server, with_each_qt};
 use tempfile::tempdir;
 
@@ -24,6 +24,9 @@ with_each_qt!(
     the_signals_tell_what_happens,
     a_cancelled_list_stops,
     a_client_may_be_destroyed_by_its_own_signal,
+    a_forked_child_gets_errors_and_the_parent_goes_on,
+    a_call_in_which_the_process_forks_ends_in_both,
+    no_memory_is_lost,
 );
 
 /// The same application with our class and, where it is at hand, the original's, each with every
@@ -176,4 +179,40 @@ fn a_client_may_be_destroyed_by_its_own_signal(qt: Qt) {
     let line = Proxy::start(setting.server.addr(), |_| Plan::default().rate(4 * MIB));
     let said = setting.run_at(line.addr(), "destroy", &["a.bin", "b.bin"]).stdout;
     assert_eq!(said, "moving\n-5 destroyed");
+}
+
+fn a_forked_child_gets_errors_and_the_parent_goes_on(qt: Qt) {
+    let setting = Setting::new(qt, "forks");
+    write_file(&setting.local("a.bin"), content(1, MIB));
+    let expected = "child, upload: -7 -556, and why\nchild, download: -7 -556, and why\n\
+                    child, jobs: refused\nchild, its own: 0 0\nparent: 0 0";
+    let outcome = setting.run("after", &["a.bin"]);
+    assert_eq!(outcome.stdout, expected, "{outcome:#?}");
+    outcome.assert_done();
+}
+
+fn a_call_in_which_the_process_forks_ends_in_both(qt: Qt) {
+    let setting = Setting::new(qt, "forks");
+    write_file(&setting.local("a.bin"), content(1, 8 * MIB));
+    let line = Proxy::start(setting.server.addr(), |_| Plan::default().rate(8 * MIB));
+    let outcome = setting.run_at(line.addr(), "during", &["a.bin"]);
+    assert_eq!(outcome.stdout, "child: -7 -556, and why\nparent: 0 0", "{outcome:#?}");
+    outcome.assert_done();
+    assert_content(&setting.remote("a.bin"), content(1, 8 * MIB));
+}
+
+fn no_memory_is_lost(qt: Qt) {
+    let setting = Setting::new(qt, "features");
+    for name in ["a.bin", "b.bin"] {
+        write_file(&setting.local(name), content(1, MIB));
+    }
+    let log = tempdir().unwrap();
+    let run = |verb: &str, files: &[&str]| {
+        let command = setting.command(setting.server.addr(), verb, files);
+        under_valgrind(&command, &log.path().join("valgrind.log"))
+    };
+    run("upload", &["a.bin", "b.bin", "none"]);
+    run("download", &["a.bin", "none"]);
+    run("cancel-list", &["a.bin", "b.bin"]);
+    run("destroy", &["a.bin", "b.bin"]);
 }

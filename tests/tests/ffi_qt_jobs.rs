@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::Qt;
-use ftx_tests::qt::{Screen, Served, Setting};
+use ftx_tests::qt::{Screen, Served, Setting, under_valgrind};
 use ftx_tests::{DEADLINE, Plan, Process, Proxy, with_each_qt};
+use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
 
@@ -18,6 +19,7 @@ with_each_qt!(
     thousands_of_jobs_end_in_their_order,
     a_client_moves_to_another_thread_with_its_jobs,
     a_client_may_be_destroyed_while_its_jobs_run,
+    no_memory_is_lost,
     the_example_with_widgets_can_be_clicked,
 );
 
@@ -68,7 +70,18 @@ fn a_client_moves_to_another_thread_with_its_jobs(qt: Qt) {
 fn a_client_may_be_destroyed_while_its_jobs_run(qt: Qt) {
     let setting = Setting::new(qt, "jobs");
     assert_done(&setting, slow_line(&setting).addr(), "ends");
-    assert!(!setting.remote("ends/1").exists());
+    assert!(!setting.remote("ends/99").exists());
+}
+
+fn no_memory_is_lost(qt: Qt) {
+    let log = tempdir().unwrap();
+    for scenario in ["transfers", "interruptions", "moves", "ends"] {
+        let setting = Setting::new(qt, "jobs");
+        let line = slow_line(&setting);
+        let command = setting.command(line.addr(), scenario, &[]);
+        let said = under_valgrind(&command, &log.path().join("valgrind.log"));
+        assert_eq!(said, "done", "{scenario}");
+    }
 }
 
 fn the_example_with_widgets_can_be_clicked(qt: Qt) {

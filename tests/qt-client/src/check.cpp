@@ -20,9 +20,9 @@ void make_file(const QString &path, int bytes)
     CHECK(file.open(QIODevice::WriteOnly));
     QByteArray content(bytes, '\0');
     quint32 state = quint32(bytes);
-    for (int at = 0; at < bytes; at++) {
+    for (char &byte : content) {
         state = state * 1664525u + 1013904223u;
-        content[at] = char(state >> 24);
+        byte = char(state >> 24);
     }
     CHECK(file.write(content) == bytes);
 }
