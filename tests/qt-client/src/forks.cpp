@@ -25,6 +25,15 @@ static bool waits_for(pid_t child)
     return waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0;
 }
 
+/** The child, or its number; one that hangs comes to an end by itself. */
+static pid_t forked()
+{
+    const pid_t child = forked();
+    if (child == 0)
+        alarm(60);
+    return child;
+}
+
 static void be_a_child(FileClient *old, ftx::qt::Client *jobs, const QStringList &arguments)
 {
     const QString file = arguments[4];
@@ -58,7 +67,7 @@ int main(int argc, char **argv)
         QObject::connect(client, &FileClient::progress, client, [&](QString, qint64 done, qint64) {
             if (child != -1 || done == 0)
                 return;
-            child = fork();
+            child = forked();
             if (child > 0 && !waits_for(child))
                 std::puts("the child has failed");
         });
@@ -70,7 +79,7 @@ int main(int argc, char **argv)
     }
     if (client->fileUpload(file) != OK)
         return 5;
-    child = fork();
+    child = forked();
     if (child == 0) {
         be_a_child(client, jobs, arguments);
         _exit(0);
