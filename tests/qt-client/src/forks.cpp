@@ -28,7 +28,7 @@ static bool waits_for(pid_t child)
 /** The child, or its number; one that hangs comes to an end by itself. */
 static pid_t forked()
 {
-    const pid_t child = forked();
+    const pid_t child = fork();
     if (child == 0)
         alarm(60);
     return child;
