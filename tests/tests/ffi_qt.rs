@@ -199,6 +199,8 @@ fn a_call_in_which_the_process_forks_ends_in_both(qt: Qt) {
     assert_eq!(outcome.stdout, "child: -7 -556, and why\nparent: 0 0", "{outcome:#?}");
     outcome.assert_done();
     assert_content(&setting.remote("a.bin"), content(1, 8 * MIB));
+    write_file(&setting.remote("b.bin"), content(2, 10));
+    assert_eq!(setting.run("listing", &["-"]).stdout, "child: -556\nparent: 0");
 }
 
 fn no_memory_is_lost(qt: Qt) {

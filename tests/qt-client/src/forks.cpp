@@ -1,9 +1,11 @@
 /* The Qt classes in a process that forks: the child gets errors, and the parent goes on.
  *
- * forks HOST PORT after|during FILE: forks after a call, or in a signal of one. The child prints
- * first. */
+ * forks HOST PORT after|during|listing FILE: forks after a call, in a signal of one, or in a callback
+ * of the library. The child prints first. */
 #include "fileclient.h"
 #include "ftxclient.h"
+
+#include <ftx.h>
 
 #include <QCoreApplication>
 
@@ -49,12 +51,42 @@ static void be_a_child(FileClient *old, ftx::qt::Client *jobs, const QStringList
     show("child, its own", own, own.fileUpload(file));
 }
 
+/** Forks at the first entry. */
+static int32_t fork_at_entry(const ftx_entry *, void *data)
+{
+    pid_t *child = static_cast<pid_t *>(data);
+    if (*child != -1)
+        return 0;
+    *child = forked();
+    if (*child > 0 && !waits_for(*child))
+        std::puts("the child has failed");
+    return 0;
+}
+
+static int list(const QStringList &arguments)
+{
+    const QByteArray host = arguments[1].toUtf8();
+    ftx_client *client = nullptr;
+    if (ftx_client_new_at(host.constData(), quint16(arguments[2].toInt()), nullptr, &client) != OK)
+        return 7;
+    pid_t child = -1;
+    const qint32 status = ftx_client_list(client, nullptr, 0, fork_at_entry, &child);
+    std::printf("%s: %d\n", child == 0 ? "child" : "parent", status);
+    std::fflush(stdout);
+    if (child == 0)
+        _exit(0);
+    ftx_client_free(client);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
     const QStringList arguments = app.arguments();
     if (arguments.size() != 5)
         return 2;
+    if (arguments[3] == QLatin1String("listing"))
+        return list(arguments);
     const QString file = arguments[4];
     FileClient *client = new FileClient(arguments[1], quint16(arguments[2].toInt()));
     ftx::qt::Client *jobs =
