@@ -2,13 +2,15 @@
 
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::process::Process;
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, within};
 
 /// A running Xvfb, whose display has a number that nobody else has.
 #[derive(Debug)]
 pub struct Screen {
-    _server: Process,
+    server: Process,
     display: String,
 }
 
@@ -24,7 +26,7 @@ impl Screen {
         command.args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]);
         let server = Process::spawn(&mut command);
         let display = format!(":{}", server.stdout_line(0, DEADLINE));
-        Self { _server: server, display }
+        Self { server, display }
     }
 
     /// Has a Qt program show itself there.
@@ -34,5 +36,13 @@ impl Screen {
         for name in ["QT_STYLE_OVERRIDE", "QT_QPA_PLATFORMTHEME", "QT_SCALE_FACTOR"] {
             command.env_remove(name);
         }
+    }
+}
+
+impl Drop for Screen {
+    /// Killed, it would leave its lock and its socket behind.
+    fn drop(&mut self) {
+        self.server.signal(Signal::TERM);
+        let _ = within(DEADLINE, || self.server.ended());
     }
 }
