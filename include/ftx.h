@@ -837,7 +837,7 @@ typedef struct ftx_event {
  *
  * It may start and cancel jobs, and free the client, which cancels as well, though what had happened
  * before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
- * leave it.
+ * leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
  */
 typedef int32_t (*ftx_progress_fn)(const struct ftx_event *event, void *user_data);
 

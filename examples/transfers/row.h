@@ -16,14 +16,18 @@ public:
     Row(const QString &path, ftx::qt::Client *client, QWidget *parent);
 
 private:
+    void lay(const QString &path);
     void show(qint64 done, qint64 total);
     void pauseOrResume();
     void end(qint64 status);
+    void fail(const QString &why);
 
     ftx::qt::Job *job;
     bool paused = false;
-    QProgressBar *bar;
+    QLabel *name;
+    QLabel *amount;
     QLabel *state;
+    QProgressBar *bar;
     QPushButton *pause;
     QPushButton *cancel;
 };

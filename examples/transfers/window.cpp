@@ -5,26 +5,42 @@
 #include <QFileDialog>
 #include <QHBoxLayout>
 #include <QPushButton>
+#include <QScrollArea>
 
 Window::Window(QWidget *parent)
     : QWidget(parent), host(new QLineEdit(QStringLiteral("127.0.0.1"))), port(new QSpinBox),
+      hint(new QLabel(tr("Nothing here yet: pick the files that are to be uploaded."))),
       rows(new QVBoxLayout)
 {
     port->setRange(1, 65535);
     port->setValue(7411);
-    QPushButton *pick = new QPushButton(tr("Upload files..."));
+    port->setButtonSymbols(QAbstractSpinBox::NoButtons);
+    QLabel *label = new QLabel(tr("&Server"));
+    label->setBuddy(host);
+    QPushButton *pick = new QPushButton(tr("&Upload files..."));
     connect(pick, &QPushButton::clicked, this, &Window::pickFiles);
-
     QHBoxLayout *top = new QHBoxLayout;
+    top->addWidget(label);
     top->addWidget(host, 1);
     top->addWidget(port);
     top->addWidget(pick);
+
+    hint->setAlignment(Qt::AlignCenter);
+    hint->setEnabled(false);
+    rows->addWidget(hint, 1);
+    rows->addStretch();
+    QWidget *list = new QWidget;
+    list->setLayout(rows);
+    list->setBackgroundRole(QPalette::Base);
+    QScrollArea *area = new QScrollArea;
+    area->setWidgetResizable(true);
+    area->setWidget(list);
+
     QVBoxLayout *layout = new QVBoxLayout(this);
     layout->addLayout(top);
-    layout->addLayout(rows);
-    layout->addStretch();
+    layout->addWidget(area, 1);
     setWindowTitle(tr("Transfers"));
-    resize(640, 320);
+    resize(640, 360);
 }
 
 void Window::setServer(const QString &name, int at)
@@ -46,7 +62,9 @@ void Window::pickFiles()
 
 void Window::addRow(const QString &path)
 {
-    rows->addWidget(new Row(path, client(), this));
+    hint->hide();
+    // Above what fills the rest.
+    rows->insertWidget(rows->count() - 1, new Row(path, client(), this));
 }
 
 // Rows keep the client that they began with: it goes only with the window.

@@ -4,6 +4,7 @@
 
 #include <ftxclient.h>
 
+#include <QLabel>
 #include <QLineEdit>
 #include <QSpinBox>
 #include <QVBoxLayout>
@@ -28,6 +29,7 @@ private:
 
     QLineEdit *host;
     QSpinBox *port;
+    QLabel *hint;
     QVBoxLayout *rows;
     QString server;
     ftx::qt::Client *current = nullptr;

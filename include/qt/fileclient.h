@@ -65,6 +65,9 @@ constexpr int DOWNLOAD_FILE_ERROR = -10;
  * Threads: as any QObject, except cancel(). The signals are emitted during the slots, on the
  * thread that has called. What is connected to them may destroy the object, but must not throw;
  * what is connected to progress() may not call the four slots that block (FILE_OPEN_ERROR).
+ *
+ * Processes: after a fork, the slots of one that was used before return CONNECT_SERVER_ERROR in the
+ * child, which makes one of its own.
  */
 class FileClient : public QObject {
     Q_OBJECT

@@ -10,6 +10,7 @@
 #include <QPointer>
 #include <QSocketNotifier>
 
+#include <limits>
 #include <memory>
 
 namespace ftx {
@@ -27,6 +28,22 @@ template <typename Struct> Struct sized()
     return made;
 }
 
+/** Whether a kind of job has local files. */
+bool moves(quint32 kind)
+{
+    return kind == FTX_JOB_UPLOAD || kind == FTX_JOB_DOWNLOAD;
+}
+
+QDateTime changed(const ftx_entry &entry)
+{
+    // Whatever a server says.
+    const qint64 limit = std::numeric_limits<qint64>::max() / 1000 - 1;
+    if (!entry.has_mtime || entry.mtime_seconds > limit || entry.mtime_seconds < -limit)
+        return QDateTime();
+    const qint64 milliseconds = qint64(entry.mtime_nanoseconds) / 1000000;
+    return QDateTime::fromMSecsSinceEpoch(entry.mtime_seconds * 1000 + milliseconds);
+}
+
 QString last_failure(qint32 status)
 {
     ftx_error error = sized<ftx_error>();
@@ -38,8 +55,8 @@ QString last_failure(qint32 status)
 
 class Job::Private {
 public:
-    Private(ftx_job *made, const QStringList &files)
-        : handle(made, ftx_job_free), id(ftx_job_id(made)), paths(files)
+    Private(ftx_job *made, quint32 what, const QStringList &from, const QStringList &as)
+        : handle(made, ftx_job_free), id(ftx_job_id(made)), kind(what), paths(from), names(as)
     {
     }
 
@@ -49,8 +66,11 @@ public:
 
     const std::unique_ptr<ftx_job, void (*)(ftx_job *)> handle;
     const quint64 id;
-    /** The local files; empty if it moves none. */
+    const quint32 kind;
+    /** The local files, if it moves any. */
     const QStringList paths;
+    /** What its files are called on the server. */
+    const QStringList names;
     qint32 status = FTX_PENDING;
 };
 
@@ -106,10 +126,15 @@ void Job::Private::tell(Job *job, const ftx_event &event)
 void Job::Private::tellFileEnded(Job *job, int file, qint32 status)
 {
     const QPointer<Job> self(job);
-    // Small files cross in one piece, of which the library tells only the end.
-    if (status == FTX_OK && file < job->d->paths.size()) {
+    if (status == FTX_OK && moves(job->d->kind)) {
+        // Small files cross in one piece, of which the library tells only the end.
         const qint64 size = QFileInfo(job->d->paths.at(file)).size();
         Q_EMIT job->progress(file, size, size);
+    } else if (status == FTX_OK && job->d->kind == FTX_JOB_DIGEST) {
+        QByteArray digest(FTX_DIGEST_BYTES, '\0');
+        quint8 *bytes = reinterpret_cast<quint8 *>(digest.data());
+        if (ftx_job_digest(job->d->handle.get(), quint64(file), bytes) == FTX_OK)
+            Q_EMIT job->digestFound(job->d->names.at(file), digest);
     }
     if (self)
         Q_EMIT job->fileFinished(file, status);
@@ -121,7 +146,7 @@ void Job::Private::tellEntries(Job *job)
     ftx_entry entry = sized<ftx_entry>();
     while (self && ftx_job_next_entry(job->d->handle.get(), &entry) == FTX_OK)
         Q_EMIT job->found(QString::fromUtf8(entry.name, int(entry.name_length)),
-                          qint64(entry.size), entry.kind == FTX_ENTRY_DIRECTORY);
+                          qint64(entry.size), entry.kind == FTX_ENTRY_DIRECTORY, changed(entry));
 }
 
 Job::Job(Private *made, Client *client) : QObject(client), d(made) {}
@@ -191,6 +216,16 @@ Job *Client::list(const QString &directory, bool recursive)
     return start(FTX_JOB_LIST, names, names, recursive);
 }
 
+Job *Client::stat(const QStringList &names)
+{
+    return start(FTX_JOB_STAT, names, names, false);
+}
+
+Job *Client::digest(const QStringList &names)
+{
+    return start(FTX_JOB_DIGEST, names, names, false);
+}
+
 Job *Client::remove(const QStringList &names)
 {
     return start(FTX_JOB_REMOVE, names, names, false);
@@ -234,16 +269,15 @@ Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &na
     }
     if (!prepare())
         return nullptr;
-    const bool moves = kind == FTX_JOB_UPLOAD || kind == FTX_JOB_DOWNLOAD;
     ftx_job *made = nullptr;
     qint32 status = ftx_job_new(d->handle.get(), kind, &made);
     std::unique_ptr<Job::Private> inner;
     if (status == FTX_OK)
-        inner.reset(new Job::Private(made, moves ? paths : QStringList()));
+        inner.reset(new Job::Private(made, kind, paths, names));
     if (status == FTX_OK && recursive)
         status = ftx_job_set_u64(made, FTX_JOB_OPTION_RECURSIVE, 1);
     for (int file = 0; status == FTX_OK && file < int(names.size()); file++) {
-        const QByteArray path = paths.at(file).toUtf8();
+        const QByteArray path = moves(kind) ? paths.at(file).toUtf8() : QByteArray();
         const QByteArray name = names.at(file).toUtf8();
         status = ftx_job_add_bytes(made, path.constData(), size_t(path.size()), name.constData(),
                                    size_t(name.size()));
@@ -257,6 +291,8 @@ Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &na
     const quint64 id = inner->id;
     Job *job = new Job(inner.release(), this);
     d->jobs.insert(id, job);
+    // One that is destroyed before its end tells none.
+    connect(job, &QObject::destroyed, this, [this, id] { d->jobs.remove(id); });
     return job;
 }
 

@@ -15,6 +15,8 @@
 #ifndef FTXCLIENT_H
 #define FTXCLIENT_H
 
+#include <QByteArray>
+#include <QDateTime>
 #include <QObject>
 #include <QScopedPointer>
 #include <QString>
@@ -58,8 +60,11 @@ Q_SIGNALS:
     void fileFinished(int file, qint64 status);
     /** A try of a file has failed with a status; another one follows. */
     void retrying(int file, qint64 status);
-    /** A listing has found a file of some bytes, or a directory. */
-    void found(QString name, qint64 size, bool directory);
+    /** list() or stat() has found a file of some bytes, or a directory, and when it was last
+     * changed: not valid, if that is not known. It comes before the name's fileFinished(). */
+    void found(QString name, qint64 size, bool directory, QDateTime changed);
+    /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is what b3sum prints. */
+    void digestFound(QString name, QByteArray digest);
     /** It is paused. */
     void paused();
     /** It has ended with a status; always the last signal. */
@@ -77,8 +82,11 @@ private:
 /**
  * A client of one server, whose jobs are done one after another.
  *
- * Threads: as any QObject. With moveToThread() its jobs go along, and signals come there from then
- * on. Jobs are made in its own thread, which needs an event loop.
+ * Threads: as any QObject. With moveToThread() its jobs go along, those under way as well, and
+ * signals come there from then on; it is not called by what is connected to these signals. Jobs are
+ * made in its own thread, which needs an event loop.
+ *
+ * Processes: in a child after a fork no job can be made; it makes a client of its own.
  */
 class Client : public QObject {
     Q_OBJECT
@@ -100,6 +108,11 @@ public:
     Job *download(const QStringList &names, const QStringList &paths);
     /** Lists a directory of a native server; the root if it is empty. Null as for upload(). */
     Job *list(const QString &directory, bool recursive = false);
+    /** Asks a native server what names stand for; found() tells. Null as for upload(). */
+    Job *stat(const QStringList &names);
+    /** Asks a native server for the digests of files; digestFound() tells. It hashes what it does
+     * not know yet, which takes as long as reading it. Null as for upload(). */
+    Job *digest(const QStringList &names);
     /** Removes files on a native server. Null as for upload(). */
     Job *remove(const QStringList &names);
 

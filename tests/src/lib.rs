@@ -9,6 +9,8 @@
 //!   back.
 //! - [`RawSocket`] says anything at all to a server.
 //! - [`ffi`] builds `libftx`, and programs in C and C++ with it.
+//! - [`qt`] runs the programs that are made of the Qt classes, on a [screen](qt::Screen) where they
+//!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full.
 //!
@@ -29,6 +31,7 @@ pub mod bins;
 pub mod content;
 pub mod ffi;
 pub mod peer;
+pub mod qt;
 
 mod client;
 mod disk;

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::job::{Job, Kind, cancelled};
 use crate::pointer::{self, Out};
+use crate::process::Maker;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
@@ -53,6 +54,7 @@ pub unsafe extern "C" fn ftx_client_list(
             }
         }
         call.job.set(|settings| settings.recursive = recursive != 0)?;
+        let maker = Maker::this();
         let stopped = Cell::new(false);
         let show = |job: &Job| {
             while let Ok(Some(entry)) = job.next_entry() {
@@ -62,7 +64,9 @@ pub unsafe extern "C" fn ftx_client_list(
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
-                if stop {
+                // A child in which the callback comes back leaves at once: the locks of the job may
+                // be held for good.
+                if stop || !maker.is_this() {
                     stopped.set(true);
                     break;
                 }
@@ -72,10 +76,9 @@ pub unsafe extern "C" fn ftx_client_list(
         let job = Arc::clone(&call.job);
         let result = call.run(|job, _| show(job));
         // The last entries may have come with the end.
-        if stopped.get() || (result.is_ok() && show(&job)) {
-            return Err(cancelled());
-        }
-        result
+        let over = stopped.get() || (result.is_ok() && show(&job));
+        maker.check()?;
+        if over { Err(cancelled()) } else { result }
     })
 }
 

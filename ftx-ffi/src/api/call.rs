@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::job::{Job, Kind};
 use crate::pointer;
+use crate::process::Maker;
 use crate::queue::Queue;
 
 /// A job whose events stay with the calling thread.
@@ -32,6 +33,7 @@ impl Call {
 
     /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
     pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
+        let maker = Maker::this();
         self.job.start()?;
         if self.sizes {
             self.job.look_at_sizes();
@@ -42,7 +44,13 @@ impl Call {
                 if event.kind == Happened::JobEnded {
                     return self.job.outcome();
                 }
-                if !stopped && tell(&self.job, &event) {
+                if stopped {
+                    continue;
+                }
+                let stop = tell(&self.job, &event);
+                // The caller may come back from it twice: in a child nobody does the job.
+                maker.check()?;
+                if stop {
                     stopped = true;
                     self.job.cancel(false);
                 }

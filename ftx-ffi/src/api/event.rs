@@ -88,6 +88,6 @@ impl From<&Event> for FtxEvent {
 ///
 /// It may start and cancel jobs, and free the client, which cancels as well, though what had happened
 /// before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
-/// leave it.
+/// leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
 pub type FtxProgressFn =
     Option<unsafe extern "C" fn(event: *const FtxEvent, user_data: *mut c_void) -> i32>;

@@ -1,8 +1,10 @@
 /* What FileClient has beyond the original: signals, cancel() and properties.
  *
  * features HOST PORT
- *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy FILE...
- * prints what it is told, and at the end "<code> <finer code>". */
+ *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy|
+ *     again-upload|again-download FILE...
+ * prints what it is told, and at the end "<code> <finer code>"; again- calls a second time after a
+ * failure. */
 #include "fileclient.h"
 
 #include <QCoreApplication>
@@ -46,8 +48,10 @@ static bool set_properties(FileClient &client)
     const bool bounded = client.streams() == 64 && client.retries() == 0 && client.timeout() == 1;
     client.setTimeout(20000);
     client.setStreams(1);
-    return bounded && client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
-           client.dialect() == FileClient::Dialect::Native;
+    const bool native = client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
+                        client.dialect() == FileClient::Dialect::Native;
+    client.setDialect(FileClient::Dialect::Auto);
+    return bounded && native;
 }
 
 int main(int argc, char **argv)
@@ -100,8 +104,13 @@ int main(int argc, char **argv)
                          std::printf("error %d %s\n", int(status), text(message));
                      });
 
-    const qint64 status =
-        verb.endsWith("download") ? client->filesDownload(files) : client->filesUpload(files);
+    const auto transfer = [&] {
+        return verb.endsWith("download") ? client->filesDownload(files)
+                                         : client->filesUpload(files);
+    };
+    qint64 status = transfer();
+    if (verb.startsWith("again-") && status != OK)
+        status = transfer();
     canceller.wait();
     if (verb == "destroy") {
         std::printf("%d destroyed\n", int(status));

@@ -1,73 +1,29 @@
-/* ftx::qt::Client against a native server: jobs, in this thread and in another one.
+/* ftx::qt::Client, its jobs one by one; crowds.cpp has many at a time.
  *
- * jobs HOST PORT DIRECTORY prints "done" if all went well. The line to the server is slow. */
-#include "ftxclient.h"
+ * jobs HOST PORT transfers|interruptions|foreign|nowhere|many|moves|ends prints "done" if all went
+ * well. The server is a native one, but for foreign; the line to it is slow, but for many. */
+#include "check.h"
 
 #include <ftx.h>
 
 #include <QCoreApplication>
+#include <QDateTime>
 #include <QEventLoop>
-#include <QFile>
+#include <QFileInfo>
 #include <QThread>
-
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
 
 using ftx::qt::Client;
 using ftx::qt::Job;
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            std::fprintf(stderr, "line %d: %s\n", __LINE__, #condition);                           \
-            std::exit(1);                                                                          \
-        }                                                                                          \
-    } while (false)
+static const QStringList NAMES{QStringLiteral("a"), QStringLiteral("b")};
 
-static QString path_of(const QString &name)
-{
-    return QCoreApplication::arguments().at(3) + QLatin1Char('/') + name;
-}
-
-static QByteArray bytes_of(const QString &name)
-{
-    QFile file(path_of(name));
-    CHECK(file.open(QIODevice::ReadOnly));
-    return file.readAll();
-}
-
-static void make_file(const QString &name, int bytes)
-{
-    QFile file(path_of(name));
-    CHECK(file.open(QIODevice::WriteOnly));
-    QByteArray content(bytes, '\0');
-    quint32 state = quint32(bytes);
-    for (int at = 0; at < bytes; at++) {
-        state = state * 1664525u + 1013904223u;
-        content[at] = char(state >> 24);
-    }
-    CHECK(file.write(content) == bytes);
-}
-
-/** Runs the event loop until a job has ended. How. */
-static qint64 ended(Job *job)
-{
-    CHECK(job);
-    QEventLoop loop;
-    QObject::connect(job, &Job::finished, &loop, &QEventLoop::quit);
-    loop.exec();
-    CHECK(job->status() != FTX_PENDING);
-    return job->status();
-}
-
-static void transfers(Client &client, const QStringList &names)
+static void uploads_and_downloads(Client *client)
 {
     qint64 most = 0;
     int files = 0;
-    Job *up = client.upload({path_of(names[0]), path_of(names[1])}, names);
+    Job *up = client->upload(NAMES, NAMES);
     QObject::connect(up, &Job::progress, up, [&](int, qint64 done, qint64 total) {
-        CHECK(QThread::currentThread() == client.thread() && done <= total);
+        CHECK(QThread::currentThread() == client->thread() && done <= total);
         most = qMax(most, done);
     });
     QObject::connect(up, &Job::fileFinished, up, [&](int, qint64 status) {
@@ -77,49 +33,94 @@ static void transfers(Client &client, const QStringList &names)
     CHECK(ended(up) == FTX_OK && up->errorString().isEmpty());
     CHECK(files == 2);
     CHECK(most > 0);
-    const QStringList copies{path_of(QStringLiteral("c")), path_of(QStringLiteral("d"))};
-    Job *down = client.download(names, copies);
+    Job *down = client->download(NAMES, {QStringLiteral("c"), QStringLiteral("d")});
     CHECK(ended(down) == FTX_OK);
-    CHECK(bytes_of(QStringLiteral("c")) == bytes_of(names[0]));
-    CHECK(bytes_of(QStringLiteral("d")) == bytes_of(names[1]));
+    CHECK(bytes_of(QStringLiteral("c")) == bytes_of(NAMES[0]));
+    CHECK(bytes_of(QStringLiteral("d")) == bytes_of(NAMES[1]));
     delete up;
     delete down;
 }
 
-static void lists(Client &client, const QStringList &names)
-{
-    QStringList found;
-    Job *list = client.list(QString());
-    QObject::connect(list, &Job::found, list,
-                     [&](const QString &name, qint64, bool) { found.append(name); });
-    CHECK(ended(list) == FTX_OK && found == names);
-    CHECK(ended(client.remove({names[1]})) == FTX_OK);
-    CHECK(ended(client.remove({names[1]})) == FTX_NOT_FOUND);
-    Job *missing = client.download({names[1]}, {path_of(QStringLiteral("e"))});
-    CHECK(ended(missing) == FTX_NOT_FOUND && missing->errorString().contains(names[1]));
-    CHECK(!client.upload({}, names) && !client.errorString().isEmpty());
-    CHECK(client.setOption(FTX_OPTION_RETRIES, 1) == FTX_WRONG_STATE);
-}
-
-/** Does something with a job as soon as its first bytes are across. */
-static void when_moving(Job *job, const std::function<void()> &then)
+/** What a job tells, as text: what was found, how the files have ended, and how it has itself. Of
+ * several files, the next may be found before the end of one is told, but none after its own. */
+static QStringList told(Job *job)
 {
     CHECK(job);
-    bool *moving = new bool(false);
-    QObject::connect(job, &QObject::destroyed, [moving] { delete moving; });
-    QObject::connect(job, &Job::progress, [=](int, qint64 done, qint64) {
-        if (done > 0 && !*moving) {
-            *moving = true;
-            then();
-        }
+    QStringList found;
+    QStringList files;
+    int well = 0;
+    QObject::connect(job, &Job::found, job,
+                     [&](const QString &name, qint64 size, bool directory,
+                         const QDateTime &changed) {
+                         const qint64 age = changed.secsTo(QDateTime::currentDateTime());
+                         CHECK(directory || (changed.isValid() && age >= 0 && age < 600));
+                         found += QStringLiteral("%1 %2 %3").arg(name).arg(size).arg(directory);
+                     });
+    QObject::connect(job, &Job::digestFound, job,
+                     [&](const QString &name, const QByteArray &digest) {
+                         CHECK(digest.size() == FTX_DIGEST_BYTES);
+                         const QString hex = QString::fromLatin1(digest.toHex());
+                         found += name + QLatin1Char(' ') + hex.left(8);
+                     });
+    QObject::connect(job, &Job::fileFinished, job, [&](int file, qint64 status) {
+        well += status == FTX_OK;
+        CHECK(found.size() >= well);
+        files += QStringLiteral("file %1: %2").arg(file).arg(status);
     });
+    const qint64 status = ended(job);
+    delete job;
+    return found + files + QStringList(QString::number(status));
 }
 
-static void interruptions(Client &client)
+static QStringList lines(const char *text)
+{
+    return QString::fromLatin1(text).split(QLatin1Char('\n'));
+}
+
+static void questions(Client *client)
+{
+    const QString missing = QStringLiteral("none");
+    CHECK(told(client->list(QString())) == lines("a 100000 0\nb 10 0\n0"));
+    CHECK(told(client->stat({NAMES[1], NAMES[0]})) ==
+          lines("b 10 0\na 100000 0\nfile 0: 0\nfile 1: 0\n0"));
+    CHECK(told(client->stat({NAMES[1], missing, NAMES[0]})) ==
+          lines("b 10 0\nfile 0: 0\nfile 1: -402\n-402"));
+    // Of no bytes, and of what make_file makes of 10.
+    make_file(missing, 0);
+    CHECK(ended(client->upload({missing}, {QStringLiteral("d/empty")})) == FTX_OK);
+    CHECK(told(client->stat({QStringLiteral("d")})) == lines("d 0 1\nfile 0: 0\n0"));
+    CHECK(told(client->digest({QStringLiteral("d/empty"), NAMES[1]})) ==
+          lines("d/empty af1349b9\nb f9e7bd01\nfile 0: 0\nfile 1: 0\n0"));
+    CHECK(told(client->digest({missing})) == lines("file 0: -402\n-402"));
+    CHECK(told(client->digest({QStringLiteral("../a")})) == lines("file 0: -401\n-401"));
+    CHECK(told(client->stat({})) == lines("0"));
+}
+
+static void mistakes(Client *client)
+{
+    CHECK(ended(client->remove({NAMES[1]})) == FTX_OK);
+    CHECK(ended(client->remove({NAMES[1]})) == FTX_NOT_FOUND);
+    Job *missing = client->download({NAMES[1]}, {QStringLiteral("e")});
+    CHECK(ended(missing) == FTX_NOT_FOUND && missing->errorString().contains(NAMES[1]));
+    CHECK(!client->upload({}, NAMES) && !client->errorString().isEmpty());
+    CHECK(client->setOption(FTX_OPTION_RETRIES, 1) == FTX_WRONG_STATE);
+}
+
+static void transfers(Client *client)
+{
+    make_file(NAMES[0], 100000);
+    make_file(NAMES[1], 10);
+    uploads_and_downloads(client);
+    questions(client);
+    mistakes(client);
+    delete client;
+}
+
+static void interruptions(Client *client)
 {
     const QString big = QStringLiteral("big");
-    make_file(big, 6 << 20);
-    Job *job = client.upload({path_of(big)}, {big});
+    make_file(big, 8 << 20);
+    Job *job = client->upload({big}, {big});
     bool paused = false;
     when_moving(job, [=] { job->pause(); });
     QObject::connect(job, &Job::paused, job, [&] {
@@ -127,63 +128,65 @@ static void interruptions(Client &client)
         job->resume();
     });
     CHECK(ended(job) == FTX_OK && paused);
-    CHECK(ended(client.remove({big})) == FTX_OK);
+    CHECK(ended(client->remove({big})) == FTX_OK);
 
-    Job *cancelled = client.upload({path_of(big)}, {big});
+    Job *cancelled = client->upload({big}, {big});
     when_moving(cancelled, [=] { cancelled->cancel(); });
     CHECK(ended(cancelled) == FTX_CANCELLED);
 
-    Job *deleted = client.upload({path_of(big)}, {big});
+    Job *deleted = client->upload({big}, {big});
     QEventLoop loop;
     when_moving(deleted, [=, &loop] {
         delete deleted;
         loop.quit();
     });
     loop.exec();
-    CHECK(ended(client.upload({path_of(big)}, {big})) == FTX_OK);
+    CHECK(ended(client->upload({big}, {big})) == FTX_OK);
+    delete client;
 }
 
-/** A client that was used here goes on in another thread. */
-static void moves(Client *client)
+/** A server of the original system knows of files' bytes only. */
+static void foreign(Client *client)
 {
-    QThread thread;
-    thread.start();
-    const QString name = QStringLiteral("moved");
-    make_file(name, 1000);
-    Job *job = client->upload({path_of(name)}, {name});
-    client->moveToThread(&thread);
-    QEventLoop loop;
-    bool elsewhere = false;
-    QObject::connect(job, &Job::finished, job, [&](qint64 status) {
-        elsewhere = status == FTX_OK && QThread::currentThread() == &thread;
-        // One that destroys its client in its own signal is the hardest case.
-        delete client;
-        QMetaObject::invokeMethod(&loop, "quit", Qt::QueuedConnection);
-    });
-    loop.exec();
-    CHECK(elsewhere);
-    thread.quit();
-    thread.wait();
+    make_file(NAMES[0], 100000);
+    CHECK(ended(client->upload({NAMES[0]}, {NAMES[0]})) == FTX_OK);
+    CHECK(told(client->stat({NAMES[0]})) == lines("file 0: -202\n-202"));
+    CHECK(told(client->digest({NAMES[0]})) == lines("file 0: -202\n-202"));
+    CHECK(told(client->list(QString())) == lines("-202"));
+    CHECK(ended(client->download({NAMES[0]}, {NAMES[1]})) == FTX_OK);
+    CHECK(bytes_of(NAMES[0]) == bytes_of(NAMES[1]));
+    delete client;
+}
+
+static void nowhere(Client *client)
+{
+    Job *job = client->list(QString());
+    CHECK(ended(job) == FTX_CONNECT_FAILED && !job->errorString().isEmpty());
+    delete client;
 }
 
 int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
-    CHECK(app.arguments().size() == 4);
-    Client *client = new Client(app.arguments()[1], quint16(app.arguments()[2].toInt()));
-    CHECK(client->setOption(FTX_OPTION_RETRIES, 0) == FTX_OK);
-    CHECK(client->setOption(9999, 0) == FTX_UNKNOWN_OPTION);
-    const QStringList names{QStringLiteral("a"), QStringLiteral("b")};
-    make_file(names[0], 100000);
-    make_file(names[1], 10);
-    transfers(*client, names);
-    lists(*client, names);
-    interruptions(*client);
-    moves(client);
-    Client nowhere(QStringLiteral("127.0.0.1"), 1);
-    nowhere.setOption(FTX_OPTION_RETRIES, 0);
-    Job *job = nowhere.list(QString());
-    CHECK(ended(job) == FTX_CONNECT_FAILED);
-    std::puts("done");
-    return 0;
+    const QStringList arguments = app.arguments();
+    CHECK(arguments.size() == 4);
+    const struct {
+        const char *name;
+        void (*run)(Client *);
+    } scenarios[] = {{"transfers", transfers}, {"interruptions", interruptions},
+                     {"foreign", foreign},     {"nowhere", nowhere},
+                     {"many", many},           {"moves", moves},
+                     {"ends", ends}};
+    for (const auto &scenario : scenarios) {
+        if (arguments[3] != QLatin1String(scenario.name))
+            continue;
+        // Not on the stack: a scenario ends by destroying it, each in its way.
+        Client *client = new Client(arguments[1], quint16(arguments[2].toInt()));
+        CHECK(client->setOption(FTX_OPTION_RETRIES, 0) == FTX_OK);
+        CHECK(client->setOption(9999, 0) == FTX_UNKNOWN_OPTION);
+        scenario.run(client);
+        std::puts("done");
+        return 0;
+    }
+    return 2;
 }

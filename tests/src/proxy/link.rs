@@ -95,13 +95,16 @@ impl Way<'_> {
             if self.hangs.load(SeqCst) {
                 return End::Hung;
             }
+            if let Ok((count, _)) = come {
+                pace.wait(count);
+            }
+            // That a side has ended is held back, too.
+            self.shared.wait_while_held();
             let (count, round) = match come {
                 Ok((0, _)) => return End::Sender,
                 Ok(come) => come,
                 Err(_) => return End::Cut,
             };
-            pace.wait(count);
-            self.shared.wait_while_held();
             // Before it can be answered.
             self.rounds.passed(self.direction, round);
             if self.to.write_all(&buffer[..count]).is_err() {

@@ -1,0 +1,37 @@
+//! Memory errors and leaks of the Qt programs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::Process;
+use crate::wait::DEADLINE;
+
+/// Code 9 says that there are errors. All threads get their turn, as one that waits for an answer in
+/// vain would time out.
+const OPTIONS: [&str; 5] = [
+    "--error-exitcode=9",
+    "--fair-sched=yes",
+    "--leak-check=full",
+    "--errors-for-leak-kinds=definite,indirect,possible",
+    "--num-callers=40",
+];
+
+/// Runs a command under valgrind. What it prints.
+///
+/// # Panics
+/// If it fails, or valgrind finds an error or a leak; Qt's core has none of its own.
+#[must_use]
+pub fn under_valgrind(command: &Command, log: &Path) -> String {
+    let mut checked = Command::new("valgrind");
+    // Not among what the program says: it also tells of system calls that it does not know.
+    checked.arg(format!("--log-file={}", log.display())).args(OPTIONS);
+    checked.arg(command.get_program()).args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        checked.current_dir(directory);
+    }
+    let outcome = Process::spawn(&mut checked).wait(DEADLINE);
+    let log = fs::read_to_string(log).unwrap_or_default();
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}\n{log}");
+    outcome.stdout
+}
