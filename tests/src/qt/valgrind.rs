@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::bins;
 use crate::process::Process;
 use crate::wait::DEADLINE;
 
@@ -13,19 +14,21 @@ const OPTIONS: [&str; 5] = [
     "--error-exitcode=9",
     "--fair-sched=yes",
     "--leak-check=full",
-    "--errors-for-leak-kinds=definite,indirect,possible",
+    "--errors-for-leak-kinds=definite,possible",
     "--num-callers=40",
 ];
 
 /// Runs a command under valgrind. What it prints.
 ///
 /// # Panics
-/// If it fails, or valgrind finds an error or a leak; Qt's core has none of its own.
+/// If it fails, or valgrind finds an error or a leak that is not one of Qt's own.
 #[must_use]
 pub fn under_valgrind(command: &Command, log: &Path) -> String {
     let mut checked = Command::new("valgrind");
     // Not among what the program says: it also tells of system calls that it does not know.
     checked.arg(format!("--log-file={}", log.display())).args(OPTIONS);
+    let suppressions = bins::workspace().join("tests/qt-client/valgrind.supp");
+    checked.arg(format!("--suppressions={}", suppressions.display()));
     checked.arg(command.get_program()).args(command.get_args());
     if let Some(directory) = command.get_current_dir() {
         checked.current_dir(directory);
