@@ -57,7 +57,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="bench/peers.py", description="Measures ftx beside other ways to move files.")
     add = parser.add_argument
-    add("--bin", type=Path, default=ROOT / "target" / "release", metavar="DIR",
+    add("--bin", type=lambda text: Path(text).resolve(), default=ROOT / "target" / "release", metavar="DIR",
         help="where ftx-server and ftx-client are (default: target/release)")
     add("--dialect", choices=("native", "legacy"), default="native", help="what ftx speaks")
     add("--no-ftx", dest="ftx", action="store_false", help="measure the peers alone")

@@ -16,6 +16,15 @@ use crate::{Cancel, Config, TransferError};
 /// Program and version, as servers are told.
 const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 
+/// A round trip from which on it counts: there it is windows that bound the speed.
+const FAR: Duration = Duration::from_millis(5);
+
+/// Requests for small files that one connection has unanswered. To a distant server as many as it can
+/// be sent before its first answer is here; to one nearby so few that no connection is left with much
+/// when the others are done.
+const FAR_REQUESTS: usize = 8192;
+const NEAR_REQUESTS: usize = 512;
+
 /// What a server turned out to be.
 pub(crate) enum Greeted {
     /// It speaks FTX.
@@ -49,6 +58,19 @@ pub(super) struct Terms {
     pub(super) requests: u32,
     /// How long the greeting took: a round trip, and what the server needed.
     pub(super) round_trip: Duration,
+}
+
+impl Terms {
+    /// Whether round trips count.
+    pub(super) fn is_far(&self) -> bool {
+        self.round_trip >= FAR
+    }
+
+    /// Requests for small files that a connection may have unanswered.
+    pub(super) fn unanswered(&self) -> usize {
+        let most = if self.is_far() { FAR_REQUESTS } else { NEAR_REQUESTS };
+        usize::try_from(self.requests).unwrap_or(most).min(most)
+    }
 }
 
 impl Channel {

@@ -24,10 +24,6 @@ use super::upload::{UploadJob, Uploads};
 use crate::connection::Connection;
 use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
 
-/// A round trip from which on more connections are opened by themselves: there it is windows that
-/// bound the speed.
-const FAR: Duration = Duration::from_millis(5);
-
 /// Connections that are opened by themselves.
 const NEAR_STREAMS: usize = 2;
 const FAR_STREAMS: usize = 4;
@@ -159,8 +155,8 @@ impl Native<'_> {
         };
         let most = match self.config.streams {
             Some(streams) => streams.get(),
-            None if channel.terms.round_trip < FAR => NEAR_STREAMS,
-            None => FAR_STREAMS,
+            None if channel.terms.is_far() => FAR_STREAMS,
+            None => NEAR_STREAMS,
         };
         let leaving = Leaving(Some(task.crew()));
         let helpers = wanted.min(most).saturating_sub(1);

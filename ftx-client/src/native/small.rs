@@ -14,6 +14,9 @@ use crate::{TransferError, Transferred};
 const FILES: usize = 256;
 const BYTES: usize = 4 * 1024 * 1024;
 
+/// Buffers of up to so many bytes are used again, as many as a batch has files.
+const SPARE: usize = 16 * 1024;
+
 type Outcome = (usize, Result<Transferred, TransferError>);
 
 /// Files that wait to be stored.
@@ -22,6 +25,7 @@ pub(super) struct Batch {
     durability: Durability,
     files: Vec<SmallFile>,
     bytes: usize,
+    spares: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -34,7 +38,14 @@ struct SmallFile {
 
 impl Batch {
     pub(super) fn new(durability: Durability) -> Self {
-        Self { durability, files: Vec::new(), bytes: 0 }
+        Self { durability, files: Vec::new(), bytes: 0, spares: Vec::new() }
+    }
+
+    /// An empty buffer for the next file.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        let mut buffer = self.spares.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
     }
 
     pub(super) fn push(&mut self, job: usize, place: Place, data: Vec<u8>, meta: Meta) {
@@ -55,9 +66,15 @@ impl Batch {
         let files = std::mem::take(&mut self.files);
         let jobs: Vec<usize> = files.iter().map(|file| file.job).collect();
         let durability = self.durability;
-        let stored = blocking(Path::new("small files"), move || Ok(store(&files, durability)));
+        let stored = blocking(Path::new("small files"), move || {
+            let outcomes = store(&files, durability);
+            Ok((outcomes, files))
+        });
         match stored.await {
-            Ok(outcomes) => outcomes,
+            Ok((outcomes, files)) => {
+                self.take_back(files);
+                outcomes
+            }
             Err(error) => {
                 let mut error = Some(TransferError::from(error));
                 jobs.into_iter()
@@ -69,6 +86,12 @@ impl Batch {
                     .collect()
             }
         }
+    }
+
+    fn take_back(&mut self, files: Vec<SmallFile>) {
+        let buffers = files.into_iter().map(|file| file.data);
+        self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= SPARE));
+        self.spares.truncate(FILES);
     }
 }
 

@@ -132,7 +132,7 @@ impl DownloadStream {
         let FileHead::Got { meta, .. } = head else {
             return Err(out_of_step("a file to be stored"));
         };
-        let mut data = Vec::new();
+        let mut data = self.batch.buffer();
         self.channel.read_exact(&mut data, usize::try_from(len).unwrap_or(0)).await?;
         let claimed = self.channel.read_hash().await?;
         if Digest::of(&data).0 != claimed {

@@ -26,10 +26,6 @@ const WINDOW: u64 = 8;
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
-/// Requests for small files that one connection has unanswered: as many as a distant server can be
-/// sent before its first answer is here.
-const REQUESTS: usize = 8192;
-
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 8 * 1024;
 
@@ -196,9 +192,8 @@ impl DownloadStream {
                 return Work::Ask(fetching, ranges);
             }
         }
-        let unanswered = usize::try_from(self.channel.terms.requests).unwrap_or(1).min(REQUESTS);
         if own < OPEN
-            && self.asked.len() < unanswered
+            && self.asked.len() < self.channel.terms.unanswered()
             && let Some(job) = self.shared.run.take()
         {
             return Work::File(job);

@@ -176,7 +176,7 @@ impl UploadStream {
         }
         if own < OFFERED
             && self.has_room(1)
-            && self.pending.len() < usize::try_from(self.channel.terms.requests).unwrap_or(1)
+            && self.pending.len() < self.channel.terms.unanswered()
             && let Some(job) = self.shared.run.take()
         {
             return Work::File(job);
