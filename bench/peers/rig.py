@@ -125,14 +125,18 @@ def timed(argv, places):
 def run(argv, places):
     """Carries out a command in the client's directory; all must go well."""
     log = places.spare / "client.log"
-    # What clients keep to find it out once lies in the run's directory, too.
-    env = {**os.environ, "XDG_CACHE_HOME": str(places.spare / "cache")}
-    with running(argv, log, cwd=places.here, env=env) as process:
+    with running(argv, log, **at_home(places)) as process:
         code = wait(process, COMMAND_SECONDS)
     if code is None:
         raise Failed(f"{argv[0]} takes longer than {COMMAND_SECONDS} s")
     if code != 0:
         raise Failed(f"{argv[0]} ended with {code}: {tail(log)}")
+
+
+def at_home(places):
+    """Where clients run. What they keep to find it out once lies in the run's directory, too."""
+    env = {**os.environ, "XDG_CACHE_HOME": str(places.spare / "cache")}
+    return {"cwd": places.here, "env": env}
 
 
 def verify_file(source, target):

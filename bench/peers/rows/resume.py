@@ -9,7 +9,7 @@ import shutil
 
 from ..line import DOWN, UP, Line
 from ..process import Failed, running, tail
-from ..rig import MIB, Sample, run, timed, verify_file
+from ..rig import MIB, Sample, at_home, run, timed, verify_file
 from ..rsync import Rsync
 from ..targets import Faster, WireAtMost
 from . import Case, Row, is_ftx, rss_of
@@ -70,7 +70,7 @@ def finish(rig, peer, direction, size, count=False):
 def interrupt(command, port, direction, size, places):
     hold = (UP if direction == "upload" else DOWN, round(size * THERE))
     with Line(port, hold=hold) as line:
-        with running(command(line.port), places.spare / LOG, cwd=places.here) as client:
+        with running(command(line.port), places.spare / LOG, **at_home(places)) as client:
             if not line.wait_held(HOLD_SECONDS):
                 raise Failed(f"a transfer through a line does not get to {THERE:.0%} in "
                              f"{HOLD_SECONDS} s; it had {line.counts()}")

@@ -7,7 +7,7 @@ use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Reply, Version};
 use ftx_io::Incoming;
 
-use super::{Asked, Compare, DownloadStream, Fetching, WINDOW, lock};
+use super::{Asked, Compare, DownloadStream, Fetching, lock};
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::run::Note;
 use crate::{TransferError, Transferred};
@@ -67,7 +67,7 @@ impl DownloadStream {
                     }
                 };
                 let first = first.unwrap_or(BlockRange { first: 0, count: u64::MAX });
-                let fetch = Fetch::begun(size, self.stream, first, WINDOW);
+                let fetch = Fetch::begun(size, self.stream, first, self.channel.terms.blocks());
                 let fetching = Fetching {
                     job,
                     name,
@@ -142,7 +142,7 @@ impl DownloadStream {
                 return Ok(());
             }
         };
-        let mut fetch = Fetch::new(size, &known, WINDOW);
+        let mut fetch = Fetch::new(size, &known, self.channel.terms.blocks());
         for (page, cvs) in manifest.cvs().chunks(1024).enumerate() {
             fetch.cvs(page as u64 * 1024, cvs)?;
         }

@@ -20,9 +20,6 @@ use super::run::{Crew, Run, lock};
 use super::small::Batch;
 use crate::{Event, TransferError, Transferred};
 
-/// Blocks that a connection has asked for at a time, of one file.
-const WINDOW: u64 = 8;
-
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
@@ -231,7 +228,7 @@ impl DownloadStream {
         };
         let asked = match local {
             None => {
-                let first = BlockRange { first: 0, count: WINDOW };
+                let first = BlockRange { first: 0, count: self.channel.terms.blocks() };
                 self.channel.queue(request, &ask(What::Blocks(vec![first])))?;
                 Asked::Start { job: index, name, place, first: Some(first) }
             }

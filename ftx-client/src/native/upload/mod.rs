@@ -185,7 +185,7 @@ impl UploadStream {
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window
+        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window()
     }
 
     /// Opens a file, and sends or offers it.
@@ -213,7 +213,7 @@ impl UploadStream {
         // What was hashed before is not read again, unless the server lacks it.
         let known = self.shared.known(&source).await;
         let kept = Kept::new(&known);
-        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
+        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window()));
         let open = Arc::new(Open { job, request, source, sender, stream: self.stream, kept });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
