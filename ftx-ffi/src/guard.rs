@@ -1,6 +1,5 @@
 //! The one way out of this library: no panic gets past it.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -53,7 +52,10 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     let _leave = Leave;
     // What a panic leaves behind is looked at by nobody, or is in order after each step.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        Failure::internal(format!("an internal error: {}; please report it", said(&*panic)))
+        Failure::internal(format!(
+            "an internal error: {}; please report it",
+            ftx_io::panic_text(&*panic)
+        ))
     })
 }
 
@@ -72,14 +74,6 @@ fn silence() {
             }
         }));
     });
-}
-
-fn said(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Errors for people.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
@@ -16,6 +17,13 @@ impl fmt::Display for Chain<'_> {
         }
         Ok(())
     }
+}
+
+/// What a panic says, of what `catch_unwind` gives.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
 #[cfg(test)]

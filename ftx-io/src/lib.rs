@@ -21,7 +21,7 @@ mod trail;
 mod wire;
 mod writer;
 
-pub use chain::Chain;
+pub use chain::{Chain, panic_text};
 pub use frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
 pub use hash::hash_prefix;
 pub use pipeline::StagingSlot;

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::{
     CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
 };
@@ -25,11 +24,6 @@ const FAR: Duration = Duration::from_millis(5);
 /// when the others are done.
 const FAR_REQUESTS: usize = 8192;
 const NEAR_REQUESTS: usize = 512;
-
-/// Bytes of files that one connection has on their way unanswered. To a server nearby more would not
-/// be faster, and is sent again if the connection is cut; to a distant one it is what bounds the speed.
-const FAR_WINDOW: u64 = 32 * 1024 * 1024;
-const NEAR_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// What a server turned out to be.
 pub(crate) enum Greeted {
@@ -58,8 +52,8 @@ pub(crate) struct Channel {
 pub(super) struct Terms {
     /// By which further connections join.
     pub(super) session: Token,
-    /// Bytes of files that may be on their way unanswered at most.
-    window: u64,
+    /// Bytes of files that may be on their way unanswered.
+    pub(super) window: u64,
     /// Requests that may be unanswered at most.
     requests: u32,
     /// How long the greeting took: a round trip, and what the server needed.
@@ -72,22 +66,8 @@ impl Terms {
         self.round_trip >= FAR
     }
 
-    /// Bytes of files that a connection may have on their way unanswered.
-    pub(super) fn window(&self) -> u64 {
-        self.window.min(self.own_window())
-    }
-
-    /// Blocks that a connection may have asked for, of one file.
-    pub(super) fn blocks(&self) -> u64 {
-        self.own_window() / BLOCK
-    }
-
-    fn own_window(&self) -> u64 {
-        if self.is_far() { FAR_WINDOW } else { NEAR_WINDOW }
-    }
-
-    /// Requests for small files that a connection may have unanswered.
-    pub(super) fn unanswered(&self) -> usize {
+    /// Requests that a connection may have unanswered.
+    pub(super) fn requests(&self) -> usize {
         let most = if self.is_far() { FAR_REQUESTS } else { NEAR_REQUESTS };
         usize::try_from(self.requests).unwrap_or(most).min(most)
     }

@@ -1,6 +1,5 @@
 //! Tries: the connections of one, and when there is another.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Token;
-use ftx_io::{blocking, dedicate_thread};
+use ftx_io::{blocking, dedicate_thread, panic_text};
 use ftx_store::ManifestCache;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -26,7 +25,7 @@ use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
 
 /// Connections that are opened by themselves.
 const NEAR_STREAMS: usize = 2;
-const FAR_STREAMS: usize = 4;
+const FAR_STREAMS: usize = 8;
 
 /// Small files that are worth a connection of their own.
 const FILES_A_STREAM: usize = 64;
@@ -249,7 +248,7 @@ impl<T: Task> Helper<T> {
         }));
         if let Err(panic) = helped {
             // The files that it was at stay taken as long as the try goes on.
-            task.crew().fail(TransferError::Internal { message: said(&*panic) });
+            task.crew().fail(TransferError::Internal { message: panic_text(&*panic).to_owned() });
         }
     }
 
@@ -273,12 +272,6 @@ impl<T: Task> Helper<T> {
             task.crew().fail(error);
         }
     }
-}
-
-/// What a panic says.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }
 
 /// Bytes of a local file, 0 if that cannot be found out: whoever opens it tells why.

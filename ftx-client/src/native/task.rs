@@ -33,7 +33,9 @@ pub(super) trait Task: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Channel, TransferError>> + Send;
 
     /// What is left to do when none of them is at work any more.
-    fn end(&self) -> impl Future<Output = ()> + Send;
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     fn crew(&self) -> &Crew;
 }
@@ -88,8 +90,6 @@ impl Task for Downloads {
     ) -> Result<Channel, TransferError> {
         DownloadStream::new(self, channel, stream).work(tell).await
     }
-
-    async fn end(&self) {}
 
     fn crew(&self) -> &Crew {
         &self.crew

@@ -40,7 +40,7 @@ use crate::store::BlockStore;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
 /// the connection one piece at a time, so this costs no memory here.
-const WINDOW: u64 = 32 * 1024 * 1024;
+const WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Requests that a connection's client may have unanswered. Those that are not handled yet lie in
 /// the system's buffers, so this costs no memory here.

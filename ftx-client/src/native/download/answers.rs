@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::download::Fetch;
-use ftx_core::native::wire::{Meta, Reply, Version};
+use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
+use ftx_store::BlockStaging;
 
-use super::{Asked, Compare, DownloadStream, Fetching, lock};
+use super::{Asked, Compare, DownloadStream, Fetching, Found, WINDOW, lock};
 use crate::native::channel::{decode, out_of_step, refused};
+use crate::native::place::Place;
 use crate::native::run::Note;
 use crate::{TransferError, Transferred};
 
@@ -22,7 +25,7 @@ impl DownloadStream {
                 match reply {
                     Reply::Working { .. } | Reply::Pong { .. } => Ok(()),
                     Reply::Found { size, meta, version } => {
-                        Box::pin(self.found(request, size, meta, version)).await
+                        Box::pin(self.found(request, Found { size, meta, version })).await
                     }
                     Reply::Cvs { first, cvs } => self.cvs(request, first, cvs),
                     Reply::End { digest } => match self.asked.remove(&request) {
@@ -44,19 +47,14 @@ impl DownloadStream {
     }
 
     /// The server has the file.
-    pub(super) async fn found(
-        &mut self,
-        request: u32,
-        size: u64,
-        meta: Meta,
-        version: Version,
-    ) -> Result<(), TransferError> {
+    pub(super) async fn found(&mut self, request: u32, found: Found) -> Result<(), TransferError> {
         match self.asked.remove(&request) {
             Some(Asked::Compare(mut compare)) => {
-                compare.found = Some((size, meta, version));
+                compare.found = Some(found);
                 self.asked.insert(request, Asked::Compare(compare));
             }
             Some(Asked::Start { job, name, place, first }) => {
+                let size = found.size;
                 self.shared.run.note(job, Note::Started { from: 0, size });
                 let staging = match place.create(size).await {
                     Ok(staging) => staging,
@@ -67,22 +65,12 @@ impl DownloadStream {
                     }
                 };
                 let first = first.unwrap_or(BlockRange { first: 0, count: u64::MAX });
-                let fetch = Fetch::begun(size, self.stream, first, self.channel.terms.blocks());
-                let fetching = Fetching {
-                    job,
-                    name,
-                    place,
-                    size,
-                    meta,
-                    version,
-                    fetch: Mutex::new(fetch),
-                    staging: Mutex::new(Some(Arc::new(staging))),
-                    stream: self.stream,
-                };
-                self.open(request, fetching);
+                let fetch = Fetch::begun(size, self.stream, first, WINDOW);
+                let fetching = self.open(job, name, place, found, fetch, staging);
+                self.asked.insert(request, Asked::Blocks(fetching));
             }
             Some(asked @ Asked::Blocks(_)) => {
-                let same = matches!(&asked, Asked::Blocks(f) if f.version == version);
+                let same = matches!(&asked, Asked::Blocks(f) if f.found.version == found.version);
                 self.asked.insert(request, asked);
                 if !same {
                     return Err(out_of_step("a version that was not asked for"));
@@ -93,11 +81,28 @@ impl DownloadStream {
         Ok(())
     }
 
-    pub(super) fn open(&mut self, request: u32, fetching: Fetching) {
-        let fetching = Arc::new(fetching);
+    /// Shares a file with the other connections.
+    fn open(
+        &self,
+        job: usize,
+        name: RemoteName,
+        place: Place,
+        found: Found,
+        fetch: Fetch,
+        staging: BlockStaging,
+    ) -> Arc<Fetching> {
+        let fetching = Arc::new(Fetching {
+            job,
+            name,
+            place,
+            found,
+            fetch: Mutex::new(fetch),
+            staging: Mutex::new(Some(Arc::new(staging))),
+            stream: self.stream,
+        });
         lock(&self.shared.open).push(Arc::clone(&fetching));
-        self.asked.insert(request, Asked::Blocks(fetching));
         self.shared.crew.changed.notify_waiters();
+        fetching
     }
 
     pub(super) fn cvs(
@@ -123,7 +128,8 @@ impl DownloadStream {
         digest: Digest,
     ) -> Result<(), TransferError> {
         let Compare { job, name, place, local, found, cvs } = compare;
-        let (size, meta, version) = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
+        let found = found.ok_or_else(|| out_of_step("a manifest of no file"))?;
+        let size = found.size;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
         let run = Arc::clone(&self.shared.run);
         let prepared = local.prepare(&place, &manifest, self.go_on(job)).await;
@@ -142,25 +148,13 @@ impl DownloadStream {
                 return Ok(());
             }
         };
-        let mut fetch = Fetch::new(size, &known, self.channel.terms.blocks());
+        let mut fetch = Fetch::new(size, &known, WINDOW);
         for (page, cvs) in manifest.cvs().chunks(1024).enumerate() {
             fetch.cvs(page as u64 * 1024, cvs)?;
         }
         fetch.manifest(digest)?;
         run.note(job, Note::Started { from: fetch.progress().done, size });
-        let fetching = Arc::new(Fetching {
-            job,
-            name,
-            place,
-            size,
-            meta,
-            version,
-            fetch: Mutex::new(fetch),
-            staging: Mutex::new(Some(Arc::new(staging))),
-            stream: self.stream,
-        });
-        lock(&self.shared.open).push(Arc::clone(&fetching));
-        self.shared.crew.changed.notify_waiters();
+        let fetching = self.open(job, name, place, found, fetch, staging);
         self.publish_if_whole(&fetching).await
     }
 

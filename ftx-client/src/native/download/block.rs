@@ -25,7 +25,7 @@ impl DownloadStream {
             }
             None => return self.drain(len).await,
         };
-        if len != block_len(fetching.size, index) {
+        if len != block_len(fetching.found.size, index) {
             return Err(out_of_step("a block of another length"));
         }
         // It failed here while this was on its way.
@@ -33,7 +33,7 @@ impl DownloadStream {
         if lock(&fetching.fetch).expects(self.stream) != Some(index) {
             return Err(out_of_step("a block that was not asked for"));
         }
-        let mut hasher = BlockHasher::new(fetching.size, index);
+        let mut hasher = BlockHasher::new(fetching.found.size, index);
         let mut offset = block_offset(index);
         let end = offset + len;
         let mut trouble = None;
@@ -72,7 +72,7 @@ impl DownloadStream {
         lock(&fetching.fetch).block(self.stream, index, computed, claimed)?;
         let done = lock(&fetching.fetch).progress().done;
         self.shared.run.gain();
-        self.shared.run.note(fetching.job, Note::Progress { done, size: fetching.size });
+        self.shared.run.note(fetching.job, Note::Progress { done, size: fetching.found.size });
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl DownloadStream {
         let Some(staging) = Arc::into_inner(staging) else {
             return Err(out_of_step("a block after the last one"));
         };
-        let published = fetching.place.publish(staging, fetching.meta).await;
+        let published = fetching.place.publish(staging, fetching.found.meta).await;
         self.shared.close(fetching);
         let result = published.map(|()| Transferred { moved, already_there: false });
         self.shared.finish(fetching.job, result);

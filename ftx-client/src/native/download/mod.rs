@@ -5,7 +5,6 @@ mod block;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
@@ -16,19 +15,18 @@ use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::Channel;
 use super::place::{GoOn, Local, Place};
-use super::run::{Crew, Run, lock};
+use super::run::{Crew, LOOK_AGAIN, Run, lock};
 use super::small::Batch;
 use crate::{Event, TransferError, Transferred};
+
+/// Blocks that a connection has asked for at a time, of one file: that much is lost with it at most.
+const WINDOW: u64 = 8;
 
 /// Files that one connection has open at a time.
 const OPEN: usize = 4;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 8 * 1024;
-
-/// How long a connection with nothing to do waits before it looks again whether there is something
-/// to tell.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A file to download.
 #[derive(Clone, Debug)]
@@ -54,13 +52,19 @@ struct Fetching {
     job: usize,
     name: RemoteName,
     place: Place,
-    size: u64,
-    meta: Meta,
-    version: Version,
+    found: Found,
     fetch: Mutex<Fetch>,
     /// `None` once the file is whole.
     staging: Mutex<Option<Arc<BlockStaging>>>,
     stream: StreamId,
+}
+
+/// What the server says that it has.
+#[derive(Clone, Copy)]
+struct Found {
+    size: u64,
+    meta: Meta,
+    version: Version,
 }
 
 /// What the answer to a request will be about.
@@ -79,7 +83,7 @@ struct Compare {
     name: RemoteName,
     place: Place,
     local: Local,
-    found: Option<(u64, Meta, Version)>,
+    found: Option<Found>,
     cvs: Vec<Cv>,
 }
 
@@ -147,7 +151,8 @@ impl DownloadStream {
             match self.next() {
                 Work::Ask(fetching, ranges) => {
                     let request = self.shared.crew.new_request();
-                    let (name, version) = (fetching.name.clone().into(), Some(fetching.version));
+                    let (name, version) =
+                        (fetching.name.clone().into(), Some(fetching.found.version));
                     let what = What::Blocks(ranges);
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.asked.insert(request, Asked::Blocks(fetching));
@@ -190,7 +195,7 @@ impl DownloadStream {
             }
         }
         if own < OPEN
-            && self.asked.len() < self.channel.terms.unanswered()
+            && self.asked.len() < self.channel.terms.requests()
             && let Some(job) = self.shared.run.take()
         {
             return Work::File(job);
@@ -228,7 +233,7 @@ impl DownloadStream {
         };
         let asked = match local {
             None => {
-                let first = BlockRange { first: 0, count: self.channel.terms.blocks() };
+                let first = BlockRange { first: 0, count: WINDOW };
                 self.channel.queue(request, &ask(What::Blocks(vec![first])))?;
                 Asked::Start { job: index, name, place, first: Some(first) }
             }

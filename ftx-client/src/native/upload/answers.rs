@@ -6,14 +6,13 @@ use ftx_core::native::blocks::block_len;
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 
-use super::source::Source;
 use super::{Open, Pending, UploadStream, lock};
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::run::Note;
 use crate::{TransferError, Transferred};
 
 impl UploadStream {
-    pub(super) fn take(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
+    pub(super) async fn take(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
         let Incoming::Control { header, payload } = incoming else {
             return Err(out_of_step("bytes of a file that was not asked for"));
         };
@@ -34,7 +33,7 @@ impl UploadStream {
                 Ok(())
             }
             Reply::Stored { index } => self.stored(request, index),
-            Reply::Done { unchanged, .. } => self.done(request, unchanged),
+            Reply::Done { unchanged, .. } => self.done(request, unchanged).await,
             Reply::Failed { reason, message } => {
                 self.failed(request, refused(reason, message));
                 Ok(())
@@ -66,7 +65,7 @@ impl UploadStream {
         Ok(())
     }
 
-    fn done(&mut self, request: u32, unchanged: bool) -> Result<(), TransferError> {
+    async fn done(&mut self, request: u32, unchanged: bool) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
                 self.unanswered = self.unanswered.saturating_sub(bytes);
@@ -75,11 +74,7 @@ impl UploadStream {
             Some(Pending::Commit(open)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
-                let manifest = lock(&open.sender).own().complete();
-                if let Some(manifest) = manifest {
-                    let Source { identity, opened, .. } = &open.source;
-                    self.shared.manifests.learn_all(identity, &Arc::new(manifest), *opened);
-                }
+                self.shared.keep(&open).await;
                 let already_there = unchanged && moved == 0;
                 self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
             }

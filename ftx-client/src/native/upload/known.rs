@@ -59,7 +59,8 @@ impl Uploads {
         }
     }
 
-    async fn keep(&self, open: &Arc<Open>) {
+    /// Keeps what is known of a file.
+    pub(super) async fn keep(&self, open: &Arc<Open>) {
         let (manifests, keeping) = (Arc::clone(&self.manifests), Arc::clone(open));
         let kept = blocking(&open.source.path, move || {
             keep(&manifests, &keeping);

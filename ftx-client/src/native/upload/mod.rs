@@ -8,7 +8,6 @@ mod source;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
@@ -21,7 +20,7 @@ use ftx_store::ManifestCache;
 use self::known::Kept;
 use self::source::Source;
 use super::channel::Channel;
-use super::run::{Crew, Note, Run, lock};
+use super::run::{Crew, LOOK_AGAIN, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
 
@@ -30,10 +29,6 @@ const OFFERED: usize = 8;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 128 * 1024;
-
-/// How long a connection with nothing to do waits before it looks again whether there is something
-/// to tell.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A file to upload.
 #[derive(Clone, Debug)]
@@ -128,7 +123,7 @@ impl UploadStream {
         let crew = Arc::clone(&self.shared.crew);
         loop {
             while let Some(incoming) = self.channel.poll().await? {
-                self.take(&incoming)?;
+                self.take(&incoming).await?;
             }
             tell();
             // Listened to before looking: what changes in between is not missed.
@@ -150,7 +145,7 @@ impl UploadStream {
                         () = changed => continue,
                         () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
                     };
-                    self.take(&incoming)?;
+                    self.take(&incoming).await?;
                 }
             }
         }
@@ -176,7 +171,7 @@ impl UploadStream {
         }
         if own < OFFERED
             && self.has_room(1)
-            && self.pending.len() < self.channel.terms.unanswered()
+            && self.pending.len() < self.channel.terms.requests()
             && let Some(job) = self.shared.run.take()
         {
             return Work::File(job);
@@ -185,7 +180,7 @@ impl UploadStream {
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window()
+        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window
     }
 
     /// Opens a file, and sends or offers it.
@@ -213,7 +208,7 @@ impl UploadStream {
         // What was hashed before is not read again, unless the server lacks it.
         let known = self.shared.known(&source).await;
         let kept = Kept::new(&known);
-        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window()));
+        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
         let open = Arc::new(Open { job, request, source, sender, stream: self.stream, kept });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
