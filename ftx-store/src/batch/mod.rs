@@ -110,7 +110,11 @@ impl BatchPublisher {
         if self.durability == Durability::Full {
             self.sync(files, &mut written, file_system);
         }
-        outcomes.extend(files.iter().zip(written).map(|(file, held)| self.name(file, held?)));
+        outcomes.extend(files.iter().zip(written).map(|(file, held)| {
+            // It stays locked until it has its name.
+            let _locked = held?;
+            self.name(file)
+        }));
     }
 
     /// Writes a file under its staging name.
@@ -160,7 +164,7 @@ impl BatchPublisher {
         }
     }
 
-    fn name(&self, file: &BatchFile<'_>, _held: HeldFile) -> Result<(), StoreError> {
+    fn name(&self, file: &BatchFile<'_>) -> Result<(), StoreError> {
         let BatchFile { staging, target_dir, target, existing, .. } = *file;
         if let Err(error) = give_name(&self.dir, staging, target_dir, target, existing) {
             self.clear_away(file);

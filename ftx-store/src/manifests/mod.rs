@@ -109,7 +109,8 @@ impl ManifestCache {
     }
 
     /// As [`learn_all`](Self::learn_all), for what is known of a file that is not read to its end, in
-    /// place of what was known before. It is kept on the disk, too, so do it now and then only.
+    /// place of what was known before, unless that was everything. It is kept on the disk, too, so do it
+    /// now and then only.
     pub fn learn_part(
         &self,
         identity: &FileIdentity,
@@ -120,6 +121,9 @@ impl ManifestCache {
             return self.learn_all(identity, &Arc::new(manifest), read_since);
         }
         if partial.size() != identity.size || !is_settled(identity, read_since) {
+            return;
+        }
+        if matches!(self.memory().get(identity), Some(Entry::Whole(_))) {
             return;
         }
         let entry = Entry::Part(partial);

@@ -112,6 +112,8 @@ fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
     // As is one that turns out to be complete.
     let other = identity(2, size);
     cache.learn_part(&other, PartialManifest::from(&*manifest(size)), later());
+    // Which stays, whatever else is learned.
+    cache.learn_part(&other, known.clone(), later());
     assert_eq!(cache.manifest(&other), Some(manifest(size)));
     // One of another size is not of this file, and what was read too soon is not believed.
     let third = identity(3, size + 1);

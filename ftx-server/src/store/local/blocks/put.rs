@@ -60,7 +60,7 @@ impl Batches {
     }
 
     /// Takes one back.
-    fn is_idle(&self, publisher: BatchPublisher) {
+    fn give_back(&self, publisher: BatchPublisher) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.publishers.push(publisher);
     }
@@ -92,7 +92,7 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
     match inner.blocks.batches.publisher() {
         Ok(publisher) => {
             let results = put_by(&publisher, inner, files);
-            inner.blocks.batches.is_idle(publisher);
+            inner.blocks.batches.give_back(publisher);
             results
         }
         Err(error) => {
