@@ -21,6 +21,9 @@ const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 /// connections to it would only lose more when they are cut.
 const FAR: Duration = Duration::from_millis(20);
 
+/// How often it is looked whether there is something to tell, while nothing comes.
+const TELL: Duration = Duration::from_millis(100);
+
 /// Requests for small files that one connection has unanswered. To a distant server as many as it can
 /// be sent before its first answer is here; to one nearby so few that no connection is left with much
 /// when the others are done.
@@ -192,13 +195,47 @@ impl Channel {
         next.ok_or(TransferError::Closed)
     }
 
-    /// What comes next, while what is queued goes out as the server takes it: a server that sends
-    /// takes no requests meanwhile.
-    pub(super) async fn next_flushing(&mut self) -> Result<Incoming, TransferError> {
+    /// What comes next, while what is queued goes out as the server takes it; `None` when something
+    /// else has `changed`. Meanwhile `tell` is called now and then.
+    ///
+    /// # Errors
+    /// The connection failed, or, if the server `owes` an answer, nothing came or went for too long.
+    /// One that owes nothing is asked now and then whether it is still there.
+    pub(super) async fn wait(
+        &mut self,
+        owes: bool,
+        changed: impl Future<Output = ()>,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<Option<Incoming>, TransferError> {
         if let Some(incoming) = self.inbox.pop_front() {
-            return Ok(incoming);
+            return Ok(Some(incoming));
         }
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let next = self.next_from(owes);
+        // Made once: a wait that begins again every now and then comes to no end.
+        tokio::pin!(next, changed);
+        loop {
+            tokio::select! {
+                incoming = &mut next => return incoming.map(Some),
+                () = &mut changed => return Ok(None),
+                () = tokio::time::sleep(TELL) => tell(),
+            }
+        }
+    }
+
+    async fn next_from(&mut self, owes: bool) -> Result<Incoming, TransferError> {
+        if !owes {
+            match self.next_flushing(self.timeout / 2).await {
+                Err(TransferError::Timeout(_)) => self.queue(0, &Request::Ping { payload: 0 })?,
+                next => return next,
+            }
+        }
+        self.next_flushing(self.timeout).await
+    }
+
+    /// What comes next, while what is queued goes out: a server that sends takes no requests
+    /// meanwhile.
+    async fn next_flushing(&mut self, limit: Duration) -> Result<Incoming, TransferError> {
+        let guard = Guard { limit, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let next = tokio::select! {
             biased;

@@ -3,15 +3,10 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::{Cancel, Event, Observer, TransferError, Transferred, Watch};
-
-/// How long a connection with nothing to do waits before it looks again whether there is something
-/// to tell.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

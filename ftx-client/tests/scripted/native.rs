@@ -1,4 +1,4 @@
-//! What is hashed in the native dialect, and how that is stopped.
+//! What is hashed in the native dialect, how that is stopped, and what follows a failure.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -10,10 +10,13 @@ use std::thread;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_client::blocking::Client;
-use ftx_client::{Cancel, Dialect, Event, Observer, ServerAddr, TransferError, Transferred};
+use ftx_client::{
+    Cancel, Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred, Upload, Watch,
+};
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Manifest};
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, HEADER_LEN, Meta, Reply, Request, Token, Version, server_preface,
+    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token, Version, server_preface,
 };
 use ftx_store::{Journal, Record, hash_blocks};
 
@@ -48,12 +51,31 @@ impl Peer {
 
     /// The client's next message; `None` when it has left.
     fn request(&mut self) -> Option<(u32, Request)> {
+        let (header, payload) = self.frame()?;
+        Some((header.request, Request::decode(&header, &payload).unwrap()))
+    }
+
+    fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
         let mut header = [0; HEADER_LEN];
         self.0.read_exact(&mut header).ok()?;
         let header = FrameHeader::decode(&header).unwrap();
         let mut payload = vec![0; usize::try_from(header.len).unwrap()];
         self.0.read_exact(&mut payload).unwrap();
-        Some((header.request, Request::decode(&header, &payload).unwrap()))
+        Some((header, payload))
+    }
+
+    /// Takes a client's offer, and answers that nothing of it is held.
+    fn offered(&mut self, len: u64) -> u32 {
+        let Some((id, Request::Offer { size, .. })) = self.request() else { panic!() };
+        assert_eq!(size, len);
+        self.reply(id, &Reply::Ready { resumed: 0 });
+        id
+    }
+
+    /// Takes a block of this request.
+    fn block(&mut self, id: u32) {
+        let (header, _) = self.frame().expect("the client has left");
+        assert_eq!((header.request, header.kind), (id, FrameKind::Block));
     }
 
     fn reply(&mut self, id: u32, reply: &Reply) {
@@ -152,4 +174,53 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
         Journal::peek(&dir, Path::new("a.bin.ftxpart.journal")),
         Ok(Some(Record::Begin { .. }))
     ));
+}
+
+/// What was sent of an upload before it failed gets no answer any more, and so takes no room from
+/// the next one.
+#[test]
+fn what_a_failed_upload_had_sent_holds_up_no_other() {
+    const LENS: [u64; 2] = [16 * BLOCK, 4 * BLOCK];
+    let local = tempfile::tempdir().unwrap();
+    let files = LENS.map(|len| {
+        let path = local.path().join(len.to_string());
+        File::create(&path).unwrap().set_len(len).unwrap();
+        Upload { name: RemoteName::parse(&len.to_string()).unwrap(), path }
+    });
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        let [first, second] = LENS.map(|len| peer.offered(len));
+        // As many as the window has room for.
+        (0..8).for_each(|_| peer.block(first));
+        peer.reply(first, &Reply::failed(Reason::PermissionDenied, "no more of this one"));
+        for index in 0..4 {
+            peer.block(second);
+            peer.reply(second, &Reply::Stored { index });
+        }
+        let Some((_, Request::Commit { digest })) = peer.request() else { panic!() };
+        peer.reply(second, &Reply::Done { digest, unchanged: false });
+        assert!(peer.request().is_none());
+    });
+    let mut client = client(address, Arc::default());
+    client.set_observer(Observer::default());
+    let mut results = Results::default();
+    client.upload_all(&files, true, &mut results).unwrap();
+    drop(client);
+    server.join().unwrap();
+    assert!(matches!(results.0.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
+}
+
+/// What became of files, in the order in which they ended.
+#[derive(Debug, Default)]
+struct Results(Vec<(usize, Result<Transferred, TransferError>)>);
+
+impl Watch for Results {
+    fn begin(&mut self, _: usize) -> Observer {
+        Observer::default()
+    }
+
+    fn end(&mut self, file: usize, result: Result<Transferred, TransferError>) {
+        self.0.push((file, result));
+    }
 }

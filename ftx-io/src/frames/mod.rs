@@ -1,6 +1,7 @@
 //! A connection in the native dialect: frames in and out, and bytes of files between socket and
 //! caller without a buffer of ours in between.
 
+mod activity;
 mod reader;
 mod writer;
 
@@ -10,6 +11,7 @@ use ftx_core::native::wire::{HEADER_LEN, next_frame};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use self::activity::Activity;
 use self::reader::Inbox;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
@@ -26,6 +28,7 @@ pub struct Frames {
     stream: TcpStream,
     inbox: Inbox,
     outbox: Outbox,
+    activity: Activity,
 }
 
 impl Frames {
@@ -33,14 +36,16 @@ impl Frames {
     #[must_use]
     pub fn new(wire: Wire, longest: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
-        Self { stream, inbox: Inbox::new(bytes, longest), outbox: Outbox::default() }
+        let (inbox, outbox) = (Inbox::new(bytes, longest), Outbox::default());
+        Self { stream, inbox, outbox, activity: Activity::new() }
     }
 
     /// Both directions, to be used at the same time.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
         let (read, write) = self.stream.split();
-        let reader = FrameReader { half: read, inbox: &mut self.inbox };
-        (reader, FrameWriter { half: write, outbox: &mut self.outbox })
+        let activity = &self.activity;
+        let reader = FrameReader { half: read, inbox: &mut self.inbox, activity };
+        (reader, FrameWriter { half: write, outbox: &mut self.outbox, activity })
     }
 
     /// The incoming direction.
@@ -135,7 +140,7 @@ impl Frames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn park(self) -> io::Result<ParkedFrames> {
-        let Self { stream, inbox, outbox } = self;
+        let Self { stream, inbox, outbox, .. } = self;
         Ok(ParkedFrames { stream: stream.into_std()?, inbox, outbox })
     }
 }
@@ -155,7 +160,8 @@ impl ParkedFrames {
     /// The system refuses; the connection is closed then.
     pub fn resume(self) -> io::Result<Frames> {
         let Self { stream, inbox, outbox } = self;
-        Ok(Frames { stream: TcpStream::from_std(stream)?, inbox, outbox })
+        let stream = TcpStream::from_std(stream)?;
+        Ok(Frames { stream, inbox, outbox, activity: Activity::new() })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::LARGEST;
+use super::activity::Activity;
 use crate::{Guard, WireError};
 
 /// What the first read of an idle connection makes room for.
@@ -62,6 +63,7 @@ pub enum Incoming {
 pub struct FrameReader<'a> {
     pub(super) half: ReadHalf<'a>,
     pub(super) inbox: &'a mut Inbox,
+    pub(super) activity: &'a Activity,
 }
 
 impl FrameReader<'_> {
@@ -118,10 +120,10 @@ impl FrameReader<'_> {
                 Ok(0) if chunk.len() == start => return Err(WireError::Closed),
                 // The end is seen again, and reported, by the next read.
                 Ok(0) => return Ok(()),
-                Ok(_) => {}
+                Ok(_) => self.activity.note(),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
-                Err(_) => guard.watch(self.half.readable()).await?,
+                Err(_) => self.activity.watch(guard, self.half.readable()).await?,
             }
         }
     }
@@ -167,11 +169,14 @@ impl FrameReader<'_> {
                 // An idle connection keeps no memory.
                 self.inbox.bytes = BytesMut::new();
             }
-            guard.watch(self.half.readable()).await?;
+            self.activity.watch(guard, self.half.readable()).await?;
             match self.inbox.try_read(self.half.as_ref()) {
                 Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
                 Ok(0) => return Err(WireError::Closed),
-                Ok(_) => return Ok(true),
+                Ok(_) => {
+                    self.activity.note();
+                    return Ok(true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }

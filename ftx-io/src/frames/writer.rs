@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::WriteHalf;
 
 use super::LARGEST;
+use super::activity::Activity;
 use crate::{Guard, WireError};
 
 /// The outgoing direction of a connection.
@@ -14,6 +15,7 @@ use crate::{Guard, WireError};
 pub struct FrameWriter<'a> {
     pub(super) half: WriteHalf<'a>,
     pub(super) outbox: &'a mut Outbox,
+    pub(super) activity: &'a Activity,
 }
 
 impl FrameWriter<'_> {
@@ -22,16 +24,23 @@ impl FrameWriter<'_> {
         self.outbox.bytes.extend_from_slice(bytes);
     }
 
-    /// Sends what is queued. The guard's limit holds for each piece that the system takes. When the
-    /// wait is given up, what is not sent yet stays queued.
+    /// How many bytes wait for a flush.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.bytes.len()
+    }
+
+    /// Sends what is queued. The guard's limit holds for each piece that the system takes, and begins
+    /// anew when something comes in. When the wait is given up, what is not sent yet stays queued.
     ///
     /// # Errors
     /// See [`WireError`].
     pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
-            let written = guard.watch(self.half.write(&self.outbox.bytes)).await?;
-            self.outbox.sent(written)?;
+            let written = self.half.write(&self.outbox.bytes);
+            let written = self.activity.watch(guard, written).await?;
+            self.sent(written)?;
         }
         Ok(())
     }
@@ -44,7 +53,7 @@ impl FrameWriter<'_> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
             match self.half.try_write(&self.outbox.bytes) {
-                Ok(written) => self.outbox.sent(written)?,
+                Ok(written) => self.sent(written)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -63,16 +72,21 @@ impl FrameWriter<'_> {
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
             let written = if queued == 0 {
-                guard.watch(self.half.write(data)).await?
+                self.activity.watch(guard, self.half.write(data)).await?
             } else {
                 let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
-                guard.watch(self.half.write_vectored(&parts)).await?
+                self.activity.watch(guard, self.half.write_vectored(&parts)).await?
             };
             data.advance(written.saturating_sub(queued));
-            self.outbox.sent(written)?;
+            self.sent(written)?;
         }
         self.outbox.torn = false;
         Ok(())
+    }
+
+    fn sent(&mut self, written: usize) -> io::Result<()> {
+        self.activity.note();
+        self.outbox.sent(written)
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{FrameReader, Frames, Incoming, WireError};
+use ftx_io::{Frames, Incoming, WireError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
+use super::life::SignsOfLife;
 use super::session::{Session, Upload};
 use super::small::Batch;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
@@ -258,35 +259,61 @@ impl<S: BlockStore> Conversation<S> {
         work: impl Future<Output = T>,
     ) -> Result<T, NativeError> {
         let progress = StoppedAtLast(progress);
-        tokio::pin!(work);
-        loop {
+        let work = async {
             tokio::select! {
                 biased;
-                done = &mut work => return Ok(done),
-                () = self.context.abort.cancelled() => return Err(WireError::Stopped.into()),
-                () = tokio::time::sleep(super::SIGN_OF_LIFE) => {}
+                done = work => Ok(done),
+                () = self.context.abort.cancelled() => Err(WireError::Stopped.into()),
             }
-            let (done, total) = progress.0.get();
-            self.reply(frames, request, &Reply::Working { done, total })?;
-            frames.writer().flush(self.context.stall()).await?;
-        }
+        };
+        let mut signs = SignsOfLife::new(request);
+        signs.during(frames.writer(), || progress.0.get(), work).await?
     }
 
     /// Reads bytes of a file that nobody wants, and their hash.
     pub(super) async fn drain(
         &mut self,
-        reader: &mut FrameReader<'_>,
+        frames: &mut Frames,
+        request: u32,
         mut left: u64,
     ) -> Result<(), NativeError> {
+        let mut signs = SignsOfLife::new(request);
         while left > 0 {
-            let mut chunk = std::mem::take(&mut self.spare);
-            chunk.clear();
-            let limit = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
-            reader.read_data(&mut chunk, limit, self.context.stall()).await?;
-            left -= chunk.len() as u64;
+            let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
+            left -= len;
             self.spare = chunk;
         }
-        reader.read_hash(self.context.stall()).await?;
+        frames.reader().read_hash(self.context.stall()).await?;
+        Ok(())
+    }
+
+    /// Reads some of the bytes of a file, and says how many.
+    pub(super) async fn piece_of(
+        &mut self,
+        frames: &mut Frames,
+        signs: &mut SignsOfLife,
+        left: u64,
+    ) -> Result<(Vec<u8>, u64), NativeError> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        chunk.clear();
+        let len = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
+        self.receive(frames, signs, &mut chunk, len).await?;
+        Ok((chunk, len as u64))
+    }
+
+    /// Reads `len` bytes of a file to the end of `chunk`. On a slow line that takes long, and the
+    /// client, whose system has taken all of them long ago, is told that they still arrive.
+    pub(super) async fn receive(
+        &self,
+        frames: &mut Frames,
+        signs: &mut SignsOfLife,
+        chunk: &mut Vec<u8>,
+        len: usize,
+    ) -> Result<(), NativeError> {
+        let (mut reader, writer) = frames.split();
+        let read = reader.read_exact(chunk, len, self.context.stall());
+        signs.during(writer, || (0, len as u64), read).await??;
+        self.context.monitor.received(len);
         Ok(())
     }
 

@@ -11,11 +11,13 @@
 //! | `conversation` | one connection's requests, in their order |
 //! | `upload`, `download`, `small` | the requests that move files |
 //! | `ask` | the requests that don't |
+//! | `life` | signs of life for a client that waits |
 
 mod ask;
 mod conversation;
 mod download;
 mod greeting;
+mod life;
 mod session;
 mod small;
 mod upload;
@@ -51,9 +53,6 @@ const UPLOADS: usize = 64;
 
 /// How long a connection that is told to go has to hear that.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How often a client is told that its request is being worked on.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// Program and version, as clients are told.
 const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));

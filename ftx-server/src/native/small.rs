@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::NativeError;
 use super::conversation::Conversation;
+use super::life::SignsOfLife;
 use crate::store::{
     BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, SmallFile, UploadOffer,
 };
@@ -75,7 +76,7 @@ impl<S: BlockStore> Conversation<S> {
         let name = match Self::name(&name) {
             Ok(name) => name,
             Err(refusal) => {
-                self.drain(&mut frames.reader(), len).await?;
+                self.drain(frames, request, len).await?;
                 // Answers keep their order.
                 self.put_batch(frames).await?;
                 return self.refuse(frames, request, &refusal);
@@ -89,10 +90,8 @@ impl<S: BlockStore> Conversation<S> {
         }
         let mut data = Vec::new();
         let wanted = usize::try_from(len).unwrap_or(CHUNK);
-        let mut reader = frames.reader();
-        reader.read_exact(&mut data, wanted, self.context.stall()).await?;
-        let digest = Digest(reader.read_hash(self.context.stall()).await?);
-        self.context.monitor.received(data.len());
+        self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted).await?;
+        let digest = Digest(frames.reader().read_hash(self.context.stall()).await?);
         self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
         Ok(())
     }
@@ -132,11 +131,11 @@ impl<S: BlockStore> Conversation<S> {
         let upload = match self.working(frames, request, progress, work).await? {
             Ok(OfferedBlocks { upload, .. }) => upload,
             Err(refusal) => {
-                self.drain(&mut frames.reader(), size).await?;
+                self.drain(frames, request, size).await?;
                 return self.refuse(frames, request, &refusal);
             }
         };
-        let received = match self.receive_apart(frames, &upload, size).await {
+        let received = match self.receive_apart(frames, request, &upload, size).await {
             Ok(received) => received,
             Err(error) => {
                 // So little is sent again.
@@ -168,24 +167,25 @@ impl<S: BlockStore> Conversation<S> {
     async fn receive_apart(
         &mut self,
         frames: &mut Frames,
+        request: u32,
         upload: &S::Staging,
         size: u64,
     ) -> Result<Result<Digest, Refusal>, NativeError> {
-        let mut reader = frames.reader();
+        let mut signs = SignsOfLife::new(request);
         let mut hasher = BlockHasher::new(size, 0);
         let mut offset = 0;
         while offset < size {
-            let (chunk, len) = self.piece_of(&mut reader, size - offset).await?;
+            let (chunk, len) = self.piece_of(frames, &mut signs, size - offset).await?;
             offset += len;
             match upload.write(offset - len, chunk, hasher).await {
                 Ok((chunk, back)) => (self.spare, hasher) = (chunk, back),
                 Err(refusal) => {
-                    self.drain(&mut reader, size - offset).await?;
+                    self.drain(frames, request, size - offset).await?;
                     return Ok(Err(refusal));
                 }
             }
         }
-        let claimed = reader.read_hash(self.context.stall()).await?;
+        let claimed = frames.reader().read_hash(self.context.stall()).await?;
         let computed = match hasher.finish() {
             Ok(cv) => Digest(cv.0),
             Err(_) => Manifest::empty().digest(),

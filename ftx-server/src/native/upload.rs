@@ -6,11 +6,12 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
-use ftx_io::{FrameReader, Frames};
+use ftx_io::Frames;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
 use super::conversation::Conversation;
+use super::life::SignsOfLife;
 use super::session::Upload;
 use super::{NativeError, apart};
 use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
@@ -68,28 +69,28 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
             // It failed, or was taken over, while this was on its way.
-            return self.drain(&mut frames.reader(), head.len).await;
+            return self.drain(frames, request, head.len).await;
         };
         // The staging sees by itself to what is to be forgotten.
         upload.receiver().accept(self.stream, head.index, head.len)?;
         let mut held = Held::default();
-        let mut reader = frames.reader();
+        let mut signs = SignsOfLife::new(request);
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
         let mut left = head.len;
         while left > 0 {
-            let (chunk, len) = self.piece_of(&mut reader, left).await?;
+            let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
             match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
                     self.fail(frames, request, &refusal).await?;
-                    return self.drain(&mut frames.reader(), left - len).await;
+                    return self.drain(frames, request, left - len).await;
                 }
             }
             offset += len;
             left -= len;
         }
-        let claimed = Cv(reader.read_hash(self.context.stall()).await?);
+        let claimed = Cv(frames.reader().read_hash(self.context.stall()).await?);
         let computed = match hasher.finish() {
             Ok(computed) => Ok(computed),
             // Nobody has hashed what is for nobody.
@@ -139,20 +140,6 @@ impl<S: BlockStore> Conversation<S> {
                 Completed::Wait => return Ok(false),
             }
         }
-    }
-
-    /// Reads some of the bytes of a file, and says how many.
-    pub(super) async fn piece_of(
-        &mut self,
-        reader: &mut FrameReader<'_>,
-        left: u64,
-    ) -> Result<(Vec<u8>, u64), NativeError> {
-        let mut chunk = std::mem::take(&mut self.spare);
-        chunk.clear();
-        let len = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
-        reader.read_exact(&mut chunk, len, self.context.stall()).await?;
-        self.context.monitor.received(len);
-        Ok((chunk, len as u64))
     }
 
     async fn store_piece(

@@ -68,6 +68,15 @@ impl Plan {
 }
 
 impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+
     pub(super) fn index(self) -> usize {
         match self {
             Self::ToServer => 0,

@@ -101,6 +101,59 @@ fn a_client_leaves_a_connection_that_hangs() {
     }
 }
 
+/// The server gets all that is sent to it, but nothing of what it says comes back; or the other way
+/// round.
+#[test]
+fn a_client_leaves_a_server_that_does_not_answer() {
+    for way in WAYS {
+        for streams in [1, 3] {
+            let setting = Setting::with_file(way, 1, LEN);
+            let proxy = Proxy::start(setting.server.addr(), move |index| match index {
+                0 => Plan::default().hang_after(way.direction().opposite(), 300),
+                _ => Plan::default(),
+            });
+            let client = setting.client(way, proxy.addr()).streams(streams);
+            client.args(["--timeout", "1s"]).run().assert_done();
+            setting.assert_arrived(way, 1, LEN);
+        }
+    }
+}
+
+/// One connection is slow, and the other one has nothing to do for longer than a server may be
+/// silent.
+#[test]
+fn a_connection_that_waits_for_another_is_no_failure() {
+    for way in WAYS {
+        for slow in 0..2 {
+            let setting = Setting::with_file(way, 1, LEN);
+            let proxy = Proxy::start(setting.server.addr(), move |index| {
+                let plan = Plan::default();
+                if index == slow { plan.rate(2 * MIB) } else { plan }
+            });
+            let client = setting.client(way, proxy.addr()).streams(2);
+            client.args(["--timeout", "2s"]).run().assert_done();
+            setting.assert_arrived(way, 1, LEN);
+            assert_eq!(proxy.connections(), 2, "{way:?}, {slow} is slow");
+        }
+    }
+}
+
+/// A block takes longer than a server may be silent; but it is not.
+#[test]
+fn a_slow_line_is_no_failure() {
+    for way in WAYS {
+        for len in [MIB - 1, MIB + MIB / 2] {
+            let setting = Setting::with_file(way, 1, len);
+            let plan = Plan::default().rate(192 * 1024);
+            let proxy = Proxy::start(setting.server.addr(), move |_| plan);
+            let client = setting.client(way, proxy.addr()).streams(1);
+            client.args(["--timeout", "4s"]).run().assert_done();
+            setting.assert_arrived(way, 1, len);
+            assert_eq!(proxy.connections(), 1, "{way:?}, {len} bytes");
+        }
+    }
+}
+
 /// Who commits last has the name; what is there is one of the two.
 #[test]
 fn of_two_clients_at_one_name_one_has_it() {

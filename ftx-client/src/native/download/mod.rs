@@ -15,7 +15,7 @@ use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::Channel;
 use super::place::{GoOn, Local, Place};
-use super::run::{Crew, LOOK_AGAIN, Run, lock};
+use super::run::{Crew, Run, lock};
 use super::small::Batch;
 use crate::{Event, TransferError, Transferred};
 
@@ -174,12 +174,10 @@ impl DownloadStream {
                     if self.asked.is_empty() && self.shared.run.is_over() {
                         return Ok(self.channel);
                     }
-                    let incoming = tokio::select! {
-                        incoming = self.channel.next_flushing() => incoming?,
-                        () = changed => continue,
-                        () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
-                    };
-                    self.take(incoming).await?;
+                    let owes = !self.asked.is_empty();
+                    if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
+                        self.take(incoming).await?;
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What the server answers.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ftx_core::native::blocks::block_len;
@@ -59,7 +60,12 @@ impl UploadStream {
         sender.stored(self.stream, index)?;
         drop(sender);
         let len = block_len(open.source.identity.size, index);
-        self.unanswered = self.unanswered.saturating_sub(len);
+        if let Entry::Occupied(mut sent) = self.sent.entry(request) {
+            *sent.get_mut() = sent.get().saturating_sub(len);
+            if *sent.get() == 0 {
+                sent.remove();
+            }
+        }
         self.tell_progress(open);
         self.wake_if_stored(open);
         Ok(())
@@ -68,7 +74,7 @@ impl UploadStream {
     async fn done(&mut self, request: u32, unchanged: bool) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
-                self.unanswered = self.unanswered.saturating_sub(bytes);
+                self.put = self.put.saturating_sub(bytes);
                 self.shared.finish(job, Ok(Transferred { moved: bytes, already_there: false }));
             }
             Some(Pending::Commit(open)) => {
@@ -86,7 +92,7 @@ impl UploadStream {
     fn failed(&mut self, request: u32, error: TransferError) {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
-                self.unanswered = self.unanswered.saturating_sub(bytes);
+                self.put = self.put.saturating_sub(bytes);
                 self.shared.finish(job, Err(error));
             }
             Some(Pending::Offer(open) | Pending::Commit(open)) => {

@@ -66,7 +66,7 @@ impl UploadStream {
         let cv = finish(&hasher, &open.source)?;
         // Before the value goes out: the answer may come at once.
         lock(&open.sender).sent(index, cv)?;
-        self.unanswered += len;
+        *self.sent.entry(open.request).or_default() += len;
         self.channel.send(&cv.0).await?;
         self.shared.keep_now_and_then(open).await;
         Ok(())

@@ -20,7 +20,7 @@ use ftx_store::ManifestCache;
 use self::known::Kept;
 use self::source::Source;
 use super::channel::Channel;
-use super::run::{Crew, LOOK_AGAIN, Note, Run, lock};
+use super::run::{Crew, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
 
@@ -73,8 +73,10 @@ pub(super) struct UploadStream {
     channel: Channel,
     stream: StreamId,
     pending: HashMap<u32, Pending>,
-    /// Bytes of files that are on their way unanswered.
-    unanswered: u64,
+    /// Bytes of small files that are on their way unanswered.
+    put: u64,
+    /// Bytes of blocks that are, by their request.
+    sent: HashMap<u32, u64>,
     spare: Vec<u8>,
 }
 
@@ -111,8 +113,8 @@ impl Uploads {
 
 impl UploadStream {
     pub(super) fn new(shared: Arc<Uploads>, channel: Channel, stream: StreamId) -> Self {
-        let (pending, spare) = (HashMap::new(), Vec::new());
-        Self { shared, channel, stream, pending, unanswered: 0, spare }
+        let (pending, sent) = (HashMap::new(), HashMap::new());
+        Self { shared, channel, stream, pending, put: 0, sent, spare: Vec::new() }
     }
 
     /// Works until everything is done or something fails; `tell` is called now and then.
@@ -139,20 +141,19 @@ impl UploadStream {
                 Work::Commit(open, digest) => self.commit(open, digest).await?,
                 Work::File(job) => self.file(job).await?,
                 Work::Wait => {
-                    self.channel.flush().await?;
-                    let incoming = tokio::select! {
-                        incoming = self.channel.next() => incoming?,
-                        () = changed => continue,
-                        () = tokio::time::sleep(LOOK_AGAIN), if self.stream == 0 => continue,
-                    };
-                    self.take(&incoming).await?;
+                    let owes = !self.pending.is_empty() || !self.sent.is_empty();
+                    if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
+                        self.take(&incoming).await?;
+                    }
                 }
             }
         }
     }
 
-    fn next(&self) -> Work {
+    fn next(&mut self) -> Work {
         let opened = self.shared.opened();
+        // Blocks of an upload that has failed get no answers.
+        self.sent.retain(|&request, _| opened.iter().any(|open| open.request == request));
         let mut own = 0;
         for open in &opened {
             let mut sender = lock(&open.sender);
@@ -180,7 +181,8 @@ impl UploadStream {
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        self.unanswered == 0 || self.unanswered.saturating_add(bytes) <= self.channel.terms.window
+        let unanswered = self.sent.values().fold(self.put, |sum, bytes| sum.saturating_add(*bytes));
+        unanswered == 0 || unanswered.saturating_add(bytes) <= self.channel.terms.window
     }
 
     /// Opens a file, and sends or offers it.
@@ -247,7 +249,7 @@ impl UploadStream {
         }
         self.channel.queue_bytes(&digest.0);
         self.spare = data;
-        self.unanswered += size;
+        self.put += size;
         self.pending.insert(request, Pending::Put { job, bytes: size });
         if self.channel.queued() >= SEND_AT { self.channel.flush().await } else { Ok(()) }
     }

@@ -1,0 +1,54 @@
+//! When something last moved on a connection.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::{Guard, WireError};
+
+/// When bytes last moved, either way: a peer from which something comes is there, though it may take
+/// what it is sent only slowly.
+#[derive(Debug)]
+pub(super) struct Activity {
+    start: Instant,
+    /// Milliseconds from the start.
+    last: AtomicU64,
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    /// Takes note that bytes moved.
+    pub(super) fn note(&self) {
+        self.last.store(self.now(), Relaxed);
+    }
+
+    /// Waits for `io` until nothing has moved for the guard's limit.
+    pub(super) async fn watch<T>(
+        &self,
+        guard: Guard<'_>,
+        io: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, WireError> {
+        tokio::pin!(io);
+        let mut limit = guard.limit;
+        loop {
+            match (Guard { limit, ..guard }).watch(&mut io).await {
+                Err(WireError::Timeout(_)) if self.quiet() < limit => {
+                    limit = guard.limit.saturating_sub(self.quiet());
+                }
+                Err(WireError::Timeout(_)) => return Err(WireError::Timeout(guard.limit)),
+                done => return done,
+            }
+        }
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.last.load(Relaxed)))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
