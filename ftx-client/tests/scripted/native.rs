@@ -11,12 +11,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_client::blocking::Client;
 use ftx_client::{
-    Cancel, Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred, Upload, Watch,
+    Cancel, Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred, Upload,
+    Watch,
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Manifest};
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token, Version, server_preface,
+    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token, Version,
+    server_preface,
 };
 use ftx_store::{Journal, Record, hash_blocks};
 
