@@ -8,6 +8,10 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_store::{Durability, StagingFiles, StoreError};
 
+/// What the names of a staging's data and journal end with.
+const PART: &str = ".ftxpart";
+const JOURNAL: &str = ".ftxpart.journal";
+
 /// A local path, and the names of what is beside it until the file is whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -27,14 +31,15 @@ impl Place {
         let Some(name) = path.file_name().map(PathBuf::from) else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
+        // Another download may be growing there.
+        if [PART, JOURNAL].iter().any(|suffix| name.to_string_lossy().ends_with(suffix)) {
+            return Err(StoreError::BadName { path: path.to_owned() });
+        }
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let files = StagingFiles {
-            data: suffixed(&name, ".ftxpart"),
-            journal: suffixed(&name, ".ftxpart.journal"),
-        };
+        let files = StagingFiles { data: suffixed(&name, PART), journal: suffixed(&name, JOURNAL) };
         Ok(Self { path: path.to_owned(), parent, name, files, durability })
     }
 

@@ -48,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         {
             let file = |name| BatchFile {
                 staging: name,
+                journal: None,
                 target_dir: &target,
                 target: name,
                 bytes: &bytes,

@@ -23,16 +23,31 @@ pub(crate) struct HeldFile {
 impl HeldFile {
     /// Creates and locks an empty file; what lies there is emptied, after the `journal` that may be
     /// about it was removed: that must not outlive it.
-    pub(crate) fn create(
+    pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
+        Self::create_with(dir, path, |_| Some(journal))
+    }
+
+    /// As [`create`](Self::create), but looks for a journal only if there is something for it to be
+    /// about.
+    pub(crate) fn create_plain(
         dir: &Dir,
         path: &Path,
         journal: Option<&Path>,
+    ) -> Result<Self, StoreError> {
+        Self::create_with(dir, path, |len| journal.filter(|_| len > 0))
+    }
+
+    /// `journal` is asked with the length of what lies there.
+    fn create_with<'a>(
+        dir: &Dir,
+        path: &Path,
+        journal: impl FnOnce(u64) -> Option<&'a Path>,
     ) -> Result<Self, StoreError> {
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
         let Some((held, len)) = Self::open_with(dir, path, &options)? else {
             return Err(StoreError::InUse { path: path.to_path_buf() });
         };
-        if let Some(journal) = journal {
+        if let Some(journal) = journal(len) {
             remove(dir, journal)?;
         }
         // Not without need: some file systems write back at once what follows on an emptying.
@@ -113,6 +128,16 @@ impl HeldFile {
         &self.file
     }
 
+    /// Fails unless the name `path` in `dir` is that of this file: somebody has put another one in its
+    /// place, and what is done to the name is not done to what was written.
+    pub(crate) fn check_is_at(&self, dir: &Dir, path: &Path) -> Result<(), StoreError> {
+        let identity = self.identity().map_err(|error| StoreError::io("stat", path, error))?;
+        if is_at(&identity, dir, path)? {
+            return Ok(());
+        }
+        Err(StoreError::InUse { path: path.to_path_buf() })
+    }
+
     pub(crate) fn identity(&self) -> io::Result<FileIdentity> {
         Ok(FileIdentity::of(&Metadata::from_file(&self.file)?))
     }
@@ -173,7 +198,7 @@ mod tests {
     fn a_file_that_took_its_name_while_being_opened_is_not_touched() {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
-        let ours = HeldFile::create(&dir, path, None).unwrap().identity().unwrap();
+        let ours = HeldFile::create_plain(&dir, path, None).unwrap().identity().unwrap();
         assert!(is_at(&ours, &dir, path).unwrap());
         dir.rename(path, &dir, "file").unwrap();
         assert!(!is_at(&ours, &dir, path).unwrap());
@@ -186,7 +211,7 @@ mod tests {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
         assert!(HeldFile::open(&dir, path).unwrap().is_none());
-        let held = HeldFile::create(&dir, path, None).unwrap();
+        let held = HeldFile::create_plain(&dir, path, None).unwrap();
         assert!(matches!(HeldFile::open(&dir, path), Err(StoreError::InUse { .. })));
         drop(held);
         assert!(HeldFile::open(&dir, path).unwrap().is_some());
@@ -202,7 +227,7 @@ mod tests {
         assert!(HeldFile::open(&dir, path).unwrap().is_none());
         assert!(!dir.exists(path));
         dir.hard_link("file", &dir, path).unwrap();
-        assert_eq!(HeldFile::create(&dir, path, None).unwrap().identity().unwrap().size, 0);
+        assert_eq!(HeldFile::create_plain(&dir, path, None).unwrap().identity().unwrap().size, 0);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Channel {
     cancel: Cancel,
     /// It has served before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
+    /// Answers to what was given up may still come, so nothing else can be asked.
+    pub(super) unheard: bool,
     /// What the server said in its welcome.
     pub(super) terms: Terms,
 }
@@ -118,6 +120,7 @@ impl Channel {
             timeout: config.timeout,
             cancel: cancel.clone(),
             used: false,
+            unheard: false,
             terms: Terms {
                 session: Token([0; 16]),
                 window: 0,

@@ -109,14 +109,15 @@ impl Native<'_> {
     ) -> bool {
         let (error, next_request) = crew.end();
         *self.next_request = next_request;
-        let error = match error.map_or(result, Err) {
-            Ok(()) => {
-                run.tell(watch);
-                return false;
-            }
-            Err(error) => error,
-        };
         run.tell(watch);
+        let error = match error.map_or(result, Err) {
+            Err(error) if !run.is_over() => error,
+            // What becomes of connections does not matter then.
+            _ => match run.postponed() {
+                Some(error) => error,
+                None => return false,
+            },
+        };
         let pause = if error.is_transient() && !self.cancel.is_cancelled() {
             tries.pause(run.gained(), &error)
         } else {
@@ -181,13 +182,23 @@ impl Native<'_> {
             }
         }
         let result = Arc::clone(task).work(channel, 0, tell).await;
-        let result = result.map_err(|error| task.crew().fail(error));
+        let channel = match result {
+            Ok(channel) => {
+                // There is nothing left to do for those that are not connected yet.
+                task.crew().cancel().cancel();
+                Some(channel)
+            }
+            Err(error) => {
+                task.crew().fail(error);
+                None
+            }
+        };
         // Nobody is at a file any more when this returns.
         for has_ended in ended {
             let _ = has_ended.await;
         }
         leaving.stay();
-        if let Ok(mut channel) = result {
+        if let Some(mut channel) = channel.filter(|channel| !channel.unheard) {
             channel.used = true;
             *self.channel = Some(Box::new(channel));
         }

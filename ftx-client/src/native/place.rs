@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_count};
+use ftx_core::native::blocks::{BlockRange, Cv, Manifest, PartialManifest, block_count};
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered, StoreError,
-    check_space, hash_blocks, open_regular,
+    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered,
+    StagingFiles, StoreError, check_space, hash_blocks, open_regular,
 };
 
 use crate::{TransferError, place};
+
+/// Blocks that are copied between two looks at whether somebody has had enough of it.
+const COPIED: usize = 64;
 
 /// Where the file and its staging lie, and what is known of local files.
 #[derive(Clone, Debug)]
@@ -57,8 +60,8 @@ impl Place {
     }
 
     /// The names of the file and of its staging, in their directory.
-    pub(super) fn names(&self) -> (PathBuf, PathBuf) {
-        (self.at.name.clone(), self.at.files.data.clone())
+    pub(super) fn names(&self) -> (PathBuf, StagingFiles) {
+        (self.at.name.clone(), self.at.files.clone())
     }
 
     /// The directory, made if it is not there. Blocks.
@@ -128,6 +131,11 @@ impl Place {
 }
 
 impl Local {
+    /// Bytes that may have to be hashed and copied.
+    pub(super) fn bytes(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.identity.size)
+    }
+
     /// Finds out which blocks of the manifest's file are here, and has a staging hold them. `None` if
     /// the target is that very file. `go_on` is as with [`Place::look`].
     pub(super) async fn prepare(
@@ -144,13 +152,13 @@ impl Local {
         self,
         place: &Place,
         manifest: &Manifest,
-        go_on: GoOn,
+        mut go_on: GoOn,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, StoreError> {
         let size = manifest.size();
         let Self { staging, base } = self;
         // First of all, since whoever stops it keeps everything that is here.
         let held = match &base {
-            Some(base) => base.table(place, size, go_on)?.resized(size),
+            Some(base) => base.table(place, size, &mut *go_on)?.resized(size),
             None => PartialManifest::new(size),
         };
         let staging = match staging {
@@ -193,13 +201,16 @@ impl Local {
         };
         if let Some(base) = &base {
             let table = staging.table();
-            for index in 0..block_count(size) {
-                if fits(&held, index) && !fits(&table, index) {
-                    let Some(cv) = held.get(index) else { continue };
-                    staging.copy_block(&base.file, index, cv)?;
+            let here: Vec<(u64, Cv)> = (0..block_count(size))
+                .filter(|&index| fits(&held, index) && !fits(&table, index))
+                .filter_map(|index| Some((index, held.get(index)?)))
+                .collect();
+            for some in here.chunks(COPIED) {
+                staging.take_over(&base.file, &base.identity, some)?;
+                if !go_on(size, size) {
+                    return Err(StoreError::Cancelled { path: place.at.path.clone() });
                 }
             }
-            base.check(place)?;
         }
         let table = staging.table();
         Ok(Some((staging, table)))
@@ -212,7 +223,7 @@ impl Base {
         &self,
         place: &Place,
         wanted: u64,
-        mut go_on: GoOn,
+        go_on: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<PartialManifest, StoreError> {
         if let Some(manifest) = place.manifests.manifest(&self.identity) {
             return Ok(PartialManifest::from(&*manifest));
@@ -237,15 +248,5 @@ impl Base {
             place.manifests.learn_all(&self.identity, &Arc::new(manifest), read_since);
         }
         Ok(table)
-    }
-
-    /// Fails if somebody writes to the file: what was copied may not be what was hashed.
-    fn check(&self, place: &Place) -> Result<(), StoreError> {
-        let now = FileIdentity::of_std(&self.file)
-            .map_err(|error| StoreError::io("look at", &place.at.path, error))?;
-        if now.same_content(&self.identity) {
-            return Ok(());
-        }
-        Err(StoreError::Changed { path: place.at.path.clone() })
     }
 }

@@ -1,6 +1,6 @@
 //! The files of one run: which are to be done, who is at them, and what became of them.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,12 +24,31 @@ pub(super) struct Run<J> {
 
 #[derive(Default)]
 struct State {
+    /// Files that a try has begun and not ended, and that another one goes on with.
+    again: VecDeque<usize>,
+    /// Files that nobody has begun.
     todo: VecDeque<usize>,
     taken: BTreeSet<usize>,
+    /// Files for which trying again may help, when the others are done.
+    postponed: BTreeMap<usize, TransferError>,
     notes: VecDeque<(usize, Note)>,
     observers: HashMap<usize, Observer>,
     /// A file has failed, and no other is begun.
     stopped: bool,
+}
+
+impl State {
+    fn next(&mut self) -> Option<usize> {
+        let todo = if self.stopped { None } else { Some(&mut self.todo) };
+        let index = self.again.pop_front().or_else(|| todo?.pop_front())?;
+        self.taken.insert(index);
+        self.notes.push_back((index, Note::Begun));
+        Some(index)
+    }
+
+    fn has_more(&self) -> bool {
+        !self.again.is_empty() || !(self.stopped || self.todo.is_empty())
+    }
 }
 
 /// Something to be told of a file.
@@ -57,14 +76,7 @@ impl<J> Run<J> {
 
     /// The next file.
     pub(super) fn take(&self) -> Option<usize> {
-        let mut state = self.state();
-        if state.stopped {
-            return None;
-        }
-        let index = state.todo.pop_front()?;
-        state.taken.insert(index);
-        state.notes.push_back((index, Note::Begun));
-        Some(index)
+        self.state().next()
     }
 
     pub(super) fn note(&self, index: usize, note: Note) {
@@ -85,18 +97,31 @@ impl<J> Run<J> {
         state.notes.push_back((index, Note::Ended(result)));
     }
 
-    /// Puts back all that were taken: nobody is at them any more.
-    pub(super) fn put_all_back(&self) {
+    /// A file has failed for a reason that may pass: it is tried again when the others are done.
+    pub(super) fn postpone(&self, index: usize, error: TransferError) {
         let mut state = self.state();
-        while let Some(index) = state.taken.pop_last() {
-            state.todo.push_front(index);
+        if state.taken.remove(&index) {
+            state.postponed.insert(index, error);
         }
     }
 
-    /// Whether there is nothing left to do.
+    /// Why a file was postponed, if one was.
+    pub(super) fn postponed(&self) -> Option<TransferError> {
+        self.state().postponed.values().next().map(TransferError::again)
+    }
+
+    /// Puts back all that were begun and are not done: nobody is at them any more.
+    pub(super) fn put_all_back(&self) {
+        let mut state = self.state();
+        let postponed = std::mem::take(&mut state.postponed).into_keys();
+        let taken = std::mem::take(&mut state.taken);
+        state.again.extend(taken.into_iter().chain(postponed));
+    }
+
+    /// Whether there is nothing left to do in this try.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state();
-        state.taken.is_empty() && (state.stopped || state.todo.is_empty())
+        state.taken.is_empty() && !state.has_more()
     }
 
     /// Takes note that something is across.
@@ -153,12 +178,21 @@ impl<J> Run<J> {
         }
     }
 
-    /// Fails what is left: the first file with this error, and with `keep_going` all others, too.
+    /// Fails what is left: those that were begun, at least one file, and with `keep_going` all others,
+    /// too. Each that was postponed has its own reason.
     pub(super) fn give_up(&self, error: TransferError) {
-        self.put_all_back();
+        let postponed = std::mem::take(&mut self.state().postponed);
+        for (index, error) in postponed {
+            self.state().taken.insert(index);
+            self.finish(index, Err(error));
+        }
         let mut error = Some(error);
-        while let Some(index) = self.take() {
-            let Some(this) = error.take() else { return };
+        loop {
+            let index = {
+                let mut state = self.state();
+                state.taken.first().copied().or_else(|| state.next())
+            };
+            let (Some(index), Some(this)) = (index, error.take()) else { return };
             error = Some(this.again());
             self.finish(index, Err(this));
         }
@@ -187,8 +221,8 @@ impl Crew {
         }
     }
 
-    /// A file is done or has failed. What may pass ends the try instead, and the file goes on in the
-    /// next one.
+    /// A file is done or has failed. What is not about the file ends the try instead, and the file goes
+    /// on in the next one.
     pub(super) fn finish<J>(
         &self,
         run: &Run<J>,
@@ -196,9 +230,9 @@ impl Crew {
         result: Result<Transferred, TransferError>,
     ) {
         match result {
-            Err(error) if error.is_transient() || matches!(error, TransferError::Cancelled) => {
-                self.fail(error);
-            }
+            Err(error) if error.is_about_connection() => self.fail(error),
+            Err(TransferError::Cancelled) => self.fail(TransferError::Cancelled),
+            Err(error) if error.is_transient() => run.postpone(job, error),
             result => run.finish(job, result),
         }
         if run.is_over() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
-use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError};
+use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StagingFiles, StoreError};
 
 use super::place::Place;
 use crate::{TransferError, Transferred};
@@ -120,12 +120,13 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
 }
 
 fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<Outcome> {
-    let names: Vec<(PathBuf, PathBuf)> = group.iter().map(|file| file.place.names()).collect();
+    let names: Vec<(PathBuf, StagingFiles)> = group.iter().map(|file| file.place.names()).collect();
     let batch: Vec<BatchFile<'_>> = group
         .iter()
         .zip(&names)
         .map(|(file, (target, staging))| BatchFile {
-            staging,
+            staging: &staging.data,
+            journal: Some(&staging.journal),
             target_dir: dir,
             target,
             bytes: &file.data,

@@ -1,4 +1,4 @@
-//! When something last moved on a connection.
+//! When something last came in on a connection.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::{Guard, WireError};
 
-/// When bytes last moved, either way: a peer from which something comes is there, though it may take
-/// what it is sent only slowly.
+/// When bytes last came in: a peer from which something comes is there, though it may take what it is
+/// sent only slowly. What goes out tells nothing: the system takes it for a peer that is gone, too.
 #[derive(Debug)]
 pub(super) struct Activity {
     start: Instant,
@@ -20,12 +20,13 @@ impl Activity {
         Self { start: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    /// Takes note that bytes moved.
+    /// Takes note that bytes came in.
     pub(super) fn note(&self) {
         self.last.store(self.now(), Relaxed);
     }
 
-    /// Waits for `io` until nothing has moved for the guard's limit.
+    /// Waits for `io`, which is one way of the connection, until nothing has moved that way or come in
+    /// for the guard's limit.
     pub(super) async fn watch<T>(
         &self,
         guard: Guard<'_>,

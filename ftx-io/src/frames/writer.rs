@@ -40,7 +40,7 @@ impl FrameWriter<'_> {
         while !self.outbox.bytes.is_empty() {
             let written = self.half.write(&self.outbox.bytes);
             let written = self.activity.watch(guard, written).await?;
-            self.sent(written)?;
+            self.outbox.sent(written)?;
         }
         Ok(())
     }
@@ -53,7 +53,7 @@ impl FrameWriter<'_> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
             match self.half.try_write(&self.outbox.bytes) {
-                Ok(written) => self.sent(written)?,
+                Ok(written) => self.outbox.sent(written)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -78,15 +78,10 @@ impl FrameWriter<'_> {
                 self.activity.watch(guard, self.half.write_vectored(&parts)).await?
             };
             data.advance(written.saturating_sub(queued));
-            self.sent(written)?;
+            self.outbox.sent(written)?;
         }
         self.outbox.torn = false;
         Ok(())
-    }
-
-    fn sent(&mut self, written: usize) -> io::Result<()> {
-        self.activity.note();
-        self.outbox.sent(written)
     }
 }
 

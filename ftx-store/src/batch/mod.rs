@@ -34,6 +34,8 @@ pub struct BatchFile<'a> {
     /// The name in the staging directory, a single component, under which it is written; nobody
     /// else may use it meanwhile.
     pub staging: &'a Path,
+    /// The journal of an interrupted transfer that may lie under that name; both are replaced.
+    pub journal: Option<&'a Path>,
     /// The directory that it is to be in, in the same file system as the staging directory.
     pub target_dir: &'a Dir,
     /// Its name there, a single component.
@@ -125,7 +127,7 @@ impl BatchPublisher {
             HeldFile::create_alone(&self.dir, file.staging)?
         } else {
             // It is open nowhere but here.
-            HeldFile::create(&self.dir, file.staging, None)?.unlocked_by_closing()
+            HeldFile::create_plain(&self.dir, file.staging, file.journal)?.unlocked_by_closing()
         };
         #[cfg(test)]
         let held = self.fill_disk_for(file, held);

@@ -37,6 +37,7 @@ impl Scratch {
 fn file<'a>(staging: &'a Path, target_dir: &'a Dir, target: &'a str) -> BatchFile<'a> {
     BatchFile {
         staging,
+        journal: None,
         target_dir,
         target: Path::new(target),
         bytes: target.as_bytes(),

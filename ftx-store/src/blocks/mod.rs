@@ -34,7 +34,7 @@ pub use self::recover::Recovered;
 use crate::flush::Flusher;
 use crate::held::HeldFile;
 use crate::positioned::Positioned;
-use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
+use crate::{BootId, Durability, FileIdentity, Journal, Record, StagingFiles, StoreError, sys};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;
 /// what was suspended, or left by a crash, is recovered.
@@ -97,7 +97,7 @@ impl BlockStaging {
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
         files.check()?;
-        let held = HeldFile::create(dir, &files.data, Some(&files.journal))?;
+        let held = HeldFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
         let created_unix = sys::unix_now();
         journal.append(&Record::Blocks { name: name.to_owned(), size, boot, created_unix })?;
@@ -151,29 +151,35 @@ impl BlockStaging {
         Ok(())
     }
 
-    /// Takes over block `index` from the same place in `source`, where it has the chaining value
-    /// `cv`. Nothing is read again to check that: whoever knows the value compares the
-    /// [`FileIdentity`](crate::FileIdentity) of `source` before and after.
+    /// Takes over blocks from the same places in `source`, where they have these chaining values.
+    /// Nothing is read again to check that; but only if `source` is the file of this `identity` still
+    /// when they are copied, any of them counts as [stored](Self::stored).
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when `source` is shorter than that; those of
+    /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
     /// [`write_at`](Self::write_at) and [`stored`](Self::stored).
-    pub fn copy_block(&self, source: &File, index: u64, cv: Cv) -> Result<(), StoreError> {
-        let (offset, len) = (block_offset(index), block_len(self.size, index));
-        self.give_up(offset, len)?;
-        match copy::copy_range(source, self.held.file(), &self.positioned, offset, len) {
-            Ok(true) => self.stored(index, cv),
-            Ok(false) => Err(StoreError::Changed { path: self.name.clone().into() }),
-            Err(error) => Err(StoreError::io("write", &self.files.data, error)),
+    pub fn take_over(
+        &self,
+        source: &File,
+        identity: &FileIdentity,
+        blocks: &[(u64, Cv)],
+    ) -> Result<(), StoreError> {
+        let changed = || StoreError::Changed { path: self.name.clone().into() };
+        for &(index, _) in blocks {
+            let (offset, len) = (block_offset(index), block_len(self.size, index));
+            self.give_up(offset, len)?;
+            let copied = copy::copy_range(source, self.held.file(), &self.positioned, offset, len)
+                .map_err(|error| StoreError::io("write", &self.files.data, error))?;
+            if !copied {
+                return Err(changed());
+            }
         }
-    }
-
-    /// Gives up a block that is stored; nothing happens if it is not.
-    ///
-    /// # Errors
-    /// Those of writing the journal; [`StoreError::Io`] for a block that the file does not have.
-    pub fn forget(&self, index: u64) -> Result<(), StoreError> {
-        self.give_up(block_offset(index), block_len(self.size, index))
+        let now = FileIdentity::of_std(source)
+            .map_err(|error| StoreError::io("look at", &*self.name, error))?;
+        if !now.same_content(identity) {
+            return Err(changed());
+        }
+        blocks.iter().try_for_each(|&(index, cv)| self.stored(index, cv))
     }
 
     /// The blocks that are stored now.

@@ -68,6 +68,7 @@ impl BlockStaging {
             let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
             self.finish_sync(sync)?;
         }
+        self.held.check_is_at(&self.dir, &self.files.data)?;
         let named = give_name(&self.dir, &self.files.data, target_dir, target, existing);
         named.map_err(|error| StoreError::io("rename", target, error))?;
         let identity =

@@ -20,7 +20,7 @@ pub(super) struct DataFile {
 impl DataFile {
     /// As [`HeldFile::create`].
     pub(super) fn create(dir: &Dir, files: &StagingFiles) -> Result<Self, StoreError> {
-        let held = HeldFile::create(dir, &files.data, Some(&files.journal))?;
+        let held = HeldFile::create(dir, &files.data, &files.journal)?;
         Ok(Self { held, torn: false })
     }
 

@@ -62,6 +62,7 @@ impl Staging {
             let synced = self.flusher.wait().and_then(|()| self.data.file().sync_data());
             self.note_sync(synced)?;
         }
+        self.data.held().check_is_at(&self.dir, &self.files.data)?;
         let renamed = self.dir.rename(&self.files.data, target_dir, target);
         renamed.map_err(|error| StoreError::io("rename", target, error))
     }

@@ -3,17 +3,25 @@
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest};
-use ftx_core::native::download::Fetch;
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_count};
+use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 use ftx_store::BlockStaging;
 
-use super::{Asked, Compare, DownloadStream, Fetching, Found, WINDOW, lock};
+use super::{Asked, Compare, DownloadStream, Fetching, Found, LONG, WINDOW, lock};
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::place::Place;
 use crate::native::run::Note;
 use crate::{TransferError, Transferred};
+
+impl Compare {
+    /// Whether so many chaining values from this block on are what is to come next.
+    fn takes(&self, first: u64, count: usize) -> bool {
+        let blocks = self.found.map_or(0, |found| block_count(found.size));
+        first == self.cvs.len() as u64 && first + count as u64 <= blocks
+    }
+}
 
 impl DownloadStream {
     pub(super) async fn take(&mut self, incoming: Incoming) -> Result<(), TransferError> {
@@ -28,12 +36,19 @@ impl DownloadStream {
                         Box::pin(self.found(request, Found { size, meta, version })).await
                     }
                     Reply::Cvs { first, cvs } => self.cvs(request, first, cvs),
-                    Reply::End { digest } => match self.asked.remove(&request) {
+                    Reply::End { digest } => match self.answered(request) {
                         Some(Asked::Blocks(fetching)) => self.end(&fetching).await,
                         Some(Asked::Compare(compare)) => match digest {
-                            Some(digest) => Box::pin(self.compare(*compare, digest)).await,
+                            Some(digest) if compare.local.bytes() < LONG => {
+                                Box::pin(self.compare(*compare, digest)).await
+                            }
+                            Some(digest) => {
+                                self.compares.push((compare, digest));
+                                Ok(())
+                            }
                             None => Err(out_of_step("a manifest without a digest")),
                         },
+                        Some(Asked::Nothing) => Ok(()),
                         Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
                     Reply::Failed { reason, message } => {
@@ -48,10 +63,10 @@ impl DownloadStream {
 
     /// The server has the file.
     pub(super) async fn found(&mut self, request: u32, found: Found) -> Result<(), TransferError> {
-        match self.asked.remove(&request) {
+        match self.answered(request) {
             Some(Asked::Compare(mut compare)) => {
                 compare.found = Some(found);
-                self.asked.insert(request, Asked::Compare(compare));
+                self.ask(request, Asked::Compare(compare));
             }
             Some(Asked::Start { job, name, place, first }) => {
                 let size = found.size;
@@ -60,6 +75,7 @@ impl DownloadStream {
                     Ok(staging) => staging,
                     Err(error) => {
                         // What comes for this request is read and dropped.
+                        self.ask(request, Asked::Nothing);
                         self.shared.finish(job, Err(error));
                         return Ok(());
                     }
@@ -67,12 +83,12 @@ impl DownloadStream {
                 let first = first.unwrap_or(BlockRange { first: 0, count: u64::MAX });
                 let fetch = Fetch::begun(size, self.stream, first, WINDOW);
                 let fetching = self.open(job, name, place, found, fetch, staging);
-                self.asked.insert(request, Asked::Blocks(fetching));
+                self.ask(request, Asked::Blocks(fetching));
             }
-            Some(asked @ Asked::Blocks(_)) => {
-                let same = matches!(&asked, Asked::Blocks(f) if f.found.version == found.version);
-                self.asked.insert(request, asked);
-                if !same {
+            Some(asked @ (Asked::Blocks(_) | Asked::Nothing)) => {
+                let other = matches!(&asked, Asked::Blocks(f) if f.found.version != found.version);
+                self.ask(request, asked);
+                if other {
                     return Err(out_of_step("a version that was not asked for"));
                 }
             }
@@ -112,12 +128,12 @@ impl DownloadStream {
         page: Vec<Cv>,
     ) -> Result<(), TransferError> {
         match self.asked.get_mut(&request) {
-            Some(Asked::Compare(compare)) if compare.cvs.len() as u64 == first => {
+            Some(Asked::Compare(compare)) if compare.takes(first, page.len()) => {
                 compare.cvs.extend(page);
                 Ok(())
             }
+            Some(Asked::Nothing) | None => Ok(()),
             Some(_) => Err(out_of_step("a page of a manifest")),
-            None => Ok(()),
         }
     }
 
@@ -152,14 +168,21 @@ impl DownloadStream {
         for (page, cvs) in manifest.cvs().chunks(1024).enumerate() {
             fetch.cvs(page as u64 * 1024, cvs)?;
         }
-        fetch.manifest(digest)?;
+        match fetch.manifest(digest) {
+            Ok(()) => {}
+            Err(FetchError::Step(error)) => return Err(error.into()),
+            Err(error) => {
+                self.shared.finish(job, Err(error.into()));
+                return Ok(());
+            }
+        }
         run.note(job, Note::Started { from: fetch.progress().done, size });
         let fetching = self.open(job, name, place, found, fetch, staging);
         self.publish_if_whole(&fetching).await
     }
 
     pub(super) fn failed(&mut self, request: u32, error: TransferError) {
-        match self.asked.remove(&request) {
+        match self.answered(request) {
             Some(Asked::Start { job, .. }) => self.shared.finish(job, Err(error)),
             Some(Asked::Compare(compare)) => self.shared.finish(compare.job, Err(error)),
             Some(Asked::Blocks(fetching)) => {
@@ -167,7 +190,7 @@ impl DownloadStream {
                 self.shared.close(&fetching);
                 self.shared.finish(fetching.job, Err(error));
             }
-            None => {}
+            Some(Asked::Nothing) | None => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
+use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
 use ftx_io::{CHUNK, blocking};
 
@@ -23,7 +24,7 @@ impl DownloadStream {
             Some(Asked::Start { .. } | Asked::Compare(_)) => {
                 return Err(out_of_step("a block before its file"));
             }
-            None => return self.drain(len).await,
+            Some(Asked::Nothing) | None => return self.drain(len).await,
         };
         if len != block_len(fetching.found.size, index) {
             return Err(out_of_step("a block of another length"));
@@ -62,14 +63,20 @@ impl DownloadStream {
         } else {
             drop(staging);
         }
-        if let Some(error) = trouble {
+        let arrived = match trouble {
+            Some(error) => Err(TransferError::from(error)),
+            None => match lock(&fetching.fetch).block(self.stream, index, computed, claimed) {
+                Err(FetchError::Step(error)) => return Err(error.into()),
+                arrived => arrived.map_err(TransferError::from),
+            },
+        };
+        if let Err(error) = arrived {
             // What has arrived stays on the disk.
             lock(&fetching.staging).take();
             self.shared.close(&fetching);
-            self.shared.finish(fetching.job, Err(error.into()));
+            self.shared.finish(fetching.job, Err(error));
             return Ok(());
         }
-        lock(&fetching.fetch).block(self.stream, index, computed, claimed)?;
         let done = lock(&fetching.fetch).progress().done;
         self.shared.run.gain();
         self.shared.run.note(fetching.job, Note::Progress { done, size: fetching.found.size });
@@ -124,8 +131,9 @@ impl DownloadStream {
         head: FileHead,
         len: u64,
     ) -> Result<(), TransferError> {
-        let (job, place) = match self.asked.remove(&request) {
+        let (job, place) = match self.answered(request) {
             Some(Asked::Start { job, place, .. }) => (job, place),
+            Some(Asked::Nothing) => return self.drain(len).await,
             Some(_) => return Err(out_of_step("a file that was not asked for")),
             None => return self.drain(len).await,
         };
@@ -136,7 +144,9 @@ impl DownloadStream {
         self.channel.read_exact(&mut data, usize::try_from(len).unwrap_or(0)).await?;
         let claimed = self.channel.read_hash().await?;
         if Digest::of(&data).0 != claimed {
-            return Err(TransferError::Damaged { name: place.path().display().to_string() });
+            let name = place.path().display().to_string();
+            self.shared.finish(job, Err(TransferError::Damaged { name }));
+            return Ok(());
         }
         self.shared.run.note(job, Note::Started { from: 0, size: len });
         self.batch.push(job, place, data, meta);

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv};
+use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Request, Version, What};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
+use tracing::debug;
 
 use super::channel::Channel;
 use super::place::{GoOn, Local, Place};
@@ -22,8 +23,13 @@ use crate::{Event, TransferError, Transferred};
 /// Blocks that a connection has asked for at a time, of one file: that much is lost with it at most.
 const WINDOW: u64 = 8;
 
-/// Files that one connection has open at a time.
+/// Files that one connection has open at a time, and those of which that is not known yet.
 const OPEN: usize = 4;
+const OPENING: usize = 16;
+
+/// Bytes of a local file that may take long to hash and to copy. Meanwhile nothing is read from the
+/// connection, so nothing may be on its way then.
+const LONG: u64 = 64 * BLOCK;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 8 * 1024;
@@ -75,6 +81,8 @@ enum Asked {
     Compare(Box<Compare>),
     /// Blocks of a file.
     Blocks(Arc<Fetching>),
+    /// What is not wanted any more.
+    Nothing,
 }
 
 /// A file of which something is here.
@@ -93,14 +101,26 @@ pub(super) struct DownloadStream {
     channel: Channel,
     stream: StreamId,
     asked: HashMap<u32, Asked>,
+    /// Files asked for that may turn out to be large.
+    opening: usize,
+    /// Files to be compared as soon as nothing is on its way.
+    compares: Vec<(Box<Compare>, Digest)>,
     batch: Batch,
     spare: Vec<u8>,
 }
 
 enum Work {
+    Compare(Box<Compare>, Digest),
     Ask(Arc<Fetching>, Vec<BlockRange>),
     File(usize),
     Wait,
+}
+
+impl Asked {
+    /// Whether it may be about a file that is fetched in blocks, and takes descriptors then.
+    fn may_be_large(&self) -> bool {
+        matches!(self, Self::Start { first: Some(_), .. } | Self::Compare(_))
+    }
 }
 
 impl Downloads {
@@ -126,7 +146,16 @@ impl Downloads {
 impl DownloadStream {
     pub(super) fn new(shared: Arc<Downloads>, channel: Channel, stream: StreamId) -> Self {
         let batch = Batch::new(shared.durability);
-        Self { shared, channel, stream, asked: HashMap::new(), batch, spare: Vec::new() }
+        Self {
+            shared,
+            channel,
+            stream,
+            asked: HashMap::new(),
+            opening: 0,
+            compares: Vec::new(),
+            batch,
+            spare: Vec::new(),
+        }
     }
 
     /// Works until everything is done or something fails; `tell` is called now and then.
@@ -155,7 +184,11 @@ impl DownloadStream {
                         (fetching.name.clone().into(), Some(fetching.found.version));
                     let what = What::Blocks(ranges);
                     self.channel.queue(request, &Request::Get { name, version, what })?;
-                    self.asked.insert(request, Asked::Blocks(fetching));
+                    self.ask(request, Asked::Blocks(fetching));
+                }
+                Work::Compare(compare, digest) => {
+                    tell();
+                    Box::pin(self.compare(*compare, digest)).await?;
                 }
                 Work::File(job) => {
                     // What is here may take long to read, and that is told to who watches the file.
@@ -175,15 +208,40 @@ impl DownloadStream {
                         return Ok(self.channel);
                     }
                     let owes = !self.asked.is_empty();
-                    if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
-                        self.take(incoming).await?;
+                    match self.channel.wait(owes, changed, tell).await {
+                        Ok(Some(incoming)) => self.take(incoming).await?,
+                        Ok(None) => {}
+                        Err(error) if self.stream != 0 && !owes && error.is_about_connection() => {
+                            debug!(%error, "the others do without a connection");
+                            return Ok(self.channel);
+                        }
+                        Err(error) => return Err(error),
                     }
                 }
             }
         }
     }
 
-    fn next(&self) -> Work {
+    fn ask(&mut self, request: u32, asked: Asked) {
+        self.opening += usize::from(asked.may_be_large());
+        self.asked.insert(request, asked);
+    }
+
+    fn answered(&mut self, request: u32) -> Option<Asked> {
+        let asked = self.asked.remove(&request)?;
+        self.opening -= usize::from(asked.may_be_large());
+        Some(asked)
+    }
+
+    fn next(&mut self) -> Work {
+        if self.asked.is_empty()
+            && let Some((compare, digest)) = self.compares.pop()
+        {
+            return Work::Compare(compare, digest);
+        }
+        if !self.compares.is_empty() {
+            return Work::Wait;
+        }
         let opened = lock(&self.shared.open).clone();
         let own = opened.iter().filter(|fetching| fetching.stream == self.stream).count();
         for fetching in opened {
@@ -193,6 +251,7 @@ impl DownloadStream {
             }
         }
         if own < OPEN
+            && self.opening < OPENING
             && self.asked.len() < self.channel.terms.requests()
             && let Some(job) = self.shared.run.take()
         {
@@ -217,8 +276,7 @@ impl DownloadStream {
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
         if size.is_some_and(|size| size <= BLOCK) {
             self.channel.queue(request, &ask(What::Whole))?;
-            let asked = Asked::Start { job: index, name, place, first: None };
-            self.asked.insert(request, asked);
+            self.ask(request, Asked::Start { job: index, name, place, first: None });
             return Ok(());
         }
         let looked = place.look(self.go_on(index)).await;
@@ -241,7 +299,7 @@ impl DownloadStream {
                 Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
             }
         };
-        self.asked.insert(request, asked);
+        self.ask(request, asked);
         Ok(())
     }
 

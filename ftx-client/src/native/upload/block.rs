@@ -20,7 +20,10 @@ impl UploadStream {
     ) -> Result<(), TransferError> {
         match self.send_block(open, claim).await {
             // The file cannot be read; the connection is as it was.
-            Err(Trouble::File(error)) => self.give_up(open, error).await,
+            Err(Trouble::File(error)) => {
+                self.give_up(open, error);
+                Ok(())
+            }
             Err(Trouble::Connection(error)) => Err(error),
             Ok(()) => Ok(()),
         }
@@ -91,7 +94,8 @@ impl UploadStream {
         digest: Digest,
     ) -> Result<(), TransferError> {
         if let Err(error) = open.source.unchanged().await {
-            return self.give_up(&open, error).await;
+            self.give_up(&open, error);
+            return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
         self.pending.insert(open.request, Pending::Commit(open));
@@ -99,18 +103,10 @@ impl UploadStream {
     }
 
     /// Ends an upload for a reason that lies here.
-    pub(super) async fn give_up(
-        &mut self,
-        open: &Open,
-        error: TransferError,
-    ) -> Result<(), TransferError> {
+    pub(super) fn give_up(&self, open: &Open, error: TransferError) {
+        lock(&self.shared.abandoned).push((open.stream, open.request));
         self.shared.close(open);
         self.shared.finish(open.job, Err(error));
-        if open.stream == self.stream {
-            self.channel.queue(open.request, &Request::Abandon { discard: false })?;
-            self.channel.flush().await?;
-        }
-        Ok(())
     }
 }
 

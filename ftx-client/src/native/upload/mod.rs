@@ -16,6 +16,7 @@ use ftx_core::native::upload::{Claim, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK;
 use ftx_store::ManifestCache;
+use tracing::debug;
 
 use self::known::Kept;
 use self::source::Source;
@@ -47,6 +48,8 @@ pub(super) struct Uploads {
     manifests: Arc<ManifestCache>,
     /// Files that are sent in blocks, in the order of their offers.
     open: Mutex<Vec<Arc<Open>>>,
+    /// Requests that were given up here, and the connections that are to tell the server so.
+    abandoned: Mutex<Vec<(StreamId, u32)>>,
 }
 
 /// A file that is sent in blocks.
@@ -94,7 +97,8 @@ impl Uploads {
         overwrite: Overwrite,
         manifests: Arc<ManifestCache>,
     ) -> Self {
-        Self { run, crew, overwrite, manifests, open: Mutex::default() }
+        let (open, abandoned) = (Mutex::default(), Mutex::default());
+        Self { run, crew, overwrite, manifests, open, abandoned }
     }
 
     fn opened(&self) -> Vec<Arc<Open>> {
@@ -133,6 +137,7 @@ impl UploadStream {
             tokio::pin!(changed);
             changed.as_mut().enable();
             crew.check()?;
+            self.abandon()?;
             if self.pending.is_empty() && self.shared.run.is_over() {
                 return Ok(self.channel);
             }
@@ -142,18 +147,45 @@ impl UploadStream {
                 Work::File(job) => self.file(job).await?,
                 Work::Wait => {
                     let owes = !self.pending.is_empty() || !self.sent.is_empty();
-                    if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
-                        self.take(&incoming).await?;
+                    match self.channel.wait(owes, changed, tell).await {
+                        Ok(Some(incoming)) => self.take(&incoming).await?,
+                        Ok(None) => {}
+                        Err(error) if self.is_spare() && error.is_about_connection() => {
+                            debug!(%error, "the others do without a connection");
+                            return Ok(self.channel);
+                        }
+                        Err(error) => return Err(error),
                     }
                 }
             }
         }
     }
 
+    /// Whether nothing is lost with the connection.
+    fn is_spare(&self) -> bool {
+        let own = |open: &Arc<Open>| open.stream == self.stream;
+        let idle = self.pending.is_empty() && self.sent.is_empty();
+        self.stream != 0 && idle && !self.shared.opened().iter().any(own)
+    }
+
+    /// Tells the server of uploads of this connection that were given up, on whichever.
+    fn abandon(&mut self) -> Result<(), TransferError> {
+        let own = |(stream, _): &mut (StreamId, u32)| *stream == self.stream;
+        let requests: Vec<_> = lock(&self.shared.abandoned).extract_if(.., own).collect();
+        for (_, request) in requests {
+            self.pending.remove(&request);
+            self.channel.queue(request, &Request::Abandon { discard: false })?;
+            self.channel.unheard = true;
+        }
+        Ok(())
+    }
+
     fn next(&mut self) -> Work {
         let opened = self.shared.opened();
-        // Blocks of an upload that has failed get no answers.
+        // Blocks of an upload that has failed get no answers, or some that tell nothing.
+        let sent = self.sent.len();
         self.sent.retain(|&request, _| opened.iter().any(|open| open.request == request));
+        self.channel.unheard |= self.sent.len() < sent;
         let mut own = 0;
         for open in &opened {
             let mut sender = lock(&open.sender);

@@ -11,7 +11,7 @@ use super::{
     recover_in, scratch, store,
 };
 use crate::flush::Flusher;
-use crate::{Durability, FLUSH_BYTES, StoreError};
+use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
 
 /// A file opened for reading refuses what is written, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
@@ -79,9 +79,11 @@ fn bytes_beyond_the_end_are_refused() {
     }
     let cv = cv_of(b"x", 0);
     let source = dir.open("data").unwrap().into_std();
+    let identity = FileIdentity::of_std(&source).unwrap();
     for index in [2, u64::MAX] {
         assert!(matches!(staging.stored(index, cv), Err(StoreError::Io { .. })));
-        assert!(matches!(staging.copy_block(&source, index, cv), Err(StoreError::Io { .. })));
+        let taken = staging.take_over(&source, &identity, &[(index, cv)]);
+        assert!(matches!(taken, Err(StoreError::Io { .. })));
     }
     assert_eq!((known(&staging), dir.metadata("data").unwrap().len()), (vec![], 0));
 }

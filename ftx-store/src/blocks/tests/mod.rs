@@ -6,10 +6,12 @@ mod failure;
 mod hashing;
 mod property;
 
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::native::blocks::{BLOCK, Cv, Manifest, block_count, block_cv, block_len};
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
@@ -207,9 +209,9 @@ fn blocks_are_taken_over_from_another_version() {
     let source = dir.open("file").unwrap().into_std();
     let staging = create(&dir, size);
     store(&staging, &new, 0);
-    for index in [2, 1] {
-        staging.copy_block(&source, index, cv_of(&old, index)).unwrap();
-    }
+    let identity = FileIdentity::of_std(&source).unwrap();
+    let blocks = [2, 1].map(|index| (index, cv_of(&old, index)));
+    staging.take_over(&source, &identity, &blocks).unwrap();
     is_true(&dir, &staging);
     let mut expected = old.clone();
     expected[..block_of(&new, 0).len()].copy_from_slice(block_of(&new, 0));
@@ -220,9 +222,46 @@ fn blocks_are_taken_over_from_another_version() {
 
     // The version that was copied from is shorter by now.
     let staging = create(&dir, size);
-    let refused = staging.copy_block(&dir.open("data").unwrap().into_std(), 1, cv_of(&old, 1));
+    let source = dir.open("data").unwrap().into_std();
+    let refused = staging.take_over(&source, &identity, &[(1, cv_of(&old, 1))]);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(known(&staging), []);
+}
+
+/// What was copied may then not be what was hashed, and nobody may take it for that: neither now nor
+/// after a crash.
+#[test]
+fn nothing_is_taken_over_from_a_version_that_has_changed() {
+    let (_temp, dir) = scratch();
+    let size = 2 * BLOCK;
+    let old = bytes(size, 0);
+    dir.write("file", &old).unwrap();
+    let source = dir.open("file").unwrap().into_std();
+    let identity = FileIdentity::of_std(&source).unwrap();
+    let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
+    written.write_all_at(b"changed", BLOCK).unwrap();
+    written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let staging = create(&dir, size);
+    let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
+    let refused = staging.take_over(&source, &identity, &blocks);
+    assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
+    assert_eq!(known(&staging), []);
+    drop(staging);
+    assert_eq!(recover_in(&dir, HERE).map_or(vec![], |staging| known(&staging)), []);
+}
+
+/// Somebody has put another file where the data was: that must not get the name.
+#[test]
+fn only_what_was_written_gets_the_name() {
+    let (_temp, dir) = scratch();
+    let staging = create(&dir, 3);
+    store(&staging, b"new", 0);
+    dir.write("other", "another's").unwrap();
+    dir.rename("other", &dir, "data").unwrap();
+    let refused = publish(staging, &dir);
+    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    assert!(!dir.exists("file"));
+    assert_eq!(dir.read_to_string("data").unwrap(), "another's");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{
     BlockStaging, Durability, block_of, bytes, cv_of, files, is_true, known, publish, scratch,
     store,
 };
-use crate::BootId;
+use crate::{BootId, FileIdentity};
 
 const SIZE: u64 = 4 * BLOCK + 1234;
 
@@ -118,7 +118,9 @@ proptest! {
                 }
                 Step::Copy { version, index } => {
                     let source = published.open(version.to_string()).unwrap().into_std();
-                    staging.copy_block(&source, index, cv_of(&VERSIONS[version], index)).unwrap();
+                    let identity = FileIdentity::of_std(&source).unwrap();
+                    let block = (index, cv_of(&VERSIONS[version], index));
+                    staging.take_over(&source, &identity, &[block]).unwrap();
                     continue;
                 }
                 Step::Suspend => staging.suspend().unwrap(),

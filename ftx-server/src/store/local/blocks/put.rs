@@ -136,6 +136,7 @@ fn put_by(
         .filter_map(|ready| {
             Some(BatchFile {
                 staging: &ready.staging,
+                journal: None,
                 target_dir: parents.get(ready.parent)?,
                 target: Path::new(ready.file.name.file_name()),
                 bytes: &ready.file.data,

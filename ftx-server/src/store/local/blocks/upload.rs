@@ -20,6 +20,9 @@ use super::at_length;
 use super::space::Reservation;
 use crate::store::native::{BlockUpload, Progress, Refusal, UploadOffer};
 
+/// Blocks that are copied between two looks at whether somebody still waits for it.
+const COPIED: usize = 64;
+
 /// A handle of an upload; clones are the same one.
 #[derive(Clone, Debug)]
 pub struct LocalBlockUpload(Arc<Shared>);
@@ -217,30 +220,18 @@ impl Shared {
         let base = self.base.as_ref().ok_or_else(changed)?;
         let indices = || ranges.iter().flat_map(|range| range.first..range.end());
         let total = indices().map(|index| block_len(self.size, index)).sum();
+        let blocks: Option<Vec<(u64, Cv)>> =
+            indices().map(|index| Some((index, base.table.get(index)?))).collect();
         let mut done = 0;
-        let mut stopped = false;
-        for index in indices() {
-            staging.copy_block(&base.file, index, base.table.get(index).ok_or_else(changed)?)?;
+        for some in blocks.ok_or_else(changed)?.chunks(COPIED) {
+            staging.take_over(&base.file, &base.identity, some)?;
             self.heard.touch();
-            let len = block_len(self.size, index);
+            let len = some.iter().map(|&(index, _)| block_len(self.size, index)).sum();
             self.reserved.used(len);
             done += len;
             if !progress.set(done, total) {
-                stopped = true;
-                break;
+                return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
             }
-        }
-        let now = FileIdentity::of_std(&base.file)
-            .map_err(|error| StoreError::io("look at", self.name.as_str(), error))?;
-        if !now.same_content(&base.identity) {
-            // There is no telling which of the blocks are the right ones.
-            for index in indices() {
-                staging.forget(index)?;
-            }
-            return Err(changed().into());
-        }
-        if stopped {
-            return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
         }
         Ok(())
     }
