@@ -174,7 +174,8 @@ fn look(
 /// An empty staging with room for `len` bytes. Blocks.
 fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
     let dir = place.directory()?;
-    check_space(&dir, &place.path, len)?;
+    // What lies there is replaced, and its space with it.
+    check_space(&dir, &place.path, len.saturating_sub(place.staged_bytes(&dir)))?;
     let staging = Staging::create(&dir, place.files.clone(), &place.path.to_string_lossy())?;
     Ok(staging.with_durability(place.durability))
 }

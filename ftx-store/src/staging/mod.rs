@@ -184,8 +184,12 @@ impl Staging {
     /// not all of it.
     ///
     /// # Errors
-    /// Those of cutting the data and of writing the journal anew.
+    /// [`StoreError::Changed`] when it does not have so many, and those of cutting the data and of
+    /// writing the journal anew.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
+        if hasher.len() > self.len {
+            return Err(StoreError::Changed { path: self.name.into() });
+        }
         if hasher.len() + 1 == self.len && self.saved <= hasher.len() {
             self.data.cut_later();
             self.len = hasher.len();
@@ -301,6 +305,8 @@ impl Staging {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
+        // It would say of bytes that may be lost that they are there.
+        self.check_not_failed()?;
         let record = Record::Checkpoint { boot: self.boot, hasher: self.hasher.save() };
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
@@ -328,7 +334,7 @@ impl Staging {
     /// Without a checkpoint the transfer itself is still right, so it goes on.
     fn checkpoint_or_warn(&mut self) {
         self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
-        if self.holds_nothing_new() {
+        if self.failed || self.holds_nothing_new() {
             return;
         }
         if let Err(error) = self.checkpoint() {

@@ -1,5 +1,6 @@
 //! What a client that wants to upload can go on from.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,14 +54,19 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<Offered<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
+    // Asked first: what is published from here on is seen below.
+    let is_staged = store.inner.index(|index| !index.of(name).is_empty());
     let look = store.blocking(name, |inner, name| {
         inner.sweep();
         published(inner, name)
     });
-    let published = look.await?;
-    let staged = staged(store, name, deadline).await?;
-    if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
-        return Ok(offered);
+    let mut published = look.await?;
+    if is_staged {
+        let staged = staged(store, name, deadline).await?;
+        if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
+            return Ok(offered);
+        }
+        published = store.blocking(name, |inner, name| self::published(inner, name)).await?;
     }
     let whole = match published {
         Some((file, identity)) if (1..=limit).contains(&identity.size) => {
@@ -116,11 +122,17 @@ fn longest(states: Vec<(StagingId, State)>, deadline: Instant) -> Option<Option<
 /// that its client has lost already, with bytes that are still to be read, so it is given a moment.
 async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
     let patience = deadline.min(Instant::now() + PATIENCE);
+    // One that could not be read is not read again for the same client.
+    let mut tried = BTreeSet::new();
     loop {
         let now = Instant::now();
         let unsettled = inner.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
             match state {
-                State::Idle(None) => Some((start_reading(inner, name, id), deadline)),
+                State::Idle(None) if tried.insert(id) => {
+                    Some((start_reading(inner, name, id), deadline))
+                }
+                State::Idle(None) => None,
+                State::Reading(reading) if reading.has_ended() => None,
                 State::Reading(reading) => Some((reading, deadline)),
                 State::Written(writer) if writer.done.has_ended() => None,
                 State::Written(writer) => Some((writer.done, patience)),
@@ -155,9 +167,11 @@ pub(super) fn go_on_reading(
     reading: Latch,
 ) -> Latch {
     let (inner, name, ends) = (Arc::clone(inner), name.clone(), reading.clone());
+    let unread = (Arc::clone(&inner), name.clone());
     let read = move || finish_reading(&inner, &name, id, &ends);
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
         warn!(%error, "no thread to read an interrupted upload with");
+        unread.0.index(|index| index.release(&unread.1, id, None));
         reading.end();
     }
     reading
@@ -181,8 +195,9 @@ fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Lat
         }
         Ok(None) => inner.index(|index| index.remove(name, id)),
         Err(error) => {
+            // Perhaps it can be later.
             warn!(error = %Chain(&error), name = name.as_str(), "an interrupted upload cannot be read");
-            inner.index(|index| index.remove(name, id));
+            inner.index(|index| index.release(name, id, None));
         }
     }
     reading.end();

@@ -80,6 +80,7 @@ pub(super) async fn begin(
     let owner = store.clone();
     let opened = store.blocking(name, move |inner, name| {
         let path = Path::new(name.as_str());
+        let begin = without_leftovers(inner, name, begin);
         check_space(&inner.root, path, len)?;
         let parent = create_parents(&inner.root, path, inner.durability)?;
         let (id, staging) = open(inner, name, begin)?;
@@ -100,6 +101,20 @@ pub(super) async fn begin(
     opened.await
 }
 
+/// Removes what was offered to a client that begins anew: it knows it and has no use for it, so nobody
+/// has, and the file may need the space.
+fn without_leftovers(
+    inner: &Inner,
+    name: &RemoteName,
+    begin: Begin<LocalOffer>,
+) -> Begin<LocalOffer> {
+    let Begin::Anew(LocalOffer(Kind::Staged { id, .. })) = begin else { return begin };
+    if let Claim::Idle = inner.index(|index| index.claim(name, id)) {
+        leftovers::remove(&inner.staging, id);
+    }
+    Begin::Anew(LocalOffer(Kind::Nothing))
+}
+
 fn open(
     inner: &Inner,
     name: &RemoteName,
@@ -107,13 +122,7 @@ fn open(
 ) -> Result<(StagingId, Staging), StoreError> {
     let changed = || StoreError::Changed { path: name.as_str().into() };
     match begin {
-        Begin::Anew(LocalOffer(kind)) => {
-            // The client knows what was offered and has no use for it, so nobody has.
-            if let Kind::Staged { id, .. } = kind
-                && let Claim::Idle = inner.index(|index| index.claim(name, id))
-            {
-                leftovers::remove(&inner.staging, id);
-            }
+        Begin::Anew(_) => {
             let id = inner.index(Index::new_id);
             Ok((id, create(inner, name, id)?))
         }
@@ -157,14 +166,19 @@ fn resume(
         Claim::Gone => return Err(changed()),
         Claim::Reading => return Err(StoreError::InUse { path: name.as_str().into() }),
         Claim::Idle => match Staging::recover(&inner.staging, id.files()) {
-            Ok(Some(staging)) if staging.len() <= hasher.len() + 1 => {
+            Ok(Some(staging)) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
                 return Ok((id, staging.rewound(hasher)?));
             }
             Ok(Some(staging)) => {
-                // More has arrived after the offer, and may have been offered to others.
+                let len = staging.len();
                 let state = State::Idle(Some(staging.hasher().clone()));
                 drop(staging);
                 inner.index(|index| index.add(name.clone(), id, state));
+                if len < hasher.len() {
+                    // Some of what was offered has turned out to be lost.
+                    return Err(changed());
+                }
+                // More has arrived after the offer, and may have been offered to others.
             }
             Ok(None) => return Err(changed()),
             Err(error) => {

@@ -60,7 +60,12 @@ fn a_publish_that_fails_costs_nothing() {
 fn after_a_failed_sync_only_what_the_disk_holds_counts() {
     let failing = || Flusher::ending_with(Err(io::Error::from_raw_os_error(5)));
     let outcomes: [fn(Staging) -> Result<(), StoreError>; 3] = [
-        |mut staging| staging.write(b"more"),
+        |mut staging| {
+            let told = staging.write(b"more");
+            // Hashing goes on for a while, and finds that a checkpoint is due.
+            staging.checkpoint_or_warn();
+            told
+        },
         |staging| staging.suspend(),
         |staging| staging.publish(&scratch().1, Path::new("file")).map(|_| ()),
     ];

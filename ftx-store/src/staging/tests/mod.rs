@@ -310,6 +310,18 @@ fn a_rewound_staging_forgets_what_came_after() {
     assert_eq!(recover(&dir).digest(), md5(b"hello, again and again"));
 }
 
+/// It may have lost some since they were offered.
+#[test]
+fn a_staging_is_not_rewound_to_more_than_it_has() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hello").unwrap();
+    staging.suspend().unwrap();
+    let refused = recover(&dir).rewound(hasher_of(b"hello, world"));
+    assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
+    assert_eq!(recover(&dir).digest(), md5(b"hello"));
+}
+
 #[test]
 fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
     let (_temp, dir) = scratch();
