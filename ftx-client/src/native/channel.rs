@@ -1,6 +1,7 @@
 //! One connection to a native server.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
@@ -320,6 +321,18 @@ pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply
 /// The error that a server's refusal is.
 pub(super) fn refused(reason: i32, message: String) -> TransferError {
     TransferError::Refused { reason: Reason::from_code(reason), message }
+}
+
+/// Has a connection leave with which nothing is lost; the others do without it.
+pub(super) fn unless_spare(
+    spare: bool,
+    error: TransferError,
+) -> Result<ControlFlow<()>, TransferError> {
+    if !(spare && error.is_about_connection()) {
+        return Err(error);
+    }
+    debug!(%error, "the others do without a connection");
+    Ok(ControlFlow::Break(()))
 }
 
 pub(super) fn out_of_step(what: &'static str) -> TransferError {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -74,6 +75,17 @@ impl Peer {
         id
     }
 
+    /// Takes these blocks, says that they are stored, and ends the upload.
+    fn stored(&mut self, id: u32, blocks: std::ops::Range<u64>) {
+        let count = blocks.end - blocks.start;
+        (0..count).for_each(|_| self.block(id));
+        for index in blocks {
+            self.reply(id, &Reply::Stored { index });
+        }
+        let Some((_, Request::Commit { digest })) = self.request() else { panic!() };
+        self.reply(id, &Reply::Done { digest, unchanged: false });
+    }
+
     /// Takes a block of this request.
     fn block(&mut self, id: u32) {
         let (header, _) = self.frame().expect("the client has left");
@@ -113,7 +125,7 @@ fn stopped(
 fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> Client {
     let mut config = config();
     config.dialect = Dialect::Native;
-    config.streams = Some(std::num::NonZeroUsize::MIN);
+    config.streams = Some(NonZeroUsize::MIN);
     let mut client = Client::new(address, config).unwrap();
     let cancel: Cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
@@ -182,35 +194,126 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
 /// the next one.
 #[test]
 fn what_a_failed_upload_had_sent_holds_up_no_other() {
-    const LENS: [u64; 2] = [16 * BLOCK, 4 * BLOCK];
-    let local = tempfile::tempdir().unwrap();
-    let files = LENS.map(|len| {
-        let path = local.path().join(len.to_string());
-        File::create(&path).unwrap().set_len(len).unwrap();
-        Upload { name: RemoteName::parse(&len.to_string()).unwrap(), path }
-    });
-    let (listener, address) = listen();
-    let server = thread::spawn(move || {
+    let results = upload(&[16, 4], 1, true, |listener| {
         let mut peer = Peer::accept(&listener);
-        let [first, second] = LENS.map(|len| peer.offered(len));
+        let [first, second] = [16, 4].map(|blocks| peer.offered(blocks * BLOCK));
         // As many as the window has room for.
         (0..8).for_each(|_| peer.block(first));
         peer.reply(first, &Reply::failed(Reason::PermissionDenied, "no more of this one"));
-        for index in 0..4 {
-            peer.block(second);
-            peer.reply(second, &Reply::Stored { index });
-        }
-        let Some((_, Request::Commit { digest })) = peer.request() else { panic!() };
-        peer.reply(second, &Reply::Done { digest, unchanged: false });
+        peer.stored(second, 0..4);
         assert!(peer.request().is_none());
+    });
+    assert!(matches!(results.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
+}
+
+/// Files of so many blocks, of zeros.
+fn files(dir: &Path, blocks: &[u64]) -> Vec<Upload> {
+    let file = |(index, blocks): (usize, &u64)| {
+        let path = dir.join(index.to_string());
+        File::create(&path).unwrap().set_len(blocks * BLOCK).unwrap();
+        Upload { name: RemoteName::parse(&index.to_string()).unwrap(), path }
+    };
+    blocks.iter().enumerate().map(file).collect()
+}
+
+/// Uploads files to `server`, and returns what became of them in the order in which they ended.
+fn upload(
+    blocks: &[u64],
+    streams: usize,
+    keep_going: bool,
+    server: impl FnOnce(TcpListener) + Send + 'static,
+) -> Vec<(usize, Result<Transferred, TransferError>)> {
+    let local = tempfile::tempdir().unwrap();
+    let files = files(local.path(), blocks);
+    let (listener, address) = listen();
+    let server = thread::spawn(move || server(listener));
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    config.streams = NonZeroUsize::new(streams);
+    let mut client = Client::new(address, config).unwrap();
+    let mut results = Results::default();
+    client.upload_all(&files, keep_going, &mut results).unwrap();
+    drop(client);
+    server.join().unwrap();
+    results.0
+}
+
+/// Trying again may help the first file. It must wait for the others, not they for it.
+#[test]
+fn a_file_that_fails_for_now_ends_no_other() {
+    for keep_going in [false, true] {
+        let results = upload(&[2, 2, 2], 1, keep_going, |listener| {
+            let mut peer = Peer::accept(&listener);
+            let [first, others @ ..] = [(); 3].map(|()| {
+                let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+                id
+            });
+            peer.reply(first, &Reply::failed(Reason::Busy, "somebody else writes to it"));
+            for id in others {
+                peer.reply(id, &Reply::Ready { resumed: 0 });
+                peer.stored(id, 0..2);
+            }
+        });
+        let [(1, Ok(_)), (2, Ok(_)), (0, Err(error))] = results.as_slice() else {
+            panic!("{results:?}")
+        };
+        assert_eq!(error.reason(), Reason::Busy);
+    }
+}
+
+/// All that were begun are told of when the connection is lost for good.
+#[test]
+fn each_file_that_was_begun_is_ended() {
+    let mut results = upload(&[2, 2, 2], 1, false, |listener| {
+        let mut peer = Peer::accept(&listener);
+        for _ in 0..3 {
+            assert!(matches!(peer.request(), Some((_, Request::Offer { .. }))));
+        }
+    });
+    results.sort_by_key(|(file, _)| *file);
+    assert!(matches!(results.as_slice(), [(0, Err(_)), (1, Err(_)), (2, Err(_))]), "{results:?}");
+}
+
+/// It has nothing to do, so the server may end it.
+#[test]
+fn a_further_connection_that_is_lost_idle_ends_nothing() {
+    let results = upload(&[8], 2, false, |listener| {
+        let mut peer = Peer::accept(&listener);
+        let mut further = Peer::accept(&listener);
+        let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+        further.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
+        assert!(further.request().is_none());
+        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.stored(id, 0..8);
+    });
+    assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");
+}
+
+/// Answers to an upload that was given up are still to come on its connection.
+#[test]
+fn a_connection_on_which_something_was_given_up_is_not_used_again() {
+    let local = tempfile::tempdir().unwrap();
+    let file = files(local.path(), &[2]).remove(0);
+    let (listener, address) = listen();
+    let path = file.path.clone();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        let id = peer.offered(2 * BLOCK);
+        (0..2).for_each(|_| peer.block(id));
+        File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        (0..2).for_each(|index| peer.reply(id, &Reply::Stored { index }));
+        // It may be told that it is given up, and then that nobody is there any more.
+        while peer.request().is_some() {}
+        let mut peer = Peer::accept(&listener);
+        let Some((id, Request::Remove { .. })) = peer.request() else { panic!() };
+        peer.reply(id, &Reply::Removed);
     });
     let mut client = client(address, Arc::default());
     client.set_observer(Observer::default());
-    let mut results = Results::default();
-    client.upload_all(&files, true, &mut results).unwrap();
-    drop(client);
+    let result = client.upload(&file.path, &file.name);
+    assert!(matches!(result, Err(TransferError::Changed { .. })), "{result:?}");
+    client.remove(&file.name).unwrap();
     server.join().unwrap();
-    assert!(matches!(results.0.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
 }
 
 /// What became of files, in the order in which they ended.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ftx_tests::content::{content, write_file};
-use ftx_tests::{Plan, Proxy};
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{Client, Plan, Proxy};
 
 use super::{MIB, Setting, Way};
 
@@ -99,5 +99,49 @@ fn a_file_in_the_way_is_named() {
             outcome.assert_code(1);
             assert!(outcome.stderr.contains("file"), "{outcome:#?}");
         }
+    }
+}
+
+/// The directory of the first file cannot be made. What the server sends of it all the same is in
+/// nobody's way.
+#[test]
+fn a_file_that_has_no_place_stops_no_other() {
+    let setting = Setting::new();
+    let (root, local) = (setting.root.path(), setting.local.path());
+    fs::create_dir(root.join("sub")).unwrap();
+    for (seed, name) in (1..).zip(["sub/a.bin", "b.bin", "c.bin"]) {
+        write_file(&root.join(name), content(seed, 3 * MIB));
+    }
+    std::os::unix::fs::symlink("nowhere/at/all", local.join("sub")).unwrap();
+    let client = Way::Down.client(setting.server.addr()).streams(1);
+    let client = client.args(["sub/a.bin", "b.bin", "c.bin", "--keep-going", "--retries", "0"]);
+    let outcome = client.current_dir(local).run();
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("sub"), "{outcome:#?}");
+    assert!(!outcome.stderr.contains("b.bin:"), "{outcome:#?}");
+    assert_content(&local.join("b.bin"), content(2, 3 * MIB));
+    assert_content(&local.join("c.bin"), content(3, 3 * MIB));
+}
+
+/// Names that unfinished downloads have are nobody else's.
+#[test]
+fn a_name_of_an_unfinished_download_is_refused() {
+    let setting = Setting::new();
+    let (root, local) = (setting.root.path(), setting.local.path());
+    fs::create_dir(root.join("dir")).unwrap();
+    write_file(&root.join("dir/a.bin"), content(1, 10 * MIB));
+    write_file(&root.join("dir/a.bin.ftxpart"), content(2, 1000));
+    for dialect in ["native", "legacy"] {
+        let client = Client::download(setting.server.addr()).dialect(dialect);
+        let client = client.args(match dialect {
+            "native" => vec!["dir/"],
+            _ => vec!["dir/a.bin", "dir/a.bin.ftxpart"],
+        });
+        let outcome = client.arg("--keep-going").current_dir(local).run();
+        outcome.assert_code(1);
+        assert!(outcome.stderr.contains("a.bin.ftxpart"), "{outcome:#?}");
+        assert_content(&local.join("dir/a.bin"), content(1, 10 * MIB));
+        assert!(!local.join("dir/a.bin.ftxpart").exists());
+        fs::remove_dir_all(local.join("dir")).unwrap();
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 mod block;
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
@@ -12,9 +13,8 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Request, Version, What};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
-use tracing::debug;
 
-use super::channel::Channel;
+use super::channel::{Channel, unless_spare};
 use super::place::{GoOn, Local, Place};
 use super::run::{Crew, Run, lock};
 use super::small::Batch;
@@ -165,12 +165,9 @@ impl DownloadStream {
     ) -> Result<Channel, TransferError> {
         let crew = Arc::clone(&self.shared.crew);
         loop {
-            while let Some(incoming) = self.channel.poll().await? {
-                self.take(incoming).await?;
-                if self.batch.is_full() {
-                    self.put_batch().await?;
-                }
-                tell();
+            let spare = self.is_spare();
+            if self.hear(tell).await.or_else(|error| unless_spare(spare, error))?.is_break() {
+                return Ok(self.channel);
             }
             // Listened to before looking: what changes in between is not missed.
             let changed = crew.changed.notified();
@@ -207,19 +204,47 @@ impl DownloadStream {
                     if self.asked.is_empty() && self.shared.run.is_over() {
                         return Ok(self.channel);
                     }
-                    let owes = !self.asked.is_empty();
-                    match self.channel.wait(owes, changed, tell).await {
-                        Ok(Some(incoming)) => self.take(incoming).await?,
-                        Ok(None) => {}
-                        Err(error) if self.stream != 0 && !owes && error.is_about_connection() => {
-                            debug!(%error, "the others do without a connection");
-                            return Ok(self.channel);
-                        }
-                        Err(error) => return Err(error),
+                    let spare = self.is_spare();
+                    let heard = self.wait(changed, tell).await;
+                    if heard.or_else(|error| unless_spare(spare, error))?.is_break() {
+                        return Ok(self.channel);
                     }
                 }
             }
         }
+    }
+
+    /// Takes what has come already.
+    async fn hear(
+        &mut self,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<ControlFlow<()>, TransferError> {
+        while let Some(incoming) = self.channel.poll().await? {
+            self.take(incoming).await?;
+            if self.batch.is_full() {
+                self.put_batch().await?;
+            }
+            tell();
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes what comes next, unless something changes before.
+    async fn wait(
+        &mut self,
+        changed: impl Future<Output = ()>,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<ControlFlow<()>, TransferError> {
+        let owes = !self.asked.is_empty();
+        if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
+            self.take(incoming).await?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Whether nothing is lost with the connection.
+    fn is_spare(&self) -> bool {
+        self.stream != 0 && self.asked.is_empty() && self.compares.is_empty()
     }
 
     fn ask(&mut self, request: u32, asked: Asked) {

@@ -6,6 +6,7 @@ mod known;
 mod source;
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -16,11 +17,10 @@ use ftx_core::native::upload::{Claim, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK;
 use ftx_store::ManifestCache;
-use tracing::debug;
 
 use self::known::Kept;
 use self::source::Source;
-use super::channel::Channel;
+use super::channel::{Channel, unless_spare};
 use super::run::{Crew, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
@@ -128,8 +128,9 @@ impl UploadStream {
     ) -> Result<Channel, TransferError> {
         let crew = Arc::clone(&self.shared.crew);
         loop {
-            while let Some(incoming) = self.channel.poll().await? {
-                self.take(&incoming).await?;
+            let spare = self.is_spare();
+            if self.hear().await.or_else(|error| unless_spare(spare, error))?.is_break() {
+                return Ok(self.channel);
             }
             tell();
             // Listened to before looking: what changes in between is not missed.
@@ -146,19 +147,35 @@ impl UploadStream {
                 Work::Commit(open, digest) => self.commit(open, digest).await?,
                 Work::File(job) => self.file(job).await?,
                 Work::Wait => {
-                    let owes = !self.pending.is_empty() || !self.sent.is_empty();
-                    match self.channel.wait(owes, changed, tell).await {
-                        Ok(Some(incoming)) => self.take(&incoming).await?,
-                        Ok(None) => {}
-                        Err(error) if self.is_spare() && error.is_about_connection() => {
-                            debug!(%error, "the others do without a connection");
-                            return Ok(self.channel);
-                        }
-                        Err(error) => return Err(error),
+                    let spare = self.is_spare();
+                    let heard = self.wait(changed, tell).await;
+                    if heard.or_else(|error| unless_spare(spare, error))?.is_break() {
+                        return Ok(self.channel);
                     }
                 }
             }
         }
+    }
+
+    /// Takes what has come already.
+    async fn hear(&mut self) -> Result<ControlFlow<()>, TransferError> {
+        while let Some(incoming) = self.channel.poll().await? {
+            self.take(&incoming).await?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes what comes next, unless something changes before.
+    async fn wait(
+        &mut self,
+        changed: impl Future<Output = ()>,
+        tell: &mut (dyn FnMut() + Send),
+    ) -> Result<ControlFlow<()>, TransferError> {
+        let owes = !self.pending.is_empty() || !self.sent.is_empty();
+        if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
+            self.take(&incoming).await?;
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Whether nothing is lost with the connection.

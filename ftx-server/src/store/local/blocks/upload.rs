@@ -224,14 +224,14 @@ impl Shared {
             indices().map(|index| Some((index, base.table.get(index)?))).collect();
         let mut done = 0;
         for some in blocks.ok_or_else(changed)?.chunks(COPIED) {
+            if !progress.set(done, total) {
+                return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
+            }
             staging.take_over(&base.file, &base.identity, some)?;
             self.heard.touch();
             let len = some.iter().map(|&(index, _)| block_len(self.size, index)).sum();
             self.reserved.used(len);
             done += len;
-            if !progress.set(done, total) {
-                return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
-            }
         }
         Ok(())
     }
