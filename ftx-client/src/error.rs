@@ -191,10 +191,9 @@ impl TransferError {
                 Self::Refused { reason: *reason, message: message.clone() }
             }
             Self::Timeout(limit) => Self::Timeout(*limit),
-            other => Self::Refused {
-                reason: Reason::Internal,
-                message: ftx_io::Chain(other).to_string(),
-            },
+            other => {
+                Self::Refused { reason: other.reason(), message: ftx_io::Chain(other).to_string() }
+            }
         }
     }
 
@@ -312,7 +311,7 @@ fn refusal(status: Status) -> Reason {
 fn reason_of_local(error: &StoreError) -> Reason {
     match error {
         StoreError::AlreadyExists { .. } => Reason::LocalAlreadyExists,
-        StoreError::BadName { .. } => Reason::InvalidArgument,
+        StoreError::BadName { .. } | StoreError::Reserved { .. } => Reason::InvalidArgument,
         StoreError::Cancelled { .. } => Reason::Cancelled,
         StoreError::Changed { .. } => Reason::LocalChanged,
         StoreError::InUse { .. } => Reason::LocalInUse,

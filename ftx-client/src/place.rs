@@ -33,7 +33,7 @@ impl Place {
         };
         // Another download may be growing there.
         if [PART, JOURNAL].iter().any(|suffix| name.to_string_lossy().ends_with(suffix)) {
-            return Err(StoreError::BadName { path: path.to_owned() });
+            return Err(StoreError::Reserved { path: path.to_owned() });
         }
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

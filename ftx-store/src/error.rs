@@ -67,6 +67,14 @@ pub enum StoreError {
         /// The file that is held.
         path: PathBuf,
     },
+    /// The name is one that unfinished downloads have.
+    #[error(
+        "{path:?} is a name that unfinished downloads have here; choose another name for the file"
+    )]
+    Reserved {
+        /// The name in question.
+        path: PathBuf,
+    },
     /// Anything the other variants do not tell apart.
     #[error("cannot {op} {path:?}")]
     Io {
@@ -177,6 +185,7 @@ impl StoreError {
             // The code of that name tells the sender that its very file is there.
             Self::AlreadyExists { .. }
             | Self::BadName { .. }
+            | Self::Reserved { .. }
             | Self::Cancelled { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }

@@ -1,7 +1,6 @@
 //! One connection to a native server.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
@@ -323,16 +322,16 @@ pub(super) fn refused(reason: i32, message: String) -> TransferError {
     TransferError::Refused { reason: Reason::from_code(reason), message }
 }
 
-/// Has a connection leave with which nothing is lost; the others do without it.
-pub(super) fn unless_spare(
-    spare: bool,
-    error: TransferError,
-) -> Result<ControlFlow<()>, TransferError> {
-    if !(spare && error.is_about_connection()) {
-        return Err(error);
+/// Whether a connection leaves after what came of listening to it: if nothing is lost with it, it is
+/// `spare` and the others do without it.
+pub(super) fn leaves(spare: bool, heard: Result<(), TransferError>) -> Result<bool, TransferError> {
+    match heard {
+        Err(error) if spare && error.is_about_connection() => {
+            debug!(%error, "the others do without a connection");
+            Ok(true)
+        }
+        heard => heard.map(|()| false),
     }
-    debug!(%error, "the others do without a connection");
-    Ok(ControlFlow::Break(()))
 }
 
 pub(super) fn out_of_step(what: &'static str) -> TransferError {

@@ -113,7 +113,7 @@ impl Native<'_> {
         let error = match error.map_or(result, Err) {
             Err(error) if !run.is_over() => error,
             // What becomes of connections does not matter then.
-            _ => match run.postponed() {
+            _ => match run.take_postponed() {
                 Some(error) => error,
                 None => return false,
             },

@@ -105,9 +105,12 @@ impl<J> Run<J> {
         }
     }
 
-    /// Why a file was postponed, if one was.
-    pub(super) fn postponed(&self) -> Option<TransferError> {
-        self.state().postponed.values().next().map(TransferError::again)
+    /// Why the first of the postponed files was, if there is one. It counts as begun again.
+    pub(super) fn take_postponed(&self) -> Option<TransferError> {
+        let mut state = self.state();
+        let (index, error) = state.postponed.pop_first()?;
+        state.taken.insert(index);
+        Some(error)
     }
 
     /// Puts back all that were begun and are not done: nobody is at them any more.

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -16,10 +17,10 @@ use ftx_client::{
     Watch,
 };
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Manifest};
+use ftx_core::native::blocks::{BLOCK, BlockRange, Digest, Manifest};
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token, Version,
-    server_preface,
+    CLIENT_PREFACE, FileHead, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token,
+    Version, server_preface,
 };
 use ftx_store::{Journal, Record, hash_blocks};
 
@@ -259,6 +260,47 @@ fn a_file_that_fails_for_now_ends_no_other() {
         };
         assert_eq!(error.reason(), Reason::Busy);
     }
+}
+
+/// The first time it arrives otherwise than it was sent, which is seen here.
+#[test]
+fn a_small_file_that_arrives_damaged_is_asked_for_again() {
+    let local = tempfile::tempdir().unwrap();
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = Peer::accept(&listener);
+        for digest in [Digest([0; 32]), Digest::of(b"hello")] {
+            let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
+            let meta = Meta { mtime: None, executable: false };
+            let head = FileHead::Got { meta, version: Version([1; 16]) };
+            let bytes = [&head.encode(id, 5).unwrap()[..], b"hello", &digest.0].concat();
+            peer.0.write_all(&bytes).unwrap();
+        }
+        assert!(peer.request().is_none());
+    });
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    config.retries = 1;
+    let mut client = Client::new(address, config).unwrap();
+    let path = local.path().join("a.bin");
+    client.download(&name(), &path).unwrap();
+    drop(client);
+    server.join().unwrap();
+    assert_eq!(fs::read(path).unwrap(), b"hello");
+}
+
+/// Nothing is left to do for it.
+#[test]
+fn a_further_connection_that_is_not_answered_is_not_waited_for() {
+    let begun = Instant::now();
+    let results = upload(&[8], 2, false, |listener| {
+        let mut peer = Peer::accept(&listener);
+        // The system takes the other one, and nobody ever greets it.
+        let id = peer.offered(8 * BLOCK);
+        peer.stored(id, 0..8);
+    });
+    assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
 /// All that were begun are told of when the connection is lost for good.

@@ -48,6 +48,17 @@ fn who_stands_still_in_the_middle_of_a_frame_is_closed() {
     assert!(!server.exists("a"));
 }
 
+/// What the server says meanwhile, that it still waits for the rest, is no sign of the client.
+#[test]
+fn who_stands_still_for_long_is_closed_however_much_it_is_told() {
+    let server = Running::with(|config| config.timeouts.stall = Duration::from_millis(1500));
+    let mut client = server.client().greet(None);
+    let frame = block_frame(1, &content(1, MIB), 0);
+    client.send_bytes(&frame[..frame.len() / 2]);
+    let after = client.closed_after();
+    assert!((Duration::from_secs(1)..LATE).contains(&after), "{after:?}");
+}
+
 /// Before its first block and between two, a client may take its time: it hashes its own file.
 #[test]
 fn an_upload_may_pause_between_blocks() {

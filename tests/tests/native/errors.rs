@@ -140,6 +140,7 @@ fn a_name_of_an_unfinished_download_is_refused() {
         let outcome = client.arg("--keep-going").current_dir(local).run();
         outcome.assert_code(1);
         assert!(outcome.stderr.contains("a.bin.ftxpart"), "{outcome:#?}");
+        assert!(outcome.stderr.contains("choose another name"), "{outcome:#?}");
         assert_content(&local.join("dir/a.bin"), content(1, 10 * MIB));
         assert!(!local.join("dir/a.bin.ftxpart").exists());
         fs::remove_dir_all(local.join("dir")).unwrap();

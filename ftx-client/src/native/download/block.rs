@@ -133,9 +133,8 @@ impl DownloadStream {
     ) -> Result<(), TransferError> {
         let (job, place) = match self.answered(request) {
             Some(Asked::Start { job, place, .. }) => (job, place),
-            Some(Asked::Nothing) => return self.drain(len).await,
+            Some(Asked::Nothing) | None => return self.drain(len).await,
             Some(_) => return Err(out_of_step("a file that was not asked for")),
-            None => return self.drain(len).await,
         };
         let FileHead::Got { meta, .. } = head else {
             return Err(out_of_step("a file to be stored"));

@@ -4,7 +4,6 @@ mod answers;
 mod block;
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
@@ -14,7 +13,7 @@ use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Request, Version, What};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
-use super::channel::{Channel, unless_spare};
+use super::channel::{Channel, leaves};
 use super::place::{GoOn, Local, Place};
 use super::run::{Crew, Run, lock};
 use super::small::Batch;
@@ -166,7 +165,7 @@ impl DownloadStream {
         let crew = Arc::clone(&self.shared.crew);
         loop {
             let spare = self.is_spare();
-            if self.hear(tell).await.or_else(|error| unless_spare(spare, error))?.is_break() {
+            if leaves(spare, self.hear(tell).await)? {
                 return Ok(self.channel);
             }
             // Listened to before looking: what changes in between is not missed.
@@ -205,8 +204,7 @@ impl DownloadStream {
                         return Ok(self.channel);
                     }
                     let spare = self.is_spare();
-                    let heard = self.wait(changed, tell).await;
-                    if heard.or_else(|error| unless_spare(spare, error))?.is_break() {
+                    if leaves(spare, self.wait(changed, tell).await)? {
                         return Ok(self.channel);
                     }
                 }
@@ -215,10 +213,7 @@ impl DownloadStream {
     }
 
     /// Takes what has come already.
-    async fn hear(
-        &mut self,
-        tell: &mut (dyn FnMut() + Send),
-    ) -> Result<ControlFlow<()>, TransferError> {
+    async fn hear(&mut self, tell: &mut (dyn FnMut() + Send)) -> Result<(), TransferError> {
         while let Some(incoming) = self.channel.poll().await? {
             self.take(incoming).await?;
             if self.batch.is_full() {
@@ -226,7 +221,7 @@ impl DownloadStream {
             }
             tell();
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Takes what comes next, unless something changes before.
@@ -234,12 +229,12 @@ impl DownloadStream {
         &mut self,
         changed: impl Future<Output = ()>,
         tell: &mut (dyn FnMut() + Send),
-    ) -> Result<ControlFlow<()>, TransferError> {
+    ) -> Result<(), TransferError> {
         let owes = !self.asked.is_empty();
         if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
             self.take(incoming).await?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Whether nothing is lost with the connection.

@@ -6,7 +6,6 @@ mod known;
 mod source;
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +19,7 @@ use ftx_store::ManifestCache;
 
 use self::known::Kept;
 use self::source::Source;
-use super::channel::{Channel, unless_spare};
+use super::channel::{Channel, leaves};
 use super::run::{Crew, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
@@ -129,7 +128,7 @@ impl UploadStream {
         let crew = Arc::clone(&self.shared.crew);
         loop {
             let spare = self.is_spare();
-            if self.hear().await.or_else(|error| unless_spare(spare, error))?.is_break() {
+            if leaves(spare, self.hear().await)? {
                 return Ok(self.channel);
             }
             tell();
@@ -148,8 +147,7 @@ impl UploadStream {
                 Work::File(job) => self.file(job).await?,
                 Work::Wait => {
                     let spare = self.is_spare();
-                    let heard = self.wait(changed, tell).await;
-                    if heard.or_else(|error| unless_spare(spare, error))?.is_break() {
+                    if leaves(spare, self.wait(changed, tell).await)? {
                         return Ok(self.channel);
                     }
                 }
@@ -158,11 +156,11 @@ impl UploadStream {
     }
 
     /// Takes what has come already.
-    async fn hear(&mut self) -> Result<ControlFlow<()>, TransferError> {
+    async fn hear(&mut self) -> Result<(), TransferError> {
         while let Some(incoming) = self.channel.poll().await? {
             self.take(&incoming).await?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Takes what comes next, unless something changes before.
@@ -170,12 +168,12 @@ impl UploadStream {
         &mut self,
         changed: impl Future<Output = ()>,
         tell: &mut (dyn FnMut() + Send),
-    ) -> Result<ControlFlow<()>, TransferError> {
+    ) -> Result<(), TransferError> {
         let owes = !self.pending.is_empty() || !self.sent.is_empty();
         if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
             self.take(&incoming).await?;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(())
     }
 
     /// Whether nothing is lost with the connection.

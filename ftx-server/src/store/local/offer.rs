@@ -166,12 +166,11 @@ pub(super) fn go_on_reading(
     id: StagingId,
     reading: Latch,
 ) -> Latch {
-    let (inner, name, ends) = (Arc::clone(inner), name.clone(), reading.clone());
-    let unread = (Arc::clone(&inner), name.clone());
-    let read = move || finish_reading(&inner, &name, id, &ends);
+    let (reader, owned, ends) = (Arc::clone(inner), name.clone(), reading.clone());
+    let read = move || finish_reading(&reader, &owned, id, &ends);
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
         warn!(%error, "no thread to read an interrupted upload with");
-        unread.0.index(|index| index.release(&unread.1, id, None));
+        inner.index(|index| index.release(name, id, None));
         reading.end();
     }
     reading
