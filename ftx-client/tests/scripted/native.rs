@@ -298,6 +298,8 @@ fn a_further_connection_that_is_not_answered_is_not_waited_for() {
         // The system takes the other one, and nobody ever greets it.
         let id = peer.offered(8 * BLOCK);
         peer.stored(id, 0..8);
+        // Until then the other one is held open.
+        assert!(peer.request().is_none());
     });
     assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());

@@ -168,3 +168,18 @@ fn time_mode_and_the_exclusive_name_are_the_files() {
     let found = meta_of(&scratch.a.metadata("x").unwrap());
     assert_eq!((found.mtime, found.executable), (meta.mtime, cfg!(unix)));
 }
+
+/// An interrupted transfer lay there: what is said of its blocks must not outlive them.
+#[test]
+fn a_journal_goes_with_what_it_is_about() {
+    let scratch = Scratch::new();
+    let (data, journal) = (Path::new("x.part"), Path::new("x.part.journal"));
+    scratch.staging.write(data, "some blocks").unwrap();
+    scratch.staging.write(journal, "what they are").unwrap();
+    let publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
+    let outcomes =
+        publisher.publish(&[BatchFile { journal: Some(journal), ..file(data, &scratch.a, "x") }]);
+    assert!(matches!(outcomes.as_slice(), [Ok(())]), "{outcomes:?}");
+    assert_eq!(scratch.a.read_to_string("x").unwrap(), "x");
+    assert_eq!(scratch.leftovers(), 0);
+}

@@ -154,3 +154,34 @@ fn a_directory_of_the_server_that_vanishes_fails_the_upload_by_name() {
     assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
     assert_eq!(names_in(setting.root.path()), ["deep"]);
 }
+
+/// A large file of which another version is here takes long to compare, so that waits until the small
+/// ones asked for with it have come.
+#[test]
+fn a_large_file_that_changed_among_small_ones_is_compared() {
+    const LARGE: u64 = 70 * MIB;
+    let setting = Setting::new();
+    let (root, local) = (setting.root.path().join("dir"), setting.local.path().join("dir"));
+    for dir in [&root, &local] {
+        fs::create_dir(dir).unwrap();
+        write_file(&dir.join("large"), content(1, LARGE));
+    }
+    for index in 0..300 {
+        write_file(&root.join(format!("small {index}")), content(index, 1000));
+    }
+    let mut changed = content(1, LARGE).bytes();
+    changed[5 << 20] ^= 1;
+    fs::write(root.join("large"), &changed).unwrap();
+    for streams in [1, 3] {
+        let proxy = Proxy::plain(setting.server.addr());
+        let client = Way::Down.client(proxy.addr()).arg("dir/").streams(streams);
+        client.arg("--no-cache").current_dir(setting.local.path()).run().assert_done();
+        assert!(fs::read(local.join("large")).unwrap() == changed);
+        for index in 0..300 {
+            assert_content(&local.join(format!("small {index}")), content(index, 1000));
+        }
+        let moved = proxy.count(Way::Down.direction());
+        assert!(moved < 3 * MIB, "{moved} bytes over {streams} connections");
+        write_file(&local.join("large"), content(1, LARGE));
+    }
+}
