@@ -12,7 +12,8 @@ use super::{MIB, Setting, Way};
 
 const LEN: u64 = 16 * MIB;
 
-/// More than is asked for in one request.
+/// More than one connection has on its way, to a distant peer too (which a busy machine can look like):
+/// when half of `LEN` has passed, the end of it has not been read.
 const LONG: u64 = 64 * MIB;
 
 fn slow(setting: &Setting) -> Proxy {
@@ -23,6 +24,13 @@ fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Proces
     let client = setting.client(way, proxy.addr()).args(args).spawn();
     wait_until("half has passed", DEADLINE, || proxy.count(way.direction()) >= LEN / 2);
     client
+}
+
+/// Does something while nothing passes, so that it is done in the middle however busy the machine is.
+fn held(proxy: &Proxy, change: impl FnOnce()) {
+    proxy.hold(true);
+    change();
+    proxy.hold(false);
 }
 
 /// The client is told of what changed, and does not find it out by waiting in vain.
@@ -71,12 +79,12 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
 /// It is written to in place, which nobody should do.
 #[test]
 fn a_file_that_is_written_to_during_a_download_is_not_mixed() {
-    let setting = Setting::with_file(Way::Down, 1, LEN);
+    let setting = Setting::with_file(Way::Down, 1, LONG);
     let proxy = slow(&setting);
-    let client = half_way(&setting, &proxy, Way::Down, &["--streams", "2"]);
-    write_file(&setting.source(Way::Down), content(2, LEN));
+    let client = half_way(&setting, &proxy, Way::Down, &["--streams", "1"]);
+    held(&proxy, || write_file(&setting.source(Way::Down), content(2, LONG)));
     assert_arrives(client);
-    setting.assert_arrived(Way::Down, 2, LEN);
+    setting.assert_arrived(Way::Down, 2, LONG);
 }
 
 #[test]
@@ -97,25 +105,27 @@ fn a_file_that_is_removed_during_a_download_ends_it() {
 
 #[test]
 fn a_source_that_changes_during_an_upload_is_not_published() {
-    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let setting = Setting::with_file(Way::Up, 1, LONG);
     write_file(&setting.target(Way::Up), content(9, 1000));
     let proxy = slow(&setting);
-    let client = half_way(&setting, &proxy, Way::Up, &[]);
-    write_file(&setting.source(Way::Up), content(2, LEN));
+    let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1"]);
+    held(&proxy, || write_file(&setting.source(Way::Up), content(2, LONG)));
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains("a.bin") && outcome.stderr.contains("changed"), "{outcome:#?}");
     assert_content(&setting.target(Way::Up), content(9, 1000));
     setting.client(Way::Up, setting.server.addr()).run().assert_done();
-    setting.assert_arrived(Way::Up, 2, LEN);
+    setting.assert_arrived(Way::Up, 2, LONG);
 }
 
 #[test]
 fn a_source_that_shrinks_during_an_upload_is_not_published() {
-    let setting = Setting::with_file(Way::Up, 1, LEN);
+    let setting = Setting::with_file(Way::Up, 1, LONG);
     let proxy = slow(&setting);
-    let client = half_way(&setting, &proxy, Way::Up, &["--retries", "1"]);
-    File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
+    let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1", "--retries", "1"]);
+    held(&proxy, || {
+        File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
+    });
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
