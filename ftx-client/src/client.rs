@@ -181,7 +181,7 @@ impl Client {
                 let mut jobs = Vec::with_capacity(files.len());
                 for Upload { path, name } in files {
                     let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
-                    jobs.push(UploadJob { path, name, writer });
+                    jobs.push(UploadJob::new(path, name, writer));
                 }
                 let mut native =
                     Native { address, config, cancel, manifests, channel, next_request };

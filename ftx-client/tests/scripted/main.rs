@@ -3,7 +3,9 @@
 
 mod downloads;
 mod native;
+mod native_peer;
 mod server;
+mod unheard;
 mod uploads;
 
 use std::time::Duration;

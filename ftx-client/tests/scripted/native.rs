@@ -1,8 +1,8 @@
 //! What is hashed in the native dialect, how that is stopped, and what follows a failure.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,85 +18,16 @@ use ftx_client::{
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Digest, Manifest};
-use ftx_core::native::wire::{
-    CLIENT_PREFACE, FileHead, FrameHeader, FrameKind, HEADER_LEN, Meta, Reply, Request, Token,
-    Version, server_preface,
-};
+use ftx_core::native::wire::{FileHead, Meta, Reply, Request, Version};
 use ftx_store::{Journal, Record, hash_blocks};
 
+use crate::native_peer::NativePeer;
 use crate::server::listen;
 use crate::{SOON, config, name};
 
 /// Long enough that it is not hashed before a stop is heard.
 const BLOCKS: u64 = 256;
 const LEN: u64 = BLOCKS * BLOCK;
-
-/// The server's end of a native connection.
-struct Peer(TcpStream);
-
-impl Peer {
-    /// Accepts a client and greets it.
-    fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        let mut peer = Self(stream);
-        let mut preface = [0; CLIENT_PREFACE.len()];
-        peer.0.read_exact(&mut preface).unwrap();
-        assert_eq!(preface, CLIENT_PREFACE);
-        assert!(matches!(peer.request(), Some((0, Request::Hello { .. }))));
-        peer.0.write_all(&server_preface(1)).unwrap();
-        let (features, agent) = (Vec::new(), "scripted/1".to_owned());
-        let (session, window) = (Token([7; 16]), 8 << 20);
-        let welcome =
-            Reply::Welcome { version: 1, features, agent, session, window, requests: 1024 };
-        peer.reply(0, &welcome);
-        peer
-    }
-
-    /// The client's next message; `None` when it has left.
-    fn request(&mut self) -> Option<(u32, Request)> {
-        let (header, payload) = self.frame()?;
-        Some((header.request, Request::decode(&header, &payload).unwrap()))
-    }
-
-    fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
-        let mut header = [0; HEADER_LEN];
-        self.0.read_exact(&mut header).ok()?;
-        let header = FrameHeader::decode(&header).unwrap();
-        let mut payload = vec![0; usize::try_from(header.len).unwrap()];
-        self.0.read_exact(&mut payload).unwrap();
-        Some((header, payload))
-    }
-
-    /// Takes a client's offer, and answers that nothing of it is held.
-    fn offered(&mut self, len: u64) -> u32 {
-        let Some((id, Request::Offer { size, .. })) = self.request() else { panic!() };
-        assert_eq!(size, len);
-        self.reply(id, &Reply::Ready { resumed: 0 });
-        id
-    }
-
-    /// Takes these blocks, says that they are stored, and ends the upload.
-    fn stored(&mut self, id: u32, blocks: std::ops::Range<u64>) {
-        let count = blocks.end - blocks.start;
-        (0..count).for_each(|_| self.block(id));
-        for index in blocks {
-            self.reply(id, &Reply::Stored { index });
-        }
-        let Some((_, Request::Commit { digest })) = self.request() else { panic!() };
-        self.reply(id, &Reply::Done { digest, unchanged: false });
-    }
-
-    /// Takes a block of this request.
-    fn block(&mut self, id: u32) {
-        let (header, _) = self.frame().expect("the client has left");
-        assert_eq!((header.request, header.kind), (id, FrameKind::Block));
-    }
-
-    fn reply(&mut self, id: u32, reply: &Reply) {
-        self.0.write_all(&reply.encode(id).unwrap()).unwrap();
-    }
-}
 
 /// The manifest of a file of zeros.
 fn manifest(path: &Path) -> Manifest {
@@ -108,11 +39,11 @@ fn manifest(path: &Path) -> Manifest {
 /// Has `transfer` run against `server`, and stops it as soon as some of the file is hashed. Returns
 /// how much was hashed in the end.
 fn stopped(
-    server: impl FnOnce(Peer) + Send + 'static,
+    server: impl FnOnce(NativePeer) + Send + 'static,
     transfer: impl FnOnce(&mut Client) -> Result<Transferred, TransferError>,
 ) -> u64 {
     let (listener, address) = listen();
-    let server = thread::spawn(move || server(Peer::accept(&listener)));
+    let server = thread::spawn(move || server(NativePeer::accept(&listener)));
     let hashed = Arc::new(Mutex::new(0));
     let mut client = client(address, Arc::clone(&hashed));
     let result = transfer(&mut client);
@@ -196,7 +127,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
 #[test]
 fn what_a_failed_upload_had_sent_holds_up_no_other() {
     let results = upload(&[16, 4], 1, true, |listener| {
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         let [first, second] = [16, 4].map(|blocks| peer.offered(blocks * BLOCK));
         // As many as the window has room for.
         (0..8).for_each(|_| peer.block(first));
@@ -244,7 +175,7 @@ fn upload(
 fn a_file_that_fails_for_now_ends_no_other() {
     for keep_going in [false, true] {
         let results = upload(&[2, 2, 2], 1, keep_going, |listener| {
-            let mut peer = Peer::accept(&listener);
+            let mut peer = NativePeer::accept(&listener);
             let [first, others @ ..] = [(); 3].map(|()| {
                 let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
                 id
@@ -268,7 +199,7 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
     let local = tempfile::tempdir().unwrap();
     let (listener, address) = listen();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         for digest in [Digest([0; 32]), Digest::of(b"hello")] {
             let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
             let meta = Meta { mtime: None, executable: false };
@@ -294,7 +225,7 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
 fn a_further_connection_that_is_not_answered_is_not_waited_for() {
     let begun = Instant::now();
     let results = upload(&[8], 2, false, |listener| {
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         // The system takes the other one, and nobody ever greets it.
         let id = peer.offered(8 * BLOCK);
         peer.stored(id, 0..8);
@@ -309,7 +240,7 @@ fn a_further_connection_that_is_not_answered_is_not_waited_for() {
 #[test]
 fn each_file_that_was_begun_is_ended() {
     let mut results = upload(&[2, 2, 2], 1, false, |listener| {
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         for _ in 0..3 {
             assert!(matches!(peer.request(), Some((_, Request::Offer { .. }))));
         }
@@ -322,8 +253,8 @@ fn each_file_that_was_begun_is_ended() {
 #[test]
 fn a_further_connection_that_is_lost_idle_ends_nothing() {
     let results = upload(&[8], 2, false, |listener| {
-        let mut peer = Peer::accept(&listener);
-        let mut further = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
+        let mut further = NativePeer::accept(&listener);
         let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
         further.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
         assert!(further.request().is_none());
@@ -341,14 +272,14 @@ fn a_connection_on_which_something_was_given_up_is_not_used_again() {
     let (listener, address) = listen();
     let path = file.path.clone();
     let server = thread::spawn(move || {
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         let id = peer.offered(2 * BLOCK);
         (0..2).for_each(|_| peer.block(id));
         File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
         (0..2).for_each(|index| peer.reply(id, &Reply::Stored { index }));
         // It may be told that it is given up, and then that nobody is there any more.
         while peer.request().is_some() {}
-        let mut peer = Peer::accept(&listener);
+        let mut peer = NativePeer::accept(&listener);
         let Some((id, Request::Remove { .. })) = peer.request() else { panic!() };
         peer.reply(id, &Reply::Removed);
     });

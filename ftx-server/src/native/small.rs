@@ -104,7 +104,9 @@ impl<S: BlockStore> Conversation<S> {
         let Batch { requests, files, bytes } = std::mem::take(&mut self.batch);
         debug!(files = files.len(), bytes, "stores small files");
         let digests: Vec<Digest> = files.iter().map(|file| file.digest).collect();
-        let results = self.context.store.put(files).await;
+        let mut signs = SignsOfLife::new(requests.first().copied().unwrap_or_default());
+        let put = self.context.store.put(files);
+        let results = signs.during(frames.writer(), || (0, bytes as u64), put).await?;
         for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
             match result {
                 Ok(()) => {

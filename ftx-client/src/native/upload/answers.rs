@@ -19,7 +19,7 @@ impl UploadStream {
         };
         let (request, reply) = decode(header, payload)?;
         match reply {
-            Reply::Working { .. } | Reply::Pong { .. } => Ok(()),
+            Reply::Working { .. } | Reply::Found { .. } | Reply::Pong { .. } => Ok(()),
             Reply::Have { first, blocks } => {
                 let open = self.offered(request)?;
                 Ok(lock(&open.sender).have(first, &blocks)?)
@@ -35,10 +35,14 @@ impl UploadStream {
             }
             Reply::Stored { index } => self.stored(request, index),
             Reply::Done { unchanged, .. } => self.done(request, unchanged).await,
-            Reply::Failed { reason, message } => {
-                self.failed(request, refused(reason, message));
-                Ok(())
-            }
+            Reply::Failed { reason, message } => self.failed(request, refused(reason, message)),
+            Reply::End { digest } => match self.pending.remove(&request) {
+                Some(Pending::Doubt(doubt)) => {
+                    self.resolve(doubt, digest);
+                    Ok(())
+                }
+                _ => Err(out_of_step("an answer to another request")),
+            },
             _ => Err(out_of_step("an answer to another request")),
         }
     }
@@ -84,20 +88,26 @@ impl UploadStream {
                 let already_there = unchanged && moved == 0;
                 self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
             }
-            Some(Pending::Offer(_)) | None => return Err(out_of_step("an answer to no commit")),
+            Some(Pending::Offer(_) | Pending::Doubt(_)) | None => {
+                return Err(out_of_step("an answer to no commit"));
+            }
         }
         Ok(())
     }
 
-    fn failed(&mut self, request: u32, error: TransferError) {
+    fn failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
                 self.put = self.put.saturating_sub(bytes);
-                self.shared.finish(job, Err(error));
+                self.refused((request, job), error, bytes)
             }
             Some(Pending::Offer(open) | Pending::Commit(open)) => {
                 self.shared.close(&open);
-                self.shared.finish(open.job, Err(error));
+                self.refused((request, open.job), error, open.source.identity.size)
+            }
+            Some(Pending::Doubt(doubt)) => {
+                self.resolve(doubt, None);
+                Ok(())
             }
             None => {
                 let opened = self.shared.opened();
@@ -107,6 +117,7 @@ impl UploadStream {
                     self.shared.close(open);
                     self.shared.finish(open.job, Err(error));
                 }
+                Ok(())
             }
         }
     }

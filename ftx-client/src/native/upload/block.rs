@@ -98,6 +98,9 @@ impl UploadStream {
             return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
+        if let Some(job) = self.shared.run.job(open.job) {
+            job.told.publish(open.request, digest);
+        }
         self.pending.insert(open.request, Pending::Commit(open));
         self.channel.flush().await
     }

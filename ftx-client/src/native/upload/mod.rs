@@ -4,6 +4,7 @@ mod answers;
 mod block;
 mod known;
 mod source;
+mod unheard;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use ftx_store::ManifestCache;
 
 use self::known::Kept;
 use self::source::Source;
+use self::unheard::{Doubt, Told};
 use super::channel::{Channel, leaves};
 use super::run::{Crew, Note, Run, lock};
 use super::writer;
@@ -37,6 +39,13 @@ pub(crate) struct UploadJob {
     pub(crate) name: RemoteName,
     /// Who uploads it, the same for each try, unless the file says so by itself.
     pub(crate) writer: Token,
+    told: Told,
+}
+
+impl UploadJob {
+    pub(crate) fn new(path: PathBuf, name: RemoteName, writer: Token) -> Self {
+        Self { path, name, writer, told: Told::default() }
+    }
 }
 
 /// What the connections of one try share.
@@ -67,6 +76,7 @@ enum Pending {
     Put { job: usize, bytes: u64 },
     Offer(Arc<Open>),
     Commit(Arc<Open>),
+    Doubt(Doubt),
 }
 
 /// One connection at work.
@@ -234,7 +244,7 @@ impl UploadStream {
 
     /// Opens a file, and sends or offers it.
     async fn file(&mut self, job: usize) -> Result<(), TransferError> {
-        let Some(UploadJob { path, name, writer }) = self.shared.run.job(job).cloned() else {
+        let Some(UploadJob { path, name, writer, told }) = self.shared.run.job(job).cloned() else {
             return Ok(());
         };
         let source = match Source::open(path).await {
@@ -247,7 +257,7 @@ impl UploadStream {
         let size = source.identity.size;
         if size <= BLOCK {
             self.shared.run.note(job, Note::Started { from: 0, size });
-            return self.put(job, source, name).await;
+            return self.put(job, source, name, &told).await;
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
@@ -270,6 +280,7 @@ impl UploadStream {
         job: usize,
         source: Source,
         name: RemoteName,
+        told: &Told,
     ) -> Result<(), TransferError> {
         let size = source.identity.size;
         let data = std::mem::take(&mut self.spare);
@@ -289,6 +300,7 @@ impl UploadStream {
         let head = FileHead::Put { name: name.into(), meta, overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
         let digest = Digest::of(&data);
+        told.publish(request, digest);
         if size <= CHUNK as u64 {
             self.channel.queue_bytes(&data);
         } else {

@@ -11,6 +11,7 @@ use ftx_io::blocking;
 use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError, create_parents};
 
 use super::super::{Inner, LocalStore, subdirectory};
+use super::at_length;
 use crate::store::native::{Refusal, SmallFile};
 
 /// Where small files are written before they get their names.
@@ -70,14 +71,18 @@ impl Batches {
 pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
     let count = files.len();
     let inner = Arc::clone(&store.inner);
-    let stored = blocking(Path::new("small files"), move || Ok(put_all(&inner, &files))).await;
-    match stored {
-        Ok(results) => results,
-        Err(error) => {
-            let refusal = Refusal::from(error);
-            vec![Err(refusal); count]
+    let durability = inner.durability;
+    let work = move || put_all(&inner, &files);
+    let stored = match durability {
+        // A disk that is busy may take its time for the syncs.
+        Durability::Full => at_length(work).await,
+        // Without them, waking another thread takes longer than the work.
+        Durability::None => {
+            let done = blocking(Path::new("small files"), move || Ok(work()));
+            done.await.map_err(Refusal::from)
         }
-    }
+    };
+    stored.unwrap_or_else(|refusal| vec![Err(refusal); count])
 }
 
 /// A file that has a directory to go to.

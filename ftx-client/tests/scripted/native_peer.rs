@@ -1,0 +1,84 @@
+//! A native server that does what a test says.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::wire::{
+    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, Token, server_preface,
+};
+
+use crate::SOON;
+
+/// The server's end of a native connection.
+pub(crate) struct NativePeer(pub(crate) TcpStream);
+
+impl NativePeer {
+    /// Accepts a client and greets it.
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let mut peer = Self(stream);
+        let mut preface = [0; CLIENT_PREFACE.len()];
+        peer.0.read_exact(&mut preface).unwrap();
+        assert_eq!(preface, CLIENT_PREFACE);
+        assert!(matches!(peer.request(), Some((0, Request::Hello { .. }))));
+        peer.0.write_all(&server_preface(1)).unwrap();
+        let (features, agent) = (Vec::new(), "scripted/1".to_owned());
+        let (session, window) = (Token([7; 16]), 8 << 20);
+        let welcome =
+            Reply::Welcome { version: 1, features, agent, session, window, requests: 1024 };
+        peer.reply(0, &welcome);
+        peer
+    }
+
+    /// The client's next message; `None` when it has left.
+    pub(crate) fn request(&mut self) -> Option<(u32, Request)> {
+        let (header, payload) = self.frame()?;
+        Some((header.request, Request::decode(&header, &payload).unwrap()))
+    }
+
+    pub(crate) fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
+        let mut header = [0; HEADER_LEN];
+        self.0.read_exact(&mut header).ok()?;
+        let header = FrameHeader::decode(&header).unwrap();
+        let mut payload = vec![0; usize::try_from(header.len).unwrap()];
+        self.0.read_exact(&mut payload).unwrap();
+        Some((header, payload))
+    }
+
+    /// Takes a client's offer, and answers that nothing of it is held.
+    pub(crate) fn offered(&mut self, len: u64) -> u32 {
+        let Some((id, Request::Offer { size, .. })) = self.request() else { panic!() };
+        assert_eq!(size, len);
+        self.reply(id, &Reply::Ready { resumed: 0 });
+        id
+    }
+
+    /// Takes these blocks, says that they are stored, and ends the upload.
+    pub(crate) fn stored(&mut self, id: u32, blocks: std::ops::Range<u64>) {
+        let digest = self.published(id, blocks);
+        self.reply(id, &Reply::Done { digest, unchanged: false });
+    }
+
+    /// Takes these blocks, says that they are stored, and hears that the upload is to be published.
+    pub(crate) fn published(&mut self, id: u32, blocks: std::ops::Range<u64>) -> Digest {
+        let count = blocks.end - blocks.start;
+        (0..count).for_each(|_| self.block(id));
+        for index in blocks {
+            self.reply(id, &Reply::Stored { index });
+        }
+        let Some((_, Request::Commit { digest })) = self.request() else { panic!() };
+        digest
+    }
+
+    /// Takes a block of this request.
+    pub(crate) fn block(&mut self, id: u32) {
+        let (header, _) = self.frame().expect("the client has left");
+        assert_eq!((header.request, header.kind), (id, FrameKind::Block));
+    }
+
+    pub(crate) fn reply(&mut self, id: u32, reply: &Reply) {
+        self.0.write_all(&reply.encode(id).unwrap()).unwrap();
+    }
+}

@@ -1,0 +1,102 @@
+//! Uploads that the server published, but whose client did not hear of it before the connection
+//! broke.
+
+use std::fs::File;
+use std::thread;
+use std::time::Duration;
+
+use ftx_client::blocking::Client;
+use ftx_client::{Dialect, TransferError, Transferred};
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BLOCK, Digest};
+use ftx_core::native::wire::{Meta, Overwrite, Reply, Request, Version};
+
+use crate::native_peer::NativePeer;
+use crate::server::listen;
+use crate::{config, name};
+
+const SMALL: u64 = 100;
+const LARGE: u64 = 2 * BLOCK;
+
+/// Uploads a file of zeros twice, as the connection breaks at the end of the first try; the server
+/// refuses it then, as a file is there, of which it tells this digest.
+fn upload(
+    size: u64,
+    overwrite: Overwrite,
+    reason: Reason,
+    there: Option<Digest>,
+) -> Result<Transferred, TransferError> {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    File::create(&path).unwrap().set_len(size).unwrap();
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = NativePeer::accept(&listener);
+        if size == LARGE {
+            let id = peer.offered(size);
+            peer.published(id, 0..2);
+        } else {
+            peer.frame().unwrap();
+        }
+        drop(peer);
+        let mut peer = NativePeer::accept(&listener);
+        let (header, _) = peer.frame().unwrap();
+        peer.reply(header.request, &Reply::failed(reason, "it is there"));
+        let (id, request) = peer.request()?;
+        let Request::Digest { name: asked } = request else { panic!("{request:?}") };
+        assert_eq!(asked, name().as_str());
+        match there {
+            Some(digest) => {
+                let meta = Meta { mtime: None, executable: false };
+                peer.reply(id, &Reply::Found { size, meta, version: Version([1; 16]) });
+                peer.reply(id, &Reply::End { digest: Some(digest) });
+            }
+            None => peer.reply(id, &Reply::failed(Reason::NotFound, "it is gone")),
+        }
+        assert!(peer.request().is_none());
+        Some(())
+    });
+    let mut config = config();
+    (config.dialect, config.overwrite) = (Dialect::Native, overwrite);
+    (config.retries, config.min_backoff) = (1, Duration::from_millis(1));
+    let mut client = Client::new(address, config).unwrap();
+    let result = client.upload(&path, &name());
+    drop(client);
+    server.join().unwrap();
+    result
+}
+
+fn digest(size: u64) -> Digest {
+    Digest::of(&vec![0; usize::try_from(size).unwrap()])
+}
+
+#[test]
+fn a_file_that_is_found_to_be_there_is_done() {
+    let before = Digest([9; 32]);
+    for size in [SMALL, LARGE] {
+        for (overwrite, reason) in [
+            (Overwrite::Fail, Reason::AlreadyExists),
+            (Overwrite::IfUnchanged(before), Reason::PreconditionFailed),
+        ] {
+            let done = upload(size, overwrite, reason, Some(digest(size)));
+            assert!(matches!(done, Ok(Transferred { moved, .. }) if moved == size), "{done:?}");
+        }
+    }
+}
+
+#[test]
+fn another_file_that_is_there_is_in_the_way() {
+    for size in [SMALL, LARGE] {
+        for there in [Some(digest(size + 1)), None] {
+            let error = upload(size, Overwrite::Fail, Reason::AlreadyExists, there).unwrap_err();
+            assert_eq!(error.reason(), Reason::AlreadyExists);
+        }
+    }
+}
+
+/// Nothing else is asked about a file that is refused for another reason, or at the first try.
+#[test]
+fn what_is_refused_otherwise_is_refused() {
+    let error = upload(SMALL, Overwrite::Fail, Reason::PermissionDenied, None).unwrap_err();
+    assert_eq!(error.reason(), Reason::PermissionDenied);
+}
