@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftx_client::{
-    Client, Download, Observer, Reason, RemoteName, TransferError, Transferred, Upload, Watch,
+    Client, Download, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
 };
 
 use crate::event::Event;
@@ -93,18 +93,7 @@ async fn list(
         Some((index, file)) => (Some(index), Some(file.name?)),
         None => (None, None),
     };
-    let mut some = false;
-    let each = |entry| {
-        some = true;
-        job.put_entry(entry);
-    };
-    let listed = client.list(directory.as_ref(), recursive, each).await;
-    let listed = match listed {
-        Err(error) if is_stale(&error) && !some => {
-            client.list(directory.as_ref(), recursive, |entry| job.put_entry(entry)).await
-        }
-        listed => listed,
-    };
+    let listed = client.list(directory.as_ref(), recursive, |entry| job.put_entry(entry)).await;
     let listed = match listed {
         // The last entries were not kept then.
         Ok(()) if client.cancel().is_cancelled() => Err(TransferError::Cancelled),
@@ -120,7 +109,10 @@ async fn list(
 async fn ask(client: &mut Client, job: &Arc<Job>, todo: Vec<(usize, File)>) -> Result<(), Failure> {
     for (index, file) in todo {
         let result = match file.name {
-            Ok(name) => ask_about(client, job, index, &name).await,
+            Ok(name) => {
+                let asked = ask_about(client, job, index, &name).await;
+                asked.map_err(|error| Failure::from(&error))
+            }
             Err(failure) => Err(failure),
         };
         let failure = result.as_ref().err().cloned();
@@ -140,23 +132,6 @@ async fn ask_about(
     job: &Arc<Job>,
     index: usize,
     name: &RemoteName,
-) -> Result<(), Failure> {
-    let asked = match ask_once(client, job, index, name).await {
-        Err(error) if is_stale(&error) => match ask_once(client, job, index, name).await {
-            // It was removed, and the answer was lost.
-            Err(error) if job.kind == Kind::Remove && error.reason() == Reason::NotFound => Ok(()),
-            asked => asked,
-        },
-        asked => asked,
-    };
-    asked.map_err(|error| Failure::from(&error))
-}
-
-async fn ask_once(
-    client: &mut Client,
-    job: &Arc<Job>,
-    index: usize,
-    name: &RemoteName,
 ) -> Result<(), TransferError> {
     if client.cancel().is_cancelled() {
         return Err(TransferError::Cancelled);
@@ -167,11 +142,6 @@ async fn ask_once(
         _ => client.remove(name).await?,
     }
     Ok(())
-}
-
-/// The connection had idled, and the server may have closed it meanwhile.
-fn is_stale(error: &TransferError) -> bool {
-    error.reason() == Reason::ConnectionLost
 }
 
 fn observer(job: &Arc<Job>, file: usize) -> Observer {

@@ -1,6 +1,7 @@
 //! What a client can ask of a native server besides transfers.
 
 use ftx_core::RemoteName;
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Entry;
 
@@ -14,10 +15,7 @@ impl Client {
     /// # Errors
     /// [`TransferError::NotNative`]; there is nothing of that name, or what went wrong.
     pub async fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
-        let (mut channel, id) = self.idle().await?;
-        let answer = channel.stat(id, name).await;
-        self.put_back(channel, &answer);
-        answer
+        self.asked(async |channel, id, _| channel.stat(id, name).await).await
     }
 
     /// The digest of a file on the server, as `b3sum` prints it. Native servers only.
@@ -25,10 +23,7 @@ impl Client {
     /// # Errors
     /// As [`stat`](Self::stat).
     pub async fn digest(&mut self, name: &RemoteName) -> Result<Digest, TransferError> {
-        let (mut channel, id) = self.idle().await?;
-        let answer = channel.digest(id, name).await;
-        self.put_back(channel, &answer);
-        answer
+        self.asked(async |channel, id, _| channel.digest(id, name).await).await
     }
 
     /// Removes a file on the server. Native servers only.
@@ -36,10 +31,13 @@ impl Client {
     /// # Errors
     /// As [`stat`](Self::stat).
     pub async fn remove(&mut self, name: &RemoteName) -> Result<(), TransferError> {
-        let (mut channel, id) = self.idle().await?;
-        let answer = channel.remove(id, name).await;
-        self.put_back(channel, &answer);
-        answer
+        let removed = async |channel: &mut Channel, id, again| match channel.remove(id, name).await
+        {
+            // It was removed, and the answer was lost.
+            Err(error) if again && error.reason() == Reason::NotFound => Ok(()),
+            removed => removed,
+        };
+        self.asked(removed).await
     }
 
     /// Shows what is in a directory of the server, `None` for the root, to `each`, in a fixed order;
@@ -55,16 +53,36 @@ impl Client {
     ) -> Result<(), TransferError> {
         let mut after = None;
         loop {
-            let (mut channel, id) = self.idle().await?;
-            let answer = channel.list(id, name, recursive, after.take()).await;
-            self.put_back(channel, &answer);
-            let (entries, more) = answer?;
+            let page = async |channel: &mut Channel, id, _| {
+                channel.list(id, name, recursive, after.clone()).await
+            };
+            let (entries, more) = self.asked(page).await?;
             after = entries.last().map(|entry| entry.name.clone());
             entries.into_iter().for_each(&mut each);
             if !more || after.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    /// Asks on a connection that idles, and `again` on a new one if that fails: the server may have
+    /// closed it meanwhile, which says nothing of what is asked.
+    async fn asked<T>(
+        &mut self,
+        ask: impl AsyncFn(&mut Channel, u32, bool) -> Result<T, TransferError>,
+    ) -> Result<T, TransferError> {
+        let (mut channel, id) = self.idle().await?;
+        let was_used = channel.used;
+        let answer = ask(&mut channel, id, false).await;
+        let stale = was_used && channel.unheard && !self.cancel.is_cancelled();
+        self.put_back(channel);
+        if answer.is_ok() || !stale {
+            return answer;
+        }
+        let (mut channel, id) = self.idle().await?;
+        let answer = ask(&mut channel, id, true).await;
+        self.put_back(channel);
+        answer
     }
 
     /// A native connection that idles, and an id for a request.
@@ -88,10 +106,9 @@ impl Client {
     }
 
     /// Keeps a connection whose request was answered.
-    fn put_back<T>(&mut self, mut idle: Box<Channel>, answer: &Result<T, TransferError>) {
-        let answered = matches!(answer, Ok(_) | Err(TransferError::Refused { .. }));
+    fn put_back(&mut self, mut idle: Box<Channel>) {
         if let Spoken::Native { channel, .. } = &mut self.spoken
-            && answered
+            && !idle.unheard
         {
             idle.used = true;
             *channel = Some(idle);

@@ -14,13 +14,22 @@ impl Channel {
     /// Asks, and waits for the answer that ends it.
     async fn ask(&mut self, id: u32, request: &Request) -> Result<Reply, TransferError> {
         self.queue(id, request)?;
+        self.unheard = true;
+        let reply = self.answer(id).await?;
+        self.unheard = false;
+        match reply {
+            Reply::Failed { reason, message } => Err(refused(reason, message)),
+            reply => Ok(reply),
+        }
+    }
+
+    async fn answer(&mut self, id: u32) -> Result<Reply, TransferError> {
         loop {
             match self.reply().await? {
                 (_, Reply::Working { .. } | Reply::Found { .. }) => {}
                 (answered, _) if answered != id => {
                     return Err(out_of_step("an answer to another request"));
                 }
-                (_, Reply::Failed { reason, message }) => return Err(refused(reason, message)),
                 (_, reply) => return Ok(reply),
             }
         }

@@ -48,8 +48,8 @@ pub(crate) struct Channel {
     cancel: Cancel,
     /// It has served before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
-    /// Answers to what was given up may still come, so nothing else can be asked.
-    pub(super) unheard: bool,
+    /// Answers may still come, to what was given up too, so nothing else can be asked.
+    pub(crate) unheard: bool,
     /// What the server said in its welcome.
     pub(super) terms: Terms,
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod downloads;
+mod idle;
 mod native;
 mod native_peer;
 mod server;
