@@ -178,6 +178,32 @@ impl StoreError {
         }
     }
 
+    /// The same error, told of another file: of the one that its user knows, where the file that it
+    /// concerns is one of ours.
+    #[must_use]
+    pub fn about(mut self, file: impl AsRef<Path>) -> Self {
+        match &mut self {
+            Self::AlreadyExists { path, .. }
+            | Self::BadName { path }
+            | Self::Cancelled { path }
+            | Self::Changed { path }
+            | Self::Corrupt { path, .. }
+            | Self::Failed { path }
+            | Self::Incomplete { path, .. }
+            | Self::InUse { path }
+            | Self::Reserved { path }
+            | Self::Io { path, .. }
+            | Self::IsDirectory { path, .. }
+            | Self::NoSpace { path, .. }
+            | Self::NotDirectory { path, .. }
+            | Self::NotRegular { path }
+            | Self::NotFound { path, .. }
+            | Self::PermissionDenied { path, .. }
+            | Self::ReadOnly { path, .. } => *path = file.as_ref().to_path_buf(),
+        }
+        self
+    }
+
     /// The status that tells a peer or a caller of the C API about it.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -243,6 +269,12 @@ mod tests {
             assert_eq!(error.status(), status, "{error}");
             assert!(error.to_string().contains("\"a/b\""), "{error}");
         }
+    }
+
+    #[test]
+    fn it_can_be_told_of_another_file() {
+        let error = StoreError::io("write", ".ftx/x", io::Error::from(ErrorKind::StorageFull));
+        assert!(error.about("a/b").to_string().contains("cannot write \"a/b\""));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Flusher {
         }
     }
 
+    /// Whether a sync is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.as_ref().is_some_and(|sync| !sync.is_finished())
+    }
+
     /// Waits for the sync under way, if any.
     pub(crate) fn wait(&mut self) -> io::Result<()> {
         match self.running.take() {

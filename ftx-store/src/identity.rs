@@ -1,6 +1,11 @@
 //! Telling whether a file is still the one it was, without reading it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use cap_std::fs::{File, Metadata};
+
+/// The coarsest tick of a file system that is in use.
+const TICK_NS: i128 = 2_000_000_000;
 
 /// What changes when a file is replaced or written to: equal identities mean "unchanged".
 ///
@@ -41,8 +46,6 @@ impl FileIdentity {
     #[cfg(not(unix))]
     #[must_use]
     pub fn of(metadata: &Metadata) -> Self {
-        use std::time::UNIX_EPOCH;
-
         let ns = |time: std::io::Result<cap_std::time::SystemTime>| {
             let since = time.ok().and_then(|time| time.into_std().duration_since(UNIX_EPOCH).ok());
             since.and_then(|since| i128::try_from(since.as_nanos()).ok()).unwrap_or(0)
@@ -78,6 +81,21 @@ impl FileIdentity {
     pub fn same_content(&self, other: &Self) -> bool {
         (self.dev, self.ino, self.size, self.mtime_ns)
             == (other.dev, other.ino, other.size, other.mtime_ns)
+    }
+
+    /// Whether every write since `read_since` shows in the identity. A file system tells the time in
+    /// ticks, so a write in the same tick as the one before may not.
+    #[must_use]
+    pub fn is_settled(&self, read_since: SystemTime) -> bool {
+        let Ok(since) = read_since.duration_since(UNIX_EPOCH) else { return false };
+        let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
+        // A write sets both times to its own, and goes unseen only if both had that value before. So
+        // one that is old is enough: with a time of modification of last year it would show.
+        #[cfg(unix)]
+        let changed = self.mtime_ns.min(self.ctime_ns);
+        #[cfg(not(unix))]
+        let changed = self.mtime_ns;
+        changed.saturating_add(TICK_NS) <= since
     }
 
     /// Whether both name the same file, whatever happened to its contents. Always true on systems

@@ -43,7 +43,7 @@ mod staging;
 mod sys;
 
 pub use batch::{BatchFile, BatchPublisher};
-pub use blocks::{BlockStaging, PublishedBlocks, Recovered, hash_blocks};
+pub use blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use error::StoreError;
 pub use files::StagingFiles;

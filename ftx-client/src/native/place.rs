@@ -9,7 +9,7 @@ use ftx_core::native::blocks::{BlockRange, Cv, Manifest, PartialManifest, block_
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, Durability, Existing, FileIdentity, ManifestCache, Recovered,
+    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, Recovered,
     StagingFiles, StoreError, check_space, hash_blocks, open_regular,
 };
 
@@ -157,9 +157,12 @@ impl Local {
         let size = manifest.size();
         let Self { staging, base } = self;
         // First of all, since whoever stops it keeps everything that is here.
-        let held = match &base {
-            Some(base) => base.table(place, size, &mut *go_on)?.resized(size),
-            None => PartialManifest::new(size),
+        let (held, settled) = match &base {
+            Some(base) => {
+                let (table, settled) = base.table(place, size, &mut *go_on)?;
+                (table.resized(size), settled)
+            }
+            None => (PartialManifest::new(size), true),
         };
         let staging = match staging {
             Some(staging) if staging.size() == size => Some(staging),
@@ -205,8 +208,9 @@ impl Local {
                 .filter(|&index| fits(&held, index) && !fits(&table, index))
                 .filter_map(|index| Some((index, held.get(index)?)))
                 .collect();
+            let Base { file, identity, .. } = base;
             for some in here.chunks(COPIED) {
-                staging.take_over(&base.file, &base.identity, some)?;
+                staging.take_over(CopySource { file, identity, settled }, some)?;
                 if !go_on(size, size) {
                     return Err(StoreError::Cancelled { path: place.at.path.clone() });
                 }
@@ -218,15 +222,16 @@ impl Local {
 }
 
 impl Base {
-    /// What the blocks are that a file of `wanted` bytes can have, too.
+    /// What the blocks are that a file of `wanted` bytes can have, too, and whether any write since
+    /// shows in the identity.
     fn table(
         &self,
         place: &Place,
         wanted: u64,
         go_on: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<PartialManifest, StoreError> {
+    ) -> Result<(PartialManifest, bool), StoreError> {
         if let Some(manifest) = place.manifests.manifest(&self.identity) {
-            return Ok(PartialManifest::from(&*manifest));
+            return Ok((PartialManifest::from(&*manifest), true));
         }
         let read_since = SystemTime::now();
         let size = self.identity.size;
@@ -247,6 +252,6 @@ impl Base {
         if let Some(manifest) = table.complete() {
             place.manifests.learn_all(&self.identity, &Arc::new(manifest), read_since);
         }
-        Ok(table)
+        Ok((table, self.identity.is_settled(read_since)))
     }
 }

@@ -3,9 +3,71 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
+use ftx_core::native::blocks::{Cv, block_len, block_offset};
+
+use super::BlockStaging;
+use super::hash::hash_listed;
 use crate::positioned::Positioned;
+use crate::{FileIdentity, StoreError};
 
 const PIECE_BYTES: u64 = 128 * 1024;
+
+/// A file to take blocks over from, whose chaining values are known.
+#[derive(Clone, Copy, Debug)]
+pub struct CopySource<'a> {
+    /// The open file.
+    pub file: &'a File,
+    /// What it was before and after it was hashed.
+    pub identity: &'a FileIdentity,
+    /// Whether any write since shows in its identity: see [`FileIdentity::is_settled`].
+    pub settled: bool,
+}
+
+impl BlockStaging {
+    /// Takes over blocks from the same places in `source`, where they have these chaining values.
+    /// What was copied is hashed only if `source` may have been written to without that being seen.
+    /// Any of them counts as [stored](Self::stored) only when all are found to be right.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
+    /// [`write_at`](Self::write_at) and [`stored`](Self::stored).
+    pub fn take_over(
+        &self,
+        source: CopySource<'_>,
+        blocks: &[(u64, Cv)],
+    ) -> Result<(), StoreError> {
+        let changed = || StoreError::Changed { path: self.name.clone().into() };
+        for &(index, _) in blocks {
+            let (offset, len) = (block_offset(index), block_len(self.size, index));
+            self.give_up(offset, len)?;
+            let copied = copy_range(source.file, self.held.file(), &self.positioned, offset, len)
+                .map_err(|error| StoreError::io("write", &self.files.data, error))?;
+            if !copied {
+                return Err(changed());
+            }
+        }
+        let now = FileIdentity::of_std(source.file)
+            .map_err(|error| StoreError::io("look at", &*self.name, error))?;
+        if !now.same_content(source.identity) {
+            return Err(changed());
+        }
+        // With a time of change of its own, its time of modification may have been set back.
+        let proven = source.settled && now == *source.identity;
+        if !proven && !self.has(blocks)? {
+            return Err(changed());
+        }
+        blocks.iter().try_for_each(|&(index, cv)| self.stored(index, cv))
+    }
+
+    /// Whether the bytes of these blocks have these chaining values.
+    fn has(&self, blocks: &[(u64, Cv)]) -> Result<bool, StoreError> {
+        let indices: Vec<u64> = blocks.iter().map(|&(index, _)| index).collect();
+        let hashed = hash_listed(self.held.file(), self.size, &indices, None, &mut |_| true)
+            .map_err(|error| StoreError::io("read", &self.files.data, error))?;
+        let cvs = hashed.unwrap_or_default();
+        Ok(blocks.iter().map(|&(_, cv)| cv).eq(cvs))
+    }
+}
 
 /// Copies `len` bytes at `offset` of `source` to the same place in `target`, which `positioned` is
 /// for; with the system's own means where it has them, which may share the bytes on the disk.

@@ -23,18 +23,19 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len, block_offset};
+use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len};
 
+pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
 pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
 use crate::flush::Flusher;
 use crate::held::HeldFile;
 use crate::positioned::Positioned;
-use crate::{BootId, Durability, FileIdentity, Journal, Record, StagingFiles, StoreError, sys};
+use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;
 /// what was suspended, or left by a crash, is recovered.
@@ -151,41 +152,21 @@ impl BlockStaging {
         Ok(())
     }
 
-    /// Takes over blocks from the same places in `source`, where they have these chaining values.
-    /// Nothing is read again to check that; but only if `source` is the file of this `identity` still
-    /// when they are copied, any of them counts as [stored](Self::stored).
-    ///
-    /// # Errors
-    /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
-    /// [`write_at`](Self::write_at) and [`stored`](Self::stored).
-    pub fn take_over(
-        &self,
-        source: &File,
-        identity: &FileIdentity,
-        blocks: &[(u64, Cv)],
-    ) -> Result<(), StoreError> {
-        let changed = || StoreError::Changed { path: self.name.clone().into() };
-        for &(index, _) in blocks {
-            let (offset, len) = (block_offset(index), block_len(self.size, index));
-            self.give_up(offset, len)?;
-            let copied = copy::copy_range(source, self.held.file(), &self.positioned, offset, len)
-                .map_err(|error| StoreError::io("write", &self.files.data, error))?;
-            if !copied {
-                return Err(changed());
-            }
-        }
-        let now = FileIdentity::of_std(source)
-            .map_err(|error| StoreError::io("look at", &*self.name, error))?;
-        if !now.same_content(identity) {
-            return Err(changed());
-        }
-        blocks.iter().try_for_each(|&(index, cv)| self.stored(index, cv))
-    }
-
     /// The blocks that are stored now.
     #[must_use]
     pub fn table(&self) -> PartialManifest {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).table.clone()
+    }
+
+    /// Whether bytes are being made durable in the background, so that whoever [stores](Self::stored)
+    /// a block may have to wait for the disk.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        match self.flusher.try_lock() {
+            Ok(flusher) => flusher.is_busy(),
+            Err(TryLockError::Poisoned(_)) => false,
+            Err(TryLockError::WouldBlock) => true,
+        }
     }
 
     /// The data, to be read from its start, through a handle of its own. Only the bytes of blocks

@@ -21,6 +21,18 @@ pub struct PublishedBlocks {
 }
 
 impl BlockStaging {
+    /// Makes the bytes that are there durable, where that is [promised](Self::with_durability), so that
+    /// little is left of it to be done when the file is published.
+    ///
+    /// # Errors
+    /// Those of syncing, after which the staging must be dropped and [recovered](Self::recover).
+    pub fn sync(&self) -> Result<(), StoreError> {
+        match self.durability {
+            Durability::Full => self.finish_sync(File::sync_data),
+            Durability::None => Ok(()),
+        }
+    }
+
     /// [Publishes](Self::publish) in the directory that the staging lies in.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ mod memory;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest};
@@ -26,9 +26,6 @@ use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest};
 use self::disk::Disk;
 use self::memory::{Entry, Memory};
 use crate::{FileIdentity, StoreError};
-
-/// The coarsest tick of a file system that is in use.
-const TICK_NS: i128 = 2_000_000_000;
 
 /// How much a [`ManifestCache`] may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +77,7 @@ impl ManifestCache {
     /// What was read too soon after the file changed is not taken in, nor is a block that such a
     /// file does not have.
     pub fn learn(&self, identity: &FileIdentity, index: u64, cv: Cv, read_since: SystemTime) {
-        if !is_settled(identity, read_since) {
+        if !identity.is_settled(read_since) {
             return;
         }
         let completed = self.memory().learn(identity, index, cv);
@@ -100,7 +97,7 @@ impl ManifestCache {
         manifest: &Arc<Manifest>,
         read_since: SystemTime,
     ) {
-        if manifest.size() != identity.size || !is_settled(identity, read_since) {
+        if manifest.size() != identity.size || !identity.is_settled(read_since) {
             return;
         }
         let entry = Entry::Whole(Arc::clone(manifest));
@@ -120,7 +117,7 @@ impl ManifestCache {
         if let Some(manifest) = partial.complete() {
             return self.learn_all(identity, &Arc::new(manifest), read_since);
         }
-        if partial.size() != identity.size || !is_settled(identity, read_since) {
+        if partial.size() != identity.size || !identity.is_settled(read_since) {
             return;
         }
         if matches!(self.memory().get(identity), Some(Entry::Whole(_))) {
@@ -186,17 +183,4 @@ impl ManifestCache {
 /// Reading one block takes less time than finding out where its chaining value lies.
 fn is_kept(identity: &FileIdentity) -> bool {
     identity.size > BLOCK
-}
-
-/// Whether every write since `read_since` shows in the identity.
-fn is_settled(identity: &FileIdentity, read_since: SystemTime) -> bool {
-    let Ok(since) = read_since.duration_since(UNIX_EPOCH) else { return false };
-    let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
-    // A write sets both times to its own, and goes unseen only if both had that value before. So
-    // one that is old is enough: with a time of modification of last year it would show.
-    #[cfg(unix)]
-    let changed = identity.mtime_ns.min(identity.ctime_ns);
-    #[cfg(not(unix))]
-    let changed = identity.mtime_ns;
-    changed.saturating_add(TICK_NS) <= since
 }

@@ -51,6 +51,11 @@ impl Latch {
         self.0.is_cancelled()
     }
 
+    /// Waits for its end, however long it takes.
+    pub(super) async fn ended(&self) {
+        self.0.cancelled().await;
+    }
+
     /// Waits for its end, at most until `deadline`.
     pub(super) async fn wait(&self, deadline: Instant) {
         // Whether it came to its end or not is seen by who looks at the index again.

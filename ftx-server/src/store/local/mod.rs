@@ -158,7 +158,7 @@ impl Inner {
             *swept = Instant::now();
             drop(swept);
             index::expire(self, self.staging_ttl);
-            self.blocks.expire(self.staging_ttl);
+            blocks::expire(self, self.staging_ttl);
         }
     }
 

@@ -11,6 +11,7 @@ use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
 use tracing::warn;
 
+use super::blocks;
 use super::index::{Claim, Heard, Index, Latch, State, Writer};
 use super::leftovers::{self, StagingId};
 use super::offer::{self, Kind, LocalOffer};
@@ -231,7 +232,7 @@ fn publish(
         inner.remember(published.identity, hasher);
     }
     inner.discard_idle(name);
-    inner.blocks.discard_idle(name);
+    blocks::discard_idle(inner, name);
     Ok(published.md5)
 }
 

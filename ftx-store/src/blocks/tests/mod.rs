@@ -8,7 +8,7 @@ mod property;
 
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
@@ -16,7 +16,7 @@ use ftx_core::native::blocks::{BLOCK, Cv, Manifest, block_count, block_cv, block
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BlockStaging, Recovered};
+use super::{BlockStaging, CopySource, Recovered};
 use crate::{
     BootId, Durability, Existing, FileIdentity, Journal, Record, Staging, StagingFiles, StoreError,
     meta_of,
@@ -24,6 +24,11 @@ use crate::{
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
+
+/// A file that nobody writes to unseen.
+fn settled<'a>(file: &'a std::fs::File, identity: &'a FileIdentity) -> CopySource<'a> {
+    CopySource { file, identity, settled: true }
+}
 
 fn scratch() -> (TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
@@ -211,7 +216,7 @@ fn blocks_are_taken_over_from_another_version() {
     store(&staging, &new, 0);
     let identity = FileIdentity::of_std(&source).unwrap();
     let blocks = [2, 1].map(|index| (index, cv_of(&old, index)));
-    staging.take_over(&source, &identity, &blocks).unwrap();
+    staging.take_over(settled(&source, &identity), &blocks).unwrap();
     is_true(&dir, &staging);
     let mut expected = old.clone();
     expected[..block_of(&new, 0).len()].copy_from_slice(block_of(&new, 0));
@@ -223,9 +228,38 @@ fn blocks_are_taken_over_from_another_version() {
     // The version that was copied from is shorter by now.
     let staging = create(&dir, size);
     let source = dir.open("data").unwrap().into_std();
-    let refused = staging.take_over(&source, &identity, &[(1, cv_of(&old, 1))]);
+    let refused = staging.take_over(settled(&source, &identity), &[(1, cv_of(&old, 1))]);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(known(&staging), []);
+}
+
+/// A write that shows neither in the size nor in the times, as one within the same tick, or one whose
+/// program sets the time back.
+#[test]
+fn what_may_have_changed_unseen_is_hashed() {
+    let (_temp, dir) = scratch();
+    let size = 2 * BLOCK;
+    let old = bytes(size, 0);
+    dir.write("file", &old).unwrap();
+    let source = dir.open("file").unwrap().into_std();
+    let hashed = FileIdentity::of_std(&source).unwrap();
+    let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
+    let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
+    for (bytes, right) in [(&b"changed"[..], false), (&old[BLOCK as usize..][..7], true)] {
+        written.write_all_at(bytes, BLOCK).unwrap();
+        let mtime = written.metadata().unwrap().modified().unwrap();
+        let nanos = u64::try_from(hashed.mtime_ns).unwrap();
+        written.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)).unwrap();
+        assert!(mtime >= SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
+        let now = FileIdentity::of_std(&source).unwrap();
+        for (settled, identity) in [(false, now), (true, hashed)] {
+            let staging = create(&dir, size);
+            let taken = staging
+                .take_over(CopySource { file: &source, identity: &identity, settled }, &blocks);
+            assert_eq!(taken.is_ok(), right, "{settled}: {taken:?}");
+            assert_eq!(known(&staging), if right { vec![0, 1] } else { vec![] });
+        }
+    }
 }
 
 /// What was copied may then not be what was hashed, and nobody may take it for that: neither now nor
@@ -243,7 +277,7 @@ fn nothing_is_taken_over_from_a_version_that_has_changed() {
     written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let staging = create(&dir, size);
     let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
-    let refused = staging.take_over(&source, &identity, &blocks);
+    let refused = staging.take_over(settled(&source, &identity), &blocks);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(known(&staging), []);
     drop(staging);

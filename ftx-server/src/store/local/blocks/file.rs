@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BlockHasher, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, StoreError, meta_of, open_regular};
 
 use super::super::Inner;
 use super::at_length;
-use super::offer::manifest_of;
+use super::table::{About, SHORT, manifest_of};
 use crate::store::native::{BlockFile, Progress, Refusal};
 
 /// An open file as it was when it was opened; clones are the same one.
@@ -130,9 +130,16 @@ impl BlockFile for LocalFile {
             return Ok(Arc::clone(manifest));
         }
         let opened = Arc::clone(&self.0);
+        let known = match &opened.known {
+            Known::Whole(_) => opened.identity.size,
+            Known::Part(table) => table.known().saturating_mul(BLOCK),
+        };
+        let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
+        let leave = if takes_long { Some(opened.inner.blocks.reader().await?) } else { None };
         let work = move || {
+            let _leave = leave;
             let Opened { inner, name, file, identity, .. } = &*opened;
-            manifest_of(inner, name, file, identity, &progress)
+            manifest_of(inner, About { name, file, identity }, &progress)
         };
         Ok(at_length(work).await??)
     }

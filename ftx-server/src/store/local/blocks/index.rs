@@ -1,4 +1,4 @@
-//! Which stagings of blocks there are, and who writes to them.
+//! Which stagings of blocks there are, and who has them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
+use ftx_core::native::wire::Token;
 use ftx_store::{BlockStaging, StoreError};
 
-use super::Blocks;
+use super::Inner;
+use super::hand::Hand;
 use super::upload::Shared;
+use crate::store::local::index::Latch;
 use crate::store::local::leftovers::{Leftovers, StagingId, is_older, remove};
 
 /// All stagings of blocks.
@@ -22,8 +25,29 @@ pub(super) struct BlockIndex {
 #[derive(Debug)]
 struct Entry {
     id: StagingId,
-    /// Who writes to it. Not kept here: an upload that nobody drives any more ends.
-    writer: Option<Weak<Shared>>,
+    state: State,
+}
+
+/// Who has a staging.
+#[derive(Debug)]
+enum State {
+    /// Nobody.
+    Idle,
+    /// An upload that writes to it, of this client. Not kept here: an upload that nobody drives any
+    /// more ends.
+    Written { by: Weak<Shared>, of: Option<Token> },
+    /// It changes hands, for an upload of this client: it is read, put away or published. How much of
+    /// it there is is known when that has ended.
+    InHand { of: Option<Token>, ends: Latch },
+}
+
+/// What one client may have of a name.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// A staging of the client's own changes hands; without a latch for a moment only.
+    Wait(Option<Latch>),
+    /// These uploads write to stagings.
+    Written(Vec<Arc<Shared>>),
 }
 
 impl BlockIndex {
@@ -32,104 +56,133 @@ impl BlockIndex {
         let found = Leftovers::find(dir, ".ftx/blocks", ttl, BlockStaging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
-            index.add(name, id, None);
+            index.by_name.entry(name).or_default().push(Entry { id, state: State::Idle });
         }
         Ok(index)
     }
 
-    /// A number for a new staging.
-    pub(super) fn new_id(&mut self) -> StagingId {
+    /// A new staging, in the hand of who makes it.
+    pub(super) fn create(
+        &mut self,
+        name: &RemoteName,
+        of: Option<Token>,
+        ends: Latch,
+    ) -> StagingId {
         let id = self.next;
         self.next = id.next();
+        let state = State::InHand { of, ends };
+        self.by_name.entry(name.clone()).or_default().push(Entry { id, state });
         id
     }
 
-    /// Notes a staging, and who writes to it.
-    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, writer: Option<Weak<Shared>>) {
-        self.by_name.entry(name).or_default().push(Entry { id, writer });
-    }
-
-    /// Forgets a staging, if it is still this writer's.
-    pub(super) fn remove(&mut self, writer: &Shared) {
-        if let Some(entries) = self.by_name.get_mut(&writer.name) {
-            entries.retain(|entry| !entry.is_of(writer));
-            if entries.is_empty() {
-                self.by_name.remove(&writer.name);
-            }
-        }
-    }
-
-    /// Notes that nobody writes to a staging any more, if it is still this writer's.
-    pub(super) fn release(&mut self, writer: &Shared) {
-        if let Some(entries) = self.by_name.get_mut(&writer.name) {
-            for entry in entries.iter_mut().filter(|entry| entry.is_of(writer)) {
-                entry.writer = None;
-            }
-        }
-    }
-
-    /// Those who write to a name.
-    pub(super) fn writers(&self, name: &RemoteName) -> Vec<Arc<Shared>> {
-        let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-        entries.iter().filter_map(|entry| entry.writer.as_ref()?.upgrade()).collect()
-    }
-
-    /// Takes all stagings of a name that nobody writes to out of the index.
-    pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
-        self.claim(name, |_| true)
-    }
-
-    /// Takes a staging out of the index, if nobody writes to it.
-    pub(super) fn claim_one(&mut self, name: &RemoteName, id: StagingId) -> bool {
-        !self.claim(name, |other| other == id).is_empty()
-    }
-
-    fn claim(&mut self, name: &RemoteName, wanted: impl Fn(StagingId) -> bool) -> Vec<StagingId> {
-        let mut idle = Vec::new();
+    /// Forgets a staging.
+    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
         if let Some(entries) = self.by_name.get_mut(name) {
-            entries.retain(|entry| {
-                let claimed = entry.writer.is_none() && wanted(entry.id);
-                if claimed {
-                    idle.push(entry.id);
-                }
-                !claimed
-            });
+            entries.retain(|entry| entry.id != id);
             if entries.is_empty() {
                 self.by_name.remove(name);
             }
         }
-        idle
+    }
+
+    /// Notes that nobody has a staging any more.
+    pub(super) fn release(&mut self, name: &RemoteName, id: StagingId) {
+        self.set(name, id, State::Idle);
+    }
+
+    /// Notes that an upload of this client writes to a staging from now on.
+    pub(super) fn written(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+        by: Weak<Shared>,
+        of: Option<Token>,
+    ) {
+        self.set(name, id, State::Written { by, of });
+    }
+
+    fn set(&mut self, name: &RemoteName, id: StagingId, state: State) {
+        let entries = self.by_name.get_mut(name).map(Vec::as_mut_slice).unwrap_or_default();
+        if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
+            entry.state = state;
+        }
+    }
+
+    /// Those who write to a name, unless a client is to wait for one of its own stagings.
+    pub(super) fn claim(&self, name: &RemoteName, client: Option<Token>) -> Claim {
+        let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut writers = Vec::new();
+        for entry in entries {
+            match &entry.state {
+                State::InHand { of, ends } if of.is_some() && *of == client => {
+                    return Claim::Wait(Some(ends.clone()));
+                }
+                State::Written { by, of } => match by.upgrade() {
+                    Some(writer) => writers.push(writer),
+                    // It is dropped just now, and takes the staging into its hand.
+                    None if of.is_some() && *of == client => return Claim::Wait(None),
+                    None => {}
+                },
+                State::Idle | State::InHand { .. } => {}
+            }
+        }
+        Claim::Written(writers)
+    }
+
+    /// Takes a staging out of the hands of who writes to it, if it still is in these.
+    pub(super) fn take_from(&mut self, writer: &Shared, of: Option<Token>, ends: Latch) -> bool {
+        let is_of = |entry: &Entry| match &entry.state {
+            State::Written { by, .. } => std::ptr::eq(by.as_ptr(), writer),
+            State::Idle | State::InHand { .. } => false,
+        };
+        let entries = self.by_name.get_mut(&writer.name).map(Vec::as_mut_slice);
+        match entries.unwrap_or_default().iter_mut().find(|entry| is_of(entry)) {
+            Some(entry) => {
+                entry.state = State::InHand { of, ends };
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a staging of the name into the hand that nobody has, and that is `wanted`.
+    pub(super) fn take_idle(
+        &mut self,
+        name: &RemoteName,
+        wanted: impl Fn(StagingId) -> bool,
+        of: Option<Token>,
+    ) -> Option<(StagingId, Latch)> {
+        let is_idle = |entry: &&mut Entry| matches!(entry.state, State::Idle) && wanted(entry.id);
+        let entry = self.by_name.get_mut(name)?.iter_mut().find(is_idle)?;
+        let ends = Latch::default();
+        entry.state = State::InHand { of, ends: ends.clone() };
+        Some((entry.id, ends))
     }
 
     fn idle(&self) -> Vec<(RemoteName, StagingId)> {
-        let idle = |entries: &[Entry]| -> Vec<StagingId> {
-            entries.iter().filter(|entry| entry.writer.is_none()).map(|entry| entry.id).collect()
-        };
-        let by_name = self.by_name.iter();
-        by_name
-            .flat_map(|(name, entries)| idle(entries).into_iter().map(|id| (name.clone(), id)))
+        let all = self
+            .by_name
+            .iter()
+            .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
+        all.filter(|(_, entry)| matches!(entry.state, State::Idle))
+            .map(|(name, entry)| (name.clone(), entry.id))
             .collect()
-    }
-}
-
-impl Entry {
-    fn is_of(&self, writer: &Shared) -> bool {
-        self.writer.as_ref().is_some_and(|own| std::ptr::eq(own.as_ptr(), writer))
     }
 }
 
 /// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
 /// only.
-pub(super) fn expire(blocks: &Blocks, ttl: Duration) {
-    let is_old = |id: StagingId| is_older(&blocks.dir, &id.files().data, ttl);
-    for (name, id) in blocks.index(|index| index.idle()) {
-        if is_old(id) && blocks.index(|index| index.claim_one(&name, id)) {
+pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
+    let dir = &inner.blocks.dir;
+    let is_old = |id: StagingId| is_older(dir, &id.files().data, ttl);
+    for (name, old) in inner.blocks.index(|index| index.idle()) {
+        if is_old(old)
+            && let Some(hand) = Hand::idle(inner, &name, None, |id| id == old)
             // Somebody may have gone on with it since it was looked at.
-            if is_old(id) {
-                remove(&blocks.dir, id);
-            } else {
-                blocks.index(|index| index.add(name, id, None));
-            }
+            && is_old(old)
+        {
+            remove(dir, old);
+            hand.gone();
         }
     }
 }

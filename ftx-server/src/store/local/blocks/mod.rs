@@ -14,10 +14,15 @@
 //! transfer may stand still; otherwise it gets a staging of its own.
 
 mod file;
+mod hand;
 mod index;
 mod offer;
+mod publish;
 mod put;
 mod space;
+mod table;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::path::Path;
@@ -30,9 +35,12 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of, sync_parent};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::file::LocalFile;
+use self::hand::Hand;
 use self::index::BlockIndex;
+pub(super) use self::index::expire;
 use self::space::Ledger;
 pub use self::upload::LocalBlockUpload;
 use super::leftovers::remove;
@@ -42,6 +50,14 @@ use crate::config::Config;
 use crate::store::native::{
     BlockStore, Listing, Offered, Page, Progress, Refusal, SmallFile, UploadOffer,
 };
+
+/// Jobs of all clients that may hash files at the same time. Each uses all cores; more of them would
+/// only take the threads that the short jobs of other connections need.
+const READERS: usize = 4;
+
+/// Jobs that may wait for the disk to have what was written: many together cost it little more than
+/// one. Fewer than the blocking threads of a worker, again for the sake of the short jobs.
+const SYNCS: usize = 16;
 
 /// What the native dialect adds to a store.
 #[derive(Debug)]
@@ -53,6 +69,10 @@ pub(super) struct Blocks {
     batches: put::Batches,
     /// How long another client's writer must have been silent for its staging to be taken over.
     silent: Duration,
+    /// For those who read much.
+    readers: Arc<Semaphore>,
+    /// For those who wait for the disk to have everything.
+    syncs: Arc<Semaphore>,
 }
 
 impl Blocks {
@@ -63,25 +83,37 @@ impl Blocks {
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let batches = put::Batches::open(ours, config.durability)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
-        Ok(Self { dir, index, manifests, ledger, batches, silent })
+        let [readers, syncs] = [READERS, SYNCS].map(|count| Arc::new(Semaphore::new(count)));
+        Ok(Self { dir, index, manifests, ledger, batches, silent, readers, syncs })
+    }
+
+    /// Leave to read much, until it is dropped.
+    async fn reader(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        leave(&self.readers).await
+    }
+
+    /// Leave to wait for the disk, until it is dropped.
+    async fn sync(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        leave(&self.syncs).await
     }
 
     fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
         // Every change to the index is a single step, so a panic elsewhere leaves it in order.
         work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
 
-    /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
-    pub(super) fn discard_idle(&self, name: &RemoteName) {
-        for id in self.index(|index| index.claim_idle(name)) {
-            remove(&self.dir, id);
-        }
+/// Removes the stagings of a name that nobody has: it was published. Blocks.
+pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
+    while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
+        remove(&inner.blocks.dir, hand.id);
+        hand.gone();
     }
+}
 
-    /// Removes the stagings that nobody has written to for `ttl`. Blocks.
-    pub(super) fn expire(&self, ttl: Duration) {
-        index::expire(self, ttl);
-    }
+async fn leave(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
+    let closed = |_| Refusal::new(Reason::Internal, "the store is closed");
+    Arc::clone(semaphore).acquire_owned().await.map_err(closed)
 }
 
 impl LocalStore {
@@ -106,8 +138,7 @@ impl BlockStore for LocalStore {
         offer: UploadOffer,
         progress: Progress,
     ) -> Result<Offered<LocalBlockUpload>, Refusal> {
-        let inner = Arc::clone(&self.inner);
-        at_length(move || offer::open(&inner, offer, &progress)).await?
+        offer::open(&self.inner, offer, progress).await
     }
 
     async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
@@ -134,13 +165,13 @@ impl BlockStore for LocalStore {
 
     async fn list(&self, list: Listing) -> Result<Page, Refusal> {
         let inner = Arc::clone(&self.inner);
-        let path = list.name.as_ref().map_or("/", RemoteName::as_str).to_owned();
-        let page = blocking(Path::new(&path), move || page(&inner.root, &list));
-        Ok(page.await?)
+        let page = at_length(move || page(&inner.root, &list)).await?;
+        Ok(page?)
     }
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
-        self.native(name, |inner, name| {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        at_length(move || {
             let path = Path::new(name.as_str());
             let _turn = inner.turns.take([name.clone()]);
             let removed = inner.root.remove_file(path);
@@ -151,7 +182,7 @@ impl BlockStore for LocalStore {
             }
             Ok(())
         })
-        .await
+        .await?
     }
 }
 

@@ -11,7 +11,7 @@ use ftx_io::blocking;
 use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError, create_parents};
 
 use super::super::{Inner, LocalStore, subdirectory};
-use super::at_length;
+use super::{at_length, discard_idle};
 use crate::store::native::{Refusal, SmallFile};
 
 /// Where small files are written before they get their names.
@@ -75,7 +75,16 @@ pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result
     let work = move || put_all(&inner, &files);
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
-        Durability::Full => at_length(work).await,
+        Durability::Full => match store.inner.blocks.sync().await {
+            Ok(leave) => {
+                let leaving = move || {
+                    let _leave = leave;
+                    work()
+                };
+                at_length(leaving).await
+            }
+            Err(refusal) => Err(refusal),
+        },
         // Without them, waking another thread takes longer than the work.
         Durability::None => {
             let done = blocking(Path::new("small files"), move || Ok(work()));
@@ -156,9 +165,10 @@ fn put_by(
         .map(|ready| {
             let Ready { file, .. } = ready.as_ref().map_err(Clone::clone)?;
             let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
-            published.next().ok_or_else(lost)??;
+            let published = published.next().ok_or_else(lost)?;
+            published.map_err(|error| error.about(file.name.as_str()))?;
             inner.discard_idle(&file.name);
-            inner.blocks.discard_idle(&file.name);
+            discard_idle(inner, &file.name);
             Ok(())
         })
         .collect()
