@@ -14,7 +14,7 @@ use tracing::debug;
 
 use crate::connection::Connection;
 use crate::legacy::{Legacy, Tries};
-use crate::native::{Channel, DownloadJob, Greeted, Native, UploadJob};
+use crate::native::{Channel, DownloadJob, Greeted, Native, Session, UploadJob};
 use crate::{Cancel, Config, Dialect, Observer, ServerAddr, TransferError, Watch};
 
 /// A client of one server.
@@ -49,7 +49,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Spoken {
     Unknown,
-    Native { channel: Option<Box<Channel>>, next_request: u32 },
+    Native { channel: Option<Box<Channel>>, next_request: u32, last: Option<Token> },
     Legacy { connection: Option<Connection> },
 }
 
@@ -177,14 +177,14 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request } => {
+            Spoken::Native { channel, next_request, last } => {
                 let mut jobs = Vec::with_capacity(files.len());
                 for Upload { path, name } in files {
                     let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
                     jobs.push(UploadJob::new(path, name, writer));
                 }
                 let mut native =
-                    Native { address, config, cancel, manifests, channel, next_request };
+                    Native { address, config, cancel, manifests, channel, next_request, last };
                 native.upload(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -218,7 +218,7 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request } => {
+            Spoken::Native { channel, next_request, last } => {
                 let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
                     name: name.clone(),
                     path: path.clone(),
@@ -226,7 +226,7 @@ impl Client {
                 });
                 let jobs = jobs.collect();
                 let mut native =
-                    Native { address, config, cancel, manifests, channel, next_request };
+                    Native { address, config, cancel, manifests, channel, next_request, last };
                 native.download(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -277,9 +277,14 @@ impl Client {
     async fn greet(&self) -> Result<Spoken, TransferError> {
         let Self { address, config, cancel, .. } = self;
         let wire = Connection::wire(address, config.timeout, cancel).await?;
-        match Channel::greet(wire, config, cancel, None).await? {
+        let replaces = match &self.spoken {
+            Spoken::Native { last, .. } => *last,
+            Spoken::Legacy { .. } | Spoken::Unknown => None,
+        };
+        match Channel::greet(wire, config, cancel, Session::New { replaces }).await? {
             Greeted::Native(channel) => {
-                Ok(Spoken::Native { channel: Some(channel), next_request: 1 })
+                let last = Some(channel.terms.session);
+                Ok(Spoken::Native { channel: Some(channel), next_request: 1, last })
             }
             Greeted::Legacy(_) if config.dialect == Dialect::Native => {
                 Err(TransferError::NotNative)

@@ -70,6 +70,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
         agent: String::new(),
         session: None,
         auth: None,
+        replaces: None,
     };
     let stat = Request::Stat { name: "f".into() };
     for (request, right, wrong) in [(&hello, 0, 1), (&stat, 1, 0)] {
@@ -164,6 +165,7 @@ fn features_that_nobody_knows_are_read() {
         agent: "other/3".into(),
         session: None,
         auth: None,
+        replaces: None,
     };
     let frame = hello.encode(0).unwrap();
     let header = next_frame(&frame).unwrap().unwrap();

@@ -71,20 +71,20 @@ fn prefaces() {
 #[test]
 #[rustfmt::skip]
 fn hello() {
-    let hello = |session, auth| Request::Hello {
-        versions: vec![1], features: vec![text("x")], agent: text("ftx/0"), session, auth,
+    let hello = |session, auth, replaces| Request::Hello {
+        versions: vec![1], features: vec![text("x")], agent: text("ftx/0"), session, auth, replaces,
     };
-    request(0, &hello(None, None), &[
-        "30000000" , "00000000", "01", "000000", // 48 bytes, request 0, control
+    request(0, &hello(None, None, None), &[
+        "31000000" , "00000000", "01", "000000", // 49 bytes, request 0, control
         "00000000",                              // variant 0
         "0100000000000000", "01000000",          // one version: 1
         "0100000000000000",                      // one feature,
         "0100000000000000", "78",                // of one byte: x
         "0500000000000000", "6674782f30",        // agent
-        "00", "00",                              // no session, no auth
+        "00", "00", "00",                        // no session, no auth, replaces none
     ]);
-    request(0, &hello(Some(token()), Some(text("s"))), &[
-        "49000000" , "00000000", "01", "000000",
+    request(0, &hello(Some(token()), Some(text("s")), Some(token())), &[
+        "5a000000" , "00000000", "01", "000000",
         "00000000",
         "0100000000000000", "01000000",
         "0100000000000000",
@@ -92,6 +92,7 @@ fn hello() {
         "0500000000000000", "6674782f30",
         "01", TOKEN,                             // session
         "01", "0100000000000000", "73",          // auth
+        "01", TOKEN,                             // the session that is replaced
     ]);
 }
 

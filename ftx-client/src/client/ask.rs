@@ -89,7 +89,7 @@ impl Client {
     async fn idle(&mut self) -> Result<(Box<Channel>, u32), TransferError> {
         self.find_out().await?;
         let (channel, id) = match &mut self.spoken {
-            Spoken::Native { channel, next_request } => {
+            Spoken::Native { channel, next_request, .. } => {
                 let id = *next_request;
                 *next_request += 1;
                 (channel.take(), id)
@@ -100,7 +100,12 @@ impl Client {
             return Ok((channel, id));
         }
         match self.greet().await? {
-            Spoken::Native { channel: Some(channel), .. } => Ok((channel, id)),
+            Spoken::Native { channel: Some(channel), .. } => {
+                if let Spoken::Native { last, .. } = &mut self.spoken {
+                    *last = Some(channel.terms.session);
+                }
+                Ok((channel, id))
+            }
             _ => Err(TransferError::NotNative),
         }
     }

@@ -38,6 +38,16 @@ pub(crate) enum Greeted {
     Legacy(Wire),
 }
 
+/// Which session a connection belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Session {
+    /// One of its own, in place of the one that the client had last: nothing more that was asked there
+    /// is to be begun.
+    New { replaces: Option<Token> },
+    /// That of another connection.
+    Joined(Token),
+}
+
 /// A connection, past its greeting.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -51,14 +61,14 @@ pub(crate) struct Channel {
     /// Answers may still come, to what was given up too, so nothing else can be asked.
     pub(crate) unheard: bool,
     /// What the server said in its welcome.
-    pub(super) terms: Terms,
+    pub(crate) terms: Terms,
 }
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// By which further connections join.
-    pub(super) session: Token,
+    pub(crate) session: Token,
     /// Bytes of files that may be on their way unanswered.
     pub(super) window: u64,
     /// Requests that may be unanswered at most.
@@ -86,8 +96,12 @@ impl Channel {
         mut wire: Wire,
         config: &Config,
         cancel: &Cancel,
-        session: Option<Token>,
+        session: Session,
     ) -> Result<Greeted, TransferError> {
+        let (session, replaces) = match session {
+            Session::New { replaces } => (None, replaces),
+            Session::Joined(token) => (Some(token), None),
+        };
         let guard = Guard { limit: config.timeout, stop: cancel.token(true) };
         let hello = Request::Hello {
             versions: VERSIONS.to_vec(),
@@ -95,6 +109,7 @@ impl Channel {
             agent: AGENT.to_owned(),
             session,
             auth: None,
+            replaces,
         };
         // In one write: an original server takes all of one read for one message.
         let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();

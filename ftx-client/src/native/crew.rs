@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::channel::{Channel, Greeted};
+use super::channel::{Channel, Greeted, Session};
 use super::download::{DownloadJob, Downloads};
 use super::run::{Crew, Run};
 use super::task::Task;
@@ -41,6 +41,8 @@ pub(crate) struct Native<'a> {
     pub(crate) channel: &'a mut Option<Box<Channel>>,
     /// Ids of requests are used once in a session.
     pub(crate) next_request: &'a mut u32,
+    /// The session of the connection that was made last.
+    pub(crate) last: &'a mut Option<Token>,
 }
 
 impl Native<'_> {
@@ -153,6 +155,7 @@ impl Native<'_> {
             Some(channel) => *channel,
             None => self.connect().await?,
         };
+        *self.last = Some(channel.terms.session);
         let most = match self.config.streams {
             Some(streams) => streams.get(),
             None if channel.terms.is_far() => FAR_STREAMS,
@@ -211,7 +214,9 @@ impl Native<'_> {
 
     async fn connect(&self) -> Result<Channel, TransferError> {
         let wire = Connection::wire(self.address, self.config.timeout, self.cancel).await?;
-        match Channel::greet(wire, self.config, self.cancel, None).await? {
+        match Channel::greet(wire, self.config, self.cancel, Session::New { replaces: *self.last })
+            .await?
+        {
             Greeted::Native(channel) => Ok(*channel),
             Greeted::Legacy(_) => Err(TransferError::NotNative),
         }
@@ -268,7 +273,7 @@ impl<T: Task> Helper<T> {
         let cancel = task.crew().cancel().clone();
         let joined = async {
             let wire = Connection::wire(&address, config.timeout, &cancel).await?;
-            Channel::greet(wire, &config, &cancel, Some(session)).await
+            Channel::greet(wire, &config, &cancel, Session::Joined(session)).await
         };
         let channel = match joined.await {
             Ok(Greeted::Native(channel)) => *channel,

@@ -21,7 +21,7 @@ mod task;
 mod upload;
 mod writer;
 
-pub(crate) use channel::{Channel, Greeted};
+pub(crate) use channel::{Channel, Greeted, Session};
 pub(crate) use crew::Native;
 pub(crate) use download::DownloadJob;
 pub(crate) use upload::UploadJob;

@@ -8,7 +8,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Entry, EntryKind, Meta, Reply, Request};
 
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
 use crate::{config, name};
 
@@ -39,7 +39,8 @@ fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
             }
         }
         drop(peer);
-        let mut peer = NativePeer::accept(&listener);
+        let (mut peer, replaces) = NativePeer::accept_replacing(&listener);
+        assert_eq!(replaces, Some(SESSION));
         let (id, request) = peer.request().unwrap();
         peer.reply(id, &last(&request));
         assert!(peer.request().is_none(), "it is asked again");

@@ -10,26 +10,34 @@ use ftx_core::native::wire::{
 
 use crate::SOON;
 
+/// The session of all connections.
+pub(crate) const SESSION: Token = Token([7; 16]);
+
 /// The server's end of a native connection.
 pub(crate) struct NativePeer(pub(crate) TcpStream);
 
 impl NativePeer {
     /// Accepts a client and greets it.
     pub(crate) fn accept(listener: &TcpListener) -> Self {
+        Self::accept_replacing(listener).0
+    }
+
+    /// The same; tells which session the client says it has lost, too.
+    pub(crate) fn accept_replacing(listener: &TcpListener) -> (Self, Option<Token>) {
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         let mut peer = Self(stream);
         let mut preface = [0; CLIENT_PREFACE.len()];
         peer.0.read_exact(&mut preface).unwrap();
         assert_eq!(preface, CLIENT_PREFACE);
-        assert!(matches!(peer.request(), Some((0, Request::Hello { .. }))));
+        let Some((0, Request::Hello { replaces, .. })) = peer.request() else { panic!() };
         peer.0.write_all(&server_preface(1)).unwrap();
         let (features, agent) = (Vec::new(), "scripted/1".to_owned());
-        let (session, window) = (Token([7; 16]), 8 << 20);
+        let (session, window) = (SESSION, 8 << 20);
         let welcome =
             Reply::Welcome { version: 1, features, agent, session, window, requests: 1024 };
         peer.reply(0, &welcome);
-        peer
+        (peer, replaces)
     }
 
     /// The client's next message; `None` when it has left.

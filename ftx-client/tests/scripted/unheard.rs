@@ -11,7 +11,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, Digest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply, Request, Version};
 
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
 use crate::{config, name};
 
@@ -39,7 +39,8 @@ fn upload(
             peer.frame().unwrap();
         }
         drop(peer);
-        let mut peer = NativePeer::accept(&listener);
+        let (mut peer, replaces) = NativePeer::accept_replacing(&listener);
+        assert_eq!(replaces, Some(SESSION));
         let (header, _) = peer.frame().unwrap();
         peer.reply(header.request, &Reply::failed(reason, "it is there"));
         let (id, request) = peer.request()?;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Frames, Incoming, WireError};
+use ftx_io::{Frames, Guard, Incoming, WireError};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
@@ -16,10 +17,13 @@ use super::small::Batch;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockStore, Progress, Refusal, UploadOffer};
+use crate::store::{BlockFile as _, BlockStore, Progress, Refusal, UploadOffer};
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Files of so many bytes are closed apart.
+const LARGE: u64 = 64 * 1024 * 1024;
 
 /// Answers that wait for more of them before they are sent, in bytes.
 const ANSWERS: usize = 32 * 1024;
@@ -57,6 +61,8 @@ pub(super) struct Conversation<S: BlockStore> {
     pub(super) spare: Vec<u8>,
     /// Files are moving.
     pub(super) busy: bool,
+    /// There was no thread to be had for this connection alone.
+    pub(super) stays: bool,
 }
 
 impl<S: BlockStore> Conversation<S> {
@@ -70,6 +76,7 @@ impl<S: BlockStore> Conversation<S> {
             batch: Batch::default(),
             spare: Vec::new(),
             busy: false,
+            stays: false,
         }
     }
 
@@ -82,6 +89,12 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<Stop, NativeError> {
         let mut result = self.converse(frames, place).await;
         if matches!(result, Ok(Stop::Left) | Err(_)) {
+            if self.is_replaced() {
+                // What arrived here the client sends again if it wants to.
+                self.batch = Batch::default();
+                self.leave().await;
+                return Ok(Stop::Left);
+            }
             if !frames.is_torn() {
                 // They arrived whole, whatever came behind them.
                 let _ = self.put_batch(frames).await;
@@ -108,9 +121,10 @@ impl<S: BlockStore> Conversation<S> {
                 self.put_batch(frames).await?;
             }
             if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.holds_frame()) {
-                frames.writer().flush(self.context.stall()).await?;
+                frames.writer().flush(self.stall()).await?;
             }
             if self.busy
+                && !self.stays
                 && let Place::Reactor(places) = place
                 && let Some(permit) = places.take_native()
             {
@@ -131,9 +145,9 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<Result<Incoming, Stop>, NativeError> {
         match self.wait(frames, PAUSE).await {
             Err(NativeError::Idle(_)) => {
-                self.busy = false;
+                (self.busy, self.stays) = (false, false);
                 self.spare = Vec::new();
-                self.file = None;
+                self.close_file();
                 frames.rest();
                 if matches!(place, Place::Own) {
                     return Ok(Err(Stop::Quiet));
@@ -146,7 +160,7 @@ impl<S: BlockStore> Conversation<S> {
             Ok(true) => {}
             Err(error) => return Err(error),
         }
-        let next = frames.reader().next(self.context.stall()).await?;
+        let next = frames.reader().next(self.stall()).await?;
         Ok(next.ok_or(Stop::Left))
     }
 
@@ -160,7 +174,7 @@ impl<S: BlockStore> Conversation<S> {
         let mut reader = frames.reader();
         tokio::select! {
             biased;
-            came = reader.wait(self.context.guard(limit)) => match came {
+            came = reader.wait(self.guard(limit)) => match came {
                 Err(WireError::Timeout(limit)) => Err(NativeError::Idle(limit)),
                 came => Ok(came?),
             },
@@ -260,10 +274,17 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<T, NativeError> {
         let progress = StoppedAtLast(progress);
         let work = async {
+            tokio::pin!(work);
+            let over = async {
+                self.session.over.cancelled().await;
+                progress.0.stop();
+                // Whoever replaces the session waits for what is being done.
+                self.context.abort.cancelled().await;
+            };
             tokio::select! {
                 biased;
-                done = work => Ok(done),
-                () = self.context.abort.cancelled() => Err(WireError::Stopped.into()),
+                done = &mut work => Ok(done),
+                () = over => Err(WireError::Stopped.into()),
             }
         };
         let mut signs = SignsOfLife::new(request);
@@ -283,7 +304,7 @@ impl<S: BlockStore> Conversation<S> {
             left -= len;
             self.spare = chunk;
         }
-        frames.reader().read_hash(self.context.stall()).await?;
+        frames.reader().read_hash(self.stall()).await?;
         Ok(())
     }
 
@@ -311,7 +332,7 @@ impl<S: BlockStore> Conversation<S> {
         len: usize,
     ) -> Result<(), NativeError> {
         let (mut reader, writer) = frames.split();
-        let read = reader.read_exact(chunk, len, self.context.stall());
+        let read = reader.read_exact(chunk, len, self.stall());
         signs.during(writer, || (0, len as u64), read).await??;
         self.context.monitor.received(len);
         Ok(())
@@ -322,10 +343,14 @@ impl<S: BlockStore> Conversation<S> {
         ftx_io::receive_chunk(self.context.monitor.active()).min(ftx_io::CHUNK)
     }
 
-    /// Takes note of an upload that ends with this connection.
-    pub(super) fn adopt(&mut self, request: u32, upload: Upload<S::Staging>) {
-        self.own.push(request);
-        self.session.add(request, upload);
+    /// Takes note of an upload that ends with this connection; `false` if another connection has one of
+    /// that id meanwhile.
+    pub(super) fn adopt(&mut self, request: u32, upload: &Arc<Upload<S::Staging>>) -> bool {
+        let adopted = self.session.add(request, upload);
+        if adopted {
+            self.own.push(request);
+        }
+        adopted
     }
 
     /// Whether another upload would be too many.
@@ -341,8 +366,19 @@ impl<S: BlockStore> Conversation<S> {
         self.session.remove(request)
     }
 
+    /// Closes the file that was asked for last. The last handle of a large file that was replaced takes
+    /// its time, and that is not the reactor's.
+    pub(super) fn close_file(&mut self) {
+        if let Some((_, file)) = self.file.take()
+            && file.size() >= LARGE
+        {
+            drop(spawn_blocking(move || drop(file)));
+        }
+    }
+
     /// Puts away what the connection leaves behind.
     async fn leave(&mut self) {
+        self.close_file();
         self.session.lost(self.stream);
         for request in std::mem::take(&mut self.own) {
             if let Some(upload) = self.session.remove(request) {
@@ -353,13 +389,39 @@ impl<S: BlockStore> Conversation<S> {
 
     /// A request for what must not be one already.
     pub(super) fn check_new(&self, request: u32) -> Result<(), NativeError> {
-        if self.session.has(request) {
-            return Err(NativeError::Refused {
-                reason: Reason::OutOfStep,
-                message: format!("request {request} is an upload under way; give each a new id"),
-            });
+        if self.session.has(request) { Err(request_in_use(request)) } else { Ok(()) }
+    }
+
+    /// Whether the client has come back with another session in place of this one.
+    fn is_replaced(&self) -> bool {
+        self.session.over.is_cancelled() && !self.context.abort.is_cancelled()
+    }
+
+    /// The guard of bytes that are to move now.
+    pub(super) fn stall(&self) -> Guard<'_> {
+        self.guard(self.context.timeouts.stall)
+    }
+
+    fn guard(&self, limit: Duration) -> Guard<'_> {
+        Guard { limit, stop: &self.session.over }
+    }
+}
+
+impl<S: BlockStore> Drop for Conversation<S> {
+    /// One that did not come to its end, as after a panic, must not keep others waiting for it.
+    fn drop(&mut self) {
+        self.session.lost(self.stream);
+        for request in std::mem::take(&mut self.own) {
+            drop(self.session.remove(request));
         }
-        Ok(())
+    }
+}
+
+/// Two requests of one id cannot be told apart.
+pub(super) fn request_in_use(request: u32) -> NativeError {
+    NativeError::Refused {
+        reason: Reason::OutOfStep,
+        message: format!("request {request} is an upload under way; give each a new id"),
     }
 }
 

@@ -58,12 +58,13 @@ impl<S: BlockStore> Conversation<S> {
     /// The file, in the version that is asked for.
     async fn open(&mut self, name: &str, version: Option<Version>) -> Result<S::File, Refusal> {
         let name = Self::name(name)?;
-        if let Some((last, file)) = self.file.take()
-            && last == name
-            && version == Some(file.version())
-            && file.is_present().await
-        {
-            return Ok(file);
+        if let Some((last, file)) = self.file.take() {
+            let is_it = last == name && version == Some(file.version());
+            if is_it && file.is_present().await {
+                return Ok(file);
+            }
+            self.file = Some((last, file));
+            self.close_file();
         }
         let file = self.context.store.open_file(&name).await?;
         match version {
@@ -142,7 +143,7 @@ impl<S: BlockStore> Conversation<S> {
         for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
             let first = (page * MAX_CV_PAGE) as u64;
             self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
-            frames.writer().flush(self.context.stall()).await?;
+            frames.writer().flush(self.stall()).await?;
         }
         self.reply(frames, request, &Reply::End { digest: Some(manifest.digest()) })?;
         Ok(Ok(()))
@@ -230,7 +231,7 @@ impl<S: BlockStore> Conversation<S> {
             if chunk.len() <= COPIED {
                 frames.queue(&chunk);
             } else {
-                frames.writer().send(&chunk, self.context.stall()).await?;
+                frames.writer().send(&chunk, self.stall()).await?;
             }
             self.context.monitor.sent(chunk.len());
             offset += len as u64;

@@ -1,6 +1,7 @@
 //! How a connection begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftx_core::native::wire::{
     CLIENT_PREFACE, MAX_REQUEST, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
@@ -15,11 +16,15 @@ use super::{AGENT, NativeError, REQUESTS, WINDOW, decode, say_goodbye};
 use crate::connection::{Context, Hello};
 use crate::store::BlockStore;
 
+/// How long a client waits until its former session has ended; clients wait 30 s for a welcome.
+const REPLACING: Duration = Duration::from_secs(10);
+
 /// What a client's `Hello` says that matters here.
 struct Heard {
     versions: Vec<u32>,
     session: Option<Token>,
     agent: String,
+    replaces: Option<Token>,
 }
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
@@ -42,7 +47,13 @@ pub(super) async fn greet<S: BlockStore>(
     wire.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(wire, MAX_REQUEST);
     let answered = match hear(&mut frames, context, hello).await {
-        Ok(Some(heard)) => answer(&mut frames, context, heard),
+        Ok(Some(heard)) => match replace(context, &heard).await {
+            Ok(()) => answer(&mut frames, context, heard),
+            Err(error) => {
+                frames.queue(&server_preface(VERSION));
+                Err(error)
+            }
+        },
         Ok(None) => return Ok(None),
         Err(error) => {
             frames.queue(&server_preface(VERSION));
@@ -79,11 +90,21 @@ async fn hear<S: BlockStore>(
         Err(_) => return Err(late().into()),
     };
     match decode(&header, &payload)? {
-        Request::Hello { versions, session, agent, .. } => {
-            Ok(Some(Heard { versions, session, agent }))
+        Request::Hello { versions, session, agent, replaces, .. } => {
+            Ok(Some(Heard { versions, session, agent, replaces }))
         }
         _ => Err(no_hello()),
     }
+}
+
+/// Ends the session that the client had before.
+async fn replace<S: BlockStore>(context: &Context<S>, heard: &Heard) -> Result<(), NativeError> {
+    let Some(token) = heard.replaces else { return Ok(()) };
+    let ended = context.sessions.end(token);
+    tokio::time::timeout(REPLACING, ended).await.map_err(|_| {
+        let message = "a connection that you had before is still at work; connect again".to_owned();
+        NativeError::Refused { reason: Reason::Busy, message }
+    })
 }
 
 /// Queues the answer to a `Hello`, unless that is a goodbye.
@@ -92,7 +113,7 @@ fn answer<S: BlockStore>(
     context: &Arc<Context<S>>,
     heard: Heard,
 ) -> Result<Conversation<S>, NativeError> {
-    let Heard { versions, session, agent } = heard;
+    let Heard { versions, session, agent, .. } = heard;
     let version = common_version(&versions);
     frames.queue(&server_preface(version.unwrap_or(VERSION)));
     let Some(version) = version else {
@@ -101,7 +122,7 @@ fn answer<S: BlockStore>(
         );
         return Err(NativeError::Refused { reason: Reason::NoCommonVersion, message });
     };
-    let Some(session) = context.sessions.join(session) else {
+    let Some(session) = context.sessions.join(session, &context.abort) else {
         let message = "the session has ended; connect without its token".to_owned();
         return Err(NativeError::Refused { reason: Reason::OutOfStep, message });
     };

@@ -158,7 +158,15 @@ async fn on_own_thread<S: BlockStore>(
     let moved = spawn_blocking(move || -> Result<_, NativeError> {
         let _entered = span.enter();
         let _permit = permit;
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                debug!(%error, "a busy connection stays where it is");
+                conversation.stays = true;
+                return Ok(Some((parked, conversation)));
+            }
+        };
         dedicate_thread(|| {
             runtime.block_on(async {
                 let mut frames = parked.resume()?;

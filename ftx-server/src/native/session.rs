@@ -1,6 +1,7 @@
 //! What the connections of one client share.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -9,6 +10,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
 use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 /// Blocks that may be held in memory at a time, by all connections: each is one that another
@@ -27,6 +29,11 @@ pub(crate) struct Sessions<U> {
 /// One client's connections. It ends with the last of them.
 pub(super) struct Session<U> {
     token: Token,
+    /// Set when nothing more of it is to be begun: the server's grace is over, or the client has come
+    /// back with another session in its place.
+    pub(super) over: CancellationToken,
+    /// Set when its last connection has ended.
+    gone: CancellationToken,
     sessions: Weak<ByToken<U>>,
     uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
     /// Told when an upload has ended.
@@ -60,13 +67,20 @@ impl<U> Default for Sessions<U> {
 
 impl<U> Sessions<U> {
     /// The session with this token, or a new one without a token; `None` if there is no such session.
-    pub(super) fn join(&self, token: Option<Token>) -> Option<Arc<Session<U>>> {
+    /// `abort` ends it with all others.
+    pub(super) fn join(
+        &self,
+        token: Option<Token>,
+        abort: &CancellationToken,
+    ) -> Option<Arc<Session<U>>> {
         if let Some(token) = token {
             return lock(&self.by_token).get(&token).and_then(Weak::upgrade);
         }
         let token = random_token()?;
         let session = Arc::new(Session {
             token,
+            over: abort.child_token(),
+            gone: CancellationToken::new(),
             sessions: Arc::downgrade(&self.by_token),
             uploads: Mutex::default(),
             ended: Notify::new(),
@@ -74,6 +88,18 @@ impl<U> Sessions<U> {
         });
         lock(&self.by_token).insert(token, Arc::downgrade(&session));
         Some(session)
+    }
+
+    /// Begins nothing more of a session, and waits until its last connection has ended.
+    pub(super) async fn end(&self, token: Token) {
+        let gone = {
+            let Some(session) = lock(&self.by_token).get(&token).and_then(Weak::upgrade) else {
+                return;
+            };
+            session.over.cancel();
+            session.gone.clone()
+        };
+        gone.cancelled().await;
     }
 
     /// Room to hold a block, if there is some.
@@ -96,13 +122,25 @@ impl<U> Session<U> {
         lock(&self.uploads).get(&request).cloned()
     }
 
+    /// Whether this very upload is under way.
+    pub(super) fn holds(&self, request: u32, upload: &Arc<Upload<U>>) -> bool {
+        self.upload(request).is_some_and(|own| Arc::ptr_eq(&own, upload))
+    }
+
     /// Whether a request of this id is an upload under way.
     pub(super) fn has(&self, request: u32) -> bool {
         lock(&self.uploads).contains_key(&request)
     }
 
-    pub(super) fn add(&self, request: u32, upload: Upload<U>) {
-        lock(&self.uploads).insert(request, Arc::new(upload));
+    /// Takes an upload in, unless there is one of this id.
+    pub(super) fn add(&self, request: u32, upload: &Arc<Upload<U>>) -> bool {
+        match lock(&self.uploads).entry(request) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(Arc::clone(upload));
+                true
+            }
+        }
     }
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
@@ -157,6 +195,7 @@ impl<U> Drop for Session<U> {
         if let Some(sessions) = self.sessions.upgrade() {
             lock(&sessions).remove(&self.token);
         }
+        self.gone.cancel();
     }
 }
 

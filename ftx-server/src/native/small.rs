@@ -91,7 +91,7 @@ impl<S: BlockStore> Conversation<S> {
         let mut data = Vec::new();
         let wanted = usize::try_from(len).unwrap_or(CHUNK);
         self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted).await?;
-        let digest = Digest(frames.reader().read_hash(self.context.stall()).await?);
+        let digest = Digest(frames.reader().read_hash(self.stall()).await?);
         self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
         Ok(())
     }
@@ -187,7 +187,7 @@ impl<S: BlockStore> Conversation<S> {
                 }
             }
         }
-        let claimed = frames.reader().read_hash(self.context.stall()).await?;
+        let claimed = frames.reader().read_hash(self.stall()).await?;
         let computed = match hasher.finish() {
             Ok(cv) => Digest(cv.0),
             Err(_) => Manifest::empty().digest(),

@@ -6,11 +6,11 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
-use ftx_io::Frames;
+use ftx_io::{Frames, WireError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, request_in_use};
 use super::life::SignsOfLife;
 use super::session::Upload;
 use super::{NativeError, apart};
@@ -42,7 +42,11 @@ impl<S: BlockStore> Conversation<S> {
         info!(name = name.as_str(), size, resumed, "upload begins");
         let told = self.tell_held(frames, request, &receiver).await;
         // Also if it was not heard: this is what is put away then.
-        self.adopt(request, Upload::new(name, size, upload, receiver));
+        let upload = Arc::new(Upload::new(name, size, upload, receiver));
+        if !self.adopt(request, &upload) {
+            put_away(&upload, false).await;
+            return Err(request_in_use(request));
+        }
         told?;
         self.reply(frames, request, &Reply::Ready { resumed })
     }
@@ -56,7 +60,7 @@ impl<S: BlockStore> Conversation<S> {
         for page in receiver.have() {
             let have = Reply::Have { first: page.first, blocks: page.blocks };
             self.reply(frames, request, &have)?;
-            frames.writer().flush(self.context.stall()).await?;
+            frames.writer().flush(self.stall()).await?;
         }
         Ok(())
     }
@@ -80,7 +84,8 @@ impl<S: BlockStore> Conversation<S> {
         let mut left = head.len;
         while left > 0 {
             let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
-            match self.store_piece(&upload, offset, chunk, hasher, &mut held).await {
+            let stored = self.store_piece(&upload, offset, chunk, hasher, &mut held);
+            match signs.during(frames.writer(), || (0, head.len), stored).await? {
                 Ok(back) => hasher = back,
                 Err(refusal) => {
                     self.fail(frames, request, &refusal).await?;
@@ -90,7 +95,7 @@ impl<S: BlockStore> Conversation<S> {
             offset += len;
             left -= len;
         }
-        let claimed = Cv(frames.reader().read_hash(self.context.stall()).await?);
+        let claimed = Cv(frames.reader().read_hash(self.stall()).await?);
         let computed = match hasher.finish() {
             Ok(computed) => Ok(computed),
             // Nobody has hashed what is for nobody.
@@ -98,7 +103,11 @@ impl<S: BlockStore> Conversation<S> {
             Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
         };
         let stored = match computed {
-            Ok(computed) => self.complete(&upload, request, head, (computed, claimed), held).await,
+            Ok(computed) => {
+                let cvs = (computed, claimed);
+                let completed = self.complete(&upload, request, head.index, cvs, held);
+                signs.during(frames.writer(), || (0, head.len), completed).await??
+            }
             Err(refusal) => Err(refusal),
         };
         match stored {
@@ -111,33 +120,43 @@ impl<S: BlockStore> Conversation<S> {
     /// Sees to it that a block which is here is stored. Whether that is to be answered.
     async fn complete(
         &self,
-        upload: &Upload<S::Staging>,
+        upload: &Arc<Upload<S::Staging>>,
         request: u32,
-        head: BlockHead,
+        index: u64,
         (computed, claimed): (Cv, Cv),
         mut held: Held,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Result<bool, Refusal>, NativeError> {
         loop {
             // From before the question, so that no change in between is missed.
             let changed = upload.changed.notified();
             let completed = upload.receiver().complete(self.stream, computed, claimed);
             upload.changed.notify_waiters();
-            match completed.map_err(|error| Refusal::new(error.reason(), error.to_string()))? {
+            let completed = match completed {
+                Ok(completed) => completed,
+                Err(error) => return Ok(Err(Refusal::new(error.reason(), error.to_string()))),
+            };
+            match completed {
                 Completed::Journal => {
-                    return upload.handle.stored(head.index, claimed).await.map(|()| true);
+                    return Ok(upload.handle.stored(index, claimed).await.map(|()| true));
                 }
-                Completed::Known => return Ok(true),
-                Completed::Dropped => return Ok(false),
+                Completed::Known => return Ok(Ok(true)),
+                Completed::Dropped => return Ok(Ok(false)),
                 Completed::WriteHeld { supersedes } => {
                     if supersedes.is_some() {
                         drop(upload.writing.write().await);
                     }
-                    let hasher = BlockHasher::new(upload.size, head.index);
+                    let hasher = BlockHasher::new(upload.size, index);
                     let block = std::mem::take(&mut held.bytes);
-                    upload.handle.write(block_offset(head.index), block, hasher).await?;
+                    let written = upload.handle.write(block_offset(index), block, hasher).await;
+                    if let Err(refusal) = written {
+                        return Ok(Err(refusal));
+                    }
                 }
-                Completed::Wait if self.session.has(request) => changed.await,
-                Completed::Wait => return Ok(false),
+                Completed::Wait if self.session.holds(request, upload) => tokio::select! {
+                    () = changed => {}
+                    () = self.session.over.cancelled() => return Err(WireError::Stopped.into()),
+                },
+                Completed::Wait => return Ok(Ok(false)),
             }
         }
     }
@@ -210,7 +229,8 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         // Whatever ended it before has been answered.
         let Some(upload) = self.release(request) else { return Ok(()) };
-        put_away(&upload, discard).await;
+        let away = put_away(&upload, discard);
+        self.working(frames, request, Progress::default(), away).await?;
         let message = "the client gave the upload up";
         self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
     }
@@ -224,7 +244,8 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         // If it has ended meanwhile, that was answered where it did.
         let Some(upload) = self.release(request) else { return Ok(()) };
-        put_away(&upload, false).await;
+        let away = put_away(&upload, false);
+        self.working(frames, request, Progress::default(), away).await?;
         self.refuse(frames, request, refusal)
     }
 }

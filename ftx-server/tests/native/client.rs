@@ -53,6 +53,7 @@ pub(crate) fn hello(session: Option<Token>) -> Request {
         agent: "test".to_owned(),
         session,
         auth: None,
+        replaces: None,
     }
 }
 
@@ -77,6 +78,18 @@ impl Client {
     /// Greets the server, in a new session or in one that is there.
     pub(crate) fn greet(mut self, session: Option<Token>) -> Self {
         self.send_bytes(&[&CLIENT_PREFACE[..], &hello(session).encode(0).unwrap()].concat());
+        self.hear_welcome();
+        self
+    }
+
+    /// Greets the server in a new session, in place of one that was lost.
+    pub(crate) fn greet_again(mut self, lost: Token) -> Self {
+        let Request::Hello { versions, features, agent, session, auth, .. } = hello(None) else {
+            panic!()
+        };
+        let replaces = Some(lost);
+        let hello = Request::Hello { versions, features, agent, session, auth, replaces };
+        self.send_bytes(&[&CLIENT_PREFACE[..], &hello.encode(0).unwrap()].concat());
         self.hear_welcome();
         self
     }

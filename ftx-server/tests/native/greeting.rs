@@ -21,8 +21,8 @@ fn first_bytes(request: &Request) -> Vec<u8> {
 
 fn hello_of(versions: &[u32]) -> Request {
     match hello(None) {
-        Request::Hello { features, agent, session, auth, .. } => {
-            Request::Hello { versions: versions.to_vec(), features, agent, session, auth }
+        Request::Hello { features, agent, session, auth, replaces, .. } => {
+            Request::Hello { versions: versions.to_vec(), features, agent, session, auth, replaces }
         }
         other => other,
     }
@@ -162,6 +162,7 @@ fn who_drips_its_hello_is_closed() {
         agent: String::new(),
         session: None,
         auth: None,
+        replaces: None,
     };
     let mut client = server.client();
     let start = Instant::now();

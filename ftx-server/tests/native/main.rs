@@ -15,6 +15,7 @@ mod limits;
 mod names;
 mod overwrite;
 mod ranges;
+mod replaced;
 mod resume;
 #[path = "../kit/running.rs"]
 mod running;

@@ -34,6 +34,9 @@ pub enum Request {
         session: Option<Token>,
         /// Proof that the client may use the server, if it wants one.
         auth: Option<String>,
+        /// A session of the client's own that it has lost: what it asked there and was not answered is
+        /// not to be begun any more.
+        replaces: Option<Token>,
     },
     /// 1: begins an upload.
     Offer {

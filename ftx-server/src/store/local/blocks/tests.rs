@@ -1,6 +1,8 @@
 //! Uploads that end while somebody else wants what they have.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ftx_core::RemoteName;
@@ -158,6 +160,32 @@ async fn what_was_replaced_is_closed_when_an_upload_ends() {
         }
         assert!(upload.shared().take_base().is_none());
     }
+}
+
+/// On a thread that serves one client alone, disk work is done where it is; but not if it may take long,
+/// as the client would take silence for the end.
+#[test]
+fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
+    let (_root, store) = setting();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let upload = runtime.block_on(offer(store, Overwrite::Replace, OWN)).upload;
+    let shared = upload.shared();
+    ftx_io::dedicate_thread(|| {
+        runtime.block_on(async {
+            write(&upload, 0..1).await;
+            let mut hasher = BlockHasher::new(LEN, 0);
+            hasher.update(&vec![0; usize::try_from(BLOCK).unwrap()]);
+            let mut stored = pin!(upload.stored(0, hasher.finish().unwrap()));
+            {
+                let mut held = shared.staging.write().unwrap();
+                let staging = held.take();
+                let polled = stored.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending());
+                *held = staging;
+            }
+            stored.await.unwrap();
+        });
+    });
 }
 
 /// The directory was moved away during the upload, and another one made in its place.

@@ -49,7 +49,7 @@ pub(in crate::store::local) struct Shared {
     pub(super) reserved: Reservation,
     /// `None` when the upload has ended, or was taken over. Whoever writes holds the lock as one of
     /// many readers, and whoever takes it out as the only writer: so nobody writes any more then.
-    staging: RwLock<Option<BlockStaging>>,
+    pub(super) staging: RwLock<Option<BlockStaging>>,
 }
 
 /// A published version to take blocks from.

@@ -1,0 +1,80 @@
+//! Clients that lost their connections and come back: what they sent there must not be carried out
+//! after what they ask now.
+
+use ftx_core::native::wire::{Reply, Request, Token, What};
+
+use crate::client::{Client, get, new_id};
+use crate::frame::put_frame;
+use crate::running::Running;
+use crate::{MIB, content, wait_until};
+
+const LEN: usize = 4 * MIB + 5;
+
+/// Has the server send so much that is not read that it comes to nothing else.
+fn hang(server: &Running, client: &mut Client) {
+    std::fs::write(server.path().join("large"), vec![7; 64 * MIB]).unwrap();
+    client.send(new_id(), &get("large", None, What::Whole));
+    wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
+}
+
+#[test]
+fn a_file_that_lies_unread_is_not_stored_over_a_newer_one() {
+    let server = Running::start();
+    let mut lost = server.client().greet(None);
+    hang(&server, &mut lost);
+    lost.send_bytes(&put_frame(new_id(), "a", b"old"));
+    let mut back = server.client().greet_again(lost.session());
+    back.put("a", b"new");
+    lost.rest();
+    wait_until("it is gone", || server.active() == 1);
+    assert_eq!(server.read("a"), b"new");
+}
+
+#[test]
+fn a_removal_that_lies_unread_takes_no_newer_file_away() {
+    let server = Running::start();
+    let mut lost = server.client().greet(None);
+    lost.put("a", b"old");
+    hang(&server, &mut lost);
+    lost.send(new_id(), &Request::Remove { name: "a".to_owned() });
+    let mut back = server.client().greet_again(lost.session());
+    back.put("a", b"new");
+    lost.rest();
+    wait_until("it is gone", || server.active() == 1);
+    assert_eq!(server.read("a"), b"new");
+}
+
+/// All its connections end, and its uploads are put away: somebody else could go on with one.
+#[test]
+fn a_session_that_is_replaced_has_ended_before_the_welcome() {
+    let server = Running::start();
+    let file = content(1, LEN);
+    let mut lost = server.client().greet(None);
+    let further = server.client().greet(Some(lost.session()));
+    let id = lost.begin("a", &file, 1).id;
+    lost.send_blocks(id, &file, 0..3);
+    let mut back = server.client().greet_again(lost.session());
+    wait_until("they are closed", || server.active() == 1);
+    let offered = back.begin("a", &file, 2);
+    assert_eq!(offered.have.len(), 3);
+    back.send_blocks(offered.id, &file, 3..5);
+    back.commit(offered.id, &file);
+    for mut client in [lost, further] {
+        client.closed_after();
+    }
+    assert!(server.read("a") == file);
+}
+
+#[test]
+fn there_need_be_no_such_session() {
+    let server = Running::start();
+    let lost = server.client().greet(None);
+    let token = lost.session();
+    drop(lost);
+    wait_until("it is gone", || server.active() == 0);
+    for token in [token, Token([9; 16])] {
+        let mut back = server.client().greet_again(token);
+        assert!(back.session() != token);
+        assert!(matches!(back.ask(&Request::Ping { payload: 5 }), Reply::Pong { payload: 5 }));
+    }
+}
