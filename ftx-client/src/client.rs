@@ -145,7 +145,8 @@ impl Client {
     }
 
     /// Downloads `name` to the local file `path`, whose directory is made if it is not there. The
-    /// file appears under its name when it is whole; until then it grows in `path` + `.ftxpart`.
+    /// file appears under its name when it is whole; until then it grows in `path` + `.ftxpart`, with a
+    /// shorter name if it has more than 239 bytes.
     ///
     /// # Errors
     /// After the last retry, what went wrong with it. What arrived is kept.

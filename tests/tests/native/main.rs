@@ -29,6 +29,7 @@ mod events;
 mod far;
 mod kills;
 mod lines;
+mod names;
 mod partial;
 mod setting;
 mod strangers;
