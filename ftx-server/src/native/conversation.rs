@@ -22,7 +22,7 @@ use crate::store::{BlockStore, Progress, Refusal, UploadOffer};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers that wait for more of them before they are sent, in bytes.
-const ANSWERS: usize = 32 * 1024;
+pub(super) const ANSWERS: usize = 32 * 1024;
 
 /// Where a connection is served.
 #[derive(Clone, Copy)]
