@@ -5,6 +5,8 @@ use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, BytesMut};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,11 @@ const MESSAGE_BUFFER: usize = 4 * 1024;
 
 /// How long a keen connection is looked at before its thread sleeps.
 const KEEN: Duration = Duration::from_micros(60);
+
+/// Bytes that the system has taken and not begun to send, at most: more are taken when half of them
+/// have gone.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 256 * 1024;
 
 /// What ends a wait for the peer.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +63,13 @@ pub struct Wire {
 
 impl Wire {
     /// Takes a connection over, and turns off the delay of small packets: messages are small, and
-    /// the peer waits for each.
+    /// the peer waits for each. From here on its system takes no more than it can soon send.
     ///
     /// # Errors
     /// The connection is gone already.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok(Self { stream, buffer: BytesMut::new(), keen: None })
     }
 
@@ -232,6 +240,18 @@ impl Wire {
         }
     }
 }
+
+/// Has the system take no more than it can soon send. Left alone it takes megabytes, and then nothing
+/// until a third of them has gone, so that a peer that takes them slowly looks like one that takes
+/// none. What is on its way is not counted: a long line is filled as before.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit_unsent(stream: &TcpStream) {
+    // Where it cannot be had, only a very slow peer fares worse.
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn limit_unsent(_: &TcpStream) {}
 
 /// A connection that is on no runtime, on its way to another.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LARGE: u64 = 64 * 1024 * 1024;
 
 /// Answers that wait for more of them before they are sent, in bytes.
-const ANSWERS: usize = 32 * 1024;
+pub(super) const ANSWERS: usize = 32 * 1024;
 
 /// Where a connection is served.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use ftx_core::native::blocks::{
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
 use ftx_io::{CHUNK, Frames};
 
-use super::conversation::Conversation;
+use super::conversation::{ANSWERS, Conversation};
 use super::{NativeError, apart};
 use crate::store::{BlockFile, BlockStore, Progress, Refusal};
 
@@ -180,6 +180,10 @@ impl<S: BlockStore> Conversation<S> {
         match self.send_bytes(frames, &head, file, index).await? {
             Ok(Sent { cv, changed }) => {
                 frames.queue(&cv.0);
+                // One request may ask for thousands of blocks that are too small to be sent at once.
+                if frames.queued() >= ANSWERS {
+                    frames.writer().flush(self.context.stall()).await?;
+                }
                 Ok(changed.map_or(Ok(cv), Err))
             }
             Err(refusal) => Ok(Err(refusal)),

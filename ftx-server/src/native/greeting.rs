@@ -118,7 +118,8 @@ fn answer<S: BlockStore>(
     frames.queue(&server_preface(version.unwrap_or(VERSION)));
     let Some(version) = version else {
         let message = format!(
-            "versions {versions:?} of FTX are spoken there and {VERSIONS:?} here; update one side"
+            "versions {} of FTX are spoken there and {VERSIONS:?} here; update one side",
+            some_of(&versions)
         );
         return Err(NativeError::Refused { reason: Reason::NoCommonVersion, message });
     };
@@ -137,6 +138,21 @@ fn answer<S: BlockStore>(
     };
     frames.queue(&welcome.encode(0)?);
     Ok(Conversation::new(Arc::clone(context), session))
+}
+
+/// Versions of a client that are named at most when none of them is spoken here.
+const NAMED: usize = 8;
+
+/// The versions as they are told. There may be thousands, and anybody may say them; they are for the
+/// log, too.
+fn some_of(versions: &[u32]) -> String {
+    match versions.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => {
+            let first: Vec<_> = first.iter().map(u32::to_string).collect();
+            format!("[{}, and {} more]", first.join(", "), rest.len())
+        }
+        _ => format!("{versions:?}"),
+    }
 }
 
 fn no_hello() -> NativeError {

@@ -1,14 +1,18 @@
 //! Names that are no files, and ways out of the root.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use ftx_core::{RemoteName, Status};
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{Begin, Store as _, Upload as _};
 use ftx_store::StoreError;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::tempdir;
 
 use crate::{
@@ -149,6 +153,44 @@ async fn a_pipe_is_refused_without_waiting_for_it() {
     }
     let tried = tokio::time::timeout(DEADLINE, assert_unreachable(&store, "pipe"));
     tried.await.expect("it waits for somebody to open the pipe's other end");
+}
+
+/// It takes the place of a file that was looked at just before.
+#[tokio::test]
+async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let [file, pipe] = ["file", "pipe"].map(|name| root.path().join(name));
+    fs::write(&file, "hello").unwrap();
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("skipped: no pipe can be made here");
+        return;
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let swapping = thread::spawn({
+        let (over, file, pipe) = (Arc::clone(&over), file.clone(), pipe.clone());
+        move || {
+            while !over.load(SeqCst) {
+                renameat_with(CWD, &file, CWD, &pipe, RenameFlags::EXCHANGE).unwrap();
+            }
+        }
+    });
+    let offers = async {
+        for _ in 0..2000 {
+            let _ = store.offer(&name("file"), ALL).await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, offers).await;
+    over.store(true, SeqCst);
+    swapping.join().unwrap();
+    if waited.is_err() {
+        // Or what waits for it would do so for ever.
+        for path in [&file, &pipe] {
+            drop(File::options().read(true).write(true).open(path));
+        }
+        panic!("it waits for somebody to open the pipe's other end");
+    }
 }
 
 #[tokio::test]

@@ -209,6 +209,24 @@ fn a_preface_of_another_kind_is_closed() {
     assert!(client.is_closed_within(LATE));
 }
 
+/// What is said of them goes into the log, too.
+#[test]
+fn of_many_unknown_versions_a_few_are_named() {
+    let server = Running::start();
+    for (count, named) in [(1, "[1000000]"), (16_000, "1000007, and 15992 more]")] {
+        let versions: Vec<_> = (1_000_000..).take(count).collect();
+        let mut client = server.client();
+        client.send_bytes(&first_bytes(&hello_of(&versions)));
+        client.preface();
+        match client.frame() {
+            Frame::Reply(0, Reply::Goodbye { message, .. }) => {
+                assert!(message.contains(named) && message.len() < 300, "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_second_hello_is_out_of_step() {
     let server = Running::start();

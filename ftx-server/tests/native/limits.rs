@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ftx_core::native::Reason;
+use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::{Request, What};
 
 use crate::client::{get, new_id};
@@ -111,6 +112,25 @@ fn who_does_not_read_its_answers_is_closed() {
     let frames = frames.concat();
     while client.try_send_bytes(&frames) {}
     wait_until("it is closed", || server.active() == 0);
+}
+
+/// A request of a few KiB asks for 32 MiB in blocks so small that each is put behind the one before:
+/// no more of them are held than the line takes.
+#[test]
+fn small_blocks_that_nobody_reads_are_not_held() {
+    const ASKED: usize = 2000;
+    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let file = content(1, 16 * 1024);
+    std::fs::write(server.path().join("a"), &file).unwrap();
+    let ranges = vec![BlockRange { first: 0, count: 1 }; ASKED];
+    let mut client = server.client().greet(None);
+    client.send(new_id(), &get("a", None, What::Blocks(ranges)));
+    wait_until("it is closed", || {
+        let now = server.monitor.snapshot();
+        now.bytes_out > 0 && now.active.iter().sum::<usize>() == 0
+    });
+    let out = server.monitor.snapshot().bytes_out;
+    assert!(out < (ASKED * file.len()) as u64 / 2, "{out} bytes");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Held;
 use ftx_io::{Chain, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_regular};
+use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, open_regular};
 use tracing::warn;
 
 use super::index::{Latch, State};
@@ -204,15 +204,11 @@ fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Lat
 
 /// The published file, if there is one. An error where there can be none.
 fn published(inner: &Inner, name: &RemoteName) -> Result<Option<(File, FileIdentity)>, StoreError> {
-    let path = Path::new(name.as_str());
-    let metadata = match inner.root.metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        result => result.map_err(|error| StoreError::io("open", path, error))?,
-    };
-    check_regular(path, &metadata)?;
-    let file = inner.root.open(path).map_err(|error| StoreError::io("open", path, error))?;
-    let metadata = file.metadata().map_err(|error| StoreError::io("open", path, error))?;
-    Ok(Some((file, FileIdentity::of(&metadata))))
+    match open_regular(&inner.root, Path::new(name.as_str())) {
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+        Ok((file, metadata)) => Ok(Some((file, FileIdentity::of(&metadata)))),
+    }
 }
 
 async fn hash_published(

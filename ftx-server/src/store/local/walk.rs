@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::io::{self, ErrorKind};
 
 use cap_std::fs::{Dir, Metadata};
 use ftx_core::RemoteName;
@@ -60,11 +60,11 @@ impl Walk {
     ) -> Result<Self, StoreError> {
         let root = root.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         let prefix = name.map_or_else(String::new, |name| format!("{name}/"));
-        let here = open(&root, &prefix)?;
-        let levels = vec![Level::new(prefix)];
-        let mut walk = Self { root, recursive, levels, here: Some(here) };
+        let top = Level::new(prefix);
+        let here = top.open(&root).map_err(|error| failed(top.name(), error))?;
+        let mut walk = Self { root, recursive, levels: vec![top], here: Some(here) };
         if let Some(after) = after {
-            walk.skip_to(after);
+            walk.skip_to(after)?;
         }
         Ok(walk)
     }
@@ -73,10 +73,14 @@ impl Walk {
     /// file nor directory are passed over, and so is what vanishes while it is looked at.
     ///
     /// # Errors
-    /// A directory cannot be read.
+    /// A directory cannot be read, or what is in it cannot be looked at: without it the rest would be
+    /// taken for all there is.
     pub(super) fn next(&mut self) -> Result<Option<Found>, StoreError> {
         while let Some(level) = self.levels.last_mut() {
-            let here = self.here.take().or_else(|| open(&self.root, &level.prefix).ok());
+            let here = match self.here.take() {
+                Some(dir) => Some(dir),
+                None => unless_gone(level.name(), level.open(&self.root))?,
+            };
             let Some(dir) = here else {
                 self.levels.pop();
                 continue;
@@ -85,10 +89,13 @@ impl Walk {
                 self.levels.pop();
                 continue;
             };
-            let found = level.look_at(&dir, &part);
-            let is_directory = found.as_ref().is_some_and(|found| found.metadata.is_dir());
-            let below =
-                if is_directory && self.recursive { dir.open_dir(&part).ok() } else { None };
+            let found = level.look_at(&dir, &part)?;
+            let below = match &found {
+                Some(Found { name, metadata }) if self.recursive && metadata.is_dir() => {
+                    unless_gone(name.as_str(), dir.open_dir(&part))?
+                }
+                _ => None,
+            };
             if below.is_some() {
                 let prefix = format!("{}{part}/", level.prefix);
                 self.levels.push(Level::new(prefix));
@@ -102,27 +109,44 @@ impl Walk {
     }
 
     /// Goes to where the walk was when it gave `after`, or would have.
-    fn skip_to(&mut self, after: &RemoteName) {
-        let Some(top) = self.levels.last() else { return };
-        let Some(below) = after.as_str().strip_prefix(top.prefix.as_str()) else { return };
+    fn skip_to(&mut self, after: &RemoteName) -> Result<(), StoreError> {
+        let Some(top) = self.levels.last() else { return Ok(()) };
+        let Some(below) = after.as_str().strip_prefix(top.prefix.as_str()) else { return Ok(()) };
         for part in below.split('/') {
-            let Some(level) = self.levels.last_mut() else { return };
+            let Some(level) = self.levels.last_mut() else { return Ok(()) };
             level.read_to = Some(part.to_owned());
+            if !self.recursive {
+                return Ok(());
+            }
             let path = format!("{}{part}", level.prefix);
-            let metadata = self.root.symlink_metadata(&path);
-            if !self.recursive || !metadata.is_ok_and(|metadata| metadata.is_dir()) {
-                return;
+            let metadata = match self.root.symlink_metadata(&path) {
+                // The client made it up, or there is nothing in it that could be named.
+                Err(error) if error.kind() == ErrorKind::InvalidFilename => None,
+                metadata => unless_gone(&path, metadata)?,
+            };
+            if !metadata.is_some_and(|metadata| metadata.is_dir()) {
+                return Ok(());
             }
             self.levels.push(Level::new(path + "/"));
             self.here = None;
         }
+        Ok(())
     }
 }
 
-/// The directory with this name and a slash, or the root.
-fn open(root: &Dir, prefix: &str) -> Result<Dir, StoreError> {
-    let name = prefix.strip_suffix('/').unwrap_or(".");
-    root.open_dir(name).map_err(|error| StoreError::io("list", name, error))
+/// What is found under a name; `None` if that has vanished, or become something else, since it was
+/// read. Whatever else prevents a look does not say that nothing is there.
+fn unless_gone<T>(name: &str, looked: io::Result<T>) -> Result<Option<T>, StoreError> {
+    match looked {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        looked => looked.map(Some).map_err(|error| failed(name, error)),
+    }
+}
+
+fn failed(name: &str, error: io::Error) -> StoreError {
+    StoreError::io("list", name, error)
 }
 
 impl Level {
@@ -130,30 +154,42 @@ impl Level {
         Self { prefix, names: Vec::new(), read_to: None, more: true }
     }
 
+    /// The directory's name, as it is told.
+    fn name(&self) -> &str {
+        self.prefix.strip_suffix('/').unwrap_or(".")
+    }
+
+    fn open(&self, root: &Dir) -> io::Result<Dir> {
+        root.open_dir(self.name())
+    }
+
     fn next_name(&mut self, dir: &Dir) -> Result<Option<String>, StoreError> {
         if self.names.is_empty() && self.more {
-            self.read(dir)?;
+            let read = self.read(dir);
+            unless_gone(self.name(), read)?;
         }
         Ok(self.names.pop())
     }
 
     /// What has this name in `dir`, if it is to be found here.
-    fn look_at(&self, dir: &Dir, part: &str) -> Option<Found> {
+    fn look_at(&self, dir: &Dir, part: &str) -> Result<Option<Found>, StoreError> {
         if self.prefix.is_empty() && part == OURS {
-            return None;
+            return Ok(None);
         }
-        let name = RemoteName::parse(&format!("{}{part}", self.prefix)).ok()?;
-        let metadata = dir.symlink_metadata(part).ok()?;
-        (metadata.is_dir() || metadata.is_file()).then_some(Found { name, metadata })
+        let Ok(name) = RemoteName::parse(&format!("{}{part}", self.prefix)) else {
+            return Ok(None);
+        };
+        let metadata = unless_gone(name.as_str(), dir.symlink_metadata(part))?;
+        let metadata = metadata.filter(|metadata| metadata.is_dir() || metadata.is_file());
+        Ok(metadata.map(|metadata| Found { name, metadata }))
     }
 
     /// Reads the directory for its next names.
-    fn read(&mut self, dir: &Dir) -> Result<(), StoreError> {
-        let failed = |error| StoreError::io("list", Path::new(&self.prefix), error);
+    fn read(&mut self, dir: &Dir) -> io::Result<()> {
         let mut first: BinaryHeap<String> = BinaryHeap::new();
         self.more = false;
-        for entry in dir.entries().map_err(failed)? {
-            let Ok(name) = OsString::into_string(entry.map_err(failed)?.file_name()) else {
+        for entry in dir.entries()? {
+            let Ok(name) = OsString::into_string(entry?.file_name()) else {
                 continue;
             };
             if self.read_to.as_ref().is_some_and(|read_to| name <= *read_to) {
@@ -173,82 +209,4 @@ impl Level {
 }
 
 #[cfg(test)]
-mod tests {
-    use cap_std::ambient_authority;
-    use cap_std::fs::Dir;
-    use ftx_core::RemoteName;
-
-    use super::{NAMES, Walk};
-
-    fn all(mut walk: Walk) -> Vec<String> {
-        let mut names = Vec::new();
-        while let Some(found) = walk.next().unwrap() {
-            names.push(found.name.as_str().to_owned());
-        }
-        names
-    }
-
-    fn tree() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
-        for dir in [".ftx/staging", "a/b/c", "empty"] {
-            root.create_dir_all(dir).unwrap();
-        }
-        for file in [".ftx/lock", "a/b/c/deep", "a/b/x", "a/z", "a.txt", "b"] {
-            root.write(file, file).unwrap();
-        }
-        root.symlink("b", "link").unwrap();
-        root.symlink("a", "loop").unwrap();
-        root.symlink("gone", "dangling").unwrap();
-        (temp, root)
-    }
-
-    const TREE: [&str; 9] =
-        ["a", "a/b", "a/b/c", "a/b/c/deep", "a/b/x", "a/z", "a.txt", "b", "empty"];
-
-    #[test]
-    fn a_tree_is_gone_through_in_order() {
-        let (_temp, root) = tree();
-        assert_eq!(all(Walk::new(&root, None, true, None).unwrap()), TREE);
-        let top = ["a", "a.txt", "b", "empty"];
-        assert_eq!(all(Walk::new(&root, None, false, None).unwrap()), top);
-        let name = RemoteName::parse("a/b").unwrap();
-        let below = ["a/b/c", "a/b/c/deep", "a/b/x"];
-        assert_eq!(all(Walk::new(&root, Some(&name), true, None).unwrap()), below);
-    }
-
-    #[test]
-    fn a_walk_goes_on_behind_every_name() {
-        let (_temp, root) = tree();
-        for (index, after) in TREE.iter().enumerate() {
-            let after = RemoteName::parse(after).unwrap();
-            let rest = all(Walk::new(&root, None, true, Some(&after)).unwrap());
-            assert_eq!(rest, TREE[index + 1..], "{after}");
-        }
-        for (gone, next) in [("a/b/c/e", "a/b/x"), ("a/y", "a/z"), ("a/b/a", "a/b/c"), ("A", "a")] {
-            let after = RemoteName::parse(gone).unwrap();
-            let mut walk = Walk::new(&root, None, true, Some(&after)).unwrap();
-            assert_eq!(walk.next().unwrap().unwrap().name.as_str(), next, "{gone}");
-        }
-    }
-
-    #[test]
-    fn a_large_directory_is_read_in_parts() {
-        let temp = tempfile::tempdir().unwrap();
-        let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
-        let names: Vec<_> = (0..NAMES + 5).map(|index| format!("{index:06}")).collect();
-        for name in &names {
-            root.write(name, "").unwrap();
-        }
-        assert!(all(Walk::new(&root, None, true, None).unwrap()) == names);
-    }
-
-    #[test]
-    fn what_is_no_directory_cannot_be_listed() {
-        let (_temp, root) = tree();
-        for name in ["b", "nothing"] {
-            let name = RemoteName::parse(name).unwrap();
-            assert!(Walk::new(&root, Some(&name), true, None).is_err());
-        }
-    }
-}
+mod tests;
