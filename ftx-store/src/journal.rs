@@ -34,6 +34,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::codec;
@@ -234,14 +235,31 @@ impl Journal {
         Ok(first)
     }
 
-    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave.
+    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave. With none
+    /// there, the file keeps its time.
     ///
     /// # Errors
     /// Those of cutting the file.
     pub fn cut(&mut self, end: u64) -> Result<(), StoreError> {
-        self.file.set_len(end).map_err(|error| StoreError::io("truncate", &self.path, error))?;
+        let cut = self.file.metadata().and_then(|metadata| {
+            if metadata.len() == end { Ok(()) } else { self.file.set_len(end) }
+        });
+        cut.map_err(|error| StoreError::io("truncate", &self.path, error))?;
         self.end = end;
         Ok(())
+    }
+
+    /// When a record was last added, which is when the staging was last written to; `None` where the
+    /// system does not tell.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// Has the last records count as no sign of life: the staging is as old as it was at `time`.
+    pub(crate) fn keep_modified(&self, time: SystemTime) {
+        if let Err(error) = self.file.set_modified(time) {
+            tracing::debug!(%error, path = ?self.path, "a staging counts as younger than it is");
+        }
     }
 
     #[cfg(test)]

@@ -56,10 +56,12 @@ impl DataFile {
         self.torn = true;
     }
 
-    /// Keeps the first `len` bytes and goes on behind them.
+    /// Keeps the first `len` bytes and goes on behind them. What is not cut keeps its time, too.
     pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
         self.torn = true;
-        self.file().set_len(len)?;
+        if self.file().metadata()?.len() != len {
+            self.file().set_len(len)?;
+        }
         self.file().seek(SeekFrom::Start(len))?;
         self.torn = false;
         Ok(())

@@ -98,8 +98,13 @@ impl Staging {
         staging.saved = staging.hasher.len();
         staging.len = point.len;
         if !point.trusted && boot.is_some() {
-            // Verified once is enough for as long as this kernel runs.
+            // Verified once is enough for as long as this kernel runs. Nobody has written to it for
+            // that: who looks at all stagings at each start must not keep them for ever.
+            let modified = staging.journal.as_ref().and_then(Journal::modified);
             staging.checkpoint_or_warn();
+            if let (Some(journal), Some(modified)) = (&staging.journal, modified) {
+                journal.keep_modified(modified);
+            }
         }
         // All but the last byte, so that one who goes on from there always has something to send.
         if !staging.catch_up_to(staging.len - 1, go_on)? {

@@ -1,6 +1,8 @@
 //! What is recovered after the process or the machine went away at any moment.
 
-use cap_std::fs::Dir;
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::native::blocks::BLOCK;
 
 use super::{
@@ -229,4 +231,21 @@ fn a_crash_after_the_renaming_leaves_the_published_file_alone() {
     assert!(recover_in(&dir, HERE).is_none());
     assert!(dir.read("file").unwrap() == data);
     assert_eq!(dir.entries().unwrap().count(), 1);
+}
+
+/// How old it is decides when it is given up.
+#[test]
+fn looking_at_a_staging_does_not_make_it_younger() {
+    let (_temp, dir) = scratch();
+    leave(&dir, &[0, 1]);
+    let age = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for path in ["data", "journal"] {
+        let file = dir.open_with(path, OpenOptions::new().write(true)).unwrap();
+        file.into_std().set_modified(age).unwrap();
+    }
+    assert_eq!(recovered(&dir, HERE), [0, 1]);
+    for path in ["data", "journal"] {
+        let modified = dir.metadata(path).unwrap().modified().unwrap().into_std();
+        assert_eq!(modified, age, "{path}");
+    }
 }

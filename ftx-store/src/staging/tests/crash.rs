@@ -1,8 +1,9 @@
 //! What is recovered after the process or the machine went away at any moment.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 
 use super::{bytes, create, files, hashed, md5, recover, scratch};
 use crate::{BootId, Staging, StoreError};
@@ -248,5 +249,24 @@ fn the_true_boot_id_is_the_default() {
     dir.write("data", "hello").unwrap();
     if BootId::current().is_some() {
         assert_eq!(recover(&dir).digest(), md5(b"hello"));
+    }
+}
+
+/// How old it is decides when it is given up, and a server looks at all of them whenever it starts.
+#[test]
+fn looking_at_a_staging_does_not_make_it_younger() {
+    let (_temp, dir) = scratch();
+    leave(&dir, &[100, 333]);
+    let age = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for boot in [HERE, ELSEWHERE] {
+        for path in ["data", "journal"] {
+            let file = dir.open_with(path, OpenOptions::new().write(true)).unwrap();
+            file.into_std().set_modified(age).unwrap();
+        }
+        drop(recover_in(&dir, boot).unwrap());
+        for path in ["data", "journal"] {
+            let modified = dir.metadata(path).unwrap().modified().unwrap().into_std();
+            assert_eq!(modified, age, "{path} {boot:?}");
+        }
     }
 }

@@ -15,9 +15,9 @@ fn a_failed_write_can_be_tried_again() {
     // A file opened for reading refuses both the write and the cutting back.
     let unwritable = dir.open("data").unwrap().into_std();
     let mut good = staging.data.swap_file(unwritable);
+    good.write_all(b"wor").unwrap();
     assert!(matches!(staging.write(b"world"), Err(StoreError::Io { op: "write", .. })));
     assert_eq!((staging.len(), staging.digest()), (6, md5(b"hello ")));
-    good.write_all(b"wor").unwrap();
     staging.data.swap_file(good);
     staging.write(b"world").unwrap();
     staging.publish(&dir, Path::new("file")).unwrap();
