@@ -72,7 +72,7 @@ impl Leftovers {
             };
             let name = name
                 .and_then(|name| RemoteName::parse(&name).ok())
-                .filter(|_| !is_older(dir, &file, ttl));
+                .filter(|_| !is_older(dir, id, ttl));
             match name {
                 Some(name) => found.stagings.push((name, id)),
                 None => remove(dir, id),
@@ -99,10 +99,20 @@ pub(super) fn remove(dir: &Dir, id: StagingId) {
     }
 }
 
-/// Whether nobody has written to a file for `ttl`.
-pub(super) fn is_older(dir: &Dir, file: &Path, ttl: Duration) -> bool {
-    let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)
-    })
+/// Whether nobody has written to a staging for `ttl`.
+///
+/// The journal tells, which is written to with every block and every checkpoint. The data may have got
+/// the time of the client's file already, when it was to be published, so by itself it tells nothing:
+/// it can only make a staging younger, which matters for bytes that came since the last checkpoint.
+pub(super) fn is_older(dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+    let now = SystemTime::now();
+    let modified = |file: &Path| {
+        let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
+        modified.ok().map(|modified| now.duration_since(modified.into_std()))
+    };
+    let StagingFiles { data, journal } = id.files();
+    // A journal of the future was written by a clock that was ahead, data of the future by nobody.
+    let noted = modified(&journal).map(Result::unwrap_or_default);
+    let written = modified(&data).and_then(Result::ok);
+    noted.into_iter().chain(written).min().is_some_and(|age| age > ttl)
 }
