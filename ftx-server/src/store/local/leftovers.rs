@@ -24,6 +24,10 @@ pub(super) struct Leftovers {
 }
 
 impl StagingId {
+    /// No server gets that far by counting: a file with a greater number is none of ours, and going on
+    /// from it could leave no numbers at all.
+    const LAST: Self = Self(1 << 48);
+
     /// The staging's files in the staging directory.
     pub(super) fn files(self) -> StagingFiles {
         let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
@@ -54,7 +58,9 @@ impl Leftovers {
         for entry in dir.entries().map_err(failed)? {
             let file = PathBuf::from(entry.map_err(failed)?.file_name());
             let Some(id) = StagingId::of_file(&file) else { continue };
-            found.next = found.next.max(id.next());
+            if id <= StagingId::LAST {
+                found.next = found.next.max(id.next());
+            }
             if file.extension().is_none_or(|kind| kind != "data") {
                 // A journal is of no use without its data.
                 if !dir.exists(id.files().data) {
@@ -115,4 +121,22 @@ pub(super) fn is_older(dir: &Dir, id: StagingId, ttl: Duration) -> bool {
     let noted = modified(&journal).map(Result::unwrap_or_default);
     let written = modified(&data).and_then(Result::ok);
     noted.into_iter().chain(written).min().is_some_and(|age| age > ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::{Dir, Duration, Leftovers, StagingId};
+
+    #[test]
+    fn a_stray_file_does_not_use_up_the_numbers() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        for stray in ["ffffffffffffffff.x", "fffffffffffffffe.data", "0000000000000007.journal"] {
+            dir.write(stray, "").unwrap();
+        }
+        let found = Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        assert_eq!(found.next, StagingId(8));
+    }
 }
