@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 pub const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// At most one sync under way, and the count of bytes since it began. Dropping it lets a sync run
-/// to its end unwatched.
+/// to its end unwatched, so whoever has one [waits](Self::wait) before.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
     running: Option<JoinHandle<io::Result<()>>>,
@@ -63,15 +63,24 @@ impl Flusher {
         }
     }
 
+    /// Lets a sync under way run to its end unwatched: the file is of no use to anybody any more.
+    pub(crate) fn forget(&mut self) {
+        self.running = None;
+    }
+
     /// A flusher whose sync under way ends with `outcome`.
     #[cfg(test)]
     pub(crate) fn ending_with(outcome: io::Result<()>) -> Self {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        Self { running: Some(thread::spawn(move || outcome)), dirty: FLUSH_BYTES }
+    }
+
+    /// A flusher whose sync under way ends when the other end of `until` is gone.
+    #[cfg(test)]
+    pub(crate) fn waiting_for(until: std::sync::mpsc::Receiver<()>) -> Self {
         let running = thread::spawn(move || {
-            let _ = receiver.recv();
-            outcome
+            let _ = until.recv();
+            Ok(())
         });
-        drop(sender);
         Self { running: Some(running), dirty: FLUSH_BYTES }
     }
 }

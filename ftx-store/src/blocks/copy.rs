@@ -41,7 +41,7 @@ impl BlockStaging {
             let (offset, len) = (block_offset(index), block_len(self.size, index));
             self.give_up(offset, len)?;
             let copied = copy_range(source.file, self.held.file(), &self.positioned, offset, len)
-                .map_err(|error| StoreError::io("write", &self.files.data, error))?;
+                .map_err(|error| StoreError::io("write", self.data(), error))?;
             if !copied {
                 return Err(changed());
             }
@@ -63,7 +63,7 @@ impl BlockStaging {
     fn has(&self, blocks: &[(u64, Cv)]) -> Result<bool, StoreError> {
         let indices: Vec<u64> = blocks.iter().map(|&(index, _)| index).collect();
         let hashed = hash_listed(self.held.file(), self.size, &indices, None, &mut |_| true)
-            .map_err(|error| StoreError::io("read", &self.files.data, error))?;
+            .map_err(|error| StoreError::io("read", self.data(), error))?;
         let cvs = hashed.unwrap_or_default();
         Ok(blocks.iter().map(|&(_, cv)| cv).eq(cvs))
     }

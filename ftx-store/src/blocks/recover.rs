@@ -17,6 +17,7 @@ use ftx_core::native::blocks::{PartialManifest, block_len, block_offset};
 
 use super::BlockStaging;
 use super::hash::hash_listed;
+use super::log::Log;
 use crate::files::remove;
 use crate::held::HeldFile;
 use crate::{BootId, Journal, Record, StagingFiles, StoreError};
@@ -111,8 +112,9 @@ impl BlockStaging {
             // Nothing is believed for the lack of it, only read again.
             tracing::warn!(%error, name = told.name, "a crash would now cost more to resume");
         }
-        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        let staging = Self::assemble(dir, files, told.name, held, journal, told.believed);
+        let size = told.believed.size();
+        let log = Log::new(dir, files, journal, told.believed)?;
+        let staging = Self::assemble(log, told.name, size, held);
         Ok(Recovered::Staging(Box::new(staging)))
     }
 }

@@ -38,7 +38,8 @@ pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 /// A file on its way: created or adopted, written to, then published, discarded or suspended; what
 /// was suspended, or left by a crash, is recovered.
 ///
-/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would.
+/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would, but
+/// for a sync under way: that is waited for, and noted if it fails.
 #[derive(Debug)]
 pub struct Staging {
     dir: Dir,
@@ -188,7 +189,7 @@ impl Staging {
     /// writing the journal anew.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
         if hasher.len() > self.len {
-            return Err(StoreError::Changed { path: self.name.into() });
+            return Err(StoreError::Changed { path: self.name.clone().into() });
         }
         if hasher.len() + 1 == self.len && self.saved <= hasher.len() {
             self.data.cut_later();
@@ -238,8 +239,10 @@ impl Staging {
     ///
     /// # Errors
     /// Those of removing files; a file that is gone already is no error.
-    pub fn discard(self) -> Result<(), StoreError> {
-        self.files.remove(&self.dir)
+    pub fn discard(mut self) -> Result<(), StoreError> {
+        self.files.remove(&self.dir)?;
+        self.flusher.forget();
+        Ok(())
     }
 
     /// The name given when it was created.
@@ -353,5 +356,17 @@ impl Staging {
         self.failed = true;
         self.files.distrust(&self.dir, self.journal.as_mut())?;
         Err(StoreError::io("sync", &self.files.data, error))
+    }
+}
+
+impl Drop for Staging {
+    /// The kernel tells once that a sync has failed: what nobody heard of would be believed by the next
+    /// one who goes on with the staging.
+    fn drop(&mut self) {
+        let synced = self.flusher.wait();
+        if let Err(error) = self.note_sync(synced) {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, name = self.name, "what was written last may be lost");
+        }
     }
 }

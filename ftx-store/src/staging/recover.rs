@@ -108,7 +108,7 @@ impl Staging {
         }
         // All but the last byte, so that one who goes on from there always has something to send.
         if !staging.catch_up_to(staging.len - 1, go_on)? {
-            return Err(StoreError::Cancelled { path: staging.files.data });
+            return Err(StoreError::Cancelled { path: staging.files.data.clone() });
         }
         Ok(Some(staging))
     }
