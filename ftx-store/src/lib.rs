@@ -39,6 +39,7 @@ mod parents;
 mod positioned;
 mod publish;
 mod regular;
+mod run;
 mod staging;
 mod sys;
 

@@ -38,6 +38,32 @@ impl BootId {
     }
 }
 
+/// What tells `file` from another that has its number, on this mount of its file system or on another:
+/// which mount it is, and when the file was made. All zeros where the system does not tell.
+pub(crate) fn mount_and_birth(file: &File) -> [u64; 3] {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags};
+
+        // STATX_MNT_ID_UNIQUE, since Linux 6.8: an id that no later mount gets. Where the kernel does
+        // not know it, it tells the other one, which the next mount may get again.
+        let unique = StatxFlags::from_bits_retain(0x4000);
+        let mounts = StatxFlags::MNT_ID | unique;
+        if let Ok(told) =
+            rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, mounts | StatxFlags::BTIME)
+        {
+            let is_told = |what: StatxFlags| told.stx_mask & what.bits() != 0;
+            let mount = if is_told(mounts) { told.stx_mnt_id } else { 0 };
+            let born = Some(told.stx_btime).filter(|_| is_told(StatxFlags::BTIME));
+            let (secs, nanos) = born.map_or((0, 0), |born| (born.tv_sec, born.tv_nsec));
+            return [mount, secs.cast_unsigned(), nanos.into()];
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    [0; 3]
+}
+
 /// Seconds since 1970 by the system's clock.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()

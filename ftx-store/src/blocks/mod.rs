@@ -36,6 +36,7 @@ pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
 use crate::held::HeldFile;
 use crate::positioned::Positioned;
+use crate::run::run_of;
 use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;
@@ -90,7 +91,7 @@ impl BlockStaging {
         files.check()?;
         let held = HeldFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
-        let created_unix = sys::unix_now();
+        let (boot, created_unix) = (run_of(boot, held.file()), sys::unix_now());
         journal.append(&Record::Blocks { name: name.to_owned(), size, boot, created_unix })?;
         let log = Log::new(dir, files, journal, PartialManifest::new(size))?;
         Ok(Self::assemble(log, name.to_owned(), size, held))

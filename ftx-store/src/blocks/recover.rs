@@ -1,10 +1,10 @@
 //! Going on after a crash: of which blocks the bytes are surely in the data.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a block was written (same boot id). The process may have died,
-//!   the page cache has not: the block is there, and is not read.
-//! - Any other kernel run, or an unknown one, or a sync failed. Data and journal reached the disk in
-//!   any order and any part. So just these blocks are hashed and compared.
+//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)). The
+//!   process may have died, the page cache has not: the block is there, and is not read.
+//! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
+//!   reached the disk in any order and any part. So just these blocks are hashed and compared.
 //!
 //! What does not hold is forgotten in the journal too: the data may grow beyond it again, and a hole
 //! must not be taken for the block.
@@ -20,6 +20,7 @@ use super::hash::hash_listed;
 use super::log::Log;
 use crate::files::remove;
 use crate::held::HeldFile;
+use crate::run::run_of;
 use crate::{BootId, Journal, Record, StagingFiles, StoreError};
 
 /// What was found where a staging was looked for.
@@ -85,6 +86,7 @@ impl BlockStaging {
             remove(dir, &files.journal)?;
             return Ok(Recovered::Nothing);
         };
+        let boot = run_of(boot, held.file());
         let mut journal = Journal::open(dir, &files.journal)?;
         let told = match &mut journal {
             None => None,

@@ -29,6 +29,7 @@ pub use self::publish::Published;
 use crate::files::remove;
 use crate::flush::Flusher;
 use crate::hash::hash_up_to;
+use crate::run::run_of;
 use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
@@ -310,14 +311,15 @@ impl Staging {
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         // It would say of bytes that may be lost that they are there.
         self.check_not_failed()?;
-        let record = Record::Checkpoint { boot: self.boot, hasher: self.hasher.save() };
+        let boot = run_of(self.boot, self.data.file());
+        let record = Record::Checkpoint { boot, hasher: self.hasher.save() };
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
                 journal.append(&Record::Begin {
                     name: self.name.clone(),
-                    boot: self.boot,
+                    boot,
                     created_unix: sys::unix_now(),
                 })?;
                 journal.append(&record)?;

@@ -6,9 +6,10 @@ use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::native::blocks::BLOCK;
 
 use super::{
-    BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, recover_in,
-    scratch, store,
+    BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
+    recover_in, scratch, store,
 };
+use crate::run::run_of;
 use crate::{BootId, Journal, Record, StoreError};
 
 const SIZE: u64 = 3 * BLOCK + 100;
@@ -21,12 +22,15 @@ fn leave(dir: &Dir, order: &[u64]) -> Vec<u8> {
     data
 }
 
-/// Puts other files in place of those that are there.
+/// Puts other files in place of those that are there, as if they had been written in this place.
 fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
-    for (path, bytes) in [("data", data), ("journal", journal)] {
+    for path in ["data", "journal"] {
         let _ = dir.remove_file(path);
-        dir.write(path, bytes).unwrap();
     }
+    dir.write("data", data).unwrap();
+    // The journal is that of this file.
+    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
 /// Where each record of the journal ends, its magic first.
@@ -248,4 +252,20 @@ fn looking_at_a_staging_does_not_make_it_younger() {
         let modified = dir.metadata(path).unwrap().modified().unwrap().into_std();
         assert_eq!(modified, age, "{path}");
     }
+}
+
+/// The page cache knows what was written to a file, not what its copy has: that may have been made
+/// before the journal was.
+#[test]
+fn a_copy_of_a_staging_is_not_believed_unread() {
+    let (_temp, dir) = scratch();
+    let mut data = leave(&dir, &[0, 1, 2, 3]);
+    dir.create_dir("copy").unwrap();
+    let copy = dir.open_dir("copy").unwrap();
+    dir.copy("data", &copy, "data").unwrap();
+    dir.copy("journal", &copy, "journal").unwrap();
+    data[..usize::try_from(BLOCK).unwrap()].fill(0);
+    copy.write("data", &data).unwrap();
+    assert_eq!(recovered(&copy, HERE), [1, 2, 3]);
+    assert_eq!(recovered(&dir, HERE), [0, 1, 2, 3]);
 }
