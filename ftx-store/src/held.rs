@@ -21,8 +21,8 @@ pub(crate) struct HeldFile {
 }
 
 impl HeldFile {
-    /// Creates and locks an empty file; what lies there is emptied, after the `journal` that may be
-    /// about it was removed: that must not outlive it.
+    /// Creates and locks an empty file; what lies there is emptied and has the mode of a new file,
+    /// after the `journal` that may be about it was removed: that must not outlive it.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
         Self::create_with(dir, path, |_| Some(journal))
     }
@@ -44,15 +44,22 @@ impl HeldFile {
         journal: impl FnOnce(u64) -> Option<&'a Path>,
     ) -> Result<Self, StoreError> {
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
-        let Some((held, len)) = Self::open_with(dir, path, &options)? else {
+        let Some((held, metadata)) = Self::open_with(dir, path, &options)? else {
             return Err(StoreError::InUse { path: path.to_path_buf() });
         };
+        let len = metadata.len();
         if let Some(journal) = journal(len) {
             remove(dir, journal)?;
         }
         // Not without need: some file systems write back at once what follows on an emptying.
         if len > 0 {
             held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
+        }
+        if sys::is_executable(&metadata)
+            && let Err(error) = sys::set_executable(&held.file, false)
+        {
+            // There are file systems where every file is.
+            tracing::debug!(%error, ?path, "the mode of a leftover stays");
         }
         Ok(held)
     }
@@ -79,12 +86,12 @@ impl HeldFile {
         Ok(opened.map(|(held, _)| held))
     }
 
-    /// The file and its length.
+    /// The file, and what it looked like.
     fn open_with(
         dir: &Dir,
         path: &Path,
         options: &OpenOptions,
-    ) -> Result<Option<(Self, u64)>, StoreError> {
+    ) -> Result<Option<(Self, Metadata)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
             let file = match dir.open_with(path, options) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -112,7 +119,7 @@ impl HeldFile {
                 remove(dir, path)?;
                 continue;
             }
-            return Ok(Some((held, metadata.len())));
+            return Ok(Some((held, metadata)));
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
@@ -215,6 +222,22 @@ mod tests {
         assert!(matches!(HeldFile::open(&dir, path), Err(StoreError::InUse { .. })));
         drop(held);
         assert!(HeldFile::open(&dir, path).unwrap().is_some());
+    }
+
+    /// Publishing had come as far as that.
+    #[cfg(unix)]
+    #[test]
+    fn a_leftover_does_not_leave_its_mode() {
+        use cap_std::fs::PermissionsExt as _;
+
+        let (_temp, dir) = scratch();
+        let mode = || dir.metadata("data").unwrap().permissions().mode() & 0o777;
+        for bytes in ["", "bytes"] {
+            dir.write("data", bytes).unwrap();
+            dir.set_permissions("data", cap_std::fs::Permissions::from_mode(0o755)).unwrap();
+            HeldFile::create_plain(&dir, Path::new("data"), None).unwrap();
+            assert_eq!(mode(), 0o644);
+        }
     }
 
     #[cfg(unix)]

@@ -165,20 +165,21 @@ pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     }
 }
 
-/// Lets everybody execute `file` who may read it.
-pub(crate) fn make_executable(file: &File) -> io::Result<()> {
+/// Lets everybody execute `file` who may read it, or nobody.
+pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
 
         let mut permissions = file.metadata()?.permissions();
         let mode = permissions.mode();
-        permissions.set_mode(mode | (mode & 0o444) >> 2);
+        let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
+        permissions.set_mode(mode);
         file.set_permissions(permissions)
     }
     #[cfg(not(unix))]
     {
-        let _ = file;
+        let _ = (file, executable);
         Ok(())
     }
 }
