@@ -198,10 +198,14 @@ pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
 }
 
 /// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
-/// `false` where there is no such call.
+/// `false` where there is no such call, or where it is not known to do so.
 pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
     {
+        let kind = rustix::fs::fstatfs(dir)?.f_type;
+        if !u32::try_from(kind).is_ok_and(syncs_all) {
+            return Ok(false);
+        }
         rustix::fs::syncfs(dir)?;
         Ok(true)
     }
@@ -210,6 +214,20 @@ pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
         let _ = dir;
         Ok(false)
     }
+}
+
+/// Whether `syncfs` writes back all files of a file system of this kind, and tells what could not be.
+/// Others say yes and do less: FUSE passes it on to few of its servers, and a layer above another file
+/// system need not tell of that one's failures.
+#[cfg(target_os = "linux")]
+fn syncs_all(kind: u32) -> bool {
+    const EXT: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const BTRFS: u32 = 0x9123_683e;
+    const F2FS: u32 = 0xf2f5_2010;
+    // Here there is nothing to write back.
+    const TMPFS: u32 = 0x0102_1994;
+    matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
 }
 
 #[cfg(test)]
@@ -242,6 +260,19 @@ mod tests {
             assert!(available_bytes(dir).unwrap() > 0);
             sync_dir(dir).unwrap();
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_what_syncs_all_it_holds_is_synced_as_a_whole() {
+        use super::{sync_file_system, syncs_all};
+
+        assert!(!sync_file_system(&std::fs::File::open("/proc").unwrap()).unwrap());
+        // FUSE, NFS, overlayfs, CIFS.
+        for other in [0x6573_5546, 0x6969, 0x794c_7630, 0xff53_4d42, 0] {
+            assert!(!syncs_all(other));
+        }
+        assert!(syncs_all(0xef53));
     }
 
     #[test]
