@@ -25,6 +25,7 @@
 mod batch;
 mod blocks;
 mod checks;
+mod copy;
 mod error;
 mod files;
 mod flush;
@@ -35,6 +36,7 @@ mod identity;
 mod journal;
 mod manifests;
 mod meta;
+mod own;
 mod parents;
 mod positioned;
 mod publish;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -129,13 +130,36 @@ pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) 
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,
-/// which [`HeldFile`](crate::held::HeldFile) looks for.
+/// which [`HeldFile`](crate::held::HeldFile) looks for: the staging goes on in a copy then.
 fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     dir.hard_link(from, to_dir, to)?;
     dir.remove_file(from).inspect_err(|_| {
         // Whoever goes on with the staging must not write to a published file.
         let _ = to_dir.remove_file(to);
     })
+}
+
+/// Where the next bytes of `file` are that are not a hole, from `at` to its end at `len`; holes count as
+/// bytes where the system does not tell. Moves the position of the file.
+pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{SeekFrom, seek};
+        use rustix::io::Errno;
+
+        match seek(file, SeekFrom::Data(at)) {
+            Ok(start) => {
+                let end = seek(file, SeekFrom::Hole(start)).unwrap_or(len).min(len);
+                return (start < end).then_some(start..end);
+            }
+            // Nothing but a hole is left.
+            Err(Errno::NXIO) => return None,
+            Err(_) => {}
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    (at < len).then_some(at..len)
 }
 
 /// Has opening a pipe not wait for a writer, and a terminal not become the process's own. With regular

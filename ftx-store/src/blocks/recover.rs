@@ -82,7 +82,7 @@ impl BlockStaging {
     ) -> Result<Recovered, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(held) = HeldFile::open(dir, &files.data)? else {
+        let Some(held) = HeldFile::open(dir, &files.data, go_on)? else {
             remove(dir, &files.journal)?;
             return Ok(Recovered::Nothing);
         };

@@ -30,8 +30,12 @@ impl DataFile {
     }
 
     /// As [`HeldFile::open`].
-    pub(super) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        Ok(HeldFile::open(dir, path)?.map(|held| Self { held, torn: false }))
+    pub(super) fn open(
+        dir: &Dir,
+        path: &Path,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        Ok(HeldFile::open(dir, path, go_on)?.map(|held| Self { held, torn: false }))
     }
 
     /// Appends `bytes` to the `len` bytes that count; all or nothing.

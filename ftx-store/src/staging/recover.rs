@@ -70,7 +70,7 @@ impl Staging {
     ) -> Result<Option<Self>, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(mut data) = DataFile::open(dir, &files.data)? else {
+        let Some(mut data) = DataFile::open(dir, &files.data, go_on)? else {
             remove(dir, &files.journal)?;
             return Ok(None);
         };

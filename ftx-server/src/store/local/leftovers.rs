@@ -39,6 +39,10 @@ impl StagingId {
         Self(self.0.saturating_add(1))
     }
 
+    fn of_copy(path: &Path) -> Option<Self> {
+        Self::of_file(Path::new(path.file_stem()?))
+    }
+
     fn of_file(path: &Path) -> Option<Self> {
         u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
     }
@@ -57,6 +61,11 @@ impl Leftovers {
         let mut found = Self { stagings: Vec::new(), next: StagingId(1) };
         for entry in dir.entries().map_err(failed)? {
             let file = PathBuf::from(entry.map_err(failed)?.file_name());
+            if StagingId::of_copy(&file).is_some_and(|id| id.files().copy() == file) {
+                // The process died while it was being made.
+                remove_file(dir, &file);
+                continue;
+            }
             let Some(id) = StagingId::of_file(&file) else { continue };
             if id <= StagingId::LAST {
                 found.next = found.next.max(id.next());
@@ -96,12 +105,16 @@ impl Leftovers {
 pub(super) fn remove(dir: &Dir, id: StagingId) {
     let StagingFiles { data, journal } = id.files();
     for file in [journal, data] {
-        match dir.remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, file = %file.display(), "cannot remove an old staging");
-            }
-            _ => {}
+        remove_file(dir, &file);
+    }
+}
+
+fn remove_file(dir: &Dir, file: &Path) {
+    match dir.remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            warn!(%error, file = %file.display(), "cannot remove an old staging");
         }
+        _ => {}
     }
 }
 
@@ -128,6 +141,17 @@ mod tests {
     use cap_std::ambient_authority;
 
     use super::{Dir, Duration, Leftovers, StagingId};
+
+    /// A staging was being copied to a file of its own when the server was killed.
+    #[test]
+    fn half_a_copy_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.write("0000000000000001.data.own", "half").unwrap();
+        dir.write("notes.own", "somebody's").unwrap();
+        Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        assert!(!dir.exists("0000000000000001.data.own") && dir.exists("notes.own"));
+    }
 
     #[test]
     fn a_stray_file_does_not_use_up_the_numbers() {

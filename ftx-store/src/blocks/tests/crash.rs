@@ -269,3 +269,23 @@ fn a_copy_of_a_staging_is_not_believed_unread() {
     assert_eq!(recovered(&copy, HERE), [1, 2, 3]);
     assert_eq!(recovered(&dir, HERE), [0, 1, 2, 3]);
 }
+
+/// A backup made of links, or publishing by a link: what the other name stands for must stay as it is,
+/// and what has arrived must not be lost.
+#[cfg(unix)]
+#[test]
+fn a_staging_with_another_name_is_gone_on_with_and_leaves_that_alone() {
+    let (_temp, dir) = scratch();
+    let data = leave(&dir, &[1, 3]);
+    let before = dir.read("data").unwrap();
+    dir.hard_link("data", &dir, "backup").unwrap();
+    let staging = recover_in(&dir, HERE).unwrap();
+    assert_eq!(known(&staging), [1, 3]);
+    is_true(&dir, &staging);
+    store(&staging, &data, 0);
+    store(&staging, &data, 2);
+    publish(staging, &dir).unwrap();
+    assert!(dir.read("file").unwrap() == data);
+    assert!(dir.read("backup").unwrap() == before);
+    assert_eq!(dir.entries().unwrap().count(), 2);
+}

@@ -212,7 +212,7 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
         end(staging);
-        let held = HeldFile::open(&dir, "data".as_ref()).unwrap().unwrap();
+        let held = HeldFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
         held.file().write_all_at(&[0; 100], BLOCK).unwrap();
         drop(held);
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);

@@ -289,3 +289,17 @@ fn a_copy_of_a_staging_is_not_believed_unread() {
     assert_eq!(recovered_len(&copy, HERE, &data), 100);
     assert_eq!(recovered_len(&dir, HERE, &data), 333);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_staging_with_another_name_is_gone_on_with_and_leaves_that_alone() {
+    let (_temp, dir) = scratch();
+    let data = leave(&dir, &[100, 333]);
+    dir.hard_link("data", &dir, "backup").unwrap();
+    let mut staging = recover_in(&dir, HERE).unwrap();
+    staging.write(b" and the rest").unwrap();
+    staging.publish(&dir, Path::new("file")).unwrap();
+    assert_eq!(dir.read("file").unwrap(), [&data[..], b" and the rest"].concat());
+    assert_eq!(dir.read("backup").unwrap(), data);
+    assert_eq!(dir.entries().unwrap().count(), 2);
+}
