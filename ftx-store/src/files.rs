@@ -1,5 +1,6 @@
 //! The two files of a staging.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,13 @@ pub struct StagingFiles {
 }
 
 impl StagingFiles {
+    /// Where a copy of the data lies while it is being made for a staging whose file has another name.
+    /// What is left there by a crash is of no use.
+    #[must_use]
+    pub fn copy(&self) -> PathBuf {
+        copy_of(&self.data)
+    }
+
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         check_single(&self.data)?;
         check_single(&self.journal)
@@ -43,6 +51,13 @@ impl StagingFiles {
             Some(Ok(())) | None => Ok(()),
         }
     }
+}
+
+/// Where a copy of the data in `path` lies while it is being made.
+pub(crate) fn copy_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".own");
+    name.into()
 }
 
 /// Passes a name that is a single component.

@@ -7,6 +7,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use crate::files::remove;
+use crate::own::make_own;
 use crate::{FileIdentity, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.
@@ -21,8 +22,8 @@ pub(crate) struct HeldFile {
 }
 
 impl HeldFile {
-    /// Creates and locks an empty file; what lies there is emptied, after the `journal` that may be
-    /// about it was removed: that must not outlive it.
+    /// Creates and locks an empty file; what lies there is emptied and has the mode of a new file,
+    /// after the `journal` that may be about it was removed: that must not outlive it.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
         Self::create_with(dir, path, |_| Some(journal))
     }
@@ -44,15 +45,24 @@ impl HeldFile {
         journal: impl FnOnce(u64) -> Option<&'a Path>,
     ) -> Result<Self, StoreError> {
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
-        let Some((held, len)) = Self::open_with(dir, path, &options)? else {
+        // Whoever has it by another name keeps it; what lies here is of no use any more.
+        let mut give_up = |_: &File| remove(dir, path);
+        let Some((held, metadata)) = Self::open_with(dir, path, &options, &mut give_up)? else {
             return Err(StoreError::InUse { path: path.to_path_buf() });
         };
+        let len = metadata.len();
         if let Some(journal) = journal(len) {
             remove(dir, journal)?;
         }
         // Not without need: some file systems write back at once what follows on an emptying.
         if len > 0 {
             held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
+        }
+        if sys::is_executable(&metadata)
+            && let Err(error) = sys::set_executable(&held.file, false)
+        {
+            // There are file systems where every file is.
+            tracing::debug!(%error, ?path, "the mode of a leftover stays");
         }
         Ok(held)
     }
@@ -74,17 +84,30 @@ impl HeldFile {
     }
 
     /// Opens and locks; `None` when there is no such file.
-    pub(crate) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        let opened = Self::open_with(dir, path, OpenOptions::new().read(true).write(true))?;
+    ///
+    /// One that has another name, be it that of a published file or one in a backup made of links, is
+    /// replaced by a [copy](crate::own) first: writing to it would change what has that name. To give
+    /// it up instead would cost all that has arrived. `go_on` is called now and then with the bytes
+    /// copied so far, and may stop that.
+    pub(crate) fn open(
+        dir: &Dir,
+        path: &Path,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        let options = OpenOptions::new().read(true).write(true).clone();
+        let mut copy = |file: &File| make_own(dir, path, file, go_on);
+        let opened = Self::open_with(dir, path, &options, &mut copy)?;
         Ok(opened.map(|(held, _)| held))
     }
 
-    /// The file and its length.
+    /// The file, and what it looked like. `leave` takes the name from a file that has another one, so
+    /// that it is not written to.
     fn open_with(
         dir: &Dir,
         path: &Path,
         options: &OpenOptions,
-    ) -> Result<Option<(Self, u64)>, StoreError> {
+        leave: &mut dyn FnMut(&File) -> Result<(), StoreError>,
+    ) -> Result<Option<(Self, Metadata)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
             let file = match dir.open_with(path, options) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -108,11 +131,10 @@ impl HeldFile {
                 continue;
             }
             if sys::has_other_names(&metadata) {
-                // Published by a link, and the process died before our name was removed.
-                remove(dir, path)?;
+                leave(&held.file)?;
                 continue;
             }
-            return Ok(Some((held, metadata.len())));
+            return Ok(Some((held, metadata)));
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
@@ -210,22 +232,43 @@ mod tests {
     fn a_held_file_is_refused_to_others_until_it_is_dropped() {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
-        assert!(HeldFile::open(&dir, path).unwrap().is_none());
+        let open = || HeldFile::open(&dir, path, &mut |_| true);
+        assert!(open().unwrap().is_none());
         let held = HeldFile::create_plain(&dir, path, None).unwrap();
-        assert!(matches!(HeldFile::open(&dir, path), Err(StoreError::InUse { .. })));
+        assert!(matches!(open(), Err(StoreError::InUse { .. })));
         drop(held);
-        assert!(HeldFile::open(&dir, path).unwrap().is_some());
+        assert!(open().unwrap().is_some());
+    }
+
+    /// Publishing had come as far as that.
+    #[cfg(unix)]
+    #[test]
+    fn a_leftover_does_not_leave_its_mode() {
+        use cap_std::fs::PermissionsExt as _;
+
+        let (_temp, dir) = scratch();
+        let mode = || dir.metadata("data").unwrap().permissions().mode() & 0o777;
+        for bytes in ["", "bytes"] {
+            dir.write("data", bytes).unwrap();
+            dir.set_permissions("data", cap_std::fs::Permissions::from_mode(0o755)).unwrap();
+            HeldFile::create_plain(&dir, Path::new("data"), None).unwrap();
+            assert_eq!(mode(), 0o644);
+        }
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_was_published_by_a_link_is_let_go() {
+    fn a_file_with_another_name_is_not_written_to() {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
         dir.write("file", "published").unwrap();
         dir.hard_link("file", &dir, path).unwrap();
-        assert!(HeldFile::open(&dir, path).unwrap().is_none());
-        assert!(!dir.exists(path));
+        let held = HeldFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
+        held.file().set_len(3).unwrap();
+        drop(held);
+        assert_eq!(dir.read_to_string("file").unwrap(), "published");
+        assert_eq!(dir.read_to_string(path).unwrap(), "pub");
+        dir.remove_file(path).unwrap();
         dir.hard_link("file", &dir, path).unwrap();
         assert_eq!(HeldFile::create_plain(&dir, path, None).unwrap().identity().unwrap().size, 0);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");

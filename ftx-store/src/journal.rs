@@ -23,7 +23,8 @@
 //! 05000000  Run         boot
 //! 06000000  Forget      u64 index
 //!
-//! boot      00, or 01 and 16 bytes
+//! boot      00, or 01 and 16 bytes that name the kernel run and the data file: any that another run or
+//!           another file does not have
 //! hasher    four u32 of MD5 state; u64 blocks of 64 bytes taken in; u8 bytes of the next block;
 //!           63 bytes: these bytes, padded with zeros
 //! ```
@@ -34,6 +35,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::codec;
@@ -56,14 +58,15 @@ pub enum Record {
     Begin {
         /// The name the file will be published under, as the staging's owner wrote it.
         name: String,
-        /// The kernel run in which the staging was created.
+        /// The kernel run in which the staging was created, told of its data file.
         boot: Option<BootId>,
         /// When it was created, seconds since 1970.
         created_unix: u64,
     },
     /// The data was this long, with this hash.
     Checkpoint {
-        /// The kernel run in whose page cache the data was when this was written.
+        /// The kernel run, told of the data file, in whose page cache the data was when this was
+        /// written.
         boot: Option<BootId>,
         /// Length and hash of the data.
         hasher: HasherState,
@@ -77,7 +80,7 @@ pub enum Record {
         name: String,
         /// How many bytes the whole file has.
         size: u64,
-        /// The kernel run in which the staging was created.
+        /// The kernel run in which the staging was created, told of its data file.
         boot: Option<BootId>,
         /// When it was created, seconds since 1970.
         created_unix: u64,
@@ -92,7 +95,7 @@ pub enum Record {
     /// Later blocks are from this kernel run; and all that the records before this one leave in the
     /// table was found in the data in it.
     Run {
-        /// The kernel run.
+        /// The kernel run, told of the data file.
         boot: Option<BootId>,
     },
     /// The bytes of a block are about to change, or were not found in the data.
@@ -234,14 +237,55 @@ impl Journal {
         Ok(first)
     }
 
-    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave.
+    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave. With none
+    /// there, the file keeps its time.
     ///
     /// # Errors
     /// Those of cutting the file.
     pub fn cut(&mut self, end: u64) -> Result<(), StoreError> {
-        self.file.set_len(end).map_err(|error| StoreError::io("truncate", &self.path, error))?;
+        let cut = self.file.metadata().and_then(|metadata| {
+            if metadata.len() == end { Ok(()) } else { self.file.set_len(end) }
+        });
+        cut.map_err(|error| StoreError::io("truncate", &self.path, error))?;
         self.end = end;
         Ok(())
+    }
+
+    /// When a record was last added, which is when the staging was last written to; `None` where the
+    /// system does not tell.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// Has the last records count as no sign of life: the staging is as old as it was at `time`.
+    pub(crate) fn keep_modified(&self, time: SystemTime) {
+        if let Err(error) = self.file.set_modified(time) {
+            tracing::debug!(%error, path = ?self.path, "a staging counts as younger than it is");
+        }
+    }
+
+    /// The bytes of a journal, with all that they tell of one kernel run told of `run`.
+    #[cfg(test)]
+    pub(crate) fn retold(bytes: &[u8], run: Option<BootId>) -> Vec<u8> {
+        let mut rest = bytes.strip_prefix(MAGIC).unwrap_or_default();
+        let mut told = bytes[..bytes.len() - rest.len()].to_vec();
+        while let Ok(Some((mut record, len))) = read_record(&mut &*rest) {
+            match &mut record {
+                Record::Begin { boot, .. }
+                | Record::Checkpoint { boot, .. }
+                | Record::Blocks { boot, .. }
+                | Record::Run { boot } => *boot = boot.and(run),
+                _ => {}
+            }
+            let payload = codec::encode(&record).unwrap();
+            let payload_len = u32::try_from(payload.len()).unwrap();
+            told.extend(payload_len.to_le_bytes());
+            told.extend(checksum(payload_len, &payload).to_le_bytes());
+            told.extend(payload);
+            rest = &rest[usize::try_from(len).unwrap()..];
+        }
+        told.extend(rest);
+        told
     }
 
     #[cfg(test)]

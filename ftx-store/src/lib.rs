@@ -25,6 +25,7 @@
 mod batch;
 mod blocks;
 mod checks;
+mod copy;
 mod error;
 mod files;
 mod flush;
@@ -35,10 +36,12 @@ mod identity;
 mod journal;
 mod manifests;
 mod meta;
+mod own;
 mod parents;
 mod positioned;
 mod publish;
 mod regular;
+mod run;
 mod staging;
 mod sys;
 

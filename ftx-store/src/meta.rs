@@ -17,15 +17,35 @@ pub fn meta_of(metadata: &Metadata) -> Meta {
     Meta { mtime, executable: sys::is_executable(metadata) }
 }
 
-/// Applies `meta` to an open file, as its last change. A file without it is still the right one, so
-/// what cannot be set is only logged; `path` is for that.
+/// Applies `meta` to an open file, as its last change: what is so already is not set again, so that
+/// whoever watches the file sees no change where there is none. A file without it is still the right
+/// one, so what cannot be set is only logged; `path` is for that.
 pub fn apply(meta: &Meta, file: &File, path: &Path) {
-    if meta.executable
-        && let Err(error) = sys::make_executable(file)
+    match Metadata::from_file(file) {
+        Ok(metadata) => apply_over(meta, &meta_of(&metadata), file, path),
+        Err(error) => tracing::warn!(%error, ?path, "its time and mode cannot be looked at"),
+    }
+}
+
+/// As [`apply`], to a file just made, which has another time and is not executable. That saves a look.
+pub(crate) fn apply_to_new(meta: &Meta, file: &File, path: &Path) {
+    apply_over(meta, &Meta::default(), file, path);
+}
+
+/// Applies what of `meta` is not `found`.
+fn apply_over(meta: &Meta, found: &Meta, file: &File, path: &Path) {
+    if meta.executable != found.executable
+        && let Err(error) = sys::set_executable(file, meta.executable)
     {
-        tracing::warn!(%error, ?path, "cannot be made executable");
+        if meta.executable {
+            tracing::warn!(%error, ?path, "cannot be made executable");
+        } else {
+            // There are file systems where every file is.
+            tracing::debug!(%error, ?path, "stays executable");
+        }
     }
     if let Some(mtime) = meta.mtime
+        && found.mtime != Some(mtime)
         && let Err(error) = set_mtime(file, mtime)
     {
         tracing::warn!(%error, ?path, "its time cannot be set");
@@ -72,6 +92,7 @@ mod tests {
     use ftx_core::native::wire::{Meta, Mtime};
 
     use super::{apply, from_wire, meta_of, to_wire};
+    use crate::FileIdentity;
 
     #[test]
     fn what_was_applied_is_found() {
@@ -88,6 +109,45 @@ mod tests {
             assert_eq!(found.executable, executable && cfg!(unix));
             dir.remove_file("file").unwrap();
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_mode_is_taken_away_as_well_as_given() {
+        use cap_std::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let file = dir.create("file").unwrap().into_std();
+        for (before, executable, after) in [
+            (0o644, true, 0o755),
+            (0o755, false, 0o644),
+            (0o751, true, 0o751),
+            (0o600, true, 0o700),
+        ] {
+            dir.set_permissions("file", cap_std::fs::Permissions::from_mode(before)).unwrap();
+            apply(&Meta { mtime: None, executable }, &file, Path::new("file"));
+            assert_eq!(dir.metadata("file").unwrap().permissions().mode() & 0o777, after);
+        }
+    }
+
+    /// Who watches for changes must not see one where there is none.
+    #[test]
+    fn what_is_so_already_is_not_set_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let file = dir.create("file").unwrap().into_std();
+        let meta = Meta { mtime: Mtime::new(1_700_000_000, 5000), executable: true };
+        apply(&meta, &file, Path::new("file"));
+        let before = FileIdentity::of(&dir.metadata("file").unwrap());
+        // The clock of the file system may stand still for some milliseconds.
+        let later = |_: &u32| {
+            let probe = dir.create("probe").unwrap();
+            FileIdentity::of_file(&probe).unwrap().ctime_ns > before.ctime_ns
+        };
+        assert!((0..u32::MAX).any(|turn| later(&turn)));
+        apply(&meta, &file, Path::new("file"));
+        assert_eq!(FileIdentity::of(&dir.metadata("file").unwrap()), before);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -36,6 +37,32 @@ impl BootId {
         let number = u128::from_str_radix(&digits, 16).ok()?;
         well_formed.then_some(Self(number.to_be_bytes()))
     }
+}
+
+/// What tells `file` from another that has its number, on this mount of its file system or on another:
+/// which mount it is, and when the file was made. All zeros where the system does not tell.
+pub(crate) fn mount_and_birth(file: &File) -> [u64; 3] {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags};
+
+        // STATX_MNT_ID_UNIQUE, since Linux 6.8: an id that no later mount gets. Where the kernel does
+        // not know it, it tells the other one, which the next mount may get again.
+        let unique = StatxFlags::from_bits_retain(0x4000);
+        let mounts = StatxFlags::MNT_ID | unique;
+        if let Ok(told) =
+            rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, mounts | StatxFlags::BTIME)
+        {
+            let is_told = |what: StatxFlags| told.stx_mask & what.bits() != 0;
+            let mount = if is_told(mounts) { told.stx_mnt_id } else { 0 };
+            let born = Some(told.stx_btime).filter(|_| is_told(StatxFlags::BTIME));
+            let (secs, nanos) = born.map_or((0, 0), |born| (born.tv_sec, born.tv_nsec));
+            return [mount, secs.cast_unsigned(), nanos.into()];
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    [0; 3]
 }
 
 /// Seconds since 1970 by the system's clock.
@@ -103,13 +130,36 @@ pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) 
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,
-/// which [`HeldFile`](crate::held::HeldFile) looks for.
+/// which [`HeldFile`](crate::held::HeldFile) looks for: the staging goes on in a copy then.
 fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     dir.hard_link(from, to_dir, to)?;
     dir.remove_file(from).inspect_err(|_| {
         // Whoever goes on with the staging must not write to a published file.
         let _ = to_dir.remove_file(to);
     })
+}
+
+/// Where the next bytes of `file` are that are not a hole, from `at` to its end at `len`; holes count as
+/// bytes where the system does not tell. Moves the position of the file.
+pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{SeekFrom, seek};
+        use rustix::io::Errno;
+
+        match seek(file, SeekFrom::Data(at)) {
+            Ok(start) => {
+                let end = seek(file, SeekFrom::Hole(start)).unwrap_or(len).min(len);
+                return (start < end).then_some(start..end);
+            }
+            // Nothing but a hole is left.
+            Err(Errno::NXIO) => return None,
+            Err(_) => {}
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    (at < len).then_some(at..len)
 }
 
 /// Has opening a pipe not wait for a writer, and a terminal not become the process's own. With regular
@@ -139,20 +189,21 @@ pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     }
 }
 
-/// Lets everybody execute `file` who may read it.
-pub(crate) fn make_executable(file: &File) -> io::Result<()> {
+/// Lets everybody execute `file` who may read it, or nobody.
+pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
 
         let mut permissions = file.metadata()?.permissions();
         let mode = permissions.mode();
-        permissions.set_mode(mode | (mode & 0o444) >> 2);
+        let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
+        permissions.set_mode(mode);
         file.set_permissions(permissions)
     }
     #[cfg(not(unix))]
     {
-        let _ = file;
+        let _ = (file, executable);
         Ok(())
     }
 }
@@ -171,10 +222,14 @@ pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
 }
 
 /// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
-/// `false` where there is no such call.
+/// `false` where there is no such call, or where it is not known to do so.
 pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
     {
+        let kind = rustix::fs::fstatfs(dir)?.f_type;
+        if !u32::try_from(kind).is_ok_and(syncs_all) {
+            return Ok(false);
+        }
         rustix::fs::syncfs(dir)?;
         Ok(true)
     }
@@ -183,6 +238,20 @@ pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
         let _ = dir;
         Ok(false)
     }
+}
+
+/// Whether `syncfs` writes back all files of a file system of this kind, and tells what could not be.
+/// Others say yes and do less: FUSE passes it on to few of its servers, and a layer above another file
+/// system need not tell of that one's failures.
+#[cfg(target_os = "linux")]
+fn syncs_all(kind: u32) -> bool {
+    const EXT: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const BTRFS: u32 = 0x9123_683e;
+    const F2FS: u32 = 0xf2f5_2010;
+    // Here there is nothing to write back.
+    const TMPFS: u32 = 0x0102_1994;
+    matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
 }
 
 #[cfg(test)]
@@ -215,6 +284,19 @@ mod tests {
             assert!(available_bytes(dir).unwrap() > 0);
             sync_dir(dir).unwrap();
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_what_syncs_all_it_holds_is_synced_as_a_whole() {
+        use super::{sync_file_system, syncs_all};
+
+        assert!(!sync_file_system(&std::fs::File::open("/proc").unwrap()).unwrap());
+        // FUSE, NFS, overlayfs, CIFS.
+        for other in [0x6573_5546, 0x6969, 0x794c_7630, 0xff53_4d42, 0] {
+            assert!(!syncs_all(other));
+        }
+        assert!(syncs_all(0xef53));
     }
 
     #[test]

@@ -211,6 +211,38 @@ async fn stagings_expire() {
     assert_eq!(known(&offer(&store, "new", LEN, 1).await.unwrap()), [0]);
 }
 
+/// When a file is to be published it gets the time that the client's file has, which may be any. It may
+/// come no further.
+#[tokio::test]
+async fn the_time_of_the_clients_file_is_not_the_age_of_a_staging() {
+    let root = tempfile::tempdir().unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let now = SystemTime::now();
+    for (data, journal, stays) in [
+        (now - 1000 * day, now, true),
+        (now - 1000 * day, now - 8 * day, false),
+        (now + 1000 * day, now - 8 * day, false),
+        (now - 1000 * day, now + day, true),
+        // More has arrived than was noted by then.
+        (now - day, now - 8 * day, true),
+    ] {
+        let store = open(root.path());
+        let file = content(1, LEN);
+        interrupted(&store, "a", &file, &[0]).await;
+        drop(store);
+        for entry in fs::read_dir(root.path().join(".ftx/blocks")).unwrap() {
+            let path = entry.unwrap().path();
+            let time = if path.extension().unwrap() == "data" { data } else { journal };
+            fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        let store = open_again(root.path()).await;
+        assert_eq!(staged(root.path()), if stays { 2 } else { 0 });
+        let offered = offer(&store, "a", LEN, 1).await.unwrap();
+        assert_eq!(known(&offered).len(), usize::from(stays));
+        offered.upload.end(true).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_published_leaves_the_old_version_and_is_kept() {
     let root = tempfile::tempdir().unwrap();

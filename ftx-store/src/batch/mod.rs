@@ -135,7 +135,7 @@ impl BatchPublisher {
             self.clear_away(file);
             return Err(StoreError::io("write", file.target, error));
         }
-        meta::apply(&file.meta, held.file(), file.target);
+        meta::apply_to_new(&file.meta, held.file(), file.target);
         Ok(held)
     }
 

@@ -16,6 +16,7 @@
 
 mod copy;
 mod hash;
+mod log;
 mod publish;
 mod recover;
 #[cfg(test)]
@@ -23,48 +24,38 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::path::Path;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len};
 
 pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
+use self::log::Log;
 pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
-use crate::flush::Flusher;
 use crate::held::HeldFile;
 use crate::positioned::Positioned;
+use crate::run::run_of;
 use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;
 /// what was suspended, or left by a crash, is recovered.
 ///
-/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would.
+/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would, but
+/// for a sync under way: that is waited for, and noted if it fails.
 ///
 /// Whoever shares one must see to it that no two write to one block at a time, and that nobody
 /// writes any more when it is published: the lock that it is taken out of does for both.
 #[derive(Debug)]
 pub struct BlockStaging {
-    dir: Dir,
-    files: StagingFiles,
+    /// Dropped before the data file is let go of, since it may have to note something.
+    log: Log,
     name: String,
     size: u64,
     held: HeldFile,
     positioned: Positioned,
-    log: Mutex<Log>,
-    /// Apart from the log, so that whoever waits for the disk does not hold up the others' writes.
-    flusher: Mutex<Flusher>,
     durability: Durability,
-}
-
-/// What is known of the data, and said in the journal.
-#[derive(Debug)]
-struct Log {
-    journal: Journal,
-    table: PartialManifest,
-    /// A sync failed: the kernel reports that once and then calls the lost pages clean.
-    failed: bool,
 }
 
 impl BlockStaging {
@@ -100,11 +91,10 @@ impl BlockStaging {
         files.check()?;
         let held = HeldFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
-        let created_unix = sys::unix_now();
+        let (boot, created_unix) = (run_of(boot, held.file()), sys::unix_now());
         journal.append(&Record::Blocks { name: name.to_owned(), size, boot, created_unix })?;
-        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        let table = PartialManifest::new(size);
-        Ok(Self::assemble(dir, files, name.to_owned(), held, journal, table))
+        let log = Log::new(dir, files, journal, PartialManifest::new(size))?;
+        Ok(Self::assemble(log, name.to_owned(), size, held))
     }
 
     /// Chooses what [`publish`](Self::publish) promises; [`Durability::Full`] if never chosen.
@@ -123,7 +113,7 @@ impl BlockStaging {
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.give_up(offset, bytes.len() as u64)?;
         let written = self.positioned.write_all_at(self.held.file(), bytes, offset);
-        written.map_err(|error| StoreError::io("write", &self.files.data, error))
+        written.map_err(|error| StoreError::io("write", self.data(), error))
     }
 
     /// Takes note that the bytes of block `index` are all written, and that `cv` is their chaining
@@ -139,34 +129,27 @@ impl BlockStaging {
             return Err(self.beyond_the_end());
         }
         {
-            let mut log = self.log()?;
-            log.journal.append(&Record::Block { index, cv })?;
-            let _ = log.table.set(index, cv);
+            let mut entries = self.log.entries()?;
+            entries.journal.append(&Record::Block { index, cv })?;
+            let _ = entries.table.set(index, cv);
         }
-        if self.durability == Durability::Full {
-            let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
-            let synced = flusher.check().and_then(|()| flusher.wrote(self.held.file(), len));
-            drop(flusher);
-            self.note_sync(synced)?;
+        match self.durability {
+            Durability::Full => self.log.wrote(self.held.file(), len),
+            Durability::None => Ok(()),
         }
-        Ok(())
     }
 
     /// The blocks that are stored now.
     #[must_use]
     pub fn table(&self) -> PartialManifest {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).table.clone()
+        self.log.any_entries().table.clone()
     }
 
     /// Whether bytes are being made durable in the background, so that whoever [stores](Self::stored)
     /// a block may have to wait for the disk.
     #[must_use]
     pub fn is_syncing(&self) -> bool {
-        match self.flusher.try_lock() {
-            Ok(flusher) => flusher.is_busy(),
-            Err(TryLockError::Poisoned(_)) => false,
-            Err(TryLockError::WouldBlock) => true,
-        }
+        self.log.is_syncing()
     }
 
     /// The data, to be read from its start, through a handle of its own. Only the bytes of blocks
@@ -175,8 +158,8 @@ impl BlockStaging {
     /// # Errors
     /// Those of opening the file again.
     pub fn reader(&self) -> Result<File, StoreError> {
-        let opened = self.dir.open(&self.files.data);
-        Ok(opened.map_err(|error| StoreError::io("open", &self.files.data, error))?.into_std())
+        let opened = self.log.dir().open(self.data());
+        Ok(opened.map_err(|error| StoreError::io("open", self.data(), error))?.into_std())
     }
 
     /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One without
@@ -185,10 +168,10 @@ impl BlockStaging {
     /// # Errors
     /// Those of a sync under way, and of removing files.
     pub fn suspend(self) -> Result<(), StoreError> {
-        if self.log()?.table.known() == 0 {
+        if self.log.entries()?.table.known() == 0 {
             return self.discard();
         }
-        self.finish_sync(|_| Ok(()))
+        self.log.finish_sync(|| Ok(()))
     }
 
     /// Removes both files.
@@ -196,12 +179,18 @@ impl BlockStaging {
     /// # Errors
     /// Those of removing files; a file that is gone already is no error.
     pub fn discard(self) -> Result<(), StoreError> {
-        self.files.remove(&self.dir)
+        self.log.discard()
     }
 
     /// What is on the disk of it, still held, for another kind of staging.
-    pub(crate) fn into_parts(self) -> (Dir, StagingFiles, String, HeldFile) {
-        (self.dir, self.files, self.name, self.held)
+    ///
+    /// # Errors
+    /// Those of a sync under way, after which there is no telling what of it is on the disk.
+    pub(crate) fn into_parts(self) -> Result<(Dir, StagingFiles, String, HeldFile), StoreError> {
+        self.log.finish_sync(|| Ok(()))?;
+        let dir = self.log.dir().try_clone();
+        let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
+        Ok((dir, self.log.files().clone(), self.name, self.held))
     }
 
     /// The name given when it was created.
@@ -216,34 +205,13 @@ impl BlockStaging {
         self.size
     }
 
-    fn assemble(
-        dir: Dir,
-        files: StagingFiles,
-        name: String,
-        held: HeldFile,
-        journal: Journal,
-        table: PartialManifest,
-    ) -> Self {
-        Self {
-            dir,
-            files,
-            name,
-            size: table.size(),
-            held,
-            positioned: Positioned::default(),
-            log: Mutex::new(Log { journal, table, failed: false }),
-            flusher: Mutex::default(),
-            durability: Durability::default(),
-        }
+    fn assemble(log: Log, name: String, size: u64, held: HeldFile) -> Self {
+        let (positioned, durability) = (Positioned::default(), Durability::default());
+        Self { log, name, size, held, positioned, durability }
     }
 
-    /// The log, unless nobody knows any more what it is worth.
-    fn log(&self) -> Result<MutexGuard<'_, Log>, StoreError> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.failed {
-            return Err(StoreError::Failed { path: self.files.data.clone() });
-        }
-        Ok(log)
+    fn data(&self) -> &Path {
+        &self.log.files().data
     }
 
     /// Forgets the blocks that these bytes belong to, which are about to change.
@@ -254,34 +222,19 @@ impl BlockStaging {
         if len == 0 {
             return Ok(());
         }
-        let mut log = self.log()?;
+        let mut entries = self.log.entries()?;
         for index in offset / BLOCK..end.div_ceil(BLOCK) {
-            if log.table.get(index).is_some() {
-                log.journal.append(&Record::Forget { index })?;
-                log.table.forget(index);
+            if entries.table.get(index).is_some() {
+                entries.journal.append(&Record::Forget { index })?;
+                entries.table.forget(index);
             }
         }
         Ok(())
     }
 
-    /// Waits for the sync under way, then does what `sync` does.
-    fn finish_sync(&self, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<(), StoreError> {
-        let waited = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).wait();
-        self.note_sync(waited.and_then(|()| sync(self.held.file())))
-    }
-
-    /// After a failed sync nothing in memory tells what is on the disk.
-    fn note_sync(&self, synced: io::Result<()>) -> Result<(), StoreError> {
-        let Err(error) = synced else { return Ok(()) };
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.failed = true;
-        self.files.distrust(&self.dir, Some(&mut log.journal))?;
-        Err(StoreError::io("sync", &self.files.data, error))
-    }
-
     fn beyond_the_end(&self) -> StoreError {
         let text = format!("the file ends after {} bytes", self.size);
         let source = io::Error::new(ErrorKind::InvalidInput, text);
-        StoreError::Io { op: "write", path: self.files.data.clone(), source }
+        StoreError::Io { op: "write", path: self.data().to_path_buf(), source }
     }
 }

@@ -28,7 +28,7 @@ impl BlockStaging {
     /// Those of syncing, after which the staging must be dropped and [recovered](Self::recover).
     pub fn sync(&self) -> Result<(), StoreError> {
         match self.durability {
-            Durability::Full => self.finish_sync(File::sync_data),
+            Durability::Full => self.log.finish_sync(|| self.held.file().sync_data()),
             Durability::None => Ok(()),
         }
     }
@@ -43,7 +43,7 @@ impl BlockStaging {
         meta: &Meta,
         existing: Existing,
     ) -> Result<PublishedBlocks, StoreError> {
-        let dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        let dir = self.log.dir().try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         self.publish(&dir, target, meta, existing)
     }
 
@@ -65,26 +65,26 @@ impl BlockStaging {
         existing: Existing,
     ) -> Result<PublishedBlocks, StoreError> {
         let manifest = {
-            let log = self.log()?;
-            log.table.complete().ok_or_else(|| StoreError::Incomplete {
+            let entries = self.log.entries()?;
+            entries.table.complete().ok_or_else(|| StoreError::Incomplete {
                 path: self.name.clone().into(),
-                missing: log.table.block_count() - log.table.known(),
+                missing: entries.table.block_count() - entries.table.known(),
             })?
         };
+        let (dir, files) = (self.log.dir(), self.log.files());
         // What an earlier, longer version left behind the end.
         let cut = self.held.file().set_len(self.size);
-        cut.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
+        cut.map_err(|error| StoreError::io("truncate", &files.data, error))?;
         meta::apply(meta, self.held.file(), target);
         if self.durability == Durability::Full {
             // Without its time and mode, less of the file's metadata has to reach the disk.
             let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
-            self.finish_sync(sync)?;
+            self.log.finish_sync(|| sync(self.held.file()))?;
         }
-        self.held.check_is_at(&self.dir, &self.files.data)?;
-        let named = give_name(&self.dir, &self.files.data, target_dir, target, existing);
+        self.held.check_is_at(dir, &files.data)?;
+        let named = give_name(dir, &files.data, target_dir, target, existing);
         named.map_err(|error| StoreError::io("rename", target, error))?;
-        let identity =
-            settle_name(&self.dir, &self.files, &self.held, target_dir, target, self.durability)?;
+        let identity = settle_name(dir, files, &self.held, target_dir, target, self.durability)?;
         Ok(PublishedBlocks { manifest, identity })
     }
 }

@@ -1,10 +1,10 @@
 //! Going on after a crash: of which blocks the bytes are surely in the data.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a block was written (same boot id). The process may have died,
-//!   the page cache has not: the block is there, and is not read.
-//! - Any other kernel run, or an unknown one, or a sync failed. Data and journal reached the disk in
-//!   any order and any part. So just these blocks are hashed and compared.
+//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)). The
+//!   process may have died, the page cache has not: the block is there, and is not read.
+//! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
+//!   reached the disk in any order and any part. So just these blocks are hashed and compared.
 //!
 //! What does not hold is forgotten in the journal too: the data may grow beyond it again, and a hole
 //! must not be taken for the block.
@@ -17,8 +17,10 @@ use ftx_core::native::blocks::{PartialManifest, block_len, block_offset};
 
 use super::BlockStaging;
 use super::hash::hash_listed;
+use super::log::Log;
 use crate::files::remove;
 use crate::held::HeldFile;
+use crate::run::run_of;
 use crate::{BootId, Journal, Record, StagingFiles, StoreError};
 
 /// What was found where a staging was looked for.
@@ -80,10 +82,11 @@ impl BlockStaging {
     ) -> Result<Recovered, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(held) = HeldFile::open(dir, &files.data)? else {
+        let Some(held) = HeldFile::open(dir, &files.data, go_on)? else {
             remove(dir, &files.journal)?;
             return Ok(Recovered::Nothing);
         };
+        let boot = run_of(boot, held.file());
         let mut journal = Journal::open(dir, &files.journal)?;
         let told = match &mut journal {
             None => None,
@@ -111,8 +114,9 @@ impl BlockStaging {
             // Nothing is believed for the lack of it, only read again.
             tracing::warn!(%error, name = told.name, "a crash would now cost more to resume");
         }
-        let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        let staging = Self::assemble(dir, files, told.name, held, journal, told.believed);
+        let size = told.believed.size();
+        let log = Log::new(dir, files, journal, told.believed)?;
+        let staging = Self::assemble(log, told.name, size, held);
         Ok(Recovered::Staging(Box::new(staging)))
     }
 }

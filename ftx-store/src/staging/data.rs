@@ -30,8 +30,12 @@ impl DataFile {
     }
 
     /// As [`HeldFile::open`].
-    pub(super) fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        Ok(HeldFile::open(dir, path)?.map(|held| Self { held, torn: false }))
+    pub(super) fn open(
+        dir: &Dir,
+        path: &Path,
+        go_on: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<Self>, StoreError> {
+        Ok(HeldFile::open(dir, path, go_on)?.map(|held| Self { held, torn: false }))
     }
 
     /// Appends `bytes` to the `len` bytes that count; all or nothing.
@@ -56,10 +60,12 @@ impl DataFile {
         self.torn = true;
     }
 
-    /// Keeps the first `len` bytes and goes on behind them.
+    /// Keeps the first `len` bytes and goes on behind them. What is not cut keeps its time, too.
     pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
         self.torn = true;
-        self.file().set_len(len)?;
+        if self.file().metadata()?.len() != len {
+            self.file().set_len(len)?;
+        }
         self.file().seek(SeekFrom::Start(len))?;
         self.torn = false;
         Ok(())

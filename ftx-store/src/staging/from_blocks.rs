@@ -15,8 +15,8 @@ impl Staging {
     /// `go_on` is called now and then with the bytes hashed so far.
     ///
     /// # Errors
-    /// [`StoreError::Cancelled`] when `go_on` says `false`, and then everything stays; those of
-    /// reading and cutting the data and of writing the journal anew.
+    /// [`StoreError::Cancelled`] when `go_on` says `false`, and then everything stays; those of a sync
+    /// under way, of reading and cutting the data and of writing the journal anew.
     pub fn from_blocks(
         blocks: BlockStaging,
         go_on: &mut dyn FnMut(u64) -> bool,
@@ -27,7 +27,7 @@ impl Staging {
             blocks.discard()?;
             return Ok(None);
         }
-        let (dir, files, name, held) = blocks.into_parts();
+        let (dir, files, name, held) = blocks.into_parts()?;
         let hasher = hash(&dir, &files, len, go_on)?;
         // Before the data is: what the old journal tells of would not be there.
         remove(&dir, &files.journal)?;

@@ -29,6 +29,7 @@ pub use self::publish::Published;
 use crate::files::remove;
 use crate::flush::Flusher;
 use crate::hash::hash_up_to;
+use crate::run::run_of;
 use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
@@ -38,7 +39,8 @@ pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 /// A file on its way: created or adopted, written to, then published, discarded or suspended; what
 /// was suspended, or left by a crash, is recovered.
 ///
-/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would.
+/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would, but
+/// for a sync under way: that is waited for, and noted if it fails.
 #[derive(Debug)]
 pub struct Staging {
     dir: Dir,
@@ -188,7 +190,7 @@ impl Staging {
     /// writing the journal anew.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
         if hasher.len() > self.len {
-            return Err(StoreError::Changed { path: self.name.into() });
+            return Err(StoreError::Changed { path: self.name.clone().into() });
         }
         if hasher.len() + 1 == self.len && self.saved <= hasher.len() {
             self.data.cut_later();
@@ -238,8 +240,10 @@ impl Staging {
     ///
     /// # Errors
     /// Those of removing files; a file that is gone already is no error.
-    pub fn discard(self) -> Result<(), StoreError> {
-        self.files.remove(&self.dir)
+    pub fn discard(mut self) -> Result<(), StoreError> {
+        self.files.remove(&self.dir)?;
+        self.flusher.forget();
+        Ok(())
     }
 
     /// The name given when it was created.
@@ -307,14 +311,15 @@ impl Staging {
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         // It would say of bytes that may be lost that they are there.
         self.check_not_failed()?;
-        let record = Record::Checkpoint { boot: self.boot, hasher: self.hasher.save() };
+        let boot = run_of(self.boot, self.data.file());
+        let record = Record::Checkpoint { boot, hasher: self.hasher.save() };
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
                 journal.append(&Record::Begin {
                     name: self.name.clone(),
-                    boot: self.boot,
+                    boot,
                     created_unix: sys::unix_now(),
                 })?;
                 journal.append(&record)?;
@@ -353,5 +358,17 @@ impl Staging {
         self.failed = true;
         self.files.distrust(&self.dir, self.journal.as_mut())?;
         Err(StoreError::io("sync", &self.files.data, error))
+    }
+}
+
+impl Drop for Staging {
+    /// The kernel tells once that a sync has failed: what nobody heard of would be believed by the next
+    /// one who goes on with the staging.
+    fn drop(&mut self) {
+        let synced = self.flusher.wait();
+        if let Err(error) = self.note_sync(synced) {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, name = self.name, "what was written last may be lost");
+        }
     }
 }

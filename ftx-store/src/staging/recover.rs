@@ -1,13 +1,13 @@
 //! Going on after a crash: which bytes of the data are surely those that were written.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a checkpoint was written (same boot id). The process may have
-//!   died, the page cache has not: everything that was written is there, and since bytes are only
-//!   ever appended in their order, the data is good to its end, wherever the process died. Only
-//!   what was not hashed yet is read again.
-//! - Any other kernel run, or an unknown one, or a sync failed. Data and journal reached the disk
-//!   in any order and any part. So the data is hashed from the start and compared with each
-//!   checkpoint in turn; the last that agrees counts.
+//! - The kernel still runs in which a checkpoint was written, of this very file
+//!   ([`run`](crate::run)). The process may have died, the page cache has not: everything that was
+//!   written is there, and since bytes are only ever appended in their order, the data is good to
+//!   its end, wherever the process died. Only what was not hashed yet is read again.
+//! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
+//!   reached the disk in any order and any part. So the data is hashed from the start and compared
+//!   with each checkpoint in turn; the last that agrees counts.
 
 use std::io::Seek as _;
 
@@ -17,6 +17,7 @@ use super::Staging;
 use super::data::DataFile;
 use crate::files::remove;
 use crate::hash::hash_up_to;
+use crate::run::run_of;
 use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
 
 /// A checkpoint that holds.
@@ -69,7 +70,7 @@ impl Staging {
     ) -> Result<Option<Self>, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(mut data) = DataFile::open(dir, &files.data)? else {
+        let Some(mut data) = DataFile::open(dir, &files.data, go_on)? else {
             remove(dir, &files.journal)?;
             return Ok(None);
         };
@@ -98,12 +99,17 @@ impl Staging {
         staging.saved = staging.hasher.len();
         staging.len = point.len;
         if !point.trusted && boot.is_some() {
-            // Verified once is enough for as long as this kernel runs.
+            // Verified once is enough for as long as this kernel runs. Nobody has written to it for
+            // that: who looks at all stagings at each start must not keep them for ever.
+            let modified = staging.journal.as_ref().and_then(Journal::modified);
             staging.checkpoint_or_warn();
+            if let (Some(journal), Some(modified)) = (&staging.journal, modified) {
+                journal.keep_modified(modified);
+            }
         }
         // All but the last byte, so that one who goes on from there always has something to send.
         if !staging.catch_up_to(staging.len - 1, go_on)? {
-            return Err(StoreError::Cancelled { path: staging.files.data });
+            return Err(StoreError::Cancelled { path: staging.files.data.clone() });
         }
         Ok(Some(staging))
     }
@@ -119,7 +125,8 @@ fn find(
 ) -> Result<Option<(String, Point)>, StoreError> {
     let identity =
         data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let Some(told) = believe(journal, identity.size, boot)? else { return Ok(None) };
+    let run = run_of(boot, data.file());
+    let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
     let point = match told.newest {
         Some(point) => Some(point),
         None => {
@@ -137,7 +144,7 @@ fn find(
 /// What the journal tells by itself.
 struct Told {
     name: String,
-    /// The newest checkpoint of this kernel run that the data is long enough for.
+    /// The newest checkpoint of this run that the data is long enough for.
     newest: Option<Point>,
     sync_failed: bool,
 }
@@ -146,7 +153,7 @@ struct Told {
 fn believe(
     journal: &mut Journal,
     data_len: u64,
-    boot: Option<BootId>,
+    run: Option<BootId>,
 ) -> Result<Option<Told>, StoreError> {
     let mut told: Option<Told> = None;
     journal.for_each(|record, end| {
@@ -155,7 +162,7 @@ fn believe(
                 told = Some(Told { name, newest: None, sync_failed: false });
             }
             (Record::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
-                let holds = boot.is_some() && saved_in == boot && hasher.len() <= data_len;
+                let holds = run.is_some() && saved_in == run && hasher.len() <= data_len;
                 if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
                     told.newest = Some(Point { hasher, end, len: data_len, trusted: true });
                 }

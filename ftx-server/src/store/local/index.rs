@@ -247,7 +247,7 @@ impl Index {
 /// only.
 pub(super) fn expire(inner: &Inner, ttl: Duration) {
     let staging = &inner.staging;
-    let is_old = |id: StagingId| is_older(staging, &id.files().data, ttl);
+    let is_old = |id: StagingId| is_older(staging, id, ttl);
     for (name, id) in inner.index(|index| index.idle()) {
         if !is_old(id) {
             continue;

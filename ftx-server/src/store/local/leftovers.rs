@@ -24,6 +24,10 @@ pub(super) struct Leftovers {
 }
 
 impl StagingId {
+    /// No server gets that far by counting: a file with a greater number is none of ours, and going on
+    /// from it could leave no numbers at all.
+    const LAST: Self = Self(1 << 48);
+
     /// The staging's files in the staging directory.
     pub(super) fn files(self) -> StagingFiles {
         let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
@@ -33,6 +37,10 @@ impl StagingId {
     /// The one after it.
     pub(super) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    fn of_copy(path: &Path) -> Option<Self> {
+        Self::of_file(Path::new(path.file_stem()?))
     }
 
     fn of_file(path: &Path) -> Option<Self> {
@@ -53,8 +61,15 @@ impl Leftovers {
         let mut found = Self { stagings: Vec::new(), next: StagingId(1) };
         for entry in dir.entries().map_err(failed)? {
             let file = PathBuf::from(entry.map_err(failed)?.file_name());
+            if StagingId::of_copy(&file).is_some_and(|id| id.files().copy() == file) {
+                // The process died while it was being made.
+                remove_file(dir, &file);
+                continue;
+            }
             let Some(id) = StagingId::of_file(&file) else { continue };
-            found.next = found.next.max(id.next());
+            if id <= StagingId::LAST {
+                found.next = found.next.max(id.next());
+            }
             if file.extension().is_none_or(|kind| kind != "data") {
                 // A journal is of no use without its data.
                 if !dir.exists(id.files().data) {
@@ -72,7 +87,7 @@ impl Leftovers {
             };
             let name = name
                 .and_then(|name| RemoteName::parse(&name).ok())
-                .filter(|_| !is_older(dir, &file, ttl));
+                .filter(|_| !is_older(dir, id, ttl));
             match name {
                 Some(name) => found.stagings.push((name, id)),
                 None => remove(dir, id),
@@ -90,19 +105,62 @@ impl Leftovers {
 pub(super) fn remove(dir: &Dir, id: StagingId) {
     let StagingFiles { data, journal } = id.files();
     for file in [journal, data] {
-        match dir.remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                warn!(%error, file = %file.display(), "cannot remove an old staging");
-            }
-            _ => {}
-        }
+        remove_file(dir, &file);
     }
 }
 
-/// Whether nobody has written to a file for `ttl`.
-pub(super) fn is_older(dir: &Dir, file: &Path, ttl: Duration) -> bool {
-    let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified.into_std()).is_ok_and(|age| age > ttl)
-    })
+fn remove_file(dir: &Dir, file: &Path) {
+    match dir.remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            warn!(%error, file = %file.display(), "cannot remove an old staging");
+        }
+        _ => {}
+    }
+}
+
+/// Whether nobody has written to a staging for `ttl`.
+///
+/// The journal tells, which is written to with every block and every checkpoint. The data may have got
+/// the time of the client's file already, when it was to be published, so by itself it tells nothing:
+/// it can only make a staging younger, which matters for bytes that came since the last checkpoint.
+pub(super) fn is_older(dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+    let now = SystemTime::now();
+    let modified = |file: &Path| {
+        let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
+        modified.ok().map(|modified| now.duration_since(modified.into_std()))
+    };
+    let StagingFiles { data, journal } = id.files();
+    // A journal of the future was written by a clock that was ahead, data of the future by nobody.
+    let noted = modified(&journal).map(Result::unwrap_or_default);
+    let written = modified(&data).and_then(Result::ok);
+    noted.into_iter().chain(written).min().is_some_and(|age| age > ttl)
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::{Dir, Duration, Leftovers, StagingId};
+
+    /// A staging was being copied to a file of its own when the server was killed.
+    #[test]
+    fn half_a_copy_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.write("0000000000000001.data.own", "half").unwrap();
+        dir.write("notes.own", "somebody's").unwrap();
+        Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        assert!(!dir.exists("0000000000000001.data.own") && dir.exists("notes.own"));
+    }
+
+    #[test]
+    fn a_stray_file_does_not_use_up_the_numbers() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        for stray in ["ffffffffffffffff.x", "fffffffffffffffe.data", "0000000000000007.journal"] {
+            dir.write(stray, "").unwrap();
+        }
+        let found = Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        assert_eq!(found.next, StagingId(8));
+    }
 }

@@ -1,12 +1,15 @@
 //! What is recovered after the process or the machine went away at any moment.
 
-use cap_std::fs::Dir;
+use std::time::{Duration, SystemTime};
+
+use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::native::blocks::BLOCK;
 
 use super::{
-    BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, recover_in,
-    scratch, store,
+    BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
+    recover_in, scratch, store,
 };
+use crate::run::run_of;
 use crate::{BootId, Journal, Record, StoreError};
 
 const SIZE: u64 = 3 * BLOCK + 100;
@@ -19,12 +22,15 @@ fn leave(dir: &Dir, order: &[u64]) -> Vec<u8> {
     data
 }
 
-/// Puts other files in place of those that are there.
+/// Puts other files in place of those that are there, as if they had been written in this place.
 fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
-    for (path, bytes) in [("data", data), ("journal", journal)] {
+    for path in ["data", "journal"] {
         let _ = dir.remove_file(path);
-        dir.write(path, bytes).unwrap();
     }
+    dir.write("data", data).unwrap();
+    // The journal is that of this file.
+    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
 /// Where each record of the journal ends, its magic first.
@@ -229,4 +235,57 @@ fn a_crash_after_the_renaming_leaves_the_published_file_alone() {
     assert!(recover_in(&dir, HERE).is_none());
     assert!(dir.read("file").unwrap() == data);
     assert_eq!(dir.entries().unwrap().count(), 1);
+}
+
+/// How old it is decides when it is given up.
+#[test]
+fn looking_at_a_staging_does_not_make_it_younger() {
+    let (_temp, dir) = scratch();
+    leave(&dir, &[0, 1]);
+    let age = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for path in ["data", "journal"] {
+        let file = dir.open_with(path, OpenOptions::new().write(true)).unwrap();
+        file.into_std().set_modified(age).unwrap();
+    }
+    assert_eq!(recovered(&dir, HERE), [0, 1]);
+    for path in ["data", "journal"] {
+        let modified = dir.metadata(path).unwrap().modified().unwrap().into_std();
+        assert_eq!(modified, age, "{path}");
+    }
+}
+
+/// The page cache knows what was written to a file, not what its copy has: that may have been made
+/// before the journal was.
+#[test]
+fn a_copy_of_a_staging_is_not_believed_unread() {
+    let (_temp, dir) = scratch();
+    let mut data = leave(&dir, &[0, 1, 2, 3]);
+    dir.create_dir("copy").unwrap();
+    let copy = dir.open_dir("copy").unwrap();
+    dir.copy("data", &copy, "data").unwrap();
+    dir.copy("journal", &copy, "journal").unwrap();
+    data[..usize::try_from(BLOCK).unwrap()].fill(0);
+    copy.write("data", &data).unwrap();
+    assert_eq!(recovered(&copy, HERE), [1, 2, 3]);
+    assert_eq!(recovered(&dir, HERE), [0, 1, 2, 3]);
+}
+
+/// A backup made of links, or publishing by a link: what the other name stands for must stay as it is,
+/// and what has arrived must not be lost.
+#[cfg(unix)]
+#[test]
+fn a_staging_with_another_name_is_gone_on_with_and_leaves_that_alone() {
+    let (_temp, dir) = scratch();
+    let data = leave(&dir, &[1, 3]);
+    let before = dir.read("data").unwrap();
+    dir.hard_link("data", &dir, "backup").unwrap();
+    let staging = recover_in(&dir, HERE).unwrap();
+    assert_eq!(known(&staging), [1, 3]);
+    is_true(&dir, &staging);
+    store(&staging, &data, 0);
+    store(&staging, &data, 2);
+    publish(staging, &dir).unwrap();
+    assert!(dir.read("file").unwrap() == data);
+    assert!(dir.read("backup").unwrap() == before);
+    assert_eq!(dir.entries().unwrap().count(), 2);
 }

@@ -1,6 +1,7 @@
 //! Disks that do not take what they are given, and others who want the same file.
 
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::PoisonError;
 
 use cap_std::fs::Dir;
@@ -11,7 +12,8 @@ use super::{
     recover_in, scratch, settled, store,
 };
 use crate::flush::Flusher;
-use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
+use crate::held::HeldFile;
+use crate::{Durability, FLUSH_BYTES, FileIdentity, Staging, StoreError};
 
 /// A file opened for reading refuses what is written, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
@@ -49,8 +51,8 @@ fn a_journal_that_takes_nothing_leaves_what_was_known() {
     let mut staging = create(&dir, 2 * BLOCK);
     store(&staging, &data, 0);
     let journal = unwritable(&dir, "journal");
-    let log = staging.log.get_mut().unwrap();
-    let good = log.journal.swap_file(journal);
+    let entries = staging.log.entries.get_mut().unwrap();
+    let good = entries.journal.swap_file(journal);
 
     staging.write_at(BLOCK, &data[..5]).unwrap();
     let refused = staging.stored(1, cv_of(&data, 1));
@@ -61,7 +63,7 @@ fn a_journal_that_takes_nothing_leaves_what_was_known() {
     assert_eq!(known(&staging), [0]);
     is_true(&dir, &staging);
 
-    staging.log.get_mut().unwrap().journal.swap_file(good);
+    staging.log.entries.get_mut().unwrap().journal.swap_file(good);
     store(&staging, &data, 1);
     drop(staging);
     let staging = recover_in(&dir, HERE).unwrap();
@@ -108,7 +110,7 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
         let staging = create(&dir, 2 * BLOCK).with_durability(Durability::Full);
         store(&staging, &data, 0);
         store(&staging, &data, 1);
-        *staging.flusher.lock().unwrap() = failing();
+        *staging.log.flusher.lock().unwrap() = failing();
         let told = outcome(staging);
         assert!(matches!(told, Err(StoreError::Io { op: "sync", .. })), "{told:?}");
         // The pages of the second block were lost.
@@ -131,7 +133,7 @@ fn a_staging_that_failed_to_sync_does_no_more() {
     let data = bytes(BLOCK, 0);
     let staging = create(&dir, BLOCK);
     store(&staging, &data, 0);
-    assert!(staging.note_sync(Err(io::Error::from_raw_os_error(5))).is_err());
+    assert!(staging.log.note_sync(Err(io::Error::from_raw_os_error(5))).is_err());
     assert!(matches!(staging.write_at(0, b"x"), Err(StoreError::Failed { .. })));
     assert!(matches!(staging.stored(0, cv_of(&data, 0)), Err(StoreError::Failed { .. })));
     let refused = publish(staging, &dir);
@@ -144,8 +146,8 @@ fn a_failed_sync_that_cannot_be_noted_gives_the_staging_up() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir, 1);
     store(&staging, b"x", 0);
-    staging.log.get_mut().unwrap().journal.swap_file(unwritable(&dir, "journal"));
-    *staging.flusher.lock().unwrap_or_else(PoisonError::into_inner) = failing();
+    staging.log.entries.get_mut().unwrap().journal.swap_file(unwritable(&dir, "journal"));
+    *staging.log.flusher.lock().unwrap_or_else(PoisonError::into_inner) = failing();
     assert!(staging.suspend().is_err());
     assert!(recover_in(&dir, HERE).is_none());
 }
@@ -192,4 +194,40 @@ fn what_cannot_be_read_is_not_destroyed() {
         dir.rename("away", &dir, path).unwrap();
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
     }
+}
+
+/// The kernel tells of lost pages once: if nobody listens, the next sync is said to be good.
+#[test]
+fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
+    let ends: [fn(BlockStaging); 3] = [
+        drop,
+        |staging| assert!(publish(staging, &scratch().1).is_err()),
+        |staging| assert!(Staging::from_blocks(staging, &mut |_| true).is_err()),
+    ];
+    for end in ends {
+        let (_temp, dir) = scratch();
+        let data = bytes(3 * BLOCK, 0);
+        let staging = create(&dir, 3 * BLOCK).with_durability(Durability::Full);
+        store(&staging, &data, 0);
+        store(&staging, &data, 1);
+        *staging.log.flusher.lock().unwrap() = failing();
+        end(staging);
+        let held = HeldFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
+        held.file().write_all_at(&[0; 100], BLOCK).unwrap();
+        drop(held);
+        assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
+    }
+}
+
+/// What is given up needs no sync, nor is another's journal to be touched for it.
+#[test]
+fn a_discarded_staging_waits_for_nothing() {
+    let (_temp, dir) = scratch();
+    let staging = create(&dir, 1);
+    store(&staging, b"x", 0);
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    *staging.log.flusher.lock().unwrap() = Flusher::waiting_for(receiver);
+    staging.discard().unwrap();
+    drop(sender);
+    assert_eq!(dir.entries().unwrap().count(), 0);
 }

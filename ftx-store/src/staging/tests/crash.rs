@@ -1,11 +1,13 @@
 //! What is recovered after the process or the machine went away at any moment.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, OpenOptions};
 
 use super::{bytes, create, files, hashed, md5, recover, scratch};
-use crate::{BootId, Staging, StoreError};
+use crate::run::run_of;
+use crate::{BootId, Journal, Staging, StoreError};
 
 const CHECKPOINT: usize = 4 << 20;
 const HERE: Option<BootId> = Some(BootId([1; 16]));
@@ -32,13 +34,16 @@ fn leave_in(dir: &Dir, boot: Option<BootId>, lens: &[usize]) -> Vec<u8> {
     data
 }
 
-/// Puts other files in place of those that are there. Overwriting would do as well, but some file
+/// Puts other files in place of those that are there, as if they had been written in this place. Overwriting would do as well, but some file
 /// systems write a truncated file back at once, and this is done thousands of times.
 fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
-    for (path, bytes) in [("data", data), ("journal", journal)] {
+    for path in ["data", "journal"] {
         let _ = dir.remove_file(path);
-        dir.write(path, bytes).unwrap();
     }
+    dir.write("data", data).unwrap();
+    // The journal is that of this file.
+    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
 /// Recovers, checks that it is a true prefix, and returns its length.
@@ -249,4 +254,52 @@ fn the_true_boot_id_is_the_default() {
     if BootId::current().is_some() {
         assert_eq!(recover(&dir).digest(), md5(b"hello"));
     }
+}
+
+/// How old it is decides when it is given up, and a server looks at all of them whenever it starts.
+#[test]
+fn looking_at_a_staging_does_not_make_it_younger() {
+    let (_temp, dir) = scratch();
+    leave(&dir, &[100, 333]);
+    let age = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for boot in [HERE, ELSEWHERE] {
+        for path in ["data", "journal"] {
+            let file = dir.open_with(path, OpenOptions::new().write(true)).unwrap();
+            file.into_std().set_modified(age).unwrap();
+        }
+        drop(recover_in(&dir, boot).unwrap());
+        for path in ["data", "journal"] {
+            let modified = dir.metadata(path).unwrap().modified().unwrap().into_std();
+            assert_eq!(modified, age, "{path} {boot:?}");
+        }
+    }
+}
+
+/// The page cache knows what was written to a file, not what its copy has: that may have been made
+/// before the journal was.
+#[test]
+fn a_copy_of_a_staging_is_not_believed_unread() {
+    let (_temp, dir) = scratch();
+    let data = leave(&dir, &[100, 333]);
+    dir.create_dir("copy").unwrap();
+    let copy = dir.open_dir("copy").unwrap();
+    dir.copy("data", &copy, "data").unwrap();
+    dir.copy("journal", &copy, "journal").unwrap();
+    copy.write("data", [&data[..200], &[0; 133]].concat()).unwrap();
+    assert_eq!(recovered_len(&copy, HERE, &data), 100);
+    assert_eq!(recovered_len(&dir, HERE, &data), 333);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_staging_with_another_name_is_gone_on_with_and_leaves_that_alone() {
+    let (_temp, dir) = scratch();
+    let data = leave(&dir, &[100, 333]);
+    dir.hard_link("data", &dir, "backup").unwrap();
+    let mut staging = recover_in(&dir, HERE).unwrap();
+    staging.write(b" and the rest").unwrap();
+    staging.publish(&dir, Path::new("file")).unwrap();
+    assert_eq!(dir.read("file").unwrap(), [&data[..], b" and the rest"].concat());
+    assert_eq!(dir.read("backup").unwrap(), data);
+    assert_eq!(dir.entries().unwrap().count(), 2);
 }

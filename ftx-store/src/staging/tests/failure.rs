@@ -3,7 +3,9 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::{bytes, create, files, md5, recover, scratch};
+use cap_std::fs::OpenOptions;
+
+use super::{bytes, create, files, hasher_of, md5, recover, scratch};
 use crate::flush::Flusher;
 use crate::{Staging, StoreError};
 
@@ -15,9 +17,9 @@ fn a_failed_write_can_be_tried_again() {
     // A file opened for reading refuses both the write and the cutting back.
     let unwritable = dir.open("data").unwrap().into_std();
     let mut good = staging.data.swap_file(unwritable);
+    good.write_all(b"wor").unwrap();
     assert!(matches!(staging.write(b"world"), Err(StoreError::Io { op: "write", .. })));
     assert_eq!((staging.len(), staging.digest()), (6, md5(b"hello ")));
-    good.write_all(b"wor").unwrap();
     staging.data.swap_file(good);
     staging.write(b"world").unwrap();
     staging.publish(&dir, Path::new("file")).unwrap();
@@ -143,4 +145,38 @@ fn a_journal_that_cannot_be_written_does_not_stop_the_data() {
     dir.remove_dir("journal").unwrap();
     staging.publish(&dir, Path::new("file")).unwrap();
     assert!(dir.read("file").unwrap() == data);
+}
+
+/// The kernel tells of lost pages once: if nobody listens, the next sync is said to be good.
+#[test]
+fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
+    let ends: [fn(Staging); 2] =
+        [drop, |staging| assert!(staging.rewound(hasher_of(b"hello world!")).is_err())];
+    for end in ends {
+        let (_temp, dir) = scratch();
+        let mut staging = create(&dir);
+        for piece in ["hello ", "world"] {
+            staging.write(piece.as_bytes()).unwrap();
+            staging.suspend().unwrap();
+            staging = recover(&dir);
+        }
+        staging.flusher = Flusher::ending_with(Err(io::Error::from_raw_os_error(5)));
+        end(staging);
+        let mut data = dir.open_with("data", OpenOptions::new().write(true)).unwrap();
+        data.write_all(b"hello \0\0\0\0\0").unwrap();
+        let staging = recover(&dir);
+        assert_eq!((staging.len(), staging.digest()), (6, md5(b"hello ")));
+    }
+}
+
+#[test]
+fn a_discarded_staging_waits_for_nothing() {
+    let (_temp, dir) = scratch();
+    let mut staging = create(&dir);
+    staging.write(b"hello").unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    staging.flusher = Flusher::waiting_for(receiver);
+    staging.discard().unwrap();
+    drop(sender);
+    assert_eq!(dir.entries().unwrap().count(), 0);
 }

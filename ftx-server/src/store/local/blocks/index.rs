@@ -174,7 +174,7 @@ impl BlockIndex {
 /// only.
 pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
     let dir = &inner.blocks.dir;
-    let is_old = |id: StagingId| is_older(dir, &id.files().data, ttl);
+    let is_old = |id: StagingId| is_older(dir, id, ttl);
     for (name, old) in inner.blocks.index(|index| index.idle()) {
         if is_old(old)
             && let Some(hand) = Hand::idle(inner, &name, None, |id| id == old)
