@@ -252,7 +252,7 @@ mod tests {
             dir.write("data", bytes).unwrap();
             dir.set_permissions("data", cap_std::fs::Permissions::from_mode(0o755)).unwrap();
             HeldFile::create_plain(&dir, Path::new("data"), None).unwrap();
-            assert_eq!(mode(), 0o644);
+            assert_eq!(mode() & 0o111, 0);
         }
     }
 
