@@ -54,6 +54,26 @@ async fn directories_are_made() {
     }
 }
 
+/// The directory was moved away during the upload, or is gone.
+#[tokio::test]
+async fn the_file_goes_where_its_name_says_at_the_end() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    let bytes = content(1, 700_000);
+    for gone in [false, true] {
+        let mut upload = begin_anew(&store, "dir/a.bin", bytes.len()).await;
+        write(&mut upload, &bytes).await.unwrap();
+        if gone {
+            fs::remove_dir_all(root.path().join("dir")).unwrap();
+        } else {
+            fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();
+        }
+        upload.publish().await.unwrap();
+        assert_file(root.path(), "dir/a.bin", &bytes);
+        assert!(!root.path().join("old/a.bin").exists());
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_upload_goes_on_where_it_was() {
     let root = tempdir().unwrap();

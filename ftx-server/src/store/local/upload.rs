@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cap_std::fs::Dir;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
@@ -44,8 +43,6 @@ struct Registered {
     id: StagingId,
     heard: Heard,
     done: Latch,
-    /// The directory that the file will be in.
-    parent: Dir,
 }
 
 impl Drop for Registered {
@@ -83,7 +80,8 @@ pub(super) async fn begin(
         let path = Path::new(name.as_str());
         let begin = without_leftovers(inner, name, begin);
         check_space(&inner.root, path, len)?;
-        let parent = create_parents(&inner.root, path, inner.durability)?;
+        // An error is told before bytes are sent in vain. It may be another one at the end.
+        create_parents(&inner.root, path, inner.durability)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.durability).journalled()?;
         let writer = StagingWriter::new(staging)?;
@@ -94,7 +92,7 @@ pub(super) async fn begin(
             inner.index(|index| index.add(name.clone(), id, state));
         }
         let inner = Arc::clone(inner);
-        let registered = Some(Registered { inner, name: name.clone(), id, heard, done, parent });
+        let registered = Some(Registered { inner, name: name.clone(), id, heard, done });
         let (name, writer) = (name.clone(), Some(writer));
         // If nobody waits for it any more, dropping it puts everything in order.
         Ok(LocalUpload { store: owner, name, id, writer, registered })
@@ -221,12 +219,13 @@ fn publish(
     inner: &Inner,
     name: &RemoteName,
     staging: Staging,
-    parent: &Dir,
 ) -> Result<Option<Md5Digest>, StoreError> {
     let path = Path::new(name.file_name());
     let hasher = staging.hasher().clone();
     let turn = inner.turns.take([name.clone()]);
-    let published = staging.publish(parent, path)?;
+    // Not that of the beginning: it may have been moved since.
+    let parent = create_parents(&inner.root, Path::new(name.as_str()), inner.durability)?;
+    let published = staging.publish(&parent, path)?;
     drop(turn);
     if published.md5.is_some() {
         inner.remember(published.identity, hasher);
@@ -263,17 +262,16 @@ impl Upload for LocalUpload {
         };
         let registered = self.registered.take();
         let end = move |staging| {
-            let Some(registered) = registered else {
-                let path = Path::new(name.as_str());
-                let result = create_parents(&inner.root, path, inner.durability)
-                    .and_then(|parent| publish(&inner, &name, staging, &parent));
+            // Let go of when the staging is, and not before.
+            let Some(_registered) = registered else {
+                let result = publish(&inner, &name, staging);
                 if result.is_err() {
                     // So little is sent again more easily than it is kept.
                     leftovers::remove(&inner.staging, id);
                 }
                 return result;
             };
-            let result = publish(&inner, &name, staging, &registered.parent);
+            let result = publish(&inner, &name, staging);
             if result.is_ok() {
                 inner.index(|index| index.remove(&name, id));
             }
