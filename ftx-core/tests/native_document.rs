@@ -59,7 +59,7 @@ fn every_message_has_its_example() {
         assert_eq!(request.encode(header.request).as_ref(), Ok(frame), "{title}");
         names.insert(is_named(title, &format!("{request:?}")));
     }
-    assert_eq!(names.len(), 10);
+    assert_eq!(names.len(), 11);
 
     names.clear();
     for (title, frame) in &replies {

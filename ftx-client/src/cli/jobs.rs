@@ -8,6 +8,27 @@ use walkdir::WalkDir;
 
 use super::args::{Download, Upload};
 
+/// What is to be transferred, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    pub(crate) files: Vec<Job>,
+    /// Directories that are to be there, whether files are in them or not.
+    pub(crate) directories: Directories,
+}
+
+/// Where directories are to be.
+#[derive(Debug)]
+pub(crate) enum Directories {
+    There(Vec<RemoteName>),
+    Here(Vec<PathBuf>),
+}
+
+impl Default for Directories {
+    fn default() -> Self {
+        Self::Here(Vec::new())
+    }
+}
+
 /// One file to transfer.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -81,10 +102,10 @@ pub(crate) fn parse(name: &str) -> Result<RemoteName, Refused> {
     RemoteName::parse(name).map_err(|error| Refused::Name(name.to_owned(), error))
 }
 
-/// The files of an upload, in order.
-pub(crate) fn to_upload(upload: &Upload) -> Vec<Job> {
+/// The files of an upload, and the directories that nothing is in.
+pub(crate) fn to_upload(upload: &Upload) -> Jobs {
     let Upload { paths, name, follow, .. } = upload;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut empty) = (Vec::new(), Vec::new());
     for path in paths {
         let base = match (name, last_part(path)) {
             (Some(name), _) => Ok(name.clone()),
@@ -93,12 +114,12 @@ pub(crate) fn to_upload(upload: &Upload) -> Vec<Job> {
         };
         // A path that is named is meant, even if it is a link.
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-            tree(path, base, *follow, &mut jobs);
+            tree(path, base, *follow, &mut jobs, &mut empty);
         } else {
             jobs.push(Job::upload(path.clone(), base.and_then(|base| parse(&base))));
         }
     }
-    jobs
+    Jobs { files: jobs, directories: Directories::There(empty) }
 }
 
 /// The last part of a path, also of one like `.` or `a/..`, which has it only when it is resolved.
@@ -107,8 +128,15 @@ fn last_part(path: &Path) -> Option<String> {
     last(path).or_else(|| last(&path.canonicalize().ok()?))
 }
 
-/// The files in a directory and below, in the order of their names.
-fn tree(path: &Path, base: Result<String, Refused>, follow: bool, jobs: &mut Vec<Job>) {
+/// The files in a directory and below, in the order of their names, and the directories without
+/// anything in them.
+fn tree(
+    path: &Path,
+    base: Result<String, Refused>,
+    follow: bool,
+    jobs: &mut Vec<Job>,
+    empty: &mut Vec<RemoteName>,
+) {
     let base = match base {
         Ok(base) => base,
         Err(refused) => return jobs.push(Job::upload(path.to_owned(), Err(refused))),
@@ -124,30 +152,37 @@ fn tree(path: &Path, base: Result<String, Refused>, follow: bool, jobs: &mut Vec
                 continue;
             }
         };
+        let name = || {
+            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+            let below = below.iter().map(|part| part.to_str().ok_or(Refused::NoName));
+            let parts: Vec<&str> =
+                std::iter::once(Ok(&*base)).chain(below).collect::<Result<_, _>>()?;
+            parse(&parts.join("/"))
+        };
         if entry.file_type().is_dir() {
+            // What cannot be read is told when its turn comes.
+            let is_empty =
+                std::fs::read_dir(entry.path()).is_ok_and(|mut dir| dir.next().is_none());
+            match name() {
+                Ok(name) if is_empty => empty.push(name),
+                Err(refused) if is_empty => jobs.push(Job::upload(entry.into_path(), Err(refused))),
+                Ok(_) | Err(_) => {}
+            }
             continue;
         }
-        let name = if entry.file_type().is_symlink() {
-            Err(Refused::Link)
-        } else {
-            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
-            let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
-            match parts {
-                Some(parts) => parse(&format!("{base}/{}", parts.join("/"))),
-                None => Err(Refused::NoName),
-            }
-        };
+        let name = if entry.file_type().is_symlink() { Err(Refused::Link) } else { name() };
         jobs.push(Job::upload(entry.into_path(), name));
     }
 }
 
-/// The files of a download, in order. The server is asked what is in directories.
+/// The files of a download, and the directories that they are in or that are without any. The server is
+/// asked what is in directories.
 pub(crate) async fn to_download(
     client: &mut Client,
     download: &Download,
-) -> Result<Vec<Job>, TransferError> {
+) -> Result<Jobs, TransferError> {
     let Download { names, output, out_dir, .. } = download;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut directories) = (Vec::new(), Vec::new());
     for name in names {
         let Some(directory) = name.strip_suffix('/') else {
             let path = output.clone().unwrap_or_else(|| out_dir.join(name));
@@ -169,20 +204,26 @@ pub(crate) async fn to_download(
             (Some(_), Some(parsed)) => parsed.as_str().len() + 1,
             _ => 0,
         };
+        match &parsed {
+            Some(_) if output.is_some() => directories.push(root.clone()),
+            Some(parsed) => directories.push(root.join(parsed.as_str())),
+            None => {}
+        }
         client
             .list(parsed.as_ref(), true, |entry| {
-                if entry.kind == EntryKind::File {
-                    let below = entry.name.get(strip..).unwrap_or(&entry.name);
-                    let name = parse(&entry.name);
-                    let path = match &name {
-                        Ok(_) => root.join(below),
-                        // It may lead anywhere.
-                        Err(_) => root.clone(),
-                    };
-                    jobs.push(Job::download(name, path, Some(entry.size)));
+                let below = entry.name.get(strip..).unwrap_or(&entry.name);
+                let name = parse(&entry.name);
+                let path = match &name {
+                    Ok(_) => root.join(below),
+                    // It may lead anywhere.
+                    Err(_) => root.clone(),
+                };
+                match entry.kind {
+                    EntryKind::Directory if name.is_ok() => directories.push(path),
+                    _ => jobs.push(Job::download(name, path, Some(entry.size))),
                 }
             })
             .await?;
     }
-    Ok(jobs)
+    Ok(Jobs { files: jobs, directories: Directories::Here(directories) })
 }

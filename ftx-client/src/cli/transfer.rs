@@ -2,17 +2,55 @@
 
 use ftx_client::{Client, Download, Observer, TransferError, Transferred, Upload, Watch};
 
+use ftx_store::StoreError;
+
 use super::Exit;
-use super::jobs::{Direction, Job};
+use super::jobs::{Direction, Directories, Job, Jobs};
 use super::report::Report;
 
 /// Transfers files in their order; many at a time, where the server allows that.
 pub(crate) async fn run(
     keep_going: bool,
     client: &mut Client,
-    jobs: &[Job],
+    jobs: &Jobs,
     report: &Report,
 ) -> Exit {
+    let files = run_files(keep_going, client, &jobs.files, report).await;
+    if files != Exit::Done && !keep_going {
+        return files;
+    }
+    files.max(make_directories(client, &jobs.directories, report).await)
+}
+
+/// Makes the directories that no file has brought.
+async fn make_directories(client: &mut Client, directories: &Directories, report: &Report) -> Exit {
+    let mut exit = Exit::Done;
+    match directories {
+        Directories::There(names) => {
+            for name in names {
+                match client.make_directory(name).await {
+                    Ok(_) => {}
+                    Err(TransferError::NotNative) => {
+                        report.message("empty directories are left out: the server has no way to be asked for them");
+                        break;
+                    }
+                    Err(error) => exit = exit.max(report.gave_up(&error)),
+                }
+            }
+        }
+        Directories::Here(paths) => {
+            for path in paths {
+                if let Err(error) = std::fs::create_dir_all(path) {
+                    let error = StoreError::io("create", path, error);
+                    exit = exit.max(report.gave_up(&error.into()));
+                }
+            }
+        }
+    }
+    exit
+}
+
+async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: &Report) -> Exit {
     report.expect(jobs.len());
     // Those before one that cannot be transferred are done first.
     let refused = jobs.iter().position(|job| job.name.is_err()).filter(|_| !keep_going);

@@ -40,6 +40,15 @@ impl Client {
         self.asked(removed).await
     }
 
+    /// Makes a directory on the server, and those above it, unless it is there. Those that uploads need
+    /// are made with them. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); there is a file of that name.
+    pub async fn make_directory(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        self.asked(async |channel, id, _| channel.make_directory(id, name).await).await
+    }
+
     /// Shows what is in a directory of the server, `None` for the root, to `each`, in a fixed order;
     /// with `recursive` all that is below, too. Native servers only.
     ///

@@ -64,6 +64,17 @@ impl Channel {
         }
     }
 
+    pub(crate) async fn make_directory(
+        &mut self,
+        id: u32,
+        name: &RemoteName,
+    ) -> Result<Entry, TransferError> {
+        match self.ask(id, &Request::MakeDirectory { name: name.clone().into() }).await? {
+            Reply::Entry(entry) => Ok(entry),
+            _ => Err(out_of_step("another answer than an entry")),
+        }
+    }
+
     /// Some entries behind `after`, and whether there are more.
     pub(crate) async fn list(
         &mut self,

@@ -21,18 +21,26 @@ impl<S: BlockStore> Conversation<S> {
         id: u32,
         request: Request,
     ) -> Result<(), NativeError> {
-        let answer = match request {
+        if let Request::Digest { name } = request {
+            return self.digest(frames, id, &name).await;
+        }
+        // A disk may take its time for any of them.
+        let answer = self.working(frames, id, Progress::default(), self.answer(request)).await?;
+        match answer {
+            Ok(reply) => self.reply(frames, id, &reply),
+            Err(refusal) => self.refuse(frames, id, &refusal),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
+        match request {
             Request::Stat { name } => self.stat(&name).await,
             Request::List { name, recursive, after, limit } => {
                 self.list(&name, recursive, after.as_deref(), limit).await
             }
-            Request::Digest { name } => return self.digest(frames, id, &name).await,
             Request::Remove { name } => self.remove(&name).await,
+            Request::MakeDirectory { name } => self.make_directory(&name).await,
             _ => Err(Refusal::new(Reason::Unsupported, "this server does not do that")),
-        };
-        match answer {
-            Ok(reply) => self.reply(frames, id, &reply),
-            Err(refusal) => self.refuse(frames, id, &refusal),
         }
     }
 
@@ -58,6 +66,10 @@ impl<S: BlockStore> Conversation<S> {
     async fn remove(&self, name: &str) -> Result<Reply, Refusal> {
         self.context.store.remove(&Self::name(name)?).await?;
         Ok(Reply::Removed)
+    }
+
+    async fn make_directory(&self, name: &str) -> Result<Reply, Refusal> {
+        Ok(Reply::Entry(self.context.store.make_directory(&Self::name(name)?).await?))
     }
 
     async fn digest(&self, frames: &mut Frames, id: u32, name: &str) -> Result<(), NativeError> {

@@ -62,6 +62,15 @@ pub trait BlockStore: Store {
     /// There is no such directory.
     fn list(&self, list: Listing) -> impl Future<Output = Result<Page, Refusal>> + Send;
 
+    /// Makes a directory, and those above it, unless it is there.
+    ///
+    /// # Errors
+    /// A file is in the way, or it cannot be made.
+    fn make_directory(
+        &self,
+        name: &RemoteName,
+    ) -> impl Future<Output = Result<Entry, Refusal>> + Send;
+
     /// Takes a file away.
     ///
     /// # Errors

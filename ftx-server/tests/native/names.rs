@@ -27,7 +27,8 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
         get(name, None, What::Blocks(Vec::new())),
         Request::Stat { name: text.clone() },
         Request::Digest { name: text.clone() },
-        Request::Remove { name: text },
+        Request::Remove { name: text.clone() },
+        Request::MakeDirectory { name: text },
     ]
     .map(|request| request.encode(id).unwrap())
     .into();

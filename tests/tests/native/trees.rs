@@ -50,6 +50,7 @@ fn assert_made(dir: &Path) {
         let is_executable = metadata.permissions().mode() & 0o111 != 0;
         assert_eq!(is_executable, name.ends_with("/x"), "{name}");
     }
+    assert_eq!(names_in(&dir.join("sub/nothing in it")), [""; 0]);
 }
 
 #[test]
@@ -75,6 +76,34 @@ fn a_tree_goes_up_and_comes_down() {
         // Nothing of ours is left beside the files.
         assert_eq!(names_in(&setting.local.path().join("named/sub/deeper")), ["x", "y.bin"]);
     }
+}
+
+#[test]
+fn directories_without_files_go_both_ways() {
+    let setting = Setting::new();
+    let run = |way: Way, args: &[&str]| {
+        let client = way.client(setting.server.addr()).args(args);
+        client.current_dir(setting.local.path()).run()
+    };
+    fs::create_dir_all(setting.local.path().join("tree/a/b")).unwrap();
+    run(Way::Up, &["tree"]).assert_done();
+    assert!(setting.root.path().join("tree/a/b").is_dir());
+    run(Way::Down, &["tree/", "--out-dir", "out"]).assert_done();
+    assert!(setting.local.path().join("out/tree/a/b").is_dir());
+    run(Way::Down, &["tree/a/b/", "-o", "named"]).assert_done();
+    assert_eq!(names_in(&setting.local.path().join("named")), [""; 0]);
+    // A file is in the way, here or there.
+    fs::create_dir(setting.local.path().join("file")).unwrap();
+    write_file(&setting.root.path().join("file"), content(1, 10));
+    let outcome = run(Way::Up, &["file"]);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("\"file\""), "{outcome:#?}");
+    write_file(&setting.local.path().join("out/tree/a/c"), content(1, 10));
+    fs::create_dir(setting.root.path().join("tree/a/c")).unwrap();
+    let outcome = run(Way::Down, &["tree/", "--out-dir", "out"]);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("out/tree/a/c"), "{outcome:#?}");
+    assert_content(&setting.local.path().join("out/tree/a/c"), content(1, 10));
 }
 
 #[test]

@@ -101,6 +101,12 @@ pub enum Request {
         /// Comes back in the answer.
         payload: u64,
     },
+    /// 10: see to it that this directory is there. Those that files lie in are made with them, so this is
+    /// for those without any.
+    MakeDirectory {
+        /// The directory.
+        name: String,
+    },
 }
 
 impl Request {
@@ -157,7 +163,8 @@ impl Request {
                 | Self::Stat { .. }
                 | Self::List { .. }
                 | Self::Digest { .. }
-                | Self::Remove { .. },
+                | Self::Remove { .. }
+                | Self::MakeDirectory { .. },
                 request,
             ) => match request {
                 0 => Err(WireError::RequestId { what: "a request", request }),

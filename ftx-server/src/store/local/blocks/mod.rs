@@ -34,7 +34,9 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
-use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of, sync_parent};
+use ftx_store::{
+    Durability, ManifestCache, ManifestLimits, StoreError, create_parents, meta_of, sync_parent,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::file::LocalFile;
@@ -167,6 +169,21 @@ impl BlockStore for LocalStore {
         let inner = Arc::clone(&self.inner);
         let page = at_length(move || page(&inner.root, &list)).await?;
         Ok(page?)
+    }
+
+    async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        at_length(move || {
+            // The parent of whatever would be in it.
+            let inside = Path::new(name.as_str()).join("x");
+            let dir = create_parents(&inner.root, &inside, inner.durability)?;
+            let metadata = dir.dir_metadata();
+            let metadata =
+                metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+            let meta = meta_of(&metadata);
+            Ok(Entry { name: name.into(), kind: EntryKind::Directory, size: 0, meta })
+        })
+        .await?
     }
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
