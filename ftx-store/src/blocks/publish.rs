@@ -21,16 +21,35 @@ pub struct PublishedBlocks {
 }
 
 impl BlockStaging {
-    /// Makes the bytes that are there durable, where that is [promised](Self::with_durability), so that
-    /// little is left of it to be done when the file is published.
+    /// Does all of [`publish`](Self::publish) that takes long, so that little is left of it: gives the
+    /// data its length, and `meta`, and makes it durable where that is
+    /// [promised](Self::with_durability).
     ///
     /// # Errors
-    /// Those of syncing, after which the staging must be dropped and [recovered](Self::recover).
-    pub fn sync(&self) -> Result<(), StoreError> {
-        match self.durability {
-            Durability::Full => self.log.finish_sync(|| self.held.file().sync_data()),
-            Durability::None => Ok(()),
+    /// [`StoreError::Incomplete`] while blocks are missing, and those of syncing, after which the staging
+    /// must be dropped and [recovered](Self::recover).
+    pub fn prepare(&self, target: &Path, meta: &Meta) -> Result<Manifest, StoreError> {
+        let manifest = {
+            let entries = self.log.entries()?;
+            entries.table.complete().ok_or_else(|| StoreError::Incomplete {
+                path: self.name.clone().into(),
+                missing: entries.table.block_count() - entries.table.known(),
+            })?
+        };
+        let (file, path) = (self.held.file(), &self.log.files().data);
+        let identity = self.held.identity().map_err(|error| StoreError::io("stat", path, error))?;
+        if identity.size != self.size {
+            // What an earlier, longer version left behind the end.
+            let cut = file.set_len(self.size);
+            cut.map_err(|error| StoreError::io("truncate", path, error))?;
         }
+        meta::apply(meta, file, target);
+        if self.durability == Durability::Full {
+            // Without its time and mode, less of the file's metadata has to reach the disk.
+            let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
+            self.log.finish_sync(|| sync(file))?;
+        }
+        Ok(manifest)
     }
 
     /// [Publishes](Self::publish) in the directory that the staging lies in.
@@ -64,23 +83,8 @@ impl BlockStaging {
         meta: &Meta,
         existing: Existing,
     ) -> Result<PublishedBlocks, StoreError> {
-        let manifest = {
-            let entries = self.log.entries()?;
-            entries.table.complete().ok_or_else(|| StoreError::Incomplete {
-                path: self.name.clone().into(),
-                missing: entries.table.block_count() - entries.table.known(),
-            })?
-        };
+        let manifest = self.prepare(target, meta)?;
         let (dir, files) = (self.log.dir(), self.log.files());
-        // What an earlier, longer version left behind the end.
-        let cut = self.held.file().set_len(self.size);
-        cut.map_err(|error| StoreError::io("truncate", &files.data, error))?;
-        meta::apply(meta, self.held.file(), target);
-        if self.durability == Durability::Full {
-            // Without its time and mode, less of the file's metadata has to reach the disk.
-            let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
-            self.log.finish_sync(|| sync(self.held.file()))?;
-        }
         self.held.check_is_at(dir, &files.data)?;
         let named = give_name(dir, &files.data, target_dir, target, existing);
         named.map_err(|error| StoreError::io("rename", target, error))?;

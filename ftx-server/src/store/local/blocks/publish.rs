@@ -74,8 +74,9 @@ impl Shared {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
-        // Most of it before the turn: others that publish the name need not wait for the disk.
-        staging.sync().map_err(|error| self.refused(error))?;
+        let target = Path::new(self.name.file_name());
+        // Before the turn: others that publish the name need not wait for the disk.
+        staging.prepare(target, &self.meta).map_err(|error| self.refused(error))?;
         let turn = self.inner.turns.take([self.name.clone()]);
         self.check_overwrite()?;
         let existing = match self.overwrite {
@@ -85,8 +86,6 @@ impl Shared {
         // Not that of the offer: it may have been moved since.
         let path = Path::new(self.name.as_str());
         let parent = create_parents(&self.inner.root, path, self.inner.durability)?;
-        let target = Path::new(self.name.file_name());
-        // Without all blocks this fails, and the staging stays.
         let published = staging.publish(&parent, target, &self.meta, existing);
         drop(turn);
         let published = published.map_err(|error| self.refused(error))?;
