@@ -23,9 +23,9 @@ def frame(request, kind, payload):
 
 
 def hello():
-    """The preface and `Hello`: version 1, no features, no session, no auth."""
+    """The preface and `Hello`: version 1, no features, no session, no auth, replaces none."""
     versions, features = struct.pack("<QI", 1, 1), struct.pack("<Q", 0)
-    record = struct.pack("<I", 0) + versions + features + text("bench/0") + b"\0\0"
+    record = struct.pack("<I", 0) + versions + features + text("bench/0") + b"\0\0\0"
     return MAGIC + bytes(4) + frame(0, CONTROL, record)
 
 
@@ -48,7 +48,8 @@ def connect(port):
     if preface[:8] != MAGIC or preface[8:] == bytes(4):
         raise Failed("ftx-server speaks no native dialect")
     length, _, _ = struct.unpack("<IIB3x", receive(connection, 12))
-    receive(connection, length)
+    if receive(connection, length)[:4] != struct.pack("<I", 0):
+        raise Failed("ftx-server does not welcome the script: its hello is of another version")
     return connection
 
 
