@@ -11,6 +11,7 @@
 //! | `conversation` | one connection's requests, in their order |
 //! | `upload`, `download`, `small` | the requests that move files |
 //! | `ask` | the requests that don't |
+//! | `receive` | bytes of files on their way in |
 //! | `life` | signs of life for a client that waits |
 
 mod ask;
@@ -18,6 +19,7 @@ mod conversation;
 mod download;
 mod greeting;
 mod life;
+mod receive;
 mod session;
 mod small;
 mod upload;

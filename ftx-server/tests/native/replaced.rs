@@ -17,31 +17,30 @@ fn hang(server: &Running, client: &mut Client) {
     wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
 }
 
-#[test]
-fn a_file_that_lies_unread_is_not_stored_over_a_newer_one() {
-    let server = Running::start();
-    let mut lost = server.client().greet(None);
-    hang(&server, &mut lost);
-    lost.send_bytes(&put_frame(new_id(), "a", b"old"));
-    let mut back = server.client().greet_again(lost.session());
-    back.put("a", b"new");
-    lost.rest();
-    wait_until("it is gone", || server.active() == 1);
-    assert_eq!(server.read("a"), b"new");
-}
-
-#[test]
-fn a_removal_that_lies_unread_takes_no_newer_file_away() {
+/// What became of a file that the client stored anew, after what it had `sent` on a connection before that
+/// hung and was lost.
+fn stored_after(sent: &[u8]) -> Vec<u8> {
     let server = Running::start();
     let mut lost = server.client().greet(None);
     lost.put("a", b"old");
     hang(&server, &mut lost);
-    lost.send(new_id(), &Request::Remove { name: "a".to_owned() });
+    lost.send_bytes(sent);
     let mut back = server.client().greet_again(lost.session());
     back.put("a", b"new");
     lost.rest();
     wait_until("it is gone", || server.active() == 1);
-    assert_eq!(server.read("a"), b"new");
+    server.read("a")
+}
+
+#[test]
+fn a_file_that_lies_unread_is_not_stored_over_a_newer_one() {
+    assert_eq!(stored_after(&put_frame(new_id(), "a", b"stale")), b"new");
+}
+
+#[test]
+fn a_removal_that_lies_unread_takes_no_newer_file_away() {
+    let remove = Request::Remove { name: "a".to_owned() };
+    assert_eq!(stored_after(&remove.encode(new_id()).unwrap()), b"new");
 }
 
 /// All its connections end, and its uploads are put away: somebody else could go on with one.

@@ -1,0 +1,62 @@
+//! Bytes of files on their way in.
+
+use ftx_io::Frames;
+
+use super::NativeError;
+use super::conversation::Conversation;
+use super::life::SignsOfLife;
+use crate::store::BlockStore;
+
+impl<S: BlockStore> Conversation<S> {
+    /// Reads bytes of a file that nobody wants, and their hash.
+    pub(super) async fn drain(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        mut left: u64,
+    ) -> Result<(), NativeError> {
+        let mut signs = SignsOfLife::new(request);
+        while left > 0 {
+            let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
+            left -= len;
+            self.spare = chunk;
+        }
+        frames.reader().read_hash(self.stall()).await?;
+        Ok(())
+    }
+
+    /// Reads some of the bytes of a file, and says how many.
+    pub(super) async fn piece_of(
+        &mut self,
+        frames: &mut Frames,
+        signs: &mut SignsOfLife,
+        left: u64,
+    ) -> Result<(Vec<u8>, u64), NativeError> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        chunk.clear();
+        let len = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
+        self.receive(frames, signs, &mut chunk, len).await?;
+        Ok((chunk, len as u64))
+    }
+
+    /// Reads `len` bytes of a file to the end of `chunk`. On a slow line that takes long, and the
+    /// client, whose system has taken all of them long ago, is told that they still arrive.
+    pub(super) async fn receive(
+        &self,
+        frames: &mut Frames,
+        signs: &mut SignsOfLife,
+        chunk: &mut Vec<u8>,
+        len: usize,
+    ) -> Result<(), NativeError> {
+        let (mut reader, writer) = frames.split();
+        let read = reader.read_exact(chunk, len, self.stall());
+        signs.during(writer, || (0, len as u64), read).await??;
+        self.context.monitor.received(len);
+        Ok(())
+    }
+
+    /// How many bytes of a file are taken from the connection at a time.
+    pub(super) fn piece(&self) -> usize {
+        ftx_io::receive_chunk(self.context.monitor.active()).min(ftx_io::CHUNK)
+    }
+}
