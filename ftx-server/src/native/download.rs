@@ -182,7 +182,7 @@ impl<S: BlockStore> Conversation<S> {
                 frames.queue(&cv.0);
                 // One request may ask for thousands of blocks that are too small to be sent at once.
                 if frames.queued() >= ANSWERS {
-                    frames.writer().flush(self.context.stall()).await?;
+                    frames.writer().flush(self.stall()).await?;
                 }
                 Ok(changed.map_or(Ok(cv), Err))
             }

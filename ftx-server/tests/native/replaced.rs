@@ -1,6 +1,7 @@
 //! Clients that lost their connections and come back: what they sent there must not be carried out
 //! after what they ask now.
 
+use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::{Reply, Request, Token, What};
 
 use crate::client::{Client, get, new_id};
@@ -41,6 +42,22 @@ fn a_file_that_lies_unread_is_not_stored_over_a_newer_one() {
 fn a_removal_that_lies_unread_takes_no_newer_file_away() {
     let remove = Request::Remove { name: "a".to_owned() };
     assert_eq!(stored_after(&remove.encode(new_id()).unwrap()), b"new");
+}
+
+/// What hangs are small blocks, which are sent together.
+#[test]
+fn a_session_that_hangs_in_small_blocks_is_replaced_at_once() {
+    let server = Running::start();
+    std::fs::write(server.path().join("small"), vec![7; 16 * 1024]).unwrap();
+    let mut lost = server.client().greet(None);
+    let ranges = vec![BlockRange { first: 0, count: 1 }; 2000];
+    for _ in 0..2 {
+        lost.send(new_id(), &get("small", None, What::Blocks(ranges.clone())));
+    }
+    wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
+    let mut back = server.client().greet_again(lost.session());
+    back.put("a", b"new");
+    wait_until("it is gone", || server.active() == 1);
 }
 
 /// All its connections end, and its uploads are put away: somebody else could go on with one.
