@@ -49,7 +49,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Spoken {
     Unknown,
-    Native { channel: Option<Box<Channel>>, next_request: u32, last: Option<Token> },
+    Native { channel: Option<Box<Channel>>, next_request: u32, last_session: Option<Token> },
     Legacy { connection: Option<Connection> },
 }
 
@@ -178,14 +178,21 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request, last } => {
+            Spoken::Native { channel, next_request, last_session } => {
                 let mut jobs = Vec::with_capacity(files.len());
                 for Upload { path, name } in files {
                     let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
                     jobs.push(UploadJob::new(path, name, writer));
                 }
-                let mut native =
-                    Native { address, config, cancel, manifests, channel, next_request, last };
+                let mut native = Native {
+                    address,
+                    config,
+                    cancel,
+                    manifests,
+                    channel,
+                    next_request,
+                    last_session,
+                };
                 native.upload(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -219,15 +226,22 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request, last } => {
+            Spoken::Native { channel, next_request, last_session } => {
                 let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
                     name: name.clone(),
                     path: path.clone(),
                     size: *size,
                 });
                 let jobs = jobs.collect();
-                let mut native =
-                    Native { address, config, cancel, manifests, channel, next_request, last };
+                let mut native = Native {
+                    address,
+                    config,
+                    cancel,
+                    manifests,
+                    channel,
+                    next_request,
+                    last_session,
+                };
                 native.download(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -279,13 +293,13 @@ impl Client {
         let Self { address, config, cancel, .. } = self;
         let wire = Connection::wire(address, config.timeout, cancel).await?;
         let replaces = match &self.spoken {
-            Spoken::Native { last, .. } => *last,
+            Spoken::Native { last_session, .. } => *last_session,
             Spoken::Legacy { .. } | Spoken::Unknown => None,
         };
         match Channel::greet(wire, config, cancel, Session::New { replaces }).await? {
             Greeted::Native(channel) => {
-                let last = Some(channel.terms.session);
-                Ok(Spoken::Native { channel: Some(channel), next_request: 1, last })
+                let last_session = Some(channel.terms.session);
+                Ok(Spoken::Native { channel: Some(channel), next_request: 1, last_session })
             }
             Greeted::Legacy(_) if config.dialect == Dialect::Native => {
                 Err(TransferError::NotNative)

@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::args::{Download, Upload};
 
 /// What is to be transferred, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Jobs {
     pub(crate) files: Vec<Job>,
     /// Directories that are to be there, whether files are in them or not.
@@ -21,12 +21,6 @@ pub(crate) struct Jobs {
 pub(crate) enum Directories {
     There(Vec<RemoteName>),
     Here(Vec<PathBuf>),
-}
-
-impl Default for Directories {
-    fn default() -> Self {
-        Self::Here(Vec::new())
-    }
 }
 
 /// One file to transfer.

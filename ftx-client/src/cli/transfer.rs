@@ -1,7 +1,6 @@
 //! Runs the files of an upload or a download.
 
 use ftx_client::{Client, Download, Observer, TransferError, Transferred, Upload, Watch};
-
 use ftx_store::StoreError;
 
 use super::Exit;
@@ -31,7 +30,8 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
                 match client.make_directory(name).await {
                     Ok(_) => {}
                     Err(TransferError::NotNative) => {
-                        report.message("empty directories are left out: the server has no way to be asked for them");
+                        let text = "the server has no way to be asked for empty directories";
+                        report.message(&format!("{text}; they are left out"));
                         break;
                     }
                     Err(error) => exit = exit.max(report.gave_up(&error)),

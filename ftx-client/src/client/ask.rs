@@ -110,8 +110,8 @@ impl Client {
         }
         match self.greet().await? {
             Spoken::Native { channel: Some(channel), .. } => {
-                if let Spoken::Native { last, .. } = &mut self.spoken {
-                    *last = Some(channel.terms.session);
+                if let Spoken::Native { last_session, .. } = &mut self.spoken {
+                    *last_session = Some(channel.terms.session);
                 }
                 Ok((channel, id))
             }

@@ -42,7 +42,7 @@ pub(crate) struct Native<'a> {
     /// Ids of requests are used once in a session.
     pub(crate) next_request: &'a mut u32,
     /// The session of the connection that was made last.
-    pub(crate) last: &'a mut Option<Token>,
+    pub(crate) last_session: &'a mut Option<Token>,
 }
 
 impl Native<'_> {
@@ -155,7 +155,7 @@ impl Native<'_> {
             Some(channel) => *channel,
             None => self.connect().await?,
         };
-        *self.last = Some(channel.terms.session);
+        *self.last_session = Some(channel.terms.session);
         let most = match self.config.streams {
             Some(streams) => streams.get(),
             None if channel.terms.is_far() => FAR_STREAMS,
@@ -214,8 +214,13 @@ impl Native<'_> {
 
     async fn connect(&self) -> Result<Channel, TransferError> {
         let wire = Connection::wire(self.address, self.config.timeout, self.cancel).await?;
-        match Channel::greet(wire, self.config, self.cancel, Session::New { replaces: *self.last })
-            .await?
+        match Channel::greet(
+            wire,
+            self.config,
+            self.cancel,
+            Session::New { replaces: *self.last_session },
+        )
+        .await?
         {
             Greeted::Native(channel) => Ok(*channel),
             Greeted::Legacy(_) => Err(TransferError::NotNative),

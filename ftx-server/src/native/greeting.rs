@@ -46,14 +46,15 @@ pub(super) async fn greet<S: BlockStore>(
     check_client_preface(preface)?;
     wire.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(wire, MAX_REQUEST);
-    let answered = match hear(&mut frames, context, hello).await {
-        Ok(Some(heard)) => match replace(context, &heard).await {
-            Ok(()) => answer(&mut frames, context, heard),
-            Err(error) => {
-                frames.queue(&server_preface(VERSION));
-                Err(error)
-            }
-        },
+    let heard = async {
+        let heard = hear(&mut frames, context, hello).await?;
+        if let Some(token) = heard.as_ref().and_then(|heard| heard.replaces) {
+            replace(context, token).await?;
+        }
+        Ok(heard)
+    };
+    let answered = match heard.await {
+        Ok(Some(heard)) => answer(&mut frames, context, heard),
         Ok(None) => return Ok(None),
         Err(error) => {
             frames.queue(&server_preface(VERSION));
@@ -98,8 +99,7 @@ async fn hear<S: BlockStore>(
 }
 
 /// Ends the session that the client had before.
-async fn replace<S: BlockStore>(context: &Context<S>, heard: &Heard) -> Result<(), NativeError> {
-    let Some(token) = heard.replaces else { return Ok(()) };
+async fn replace<S: BlockStore>(context: &Context<S>, token: Token) -> Result<(), NativeError> {
     let ended = context.sessions.end(token);
     tokio::time::timeout(REPLACING, ended).await.map_err(|_| {
         let message = "a connection that you had before is still at work; connect again".to_owned();

@@ -135,7 +135,8 @@ impl BlockFile for LocalFile {
             Known::Part(table) => table.known().saturating_mul(BLOCK),
         };
         let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
-        let leave = if takes_long { Some(opened.inner.blocks.reader().await?) } else { None };
+        let leave =
+            if takes_long { Some(opened.inner.blocks.leave_to_read().await?) } else { None };
         let work = move || {
             let _leave = leave;
             let Opened { inner, name, file, identity, .. } = &*opened;

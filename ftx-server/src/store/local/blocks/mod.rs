@@ -90,12 +90,12 @@ impl Blocks {
     }
 
     /// Leave to read much, until it is dropped.
-    async fn reader(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    async fn leave_to_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         leave(&self.readers).await
     }
 
     /// Leave to wait for the disk, until it is dropped.
-    async fn sync(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    async fn leave_to_sync(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         leave(&self.syncs).await
     }
 

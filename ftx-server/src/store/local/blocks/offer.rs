@@ -58,7 +58,7 @@ pub(super) async fn open(
         match opened.await? {
             Ok(offered) => return Ok(offered),
             Err(Halt::Refused(refusal)) => return Err(refusal),
-            Err(Halt::TakesLong) => reader = Some(inner.blocks.reader().await?),
+            Err(Halt::TakesLong) => reader = Some(inner.blocks.leave_to_read().await?),
             Err(Halt::Wait(Some(latch))) => latch.ended().await,
             Err(Halt::Wait(None)) => tokio::time::sleep(LETTING_GO).await,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_len};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{
     BlockStaging, CopySource, Durability, Existing, FileIdentity, StoreError, create_parents,
@@ -67,16 +67,13 @@ impl Shared {
             return Ok(true);
         }
         self.copy(&staging, base, copy, progress)?;
-        let manifest = staging.table().complete();
-        if let Some(manifest) = manifest
-            && manifest.digest() != digest
-        {
+        let target = Path::new(self.name.file_name());
+        // Before the turn: others that publish the name need not wait for the disk.
+        let manifest = staging.prepare(target, &self.meta).map_err(|error| self.refused(error))?;
+        if manifest.digest() != digest {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
-        let target = Path::new(self.name.file_name());
-        // Before the turn: others that publish the name need not wait for the disk.
-        staging.prepare(target, &self.meta).map_err(|error| self.refused(error))?;
         let turn = self.inner.turns.take([self.name.clone()]);
         self.check_overwrite()?;
         let existing = match self.overwrite {
@@ -184,7 +181,7 @@ impl Base {
         let hashed =
             hash_blocks(file, size, whole(identity), None, &mut |done| progress.set(done, size));
         let cvs = hashed.map_err(failed)?.unwrap_or_default();
-        let manifest = ftx_core::native::blocks::Manifest::new(size, cvs);
+        let manifest = Manifest::new(size, cvs);
         Ok(manifest.is_ok_and(|manifest| manifest.digest() == digest))
     }
 }

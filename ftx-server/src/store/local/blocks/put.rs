@@ -75,7 +75,7 @@ pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result
     let work = move || put_all(&inner, &files);
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
-        Durability::Full => match store.inner.blocks.sync().await {
+        Durability::Full => match store.inner.blocks.leave_to_sync().await {
             Ok(leave) => {
                 let leaving = move || {
                     let _leave = leave;

@@ -243,7 +243,7 @@ impl BlockUpload for LocalBlockUpload {
         progress: Progress,
     ) -> Result<bool, Refusal> {
         let shared = Arc::clone(&self.0);
-        let leave = shared.inner.blocks.sync().await?;
+        let leave = shared.inner.blocks.leave_to_sync().await?;
         at_length(move || {
             let _leave = leave;
             shared.publish(&copy, digest, &progress)
