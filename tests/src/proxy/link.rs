@@ -105,12 +105,14 @@ impl Way<'_> {
                 Ok(come) => come,
                 Err(_) => return End::Cut,
             };
-            // Before it can be answered.
+            // Before it can be answered: who sees an answer finds what caused it counted.
             self.rounds.passed(self.direction, round);
+            let passed = &self.shared.counts[self.direction.index()];
+            passed.fetch_add(count as u64, SeqCst);
             if self.to.write_all(&buffer[..count]).is_err() {
+                passed.fetch_sub(count as u64, SeqCst);
                 return End::Cut;
             }
-            self.shared.counts[self.direction.index()].fetch_add(count as u64, SeqCst);
             left -= count as u64;
         }
         if hang.is_some_and(|(way, _)| way == self.direction) { End::Hung } else { End::Cut }
