@@ -59,7 +59,7 @@ fn every_message_has_its_example() {
         assert_eq!(request.encode(header.request).as_ref(), Ok(frame), "{title}");
         names.insert(is_named(title, &format!("{request:?}")));
     }
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 12);
 
     names.clear();
     for (title, frame) in &replies {
@@ -68,7 +68,7 @@ fn every_message_has_its_example() {
         assert_eq!(reply.encode(header.request).as_ref(), Ok(frame), "{title}");
         names.insert(is_named(title, &format!("{reply:?}")));
     }
-    assert_eq!(names.len(), 15);
+    assert_eq!(names.len(), 16);
 
     let kinds = files.iter().map(|(title, frame)| {
         let (header, payload) = split(title, frame);

@@ -247,6 +247,7 @@ fn requests() -> impl Strategy<Value = Request> {
         Just(What::Whole),
         Just(What::Manifest),
         prop::collection::vec(range, 0..5).prop_map(What::Blocks),
+        any::<[u8; 32]>().prop_map(|digest| What::WholeUnless(Digest(digest))),
     ];
     prop_oneof![
         (names(), any::<u64>(), meta, overwrite, token).prop_map(
@@ -282,7 +283,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_error_or_a_message_that_encodes_to_them(
-        variant in 0..16u32,
+        variant in 0..17u32,
         rest in prop::collection::vec(prop_oneof![3 => 0..3u8, 1 => any::<u8>()], 0..90),
         id in 0..2u32,
     ) {

@@ -1,16 +1,18 @@
 //! Where a downloaded file goes, and what is here of it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BlockRange, Cv, Manifest, PartialManifest, block_count};
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest, block_count};
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
     BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, Recovered,
-    StagingFiles, StoreError, check_space, hash_blocks, open_regular,
+    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, open_regular,
+    open_regular_ambient, sync_parent,
 };
 
 use crate::{TransferError, place};
@@ -30,6 +32,14 @@ pub(super) struct Local {
     staging: Option<BlockStaging>,
     /// A file to take blocks from.
     base: Option<Base>,
+}
+
+/// A small file that is at the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Here {
+    pub(super) digest: Digest,
+    /// What it was when it was read.
+    pub(super) identity: FileIdentity,
 }
 
 /// Is told how many bytes are hashed of how many; `false` stops the work.
@@ -74,6 +84,25 @@ impl Place {
     pub(super) async fn look(&self, go_on: GoOn) -> Result<Option<Local>, TransferError> {
         let place = self.clone();
         Ok(blocking(&self.at.path, move || place.look_now(go_on)).await?)
+    }
+
+    /// What is at the target, if it is a file of this size, at most a block.
+    pub(super) async fn look_at_small(&self, size: u64) -> Option<Here> {
+        let path = self.at.path.clone();
+        let look = move || {
+            let (file, metadata) = open_regular_ambient(&path)?;
+            if metadata.len() != size {
+                return Ok(None);
+            }
+            let mut bytes = Vec::new();
+            file.take(size.saturating_add(1))
+                .read_to_end(&mut bytes)
+                .map_err(|error| StoreError::io("read", &path, error))?;
+            let identity = FileIdentity::of(&metadata);
+            Ok(Some(Here { digest: Digest::of(&bytes), identity }))
+        };
+        // One that cannot be read can still be replaced.
+        blocking(&self.at.path, look).await.ok()?
     }
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
@@ -137,21 +166,23 @@ impl Local {
     }
 
     /// Finds out which blocks of the manifest's file are here, and has a staging hold them. `None` if
-    /// the target is that very file. `go_on` is as with [`Place::look`].
+    /// the target is that very file, which is given `meta` then. `go_on` is as with [`Place::look`].
     pub(super) async fn prepare(
         self,
         place: &Place,
         manifest: &Manifest,
+        meta: Meta,
         go_on: GoOn,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, TransferError> {
         let (owned, wanted) = (place.clone(), manifest.clone());
-        Ok(blocking(place.path(), move || self.prepare_now(&owned, &wanted, go_on)).await?)
+        Ok(blocking(place.path(), move || self.prepare_now(&owned, &wanted, &meta, go_on)).await?)
     }
 
     fn prepare_now(
         self,
         place: &Place,
         manifest: &Manifest,
+        meta: &Meta,
         mut go_on: GoOn,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, StoreError> {
         let size = manifest.size();
@@ -177,15 +208,16 @@ impl Local {
             let theirs = usize::try_from(index).ok().and_then(|index| manifest.cvs().get(index));
             theirs.is_some() && table.get(index) == theirs.copied()
         };
-        let whole = base.as_ref().is_some_and(|base| {
+        let whole = base.as_ref().filter(|base| {
             base.is_target
                 && base.identity.size == size
                 && (0..block_count(size)).all(|index| fits(&held, index))
         });
-        if whole {
+        if let Some(base) = whole {
             if let Some(staging) = staging {
                 staging.discard()?;
             }
+            base.keep(place, meta)?;
             return Ok(None);
         }
         // Kept open, so creating the staging over it takes nothing away from it.
@@ -222,6 +254,19 @@ impl Local {
 }
 
 impl Base {
+    /// Has the file at the target be as if it had been fetched now.
+    fn keep(&self, place: &Place, meta: &Meta) -> Result<(), StoreError> {
+        let path = &place.at.path;
+        apply_meta(meta, &self.file, path);
+        if place.at.durability == Durability::None {
+            return Ok(());
+        }
+        // Whoever published it may not have come to that.
+        let dir = place.directory()?;
+        let synced = self.file.sync_all().and_then(|()| sync_parent(&dir, &place.at.name));
+        synced.map_err(|error| StoreError::io("sync", path, error))
+    }
+
     /// What the blocks are that a file of `wanted` bytes can have, too, and whether any write since
     /// shows in the identity.
     fn table(

@@ -1,11 +1,13 @@
-//! Small files that have arrived and are stored together.
+//! Small files that have arrived, or need not, and are stored together.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
-use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StagingFiles, StoreError};
+use ftx_store::{
+    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, StoreError,
+};
 
 use super::place::Place;
 use crate::{TransferError, Transferred};
@@ -32,8 +34,16 @@ pub(super) struct Batch {
 struct SmallFile {
     job: usize,
     place: Place,
-    data: Vec<u8>,
+    data: Data,
     meta: Meta,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// All its bytes.
+    Fetched(Vec<u8>),
+    /// They are those of the file at the target, which was this one.
+    Here(FileIdentity),
 }
 
 impl Batch {
@@ -50,7 +60,12 @@ impl Batch {
 
     pub(super) fn push(&mut self, job: usize, place: Place, data: Vec<u8>, meta: Meta) {
         self.bytes += data.len();
-        self.files.push(SmallFile { job, place, data, meta });
+        self.files.push(SmallFile { job, place, data: Data::Fetched(data), meta });
+    }
+
+    /// For a file that is here already.
+    pub(super) fn push_here(&mut self, job: usize, place: Place, here: FileIdentity, meta: Meta) {
+        self.files.push(SmallFile { job, place, data: Data::Here(here), meta });
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -89,7 +104,10 @@ impl Batch {
     }
 
     fn take_back(&mut self, files: Vec<SmallFile>) {
-        let buffers = files.into_iter().map(|file| file.data);
+        let buffers = files.into_iter().filter_map(|file| match file.data {
+            Data::Fetched(data) => Some(data),
+            Data::Here(_) => None,
+        });
         self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= SPARE));
         self.spares.truncate(FILES);
     }
@@ -105,7 +123,10 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
             .directory()
             .and_then(|dir| Ok((BatchPublisher::new(&dir, durability)?, dir)));
         match opened {
-            Ok((publisher, dir)) => outcomes.extend(store_in(&publisher, &dir, group)),
+            Ok((publisher, dir)) => {
+                outcomes.extend(keep_in(&dir, durability, group));
+                outcomes.extend(store_in(&publisher, &dir, group));
+            }
             // Each finds out for itself what is wrong.
             Err(_) => outcomes.extend(group.iter().map(|file| {
                 let error =
@@ -119,27 +140,61 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
     outcomes
 }
 
-fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<Outcome> {
-    let names: Vec<(PathBuf, StagingFiles)> = group.iter().map(|file| file.place.names()).collect();
-    let batch: Vec<BatchFile<'_>> = group
+/// Sees to those that are here.
+fn keep_in(dir: &Dir, durability: Durability, group: &[SmallFile]) -> Vec<Outcome> {
+    let here: Vec<_> = group
         .iter()
-        .zip(&names)
-        .map(|(file, (target, staging))| BatchFile {
+        .filter_map(|file| match file.data {
+            Data::Here(identity) => Some((file, identity, file.place.names().0)),
+            Data::Fetched(_) => None,
+        })
+        .collect();
+    let mut present = PresentFiles::new(dir, durability);
+    let mut outcomes: Vec<Outcome> = here
+        .iter()
+        .enumerate()
+        .map(|(index, (file, identity, name))| {
+            let is_there = present.still_has(index, name, identity, &file.meta);
+            let changed = || StoreError::Changed { path: file.place.path().to_owned() };
+            let done = Transferred { moved: 0, already_there: true };
+            (file.job, if is_there { Ok(done) } else { Err(changed().into()) })
+        })
+        .collect();
+    for (index, error) in present.finish() {
+        if let Some((_, outcome)) = outcomes.get_mut(index) {
+            *outcome = Err(error.into());
+        }
+    }
+    outcomes
+}
+
+/// Stores those that have arrived.
+fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<Outcome> {
+    let fetched: Vec<_> = group
+        .iter()
+        .filter_map(|file| match &file.data {
+            Data::Fetched(data) => Some((file, data, file.place.names())),
+            Data::Here(_) => None,
+        })
+        .collect();
+    let batch: Vec<BatchFile<'_>> = fetched
+        .iter()
+        .map(|(file, data, (target, staging))| BatchFile {
             staging: &staging.data,
             journal: Some(&staging.journal),
             target_dir: dir,
             target,
-            bytes: &file.data,
+            bytes: data,
             meta: file.meta,
             existing: Existing::Replace,
         })
         .collect();
     let published = publisher.publish(&batch);
-    group
+    fetched
         .iter()
         .zip(published)
-        .map(|(file, published)| {
-            let moved = file.data.len() as u64;
+        .map(|((file, data, _), published)| {
+            let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
             (file.job, done.map_err(TransferError::from))
         })

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
 use super::session::{Session, Upload};
-use super::small::Batch;
+use super::small::{Batch, Expected};
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
@@ -196,11 +196,17 @@ impl<S: BlockStore> Conversation<S> {
                 self.put_batch(frames).await?;
                 self.block(frames, request, head).await
             }
-            Incoming::Control { header, payload } => {
-                let request = decode(&header, &payload)?;
-                self.put_batch(frames).await?;
-                self.request(frames, header.request, request).await
-            }
+            Incoming::Control { header, payload } => match decode(&header, &payload)? {
+                Request::Check { name, size, meta, digest } => {
+                    self.busy = true;
+                    let file = Expected { size, meta, digest };
+                    self.check(frames, header.request, &name, file).await
+                }
+                request => {
+                    self.put_batch(frames).await?;
+                    self.request(frames, header.request, request).await
+                }
+            },
         }
     }
 

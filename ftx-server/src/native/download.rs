@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, BlockRange, Cv, Manifest, block_count, block_len, block_offset,
+    BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
 };
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
 use ftx_io::{CHUNK, Frames};
@@ -33,10 +33,13 @@ impl<S: BlockStore> Conversation<S> {
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
         // Whoever fetches a file piece by piece names no version with the first of its requests only.
-        let counts = version.is_none() || matches!(what, What::Whole);
+        let counts = version.is_none() || matches!(what, What::Whole | What::WholeUnless(_));
         let sent = match what {
-            What::Whole if file.size() <= BLOCK => self.send_file(frames, request, &file).await,
-            What::Whole => self.send_whole(frames, request, &file).await,
+            What::Whole => self.send_all(frames, request, &file).await,
+            What::WholeUnless(digest) if file.size() <= BLOCK => {
+                self.send_unless(frames, request, &file, digest).await
+            }
+            What::WholeUnless(_) => self.send_all(frames, request, &file).await,
             What::Manifest => self.send_manifest(frames, request, &file).await,
             What::Blocks(ranges) => self.send_ranges(frames, request, &file, &ranges).await,
         };
@@ -84,6 +87,36 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let (size, meta, version) = (file.size(), file.meta(), file.version());
         self.reply(frames, request, &Reply::Found { size, meta, version })
+    }
+
+    async fn send_all(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
+        if file.size() <= BLOCK {
+            self.send_file(frames, request, file).await
+        } else {
+            self.send_whole(frames, request, file).await
+        }
+    }
+
+    /// Sends a file of at most a block, unless the client has it.
+    async fn send_unless(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        file: &S::File,
+        theirs: Digest,
+    ) -> Outcome {
+        let progress = Progress::default();
+        let work = file.manifest(progress.clone());
+        let digest = match self.working(frames, request, progress, work).await? {
+            Ok(manifest) => manifest.digest(),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if digest != theirs {
+            return self.send_file(frames, request, file).await;
+        }
+        self.found(frames, request, file)?;
+        self.reply(frames, request, &Reply::End { digest: Some(digest) })?;
+        Ok(Ok(()))
     }
 
     /// Sends a file of at most a block in one frame.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest};
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
 use ftx_io::{CHUNK, Frames};
 use tracing::debug;
@@ -12,7 +12,8 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, SmallFile, UploadOffer,
+    BlockStore, BlockUpload, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData, SmallFile,
+    UploadOffer,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
@@ -27,7 +28,10 @@ const TOGETHER: usize = 32 * 1024 * 1024;
 /// What a file takes besides its bytes and its name, roughly.
 const AROUND: usize = 256;
 
-/// Small files that have arrived and are stored together.
+/// Bytes that are read of a file that is asked about take as long as one that is stored, roughly.
+const READ: u64 = 32;
+
+/// Small files that have arrived and are stored together, and those that are asked about.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     requests: Vec<u32>,
@@ -35,9 +39,20 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
+/// A file that is asked about, as it is to be.
+pub(super) struct Expected {
+    pub(super) size: u64,
+    pub(super) meta: Meta,
+    pub(super) digest: Digest,
+}
+
 impl Batch {
     fn push(&mut self, request: u32, file: SmallFile) {
-        self.bytes += AROUND + file.name.as_str().len() + file.data.len();
+        let data = match &file.data {
+            SmallData::Whole(bytes) => bytes.len(),
+            SmallData::Expected(size) => usize::try_from(size / READ).unwrap_or(usize::MAX),
+        };
+        self.bytes += AROUND + file.name.as_str().len() + data;
         self.requests.push(request);
         self.files.push(file);
     }
@@ -92,8 +107,40 @@ impl<S: BlockStore> Conversation<S> {
         let wanted = usize::try_from(len).unwrap_or(CHUNK);
         self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted).await?;
         let digest = Digest(frames.reader().read_hash(self.stall()).await?);
+        let data = SmallData::Whole(data);
         self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
         Ok(())
+    }
+
+    /// A file is asked about. It is looked at with others that come next to it.
+    pub(super) async fn check(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        name: &str,
+        file: Expected,
+    ) -> Result<(), NativeError> {
+        self.check_new(request)?;
+        let Expected { size, meta, digest } = file;
+        let name = Self::name(name).and_then(|name| {
+            if size <= BLOCK {
+                return Ok(name);
+            }
+            let message = format!("{name:?} is too large to be asked about; offer it");
+            Err(Refusal::new(Reason::Unsupported, message))
+        });
+        match name {
+            Ok(name) => {
+                let (overwrite, data) = (Overwrite::Replace, SmallData::Expected(size));
+                self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
+                Ok(())
+            }
+            Err(refusal) => {
+                // Answers keep their order.
+                self.put_batch(frames).await?;
+                self.refuse(frames, request, &refusal)
+            }
+        }
     }
 
     /// Stores the files that have arrived, and answers for each.
@@ -109,9 +156,11 @@ impl<S: BlockStore> Conversation<S> {
         let results = signs.during(frames.writer(), || (0, bytes as u64), put).await?;
         for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
             match result {
-                Ok(()) => {
+                Ok(PutOutcome::Wanted) => self.reply(frames, request, &Reply::Wanted)?,
+                Ok(outcome) => {
                     self.context.monitor.uploaded();
-                    self.reply(frames, request, &Reply::Done { digest, unchanged: false })?;
+                    let unchanged = outcome == PutOutcome::Unchanged;
+                    self.reply(frames, request, &Reply::Done { digest, unchanged })?;
                 }
                 Err(refusal) => self.refuse(frames, request, &refusal)?,
             }

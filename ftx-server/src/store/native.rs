@@ -36,10 +36,14 @@ pub trait BlockStore: Store {
         progress: Progress,
     ) -> impl Future<Output = Result<Offered<Self::Staging>, Refusal>> + Send;
 
-    /// Stores whole small files if they have their digests, all durable before it returns where the
-    /// store promises that. One result for each, in their order; one that fails keeps none of the
-    /// others from its place. Files that replace a certain version only are offered instead.
-    fn put(&self, files: Vec<SmallFile>) -> impl Future<Output = Vec<Result<(), Refusal>>> + Send;
+    /// Stores small files if they have their digests, or finds out that they are there already; all
+    /// durable before it returns where the store promises that. One result for each, in their order; one
+    /// that fails keeps none of the others from its place. Files that replace a certain version only are
+    /// offered instead.
+    fn put(
+        &self,
+        files: Vec<SmallFile>,
+    ) -> impl Future<Output = Vec<Result<PutOutcome, Refusal>>> + Send;
 
     /// Opens the present version of a file.
     ///
@@ -104,7 +108,7 @@ pub struct Offered<U> {
     pub published: Option<PartialManifest>,
 }
 
-/// A whole file of at most one block.
+/// A file of at most one block.
 #[derive(Clone, Debug)]
 pub struct SmallFile {
     /// Its name.
@@ -113,10 +117,50 @@ pub struct SmallFile {
     pub meta: Meta,
     /// What may become of a file that is there.
     pub overwrite: Overwrite,
-    /// Its bytes.
-    pub data: Vec<u8>,
-    /// Their digest, as the client says.
+    /// What there is of it.
+    pub data: SmallData,
+    /// The digest of its bytes, as the client says.
     pub digest: Digest,
+}
+
+/// What there is of a small file.
+#[derive(Clone, Debug)]
+pub enum SmallData {
+    /// All its bytes.
+    Whole(Vec<u8>),
+    /// Nothing but their number: they come only if the file is not there already.
+    Expected(u64),
+}
+
+impl SmallData {
+    /// Bytes that are here.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Expected(_) => 0,
+        }
+    }
+
+    /// Bytes that the file has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => bytes.len() as u64,
+            Self::Expected(size) => *size,
+        }
+    }
+}
+
+/// What became of a small file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is stored.
+    Stored,
+    /// It was there already. The store need not look at each whose bytes are here.
+    Unchanged,
+    /// It is not there, and its bytes are not here.
+    Wanted,
 }
 
 /// What is asked of a directory.

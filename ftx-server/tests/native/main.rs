@@ -4,6 +4,7 @@
 
 mod ask;
 mod chaos;
+mod check;
 mod client;
 #[path = "../kit/content.rs"]
 mod content;

@@ -105,6 +105,7 @@ fn what_does_not_have_its_digest_is_not_stored() {
         assert_eq!(client.failure(wrong), Reason::DigestMismatch, "{len}");
         assert_eq!(client.reply_to(right), done(b"next"), "{len}");
         assert!(!server.exists("a"), "{len}");
+        std::fs::remove_file(server.path().join("b")).unwrap();
     }
     assert_eq!(crate::resume::staged(server.path()), 0);
 }

@@ -26,7 +26,7 @@ use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
 const OPEN_FILES: usize = 128;
 /// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
 /// few of them, but writes back what others left dirty, too.
-const FEW_FILES: usize = 4;
+pub(crate) const FEW_FILES: usize = 4;
 
 /// One file of a batch.
 #[derive(Clone, Copy, Debug)]

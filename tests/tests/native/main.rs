@@ -7,6 +7,7 @@
 //! | `lines` | connections that break, hang, or are many |
 //! | `changes` | files and directories that change meanwhile |
 //! | `partial` | what is there already is not sent |
+//! | `again` | nor are files of trees that are there |
 //! | `dialects` | one dialect goes on with what the other left |
 //! | `trees` | directories, many files, and what they are besides bytes |
 //! | `asks` | questions, removing, overwriting |
@@ -21,6 +22,7 @@
     clippy::print_stdout
 )]
 
+mod again;
 mod asks;
 mod changes;
 mod dialects;

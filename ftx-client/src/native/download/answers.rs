@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_count};
+use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, block_count};
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 use ftx_store::BlockStaging;
 
-use super::{Asked, Compare, DownloadStream, Fetching, Found, LONG, WINDOW, lock};
+use super::{Asked, Compare, DownloadStream, Fetching, Found, LONG, Unless, WINDOW, lock};
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::place::Place;
 use crate::native::run::Note;
@@ -48,6 +48,7 @@ impl DownloadStream {
                             }
                             None => Err(out_of_step("a manifest without a digest")),
                         },
+                        Some(Asked::Unless(unless)) => self.is_here(*unless, digest),
                         Some(Asked::Nothing) => Ok(()),
                         Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
@@ -67,6 +68,16 @@ impl DownloadStream {
             Some(Asked::Compare(mut compare)) => {
                 compare.found = Some(found);
                 self.ask(request, Asked::Compare(compare));
+            }
+            Some(Asked::Unless(mut unless)) if found.size <= BLOCK => {
+                unless.found = Some(found);
+                self.ask(request, Asked::Unless(unless));
+            }
+            Some(Asked::Unless(unless)) => {
+                // It has grown since it was listed.
+                let Unless { job, name, place, .. } = *unless;
+                self.ask(request, Asked::Start { job, name, place, first: None });
+                return Box::pin(self.found(request, found)).await;
             }
             Some(Asked::Start { job, name, place, first }) => {
                 let size = found.size;
@@ -95,6 +106,19 @@ impl DownloadStream {
             None => {}
         }
         Ok(())
+    }
+
+    /// The server has just the small file that is here.
+    fn is_here(&mut self, unless: Unless, digest: Option<Digest>) -> Result<(), TransferError> {
+        let Unless { job, place, here, found, .. } = unless;
+        match found {
+            Some(Found { size, meta, .. }) if digest == Some(here.digest) => {
+                self.shared.run.note(job, Note::Started { from: size, size });
+                self.batch.push_here(job, place, here.identity, meta);
+                Ok(())
+            }
+            _ => Err(out_of_step("the digest of another file")),
+        }
     }
 
     /// Shares a file with the other connections.
@@ -148,7 +172,7 @@ impl DownloadStream {
         let size = found.size;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
         let run = Arc::clone(&self.shared.run);
-        let prepared = local.prepare(&place, &manifest, self.go_on(job)).await;
+        let prepared = local.prepare(&place, &manifest, found.meta, self.go_on(job)).await;
         let (staging, known) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => {
@@ -184,6 +208,7 @@ impl DownloadStream {
     pub(super) fn failed(&mut self, request: u32, error: TransferError) {
         match self.answered(request) {
             Some(Asked::Start { job, .. }) => self.shared.finish(job, Err(error)),
+            Some(Asked::Unless(unless)) => self.shared.finish(unless.job, Err(error)),
             Some(Asked::Compare(compare)) => self.shared.finish(compare.job, Err(error)),
             Some(Asked::Blocks(fetching)) => {
                 lock(&fetching.staging).take();

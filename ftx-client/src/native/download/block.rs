@@ -21,7 +21,7 @@ impl DownloadStream {
         let BlockHead { index, len } = head;
         let fetching = match self.asked.get(&request) {
             Some(Asked::Blocks(fetching)) => Arc::clone(fetching),
-            Some(Asked::Start { .. } | Asked::Compare(_)) => {
+            Some(Asked::Start { .. } | Asked::Unless(_) | Asked::Compare(_)) => {
                 return Err(out_of_step("a block before its file"));
             }
             Some(Asked::Nothing) | None => return self.drain(len).await,
@@ -133,6 +133,7 @@ impl DownloadStream {
     ) -> Result<(), TransferError> {
         let (job, place) = match self.answered(request) {
             Some(Asked::Start { job, place, .. }) => (job, place),
+            Some(Asked::Unless(unless)) => (unless.job, unless.place),
             Some(Asked::Nothing) | None => return self.drain(len).await,
             Some(_) => return Err(out_of_step("a file that was not asked for")),
         };

@@ -14,7 +14,7 @@ use ftx_core::native::wire::{Meta, Request, Version, What};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::{Channel, leaves};
-use super::place::{GoOn, Local, Place};
+use super::place::{GoOn, Here, Local, Place};
 use super::run::{Crew, Run, lock};
 use super::small::Batch;
 use crate::{Event, TransferError, Transferred};
@@ -76,12 +76,23 @@ struct Found {
 enum Asked {
     /// A file of which nothing is here: its first blocks, or all of a small one.
     Start { job: usize, name: RemoteName, place: Place, first: Option<BlockRange> },
+    /// A small file, unless it is the one that is here.
+    Unless(Box<Unless>),
     /// A file of which something is here: its chaining values.
     Compare(Box<Compare>),
     /// Blocks of a file.
     Blocks(Arc<Fetching>),
     /// What is not wanted any more.
     Nothing,
+}
+
+/// A small file that may be here already.
+struct Unless {
+    job: usize,
+    name: RemoteName,
+    place: Place,
+    here: Here,
+    found: Option<Found>,
 }
 
 /// A file of which something is here.
@@ -294,9 +305,18 @@ impl DownloadStream {
             };
         let request = self.shared.crew.new_request();
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
-        if size.is_some_and(|size| size <= BLOCK) {
-            self.channel.queue(request, &ask(What::Whole))?;
-            self.ask(request, Asked::Start { job: index, name, place, first: None });
+        if let Some(size) = size.filter(|size| *size <= BLOCK) {
+            let here = place.look_at_small(size).await;
+            let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
+            self.channel.queue(request, &ask(what))?;
+            let asked = match here {
+                None => Asked::Start { job: index, name, place, first: None },
+                Some(here) => {
+                    let found = None;
+                    Asked::Unless(Box::new(Unless { job: index, name, place, here, found }))
+                }
+            };
+            self.ask(request, asked);
             return Ok(());
         }
         let looked = place.look(self.go_on(index)).await;

@@ -35,6 +35,14 @@ impl UploadStream {
             }
             Reply::Stored { index } => self.stored(request, index),
             Reply::Done { unchanged, .. } => self.done(request, unchanged).await,
+            Reply::Wanted => match self.pending.remove(&request) {
+                Some(Pending::Check { job, .. }) => {
+                    self.shared.again.wants();
+                    self.wanted.push(job);
+                    Ok(())
+                }
+                _ => Err(out_of_step("an answer to another request")),
+            },
             Reply::Failed { reason, message } => self.failed(request, refused(reason, message)),
             Reply::End { digest } => match self.pending.remove(&request) {
                 Some(Pending::Doubt(doubt)) => {
@@ -79,7 +87,15 @@ impl UploadStream {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
                 self.put = self.put.saturating_sub(bytes);
+                if unchanged {
+                    self.shared.again.had();
+                }
                 self.shared.finish(job, Ok(Transferred { moved: bytes, already_there: false }));
+            }
+            Some(Pending::Check { job, size }) => {
+                self.shared.again.had();
+                self.shared.run.note(job, Note::Started { from: size, size });
+                self.shared.finish(job, Ok(Transferred { moved: 0, already_there: true }));
             }
             Some(Pending::Commit(open)) => {
                 let moved = lock(&open.sender).progress().moved;
@@ -100,6 +116,10 @@ impl UploadStream {
             Some(Pending::Put { job, bytes }) => {
                 self.put = self.put.saturating_sub(bytes);
                 self.refused((request, job), error, bytes)
+            }
+            Some(Pending::Check { job, .. }) => {
+                self.shared.finish(job, Err(error));
+                Ok(())
             }
             Some(Pending::Offer(open) | Pending::Commit(open)) => {
                 self.shared.close(&open);

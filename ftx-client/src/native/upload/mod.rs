@@ -1,5 +1,6 @@
 //! Uploads: small files in one frame each, others block by block over all connections.
 
+mod again;
 mod answers;
 mod block;
 mod known;
@@ -18,6 +19,7 @@ use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK;
 use ftx_store::ManifestCache;
 
+use self::again::Again;
 use self::known::Kept;
 use self::source::Source;
 use self::unheard::{Doubt, Told};
@@ -54,6 +56,7 @@ pub(super) struct Uploads {
     pub(super) crew: Arc<Crew>,
     overwrite: Overwrite,
     manifests: Arc<ManifestCache>,
+    again: Again,
     /// Files that are sent in blocks, in the order of their offers.
     open: Mutex<Vec<Arc<Open>>>,
     /// Requests that were given up here, and the connections that are to tell the server so.
@@ -74,6 +77,7 @@ pub(super) struct Open {
 /// What the answer to a request will be about.
 enum Pending {
     Put { job: usize, bytes: u64 },
+    Check { job: usize, size: u64 },
     Offer(Arc<Open>),
     Commit(Arc<Open>),
     Doubt(Doubt),
@@ -85,6 +89,8 @@ pub(super) struct UploadStream {
     channel: Channel,
     stream: StreamId,
     pending: HashMap<u32, Pending>,
+    /// Small files that the server was asked about, and wants.
+    wanted: Vec<usize>,
     /// Bytes of small files that are on their way unanswered.
     put: u64,
     /// Bytes of blocks that are, by their request.
@@ -96,6 +102,7 @@ enum Work {
     Block(Arc<Open>, Claim),
     Commit(Arc<Open>, Digest),
     File(usize),
+    Wanted(usize),
     Wait,
 }
 
@@ -107,11 +114,17 @@ impl Uploads {
         manifests: Arc<ManifestCache>,
     ) -> Self {
         let (open, abandoned) = (Mutex::default(), Mutex::default());
-        Self { run, crew, overwrite, manifests, open, abandoned }
+        Self { run, crew, overwrite, manifests, again: Again::default(), open, abandoned }
     }
 
     fn opened(&self) -> Vec<Arc<Open>> {
         lock(&self.open).clone()
+    }
+
+    /// Whether the server is asked about the next small file before it is sent. What becomes of one that
+    /// is there is for the server to find out where it is not to be replaced.
+    fn asks(&self) -> bool {
+        self.overwrite == Overwrite::Replace && self.again.asks()
     }
 
     fn close(&self, open: &Open) {
@@ -127,7 +140,8 @@ impl Uploads {
 impl UploadStream {
     pub(super) fn new(shared: Arc<Uploads>, channel: Channel, stream: StreamId) -> Self {
         let (pending, sent) = (HashMap::new(), HashMap::new());
-        Self { shared, channel, stream, pending, put: 0, sent, spare: Vec::new() }
+        let (wanted, spare) = (Vec::new(), Vec::new());
+        Self { shared, channel, stream, pending, wanted, put: 0, sent, spare }
     }
 
     /// Works until everything is done or something fails; `tell` is called now and then.
@@ -154,7 +168,8 @@ impl UploadStream {
             match self.next() {
                 Work::Block(open, claim) => self.block(&open, claim).await?,
                 Work::Commit(open, digest) => self.commit(open, digest).await?,
-                Work::File(job) => self.file(job).await?,
+                Work::File(job) => self.file(job, self.shared.asks()).await?,
+                Work::Wanted(job) => self.file(job, false).await?,
                 Work::Wait => {
                     let spare = self.is_spare();
                     if leaves(spare, self.wait(changed, tell).await)? {
@@ -189,7 +204,7 @@ impl UploadStream {
     /// Whether nothing is lost with the connection.
     fn is_spare(&self) -> bool {
         let own = |open: &Arc<Open>| open.stream == self.stream;
-        let idle = self.pending.is_empty() && self.sent.is_empty();
+        let idle = self.pending.is_empty() && self.sent.is_empty() && self.wanted.is_empty();
         self.stream != 0 && idle && !self.shared.opened().iter().any(own)
     }
 
@@ -227,12 +242,13 @@ impl UploadStream {
                 return Work::Block(Arc::clone(open), claim);
             }
         }
-        if own < OFFERED
-            && self.has_room(1)
-            && self.pending.len() < self.channel.terms.requests()
-            && let Some(job) = self.shared.run.take()
-        {
-            return Work::File(job);
+        if own < OFFERED && self.has_room(1) && self.pending.len() < self.channel.terms.requests() {
+            if let Some(job) = self.wanted.pop() {
+                return Work::Wanted(job);
+            }
+            if let Some(job) = self.shared.run.take() {
+                return Work::File(job);
+            }
         }
         Work::Wait
     }
@@ -242,8 +258,8 @@ impl UploadStream {
         unanswered == 0 || unanswered.saturating_add(bytes) <= self.channel.terms.window
     }
 
-    /// Opens a file, and sends or offers it.
-    async fn file(&mut self, job: usize) -> Result<(), TransferError> {
+    /// Opens a file, and sends or offers it, or asks about it first if it is a small one.
+    async fn file(&mut self, job: usize, asks: bool) -> Result<(), TransferError> {
         let Some(UploadJob { path, name, writer, told }) = self.shared.run.job(job).cloned() else {
             return Ok(());
         };
@@ -256,8 +272,7 @@ impl UploadStream {
         };
         let size = source.identity.size;
         if size <= BLOCK {
-            self.shared.run.note(job, Note::Started { from: 0, size });
-            return self.put(job, source, name, &told).await;
+            return self.small(job, source, name, &told, asks).await;
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
@@ -274,13 +289,14 @@ impl UploadStream {
         self.channel.flush().await
     }
 
-    /// Sends a small file.
-    async fn put(
+    /// Sends a small file, or asks about it.
+    async fn small(
         &mut self,
         job: usize,
         source: Source,
         name: RemoteName,
         told: &Told,
+        asks: bool,
     ) -> Result<(), TransferError> {
         let size = source.identity.size;
         let data = std::mem::take(&mut self.spare);
@@ -296,10 +312,16 @@ impl UploadStream {
             return Ok(());
         }
         let request = self.shared.crew.new_request();
-        let (meta, overwrite) = (source.meta, self.shared.overwrite);
-        let head = FileHead::Put { name: name.into(), meta, overwrite };
+        let (name, meta, digest) = (name.into(), source.meta, Digest::of(&data));
+        if asks {
+            self.spare = data;
+            self.channel.queue(request, &Request::Check { name, size, meta, digest })?;
+            self.pending.insert(request, Pending::Check { job, size });
+            return self.send_queued().await;
+        }
+        self.shared.run.note(job, Note::Started { from: 0, size });
+        let head = FileHead::Put { name, meta, overwrite: self.shared.overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
-        let digest = Digest::of(&data);
         told.publish(request, digest);
         if size <= CHUNK as u64 {
             self.channel.queue_bytes(&data);
@@ -310,6 +332,10 @@ impl UploadStream {
         self.spare = data;
         self.put += size;
         self.pending.insert(request, Pending::Put { job, bytes: size });
+        self.send_queued().await
+    }
+
+    async fn send_queued(&mut self) -> Result<(), TransferError> {
         if self.channel.queued() >= SEND_AT { self.channel.flush().await } else { Ok(()) }
     }
 }

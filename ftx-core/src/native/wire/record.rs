@@ -103,6 +103,8 @@ pub enum What {
     Manifest,
     /// 2: these blocks, at most [`MAX_RANGES`] ranges.
     Blocks(Vec<BlockRange>),
+    /// 3: all its bytes, unless it is of at most one block and has this digest.
+    WholeUnless(Digest),
 }
 
 /// What a name stands for.

@@ -112,6 +112,8 @@ pub enum Reply {
         /// For people: why, and what helps.
         message: String,
     },
+    /// 15: the file that a `Check` asked about is not there, or is another one: send it.
+    Wanted,
 }
 
 impl Reply {
@@ -169,7 +171,8 @@ impl Reply {
                 | Self::Entries { .. }
                 | Self::Working { .. }
                 | Self::Failed { .. }
-                | Self::Removed,
+                | Self::Removed
+                | Self::Wanted,
                 request,
             ) => match request {
                 0 => Err(WireError::RequestId { what: "a reply", request }),

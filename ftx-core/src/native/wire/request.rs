@@ -107,6 +107,18 @@ pub enum Request {
         /// The directory.
         name: String,
     },
+    /// 11: is a file of at most one block there already, just as it would be sent? If it is, it is given
+    /// this `meta`, and nothing need be sent.
+    Check {
+        /// The file.
+        name: String,
+        /// Its bytes.
+        size: u64,
+        /// What else is to be kept of it.
+        meta: Meta,
+        /// Its digest.
+        digest: Digest,
+    },
 }
 
 impl Request {
@@ -164,7 +176,8 @@ impl Request {
                 | Self::List { .. }
                 | Self::Digest { .. }
                 | Self::Remove { .. }
-                | Self::MakeDirectory { .. },
+                | Self::MakeDirectory { .. }
+                | Self::Check { .. },
                 request,
             ) => match request {
                 0 => Err(WireError::RequestId { what: "a request", request }),

@@ -129,6 +129,13 @@ impl BlockFile for LocalFile {
         if let Known::Whole(manifest) = &self.0.known {
             return Ok(Arc::clone(manifest));
         }
+        if self.0.identity.size <= BLOCK {
+            let manifest = self.blocking(move |opened| {
+                let Opened { inner, name, file, identity, .. } = opened;
+                manifest_of(inner, About { name, file, identity }, &progress)
+            });
+            return manifest.await;
+        }
         let opened = Arc::clone(&self.0);
         let known = match &opened.known {
             Known::Whole(_) => opened.identity.size,

@@ -50,7 +50,7 @@ use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::native::{
-    BlockStore, Listing, Offered, Page, Progress, Refusal, SmallFile, UploadOffer,
+    BlockStore, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, UploadOffer,
 };
 
 /// Jobs of all clients that may hash files at the same time. Each uses all cores; more of them would
@@ -143,7 +143,7 @@ impl BlockStore for LocalStore {
         offer::open(&self.inner, offer, progress).await
     }
 
-    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
+    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<PutOutcome, Refusal>> {
         put::put(self, files).await
     }
 

@@ -1,18 +1,27 @@
 //! Small files, stored together.
+//!
+//! Some may be there already, as when a tree is sent again. To look at each would take a new tree
+//! longer, so of those whose bytes are here the first of a batch is looked at, and the next as long as
+//! that was worth it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
+use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
-use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StoreError, create_parents};
+use ftx_store::{
+    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, PresentFiles, StoreError,
+    create_parents,
+};
 
 use super::super::{Inner, LocalStore, subdirectory};
 use super::{at_length, discard_idle};
-use crate::store::native::{Refusal, SmallFile};
+use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Where small files are written before they get their names.
 ///
@@ -67,8 +76,11 @@ impl Batches {
     }
 }
 
-/// Stores files that are here whole.
-pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result<(), Refusal>> {
+/// Stores files, or finds that they are there.
+pub(super) async fn put(
+    store: &LocalStore,
+    files: Vec<SmallFile>,
+) -> Vec<Result<PutOutcome, Refusal>> {
     let count = files.len();
     let inner = Arc::clone(&store.inner);
     let durability = inner.durability;
@@ -94,15 +106,22 @@ pub(super) async fn put(store: &LocalStore, files: Vec<SmallFile>) -> Vec<Result
     stored.unwrap_or_else(|refusal| vec![Err(refusal); count])
 }
 
+/// What is to be done about a file.
+enum Step<'a> {
+    /// Nothing more.
+    Done(PutOutcome),
+    Store(Ready<'a>),
+}
+
 /// A file that has a directory to go to.
 struct Ready<'a> {
-    file: &'a SmallFile,
+    bytes: &'a [u8],
     staging: PathBuf,
     parent: usize,
     existing: Existing,
 }
 
-fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<(), Refusal>> {
+fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
     match inner.blocks.batches.publisher() {
         Ok(publisher) => {
             let results = put_by(&publisher, inner, files);
@@ -120,58 +139,125 @@ fn put_by(
     publisher: &BatchPublisher,
     inner: &Inner,
     files: &[SmallFile],
-) -> Vec<Result<(), Refusal>> {
-    let mut parents = Parents::default();
-    let bytes: u64 = files.iter().map(|file| file.data.len() as u64).sum();
+) -> Vec<Result<PutOutcome, Refusal>> {
+    let bytes: u64 = files.iter().map(|file| file.data.held() as u64).sum();
     let space = inner.blocks.ledger.reserve(&inner.root, Path::new("small files"), bytes);
     let space = space.map_err(Refusal::from);
     let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
-    let ready: Vec<Result<Ready<'_>, Refusal>> = files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| {
-            space.as_ref().map_err(Clone::clone)?;
-            check_digest(file)?;
-            let parent = parents.of(inner, file)?;
-            let existing = match file.overwrite {
-                Overwrite::Fail => Existing::Keep,
-                Overwrite::Replace => Existing::Replace,
-                Overwrite::IfUnchanged(_) => {
-                    let message = "what is to be replaced is looked at for files by themselves";
-                    return Err(Refusal::new(Reason::Unsupported, message));
-                }
-            };
-            Ok(Ready { file, staging: format!("{index:x}").into(), parent, existing })
+    let mut plan = Plan::new(inner);
+    let numbered = files.iter().enumerate();
+    let mut steps: Vec<Result<Step<'_>, Refusal>> = numbered
+        .map(|(index, file)| match &file.data {
+            SmallData::Expected(_) => Ok(plan.look(index, file)),
+            SmallData::Whole(bytes) => {
+                space.as_ref().map_err(Clone::clone)?;
+                plan.step(index, file, bytes)
+            }
         })
         .collect();
-    let batch: Vec<BatchFile<'_>> = ready
+    let Plan { parents, present, .. } = plan;
+    for (index, error) in present.finish() {
+        if let Some(step) = steps.get_mut(index) {
+            *step = Err(error.into());
+        }
+    }
+    let batch: Vec<BatchFile<'_>> = files
         .iter()
-        .flatten()
-        .filter_map(|ready| {
+        .zip(&steps)
+        .filter_map(|(file, step)| {
+            let Ok(Step::Store(ready)) = step else { return None };
             Some(BatchFile {
                 staging: &ready.staging,
                 journal: None,
                 target_dir: parents.get(ready.parent)?,
-                target: Path::new(ready.file.name.file_name()),
-                bytes: &ready.file.data,
-                meta: ready.file.meta,
+                target: Path::new(file.name.file_name()),
+                bytes: ready.bytes,
+                meta: file.meta,
                 existing: ready.existing,
             })
         })
         .collect();
     let mut published = publisher.publish(&batch).into_iter();
-    ready
+    files
         .iter()
-        .map(|ready| {
-            let Ready { file, .. } = ready.as_ref().map_err(Clone::clone)?;
-            let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
-            let published = published.next().ok_or_else(lost)?;
-            published.map_err(|error| error.about(file.name.as_str()))?;
+        .zip(steps)
+        .map(|(file, step)| {
+            let outcome = match step? {
+                Step::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
+                Step::Done(outcome) => outcome,
+                Step::Store(_) => {
+                    let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
+                    let published = published.next().ok_or_else(lost)?;
+                    published.map_err(|error| error.about(file.name.as_str()))?;
+                    PutOutcome::Stored
+                }
+            };
             inner.discard_idle(&file.name);
             discard_idle(inner, &file.name);
-            Ok(())
+            Ok(outcome)
         })
         .collect()
+}
+
+/// Finds out what is to be done about each file of a batch.
+struct Plan<'a> {
+    inner: &'a Inner,
+    parents: Parents,
+    present: PresentFiles<'a>,
+    /// Whether the next file whose bytes are here is looked at.
+    looks: bool,
+    /// What is going to be stored, and is something else until then.
+    stored: HashSet<&'a RemoteName>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        let present = PresentFiles::new(&inner.root, inner.durability);
+        let (parents, stored) = (Parents::default(), HashSet::new());
+        Self { inner, parents, present, looks: true, stored }
+    }
+
+    /// For a file whose bytes are not here.
+    fn look(&mut self, index: usize, file: &'a SmallFile) -> Step<'a> {
+        let there = !self.stored.contains(&file.name) && self.has(index, file);
+        Step::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted })
+    }
+
+    /// For one whose bytes are.
+    fn step(
+        &mut self,
+        index: usize,
+        file: &'a SmallFile,
+        bytes: &'a [u8],
+    ) -> Result<Step<'a>, Refusal> {
+        if Digest::of(bytes) != file.digest {
+            let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
+            return Err(Refusal::new(Reason::DigestMismatch, message));
+        }
+        let existing = match file.overwrite {
+            Overwrite::Fail => Existing::Keep,
+            Overwrite::Replace => Existing::Replace,
+            Overwrite::IfUnchanged(_) => {
+                let message = "what is to be replaced is looked at for files by themselves";
+                return Err(Refusal::new(Reason::Unsupported, message));
+            }
+        };
+        if self.looks && existing == Existing::Replace {
+            self.looks = self.has(index, file);
+            if self.looks {
+                return Ok(Step::Done(PutOutcome::Unchanged));
+            }
+        }
+        let parent = self.parents.of(self.inner, file)?;
+        self.stored.insert(&file.name);
+        Ok(Step::Store(Ready { bytes, staging: format!("{index:x}").into(), parent, existing }))
+    }
+
+    fn has(&mut self, index: usize, file: &'a SmallFile) -> bool {
+        let path = Path::new(file.name.as_str());
+        let SmallFile { digest, meta, .. } = *file;
+        self.present.has(index, &ExpectedFile { path, size: file.data.size(), digest, meta })
+    }
 }
 
 /// Directories that files of a batch go to; mostly it is the same one for many.
@@ -196,12 +282,4 @@ impl Parents {
     fn get(&self, index: usize) -> Option<&Dir> {
         self.dirs.get(index)
     }
-}
-
-fn check_digest(file: &SmallFile) -> Result<(), Refusal> {
-    if Digest::of(&file.data) == file.digest {
-        return Ok(());
-    }
-    let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
-    Err(Refusal::new(Reason::DigestMismatch, message))
 }

@@ -1,0 +1,207 @@
+//! Small files that are there already, just as they would be stored.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::wire::Meta;
+
+use crate::batch::FEW_FILES;
+use crate::{Durability, FileIdentity, StoreError, apply_meta, open_regular, sync_parent, sys};
+
+/// How many files are kept open until they are synced.
+const OPEN_FILES: usize = 128;
+
+/// A file of at most one block, as it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedFile<'a> {
+    /// Its path below the directory.
+    pub path: &'a Path,
+    /// Its bytes.
+    pub size: u64,
+    /// Their digest.
+    pub digest: Digest,
+    /// What it has besides.
+    pub meta: Meta,
+}
+
+/// Looks for small files that are there already. Those that are get their time and mode, and become as
+/// durable as if they were stored now: whoever stored them may not have come to that.
+#[derive(Debug)]
+pub struct PresentFiles<'a> {
+    dir: &'a Dir,
+    durability: Durability,
+    buffer: Vec<u8>,
+    unsynced: Vec<(usize, &'a Path, File)>,
+    failed: Vec<(usize, StoreError)>,
+}
+
+impl<'a> PresentFiles<'a> {
+    /// For files below `dir`.
+    #[must_use]
+    pub fn new(dir: &'a Dir, durability: Durability) -> Self {
+        Self { dir, durability, buffer: Vec::new(), unsynced: Vec::new(), failed: Vec::new() }
+    }
+
+    /// Whether this file is there. One that cannot be read is not: it can still be replaced. `index` is
+    /// what it is called if it turns out later that it [cannot be synced](Self::finish).
+    pub fn has(&mut self, index: usize, expected: &ExpectedFile<'a>) -> bool {
+        let Some(file) = self.open(expected) else { return false };
+        self.take(index, expected.path, file, &expected.meta);
+        true
+    }
+
+    /// As [`has`](Self::has), for a file that was seen to be the one that is meant: whether it still is
+    /// what it was then.
+    pub fn still_has(
+        &mut self,
+        index: usize,
+        path: &'a Path,
+        seen: &FileIdentity,
+        meta: &Meta,
+    ) -> bool {
+        let Ok((file, metadata)) = open_regular(self.dir, path) else { return false };
+        if !FileIdentity::of(&metadata).same_content(seen) {
+            return false;
+        }
+        self.take(index, path, file.into_std(), meta);
+        true
+    }
+
+    /// Syncs what is not synced yet, and tells which files could not be.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<(usize, StoreError)> {
+        self.sync();
+        self.failed
+    }
+
+    fn take(&mut self, index: usize, path: &'a Path, file: File, meta: &Meta) {
+        apply_meta(meta, &file, path);
+        if self.durability == Durability::Full {
+            self.unsynced.push((index, path, file));
+            if self.unsynced.len() >= OPEN_FILES {
+                self.sync();
+            }
+        }
+    }
+
+    fn open(&mut self, expected: &ExpectedFile<'_>) -> Option<File> {
+        let ExpectedFile { path, size, digest, .. } = *expected;
+        let (file, metadata) = open_regular(self.dir, path).ok()?;
+        if metadata.len() != size {
+            return None;
+        }
+        let file = file.into_std();
+        self.buffer.clear();
+        // One that has grown meanwhile is another one.
+        (&file).take(size.saturating_add(1)).read_to_end(&mut self.buffer).ok()?;
+        (Digest::of(&self.buffer) == digest).then_some(file)
+    }
+
+    fn sync(&mut self) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        // Names and all: they were there before. One that fails may be about somebody else's file; each
+        // by itself tells whose.
+        if unsynced.len() > FEW_FILES
+            && let Ok(dir) = self.dir.open(".")
+            && sys::sync_file_system(&dir.into_std()).unwrap_or(false)
+        {
+            return;
+        }
+        let mut parent = None;
+        for (index, path, file) in unsynced {
+            let synced = file.sync_all().and_then(|()| {
+                // Mostly it is the same one for many.
+                if parent == Some(path.parent()) {
+                    return Ok(());
+                }
+                sync_parent(self.dir, path)?;
+                parent = Some(path.parent());
+                Ok(())
+            });
+            if let Err(error) = synced {
+                self.failed.push((index, StoreError::io("sync", path, error)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use ftx_core::native::blocks::Digest;
+    use ftx_core::native::wire::{Meta, Mtime};
+
+    use super::{ExpectedFile, OPEN_FILES, PresentFiles};
+    use crate::{Durability, FileIdentity, meta_of};
+
+    fn expected<'a>(path: &'a str, bytes: &[u8]) -> ExpectedFile<'a> {
+        let meta = Meta { mtime: Mtime::new(1_700_000_000, 5000), executable: true };
+        let (size, digest) = (bytes.len() as u64, Digest::of(bytes));
+        ExpectedFile { path: Path::new(path), size, digest, meta }
+    }
+
+    #[test]
+    fn only_the_very_file_is_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.create_dir("sub").unwrap();
+        for (name, bytes) in [("same", "hello"), ("sub/same", "hello"), ("other", "hallo")] {
+            dir.write(name, bytes).unwrap();
+        }
+        dir.write("longer", "hello!").unwrap();
+        dir.write("empty", "").unwrap();
+        let before = meta_of(&dir.metadata("other").unwrap());
+        for durability in [Durability::None, Durability::Full] {
+            let mut files = PresentFiles::new(&dir, durability);
+            let looks = ["same", "sub/same", "other", "longer", "empty", "none", "sub", "../same"];
+            let found = looks.map(|name| files.has(0, &expected(name, b"hello")));
+            assert_eq!(found, [true, true, false, false, false, false, false, false]);
+            assert!(files.has(0, &expected("empty", b"")));
+            assert!(files.finish().is_empty());
+        }
+        let meta = expected("", b"").meta;
+        for name in ["same", "sub/same", "empty"] {
+            let found = meta_of(&dir.metadata(name).unwrap());
+            assert_eq!(found.mtime, meta.mtime, "{name}");
+            assert_eq!(found.executable, cfg!(unix), "{name}");
+        }
+        assert_eq!(meta_of(&dir.metadata("other").unwrap()), before);
+    }
+
+    #[test]
+    fn one_that_was_seen_is_there_until_it_changes() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.write("file", "hello").unwrap();
+        let seen = FileIdentity::of(&dir.metadata("file").unwrap());
+        let mut files = PresentFiles::new(&dir, Durability::Full);
+        let meta = Meta { mtime: None, executable: true };
+        assert!(files.still_has(0, Path::new("file"), &seen, &meta));
+        assert_eq!(meta_of(&dir.metadata("file").unwrap()).executable, cfg!(unix));
+        dir.write("file", "hello!").unwrap();
+        assert!(!files.still_has(1, Path::new("file"), &seen, &meta));
+        dir.remove_file("file").unwrap();
+        assert!(!files.still_has(2, Path::new("file"), &seen, &meta));
+        assert!(files.finish().is_empty());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn many_files_take_few_descriptors() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.write("file", "hello").unwrap();
+        let mut files = PresentFiles::new(&dir, Durability::Full);
+        for index in 0..3 * OPEN_FILES {
+            assert!(files.has(index, &expected("file", b"hello")));
+            assert!(files.unsynced.len() < OPEN_FILES);
+        }
+        assert!(files.finish().is_empty());
+    }
+}
