@@ -60,6 +60,12 @@ pub fn dedicate_thread<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Whether this thread serves a single connection, so that it may wait for a disk.
+#[must_use]
+pub fn is_dedicated() -> bool {
+    DEDICATED.get()
+}
+
 /// Runs disk work where it stalls no other connection; `path` is what it is about.
 ///
 /// # Errors
@@ -68,7 +74,7 @@ pub async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    if DEDICATED.get() {
+    if is_dedicated() {
         return work();
     }
     tokio::task::spawn_blocking(work)

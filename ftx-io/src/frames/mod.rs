@@ -167,6 +167,7 @@ impl ParkedFrames {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::time::Duration;
 
     use ftx_core::native::wire::{BlockHead, Request};
@@ -235,5 +236,45 @@ mod tests {
         frames.queue(b"end");
         assert!(frames.writer().flush(long).await.is_err());
         assert!(frames.writer().try_flush().is_err());
+    }
+
+    /// The rest, if any, is for the caller to send.
+    #[tokio::test]
+    async fn the_system_sends_what_a_file_has() {
+        let stop = CancellationToken::new();
+        let guard = Guard { limit: LIMIT, stop: &stop };
+        let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let (mut frames, mut peer) = pair().await;
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).await.unwrap();
+            all
+        });
+        frames.queue(b"head");
+        // More than there is.
+        let (_, rest) = content.split_at(1_000);
+        let sent = frames.writer().send_file(&file, 1_000, 4_000_000, guard).await.unwrap();
+        assert_eq!(sent, if cfg!(target_os = "linux") { rest.len() as u64 } else { 0 });
+        assert!(!frames.is_torn());
+        frames.queue(b"end");
+        frames.writer().flush(guard).await.unwrap();
+        frames.part(guard).await.unwrap();
+        let passed = if sent > 0 { rest } else { &[] };
+        assert!(reading.await.unwrap() == [b"head", passed, b"end"].concat());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_only_half_sent_tears_the_connection() {
+        let stop = CancellationToken::new();
+        let short = Guard { limit: Duration::from_millis(50), stop: &stop };
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(64 << 20).unwrap();
+        let (mut frames, _peer) = pair().await;
+        match frames.writer().send_file(&file, 0, 64 << 20, short).await {
+            Ok(sent) => assert_eq!(sent, 0, "all of it was taken"),
+            Err(_) => assert!(frames.is_torn()),
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The outgoing direction of a connection.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
 use super::LARGEST;
@@ -83,6 +85,55 @@ impl FrameWriter<'_> {
         self.outbox.torn = false;
         Ok(())
     }
+
+    /// Sends what is queued, and then bytes of a file from `offset` on, without reading them here: how
+    /// many of `len` it was. Where they are fewer, the system does not do that, or the file cannot be
+    /// read or ends there; whoever [sends](Self::send) the rest finds out.
+    ///
+    /// Blocks for as long as the disk takes, and what is written to the file before the peer has the
+    /// bytes may be among them.
+    ///
+    /// # Errors
+    /// See [`WireError`]. If not all was sent, the connection [is torn](super::Frames::is_torn).
+    pub async fn send_file(
+        &mut self,
+        file: &File,
+        offset: u64,
+        len: u64,
+        guard: Guard<'_>,
+    ) -> Result<u64, WireError> {
+        self.flush(guard).await?;
+        let stream: &TcpStream = self.half.as_ref();
+        let mut sent = 0;
+        self.outbox.torn = true;
+        while sent < len {
+            let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
+            let passing =
+                stream.async_io(Interest::WRITABLE, || pass(file, offset + sent, stream, piece));
+            match self.activity.watch(guard, passing).await? {
+                0 => break,
+                passed => sent += passed as u64,
+            }
+        }
+        self.outbox.torn = false;
+        Ok(sent)
+    }
+}
+
+/// Has the system send bytes of a file: how many of `len`. None at its end, where they cannot be read,
+/// and where the system does not do that.
+#[cfg(target_os = "linux")]
+fn pass(file: &File, mut offset: u64, stream: &TcpStream, len: usize) -> io::Result<usize> {
+    use rustix::io::Errno;
+    match rustix::fs::sendfile(stream, file, Some(&mut offset), len) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::IO | Errno::OVERFLOW) => Ok(0),
+        passed => Ok(passed?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pass(_: &File, _: u64, _: &TcpStream, _: usize) -> io::Result<usize> {
+    Ok(0)
 }
 
 /// What waits to be sent.

@@ -276,6 +276,9 @@ pub trait BlockFile: Send + Sync + 'static {
     /// The chaining value of a block, where it is known without reading it.
     fn known(&self, index: u64) -> Option<Cv>;
 
+    /// The file itself, where it is one of this system, which can send it without its being read here.
+    fn local(&self) -> Option<&std::fs::File>;
+
     /// Takes note of the chaining value of a block that was read.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{DEADLINE, Plan, Process, Proxy, wait_until};
+use ftx_tests::{Client, DEADLINE, Plan, Process, Proxy, wait_until};
 
 use super::setting::{NAME, names_in};
 use super::{MIB, Setting, Way};
@@ -79,9 +80,25 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
 /// It is written to in place, which nobody should do.
 #[test]
 fn a_file_that_is_written_to_during_a_download_is_not_mixed() {
+    written_to_meanwhile(&Setting::with_file(Way::Down, 1, LONG));
+}
+
+/// The server knows the hashes before it reads what they are of.
+#[test]
+fn a_file_that_is_known_and_written_to_during_a_download_is_not_mixed() {
     let setting = Setting::with_file(Way::Down, 1, LONG);
-    let proxy = slow(&setting);
-    let client = half_way(&setting, &proxy, Way::Down, &["--streams", "1"]);
+    // What has only just changed is not believed.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = File::options().write(true).open(setting.source(Way::Down)).unwrap();
+    file.set_modified(time).unwrap();
+    let addr = setting.server.addr().to_string();
+    Client::new().args(["digest", &addr, NAME]).run().assert_done();
+    written_to_meanwhile(&setting);
+}
+
+fn written_to_meanwhile(setting: &Setting) {
+    let proxy = slow(setting);
+    let client = half_way(setting, &proxy, Way::Down, &["--streams", "1"]);
     held(&proxy, || write_file(&setting.source(Way::Down), content(2, LONG)));
     assert_arrives(client);
     setting.assert_arrived(Way::Down, 2, LONG);

@@ -96,6 +96,10 @@ impl BlockFile for LocalFile {
         }
     }
 
+    fn local(&self) -> Option<&std::fs::File> {
+        Some(&self.0.file)
+    }
+
     async fn learn(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
         self.blocking(move |opened| {
             opened.unchanged()?;
