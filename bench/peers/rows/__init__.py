@@ -67,4 +67,5 @@ def through(port, delay):
 def all_rows(setup):
     from . import again, crowd, delayed, library, resume, trees, whole
     modules = (whole, resume, again, trees, delayed, crowd, library)
-    return [row for module in modules for row in module.rows(setup)]
+    rows = [row for module in modules for row in module.rows(setup)]
+    return [*rows, *trees.rows_again(setup)]

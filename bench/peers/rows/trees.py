@@ -1,7 +1,8 @@
-"""Row 6: many small files, 100 in each directory."""
-from ..rig import Sample, link_tree, timed, verify_tree
+"""Rows 6 and 10: many small files, 100 in each directory; and once more, though they are there."""
+from ..line import Line
+from ..rig import Sample, link_tree, run, timed, verify_tree
 from ..rsync import Rsync
-from ..targets import Faster
+from ..targets import Faster, WireAtMost
 from . import Case, Row, is_ftx, rss_of, through
 
 NAME = "tree"
@@ -17,6 +18,47 @@ def rows(setup):
                    Faster("rsync daemon", ours="ftx, durability full")])
 
 
+def rows_again(setup):
+    # rsync without flags looks at size and time only, and so is no measure for ftx.
+    checksum = Rsync("--checksum")
+    peers = [*setup.ftx("none", "durability none"), checksum, Rsync()]
+    for direction in ("upload", "download"):
+        yield Row(f"10-{direction}", f"{direction} of {setup.files:,} files of 4 KiB again, unchanged",
+                  setup.files, "files", [case_again(peer, direction, setup.files) for peer in peers],
+                  [Faster(checksum.name),
+                   WireAtMost(setup.files * SIZE // 2, "half of what is there")])
+
+
+def case_again(peer, direction, files):
+    return Case(peer.name, lambda rig: again(rig, peer, direction, files)[0],
+                lambda rig: again(rig, peer, direction, files, count=True)[1],
+                subject=is_ftx(peer))
+
+
+def again(rig, peer, direction, files, count=False):
+    """Moves a tree that is there. Returns the sample and the bytes."""
+    with rig.places() as places:
+        source, target = places.side(direction)
+        link_tree(rig.tree(files, SIZE), source / NAME)
+        with peer.serve(places) as (process, port):
+            run(command(peer, direction, port, source, target), places)
+            if count:
+                with Line(port) as line:
+                    run(command(peer, direction, line.port, source, target), places)
+                    sample, moved = None, sum(line.counts().values())
+            else:
+                sample = Sample(timed(command(peer, direction, port, source, target), places))
+                sample.rss, moved = rss_of(peer, process), None
+        verify_tree(source / NAME, target / NAME)
+        return sample, moved
+
+
+def command(peer, direction, port, source, target):
+    if direction == "upload":
+        return peer.upload_tree(port, source / NAME)
+    return peer.download_tree(port, NAME, target)
+
+
 def case(peer, direction, files, delay=None, group=""):
     return Case(peer.name, lambda rig: move(rig, peer, direction, files, delay),
                 group=group, subject=is_ftx(peer))
@@ -28,11 +70,7 @@ def move(rig, peer, direction, files, delay=None):
         source, target = places.side(direction)
         link_tree(rig.tree(files, SIZE), source / NAME)
         with peer.serve(places) as (process, port), through(port, delay) as port:
-            if direction == "upload":
-                command = peer.upload_tree(port, source / NAME)
-            else:
-                command = peer.download_tree(port, NAME, target)
-            sample = Sample(timed(command, places))
+            sample = Sample(timed(command(peer, direction, port, source, target), places))
             sample.rss = rss_of(peer, process)
         # The legacy dialect knows no directories: each file is uploaded by its last name.
         flat = is_ftx(peer) and peer.dialect == "legacy" and direction == "upload"

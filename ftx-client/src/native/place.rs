@@ -11,7 +11,7 @@ use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
     BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, Recovered,
-    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, open_regular,
+    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, open_regular,
     open_regular_ambient, sync_parent,
 };
 
@@ -40,6 +40,7 @@ pub(super) struct Here {
     pub(super) digest: Digest,
     /// What it was when it was read.
     pub(super) identity: FileIdentity,
+    pub(super) meta: Meta,
 }
 
 /// Is told how many bytes are hashed of how many; `false` stops the work.
@@ -98,8 +99,8 @@ impl Place {
             file.take(size.saturating_add(1))
                 .read_to_end(&mut bytes)
                 .map_err(|error| StoreError::io("read", &path, error))?;
-            let identity = FileIdentity::of(&metadata);
-            Ok(Some(Here { digest: Digest::of(&bytes), identity }))
+            let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
+            Ok(Some(Here { digest: Digest::of(&bytes), identity, meta }))
         };
         // One that cannot be read can still be replaced.
         blocking(&self.at.path, look).await.ok()?

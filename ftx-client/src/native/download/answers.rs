@@ -7,7 +7,7 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, block_co
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
-use ftx_store::BlockStaging;
+use ftx_store::{BlockStaging, Durability};
 
 use super::{Asked, Compare, DownloadStream, Fetching, Found, LONG, Unless, WINDOW, lock};
 use crate::native::channel::{decode, out_of_step, refused};
@@ -114,7 +114,12 @@ impl DownloadStream {
         match found {
             Some(Found { size, meta, .. }) if digest == Some(here.digest) => {
                 self.shared.run.note(job, Note::Started { from: size, size });
-                self.batch.push_here(job, place, here.identity, meta);
+                if here.meta == meta && self.shared.durability == Durability::None {
+                    let done = Transferred { moved: 0, already_there: true };
+                    self.shared.finish(job, Ok(done));
+                } else {
+                    self.batch.push_here(job, place, here.identity, meta);
+                }
                 Ok(())
             }
             _ => Err(out_of_step("the digest of another file")),
