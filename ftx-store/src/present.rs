@@ -94,9 +94,11 @@ impl<'a> PresentFiles<'a> {
             return None;
         }
         let file = file.into_std();
-        self.buffer.clear();
         // One that has grown meanwhile is another one.
-        (&file).take(size.saturating_add(1)).read_to_end(&mut self.buffer).ok()?;
+        let most = size.saturating_add(1);
+        self.buffer.clear();
+        self.buffer.reserve(usize::try_from(most).unwrap_or(0));
+        (&file).take(most).read_to_end(&mut self.buffer).ok()?;
         (Digest::of(&self.buffer) == digest).then_some(file)
     }
 

@@ -95,8 +95,10 @@ impl Place {
             if metadata.len() != size {
                 return Ok(None);
             }
-            let mut bytes = Vec::new();
-            file.take(size.saturating_add(1))
+            // With room to find the end without growing.
+            let most = size.saturating_add(1);
+            let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(0));
+            file.take(most)
                 .read_to_end(&mut bytes)
                 .map_err(|error| StoreError::io("read", &path, error))?;
             let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
