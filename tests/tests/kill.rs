@@ -92,6 +92,7 @@ fn client_in_upload(dialect: &str) {
         client.kill();
         proxy.cut();
         kills += 1;
+        assert_bounded(&proxy, Direction::ToServer, kills, dialect);
         // Who comes back sooner is another matter, see takeover.rs.
         wait_until("it is gone", DEADLINE, || server.monitor().active == [0]);
         // The old version, or the new one if all that was missing was on its way already.
@@ -128,6 +129,7 @@ fn client_in_download(dialect: &str) {
         client.kill();
         proxy.cut();
         kills += 1;
+        assert_bounded(&proxy, Direction::ToClient, kills, dialect);
         if local.path().join("a.bin").exists() {
             assert_content(&local.path().join("a.bin"), content(1, LEN));
         }
@@ -164,6 +166,7 @@ fn server_in_upload(dialect: &str) {
         wait_until_received(&mut server, 0);
         server = restart(server, &proxy);
         kills += 1;
+        assert_bounded(&proxy, Direction::ToServer, kills, dialect);
         end = let_a_step_pass(&proxy, Direction::ToServer);
     }
     client.wait(DEADLINE).assert_done();
@@ -189,6 +192,7 @@ fn server_in_download(dialect: &str) {
         wait_until_read(&client);
         server = restart(server, &proxy);
         kills += 1;
+        assert_bounded(&proxy, Direction::ToClient, kills, dialect);
         end = let_a_step_pass(&proxy, Direction::ToClient);
     }
     client.wait(DEADLINE).assert_done();
@@ -232,6 +236,7 @@ fn leftovers_of_a_finished_upload_are_removed() {
     });
 }
 
+/// Also after each kill: who kept nothing would never be done.
 fn assert_bounded(proxy: &Proxy, direction: Direction, kills: u64, dialect: &str) {
     let again = proxy.count(direction).saturating_sub(LEN);
     let slack = if dialect == "native" { STREAMS as u64 * SLACK } else { SLACK };
