@@ -32,11 +32,13 @@ fn held_up() -> Duration {
             async move { store.offer(&name("a.bin"), ALL).await.unwrap().held }
         });
         // Long enough for it to have looked, and shorter than it waits.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let looking = Duration::from_millis(100);
+        let mut last = Instant::now();
+        tokio::time::sleep(looking).await;
+        let mut longest = last.elapsed().saturating_sub(looking);
         let busy = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(300)));
         drop(writer);
-        let mut longest = Duration::ZERO;
-        let mut last = Instant::now();
+        last = Instant::now();
         while !busy.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
             longest = longest.max(last.elapsed());
