@@ -11,7 +11,7 @@ use crate::running::Running;
 use crate::{MIB, content, wait_until};
 
 /// The grace, and what a busy machine may need.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn idle_connections_are_told_and_end_at_once() {
