@@ -21,7 +21,7 @@ pub(crate) enum Point {
 pub(crate) fn point(_: u64, _: Point) {}
 
 #[cfg(test)]
-pub(crate) use planned::{plan, point};
+pub(crate) use planned::{plan, point, take_back};
 
 #[cfg(test)]
 mod planned {
@@ -36,6 +36,11 @@ mod planned {
     /// Has the job panic there, once.
     pub(crate) fn plan(job: u64, point: Point) {
         PLANNED.lock().unwrap_or_else(PoisonError::into_inner).insert(job, point);
+    }
+
+    /// Takes back what was planned; whether it has not come to that yet.
+    pub(crate) fn take_back(job: u64) -> bool {
+        PLANNED.lock().unwrap_or_else(PoisonError::into_inner).remove(&job).is_some()
     }
 
     pub(crate) fn point(job: u64, here: Point) {

@@ -252,7 +252,7 @@ mod tests {
                 let _staging = lock(&slot.0.staging);
                 held.send(()).unwrap();
                 // If settling waits for the lock, this is not told in time.
-                let_go.recv_timeout(Duration::from_secs(5))
+                let_go.recv_timeout(Duration::from_secs(60))
             });
             is_held.recv().unwrap();
             pipeline.settle().await.unwrap();

@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftx_io::{Frames, Guard, Wire};
 use tokio::net::TcpListener;
@@ -17,10 +17,14 @@ const LEN: usize = 5 << 20;
 const PIECE: usize = 16 * 1024;
 
 /// How long it pauses then. The slowness is the point of it, not a guess at when something is done.
-const PAUSE: Duration = Duration::from_millis(12);
+const PAUSE: Duration = Duration::from_millis(40);
 
-/// In this time a peer takes a good deal, but far less than the system has taken for it.
-const LIMIT: Duration = Duration::from_millis(600);
+/// In this time a peer takes a good deal, on a busy machine too, but far less than the system has
+/// taken for it.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// For so long it pauses. Whoever takes it for one that does not read does so before.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// A connection, and how many bytes its peer gets in the end.
 async fn connected() -> (Wire, JoinHandle<usize>) {
@@ -29,12 +33,15 @@ async fn connected() -> (Wire, JoinHandle<usize>) {
     let (stream, _) = listener.accept().await.unwrap();
     let reading = thread::spawn(move || {
         let (mut piece, mut all) = (vec![0; PIECE], 0);
+        let start = Instant::now();
         loop {
             match peer.read(&mut piece).unwrap() {
                 0 => return all,
                 len => all += len,
             }
-            thread::sleep(PAUSE);
+            if start.elapsed() < SLOW {
+                thread::sleep(PAUSE);
+            }
         }
     });
     (Wire::new(stream).unwrap(), reading)

@@ -124,9 +124,11 @@ void slow_ends(const char *address, const char *directory)
     make_file(path, BYTES, 5);
     for (round = 0; round < 3; round++) {
         ftx_client *client = client_of(address, FTX_DIALECT_AUTO);
-        ftx_job *running = job_of(client, FTX_JOB_UPLOAD, path, "ends");
-        ftx_job *queued = job_of(client, FTX_JOB_UPLOAD, path, "ends2");
-        ftx_job *paused = job_of(client, FTX_JOB_UPLOAD, path, "ends3");
+        /* A name of its own, or the rounds before would leave less and less to do. */
+        const char *names[] = {"ends0", "ends1", "ends2"};
+        ftx_job *running = job_of(client, FTX_JOB_UPLOAD, path, names[round]);
+        ftx_job *queued = job_of(client, FTX_JOB_UPLOAD, path, "queued");
+        ftx_job *paused = job_of(client, FTX_JOB_UPLOAD, path, "paused too");
         ftx_event event;
         event.struct_size = sizeof event;
         CHECK_STATUS(ftx_job_start(running), FTX_OK);

@@ -67,6 +67,16 @@ impl SmallDisk {
 }
 
 impl SmallDisk {
+    /// Bytes that are taken.
+    ///
+    /// # Panics
+    /// If it is not mounted any more.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        let disk = rustix::fs::statvfs(&self.path).unwrap();
+        (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+    }
+
     /// Takes all the room that is left, until [`free`](Self::free).
     ///
     /// # Panics

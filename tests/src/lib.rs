@@ -39,6 +39,7 @@ mod process;
 mod proxy;
 mod raw;
 mod server;
+mod sockets;
 mod wait;
 
 pub use client::Client;
@@ -48,4 +49,5 @@ pub use process::{Outcome, Process};
 pub use proxy::{Direction, Plan, Proxy};
 pub use raw::{RawSocket, encoded};
 pub use server::{Monitor, Server, ServerBuilder};
+pub use sockets::NOBODY;
 pub use wait::{DEADLINE, wait_until, within};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::sockets;
 use crate::wait::within;
 
 /// A running child process.
@@ -80,6 +81,12 @@ impl Process {
         self.stdout.lines.0.lock().unwrap().lines.len()
     }
 
+    /// What it has said on standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
     /// What it has said on standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
@@ -144,6 +151,13 @@ impl Process {
     pub fn bytes_read(&self) -> u64 {
         let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
         io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    }
+
+    /// Bytes that are on their way to it on connections within this machine, or have come and were
+    /// not read by it.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        sockets::unread(self.child.id())
     }
 
     /// The largest resident set so far, in KiB.

@@ -161,6 +161,16 @@ impl Server {
         }
     }
 
+    /// Bytes of files that it has read from its connections so far.
+    ///
+    /// # Panics
+    /// If the monitor's counts do not come.
+    pub fn bytes_in(&mut self) -> u64 {
+        let total = self.monitor().total;
+        let count = total.split(' ').find_map(|part| part.strip_prefix("bytes_in="));
+        count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count: {total}"))
+    }
+
     /// The largest resident set so far, in KiB.
     #[must_use]
     pub fn peak_rss_kib(&self) -> u64 {

@@ -13,7 +13,7 @@ use ftx_core::codec;
 use ftx_core::native::blocks::Cv;
 use ftx_store::{HasherState, Journal, PrefixHasher, Record};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, Server, wait_until, within};
+use ftx_tests::{Client, DEADLINE, Direction, NOBODY, Proxy, Server, wait_until, within};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -48,16 +48,13 @@ fn a_line_that_makes_no_sense_ends_with_2() {
 
 #[test]
 fn no_server_ends_with_3() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
     let local = tempdir().unwrap();
     write_file(&local.path().join("a.bin"), content(1, 10));
-    for client in [Client::upload(addr), Client::download(addr)] {
+    for client in [Client::upload(NOBODY), Client::download(NOBODY)] {
         let client = client.args(["a.bin", "--retries", "0"]).current_dir(local.path());
         let outcome = client.run();
         outcome.assert_code(3);
-        assert!(outcome.stderr.contains(&addr.to_string()), "{outcome:#?}");
+        assert!(outcome.stderr.contains(&NOBODY.to_string()), "{outcome:#?}");
     }
 }
 
@@ -79,15 +76,16 @@ fn a_silent_server_is_given_up_in_time() {
 fn a_line_gone_quiet_is_given_up_in_time() {
     let (server, root, local) = setting();
     write_file(&root.path().join("a.bin"), content(1, 64 * MIB));
-    let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(32 * MIB));
+    let proxy = Proxy::plain(server.addr());
+    // However late it is held, the client is not done before.
+    proxy.let_pass(Direction::ToClient, 8 * MIB);
     let client = Client::download(proxy.addr())
-        .args(["a.bin", "--retries", "0", "--timeout", "1s"])
+        .args(["a.bin", "--retries", "0", "--timeout", "3s"])
         .current_dir(local.path())
         .spawn();
     wait_until("it has begun", DEADLINE, || proxy.count(Direction::ToClient) > MIB);
     proxy.hold(true);
     client.wait(Duration::from_secs(30)).assert_code(1);
-    proxy.hold(false);
 
     let client = Client::download(server.addr()).arg("a.bin").current_dir(local.path());
     client.run().assert_done();
@@ -101,7 +99,8 @@ fn a_failing_file_stops_the_list_unless_told_otherwise() {
         write_file(&local.path().join(name), content(1, 1000));
     }
     let list = || {
-        let client = Client::upload(server.addr()).args(["1", "2", "3", "4"]);
+        // Another connection would bring the last one while this one fails.
+        let client = Client::upload(server.addr()).args(["1", "2", "3", "4"]).streams(1);
         client.current_dir(local.path())
     };
     let outcome = list().run();
@@ -229,7 +228,8 @@ fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
     write_file(&root.path().join("a.bin"), content(1, 5 * MIB));
     write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
     let proxy = Proxy::plain(server.addr());
-    let client = Client::download(proxy.addr()).arg("a.bin").current_dir(local.path());
+    // Each connection has its greetings.
+    let client = Client::download(proxy.addr()).arg("a.bin").streams(1).current_dir(local.path());
     client.run().assert_done();
     assert_content(&local.path().join("a.bin"), content(1, 5 * MIB));
     let moved = proxy.count(Direction::ToClient);
@@ -241,21 +241,30 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
     for (upload, dialect) in
         [(true, "legacy"), (false, "legacy"), (true, "native"), (false, "native")]
     {
-        let (server, root, local) = setting();
+        let (mut server, root, local) = setting();
         let (source, target) = if upload { (&local, &root) } else { (&root, &local) };
         write_file(&source.path().join("a.bin"), content(1, 64 * MIB));
-        let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(64 * MIB));
+        let proxy = Proxy::plain(server.addr());
         let direction = if upload { Direction::ToServer } else { Direction::ToClient };
+        // However late the interrupt comes, the client is not done before.
+        proxy.let_pass(direction, 32 * MIB);
         let start = || {
             let addr = proxy.addr();
             let client = if upload { Client::upload(addr) } else { Client::download(addr) };
-            client.arg("a.bin").dialect(dialect).current_dir(local.path())
+            client.arg("a.bin").dialect(dialect).streams(1).current_dir(local.path())
         };
         let mut client = start().spawn();
-        wait_until("half has passed", DEADLINE, || proxy.count(direction) > 32 * MIB);
+        wait_until("half has passed", DEADLINE, || proxy.count(direction) >= 32 * MIB);
+        // What only the system has is lost, or comes later than what the next run asks.
+        wait_until("half was read", DEADLINE, || match upload {
+            true => server.bytes_in() >= 31 * MIB,
+            false => client.unread() == 0,
+        });
         client.signal(Signal::INT);
         client.wait(Duration::from_secs(20)).assert_code(130);
         assert!(!target.path().join("a.bin").exists());
+        proxy.cut();
+        proxy.let_pass(direction, u64::MAX);
 
         start().run().assert_done();
         assert_content(&target.path().join("a.bin"), content(1, 64 * MIB));

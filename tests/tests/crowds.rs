@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
+use std::path::Path;
 
 use ftx_tests::content::{assert_content, content, md5_file, write_file};
 use ftx_tests::{Client, DEADLINE, Peer, Plan, Proxy, Server, with_every_peer};
@@ -15,15 +16,21 @@ with_every_peer!(
     of_two_uploads_to_one_name_one_is_there_whole,
 );
 
+/// A server that does not wait for the disk: it is the crowd that matters.
+fn start(root: &Path, threads: u32) -> Server {
+    let server = Server::builder(root).arg("--threads").arg(threads.to_string());
+    server.args(["--durability", "none"]).start()
+}
+
 fn a_hundred_uploads_at_once(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::builder(root.path()).arg("--threads").arg("4").start();
+    let server = start(root.path(), 4);
     let names: Vec<String> = (0..100).map(|index| format!("{index}.bin")).collect();
     for (name, seed) in names.iter().zip(0..) {
         write_file(&local.path().join(name), content(seed, MIB));
     }
-    let start = |name: &String| peer.spawn_upload(server.addr(), local.path(), &[name]);
-    let clients: Vec<_> = names.iter().map(start).collect();
+    let upload = |name: &String| peer.spawn_upload(server.addr(), local.path(), &[name]);
+    let clients: Vec<_> = names.iter().map(upload).collect();
     for client in clients {
         client.wait(DEADLINE).assert_done();
     }
@@ -36,7 +43,7 @@ fn a_hundred_uploads_at_once(peer: &Peer) {
 
 fn a_hundred_downloads_at_once(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::builder(root.path()).arg("--threads").arg("4").start();
+    let server = start(root.path(), 4);
     write_file(&root.path().join("a.bin"), content(1, MIB));
     let clients: Vec<_> = (0..100)
         .map(|index| {
@@ -53,7 +60,7 @@ fn a_hundred_downloads_at_once(peer: &Peer) {
 
 fn of_two_uploads_to_one_name_one_is_there_whole(peer: &Peer) {
     let (root, one, two) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::builder(root.path()).arg("--threads").arg("2").start();
+    let server = start(root.path(), 2);
     write_file(&one.path().join("a.bin"), content(1, 8 * MIB));
     write_file(&two.path().join("a.bin"), content(2, 12 * MIB));
     // Slowed down, so that they do meet.
@@ -69,7 +76,7 @@ fn of_two_uploads_to_one_name_one_is_there_whole(peer: &Peer) {
 #[test]
 fn a_hundred_of_the_new_clients_at_once() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::builder(root.path()).arg("--threads").arg("2").start();
+    let server = start(root.path(), 2);
     let names: Vec<String> = (0..100).map(|index| format!("{index}.bin")).collect();
     for (name, seed) in names.iter().zip(0..) {
         write_file(&local.path().join(name), content(seed, MIB / 4));

@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
-use std::net::SocketAddr;
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::{Qt, clients};
 use ftx_tests::qt::{Served, Setting, under_valgrind};
-use ftx_tests::{Plan, Proxy, Server, with_each_qt};
+use ftx_tests::{NOBODY, Plan, Proxy, with_each_qt};
 use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
@@ -128,17 +127,9 @@ fn names_mean_what_they_mean_to_the_original(qt: Qt) {
 fn a_server_that_is_not_there_cannot_be_reached(qt: Qt) {
     for setting in settings(qt) {
         write_file(&setting.local("a.bin"), content(1, 10));
-        let outcome = setting.run_at(closed_port(), "upload", &["a.bin"]);
+        let outcome = setting.run_at(NOBODY, "upload", &["a.bin"]);
         assert_eq!(outcome.stdout, "-7 CONNECT_SERVER_ERROR", "{}", setting.what);
     }
-}
-
-/// A port that a server has just left.
-fn closed_port() -> SocketAddr {
-    let root = tempdir().unwrap();
-    let mut server = Server::start(root.path());
-    server.kill();
-    server.addr()
 }
 
 fn the_code_macros_are_there_when_asked_for(qt: Qt) {

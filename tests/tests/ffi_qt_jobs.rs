@@ -7,10 +7,13 @@ use std::net::SocketAddr;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::Qt;
 use ftx_tests::qt::{Screen, Served, Setting, under_valgrind};
-use ftx_tests::{DEADLINE, Plan, Process, Proxy, with_each_qt};
+use ftx_tests::{DEADLINE, NOBODY, Plan, Process, Proxy, with_each_qt};
 use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
+
+/// Bytes of the file that a window moves to its end.
+const LEN: u64 = 32 * MIB;
 
 with_each_qt!(
     jobs_go_on_by_themselves,
@@ -49,9 +52,8 @@ fn an_original_server_answers_no_questions(qt: Qt) {
 }
 
 fn a_server_that_is_not_there_fails_the_job(qt: Qt) {
-    let mut setting = Setting::new(qt, "jobs");
-    setting.server.kill();
-    assert_done(&setting, setting.server.addr(), "nowhere");
+    let setting = Setting::new(qt, "jobs");
+    assert_done(&setting, NOBODY, "nowhere");
 }
 
 fn thousands_of_jobs_end_in_their_order(qt: Qt) {
@@ -87,14 +89,15 @@ fn no_memory_is_lost(qt: Qt) {
 fn the_example_with_widgets_can_be_clicked(qt: Qt) {
     let setting = Setting::new(qt, "clicks");
     let line = slow_line(&setting);
-    write_file(&setting.local("a.bin"), content(1, 16 * MIB));
-    write_file(&setting.local("b.bin"), content(2, 6 * MIB));
+    // So much that neither is done before it is clicked on; the second is cancelled.
+    write_file(&setting.local("a.bin"), content(1, LEN));
+    write_file(&setting.local("b.bin"), content(2, 64 * MIB));
     let screen = Screen::start();
     let mut command = setting.command(line.addr(), "window.png", &["a.bin", "b.bin"]);
     screen.show(&mut command);
     Process::spawn(&mut command).wait(DEADLINE).assert_done();
     // The program has looked at what is on the picture.
     assert!(setting.local("window.png").is_file());
-    assert_content(&setting.remote("a.bin"), content(1, 16 * MIB));
+    assert_content(&setting.remote("a.bin"), content(1, LEN));
     assert!(!setting.remote("b.bin").exists());
 }

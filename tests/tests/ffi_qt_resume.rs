@@ -148,17 +148,25 @@ fn a_killed_server_ends_the_call(qt: Qt) {
 /// The next call of the same object, behind one that the lost line has ended.
 fn the_same_client_goes_on(qt: Qt) {
     for (way, verb) in [(Way::Up, "again-upload"), (Way::Down, "again-download")] {
-        for setting in way.settings(qt, "features") {
+        for mut setting in way.settings(qt, "features") {
             if way == Way::Down && is_original(&setting) {
                 // Its thread is lost with the line.
                 continue;
             }
-            let cut = move |index| match index {
-                0 => Plan::default().cut_after(way.direction(), LEN / 2),
-                _ => Plan::default(),
-            };
-            let line = Proxy::start(setting.server.addr(), cut);
-            let said = setting.run_at(line.addr(), verb, &["a.bin"]).stdout;
+            let line = Proxy::plain(setting.server.addr());
+            line.let_pass(way.direction(), LEN / 2);
+            let process = moving(&setting, &line, verb);
+            let half = || line.count(way.direction()) >= LEN / 2;
+            wait_until("half has passed", DEADLINE, half);
+            // What only the system has would be lost with the line.
+            wait_until("most was read", DEADLINE, || match (way, &mut setting.server) {
+                (Way::Up, Served::Ours(server)) => server.bytes_in() >= LEN / 4,
+                (Way::Up, Served::Qt(..)) => true,
+                (Way::Down, _) => process.unread() == 0,
+            });
+            line.cut();
+            line.let_pass(way.direction(), u64::MAX);
+            let said = process.wait(DEADLINE).stdout;
             assert!(said.contains("finished a.bin -5\n"), "{}: {said}", setting.what);
             assert!(said.ends_with("finished a.bin 0\n0 0"), "{}: {said}", setting.what);
             way.assert_there(&setting);

@@ -7,8 +7,8 @@ use std::fs;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::Qt;
 use ftx_tests::{
-    Client, DEADLINE, Direction, Outcome, Peer, Plan, Process, Proxy, Server, SmallDisk,
-    wait_until, with_mounts,
+    Client, DEADLINE, Direction, Outcome, Peer, Process, Proxy, Server, SmallDisk, wait_until,
+    with_mounts,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -18,6 +18,9 @@ const LEN: u64 = 16 * MIB;
 /// How much has passed when the disk is filled by something else.
 const FILLED_AT: u64 = 8 * MIB;
 
+/// What may be in memory then of what has passed.
+const UNWRITTEN: u64 = 2 * MIB;
+
 const DIALECTS: [&str; 2] = ["legacy", "native"];
 
 /// Room for the file, until it is taken.
@@ -25,22 +28,19 @@ fn disk() -> SmallDisk {
     SmallDisk::mount(24)
 }
 
-/// Slow enough that the disk is filled in the middle of the transfer.
-fn slow_once(server: &Server) -> Proxy {
-    Proxy::start(server.addr(), |index| match index {
-        0 => Plan::default().rate(16 * MIB),
-        _ => Plan::default(),
-    })
-}
-
+/// Runs a transfer to its end, the disk being filled in the middle of it.
 fn fill_in_the_middle(
     disk: &SmallDisk,
     proxy: &Proxy,
     direction: Direction,
-    client: Process,
+    start: impl FnOnce() -> Process,
 ) -> Outcome {
-    wait_until("half has passed", DEADLINE, || proxy.count(direction) >= FILLED_AT);
+    // The rest waits until there is no room for it.
+    proxy.let_pass(direction, FILLED_AT);
+    let client = start();
+    wait_until("half is written", DEADLINE, || disk.used() >= FILLED_AT - UNWRITTEN);
     disk.fill();
+    proxy.let_pass(direction, u64::MAX);
     client.wait(DEADLINE)
 }
 
@@ -50,10 +50,9 @@ fn full_server(start: impl Fn(&Proxy, &TempDir) -> Process, is_honest: impl Fn(&
     let (disk, local) = (disk(), tempdir().unwrap());
     let root = disk.path().join("root");
     let server = Server::start(&root);
-    let proxy = slow_once(&server);
+    let proxy = Proxy::plain(server.addr());
     write_file(&local.path().join("a.bin"), content(1, LEN));
-    let client = start(&proxy, &local);
-    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToServer, client);
+    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToServer, || start(&proxy, &local));
     outcome.assert_code(1);
     assert!(is_honest(&outcome), "{outcome:#?}");
     assert!(!root.join("a.bin").exists());
@@ -91,6 +90,7 @@ fn the_new_client_hears_of_it_and_goes_on_later() {
                     Client::upload(proxy.addr())
                         .args(["a.bin", "--retries", "0", "--json"])
                         .dialect(dialect)
+                        .streams(1)
                         .current_dir(local.path())
                         .spawn()
                 },
@@ -139,14 +139,14 @@ fn a_download_onto_a_full_disk_goes_on_later() {
 fn full_client(dialect: &str) {
     let (disk, root) = (disk(), tempdir().unwrap());
     let server = Server::start(root.path());
-    let proxy = slow_once(&server);
+    let proxy = Proxy::plain(server.addr());
     write_file(&root.path().join("a.bin"), content(1, LEN));
     let target = disk.path().join("a.bin");
     let download = || {
         let client = Client::download(proxy.addr()).args(["a.bin", "--retries", "0"]);
-        client.dialect(dialect).current_dir(disk.path()).spawn()
+        client.dialect(dialect).streams(1).current_dir(disk.path()).spawn()
     };
-    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToClient, download());
+    let outcome = fill_in_the_middle(&disk, &proxy, Direction::ToClient, download);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains("a.bin"), "{outcome:#?}");
     assert!(!target.exists());
@@ -167,15 +167,15 @@ fn a_download_onto_a_full_disk_does_not_cost_an_old_server_a_thread() {
         for peer in peers.into_iter().flatten() {
             let (disk, root) = (disk(), tempdir().unwrap());
             let server = peer.serve(root.path());
-            let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(16 * MIB));
+            let proxy = Proxy::plain(server.addr());
             write_file(&root.path().join("a.bin"), content(1, LEN));
             write_file(&root.path().join("b.bin"), content(2, 1000));
             let download = |name| {
                 let client = Client::download(proxy.addr()).args([name, "--retries", "0"]);
                 client.current_dir(disk.path()).spawn()
             };
-            let client = download("a.bin");
-            fill_in_the_middle(&disk, &proxy, Direction::ToClient, client).assert_code(1);
+            let start = || download("a.bin");
+            fill_in_the_middle(&disk, &proxy, Direction::ToClient, start).assert_code(1);
             disk.free();
             download("b.bin").wait(DEADLINE).assert_done();
             assert_content(&disk.path().join("b.bin"), content(2, 1000));

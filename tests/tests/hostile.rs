@@ -227,7 +227,7 @@ fn a_silent_connection_is_closed_in_time() {
 #[test]
 fn an_upload_that_stands_still_is_closed_and_kept() {
     let root = tempdir().unwrap();
-    let server = Server::builder(root.path()).arg("--stall-timeout").arg("1s").start();
+    let server = Server::builder(root.path()).arg("--stall-timeout").arg("5s").start();
     let whole = content(1, 3 << 20).bytes();
     let mut stalled = RawSocket::connect(server.addr());
     let _ = stalled.upload_header("a.bin");
@@ -249,7 +249,8 @@ fn an_upload_that_stands_still_is_closed_and_kept() {
 #[test]
 fn many_idle_connections_cost_little() {
     let root = tempdir().unwrap();
-    let server = Server::start(root.path());
+    // All of them are there before the first one speaks.
+    let server = Server::builder(root.path()).arg("--hello-timeout").arg("10m").start();
     assert_serves(&server);
     let before = server.peak_rss_kib();
     let mut sockets: Vec<_> = (0..800).map(|_| RawSocket::connect(server.addr())).collect();

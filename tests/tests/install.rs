@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, Outcome, Process, Server, bins};
@@ -16,16 +16,22 @@ fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let prefix = bins::target_dir().join("installed");
-        run(install(&prefix).env_remove("DESTDIR"));
+        install(&prefix, None);
         prefix
     })
 }
 
-fn install(prefix: &Path) -> Command {
+/// Installs, into a stage if there is one.
+fn install(prefix: &Path, stage: Option<&Path>) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // It copies what it has built: another build at that time might replace it. The programs under
+    // test come first for that.
+    let _ = bins::server();
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(bins::workspace().join("scripts/install"));
-    command.env("CARGO_TARGET_DIR", bins::target_dir());
-    command.arg("--debug").arg("--prefix").arg(prefix);
-    command
+    command.env("CARGO_TARGET_DIR", bins::target_dir()).env_remove("DESTDIR");
+    command.envs(stage.map(|stage| ("DESTDIR", stage)));
+    run(command.arg("--debug").arg("--prefix").arg(prefix));
 }
 
 /// What `pkg-config` says of the package below a prefix.
@@ -55,7 +61,8 @@ fn examples() -> PathBuf {
 }
 
 fn run(command: &mut Command) -> Outcome {
-    let outcome = Process::spawn(command).wait(DEADLINE);
+    // Some of them build the whole project.
+    let outcome = Process::spawn(command).wait(5 * DEADLINE);
     assert_eq!(outcome.code, Some(0), "{command:?}: {outcome:#?}");
     outcome
 }
@@ -169,7 +176,7 @@ fn it_is_staged_for_a_package_and_can_be_moved() {
     let staged = tempfile::tempdir_in(bins::target_dir()).unwrap();
     let stage = staged.path().join("stage");
     let elsewhere = Path::new("/opt/ftx of nobody");
-    run(install(elsewhere).env("DESTDIR", &stage));
+    install(elsewhere, Some(&stage));
     assert!(!elsewhere.exists());
     let moved = staged.path().join("moved");
     fs::rename(stage.join("opt/ftx of nobody"), &moved).unwrap();

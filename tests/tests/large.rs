@@ -7,7 +7,7 @@ use std::fs;
 
 use ftx_tests::content::{content, sparse_file, write_file};
 use ftx_tests::peer::Qt;
-use ftx_tests::{Client, Direction, Peer, Proxy, Server};
+use ftx_tests::{Client, DEADLINE, Direction, Peer, Proxy, Server};
 use tempfile::tempdir;
 
 const GIB: u64 = 1 << 30;
@@ -21,7 +21,8 @@ fn an_old_client_uploads_3_gib() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::builder(root.path()).arg("--durability").arg("none").start();
     sparse_file(&local.path().join("big"), 3 * GIB);
-    peer().upload(server.addr(), local.path(), &["big"]).assert_done();
+    let client = peer().spawn_upload(server.addr(), local.path(), &["big"]);
+    client.wait(5 * DEADLINE).assert_done();
     assert_eq!(fs::metadata(root.path().join("big")).unwrap().len(), 3 * GIB);
     let peak = server.peak_rss_kib();
     assert!(peak < 100 * 1024, "the server took {peak} KiB");
@@ -49,6 +50,8 @@ fn the_new_client_downloads_3_gib_from_an_old_server() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = peer().serve(root.path());
     sparse_file(&root.path().join("big"), 3 * GIB);
-    Client::download(server.addr()).arg("big").current_dir(local.path()).run().assert_done();
+    let download = Client::download(server.addr()).args(["big", "--durability", "none"]);
+    let client = download.current_dir(local.path()).spawn();
+    client.wait(5 * DEADLINE).assert_done();
     assert_eq!(fs::metadata(local.path().join("big")).unwrap().len(), 3 * GIB);
 }

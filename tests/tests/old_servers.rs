@@ -142,12 +142,22 @@ fn an_interrupted_user_does_not_cost_the_server_a_thread(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = peer.serve(root.path());
     write_file(&root.path().join("a.bin"), content(1, 16 * MIB));
-    let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(16 * MIB));
-    let download = Client::download(proxy.addr()).arg("a.bin").current_dir(local.path());
-    let mut client = download.spawn();
-    let begun = || proxy.count(Direction::ToClient) > MIB;
+    let proxy = Proxy::plain(server.addr());
+    let mut passing = MIB;
+    proxy.let_pass(Direction::ToClient, passing);
+    let download = Client::download(proxy.addr()).args(["a.bin", "--json"]);
+    let mut client = download.current_dir(local.path()).spawn();
+    let begun = || proxy.count(Direction::ToClient) >= MIB;
     wait_until("the download has begun", DEADLINE, begun);
     client.signal(Signal::INT);
+    // It looks whether it is interrupted when something comes. So little at a time that it is not
+    // done before it has heard of the signal.
+    wait_until("it has heard of the signal", DEADLINE, || {
+        passing += 4096;
+        proxy.let_pass(Direction::ToClient, passing);
+        client.stdout().contains("\"draining\"")
+    });
+    proxy.let_pass(Direction::ToClient, u64::MAX);
     client.wait(DEADLINE).assert_code(130);
 
     let download = Client::download(server.addr()).arg("a.bin").current_dir(local.path());

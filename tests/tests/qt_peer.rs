@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::peer::Qt;
-use ftx_tests::{Direction, Peer, Proxy, with_every_peer};
+use ftx_tests::{Direction, NOBODY, Peer, Proxy, with_every_peer};
 use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
@@ -111,7 +111,7 @@ fn missing_files_end_with_minus_2(peer: &Peer) {
 
 /// Only our client, which can be told not to wait for 30 s.
 fn an_empty_upload_is_never_confirmed(peer: &Peer) {
-    let client = Peer::own(Qt::Five).with_timeout(Duration::from_millis(500));
+    let client = Peer::own(Qt::Five).with_timeout(Duration::from_secs(5));
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = peer.serve(root.path());
     sparse_file(&local.path().join("empty"), 0);
@@ -121,10 +121,8 @@ fn an_empty_upload_is_never_confirmed(peer: &Peer) {
 }
 
 fn a_dead_server_ends_with_minus_7(peer: &Peer) {
-    let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let mut server = peer.serve(root.path());
-    server.kill();
+    let local = tempdir().unwrap();
     write_file(&local.path().join("a.bin"), content(1, 10));
-    let outcome = peer.upload(server.addr(), local.path(), &["a.bin"]);
+    let outcome = peer.upload(NOBODY, local.path(), &["a.bin"]);
     assert!(outcome.stdout.contains("status=-7"), "{outcome:#?}");
 }

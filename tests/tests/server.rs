@@ -59,13 +59,11 @@ fn wrong_arguments_end_with_2() {
 #[test]
 fn an_idle_server_ends_at_once() {
     let root = tempdir().unwrap();
-    let server = Server::start(root.path());
+    let server = Server::builder(root.path()).arg("--grace").arg("10m").start();
     let mut idle = RawSocket::connect(server.addr());
     let _ = idle.download_header("none");
-    let start = Instant::now();
-    server.terminate(DEADLINE).assert_done();
-    // Idle connections are no reason to use the grace of 5 s.
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    // Idle connections are no reason to use the grace.
+    server.terminate(Duration::from_secs(60)).assert_done();
     assert!(idle.is_closed_within(DEADLINE));
 }
 
@@ -87,13 +85,15 @@ fn a_transfer_under_way_may_end_within_the_grace() {
 #[test]
 fn a_transfer_that_outlives_the_grace_is_kept() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::builder(root.path()).arg("--grace").arg("100ms").start();
+    let mut server = Server::builder(root.path()).arg("--grace").arg("100ms").start();
     let whole = content(1, 4 * MIB).bytes();
     write_file(&local.path().join("a.bin"), content(1, 4 * MIB));
     let mut stalled = RawSocket::connect(server.addr());
     let _ = stalled.upload_header("a.bin");
     let _ = stalled.upload_pos(0, 4 << 20);
     stalled.send_bytes(&whole[..3 << 20]);
+    // The grace may be over before the server has read what only the system has.
+    wait_until("all has arrived", DEADLINE, || server.bytes_in() == 3 * MIB);
     let start = Instant::now();
     server.terminate(DEADLINE).assert_done();
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
@@ -146,7 +146,8 @@ fn the_monitor_counts_transfers() {
 #[test]
 fn a_reader_that_does_not_read_delays_nobody() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
-    let server = Server::start(root.path());
+    // Nor do they wait until it is given up.
+    let server = Server::builder(root.path()).arg("--stall-timeout").arg("10m").start();
     sparse_file(&root.path().join("big"), 1 << 30);
     let mut stalled: Vec<_> = (0..4).map(|_| RawSocket::connect(server.addr())).collect();
     for socket in &mut stalled {
@@ -156,9 +157,8 @@ fn a_reader_that_does_not_read_delays_nobody() {
         let _ = socket.file_bytes(1);
     }
     write_file(&local.path().join("a.bin"), content(1, MIB));
-    let start = Instant::now();
-    Client::upload(server.addr()).arg("a.bin").current_dir(local.path()).run().assert_done();
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let client = Client::upload(server.addr()).arg("a.bin").current_dir(local.path());
+    client.spawn().wait(Duration::from_secs(60)).assert_done();
     let peak = server.peak_rss_kib();
     assert!(peak < 64 * 1024, "the server took {peak} KiB");
 }

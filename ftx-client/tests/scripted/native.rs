@@ -128,7 +128,14 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
 fn what_a_failed_upload_had_sent_holds_up_no_other() {
     let results = upload(&[16, 4], 1, true, |listener| {
         let mut peer = NativePeer::accept(&listener);
-        let [first, second] = [16, 4].map(|blocks| peer.offered(blocks * BLOCK));
+        // Before any is answered: behind a full window of blocks nothing more is offered.
+        let [first, second] = [(); 2].map(|()| {
+            let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+            id
+        });
+        for id in [first, second] {
+            peer.reply(id, &Reply::Ready { resumed: 0 });
+        }
         // As many as the window has room for.
         (0..8).for_each(|_| peer.block(first));
         peer.reply(first, &Reply::failed(Reason::PermissionDenied, "no more of this one"));

@@ -84,9 +84,9 @@ impl Client {
         bytes
     }
 
-    /// How long it takes until the server closes; what it sends before counts for nothing.
-    pub(crate) fn closed_after(&mut self) -> Duration {
-        let start = Instant::now();
+    /// How long after `start` the server closes; what it sends before counts for nothing. Its time
+    /// runs from the last that it has heard, so that of a test begins before that is said.
+    pub(crate) fn closed_after(&mut self, start: Instant) -> Duration {
         assert!(self.is_closed_within(DEADLINE), "the server does not close");
         start.elapsed()
     }

@@ -7,14 +7,23 @@ use tempfile::tempdir;
 
 use crate::{ALL, MIB, begin_anew, content, name, open, write};
 
+/// Shorter than what is waited for below.
+const LONG: Duration = Duration::from_millis(150);
+
 /// A writer goes away without a word while somebody waits for it, and its staging cannot be put
 /// away for a while because all disk threads are busy.
 #[test]
 fn who_waits_for_a_writer_that_went_away_lets_others_work() {
+    // A busy machine may hold the thread up as long, but not each time.
+    assert!((0..10).any(|_| held_up() < LONG), "the thread does nothing else for {LONG:?}");
+}
+
+/// How long the thread did nothing else.
+fn held_up() -> Duration {
     let root = tempdir().unwrap();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
-    let longest = runtime.block_on(async {
+    runtime.block_on(async {
         let store = open(root.path());
         let mut writer = begin_anew(&store, "a.bin", MIB).await;
         write(&mut writer, &content(1, 500_000)).await.unwrap();
@@ -23,11 +32,13 @@ fn who_waits_for_a_writer_that_went_away_lets_others_work() {
             async move { store.offer(&name("a.bin"), ALL).await.unwrap().held }
         });
         // Long enough for it to have looked, and shorter than it waits.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let looking = Duration::from_millis(100);
+        let mut last = Instant::now();
+        tokio::time::sleep(looking).await;
+        let mut longest = last.elapsed().saturating_sub(looking);
         let busy = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(300)));
         drop(writer);
-        let mut longest = Duration::ZERO;
-        let mut last = Instant::now();
+        last = Instant::now();
         while !busy.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
             longest = longest.max(last.elapsed());
@@ -36,6 +47,5 @@ fn who_waits_for_a_writer_that_went_away_lets_others_work() {
         let held = asking.await.unwrap().expect("what was written is offered");
         assert!(held.len > 0);
         longest
-    });
-    assert!(longest < Duration::from_millis(150), "the thread did nothing else for {longest:?}");
+    })
 }

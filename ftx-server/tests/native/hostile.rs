@@ -9,7 +9,7 @@ use ftx_core::native::wire::{Overwrite, Reply, Request};
 use crate::client::{new_id, offer};
 use crate::frame::{Frame, block_frame, put_frame, raw_block};
 use crate::running::Running;
-use crate::{MIB, content, wait_until};
+use crate::{DEADLINE, MIB, content, wait_until};
 
 fn header(len: u32, request: u32, kind: u8, rest: [u8; 3]) -> Vec<u8> {
     [&len.to_le_bytes()[..], &request.to_le_bytes(), &[kind], &rest].concat()
@@ -160,7 +160,7 @@ fn a_stream_can_be_cut_at_every_byte() {
         let mut client = server.client().greet(None);
         client.send_bytes(&stream(new_id(), new_id())[..cut]);
         client.shut_write();
-        client.closed_after();
+        assert!(client.is_closed_within(DEADLINE));
         for name in ["a", "b"] {
             assert!(!server.exists(name) || server.read(name) == file, "{cut}");
         }

@@ -7,7 +7,7 @@ use ftx_core::native::wire::{Reply, Request, Token, What};
 use crate::client::{Client, get, new_id};
 use crate::frame::put_frame;
 use crate::running::Running;
-use crate::{MIB, content, wait_until};
+use crate::{DEADLINE, MIB, content, wait_until};
 
 const LEN: usize = 4 * MIB + 5;
 
@@ -76,7 +76,7 @@ fn a_session_that_is_replaced_has_ended_before_the_welcome() {
     back.send_blocks(offered.id, &file, 3..5);
     back.commit(offered.id, &file);
     for mut client in [lost, further] {
-        client.closed_after();
+        assert!(client.is_closed_within(DEADLINE));
     }
     assert!(server.read("a") == file);
 }

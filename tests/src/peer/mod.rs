@@ -1,7 +1,6 @@
 //! The programs that ftx replaces: clients and servers made of Qt.
 
 mod build;
-mod port;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::process::{Outcome, Process};
+use crate::sockets::listening;
 use crate::wait::DEADLINE;
 
 /// A Qt client and server, of one make and one version of Qt.
@@ -143,7 +143,7 @@ impl Peer {
                 let mut command = Command::new(self.dir.join("seed-server"));
                 command.args(["--port", "0"]).current_dir(root);
                 let process = Process::spawn(&mut command);
-                let port = port::listening(process.id());
+                let port = listening(process.id());
                 (process, port)
             }
         };

@@ -7,9 +7,30 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::gate::Gate;
 use super::inflow::Inflow;
 use super::rounds::Rounds;
 use super::{Direction, PIECE, Plan, Shared};
+
+/// Both ends of a connection that stands.
+#[derive(Debug)]
+pub(super) struct Link {
+    client: TcpStream,
+    server: TcpStream,
+    is_cut: AtomicBool,
+}
+
+impl Link {
+    /// Ends both directions of both sockets, and what waits at the gate with it. The threads close
+    /// the sockets as they go, and what is on its way to them then is answered by a reset.
+    pub(super) fn cut(&self, gate: &Gate) {
+        self.is_cut.store(true, SeqCst);
+        for socket in [&self.client, &self.server] {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        gate.wake();
+    }
+}
 
 /// Passes bytes on between the two until either side ends or the plan says so.
 pub(super) fn start(
@@ -19,30 +40,33 @@ pub(super) fn start(
     plan: Plan,
     shared: &Arc<Shared>,
 ) {
-    let clones = || [client.try_clone().unwrap(), server.try_clone().unwrap()];
-    for socket in clones() {
+    for socket in [&client, &server] {
         socket.set_nodelay(true).unwrap();
     }
-    shared.links.lock().unwrap().insert(index, clones());
+    let link = Arc::new(Link { client, server, is_cut: AtomicBool::new(false) });
+    shared.links.lock().unwrap().insert(index, Arc::clone(&link));
     let ended = Arc::new(AtomicUsize::new(0));
     let hangs = Arc::new(AtomicBool::new(false));
     let rounds = Rounds::new(&shared.rounds);
-    let [from_client, to_server] = clones();
-    let ways =
-        [(Direction::ToServer, from_client, to_server), (Direction::ToClient, server, client)];
-    for (direction, from, to) in ways {
-        let (shared, ended) = (Arc::clone(shared), Arc::clone(&ended));
-        let inflow = Inflow::new(from.try_clone().unwrap(), direction, plan.delay, rounds.clone());
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        let (shared, link, ended) = (Arc::clone(shared), Arc::clone(&link), Arc::clone(&ended));
         let (hangs, rounds) = (Arc::clone(&hangs), rounds.clone());
         thread::spawn(move || {
-            let way = Way { to: &to, direction, plan, shared: &shared, hangs: &hangs, rounds };
+            let (from, to) = match direction {
+                Direction::ToServer => (&link.client, &link.server),
+                Direction::ToClient => (&link.server, &link.client),
+            };
+            let from = from.try_clone().unwrap();
+            let inflow = Inflow::new(from, direction, plan.delay, rounds.clone());
+            let (gate, is_cut) = (&shared.gate, &link.is_cut);
+            let way = Way { to, direction, plan, gate, is_cut, hangs: &hangs, rounds };
             let end = way.pump(inflow);
             match end {
-                End::Cut => cut(&[from, to]),
+                End::Cut => link.cut(gate),
                 End::Hung => {
                     hangs.store(true, SeqCst);
                     // Neither side hears of what becomes of the other.
-                    shared.wait_until_stopped();
+                    gate.wait_until_stopped();
                 }
                 End::Sender => {
                     let _ = to.shutdown(Shutdown::Write);
@@ -52,14 +76,6 @@ pub(super) fn start(
                 shared.links.lock().unwrap().remove(&index);
             }
         });
-    }
-}
-
-/// Ends both directions of both sockets, which also wakes the threads that hold handles to them;
-/// the last to go closes them, and what is on its way to them is answered by a reset.
-pub(super) fn cut(sockets: &[TcpStream; 2]) {
-    for socket in sockets {
-        let _ = socket.shutdown(Shutdown::Both);
     }
 }
 
@@ -78,7 +94,8 @@ struct Way<'a> {
     to: &'a TcpStream,
     direction: Direction,
     plan: Plan,
-    shared: &'a Shared,
+    gate: &'a Gate,
+    is_cut: &'a AtomicBool,
     hangs: &'a AtomicBool,
     rounds: Rounds,
 }
@@ -98,44 +115,62 @@ impl Way<'_> {
             if let Ok((count, _)) = come {
                 pace.wait(count);
             }
-            // That a side has ended is held back, too.
-            self.shared.wait_while_held();
             let (count, round) = match come {
-                Ok((0, _)) => return End::Sender,
-                Ok(come) => come,
-                Err(_) => return End::Cut,
+                Ok(come @ (1.., _)) => come,
+                // That a side has ended is held back, too.
+                ended => {
+                    let passes = self.gate.wait_while_held(self.is_cut).is_some();
+                    return if passes && ended.is_ok() { End::Sender } else { End::Cut };
+                }
             };
-            // Before it can be answered: who sees an answer finds what caused it counted.
-            self.rounds.passed(self.direction, round);
-            let passed = &self.shared.counts[self.direction.index()];
-            passed.fetch_add(count as u64, SeqCst);
-            if self.to.write_all(&buffer[..count]).is_err() {
-                passed.fetch_sub(count as u64, SeqCst);
+            if !self.pass_on(&buffer[..count], round) {
                 return End::Cut;
             }
             left -= count as u64;
         }
         if hang.is_some_and(|(way, _)| way == self.direction) { End::Hung } else { End::Cut }
     }
+
+    /// Passes all of it on, as the gate lets it through; whether it could be.
+    fn pass_on(&mut self, mut bytes: &[u8], round: u64) -> bool {
+        while !bytes.is_empty() {
+            // Counted before it can be answered: who sees an answer finds what caused it counted.
+            let Some(count) = self.gate.pass(self.direction, bytes.len(), self.is_cut) else {
+                return false;
+            };
+            self.rounds.passed(self.direction, round);
+            let (piece, rest) = bytes.split_at(count);
+            if self.to.write_all(piece).is_err() {
+                self.gate.take_back(self.direction, count);
+                return false;
+            }
+            bytes = rest;
+        }
+        true
+    }
 }
 
-/// Lets bytes through at a rate. The waiting is the point of it, not a guess at when something
-/// else is done.
+/// What a line may be behind its rate and make up for: what a sleep takes too long, and no more.
+const LAG: Duration = Duration::from_millis(10);
+
+/// Lets bytes through at a rate, and no faster for having been idle. The waiting is the point of it,
+/// not a guess at when something else is done.
 struct Pace {
     rate: Option<u64>,
-    start: Instant,
-    passed: u64,
+    /// When the line is done with what it has been given.
+    free: Instant,
 }
 
 impl Pace {
     fn new(rate: Option<u64>) -> Self {
-        Self { rate, start: Instant::now(), passed: 0 }
+        Self { rate, free: Instant::now() }
     }
 
     fn wait(&mut self, count: usize) {
         let Some(rate) = self.rate else { return };
-        self.passed += count as u64;
-        let due = Duration::from_micros(self.passed.saturating_mul(1_000_000) / rate.max(1));
-        thread::sleep(due.saturating_sub(self.start.elapsed()));
+        let now = Instant::now();
+        let takes = Duration::from_micros(count as u64 * 1_000_000 / rate.max(1));
+        self.free = now.checked_sub(LAG).map_or(now, |from| from.max(self.free)) + takes;
+        thread::sleep(self.free.saturating_duration_since(now));
     }
 }

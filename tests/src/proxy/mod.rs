@@ -4,6 +4,7 @@
 //! accepts, so the first may be cut and the second left alone. The server behind it can be changed
 //! while it runs, which is how a client meets a restarted server under the same address.
 
+mod gate;
 mod inflow;
 mod link;
 mod plan;
@@ -11,10 +12,12 @@ mod rounds;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use self::gate::Gate;
+use self::link::Link;
 pub use self::plan::{Direction, Plan};
 
 /// Bytes that are passed on at a time at most.
@@ -31,16 +34,13 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     upstream: Mutex<SocketAddr>,
-    /// Bytes that were passed on, by direction.
-    counts: [AtomicU64; 2],
     connections: AtomicUsize,
     /// The most round trips of a connection.
     rounds: Arc<AtomicU64>,
-    /// Both sockets of every connection that stands, by its index, so that they can be cut from
-    /// outside. Nothing stays here afterwards: a socket is closed when its last handle goes.
-    links: Mutex<BTreeMap<usize, [TcpStream; 2]>>,
-    held: (Mutex<bool>, Condvar),
-    stopped: AtomicBool,
+    /// Every connection that stands, by its index, so that it can be cut from outside. Nothing stays
+    /// here afterwards: its sockets are closed when the last thread lets go of it.
+    links: Mutex<BTreeMap<usize, Arc<Link>>>,
+    gate: Gate,
 }
 
 impl Proxy {
@@ -60,12 +60,10 @@ impl Proxy {
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             upstream: Mutex::new(upstream),
-            counts: [AtomicU64::new(0), AtomicU64::new(0)],
             connections: AtomicUsize::new(0),
             rounds: Arc::default(),
             links: Mutex::default(),
-            held: (Mutex::new(false), Condvar::new()),
-            stopped: AtomicBool::new(false),
+            gate: Gate::new(),
         });
         let acceptor = {
             let shared = Arc::clone(&shared);
@@ -83,7 +81,7 @@ impl Proxy {
     /// Bytes passed on in a direction since the start, over all connections.
     #[must_use]
     pub fn count(&self, direction: Direction) -> u64 {
-        self.shared.counts[direction.index()].load(SeqCst)
+        self.shared.gate.passed(direction)
     }
 
     /// Connections accepted since the start.
@@ -105,24 +103,30 @@ impl Proxy {
         *self.shared.upstream.lock().unwrap() = upstream;
     }
 
-    /// Cuts every connection there is.
+    /// Cuts every connection there is, with what is held back of it.
     pub fn cut(&self) {
-        for sockets in std::mem::take(&mut *self.shared.links.lock().unwrap()).values() {
-            link::cut(sockets);
+        for link in std::mem::take(&mut *self.shared.links.lock().unwrap()).values() {
+            link.cut(&self.shared.gate);
         }
     }
 
     /// Holds everything back, with the connections left open, or lets it pass again.
     pub fn hold(&self, hold: bool) {
-        *self.shared.held.0.lock().unwrap() = hold;
-        self.shared.held.1.notify_all();
+        self.shared.gate.hold(hold);
+    }
+
+    /// Lets so many bytes pass in a direction, of its [count](Self::count), and no more: however late
+    /// somebody looks, that is how far it has got. What is behind them waits, with the connections
+    /// left open; the other direction and the end of a connection do not. `u64::MAX` lets everything
+    /// pass again.
+    pub fn let_pass(&self, direction: Direction, total: u64) {
+        self.shared.gate.let_pass(direction, total);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, SeqCst);
-        self.hold(false);
+        self.shared.gate.stop();
         // Wakes the acceptor, which then sees that it is over.
         let _ = TcpStream::connect(self.addr);
         if let Some(acceptor) = self.acceptor.take() {
@@ -132,22 +136,9 @@ impl Drop for Proxy {
     }
 }
 
-impl Shared {
-    fn wait_while_held(&self) {
-        let held = self.held.0.lock().unwrap();
-        let is_held = |held: &mut bool| *held && !self.stopped.load(SeqCst);
-        drop(self.held.1.wait_while(held, is_held).unwrap());
-    }
-
-    fn wait_until_stopped(&self) {
-        let held = self.held.0.lock().unwrap();
-        drop(self.held.1.wait_while(held, |_| !self.stopped.load(SeqCst)).unwrap());
-    }
-}
-
 fn accept(listener: &TcpListener, shared: &Arc<Shared>, plan: impl Fn(usize) -> Plan) {
     for client in listener.incoming() {
-        if shared.stopped.load(SeqCst) {
+        if shared.gate.is_stopped() {
             return;
         }
         let Ok(client) = client else { continue };

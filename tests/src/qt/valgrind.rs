@@ -33,7 +33,8 @@ pub fn under_valgrind(command: &Command, log: &Path) -> String {
     if let Some(directory) = command.get_current_dir() {
         checked.current_dir(directory);
     }
-    let outcome = Process::spawn(&mut checked).wait(DEADLINE);
+    // It takes many times as long.
+    let outcome = Process::spawn(&mut checked).wait(5 * DEADLINE);
     let log = fs::read_to_string(log).unwrap_or_default();
     assert_eq!(outcome.code, Some(0), "{outcome:#?}\n{log}");
     outcome.stdout
