@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Client, DEADLINE, Plan, Process, Proxy, wait_until};
+use ftx_tests::{Client, DEADLINE, Process, Proxy, wait_until};
 
 use super::setting::{NAME, names_in};
 use super::{MIB, Setting, Way};
@@ -17,21 +17,16 @@ const LEN: u64 = 16 * MIB;
 /// when half of `LEN` has passed, the end of it has not been read.
 const LONG: u64 = 64 * MIB;
 
-fn slow(setting: &Setting) -> Proxy {
-    Proxy::start(setting.server.addr(), |_| Plan::default().rate(24 * MIB))
-}
-
+/// Starts a client whose line lets half of `LEN` pass, and no more until [`go_on`].
 fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Process {
+    proxy.let_pass(way.direction(), LEN / 2);
     let client = setting.client(way, proxy.addr()).args(args).spawn();
     wait_until("half has passed", DEADLINE, || proxy.count(way.direction()) >= LEN / 2);
     client
 }
 
-/// Does something while nothing passes, so that it is done in the middle however busy the machine is.
-fn held(proxy: &Proxy, change: impl FnOnce()) {
-    proxy.hold(true);
-    change();
-    proxy.hold(false);
+fn go_on(proxy: &Proxy, way: Way) {
+    proxy.let_pass(way.direction(), u64::MAX);
 }
 
 /// The client is told of what changed, and does not find it out by waiting in vain.
@@ -52,7 +47,7 @@ fn next_version(setting: &Setting, seed: u64, len: u64) -> PathBuf {
 fn a_file_that_is_replaced_between_two_tries_of_a_download_is_not_mixed() {
     for len in [LEN, LEN + 3 * MIB, LEN - 3 * MIB] {
         let setting = Setting::with_file(Way::Down, 1, LEN);
-        let proxy = slow(&setting);
+        let proxy = Proxy::plain(setting.server.addr());
         half_way(&setting, &proxy, Way::Down, &[]).kill();
         fs::rename(next_version(&setting, 2, len), setting.source(Way::Down)).unwrap();
         setting.client(Way::Down, setting.server.addr()).run().assert_done();
@@ -65,9 +60,10 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
     for streams in ["1", "3"] {
         let setting = Setting::with_file(Way::Down, 1, LONG);
         let next = next_version(&setting, 2, LONG);
-        let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(48 * MIB));
+        let proxy = Proxy::plain(setting.server.addr());
         let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
         fs::rename(next, setting.source(Way::Down)).unwrap();
+        go_on(&proxy, Way::Down);
         assert_arrives(client);
         // The first one may have been across by then; what counts is that it is one of them.
         let mut head = [0; 64];
@@ -97,9 +93,10 @@ fn a_file_that_is_known_and_written_to_during_a_download_is_not_mixed() {
 }
 
 fn written_to_meanwhile(setting: &Setting) {
-    let proxy = slow(setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(setting, &proxy, Way::Down, &["--streams", "1"]);
-    held(&proxy, || write_file(&setting.source(Way::Down), content(2, LONG)));
+    write_file(&setting.source(Way::Down), content(2, LONG));
+    go_on(&proxy, Way::Down);
     assert_arrives(client);
     setting.assert_arrived(Way::Down, 2, LONG);
 }
@@ -107,9 +104,10 @@ fn written_to_meanwhile(setting: &Setting) {
 #[test]
 fn a_file_that_is_removed_during_a_download_ends_it() {
     let setting = Setting::with_file(Way::Down, 1, LEN);
-    let proxy = slow(&setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Down, &["--retries", "1"]);
     fs::remove_file(setting.source(Way::Down)).unwrap();
+    go_on(&proxy, Way::Down);
     let outcome = client.wait(DEADLINE);
     // What the server has open may still be sent; what is not whole has no name.
     if outcome.code == Some(0) {
@@ -124,9 +122,10 @@ fn a_file_that_is_removed_during_a_download_ends_it() {
 fn a_source_that_changes_during_an_upload_is_not_published() {
     let setting = Setting::with_file(Way::Up, 1, LONG);
     write_file(&setting.target(Way::Up), content(9, 1000));
-    let proxy = slow(&setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1"]);
-    held(&proxy, || write_file(&setting.source(Way::Up), content(2, LONG)));
+    write_file(&setting.source(Way::Up), content(2, LONG));
+    go_on(&proxy, Way::Up);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains("a.bin") && outcome.stderr.contains("changed"), "{outcome:#?}");
@@ -138,24 +137,31 @@ fn a_source_that_changes_during_an_upload_is_not_published() {
 #[test]
 fn a_source_that_shrinks_during_an_upload_is_not_published() {
     let setting = Setting::with_file(Way::Up, 1, LONG);
-    let proxy = slow(&setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1", "--retries", "1"]);
-    held(&proxy, || {
-        File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
-    });
+    File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
+    go_on(&proxy, Way::Up);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
     assert!(!setting.target(Way::Up).exists());
 }
 
+/// Takes a directory away. Who was sent enough to make it may not have come to that yet.
+fn remove_when_there(dir: &Path) {
+    wait_until("it is there", DEADLINE, || dir.exists());
+    // Something may be put there meanwhile.
+    wait_until("it is gone", DEADLINE, || fs::remove_dir_all(dir).is_ok());
+}
+
 /// The whole directory goes, with the staging in it.
 #[test]
 fn a_target_directory_that_vanishes_fails_the_download_by_name() {
     let setting = Setting::with_file(Way::Down, 1, LEN);
-    let proxy = slow(&setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Down, &["--out-dir", "out"]);
-    fs::remove_dir_all(setting.local.path().join("out")).unwrap();
+    remove_when_there(&setting.local.path().join("out"));
+    go_on(&proxy, Way::Down);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
@@ -167,9 +173,10 @@ fn a_target_directory_that_vanishes_fails_the_download_by_name() {
 #[test]
 fn a_directory_of_the_server_that_vanishes_is_made_again() {
     let setting = Setting::with_file(Way::Up, 1, LEN);
-    let proxy = slow(&setting);
+    let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--as", "deep/a.bin"]);
-    fs::remove_dir_all(setting.root.path().join("deep")).unwrap();
+    remove_when_there(&setting.root.path().join("deep"));
+    go_on(&proxy, Way::Up);
     client.wait(DEADLINE).assert_done();
     assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
     assert_eq!(names_in(setting.root.path()), ["deep"]);

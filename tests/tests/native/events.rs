@@ -77,7 +77,9 @@ fn a_run_of_several_files_is_told() {
         assert_eq!(find(&files[&0], "started")["size"], 5 * MIB);
         let progress: Vec<_> =
             files[&0].iter().filter(|event| event["event"] == "progress").collect();
-        assert_eq!(progress.last().unwrap()["done"], 5 * MIB, "{way:?}");
+        // Two connections may tell of theirs in another order.
+        let furthest = progress.iter().filter_map(|event| event["done"].as_u64()).max();
+        assert_eq!(furthest, Some(5 * MIB), "{way:?}");
         assert_eq!(find(&files[&0], "finished")["moved"], 5 * MIB);
         assert_eq!(find(&files[&0], "finished")["already_there"], false);
         assert_eq!(find(&files[&1], "finished")["moved"], 1000);
@@ -92,10 +94,12 @@ fn a_resumed_file_tells_where_it_goes_on() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, 16 * MIB);
         let proxy = Proxy::start(setting.server.addr(), move |index| match index {
-            0 => Plan::default().cut_after(way.direction(), 8 * MIB),
+            // Not cut: what the server has not read when a line is lost is lost with it.
+            0 => Plan::default().hang_after(way.direction(), 8 * MIB),
             _ => Plan::default(),
         });
-        let outcome = setting.client(way, proxy.addr()).arg("--json").streams(1).run();
+        let client = setting.client(way, proxy.addr()).args(["--json", "--timeout", "3s"]);
+        let outcome = client.streams(1).run();
         outcome.assert_done();
         let files = by_file(&outcome, verb(way));
         let retrying = find(&files[&0], "retrying");

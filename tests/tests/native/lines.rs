@@ -14,11 +14,16 @@ fn any_number_of_connections_will_do() {
     for way in WAYS {
         for streams in [1, 3, 8] {
             let setting = Setting::with_file(way, 1, LEN);
-            let proxy = Proxy::plain(setting.server.addr());
-            setting.client(way, proxy.addr()).streams(streams).run().assert_done();
-            setting.assert_arrived(way, 1, LEN);
             // How large a download is, is known too late to open fewer.
             let most = if way == Way::Up { streams.min(4) } else { streams };
+            let proxy = Proxy::plain(setting.server.addr());
+            // The first of them could be done before the last one is there.
+            proxy.let_pass(way.direction(), MIB);
+            let client = setting.client(way, proxy.addr()).streams(streams).spawn();
+            wait_until("all are there", DEADLINE, || proxy.connections() == most);
+            proxy.let_pass(way.direction(), u64::MAX);
+            client.wait(DEADLINE).assert_done();
+            setting.assert_arrived(way, 1, LEN);
             assert_eq!(proxy.connections(), most, "{way:?}");
             let moved = proxy.count(way.direction());
             assert!(moved < LEN + 20_000, "{moved} bytes, {way:?} over {streams}");
@@ -40,7 +45,7 @@ fn any_connection_can_break() {
                 let outcome = setting.client(way, proxy.addr()).streams(3).run();
                 assert_eq!(outcome.code, Some(0), "{way:?} {broken} {place}: {outcome:#?}");
                 setting.assert_arrived(way, 1, LEN);
-                let again = proxy.count(way.direction()) - LEN;
+                let again = proxy.count(way.direction()).saturating_sub(LEN);
                 assert!(again <= 3 * 8 * MIB, "{again} bytes again, {way:?} {broken} {place}");
             }
         }
@@ -79,8 +84,8 @@ fn an_upload_is_taken_over_from_a_connection_that_hangs() {
         client.kill();
         start().wait(DEADLINE).assert_done();
         setting.assert_arrived(Way::Up, 1, LEN);
-        let again = proxy.count(Way::Up.direction()) - LEN;
-        assert!(again <= 8 * MIB * streams as u64, "{again} bytes again, {streams} streams");
+        let again = proxy.count(Way::Up.direction()).saturating_sub(LEN);
+        assert!(again <= MIB + 8 * MIB * streams as u64, "{again} bytes again, {streams} streams");
     }
 }
 
@@ -94,10 +99,12 @@ fn a_client_leaves_a_connection_that_hangs() {
             _ => Plan::default(),
         });
         let client = setting.client(way, proxy.addr()).streams(1);
-        client.args(["--timeout", "1s"]).run().assert_done();
+        client.args(["--timeout", "3s"]).run().assert_done();
         setting.assert_arrived(way, 1, LEN);
-        let again = proxy.count(way.direction()) - LEN;
-        assert!(again <= 8 * MIB, "{again} bytes again, {way:?}");
+        let again = proxy.count(way.direction()).saturating_sub(LEN);
+        // A machine that stands still for that long makes it leave another one.
+        let most = 8 * MIB * (proxy.connections() as u64 - 1);
+        assert!(again <= most, "{again} bytes again, {way:?}");
     }
 }
 
@@ -113,7 +120,7 @@ fn a_client_leaves_a_server_that_does_not_answer() {
                 _ => Plan::default(),
             });
             let client = setting.client(way, proxy.addr()).streams(streams);
-            client.args(["--timeout", "1s"]).run().assert_done();
+            client.args(["--timeout", "3s"]).run().assert_done();
             setting.assert_arrived(way, 1, LEN);
         }
     }
@@ -128,10 +135,10 @@ fn a_connection_that_waits_for_another_is_no_failure() {
             let setting = Setting::with_file(way, 1, LEN);
             let proxy = Proxy::start(setting.server.addr(), move |index| {
                 let plan = Plan::default();
-                if index == slow { plan.rate(2 * MIB) } else { plan }
+                if index == slow { plan.rate(MIB) } else { plan }
             });
             let client = setting.client(way, proxy.addr()).streams(2);
-            client.args(["--timeout", "2s"]).run().assert_done();
+            client.args(["--timeout", "4s"]).run().assert_done();
             setting.assert_arrived(way, 1, LEN);
             assert_eq!(proxy.connections(), 2, "{way:?}, {slow} is slow");
         }
@@ -182,12 +189,15 @@ fn of_two_clients_at_one_name_one_has_it() {
 #[test]
 fn of_two_downloads_to_one_file_one_is_refused() {
     let setting = Setting::with_file(Way::Down, 1, LEN);
-    let proxy = Proxy::start(setting.server.addr(), |_| Plan::default().rate(16 * MIB));
+    let proxy = Proxy::plain(setting.server.addr());
+    proxy.let_pass(Way::Down.direction(), 2 * MIB);
     let first = setting.client(Way::Down, proxy.addr()).spawn();
     wait_until("it has begun", DEADLINE, || setting.local.path().join("a.bin.ftxpart").exists());
-    let second = setting.client(Way::Down, proxy.addr()).args(["--retries", "0"]).run();
+    let direct = setting.server.addr();
+    let second = setting.client(Way::Down, direct).args(["--retries", "0"]).run();
     second.assert_code(1);
     assert!(second.stderr.contains("in use"), "{second:#?}");
+    proxy.let_pass(Way::Down.direction(), u64::MAX);
     first.wait(DEADLINE).assert_done();
     setting.assert_arrived(Way::Down, 1, LEN);
 }
