@@ -14,7 +14,7 @@ use tracing::debug;
 
 use crate::connection::Connection;
 use crate::legacy::{Legacy, Tries};
-use crate::native::{Channel, DownloadJob, Greeted, Native, Session, UploadJob};
+use crate::native::{Channel, DownloadJob, Greeted, Link, Native, Session, UploadJob};
 use crate::{Cancel, Config, Dialect, Observer, ServerAddr, TransferError, Watch};
 
 /// A client of one server.
@@ -49,7 +49,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Spoken {
     Unknown,
-    Native { channel: Option<Box<Channel>>, next_request: u32, last_session: Option<Token> },
+    Native(Link),
     Legacy { connection: Option<Connection> },
 }
 
@@ -110,9 +110,9 @@ impl Client {
     /// stopped alone, and the client be used again afterwards.
     pub fn set_cancel(&mut self, cancel: Cancel) {
         match &mut self.spoken {
-            Spoken::Native { channel: Some(channel), .. } => channel.set_cancel(&cancel),
+            Spoken::Native(Link { channel: Some(channel), .. }) => channel.set_cancel(&cancel),
             Spoken::Legacy { connection: Some(connection) } => connection.set_cancel(&cancel),
-            Spoken::Native { .. } | Spoken::Legacy { .. } | Spoken::Unknown => {}
+            Spoken::Native(_) | Spoken::Legacy { .. } | Spoken::Unknown => {}
         }
         self.cancel = cancel;
     }
@@ -178,21 +178,13 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request, last_session } => {
+            Spoken::Native(link) => {
                 let mut jobs = Vec::with_capacity(files.len());
                 for Upload { path, name } in files {
                     let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
                     jobs.push(UploadJob::new(path, name, writer));
                 }
-                let mut native = Native {
-                    address,
-                    config,
-                    cancel,
-                    manifests,
-                    channel,
-                    next_request,
-                    last_session,
-                };
+                let mut native = Native { address, config, cancel, manifests, link };
                 native.upload(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -226,22 +218,14 @@ impl Client {
         self.find_out().await?;
         let Self { address, config, cancel, manifests, .. } = self;
         match &mut self.spoken {
-            Spoken::Native { channel, next_request, last_session } => {
+            Spoken::Native(link) => {
                 let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
                     name: name.clone(),
                     path: path.clone(),
                     size: *size,
                 });
                 let jobs = jobs.collect();
-                let mut native = Native {
-                    address,
-                    config,
-                    cancel,
-                    manifests,
-                    channel,
-                    next_request,
-                    last_session,
-                };
+                let mut native = Native { address, config, cancel, manifests, link };
                 native.download(jobs, keep_going, watch).await;
             }
             Spoken::Legacy { connection } => {
@@ -267,7 +251,7 @@ impl Client {
     /// It cannot be reached.
     pub async fn is_native(&mut self) -> Result<bool, TransferError> {
         self.find_out().await?;
-        Ok(matches!(self.spoken, Spoken::Native { .. }))
+        Ok(matches!(self.spoken, Spoken::Native(_)))
     }
 
     /// Finds out what the server speaks, unless that is known.
@@ -293,14 +277,11 @@ impl Client {
         let Self { address, config, cancel, .. } = self;
         let wire = Connection::wire(address, config.timeout, cancel).await?;
         let replaces = match &self.spoken {
-            Spoken::Native { last_session, .. } => *last_session,
+            Spoken::Native(link) => Some(link.last_session),
             Spoken::Legacy { .. } | Spoken::Unknown => None,
         };
         match Channel::greet(wire, config, cancel, Session::New { replaces }).await? {
-            Greeted::Native(channel) => {
-                let last_session = Some(channel.terms.session);
-                Ok(Spoken::Native { channel: Some(channel), next_request: 1, last_session })
-            }
+            Greeted::Native(channel) => Ok(Spoken::Native(Link::new(channel))),
             Greeted::Legacy(_) if config.dialect == Dialect::Native => {
                 Err(TransferError::NotNative)
             }

@@ -7,7 +7,7 @@ use ftx_core::native::wire::Entry;
 
 use super::{Client, Spoken};
 use crate::TransferError;
-use crate::native::Channel;
+use crate::native::{Channel, Link};
 
 impl Client {
     /// What `name` stands for on the server. Native servers only.
@@ -98,10 +98,10 @@ impl Client {
     async fn idle(&mut self) -> Result<(Box<Channel>, u32), TransferError> {
         self.find_out().await?;
         let (channel, id) = match &mut self.spoken {
-            Spoken::Native { channel, next_request, .. } => {
-                let id = *next_request;
-                *next_request += 1;
-                (channel.take(), id)
+            Spoken::Native(link) => {
+                let id = link.next_request;
+                link.next_request += 1;
+                (link.channel.take(), id)
             }
             Spoken::Legacy { .. } | Spoken::Unknown => return Err(TransferError::NotNative),
         };
@@ -109,9 +109,9 @@ impl Client {
             return Ok((channel, id));
         }
         match self.greet().await? {
-            Spoken::Native { channel: Some(channel), .. } => {
-                if let Spoken::Native { last_session, .. } = &mut self.spoken {
-                    *last_session = Some(channel.terms.session);
+            Spoken::Native(Link { channel: Some(channel), .. }) => {
+                if let Spoken::Native(link) = &mut self.spoken {
+                    link.last_session = channel.terms.session;
                 }
                 Ok((channel, id))
             }
@@ -121,11 +121,11 @@ impl Client {
 
     /// Keeps a connection whose request was answered.
     fn put_back(&mut self, mut idle: Box<Channel>) {
-        if let Spoken::Native { channel, .. } = &mut self.spoken
+        if let Spoken::Native(link) = &mut self.spoken
             && !idle.unheard
         {
             idle.used = true;
-            *channel = Some(idle);
+            link.channel = Some(idle);
         }
     }
 }

@@ -37,12 +37,25 @@ pub(crate) struct Native<'a> {
     pub(crate) cancel: &'a Cancel,
     /// What is known of local files.
     pub(crate) manifests: &'a Arc<ManifestCache>,
+    pub(crate) link: &'a mut Link,
+}
+
+/// What stays of a client's connections from one transfer to the next.
+#[derive(Debug)]
+pub(crate) struct Link {
     /// A connection that idles.
-    pub(crate) channel: &'a mut Option<Box<Channel>>,
+    pub(crate) channel: Option<Box<Channel>>,
     /// Ids of requests are used once in a session.
-    pub(crate) next_request: &'a mut u32,
+    pub(crate) next_request: u32,
     /// The session of the connection that was made last.
-    pub(crate) last_session: &'a mut Option<Token>,
+    pub(crate) last_session: Token,
+}
+
+impl Link {
+    pub(crate) fn new(channel: Box<Channel>) -> Self {
+        let last_session = channel.terms.session;
+        Self { channel: Some(channel), next_request: 1, last_session }
+    }
 }
 
 impl Native<'_> {
@@ -89,7 +102,7 @@ impl Native<'_> {
         let run = Arc::new(Run::new(jobs, keep_going));
         let mut tries = Tries::new(self.config, self.is_used());
         loop {
-            let crew = Arc::new(Crew::new(*self.next_request, self.cancel));
+            let crew = Arc::new(Crew::new(self.link.next_request, self.cancel));
             let task = T::new(Arc::clone(&run), Arc::clone(&crew), self.config, self.manifests);
             let task = Arc::new(task);
             let result = self.attempt(&task, wanted, &mut || run.tell(watch)).await;
@@ -110,7 +123,7 @@ impl Native<'_> {
         watch: &mut dyn Watch,
     ) -> bool {
         let (error, next_request) = crew.end();
-        *self.next_request = next_request;
+        self.link.next_request = next_request;
         run.tell(watch);
         let error = match error.map_or(result, Err) {
             Err(error) if !run.is_over() => error,
@@ -151,11 +164,11 @@ impl Native<'_> {
         wanted: usize,
         tell: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
-        let channel = match self.channel.take() {
+        let channel = match self.link.channel.take() {
             Some(channel) => *channel,
             None => self.connect().await?,
         };
-        *self.last_session = Some(channel.terms.session);
+        self.link.last_session = channel.terms.session;
         let most = match self.config.streams {
             Some(streams) => streams.get(),
             None if channel.terms.is_far() => FAR_STREAMS,
@@ -203,13 +216,13 @@ impl Native<'_> {
         leaving.stay();
         if let Some(mut channel) = channel.filter(|channel| !channel.unheard) {
             channel.used = true;
-            *self.channel = Some(Box::new(channel));
+            self.link.channel = Some(Box::new(channel));
         }
         Ok(())
     }
 
     fn is_used(&self) -> bool {
-        self.channel.as_ref().is_some_and(|channel| channel.used)
+        self.link.channel.as_ref().is_some_and(|channel| channel.used)
     }
 
     async fn connect(&self) -> Result<Channel, TransferError> {
@@ -218,7 +231,7 @@ impl Native<'_> {
             wire,
             self.config,
             self.cancel,
-            Session::New { replaces: *self.last_session },
+            Session::New { replaces: Some(self.link.last_session) },
         )
         .await?
         {

@@ -22,6 +22,6 @@ mod upload;
 mod writer;
 
 pub(crate) use channel::{Channel, Greeted, Session};
-pub(crate) use crew::Native;
+pub(crate) use crew::{Link, Native};
 pub(crate) use download::DownloadJob;
 pub(crate) use upload::UploadJob;
