@@ -8,11 +8,8 @@ use cap_std::fs::Dir;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::batch::FEW_FILES;
+use crate::batch::{FEW_FILES, OPEN_FILES};
 use crate::{Durability, FileIdentity, StoreError, apply_meta, open_regular, sync_parent, sys};
-
-/// How many files are kept open until they are synced.
-const OPEN_FILES: usize = 128;
 
 /// A file of at most one block, as it is to be.
 #[derive(Clone, Copy, Debug)]

@@ -28,7 +28,7 @@ const TOGETHER: usize = 32 * 1024 * 1024;
 /// What a file takes besides its bytes and its name, roughly.
 const AROUND: usize = 256;
 
-/// Bytes that are read of a file that is asked about take as long as one that is stored, roughly.
+/// So many bytes of a file that is only read take as long as one of a file that is stored, roughly.
 const READ: u64 = 32;
 
 /// Small files that have arrived and are stored together, and those that are asked about.

@@ -23,7 +23,7 @@ use crate::publish::give_name;
 use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
-const OPEN_FILES: usize = 128;
+pub(crate) const OPEN_FILES: usize = 128;
 /// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
 /// few of them, but writes back what others left dirty, too.
 pub(crate) const FEW_FILES: usize = 4;

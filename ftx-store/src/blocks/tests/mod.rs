@@ -1,18 +1,17 @@
-//! How a staging of blocks lives when nothing crashes; `crash`, `failure` and `property` hold the
-//! rest.
+//! How a staging of blocks lives when nothing crashes; `copying`, `crash`, `failure` and
+//! `property` hold the rest.
 
+mod copying;
 mod crash;
 mod failure;
 mod hashing;
 mod property;
 
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest, block_count, block_cv, block_len};
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::{BLOCK, Cv, block_count, block_cv, block_len};
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
@@ -203,85 +202,6 @@ fn a_longer_version_leaves_nothing_behind() {
     std::io::Write::write_all(&mut staging.held.file(), b"newer and longer").unwrap();
     publish(staging, &dir).unwrap();
     assert_eq!(dir.read("file").unwrap(), b"new");
-}
-
-#[test]
-fn blocks_are_taken_over_from_another_version() {
-    let (_temp, dir) = scratch();
-    let size = 2 * BLOCK + 9;
-    let (old, new) = (bytes(size, 0), bytes(size, 1));
-    dir.write("file", &old).unwrap();
-    let source = dir.open("file").unwrap().into_std();
-    let staging = create(&dir, size);
-    store(&staging, &new, 0);
-    let identity = FileIdentity::of_std(&source).unwrap();
-    let blocks = [2, 1].map(|index| (index, cv_of(&old, index)));
-    staging.take_over(settled(&source, &identity), &blocks).unwrap();
-    is_true(&dir, &staging);
-    let mut expected = old.clone();
-    expected[..block_of(&new, 0).len()].copy_from_slice(block_of(&new, 0));
-    let published = publish(staging, &dir).unwrap();
-    assert!(dir.read("file").unwrap() == expected);
-    let cvs = (0..3).map(|index| cv_of(&expected, index)).collect();
-    assert_eq!(published.manifest, Manifest::new(size, cvs).unwrap());
-
-    // The version that was copied from is shorter by now.
-    let staging = create(&dir, size);
-    let source = dir.open("data").unwrap().into_std();
-    let refused = staging.take_over(settled(&source, &identity), &[(1, cv_of(&old, 1))]);
-    assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
-    assert_eq!(known(&staging), []);
-}
-
-/// A write that shows neither in the size nor in the times, as one within the same tick, or one whose
-/// program sets the time back.
-#[test]
-fn what_may_have_changed_unseen_is_hashed() {
-    let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
-    let old = bytes(size, 0);
-    dir.write("file", &old).unwrap();
-    let source = dir.open("file").unwrap().into_std();
-    let hashed = FileIdentity::of_std(&source).unwrap();
-    let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
-    let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
-    for (bytes, right) in [(&b"changed"[..], false), (&block_of(&old, 1)[..7], true)] {
-        written.write_all_at(bytes, BLOCK).unwrap();
-        let mtime = written.metadata().unwrap().modified().unwrap();
-        let nanos = u64::try_from(hashed.mtime_ns).unwrap();
-        written.set_modified(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)).unwrap();
-        assert!(mtime >= SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos));
-        let now = FileIdentity::of_std(&source).unwrap();
-        for (settled, identity) in [(false, now), (true, hashed)] {
-            let staging = create(&dir, size);
-            let taken = staging
-                .take_over(CopySource { file: &source, identity: &identity, settled }, &blocks);
-            assert_eq!(taken.is_ok(), right, "{settled}: {taken:?}");
-            assert_eq!(known(&staging), if right { vec![0, 1] } else { vec![] });
-        }
-    }
-}
-
-/// What was copied may then not be what was hashed, and nobody may take it for that: neither now nor
-/// after a crash.
-#[test]
-fn nothing_is_taken_over_from_a_version_that_has_changed() {
-    let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
-    let old = bytes(size, 0);
-    dir.write("file", &old).unwrap();
-    let source = dir.open("file").unwrap().into_std();
-    let identity = FileIdentity::of_std(&source).unwrap();
-    let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
-    written.write_all_at(b"changed", BLOCK).unwrap();
-    written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let staging = create(&dir, size);
-    let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
-    let refused = staging.take_over(settled(&source, &identity), &blocks);
-    assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
-    assert_eq!(known(&staging), []);
-    drop(staging);
-    assert_eq!(recover_in(&dir, HERE).map_or(vec![], |staging| known(&staging)), []);
 }
 
 /// Somebody has put another file where the data was: that must not get the name.
