@@ -223,6 +223,7 @@ impl Client {
                     name: name.clone(),
                     path: path.clone(),
                     size: *size,
+                    mismatched: Arc::default(),
                 });
                 let jobs = jobs.collect();
                 let mut native = Native { address, config, cancel, manifests, link };

@@ -80,6 +80,12 @@ pub enum TransferError {
         /// What is known of it.
         message: String,
     },
+    /// What was cached of a local file is not what the file has.
+    #[error("what was known of {} is outdated; the file is read again", path.display())]
+    Outdated {
+        /// The file.
+        path: PathBuf,
+    },
     /// A symbolic link is not uploaded unless that is asked for.
     #[error("{} is a symbolic link; say --follow to upload what it points to", path.display())]
     Link {
@@ -205,6 +211,7 @@ impl TransferError {
                 Status::Timeout
             }
             Self::Changed { .. }
+            | Self::Outdated { .. }
             | Self::Link { .. }
             | Self::NoName { .. }
             | Self::Name { .. }
@@ -230,7 +237,7 @@ impl TransferError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Cancelled => Reason::Cancelled,
-            Self::Changed { .. } => Reason::LocalChanged,
+            Self::Changed { .. } | Self::Outdated { .. } => Reason::LocalChanged,
             Self::Closed | Self::Connection(_) => Reason::ConnectionLost,
             Self::Connect { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Reason::AddressNotFound
@@ -274,6 +281,7 @@ impl TransferError {
             | Self::Connection(_)
             | Self::Damaged { .. }
             | Self::Digest { .. }
+            | Self::Outdated { .. }
             | Self::Timeout(_) => true,
             Self::Fetch(error) => error.reason().may_pass(),
             // An offer of an earlier try can reach the server after that of a later one.
@@ -316,13 +324,14 @@ fn reason_of_local(error: &StoreError) -> Reason {
         StoreError::Changed { .. } => Reason::LocalChanged,
         StoreError::InUse { .. } => Reason::LocalInUse,
         StoreError::IsDirectory { .. }
+        | StoreError::Link { .. }
         | StoreError::NotDirectory { .. }
         | StoreError::NotRegular { .. } => Reason::LocalNotAFile,
         StoreError::NoSpace { .. } => Reason::LocalNoSpace,
         StoreError::NotFound { .. } => Reason::LocalNotFound,
-        StoreError::PermissionDenied { .. } | StoreError::ReadOnly { .. } => {
-            Reason::LocalPermissionDenied
-        }
+        StoreError::Foreign { .. }
+        | StoreError::PermissionDenied { .. }
+        | StoreError::ReadOnly { .. } => Reason::LocalPermissionDenied,
         // Also what a later version may tell apart.
         _ => Reason::LocalIoError,
     }

@@ -61,7 +61,7 @@ impl Target {
         let hasher = match &self.local {
             Local::Nothing => None,
             Local::Staged(staging) => Some(staging.hasher()),
-            Local::Whole(_, hasher) => Some(hasher),
+            Local::Whole { hasher, .. } => Some(hasher),
         };
         hasher.map(|hasher| Held { len: hasher.len(), md5: hasher.digest() })
     }
@@ -86,7 +86,7 @@ impl Target {
                 let hashed = staging.hasher().clone();
                 StagingWriter::new(staging.rewound(hashed)?)
             }
-            Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
+            Local::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = place.directory()?;
                 // The whole file is copied beside itself.
                 check_space(&dir, &place.path, start.saturating_add(len))?;
@@ -104,16 +104,18 @@ impl Target {
 
     /// Makes what is staged the file, when the server has said that it is whole.
     pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
-        if let Local::Staged(staging) = std::mem::replace(&mut self.local, Local::Nothing) {
-            let name = self.place.name.clone();
-            blocking(&self.place.path, move || {
+        let local = std::mem::replace(&mut self.local, Local::Nothing);
+        let place = self.place.clone();
+        let settle = move || match local {
+            Local::Nothing => Ok(()),
+            Local::Staged(staging) => {
                 // What the server compared is what was hashed.
                 let hashed = staging.hasher().clone();
-                staging.rewound(hashed)?.publish_beside(&name)
-            })
-            .await?;
-        }
-        Ok(())
+                staging.rewound(hashed)?.publish_beside(&place.name).map(|_| ())
+            }
+            Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
+        };
+        Ok(blocking(&self.place.path, settle).await?)
     }
 
     /// Makes what was written the file, if it has the MD5 that it must have.

@@ -53,6 +53,14 @@ pub enum StoreError {
         /// The staging's data file.
         path: PathBuf,
     },
+    /// A partial file that others can have written is in the way, and cannot be removed.
+    #[error("{path:?} is not this user's alone; remove it or choose another directory")]
+    Foreign {
+        /// The file that is in the way.
+        path: PathBuf,
+        /// Why it cannot be removed.
+        source: io::Error,
+    },
     /// Not all blocks of a file have arrived.
     #[error("{path:?} cannot be published: {missing} of its blocks are missing; send them first")]
     Incomplete {
@@ -65,6 +73,14 @@ pub enum StoreError {
     #[error("{path:?} is in use by another transfer; try again when that one has ended")]
     InUse {
         /// The file that is held.
+        path: PathBuf,
+    },
+    /// A symbolic link stands where none is followed.
+    #[error(
+        "{path:?} is a symbolic link, which is not followed here; remove it or choose another place"
+    )]
+    Link {
+        /// The link.
         path: PathBuf,
     },
     /// The name is one that unfinished downloads have.
@@ -189,6 +205,8 @@ impl StoreError {
             | Self::Changed { path }
             | Self::Corrupt { path, .. }
             | Self::Failed { path }
+            | Self::Foreign { path, .. }
+            | Self::Link { path }
             | Self::Incomplete { path, .. }
             | Self::InUse { path }
             | Self::Reserved { path }
@@ -215,6 +233,8 @@ impl StoreError {
             | Self::Cancelled { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }
+            | Self::Foreign { .. }
+            | Self::Link { .. }
             | Self::InUse { .. }
             | Self::IsDirectory { .. }
             | Self::NotDirectory { .. }

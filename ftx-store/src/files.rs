@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::{Journal, Record, StoreError};
+use crate::{Journal, Record, StoreError, private};
 
 /// Where a staging lies: the names of its two files, each a single component.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,14 @@ impl StagingFiles {
     pub(crate) fn remove(&self, dir: &Dir) -> Result<(), StoreError> {
         remove(dir, &self.journal)?;
         remove(dir, &self.data)
+    }
+
+    /// Removes a journal without data, if that can be: it is of no use, and is replaced with the next
+    /// data.
+    pub(crate) fn remove_orphan(&self, dir: &Dir) {
+        if let Err(error) = remove(dir, &self.journal) {
+            tracing::debug!(%error, "a journal without data stays behind");
+        }
     }
 
     /// Notes in the journal that a sync failed, so that recovery reads the data instead of
@@ -73,6 +81,13 @@ pub(crate) fn check_single(path: &Path) -> Result<(), StoreError> {
 pub(crate) fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
     match dir.remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // In a directory such as `/tmp`, others' files cannot be removed.
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && private::is_foreign(dir, path).unwrap_or(false) =>
+        {
+            Err(StoreError::Foreign { path: path.to_path_buf(), source: error })
+        }
         removed => removed.map_err(|error| StoreError::io("remove", path, error)),
     }
 }

@@ -8,6 +8,7 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use crate::files::remove;
 use crate::own::make_own;
+use crate::private::{self, Found, Writers};
 use crate::{FileIdentity, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.
@@ -22,49 +23,39 @@ pub(crate) struct HeldFile {
 }
 
 impl HeldFile {
-    /// Creates and locks an empty file; what lies there is emptied and has the mode of a new file,
-    /// after the `journal` that may be about it was removed: that must not outlive it.
+    /// Makes and locks an empty file that nobody else can open. A file of that name is removed, and so is
+    /// the `journal`: it must not outlive the data that it describes.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
-        Self::create_with(dir, path, |_| Some(journal))
+        // Under the lock of the data: until then it may be another's.
+        let held = Self::create_plain(dir, path, Some(journal))?;
+        remove(dir, journal)?;
+        Ok(held)
     }
 
-    /// As [`create`](Self::create), but looks for a journal only if there is something for it to be
-    /// about.
+    /// As [`create`](Self::create), but removes a journal only with the data that it describes.
     pub(crate) fn create_plain(
         dir: &Dir,
         path: &Path,
         journal: Option<&Path>,
     ) -> Result<Self, StoreError> {
-        Self::create_with(dir, path, |len| journal.filter(|_| len > 0))
-    }
-
-    /// `journal` is asked with the length of what lies there.
-    fn create_with<'a>(
-        dir: &Dir,
-        path: &Path,
-        journal: impl FnOnce(u64) -> Option<&'a Path>,
-    ) -> Result<Self, StoreError> {
-        let options = OpenOptions::new().read(true).write(true).create(true).clone();
-        // Whoever has it by another name keeps it; what lies here is of no use any more.
-        let mut give_up = |_: &File| remove(dir, path);
-        let Some((held, metadata)) = Self::open_with(dir, path, &options, &mut give_up)? else {
-            return Err(StoreError::InUse { path: path.to_path_buf() });
-        };
-        let len = metadata.len();
-        if let Some(journal) = journal(len) {
-            remove(dir, journal)?;
+        for _ in 0..OPEN_ATTEMPTS {
+            match private::create(dir, path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    // Another process may be at work on it.
+                    let _held = Self::open_at(dir, path)?;
+                    journal.map_or(Ok(()), |journal| remove(dir, journal))?;
+                    remove(dir, path)?;
+                }
+                created => {
+                    let file = created.map_err(|error| StoreError::io("create", path, error))?;
+                    match Self::lock(file, dir, path)? {
+                        Some((held, _)) => return Ok(held),
+                        None => continue,
+                    }
+                }
+            }
         }
-        // Not without need: some file systems write back at once what follows on an emptying.
-        if len > 0 {
-            held.file.set_len(0).map_err(|error| StoreError::io("truncate", path, error))?;
-        }
-        if sys::is_executable(&metadata)
-            && let Err(error) = sys::set_executable(&held.file, false)
-        {
-            // There are file systems where every file is.
-            tracing::debug!(%error, ?path, "the mode of a leftover stays");
-        }
-        Ok(held)
+        Err(StoreError::InUse { path: path.to_path_buf() })
     }
 
     /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
@@ -83,7 +74,8 @@ impl HeldFile {
         Ok(Self { file, locked: false })
     }
 
-    /// Opens and locks; `None` when there is no such file.
+    /// Opens and locks; `None` when there is no such file, or one that others can have written, which
+    /// stays as it is.
     ///
     /// One that has another name, be it that of a published file or one in a backup made of links, is
     /// replaced by a [copy](crate::own) first: writing to it would change what has that name. To give
@@ -94,49 +86,58 @@ impl HeldFile {
         path: &Path,
         go_on: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        let options = OpenOptions::new().read(true).write(true).clone();
-        let mut copy = |file: &File| make_own(dir, path, file, go_on);
-        let opened = Self::open_with(dir, path, &options, &mut copy)?;
-        Ok(opened.map(|(held, _)| held))
-    }
-
-    /// The file, and what it looked like. `leave` takes the name from a file that has another one, so
-    /// that it is not written to.
-    fn open_with(
-        dir: &Dir,
-        path: &Path,
-        options: &OpenOptions,
-        leave: &mut dyn FnMut(&File) -> Result<(), StoreError>,
-    ) -> Result<Option<(Self, Metadata)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
-            let file = match dir.open_with(path, options) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                opened => opened.map_err(|error| StoreError::io("open", path, error))?.into_std(),
-            };
-            match file.try_lock() {
-                // Where nothing can be locked, the callers' own order has to do.
-                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-                Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path, error)),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::InUse { path: path.to_path_buf() });
+            match Self::open_at(dir, path)? {
+                None => return Ok(None),
+                Some((held, metadata)) if sys::has_other_names(&metadata) => {
+                    make_own(dir, path, &held.file, go_on)?;
                 }
-                Ok(()) => {}
+                Some((held, _)) => return Ok(Some(held)),
             }
-            // The one who held the lock may have published the file in the meantime; then this is
-            // the published file, and writing to it would destroy it.
-            let metadata = Metadata::from_file(&file);
-            let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
-            let held = Self { file, locked: true };
-            if !is_at(&FileIdentity::of(&metadata), dir, path)? {
-                continue;
-            }
-            if sys::has_other_names(&metadata) {
-                leave(&held.file)?;
-                continue;
-            }
-            return Ok(Some((held, metadata)));
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
+    }
+
+    /// The file of that name, locked, and what it looked like; `None` without one of ours.
+    fn open_at(dir: &Dir, path: &Path) -> Result<Option<(Self, Metadata)>, StoreError> {
+        for _ in 0..OPEN_ATTEMPTS {
+            let found = private::open(dir, path, true);
+            match found.map_err(|error| StoreError::io("open", path, error))? {
+                Found::Nothing | Found::Foreign => return Ok(None),
+                Found::Ours(file) => {
+                    let locked = Self::lock(file, dir, path)?;
+                    if locked.is_some() {
+                        return Ok(locked);
+                    }
+                }
+            }
+        }
+        Err(StoreError::InUse { path: path.to_path_buf() })
+    }
+
+    /// Locks a file that was opened under this name; `None` if it has lost it meanwhile.
+    fn lock(file: File, dir: &Dir, path: &Path) -> Result<Option<(Self, Metadata)>, StoreError> {
+        match file.try_lock() {
+            // Where nothing can be locked, the callers' own order has to do.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path, error)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse { path: path.to_path_buf() });
+            }
+            Ok(()) => {}
+        }
+        // The process that held the lock may have published the file meanwhile; then this is the
+        // published file, and writing to it would destroy it.
+        let metadata = Metadata::from_file(&file);
+        let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
+        let held = Self { file, locked: true };
+        let is_at = is_at(&FileIdentity::of(&metadata), dir, path)?;
+        Ok(is_at.then_some((held, metadata)))
+    }
+
+    /// Whether nobody but this user can have written it.
+    pub(crate) fn is_written_by_us_alone(&self) -> io::Result<bool> {
+        Ok(Writers::of(&Metadata::from_file(&self.file)?) == Writers::Us)
     }
 
     /// Says that the file is open nowhere else, so that closing it lets go of the lock. That saves a

@@ -4,8 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{File, Metadata};
 
-/// The coarsest tick of a file system that is in use.
-const TICK_NS: i128 = 2_000_000_000;
+/// The coarsest resolution of times in a file system that is in use.
+const COARSE_TICK_NS: i128 = 2_000_000_000;
+
+/// How far the times of a file system with fine resolution may lag behind the clock: they come from
+/// the kernel's tick, which is 10 ms at most.
+const FINE_TICK_NS: i128 = 100_000_000;
 
 /// What changes when a file is replaced or written to: equal identities mean "unchanged".
 ///
@@ -23,6 +27,8 @@ pub struct FileIdentity {
     pub mtime_ns: i128,
     /// When its contents or attributes last changed, nanoseconds since 1970.
     pub ctime_ns: i128,
+    /// How many names it has; 1 where the system does not tell.
+    pub nlink: u64,
 }
 
 impl FileIdentity {
@@ -39,6 +45,7 @@ impl FileIdentity {
             size: metadata.len(),
             mtime_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
             ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            nlink: metadata.nlink(),
         }
     }
 
@@ -56,6 +63,7 @@ impl FileIdentity {
             size: metadata.len(),
             mtime_ns: ns(metadata.modified()),
             ctime_ns: ns(metadata.created()),
+            nlink: 1,
         }
     }
 
@@ -75,27 +83,25 @@ impl FileIdentity {
         Ok(Self::of(&Metadata::from_file(file)?))
     }
 
-    /// Whether nothing was written to the file between the two, whatever became of its names and
-    /// attributes.
+    /// Whether nothing was written to the file between the two. A change of attributes counts as a
+    /// write, since the time of modification can be set back; one that comes with another number of
+    /// names does not: the file was replaced or linked.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
         (self.dev, self.ino, self.size, self.mtime_ns)
             == (other.dev, other.ino, other.size, other.mtime_ns)
+            && (self.ctime_ns == other.ctime_ns || self.nlink != other.nlink)
     }
 
-    /// Whether every write since `read_since` shows in the identity. A file system tells the time in
+    /// Whether every write since the moment `since` shows in the identity. A file system tells the time in
     /// ticks, so a write in the same tick as the one before may not.
     #[must_use]
-    pub fn is_settled(&self, read_since: SystemTime) -> bool {
-        let Ok(since) = read_since.duration_since(UNIX_EPOCH) else { return false };
+    pub(crate) fn is_settled(&self, since: SystemTime) -> bool {
+        let Ok(since) = since.duration_since(UNIX_EPOCH) else { return false };
         let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
         // A write sets both times to its own, and goes unseen only if both had that value before. So
         // one that is old is enough: with a time of modification of last year it would show.
-        #[cfg(unix)]
-        let changed = self.mtime_ns.min(self.ctime_ns);
-        #[cfg(not(unix))]
-        let changed = self.mtime_ns;
-        changed.saturating_add(TICK_NS) <= since
+        is_past(self.mtime_ns, since) || (cfg!(unix) && is_past(self.ctime_ns, since))
     }
 
     /// Whether both name the same file, whatever happened to its contents. Always true on systems
@@ -106,9 +112,17 @@ impl FileIdentity {
     }
 }
 
+/// Whether the time `time_ns` of a file is so long before `now_ns` that a change from now on has another.
+pub(crate) fn is_past(time_ns: i128, now_ns: i128) -> bool {
+    // A whole number of milliseconds tells of a coarse resolution.
+    let tick = if time_ns % 1_000_000 == 0 { COARSE_TICK_NS } else { FINE_TICK_NS };
+    time_ns.saturating_add(tick) <= now_ns
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::io::Write as _;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
@@ -132,5 +146,29 @@ mod tests {
         dir.write("b", "x").unwrap();
         dir.rename("b", &dir, "a").unwrap();
         assert!(!identity("a").same_file(&written));
+    }
+
+    #[test]
+    fn a_write_with_its_time_set_back_is_noticed_and_a_new_name_is_not() {
+        let file = FileIdentity { dev: 1, ino: 2, size: 3, mtime_ns: 4, ctime_ns: 5, nlink: 1 };
+        assert!(file.same_content(&file));
+        assert!(!file.same_content(&FileIdentity { ctime_ns: 6, ..file }));
+        assert!(file.same_content(&FileIdentity { ctime_ns: 6, nlink: 0, ..file }));
+        assert!(!file.same_content(&FileIdentity { mtime_ns: 6, nlink: 0, ..file }));
+    }
+
+    #[test]
+    fn times_are_young_for_as_long_as_their_resolution_says() {
+        let at = |ns: i128| UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap());
+        let second = 1_000_000_000;
+        let (fine, coarse) = (second * second + 123_456_789, second * second);
+        for (time, settled_after) in [(fine, second / 10), (coarse, 2 * second)] {
+            let file =
+                FileIdentity { dev: 1, ino: 2, size: 3, mtime_ns: time, ctime_ns: time, nlink: 1 };
+            assert!(!file.is_settled(at(time + settled_after - 1)));
+            assert!(file.is_settled(at(time + settled_after)));
+            let set_back = FileIdentity { mtime_ns: time - 3600 * second, ..file };
+            assert!(set_back.is_settled(at(time)));
+        }
     }
 }

@@ -37,11 +37,13 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 use ftx_core::codec;
 use ftx_core::native::blocks::Cv;
 use serde::{Deserialize, Serialize};
 
+use crate::files::remove;
+use crate::private::{self, Found};
 use crate::{BootId, HasherState, StoreError};
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
@@ -115,26 +117,30 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Starts an empty journal at `path` in `dir`; one that is there is overwritten.
+    /// Starts an empty journal at `path` in `dir`; one that is there is replaced.
     ///
     /// # Errors
     /// Those of creating and writing the file.
     pub fn create(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        let file = dir.open_with(path, &options);
-        let mut file = file.map_err(|error| StoreError::io("create", path, error))?.into_std();
+        let file = match private::create(dir, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                remove(dir, path)?;
+                private::create(dir, path)
+            }
+            created => created,
+        };
+        let mut file = file.map_err(|error| StoreError::io("create", path, error))?;
         file.write_all(MAGIC).map_err(|error| StoreError::io("write", path, error))?;
         Ok(Self { file, path: path.to_path_buf(), end: MAGIC.len() as u64 })
     }
 
     /// Opens the journal at `path` in `dir` and cuts off what is not a good record. `None` when
-    /// there is no file, or one that is no journal of this version.
+    /// there is no file, one that is no journal of this version, or one that others can have written.
     ///
     /// # Errors
     /// Those of opening, reading and cutting the file.
     pub fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
-        let opened = Self::open_unread(dir, path, OpenOptions::new().read(true).write(true))?;
+        let opened = Self::open_unread(dir, path, true)?;
         let Some(mut journal) = opened else { return Ok(None) };
         let mut end = MAGIC.len() as u64;
         journal.for_each(|_, record_end| {
@@ -151,20 +157,17 @@ impl Journal {
     /// # Errors
     /// Those of opening and reading the file.
     pub fn peek(dir: &Dir, path: &Path) -> Result<Option<Record>, StoreError> {
-        match Self::open_unread(dir, path, OpenOptions::new().read(true))? {
+        match Self::open_unread(dir, path, false)? {
             Some(mut journal) => journal.first(),
             None => Ok(None),
         }
     }
 
-    fn open_unread(
-        dir: &Dir,
-        path: &Path,
-        options: &OpenOptions,
-    ) -> Result<Option<Self>, StoreError> {
-        let file = match dir.open_with(path, options) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| StoreError::io("open", path, error))?.into_std(),
+    fn open_unread(dir: &Dir, path: &Path, write: bool) -> Result<Option<Self>, StoreError> {
+        let found = private::open(dir, path, write);
+        let file = match found.map_err(|error| StoreError::io("open", path, error))? {
+            Found::Nothing | Found::Foreign => return Ok(None),
+            Found::Ours(file) => file,
         };
         let mut magic = [0; MAGIC.len()];
         match (&file).read_exact(&mut magic) {

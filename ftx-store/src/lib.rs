@@ -11,7 +11,7 @@
 //! gives, so no name and no symbolic link leads out of them.
 //!
 //! # In scope
-//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`create_parents`]: growing,
+//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`Root`]: growing,
 //!   going on, publishing.
 //! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
 //! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
@@ -26,6 +26,7 @@ mod batch;
 mod blocks;
 mod checks;
 mod copy;
+mod durable_names;
 mod error;
 mod files;
 mod flush;
@@ -34,21 +35,25 @@ mod hasher;
 mod held;
 mod identity;
 mod journal;
+mod links;
 mod manifests;
 mod meta;
 mod own;
-mod parents;
 mod positioned;
 mod present;
+mod private;
 mod publish;
 mod regular;
+mod root;
 mod run;
+mod stable;
 mod staging;
 mod sys;
 
 pub use batch::{BatchFile, BatchPublisher};
 pub use blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
+pub use durable_names::DurableNames;
 pub use error::StoreError;
 pub use files::StagingFiles;
 pub use flush::FLUSH_BYTES;
@@ -58,10 +63,12 @@ pub use identity::FileIdentity;
 pub use journal::{Journal, Record};
 pub use manifests::{ManifestCache, ManifestLimits};
 pub use meta::{apply as apply_meta, meta_of};
-pub use parents::create_parents;
 pub use positioned::Positioned;
 pub use present::{ExpectedFile, PresentFiles};
-pub use publish::{Durability, Existing, sync_parent};
+pub use private::open_private_dir;
+pub use publish::{Durability, Existing};
 pub use regular::{open_regular, open_regular_ambient};
+pub use root::Root;
+pub use stable::{MIN_CACHED_BYTES, ReadSnapshot, StableIdentity};
 pub use staging::{CHECKPOINT_BYTES, Published, Staging};
 pub use sys::{BootId, available_bytes};

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::fs::Metadata;
 use ftx_core::native::wire::{Meta, Mtime};
 
-use crate::sys;
+use crate::sys::{self, NewFileMode};
 
 /// What this metadata shows.
 #[must_use]
@@ -30,6 +30,14 @@ pub fn apply(meta: &Meta, file: &File, path: &Path) {
 /// As [`apply`], to a file just made, which has another time and is not executable. That saves a look.
 pub(crate) fn apply_to_new(meta: &Meta, file: &File, path: &Path) {
     apply_over(meta, &Meta::default(), file, path);
+}
+
+/// As [`apply`], to a file that was made for us alone: it also becomes open to others, as `mode` says.
+pub(crate) fn apply_to_private(meta: &Meta, mode: NewFileMode, file: &File, path: &Path) {
+    if let Err(error) = mode.apply(file, meta.executable) {
+        tracing::warn!(%error, ?path, "stays closed to other users");
+    }
+    apply_over(&Meta { executable: false, ..*meta }, &Meta::default(), file, path);
 }
 
 /// Applies what of `meta` is not `found`.

@@ -9,12 +9,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 
 use crate::copy::copy_range;
 use crate::files::{copy_of, remove};
 use crate::positioned::Positioned;
-use crate::{StoreError, sys};
+use crate::{StoreError, private, sys};
 
 /// How much is copied before the caller is asked again whether to go on.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
@@ -51,8 +51,7 @@ pub(crate) fn make_own(
 
 /// Copies what is in `file`, and none of its holes; `false` when `go_on` said so.
 fn copy(dir: &Dir, to: &Path, file: &File, go_on: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
-    let options = OpenOptions::new().read(true).write(true).create_new(true).clone();
-    let copy = dir.open_with(to, &options)?.into_std();
+    let copy = private::create(dir, to)?;
     let metadata = file.metadata()?;
     let (mut at, mut done) = (0, 0_u64);
     while let Some(data) = sys::data_from(file, at, metadata.len()) {

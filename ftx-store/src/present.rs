@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use cap_std::fs::Dir;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
 use crate::batch::{FEW_FILES, OPEN_FILES};
-use crate::{Durability, FileIdentity, StoreError, apply_meta, open_regular, sync_parent, sys};
+use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// A file of at most one block, as it is to be.
 #[derive(Clone, Copy, Debug)]
@@ -24,22 +23,21 @@ pub struct ExpectedFile<'a> {
     pub meta: Meta,
 }
 
-/// Looks for small files that are there already. Those that are get their time and mode, and become as
-/// durable as if they were stored now: whoever stored them may not have come to that.
+/// Looks for small files that are up to date. Those that are get their time and mode, and become as
+/// durable as if they were stored now: the process that stored them may have died before its syncs.
 #[derive(Debug)]
 pub struct PresentFiles<'a> {
-    dir: &'a Dir,
-    durability: Durability,
+    root: &'a Root,
     buffer: Vec<u8>,
     unsynced: Vec<(usize, &'a Path, File)>,
     failed: Vec<(usize, StoreError)>,
 }
 
 impl<'a> PresentFiles<'a> {
-    /// For files below `dir`.
+    /// For files beneath `root`.
     #[must_use]
-    pub fn new(dir: &'a Dir, durability: Durability) -> Self {
-        Self { dir, durability, buffer: Vec::new(), unsynced: Vec::new(), failed: Vec::new() }
+    pub fn new(root: &'a Root) -> Self {
+        Self { root, buffer: Vec::new(), unsynced: Vec::new(), failed: Vec::new() }
     }
 
     /// Whether this file is there. One that cannot be read is not: it can still be replaced. `index` is
@@ -59,7 +57,7 @@ impl<'a> PresentFiles<'a> {
         seen: &FileIdentity,
         meta: &Meta,
     ) -> bool {
-        let Ok((file, metadata)) = open_regular(self.dir, path) else { return false };
+        let Ok((file, metadata)) = self.root.open_regular(path) else { return false };
         if !FileIdentity::of(&metadata).same_content(seen) {
             return false;
         }
@@ -76,7 +74,7 @@ impl<'a> PresentFiles<'a> {
 
     fn take(&mut self, index: usize, path: &'a Path, file: File, meta: &Meta) {
         apply_meta(meta, &file, path);
-        if self.durability == Durability::Full {
+        if self.root.durability() == Durability::Full {
             self.unsynced.push((index, path, file));
             if self.unsynced.len() >= OPEN_FILES {
                 self.sync();
@@ -86,7 +84,7 @@ impl<'a> PresentFiles<'a> {
 
     fn open(&mut self, expected: &ExpectedFile<'_>) -> Option<File> {
         let ExpectedFile { path, size, digest, .. } = *expected;
-        let (file, metadata) = open_regular(self.dir, path).ok()?;
+        let (file, metadata) = self.root.open_regular(path).ok()?;
         if metadata.len() != size {
             return None;
         }
@@ -104,7 +102,7 @@ impl<'a> PresentFiles<'a> {
         // Names and all: they were there before. One that fails may be about somebody else's file; each
         // by itself tells whose.
         if unsynced.len() > FEW_FILES
-            && let Ok(dir) = self.dir.open(".")
+            && let Ok(dir) = self.root.dir().open(".")
             && sys::sync_file_system(&dir.into_std()).unwrap_or(false)
         {
             return;
@@ -116,7 +114,7 @@ impl<'a> PresentFiles<'a> {
                 if parent == Some(path.parent()) {
                     return Ok(());
                 }
-                sync_parent(self.dir, path)?;
+                self.root.make_durable(path)?;
                 parent = Some(path.parent());
                 Ok(())
             });
@@ -130,6 +128,7 @@ impl<'a> PresentFiles<'a> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
@@ -137,12 +136,16 @@ mod tests {
     use ftx_core::native::wire::{Meta, Mtime};
 
     use super::{ExpectedFile, OPEN_FILES, PresentFiles};
-    use crate::{Durability, FileIdentity, meta_of};
+    use crate::{Durability, FileIdentity, Root, meta_of};
 
     fn expected<'a>(path: &'a str, bytes: &[u8]) -> ExpectedFile<'a> {
         let meta = Meta { mtime: Mtime::new(1_700_000_000, 5000), executable: true };
         let (size, digest) = (bytes.len() as u64, Digest::of(bytes));
         ExpectedFile { path: Path::new(path), size, digest, meta }
+    }
+
+    fn root(dir: &Dir, durability: Durability) -> Root {
+        Root::new(dir.try_clone().unwrap(), durability, Arc::default())
     }
 
     #[test]
@@ -157,7 +160,8 @@ mod tests {
         dir.write("empty", "").unwrap();
         let before = meta_of(&dir.metadata("other").unwrap());
         for durability in [Durability::None, Durability::Full] {
-            let mut files = PresentFiles::new(&dir, durability);
+            let root = root(&dir, durability);
+            let mut files = PresentFiles::new(&root);
             let looks = ["same", "sub/same", "other", "longer", "empty", "none", "sub", "../same"];
             let found = looks.map(|name| files.has(0, &expected(name, b"hello")));
             assert_eq!(found, [true, true, false, false, false, false, false, false]);
@@ -179,7 +183,8 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("file", "hello").unwrap();
         let seen = FileIdentity::of(&dir.metadata("file").unwrap());
-        let mut files = PresentFiles::new(&dir, Durability::Full);
+        let root = root(&dir, Durability::Full);
+        let mut files = PresentFiles::new(&root);
         let meta = Meta { mtime: None, executable: true };
         assert!(files.still_has(0, Path::new("file"), &seen, &meta));
         assert_eq!(meta_of(&dir.metadata("file").unwrap()).executable, cfg!(unix));
@@ -196,7 +201,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("file", "hello").unwrap();
-        let mut files = PresentFiles::new(&dir, Durability::Full);
+        let root = root(&dir, Durability::Full);
+        let mut files = PresentFiles::new(&root);
         for index in 0..3 * OPEN_FILES {
             assert!(files.has(index, &expected("file", b"hello")));
             assert!(files.unsynced.len() < OPEN_FILES);

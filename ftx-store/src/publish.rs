@@ -71,7 +71,7 @@ pub(crate) fn settle_name(
 ///
 /// # Errors
 /// Those of opening and syncing the directory.
-pub fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
     sys::sync_dir(open_parent(dir, path)?.as_ref().unwrap_or(dir))
 }
 

@@ -14,7 +14,7 @@ use crate::{StoreError, check_regular, sys};
 /// # Errors
 /// It cannot be opened, leads out of `dir`, or is no regular file.
 pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
-    check(path, dir.open_with(path, &waiting_for_nobody()))
+    check_opened(path, dir.open_with(path, &waiting_for_nobody()))
 }
 
 /// As [`open_regular`], of a path that the caller may name: it is not confined.
@@ -22,10 +22,14 @@ pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
 /// # Errors
 /// It cannot be opened, or is no regular file.
 pub fn open_regular_ambient(path: &Path) -> Result<(File, Metadata), StoreError> {
-    check(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
+    check_opened(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
 }
 
-fn check(path: &Path, opened: std::io::Result<File>) -> Result<(File, Metadata), StoreError> {
+/// Passes what was opened if it is a regular file.
+pub(crate) fn check_opened(
+    path: &Path,
+    opened: std::io::Result<File>,
+) -> Result<(File, Metadata), StoreError> {
     let failed = |error| StoreError::io("open", path, error);
     let file = opened.map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

@@ -3,12 +3,11 @@
 #![no_main]
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK, Cv, Manifest};
-use ftx_store::{FileIdentity, ManifestCache, ManifestLimits};
+use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u16, u8, Vec<u8>)| {
@@ -16,11 +15,12 @@ fuzz_target!(|input: (u16, u8, Vec<u8>)| {
     let temp = tempfile::tempdir().expect("a directory can be made");
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).expect("it is there");
     let size = 2 * BLOCK + 5;
-    let identity = FileIdentity { dev: 1, ino: 2, size, mtime_ns: 3, ctime_ns: 4 };
+    let identity = FileIdentity { dev: 1, ino: 2, size, mtime_ns: 3, ctime_ns: 4, nlink: 1 };
     let cvs = (0..3).map(|byte| Cv([byte + 1; 32])).collect();
     let manifest = Arc::new(Manifest::new(size, cvs).expect("there is one for each block"));
     let cache = || ManifestCache::in_dir(&dir, ManifestLimits::default());
-    cache().expect("the directory is empty").learn_all(&identity, &manifest, SystemTime::now());
+    let stable = StableIdentity::assumed(identity);
+    cache().expect("the directory is empty").learn_all(&stable, &manifest);
 
     for entry in dir.entries().expect("it can be read") {
         let name = entry.expect("it can be read").file_name();

@@ -3,15 +3,14 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest, block_count};
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, Recovered,
-    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, open_regular,
+    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, ReadSnapshot,
+    Recovered, StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, open_regular,
     open_regular_ambient, sync_parent,
 };
 
@@ -154,8 +153,9 @@ impl Place {
         let (name, manifests) = (self.at.name.clone(), Arc::clone(&self.manifests));
         let publish = move || {
             let published = staging.publish_beside(&name, &meta, Existing::Replace)?;
-            let manifest = Arc::new(published.manifest);
-            manifests.learn_all(&published.identity, &manifest, SystemTime::now());
+            if let Some(stable) = &published.stable {
+                manifests.learn_all(stable, &Arc::new(published.manifest));
+            }
             Ok(())
         };
         Ok(blocking(&self.at.path, publish).await?)
@@ -163,6 +163,11 @@ impl Place {
 }
 
 impl Local {
+    /// Nothing of the file.
+    pub(super) fn nothing() -> Self {
+        Self { staging: None, base: None }
+    }
+
     /// Bytes that may have to be hashed and copied.
     pub(super) fn bytes(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| base.identity.size)
@@ -191,12 +196,9 @@ impl Local {
         let size = manifest.size();
         let Self { staging, base } = self;
         // First of all, since whoever stops it keeps everything that is here.
-        let (held, settled) = match &base {
-            Some(base) => {
-                let (table, settled) = base.table(place, size, &mut *go_on)?;
-                (table.resized(size), settled)
-            }
-            None => (PartialManifest::new(size), true),
+        let held = match &base {
+            Some(base) => base.table(place, size, &mut *go_on)?.resized(size),
+            None => PartialManifest::new(size),
         };
         let staging = match staging {
             Some(staging) if staging.size() == size => Some(staging),
@@ -245,7 +247,7 @@ impl Local {
                 .collect();
             let Base { file, identity, .. } = base;
             for some in here.chunks(COPIED) {
-                staging.take_over(CopySource { file, identity, settled }, some)?;
+                staging.take_over(CopySource { file, identity }, some)?;
                 if !go_on(size, size) {
                     return Err(StoreError::Cancelled { path: place.at.path.clone() });
                 }
@@ -270,18 +272,19 @@ impl Base {
         synced.map_err(|error| StoreError::io("sync", path, error))
     }
 
-    /// What the blocks are that a file of `wanted` bytes can have, too, and whether any write since
-    /// shows in the identity.
+    /// The chaining values of the blocks that a file of `wanted` bytes can have, too: from the cache, or
+    /// from reading the file. Of a file that changes meanwhile, none.
     fn table(
         &self,
         place: &Place,
         wanted: u64,
         go_on: &mut dyn FnMut(u64, u64) -> bool,
-    ) -> Result<(PartialManifest, bool), StoreError> {
+    ) -> Result<PartialManifest, StoreError> {
         if let Some(manifest) = place.manifests.manifest(&self.identity) {
-            return Ok((PartialManifest::from(&*manifest), true));
+            return Ok(PartialManifest::from(&*manifest));
         }
-        let read_since = SystemTime::now();
+        let look = |error| StoreError::io("look at", &place.at.path, error);
+        let snapshot = ReadSnapshot::take(&self.file).map_err(look)?;
         let size = self.identity.size;
         let total = size.min(wanted);
         let range = BlockRange { first: 0, count: block_count(total) };
@@ -297,9 +300,12 @@ impl Base {
             let _ = table.set(index, cv);
         }
         go_on(total, total);
-        if let Some(manifest) = table.complete() {
-            place.manifests.learn_all(&self.identity, &Arc::new(manifest), read_since);
+        if FileIdentity::of_std(&self.file).map_err(look)? != self.identity {
+            return Ok(PartialManifest::new(size));
         }
-        Ok((table, self.identity.is_settled(read_since)))
+        if let (Some(stable), Some(manifest)) = (snapshot.confirm(&self.file), table.complete()) {
+            place.manifests.learn_all(&stable, &Arc::new(manifest));
+        }
+        Ok(table)
     }
 }

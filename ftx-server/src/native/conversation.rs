@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
+use super::recent::RecentRanges;
 use super::session::{Session, Upload};
 use super::small::{Batch, Expected};
 use super::{NativeError, UPLOADS, decode, say_goodbye};
@@ -56,6 +57,8 @@ pub(super) struct Conversation<S: BlockStore> {
     own: Vec<u32>,
     /// The file that was asked for last: others of its ranges are asked for next.
     pub(super) file: Option<(RemoteName, S::File)>,
+    /// Blocks that were asked for last.
+    pub(super) recent: RecentRanges,
     pub(super) batch: Batch,
     /// A buffer that was used and can be used again.
     pub(super) spare: Vec<u8>,
@@ -73,6 +76,7 @@ impl<S: BlockStore> Conversation<S> {
             session,
             own: Vec::new(),
             file: None,
+            recent: RecentRanges::default(),
             batch: Batch::default(),
             spare: Vec::new(),
             busy: false,

@@ -28,7 +28,13 @@ impl<S: BlockStore> Conversation<S> {
         what: What,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
-        let file = match self.open(name, version).await {
+        // A client that asks for a block again has not got the block that was announced.
+        let distrusts = match (&what, version) {
+            (What::FreshManifest, _) => true,
+            (What::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
+            _ => false,
+        };
+        let file = match self.open(name, version, distrusts).await {
             Ok(file) => file,
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
@@ -40,8 +46,13 @@ impl<S: BlockStore> Conversation<S> {
                 self.send_unless(frames, request, &file, digest).await
             }
             What::WholeUnless(_) => self.send_all(frames, request, &file).await,
-            What::Manifest => self.send_manifest(frames, request, &file).await,
-            What::Blocks(ranges) => self.send_ranges(frames, request, &file, &ranges).await,
+            What::Manifest | What::FreshManifest => {
+                self.send_manifest(frames, request, &file).await
+            }
+            What::Blocks(ranges) => {
+                self.recent.note(file.version(), &ranges);
+                self.send_ranges(frames, request, &file, &ranges).await
+            }
         };
         match sent? {
             Ok(()) => {
@@ -58,18 +69,27 @@ impl<S: BlockStore> Conversation<S> {
         }
     }
 
-    /// The file, in the version that is asked for.
-    async fn open(&mut self, name: &str, version: Option<Version>) -> Result<S::File, Refusal> {
+    /// The file, in the version that is asked for. With `distrusts`, what is cached of it is dropped.
+    async fn open(
+        &mut self,
+        name: &str,
+        version: Option<Version>,
+        distrusts: bool,
+    ) -> Result<S::File, Refusal> {
         let name = Self::name(name)?;
         if let Some((last, file)) = self.file.take() {
             let is_it = last == name && version == Some(file.version());
-            if is_it && file.is_present().await {
+            if is_it && !distrusts && file.is_present().await {
                 return Ok(file);
             }
             self.file = Some((last, file));
             self.close_file();
         }
-        let file = self.context.store.open_file(&name).await?;
+        let mut file = self.context.store.open_file(&name).await?;
+        if distrusts {
+            file.forget().await?;
+            file = self.context.store.open_file(&name).await?;
+        }
         match version {
             Some(version) if version != file.version() => {
                 let message = format!("{name:?} has changed; ask for the present version");

@@ -20,6 +20,7 @@ mod download;
 mod greeting;
 mod life;
 mod receive;
+mod recent;
 mod session;
 mod small;
 mod upload;

@@ -285,6 +285,12 @@ pub trait BlockFile: Send + Sync + 'static {
     /// As [`unchanged`](Self::unchanged).
     fn learn(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
 
+    /// Drops what is cached of the file. A handle that is opened afterwards reads it.
+    ///
+    /// # Errors
+    /// It cannot be dropped.
+    fn forget(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
+
     /// Reads `len` bytes from `offset` into a buffer, for which `spare` can be used, and hashes them
     /// where that happens.
     ///

@@ -20,6 +20,7 @@ use ftx_core::native::wire::Meta;
 use crate::files::{check_single, remove};
 use crate::held::HeldFile;
 use crate::publish::give_name;
+use crate::sys::NewFileMode;
 use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
@@ -108,7 +109,8 @@ impl BatchPublisher {
     fn publish_group(&self, files: &[BatchFile<'_>], outcomes: &mut Vec<Result<(), StoreError>>) {
         // Opened before anything is written: a sync tells only of failures since then.
         let file_system = self.open_file_system(files.len());
-        let mut written: Vec<_> = files.iter().map(|file| self.write(file)).collect();
+        let mode = NewFileMode::current();
+        let mut written: Vec<_> = files.iter().map(|file| self.write(file, mode)).collect();
         if self.durability == Durability::Full {
             self.sync(files, &mut written, file_system);
         }
@@ -120,7 +122,7 @@ impl BatchPublisher {
     }
 
     /// Writes a file under its staging name.
-    fn write(&self, file: &BatchFile<'_>) -> Result<HeldFile, StoreError> {
+    fn write(&self, file: &BatchFile<'_>, mode: NewFileMode) -> Result<HeldFile, StoreError> {
         check_single(file.staging)?;
         check_single(file.target)?;
         let held = if self.alone {
@@ -135,7 +137,11 @@ impl BatchPublisher {
             self.clear_away(file);
             return Err(StoreError::io("write", file.target, error));
         }
-        meta::apply_to_new(&file.meta, held.file(), file.target);
+        if self.alone {
+            meta::apply_to_new(&file.meta, held.file(), file.target);
+        } else {
+            meta::apply_to_private(&file.meta, mode, held.file(), file.target);
+        }
         Ok(held)
     }
 
@@ -157,7 +163,7 @@ impl BatchPublisher {
         }
         for (file, outcome) in files.iter().zip(written) {
             let Ok(held) = outcome else { continue };
-            let plain = file.meta == Meta::default();
+            let plain = self.alone && file.meta == Meta::default();
             let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
             if let Err(error) = synced {
                 self.clear_away(file);

@@ -16,14 +16,12 @@ pub struct CopySource<'a> {
     pub file: &'a File,
     /// What it was before and after it was hashed.
     pub identity: &'a FileIdentity,
-    /// Whether any write since shows in its identity: see [`FileIdentity::is_settled`].
-    pub settled: bool,
 }
 
 impl BlockStaging {
-    /// Takes over blocks from the same places in `source`, where they have these chaining values.
-    /// What was copied is hashed only if `source` may have been written to without that being seen.
-    /// Any of them counts as [stored](Self::stored) only when all are found to be right.
+    /// Takes over blocks from the same places in `source`, where they have these chaining values. The
+    /// copies are hashed: what is known of `source` may be outdated without showing it. Any of them
+    /// counts as [stored](Self::stored) only when all are right.
     ///
     /// # Errors
     /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
@@ -48,9 +46,7 @@ impl BlockStaging {
         if !now.same_content(source.identity) {
             return Err(changed());
         }
-        // With a time of change of its own, its time of modification may have been set back.
-        let proven = source.settled && now == *source.identity;
-        if !proven && !self.has(blocks)? {
+        if !self.has(blocks)? {
             return Err(changed());
         }
         blocks.iter().try_for_each(|&(index, cv)| self.stored(index, cv))

@@ -1,7 +1,7 @@
 //! From a staging of blocks to a file, in one step.
 
-use std::fs::File;
 use std::path::Path;
+use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::Manifest;
@@ -9,7 +9,8 @@ use ftx_core::native::wire::Meta;
 
 use super::BlockStaging;
 use crate::publish::{give_name, settle_name};
-use crate::{Durability, Existing, FileIdentity, StoreError, meta};
+use crate::sys::NewFileMode;
+use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError, meta};
 
 /// What was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct PublishedBlocks {
     pub manifest: Manifest,
     /// Its identity right after it got its name.
     pub identity: FileIdentity,
+    /// The same, if any later change of the file shows in it.
+    pub stable: Option<StableIdentity>,
 }
 
 impl BlockStaging {
@@ -43,11 +46,10 @@ impl BlockStaging {
             let cut = file.set_len(self.size);
             cut.map_err(|error| StoreError::io("truncate", path, error))?;
         }
-        meta::apply(meta, file, target);
+        meta::apply_to_private(meta, NewFileMode::current(), file, target);
         if self.durability == Durability::Full {
-            // Without its time and mode, less of the file's metadata has to reach the disk.
-            let sync = if *meta == Meta::default() { File::sync_data } else { File::sync_all };
-            self.log.finish_sync(|| sync(file))?;
+            // Its mode and time are to survive, too.
+            self.log.finish_sync(|| file.sync_all())?;
         }
         Ok(manifest)
     }
@@ -86,9 +88,11 @@ impl BlockStaging {
         let manifest = self.prepare(target, meta)?;
         let (dir, files) = (self.log.dir(), self.log.files());
         self.held.check_is_at(dir, &files.data)?;
+        let visible_since = SystemTime::now();
         let named = give_name(dir, &files.data, target_dir, target, existing);
         named.map_err(|error| StoreError::io("rename", target, error))?;
         let identity = settle_name(dir, files, &self.held, target_dir, target, self.durability)?;
-        Ok(PublishedBlocks { manifest, identity })
+        let stable = StableIdentity::of_published(self.held.file(), &identity, visible_since);
+        Ok(PublishedBlocks { manifest, identity, stable })
     }
 }

@@ -1,10 +1,12 @@
 //! Going on after a crash: of which blocks the bytes are surely in the data.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)). The
-//!   process may have died, the page cache has not: the block is there, and is not read.
-//! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
-//!   reached the disk in any order and any part. So just these blocks are hashed and compared.
+//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)), which
+//!   nobody else can have written. The process may have died, the page cache has not: the block is in
+//!   the file, and is not read.
+//! - Any other kernel run, or an unknown one, or another file, or one that others can write, or a sync
+//!   failed. Data and journal reached the disk in any order and any part. So just these blocks are
+//!   hashed and compared.
 //!
 //! What does not hold is forgotten in the journal too: the data may grow beyond it again, and a hole
 //! must not be taken for the block.
@@ -18,7 +20,6 @@ use ftx_core::native::blocks::{PartialManifest, block_len, block_offset};
 use super::BlockStaging;
 use super::hash::hash_listed;
 use super::log::Log;
-use crate::files::remove;
 use crate::held::HeldFile;
 use crate::run::run_of;
 use crate::{BootId, Journal, Record, StagingFiles, StoreError};
@@ -83,10 +84,12 @@ impl BlockStaging {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
         let Some(held) = HeldFile::open(dir, &files.data, go_on)? else {
-            remove(dir, &files.journal)?;
+            files.remove_orphan(dir);
             return Ok(Recovered::Nothing);
         };
-        let boot = run_of(boot, held.file());
+        let alone = held.is_written_by_us_alone();
+        let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?;
+        let boot = run_of(boot.filter(|_| alone), held.file());
         let mut journal = Journal::open(dir, &files.journal)?;
         let told = match &mut journal {
             None => None,

@@ -2,7 +2,7 @@
 //!
 //! # The bytes
 //! ```text
-//! 46 54 58 4d 41 4e 49 32      magic, "FTXMANI2"
+//! 46 54 58 4d 41 4e 49 33      magic, "FTXMANI3"
 //! u64 dev, u64 ino, u64 size, i128 mtime_ns, i128 ctime_ns     identity of the file
 //! 32 bytes                     for each block: its chaining value, or zeros where it is not known
 //! u32                          CRC-32 (IEEE) over all that is before
@@ -27,7 +27,7 @@ use super::memory::Entry;
 use crate::FileIdentity;
 use crate::files::remove;
 
-const MAGIC: &[u8; 8] = b"FTXMANI2";
+const MAGIC: &[u8; 8] = b"FTXMANI3";
 const IDENTITY_BYTES: usize = 56;
 const HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
 const CV_BYTES: usize = 32;
@@ -155,7 +155,7 @@ fn remove_or_log(dir: &Dir, path: &Path) {
 }
 
 fn identity_bytes(identity: &FileIdentity) -> Vec<u8> {
-    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns } = *identity;
+    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns, nlink: _ } = *identity;
     let mut bytes = Vec::with_capacity(IDENTITY_BYTES);
     for number in [dev, ino, size] {
         bytes.extend(number.to_le_bytes());

@@ -4,13 +4,8 @@
 //! of files of more than a block that are complete or were handed in as a whole. Nothing here is needed for anything to be right:
 //! whatever is lost, or could not be written, is found out again by reading the file.
 //!
-//! # Files that have only just changed
-//! A file system tells the time in ticks, so a write in the same tick as the one before changes
-//! neither time nor, if it is of the same length, anything else of the identity. What was read
-//! between the two would be taken for the contents ever after. Version control systems know this of
-//! their index, and compare the contents of a file again whose time is not older than the index.
-//! Here such knowledge is worth nothing then, so it is not taken in to begin with: what is learned
-//! must have been read a tick or more after the file changed last.
+//! What is learned of a file is kept by its [stable identity](StableIdentity), so a file that could change
+//! without showing it is never taken in.
 
 mod disk;
 mod memory;
@@ -18,14 +13,13 @@ mod memory;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest};
 
 use self::disk::Disk;
 use self::memory::{Entry, Memory};
-use crate::{FileIdentity, StoreError};
+use crate::{FileIdentity, StableIdentity, StoreError};
 
 /// How much a [`ManifestCache`] may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +65,10 @@ impl ManifestCache {
         Ok(Self { disk: Some(disk), ..Self::in_memory(limits) })
     }
 
-    /// Takes note of the chaining value `cv` of block `index` of the file that had this identity
-    /// before and after the block was read; `read_since` is a moment before the reading began.
-    ///
-    /// What was read too soon after the file changed is not taken in, nor is a block that such a
-    /// file does not have.
-    pub fn learn(&self, identity: &FileIdentity, index: u64, cv: Cv, read_since: SystemTime) {
-        if !identity.is_settled(read_since) {
-            return;
-        }
+    /// Takes note of the chaining value `cv` of block `index`. A block that such a file does not have is
+    /// not taken in.
+    pub fn learn(&self, stable: &StableIdentity, index: u64, cv: Cv) {
+        let identity = stable.identity();
         let completed = self.memory().learn(identity, index, cv);
         if let Some(manifest) = completed {
             self.keep(identity, &Entry::Whole(manifest));
@@ -88,16 +77,9 @@ impl ManifestCache {
 
     /// As [`learn`](Self::learn), for all blocks at once. Nothing is taken in of a manifest whose
     /// size is not that of the file.
-    ///
-    /// For a file that was just published, `read_since` is the present: nobody else could write to
-    /// it before. If it was given a time of long ago, a write shows by that, and it is taken in.
-    pub fn learn_all(
-        &self,
-        identity: &FileIdentity,
-        manifest: &Arc<Manifest>,
-        read_since: SystemTime,
-    ) {
-        if manifest.size() != identity.size || !identity.is_settled(read_since) {
+    pub fn learn_all(&self, stable: &StableIdentity, manifest: &Arc<Manifest>) {
+        let identity = stable.identity();
+        if manifest.size() != identity.size {
             return;
         }
         let entry = Entry::Whole(Arc::clone(manifest));
@@ -106,18 +88,14 @@ impl ManifestCache {
     }
 
     /// As [`learn_all`](Self::learn_all), for what is known of a file that is not read to its end, in
-    /// place of what was known before, unless that was everything. It is kept on the disk, too, so do it
-    /// now and then only.
-    pub fn learn_part(
-        &self,
-        identity: &FileIdentity,
-        partial: PartialManifest,
-        read_since: SystemTime,
-    ) {
+    /// place of what was known before, unless that was everything. It is written to the disk, too, so
+    /// call it seldom.
+    pub fn learn_part(&self, stable: &StableIdentity, partial: PartialManifest) {
         if let Some(manifest) = partial.complete() {
-            return self.learn_all(identity, &Arc::new(manifest), read_since);
+            return self.learn_all(stable, &Arc::new(manifest));
         }
-        if partial.size() != identity.size || !identity.is_settled(read_since) {
+        let identity = stable.identity();
+        if partial.size() != identity.size {
             return;
         }
         if matches!(self.memory().get(identity), Some(Entry::Whole(_))) {
@@ -153,7 +131,8 @@ impl ManifestCache {
         }
     }
 
-    /// Gives up what is known of the file of this identity, which is no more.
+    /// Drops what is known of the file of this identity: the file is no more, or was found to be another
+    /// than it is known to be.
     pub fn forget(&self, identity: &FileIdentity) {
         self.memory().remove(identity);
         if let Some(disk) = self.disk.as_ref().filter(|_| is_kept(identity)) {

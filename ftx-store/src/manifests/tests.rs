@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -7,18 +7,14 @@ use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest, block_count
 use tempfile::TempDir;
 
 use super::{ManifestCache, ManifestLimits};
-use crate::FileIdentity;
+use crate::{FileIdentity, StableIdentity};
 
 const LIMITS: ManifestLimits = ManifestLimits { entries: 10, bytes: 100_000, files: 10 };
-/// When the files of these tests changed last, and long after.
+/// When the files of these tests changed last.
 const CHANGED_NS: i128 = 1_000_000_000_000_000_000;
 
-fn later() -> SystemTime {
-    at(CHANGED_NS + 3_000_000_000)
-}
-
-fn at(ns: i128) -> SystemTime {
-    UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap())
+fn stable(identity: FileIdentity) -> StableIdentity {
+    StableIdentity::assumed(identity)
 }
 
 fn scratch() -> (TempDir, Dir) {
@@ -28,7 +24,7 @@ fn scratch() -> (TempDir, Dir) {
 }
 
 fn identity(ino: u64, size: u64) -> FileIdentity {
-    FileIdentity { dev: 1, ino, size, mtime_ns: CHANGED_NS, ctime_ns: CHANGED_NS }
+    FileIdentity { dev: 1, ino, size, mtime_ns: CHANGED_NS, ctime_ns: CHANGED_NS, nlink: 1 }
 }
 
 fn manifest(size: u64) -> Arc<Manifest> {
@@ -54,19 +50,19 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
         let (file, whole) = (identity(1, size), manifest(size));
         assert_eq!(cache.partial(&file).known(), 0);
         for index in [2, 0, 3, u64::MAX] {
-            cache.learn(&file, index, cv(index), later());
+            cache.learn(&stable(file), index, cv(index));
         }
         assert_eq!(cache.manifest(&file), None);
         let partial = cache.partial(&file);
         assert_eq!((partial.size(), partial.known(), partial.get(2)), (size, 2, Some(cv(2))));
         assert!(entries(&dir).is_empty());
 
-        cache.learn(&file, 1, cv(1), later());
+        cache.learn(&stable(file), 1, cv(1));
         assert_eq!(cache.manifest(&file), Some(Arc::clone(&whole)));
         assert!(cache.partial(&file).is_complete());
         assert_eq!(entries(&dir).len(), kept);
         // Nothing of it is lost by learning more.
-        cache.learn(&file, 1, cv(1), later());
+        cache.learn(&stable(file), 1, cv(1));
         assert_eq!(cache.manifest(&file), Some(whole));
 
         cache.forget(&file);
@@ -80,7 +76,7 @@ fn a_manifest_outlives_the_process_if_the_file_has_more_than_a_block() {
     let (_temp, dir) = scratch();
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     for (ino, size) in [(1, BLOCK), (2, BLOCK + 1), (3, 40 * BLOCK)] {
-        cache.learn_all(&identity(ino, size), &manifest(size), later());
+        cache.learn_all(&stable(identity(ino, size)), &manifest(size));
         assert_eq!(cache.manifest(&identity(ino, size)), Some(manifest(size)));
     }
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
@@ -101,26 +97,24 @@ fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
     for index in [0, 7, 299, 300] {
         assert!(known.set(index, cv(index)));
     }
-    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_part(&file, known.clone(), later());
+    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_part(&stable(file), known.clone());
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     assert_eq!(cache.manifest(&file), None);
     assert_eq!(cache.partial(&file), known);
     // It is not written again for each block, but for all of them.
-    (0..=300).for_each(|index| cache.learn(&file, index, cv(index), later()));
+    (0..=300).for_each(|index| cache.learn(&stable(file), index, cv(index)));
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
     // As is one that turns out to be complete.
     let other = identity(2, size);
-    cache.learn_part(&other, PartialManifest::from(&*manifest(size)), later());
+    cache.learn_part(&stable(other), PartialManifest::from(&*manifest(size)));
     // Which stays, whatever else is learned.
-    cache.learn_part(&other, known.clone(), later());
+    cache.learn_part(&stable(other), known.clone());
     assert_eq!(cache.manifest(&other), Some(manifest(size)));
-    // One of another size is not of this file, and what was read too soon is not believed.
+    // One of another size is not of this file.
     let third = identity(3, size + 1);
-    cache.learn_part(&third, known.clone(), later());
-    let fourth = identity(4, size);
-    cache.learn_part(&fourth, known, at(CHANGED_NS));
-    assert_eq!((cache.partial(&third).known(), cache.partial(&fourth).known()), (0, 0));
+    cache.learn_part(&stable(third), known);
+    assert_eq!(cache.partial(&third).known(), 0);
 }
 
 #[test]
@@ -129,7 +123,7 @@ fn any_change_of_the_file_is_another_identity() {
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     let size = 2 * BLOCK;
     let file = identity(1, size);
-    cache.learn_all(&file, &manifest(size), later());
+    cache.learn_all(&stable(file), &manifest(size));
     for other in [
         FileIdentity { dev: 2, ..file },
         FileIdentity { ino: 2, ..file },
@@ -142,53 +136,15 @@ fn any_change_of_the_file_is_another_identity() {
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
     // A manifest of another size is not that of this file.
     let other = identity(9, size);
-    cache.learn_all(&other, &manifest(3 * BLOCK), later());
+    cache.learn_all(&stable(other), &manifest(3 * BLOCK));
     assert_eq!(cache.manifest(&other), None);
-}
-
-/// A second write in the tick of the first would not show.
-#[cfg(unix)]
-#[test]
-fn what_was_read_too_soon_after_a_change_is_not_believed() {
-    let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
-    let file = identity(1, size);
-    let second = 1_000_000_000;
-    for (mtime, ctime, read, believed) in [
-        (0, 0, 0, false),
-        (0, 0, 2 * second - 1, false),
-        (0, 0, 2 * second, true),
-        // Times of before the change, which a clock that was set back gives.
-        (0, 0, -second, false),
-        // A write would set both.
-        (-5 * second, 0, 0, true),
-        (0, -5 * second, 0, true),
-        (9 * second, 0, 3 * second, true),
-    ] {
-        let file = FileIdentity {
-            mtime_ns: file.mtime_ns + mtime,
-            ctime_ns: file.ctime_ns + ctime,
-            ..file
-        };
-        let read = at(CHANGED_NS + read);
-        let all_at_once = ManifestCache::in_dir(&dir, LIMITS).unwrap();
-        all_at_once.learn_all(&file, &manifest(size), read);
-        let one_by_one = ManifestCache::in_memory(LIMITS);
-        one_by_one.learn(&file, 0, cv(0), read);
-        one_by_one.learn(&file, 1, cv(1), read);
-        for cache in [all_at_once, one_by_one] {
-            assert_eq!(cache.manifest(&file).is_some(), believed, "{mtime} {ctime}");
-        }
-        assert_eq!(entries(&dir).len(), usize::from(believed));
-        ManifestCache::in_dir(&dir, LIMITS).unwrap().forget(&file);
-    }
 }
 
 #[test]
 fn memory_is_bounded_by_files_and_by_bytes() {
     let cache = ManifestCache::in_memory(LIMITS);
     for ino in 0..50 {
-        cache.learn_all(&identity(ino, BLOCK), &manifest(BLOCK), later());
+        cache.learn_all(&stable(identity(ino, BLOCK)), &manifest(BLOCK));
         // One that is asked for stays.
         assert!(cache.manifest(&identity(0, BLOCK)).is_some());
     }
@@ -198,7 +154,7 @@ fn memory_is_bounded_by_files_and_by_bytes() {
 
     let large = 1000 * BLOCK;
     for ino in 0..9 {
-        cache.learn_all(&identity(ino, large), &manifest(large), later());
+        cache.learn_all(&stable(identity(ino, large)), &manifest(large));
         let (files, bytes) = cache.memory().held();
         assert!(files <= LIMITS.entries && bytes <= LIMITS.bytes, "{files} {bytes}");
     }
@@ -206,10 +162,10 @@ fn memory_is_bounded_by_files_and_by_bytes() {
 
     // Too large for all of it: the others stay.
     let held = cache.memory().held();
-    cache.learn_all(&identity(99, 4 * large), &manifest(4 * large), later());
+    cache.learn_all(&stable(identity(99, 4 * large)), &manifest(4 * large));
     assert_eq!(cache.memory().held(), held);
     for index in 0..2100 {
-        cache.learn(&identity(98, 4 * large), index, Cv([0; 32]), later());
+        cache.learn(&stable(identity(98, 4 * large)), index, Cv([0; 32]));
         assert!(cache.memory().held().1 <= LIMITS.bytes);
     }
 }
@@ -219,7 +175,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
     let (_temp, dir) = scratch();
     let size = 2 * BLOCK;
     let file = identity(1, size);
-    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&file, &manifest(size), later());
+    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&stable(file), &manifest(size));
     let name = entries(&dir).remove(0);
     let good = dir.read(&name).unwrap();
     let mut damaged: Vec<Vec<u8>> = (0..good.len()).map(|len| good[..len].to_vec()).collect();
@@ -247,9 +203,9 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
 #[test]
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
-    let file = FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3 };
+    let file = FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3, nlink: 1 };
     let whole = Arc::new(Manifest::new(file.size, vec![Cv([0xab; 32]), Cv([0xcd; 32])]).unwrap());
-    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&file, &whole, later());
+    ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&stable(file), &whole);
     assert_eq!(entries(&dir), ["a952602966370c3328d3b122a78b8dcd"]);
     let bytes = dir.read(&entries(&dir)[0]).unwrap();
     let name = blake3::hash(&bytes[8..64]).to_hex();
@@ -257,7 +213,7 @@ fn the_bytes_are_as_specified() {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     #[rustfmt::skip]
     let golden = [
-        "4654584d414e4932",                 // magic
+        "4654584d414e4933",                 // magic
         "0100000000000000",                 // dev
         "0200000000000000",                 // ino
         "0100100000000000",                 // size
@@ -265,7 +221,7 @@ fn the_bytes_are_as_specified() {
         "03000000000000000000000000000000", // ctime_ns
         &"ab".repeat(32),                   // block 0
         &"cd".repeat(32),                   // block 1
-        "04761ce3",                         // checksum
+        "cc8aee0f",                         // checksum
     ];
     assert_eq!(hex, golden.concat());
 }
@@ -279,15 +235,15 @@ fn the_oldest_on_the_disk_give_way() {
     assert!(entries(&dir).is_empty());
     let mut seen = Vec::new();
     for ino in 0..10 {
-        cache.learn_all(&identity(ino, size), &manifest(size), later());
+        cache.learn_all(&stable(identity(ino, size)), &manifest(size));
         let new = entries(&dir).into_iter().find(|name| !seen.contains(name)).unwrap();
         // The first is the youngest.
         let file = dir.open_with(&new, cap_std::fs::OpenOptions::new().write(true)).unwrap();
-        file.into_std().set_modified(later() - Duration::from_secs(ino)).unwrap();
+        file.into_std().set_modified(SystemTime::now() - Duration::from_secs(ino)).unwrap();
         seen.push(new);
     }
     assert_eq!(entries(&dir).len(), LIMITS.files);
-    cache.learn_all(&identity(10, size), &manifest(size), later());
+    cache.learn_all(&stable(identity(10, size)), &manifest(size));
     let left = entries(&dir);
     assert_eq!(left.len(), 9);
     assert!(seen[..8].iter().all(|name| left.contains(name)));
@@ -308,7 +264,7 @@ fn a_directory_that_is_gone_costs_only_what_would_be_kept() {
     let cache = ManifestCache::in_dir(&dir.open_dir("manifests").unwrap(), LIMITS).unwrap();
     dir.remove_dir_all("manifests").unwrap();
     let size = 2 * BLOCK;
-    cache.learn_all(&identity(1, size), &manifest(size), later());
+    cache.learn_all(&stable(identity(1, size)), &manifest(size));
     assert!(cache.manifest(&identity(1, size)).is_some());
     assert!(cache.manifest(&identity(2, size)).is_none());
     cache.forget(&identity(1, size));

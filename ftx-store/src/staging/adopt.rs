@@ -5,20 +5,49 @@ use std::io::{self, Read as _, Seek as _};
 use cap_std::fs::{Dir, File};
 
 use super::Staging;
+use crate::hash::hash_up_to;
 use crate::{PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {
-    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
-    /// must have taken in just these. Nothing is read again to check that: whoever hashed and
-    /// hands over compares the [`FileIdentity`](crate::FileIdentity) of `source` before and after.
+    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which must
+    /// have taken in just these. The copy is hashed to check that: `source` may have changed since
+    /// without showing it.
     ///
     /// Until something is appended there is no journal, and a crash or
     /// [`suspend`](Self::suspend) leaves nothing behind. The position of `source` is moved.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when `source` is shorter than that; those of
+    /// [`StoreError::Changed`] when `source` is shorter than that, or has other bytes; those of
     /// [`create`](Self::create), and of copying. No file is left then.
     pub fn adopt(
+        dir: &Dir,
+        files: StagingFiles,
+        name: &str,
+        source: &File,
+        hasher: PrefixHasher,
+    ) -> Result<Self, StoreError> {
+        let digest = hasher.digest();
+        let staging = Self::adopt_private(dir, files, name, source, hasher)?;
+        let mut copy = PrefixHasher::new();
+        let read = staging.open_data().and_then(|mut data| {
+            hash_up_to(&mut copy, &mut data, staging.len, &mut |_| true)
+                .map_err(|error| StoreError::io("read", &staging.files.data, error))
+        });
+        let error = match read {
+            Ok(_) if copy.digest() == digest => return Ok(staging),
+            Ok(_) => StoreError::Changed { path: name.into() },
+            Err(error) => error,
+        };
+        staging.discard()?;
+        Err(error)
+    }
+
+    /// As [`adopt`](Self::adopt), but the copy is not hashed: `source` is a staging, which nobody else
+    /// can have written.
+    ///
+    /// # Errors
+    /// As [`adopt`](Self::adopt).
+    pub fn adopt_private(
         dir: &Dir,
         files: StagingFiles,
         name: &str,

@@ -214,10 +214,16 @@ impl Staging {
     /// # Errors
     /// Those of opening the file again.
     pub fn reader(&self) -> Result<File, StoreError> {
-        let read_error = |error| StoreError::io("read", &self.files.data, error);
-        let mut file = self.dir.open(&self.files.data).map_err(read_error)?.into_std();
-        file.seek(SeekFrom::Start(self.hasher.len())).map_err(read_error)?;
+        let mut file = self.open_data()?;
+        file.seek(SeekFrom::Start(self.hasher.len()))
+            .map_err(|error| StoreError::io("read", &self.files.data, error))?;
         Ok(file)
+    }
+
+    /// The data, to be read from its start, through a handle of its own.
+    fn open_data(&self) -> Result<File, StoreError> {
+        let opened = self.dir.open(&self.files.data);
+        Ok(opened.map_err(|error| StoreError::io("read", &self.files.data, error))?.into_std())
     }
 
     /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One that

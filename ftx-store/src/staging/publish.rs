@@ -1,13 +1,16 @@
 //! From staging to file, in one step.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
+use ftx_core::native::wire::Meta;
 
 use super::Staging;
 use crate::publish::settle_name;
-use crate::{Durability, FileIdentity, StoreError};
+use crate::sys::NewFileMode;
+use crate::{Durability, FileIdentity, StableIdentity, StoreError, meta};
 
 /// What was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub struct Published {
     pub md5: Option<Md5Digest>,
     /// Its identity right after it got its name.
     pub identity: FileIdentity,
+    /// The same, if any later change of the file shows in it.
+    pub stable: Option<StableIdentity>,
 }
 
 impl Staging {
@@ -41,29 +46,38 @@ impl Staging {
     /// it was the sync of the directory that failed: then the file has its name, for now.
     pub fn publish(mut self, target_dir: &Dir, target: &Path) -> Result<Published, StoreError> {
         self.check_not_failed()?;
-        if let Err(error) = self.rename(target_dir, target) {
-            // Nothing of a file that is whole should have to be sent again.
-            if !self.failed && self.saved < self.hasher.len() {
-                self.checkpoint_or_warn();
+        let visible_since = match self.rename(target_dir, target) {
+            Ok(since) => since,
+            Err(error) => {
+                // Nothing of a file that is whole should have to be sent again.
+                if !self.failed && self.saved < self.hasher.len() {
+                    self.checkpoint_or_warn();
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         let held = self.data.held();
         let identity =
             settle_name(&self.dir, &self.files, held, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
-        Ok(Published { len: self.len, md5, identity })
+        let stable = StableIdentity::of_published(self.data.file(), &identity, visible_since);
+        Ok(Published { len: self.len, md5, identity, stable })
     }
 
-    fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<(), StoreError> {
+    /// Gives the data its name, and tells a moment before it had it.
+    fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<SystemTime, StoreError> {
         let settled = self.data.settle(self.len());
         settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
+        meta::apply_to_private(&Meta::default(), NewFileMode::current(), self.data.file(), target);
         if self.durability == Durability::Full {
-            let synced = self.flusher.wait().and_then(|()| self.data.file().sync_data());
+            // Its mode is to survive, too.
+            let synced = self.flusher.wait().and_then(|()| self.data.file().sync_all());
             self.note_sync(synced)?;
         }
         self.data.held().check_is_at(&self.dir, &self.files.data)?;
+        let visible_since = SystemTime::now();
         let renamed = self.dir.rename(&self.files.data, target_dir, target);
-        renamed.map_err(|error| StoreError::io("rename", target, error))
+        renamed.map_err(|error| StoreError::io("rename", target, error))?;
+        Ok(visible_since)
     }
 }

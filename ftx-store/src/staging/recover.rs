@@ -4,7 +4,8 @@
 //! - The kernel still runs in which a checkpoint was written, of this very file
 //!   ([`run`](crate::run)). The process may have died, the page cache has not: everything that was
 //!   written is there, and since bytes are only ever appended in their order, the data is good to
-//!   its end, wherever the process died. Only what was not hashed yet is read again.
+//!   its end, wherever the process died. Only what was not hashed yet is read again. That holds for a
+//!   file that nobody else can have written.
 //! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
 //!   reached the disk in any order and any part. So the data is hashed from the start and compared
 //!   with each checkpoint in turn; the last that agrees counts.
@@ -15,7 +16,6 @@ use cap_std::fs::Dir;
 
 use super::Staging;
 use super::data::DataFile;
-use crate::files::remove;
 use crate::hash::hash_up_to;
 use crate::run::run_of;
 use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
@@ -71,7 +71,7 @@ impl Staging {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
         let Some(mut data) = DataFile::open(dir, &files.data, go_on)? else {
-            remove(dir, &files.journal)?;
+            files.remove_orphan(dir);
             return Ok(None);
         };
         let mut opened = Journal::open(dir, &files.journal)?;
@@ -125,7 +125,9 @@ fn find(
 ) -> Result<Option<(String, Point)>, StoreError> {
     let identity =
         data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let run = run_of(boot, data.file());
+    let alone = data.held().is_written_by_us_alone();
+    let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let run = run_of(boot.filter(|_| alone), data.file());
     let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
     let point = match told.newest {
         Some(point) => Some(point),

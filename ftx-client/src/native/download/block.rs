@@ -71,6 +71,9 @@ impl DownloadStream {
             },
         };
         if let Err(error) = arrived {
+            if matches!(error, TransferError::Fetch(FetchError::Mismatch(_))) {
+                self.shared.mismatched(fetching.job);
+            }
             // What has arrived stays on the disk.
             lock(&fetching.staging).take();
             self.shared.close(&fetching);
@@ -145,6 +148,7 @@ impl DownloadStream {
         let claimed = self.channel.read_hash().await?;
         if Digest::of(&data).0 != claimed {
             let name = place.path().display().to_string();
+            self.shared.mismatched(job);
             self.shared.finish(job, Err(TransferError::Damaged { name }));
             return Ok(());
         }

@@ -4,6 +4,7 @@ mod answers;
 mod block;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
@@ -40,6 +41,8 @@ pub(crate) struct DownloadJob {
     pub(crate) path: std::path::PathBuf,
     /// Its bytes, where the server has said so before.
     pub(crate) size: Option<u64>,
+    /// Something arrived otherwise than it was announced: the server may have to read the file again.
+    pub(crate) mismatched: Arc<AtomicBool>,
 }
 
 /// What the connections of one try share.
@@ -141,6 +144,13 @@ impl Downloads {
         manifests: Arc<ManifestCache>,
     ) -> Self {
         Self { run, crew, durability, manifests, open: Mutex::default() }
+    }
+
+    /// A file did not arrive as it was announced.
+    fn mismatched(&self, job: usize) {
+        if let Some(job) = self.run.job(job) {
+            job.mismatched.store(true, Relaxed);
+        }
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
@@ -294,7 +304,8 @@ impl DownloadStream {
     /// Looks at what is here of a file, and asks for the rest.
     async fn file(&mut self, index: usize) -> Result<(), TransferError> {
         let Some(job) = self.shared.run.job(index).cloned() else { return Ok(()) };
-        let DownloadJob { name, path, size } = job;
+        let DownloadJob { name, path, size, mismatched } = job;
+        let mismatched = mismatched.load(Relaxed);
         let place =
             match Place::new(&path, self.shared.durability, Arc::clone(&self.shared.manifests)) {
                 Ok(place) => place,
@@ -305,7 +316,7 @@ impl DownloadStream {
             };
         let request = self.shared.crew.new_request();
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
-        if let Some(size) = size.filter(|size| *size <= BLOCK) {
+        if let Some(size) = size.filter(|size| *size <= BLOCK && !mismatched) {
             let here = place.look_at_small(size).await;
             let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
             self.channel.queue(request, &ask(what))?;
@@ -327,6 +338,7 @@ impl DownloadStream {
                 return Ok(());
             }
         };
+        let local = local.or_else(|| mismatched.then(Local::nothing));
         let asked = match local {
             None => {
                 let first = BlockRange { first: 0, count: WINDOW };
@@ -334,7 +346,8 @@ impl DownloadStream {
                 Asked::Start { job: index, name, place, first: Some(first) }
             }
             Some(local) => {
-                self.channel.queue(request, &ask(What::Manifest))?;
+                let what = if mismatched { What::FreshManifest } else { What::Manifest };
+                self.channel.queue(request, &ask(what))?;
                 let (found, cvs) = (None, Vec::new());
                 Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
             }

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::block_len;
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
@@ -43,7 +44,9 @@ impl UploadStream {
                 }
                 _ => Err(out_of_step("an answer to another request")),
             },
-            Reply::Failed { reason, message } => self.failed(request, refused(reason, message)),
+            Reply::Failed { reason, message } => {
+                self.failed(request, refused(reason, message)).await
+            }
             Reply::End { digest } => match self.pending.remove(&request) {
                 Some(Pending::Doubt(doubt)) => {
                     self.resolve(doubt, digest);
@@ -111,7 +114,7 @@ impl UploadStream {
         Ok(())
     }
 
-    fn failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
+    async fn failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
             Some(Pending::Put { job, bytes }) => {
                 self.put = self.put.saturating_sub(bytes);
@@ -123,6 +126,9 @@ impl UploadStream {
             }
             Some(Pending::Offer(open) | Pending::Commit(open)) => {
                 self.shared.close(&open);
+                if matches!(error.reason(), Reason::BlockMismatch | Reason::DigestMismatch) {
+                    self.shared.distrust(&open).await;
+                }
                 self.refused((request, open.job), error, open.source.identity.size)
             }
             Some(Pending::Doubt(doubt)) => {

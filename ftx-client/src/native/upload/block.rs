@@ -1,6 +1,7 @@
 //! Blocks on their way to the server, and the end of what they belong to.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Claim, Next};
@@ -32,6 +33,7 @@ impl UploadStream {
     async fn send_block(&mut self, open: &Arc<Open>, claim: Claim) -> Result<(), Trouble> {
         let Claim { index, len, theirs } = claim;
         let size = open.source.identity.size;
+        let cached = lock(&open.sender).own().get(index);
         let head = BlockHead { index, len }.encode(open.request)?;
         let mut offset = block_offset(index);
         let end = offset + len;
@@ -67,6 +69,10 @@ impl UploadStream {
             self.spare = chunk;
         }
         let cv = finish(&hasher, &open.source)?;
+        if cached.is_some_and(|cached| cached != cv) {
+            self.shared.distrust(open).await;
+            open.distrusted.store(true, Relaxed);
+        }
         // Before the value goes out: the answer may come at once.
         lock(&open.sender).sent(index, cv)?;
         *self.sent.entry(open.request).or_default() += len;
@@ -95,6 +101,11 @@ impl UploadStream {
     ) -> Result<(), TransferError> {
         if let Err(error) = open.source.unchanged().await {
             self.give_up(&open, error);
+            return Ok(());
+        }
+        if open.distrusted.load(Relaxed) {
+            // Blocks that were not read may be others than they were said to be.
+            self.give_up(&open, TransferError::Outdated { path: open.source.path.clone() });
             return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;

@@ -43,6 +43,17 @@ impl Uploads {
         found.unwrap_or_else(|_| PartialManifest::new(identity.size))
     }
 
+    /// Drops what was cached of a file that turns out to be outdated.
+    pub(super) async fn distrust(&self, open: &Open) {
+        let (manifests, identity) = (Arc::clone(&self.manifests), open.source.identity);
+        let forgotten = blocking(&open.source.path, move || {
+            manifests.forget(&identity);
+            Ok(())
+        });
+        // Forgetting cannot fail.
+        let _ = forgotten.await;
+    }
+
     /// Keeps what is known of a file, if that is much more than before. After a SIGKILL this is what
     /// is left.
     pub(super) async fn keep_now_and_then(&self, open: &Arc<Open>) {
@@ -72,10 +83,10 @@ impl Uploads {
 
 fn keep(manifests: &ManifestCache, open: &Open) {
     let known = lock(&open.sender).own().clone();
-    let Source { identity, opened, .. } = &open.source;
-    // Looked at after the bytes were read.
-    if open.source.is_unchanged() {
-        manifests.learn_part(identity, known, *opened);
+    let Source { snapshot, file, .. } = &open.source;
+    // Asked after the bytes were read.
+    if let Some(stable) = snapshot.confirm(file) {
+        manifests.learn_part(&stable, known);
     }
 }
 

@@ -9,6 +9,7 @@ mod unheard;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
@@ -72,6 +73,8 @@ pub(super) struct Open {
     /// The connection that offered it, and will commit it.
     stream: StreamId,
     kept: Kept,
+    /// A block was found to be another than the cache said.
+    distrusted: AtomicBool,
 }
 
 /// What the answer to a request will be about.
@@ -283,7 +286,8 @@ impl UploadStream {
         let known = self.shared.known(&source).await;
         let kept = Kept::new(&known);
         let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
-        let open = Arc::new(Open { job, request, source, sender, stream: self.stream, kept });
+        let (stream, distrusted) = (self.stream, AtomicBool::new(false));
+        let open = Arc::new(Open { job, request, source, sender, stream, kept, distrusted });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
         self.channel.flush().await

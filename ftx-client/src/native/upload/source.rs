@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
 use ftx_io::{CHUNK, blocking};
-use ftx_store::{FileIdentity, Positioned, StoreError, meta_of, open_regular_ambient};
+use ftx_store::{
+    FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of, open_regular_ambient,
+};
 
 use super::Open;
 use crate::TransferError;
@@ -20,7 +21,7 @@ pub(super) struct Source {
     pub(super) identity: FileIdentity,
     pub(super) meta: Meta,
     pub(super) positioned: Positioned,
-    pub(super) opened: SystemTime,
+    pub(super) snapshot: ReadSnapshot,
 }
 
 impl Source {
@@ -28,10 +29,11 @@ impl Source {
         let about = path.clone();
         let opened = blocking(&about, move || {
             let (file, metadata) = open_regular_ambient(&path)?;
-            let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
-            let file = file.into_std();
-            let (positioned, opened) = (Positioned::default(), SystemTime::now());
-            Ok(Self { path, file, identity, meta, positioned, opened })
+            let (meta, file) = (meta_of(&metadata), file.into_std());
+            let snapshot = ReadSnapshot::take(&file)
+                .map_err(|error| StoreError::io("look at", &path, error))?;
+            let (identity, positioned) = (*snapshot.identity(), Positioned::default());
+            Ok(Self { path, file, identity, meta, positioned, snapshot })
         });
         Ok(opened.await?)
     }
@@ -71,14 +73,12 @@ impl Source {
         Ok(())
     }
 
-    pub(super) fn is_unchanged(&self) -> bool {
-        FileIdentity::of_std(&self.file).is_ok_and(|now| now == self.identity)
-    }
-
+    /// Fails if the file is not as it was when it was opened. A change of its attributes counts, since a
+    /// program may write to it and set its time back.
     pub(super) async fn unchanged(&self) -> Result<(), TransferError> {
         let now = FileIdentity::of_std(&self.file)
             .map_err(|error| StoreError::io("look at", &self.path, error))?;
-        if now.same_content(&self.identity) {
+        if now == self.identity {
             return Ok(());
         }
         Err(TransferError::Changed { path: self.path.clone() })

@@ -105,6 +105,8 @@ pub enum What {
     Blocks(Vec<BlockRange>),
     /// 3: all its bytes, unless it is of at most one block and has this digest.
     WholeUnless(Digest),
+    /// 4: its chaining values, read from the file: the server drops what it has cached of it.
+    FreshManifest,
 }
 
 /// What a name stands for.

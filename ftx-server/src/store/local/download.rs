@@ -8,7 +8,7 @@ use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, StoreError, open_regular};
+use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
 use super::{LocalStore, OFFER_BUDGET};
 use crate::store::Download;
@@ -30,7 +30,7 @@ impl LocalDownload {
     pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
-        let (mut file, metadata) = open_regular(&store.inner.root, path)?;
+        let (mut file, metadata) = store.inner.root.open_regular(path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;
         if identity.size <= CHUNK as u64 {
@@ -91,13 +91,19 @@ impl Download for LocalDownload {
         }
         self.settle().await;
         let deadline = Instant::now() + OFFER_BUDGET;
-        let hashed = hash_prefix(self.clone_file()?, held.len, |_| Instant::now() < deadline).await;
-        let Some((_, hasher)) = hashed.map_err(|error| self.failed(error))? else {
+        let (file, path) = (self.clone_file()?.into_std(), Path::new(self.name.as_str()));
+        let taken = blocking(path, move || {
+            let snapshot = ReadSnapshot::take(&file);
+            Ok(snapshot.map(|snapshot| (snapshot, File::from_std(file))))
+        });
+        let (snapshot, file) = taken.await?.map_err(|error| self.failed(error))?;
+        let hashed = hash_prefix(file, held.len, |_| Instant::now() < deadline).await;
+        let Some((file, hasher)) = hashed.map_err(|error| self.failed(error))? else {
             return Ok(false);
         };
         let matches = hasher.digest() == held.md5;
-        if whole {
-            self.store.inner.remember(self.identity, hasher);
+        if let Some(stable) = snapshot.confirm(&file.into_std()).filter(|_| whole) {
+            self.store.inner.remember(&stable, hasher);
         }
         Ok(matches)
     }

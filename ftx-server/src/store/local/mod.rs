@@ -35,7 +35,10 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
-use ftx_store::{Durability, FileIdentity, PrefixHasher, StoreError};
+use ftx_store::{
+    Durability, DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError,
+    open_private_dir,
+};
 use lru::LruCache;
 use tracing::warn;
 
@@ -74,12 +77,11 @@ pub struct LocalStore {
 
 #[derive(Debug)]
 struct Inner {
-    root: Dir,
+    root: Root,
     staging: Dir,
     index: Mutex<Index>,
     /// MD5 states of whole published files.
     known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
-    durability: Durability,
     staging_ttl: Duration,
     /// What is kept for the native dialect.
     blocks: Blocks,
@@ -100,9 +102,14 @@ impl LocalStore {
     pub fn open(config: &Config) -> Result<Self, StoreError> {
         let path = &config.root;
         std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
-        let root = Dir::open_ambient_dir(path, ambient_authority())
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| StoreError::io("open", path, error))?;
-        let ours = subdirectory(&root, Path::new(OURS))?;
+        let names = Arc::new(DurableNames::default());
+        if config.durability == Durability::Full {
+            names.ensure(&dir).map_err(|error| StoreError::io("sync", path, error))?;
+        }
+        let root = Root::new(dir, config.durability, names).with_private(OURS);
+        let ours = open_private_dir(root.dir(), Path::new(OURS))?;
         let lock = lock(&ours)?;
         let staging = subdirectory(&ours, Path::new("staging"))?;
         let index = Index::load(&staging, config.staging_ttl)?;
@@ -113,7 +120,6 @@ impl LocalStore {
             staging,
             index: Mutex::new(index),
             known: Mutex::new(LruCache::new(REMEMBERED)),
-            durability: config.durability,
             staging_ttl: config.staging_ttl,
             blocks,
             turns: Turns::default(),
@@ -167,8 +173,10 @@ impl Inner {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(identity).cloned()
     }
 
-    fn remember(&self, identity: FileIdentity, hasher: PrefixHasher) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(identity, hasher);
+    /// Keeps the MD5 state of a whole published file.
+    fn remember(&self, stable: &StableIdentity, hasher: PrefixHasher) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.put(*stable.identity(), hasher);
     }
 }
 

@@ -9,7 +9,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Held;
 use ftx_io::{Chain, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, open_regular};
+use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
 use super::index::{Latch, State};
@@ -69,8 +69,10 @@ pub(super) async fn look_up(
         published = store.blocking(name, |inner, name| self::published(inner, name)).await?;
     }
     let whole = match published {
-        Some((file, identity)) if (1..=limit).contains(&identity.size) => {
-            hash_published(store, name, file, identity, deadline).await?
+        Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
+            let hashed = hash_published(store, name, published, deadline).await?;
+            // A client that has just this file takes it for stored, and says no more.
+            store.blocking(name, |inner, name| make_durable(inner, name, &hashed).map(|()| hashed)).await?
         }
         _ => Kind::Nothing,
     };
@@ -202,30 +204,60 @@ fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Lat
     reading.end();
 }
 
+/// The published file, before it is read.
+struct Published {
+    file: File,
+    snapshot: ReadSnapshot,
+}
+
 /// The published file, if there is one. An error where there can be none.
-fn published(inner: &Inner, name: &RemoteName) -> Result<Option<(File, FileIdentity)>, StoreError> {
-    match open_regular(&inner.root, Path::new(name.as_str())) {
-        Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-        Ok((file, metadata)) => Ok(Some((file, FileIdentity::of(&metadata)))),
+fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
+    let file = match inner.root.open_regular(Path::new(name.as_str())) {
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        opened => opened?.0.into_std(),
+    };
+    let snapshot = ReadSnapshot::take(&file);
+    let snapshot = snapshot.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+    Ok(Some(Published { file: File::from_std(file), snapshot }))
+}
+
+/// Makes a published file durable that is about to be offered: the server that published it may have
+/// been killed before its syncs.
+fn make_durable(inner: &Inner, name: &RemoteName, offer: &Kind) -> Result<(), StoreError> {
+    let path = Path::new(name.as_str());
+    match offer {
+        Kind::Published { file, .. } if inner.root.durability() == Durability::Full => {
+            let synced = file.sync_all().and_then(|()| inner.root.make_durable(path));
+            synced.map_err(|error| StoreError::io("sync", path, error))
+        }
+        _ => Ok(()),
     }
 }
 
 async fn hash_published(
     store: &LocalStore,
     name: &RemoteName,
-    file: File,
-    identity: FileIdentity,
+    published: Published,
     deadline: Instant,
 ) -> Result<Kind, StoreError> {
+    let Published { file, snapshot } = published;
+    let identity = *snapshot.identity();
     if let Some(hasher) = store.inner.known(&identity) {
         return Ok(Kind::Published { file, identity, hasher });
     }
     let hashed = hash_prefix(file, identity.size, |_| Instant::now() < deadline).await;
     match hashed.map_err(|error| StoreError::io("read", name.as_str(), error))? {
         Some((file, hasher)) => {
-            store.inner.remember(identity, hasher.clone());
-            Ok(Kind::Published { file, identity, hasher })
+            let file = file.into_std();
+            if let Some(stable) = snapshot.confirm(&file) {
+                store.inner.remember(&stable, hasher.clone());
+            }
+            let now = FileIdentity::of_std(&file)
+                .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+            let file = File::from_std(file);
+            // What was hashed may be a mixture otherwise.
+            let unchanged = now.same_content(&identity);
+            Ok(if unchanged { Kind::Published { file, identity, hasher } } else { Kind::Nothing })
         }
         None => Ok(Kind::Nothing),
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::StagingWriter;
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space, create_parents};
+use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
 
 use super::blocks;
@@ -63,7 +63,7 @@ pub(super) async fn begin(
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
         let id = inner.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
-            check_space(&inner.root, Path::new(owned.as_str()), len)?;
+            check_space(inner.root.dir(), Path::new(owned.as_str()), len)?;
             create(&inner, &owned, id)
         });
         let (store, name, writer) = (store.clone(), name.clone(), Some(writer));
@@ -79,11 +79,11 @@ pub(super) async fn begin(
     let opened = store.blocking(name, move |inner, name| {
         let path = Path::new(name.as_str());
         let begin = without_leftovers(inner, name, begin);
-        check_space(&inner.root, path, len)?;
+        check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        create_parents(&inner.root, path, inner.durability)?;
+        inner.root.create_parents(path)?;
         let (id, staging) = open(inner, name, begin)?;
-        let staging = staging.with_durability(inner.durability).journalled()?;
+        let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let writer = StagingWriter::new(staging)?;
         let (heard, done) = (Heard::now(), Latch::default());
         if let Some(slot) = writer.slot() {
@@ -133,21 +133,17 @@ fn open(
             if FileIdentity::of(&metadata) != identity {
                 return Err(changed());
             }
-            let (id, staging) = adopt(inner, name, &file, hasher)?;
-            let metadata =
-                file.metadata().map_err(|error| StoreError::io("open", name.as_str(), error))?;
-            if FileIdentity::of(&metadata).same_content(&identity) {
-                return Ok((id, staging));
-            }
-            staging.discard()?;
-            Err(changed())
+            let id = room_for(inner, name, &hasher)?;
+            let staging =
+                Staging::adopt(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
+            Ok((id, staging))
         }
     }
 }
 
 fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
     let staging = Staging::create(&inner.staging, id.files(), name.as_str())?;
-    Ok(staging.with_durability(inner.durability))
+    Ok(staging.with_durability(inner.root.durability()))
 }
 
 /// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
@@ -200,19 +196,19 @@ fn resume(
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed()),
         opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
     };
-    adopt(inner, name, &file, hasher)
+    let id = room_for(inner, name, &hasher)?;
+    let staging = Staging::adopt_private(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
+    Ok((id, staging))
 }
 
-/// A new staging with the bytes that `hasher` has seen of `source`.
-fn adopt(
+/// The id of a new staging that the bytes of `hasher` are copied to.
+fn room_for(
     inner: &Inner,
     name: &RemoteName,
-    source: &cap_std::fs::File,
-    hasher: PrefixHasher,
-) -> Result<(StagingId, Staging), StoreError> {
-    check_space(&inner.root, Path::new(name.as_str()), hasher.len())?;
-    let id = inner.index(Index::new_id);
-    Ok((id, Staging::adopt(&inner.staging, id.files(), name.as_str(), source, hasher)?))
+    hasher: &PrefixHasher,
+) -> Result<StagingId, StoreError> {
+    check_space(inner.root.dir(), Path::new(name.as_str()), hasher.len())?;
+    Ok(inner.index(Index::new_id))
 }
 
 fn publish(
@@ -224,11 +220,11 @@ fn publish(
     let hasher = staging.hasher().clone();
     let turn = inner.turns.take([name.clone()]);
     // Not that of the beginning: it may have been moved since.
-    let parent = create_parents(&inner.root, Path::new(name.as_str()), inner.durability)?;
+    let parent = inner.root.create_parents(Path::new(name.as_str()))?;
     let published = staging.publish(&parent, path)?;
     drop(turn);
-    if published.md5.is_some() {
-        inner.remember(published.identity, hasher);
+    if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
+        inner.remember(stable, hasher);
     }
     inner.discard_idle(name);
     blocks::discard_idle(inner, name);

@@ -3,10 +3,12 @@
 use std::collections::BinaryHeap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 
+use cap_fs_ext::DirExt as _;
 use cap_std::fs::{Dir, Metadata};
 use ftx_core::RemoteName;
-use ftx_store::StoreError;
+use ftx_store::{Root, StoreError};
 
 use super::OURS;
 
@@ -17,7 +19,7 @@ const NAMES: usize = 16 * 1024;
 /// A walk through a tree: parts in byte order, a directory before what is in it.
 #[derive(Debug)]
 pub(super) struct Walk {
-    root: Dir,
+    root: Root,
     recursive: bool,
     /// From the top of the walk to where it is.
     levels: Vec<Level>,
@@ -53,12 +55,12 @@ impl Walk {
     /// # Errors
     /// `name` is no directory that can be opened.
     pub(super) fn new(
-        root: &Dir,
+        root: &Root,
         name: Option<&RemoteName>,
         recursive: bool,
         after: Option<&RemoteName>,
     ) -> Result<Self, StoreError> {
-        let root = root.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        let root = root.clone();
         let prefix = name.map_or_else(String::new, |name| format!("{name}/"));
         let top = Level::new(prefix);
         let here = top.open(&root).map_err(|error| failed(top.name(), error))?;
@@ -92,7 +94,7 @@ impl Walk {
             let found = level.look_at(&dir, &part)?;
             let below = match &found {
                 Some(Found { name, metadata }) if self.recursive && metadata.is_dir() => {
-                    unless_gone(name.as_str(), dir.open_dir(&part))?
+                    unless_gone(name.as_str(), dir.open_dir_nofollow(&part))?
                 }
                 _ => None,
             };
@@ -119,7 +121,7 @@ impl Walk {
                 return Ok(());
             }
             let path = format!("{}{part}", level.prefix);
-            let metadata = match self.root.symlink_metadata(&path) {
+            let metadata = match self.root.symlink_metadata(Path::new(&path)) {
                 // The client made it up, or there is nothing in it that could be named.
                 Err(error) if error.kind() == ErrorKind::InvalidFilename => None,
                 metadata => unless_gone(&path, metadata)?,
@@ -159,8 +161,8 @@ impl Level {
         self.prefix.strip_suffix('/').unwrap_or(".")
     }
 
-    fn open(&self, root: &Dir) -> io::Result<Dir> {
-        root.open_dir(self.name())
+    fn open(&self, root: &Root) -> io::Result<Dir> {
+        root.open_dir(Path::new(self.name()))
     }
 
     fn next_name(&mut self, dir: &Dir) -> Result<Option<String>, StoreError> {

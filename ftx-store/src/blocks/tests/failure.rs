@@ -9,7 +9,7 @@ use ftx_core::native::blocks::BLOCK;
 
 use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
-    recover_in, scratch, settled, store,
+    recover_in, scratch, source_of, store,
 };
 use crate::flush::Flusher;
 use crate::held::HeldFile;
@@ -84,7 +84,7 @@ fn bytes_beyond_the_end_are_refused() {
     let identity = FileIdentity::of_std(&source).unwrap();
     for index in [2, u64::MAX] {
         assert!(matches!(staging.stored(index, cv), Err(StoreError::Io { .. })));
-        let taken = staging.take_over(settled(&source, &identity), &[(index, cv)]);
+        let taken = staging.take_over(source_of(&source, &identity), &[(index, cv)]);
         assert!(matches!(taken, Err(StoreError::Io { .. })));
     }
     assert_eq!((known(&staging), dir.metadata("data").unwrap().len()), (vec![], 0));

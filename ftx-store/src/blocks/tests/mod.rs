@@ -24,9 +24,9 @@ use crate::{
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
 
-/// A file that nobody writes to unseen.
-fn settled<'a>(file: &'a std::fs::File, identity: &'a FileIdentity) -> CopySource<'a> {
-    CopySource { file, identity, settled: true }
+/// A file to copy blocks from.
+fn source_of<'a>(file: &'a std::fs::File, identity: &'a FileIdentity) -> CopySource<'a> {
+    CopySource { file, identity }
 }
 
 fn scratch() -> (TempDir, Dir) {

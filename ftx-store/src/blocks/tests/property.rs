@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::{
     BlockStaging, Durability, block_of, bytes, cv_of, files, is_true, known, publish, scratch,
-    settled, store,
+    source_of, store,
 };
 use crate::{BootId, FileIdentity};
 
@@ -120,7 +120,7 @@ proptest! {
                     let source = published.open(version.to_string()).unwrap().into_std();
                     let identity = FileIdentity::of_std(&source).unwrap();
                     let block = (index, cv_of(&VERSIONS[version], index));
-                    staging.take_over(settled(&source, &identity), &[block]).unwrap();
+                    staging.take_over(source_of(&source, &identity), &[block]).unwrap();
                     continue;
                 }
                 Step::Suspend => staging.suspend().unwrap(),

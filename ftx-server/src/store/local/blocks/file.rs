@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
-use ftx_store::{FileIdentity, Positioned, StoreError, meta_of, open_regular};
+use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
 use super::super::Inner;
 use super::at_length;
@@ -28,7 +27,7 @@ struct Opened {
     identity: FileIdentity,
     meta: Meta,
     known: Known,
-    opened: SystemTime,
+    snapshot: ReadSnapshot,
 }
 
 /// What was known of a file's blocks when it was opened.
@@ -43,16 +42,19 @@ enum Known {
 impl LocalFile {
     /// Opens a published file. Blocks.
     pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
-        let (file, metadata) = open_regular(&inner.root, Path::new(name.as_str()))?;
-        let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
-        let (inner, name, file) = (Arc::clone(inner), name.clone(), file.into_std());
-        let (positioned, opened) = (Positioned::default(), SystemTime::now());
+        let (file, metadata) = inner.root.open_regular(Path::new(name.as_str()))?;
+        let (meta, file) = (meta_of(&metadata), file.into_std());
+        let (inner, name) = (Arc::clone(inner), name.clone());
+        let snapshot = ReadSnapshot::take(&file)
+            .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+        let identity = *snapshot.identity();
         let manifests = &inner.blocks.manifests;
         let known = match manifests.manifest(&identity) {
             Some(manifest) => Known::Whole(manifest),
             None => Known::Part(manifests.partial(&identity)),
         };
-        let opened = Opened { inner, name, file, positioned, identity, meta, known, opened };
+        let positioned = Positioned::default();
+        let opened = Opened { inner, name, file, positioned, identity, meta, known, snapshot };
         Ok(Self(Arc::new(opened)))
     }
 
@@ -103,8 +105,17 @@ impl BlockFile for LocalFile {
     async fn learn(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
         self.blocking(move |opened| {
             opened.unchanged()?;
-            let Opened { inner, identity, opened, .. } = opened;
-            inner.blocks.manifests.learn(identity, index, cv, *opened);
+            if let Some(stable) = opened.snapshot.confirm(&opened.file) {
+                opened.inner.blocks.manifests.learn(&stable, index, cv);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget(&self) -> Result<(), Refusal> {
+        self.blocking(|opened| {
+            opened.inner.blocks.manifests.forget(&opened.identity);
             Ok(())
         })
         .await
@@ -163,7 +174,7 @@ impl BlockFile for LocalFile {
     async fn is_present(&self) -> bool {
         let is_present = self.blocking(|opened| {
             let Opened { inner, name, identity, .. } = opened;
-            let found = inner.root.metadata(name.as_str());
+            let found = inner.root.metadata(Path::new(name.as_str()));
             Ok(found.is_ok_and(|metadata| FileIdentity::of(&metadata) == *identity))
         });
         is_present.await.unwrap_or(false)
@@ -172,7 +183,7 @@ impl BlockFile for LocalFile {
 
 /// What a version is called: whatever changes the identity changes this.
 fn version_of(identity: &FileIdentity) -> Version {
-    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns } = *identity;
+    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns, nlink: _ } = *identity;
     let mut hasher = blake3::Hasher::new();
     for number in [dev, ino, size] {
         hasher.update(&number.to_le_bytes());

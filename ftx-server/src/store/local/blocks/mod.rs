@@ -25,6 +25,7 @@ mod table;
 mod tests;
 mod upload;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,9 +35,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
-use ftx_store::{
-    Durability, ManifestCache, ManifestLimits, StoreError, create_parents, meta_of, sync_parent,
-};
+use ftx_store::{Durability, ManifestCache, ManifestLimits, Root, StoreError, meta_of};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::file::LocalFile;
@@ -153,7 +152,7 @@ impl BlockStore for LocalStore {
 
     async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
         self.native(name, |inner, name| {
-            let metadata = inner.root.metadata(name.as_str());
+            let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let found = Found { name: name.clone(), metadata };
@@ -176,7 +175,7 @@ impl BlockStore for LocalStore {
         at_length(move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
-            let dir = create_parents(&inner.root, &inside, inner.durability)?;
+            let dir = inner.root.create_parents(&inside)?;
             let metadata = dir.dir_metadata();
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
@@ -192,12 +191,16 @@ impl BlockStore for LocalStore {
             let path = Path::new(name.as_str());
             let _turn = inner.turns.take([name.clone()]);
             let removed = inner.root.remove_file(path);
-            removed.map_err(|error| StoreError::io("remove", path, error))?;
-            if inner.durability == Durability::Full {
-                sync_parent(&inner.root, path)
-                    .map_err(|error| StoreError::io("sync", path, error))?;
+            // A file that is missing may have been removed by a server that was killed before its sync.
+            let is_absent = match &removed {
+                Ok(()) => true,
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if is_absent && inner.root.durability() == Durability::Full {
+                let synced = inner.root.make_absence_durable(path);
+                synced.map_err(|error| StoreError::io("sync", path, error))?;
             }
-            Ok(())
+            Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
         })
         .await?
     }
@@ -212,7 +215,7 @@ async fn at_length<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
-fn page(root: &Dir, list: &Listing) -> Result<Page, StoreError> {
+fn page(root: &Root, list: &Listing) -> Result<Page, StoreError> {
     let mut walk = Walk::new(root, list.name.as_ref(), list.recursive, list.after.as_ref())?;
     let mut page = Page::default();
     let mut bytes = 0;

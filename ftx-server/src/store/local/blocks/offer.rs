@@ -8,9 +8,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
-use ftx_store::{
-    BlockStaging, BootId, FileIdentity, Recovered, StoreError, create_parents, open_regular,
-};
+use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
 use super::super::Inner;
 use super::super::index::Latch;
@@ -101,17 +99,17 @@ impl<'a> Opening<'a> {
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        create_parents(&inner.root, path, inner.durability)?;
+        inner.root.create_parents(path)?;
 
         let Found { staging, hand } = match self.claim()? {
             Some(found) => found,
             None => self.create()?,
         };
-        let staging = staging.with_durability(inner.durability);
+        let staging = staging.with_durability(inner.root.durability());
         let staged = staging.table();
         // What is copied from the published file takes room, too.
         let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
-        let reserved = match inner.blocks.ledger.reserve(&inner.root, path, missing) {
+        let reserved = match inner.blocks.ledger.reserve(inner.root.dir(), path, missing) {
             Ok(reserved) => reserved,
             Err(error) => {
                 put_away(Found { staging, hand });
@@ -126,7 +124,7 @@ impl<'a> Opening<'a> {
 
     /// The published file, if there is one. An error where there can be none.
     fn published(self) -> Result<Option<Published>, StoreError> {
-        match open_regular(&self.inner.root, Path::new(self.offer.name.as_str())) {
+        match self.inner.root.open_regular(Path::new(self.offer.name.as_str())) {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
             Ok((file, metadata)) => {

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_len};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{
-    BlockStaging, CopySource, Durability, Existing, FileIdentity, StoreError, create_parents,
-    hash_blocks, sync_parent,
+    BlockStaging, CopySource, Durability, Existing, FileIdentity, StoreError, hash_blocks,
 };
 
 use super::super::leftovers;
@@ -82,12 +80,13 @@ impl Shared {
         };
         // Not that of the offer: it may have been moved since.
         let path = Path::new(self.name.as_str());
-        let parent = create_parents(&self.inner.root, path, self.inner.durability)?;
+        let parent = self.inner.root.create_parents(path)?;
         let published = staging.publish(&parent, target, &self.meta, existing);
         drop(turn);
         let published = published.map_err(|error| self.refused(error))?;
-        let (identity, manifest) = (published.identity, Arc::new(published.manifest));
-        self.inner.blocks.manifests.learn_all(&identity, &manifest, SystemTime::now());
+        if let Some(stable) = &published.stable {
+            self.inner.blocks.manifests.learn_all(stable, &Arc::new(published.manifest));
+        }
         Ok(false)
     }
 
@@ -112,11 +111,11 @@ impl Shared {
         let path = Path::new(self.name.as_str());
         ftx_store::apply_meta(&self.meta, &base.file, path);
         drop(turn);
-        if self.inner.durability == Durability::Full {
+        if self.inner.root.durability() == Durability::Full {
             // Whoever published it may not have come to that.
             base.file
                 .sync_all()
-                .and_then(|()| sync_parent(&self.inner.root, path))
+                .and_then(|()| self.inner.root.make_durable(path))
                 .map_err(|error| StoreError::io("sync", path, error))?;
         }
         Ok(true)
@@ -139,13 +138,17 @@ impl Shared {
         let total = indices().map(|index| block_len(self.size, index)).sum();
         let blocks: Option<Vec<(u64, Cv)>> =
             indices().map(|index| Some((index, table.known.get(index)?))).collect();
-        let source = CopySource { file, identity, settled: table.settled };
+        let source = CopySource { file, identity };
         let mut done = 0;
         for some in blocks.ok_or_else(changed)?.chunks(COPIED) {
             if !progress.set(done, total) {
                 return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
             }
-            staging.take_over(source, some).map_err(|error| self.refused(error))?;
+            if let Err(error) = staging.take_over(source, some) {
+                // What was known of it may be what is wrong.
+                self.inner.blocks.manifests.forget(identity);
+                return Err(self.refused(error));
+            }
             self.heard.touch();
             let len = some.iter().map(|&(index, _)| block_len(self.size, index)).sum();
             self.reserved.used(len);
@@ -169,12 +172,12 @@ impl Shared {
 }
 
 impl Base {
-    /// Whether the file has this digest, as its table says, now. It is read again only if somebody
-    /// could have written to it without that being seen.
+    /// Whether the file has this digest, as its table says, now. It is read again unless every change
+    /// since it was read would show.
     fn is_still(&self, digest: Digest, progress: &Progress) -> Result<bool, StoreError> {
         let Self { file, identity, table } = self;
         let failed = |error| StoreError::io("read", "the published file", error);
-        if table.settled && FileIdentity::of_std(file).map_err(failed)? == *identity {
+        if table.is_stable && FileIdentity::of_std(file).map_err(failed)? == *identity {
             return Ok(true);
         }
         let size = identity.size;

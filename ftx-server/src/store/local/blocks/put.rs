@@ -16,7 +16,6 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
 use ftx_store::{
     BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, PresentFiles, StoreError,
-    create_parents,
 };
 
 use super::super::{Inner, LocalStore, subdirectory};
@@ -83,7 +82,7 @@ pub(super) async fn put(
 ) -> Vec<Result<PutOutcome, Refusal>> {
     let count = files.len();
     let inner = Arc::clone(&store.inner);
-    let durability = inner.durability;
+    let durability = inner.root.durability();
     let work = move || put_all(&inner, &files);
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
@@ -141,7 +140,7 @@ fn put_by(
     files: &[SmallFile],
 ) -> Vec<Result<PutOutcome, Refusal>> {
     let bytes: u64 = files.iter().map(|file| file.data.held() as u64).sum();
-    let space = inner.blocks.ledger.reserve(&inner.root, Path::new("small files"), bytes);
+    let space = inner.blocks.ledger.reserve(inner.root.dir(), Path::new("small files"), bytes);
     let space = space.map_err(Refusal::from);
     let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
     let mut plan = Plan::new(inner);
@@ -212,7 +211,7 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(inner: &'a Inner) -> Self {
-        let present = PresentFiles::new(&inner.root, inner.durability);
+        let present = PresentFiles::new(&inner.root);
         let (parents, stored) = (Parents::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }
     }
@@ -273,7 +272,7 @@ impl Parents {
         if self.last.as_deref() != Some(parent) {
             self.last = None;
             let path = Path::new(file.name.as_str());
-            self.dirs.push(create_parents(&inner.root, path, inner.durability)?);
+            self.dirs.push(inner.root.create_parents(path)?);
             self.last = Some(parent.to_owned());
         }
         Ok(self.dirs.len().saturating_sub(1))

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{
     BLOCK, BlockRange, Manifest, PartialManifest, block_count, block_offset,
 };
-use ftx_store::{FileIdentity, StoreError, hash_blocks};
+use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
 use super::super::Inner;
 use crate::store::native::Progress;
@@ -23,8 +22,8 @@ const STEP: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) known: PartialManifest,
-    /// Whatever is written to the file after this was found out shows in its identity.
-    pub(super) settled: bool,
+    /// Every change of the file since it was read shows in its identity.
+    pub(super) is_stable: bool,
 }
 
 /// A file, the version of it that is meant, and its name.
@@ -78,22 +77,27 @@ pub(super) fn table_of(
     progress: &Progress,
 ) -> Result<Table, StoreError> {
     let manifests = &inner.blocks.manifests;
-    let read_since = SystemTime::now();
     let mut known = manifests.partial(about.identity);
     let missing = missing(&known, wanted);
     if missing.is_empty() {
-        return Ok(Table { known, settled: true });
+        return Ok(Table { known, is_stable: true });
     }
+    let snapshot = ReadSnapshot::take(about.file);
+    let snapshot =
+        snapshot.map_err(|error| StoreError::io("look at", about.name.as_str(), error))?;
     let read = read(about, &missing, &mut known, progress)?;
     let changed = || StoreError::Changed { path: about.name.as_str().into() };
     if !about.is_unchanged()? {
         return Err(changed());
     }
-    manifests.learn_part(about.identity, known.clone(), read_since);
+    let stable = snapshot.confirm(about.file);
+    if let Some(stable) = &stable {
+        manifests.learn_part(stable, known.clone());
+    }
     if !read {
         return Err(StoreError::Cancelled { path: about.name.as_str().into() });
     }
-    Ok(Table { known, settled: about.identity.is_settled(read_since) })
+    Ok(Table { known, is_stable: stable.is_some() })
 }
 
 /// Hashes these blocks; `false` when nobody waits for them any more.
@@ -143,8 +147,6 @@ fn len_of(size: u64, range: BlockRange) -> u64 {
 
 /// Whether the name still stands for the version of this identity.
 pub(super) fn is_at(identity: &FileIdentity, inner: &Inner, name: &RemoteName) -> bool {
-    inner
-        .root
-        .metadata(Path::new(name.as_str()))
-        .is_ok_and(|metadata| FileIdentity::of(&metadata).same_content(identity))
+    let metadata = inner.root.metadata(Path::new(name.as_str()));
+    metadata.is_ok_and(|metadata| FileIdentity::of(&metadata).same_content(identity))
 }

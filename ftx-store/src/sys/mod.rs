@@ -1,13 +1,25 @@
 //! What differs between systems, each with a fallback that is slower or blinder but right.
 
+mod directories;
+mod permissions;
+
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::directories::{
+    DirectoryId, directory_id, may_be_link, open_dir, open_without_links, parent_id, sync_dir,
+    sync_directory,
+};
+pub(crate) use self::permissions::{
+    NewFileMode, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, is_executable,
+    set_executable, writers,
+};
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,19 +101,6 @@ pub fn available_bytes(dir: &Dir) -> io::Result<u64> {
     }
 }
 
-/// Makes what was created, renamed and removed in `dir` durable.
-pub(crate) fn sync_dir(dir: &Dir) -> io::Result<()> {
-    // The handle itself may be one that only stands for a path and cannot be synced.
-    #[cfg(unix)]
-    return dir.open(".")?.sync_all();
-    // Elsewhere a directory has no sync of its own; its file system journals renames.
-    #[cfg(not(unix))]
-    {
-        let _ = dir;
-        Ok(())
-    }
-}
-
 /// Asks the system to forget what it has cached of `file`, so that reading tells what the disk
 /// holds. A request only: where it is not granted, reading may still be told from the cache.
 pub(crate) fn forget_cached(file: &File) {
@@ -174,52 +173,32 @@ pub(crate) fn wait_for_nobody(options: &mut OpenOptions) {
     }
 }
 
-/// Whether the owner may execute the file.
-pub(crate) fn is_executable(metadata: &Metadata) -> bool {
-    #[cfg(unix)]
+/// Whether `file` lies on a file system where a store through a mapping moves the file's times unless
+/// its page has been dirty since the last sync.
+pub(crate) fn protects_written_pages(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
     {
-        use cap_std::fs::PermissionsExt as _;
-
-        metadata.permissions().mode() & 0o100 != 0
+        let kind = rustix::fs::fstatfs(file).map(|stat| u32::try_from(stat.f_type));
+        matches!(kind, Ok(Ok(EXT | XFS | BTRFS)))
     }
-    #[cfg(not(unix))]
+    #[cfg(not(target_os = "linux"))]
     {
-        let _ = metadata;
+        let _ = file;
         false
     }
 }
 
-/// Lets everybody execute `file` who may read it, or nobody.
-pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let mut permissions = file.metadata()?.permissions();
-        let mode = permissions.mode();
-        let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
-        permissions.set_mode(mode);
-        file.set_permissions(permissions)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (file, executable);
-        Ok(())
-    }
-}
-
-/// Whether the file has more names than one; `false` where the system does not tell.
-pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
-    #[cfg(unix)]
-    {
-        cap_std::fs::MetadataExt::nlink(metadata) > 1
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = metadata;
-        false
-    }
-}
+/// What `statfs` calls file systems.
+#[cfg(target_os = "linux")]
+const EXT: u32 = 0xef53;
+#[cfg(target_os = "linux")]
+const XFS: u32 = 0x5846_5342;
+#[cfg(target_os = "linux")]
+const BTRFS: u32 = 0x9123_683e;
+#[cfg(target_os = "linux")]
+const F2FS: u32 = 0xf2f5_2010;
+#[cfg(target_os = "linux")]
+const TMPFS: u32 = 0x0102_1994;
 
 /// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
 /// `false` where there is no such call, or where it is not known to do so.
@@ -245,12 +224,7 @@ pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
 /// system need not tell of that one's failures.
 #[cfg(target_os = "linux")]
 fn syncs_all(kind: u32) -> bool {
-    const EXT: u32 = 0xef53;
-    const XFS: u32 = 0x5846_5342;
-    const BTRFS: u32 = 0x9123_683e;
-    const F2FS: u32 = 0xf2f5_2010;
-    // Here there is nothing to write back.
-    const TMPFS: u32 = 0x0102_1994;
+    // On tmpfs there is nothing to write back.
     matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
 }
 

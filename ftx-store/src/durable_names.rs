@@ -1,0 +1,141 @@
+//! Directories whose names survive a loss of power.
+//!
+//! A file is only as durable as the directories that lead to it. One that this process made is synced
+//! here; one that was there already may have been made a moment ago by a process that was killed
+//! before its sync. So each directory is made durable once, with all those above it up to the root of
+//! the file system, and remembered.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use lru::LruCache;
+
+use crate::sys::{self, DirectoryId};
+
+/// Directories that are remembered, at about 100 bytes each.
+const MAX_REMEMBERED: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+
+/// A directory in the directory that has its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Name {
+    parent: DirectoryId,
+    directory: DirectoryId,
+}
+
+/// Remembers which directories have durable names.
+#[derive(Debug)]
+pub struct DurableNames {
+    known: Mutex<LruCache<Name, ()>>,
+}
+
+impl Default for DurableNames {
+    fn default() -> Self {
+        Self { known: Mutex::new(LruCache::new(MAX_REMEMBERED)) }
+    }
+}
+
+impl DurableNames {
+    /// Makes the name of `dir` durable, and those of all directories above it in its file system. What
+    /// is known to be durable is not synced again.
+    ///
+    /// # Errors
+    /// Those of opening and syncing the directories.
+    pub fn ensure(&self, dir: &Dir) -> io::Result<()> {
+        self.ensure_at(dir, SystemTime::now())
+    }
+
+    fn ensure_at(&self, dir: &Dir, now: SystemTime) -> io::Result<()> {
+        let mut directory = sys::open_dir(dir, ".")?;
+        // Remembered only when all above them are durable, too.
+        let mut made = Vec::new();
+        while let Some(step) = self.step(&directory, now)? {
+            made.extend(step.name);
+            match step.parent {
+                Some(parent) => directory = parent,
+                None => break,
+            }
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in made {
+            known.put(name, ());
+        }
+        Ok(())
+    }
+
+    /// Makes the name of one directory durable; `None` if it and all above it are known to be.
+    fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<Step>> {
+        let id = sys::directory_id(directory)?;
+        let above = sys::parent_id(directory)?;
+        // The root of a file system has its name elsewhere, or none.
+        if above.same_as(&id) || !above.is_on_device_of(&id) {
+            return Ok(None);
+        }
+        let name = Name { parent: above, directory: id };
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).is_some() {
+            return Ok(None);
+        }
+        let parent = match sys::open_dir(directory, "..") {
+            // One that may be written to and not read. Its file system is synced instead.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                sys::sync_file_system(directory)?;
+                return Ok(Some(Step { name: None, parent: None }));
+            }
+            opened => opened?,
+        };
+        sys::sync_directory(&parent)?;
+        // Another directory that is made in its place gets its number, and in the same tick of the clock
+        // its time of birth.
+        let name = id.is_settled(now).then_some(name);
+        Ok(Some(Step { name, parent: Some(parent) }))
+    }
+}
+
+/// A directory whose name has become durable.
+struct Step {
+    /// To be remembered.
+    name: Option<Name>,
+    /// The directory above, which is next.
+    parent: Option<File>,
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use cap_std::ambient_authority;
+
+    use super::{Dir, DurableNames, SystemTime};
+
+    fn known(names: &DurableNames) -> usize {
+        names.known.lock().unwrap().len()
+    }
+
+    #[test]
+    fn directories_are_remembered_with_their_names_when_they_are_old_enough() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        root.create_dir_all("a/b").unwrap();
+        let names = DurableNames::default();
+        let [young, old] = [0, 3600].map(|secs| SystemTime::now() + Duration::from_secs(secs));
+        let ensure = |path, now| {
+            names.ensure_at(&root.open_dir(path).unwrap(), now).unwrap();
+            known(&names)
+        };
+        // One that has just been made is synced again the next time.
+        let above = ensure("a/b", young);
+        assert_eq!(ensure("a/b", young), above);
+        let all = ensure("a/b", old);
+        assert!(all >= above + 2);
+        assert_eq!(ensure("a", old), all);
+        // Under another name it is another one.
+        root.rename("a/b", &root, "c").unwrap();
+        assert_eq!(ensure("c", old), all + 1);
+    }
+}

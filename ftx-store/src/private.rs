@@ -1,0 +1,151 @@
+//! Partial files: made for us alone, and resumed only if nobody else can have written them.
+//!
+//! A download may go to a directory that others write to, such as `/tmp`. A partial file that another
+//! user has put there, or a link, must neither be resumed nor be written through.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
+use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
+
+use crate::{StoreError, sys};
+
+/// Who may have written a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writers {
+    /// Nobody but us.
+    Us,
+    /// We, and members of our own group.
+    OurGroup,
+    /// Other users.
+    Others,
+}
+
+impl Writers {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        if metadata.is_file() { sys::writers(metadata) } else { Self::Others }
+    }
+}
+
+/// Makes a file that nobody else can open. A file or link of that name is an error.
+pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    sys::for_us_alone(&mut options);
+    Ok(dir.open_with(path, &options)?.into_std())
+}
+
+/// Opens the directory `name` in `dir`, which is made if it is missing, and closes it to other users.
+///
+/// # Errors
+/// [`StoreError::Link`], and those of making and opening it.
+pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
+    let mut builder = DirBuilder::new();
+    sys::dir_for_us_alone(&mut builder);
+    match dir.create_dir_with(name, &builder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.map_err(|error| StoreError::io("create", name, error))?,
+    }
+    if dir.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Err(StoreError::Link { path: name.to_path_buf() });
+    }
+    let opened = dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", name, error))?;
+    if let Err(error) = sys::close_to_others(&opened) {
+        tracing::warn!(%error, ?name, "stays open to other users");
+    }
+    Ok(opened)
+}
+
+/// What lies under the name of a partial file.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Nothing,
+    /// A file that we may resume.
+    Ours(File),
+    /// A link, or a file that others can have written.
+    Foreign,
+}
+
+/// Opens a partial file, with `write` for writing, too.
+pub(crate) fn open(dir: &Dir, path: &Path, write: bool) -> io::Result<Found> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(write).follow(FollowSymlinks::No);
+    sys::wait_for_nobody(&mut options);
+    let file = match dir.open_with(path, &options) {
+        Ok(file) => file.into_std(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return if is_foreign(dir, path)? { Ok(Found::Foreign) } else { Err(error) },
+    };
+    let metadata = Metadata::from_file(&file)?;
+    if metadata.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    Ok(match Writers::of(&metadata) {
+        Writers::Us | Writers::OurGroup => Found::Ours(file),
+        Writers::Others => Found::Foreign,
+    })
+}
+
+/// Whether `path` is a link, or a file that others can have written.
+pub(crate) fn is_foreign(dir: &Dir, path: &Path) -> io::Result<bool> {
+    match dir.symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        metadata => {
+            let metadata = metadata?;
+            Ok(!metadata.is_dir() && Writers::of(&metadata) == Writers::Others)
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::Path;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
+
+    use super::{Found, create, open, open_private_dir};
+    use crate::StoreError;
+
+    #[test]
+    fn a_private_directory_is_closed_to_others_and_no_link() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let mode = || dir.metadata("own").unwrap().permissions().mode() & 0o777;
+        for _ in 0..2 {
+            open_private_dir(&dir, Path::new("own")).unwrap().write("file", "").unwrap();
+            assert_eq!(mode(), 0o700);
+            dir.set_permissions("own", Permissions::from_mode(0o755)).unwrap();
+        }
+        dir.symlink("own", "link").unwrap();
+        let refused = open_private_dir(&dir, Path::new("link"));
+        assert!(matches!(refused, Err(StoreError::Link { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn only_a_file_of_our_own_is_resumed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let part = Path::new("part");
+        assert!(matches!(open(&dir, part, true).unwrap(), Found::Nothing));
+        create(&dir, part).unwrap();
+        let mode = |mode| dir.set_permissions(part, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(dir.metadata(part).unwrap().permissions().mode() & 0o777, 0o600);
+        for (bits, is_ours) in [(0o600, true), (0o644, true), (0o664, true), (0o666, false)] {
+            mode(bits);
+            assert_eq!(matches!(open(&dir, part, true).unwrap(), Found::Ours(_)), is_ours);
+        }
+        mode(0o600);
+        dir.symlink("part", "link").unwrap();
+        dir.create_dir("dir").unwrap();
+        assert!(matches!(open(&dir, Path::new("link"), true).unwrap(), Found::Foreign));
+        for write in [false, true] {
+            assert!(open(&dir, Path::new("dir"), write).is_err());
+        }
+        for other in ["link", "dir"] {
+            assert!(create(&dir, Path::new(other)).is_err());
+        }
+    }
+}

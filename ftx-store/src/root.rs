@@ -1,0 +1,220 @@
+//! A directory beneath which names stand for files.
+
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use cap_fs_ext::DirExt as _;
+use cap_std::fs::{Dir, File, Metadata};
+
+use crate::regular::check_opened;
+use crate::{Durability, DurableNames, StoreError, links, sys};
+
+/// A directory beneath which names stand for files: the root of a server, or the directory of a
+/// download.
+///
+/// No name leads out of it. A symbolic link on the way is followed if it stays inside and does not
+/// lead to the [private](Self::with_private) directory.
+#[derive(Clone, Debug)]
+pub struct Root {
+    dir: Arc<Dir>,
+    /// A directory in it that no name leads to.
+    private: Option<&'static str>,
+    durability: Durability,
+    names: Arc<DurableNames>,
+}
+
+impl Root {
+    /// The root `dir`. With [`Durability::Full`], directories that are made in it are durable, and
+    /// `names` remembers which are.
+    #[must_use]
+    pub fn new(dir: Dir, durability: Durability, names: Arc<DurableNames>) -> Self {
+        Self { dir: Arc::new(dir), private: None, durability, names }
+    }
+
+    /// Has no name, and no link, lead to the directory `private` in the root.
+    #[must_use]
+    pub fn with_private(mut self, private: &'static str) -> Self {
+        self.private = Some(private);
+        self
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// What files in it have to survive.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Opens the regular file `path` for reading, and tells what it was then. Blocks, but never until
+    /// a pipe has a writer.
+    ///
+    /// # Errors
+    /// It cannot be opened, lies outside, or is no regular file.
+    pub fn open_regular(&self, path: &Path) -> Result<(File, Metadata), StoreError> {
+        let opened = self.follow(path, |path| sys::open_without_links(&self.dir, path, false));
+        check_opened(path, opened.map(File::from_std))
+    }
+
+    /// Opens the directory `path`; an empty path is the root.
+    ///
+    /// # Errors
+    /// It cannot be opened, lies outside, or is no directory.
+    pub fn open_dir(&self, path: &Path) -> io::Result<Dir> {
+        if path.as_os_str().is_empty() || path == Path::new(".") {
+            return self.dir.try_clone();
+        }
+        self.follow(path, |path| sys::open_without_links(&self.dir, path, true))
+            .map(Dir::from_std_file)
+    }
+
+    /// What `path` stands for.
+    ///
+    /// # Errors
+    /// Those of asking the system.
+    pub fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let metadata = self.symlink_metadata(path)?;
+        if metadata.is_symlink() {
+            self.symlink_metadata(&self.resolve(path)?)
+        } else {
+            Ok(metadata)
+        }
+    }
+
+    /// As [`metadata`](Self::metadata), but a link as the last part is not followed.
+    ///
+    /// # Errors
+    /// Those of asking the system.
+    pub fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata> {
+        let (parent, name) = split(path)?;
+        self.open_dir(parent)?.symlink_metadata(name)
+    }
+
+    /// Opens the directory that holds `path`, creating it and those above as needed.
+    ///
+    /// # Errors
+    /// [`StoreError::BadName`] when `path` is empty or has parts other than plain names,
+    /// [`StoreError::NotDirectory`] when a file is in the way, and those of creating and syncing
+    /// directories.
+    pub fn create_parents(&self, path: &Path) -> Result<Dir, StoreError> {
+        let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+        let Some(parent) = path.parent().filter(|_| plain && path.file_name().is_some()) else {
+            return Err(StoreError::BadName { path: path.to_path_buf() });
+        };
+        let dir = match self.create_dirs(parent) {
+            Err(StoreError::Link { .. }) => {
+                let real = self.resolve(parent);
+                let real = real.map_err(|error| StoreError::io("open", parent, error))?;
+                self.create_dirs(&real)?
+            }
+            made => made?,
+        };
+        if self.durability == Durability::Full {
+            self.names.ensure(&dir).map_err(|error| StoreError::io("sync", parent, error))?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens a directory, creating it and those above as needed; no link is followed.
+    fn create_dirs(&self, path: &Path) -> Result<Dir, StoreError> {
+        let mut dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+        let mut walked = PathBuf::new();
+        for name in path.iter() {
+            walked.push(name);
+            dir = match dir.open_dir_nofollow(name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => create(&dir, name, &walked)?,
+                Err(_) if is_link(&dir, name) => return Err(StoreError::Link { path: walked }),
+                opened => opened.map_err(|error| StoreError::io("open", &walked, error))?,
+            };
+        }
+        Ok(dir)
+    }
+
+    /// Removes the file, or the link, `path`.
+    ///
+    /// # Errors
+    /// Those of removing it.
+    pub fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let (parent, name) = split(path)?;
+        self.open_dir(parent)?.remove_file(name)
+    }
+
+    /// Makes the absence of `path` durable, with the names of the directories above.
+    ///
+    /// # Errors
+    /// Those of opening and syncing the directories.
+    pub fn make_absence_durable(&self, path: &Path) -> io::Result<()> {
+        match self.make_durable(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let (parent, _) = split(path)?;
+                self.make_absence_durable(parent)
+            }
+            made => made,
+        }
+    }
+
+    /// Makes the name `path` durable, with the names of the directories above.
+    ///
+    /// # Errors
+    /// Those of opening and syncing the directories.
+    pub fn make_durable(&self, path: &Path) -> io::Result<()> {
+        let (parent, _) = split(path)?;
+        let dir = self.open_dir(parent)?;
+        sys::sync_dir(&dir)?;
+        self.names.ensure(&dir)
+    }
+
+    /// Does `work` with `path`, or, where it meets a link, with the path that the link leads to.
+    fn follow<T>(
+        &self,
+        path: &Path,
+        work: impl Fn(&Path) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match work(path) {
+            Err(error) if sys::may_be_link(&error) => {
+                let real = self.resolve(path)?;
+                if real == path { Err(error) } else { work(&real) }
+            }
+            done => done,
+        }
+    }
+
+    /// The path without links that `path` stands for.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let real = links::resolve(&self.dir, path)?;
+        let first = real.iter().next().and_then(|first| first.to_str());
+        match (first, self.private) {
+            (Some(first), Some(private)) if first.eq_ignore_ascii_case(private) => {
+                let text = "a symbolic link on the way leads to the server's own files";
+                Err(io::Error::new(ErrorKind::PermissionDenied, text))
+            }
+            _ => Ok(real),
+        }
+    }
+}
+
+fn create(dir: &Dir, name: &std::ffi::OsStr, walked: &Path) -> Result<Dir, StoreError> {
+    match dir.create_dir(name) {
+        // Another transfer was quicker.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        created => created.map_err(|error| StoreError::io("create", walked, error))?,
+    }
+    dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", walked, error))
+}
+
+fn is_link(dir: &Dir, name: &std::ffi::OsStr) -> bool {
+    dir.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink())
+}
+
+fn split(path: &Path) -> io::Result<(&Path, &Path)> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    Ok((path.parent().unwrap_or(Path::new("")), name.as_ref()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use tempfile::TempDir;
+
+use super::Root;
+use crate::{Durability, StoreError};
+
+fn scratch(durability: Durability) -> (TempDir, Root) {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    (temp, Root::new(dir, durability, Arc::default()).with_private(".ftx"))
+}
+
+#[test]
+fn creates_missing_directories_and_nothing_else() {
+    for durability in [Durability::Full, Durability::None] {
+        let (_temp, root) = scratch(durability);
+        for path in ["x", "a/x", "a/b/c/x"] {
+            let dir = root.create_parents(Path::new(path)).unwrap();
+            assert!(!root.dir().exists(path));
+            dir.write("x", path).unwrap();
+            assert_eq!(root.dir().read_to_string(path).unwrap(), path);
+            root.make_durable(Path::new(path)).unwrap();
+            root.remove_file(Path::new(path)).unwrap();
+            assert!(!root.dir().exists(path));
+        }
+    }
+}
+
+#[test]
+fn refuses_paths_that_do_not_stay_beneath() {
+    let (_temp, root) = scratch(Durability::None);
+    for path in ["", "..", "../x", "a/../x", "/x", "./x", "a/.."] {
+        let refused = root.create_parents(Path::new(path));
+        assert!(matches!(refused, Err(StoreError::BadName { .. })), "{path}: {refused:?}");
+    }
+    assert_eq!(root.dir().entries().unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_in_the_way_is_named() {
+    let (_temp, root) = scratch(Durability::None);
+    root.dir().write("a", "").unwrap();
+    let refused = root.create_parents(Path::new("a/b/x"));
+    assert!(matches!(refused, Err(StoreError::NotDirectory { .. })), "{refused:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_lead_out() {
+    let (temp, root) = scratch(Durability::None);
+    std::os::unix::fs::symlink("/tmp", temp.path().join("out")).unwrap();
+    root.dir().symlink("..", "up").unwrap();
+    for path in ["out/x/y", "up/x"] {
+        let path = Path::new(path);
+        assert!(root.create_parents(path).is_err());
+        assert!(root.open_regular(path).is_err());
+        assert!(root.remove_file(path).is_err());
+        assert!(root.metadata(path).is_err());
+    }
+    assert!(root.open_dir(Path::new("up")).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_stays_inside_is_followed() {
+    let (_temp, root) = scratch(Durability::Full);
+    root.dir().create_dir_all("a/b").unwrap();
+    root.dir().symlink("a/b", "link").unwrap();
+    root.dir().symlink("../link/file", "a/file").unwrap();
+    root.create_parents(Path::new("link/c/x")).unwrap().write("x", "deep").unwrap();
+    assert_eq!(root.dir().read_to_string("a/b/c/x").unwrap(), "deep");
+    root.dir().write("a/b/file", "bytes").unwrap();
+    for path in ["link/file", "a/file"] {
+        assert_eq!(root.open_regular(Path::new(path)).unwrap().1.len(), 5, "{path}");
+        assert_eq!(root.metadata(Path::new(path)).unwrap().len(), 5, "{path}");
+        root.make_durable(Path::new(path)).unwrap();
+    }
+    // The link itself is removed, not the file that it leads to.
+    root.remove_file(Path::new("a/file")).unwrap();
+    assert!(root.dir().exists("a/b/file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn no_link_leads_to_the_private_directory() {
+    let (_temp, root) = scratch(Durability::None);
+    root.dir().create_dir_all(".ftx/blocks").unwrap();
+    root.dir().write(".ftx/blocks/1.data", "secret").unwrap();
+    root.dir().create_dir("a").unwrap();
+    for (target, link) in [
+        (".ftx", "top"),
+        (".ftx/blocks", "below"),
+        ("../.ftx", "a/up"),
+        ("a/up", "chain"),
+        (".ftx/blocks/1.data", "file"),
+    ] {
+        root.dir().symlink(target, link).unwrap();
+    }
+    for path in ["top/x", "below/x", "a/up/x", "chain/x"] {
+        let refused = root.create_parents(Path::new(path));
+        assert!(matches!(refused, Err(StoreError::PermissionDenied { .. })), "{path}: {refused:?}");
+    }
+    for path in
+        ["file", "top/blocks/1.data", "below/1.data", "a/up/blocks/1.data", "chain/blocks/1.data"]
+    {
+        let path = Path::new(path);
+        assert!(root.open_regular(path).is_err(), "{path:?}");
+        assert!(root.metadata(path).is_err(), "{path:?}");
+        assert!(root.make_durable(path).is_err() || path == Path::new("file"), "{path:?}");
+        assert!(path == Path::new("file") || root.remove_file(path).is_err(), "{path:?}");
+    }
+    for path in ["top", "below", "a/up", "chain"] {
+        assert!(root.open_dir(Path::new(path)).is_err(), "{path}");
+    }
+    assert!(root.dir().exists(".ftx/blocks/1.data"));
+}

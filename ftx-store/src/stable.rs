@@ -1,0 +1,155 @@
+//! When the identity of a file may stand for its contents in a cache.
+//!
+//! An identity is size and times, and a program that writes through `mmap` can change contents
+//! without moving either: the kernel updates the times only when a page that was write-protected is
+//! written to. On ext4, xfs and btrfs a page is protected again by writeback, so a store to a page
+//! that is dirty already goes unseen. On tmpfs, and on an overlay above it, nothing is ever written
+//! back, and no store through a mapping moves a time.
+//!
+//! So a cache takes in what was read of a file only if
+//! - the file lies on a file system that is known to protect written-back pages,
+//! - the file was synced before it was read: all its pages were protected then,
+//! - its times are older than that sync by more than their resolution: a store since then would
+//!   have moved them,
+//! - its identity is the same after reading.
+//!
+//! A file that we wrote needs no sync: nobody else could map it before it had its name.
+
+use std::fs::File;
+use std::io;
+use std::time::SystemTime;
+
+use crate::{FileIdentity, sys};
+
+/// A file of fewer bytes is not read for a cache: the sync would take longer than to read it again.
+pub const MIN_CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A file as it was before it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadSnapshot {
+    identity: FileIdentity,
+    /// Every later change of the contents changes the identity.
+    shows_changes: bool,
+}
+
+impl ReadSnapshot {
+    /// Prepares for reading `file`. One that is worth caching is synced first, so this may block.
+    ///
+    /// # Errors
+    /// Those of asking the system for its metadata.
+    pub fn take(file: &File) -> io::Result<Self> {
+        let since = SystemTime::now();
+        let identity = FileIdentity::of_std(file)?;
+        let is_candidate = identity.size >= MIN_CACHED_BYTES
+            && identity.is_settled(since)
+            && sys::protects_written_pages(file);
+        if !is_candidate || file.sync_data().is_err() {
+            return Ok(Self { identity, shows_changes: false });
+        }
+        // A store before the sync may show only now.
+        let identity = FileIdentity::of_std(file)?;
+        Ok(Self { identity, shows_changes: identity.is_settled(since) })
+    }
+
+    /// The identity before reading.
+    #[must_use]
+    pub fn identity(&self) -> &FileIdentity {
+        &self.identity
+    }
+
+    /// The identity that stands for what was read of `file` since; `None` if the contents may have
+    /// changed meanwhile, or could change later without showing.
+    #[must_use]
+    pub fn confirm(&self, file: &File) -> Option<StableIdentity> {
+        let now = FileIdentity::of_std(file).ok()?;
+        (self.shows_changes && now == self.identity).then_some(StableIdentity(now))
+    }
+}
+
+/// The identity of a file that no change of its contents leaves as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StableIdentity(FileIdentity);
+
+impl StableIdentity {
+    /// That of a file which we wrote and published: `identity` right after it got its name, which it
+    /// did not have before `visible_since`.
+    pub(crate) fn of_published(
+        file: &File,
+        identity: &FileIdentity,
+        visible_since: SystemTime,
+    ) -> Option<Self> {
+        let shows_changes =
+            identity.is_settled(visible_since) && sys::protects_written_pages(file);
+        shows_changes.then_some(Self(*identity))
+    }
+
+    /// An identity that is taken for stable unseen. For tests and fuzzing, whose files do not exist.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn assumed(identity: FileIdentity) -> Self {
+        Self(identity)
+    }
+
+    /// The identity.
+    #[must_use]
+    pub fn identity(&self) -> &FileIdentity {
+        &self.0
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::os::unix::fs::FileExt as _;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    use super::{MIN_CACHED_BYTES, ReadSnapshot};
+    use crate::sys;
+
+    /// A file of zeros that was changed long ago.
+    fn old_file(dir: &Path, size: u64) -> File {
+        let path = dir.join("file");
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = file.unwrap();
+        file.set_len(size).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_is_read_of_an_old_large_file_may_be_cached_until_it_changes() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = old_file(temp.path(), MIN_CACHED_BYTES);
+        let snapshot = ReadSnapshot::take(&file).unwrap();
+        let stable = snapshot.confirm(&file);
+        assert_eq!(stable.is_some(), sys::protects_written_pages(&file));
+        file.write_all_at(b"x", 7).unwrap();
+        assert_eq!(snapshot.confirm(&file), None);
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_is_not_cached() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = old_file(temp.path(), MIN_CACHED_BYTES);
+        file.write_all_at(b"x", 7).unwrap();
+        assert_eq!(ReadSnapshot::take(&file).unwrap().confirm(&file), None);
+    }
+
+    #[test]
+    fn a_small_file_is_not_cached() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = old_file(temp.path(), MIN_CACHED_BYTES - 1);
+        assert_eq!(ReadSnapshot::take(&file).unwrap().confirm(&file), None);
+    }
+
+    /// No store through a mapping ever moves a time there.
+    #[test]
+    fn nothing_on_tmpfs_is_cached() {
+        let temp = tempfile::tempdir_in("/dev/shm").unwrap();
+        let file = old_file(temp.path(), MIN_CACHED_BYTES);
+        assert!(!sys::protects_written_pages(&file));
+        assert_eq!(ReadSnapshot::take(&file).unwrap().confirm(&file), None);
+    }
+}
