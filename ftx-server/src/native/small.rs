@@ -12,7 +12,7 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    BlockStore, BlockUpload, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData, SmallFile,
+    BlockStore, BlockUpload, ExpectedFile, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData, SmallFile,
     UploadOffer,
 };
 
@@ -122,14 +122,12 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
         let Expected { size, meta, digest } = file;
-        let name = Self::name(name).and_then(|name| {
-            if size <= BLOCK {
-                return Ok(name);
+        match Self::name(name) {
+            Ok(name) if size > BLOCK => {
+                self.put_batch(frames).await?;
+                let expected = ExpectedFile { name, size, meta, digest };
+                self.confirm(frames, request, expected).await
             }
-            let message = format!("{name:?} is too large to be asked about; offer it");
-            Err(Refusal::new(Reason::Unsupported, message))
-        });
-        match name {
             Ok(name) => {
                 let (overwrite, data) = (Overwrite::Replace, SmallData::Expected(size));
                 self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
@@ -140,6 +138,26 @@ impl<S: BlockStore> Conversation<S> {
                 self.put_batch(frames).await?;
                 self.refuse(frames, request, &refusal)
             }
+        }
+    }
+
+    /// Answers whether a large file is up to date.
+    async fn confirm(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        expected: ExpectedFile,
+    ) -> Result<(), NativeError> {
+        let (context, digest) = (Arc::clone(&self.context), expected.digest);
+        let progress = Progress::default();
+        let work = context.store.confirm(expected, progress.clone());
+        match self.working(frames, request, progress, work).await? {
+            Ok(true) => {
+                self.context.monitor.uploaded();
+                self.reply(frames, request, &Reply::Done { digest, unchanged: true })
+            }
+            Ok(false) => self.reply(frames, request, &Reply::Wanted),
+            Err(refusal) => self.refuse(frames, request, &refusal),
         }
     }
 

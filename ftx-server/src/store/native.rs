@@ -45,6 +45,17 @@ pub trait BlockStore: Store {
         files: Vec<SmallFile>,
     ) -> impl Future<Output = Vec<Result<PutOutcome, Refusal>>> + Send;
 
+    /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
+    /// and mode, and survives as if it had been sent.
+    ///
+    /// # Errors
+    /// It cannot be read or made durable.
+    fn confirm(
+        &self,
+        expected: ExpectedFile,
+        progress: Progress,
+    ) -> impl Future<Output = Result<bool, Refusal>> + Send;
+
     /// Opens the present version of a file.
     ///
     /// # Errors
@@ -120,6 +131,19 @@ pub struct SmallFile {
     /// What there is of it.
     pub data: SmallData,
     /// The digest of its bytes, as the client says.
+    pub digest: Digest,
+}
+
+/// A file as a client expects it to be stored.
+#[derive(Clone, Debug)]
+pub struct ExpectedFile {
+    /// Its name.
+    pub name: RemoteName,
+    /// Its bytes.
+    pub size: u64,
+    /// Its time and mode.
+    pub meta: Meta,
+    /// The digest of its bytes.
     pub digest: Digest,
 }
 

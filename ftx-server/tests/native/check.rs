@@ -61,15 +61,24 @@ fn only_the_very_file_is_not_wanted() {
 fn what_cannot_be_asked_is_refused() {
     let server = Running::start();
     let mut client = server.client().greet(None);
-    let (ids, large) = ([new_id(), new_id(), new_id()], MIB as u64 + 1);
-    let too_large =
-        Request::Check { name: "a".into(), size: large, meta: META, digest: Digest([1; 32]) };
-    client.send(ids[0], &too_large);
-    client.send(ids[1], &check("../a", b"x"));
-    client.send(ids[2], &check("a", b"x"));
-    assert_eq!(client.failure(ids[0]), Reason::Unsupported);
-    assert_eq!(client.failure(ids[1]), Reason::NameRefused);
-    assert_eq!(client.reply_to(ids[2]), Reply::Wanted);
+    let ids = [new_id(), new_id()];
+    client.send(ids[0], &check("../a", b"x"));
+    client.send(ids[1], &check("a", b"x"));
+    assert_eq!(client.failure(ids[0]), Reason::NameRefused);
+    assert_eq!(client.reply_to(ids[1]), Reply::Wanted);
+}
+
+#[test]
+fn a_large_file_is_read_before_it_is_confirmed() {
+    let server = Running::start();
+    let mut client = server.client().greet(None);
+    let (bytes, other) = (content(1, 3 * MIB + 5), content(2, 3 * MIB + 5));
+    assert_eq!(client.ask(&check("a", &bytes)), Reply::Wanted);
+    std::fs::write(server.path().join("a"), &bytes).unwrap();
+    assert_eq!(client.ask(&check("a", &other)), Reply::Wanted);
+    assert_eq!(client.ask(&check("a", &bytes[1..])), Reply::Wanted);
+    assert_eq!(client.ask(&check("a", &bytes)), unchanged(&bytes));
+    assert_eq!(meta(&mut client, "a"), META);
 }
 
 /// Files and questions that come together are answered as if each had come alone.

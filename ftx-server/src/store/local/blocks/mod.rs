@@ -13,6 +13,7 @@
 //! Any other client takes over what nobody writes to, or whose writer has been silent for as long as a
 //! transfer may stand still; otherwise it gets a staging of its own.
 
+mod confirm;
 mod file;
 mod hand;
 mod index;
@@ -49,7 +50,7 @@ use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::native::{
-    BlockStore, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, UploadOffer,
+    BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, UploadOffer,
 };
 
 /// Jobs of all clients that may hash files at the same time. Each uses all cores; more of them would
@@ -144,6 +145,10 @@ impl BlockStore for LocalStore {
 
     async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<PutOutcome, Refusal>> {
         put::put(self, files).await
+    }
+
+    async fn confirm(&self, expected: ExpectedFile, progress: Progress) -> Result<bool, Refusal> {
+        confirm::confirm(&self.inner, expected, progress).await
     }
 
     async fn open_file(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {

@@ -7,10 +7,11 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_len};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{
-    BlockStaging, CopySource, Durability, Existing, FileIdentity, StoreError, hash_blocks,
+    BlockStaging, CopySource, Existing, FileIdentity, StoreError, hash_blocks,
 };
 
 use super::super::leftovers;
+use super::confirm::keep;
 use super::discard_idle;
 use super::hand::Hand;
 use super::table::{is_at, whole};
@@ -108,16 +109,7 @@ impl Shared {
         {
             return Ok(false);
         }
-        let path = Path::new(self.name.as_str());
-        ftx_store::apply_meta(&self.meta, &base.file, path);
-        drop(turn);
-        if self.inner.root.durability() == Durability::Full {
-            // Whoever published it may not have come to that.
-            base.file
-                .sync_all()
-                .and_then(|()| self.inner.root.make_durable(path))
-                .map_err(|error| StoreError::io("sync", path, error))?;
-        }
+        keep(&self.inner, &self.name, &base.file, &self.meta, || drop(turn))?;
         Ok(true)
     }
 

@@ -1,10 +1,12 @@
 //! Walks through trees that are whole, change, or cannot be looked at.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
+use ftx_store::{Durability, Root};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{NAMES, Walk};
@@ -17,18 +19,23 @@ fn all(mut walk: Walk) -> Vec<String> {
     names
 }
 
-fn tree() -> (tempfile::TempDir, Dir) {
+fn empty() -> (tempfile::TempDir, Root) {
     let temp = tempfile::tempdir().unwrap();
-    let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    (temp, Root::new(dir, Durability::None, Arc::default()))
+}
+
+fn tree() -> (tempfile::TempDir, Root) {
+    let (temp, root) = empty();
     for dir in [".ftx/staging", "a/b/c", "empty"] {
-        root.create_dir_all(dir).unwrap();
+        root.dir().create_dir_all(dir).unwrap();
     }
     for file in [".ftx/lock", "a/b/c/deep", "a/b/x", "a/z", "a.txt", "b"] {
-        root.write(file, file).unwrap();
+        root.dir().write(file, file).unwrap();
     }
-    root.symlink("b", "link").unwrap();
-    root.symlink("a", "loop").unwrap();
-    root.symlink("gone", "dangling").unwrap();
+    root.dir().symlink("b", "link").unwrap();
+    root.dir().symlink("a", "loop").unwrap();
+    root.dir().symlink("gone", "dangling").unwrap();
     (temp, root)
 }
 
@@ -62,11 +69,10 @@ fn a_walk_goes_on_behind_every_name() {
 
 #[test]
 fn a_large_directory_is_read_in_parts() {
-    let temp = tempfile::tempdir().unwrap();
-    let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    let (_temp, root) = empty();
     let names: Vec<_> = (0..NAMES + 5).map(|index| format!("{index:06}")).collect();
     for name in &names {
-        root.write(name, "").unwrap();
+        root.dir().write(name, "").unwrap();
     }
     assert!(all(Walk::new(&root, None, true, None).unwrap()) == names);
 }
@@ -87,11 +93,11 @@ fn what_vanishes_is_passed_over() {
     while let Some(found) = walk.next().unwrap() {
         names.push(found.name.as_str().to_owned());
         if found.name.as_str() == "a/b/c" {
-            root.remove_dir_all("a/b").unwrap();
+            root.dir().remove_dir_all("a/b").unwrap();
         }
         if found.name.as_str() == "a.txt" {
-            root.remove_file("b").unwrap();
-            root.remove_dir("empty").unwrap();
+            root.dir().remove_file("b").unwrap();
+            root.dir().remove_dir("empty").unwrap();
         }
     }
     assert_eq!(names, ["a", "a/b", "a/b/c", "a/z", "a.txt"]);
@@ -122,7 +128,7 @@ fn a_walk_is_whole_or_fails() {
         return;
     };
     let (_temp, root) = tree();
-    root.write("empty/last", "").unwrap();
+    root.dir().write("empty/last", "").unwrap();
     let whole = [&TREE[..], &["empty/last"]].concat();
     let mut walk = Walk::new(&root, None, true, None).unwrap();
     let mut names = Vec::new();
