@@ -316,6 +316,7 @@ fn reason_of_local(error: &StoreError) -> Reason {
         StoreError::Changed { .. } => Reason::LocalChanged,
         StoreError::InUse { .. } => Reason::LocalInUse,
         StoreError::IsDirectory { .. }
+        | StoreError::Link { .. }
         | StoreError::NotDirectory { .. }
         | StoreError::NotRegular { .. } => Reason::LocalNotAFile,
         StoreError::NoSpace { .. } => Reason::LocalNoSpace,

@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, File, Metadata};
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
-use ftx_store::{Durability, StagingFiles, StoreError};
+use ftx_store::{
+    Durability, StagingFiles, StoreError, check_no_link, open_regular, open_regular_beneath,
+};
+
+use crate::LocalPath;
 
 /// What the names of a staging's data and journal end with.
 const PART: &str = ".ftxpart";
@@ -22,9 +25,9 @@ const LONGEST: usize = RemoteName::MAX_PART_BYTES;
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// The file, as it was given.
-    pub(crate) path: PathBuf,
+    local: LocalPath,
     /// Its directory.
-    pub(crate) parent: PathBuf,
+    parent: LocalPath,
     /// Its name in there.
     pub(crate) name: PathBuf,
     /// The names of its staging, in the same directory.
@@ -33,47 +36,81 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let Some(name) = path.file_name().map(PathBuf::from) else {
+    pub(crate) fn new(local: &LocalPath, durability: Durability) -> Result<Self, StoreError> {
+        let path = local.path();
+        let Some((parent, name)) = local.split() else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
         // Another download may be growing there.
         if [PART, JOURNAL].iter().any(|suffix| name.to_string_lossy().ends_with(suffix)) {
             return Err(StoreError::Reserved { path: path.to_owned() });
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let name = PathBuf::from(name);
         let stem = stem(&name);
         let files = StagingFiles { data: suffixed(&stem, PART), journal: suffixed(&stem, JOURNAL) };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability })
+        Ok(Self { local: local.clone(), parent, name, files, durability })
     }
 
-    /// The directory, if it is there; an error if a directory has the file's name. Blocks.
+    /// The path of the file, for people.
+    pub(crate) fn path(&self) -> &Path {
+        self.local.path()
+    }
+
+    /// Where its directory is.
+    pub(crate) fn parent(&self) -> &LocalPath {
+        &self.parent
+    }
+
+    /// The directory, if it is there; an error if a directory has the file's name, or a link that is not
+    /// followed has it or one of the staging's. Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
-        let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
+        let Some(dir) = self.parent.directory(None)? else { return Ok(None) };
+        let here = if self.local.follows_links() {
+            dir.metadata(&self.name)
+        } else {
+            dir.symlink_metadata(&self.name)
         };
-        if dir.metadata(&self.name).is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
+        match here {
+            Ok(here) if here.is_symlink() => {
+                return Err(StoreError::Link { path: self.path().to_owned() });
+            }
+            Ok(here) if here.is_dir() => {
+                return Err(StoreError::io("create", self.path(), ErrorKind::IsADirectory.into()));
+            }
+            _ => {}
         }
+        self.check_staging(&dir)?;
         Ok(Some(dir))
     }
 
     /// The directory, made if it is not there. Blocks.
     pub(crate) fn directory(&self) -> Result<Dir, StoreError> {
-        let open = || Dir::open_ambient_dir(&self.parent, ambient_authority());
-        let opened = match open() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.parent)
-                    .map_err(|error| StoreError::io("create", &self.parent, error))?;
-                open()
-            }
-            opened => opened,
-        };
-        opened.map_err(|error| StoreError::io("open", &self.parent, error))
+        let parent = &self.parent;
+        parent.directory(Some(self.durability))?.ok_or_else(|| {
+            // It was made, so this is not reached.
+            StoreError::io("open", parent.path(), ErrorKind::NotFound.into())
+        })
+    }
+
+    /// Opens a file in its directory for reading. Blocks.
+    pub(crate) fn open_in(&self, dir: &Dir, name: &Path) -> Result<(File, Metadata), StoreError> {
+        if self.local.follows_links() && name == self.name {
+            return open_regular(dir, name);
+        }
+        open_regular_beneath(dir, name).map_err(|error| error.beneath(self.parent.path()))
+    }
+
+    /// What is at the target, if it is a regular file, opened for reading. Blocks.
+    pub(crate) fn open_target(&self) -> Result<(File, Metadata), StoreError> {
+        self.local.open_regular()
+    }
+
+    /// Passes unless a name of the staging is a link, which nobody here makes: what is written goes into
+    /// no other file. Blocks.
+    pub(crate) fn check_staging(&self, dir: &Dir) -> Result<(), StoreError> {
+        [&self.files.data, &self.files.journal].into_iter().try_for_each(|name| {
+            check_no_link(dir, name).map_err(|error| error.beneath(self.parent.path()))
+        })
     }
 
     /// Bytes of the staging's data, 0 if there is none. Blocks.
@@ -106,11 +143,9 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use ftx_store::Durability;
 
-    use super::{LONGEST, Place};
+    use super::{LONGEST, LocalPath, Place};
 
     #[test]
     fn the_staging_of_any_name_has_names_of_its_own() {
@@ -119,7 +154,7 @@ mod tests {
             .chain(["報".repeat(85), "報".repeat(84) + "告"]);
         let mut seen = std::collections::BTreeSet::new();
         for name in names {
-            let place = Place::new(Path::new(&name), Durability::None).unwrap();
+            let place = Place::new(&LocalPath::from(&*name), Durability::None).unwrap();
             for file in [&place.files.data, &place.files.journal] {
                 assert!(file.as_os_str().len() <= LONGEST, "{file:?}");
                 assert!(seen.insert(file.clone()), "{file:?}");

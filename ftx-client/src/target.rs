@@ -4,18 +4,14 @@
 //! and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
 //! client leaves it, is taken over.
 
-use std::path::Path;
-
 use cap_std::fs::File;
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
-use ftx_store::{
-    BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space, open_regular,
-};
+use ftx_store::{BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space};
 
 use crate::place::Place;
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
@@ -34,13 +30,13 @@ enum Local {
 impl Target {
     /// Looks at what is here of `path`, hashing it if there is no journal that tells.
     pub(crate) async fn open(
-        path: &Path,
+        path: &LocalPath,
         durability: Durability,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
         let place = Place::new(path, durability)?;
-        let (mut local, file) = blocking(path, {
+        let (mut local, file) = blocking(path.path(), {
             let (place, observer, cancel) = (place.clone(), observer.clone(), cancel.clone());
             move || look(&place, &observer, &cancel)
         })
@@ -49,7 +45,7 @@ impl Target {
             observer.tell(&Event::Hashing { done: 0, total: len });
             let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
                 .await
-                .map_err(|error| StoreError::io("read", path, error))?
+                .map_err(|error| StoreError::io("read", path.path(), error))?
                 .ok_or(TransferError::Cancelled)?;
             local = Local::Whole(file, hasher);
         }
@@ -75,21 +71,21 @@ impl Target {
     ) -> Result<StagingWriter, TransferError> {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let place = self.place.clone();
-        let name = place.path.to_string_lossy().into_owned();
+        let name = place.path().to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::DEFERRED {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }
-        let writer = blocking(&self.place.path, move || match local {
+        let writer = blocking(self.place.path(), move || match local {
             Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
-                check_space(&place.directory()?, &place.path, len)?;
+                check_space(&place.directory()?, place.path(), len)?;
                 let hashed = staging.hasher().clone();
                 StagingWriter::new(staging.rewound(hashed)?)
             }
             Local::Whole(file, hasher) if start == hasher.len() && start > 0 => {
                 let dir = place.directory()?;
                 // The whole file is copied beside itself.
-                check_space(&dir, &place.path, start.saturating_add(len))?;
+                check_space(&dir, place.path(), start.saturating_add(len))?;
                 let staging = Staging::adopt(&dir, place.files, &name, &file, hasher)?;
                 StagingWriter::new(staging.with_durability(place.durability))
             }
@@ -106,7 +102,7 @@ impl Target {
     pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
         if let Local::Staged(staging) = std::mem::replace(&mut self.local, Local::Nothing) {
             let name = self.place.name.clone();
-            blocking(&self.place.path, move || {
+            blocking(self.place.path(), move || {
                 // What the server compared is what was hashed.
                 let hashed = staging.hasher().clone();
                 staging.rewound(hashed)?.publish_beside(&name)
@@ -167,7 +163,7 @@ fn look(
         return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
     }
     // What can't be read can still be replaced.
-    let file = open_regular(&dir, &place.name).ok();
+    let file = place.open_in(&dir, &place.name).ok();
     Ok((Local::Nothing, file.map(|(file, metadata)| (file, metadata.len()))))
 }
 
@@ -175,8 +171,8 @@ fn look(
 fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
     let dir = place.directory()?;
     // What lies there is replaced, and its space with it.
-    check_space(&dir, &place.path, len.saturating_sub(place.staged_bytes(&dir)))?;
-    let staging = Staging::create(&dir, place.files.clone(), &place.path.to_string_lossy())?;
+    check_space(&dir, place.path(), len.saturating_sub(place.staged_bytes(&dir)))?;
+    let staging = Staging::create(&dir, place.files.clone(), &place.path().to_string_lossy())?;
     Ok(staging.with_durability(place.durability))
 }
 

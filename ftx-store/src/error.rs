@@ -67,6 +67,14 @@ pub enum StoreError {
         /// The file that is held.
         path: PathBuf,
     },
+    /// A symbolic link stands where links are not followed.
+    #[error(
+        "{path:?} is a symbolic link, and links are not followed here; remove it or choose another path"
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The name is one that unfinished downloads have.
     #[error(
         "{path:?} is a name that unfinished downloads have here; choose another name for the file"
@@ -182,7 +190,21 @@ impl StoreError {
     /// concerns is one of ours.
     #[must_use]
     pub fn about(mut self, file: impl AsRef<Path>) -> Self {
-        match &mut self {
+        *self.path_mut() = file.as_ref().to_path_buf();
+        self
+    }
+
+    /// The same error with the path as the user knows it, where it is relative to a directory handle:
+    /// `dir` is the path that the handle was opened by.
+    #[must_use]
+    pub fn beneath(mut self, dir: impl AsRef<Path>) -> Self {
+        let path = self.path_mut();
+        *path = dir.as_ref().join(&path);
+        self
+    }
+
+    fn path_mut(&mut self) -> &mut PathBuf {
+        match self {
             Self::AlreadyExists { path, .. }
             | Self::BadName { path }
             | Self::Cancelled { path }
@@ -191,6 +213,7 @@ impl StoreError {
             | Self::Failed { path }
             | Self::Incomplete { path, .. }
             | Self::InUse { path }
+            | Self::Link { path }
             | Self::Reserved { path }
             | Self::Io { path, .. }
             | Self::IsDirectory { path, .. }
@@ -199,9 +222,8 @@ impl StoreError {
             | Self::NotRegular { path }
             | Self::NotFound { path, .. }
             | Self::PermissionDenied { path, .. }
-            | Self::ReadOnly { path, .. } => *path = file.as_ref().to_path_buf(),
+            | Self::ReadOnly { path, .. } => path,
         }
-        self
     }
 
     /// The status that tells a peer or a caller of the C API about it.
@@ -217,6 +239,7 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::InUse { .. }
             | Self::IsDirectory { .. }
+            | Self::Link { .. }
             | Self::NotDirectory { .. }
             | Self::NotFound { .. }
             | Self::NotRegular { .. }
@@ -275,6 +298,13 @@ mod tests {
     fn it_can_be_told_of_another_file() {
         let error = StoreError::io("write", ".ftx/x", io::Error::from(ErrorKind::StorageFull));
         assert!(error.about("a/b").to_string().contains("cannot write \"a/b\""));
+    }
+
+    #[test]
+    fn it_can_be_told_with_the_path_that_the_user_knows() {
+        let error = StoreError::Link { path: "a/b".into() }.beneath("out");
+        assert!(error.to_string().contains("\"out/a/b\" is a symbolic link"), "{error}");
+        assert_eq!(error.status(), Status::OpenError);
     }
 
     #[test]

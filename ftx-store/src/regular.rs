@@ -25,7 +25,10 @@ pub fn open_regular_ambient(path: &Path) -> Result<(File, Metadata), StoreError>
     check(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
 }
 
-fn check(path: &Path, opened: std::io::Result<File>) -> Result<(File, Metadata), StoreError> {
+pub(crate) fn check(
+    path: &Path,
+    opened: std::io::Result<File>,
+) -> Result<(File, Metadata), StoreError> {
     let failed = |error| StoreError::io("open", path, error);
     let file = opened.map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -33,7 +36,7 @@ fn check(path: &Path, opened: std::io::Result<File>) -> Result<(File, Metadata),
     Ok((file, metadata))
 }
 
-fn waiting_for_nobody() -> OpenOptions {
+pub(crate) fn waiting_for_nobody() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     sys::wait_for_nobody(&mut options);

@@ -174,6 +174,47 @@ pub(crate) fn wait_for_nobody(options: &mut OpenOptions) {
     }
 }
 
+/// What a path is opened for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    Directory,
+    /// Reading it, if it is a regular file.
+    Contents,
+}
+
+/// Opens `path` beneath `dir` in one step, provided that no part of it is a symbolic link. `None` where
+/// the system cannot do that, or refuses for whatever reason but that there is no such file: which part
+/// of the path it is about, only a walk tells.
+pub(crate) fn open_without_links(
+    dir: &Dir,
+    path: &Path,
+    wanted: Wanted,
+) -> Option<io::Result<File>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Mode, OFlags, ResolveFlags};
+        use rustix::io::Errno;
+
+        let flags = match wanted {
+            Wanted::Directory => OFlags::PATH | OFlags::DIRECTORY,
+            // As with `wait_for_nobody`.
+            Wanted::Contents => OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
+        };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
+            Ok(opened) => Some(Ok(File::from(opened))),
+            Err(Errno::NOENT) if !path.as_os_str().is_empty() => Some(Err(Errno::NOENT.into())),
+            Err(_) => None,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (dir, path, wanted);
+        None
+    }
+}
+
 /// Whether the owner may execute the file.
 pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     #[cfg(unix)]

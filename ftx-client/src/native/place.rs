@@ -11,11 +11,10 @@ use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
     BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, Recovered,
-    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, open_regular,
-    open_regular_ambient, sync_parent,
+    StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, sync_parent,
 };
 
-use crate::{TransferError, place};
+use crate::{LocalPath, TransferError, place};
 
 /// Blocks that are copied between two looks at whether somebody has had enough of it.
 const COPIED: usize = 64;
@@ -55,7 +54,7 @@ struct Base {
 
 impl Place {
     pub(super) fn new(
-        path: &Path,
+        path: &LocalPath,
         durability: Durability,
         manifests: Arc<ManifestCache>,
     ) -> Result<Self, StoreError> {
@@ -63,11 +62,11 @@ impl Place {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.at.path
+        self.at.path()
     }
 
-    pub(super) fn parent(&self) -> &Path {
-        &self.at.parent
+    pub(super) fn parent(&self) -> &LocalPath {
+        self.at.parent()
     }
 
     /// The names of the file and of its staging, in their directory.
@@ -80,18 +79,27 @@ impl Place {
         self.at.directory()
     }
 
+    /// Why a file could not be stored: a link where its staging was to be is the reason behind others.
+    /// Blocks.
+    pub(super) fn explain(&self, dir: &Dir, error: StoreError) -> StoreError {
+        self.at.check_staging(dir).err().unwrap_or(error)
+    }
+
     /// What is here of the file. `go_on` is told how many bytes are read of how many, and says
     /// whether to read on.
     pub(super) async fn look(&self, go_on: GoOn) -> Result<Option<Local>, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.at.path, move || place.look_now(go_on)).await?)
+        Ok(blocking(self.at.path(), move || place.look_now(go_on)).await?)
     }
 
     /// What is at the target, if it is a file of this size, at most a block.
-    pub(super) async fn look_at_small(&self, size: u64) -> Option<Here> {
-        let path = self.at.path.clone();
+    ///
+    /// # Errors
+    /// There is a link that is not followed.
+    pub(super) async fn look_at_small(&self, size: u64) -> Result<Option<Here>, TransferError> {
+        let at = self.at.clone();
         let look = move || {
-            let (file, metadata) = open_regular_ambient(&path)?;
+            let (file, metadata) = at.open_target()?;
             if metadata.len() != size {
                 return Ok(None);
             }
@@ -100,12 +108,15 @@ impl Place {
             let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(0));
             file.take(most)
                 .read_to_end(&mut bytes)
-                .map_err(|error| StoreError::io("read", &path, error))?;
+                .map_err(|error| StoreError::io("read", at.path(), error))?;
             let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
             Ok(Some(Here { digest: Digest::of(&bytes), identity, meta }))
         };
-        // One that cannot be read can still be replaced.
-        blocking(&self.at.path, look).await.ok()?
+        match blocking(self.at.path(), look).await {
+            Err(error @ StoreError::Link { .. }) => Err(error.into()),
+            // One that cannot be read can still be replaced.
+            looked => Ok(looked.ok().flatten()),
+        }
     }
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
@@ -115,7 +126,7 @@ impl Place {
         let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
         let base = |name: &Path, is_target| {
             // A file that can't be read can still be replaced.
-            let (file, metadata) = open_regular(&dir, name).ok()?;
+            let (file, metadata) = self.at.open_in(&dir, name).ok()?;
             let identity = FileIdentity::of(&metadata);
             (identity.size > 0).then(|| Base { file: file.into_std(), identity, is_target })
         };
@@ -134,13 +145,13 @@ impl Place {
     /// An empty staging for `size` bytes.
     pub(super) async fn create(&self, size: u64) -> Result<BlockStaging, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.at.path, move || place.create_now(size)).await?)
+        Ok(blocking(self.at.path(), move || place.create_now(size)).await?)
     }
 
     fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
         let dir = self.directory()?;
-        check_space(&dir, &self.at.path, size)?;
-        let name = self.at.path.to_string_lossy();
+        check_space(&dir, self.at.path(), size)?;
+        let name = self.at.path().to_string_lossy();
         let staging = BlockStaging::create(&dir, self.at.files.clone(), &name, size)?;
         Ok(staging.with_durability(self.at.durability))
     }
@@ -158,7 +169,7 @@ impl Place {
             manifests.learn_all(&published.identity, &manifest, SystemTime::now());
             Ok(())
         };
-        Ok(blocking(&self.at.path, publish).await?)
+        Ok(blocking(self.at.path(), publish).await?)
     }
 }
 
@@ -230,7 +241,7 @@ impl Local {
             None => {
                 if from_other {
                     let dir = place.directory()?;
-                    check_space(&dir, &place.at.path, size)?;
+                    check_space(&dir, place.at.path(), size)?;
                     dir.remove_file(&place.at.files.data)
                         .map_err(|error| StoreError::io("remove", &place.at.files.data, error))?;
                 }
@@ -247,7 +258,7 @@ impl Local {
             for some in here.chunks(COPIED) {
                 staging.take_over(CopySource { file, identity, settled }, some)?;
                 if !go_on(size, size) {
-                    return Err(StoreError::Cancelled { path: place.at.path.clone() });
+                    return Err(StoreError::Cancelled { path: place.at.path().to_owned() });
                 }
             }
         }
@@ -259,7 +270,7 @@ impl Local {
 impl Base {
     /// Has the file at the target be as if it had been fetched now.
     fn keep(&self, place: &Place, meta: &Meta) -> Result<(), StoreError> {
-        let path = &place.at.path;
+        let path = place.at.path();
         apply_meta(meta, &self.file, path);
         if place.at.durability == Durability::None {
             return Ok(());
@@ -285,13 +296,13 @@ impl Base {
         let size = self.identity.size;
         let total = size.min(wanted);
         let range = BlockRange { first: 0, count: block_count(total) };
-        let stopped = || StoreError::Cancelled { path: place.at.path.clone() };
+        let stopped = || StoreError::Cancelled { path: place.at.path().to_owned() };
         if !go_on(0, total) {
             return Err(stopped());
         }
         let hashed =
             hash_blocks(&self.file, size, range, None, &mut |done| go_on(done.min(total), total));
-        let hashed = hashed.map_err(|error| StoreError::io("read", &place.at.path, error))?;
+        let hashed = hashed.map_err(|error| StoreError::io("read", place.at.path(), error))?;
         let mut table = PartialManifest::new(size);
         for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {
             let _ = table.set(index, cv);

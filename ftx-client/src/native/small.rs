@@ -196,7 +196,7 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
         .map(|((file, data, _), published)| {
             let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
-            (file.job, done.map_err(TransferError::from))
+            (file.job, done.map_err(|error| file.place.explain(dir, error).into()))
         })
         .collect()
 }

@@ -126,5 +126,5 @@ impl<E: Into<TransferError>> From<E> for Trouble {
 }
 
 fn finish(hasher: &BlockHasher, source: &Source) -> Result<Cv, TransferError> {
-    hasher.finish().map_err(|_| TransferError::Changed { path: source.path.clone() })
+    hasher.finish().map_err(|_| TransferError::Changed { path: source.path().to_owned() })
 }

@@ -38,7 +38,7 @@ impl Uploads {
     /// What was kept of a file.
     pub(super) async fn known(&self, source: &Source) -> PartialManifest {
         let (manifests, identity) = (Arc::clone(&self.manifests), source.identity);
-        let found = blocking(&source.path, move || Ok(manifests.partial(&identity))).await;
+        let found = blocking(source.path(), move || Ok(manifests.partial(&identity))).await;
         // It is only about time.
         found.unwrap_or_else(|_| PartialManifest::new(identity.size))
     }
@@ -62,7 +62,7 @@ impl Uploads {
     /// Keeps what is known of a file.
     pub(super) async fn keep(&self, open: &Arc<Open>) {
         let (manifests, keeping) = (Arc::clone(&self.manifests), Arc::clone(open));
-        let kept = blocking(&open.source.path, move || {
+        let kept = blocking(open.source.path(), move || {
             keep(&manifests, &keeping);
             Ok(())
         });

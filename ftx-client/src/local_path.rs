@@ -1,0 +1,258 @@
+//! Local paths: those that the caller names, and those found beneath a directory that it names.
+//!
+//! What the caller names is resolved as the system does it, links included: it is the caller's word. What
+//! lies beneath has names that others chose: a server, or users who may write to a tree that is backed
+//! up. So it is resolved beneath the handle of the tree, and a link in it is refused by its name.
+//!
+//! All local directories are opened and made in `LocalPath::directory`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File, Metadata};
+use ftx_store::{
+    Durability, StoreError, create_dir_beneath, open_dir_beneath, open_regular_ambient,
+    open_regular_beneath, sync_parent,
+};
+
+use crate::TransferError;
+
+/// A local path, and what it is relative to.
+///
+/// ```no_run
+/// use ftx_client::{LocalPath, LocalTree};
+///
+/// # fn example() -> Result<(), ftx_client::TransferError> {
+/// // Whatever it is, a link included.
+/// let named = LocalPath::from("report.pdf");
+/// // No part of the relative path may be a link; `photos` itself may be one.
+/// let found = LocalPath::beneath(&LocalTree::open("photos")?, "2026/07/sea.jpg");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LocalPath {
+    /// As people know it.
+    path: PathBuf,
+    beneath: Option<Beneath>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Beneath {
+    tree: Arc<LocalTree>,
+    relative: PathBuf,
+}
+
+/// A directory that the caller names, beneath which files are found. Its path is resolved once; from
+/// then on it is the directory that was there, whatever becomes of the path.
+#[derive(Debug)]
+pub struct LocalTree {
+    root: PathBuf,
+    dir: Mutex<Option<Arc<Dir>>>,
+    canonical: OnceLock<Option<PathBuf>>,
+}
+
+/// A tree is equal to itself only: another may have opened another directory by the same path.
+impl PartialEq for LocalTree {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for LocalTree {}
+
+impl Hash for LocalTree {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.root.hash(state);
+    }
+}
+
+impl LocalTree {
+    /// The tree in a directory that is there, and is opened now.
+    ///
+    /// # Errors
+    /// [`TransferError::Local`]: it cannot be opened.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Arc<Self>, TransferError> {
+        let root = root.into();
+        let dir = Dir::open_ambient_dir(ambient(&root), ambient_authority())
+            .map_err(|error| StoreError::io("open", &root, error))?;
+        Ok(Self::new(root, Some(dir)))
+    }
+
+    /// The tree in a directory that is opened when the first file in it is, and made then if it is
+    /// missing and something is to be written.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Arc<Self> {
+        Self::new(root.into(), None)
+    }
+
+    fn new(root: PathBuf, dir: Option<Dir>) -> Arc<Self> {
+        let dir = Mutex::new(dir.map(Arc::new));
+        Arc::new(Self { root, dir, canonical: OnceLock::new() })
+    }
+
+    /// As [`LocalPath::directory`].
+    fn directory(&self, make: Option<Durability>) -> Result<Option<Arc<Dir>>, StoreError> {
+        let mut dir = self.dir.lock().unwrap_or_else(PoisonError::into_inner);
+        if dir.is_none() {
+            *dir = open_ambient(ambient(&self.root), make)?.map(Arc::new);
+        }
+        Ok(dir.clone())
+    }
+
+    /// The root without links, as it is when this is first asked for.
+    fn canonical(&self) -> Option<&Path> {
+        let resolve = || fs::canonicalize(ambient(&self.root)).ok();
+        self.canonical.get_or_init(resolve).as_deref()
+    }
+}
+
+impl From<PathBuf> for LocalPath {
+    fn from(path: PathBuf) -> Self {
+        Self { path, beneath: None }
+    }
+}
+
+impl From<&Path> for LocalPath {
+    fn from(path: &Path) -> Self {
+        path.to_owned().into()
+    }
+}
+
+impl From<&str> for LocalPath {
+    fn from(path: &str) -> Self {
+        PathBuf::from(path).into()
+    }
+}
+
+impl LocalPath {
+    /// A path beneath a tree. `relative` has plain names only, or what is done with it fails; if it is
+    /// empty, it is the root of the tree.
+    #[must_use]
+    pub fn beneath(tree: &Arc<LocalTree>, relative: impl Into<PathBuf>) -> Self {
+        let relative = relative.into();
+        let is_root = relative.as_os_str().is_empty();
+        let path = if is_root { tree.root.clone() } else { tree.root.join(&relative) };
+        Self { path, beneath: Some(Beneath { tree: Arc::clone(tree), relative }) }
+    }
+
+    /// The whole path, for people.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory of this path, and those above it, unless they are there. Blocks.
+    ///
+    /// # Errors
+    /// [`TransferError::Local`]: a file or a link that is not followed is in the way, or what the system
+    /// says.
+    pub fn create_directory(&self, durability: Durability) -> Result<(), TransferError> {
+        self.directory(Some(durability))?;
+        Ok(())
+    }
+
+    /// Whether links are followed to the file of this path.
+    pub(crate) fn follows_links(&self) -> bool {
+        self.beneath.is_none()
+    }
+
+    /// The directory that it is in, and its name there; `None` if it has no name.
+    pub(crate) fn split(&self) -> Option<(Self, &OsStr)> {
+        let (whole, tree) = match &self.beneath {
+            None => (&self.path, None),
+            Some(Beneath { tree, relative }) => (relative, Some(tree)),
+        };
+        let name = whole.file_name()?;
+        let parent = whole.parent().unwrap_or(Path::new(""));
+        let parent = match tree {
+            None => Self::from(ambient(parent)),
+            Some(tree) => Self::beneath(tree, parent),
+        };
+        Some((parent, name))
+    }
+
+    /// Opens the regular file of this path for reading. Blocks.
+    pub(crate) fn open_regular(&self) -> Result<(File, Metadata), StoreError> {
+        let Some(Beneath { tree, relative }) = &self.beneath else {
+            return open_regular_ambient(&self.path);
+        };
+        let Some(root) = tree.directory(None)? else {
+            return Err(StoreError::io("open", &self.path, ErrorKind::NotFound.into()));
+        };
+        open_regular_beneath(&root, relative).map_err(|error| error.beneath(&tree.root))
+    }
+
+    /// Opens the directory of this path. If it is missing, it is made as durably as `make` says; without
+    /// that there is `None`. Blocks.
+    pub(crate) fn directory(&self, make: Option<Durability>) -> Result<Option<Dir>, StoreError> {
+        let Some(Beneath { tree, relative }) = &self.beneath else {
+            return open_ambient(&self.path, make);
+        };
+        let Some(root) = tree.directory(make)? else { return Ok(None) };
+        let opened = match make {
+            Some(durability) => create_dir_beneath(&root, relative, durability),
+            None => open_dir_beneath(&root, relative),
+        };
+        match opened {
+            Err(StoreError::NotFound { .. }) if make.is_none() => Ok(None),
+            opened => opened.map(Some).map_err(|error| error.beneath(&tree.root)),
+        }
+    }
+
+    /// The path without links, the same by whatever path a file is reached. Blocks.
+    pub(crate) fn canonical(&self) -> Option<PathBuf> {
+        match &self.beneath {
+            None => fs::canonicalize(&self.path).ok(),
+            // Beneath the root there are no links.
+            Some(Beneath { tree, relative }) => Some(tree.canonical()?.join(relative)),
+        }
+    }
+}
+
+/// The path by which the system knows a directory that may have an empty one.
+fn ambient(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+/// As [`LocalPath::directory`], for a path that the caller names.
+fn open_ambient(path: &Path, make: Option<Durability>) -> Result<Option<Dir>, StoreError> {
+    match (Dir::open_ambient_dir(path, ambient_authority()), make) {
+        (Err(error), None) if error.kind() == ErrorKind::NotFound => Ok(None),
+        (Err(error), Some(durability)) if error.kind() == ErrorKind::NotFound => {
+            create_ambient(path, durability).map(Some)
+        }
+        (opened, _) => opened.map(Some).map_err(|error| StoreError::io("open", path, error)),
+    }
+}
+
+/// Makes a directory that is missing, and those above it.
+fn create_ambient(path: &Path, durability: Durability) -> Result<Dir, StoreError> {
+    let failed = |op| move |error| StoreError::io(op, path, error);
+    if let Some(parent) = path.parent() {
+        let parent = ambient(parent);
+        let above = match Dir::open_ambient_dir(parent, ambient_authority()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                create_ambient(parent, durability)?
+            }
+            opened => opened.map_err(|error| StoreError::io("open", parent, error))?,
+        };
+        // One that ends with `..` is there when the one above it is.
+        if let Some(name) = path.file_name() {
+            match above.create_dir(name) {
+                // Another transfer was quicker, and may not have synced it yet.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                created => created.map_err(failed("create"))?,
+            }
+            if durability == Durability::Full {
+                sync_parent(&above, Path::new(name)).map_err(failed("sync"))?;
+            }
+        }
+    }
+    Dir::open_ambient_dir(path, ambient_authority()).map_err(failed("open"))
+}
