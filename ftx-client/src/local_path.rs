@@ -39,13 +39,8 @@ use crate::TransferError;
 pub struct LocalPath {
     /// As people know it.
     path: PathBuf,
-    beneath: Option<Beneath>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Beneath {
-    tree: Arc<LocalTree>,
-    relative: PathBuf,
+    /// What it lies beneath; then it begins with the root of that.
+    tree: Option<Arc<LocalTree>>,
 }
 
 /// A directory that the caller names, beneath which files are found. Its path is resolved once; from
@@ -114,7 +109,7 @@ impl LocalTree {
 
 impl From<PathBuf> for LocalPath {
     fn from(path: PathBuf) -> Self {
-        Self { path, beneath: None }
+        Self { path, tree: None }
     }
 }
 
@@ -134,11 +129,11 @@ impl LocalPath {
     /// A path beneath a tree. `relative` has plain names only, or what is done with it fails; if it is
     /// empty, it is the root of the tree.
     #[must_use]
-    pub fn beneath(tree: &Arc<LocalTree>, relative: impl Into<PathBuf>) -> Self {
-        let relative = relative.into();
+    pub fn beneath(tree: &Arc<LocalTree>, relative: impl AsRef<Path>) -> Self {
+        let relative = relative.as_ref();
         let is_root = relative.as_os_str().is_empty();
-        let path = if is_root { tree.root.clone() } else { tree.root.join(&relative) };
-        Self { path, beneath: Some(Beneath { tree: Arc::clone(tree), relative }) }
+        let path = if is_root { tree.root.clone() } else { tree.root.join(relative) };
+        Self { path, tree: Some(Arc::clone(tree)) }
     }
 
     /// The whole path, for people.
@@ -159,45 +154,51 @@ impl LocalPath {
 
     /// Whether links are followed to the file of this path.
     pub(crate) fn follows_links(&self) -> bool {
-        self.beneath.is_none()
+        self.tree.is_none()
     }
 
-    /// The directory that it is in, and its name there; `None` if it has no name.
-    pub(crate) fn split(&self) -> Option<(Self, &OsStr)> {
-        let (whole, tree) = match &self.beneath {
-            None => (&self.path, None),
-            Some(Beneath { tree, relative }) => (relative, Some(tree)),
-        };
-        let name = whole.file_name()?;
-        let parent = whole.parent().unwrap_or(Path::new(""));
-        let parent = match tree {
+    /// Its name in its directory; `None` if it has none there.
+    pub(crate) fn file_name(&self) -> Option<&OsStr> {
+        match &self.tree {
+            None => self.path.file_name(),
+            // The root of a tree is in no directory of the tree.
+            Some(tree) => self.below(tree).ok()?.file_name(),
+        }
+    }
+
+    /// The directory that a path with a file's name is in.
+    pub(crate) fn parent(&self) -> Self {
+        let parent = self.path.parent().unwrap_or(Path::new(""));
+        match &self.tree {
             None => Self::from(ambient(parent)),
-            Some(tree) => Self::beneath(tree, parent),
-        };
-        Some((parent, name))
+            Some(tree) => Self { path: parent.to_owned(), tree: Some(Arc::clone(tree)) },
+        }
+    }
+
+    /// Whether two paths are in the same directory.
+    pub(crate) fn has_parent_of(&self, other: &Self) -> bool {
+        self.tree == other.tree && self.path.parent() == other.path.parent()
     }
 
     /// Opens the regular file of this path for reading. Blocks.
     pub(crate) fn open_regular(&self) -> Result<(File, Metadata), StoreError> {
-        let Some(Beneath { tree, relative }) = &self.beneath else {
-            return open_regular_ambient(&self.path);
-        };
+        let Some(tree) = &self.tree else { return open_regular_ambient(&self.path) };
+        let below = self.below(tree)?;
         let Some(root) = tree.directory(None)? else {
             return Err(StoreError::io("open", &self.path, ErrorKind::NotFound.into()));
         };
-        open_regular_beneath(&root, relative).map_err(|error| error.beneath(&tree.root))
+        open_regular_beneath(&root, below).map_err(|error| error.beneath(&tree.root))
     }
 
     /// Opens the directory of this path. If it is missing, it is made as durably as `make` says; without
     /// that there is `None`. Blocks.
     pub(crate) fn directory(&self, make: Option<Durability>) -> Result<Option<Dir>, StoreError> {
-        let Some(Beneath { tree, relative }) = &self.beneath else {
-            return open_ambient(&self.path, make);
-        };
+        let Some(tree) = &self.tree else { return open_ambient(&self.path, make) };
+        let below = self.below(tree)?;
         let Some(root) = tree.directory(make)? else { return Ok(None) };
         let opened = match make {
-            Some(durability) => create_dir_beneath(&root, relative, durability),
-            None => open_dir_beneath(&root, relative),
+            Some(durability) => create_dir_beneath(&root, below, durability),
+            None => open_dir_beneath(&root, below),
         };
         match opened {
             Err(StoreError::NotFound { .. }) if make.is_none() => Ok(None),
@@ -207,11 +208,18 @@ impl LocalPath {
 
     /// The path without links, the same by whatever path a file is reached. Blocks.
     pub(crate) fn canonical(&self) -> Option<PathBuf> {
-        match &self.beneath {
+        match &self.tree {
             None => fs::canonicalize(&self.path).ok(),
             // Beneath the root there are no links.
-            Some(Beneath { tree, relative }) => Some(tree.canonical()?.join(relative)),
+            Some(tree) => Some(tree.canonical()?.join(self.below(tree).ok()?)),
         }
+    }
+
+    /// The path relative to the root of its tree. A path that was joined to the root and does not begin
+    /// with it is an absolute one.
+    fn below(&self, tree: &LocalTree) -> Result<&Path, StoreError> {
+        let below = self.path.strip_prefix(&tree.root);
+        below.map_err(|_| StoreError::BadName { path: self.path.clone() })
     }
 }
 
@@ -255,4 +263,93 @@ fn create_ambient(path: &Path, durability: Durability) -> Result<Dir, StoreError
         }
     }
     Dir::open_ambient_dir(path, ambient_authority()).map_err(failed("open"))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::{LocalPath, LocalTree};
+    use crate::{Durability, TransferError};
+    use ftx_store::StoreError;
+
+    #[test]
+    fn directories_of_a_named_path_are_made_and_links_in_it_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir(temp.path().join("dir")).unwrap();
+        symlink("dir", temp.path().join("link")).unwrap();
+        for durability in [Durability::Full, Durability::None] {
+            for path in ["link", "link/a/b", "link/none/../c", "link/d/.."] {
+                let path = LocalPath::from(temp.path().join(path));
+                path.create_directory(durability).unwrap();
+                assert!(path.path().is_dir());
+            }
+            fs::remove_dir_all(temp.path().join("dir/a")).unwrap();
+        }
+        fs::write(temp.path().join("dir/file"), "").unwrap();
+        let refused = LocalPath::from(temp.path().join("link/file/x")).directory(None);
+        assert!(matches!(refused, Err(StoreError::NotDirectory { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_tree_is_made_when_something_is_written_and_stays_what_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let [root, moved] = ["a/root", "a/moved"].map(|name| temp.path().join(name));
+        let tree = LocalTree::at(&root);
+        let file = LocalPath::beneath(&tree, "sub/file");
+        assert_eq!(file.path(), root.join("sub/file"));
+        assert!(matches!(file.open_regular(), Err(StoreError::NotFound { .. })));
+        let (parent, name) = (file.parent(), file.file_name().unwrap());
+        assert!(parent.directory(None).unwrap().is_none() && !root.exists());
+        let dir = parent.directory(Some(Durability::Full)).unwrap().unwrap();
+        dir.write(name, "bytes").unwrap();
+        fs::rename(&root, &moved).unwrap();
+        assert_eq!(file.open_regular().unwrap().1.len(), 5);
+        LocalPath::beneath(&tree, "other").create_directory(Durability::Full).unwrap();
+        assert!(moved.join("other").is_dir() && !root.exists());
+        // Another tree of that path is another directory.
+        let other = LocalPath::beneath(&LocalTree::at(&root), "sub/file");
+        assert_eq!(other.path(), file.path());
+        assert!(other != file && file == LocalPath::beneath(&tree, "sub/file"));
+    }
+
+    #[test]
+    fn an_empty_path_beneath_is_the_root_and_others_stay_beneath() {
+        let temp = tempfile::tempdir().unwrap();
+        let tree = LocalTree::at(temp.path().join("root"));
+        let root = LocalPath::beneath(&tree, "");
+        assert!(root.file_name().is_none());
+        root.create_directory(Durability::None).unwrap();
+        assert_eq!(root.path(), temp.path().join("root"));
+        // A server that lists other names than it was asked for can bring about any of these.
+        for path in ["../x", "/x", "x/../../y", temp.path().join("x").to_str().unwrap()] {
+            let refused = LocalPath::beneath(&tree, path).create_directory(Durability::None);
+            assert!(
+                matches!(refused, Err(TransferError::Local(StoreError::BadName { .. }))),
+                "{path}: {refused:?}"
+            );
+        }
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+        assert!(LocalTree::open(temp.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_link_is_named_by_the_path_that_its_user_knows() {
+        let temp = tempfile::tempdir().unwrap();
+        let tree = LocalTree::open(temp.path()).unwrap();
+        fs::create_dir(temp.path().join("dir")).unwrap();
+        symlink(".", temp.path().join("dir/link")).unwrap();
+        let path = LocalPath::beneath(&tree, "dir/link/file");
+        let link = |refused: StoreError| match refused {
+            StoreError::Link { path } => path,
+            other => panic!("{other:?}"),
+        };
+        let named = temp.path().join("dir/link");
+        assert_eq!(link(path.open_regular().unwrap_err()), named);
+        for make in [None, Some(Durability::Full)] {
+            assert_eq!(link(path.parent().directory(make).unwrap_err()), named);
+        }
+    }
 }

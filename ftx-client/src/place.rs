@@ -26,8 +26,6 @@ const LONGEST: usize = RemoteName::MAX_PART_BYTES;
 pub(crate) struct Place {
     /// The file, as it was given.
     local: LocalPath,
-    /// Its directory.
-    parent: LocalPath,
     /// Its name in there.
     pub(crate) name: PathBuf,
     /// The names of its staging, in the same directory.
@@ -38,7 +36,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(local: &LocalPath, durability: Durability) -> Result<Self, StoreError> {
         let path = local.path();
-        let Some((parent, name)) = local.split() else {
+        let Some(name) = local.file_name() else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
         // Another download may be growing there.
@@ -48,7 +46,7 @@ impl Place {
         let name = PathBuf::from(name);
         let stem = stem(&name);
         let files = StagingFiles { data: suffixed(&stem, PART), journal: suffixed(&stem, JOURNAL) };
-        Ok(Self { local: local.clone(), parent, name, files, durability })
+        Ok(Self { local: local.clone(), name, files, durability })
     }
 
     /// The path of the file, for people.
@@ -56,15 +54,15 @@ impl Place {
         self.local.path()
     }
 
-    /// Where its directory is.
-    pub(crate) fn parent(&self) -> &LocalPath {
-        &self.parent
+    /// Whether another file is in the same directory.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.local.has_parent_of(&other.local)
     }
 
     /// The directory, if it is there; an error if a directory has the file's name, or a link that is not
     /// followed has it or one of the staging's. Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
-        let Some(dir) = self.parent.directory(None)? else { return Ok(None) };
+        let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
         let here = if self.local.follows_links() {
             dir.metadata(&self.name)
         } else {
@@ -85,7 +83,7 @@ impl Place {
 
     /// The directory, made if it is not there. Blocks.
     pub(crate) fn directory(&self) -> Result<Dir, StoreError> {
-        let parent = &self.parent;
+        let parent = self.local.parent();
         parent.directory(Some(self.durability))?.ok_or_else(|| {
             // It was made, so this is not reached.
             StoreError::io("open", parent.path(), ErrorKind::NotFound.into())
@@ -97,7 +95,7 @@ impl Place {
         if self.local.follows_links() && name == self.name {
             return open_regular(dir, name);
         }
-        open_regular_beneath(dir, name).map_err(|error| error.beneath(self.parent.path()))
+        open_regular_beneath(dir, name).map_err(|error| error.beneath(self.local.parent().path()))
     }
 
     /// What is at the target, if it is a regular file, opened for reading. Blocks.
@@ -109,7 +107,7 @@ impl Place {
     /// no other file. Blocks.
     pub(crate) fn check_staging(&self, dir: &Dir) -> Result<(), StoreError> {
         [&self.files.data, &self.files.journal].into_iter().try_for_each(|name| {
-            check_no_link(dir, name).map_err(|error| error.beneath(self.parent.path()))
+            check_no_link(dir, name).map_err(|error| error.beneath(self.local.parent().path()))
         })
     }
 

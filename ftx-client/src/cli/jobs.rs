@@ -1,6 +1,6 @@
 //! What a command line means, file by file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ftx_client::{Client, Durability, EntryKind, LocalPath, LocalTree, RemoteName, TransferError};
 use ftx_core::NameError;

@@ -65,8 +65,9 @@ impl Place {
         self.at.path()
     }
 
-    pub(super) fn parent(&self) -> &LocalPath {
-        self.at.parent()
+    /// Whether another file is in the same directory.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.at.is_beside(&other.at)
     }
 
     /// The names of the file and of its staging, in their directory.

@@ -116,7 +116,7 @@ impl Batch {
 /// Stores files, directory by directory.
 fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(files.len());
-    for group in files.chunk_by(|one, next| one.place.parent() == next.place.parent()) {
+    for group in files.chunk_by(|one, next| one.place.is_beside(&next.place)) {
         let Some(first) = group.first() else { continue };
         let opened = first
             .place
