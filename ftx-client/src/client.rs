@@ -2,7 +2,7 @@
 
 mod ask;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::connection::Connection;
 use crate::legacy::{Legacy, Tries};
 use crate::native::{Channel, DownloadJob, Greeted, Link, Native, Session, UploadJob};
-use crate::{Cancel, Config, Dialect, Observer, ServerAddr, TransferError, Watch};
+use crate::{Cancel, Config, Dialect, LocalPath, Observer, ServerAddr, TransferError, Watch};
 
 /// A client of one server.
 ///
@@ -57,7 +57,7 @@ enum Spoken {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upload {
     /// The local file.
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// The name that it is to have on the server.
     pub name: RemoteName,
 }
@@ -68,7 +68,7 @@ pub struct Download {
     /// Its name on the server.
     pub name: RemoteName,
     /// Where it goes.
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// Its bytes, as far as they are known from a [listing](Client::list): small files are faster
     /// then. What the server says when it sends the file counts.
     pub size: Option<u64>,
@@ -138,7 +138,7 @@ impl Client {
         path: &Path,
         name: &RemoteName,
     ) -> Result<Transferred, TransferError> {
-        let file = Upload { path: path.to_owned(), name: name.clone() };
+        let file = Upload { path: path.into(), name: name.clone() };
         let mut single = Single { observer: self.observer.clone(), result: None };
         self.upload_all(&[file], false, &mut single).await?;
         single.result.unwrap_or(Err(TransferError::Closed))
@@ -155,7 +155,7 @@ impl Client {
         name: &RemoteName,
         path: &Path,
     ) -> Result<Transferred, TransferError> {
-        let file = Download { name: name.clone(), path: path.to_owned(), size: None };
+        let file = Download { name: name.clone(), path: path.into(), size: None };
         let mut single = Single { observer: self.observer.clone(), result: None };
         self.download_all(&[file], false, &mut single).await?;
         single.result.unwrap_or(Err(TransferError::Closed))

@@ -1,7 +1,6 @@
 //! Transfers in the legacy dialect: one file after another, each in tries that go on where the last
 //! one ended.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,7 +11,8 @@ use ftx_core::RemoteName;
 use crate::connection::Connection;
 use crate::target::Target;
 use crate::{
-    Cancel, Config, Event, Observer, ServerAddr, TransferError, Transferred, download, upload,
+    Cancel, Config, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred, download,
+    upload,
 };
 
 /// A client of a server that speaks the legacy dialect.
@@ -27,7 +27,7 @@ pub(crate) struct Legacy<'a> {
 impl Legacy<'_> {
     pub(crate) async fn upload(
         &mut self,
-        path: &Path,
+        path: &LocalPath,
         name: &RemoteName,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
@@ -44,7 +44,7 @@ impl Legacy<'_> {
     pub(crate) async fn download(
         &mut self,
         name: &RemoteName,
-        path: &Path,
+        path: &LocalPath,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
         let mut tries = Tries::new(self.config, observer, self.connection.is_some());
@@ -59,7 +59,7 @@ impl Legacy<'_> {
 
     async fn upload_once(
         &mut self,
-        path: &Path,
+        path: &LocalPath,
         name: &RemoteName,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
@@ -74,7 +74,7 @@ impl Legacy<'_> {
     async fn download_once(
         &mut self,
         name: &RemoteName,
-        path: &Path,
+        path: &LocalPath,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
         // What is here may take long to hash, and a server does not wait long for a first request.

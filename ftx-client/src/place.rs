@@ -4,12 +4,17 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, File, Metadata};
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
-use ftx_store::{Durability, StagingFiles, StoreError};
+use ftx_store::{
+    Durability, FileIdentity, Root, StagingFiles, StoreError, open_regular, open_regular_beneath,
+};
+
+use crate::LocalPath;
+use crate::local_path::durable_names;
 
 /// What the names of a staging's data and journal end with.
 const PART: &str = ".ftxpart";
@@ -22,9 +27,7 @@ const LONGEST: usize = RemoteName::MAX_PART_BYTES;
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// The file, as it was given.
-    pub(crate) path: PathBuf,
-    /// Its directory.
-    pub(crate) parent: PathBuf,
+    local: LocalPath,
     /// Its name in there.
     pub(crate) name: PathBuf,
     /// The names of its staging, in the same directory.
@@ -33,47 +36,96 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let Some(name) = path.file_name().map(PathBuf::from) else {
+    pub(crate) fn new(local: &LocalPath, durability: Durability) -> Result<Self, StoreError> {
+        let path = local.path();
+        let Some(name) = local.file_name() else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
         // Another download may be growing there.
         if [PART, JOURNAL].iter().any(|suffix| name.to_string_lossy().ends_with(suffix)) {
             return Err(StoreError::Reserved { path: path.to_owned() });
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let name = PathBuf::from(name);
         let stem = stem(&name);
         let files = StagingFiles { data: suffixed(&stem, PART), journal: suffixed(&stem, JOURNAL) };
-        Ok(Self { path: path.to_owned(), parent, name, files, durability })
+        Ok(Self { local: local.clone(), name, files, durability })
     }
 
-    /// The directory, if it is there; an error if a directory has the file's name. Blocks.
+    /// The path of the file, for people.
+    pub(crate) fn path(&self) -> &Path {
+        self.local.path()
+    }
+
+    /// Whether another file is in the same directory.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.local.has_parent_of(&other.local)
+    }
+
+    /// The directory, if it is there; an error if a directory has the file's name, or a link that is not
+    /// followed. Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
-        let dir = match Dir::open_ambient_dir(&self.parent, ambient_authority()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| StoreError::io("open", &self.parent, error))?,
+        let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
+        let here = if self.local.follows_links() {
+            dir.metadata(&self.name)
+        } else {
+            dir.symlink_metadata(&self.name)
         };
-        if dir.metadata(&self.name).is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(StoreError::io("create", &self.path, ErrorKind::IsADirectory.into()));
+        match here {
+            Ok(here) if here.is_symlink() => {
+                return Err(StoreError::Link { path: self.path().to_owned() });
+            }
+            Ok(here) if here.is_dir() => {
+                return Err(StoreError::io("create", self.path(), ErrorKind::IsADirectory.into()));
+            }
+            _ => {}
         }
         Ok(Some(dir))
     }
 
     /// The directory, made if it is not there. Blocks.
     pub(crate) fn directory(&self) -> Result<Dir, StoreError> {
-        let open = || Dir::open_ambient_dir(&self.parent, ambient_authority());
-        let opened = match open() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.parent)
-                    .map_err(|error| StoreError::io("create", &self.parent, error))?;
-                open()
-            }
-            opened => opened,
-        };
-        opened.map_err(|error| StoreError::io("open", &self.parent, error))
+        let parent = self.local.parent();
+        parent.directory(Some(self.durability))?.ok_or_else(|| {
+            // It was made, so this is not reached.
+            StoreError::io("open", parent.path(), ErrorKind::NotFound.into())
+        })
+    }
+
+    /// Opens a file in its directory for reading. Blocks.
+    pub(crate) fn open_in(&self, dir: &Dir, name: &Path) -> Result<(File, Metadata), StoreError> {
+        if self.local.follows_links() && name == self.name {
+            return open_regular(dir, name);
+        }
+        open_regular_beneath(dir, name).map_err(|error| error.beneath(self.local.parent().path()))
+    }
+
+    /// What is at the target, if it is a regular file, opened for reading. Blocks.
+    pub(crate) fn open_target(&self) -> Result<(File, Metadata), StoreError> {
+        self.local.open_regular()
+    }
+
+    /// Makes durable what is at the target, if it still is what it was when it was read: the process
+    /// that stored it may have been killed before its syncs. Blocks.
+    pub(crate) fn keep(
+        &self,
+        file: &std::fs::File,
+        identity: &FileIdentity,
+    ) -> Result<(), StoreError> {
+        let look = |error| StoreError::io("look at", self.path(), error);
+        if !FileIdentity::of_std(file).map_err(look)?.same_content(identity) {
+            return Err(StoreError::Changed { path: self.path().to_owned() });
+        }
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        let root = self.root()?;
+        let synced = file.sync_all().and_then(|()| root.make_durable(&self.name));
+        synced.map_err(|error| StoreError::io("sync", self.path(), error))
+    }
+
+    /// The directory as one that files are published in. Blocks.
+    pub(crate) fn root(&self) -> Result<Root, StoreError> {
+        Ok(Root::new(self.directory()?, self.durability, Arc::clone(durable_names())))
     }
 
     /// Bytes of the staging's data, 0 if there is none. Blocks.
@@ -106,11 +158,9 @@ fn suffixed(name: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use ftx_store::Durability;
 
-    use super::{LONGEST, Place};
+    use super::{LONGEST, LocalPath, Place};
 
     #[test]
     fn the_staging_of_any_name_has_names_of_its_own() {
@@ -119,7 +169,7 @@ mod tests {
             .chain(["報".repeat(85), "報".repeat(84) + "告"]);
         let mut seen = std::collections::BTreeSet::new();
         for name in names {
-            let place = Place::new(Path::new(&name), Durability::None).unwrap();
+            let place = Place::new(&LocalPath::from(&*name), Durability::None).unwrap();
             for file in [&place.files.data, &place.files.journal] {
                 assert!(file.as_os_str().len() <= LONGEST, "{file:?}");
                 assert!(seen.insert(file.clone()), "{file:?}");

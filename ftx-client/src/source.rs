@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::File;
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, StoreError, open_regular_ambient};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError};
 
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// A local file, as it was when it was opened.
 pub(crate) struct Source {
@@ -22,11 +22,11 @@ pub(crate) struct Source {
 
 impl Source {
     /// Opens a regular file.
-    pub(crate) async fn open(path: &Path) -> Result<Self, TransferError> {
-        let owned = path.to_owned();
-        let opened = blocking(path, move || {
-            let path = owned;
-            let (mut file, metadata) = open_regular_ambient(&path)?;
+    pub(crate) async fn open(path: &LocalPath) -> Result<Self, TransferError> {
+        let owned = path.clone();
+        let opened = blocking(path.path(), move || {
+            let (mut file, metadata) = owned.open_regular()?;
+            let path = owned.path().to_owned();
             let identity = FileIdentity::of(&metadata);
             let mut head = None;
             if identity.size <= CHUNK as u64 {

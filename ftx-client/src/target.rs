@@ -4,18 +4,16 @@
 //! and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
 //! client leaves it, is taken over.
 
-use std::path::Path;
-
 use cap_std::fs::File;
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
-    BlockStaging, BootId, Durability, PrefixHasher, Staging, StoreError, check_space, open_regular,
+    BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StoreError, check_space,
 };
 
 use crate::place::Place;
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// A place for a downloaded file.
 pub(crate) struct Target {
@@ -27,31 +25,36 @@ pub(crate) struct Target {
 enum Local {
     Nothing,
     Staged(Box<Staging>),
-    /// The target itself, hashed to its end.
-    Whole(File, PrefixHasher),
+    /// The target itself, hashed to its end, and what it was before.
+    Whole {
+        file: File,
+        identity: FileIdentity,
+        hasher: PrefixHasher,
+    },
 }
 
 impl Target {
     /// Looks at what is here of `path`, hashing it if there is no journal that tells.
     pub(crate) async fn open(
-        path: &Path,
+        path: &LocalPath,
         durability: Durability,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
         let place = Place::new(path, durability)?;
-        let (mut local, file) = blocking(path, {
+        let (mut local, file) = blocking(path.path(), {
             let (place, observer, cancel) = (place.clone(), observer.clone(), cancel.clone());
             move || look(&place, &observer, &cancel)
         })
         .await?;
-        if let Some((file, len)) = file {
+        if let Some((file, identity)) = file {
+            let len = identity.size;
             observer.tell(&Event::Hashing { done: 0, total: len });
             let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
                 .await
-                .map_err(|error| StoreError::io("read", path, error))?
+                .map_err(|error| StoreError::io("read", path.path(), error))?
                 .ok_or(TransferError::Cancelled)?;
-            local = Local::Whole(file, hasher);
+            local = Local::Whole { file, identity, hasher };
         }
         Ok(Self { place, local })
     }
@@ -75,21 +78,21 @@ impl Target {
     ) -> Result<StagingWriter, TransferError> {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let place = self.place.clone();
-        let name = place.path.to_string_lossy().into_owned();
+        let name = place.path().to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::DEFERRED {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }
-        let writer = blocking(&self.place.path, move || match local {
+        let writer = blocking(self.place.path(), move || match local {
             Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
-                check_space(&place.directory()?, &place.path, len)?;
+                check_space(&place.directory()?, place.path(), len)?;
                 let hashed = staging.hasher().clone();
                 StagingWriter::new(staging.rewound(hashed)?)
             }
             Local::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = place.directory()?;
                 // The whole file is copied beside itself.
-                check_space(&dir, &place.path, start.saturating_add(len))?;
+                check_space(&dir, place.path(), start.saturating_add(len))?;
                 let staging = Staging::adopt(&dir, place.files, &name, &file, hasher)?;
                 StagingWriter::new(staging.with_durability(place.durability))
             }
@@ -115,7 +118,7 @@ impl Target {
             }
             Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
         };
-        Ok(blocking(&self.place.path, settle).await?)
+        Ok(blocking(self.place.path(), settle).await?)
     }
 
     /// Makes what was written the file, if it has the MD5 that it must have.
@@ -153,7 +156,7 @@ fn look(
     place: &Place,
     observer: &Observer,
     cancel: &Cancel,
-) -> Result<(Local, Option<(File, u64)>), StoreError> {
+) -> Result<(Local, Option<(File, FileIdentity)>), StoreError> {
     let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
     let mut go_on = hashing(observer, cancel, place.staged_bytes(&dir));
     let files = place.files.clone();
@@ -169,16 +172,16 @@ fn look(
         return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
     }
     // What can't be read can still be replaced.
-    let file = open_regular(&dir, &place.name).ok();
-    Ok((Local::Nothing, file.map(|(file, metadata)| (file, metadata.len()))))
+    let file = place.open_in(&dir, &place.name).ok();
+    Ok((Local::Nothing, file.map(|(file, metadata)| (file, FileIdentity::of(&metadata)))))
 }
 
 /// An empty staging with room for `len` bytes. Blocks.
 fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
     let dir = place.directory()?;
     // What lies there is replaced, and its space with it.
-    check_space(&dir, &place.path, len.saturating_sub(place.staged_bytes(&dir)))?;
-    let staging = Staging::create(&dir, place.files.clone(), &place.path.to_string_lossy())?;
+    check_space(&dir, place.path(), len.saturating_sub(place.staged_bytes(&dir)))?;
+    let staging = Staging::create(&dir, place.files.clone(), &place.path().to_string_lossy())?;
     Ok(staging.with_durability(place.durability))
 }
 

@@ -1,7 +1,6 @@
 //! Drives one upload in the legacy dialect.
 
 use std::io;
-use std::path::Path;
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
@@ -11,12 +10,12 @@ use ftx_store::{PrefixHasher, StoreError};
 
 use crate::connection::Connection;
 use crate::source::Source;
-use crate::{Cancel, Event, Observer, TransferError};
+use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// Uploads a local file over an idle connection.
 pub(crate) async fn run(
     connection: &mut Connection,
-    path: &Path,
+    path: &LocalPath,
     name: &RemoteName,
     observer: &Observer,
     cancel: &Cancel,

@@ -51,7 +51,7 @@ async fn transfer(
         let mut watch = Watching { job, indices, failure: None };
         let reached = if job.kind == Kind::Upload {
             let upload = |(_, file, name): (usize, &File, RemoteName)| Upload {
-                path: file.path.clone(),
+                path: file.path.clone().into(),
                 name,
             };
             let files: Vec<Upload> = usable.into_iter().map(upload).collect();
@@ -59,7 +59,7 @@ async fn transfer(
         } else {
             let download = |(_, file, name): (usize, &File, RemoteName)| Download {
                 name,
-                path: file.path.clone(),
+                path: file.path.clone().into(),
                 size: file.size,
             };
             let files: Vec<Download> = usable.into_iter().map(download).collect();

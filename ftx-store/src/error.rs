@@ -75,9 +75,9 @@ pub enum StoreError {
         /// The file that is held.
         path: PathBuf,
     },
-    /// A symbolic link stands where none is followed.
+    /// A symbolic link stands where links are not followed.
     #[error(
-        "{path:?} is a symbolic link, which is not followed here; remove it or choose another place"
+        "{path:?} is a symbolic link, and links are not followed here; remove it or choose another path"
     )]
     Link {
         /// The link.
@@ -198,7 +198,21 @@ impl StoreError {
     /// concerns is one of ours.
     #[must_use]
     pub fn about(mut self, file: impl AsRef<Path>) -> Self {
-        match &mut self {
+        *self.path_mut() = file.as_ref().to_path_buf();
+        self
+    }
+
+    /// The same error with the path as the user knows it, where it is relative to a directory handle:
+    /// `dir` is the path that the handle was opened by.
+    #[must_use]
+    pub fn beneath(mut self, dir: impl AsRef<Path>) -> Self {
+        let path = self.path_mut();
+        *path = dir.as_ref().join(&path);
+        self
+    }
+
+    fn path_mut(&mut self) -> &mut PathBuf {
+        match self {
             Self::AlreadyExists { path, .. }
             | Self::BadName { path }
             | Self::Cancelled { path }
@@ -206,9 +220,9 @@ impl StoreError {
             | Self::Corrupt { path, .. }
             | Self::Failed { path }
             | Self::Foreign { path, .. }
-            | Self::Link { path }
             | Self::Incomplete { path, .. }
             | Self::InUse { path }
+            | Self::Link { path }
             | Self::Reserved { path }
             | Self::Io { path, .. }
             | Self::IsDirectory { path, .. }
@@ -217,9 +231,25 @@ impl StoreError {
             | Self::NotRegular { path }
             | Self::NotFound { path, .. }
             | Self::PermissionDenied { path, .. }
-            | Self::ReadOnly { path, .. } => *path = file.as_ref().to_path_buf(),
+            | Self::ReadOnly { path, .. } => path,
         }
-        self
+    }
+
+    /// The system's reason, or the error itself where there is none.
+    #[must_use]
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::AlreadyExists { source, .. }
+            | Self::Foreign { source, .. }
+            | Self::Io { source, .. }
+            | Self::IsDirectory { source, .. }
+            | Self::NoSpace { source, .. }
+            | Self::NotDirectory { source, .. }
+            | Self::NotFound { source, .. }
+            | Self::PermissionDenied { source, .. }
+            | Self::ReadOnly { source, .. } => source,
+            other => io::Error::other(other),
+        }
     }
 
     /// The status that tells a peer or a caller of the C API about it.
@@ -234,9 +264,9 @@ impl StoreError {
             | Self::Changed { .. }
             | Self::Corrupt { .. }
             | Self::Foreign { .. }
-            | Self::Link { .. }
             | Self::InUse { .. }
             | Self::IsDirectory { .. }
+            | Self::Link { .. }
             | Self::NotDirectory { .. }
             | Self::NotFound { .. }
             | Self::NotRegular { .. }
@@ -295,6 +325,13 @@ mod tests {
     fn it_can_be_told_of_another_file() {
         let error = StoreError::io("write", ".ftx/x", io::Error::from(ErrorKind::StorageFull));
         assert!(error.about("a/b").to_string().contains("cannot write \"a/b\""));
+    }
+
+    #[test]
+    fn it_can_be_told_with_the_path_that_the_user_knows() {
+        let error = StoreError::Link { path: "a/b".into() }.beneath("out");
+        assert!(error.to_string().contains("\"out/a/b\" is a symbolic link"), "{error}");
+        assert_eq!(error.status(), Status::OpenError);
     }
 
     #[test]

@@ -16,6 +16,8 @@
 //! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
 //! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
 //! - [`open_regular`], [`FileIdentity`], [`meta_of`], [`available_bytes`]: facts about files and disks.
+//! - [`open_dir_beneath`], [`create_dir_beneath`], [`open_regular_beneath`]: paths of which no part may
+//!   be a symbolic link.
 //! - [`StoreError`]: what went wrong with which file, and the status for the peer.
 //!
 //! # Out of scope
@@ -23,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod beneath;
 mod blocks;
 mod checks;
 mod copy;
@@ -51,6 +54,7 @@ mod staging;
 mod sys;
 
 pub use batch::{BatchFile, BatchPublisher};
+pub use beneath::{create_dir_beneath, open_dir_beneath, open_regular_beneath};
 pub use blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
 pub use checks::{check_regular, check_space};
 pub use durable_names::DurableNames;

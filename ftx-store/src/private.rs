@@ -51,7 +51,8 @@ pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     if dir.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink()) {
         return Err(StoreError::Link { path: name.to_path_buf() });
     }
-    let opened = dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", name, error))?;
+    let opened =
+        dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", name, error))?;
     if let Err(error) = sys::close_to_others(&opened) {
         tracing::warn!(%error, ?name, "stays open to other users");
     }

@@ -14,7 +14,7 @@ use crate::{StoreError, check_regular, sys};
 /// # Errors
 /// It cannot be opened, leads out of `dir`, or is no regular file.
 pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
-    check_opened(path, dir.open_with(path, &waiting_for_nobody()))
+    check(path, dir.open_with(path, &waiting_for_nobody()))
 }
 
 /// As [`open_regular`], of a path that the caller may name: it is not confined.
@@ -22,11 +22,10 @@ pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
 /// # Errors
 /// It cannot be opened, or is no regular file.
 pub fn open_regular_ambient(path: &Path) -> Result<(File, Metadata), StoreError> {
-    check_opened(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
+    check(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
 }
 
-/// Passes what was opened if it is a regular file.
-pub(crate) fn check_opened(
+pub(crate) fn check(
     path: &Path,
     opened: std::io::Result<File>,
 ) -> Result<(File, Metadata), StoreError> {
@@ -37,7 +36,7 @@ pub(crate) fn check_opened(
     Ok((file, metadata))
 }
 
-fn waiting_for_nobody() -> OpenOptions {
+pub(crate) fn waiting_for_nobody() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
     sys::wait_for_nobody(&mut options);

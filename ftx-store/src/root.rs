@@ -4,10 +4,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use cap_fs_ext::DirExt as _;
 use cap_std::fs::{Dir, File, Metadata};
 
-use crate::regular::check_opened;
+use crate::beneath::{create_dir_beneath, open_dir_beneath, open_regular_beneath};
 use crate::{Durability, DurableNames, StoreError, links, sys};
 
 /// A directory beneath which names stand for files: the root of a server, or the directory of a
@@ -57,8 +56,7 @@ impl Root {
     /// # Errors
     /// It cannot be opened, lies outside, or is no regular file.
     pub fn open_regular(&self, path: &Path) -> Result<(File, Metadata), StoreError> {
-        let opened = self.follow(path, |path| sys::open_without_links(&self.dir, path, false));
-        check_opened(path, opened.map(File::from_std))
+        self.follow(path, |path| open_regular_beneath(&self.dir, path))
     }
 
     /// Opens the directory `path`; an empty path is the root.
@@ -66,11 +64,8 @@ impl Root {
     /// # Errors
     /// It cannot be opened, lies outside, or is no directory.
     pub fn open_dir(&self, path: &Path) -> io::Result<Dir> {
-        if path.as_os_str().is_empty() || path == Path::new(".") {
-            return self.dir.try_clone();
-        }
-        self.follow(path, |path| sys::open_without_links(&self.dir, path, true))
-            .map(Dir::from_std_file)
+        let opened = self.follow(path, |path| open_dir_beneath(&self.dir, path));
+        opened.map_err(StoreError::into_io)
     }
 
     /// What `path` stands for.
@@ -103,34 +98,12 @@ impl Root {
     /// directories.
     pub fn create_parents(&self, path: &Path) -> Result<Dir, StoreError> {
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-        let Some(parent) = path.parent().filter(|_| plain && path.file_name().is_some()) else {
+        let Some(parent) = path.parent().filter(|_| plain) else {
             return Err(StoreError::BadName { path: path.to_path_buf() });
         };
-        let dir = match self.create_dirs(parent) {
-            Err(StoreError::Link { .. }) => {
-                let real = self.resolve(parent);
-                let real = real.map_err(|error| StoreError::io("open", parent, error))?;
-                self.create_dirs(&real)?
-            }
-            made => made?,
-        };
+        let dir = self.follow(parent, |parent| create_dir_beneath(&self.dir, parent))?;
         if self.durability == Durability::Full {
             self.names.ensure(&dir).map_err(|error| StoreError::io("sync", parent, error))?;
-        }
-        Ok(dir)
-    }
-
-    /// Opens a directory, creating it and those above as needed; no link is followed.
-    fn create_dirs(&self, path: &Path) -> Result<Dir, StoreError> {
-        let mut dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        let mut walked = PathBuf::new();
-        for name in path.iter() {
-            walked.push(name);
-            dir = match dir.open_dir_nofollow(name) {
-                Err(error) if error.kind() == ErrorKind::NotFound => create(&dir, name, &walked)?,
-                Err(_) if is_link(&dir, name) => return Err(StoreError::Link { path: walked }),
-                opened => opened.map_err(|error| StoreError::io("open", &walked, error))?,
-            };
         }
         Ok(dir)
     }
@@ -173,12 +146,12 @@ impl Root {
     fn follow<T>(
         &self,
         path: &Path,
-        work: impl Fn(&Path) -> io::Result<T>,
-    ) -> io::Result<T> {
+        work: impl Fn(&Path) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match work(path) {
-            Err(error) if sys::may_be_link(&error) => {
-                let real = self.resolve(path)?;
-                if real == path { Err(error) } else { work(&real) }
+            Err(StoreError::Link { .. }) => {
+                let real = self.resolve(path);
+                work(&real.map_err(|error| StoreError::io("open", path, error))?)
             }
             done => done,
         }
@@ -196,19 +169,6 @@ impl Root {
             _ => Ok(real),
         }
     }
-}
-
-fn create(dir: &Dir, name: &std::ffi::OsStr, walked: &Path) -> Result<Dir, StoreError> {
-    match dir.create_dir(name) {
-        // Another transfer was quicker.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        created => created.map_err(|error| StoreError::io("create", walked, error))?,
-    }
-    dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", walked, error))
-}
-
-fn is_link(dir: &Dir, name: &std::ffi::OsStr) -> bool {
-    dir.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink())
 }
 
 fn split(path: &Path) -> io::Result<(&Path, &Path)> {

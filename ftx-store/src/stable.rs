@@ -78,8 +78,7 @@ impl StableIdentity {
         identity: &FileIdentity,
         visible_since: SystemTime,
     ) -> Option<Self> {
-        let shows_changes =
-            identity.is_settled(visible_since) && sys::protects_written_pages(file);
+        let shows_changes = identity.is_settled(visible_since) && sys::protects_written_pages(file);
         shows_changes.then_some(Self(*identity))
     }
 
@@ -110,8 +109,7 @@ mod tests {
     /// A file of zeros that was changed long ago.
     fn old_file(dir: &Path, size: u64) -> File {
         let path = dir.join("file");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let file = file.unwrap();
         file.set_len(size).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();

@@ -148,7 +148,7 @@ pub(crate) struct Upload {
     #[arg(long, value_name = "POLICY", default_value = "replace", value_parser = parse_overwrite)]
     overwrite: OverwriteArg,
 
-    /// Upload what symbolic links point to, instead of refusing them
+    /// Upload what symbolic links in directories point to, wherever they lead, instead of refusing them
     #[arg(long)]
     pub(crate) follow: bool,
 }
@@ -168,7 +168,7 @@ pub(crate) struct Download {
     #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
     pub(crate) output: Option<PathBuf>,
 
-    /// The local directory
+    /// The local directory. It may be a symbolic link; links in it are not followed
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out_dir: PathBuf,
 
@@ -214,6 +214,15 @@ pub(crate) struct DigestOf {
     pub(crate) local: bool,
 }
 
+impl Download {
+    pub(crate) fn durability(&self) -> Durability {
+        match self.durability {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::None => Durability::None,
+        }
+    }
+}
+
 impl Args {
     /// Parses the command line, and ends the process where it makes no sense.
     pub(crate) fn parse_checked() -> Self {
@@ -255,10 +264,7 @@ impl Args {
                 };
             }
             Command::Download(download) => {
-                config.durability = match download.durability {
-                    DurabilityArg::Full => Durability::Full,
-                    DurabilityArg::None => Durability::None,
-                };
+                config.durability = download.durability();
             }
             _ => {}
         }

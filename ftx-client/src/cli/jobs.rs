@@ -1,8 +1,8 @@
 //! What a command line means, file by file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ftx_client::{Client, EntryKind, RemoteName, TransferError};
+use ftx_client::{Client, Durability, EntryKind, LocalPath, LocalTree, RemoteName, TransferError};
 use ftx_core::NameError;
 use walkdir::WalkDir;
 
@@ -20,7 +20,7 @@ pub(crate) struct Jobs {
 #[derive(Debug)]
 pub(crate) enum Directories {
     There(Vec<RemoteName>),
-    Here(Vec<PathBuf>),
+    Here(Vec<LocalPath>, Durability),
 }
 
 /// One file to transfer.
@@ -28,7 +28,7 @@ pub(crate) enum Directories {
 pub(crate) struct Job {
     pub(crate) direction: Direction,
     /// The local path.
-    pub(crate) path: PathBuf,
+    pub(crate) path: LocalPath,
     /// The name on the server, or why there is none.
     pub(crate) name: Result<RemoteName, Refused>,
     /// Its bytes, where the server has said so.
@@ -79,16 +79,20 @@ impl Job {
         match &self.name {
             Ok(name) => name.as_str().to_owned(),
             Err(Refused::Name(name, _)) => name.clone(),
-            Err(_) => self.path.to_string_lossy().into_owned(),
+            Err(_) => self.path.path().to_string_lossy().into_owned(),
         }
     }
 
-    fn upload(path: PathBuf, name: Result<RemoteName, Refused>) -> Self {
-        Self { direction: Direction::Upload, path, name, size: None }
+    fn upload(path: impl Into<LocalPath>, name: Result<RemoteName, Refused>) -> Self {
+        Self { direction: Direction::Upload, path: path.into(), name, size: None }
     }
 
-    fn download(name: Result<RemoteName, Refused>, path: PathBuf, size: Option<u64>) -> Self {
-        Self { direction: Direction::Download, path, name, size }
+    fn download(
+        name: Result<RemoteName, Refused>,
+        path: impl Into<LocalPath>,
+        size: Option<u64>,
+    ) -> Self {
+        Self { direction: Direction::Download, path: path.into(), name, size }
     }
 }
 
@@ -110,7 +114,7 @@ pub(crate) fn to_upload(upload: &Upload) -> Jobs {
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
             tree(path, base, *follow, &mut jobs, &mut empty);
         } else {
-            jobs.push(Job::upload(path.clone(), base.and_then(|base| parse(&base))));
+            jobs.push(Job::upload(path.as_path(), base.and_then(|base| parse(&base))));
         }
     }
     Jobs { files: jobs, directories: Directories::There(empty) }
@@ -123,7 +127,8 @@ fn last_part(path: &Path) -> Option<String> {
 }
 
 /// The files in a directory and below, in the order of their names, and the directories without
-/// anything in them.
+/// anything in them. What is found is opened beneath the directory later, so that what has become a link
+/// by then is refused, too; unless links are to be followed.
 fn tree(
     path: &Path,
     base: Result<String, Refused>,
@@ -131,42 +136,53 @@ fn tree(
     jobs: &mut Vec<Job>,
     empty: &mut Vec<RemoteName>,
 ) {
-    let base = match base {
-        Ok(base) => base,
-        Err(refused) => return jobs.push(Job::upload(path.to_owned(), Err(refused))),
+    let opened = || LocalTree::open(path).map_err(|error| unreadable(&ftx_io::Chain(&error)));
+    let tree = if follow { Ok(None) } else { opened().map(Some) };
+    let (base, tree) = match (base, tree) {
+        (Ok(base), Ok(tree)) => (base, tree),
+        (Err(refused), _) | (_, Err(refused)) => return jobs.push(Job::upload(path, Err(refused))),
     };
     for entry in WalkDir::new(path).follow_links(follow).follow_root_links(true).sort_by_file_name()
     {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let path = error.path().unwrap_or(path).to_owned();
-                let refused = Refused::Unreadable(error.to_string());
-                jobs.push(Job::upload(path, Err(refused)));
+                let path = error.path().unwrap_or(path);
+                jobs.push(Job::upload(path, Err(unreadable(&error))));
                 continue;
             }
         };
-        let name = || {
-            let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
-            let below = below.iter().map(|part| part.to_str().ok_or(Refused::NoName));
-            let parts: Vec<&str> =
-                std::iter::once(Ok(&*base)).chain(below).collect::<Result<_, _>>()?;
-            parse(&parts.join("/"))
+        let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+        let local = || match &tree {
+            Some(tree) => LocalPath::beneath(tree, below),
+            None => entry.path().into(),
         };
         if entry.file_type().is_dir() {
             // What cannot be read is told when its turn comes.
             let is_empty =
                 std::fs::read_dir(entry.path()).is_ok_and(|mut dir| dir.next().is_none());
-            match name() {
+            match name_of(&base, below) {
                 Ok(name) if is_empty => empty.push(name),
-                Err(refused) if is_empty => jobs.push(Job::upload(entry.into_path(), Err(refused))),
+                Err(refused) if is_empty => jobs.push(Job::upload(local(), Err(refused))),
                 Ok(_) | Err(_) => {}
             }
             continue;
         }
-        let name = if entry.file_type().is_symlink() { Err(Refused::Link) } else { name() };
-        jobs.push(Job::upload(entry.into_path(), name));
+        let is_link = entry.file_type().is_symlink();
+        let name = if is_link { Err(Refused::Link) } else { name_of(&base, below) };
+        jobs.push(Job::upload(local(), name));
     }
+}
+
+fn unreadable(error: &impl std::fmt::Display) -> Refused {
+    Refused::Unreadable(error.to_string())
+}
+
+/// The name on the server of what has the path `below` in a directory with the name `base`.
+fn name_of(base: &str, below: &Path) -> Result<RemoteName, Refused> {
+    let below = below.iter().map(|part| part.to_str().ok_or(Refused::NoName));
+    let parts: Vec<&str> = std::iter::once(Ok(base)).chain(below).collect::<Result<_, _>>()?;
+    parse(&parts.join("/"))
 }
 
 /// The files of a download, and the directories that they are in or that are without any. The server is
@@ -177,9 +193,15 @@ pub(crate) async fn to_download(
 ) -> Result<Jobs, TransferError> {
     let Download { names, output, out_dir, .. } = download;
     let (mut jobs, mut directories) = (Vec::new(), Vec::new());
+    // What the server names lies beneath the directory that is named here.
+    let root = output.as_ref().unwrap_or(out_dir);
+    let tree = LocalTree::at(root);
     for name in names {
         let Some(directory) = name.strip_suffix('/') else {
-            let path = output.clone().unwrap_or_else(|| out_dir.join(name));
+            let path = match output {
+                Some(output) => output.as_path().into(),
+                None => LocalPath::beneath(&tree, name),
+            };
             jobs.push(Job::download(parse(name), path, None));
             continue;
         };
@@ -188,19 +210,19 @@ pub(crate) async fn to_download(
             // A slash alone is the root.
             Err(_) if directory.is_empty() => None,
             Err(refused) => {
-                jobs.push(Job::download(Err(refused), out_dir.join(directory), None));
+                let path = LocalPath::beneath(&tree, directory);
+                jobs.push(Job::download(Err(refused), path, None));
                 continue;
             }
         };
-        let root = output.as_ref().unwrap_or(out_dir);
         let strip = match (&output, &parsed) {
             // The directory itself gets that name.
             (Some(_), Some(parsed)) => parsed.as_str().len() + 1,
             _ => 0,
         };
         match &parsed {
-            Some(_) if output.is_some() => directories.push(root.clone()),
-            Some(parsed) => directories.push(root.join(parsed.as_str())),
+            Some(_) if output.is_some() => directories.push(LocalPath::beneath(&tree, "")),
+            Some(parsed) => directories.push(LocalPath::beneath(&tree, parsed.as_str())),
             None => {}
         }
         client
@@ -208,9 +230,9 @@ pub(crate) async fn to_download(
                 let below = entry.name.get(strip..).unwrap_or(&entry.name);
                 let name = parse(&entry.name);
                 let path = match &name {
-                    Ok(_) => root.join(below),
+                    Ok(_) => LocalPath::beneath(&tree, below),
                     // It may lead anywhere.
-                    Err(_) => root.clone(),
+                    Err(_) => root.as_path().into(),
                 };
                 match entry.kind {
                     EntryKind::Directory if name.is_ok() => directories.push(path),
@@ -219,5 +241,6 @@ pub(crate) async fn to_download(
             })
             .await?;
     }
-    Ok(Jobs { files: jobs, directories: Directories::Here(directories) })
+    let directories = Directories::Here(directories, download.durability());
+    Ok(Jobs { files: jobs, directories })
 }

@@ -78,7 +78,12 @@ impl Report {
         match self.face {
             Face::Quiet => Observer::default(),
             Face::Json => {
-                report.emit(index, job, "begin", json!({ "path": job.path.to_string_lossy() }));
+                report.emit(
+                    index,
+                    job,
+                    "begin",
+                    json!({ "path": job.path.path().to_string_lossy() }),
+                );
                 let told = Mutex::new(Instant::now());
                 let direction = job.direction.verb();
                 Observer::new(move |event| {

@@ -1,7 +1,6 @@
 //! Runs the files of an upload or a download.
 
 use ftx_client::{Client, Download, Observer, TransferError, Transferred, Upload, Watch};
-use ftx_store::StoreError;
 
 use super::Exit;
 use super::jobs::{Direction, Directories, Job, Jobs};
@@ -38,11 +37,10 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
                 }
             }
         }
-        Directories::Here(paths) => {
+        Directories::Here(paths, durability) => {
             for path in paths {
-                if let Err(error) = std::fs::create_dir_all(path) {
-                    let error = StoreError::io("create", path, error);
-                    exit = exit.max(report.gave_up(&error.into()));
+                if let Err(error) = path.create_directory(*durability) {
+                    exit = exit.max(report.gave_up(&error));
                 }
             }
         }
@@ -63,7 +61,7 @@ async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: 
     let stopped = show.worst != Exit::Done && !keep_going;
     for (index, job) in jobs.iter().enumerate().filter(|_| !stopped) {
         if let Err(refused) = &job.name {
-            show.fail(index, &refused.error(&job.path));
+            show.fail(index, &refused.error(job.path.path()));
             if !keep_going {
                 break;
             }

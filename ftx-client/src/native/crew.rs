@@ -1,7 +1,6 @@
 //! Tries: the connections of one, and when there is another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use super::run::{Crew, Run};
 use super::task::Task;
 use super::upload::{UploadJob, Uploads};
 use crate::connection::Connection;
-use crate::{Cancel, Config, Event, ServerAddr, TransferError, Watch};
+use crate::{Cancel, Config, Event, LocalPath, ServerAddr, TransferError, Watch};
 
 /// Connections that are opened by themselves.
 const NEAR_STREAMS: usize = 2;
@@ -308,11 +307,11 @@ impl<T: Task> Helper<T> {
     }
 }
 
-/// Bytes of a local file, 0 if that cannot be found out: whoever opens it tells why.
-async fn size_of(path: &Path) -> u64 {
-    let owned = path.to_owned();
-    let size = move || Ok(std::fs::metadata(owned).map_or(0, |metadata| metadata.len()));
-    blocking(path, size).await.unwrap_or(0)
+/// Bytes of a local file, 0 if it cannot be opened: the upload tells why.
+async fn size_of(path: &LocalPath) -> u64 {
+    let owned = path.clone();
+    let size = move || Ok(owned.open_regular().map_or(0, |(_, metadata)| metadata.len()));
+    blocking(path.path(), size).await.unwrap_or(0)
 }
 
 /// Connections that are worth it for a file of this size.

@@ -9,12 +9,12 @@ use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, ReadSnapshot,
-    Recovered, StagingFiles, StoreError, apply_meta, check_space, hash_blocks, meta_of, open_regular,
-    open_regular_ambient, sync_parent,
+    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache,
+    ReadSnapshot, Recovered, Root, StagingFiles, StoreError, apply_meta, check_space, hash_blocks,
+    meta_of,
 };
 
-use crate::{TransferError, place};
+use crate::{LocalPath, TransferError, place};
 
 /// Blocks that are copied between two looks at whether somebody has had enough of it.
 const COPIED: usize = 64;
@@ -54,7 +54,7 @@ struct Base {
 
 impl Place {
     pub(super) fn new(
-        path: &Path,
+        path: &LocalPath,
         durability: Durability,
         manifests: Arc<ManifestCache>,
     ) -> Result<Self, StoreError> {
@@ -62,11 +62,12 @@ impl Place {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.at.path
+        self.at.path()
     }
 
-    pub(super) fn parent(&self) -> &Path {
-        &self.at.parent
+    /// Whether another file is in the same directory.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.at.is_beside(&other.at)
     }
 
     /// The names of the file and of its staging, in their directory.
@@ -79,18 +80,26 @@ impl Place {
         self.at.directory()
     }
 
+    /// As [`directory`](Self::directory), as one that files are published in. Blocks.
+    pub(super) fn root(&self) -> Result<Root, StoreError> {
+        self.at.root()
+    }
+
     /// What is here of the file. `go_on` is told how many bytes are read of how many, and says
     /// whether to read on.
     pub(super) async fn look(&self, go_on: GoOn) -> Result<Option<Local>, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.at.path, move || place.look_now(go_on)).await?)
+        Ok(blocking(self.at.path(), move || place.look_now(go_on)).await?)
     }
 
     /// What is at the target, if it is a file of this size, at most a block.
-    pub(super) async fn look_at_small(&self, size: u64) -> Option<Here> {
-        let path = self.at.path.clone();
+    ///
+    /// # Errors
+    /// There is a link that is not followed.
+    pub(super) async fn look_at_small(&self, size: u64) -> Result<Option<Here>, TransferError> {
+        let at = self.at.clone();
         let look = move || {
-            let (file, metadata) = open_regular_ambient(&path)?;
+            let (file, metadata) = at.open_target()?;
             if metadata.len() != size {
                 return Ok(None);
             }
@@ -99,12 +108,15 @@ impl Place {
             let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(0));
             file.take(most)
                 .read_to_end(&mut bytes)
-                .map_err(|error| StoreError::io("read", &path, error))?;
+                .map_err(|error| StoreError::io("read", at.path(), error))?;
             let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
             Ok(Some(Here { digest: Digest::of(&bytes), identity, meta }))
         };
-        // One that cannot be read can still be replaced.
-        blocking(&self.at.path, look).await.ok()?
+        match blocking(self.at.path(), look).await {
+            Err(error @ StoreError::Link { .. }) => Err(error.into()),
+            // One that cannot be read can still be replaced.
+            looked => Ok(looked.ok().flatten()),
+        }
     }
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
@@ -114,7 +126,7 @@ impl Place {
         let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
         let base = |name: &Path, is_target| {
             // A file that can't be read can still be replaced.
-            let (file, metadata) = open_regular(&dir, name).ok()?;
+            let (file, metadata) = self.at.open_in(&dir, name).ok()?;
             let identity = FileIdentity::of(&metadata);
             (identity.size > 0).then(|| Base { file: file.into_std(), identity, is_target })
         };
@@ -133,13 +145,13 @@ impl Place {
     /// An empty staging for `size` bytes.
     pub(super) async fn create(&self, size: u64) -> Result<BlockStaging, TransferError> {
         let place = self.clone();
-        Ok(blocking(&self.at.path, move || place.create_now(size)).await?)
+        Ok(blocking(self.at.path(), move || place.create_now(size)).await?)
     }
 
     fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
         let dir = self.directory()?;
-        check_space(&dir, &self.at.path, size)?;
-        let name = self.at.path.to_string_lossy();
+        check_space(&dir, self.at.path(), size)?;
+        let name = self.at.path().to_string_lossy();
         let staging = BlockStaging::create(&dir, self.at.files.clone(), &name, size)?;
         Ok(staging.with_durability(self.at.durability))
     }
@@ -158,7 +170,7 @@ impl Place {
             }
             Ok(())
         };
-        Ok(blocking(&self.at.path, publish).await?)
+        Ok(blocking(self.at.path(), publish).await?)
     }
 }
 
@@ -232,7 +244,7 @@ impl Local {
             None => {
                 if from_other {
                     let dir = place.directory()?;
-                    check_space(&dir, &place.at.path, size)?;
+                    check_space(&dir, place.at.path(), size)?;
                     dir.remove_file(&place.at.files.data)
                         .map_err(|error| StoreError::io("remove", &place.at.files.data, error))?;
                 }
@@ -249,7 +261,7 @@ impl Local {
             for some in here.chunks(COPIED) {
                 staging.take_over(CopySource { file, identity }, some)?;
                 if !go_on(size, size) {
-                    return Err(StoreError::Cancelled { path: place.at.path.clone() });
+                    return Err(StoreError::Cancelled { path: place.at.path().to_owned() });
                 }
             }
         }
@@ -259,17 +271,13 @@ impl Local {
 }
 
 impl Base {
-    /// Has the file at the target be as if it had been fetched now.
+    /// Makes the file at the target what it would be if it had been fetched now.
     fn keep(&self, place: &Place, meta: &Meta) -> Result<(), StoreError> {
-        let path = &place.at.path;
-        apply_meta(meta, &self.file, path);
-        if place.at.durability == Durability::None {
-            return Ok(());
-        }
-        // Whoever published it may not have come to that.
-        let dir = place.directory()?;
-        let synced = self.file.sync_all().and_then(|()| sync_parent(&dir, &place.at.name));
-        synced.map_err(|error| StoreError::io("sync", path, error))
+        apply_meta(meta, &self.file, place.path());
+        // Its time has changed.
+        let now = FileIdentity::of_std(&self.file);
+        let now = now.map_err(|error| StoreError::io("look at", place.path(), error))?;
+        place.at.keep(&self.file, &now)
     }
 
     /// The chaining values of the blocks that a file of `wanted` bytes can have, too: from the cache, or
@@ -283,18 +291,18 @@ impl Base {
         if let Some(manifest) = place.manifests.manifest(&self.identity) {
             return Ok(PartialManifest::from(&*manifest));
         }
-        let look = |error| StoreError::io("look at", &place.at.path, error);
+        let look = |error| StoreError::io("look at", place.path(), error);
         let snapshot = ReadSnapshot::take(&self.file).map_err(look)?;
         let size = self.identity.size;
         let total = size.min(wanted);
         let range = BlockRange { first: 0, count: block_count(total) };
-        let stopped = || StoreError::Cancelled { path: place.at.path.clone() };
+        let stopped = || StoreError::Cancelled { path: place.at.path().to_owned() };
         if !go_on(0, total) {
             return Err(stopped());
         }
         let hashed =
             hash_blocks(&self.file, size, range, None, &mut |done| go_on(done.min(total), total));
-        let hashed = hashed.map_err(|error| StoreError::io("read", &place.at.path, error))?;
+        let hashed = hashed.map_err(|error| StoreError::io("read", place.at.path(), error))?;
         let mut table = PartialManifest::new(size);
         for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {
             let _ = table.set(index, cv);

@@ -6,7 +6,7 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, StoreError,
+    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, Root, StoreError,
 };
 
 use super::place::Place;
@@ -116,16 +116,16 @@ impl Batch {
 /// Stores files, directory by directory.
 fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(files.len());
-    for group in files.chunk_by(|one, next| one.place.parent() == next.place.parent()) {
+    for group in files.chunk_by(|one, next| one.place.is_beside(&next.place)) {
         let Some(first) = group.first() else { continue };
         let opened = first
             .place
-            .directory()
-            .and_then(|dir| Ok((BatchPublisher::new(&dir, durability)?, dir)));
+            .root()
+            .and_then(|root| Ok((BatchPublisher::new(root.dir(), durability)?, root)));
         match opened {
-            Ok((publisher, dir)) => {
-                outcomes.extend(keep_in(&dir, durability, group));
-                outcomes.extend(store_in(&publisher, &dir, group));
+            Ok((publisher, root)) => {
+                outcomes.extend(keep_in(&root, group));
+                outcomes.extend(store_in(&publisher, root.dir(), group));
             }
             // Each finds out for itself what is wrong.
             Err(_) => outcomes.extend(group.iter().map(|file| {
@@ -141,7 +141,7 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
 }
 
 /// Sees to those that are here.
-fn keep_in(dir: &Dir, durability: Durability, group: &[SmallFile]) -> Vec<Outcome> {
+fn keep_in(root: &Root, group: &[SmallFile]) -> Vec<Outcome> {
     let here: Vec<_> = group
         .iter()
         .filter_map(|file| match file.data {
@@ -149,7 +149,7 @@ fn keep_in(dir: &Dir, durability: Durability, group: &[SmallFile]) -> Vec<Outcom
             Data::Fetched(_) => None,
         })
         .collect();
-    let mut present = PresentFiles::new(dir, durability);
+    let mut present = PresentFiles::new(root);
     let mut outcomes: Vec<Outcome> = here
         .iter()
         .enumerate()

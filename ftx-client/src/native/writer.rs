@@ -1,19 +1,20 @@
 //! Who uploads a file, for the server to tell a client that comes back from another one.
 
 use std::fs;
-use std::path::Path;
 
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Token;
 
+use crate::LocalPath;
+
 /// The writer that uploads the local file `path`: the same for each process on this machine, so that
 /// the same command given again takes over at once what a connection holds that the server has not
 /// lost yet. `None` where the machine cannot be told from others. Blocks.
-pub(super) fn of(path: &Path) -> Option<Token> {
+pub(super) fn of(path: &LocalPath) -> Option<Token> {
     // Copies of one machine may share its id, and containers their names.
     let machine = fs::read("/etc/machine-id").unwrap_or_default();
     let host = fs::read("/proc/sys/kernel/hostname").ok()?;
-    let path = fs::canonicalize(path).ok()?;
+    let path = path.canonical()?;
     token(&[&machine, &host, path.as_os_str().as_encoded_bytes()])
 }
 
@@ -29,7 +30,8 @@ fn token(parts: &[&[u8]]) -> Option<Token> {
 
 #[cfg(test)]
 mod tests {
-    use super::{of, token};
+    use super::{LocalPath, of, token};
+    use crate::LocalTree;
 
     #[test]
     fn parts_are_told_apart() {
@@ -42,11 +44,20 @@ mod tests {
     #[test]
     fn a_file_has_one_writer_by_whatever_path() {
         let temp = tempfile::tempdir().unwrap();
-        for name in ["a", "b"] {
-            std::fs::write(temp.path().join(name), "").unwrap();
+        let root = temp.path().join("root");
+        std::fs::create_dir_all(root.join("dir")).unwrap();
+        for name in ["dir/a", "dir/b"] {
+            std::fs::write(root.join(name), "").unwrap();
         }
-        std::os::unix::fs::symlink("a", temp.path().join("link")).unwrap();
-        let [a, b, link] = ["a", "b", "link"].map(|name| of(&temp.path().join(name)));
+        std::os::unix::fs::symlink("dir/a", root.join("link")).unwrap();
+        let [a, b, link] = ["dir/a", "dir/b", "link"].map(|name| of(&root.join(name).into()));
         assert!(a.is_some() && a == link && a != b);
+        // Nor by whatever path a tree is reached.
+        std::os::unix::fs::symlink("root", temp.path().join("tree")).unwrap();
+        for tree in [root, temp.path().join("tree"), temp.path().join("root/dir/..")] {
+            for tree in [LocalTree::open(&tree).unwrap(), LocalTree::at(&tree)] {
+                assert_eq!(of(&LocalPath::beneath(&tree, "dir/a")), a);
+            }
+        }
     }
 }

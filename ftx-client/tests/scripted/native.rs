@@ -150,7 +150,7 @@ fn files(dir: &Path, blocks: &[u64]) -> Vec<Upload> {
     let file = |(index, blocks): (usize, &u64)| {
         let path = dir.join(index.to_string());
         File::create(&path).unwrap().set_len(blocks * BLOCK).unwrap();
-        Upload { name: RemoteName::parse(&index.to_string()).unwrap(), path }
+        Upload { name: RemoteName::parse(&index.to_string()).unwrap(), path: path.into() }
     };
     blocks.iter().enumerate().map(file).collect()
 }
@@ -277,7 +277,7 @@ fn a_connection_on_which_something_was_given_up_is_not_used_again() {
     let local = tempfile::tempdir().unwrap();
     let file = files(local.path(), &[2]).remove(0);
     let (listener, address) = listen();
-    let path = file.path.clone();
+    let path = file.path.path().to_owned();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let id = peer.offered(2 * BLOCK);
@@ -292,7 +292,7 @@ fn a_connection_on_which_something_was_given_up_is_not_used_again() {
     });
     let mut client = client(address, Arc::default());
     client.set_observer(Observer::default());
-    let result = client.upload(&file.path, &file.name);
+    let result = client.upload(file.path.path(), &file.name);
     assert!(matches!(result, Err(TransferError::Changed { .. })), "{result:?}");
     client.remove(&file.name).unwrap();
     server.join().unwrap();

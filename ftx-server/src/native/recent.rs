@@ -18,8 +18,7 @@ pub(super) struct RecentRanges {
 impl RecentRanges {
     /// Whether any of these blocks was asked for already.
     pub(super) fn repeats(&self, version: Version, ranges: &[BlockRange]) -> bool {
-        let overlap =
-            |a: &BlockRange, b: &BlockRange| a.first < b.end() && b.first < a.end();
+        let overlap = |a: &BlockRange, b: &BlockRange| a.first < b.end() && b.first < a.end();
         self.version == Some(version)
             && ranges.iter().any(|range| self.ranges.iter().any(|recent| overlap(range, recent)))
     }

@@ -12,8 +12,8 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    BlockStore, BlockUpload, ExpectedFile, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData, SmallFile,
-    UploadOffer,
+    BlockStore, BlockUpload, ExpectedFile, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData,
+    SmallFile, UploadOffer,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.

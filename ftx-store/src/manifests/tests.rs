@@ -203,7 +203,8 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
 #[test]
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
-    let file = FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3, nlink: 1 };
+    let file =
+        FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3, nlink: 1 };
     let whole = Arc::new(Manifest::new(file.size, vec![Cv([0xab; 32]), Cv([0xcd; 32])]).unwrap());
     ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&stable(file), &whole);
     assert_eq!(entries(&dir), ["a952602966370c3328d3b122a78b8dcd"]);

@@ -1,7 +1,7 @@
-//! Directories: opening what is beneath them without following links, telling them apart, syncing.
+//! Directories: opening files and directories beneath them without links, telling them apart, syncing.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,53 +9,45 @@ use cap_std::fs::Dir;
 
 use crate::identity::is_past;
 
-/// Opens `path` beneath `dir` for reading, a directory if `is_dir`, and follows no symbolic link. Never
-/// waits until a pipe has a writer.
-pub(crate) fn open_without_links(dir: &Dir, path: &Path, is_dir: bool) -> io::Result<File> {
+/// What a path is opened for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    Directory,
+    /// Reading it, if it is a regular file.
+    Contents,
+}
+
+/// Opens `path` beneath `dir` in one step, provided that no part of it is a symbolic link. `None` where
+/// the system cannot do that, or refuses for whatever reason but that there is no such file: which part
+/// of the path it is about, only a walk tells.
+pub(crate) fn open_without_links(
+    dir: &Dir,
+    path: &Path,
+    wanted: Wanted,
+) -> Option<io::Result<File>> {
     #[cfg(target_os = "linux")]
     {
-        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+        use rustix::fs::{Mode, OFlags, ResolveFlags};
         use rustix::io::Errno;
 
-        let flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let flags = if is_dir { flags | OFlags::DIRECTORY } else { flags };
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(dir, path, flags, Mode::empty(), resolve) {
-            // An old kernel, or a sandbox that does not know the call.
-            Err(Errno::NOSYS | Errno::PERM) => {}
-            opened => return Ok(File::from(opened?)),
+        let flags = match wanted {
+            Wanted::Directory => OFlags::PATH | OFlags::DIRECTORY,
+            // As with `wait_for_nobody`.
+            Wanted::Contents => OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
+        };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        match rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve) {
+            Ok(opened) => Some(Ok(File::from(opened))),
+            Err(Errno::NOENT) if !path.as_os_str().is_empty() => Some(Err(Errno::NOENT.into())),
+            Err(_) => None,
         }
     }
-    open_part_by_part(dir, path, is_dir)
-}
-
-fn open_part_by_part(dir: &Dir, path: &Path, is_dir: bool) -> io::Result<File> {
-    use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
-
-    let mut parts = path.iter();
-    let last = parts.next_back().ok_or(ErrorKind::InvalidInput)?;
-    let mut parent = dir.try_clone()?;
-    for part in parts {
-        parent = parent.open_dir_nofollow(part)?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (dir, path, wanted);
+        None
     }
-    if is_dir {
-        return Ok(parent.open_dir_nofollow(last)?.into_std_file());
-    }
-    let mut options = cap_std::fs::OpenOptions::new();
-    options.read(true).follow(FollowSymlinks::No);
-    super::wait_for_nobody(&mut options);
-    Ok(parent.open_with(last, &options)?.into_std())
-}
-
-/// Whether opening without following links may have failed because of one.
-pub(crate) fn may_be_link(error: &io::Error) -> bool {
-    // `ELOOP`, which has no stable kind.
-    #[cfg(unix)]
-    let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-    #[cfg(not(unix))]
-    let is_loop = false;
-    is_loop || error.kind() == ErrorKind::NotADirectory
 }
 
 /// What tells a directory from others.
@@ -140,34 +132,5 @@ pub(crate) fn sync_dir(dir: &Dir) -> io::Result<()> {
     {
         let _ = dir;
         Ok(())
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-    use cap_std::ambient_authority;
-
-    use super::{Dir, may_be_link, open_part_by_part, open_without_links};
-
-    #[test]
-    fn no_link_is_followed_wherever_it_stands() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
-        dir.create_dir_all("a/b").unwrap();
-        dir.write("a/b/file", "").unwrap();
-        dir.symlink("a", "link").unwrap();
-        dir.symlink("b/file", "a/link").unwrap();
-        for open in [open_without_links, open_part_by_part] {
-            assert!(open(&dir, Path::new("a/b/file"), false).is_ok());
-            assert!(open(&dir, Path::new("a/b"), true).is_ok());
-            for (path, is_dir) in [("link/b/file", false), ("a/link", false), ("link", true)] {
-                let refused = open(&dir, Path::new(path), is_dir).unwrap_err();
-                assert!(may_be_link(&refused), "{path}: {refused:?}");
-            }
-            assert!(open(&dir, Path::new("../x"), false).is_err());
-        }
     }
 }

@@ -13,7 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::directories::{
-    DirectoryId, directory_id, may_be_link, open_dir, open_without_links, parent_id, sync_dir,
+    DirectoryId, Wanted, directory_id, open_dir, open_without_links, parent_id, sync_dir,
     sync_directory,
 };
 pub(crate) use self::permissions::{

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::{Client, Plan, Proxy};
 
 use super::{MIB, Setting, Way};
@@ -102,22 +102,22 @@ fn a_file_in_the_way_is_named() {
     }
 }
 
-/// The directory of the first file cannot be made. What the server sends of it all the same is in
-/// nobody's way.
+/// There is no space for the first file. What the server sends of it all the same is in no other file's
+/// way.
 #[test]
 fn a_file_that_has_no_place_stops_no_other() {
     let setting = Setting::new();
     let (root, local) = (setting.root.path(), setting.local.path());
     fs::create_dir(root.join("sub")).unwrap();
-    for (seed, name) in (1..).zip(["sub/a.bin", "b.bin", "c.bin"]) {
+    sparse_file(&root.join("sub/a.bin"), 8 << 40);
+    for (seed, name) in (2..).zip(["b.bin", "c.bin"]) {
         write_file(&root.join(name), content(seed, 3 * MIB));
     }
-    std::os::unix::fs::symlink("nowhere/at/all", local.join("sub")).unwrap();
     let client = Way::Down.client(setting.server.addr()).streams(1);
     let client = client.args(["sub/a.bin", "b.bin", "c.bin", "--keep-going", "--retries", "0"]);
     let outcome = client.current_dir(local).run();
     outcome.assert_code(1);
-    assert!(outcome.stderr.contains("sub"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("no space"), "{outcome:#?}");
     assert_eq!(outcome.stderr.matches("failed").count(), 1, "{outcome:#?}");
     assert_content(&local.join("b.bin"), content(2, 3 * MIB));
     assert_content(&local.join("c.bin"), content(3, 3 * MIB));

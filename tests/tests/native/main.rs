@@ -10,6 +10,7 @@
 //! | `again` | nor are files of trees that are there |
 //! | `dialects` | one dialect goes on with what the other left |
 //! | `trees` | directories, many files, and what they are besides bytes |
+//! | `links` | symbolic links on the client's side |
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | what is said |
 //! | `far` | a long line |
@@ -31,6 +32,7 @@ mod events;
 mod far;
 mod kills;
 mod lines;
+mod links;
 mod names;
 mod partial;
 mod setting;

@@ -18,7 +18,7 @@ use super::channel::{Channel, leaves};
 use super::place::{GoOn, Here, Local, Place};
 use super::run::{Crew, Run, lock};
 use super::small::Batch;
-use crate::{Event, TransferError, Transferred};
+use crate::{Event, LocalPath, TransferError, Transferred};
 
 /// Blocks that a connection has asked for at a time, of one file: that much is lost with it at most.
 const WINDOW: u64 = 8;
@@ -38,7 +38,7 @@ const SEND_AT: usize = 8 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct DownloadJob {
     pub(crate) name: RemoteName,
-    pub(crate) path: std::path::PathBuf,
+    pub(crate) path: LocalPath,
     /// Its bytes, where the server has said so before.
     pub(crate) size: Option<u64>,
     /// Something arrived otherwise than it was announced: the server may have to read the file again.
@@ -314,22 +314,11 @@ impl DownloadStream {
                     return Ok(());
                 }
             };
+        if let Some(size) = size.filter(|size| *size <= BLOCK && !mismatched) {
+            return self.small_file(index, name, place, size).await;
+        }
         let request = self.shared.crew.new_request();
         let ask = |what| Request::Get { name: name.clone().into(), version: None, what };
-        if let Some(size) = size.filter(|size| *size <= BLOCK && !mismatched) {
-            let here = place.look_at_small(size).await;
-            let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
-            self.channel.queue(request, &ask(what))?;
-            let asked = match here {
-                None => Asked::Start { job: index, name, place, first: None },
-                Some(here) => {
-                    let found = None;
-                    Asked::Unless(Box::new(Unless { job: index, name, place, here, found }))
-                }
-            };
-            self.ask(request, asked);
-            return Ok(());
-        }
         let looked = place.look(self.go_on(index)).await;
         let local = match looked {
             Ok(local) => local,
@@ -350,6 +339,35 @@ impl DownloadStream {
                 self.channel.queue(request, &ask(what))?;
                 let (found, cvs) = (None, Vec::new());
                 Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
+            }
+        };
+        self.ask(request, asked);
+        Ok(())
+    }
+
+    /// Asks for a file of so many bytes, at most a block, unless it is the one that is here.
+    async fn small_file(
+        &mut self,
+        index: usize,
+        name: RemoteName,
+        place: Place,
+        size: u64,
+    ) -> Result<(), TransferError> {
+        let here = match place.look_at_small(size).await {
+            Ok(here) => here,
+            Err(error) => {
+                self.shared.finish(index, Err(error));
+                return Ok(());
+            }
+        };
+        let request = self.shared.crew.new_request();
+        let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
+        let get = Request::Get { name: name.clone().into(), version: None, what };
+        self.channel.queue(request, &get)?;
+        let asked = match here {
+            None => Asked::Start { job: index, name, place, first: None },
+            Some(here) => {
+                Asked::Unless(Box::new(Unless { job: index, name, place, here, found: None }))
             }
         };
         self.ask(request, asked);

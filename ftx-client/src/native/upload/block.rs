@@ -105,7 +105,7 @@ impl UploadStream {
         }
         if open.distrusted.load(Relaxed) {
             // Blocks that were not read may be others than they were said to be.
-            self.give_up(&open, TransferError::Outdated { path: open.source.path.clone() });
+            self.give_up(&open, TransferError::Outdated { path: open.source.path().to_owned() });
             return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
@@ -137,5 +137,5 @@ impl<E: Into<TransferError>> From<E> for Trouble {
 }
 
 fn finish(hasher: &BlockHasher, source: &Source) -> Result<Cv, TransferError> {
-    hasher.finish().map_err(|_| TransferError::Changed { path: source.path.clone() })
+    hasher.finish().map_err(|_| TransferError::Changed { path: source.path().to_owned() })
 }

@@ -38,7 +38,7 @@ impl Uploads {
     /// What was kept of a file.
     pub(super) async fn known(&self, source: &Source) -> PartialManifest {
         let (manifests, identity) = (Arc::clone(&self.manifests), source.identity);
-        let found = blocking(&source.path, move || Ok(manifests.partial(&identity))).await;
+        let found = blocking(source.path(), move || Ok(manifests.partial(&identity))).await;
         // It is only about time.
         found.unwrap_or_else(|_| PartialManifest::new(identity.size))
     }
@@ -46,7 +46,7 @@ impl Uploads {
     /// Drops what was cached of a file that turns out to be outdated.
     pub(super) async fn distrust(&self, open: &Open) {
         let (manifests, identity) = (Arc::clone(&self.manifests), open.source.identity);
-        let forgotten = blocking(&open.source.path, move || {
+        let forgotten = blocking(open.source.path(), move || {
             manifests.forget(&identity);
             Ok(())
         });
@@ -73,7 +73,7 @@ impl Uploads {
     /// Keeps what is known of a file.
     pub(super) async fn keep(&self, open: &Arc<Open>) {
         let (manifests, keeping) = (Arc::clone(&self.manifests), Arc::clone(open));
-        let kept = blocking(&open.source.path, move || {
+        let kept = blocking(open.source.path(), move || {
             keep(&manifests, &keeping);
             Ok(())
         });

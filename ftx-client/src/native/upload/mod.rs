@@ -8,7 +8,6 @@ mod source;
 mod unheard;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +26,7 @@ use self::unheard::{Doubt, Told};
 use super::channel::{Channel, leaves};
 use super::run::{Crew, Note, Run, lock};
 use super::writer;
-use crate::{TransferError, Transferred};
+use crate::{LocalPath, TransferError, Transferred};
 
 /// Uploads that one connection has offered at a time.
 const OFFERED: usize = 8;
@@ -38,7 +37,7 @@ const SEND_AT: usize = 128 * 1024;
 /// A file to upload.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadJob {
-    pub(crate) path: PathBuf,
+    pub(crate) path: LocalPath,
     pub(crate) name: RemoteName,
     /// Who uploads it, the same for each try, unless the file says so by itself.
     pub(crate) writer: Token,
@@ -46,7 +45,7 @@ pub(crate) struct UploadJob {
 }
 
 impl UploadJob {
-    pub(crate) fn new(path: PathBuf, name: RemoteName, writer: Token) -> Self {
+    pub(crate) fn new(path: LocalPath, name: RemoteName, writer: Token) -> Self {
         Self { path, name, writer, told: Told::default() }
     }
 }
@@ -279,7 +278,7 @@ impl UploadStream {
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
-        let writer = writer::of(&source.path).unwrap_or(writer);
+        let writer = writer::of(&source.local).unwrap_or(writer);
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
         self.channel.queue(request, &offer)?;
         // What was hashed before is not read again, unless the server lacks it.

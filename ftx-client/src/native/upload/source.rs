@@ -1,22 +1,20 @@
 //! A local file that is sent.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
 use ftx_io::{CHUNK, blocking};
-use ftx_store::{
-    FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of, open_regular_ambient,
-};
+use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
 use super::Open;
-use crate::TransferError;
+use crate::{LocalPath, TransferError};
 
 /// A local file as it was when it was opened.
 pub(super) struct Source {
-    pub(super) path: PathBuf,
+    pub(super) local: LocalPath,
     pub(super) file: File,
     pub(super) identity: FileIdentity,
     pub(super) meta: Meta,
@@ -25,17 +23,21 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) async fn open(path: PathBuf) -> Result<Self, TransferError> {
-        let about = path.clone();
-        let opened = blocking(&about, move || {
-            let (file, metadata) = open_regular_ambient(&path)?;
+    pub(super) async fn open(local: LocalPath) -> Result<Self, TransferError> {
+        let about = local.clone();
+        let opened = blocking(about.path(), move || {
+            let (file, metadata) = local.open_regular()?;
             let (meta, file) = (meta_of(&metadata), file.into_std());
             let snapshot = ReadSnapshot::take(&file)
-                .map_err(|error| StoreError::io("look at", &path, error))?;
+                .map_err(|error| StoreError::io("look at", local.path(), error))?;
             let (identity, positioned) = (*snapshot.identity(), Positioned::default());
-            Ok(Self { path, file, identity, meta, positioned, snapshot })
+            Ok(Self { local, file, identity, meta, positioned, snapshot })
         });
         Ok(opened.await?)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.local.path()
     }
 
     /// Reads `len` bytes from `offset`, and gives both back.
@@ -45,8 +47,8 @@ impl Source {
         len: u64,
         mut chunk: Vec<u8>,
     ) -> Result<(Self, Vec<u8>), TransferError> {
-        let path = self.path.clone();
-        let read = blocking(&path, move || {
+        let local = self.local.clone();
+        let read = blocking(local.path(), move || {
             self.fill(offset, len, &mut chunk, |_| {})?;
             Ok((self, chunk))
         });
@@ -66,7 +68,7 @@ impl Source {
         for piece in chunk.chunks_mut(CHUNK) {
             self.positioned
                 .read_exact_at(&self.file, piece, offset)
-                .map_err(|error| StoreError::io("read", Path::new(&self.path), error))?;
+                .map_err(|error| StoreError::io("read", self.path(), error))?;
             offset += piece.len() as u64;
             see(piece);
         }
@@ -77,11 +79,11 @@ impl Source {
     /// program may write to it and set its time back.
     pub(super) async fn unchanged(&self) -> Result<(), TransferError> {
         let now = FileIdentity::of_std(&self.file)
-            .map_err(|error| StoreError::io("look at", &self.path, error))?;
+            .map_err(|error| StoreError::io("look at", self.path(), error))?;
         if now == self.identity {
             return Ok(());
         }
-        Err(TransferError::Changed { path: self.path.clone() })
+        Err(TransferError::Changed { path: self.path().to_owned() })
     }
 }
 
@@ -94,7 +96,7 @@ pub(super) async fn read_hashed(
     mut hasher: BlockHasher,
 ) -> Result<(Vec<u8>, BlockHasher), TransferError> {
     let reading = Arc::clone(open);
-    let read = blocking(&open.source.path, move || {
+    let read = blocking(open.source.path(), move || {
         reading.source.fill(offset, len, &mut chunk, |piece| hasher.update(piece))?;
         Ok((chunk, hasher))
     });

@@ -72,7 +72,9 @@ pub(super) async fn look_up(
         Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
             let hashed = hash_published(store, name, published, deadline).await?;
             // A client that has just this file takes it for stored, and says no more.
-            store.blocking(name, |inner, name| make_durable(inner, name, &hashed).map(|()| hashed)).await?
+            store
+                .blocking(name, |inner, name| make_durable(inner, name, &hashed).map(|()| hashed))
+                .await?
         }
         _ => Kind::Nothing,
     };

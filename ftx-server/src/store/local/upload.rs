@@ -134,8 +134,7 @@ fn open(
                 return Err(changed());
             }
             let id = room_for(inner, name, &hasher)?;
-            let staging =
-                Staging::adopt(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
+            let staging = Staging::adopt(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
             Ok((id, staging))
         }
     }

@@ -33,6 +33,7 @@ impl From<StoreError> for Refusal {
             StoreError::Changed { .. } => Reason::Changed,
             StoreError::InUse { .. } => Reason::Busy,
             StoreError::IsDirectory { .. }
+            | StoreError::Link { .. }
             | StoreError::NotDirectory { .. }
             | StoreError::NotRegular { .. } => Reason::NotAFile,
             StoreError::NoSpace { .. } => Reason::NoSpace,

@@ -7,8 +7,8 @@ use cap_std::fs::OpenOptions;
 use ftx_core::native::blocks::{BLOCK, Manifest};
 
 use super::{
-    HERE, block_of, bytes, create, cv_of, is_true, known, publish, recover_in, scratch,
-    source_of, store,
+    HERE, block_of, bytes, create, cv_of, is_true, known, publish, recover_in, scratch, source_of,
+    store,
 };
 use crate::{FileIdentity, StoreError};
 

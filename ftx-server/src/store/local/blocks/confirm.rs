@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{Durability, FileIdentity, StoreError, apply_meta};

@@ -50,7 +50,8 @@ use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::native::{
-    BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, UploadOffer,
+    BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile,
+    UploadOffer,
 };
 
 /// Jobs of all clients that may hash files at the same time. Each uses all cores; more of them would

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_len};
 use ftx_core::native::wire::Overwrite;
-use ftx_store::{
-    BlockStaging, CopySource, Existing, FileIdentity, StoreError, hash_blocks,
-};
+use ftx_store::{BlockStaging, CopySource, Existing, FileIdentity, StoreError, hash_blocks};
 
 use super::super::leftovers;
 use super::confirm::keep;
