@@ -29,6 +29,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bincode::config;
+use bincode::error::DecodeError;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The longest record, in bytes.
@@ -64,10 +65,18 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     within_limit(bytes.len())?;
     let (value, used) = bincode::serde::decode_from_slice(bytes, CONFIG)
-        .map_err(|error| CodecError::Malformed { detail: error.to_string() })?;
+        .map_err(|error| CodecError::Malformed { detail: detail(error) })?;
     match bytes.len().saturating_sub(used) {
         0 => Ok(value),
         left => Err(CodecError::Trailing { left }),
+    }
+}
+
+/// What a type says about a value that it refuses is for people as it stands.
+fn detail(error: DecodeError) -> String {
+    match error {
+        DecodeError::OtherString(refused) => refused,
+        error => error.to_string(),
     }
 }
 

@@ -10,15 +10,23 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// First part that belongs to the store of a root, not to its users.
 const RESERVED: &str = ".ftx";
+
+/// Characters of a name that an error repeats.
+const SHOWN_CHARS: usize = 160;
 
 /// A validated relative path: `/`-separated UTF-8, made by parsing only.
 ///
 /// There is at least one part, and no part is empty, `.` or `..`. Nothing is normalised: two names
 /// are the same file exactly when their bytes are equal. Backslashes, spaces and control characters
 /// other than NUL are ordinary characters, as they are to the systems that serve the files.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// In a record it is a text, and one that is no name is no such record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RemoteName(String);
 
 impl RemoteName {
@@ -33,32 +41,14 @@ impl RemoteName {
     /// # Errors
     /// The first rule that the text breaks, with the part that breaks it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        // First, so that no later error repeats an endless name.
-        if text.len() > Self::MAX_BYTES {
-            return Err(NameError::TooLong { len: text.len() });
-        }
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        if text.starts_with('/') {
-            return Err(NameError::LeadingSlash { name: text.to_owned() });
-        }
-        if text.ends_with('/') {
-            return Err(NameError::TrailingSlash { name: text.to_owned() });
-        }
-        for (index, part) in text.split('/').enumerate() {
-            check_part(text, part)?;
-            if index == 0 {
-                check_first(part)?;
-            }
-        }
+        check(text)?;
         Ok(Self(text.to_owned()))
     }
 
     /// The name as text, exactly as it was parsed.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub const fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 
     /// The parts between the separators, from the root downwards; there is at least one.
@@ -77,6 +67,30 @@ impl RemoteName {
     pub fn parent(&self) -> Option<&str> {
         self.0.rsplit_once('/').map(|(parent, _)| parent)
     }
+}
+
+/// Whether a text is a name, and else the first rule that it breaks.
+fn check(text: &str) -> Result<(), NameError> {
+    // First, so that no later error repeats an endless name.
+    if text.len() > RemoteName::MAX_BYTES {
+        return Err(NameError::TooLong { len: text.len() });
+    }
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.starts_with('/') {
+        return Err(NameError::LeadingSlash { name: text.to_owned() });
+    }
+    if text.ends_with('/') {
+        return Err(NameError::TrailingSlash { name: text.to_owned() });
+    }
+    for (index, part) in text.split('/').enumerate() {
+        check_part(text, part)?;
+        if index == 0 {
+            check_first(part)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_part(name: &str, part: &str) -> Result<(), NameError> {
@@ -133,6 +147,15 @@ impl TryFrom<&str> for RemoteName {
     }
 }
 
+impl TryFrom<String> for RemoteName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        check(&text)?;
+        Ok(Self(text))
+    }
+}
+
 impl From<RemoteName> for String {
     fn from(name: RemoteName) -> Self {
         name.0
@@ -144,13 +167,13 @@ impl From<RemoteName> for String {
 #[non_exhaustive]
 pub enum NameError {
     /// A part is `.` or `..`; a name says where a file is without detours.
-    #[error("the name {name:?} has a part \".\" or \"..\"; write the path without them")]
+    #[error("the name {} has a part \".\" or \"..\"; write the path without them", Quoted(name))]
     DotPart {
         /// The whole name.
         name: String,
     },
     /// The first part names a drive.
-    #[error("the name begins with the drive {part:?}; use a path relative to the root")]
+    #[error("the name begins with the drive {}; use a path relative to the root", Quoted(part))]
     Drive {
         /// The first part.
         part: String,
@@ -159,19 +182,19 @@ pub enum NameError {
     #[error("the name is empty; it needs at least one part")]
     Empty,
     /// Two separators stand side by side.
-    #[error("the name {name:?} has an empty part; use a single \"/\" between parts")]
+    #[error("the name {} has an empty part; use a single \"/\" between parts", Quoted(name))]
     EmptyPart {
         /// The whole name.
         name: String,
     },
     /// The name is an absolute path.
-    #[error("the name {name:?} begins with \"/\"; use a path relative to the root")]
+    #[error("the name {} begins with \"/\"; use a path relative to the root", Quoted(name))]
     LeadingSlash {
         /// The whole name.
         name: String,
     },
     /// A part holds a NUL character, which no file system can store.
-    #[error("the part {part:?} of the name has a NUL character; take it out")]
+    #[error("the part {} of the name has a NUL character; take it out", Quoted(part))]
     Nul {
         /// The part.
         part: String,
@@ -182,7 +205,8 @@ pub enum NameError {
     NotUnicode,
     /// A part is longer than [`RemoteName::MAX_PART_BYTES`].
     #[error(
-        "the part {part:?} of the name has {len} bytes; at most {max} are allowed",
+        "the part {} of the name has {len} bytes; at most {max} are allowed",
+        Quoted(part),
         max = RemoteName::MAX_PART_BYTES
     )]
     PartTooLong {
@@ -192,7 +216,10 @@ pub enum NameError {
         len: usize,
     },
     /// The first part is the store's own folder, in whatever case.
-    #[error("the first part {part:?} is reserved for the server's own files; choose another")]
+    #[error(
+        "the first part {} is reserved for the server's own files; choose another",
+        Quoted(part)
+    )]
     Reserved {
         /// The first part.
         part: String,
@@ -204,11 +231,23 @@ pub enum NameError {
         len: usize,
     },
     /// The name ends in a separator, so it is a folder's, not a file's.
-    #[error("the name {name:?} ends with \"/\"; name a file, not a folder")]
+    #[error("the name {} ends with \"/\"; name a file, not a folder", Quoted(name))]
     TrailingSlash {
         /// The whole name.
         name: String,
     },
+}
+
+/// A text as an error repeats it: escaped, and no more of it than a person reads.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN_CHARS) {
+            Some((end, _)) => write!(f, "{:?}…", self.0.get(..end).unwrap_or_default()),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -307,6 +346,16 @@ mod tests {
             "the part \"b\\0\" of the name has a NUL character; take it out"
         );
         assert!(refused(&"x".repeat(5000)).to_string().len() < 80);
+    }
+
+    #[test]
+    fn messages_repeat_neither_endless_names_nor_what_acts_on_a_terminal() {
+        let escapes = String::from("/") + &"\u{1b}".repeat(4000);
+        for name in [escapes, "x".repeat(4000), String::from("\u{202e}/..")] {
+            let message = refused(&name).to_string();
+            assert!(message.len() < 1200, "{message}");
+            assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message}");
+        }
     }
 
     /// Texts that are names often enough, and break every rule often enough.

@@ -1,5 +1,10 @@
 //! What is no part of FTX/1 is refused, with an error and before room is made for it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
 use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
@@ -130,10 +135,53 @@ fn ranges_and_pages_are_short() {
 fn an_entry_knows_its_length() {
     for mtime in [None, Mtime::new(-1, 999_999_999)] {
         let meta = Meta { mtime, executable: false };
-        let entry = Entry { name: "a/é".into(), kind: EntryKind::File, size: 1, meta };
+        let entry = Entry { name: "a/é".parse().unwrap(), kind: EntryKind::File, size: 1, meta };
         assert_eq!(encode(&entry).unwrap().len(), entry.record_len());
         let count = (MAX_RECORD_BYTES - 32) / entry.record_len();
         assert!(Reply::Entries { entries: vec![entry; count], more: true }.encode(1).is_ok());
+    }
+}
+
+/// The bytes of a text with those of another in its place.
+fn replaced(mut record: Vec<u8>, text: &str, other: &str) -> Vec<u8> {
+    let of = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let (text, other) = (of(text), of(other));
+    let at = record.windows(text.len()).position(|bytes| bytes == text).unwrap();
+    record.splice(at..at + text.len(), other);
+    record
+}
+
+#[test]
+fn what_a_server_lists_has_names_that_lead_nowhere_else() {
+    let entry = |name: &str| Entry {
+        name: name.parse().unwrap(),
+        kind: EntryKind::File,
+        size: 1,
+        meta: Meta::default(),
+    };
+    let replies = [
+        Reply::Entry(entry("good")),
+        Reply::Entries { entries: vec![entry("a"), entry("good"), entry("z")], more: true },
+    ];
+    for reply in replies {
+        let record = encode(&reply).unwrap();
+        let decoded = |name: &str| {
+            let (header, payload) = control(1, &replaced(record.clone(), "good", name));
+            Reply::decode(&header, &payload)
+        };
+        assert!(decoded("other/x").is_ok());
+        let long = "x".repeat(5000);
+        let escapes = "\u{1b}".repeat(4000);
+        for name in
+            ["", "/etc/passwd", "..", "a/../b", "a\0b", ".ftx/lock", "C:", "a/", &long, &escapes]
+        {
+            let error = decoded(name).unwrap_err();
+            assert_eq!(error.reason(), Reason::Malformed);
+            let WireError::Record { source, .. } = error else { panic!("{error:?}") };
+            let text = source.to_string();
+            assert!(["name", "part"].iter().any(|what| text.contains(what)), "{text}");
+            assert!(text.len() < 1300 && !text.contains(['\0', '\u{1b}']), "{text}");
+        }
     }
 }
 

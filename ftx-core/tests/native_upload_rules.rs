@@ -114,6 +114,27 @@ fn an_empty_file_needs_nothing_but_the_server() {
 }
 
 #[test]
+fn blocks_are_spoken_of_in_ascending_order() {
+    let mut sender = Sender::new(8 * BLOCK, 8 * BLOCK);
+    let goes_back = StepError::OutOfStep { what: "a Have that goes back" };
+    assert_eq!(sender.unspoken(), 8);
+    sender.have(2, &[Some(A), None]).unwrap();
+    assert_eq!(sender.unspoken(), 4);
+    for (first, blocks) in [(0, &[Some(B)][..]), (2, &[Some(B), None]), (3, &[None]), (0, &[])] {
+        assert_eq!(sender.have(first, blocks), Err(goes_back), "{first}");
+        assert_eq!(sender.unspoken(), 4);
+    }
+    sender.have(4, &[]).unwrap();
+    sender.have(4, &[Some(A)]).unwrap();
+    sender.have(7, &[Some(A)]).unwrap();
+    assert_eq!(sender.unspoken(), 0);
+    sender.ready().unwrap();
+    let theirs: Vec<_> =
+        (0..8).map(|_| sender.claim(0).unwrap()).map(|claim| claim.theirs).collect();
+    assert_eq!(theirs, [None, None, Some(A), None, Some(A), None, None, Some(A)]);
+}
+
+#[test]
 fn a_sender_takes_no_nonsense() {
     let mut sender = Sender::new(2 * BLOCK, 8 * BLOCK);
     for (first, len) in [(0, 3), (2, 1), (u64::MAX, 1), (3, 0)] {
@@ -123,6 +144,7 @@ fn a_sender_takes_no_nonsense() {
     }
     sender.have(2, &[]).unwrap();
     sender.ready().unwrap();
+    assert_eq!(sender.unspoken(), 0);
     assert!(sender.ready().is_err() && sender.have(0, &[None]).is_err());
     assert!(sender.hashed(0, A).is_err() && sender.sent(0, A).is_err());
     assert!(sender.stored(0, 0).is_err());

@@ -302,8 +302,8 @@ fn replies_of_a_download() {
 #[rustfmt::skip]
 fn other_replies() {
     let meta = Meta::default();
-    let directory = Entry { name: text("d"), kind: EntryKind::Directory, size: 0, meta };
-    let file = Entry { name: text("d/f"), kind: EntryKind::File, size: 5, meta };
+    let directory = Entry { name: "d".parse().unwrap(), kind: EntryKind::Directory, size: 0, meta };
+    let file = Entry { name: "d/f".parse().unwrap(), kind: EntryKind::File, size: 5, meta };
     reply(9, &Reply::Entry(file.clone()), &[
         "1d000000", "09000000", "01", "000000",
         "08000000",

@@ -108,7 +108,7 @@ fn show(entry: &Entry, report: &Report) {
     if report.is_json() {
         print(&json!({
             "event": "entry",
-            "name": name,
+            "name": name.as_str(),
             "kind": if is_directory { "directory" } else { "file" },
             "size": size,
             "mtime": meta.mtime.map(|mtime| json!([mtime.secs(), mtime.nanos()])),

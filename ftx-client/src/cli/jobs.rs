@@ -227,16 +227,14 @@ pub(crate) async fn to_download(
         }
         client
             .list(parsed.as_ref(), true, |entry| {
-                let below = entry.name.get(strip..).unwrap_or(&entry.name);
-                let name = parse(&entry.name);
-                let path = match &name {
-                    Ok(_) => LocalPath::beneath(&tree, below),
-                    // It may lead anywhere.
-                    Err(_) => root.as_path().into(),
-                };
+                // All names of the listing are below the directory.
+                let below = entry.name.as_str().get(strip..).unwrap_or_default();
+                let path = LocalPath::beneath(&tree, below);
                 match entry.kind {
-                    EntryKind::Directory if name.is_ok() => directories.push(path),
-                    _ => jobs.push(Job::download(name, path, Some(entry.size))),
+                    EntryKind::Directory => directories.push(path),
+                    EntryKind::File => {
+                        jobs.push(Job::download(Ok(entry.name), path, Some(entry.size)));
+                    }
                 }
             })
             .await?;

@@ -62,7 +62,7 @@ fn answer(request: &Request) -> Reply {
 
 fn entry() -> Entry {
     let meta = Meta { mtime: None, executable: false };
-    Entry { name: "a.bin".to_owned(), kind: EntryKind::File, size: 1, meta }
+    Entry { name: name(), kind: EntryKind::File, size: 1, meta }
 }
 
 type Ask = fn(&mut Client) -> Result<(), TransferError>;

@@ -8,10 +8,12 @@
 //! - [`wire`]: preface, frames and messages.
 //! - [`upload`], [`download`]: the machines, plain values that several connections of a session
 //!   share; they see chaining values and never bytes.
+//! - [`listing`]: what a client takes of a listing, so that no name leads out of it.
 //! - [`Reason`]: why something failed, finer than [`Status`](crate::Status).
 
 pub mod blocks;
 pub mod download;
+pub mod listing;
 pub mod upload;
 pub mod wire;
 

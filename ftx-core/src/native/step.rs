@@ -25,6 +25,9 @@ pub enum StepError {
         /// What was said.
         what: &'static str,
     },
+    /// More came than anything that was asked for can be answered with.
+    #[error("more was sent than was asked for")]
+    TooMuch,
     /// Nobody asked for this, or it was answered already.
     #[error("nothing about block {index} was to be said on stream {stream} now")]
     Unasked {
@@ -52,6 +55,7 @@ impl StepError {
         match self {
             Self::NoSuchBlock { .. } | Self::WrongLength { .. } => Reason::Malformed,
             Self::OutOfStep { .. } | Self::Unasked { .. } => Reason::OutOfStep,
+            Self::TooMuch => Reason::LimitExceeded,
         }
     }
 }

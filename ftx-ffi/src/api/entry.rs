@@ -55,8 +55,8 @@ impl From<&Entry> for FtxEntry {
             mtime_nanoseconds: entry.meta.mtime.map_or(0, |mtime| mtime.nanos()),
             has_mtime: entry.meta.mtime.is_some().into(),
             executable: entry.meta.executable.into(),
-            name_length: u32::try_from(entry.name.len()).unwrap_or(u32::MAX),
-            name: fill_text(&entry.name),
+            name_length: u32::try_from(entry.name.as_str().len()).unwrap_or(u32::MAX),
+            name: fill_text(entry.name.as_str()),
             reserved: 0,
         }
     }

@@ -67,6 +67,8 @@ pub struct Sender {
     /// Ours, as far as it was hashed.
     own: PartialManifest,
     theirs: PartialManifest,
+    /// Blocks before this one are spoken of; a `Have` speaks of later ones only.
+    spoken_of: u64,
     todo: BlockSet,
     /// Claimed or sent.
     out: BTreeMap<u64, Out>,
@@ -94,6 +96,7 @@ impl Sender {
             window,
             ready: false,
             theirs: PartialManifest::new(own.size()),
+            spoken_of: 0,
             todo: BlockSet::whole(own.block_count()),
             own,
             out: BTreeMap::new(),
@@ -105,15 +108,27 @@ impl Sender {
     /// Takes a `Have`.
     ///
     /// # Errors
-    /// It speaks of blocks that the file does not have, or comes after `Ready`.
+    /// It speaks of blocks that the file does not have, or of blocks before the end of an earlier
+    /// one, or comes after `Ready`.
     pub fn have(&mut self, first: u64, blocks: &[Option<Cv>]) -> Result<(), StepError> {
         if self.ready {
             return Err(StepError::OutOfStep { what: "a Have after Ready" });
         }
-        for (index, cv) in existing_page(self.own.size(), first, blocks.len())?.zip(blocks) {
+        let page = existing_page(self.own.size(), first, blocks.len())?;
+        if page.start < self.spoken_of {
+            return Err(StepError::OutOfStep { what: "a Have that goes back" });
+        }
+        self.spoken_of = page.end;
+        for (index, cv) in page.zip(blocks) {
             self.theirs.note(index, *cv);
         }
         Ok(())
+    }
+
+    /// Blocks that `Have` messages may still speak of.
+    #[must_use]
+    pub fn unspoken(&self) -> u64 {
+        if self.ready { 0 } else { self.own.block_count().saturating_sub(self.spoken_of) }
     }
 
     /// Takes the `Ready`: blocks can be claimed.

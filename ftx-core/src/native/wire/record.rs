@@ -1,11 +1,11 @@
 //! What requests and replies are made of. The order of variants and fields is the format.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RemoteName;
 use crate::native::blocks::{BlockRange, Digest};
 use crate::native::hex::{debug_in_hex, in_hex};
 
@@ -121,8 +121,8 @@ pub enum EntryKind {
 /// A file or directory of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its whole remote name.
-    pub name: String,
+    /// Its whole name, from the root.
+    pub name: RemoteName,
     /// What it is.
     pub kind: EntryKind,
     /// Its size in bytes; 0 for a directory.
@@ -137,6 +137,6 @@ impl Entry {
     #[must_use]
     pub const fn record_len(&self) -> usize {
         let mtime: usize = if self.meta.mtime.is_some() { 12 } else { 0 };
-        (8 + 4 + 8 + 1 + 1 + mtime).saturating_add(self.name.len())
+        (8 + 4 + 8 + 1 + 1 + mtime).saturating_add(self.name.as_str().len())
     }
 }

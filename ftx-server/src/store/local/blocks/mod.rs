@@ -186,7 +186,7 @@ impl BlockStore for LocalStore {
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let meta = meta_of(&metadata);
-            Ok(Entry { name: name.into(), kind: EntryKind::Directory, size: 0, meta })
+            Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
         })
         .await?
     }
@@ -246,5 +246,5 @@ fn entry(found: &Found) -> Option<Entry> {
     } else {
         return None;
     };
-    Some(Entry { name: name.as_str().to_owned(), kind, size, meta: meta_of(metadata) })
+    Some(Entry { name: name.clone(), kind, size, meta: meta_of(metadata) })
 }

@@ -1,0 +1,105 @@
+//! A client's side of a listing, page by page.
+//!
+//! What a server lists becomes names of local files, so nothing of a page is to be used before
+//! [`Listing::page`] has taken it: the whole page, or nothing of it.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use core::cmp::Ordering;
+
+use crate::RemoteName;
+use crate::native::StepError;
+use crate::native::wire::{Entry, Request};
+
+/// A listing of one directory, from its first page to its last.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    directory: Option<RemoteName>,
+    recursive: bool,
+    limit: u32,
+    /// The last name that was listed.
+    last: Option<RemoteName>,
+    ended: bool,
+}
+
+impl Listing {
+    /// A listing of what is in `directory`, `None` for the root, and with `recursive` of all that is
+    /// below it, in pages of at most `limit` entries.
+    #[must_use]
+    pub const fn new(directory: Option<RemoteName>, recursive: bool, limit: u32) -> Self {
+        Self { directory, recursive, limit, last: None, ended: false }
+    }
+
+    /// The request for the next page.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let text = |name: &RemoteName| String::from(name.as_str());
+        Request::List {
+            name: self.directory.as_ref().map(text).unwrap_or_default(),
+            recursive: self.recursive,
+            after: self.last.as_ref().map(text),
+            limit: self.limit,
+        }
+    }
+
+    /// Takes a page: an `Entries` that answers the [`request`](Self::request).
+    ///
+    /// # Errors
+    /// It came behind the last page; it has more entries than were asked for, or none although there
+    /// are more; or a name is not below the directory, or does not ascend behind the one before it.
+    pub fn page(&mut self, entries: &[Entry], more: bool) -> Result<(), StepError> {
+        if self.ended {
+            return Err(out_of_step("a page behind the last one of a listing"));
+        }
+        if u32::try_from(entries.len()).map_or(true, |len| len > self.limit) {
+            return Err(StepError::TooMuch);
+        }
+        let mut last = self.last.as_ref();
+        for entry in entries {
+            if !self.lists(&entry.name) {
+                return Err(out_of_step("a listing with a name from outside of the directory"));
+            }
+            if last.is_some_and(|last| order(last, &entry.name) != Ordering::Less) {
+                return Err(out_of_step("a listing whose names do not ascend"));
+            }
+            last = Some(&entry.name);
+        }
+        match entries.last() {
+            Some(entry) => self.last = Some(entry.name.clone()),
+            None if more => return Err(out_of_step("an empty page of a listing that goes on")),
+            None => {}
+        }
+        self.ended = !more;
+        Ok(())
+    }
+
+    /// Whether the last page was taken.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the listing may have this name.
+    fn lists(&self, name: &RemoteName) -> bool {
+        let below = match &self.directory {
+            None => Some(name.as_str()),
+            Some(directory) => {
+                let rest = name.as_str().strip_prefix(directory.as_str());
+                rest.and_then(|rest| rest.strip_prefix('/'))
+            }
+        };
+        below.is_some_and(|below| self.recursive || !below.contains('/'))
+    }
+}
+
+/// The order of listings: by parts, and these by their bytes. So what is in a directory stands right
+/// behind it, which is not so in the order of whole names: `a.txt` would stand between `a` and `a/b`.
+fn order(one: &RemoteName, other: &RemoteName) -> Ordering {
+    one.parts().map(str::as_bytes).cmp(other.parts().map(str::as_bytes))
+}
+
+const fn out_of_step(what: &'static str) -> StepError {
+    StepError::OutOfStep { what }
+}
