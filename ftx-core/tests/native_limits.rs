@@ -294,6 +294,7 @@ fn requests() -> impl Strategy<Value = Request> {
     let what = prop_oneof![
         Just(What::Whole),
         Just(What::Manifest),
+        Just(What::FreshManifest),
         prop::collection::vec(range, 0..5).prop_map(What::Blocks),
         any::<[u8; 32]>().prop_map(|digest| What::WholeUnless(Digest(digest))),
     ];

@@ -165,6 +165,11 @@ fn requests_of_a_download() {
         "04000000", "0100000000000000", "66", "00",
         "03000000", HASH,                        // whole unless
     ]);
+    request(7, &get(None, What::FreshManifest), &[
+        "12000000", "07000000", "01", "000000",
+        "04000000", "0100000000000000", "66", "00",
+        "04000000",                              // fresh manifest
+    ]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ftx_client::blocking::Client;
 use ftx_client::{Dialect, TransferError, Transferred};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, Digest};
-use ftx_core::native::wire::{Meta, Overwrite, Reply, Request, Version};
+use ftx_core::native::wire::{Overwrite, Reply, Request};
 
 use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
@@ -18,8 +18,8 @@ use crate::{config, name};
 const SMALL: u64 = 100;
 const LARGE: u64 = 2 * BLOCK;
 
-/// Uploads a file of zeros twice, as the connection breaks at the end of the first try; the server
-/// refuses it then, as a file is there, of which it tells this digest.
+/// Uploads a file of zeros twice, as the connection breaks at the end of the first try. The server then
+/// refuses it because of an existing file, which has the digest `there`.
 fn upload(
     size: u64,
     overwrite: Overwrite,
@@ -44,15 +44,16 @@ fn upload(
         let (header, _) = peer.frame().unwrap();
         peer.reply(header.request, &Reply::failed(reason, "it is there"));
         let (id, request) = peer.request()?;
-        let Request::Digest { name: asked } = request else { panic!("{request:?}") };
-        assert_eq!(asked, name().as_str());
+        let Request::Check { name: asked, size: sent, digest, .. } = request else {
+            panic!("{request:?}")
+        };
+        assert_eq!((asked.as_str(), sent), (name().as_str(), size));
         match there {
-            Some(digest) => {
-                let meta = Meta { mtime: None, executable: false };
-                peer.reply(id, &Reply::Found { size, meta, version: Version([1; 16]) });
-                peer.reply(id, &Reply::End { digest: Some(digest) });
+            Some(there) if there == digest => {
+                peer.reply(id, &Reply::Done { digest, unchanged: true });
             }
-            None => peer.reply(id, &Reply::failed(Reason::NotFound, "it is gone")),
+            Some(_) => peer.reply(id, &Reply::Wanted),
+            None => peer.reply(id, &Reply::failed(Reason::PermissionDenied, "it is closed")),
         }
         assert!(peer.request().is_none());
         Some(())

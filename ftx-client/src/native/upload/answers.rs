@@ -42,18 +42,15 @@ impl UploadStream {
                     self.wanted.push(job);
                     Ok(())
                 }
+                Some(Pending::Doubt(doubt)) => {
+                    self.resolve(doubt, None);
+                    Ok(())
+                }
                 _ => Err(out_of_step("an answer to another request")),
             },
             Reply::Failed { reason, message } => {
                 self.failed(request, refused(reason, message)).await
             }
-            Reply::End { digest } => match self.pending.remove(&request) {
-                Some(Pending::Doubt(doubt)) => {
-                    self.resolve(doubt, digest);
-                    Ok(())
-                }
-                _ => Err(out_of_step("an answer to another request")),
-            },
             _ => Err(out_of_step("an answer to another request")),
         }
     }
@@ -116,7 +113,8 @@ impl UploadStream {
                 let done = Transferred { moved, already_there };
                 self.shared.finish(open.job, as_sent(digest, stored, done));
             }
-            Some(Pending::Offer(_) | Pending::Doubt(_)) | None => {
+            Some(Pending::Doubt(doubt)) => self.resolve(doubt, Some(stored)),
+            Some(Pending::Offer(_)) | None => {
                 return Err(out_of_step("an answer to no commit"));
             }
         }

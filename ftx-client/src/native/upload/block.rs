@@ -9,6 +9,7 @@ use ftx_core::native::wire::{BlockHead, Request};
 use ftx_io::CHUNK;
 
 use super::source::{Source, read_hashed};
+use super::unheard::Sent;
 use super::{Open, Pending, UploadStream, lock};
 use crate::TransferError;
 use crate::native::run::Note;
@@ -110,7 +111,8 @@ impl UploadStream {
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
         if let Some(job) = self.shared.run.job(open.job) {
-            job.told.publish(open.request, digest);
+            let meta = open.source.meta;
+            job.told.publish(open.request, Sent { digest, meta });
         }
         self.pending.insert(open.request, Pending::Commit(open, digest));
         self.channel.flush().await

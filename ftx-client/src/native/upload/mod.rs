@@ -22,7 +22,7 @@ use ftx_store::ManifestCache;
 use self::again::Again;
 use self::known::Kept;
 use self::source::Source;
-use self::unheard::{Doubt, Told};
+use self::unheard::{Doubt, Sent, Told};
 use super::channel::{Channel, HEARD_FRAMES, leaves};
 use super::inbox::Owed;
 use super::run::{Crew, Note, Run, lock};
@@ -341,7 +341,7 @@ impl UploadStream {
         self.shared.run.note(job, Note::Started { from: 0, size });
         let head = FileHead::Put { name, meta, overwrite: self.shared.overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
-        told.publish(request, digest);
+        told.publish(request, Sent { digest, meta });
         if size <= CHUNK as u64 {
             self.channel.queue_bytes(&data);
         } else {
