@@ -60,7 +60,7 @@ pub unsafe extern "C" fn ftx_client_list(
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
                 // What C cannot be shown has failed the job.
-                let Ok(entry) = FtxEntry::try_from(&entry) else { continue };
+                let Ok(entry) = FtxEntry::new(&entry) else { continue };
                 let stop = callback::within(job.worker.id, || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn ftx_client_stat(
         let job = call.run_quietly()?;
         let found = job.next_entry()?.ok_or_else(|| Failure::internal("an entry is missing"))?;
         // SAFETY: as above.
-        unsafe { pointer::fill(entry, &FtxEntry::try_from(&found)?) }
+        unsafe { pointer::fill(entry, &FtxEntry::new(&found)?) }
     })
 }
 

@@ -49,23 +49,9 @@ impl FtxEntry {
         let name: &str = entry.name.as_ref();
         if Text::<FTX_NAME_BYTES>::fits(name) { Ok(()) } else { Err(refused(name)) }
     }
-}
 
-/// A server has made up the name: no file has it.
-fn refused(name: &str) -> Failure {
-    let (len, most) = (name.len(), FTX_NAME_BYTES - 1);
-    let message = format!(
-        "the server lists a name of {len} bytes that no file can have; a name has at most {most}, and \
-         no NUL"
-    );
-    Failure::reason(Reason::Malformed, message)
-}
-
-impl TryFrom<&Entry> for FtxEntry {
-    type Error = Failure;
-
-    /// Fails as [`FtxEntry::check`] does.
-    fn try_from(entry: &Entry) -> Result<Self, Failure> {
+    /// An entry for C, unless [`FtxEntry::check`] refuses it.
+    pub(crate) fn new(entry: &Entry) -> Result<Self, Failure> {
         let name: &str = entry.name.as_ref();
         let name = Text::whole(name).ok_or_else(|| refused(name))?;
         Ok(Self {
@@ -84,6 +70,16 @@ impl TryFrom<&Entry> for FtxEntry {
             reserved: 0,
         })
     }
+}
+
+/// The server has made the name up: no file has it.
+fn refused(name: &str) -> Failure {
+    let (len, most) = (name.len(), FTX_NAME_BYTES - 1);
+    let message = format!(
+        "the server lists a name of {len} bytes that no file can have: a name has at most {most}, and \
+         no NUL"
+    );
+    Failure::reason(Reason::Malformed, message)
 }
 
 /// Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.
