@@ -9,11 +9,7 @@ use ftx_core::escaped;
 ///
 /// # Errors
 /// `out` takes no more.
-pub fn write_field(
-    out: &mut dyn fmt::Write,
-    name: &str,
-    value: &dyn fmt::Debug,
-) -> fmt::Result {
+pub fn write_field(out: &mut dyn fmt::Write, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
     let value = format!("{value:?}");
     match name {
         "message" => write!(out, "{}", escaped(&value)),
@@ -35,9 +31,6 @@ mod tests {
             write_field(&mut line, name, value).unwrap();
             line.push(' ');
         }
-        assert_eq!(
-            line,
-            r#"a\u{1b}[2J\n\u{202e}b name="a\u{1b}[2J\n\u{202e}b" "#
-        );
+        assert_eq!(line, r#"a\u{1b}[2J\n\u{202e}b name="a\u{1b}[2J\n\u{202e}b" "#);
     }
 }
