@@ -13,6 +13,7 @@
 //! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
 //!   state machines.
 //! - [`native`]: the dialect FTX/1, frames and messages, blocks, and both sides' state machines.
+//! - [`escaped`]: names and messages of others, for people.
 //! - [`codec`]: the one place that knows how structured records are turned into bytes.
 //!
 //! # Out of scope

@@ -162,7 +162,7 @@ impl Level {
     }
 
     fn open(&self, root: &Root) -> io::Result<Dir> {
-        root.open_dir(Path::new(self.name()))
+        root.open_dir(Path::new(self.prefix.strip_suffix('/').unwrap_or_default()))
     }
 
     fn next_name(&mut self, dir: &Dir) -> Result<Option<String>, StoreError> {
