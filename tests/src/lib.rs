@@ -58,5 +58,5 @@ pub use random::{Random, seed};
 pub use raw::{RawSocket, encoded};
 pub use server::{Monitor, Server, ServerBuilder};
 pub use sockets::NOBODY;
-pub use strace::{Call, Strace, parse};
+pub use strace::{Call, Strace};
 pub use wait::{DEADLINE, wait_until, within};

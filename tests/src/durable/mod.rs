@@ -13,8 +13,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use self::model::Model;
-pub use self::wire::{Promise, Promised};
 use self::wire::{Conversation, Said};
+pub use self::wire::{Promise, Promised};
 use crate::strace::Call;
 
 /// What a record says of a process.
@@ -154,7 +154,8 @@ impl Model {
 fn in_time(calls: &[Call]) -> Vec<(&Call, bool)> {
     let both = |call| [(call, false), (call, true)];
     let mut moments: Vec<(&Call, bool)> = calls.iter().flat_map(both).collect();
-    moments.sort_by_key(|(call, is_end)| if *is_end { (call.end, true) } else { (call.begin, false) });
+    moments
+        .sort_by_key(|(call, is_end)| if *is_end { (call.end, true) } else { (call.begin, false) });
     moments
 }
 

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::strace::Call;
 
-/// What the names of a client's unfinished files end with; nobody is promised these.
+/// What the names of a client's unfinished files end with; these are not promised.
 const UNFINISHED: [&str; 2] = [".ftxpart", ".ftxpart.journal"];
 
-/// The server's own directory below its root; nothing in it is promised either.
+/// The server's own directory below its root; nothing in it is promised.
 const OWN: &str = ".ftx";
 
 /// The tree below a root. Moments are lines of the record.
@@ -72,7 +72,7 @@ impl Model {
         }
     }
 
-    /// What of all that was done so far is not durable, but for what nobody is promised.
+    /// What of all that was done so far is not durable, but for what is not promised.
     pub(super) fn owed(&self) -> Vec<String> {
         let mut owed = Vec::new();
         for (path, (at, how)) in &self.named {
@@ -99,15 +99,16 @@ impl Model {
     }
 
     /// What is missing for this name to be there, or not to be: its directory, and those above up to the
-    /// root, whoever made them, must have been synced by this process.
+    /// root, must have been synced by this process, even if another one made them.
     pub(super) fn name_owed(&self, path: &Path) -> Vec<String> {
         let below = path.ancestors().take_while(|part| *part != self.root);
         let missing = below.filter_map(|part| {
             let dir = part.parent()?;
             let named = self.named.get(part).map_or(0, |(at, _)| *at);
             let at = named.max(self.opened.get(part).copied().unwrap_or(0));
-            (!self.is_synced(dir, at))
-                .then(|| format!("the name {part:?}: {dir:?} was not synced since it is there"))
+            (!self.is_synced(dir, at)).then(|| {
+                format!("the name {part:?}: {dir:?} was not synced after the name was made")
+            })
         });
         missing.collect()
     }
@@ -119,10 +120,13 @@ impl Model {
         let dir = above.into_iter().find(|dir| dir.is_dir()).unwrap_or(&self.root);
         let at = self.named.get(path).map_or(0, |(at, _)| *at);
         let synced = self.is_synced(dir, at);
-        (!synced).then(|| format!("{path:?} is gone, and {dir:?} was not synced")).into_iter().collect()
+        (!synced)
+            .then(|| format!("{path:?} is gone, and {dir:?} was not synced"))
+            .into_iter()
+            .collect()
     }
 
-    /// Whether anybody is promised what is at this path.
+    /// Whether what is at this path may be promised.
     fn counts(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.root) else { return false };
         let name = path.to_string_lossy();

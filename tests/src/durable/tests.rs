@@ -12,6 +12,8 @@ use ftx_core::native::wire::{
 use super::{Others, Promised, Verdict, judge_client, judge_server};
 use crate::strace::parse;
 
+const NONE: [&str; 0] = [];
+
 /// A record that is written by hand, of a server whose root is `/r`.
 #[derive(Default)]
 struct Record(String);
@@ -75,7 +77,7 @@ fn done(unchanged: bool) -> Vec<u8> {
 fn what_is_synced_in_its_order_is_no_fault() {
     let record = Record::default().asked(&put()).calls(&STORED).said(&done(false));
     let verdict = record.verdict();
-    assert_eq!(verdict.faults, [String::new(); 0]);
+    assert_eq!(verdict.faults, NONE);
     let [promise] = verdict.promises.as_slice() else { panic!("{verdict:?}") };
     assert_eq!((promise.name.as_str(), promise.of), ("d/x", Promised::File));
 }
@@ -88,7 +90,7 @@ fn each_sync_that_is_left_out_is_a_fault() {
             let (before, after) = (&STORED[..index], &STORED[index + 1..]);
             let calls = [before, &instead, after].concat();
             let record = Record::default().asked(&put()).calls(&calls).said(&done(false));
-            assert_ne!(record.verdict().faults, [String::new(); 0], "without {call}");
+            assert_ne!(record.verdict().faults, NONE, "without {call}");
         }
     }
 }
@@ -99,19 +101,19 @@ fn a_sync_that_comes_too_early_is_a_fault() {
         let mut calls = STORED;
         calls.swap(swapped, swapped + 1);
         let record = Record::default().asked(&put()).calls(&calls).said(&done(false));
-        assert_ne!(record.verdict().faults, [String::new(); 0], "{calls:?}");
+        assert_ne!(record.verdict().faults, NONE, "{calls:?}");
     }
     // One that began before, and ends behind.
     let calls = [&STORED[..5], &["fsync(8</r/d> <unfinished ...>"]].concat();
     let mut record = Record::default().asked(&put()).calls(&calls);
     writeln!(record.0, "2 {}\n1 <... fsync resumed>) = 0", STORED[5]).unwrap();
-    assert_ne!(record.said(&done(false)).verdict().faults, [String::new(); 0]);
+    assert_ne!(record.said(&done(false)).verdict().faults, NONE);
 }
 
 #[test]
 fn an_answer_before_the_last_sync_is_a_fault() {
     let record = Record::default().asked(&put()).calls(&STORED[..6]).said(&done(false));
-    assert_ne!(record.calls(&STORED[6..]).verdict().faults, [String::new(); 0]);
+    assert_ne!(record.calls(&STORED[6..]).verdict().faults, NONE);
 }
 
 #[test]
@@ -119,17 +121,17 @@ fn a_sync_of_the_whole_file_system_is_one_of_all_files() {
     let mut calls = STORED;
     calls[4] = "syncfs(8</r/.ftx/batch/1>) = 0";
     let record = Record::default().asked(&put()).calls(&calls).said(&done(false));
-    assert_eq!(record.verdict().faults, [String::new(); 0]);
+    assert_eq!(record.verdict().faults, NONE);
     // Not one of another file system, or one that failed.
     for other in ["syncfs(8</elsewhere>) = 0", "syncfs(8</r>) = -1 EIO (Input/output error)"] {
         calls[4] = other;
         let record = Record::default().asked(&put()).calls(&calls).said(&done(false));
-        assert_ne!(record.verdict().faults, [String::new(); 0]);
+        assert_ne!(record.verdict().faults, NONE);
     }
 }
 
 #[test]
-fn what_was_there_before_is_promised_after_a_sync_only() {
+fn what_was_present_before_is_promised_after_a_sync_only() {
     let syncs = ["fsync(6</r/d/x>) = 0", "fsync(7</r/d>) = 0", "fsync(8</r>) = 0"];
     let judged = |calls: &[&str]| {
         Record::default().asked(&put()).calls(calls).said(&done(true)).verdict().faults.len()
@@ -174,7 +176,7 @@ fn a_directory_and_a_removal_are_promised_after_a_sync_only() {
 }
 
 #[test]
-fn a_legacy_offer_of_a_file_is_a_promise_to_who_sends_nothing() {
+fn a_legacy_offer_of_a_file_is_a_promise_to_a_client_that_sends_nothing() {
     let mut request = Vec::new();
     let name = legacy::QString::from("x");
     legacy::Request::UploadHeader { name, extended: false }.encode(&mut request);

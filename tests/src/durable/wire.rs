@@ -34,8 +34,8 @@ pub enum Promised {
 pub(super) enum Said {
     /// This holds from now on.
     Promise(Promise),
-    /// This holds if the client does not want to send anything: it has just what the server has then, and
-    /// takes its file for stored.
+    /// This holds if the client sends nothing: its file is the one that the server has then, and it takes it
+    /// for stored.
     Offered(Promise),
 }
 
@@ -50,7 +50,10 @@ pub(super) struct Conversation {
 #[derive(Debug)]
 enum Dialect {
     /// What was asked, by the request's number.
-    Native { asked: HashMap<u32, Promise>, answers: bool },
+    Native {
+        asked: HashMap<u32, Promise>,
+        answers: bool,
+    },
     Legacy(Legacy),
 }
 
@@ -189,7 +192,8 @@ impl Legacy {
     }
 
     fn say(&mut self, said: &mut Vec<u8>, promises: &mut Vec<Said>) {
-        while let Ok(Some((reply, taken))) = legacy::decode_reply(said, &legacy::Limits::default()) {
+        while let Ok(Some((reply, taken))) = legacy::decode_reply(said, &legacy::Limits::default())
+        {
             said.drain(..taken);
             let promise = Promise { name: self.name.clone(), of: Promised::File };
             match reply {
@@ -197,9 +201,13 @@ impl Legacy {
                 | legacy::Reply::UploadTail { status: Status::Ok, .. } => {
                     promises.push(Said::Promise(promise));
                 }
-                legacy::Reply::UploadHeader { status: Status::Ok, pos, extended, published, .. }
-                    if pos > 0 && (published || !extended) =>
-                {
+                legacy::Reply::UploadHeader {
+                    status: Status::Ok,
+                    pos,
+                    extended,
+                    published,
+                    ..
+                } if pos > 0 && (published || !extended) => {
                     promises.push(Said::Offered(promise));
                 }
                 legacy::Reply::UploadPos { status: Status::Ok } => self.raw = self.follow,

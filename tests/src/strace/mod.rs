@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-pub use self::record::{Call, parse};
+pub use self::record::Call;
+pub(crate) use self::record::parse;
 use crate::loopfs::is_program;
 use crate::wait::{DEADLINE, within};
 
@@ -58,7 +59,7 @@ impl Strace {
     }
 
     /// What is put before a program and its arguments to have it recorded. The program stays the child
-    /// of whoever starts it: it has the process id, gets the signals and gives the exit code.
+    /// of the process that starts it: it has the process id, gets the signals and gives the exit code.
     #[must_use]
     pub fn prefix(&self) -> Vec<OsString> {
         let (traced, strings) = (format!("trace={TRACED}"), STRING_BYTES.to_string());

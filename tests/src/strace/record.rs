@@ -82,7 +82,7 @@ impl Call {
 /// # Panics
 /// If it is no such record.
 #[must_use]
-pub fn parse(text: &str) -> Vec<Call> {
+pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     // What a thread has begun, and the others went between.
     let mut begun: HashMap<&str, (usize, &str)> = HashMap::new();

@@ -73,7 +73,10 @@ fn disks() -> Result<Vec<Mutex<LoopFs>>, String> {
             return Err("no mounts of its own".into());
         }
         let mut inside = Command::new("unshare");
-        inside.args(["--mount", "--"]).arg(env::current_exe().unwrap()).args(env::args_os().skip(1));
+        inside
+            .args(["--mount", "--"])
+            .arg(env::current_exe().unwrap())
+            .args(env::args_os().skip(1));
         return Err(inside.env(INSIDE, "1").exec().to_string());
     }
     let made = [FsKind::Ext4, FsKind::Xfs].map(|kind| LoopFs::new(kind).map(Mutex::new));

@@ -13,7 +13,10 @@ use tempfile::{TempDir, tempdir};
 
 use super::setting::{make_empty, names_told};
 
-pub(crate) const CASES: [(&str, fn(&mut LoopFs)); 5] = [
+/// A name, and what is done on one file system.
+type Moment = (&'static str, fn(&mut LoopFs));
+
+pub(crate) const CASES: [Moment; 5] = [
     ("uploads, native", |fs| transfers(fs, true, "native")),
     ("uploads, legacy", |fs| transfers(fs, true, "legacy")),
     ("downloads, native", |fs| transfers(fs, false, "native")),
@@ -114,9 +117,13 @@ impl Stream<'_> {
         self.fs.restore();
         self.check(round, &told);
 
-        let server = self.server();
+        // What is resumed, and what was there already, is as safe as the rest.
+        let mut server = self.server();
         let outcome = self.client(server.addr(), round).wait(DEADLINE);
+        self.fs.cut();
         assert_eq!(outcome.code, Some(0), "{}, round {round}: {outcome:#?}", self.run);
+        server.kill();
+        self.fs.restore();
         self.check(round, &self.names(round).into_iter().collect());
         // A tree is sent whole: what is old in it is sent no more.
         for name in self.names(round).iter().step_by(4) {
@@ -182,7 +189,8 @@ fn removals(fs: &mut LoopFs) {
         client.kill();
         server.kill();
         fs.restore();
-        let left: Vec<String> = names.iter().filter(|name| is_whole(&disk, name)).cloned().collect();
+        let left: Vec<String> =
+            names.iter().filter(|name| is_whole(&disk, name)).cloned().collect();
         let back: Vec<_> = left.iter().filter(|name| told.contains(*name)).collect();
         assert!(back.is_empty(), "{run}: {back:?} were removed, and are there again");
         if !left.is_empty() {

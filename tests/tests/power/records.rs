@@ -27,7 +27,7 @@ pub(crate) fn lane() -> Lane<'static> {
             lane.push(Case::new(name, move || keeps_its_promises(scenario, dialect)));
         }
     }
-    let name = "record, Server, legacy: an original client has what nobody synced";
+    let name = "record, Server, legacy: an original client has a file that was never synced";
     lane.push(Case::new(name, an_original_client_is_offered_what_is_safe));
     lane.extend(faults::CASES.map(|(what, case)| Case::new(format!("record: {what}"), case)));
     lane
@@ -63,7 +63,7 @@ pub(crate) fn recorded(
             let server = place.server().start();
             place.change();
             let out = disk.join("out");
-            // What holds the directory that it is given is not its business, unless it makes it.
+            // The client answers for the name of its output directory only if it makes it.
             let root = if out.is_dir() { &out } else { &disk };
             let outcome = place.client(server.addr()).under(&strace).run();
             (outcome, judge_client(root, &strace.calls(), |name| out.join(name)))
@@ -71,7 +71,7 @@ pub(crate) fn recorded(
     }
 }
 
-/// It has just this file, so it says nothing more, and takes it for stored.
+/// The client has just this file, so it sends nothing, and takes it for stored.
 fn an_original_client_is_offered_what_is_safe() {
     let (strace, dir) = (Strace::default(), tempfile::tempdir().unwrap());
     let disk = dir.path().canonicalize().unwrap();

@@ -4,7 +4,7 @@ use super::setting::Node::{Directory, File, Nothing};
 use super::setting::{Scenario, Side, Tree};
 
 const BOTH: &[&str] = &["native", "legacy"];
-/// What the legacy dialect has not.
+/// What the legacy dialect lacks.
 const NATIVE: &[&str] = &["native"];
 
 /// Bytes of a file of some blocks, the last of which is not whole.
@@ -114,13 +114,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         command: TO_OLD_DIRECTORIES,
         unsynced: OLD_DIRECTORIES,
         after: &[("p/q/a", File(1, 1000))],
-        ..upload("a small file in directories that nobody synced", SMALL)
+        ..upload("a small file in directories that were never synced", SMALL)
     },
     Scenario {
         command: TO_OLD_DIRECTORIES,
         unsynced: OLD_DIRECTORIES,
         after: &[("p/q/a", File(3, LARGE))],
-        ..upload("a large file in directories that nobody synced", LARGE_FILE)
+        ..upload("a large file in directories that were never synced", LARGE_FILE)
     },
     Scenario { before: &[("a", File(4, 999))], ..upload("a small file replaces another", SMALL) },
     Scenario {
@@ -138,44 +138,52 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         before: OLD_TREE,
         ..upload("a tree replaces another", TREE)
     },
-    Scenario { command: TO_KEEP, again: 1, dialects: NATIVE, ..upload("a new small file only", SMALL) },
+    Scenario {
+        command: TO_KEEP,
+        again: 1,
+        dialects: NATIVE,
+        ..upload("a new small file only", SMALL)
+    },
     Scenario {
         command: TO_KEEP,
         again: 1,
         dialects: NATIVE,
         ..upload("a new large file only", LARGE_FILE)
     },
-    Scenario { unsynced: SMALL, ..upload("a small file that nobody synced is there", SMALL) },
-    Scenario { unsynced: LARGE_FILE, ..upload("a large file that nobody synced is there", LARGE_FILE) },
+    Scenario { unsynced: SMALL, ..upload("a small file that was never synced is present", SMALL) },
+    Scenario {
+        unsynced: LARGE_FILE,
+        ..upload("a large file that was never synced is present", LARGE_FILE)
+    },
     Scenario {
         command: MANY_NAMES,
         unsynced: MANY,
         dialects: NATIVE,
-        ..upload("many small files that nobody synced are there", MANY)
+        ..upload("many small files that were never synced are present", MANY)
     },
     Scenario {
         command: &["upload", "t"],
         unsynced: TREE,
         dialects: NATIVE,
-        ..upload("a tree that nobody synced is there", TREE)
+        ..upload("a tree that was never synced is present", TREE)
     },
     Scenario {
         command: TO_OLD_DIRECTORIES,
         unsynced: &[("p/q/a", File(1, 1000))],
         after: &[("p/q/a", File(1, 1000))],
-        ..upload("a small file that nobody synced is there, with its directories", SMALL)
+        ..upload("a small file that was never synced is present, with its directories", SMALL)
     },
     Scenario {
         command: TO_OLD_DIRECTORIES,
         unsynced: &[("p/q/a", File(3, LARGE))],
         after: &[("p/q/a", File(3, LARGE))],
-        ..upload("a large file that nobody synced is there, with its directories", LARGE_FILE)
+        ..upload("a large file that was never synced is present, with its directories", LARGE_FILE)
     },
     Scenario {
         command: &["upload", "t"],
         dialects: NATIVE,
         unsynced: &[("t", Directory)],
-        ..upload("an empty directory that nobody synced is there", &[("t", Directory)])
+        ..upload("an empty directory that was never synced is present", &[("t", Directory)])
     },
     Scenario {
         command: &["rm", "a"],
@@ -201,7 +209,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         after: &[("p/q/a", Nothing)],
         code: 1,
         again: 1,
-        ..upload("a file was removed, and nobody synced that", &[])
+        ..upload("a file was removed before, without a sync", &[])
     },
     download("an empty file", EMPTY_FILE, &[("out/a", File(0, 0))]),
     download("a small file", SMALL, SMALL_IN_OUT),
@@ -209,11 +217,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     download("a large file", LARGE_FILE, LARGE_IN_OUT),
     Scenario {
         before: &[("out", Directory)],
-        ..download("a small file in a directory that is there", SMALL, SMALL_IN_OUT)
+        ..download("a small file in an existing directory", SMALL, SMALL_IN_OUT)
     },
     Scenario {
         before: &[("out", Directory)],
-        ..download("a large file in a directory that is there", LARGE_FILE, LARGE_IN_OUT)
+        ..download("a large file in an existing directory", LARGE_FILE, LARGE_IN_OUT)
     },
     Scenario {
         command: &["download", "n1/n2/a", "--out-dir", "DISK/out"],
@@ -228,7 +236,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         command: TREE_TO_OUT,
         dialects: NATIVE,
         unsynced: TREE_IN_OUT,
-        ..download("a tree that nobody synced is there", TREE, TREE_IN_OUT)
+        ..download("a tree that was never synced is present", TREE, TREE_IN_OUT)
     },
     Scenario {
         before: &[("out/a", File(4, 999))],
@@ -241,12 +249,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         before: &[("out", Directory)],
         unsynced: SMALL_IN_OUT,
-        ..download("a small file that nobody synced is there", SMALL, SMALL_IN_OUT)
+        ..download("a small file that was never synced is present", SMALL, SMALL_IN_OUT)
     },
     Scenario {
         before: &[("out", Directory)],
         unsynced: LARGE_IN_OUT,
-        ..download("a large file that nobody synced is there", LARGE_FILE, LARGE_IN_OUT)
+        ..download("a large file that was never synced is present", LARGE_FILE, LARGE_IN_OUT)
     },
 ];
 
@@ -262,7 +270,7 @@ pub(crate) const THREE_FILES: Scenario =
 pub(crate) const WHOLE_TREE: Scenario =
     Scenario { command: &["upload", "--keep-going", "t"], ..upload("tree", TREE) };
 pub(crate) const MANY_PRESENT: Scenario =
-    Scenario { command: MANY_NAMES, unsynced: MANY, ..upload("many that are there", MANY) };
+    Scenario { command: MANY_NAMES, unsynced: MANY, ..upload("many that are present", MANY) };
 pub(crate) const REMOVAL: Scenario =
     Scenario { command: &["rm", "a"], before: SMALL, ..upload("removal", &[]) };
 pub(crate) const ONE_DOWN: Scenario =
