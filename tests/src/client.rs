@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::bins;
 use crate::process::{Outcome, Process};
+use crate::strace::Strace;
 use crate::wait::DEADLINE;
 
 /// A command line of `ftx-client`.
@@ -68,6 +69,21 @@ impl Client {
     pub fn current_dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
         self
+    }
+
+    /// Has it recorded. What comes after this is for the client, too.
+    #[must_use]
+    pub fn under(self, strace: &Strace) -> Self {
+        let prefix = strace.prefix();
+        let (first, others) = prefix.split_first().unwrap();
+        let mut command = Command::new(first);
+        command.args(others).arg(self.command.get_program()).args(self.command.get_args());
+        let set = self.command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.envs(set);
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        Self { command }
     }
 
     /// Starts it.

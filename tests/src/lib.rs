@@ -12,7 +12,9 @@
 //! - [`qt`] runs the programs that are made of the Qt classes, on a [screen](qt::Screen) where they
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
-//! - [`SmallDisk`] is a file system that can be full.
+//! - [`SmallDisk`] is a file system that can be full, [`LoopFs`] one whose power can be cut.
+//! - [`Strace`] records what a process asks of the system, and has calls fail; [`durable`] judges by the
+//!   record whether all that was promised would have outlived a loss of power.
 //!
 //! Nothing here sleeps to let something happen: [`wait_until`] waits for the thing itself. Every
 //! process is killed when its value is dropped, so a failing test leaves none behind.
@@ -29,6 +31,7 @@
 
 pub mod bins;
 pub mod content;
+pub mod durable;
 pub mod ffi;
 pub mod peer;
 pub mod qt;
@@ -36,19 +39,25 @@ pub mod stub;
 
 mod client;
 mod disk;
+mod loopfs;
 mod process;
 mod proxy;
+mod random;
 mod raw;
 mod server;
 mod sockets;
+mod strace;
 mod wait;
 
 pub use client::Client;
 pub use disk::{SmallDisk, with_mounts};
+pub use loopfs::{FsKind, LoopFs};
 pub use peer::{Peer, PeerServer};
 pub use process::{Outcome, Process};
 pub use proxy::{Direction, Plan, Proxy};
+pub use random::{Random, seed};
 pub use raw::{RawSocket, encoded};
 pub use server::{Monitor, Server, ServerBuilder};
 pub use sockets::NOBODY;
+pub use strace::{Call, Strace};
 pub use wait::{DEADLINE, wait_until, within};

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::bins;
 use crate::process::{Outcome, Process};
+use crate::strace::Strace;
 use crate::wait::DEADLINE;
 
 /// A running `ftx-server` on a free port of the loopback interface.
@@ -25,6 +26,8 @@ pub struct Server {
 pub struct ServerBuilder {
     root: PathBuf,
     args: Vec<OsString>,
+    /// What is put before the program.
+    prefix: Vec<OsString>,
 }
 
 /// What the server's monitor said.
@@ -51,10 +54,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Has it recorded.
+    #[must_use]
+    pub fn under(mut self, strace: &Strace) -> Self {
+        self.prefix = strace.prefix();
+        self
+    }
+
     /// The process, before it has said anything; for servers that are not meant to come up.
     #[must_use]
     pub fn spawn(&self) -> Process {
-        let mut command = Command::new(bins::server());
+        let program = bins::server();
+        let mut words = self.prefix.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         if !self.args.iter().any(|arg| arg == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -87,7 +100,7 @@ impl Server {
     /// A server on this root, to be given arguments.
     #[must_use]
     pub fn builder(root: &Path) -> ServerBuilder {
-        ServerBuilder { root: root.to_owned(), args: Vec::new() }
+        ServerBuilder { root: root.to_owned(), args: Vec::new(), prefix: Vec::new() }
     }
 
     /// Where it listens.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use blake3::Hash;
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{DEADLINE, Plan, Process, Proxy, Server, wait_until, within};
+use ftx_tests::{DEADLINE, Plan, Process, Proxy, Random, Server, seed, wait_until, within};
 use tempfile::tempdir;
 
 use super::setting::{NAME, WAYS, names_in};
@@ -26,28 +26,6 @@ enum Side {
     Server,
 }
 
-/// Random numbers that can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        let word = content(self.0, 8).bytes();
-        self.0 = u64::from_le_bytes(word.try_into().unwrap());
-        self.0 % end
-    }
-}
-
-/// The seed of a run: that of `FTX_TEST_SEED`, or another one each time.
-fn seed() -> u64 {
-    let given = std::env::var("FTX_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        u64::from(now.unwrap().subsec_nanos())
-    });
-    println!("FTX_TEST_SEED={seed}");
-    seed
-}
-
 /// Waits until `step` more bytes have passed, or the client is done: whether to kill.
 fn has_moved(client: &mut Process, proxy: &Proxy, way: Way, step: u64) -> bool {
     let from = proxy.count(way.direction());
@@ -61,7 +39,7 @@ fn has_moved(client: &mut Process, proxy: &Proxy, way: Way, step: u64) -> bool {
 /// Moves a file again and again, and kills a side in the middle of it so many times.
 fn is_killed(side: Side, way: Way, streams: usize) {
     let seed = seed();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let run = format!("{side:?} {way:?} {streams} streams, seed {seed}");
     let Setting { mut server, root, local } = Setting::with_file(way, 0, LEN);
     let proxy = Proxy::start(server.addr(), |_| Plan::default().rate(96 * MIB));

@@ -20,6 +20,8 @@ pub struct LocalDownload {
     name: RemoteName,
     file: File,
     identity: FileIdentity,
+    /// MD5 of the whole file, where that was asked for.
+    hashed: Option<Md5Digest>,
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
     reader: Option<(u64, FileReader)>,
@@ -39,7 +41,8 @@ impl LocalDownload {
             head = Some(whole);
             unchanged(&file, &identity, name)?;
         }
-        Ok(Self { name: name.clone(), file, identity, head, reader: None, store })
+        let (name, hashed, reader) = (name.clone(), None, None);
+        Ok(Self { store, name, file, identity, hashed, head, reader })
     }
 
     fn failed(&self, error: std::io::Error) -> StoreError {
@@ -78,7 +81,8 @@ impl Download for LocalDownload {
     }
 
     fn md5(&self) -> Option<Md5Digest> {
-        self.store.inner.known(&self.identity).map(|hasher| hasher.digest())
+        let known = || self.store.inner.known(&self.identity).map(|hasher| hasher.digest());
+        self.hashed.or_else(known)
     }
 
     async fn starts_with(&mut self, held: Held) -> Result<bool, StoreError> {
@@ -101,11 +105,14 @@ impl Download for LocalDownload {
         let Some((file, hasher)) = hashed.map_err(|error| self.failed(error))? else {
             return Ok(false);
         };
-        let matches = hasher.digest() == held.md5;
-        if let Some(stable) = snapshot.confirm(&file.into_std()).filter(|_| whole) {
-            self.store.inner.remember(&stable, hasher);
+        let digest = hasher.digest();
+        if whole {
+            self.hashed = Some(digest);
+            if let Some(stable) = snapshot.confirm(&file.into_std()) {
+                self.store.inner.remember(&stable, hasher);
+            }
         }
-        Ok(matches)
+        Ok(digest == held.md5)
     }
 
     async fn read(&mut self, offset: u64, len: u64, spare: Vec<u8>) -> Result<Vec<u8>, StoreError> {

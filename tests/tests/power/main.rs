@@ -1,0 +1,84 @@
+//! What was acknowledged survives a loss of power.
+//!
+//! | file | what is asked there |
+//! | --- | --- |
+//! | `scenarios` | what is moved: small, large, trees, again, removed; each is cut and recorded |
+//! | `ring` | the power is cut right after the client's exit 0, on ext4 and XFS |
+//! | `moments` | the power is cut at random moments |
+//! | `records` | the syncs in the record of the system calls: what the journal of ext4 and XFS hides |
+//! | `faults` | syncs that fail |
+//! | `suite` | runs all of these, and says how they end |
+//!
+//! The cuts need root and loop devices, the records a strace that may trace. Where something is missing
+//! the last lines say so; with `CI` in the environment that is a failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod faults;
+mod moments;
+mod records;
+mod ring;
+mod scenarios;
+mod setting;
+mod suite;
+
+use std::env;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+
+use ftx_tests::{FsKind, LoopFs, Strace};
+use suite::{Lane, Options, Suite};
+
+/// Says to the program that is run again that its mounts are its own.
+const INSIDE: &str = "FTX_TEST_POWER_INSIDE";
+
+fn main() -> ExitCode {
+    let options = Options::from(env::args().skip(1));
+    if options.list {
+        options.print_list();
+        return ExitCode::SUCCESS;
+    }
+    let mut suite = Suite::new(options);
+    let disks = match disks() {
+        Ok(disks) => disks,
+        Err(missing) => {
+            suite.leave_out(format!("needs root and loop devices for power cuts: {missing}"));
+            Vec::new()
+        }
+    };
+    let mut lanes: Vec<Lane<'_>> = disks.iter().map(ring::lane).collect();
+    match Strace::missing() {
+        None => lanes.push(records::lane()),
+        Some(missing) => suite.leave_out(format!("needs strace to record calls: {missing}")),
+    }
+    suite.run(lanes)
+}
+
+/// The file systems whose power is cut, or why there are none. Their mounts are seen by this process and
+/// those that it starts, and end with them.
+fn disks() -> Result<Vec<Mutex<LoopFs>>, String> {
+    if let Some(missing) = LoopFs::missing() {
+        return Err(missing);
+    }
+    if env::var_os(INSIDE).is_none() {
+        let mut probe = Command::new("unshare");
+        probe.args(["--mount", "true"]).stderr(Stdio::null());
+        if !probe.status().is_ok_and(|status| status.success()) {
+            return Err("no mounts of its own".into());
+        }
+        let mut inside = Command::new("unshare");
+        inside
+            .args(["--mount", "--"])
+            .arg(env::current_exe().unwrap())
+            .args(env::args_os().skip(1));
+        return Err(inside.env(INSIDE, "1").exec().to_string());
+    }
+    let made = [FsKind::Ext4, FsKind::Xfs].map(|kind| LoopFs::new(kind).map(Mutex::new));
+    made.into_iter().collect()
+}
