@@ -179,7 +179,7 @@ fn a_file_that_grows_or_shrinks_keeps_its_blocks() {
     let tiny = &longer[..1000];
     assert_eq!(client.upload("a.bin", tiny, 1).0, [0]);
     assert!(server.read("a.bin") == tiny);
-    assert_eq!(client.upload("a.bin", &[], 1).0, []);
+    assert!(client.upload("a.bin", &[], 1).0.is_empty());
     assert!(server.read("a.bin").is_empty());
 }
 

@@ -151,7 +151,7 @@ fn a_directory_and_a_removal_are_promised_after_a_sync_only() {
     let make = Request::MakeDirectory { name: "x".into() }.encode(1).unwrap();
     let gone = Reply::failed(Reason::NotFound, "").encode(1).unwrap();
     let entry = Reply::Entry(ftx_core::native::wire::Entry {
-        name: "x".into(),
+        name: "x".parse().unwrap(),
         kind: ftx_core::native::wire::EntryKind::Directory,
         size: 0,
         meta: Meta::default(),

@@ -36,8 +36,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_store::{
-    Durability, DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError,
-    open_private_dir,
+    DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError, open_private_dir,
 };
 use lru::LruCache;
 use tracing::warn;
@@ -104,10 +103,8 @@ impl LocalStore {
         std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())
             .map_err(|error| StoreError::io("open", path, error))?;
+        // The name of the root itself becomes durable with the first file.
         let names = Arc::new(DurableNames::default());
-        if config.durability == Durability::Full {
-            names.ensure(&dir).map_err(|error| StoreError::io("sync", path, error))?;
-        }
         let root = Root::new(dir, config.durability, names).with_private(OURS);
         let ours = open_private_dir(root.dir(), Path::new(OURS))?;
         let lock = lock(&ours)?;
