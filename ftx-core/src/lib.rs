@@ -12,6 +12,7 @@
 //! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
 //!   state machines.
 //! - [`native`]: the dialect FTX/1, frames and messages, blocks, and both sides' state machines.
+//! - [`escaped`]: names and messages of others, for people.
 //! - [`codec`]: the one place that knows how structured records are turned into bytes.
 //!
 //! # Out of scope
@@ -32,7 +33,9 @@ pub mod native;
 mod digest;
 mod name;
 mod status;
+mod text;
 
 pub use digest::{Md5Digest, ParseDigestError};
 pub use name::{NameError, RemoteName};
 pub use status::Status;
+pub use text::escaped;
