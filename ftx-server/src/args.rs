@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
+use ftx_core::escaped;
 use ftx_server::Config;
 use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
@@ -70,8 +72,22 @@ enum DurabilityArg {
 }
 
 impl Args {
+    /// Parses the command line, and ends the process where it makes no sense: as clap does, which shows
+    /// what it refuses as it is. So it is told of escaped arguments.
+    pub(crate) fn parse_checked() -> Self {
+        Self::try_parse().unwrap_or_else(|_| {
+            let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
+            let Err(error) = Self::try_parse_from(shown) else {
+                let message = "an argument has control characters, or is not UTF-8";
+                Self::command().error(ErrorKind::InvalidValue, message).exit()
+            };
+            error.exit()
+        })
+    }
+
     pub(crate) fn log(&self) -> EnvFilter {
-        EnvFilter::builder().parse_lossy(&self.log)
+        // What is wrong with it is printed.
+        EnvFilter::builder().parse_lossy(escaped(&self.log).to_string())
     }
 
     pub(crate) fn config(&self) -> Config {

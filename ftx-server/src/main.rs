@@ -6,7 +6,6 @@ mod args;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ftx_io::Chain;
 use ftx_server::store::local::LocalStore;
 use ftx_server::{Monitor, Server};
@@ -14,13 +13,18 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::args::Args;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_checked();
+    let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(args.log());
-    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .fmt_fields(fields.delimited(" "))
+        .init();
     allow_descriptors();
     match serve(&args) {
         Ok(()) => ExitCode::SUCCESS,
