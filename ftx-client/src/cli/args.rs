@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, ServerAddr};
+use ftx_core::escaped;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -217,7 +219,7 @@ pub(crate) struct DigestOf {
 impl Args {
     /// Parses the command line, and ends the process where it makes no sense.
     pub(crate) fn parse_checked() -> Self {
-        let args = Self::parse();
+        let args = Self::try_parse().unwrap_or_else(|_| Self::refuse());
         let single = match &args.command {
             Command::Upload(Upload { paths, name: Some(_), .. }) if paths.len() > 1 => "--as",
             Command::Download(Download { names, output: Some(_), .. }) if names.len() > 1 => {
@@ -225,14 +227,23 @@ impl Args {
             }
             Command::Digest(DigestOf { what, local: false }) if what.len() < 2 => {
                 let message = "give the server and the names of files on it, or --local";
-                let mut command = <Self as clap::CommandFactory>::command();
-                command.error(clap::error::ErrorKind::MissingRequiredArgument, message).exit()
+                Self::command().error(ErrorKind::MissingRequiredArgument, message).exit()
             }
             _ => return args,
         };
         let message = format!("{single} can be given for a single file only");
-        let mut command = <Self as clap::CommandFactory>::command();
-        command.error(clap::error::ErrorKind::ArgumentConflict, message).exit()
+        Self::command().error(ErrorKind::ArgumentConflict, message).exit()
+    }
+
+    /// Ends the process as clap does, which shows what it refuses as it is. So it is told of escaped
+    /// arguments.
+    fn refuse() -> ! {
+        let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
+        let Err(error) = Self::try_parse_from(shown) else {
+            let message = "an argument has control characters, or is not UTF-8";
+            Self::command().error(ErrorKind::InvalidValue, message).exit()
+        };
+        error.exit()
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -275,10 +286,12 @@ fn cache_dir() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::Args;
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Args as clap::CommandFactory>::command().debug_assert();
+        Args::command().debug_assert();
     }
 }

@@ -1,11 +1,12 @@
 //! Questions about files, and removing them.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use ftx_client::{Client, Entry, EntryKind, ServerAddr};
+use ftx_core::escaped;
 use ftx_core::native::blocks::{BlockRange, Manifest, block_count};
 use ftx_store::{FileIdentity, StoreError, hash_blocks};
 use serde_json::{Value, json};
@@ -134,16 +135,54 @@ fn show(entry: &Entry, report: &Report) {
 fn show_digest(name: &str, digest: &str, report: &Report) {
     if report.is_json() {
         print(&json!({ "event": "digest", "name": name, "digest": digest }));
-    } else {
+    } else if std::io::stdout().is_terminal() {
         line(&format!("{digest}  {name}"));
+    } else {
+        write_line(&checkable(name, digest));
     }
 }
 
-fn print(value: &Value) {
-    line(&value.to_string());
+/// The line that `b3sum` prints, which `b3sum -c` reads: a backslash in front says that some characters
+/// of the name are escaped.
+fn checkable(name: &str, digest: &str) -> String {
+    if name.contains(['\\', '\n', '\r']) {
+        let name = name.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
+        format!("\\{digest}  {name}")
+    } else {
+        format!("{digest}  {name}")
+    }
 }
 
+/// A line for programs: the value as it is.
+fn print(value: &Value) {
+    write_line(&value.to_string());
+}
+
+/// A line for people: names are escaped here.
 fn line(text: &str) {
+    write_line(&escaped(text).to_string());
+}
+
+fn write_line(text: &str) {
     // A reader that went away needs no more.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checkable;
+
+    #[test]
+    fn names_are_escaped_as_b3sum_does() {
+        for (name, line) in [
+            ("a", "0  a"),
+            (" two  spaces ", "0   two  spaces "),
+            ("a\u{1b}[2J\t", "0  a\u{1b}[2J\t"),
+            ("a\nb", "\\0  a\\nb"),
+            ("a\r", "\\0  a\\r"),
+            ("a\\nb", "\\0  a\\\\nb"),
+        ] {
+            assert_eq!(checkable(name, "0"), line);
+        }
+    }
 }

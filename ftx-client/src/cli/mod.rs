@@ -14,7 +14,10 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use ftx_client::{Client, ServerAddr, TransferError};
+use ftx_core::escaped;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use self::args::{Args, Command};
 use self::report::Report;
@@ -32,9 +35,12 @@ enum Exit {
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse_checked();
+    let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(EnvFilter::builder().parse_lossy(&args.log))
+        .fmt_fields(fields.delimited(" "))
+        // What is wrong with the filter is printed.
+        .with_env_filter(EnvFilter::builder().parse_lossy(escaped(&args.log).to_string()))
         .init();
     let report = Report::new(args.json, args.quiet);
     let address = match &args.command {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ftx_client::{Event, Observer, Reason, TransferError, Transferred};
+use ftx_core::escaped;
 use ftx_io::Chain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -92,7 +93,7 @@ impl Report {
                     0 | 1 => name,
                     files => format!("[{}/{files}] {name}", index + 1),
                 };
-                let bar = bar(prefix);
+                let bar = bar(&prefix);
                 report.replace(Some(bar.clone()));
                 Observer::new(move |event| show(event, &bar))
             }
@@ -149,12 +150,12 @@ impl Report {
         self.replace(None);
     }
 
-    /// A line for people, on standard error.
+    /// A line for people, on standard error. Names and messages of others are escaped here.
     pub(crate) fn message(&self, text: &str) {
         let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         let write = || {
             // Nobody to read it is no reason to fail.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", escaped(text));
         };
         match &*bar {
             Some(bar) => bar.suspend(write),
@@ -250,7 +251,7 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
         Event::Hashing { done, total } => {
             bar.set_length(*total);
             bar.set_position(*done);
-            bar.set_message("checking what is there");
+            label(bar, "checking what is there");
         }
         Event::Started { from, size } => {
             bar.set_length(*size);
@@ -258,21 +259,25 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
             // Speed and remaining time are those of the bytes that move now.
             bar.reset_eta();
             bar.reset_elapsed();
-            bar.set_message(match from {
-                0 => String::new(),
-                from => format!("resumed at {}", HumanBytes(*from)),
-            });
+            let resumed = format!("resumed at {}", HumanBytes(*from));
+            label(bar, if *from == 0 { "" } else { &resumed });
         }
         Event::Progress { done, .. } => bar.set_position(*done),
-        Event::Draining { .. } | Event::Retrying { .. } => bar.set_message(sentence(event)),
+        Event::Draining { .. } | Event::Retrying { .. } => label(bar, &sentence(event)),
         _ => {}
     }
 }
 
-fn bar(prefix: String) -> ProgressBar {
+/// What stands behind a bar, escaped.
+fn label(bar: &ProgressBar, text: &str) {
+    bar.set_message(escaped(text).to_string());
+}
+
+/// A bar behind `prefix`, which is escaped.
+fn bar(prefix: &str) -> ProgressBar {
     let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta} {wide_msg}";
     let style = ProgressStyle::with_template(template);
-    let bar = ProgressBar::new(0).with_prefix(prefix);
+    let bar = ProgressBar::new(0).with_prefix(escaped(prefix).to_string());
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
