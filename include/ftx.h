@@ -729,7 +729,7 @@ typedef struct ftx_entry {
    */
   uint32_t executable;
   /**
-   * Bytes of the name, without the NUL.
+   * Bytes of the name, without the NUL: what `strlen` says of it.
    */
   uint32_t name_length;
   /**
@@ -886,16 +886,17 @@ typedef struct ftx_error {
    */
   uint64_t resume_at;
   /**
-   * What happened and what helps, in English; UTF-8, ends with a NUL, cut if it is too long.
+   * What happened and what helps, in English; a line of UTF-8 that ends with a NUL, without its
+   * middle if it is too long. Control characters are escaped.
    */
   char message[FTX_MESSAGE_BYTES];
 } ftx_error;
 
 /**
- * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is UTF-8 and is valid
- * during the call. It is called on any thread, by several at a time, and must not block for long.
- * It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
- * told.
+ * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+ * control characters are escaped, and is valid during the call. It is called on any thread, by
+ * several at a time, and must not block for long. It may call functions of this library, but for
+ * `ftx_set_log_callback`; what that logs is not told.
  */
 typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
 

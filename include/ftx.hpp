@@ -107,6 +107,14 @@ inline void set(std::error_code &code, std::int32_t status) noexcept
         code = make_error_code(status);
 }
 
+/** A text in an array, to its NUL or, whatever the library says, its end. */
+template <std::size_t N>
+std::string text(const char (&array)[N])
+{
+    const void *end = std::memchr(array, 0, N);
+    return std::string(array, end ? static_cast<const char *>(end) : array + N);
+}
+
 /** Whether a text is one for C as well, where a NUL would end it. */
 inline bool plain(const std::string &text, std::error_code &code) noexcept
 {
@@ -171,7 +179,8 @@ inline details last_error() noexcept
 class error : public std::system_error {
 public:
     explicit error(std::int32_t status, const ftx::details &what = last_error())
-        : std::system_error(make_error_code(status), what.status == status ? what.message : ""),
+        : std::system_error(make_error_code(status),
+                            what.status == status ? detail::text(what.message) : std::string()),
           details_(what)
     {
     }
@@ -208,7 +217,7 @@ struct entry {
     entry() = default;
 
     explicit entry(const ftx_entry &from)
-        : name(from.name), is_directory(from.kind == FTX_ENTRY_DIRECTORY), size(from.size),
+        : name(detail::text(from.name)), is_directory(from.kind == FTX_ENTRY_DIRECTORY), size(from.size),
           has_mtime(from.has_mtime != 0), mtime_seconds(from.mtime_seconds),
           mtime_nanoseconds(from.mtime_nanoseconds), executable(from.executable != 0)
     {

@@ -81,6 +81,12 @@ impl From<&TransferError> for Failure {
     }
 }
 
+impl From<TransferError> for Failure {
+    fn from(error: TransferError) -> Self {
+        Self::from(&error)
+    }
+}
+
 thread_local! {
     static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
+use ftx_core::escaped;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, set_global_default};
@@ -46,6 +47,7 @@ pub(crate) fn error(message: &str) {
     tell(FTX_LOG_ERROR, message);
 }
 
+/// Whatever names and messages of others are in it are escaped here.
 fn tell(level: u32, message: &str) {
     // What the callback itself sets off is not told: it would never end.
     if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)
@@ -61,7 +63,7 @@ fn tell(level: u32, message: &str) {
     let _leave = Leave;
     let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(tell) = &*place {
-        tell(level, message);
+        tell(level, &escaped(message).to_string());
     }
 }
 

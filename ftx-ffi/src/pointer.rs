@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::slice;
 
 use ftx_client::Reason;
+use ftx_core::escaped;
 
 use crate::failure::Failure;
 use crate::process::Maker;
@@ -191,19 +192,50 @@ pub(crate) unsafe fn size_of_struct<T: Versioned>(out: *const T) -> Result<usize
     Err(Failure::own(Own::StructSize, message))
 }
 
-/// A text for C in an array: ends with a NUL, and is cut at the end of a character if it is too
-/// long.
-pub(crate) fn fill_text<const N: usize>(text: &str) -> [c_char; N] {
-    let mut array = [0; N];
-    let mut end = text.len().min(N.saturating_sub(1));
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// A text for C: an array that ends with a NUL, and how many bytes stand before that. What C is told
+/// of the length of a text comes from here only, so it is never more than what was copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<const N: usize> {
+    pub(crate) bytes: [c_char; N],
+    pub(crate) length: u32,
+}
+
+impl<const N: usize> Text<N> {
+    /// All of a text; `None` if C would see another one, as it is too long or has a NUL.
+    pub(crate) fn whole(text: &str) -> Option<Self> {
+        Self::fits(text).then(|| Self::filled(text.bytes()))
     }
-    let bytes = text.bytes().take(end).take_while(|byte| *byte != 0);
-    for (place, byte) in array.iter_mut().zip(bytes) {
-        *place = c_char::from_ne_bytes([byte]);
+
+    /// Whether C sees all of a text.
+    pub(crate) fn fits(text: &str) -> bool {
+        text.len() < N && !text.contains('\0')
     }
-    array
+
+    /// A text for people: its control characters are escaped, and its middle is left out if it is too
+    /// long, since its begin says what failed and its end why.
+    pub(crate) fn message(text: &str) -> Self {
+        const LEFT_OUT: &str = " [...] ";
+        let text = escaped(text).to_string();
+        if text.len() < N {
+            return Self::filled(text.bytes());
+        }
+        let room = N.saturating_sub(1 + LEFT_OUT.len());
+        let begin = text.floor_char_boundary(room / 2);
+        let end = text.ceil_char_boundary(text.len().saturating_sub(room - room / 2));
+        let (begin, end) = (text.get(..begin), text.get(end..));
+        let parts = [begin.unwrap_or_default(), LEFT_OUT, end.unwrap_or_default()];
+        Self::filled(parts.into_iter().flat_map(str::bytes))
+    }
+
+    /// As many bytes as there is room for before the last NUL.
+    fn filled(text: impl Iterator<Item = u8>) -> Self {
+        let (mut bytes, mut length) = ([0; N], 0);
+        for (place, byte) in bytes.iter_mut().take(N.saturating_sub(1)).zip(text) {
+            *place = c_char::from_ne_bytes([byte]);
+            length += 1;
+        }
+        Self { bytes, length }
+    }
 }
 
 fn null(what: &str) -> Failure {
@@ -213,4 +245,40 @@ fn null(what: &str) -> Failure {
 fn not_utf8(what: &str, error: &std::str::Utf8Error) -> Failure {
     let message = format!("{what} is not UTF-8 at its byte {}", error.valid_up_to());
     Failure::own(Own::InvalidUtf8, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::c_char;
+
+    use super::Text;
+
+    fn copied<const N: usize>(text: &Text<N>) -> String {
+        let length = usize::try_from(text.length).unwrap();
+        assert!(text.bytes[length..].iter().all(|byte| *byte == 0) && length < N);
+        let bytes = text.bytes[..length].iter().copied().map(c_char::cast_unsigned);
+        String::from_utf8(bytes.collect()).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_whole_with_the_length_of_what_was_copied_or_none() {
+        for text in ["", "abc", "1234567", "ää1ä"] {
+            assert_eq!(copied(&Text::<8>::whole(text).unwrap()), text);
+        }
+        for text in ["12345678", "ääää", "a\0b", &"x".repeat(300_000)] {
+            assert!(Text::<8>::whole(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_its_begin_and_its_end() {
+        assert_eq!(copied(&Text::<40>::message("a\0b\u{1b}c\n")), r"a\u{0}b\u{1b}c\n");
+        for middle in ["x", "ä", "報", "😀"] {
+            let text = format!("cannot open {}: too long", middle.repeat(5000));
+            let copied = copied(&Text::<64>::message(&text));
+            assert!(copied.len() > 56, "{copied}");
+            assert!(copied.starts_with("cannot open "), "{copied}");
+            assert!(copied.contains(" [...] ") && copied.ends_with(": too long"), "{copied}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use ftx_client::{
     Client, Download, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
 };
 
+use crate::api::entry::FtxEntry;
 use crate::event::Event;
 use crate::failure::Failure;
 use crate::fault::{self, Point};
@@ -93,13 +94,19 @@ async fn list(
         Some((index, file)) => (Some(index), Some(file.name?)),
         None => (None, None),
     };
-    let listed = client.list(directory.as_ref(), recursive, |entry| job.put_entry(entry)).await;
+    let mut refused = None;
+    let put = |entry| match FtxEntry::check(&entry) {
+        Ok(()) => job.put_entry(entry),
+        Err(failure) => refused = Some(failure),
+    };
+    let listed = client.list(directory.as_ref(), recursive, put).await;
     let listed = match listed {
         // The last entries were not kept then.
         Ok(()) if client.cancel().is_cancelled() => Err(TransferError::Cancelled),
         listed => listed,
     };
     let result = listed.map_err(|error| Failure::from(&error));
+    let result = result.and_then(|()| refused.map_or(Ok(()), Err));
     if let Some(index) = index {
         job.file_ended(index, result.clone().map(|()| Outcome::default()));
     }
@@ -109,10 +116,7 @@ async fn list(
 async fn ask(client: &mut Client, job: &Arc<Job>, todo: Vec<(usize, File)>) -> Result<(), Failure> {
     for (index, file) in todo {
         let result = match file.name {
-            Ok(name) => {
-                let asked = ask_about(client, job, index, &name).await;
-                asked.map_err(|error| Failure::from(&error))
-            }
+            Ok(name) => ask_about(client, job, index, &name).await,
             Err(failure) => Err(failure),
         };
         let failure = result.as_ref().err().cloned();
@@ -132,12 +136,16 @@ async fn ask_about(
     job: &Arc<Job>,
     index: usize,
     name: &RemoteName,
-) -> Result<(), TransferError> {
+) -> Result<(), Failure> {
     if client.cancel().is_cancelled() {
-        return Err(TransferError::Cancelled);
+        return Err(TransferError::Cancelled.into());
     }
     match job.kind {
-        Kind::Stat => job.put_entry(client.stat(name).await?),
+        Kind::Stat => {
+            let entry = client.stat(name).await?;
+            FtxEntry::check(&entry)?;
+            job.put_entry(entry);
+        }
         Kind::Digest => job.set_digest(index, client.digest(name).await?),
         _ => client.remove(name).await?,
     }

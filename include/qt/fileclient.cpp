@@ -53,6 +53,11 @@ private:
 
 FileClient::Private::Handle FileClient::Private::make(qint32 &status) const
 {
+    // C would connect to what stands before it.
+    if (host.contains('\0')) {
+        status = FTX_INVALID_ADDRESS;
+        return Handle();
+    }
     const std::unique_ptr<ftx_config, void (*)(ftx_config *)> config(ftx_config_new(),
                                                                      ftx_config_free);
     const quint64 spoken = dialect == Dialect::Native   ? FTX_DIALECT_NATIVE
@@ -100,12 +105,16 @@ struct FileClient::Call {
     QString file;
     qint64 done;
     qint64 total;
+    /** Why this class has not asked the library. */
+    QString refused;
 };
 
 qint32 FileClient::Call::run(Direction direction, const Private::Handle &client)
 {
-    if (file.contains(QChar::Null))
+    if (file.contains(QChar::Null)) {
+        refused = QStringLiteral("the path has a NUL character; take it out");
         return FTX_INVALID_ARGUMENT;
+    }
     const QByteArray path = file.toUtf8();
     if (direction == Direction::Upload) {
         const QByteArray name = path.mid(path.lastIndexOf('/') + 1);
@@ -138,10 +147,17 @@ void FileClient::Call::report(qint32 status)
     // Small files cross in one piece, of which the library tells only the end.
     const qint64 size = status == FTX_OK ? QFileInfo(file).size() : done;
     if (status != FTX_OK) {
-        ftx_error error;
+        ftx_error error = ftx_error();
         error.struct_size = sizeof error;
         const bool known = ftx_last_error(&error) == FTX_OK && error.status == status;
-        message = QString::fromUtf8(known ? error.message : ftx_strerror(status));
+        // To its NUL or, whatever the library says, the end of the array.
+        const int length = int(qstrnlen(error.message, uint(sizeof error.message)));
+        if (!refused.isEmpty())
+            message = refused;
+        else if (known)
+            message = QString::fromUtf8(error.message, length);
+        else
+            message = QString::fromUtf8(ftx_strerror(status));
     }
     owner->d->lastStatus = status;
     owner->d->lastError = message;
@@ -252,7 +268,7 @@ qint64 FileClient::transferAll(Direction direction, const QStringList &files)
         d->cancelled = false;
     qint32 status = FTX_OK;
     for (const QString &file : files) {
-        Call call{self, file, 0, 0};
+        Call call{self, file, 0, 0, QString()};
         const Private::Handle client = d->client(status);
         if (client)
             status = d->cancelled ? qint32(FTX_CANCELLED) : call.run(direction, client);

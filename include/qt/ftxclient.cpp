@@ -28,6 +28,12 @@ template <typename Struct> Struct sized()
     return made;
 }
 
+/** A text in an array, to its NUL or, whatever the library says, its end. */
+template <size_t N> QString text(const char (&array)[N])
+{
+    return QString::fromUtf8(array, int(qstrnlen(array, uint(N))));
+}
+
 /** Whether a kind of job has local files. */
 bool moves(quint32 kind)
 {
@@ -48,7 +54,7 @@ QString last_failure(qint32 status)
 {
     ftx_error error = sized<ftx_error>();
     const bool known = ftx_last_error(&error) == FTX_OK && error.status == status;
-    return QString::fromUtf8(known ? error.message : ftx_strerror(status));
+    return known ? text(error.message) : QString::fromUtf8(ftx_strerror(status));
 }
 
 } // namespace
@@ -145,8 +151,8 @@ void Job::Private::tellEntries(Job *job)
     const QPointer<Job> self(job);
     ftx_entry entry = sized<ftx_entry>();
     while (self && ftx_job_next_entry(job->d->handle.get(), &entry) == FTX_OK)
-        Q_EMIT job->found(QString::fromUtf8(entry.name, int(entry.name_length)),
-                          qint64(entry.size), entry.kind == FTX_ENTRY_DIRECTORY, changed(entry));
+        Q_EMIT job->found(text(entry.name), qint64(entry.size), entry.kind == FTX_ENTRY_DIRECTORY,
+                          changed(entry));
 }
 
 Job::Job(Private *made, Client *client) : QObject(client), d(made) {}
@@ -163,7 +169,7 @@ QString Job::errorString() const
     ftx_error error = sized<ftx_error>();
     if (ftx_job_error(d->handle.get(), FTX_WHOLE_JOB, &error) != FTX_OK || error.status == FTX_OK)
         return QString();
-    return QString::fromUtf8(error.message);
+    return text(error.message);
 }
 
 void Job::pause()
@@ -246,6 +252,11 @@ bool Client::prepare()
 {
     if (d->handle)
         return true;
+    // C would connect to what stands before it.
+    if (d->host.contains('\0')) {
+        d->error = QStringLiteral("the host name has a NUL character; take it out");
+        return false;
+    }
     ftx_client *made = nullptr;
     const qint32 status = ftx_client_new_at(d->host.constData(), d->port, d->config.get(), &made);
     d->handle.reset(made);

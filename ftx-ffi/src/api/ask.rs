@@ -59,7 +59,8 @@ pub unsafe extern "C" fn ftx_client_list(
         let show = |job: &Job| {
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
-                let entry = FtxEntry::from(&entry);
+                // What C cannot be shown has failed the job.
+                let Ok(entry) = FtxEntry::new(&entry) else { continue };
                 let stop = callback::within(job.worker.id, || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
@@ -114,7 +115,7 @@ pub unsafe extern "C" fn ftx_client_stat(
         let job = call.run_quietly()?;
         let found = job.next_entry()?.ok_or_else(|| Failure::internal("an entry is missing"))?;
         // SAFETY: as above.
-        unsafe { pointer::fill(entry, &FtxEntry::from(&found)) }
+        unsafe { pointer::fill(entry, &FtxEntry::new(&found)?) }
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::ffi::{c_char, c_void};
 
-use ftx_client::{Entry, EntryKind};
+use ftx_client::{Entry, EntryKind, Reason};
 
 use super::codes::{FTX_ENTRY_DIRECTORY, FTX_ENTRY_FILE};
-use crate::pointer::{Versioned, fill_text};
+use crate::failure::Failure;
+use crate::pointer::{Text, Versioned};
 
 /// Bytes of the longest name, with the NUL at its end.
 pub const FTX_NAME_BYTES: usize = 4100;
@@ -29,7 +30,7 @@ pub struct FtxEntry {
     pub has_mtime: u32,
     /// 1 if its owner may run it, otherwise 0.
     pub executable: u32,
-    /// Bytes of the name, without the NUL.
+    /// Bytes of the name, without the NUL: what `strlen` says of it.
     pub name_length: u32,
     /// Its whole remote name; UTF-8, ends with a NUL.
     pub name: [c_char; FTX_NAME_BYTES],
@@ -42,9 +43,18 @@ unsafe impl Versioned for FtxEntry {
     const NAME: &'static str = "ftx_entry";
 }
 
-impl From<&Entry> for FtxEntry {
-    fn from(entry: &Entry) -> Self {
-        Self {
+impl FtxEntry {
+    /// Refuses an entry whose name C would see as another one.
+    pub(crate) fn check(entry: &Entry) -> Result<(), Failure> {
+        let name: &str = entry.name.as_ref();
+        if Text::<FTX_NAME_BYTES>::fits(name) { Ok(()) } else { Err(refused(name)) }
+    }
+
+    /// An entry for C, unless [`FtxEntry::check`] refuses it.
+    pub(crate) fn new(entry: &Entry) -> Result<Self, Failure> {
+        let name: &str = entry.name.as_ref();
+        let name = Text::whole(name).ok_or_else(|| refused(name))?;
+        Ok(Self {
             struct_size: u32::try_from(size_of::<Self>()).unwrap_or(0),
             kind: match entry.kind {
                 EntryKind::File => FTX_ENTRY_FILE,
@@ -55,11 +65,21 @@ impl From<&Entry> for FtxEntry {
             mtime_nanoseconds: entry.meta.mtime.map_or(0, |mtime| mtime.nanos()),
             has_mtime: entry.meta.mtime.is_some().into(),
             executable: entry.meta.executable.into(),
-            name_length: u32::try_from(entry.name.len()).unwrap_or(u32::MAX),
-            name: fill_text(&entry.name),
+            name_length: name.length,
+            name: name.bytes,
             reserved: 0,
-        }
+        })
     }
+}
+
+/// The server has made the name up: no file has it.
+fn refused(name: &str) -> Failure {
+    let (len, most) = (name.len(), FTX_NAME_BYTES - 1);
+    let message = format!(
+        "the server lists a name of {len} bytes that no file can have: a name has at most {most}, and \
+         no NUL"
+    );
+    Failure::reason(Reason::Malformed, message)
 }
 
 /// Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.

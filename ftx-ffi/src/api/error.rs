@@ -8,7 +8,7 @@ use super::codes::{
 };
 use crate::failure::{self, Failure};
 use crate::guard::guard;
-use crate::pointer::{self, Versioned, fill_text};
+use crate::pointer::{self, Text, Versioned};
 use crate::status;
 
 /// Bytes of the message in an error, with the NUL at its end.
@@ -38,7 +38,8 @@ pub struct FtxError {
     pub file_index: u64,
     /// About how many bytes of the file are across, and are not sent again by a later try.
     pub resume_at: u64,
-    /// What happened and what helps, in English; UTF-8, ends with a NUL, cut if it is too long.
+    /// What happened and what helps, in English; a line of UTF-8 that ends with a NUL, without its
+    /// middle if it is too long. Control characters are escaped.
     pub message: [c_char; FTX_MESSAGE_BYTES],
 }
 
@@ -69,7 +70,7 @@ impl FtxError {
                 .and_then(|failure| failure.file)
                 .map_or(FTX_WHOLE_JOB, |file| file as u64),
             resume_at: failure.map_or(0, |failure| failure.resume_at),
-            message: fill_text(failure.map_or("", |failure| &failure.message)),
+            message: Text::message(failure.map_or("", |failure| &failure.message)).bytes,
         }
     }
 }

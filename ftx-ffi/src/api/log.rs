@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::log::{self, Tell};
 
-/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is UTF-8 and is valid
-/// during the call. It is called on any thread, by several at a time, and must not block for long.
-/// It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
-/// told.
+/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+/// control characters are escaped, and is valid during the call. It is called on any thread, by
+/// several at a time, and must not block for long. It may call functions of this library, but for
+/// `ftx_set_log_callback`; what that logs is not told.
 pub type FtxLogFn =
     Option<unsafe extern "C" fn(level: u32, message: *const c_char, user_data: *mut c_void)>;
 
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn ftx_set_log_callback(
         let user_data = UserData(user_data);
         let tell = callback.map(|callback| -> Tell {
             Box::new(move |level, message| {
-                let without_nul = message.replace('\0', " ");
-                if let Ok(message) = CString::new(without_nul) {
+                // No NUL is in it, as it is escaped.
+                if let Ok(message) = CString::new(message) {
                     // SAFETY: the callback is what the caller has given for this, the text lives
                     // until it returns, and the pointer is the caller's own.
                     unsafe { callback(level, message.as_ptr(), user_data.get()) }

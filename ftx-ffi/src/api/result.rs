@@ -177,7 +177,7 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
             Failure::reason(Reason::NotFound, "all entries of the job were taken")
         })?;
         // SAFETY: as above.
-        unsafe { pointer::fill(entry, &FtxEntry::from(&taken)) }
+        unsafe { pointer::fill(entry, &FtxEntry::new(&taken)?) }
     })
 }
 
