@@ -7,7 +7,7 @@
 //!   hand, the original; [`with_every_peer!`] makes one test of a case for each of them.
 //! - [`Proxy`] stands between a client and a server: it counts, cuts, splits, slows down and holds
 //!   back.
-//! - [`RawSocket`] says anything at all to a server.
+//! - [`RawSocket`] says anything at all to a server, [`stub`] to a client.
 //! - [`ffi`] builds `libftx`, and programs in C and C++ with it.
 //! - [`qt`] runs the programs that are made of the Qt classes, on a [screen](qt::Screen) where they
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
@@ -32,6 +32,7 @@ pub mod content;
 pub mod ffi;
 pub mod peer;
 pub mod qt;
+pub mod stub;
 
 mod client;
 mod disk;
