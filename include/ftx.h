@@ -893,10 +893,10 @@ typedef struct ftx_error {
 } ftx_error;
 
 /**
- * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8 without
- * control characters, which are escaped, and is valid during the call. It is called on any thread, by several at a time, and must not block for long.
- * It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
- * told.
+ * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+ * control characters are escaped, and is valid during the call. It is called on any thread, by
+ * several at a time, and must not block for long. It may call functions of this library, but for
+ * `ftx_set_log_callback`; what that logs is not told.
  */
 typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
 

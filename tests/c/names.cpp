@@ -81,6 +81,7 @@ void from_a_library_that_lies()
     const std::unique_ptr<ftx_entry> lie(new ftx_entry());
     std::memset(lie->name, 'x', sizeof lie->name);
     lie->name_length = 300000;
+    lie->reserved = 0x78787878;
     CHECK(ftx::entry(*lie).name == std::string(FTX_NAME_BYTES, 'x'));
     const std::unique_ptr<ftx_error> details(new ftx_error());
     details->status = FTX_NOT_FOUND;

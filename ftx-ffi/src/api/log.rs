@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::log::{self, Tell};
 
-/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8 without
-/// control characters, which are escaped, and is valid during the call. It is called on any thread, by several at a time, and must not block for long.
-/// It may call functions of this library, but for `ftx_set_log_callback`; what that logs is not
-/// told.
+/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+/// control characters are escaped, and is valid during the call. It is called on any thread, by
+/// several at a time, and must not block for long. It may call functions of this library, but for
+/// `ftx_set_log_callback`; what that logs is not told.
 pub type FtxLogFn =
     Option<unsafe extern "C" fn(level: u32, message: *const c_char, user_data: *mut c_void)>;
 
