@@ -96,6 +96,14 @@ impl Client {
         self.run(async |client| client.stat(name).await)
     }
 
+    /// Makes a directory on the server; see [`Client::make_directory`](crate::Client::make_directory).
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); there is a file of that name.
+    pub fn make_directory(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        self.run(async |client| client.make_directory(name).await)
+    }
+
     /// The digest of a file on the server; see [`Client::digest`](crate::Client::digest).
     ///
     /// # Errors

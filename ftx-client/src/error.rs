@@ -118,6 +118,9 @@ pub enum TransferError {
     /// The server broke the protocol.
     #[error("the server broke the protocol")]
     Step(#[from] StepError),
+    /// The server says that the file is done, but names the digest of another one.
+    #[error("the server says that it stored other bytes than were sent; the server is at fault")]
+    StoredOther,
     /// Nothing came for too long.
     #[error("the server said nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -197,6 +200,11 @@ impl TransferError {
         }
     }
 
+    /// Whether the server broke the protocol.
+    pub(crate) fn is_about_protocol(&self) -> bool {
+        matches!(self, Self::Decode(_) | Self::Frame(_) | Self::Greeting(_) | Self::Step(_))
+    }
+
     /// The status that stands for this error.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -218,6 +226,7 @@ impl TransferError {
             Self::NotNative => Status::UnknownData,
             Self::Refused { reason, .. } => reason.status(),
             Self::Step(error) => error.reason().status(),
+            Self::StoredOther => Reason::DigestMismatch.status(),
             Self::Download(error) => error.status(),
             Self::Local(error) => error.status(),
             Self::Upload(error) => error.status(),
@@ -236,7 +245,9 @@ impl TransferError {
                 Reason::AddressNotFound
             }
             Self::Connect { .. } => Reason::ConnectFailed,
-            Self::Damaged { .. } | Self::Digest { .. } => Reason::DigestMismatch,
+            Self::Damaged { .. } | Self::Digest { .. } | Self::StoredOther => {
+                Reason::DigestMismatch
+            }
             Self::Decode(_) => Reason::Malformed,
             Self::Download(error) => match error {
                 DownloadError::Refused(status) | DownloadError::NotStored(status) => {
@@ -294,7 +305,8 @@ impl TransferError {
             | Self::Name { .. }
             | Self::NoName { .. }
             | Self::NotNative
-            | Self::Step(_) => false,
+            | Self::Step(_)
+            | Self::StoredOther => false,
         }
     }
 }

@@ -205,16 +205,13 @@ pub(crate) async fn to_download(
         }
         client
             .list(parsed.as_ref(), true, |entry| {
-                let below = entry.name.get(strip..).unwrap_or(&entry.name);
-                let name = parse(&entry.name);
-                let path = match &name {
-                    Ok(_) => root.join(below),
-                    // It may lead anywhere.
-                    Err(_) => root.clone(),
-                };
+                // All names of the listing are below the directory.
+                let path = root.join(entry.name.as_str().get(strip..).unwrap_or_default());
                 match entry.kind {
-                    EntryKind::Directory if name.is_ok() => directories.push(path),
-                    _ => jobs.push(Job::download(name, path, Some(entry.size))),
+                    EntryKind::Directory => directories.push(path),
+                    EntryKind::File => {
+                        jobs.push(Job::download(Ok(entry.name), path, Some(entry.size)));
+                    }
                 }
             })
             .await?;

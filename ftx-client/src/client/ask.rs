@@ -3,11 +3,15 @@
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
+use ftx_core::native::listing::Listing;
 use ftx_core::native::wire::Entry;
 
 use super::{Client, Spoken};
 use crate::TransferError;
 use crate::native::{Channel, Link};
+
+/// Entries that one answer is asked for.
+const PAGE_ENTRIES: u32 = 32 * 1024;
 
 impl Client {
     /// What `name` stands for on the server. Native servers only.
@@ -50,28 +54,30 @@ impl Client {
     }
 
     /// Shows what is in a directory of the server, `None` for the root, to `each`, in a fixed order;
-    /// with `recursive` all that is below, too. Native servers only.
+    /// with `recursive` all that is below, too. All of them are below the directory, and each comes
+    /// once. Native servers only.
     ///
     /// # Errors
-    /// As [`stat`](Self::stat).
+    /// As [`stat`](Self::stat); the server lists what is not in that directory, or in another order.
+    /// Of the page in which it does nothing is shown.
     pub async fn list(
         &mut self,
         name: Option<&RemoteName>,
         recursive: bool,
         mut each: impl FnMut(Entry),
     ) -> Result<(), TransferError> {
-        let mut after = None;
-        loop {
+        let mut listing = Listing::new(name.cloned(), recursive, PAGE_ENTRIES);
+        while !listing.is_ended() {
             let page = async |channel: &mut Channel, id, _| {
-                channel.list(id, name, recursive, after.clone()).await
+                let mut listing = listing.clone();
+                let entries = channel.list(id, &mut listing).await?;
+                Ok((listing, entries))
             };
-            let (entries, more) = self.asked(page).await?;
-            after = entries.last().map(|entry| entry.name.clone());
+            let (taken, entries) = self.asked(page).await?;
+            listing = taken;
             entries.into_iter().for_each(&mut each);
-            if !more || after.is_none() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Asks on a connection that idles, and `again` on a new one if that fails: the server may have
@@ -83,13 +89,17 @@ impl Client {
         let (mut channel, id) = self.idle().await?;
         let was_used = channel.used;
         let answer = ask(&mut channel, id, false).await;
-        let stale = was_used && channel.unheard && !self.cancel.is_cancelled();
+        let broken = answer.as_ref().is_err_and(TransferError::is_about_protocol);
+        let stale = was_used && channel.unheard && !broken && !self.cancel.is_cancelled();
+        // Nothing else that comes on it could be believed.
+        channel.unheard |= broken;
         self.put_back(channel);
         if answer.is_ok() || !stale {
             return answer;
         }
         let (mut channel, id) = self.idle().await?;
         let answer = ask(&mut channel, id, true).await;
+        channel.unheard |= answer.as_ref().is_err_and(TransferError::is_about_protocol);
         self.put_back(channel);
         answer
     }

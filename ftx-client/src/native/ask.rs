@@ -2,13 +2,11 @@
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
-use ftx_core::native::wire::{Entry, Reply, Request};
+use ftx_core::native::listing::Listing;
+use ftx_core::native::wire::{Entry, EntryKind, Reply, Request};
 
 use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
-
-/// Entries that one answer is asked for.
-const PAGE: u32 = 32 * 1024;
 
 impl Channel {
     /// Asks, and waits for the answer that ends it.
@@ -41,7 +39,7 @@ impl Channel {
         name: &RemoteName,
     ) -> Result<Entry, TransferError> {
         match self.ask(id, &Request::Stat { name: name.clone().into() }).await? {
-            Reply::Entry(entry) => Ok(entry),
+            Reply::Entry(entry) => named(entry, name),
             _ => Err(out_of_step("another answer than an entry")),
         }
     }
@@ -70,24 +68,31 @@ impl Channel {
         name: &RemoteName,
     ) -> Result<Entry, TransferError> {
         match self.ask(id, &Request::MakeDirectory { name: name.clone().into() }).await? {
-            Reply::Entry(entry) => Ok(entry),
+            Reply::Entry(entry) if entry.kind != EntryKind::Directory => {
+                Err(out_of_step("a file in place of a directory"))
+            }
+            Reply::Entry(entry) => named(entry, name),
             _ => Err(out_of_step("another answer than an entry")),
         }
     }
 
-    /// Some entries behind `after`, and whether there are more.
+    /// The next entries of a listing, which has taken them then.
     pub(crate) async fn list(
         &mut self,
         id: u32,
-        name: Option<&RemoteName>,
-        recursive: bool,
-        after: Option<String>,
-    ) -> Result<(Vec<Entry>, bool), TransferError> {
-        let name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let list = Request::List { name, recursive, after, limit: PAGE };
-        match self.ask(id, &list).await? {
-            Reply::Entries { entries, more } => Ok((entries, more)),
+        listing: &mut Listing,
+    ) -> Result<Vec<Entry>, TransferError> {
+        match self.ask(id, &listing.request()).await? {
+            Reply::Entries { entries, more } => {
+                listing.page(&entries, more)?;
+                Ok(entries)
+            }
             _ => Err(out_of_step("another answer than entries")),
         }
     }
+}
+
+/// The entry, if it is of this name.
+fn named(entry: Entry, name: &RemoteName) -> Result<Entry, TransferError> {
+    if entry.name == *name { Ok(entry) } else { Err(out_of_step("an entry of another name")) }
 }

@@ -1,6 +1,5 @@
 //! One connection to a native server.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
@@ -8,9 +7,11 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::{
     CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
 };
+use ftx_core::shown;
 use ftx_io::{Frames, Guard, Incoming, Wire};
 use tracing::debug;
 
+use super::inbox::{Inbox, Owed};
 use crate::{Cancel, Config, TransferError};
 
 /// Program and version, as servers are told.
@@ -23,6 +24,10 @@ const FAR: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether there is something to tell, while nothing comes.
 const TELL: Duration = Duration::from_millis(100);
+
+/// Frames that are taken in a row before there is a look at what is to be sent, and at whether the
+/// caller has stopped it: a server that sends without end must not hold that up.
+pub(super) const HEARD_FRAMES: usize = 1024;
 
 /// Requests for small files that one connection has unanswered. To a distant server as many as it can
 /// be sent before its first answer is here; to one nearby so few that no connection is left with much
@@ -53,7 +58,7 @@ pub(crate) enum Session {
 pub(crate) struct Channel {
     frames: Frames,
     /// What came in while something was sent.
-    inbox: VecDeque<Incoming>,
+    inbox: Inbox,
     timeout: Duration,
     cancel: Cancel,
     /// It has served before, and the server may have closed it meanwhile.
@@ -131,7 +136,7 @@ impl Channel {
         let longest = u32::try_from(MAX_RECORD_BYTES).unwrap_or(u32::MAX);
         let mut channel = Self {
             frames: Frames::new(wire, longest),
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
             timeout: config.timeout,
             cancel: cancel.clone(),
             used: false,
@@ -181,8 +186,14 @@ impl Channel {
         if self.frames.queued() > 0 { self.send(&[]).await } else { Ok(()) }
     }
 
+    /// So much is the server to answer yet: what it sends beyond that while something is sent breaks
+    /// the protocol.
+    pub(super) fn expect(&mut self, owed: Owed) {
+        self.inbox.expect(owed);
+    }
+
     /// Sends what is queued, and then `data`. Answers that come meanwhile are kept: a server that
-    /// cannot get rid of its answers would take nothing more.
+    /// cannot send its answers takes nothing more.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
         let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
@@ -192,8 +203,8 @@ impl Channel {
             tokio::select! {
                 biased;
                 sent = &mut send => return Ok(sent?),
-                incoming = reader.next(guard), if !holds_data(&self.inbox) => match incoming {
-                    Ok(Some(incoming)) => self.inbox.push_back(incoming),
+                incoming = reader.next(guard), if !self.inbox.holds_data() => match incoming {
+                    Ok(Some(incoming)) => self.inbox.push(incoming)?,
                     Ok(None) => return Err(TransferError::Closed),
                     // The time is that of the sending.
                     Err(ftx_io::ReadError::Wire(ftx_io::WireError::Timeout(_))) => {}
@@ -205,7 +216,7 @@ impl Channel {
 
     /// What comes next.
     pub(super) async fn next(&mut self) -> Result<Incoming, TransferError> {
-        if let Some(incoming) = self.inbox.pop_front() {
+        if let Some(incoming) = self.inbox.pop() {
             return Ok(incoming);
         }
         let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
@@ -225,7 +236,7 @@ impl Channel {
         changed: impl Future<Output = ()>,
         tell: &mut (dyn FnMut() + Send),
     ) -> Result<Option<Incoming>, TransferError> {
-        if let Some(incoming) = self.inbox.pop_front() {
+        if let Some(incoming) = self.inbox.pop() {
             return Ok(Some(incoming));
         }
         let next = self.next_from(owes);
@@ -317,14 +328,9 @@ impl Channel {
     }
 }
 
-/// Whether what came last is followed by bytes that only who handles it may read.
-fn holds_data(inbox: &VecDeque<Incoming>) -> bool {
-    matches!(inbox.back(), Some(Incoming::Block { .. } | Incoming::File { .. }))
-}
-
-/// A server's message; a goodbye is an error.
+/// A server's message, whose texts are fit to be shown; a goodbye is an error.
 pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply), TransferError> {
-    let reply = Reply::decode(header, payload)?;
+    let reply = fit_to_be_shown(Reply::decode(header, payload)?);
     debug!(id = header.request, ?reply, "received");
     match reply {
         Reply::Goodbye { reason, message } => Err(refused(reason, message)),
@@ -332,7 +338,21 @@ pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply
     }
 }
 
-/// The error that a server's refusal is.
+/// The same reply with texts that neither act on a terminal nor fill a log.
+fn fit_to_be_shown(reply: Reply) -> Reply {
+    match reply {
+        Reply::Failed { reason, message } => Reply::Failed { reason, message: shown(&message) },
+        Reply::Goodbye { reason, message } => Reply::Goodbye { reason, message: shown(&message) },
+        // No features are known.
+        Reply::Welcome { version, agent, session, window, requests, .. } => {
+            let (features, agent) = (Vec::new(), shown(&agent));
+            Reply::Welcome { version, features, agent, session, window, requests }
+        }
+        other => other,
+    }
+}
+
+/// The error that a server's refusal is; the message is one that [`decode`] gave.
 pub(super) fn refused(reason: i32, message: String) -> TransferError {
     TransferError::Refused { reason: Reason::from_code(reason), message }
 }

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `channel` | one connection: greeting, messages, bytes of files |
+//! | `inbox` | what comes while something is sent, and its bound |
 //! | `run` | the files of one run, and the connections that share them |
 //! | `crew` | tries: the connections of one, and when there is another |
 //! | `upload`, `download` | what one connection does, until everything is done |
@@ -14,6 +15,7 @@ mod ask;
 mod channel;
 mod crew;
 mod download;
+mod inbox;
 mod place;
 mod run;
 mod small;

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod downloads;
+mod floods;
 mod idle;
+mod lies;
 mod native;
 mod native_peer;
 mod server;

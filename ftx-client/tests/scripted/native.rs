@@ -156,7 +156,7 @@ fn files(dir: &Path, blocks: &[u64]) -> Vec<Upload> {
 }
 
 /// Uploads files to `server`, and returns what became of them in the order in which they ended.
-fn upload(
+pub(crate) fn upload(
     blocks: &[u64],
     streams: usize,
     keep_going: bool,

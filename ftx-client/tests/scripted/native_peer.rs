@@ -22,8 +22,17 @@ impl NativePeer {
         Self::accept_replacing(listener).0
     }
 
-    /// The same; tells which session the client says it has lost, too.
+    /// The same, and lets so many bytes of files be unanswered.
+    pub(crate) fn accept_window(listener: &TcpListener, window: u64) -> Self {
+        Self::greet(listener, window).0
+    }
+
+    /// The same as [`accept`](Self::accept); tells which session the client says it has lost, too.
     pub(crate) fn accept_replacing(listener: &TcpListener) -> (Self, Option<Token>) {
+        Self::greet(listener, 8 << 20)
+    }
+
+    fn greet(listener: &TcpListener, window: u64) -> (Self, Option<Token>) {
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         let mut peer = Self(stream);
@@ -33,9 +42,8 @@ impl NativePeer {
         let Some((0, Request::Hello { replaces, .. })) = peer.request() else { panic!() };
         peer.0.write_all(&server_preface(1)).unwrap();
         let (features, agent) = (Vec::new(), "scripted/1".to_owned());
-        let (session, window) = (SESSION, 8 << 20);
-        let welcome =
-            Reply::Welcome { version: 1, features, agent, session, window, requests: 1024 };
+        let (session, requests) = (SESSION, 1024);
+        let welcome = Reply::Welcome { version: 1, features, agent, session, window, requests };
         peer.reply(0, &welcome);
         (peer, replaces)
     }

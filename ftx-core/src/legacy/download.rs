@@ -19,7 +19,7 @@ use alloc::string::String;
 use super::server::wire_held;
 use super::wire::{QString, Reply, Request};
 use super::{Held, Peer, ProtocolError, Want};
-use crate::{Md5Digest, RemoteName, Status};
+use crate::{Md5Digest, RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Download {
                 | State::Publishing { .. }
                 | State::Ended,
                 reply,
-            ) => Err(DownloadError::Unexpected(alloc::format!("{reply:?}"))),
+            ) => Err(DownloadError::Unexpected(shown(&alloc::format!("{reply:?}")))),
         }
     }
 

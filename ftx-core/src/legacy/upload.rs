@@ -20,7 +20,7 @@ use alloc::string::String;
 
 use super::wire::{QString, Reply, Request};
 use super::{Held, ORIGINAL_MAX, Peer, ProtocolError, Want};
-use crate::{Md5Digest, RemoteName, Status};
+use crate::{Md5Digest, RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,9 +189,8 @@ impl Upload {
                     self.finish(self.size, false, true);
                     return Ok(());
                 }
-                return Err(UploadError::NotStored {
-                    stored: alloc::format!("{pos} bytes with MD5 {stored:?}"),
-                });
+                let stored = alloc::format!("{pos} bytes with MD5 {stored:?}");
+                return Err(UploadError::NotStored { stored: shown(&stored) });
             }
             (
                 State::Offered
@@ -202,7 +201,7 @@ impl Upload {
                 | State::Confirming { .. }
                 | State::Ended,
                 reply,
-            ) => return Err(UploadError::Unexpected(alloc::format!("{reply:?}"))),
+            ) => return Err(UploadError::Unexpected(shown(&alloc::format!("{reply:?}")))),
         };
         Ok(())
     }
@@ -305,7 +304,7 @@ impl Upload {
     ) -> Result<(), UploadError> {
         match (peer, md5) {
             (Peer::Ftx, Some(md5)) if parse(stored).is_some_and(|stored| stored != md5) => {
-                Err(UploadError::NotStored { stored: alloc::format!("MD5 {stored:?}") })
+                Err(UploadError::NotStored { stored: shown(&alloc::format!("MD5 {stored:?}")) })
             }
             (Peer::Ftx, _) => {
                 self.finish(self.size - start, false, true);

@@ -20,7 +20,7 @@ fn list(
     let (name, after) = (name.to_owned(), after.map(str::to_owned));
     match client.ask(&Request::List { name, recursive, after, limit }) {
         Reply::Entries { entries, more } => {
-            (entries.into_iter().map(|entry| entry.name).collect(), more)
+            (entries.into_iter().map(|entry| entry.name.into()).collect(), more)
         }
         other => panic!("{other:?}"),
     }

@@ -13,7 +13,7 @@ use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Request, Version, What};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
-use super::channel::{Channel, leaves};
+use super::channel::{Channel, HEARD_FRAMES, leaves};
 use super::place::{GoOn, Here, Local, Place};
 use super::run::{Crew, Run, lock};
 use super::small::Batch;
@@ -225,7 +225,8 @@ impl DownloadStream {
 
     /// Takes what has come already.
     async fn hear(&mut self, tell: &mut (dyn FnMut() + Send)) -> Result<(), TransferError> {
-        while let Some(incoming) = self.channel.poll().await? {
+        for _ in 0..HEARD_FRAMES {
+            let Some(incoming) = self.channel.poll().await? else { break };
             self.take(incoming).await?;
             if self.batch.is_full() {
                 self.put_batch().await?;

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use ftx_core::native::blocks::block_len;
+use ftx_core::native::blocks::{Digest, block_len};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 
@@ -34,7 +34,7 @@ impl UploadStream {
                 Ok(())
             }
             Reply::Stored { index } => self.stored(request, index),
-            Reply::Done { unchanged, .. } => self.done(request, unchanged).await,
+            Reply::Done { digest, unchanged } => self.done(request, digest, unchanged).await,
             Reply::Wanted => match self.pending.remove(&request) {
                 Some(Pending::Check { job, .. }) => {
                     self.shared.again.wants();
@@ -83,26 +83,35 @@ impl UploadStream {
         Ok(())
     }
 
-    async fn done(&mut self, request: u32, unchanged: bool) -> Result<(), TransferError> {
+    /// The server says that it has the file of this digest.
+    async fn done(
+        &mut self,
+        request: u32,
+        stored: Digest,
+        unchanged: bool,
+    ) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
-            Some(Pending::Put { job, bytes }) => {
+            Some(Pending::Put { job, bytes, digest }) => {
                 self.put = self.put.saturating_sub(bytes);
                 if unchanged {
                     self.shared.again.had();
                 }
-                self.shared.finish(job, Ok(Transferred { moved: bytes, already_there: false }));
+                let done = Transferred { moved: bytes, already_there: false };
+                self.shared.finish(job, as_sent(digest, stored, done));
             }
-            Some(Pending::Check { job, size }) => {
+            Some(Pending::Check { job, size, digest }) => {
                 self.shared.again.had();
                 self.shared.run.note(job, Note::Started { from: size, size });
-                self.shared.finish(job, Ok(Transferred { moved: 0, already_there: true }));
+                let done = Transferred { moved: 0, already_there: true };
+                self.shared.finish(job, as_sent(digest, stored, done));
             }
-            Some(Pending::Commit(open)) => {
+            Some(Pending::Commit(open, digest)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
                 self.shared.keep(&open).await;
                 let already_there = unchanged && moved == 0;
-                self.shared.finish(open.job, Ok(Transferred { moved, already_there }));
+                let done = Transferred { moved, already_there };
+                self.shared.finish(open.job, as_sent(digest, stored, done));
             }
             Some(Pending::Offer(_) | Pending::Doubt(_)) | None => {
                 return Err(out_of_step("an answer to no commit"));
@@ -113,7 +122,7 @@ impl UploadStream {
 
     fn failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
-            Some(Pending::Put { job, bytes }) => {
+            Some(Pending::Put { job, bytes, .. }) => {
                 self.put = self.put.saturating_sub(bytes);
                 self.refused((request, job), error, bytes)
             }
@@ -121,7 +130,7 @@ impl UploadStream {
                 self.shared.finish(job, Err(error));
                 Ok(())
             }
-            Some(Pending::Offer(open) | Pending::Commit(open)) => {
+            Some(Pending::Offer(open) | Pending::Commit(open, _)) => {
                 self.shared.close(&open);
                 self.refused((request, open.job), error, open.source.identity.size)
             }
@@ -141,4 +150,9 @@ impl UploadStream {
             }
         }
     }
+}
+
+/// What becomes of a file that the server says is done, with the digest of what it stored.
+fn as_sent(sent: Digest, stored: Digest, done: Transferred) -> Result<Transferred, TransferError> {
+    if stored == sent { Ok(done) } else { Err(TransferError::StoredOther) }
 }

@@ -101,7 +101,7 @@ impl UploadStream {
         if let Some(job) = self.shared.run.job(open.job) {
             job.told.publish(open.request, digest);
         }
-        self.pending.insert(open.request, Pending::Commit(open));
+        self.pending.insert(open.request, Pending::Commit(open, digest));
         self.channel.flush().await
     }
 

@@ -23,7 +23,8 @@ use self::again::Again;
 use self::known::Kept;
 use self::source::Source;
 use self::unheard::{Doubt, Told};
-use super::channel::{Channel, leaves};
+use super::channel::{Channel, HEARD_FRAMES, leaves};
+use super::inbox::Owed;
 use super::run::{Crew, Note, Run, lock};
 use super::writer;
 use crate::{TransferError, Transferred};
@@ -76,10 +77,10 @@ pub(super) struct Open {
 
 /// What the answer to a request will be about.
 enum Pending {
-    Put { job: usize, bytes: u64 },
-    Check { job: usize, size: u64 },
+    Put { job: usize, bytes: u64, digest: Digest },
+    Check { job: usize, size: u64, digest: Digest },
     Offer(Arc<Open>),
-    Commit(Arc<Open>),
+    Commit(Arc<Open>, Digest),
     Doubt(Doubt),
 }
 
@@ -165,6 +166,7 @@ impl UploadStream {
             if self.pending.is_empty() && self.shared.run.is_over() {
                 return Ok(self.channel);
             }
+            self.channel.expect(self.owed());
             match self.next() {
                 Work::Block(open, claim) => self.block(&open, claim).await?,
                 Work::Commit(open, digest) => self.commit(open, digest).await?,
@@ -182,7 +184,8 @@ impl UploadStream {
 
     /// Takes what has come already.
     async fn hear(&mut self) -> Result<(), TransferError> {
-        while let Some(incoming) = self.channel.poll().await? {
+        for _ in 0..HEARD_FRAMES {
+            let Some(incoming) = self.channel.poll().await? else { break };
             self.take(&incoming).await?;
         }
         Ok(())
@@ -253,6 +256,18 @@ impl UploadStream {
         Work::Wait
     }
 
+    /// What the server may still answer on this connection.
+    fn owed(&self) -> Owed {
+        let sum = |sum: u64, some: u64| sum.saturating_add(some);
+        let opened = self.shared.opened();
+        let own = opened.iter().filter(|open| open.stream == self.stream);
+        Owed {
+            requests: self.pending.len() as u64,
+            unspoken: own.map(|open| lock(&open.sender).unspoken()).fold(0, sum),
+            sent: self.sent.values().map(|bytes| bytes.div_ceil(BLOCK)).fold(0, sum),
+        }
+    }
+
     fn has_room(&self, bytes: u64) -> bool {
         let unanswered = self.sent.values().fold(self.put, |sum, bytes| sum.saturating_add(*bytes));
         unanswered == 0 || unanswered.saturating_add(bytes) <= self.channel.terms.window
@@ -286,6 +301,7 @@ impl UploadStream {
         let open = Arc::new(Open { job, request, source, sender, stream: self.stream, kept });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
+        self.channel.expect(self.owed());
         self.channel.flush().await
     }
 
@@ -316,7 +332,7 @@ impl UploadStream {
         if asks {
             self.spare = data;
             self.channel.queue(request, &Request::Check { name, size, meta, digest })?;
-            self.pending.insert(request, Pending::Check { job, size });
+            self.pending.insert(request, Pending::Check { job, size, digest });
             return self.send_queued().await;
         }
         self.shared.run.note(job, Note::Started { from: 0, size });
@@ -331,7 +347,7 @@ impl UploadStream {
         self.channel.queue_bytes(&digest.0);
         self.spare = data;
         self.put += size;
-        self.pending.insert(request, Pending::Put { job, bytes: size });
+        self.pending.insert(request, Pending::Put { job, bytes: size, digest });
         self.send_queued().await
     }
 

@@ -1,0 +1,67 @@
+//! Servers that send while the client sends.
+
+use std::io::Write as _;
+
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BLOCK, Cv};
+use ftx_core::native::wire::{Reply, Request};
+
+use crate::native::upload;
+use crate::native_peer::NativePeer;
+
+/// A file that takes more than the buffers of a connection have room for.
+const BLOCKS: u64 = 64;
+
+/// No window holds the client up.
+const WINDOW: u64 = 1 << 40;
+
+/// Far more than the client keeps and the buffers of a connection hold, in bytes.
+const ENDLESS: usize = 96 * 1024 * 1024;
+
+/// The client cannot know that nobody reads, and has to keep what it reads while it sends.
+#[test]
+fn a_server_that_floods_while_the_client_sends_is_left() {
+    let floods = [
+        (Reply::Pong { payload: 7 }, 20_000),
+        (Reply::failed(Reason::IoError, "x".repeat(512 * 1024)), 1),
+    ];
+    for (reply, times) in floods {
+        let results = upload(&[BLOCKS], 1, false, move |listener| {
+            let mut peer = NativePeer::accept_window(&listener, WINDOW);
+            peer.offered(BLOCKS * BLOCK);
+            // Of a request that was never made.
+            let flood = reply.encode(9999).unwrap().repeat(times);
+            let mut sent = 0;
+            while sent < ENDLESS && peer.0.write_all(&flood).is_ok() {
+                sent += flood.len();
+            }
+            assert!(sent < ENDLESS, "the client takes all of it");
+        });
+        let [(0, Err(error))] = results.as_slice() else { panic!("{results:?}") };
+        assert_eq!(error.reason(), Reason::LimitExceeded, "{error}");
+    }
+}
+
+/// It says in the most wasteful form what it holds of the second file, and reads nothing of the first
+/// one before it has said it.
+#[test]
+fn a_server_may_answer_at_length_while_the_client_sends() {
+    const LARGE: u64 = 60_000;
+    let results = upload(&[BLOCKS, LARGE], 1, true, |listener| {
+        let mut peer = NativePeer::accept_window(&listener, WINDOW);
+        let [first, second] = [(); 2].map(|()| {
+            let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+            id
+        });
+        peer.reply(first, &Reply::Ready { resumed: 0 });
+        let have = |first| Reply::Have { first, blocks: vec![Some(Cv([1; 32]))] };
+        let haves: Vec<u8> =
+            (0..LARGE).flat_map(|index| have(index).encode(second).unwrap()).collect();
+        peer.0.write_all(&haves).unwrap();
+        peer.reply(second, &Reply::failed(Reason::NoSpace, "no room for it"));
+        peer.stored(first, 0..BLOCKS);
+        assert!(peer.request().is_none());
+    });
+    let [(1, Err(error)), (0, Ok(_))] = results.as_slice() else { panic!("{results:?}") };
+    assert_eq!(error.reason(), Reason::NoSpace, "{error}");
+}

@@ -1,0 +1,171 @@
+//! Servers whose answers do not fit what was asked.
+
+use std::fs::File;
+use std::thread::{self, JoinHandle};
+
+use ftx_client::blocking::Client;
+use ftx_client::{Dialect, TransferError};
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BLOCK, Digest};
+use ftx_core::native::wire::{Entry, EntryKind, Meta, Reply, Request};
+
+use crate::native_peer::NativePeer;
+use crate::server::listen;
+use crate::{config, name};
+
+fn entry(name: &str, kind: EntryKind) -> Entry {
+    Entry { name: name.parse().unwrap(), kind, size: 1, meta: Meta::default() }
+}
+
+fn page(names: &[&str], more: bool) -> Reply {
+    let entries = names.iter().map(|name| entry(name, EntryKind::File)).collect();
+    Reply::Entries { entries, more }
+}
+
+/// A client, and a server that gives these answers, one to each request of one connection. When it
+/// has given the last one, the client is to leave that connection.
+fn setting(answers: Vec<Reply>) -> (Client, JoinHandle<Vec<Request>>) {
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = NativePeer::accept(&listener);
+        let requests = answers.iter().map(|answer| {
+            let (id, request) = peer.request().unwrap();
+            peer.reply(id, answer);
+            request
+        });
+        let requests = requests.collect();
+        assert!(peer.request().is_none(), "it is asked again");
+        requests
+    });
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    (Client::new(address, config).unwrap(), server)
+}
+
+/// What is shown of a listing of `docs`, and how it ends.
+fn listed(pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
+    let (mut client, server) = setting(pages);
+    let mut shown = Vec::new();
+    let docs = RemoteName::parse("docs").unwrap();
+    let result = client.list(Some(&docs), true, |entry| shown.push(entry.name.into()));
+    // Had the client kept the connection, the server would be asked again.
+    if result.is_err() {
+        let _ = client.stat(&docs);
+    }
+    drop(client);
+    server.join().unwrap();
+    (shown, result)
+}
+
+#[test]
+fn of_a_page_with_a_bad_name_nothing_is_shown() {
+    let pages: [&[&str]; 5] = [
+        &["docs/c", "elsewhere/x"],
+        &["docs/c", ".bashrc"],
+        &["docs/d", "docs/c"],
+        &["docs/c", "docs/c"],
+        &["docs/a", "docs/b"],
+    ];
+    for bad in pages {
+        let (shown, result) = listed(vec![page(&["docs/a", "docs/b"], true), page(bad, false)]);
+        assert_eq!(shown, ["docs/a", "docs/b"], "{bad:?}");
+        assert_eq!(result.unwrap_err().reason(), Reason::OutOfStep, "{bad:?}");
+    }
+}
+
+#[test]
+fn a_listing_in_pages_is_shown_to_its_end() {
+    let pages =
+        vec![page(&["docs/a", "docs/a/b"], true), page(&["docs/c"], true), page(&[], false)];
+    let (shown, result) = listed(pages);
+    result.unwrap();
+    assert_eq!(shown, ["docs/a", "docs/a/b", "docs/c"]);
+}
+
+#[test]
+fn what_is_asked_about_one_name_is_answered_about_it() {
+    type Ask = fn(&mut Client) -> Result<Entry, TransferError>;
+    const STAT: Ask = |client| client.stat(&name());
+    const MAKE: Ask = |client| client.make_directory(&name());
+    let answered = |ask: Ask, answer: Entry| {
+        let (mut client, server) = setting(vec![Reply::Entry(answer)]);
+        let result = ask(&mut client).map(|_| ()).map_err(|error| error.reason());
+        if result.is_err() {
+            let _ = client.stat(&name());
+        }
+        drop(client);
+        server.join().unwrap();
+        result
+    };
+    for kind in [EntryKind::File, EntryKind::Directory] {
+        assert_eq!(answered(STAT, entry("a.bin", kind)), Ok(()));
+        assert_eq!(answered(STAT, entry("b.bin", kind)), Err(Reason::OutOfStep));
+        assert_eq!(answered(MAKE, entry("a.bin/b", kind)), Err(Reason::OutOfStep));
+    }
+    assert_eq!(answered(MAKE, entry("a.bin", EntryKind::Directory)), Ok(()));
+    assert_eq!(answered(MAKE, entry("a.bin", EntryKind::File)), Err(Reason::OutOfStep));
+}
+
+/// Uploads files of zeros of this size to a server that says `stored` of the last one.
+fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    File::create(&path).unwrap().set_len(size).unwrap();
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = NativePeer::accept(&listener);
+        let id = if size > BLOCK {
+            let id = peer.offered(size);
+            peer.published(id, 0..2);
+            id
+        } else {
+            peer.frame().unwrap().0.request
+        };
+        peer.reply(id, &Reply::Done { digest: stored, unchanged: false });
+        while peer.frame().is_some() {}
+    });
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    let mut client = Client::new(address, config).unwrap();
+    let result = client.upload(&path, &name());
+    drop(client);
+    server.join().unwrap();
+    result.map(|_| ())
+}
+
+#[test]
+fn a_server_that_stored_other_bytes_is_not_believed() {
+    for size in [100, 2 * BLOCK] {
+        uploaded(size, Digest::of(&vec![0; usize::try_from(size).unwrap()])).unwrap();
+        let error = uploaded(size, Digest([1; 32])).unwrap_err();
+        assert!(matches!(error, TransferError::StoredOther), "{error}");
+        assert_eq!(error.reason(), Reason::DigestMismatch);
+    }
+}
+
+#[test]
+fn what_a_server_says_is_shown_escaped_and_not_at_any_length() {
+    let text = "no\n\u{1b}[2J\u{202e}".to_owned() + &"x".repeat(100_000);
+    for answer in [
+        Reply::failed(Reason::PermissionDenied, text.clone()),
+        Reply::goodbye(Reason::PermissionDenied, text),
+    ] {
+        let (listener, address) = listen();
+        let server = thread::spawn(move || {
+            let mut peer = NativePeer::accept(&listener);
+            let (id, _) = peer.request().unwrap();
+            peer.reply(if matches!(answer, Reply::Goodbye { .. }) { 0 } else { id }, &answer);
+            while peer.request().is_some() {}
+        });
+        let mut config = config();
+        config.dialect = Dialect::Native;
+        let mut client = Client::new(address, config).unwrap();
+        let error = client.stat(&name()).unwrap_err().to_string();
+        drop(client);
+        server.join().unwrap();
+        let said = error.strip_prefix("the server refused: ").unwrap();
+        assert!(said.starts_with("no\\n\\u{1b}[2J\\u{202e}xxx") && said.ends_with("x…"), "{said}");
+        assert_eq!(said.chars().count(), 1025);
+    }
+}
