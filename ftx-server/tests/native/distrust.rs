@@ -103,7 +103,7 @@ fn a_fresh_manifest_is_true_and_stays_so() {
     }
 }
 
-/// What is found out is kept where it may be, and nothing else is.
+/// Also on a connection that has the file open.
 #[test]
 fn a_fresh_manifest_is_of_the_version_that_is_asked_for() {
     let (file, wrong) = (content(1, LENS[0]), content(2, LENS[0]));

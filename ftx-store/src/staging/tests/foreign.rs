@@ -37,7 +37,7 @@ fn set_mode(dir: &Dir, path: &str, mode: u32) {
 
 /// Begins anew over what is there: the old bytes are not in the file, nor is the old file written to.
 fn begins_anew(dir: &Dir) {
-    let before = std::fs::File::from(dir.open("data").unwrap().into_std());
+    let before = dir.open("data").unwrap().into_std();
     let old_bytes = dir.read("data").unwrap();
     let mut staging = Staging::create(dir, files(), "a/name").unwrap();
     let now = staging.open_data().unwrap().metadata().unwrap();
