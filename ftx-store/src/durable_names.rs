@@ -105,7 +105,8 @@ struct Step {
     parent: Option<File>,
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Duration;
 

@@ -137,7 +137,7 @@ impl HeldFile {
 
     /// Whether nobody but this user can have written it.
     pub(crate) fn is_written_by_us_alone(&self) -> io::Result<bool> {
-        Ok(Writers::of(&Metadata::from_file(&self.file)?) == Writers::Us)
+        Ok(Writers::of_file(&self.file)? == Writers::Us)
     }
 
     /// Says that the file is open nowhere else, so that closing it lets go of the lock. That saves a

@@ -43,7 +43,7 @@ use ftx_core::native::blocks::Cv;
 use serde::{Deserialize, Serialize};
 
 use crate::files::remove;
-use crate::private::{self, Found};
+use crate::private::{self, Found, Writers};
 use crate::{BootId, HasherState, StoreError};
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
@@ -252,6 +252,12 @@ impl Journal {
         cut.map_err(|error| StoreError::io("truncate", &self.path, error))?;
         self.end = end;
         Ok(())
+    }
+
+    /// Whether nobody but this user can have written it.
+    pub(crate) fn is_written_by_us_alone(&self) -> Result<bool, StoreError> {
+        let writers = Writers::of_file(&self.file);
+        Ok(writers.map_err(|error| StoreError::io("stat", &self.path, error))? == Writers::Us)
     }
 
     /// When a record was last added, which is when the staging was last written to; `None` where the

@@ -27,6 +27,10 @@ impl Writers {
     pub(crate) fn of(metadata: &Metadata) -> Self {
         if metadata.is_file() { sys::writers(metadata) } else { Self::Others }
     }
+
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&Metadata::from_file(file)?))
+    }
 }
 
 /// Makes a file that nobody else can open. A file or link of that name is an error.

@@ -86,8 +86,8 @@ impl Root {
     /// # Errors
     /// Those of asking the system.
     pub fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let (parent, name) = split(path)?;
-        self.open_dir(parent)?.symlink_metadata(name)
+        let (parent, name) = self.parent_of(path)?;
+        parent.symlink_metadata(name)
     }
 
     /// Opens the directory that holds `path`, creating it and those above as needed.
@@ -101,6 +101,9 @@ impl Root {
         let Some(parent) = path.parent().filter(|_| plain) else {
             return Err(StoreError::BadName { path: path.to_path_buf() });
         };
+        if self.is_private(path) {
+            return Err(StoreError::io("open", path, is_private()));
+        }
         let dir = self.follow(parent, |parent| create_dir_beneath(&self.dir, parent))?;
         if self.durability == Durability::Full {
             self.names.ensure(&dir).map_err(|error| StoreError::io("sync", parent, error))?;
@@ -113,8 +116,8 @@ impl Root {
     /// # Errors
     /// Those of removing it.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let (parent, name) = split(path)?;
-        self.open_dir(parent)?.remove_file(name)
+        let (parent, name) = self.parent_of(path)?;
+        parent.remove_file(name)
     }
 
     /// Makes the absence of `path` durable, with the names of the directories above.
@@ -142,6 +145,25 @@ impl Root {
         self.names.ensure(&dir)
     }
 
+    /// Whether `path` is the private directory, or would be if it were there: also by way of links.
+    #[must_use]
+    pub fn is_private(&self, path: &Path) -> bool {
+        let (Some(private), Ok((parent, name))) = (self.private, split(path)) else { return false };
+        let is_its_name = name.to_str().is_some_and(|name| name.eq_ignore_ascii_case(private));
+        // Nearly no name is the same, so this is seldom looked at.
+        is_its_name
+            && links::resolve(&self.dir, parent).is_ok_and(|real| real.as_os_str().is_empty())
+    }
+
+    /// The directory that `path` lies in, and its name there.
+    fn parent_of<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a Path)> {
+        if self.is_private(path) {
+            return Err(is_private());
+        }
+        let (parent, name) = split(path)?;
+        Ok((self.open_dir(parent)?, name))
+    }
+
     /// Does `work` with `path`, or, where it meets a link, with the path that the link leads to.
     fn follow<T>(
         &self,
@@ -163,12 +185,16 @@ impl Root {
         let first = real.iter().next().and_then(|first| first.to_str());
         match (first, self.private) {
             (Some(first), Some(private)) if first.eq_ignore_ascii_case(private) => {
-                let text = "a symbolic link on the way leads to the server's own files";
-                Err(io::Error::new(ErrorKind::PermissionDenied, text))
+                Err(is_private())
             }
             _ => Ok(real),
         }
     }
+}
+
+fn is_private() -> io::Error {
+    let text = "a symbolic link on the way leads to the server's own files";
+    io::Error::new(ErrorKind::PermissionDenied, text)
 }
 
 fn split(path: &Path) -> io::Result<(&Path, &Path)> {

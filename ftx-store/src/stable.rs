@@ -96,7 +96,8 @@ impl StableIdentity {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs::{File, OpenOptions};
     use std::os::unix::fs::FileExt as _;

@@ -343,6 +343,6 @@ pub trait BlockFile: Send + Sync + 'static {
     /// [`Reason::Changed`](ftx_core::native::Reason::Changed).
     fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Whether its name still stands for it.
+    /// Whether its name still stands for it, and nothing that was known of its blocks has been dropped.
     fn is_present(&self) -> impl Future<Output = bool> + Send;
 }

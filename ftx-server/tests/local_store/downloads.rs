@@ -8,7 +8,7 @@ use ftx_server::store::{Download as _, Store as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
-use crate::{MIB, content, held, md5, name, offer, open, put};
+use crate::{MIB, content, held, name, offer, open, put};
 
 async fn open_file(store: &LocalStore, file: &str) -> LocalDownload {
     store.open(&name(file)).await.unwrap()
@@ -88,7 +88,7 @@ async fn what_the_client_holds_is_compared() {
         assert!(!download.starts_with(held(&content(2, len.max(1)))).await.unwrap(), "{len}");
     }
     assert!(!download.starts_with(held(&content(1, MIB + 1))).await.unwrap());
-    assert_eq!(download.md5(), Some(md5(&bytes)), "the whole file was hashed");
+    assert_eq!(download.md5(), None, "a file that has just changed may change unseen");
     assert!(read_from(&mut download, 0).await.unwrap() == bytes);
 }
 

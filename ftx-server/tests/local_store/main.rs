@@ -9,6 +9,9 @@ mod downloads;
 mod offers;
 mod paths;
 mod stale;
+mod unseen;
+#[path = "../kit/unseen.rs"]
+mod unseen_kit;
 mod uploads;
 mod waiting;
 mod writers;

@@ -1,7 +1,9 @@
 //! Names that are no files, and ways out of the root.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -127,6 +129,105 @@ async fn links_within_the_root_can_be_read() {
     put(&store, "b.bin", b"replaced").await;
     assert_file(root.path(), "a.bin", b"inside");
     assert_file(root.path(), "b.bin", b"replaced");
+}
+
+/// Files in our own directory, by their names in it.
+fn own_files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut dirs = vec![root.join(".ftx")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                files.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_through() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    fs::write(root.path().join(".ftx/staging/secret"), "secret").unwrap();
+    fs::create_dir(root.path().join("d")).unwrap();
+    let link = |target: &str, link: &str| symlink(target, root.path().join(link)).unwrap();
+    for (target, name) in [
+        (".ftx", "top"),
+        (".ftx/staging", "below"),
+        ("top", "chain"),
+        ("../d/../.ftx", "d/up"),
+        (".", "self"),
+        (".ftx/staging/secret", "file"),
+    ] {
+        link(target, name);
+    }
+    let before = own_files(root.path());
+    for file in [
+        "top/new",
+        "top/staging/secret",
+        "below/new",
+        "below/secret",
+        "chain/staging/secret",
+        "chain/new/deep",
+        "d/up/staging/secret",
+        "self/.ftx/new",
+        "self/.ftx/staging/secret",
+        "self/.ftx",
+        "top",
+        "chain",
+        "file",
+    ] {
+        if let Ok(offered) = store.offer(&name(file), ALL).await {
+            panic!("{file} was offered: {offered:?}");
+        }
+        assert_unreachable(&store, file).await;
+        assert_eq!(own_files(root.path()), before, "{file}");
+    }
+    // What leads elsewhere works as before.
+    link("d", "to_d");
+    put(&store, "to_d/a.bin", b"inside").await;
+    put(&store, "self/d/b.bin", b"inside").await;
+    for file in ["d/a.bin", "d/b.bin"] {
+        assert_file(root.path(), file, b"inside");
+        assert!(store.open(&name(file)).await.is_ok());
+    }
+    assert!(offer(&store, "self/to_d/a.bin").await.published);
+}
+
+/// It may have been made by an earlier version, which left it open.
+#[tokio::test]
+async fn our_own_directory_is_closed_to_other_users() {
+    for before in [None, Some(0o755), Some(0o777), Some(0o700)] {
+        let root = tempdir().unwrap();
+        let ours = root.path().join(".ftx");
+        if let Some(mode) = before {
+            fs::create_dir(&ours).unwrap();
+            fs::set_permissions(&ours, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let store = open(root.path());
+        let mode = || fs::metadata(&ours).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(), 0o700, "{before:?}");
+        put(&store, "a.bin", b"published").await;
+        assert_eq!(mode(), 0o700, "{before:?}");
+    }
+}
+
+/// What is published has the mode that a new file has, whatever it had while it arrived.
+#[tokio::test]
+async fn a_published_file_has_the_mode_of_a_new_one() {
+    let root = tempdir().unwrap();
+    let store = open(root.path());
+    fs::write(root.path().join("new"), "").unwrap();
+    let mode =
+        |file: &str| fs::metadata(root.path().join(file)).unwrap().permissions().mode() & 0o7777;
+    for len in [0, 10, 300_000] {
+        put(&store, "a.bin", &content(1, len)).await;
+        assert_eq!(mode("a.bin"), mode("new"), "{len}");
+    }
 }
 
 #[tokio::test]

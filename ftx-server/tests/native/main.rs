@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
+mod again;
 mod ask;
 mod chaos;
 mod check;
 mod client;
 #[path = "../kit/content.rs"]
 mod content;
+mod distrust;
 mod downloads;
 mod frame;
 mod greeting;
@@ -15,6 +17,7 @@ mod hostile;
 mod limits;
 mod names;
 mod overwrite;
+mod private;
 mod ranges;
 mod replaced;
 mod resume;
@@ -23,6 +26,8 @@ mod running;
 mod shutdown;
 mod small;
 mod takeover;
+#[path = "../kit/unseen.rs"]
+mod unseen_kit;
 mod uploads;
 mod wrong;
 

@@ -1,11 +1,11 @@
 //! Going on after a crash: of which blocks the bytes are surely in the data.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)), which
-//!   nobody else can have written. The process may have died, the page cache has not: the block is in
+//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)), and
+//!   nobody else can have written it or the journal. The process may have died, the page cache has not: the block is in
 //!   the file, and is not read.
-//! - Any other kernel run, or an unknown one, or another file, or one that others can write, or a sync
-//!   failed. Data and journal reached the disk in any order and any part. So just these blocks are
+//! - Any other kernel run, or an unknown one, or another file, or others can write one of the two, or a
+//!   sync failed. Data and journal reached the disk in any order and any part. So just these blocks are
 //!   hashed and compared.
 //!
 //! What does not hold is forgotten in the journal too: the data may grow beyond it again, and a hole
@@ -87,10 +87,9 @@ impl BlockStaging {
             files.remove_orphan(dir);
             return Ok(Recovered::Nothing);
         };
-        let alone = held.is_written_by_us_alone();
-        let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?;
-        let boot = run_of(boot.filter(|_| alone), held.file());
         let mut journal = Journal::open(dir, &files.journal)?;
+        let alone = is_ours_alone(&held, journal.as_ref(), &files)?;
+        let boot = run_of(boot.filter(|_| alone), held.file());
         let told = match &mut journal {
             None => None,
             Some(journal) => match journal.first()? {
@@ -122,6 +121,17 @@ impl BlockStaging {
         let staging = Self::assemble(log, told.name, size, held);
         Ok(Recovered::Staging(Box::new(staging)))
     }
+}
+
+/// Whether nobody but this user can have written either file.
+fn is_ours_alone(
+    held: &HeldFile,
+    journal: Option<&Journal>,
+    files: &StagingFiles,
+) -> Result<bool, StoreError> {
+    let data = held.is_written_by_us_alone();
+    let data = data.map_err(|error| StoreError::io("stat", &files.data, error))?;
+    Ok(data && journal.map_or(Ok(true), Journal::is_written_by_us_alone)?)
 }
 
 /// What the journal tells by itself.

@@ -12,6 +12,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
@@ -45,13 +46,16 @@ impl Default for ManifestLimits {
 pub struct ManifestCache {
     memory: Mutex<Memory>,
     disk: Option<Disk>,
+    /// How often something was dropped on request.
+    forgotten: AtomicU64,
 }
 
 impl ManifestCache {
     /// An empty one that lives as long as the process.
     #[must_use]
     pub fn in_memory(limits: ManifestLimits) -> Self {
-        Self { memory: Mutex::new(Memory::new(limits)), disk: None }
+        let forgotten = AtomicU64::new(0);
+        Self { memory: Mutex::new(Memory::new(limits)), disk: None, forgotten }
     }
 
     /// One that keeps manifests in `dir`, too, where nothing else may lie, and knows those that
@@ -138,6 +142,14 @@ impl ManifestCache {
         if let Some(disk) = self.disk.as_ref().filter(|_| is_kept(identity)) {
             disk.remove(identity);
         }
+        self.forgotten.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`forget`](Self::forget) was called: what was taken from the cache before the last time
+    /// may be what was dropped.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
     }
 
     /// What the disk has. Not under the lock of the memory: others need not wait for the disk.

@@ -118,3 +118,32 @@ fn no_link_leads_to_the_private_directory() {
     }
     assert!(root.dir().exists(".ftx/blocks/1.data"));
 }
+
+/// In the root itself, which a link may lead to, the private directory has a name like any.
+#[cfg(unix)]
+#[test]
+fn the_private_directory_has_no_name_in_the_root() {
+    let (_temp, root) = scratch(Durability::None);
+    root.dir().create_dir_all(".ftx/blocks").unwrap();
+    root.dir().create_dir_all("a/.ftx").unwrap();
+    for (target, link) in [(".", "self"), ("..", "a/up")] {
+        root.dir().symlink(target, link).unwrap();
+    }
+    for path in ["self/.ftx", "self/self/.FTX", "a/up/.ftx", "self/a/up/.ftx"] {
+        let path = Path::new(path);
+        assert!(root.is_private(path), "{path:?}");
+        assert!(root.symlink_metadata(path).is_err(), "{path:?}");
+        assert!(root.metadata(path).is_err(), "{path:?}");
+        assert!(root.open_dir(path).is_err(), "{path:?}");
+        assert!(root.remove_file(path).is_err(), "{path:?}");
+        for path in [path, &path.join("x")] {
+            let refused = root.create_parents(path);
+            assert!(matches!(refused, Err(StoreError::PermissionDenied { .. })), "{refused:?}");
+        }
+    }
+    for path in ["a/.ftx", "self/a/.ftx"] {
+        assert!(!root.is_private(Path::new(path)), "{path}");
+        assert!(root.metadata(Path::new(path)).unwrap().is_dir(), "{path}");
+        root.create_parents(&Path::new(path).join("x")).unwrap();
+    }
+}

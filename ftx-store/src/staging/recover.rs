@@ -4,8 +4,8 @@
 //! - The kernel still runs in which a checkpoint was written, of this very file
 //!   ([`run`](crate::run)). The process may have died, the page cache has not: everything that was
 //!   written is there, and since bytes are only ever appended in their order, the data is good to
-//!   its end, wherever the process died. Only what was not hashed yet is read again. That holds for a
-//!   file that nobody else can have written.
+//!   its end, wherever the process died. Only what was not hashed yet is read again. That holds
+//!   where nobody else can have written the data or the journal.
 //! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
 //!   reached the disk in any order and any part. So the data is hashed from the start and compared
 //!   with each checkpoint in turn; the last that agrees counts.
@@ -126,7 +126,8 @@ fn find(
     let identity =
         data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
     let alone = data.held().is_written_by_us_alone();
-    let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?
+        && journal.is_written_by_us_alone()?;
     let run = run_of(boot.filter(|_| alone), data.file());
     let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
     let point = match told.newest {

@@ -87,6 +87,7 @@ impl NewFileMode {
 
 /// The process's mask for new files.
 #[cfg(unix)]
+#[allow(clippy::useless_conversion, reason = "a mode has fewer bits on some systems")]
 fn umask() -> u32 {
     // Where it can be read, without changing it for other threads.
     #[cfg(target_os = "linux")]

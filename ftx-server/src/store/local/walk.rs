@@ -10,8 +10,6 @@ use cap_std::fs::{Dir, Metadata};
 use ftx_core::RemoteName;
 use ftx_store::{Root, StoreError};
 
-use super::OURS;
-
 /// Names of one directory that are kept at a time. A directory with more is read again for the
 /// next ones, so that memory does not grow with it.
 const NAMES: usize = 16 * 1024;
@@ -91,7 +89,7 @@ impl Walk {
                 self.levels.pop();
                 continue;
             };
-            let found = level.look_at(&dir, &part)?;
+            let found = level.look_at(&self.root, &dir, &part)?;
             let below = match &found {
                 Some(Found { name, metadata }) if self.recursive && metadata.is_dir() => {
                     unless_gone(name.as_str(), dir.open_dir_nofollow(&part))?
@@ -174,13 +172,14 @@ impl Level {
     }
 
     /// What has this name in `dir`, if it is to be found here.
-    fn look_at(&self, dir: &Dir, part: &str) -> Result<Option<Found>, StoreError> {
-        if self.prefix.is_empty() && part == OURS {
-            return Ok(None);
-        }
+    fn look_at(&self, root: &Root, dir: &Dir, part: &str) -> Result<Option<Found>, StoreError> {
         let Ok(name) = RemoteName::parse(&format!("{}{part}", self.prefix)) else {
             return Ok(None);
         };
+        // The walk may have come to the root through a link, where names do not begin with it.
+        if root.is_private(Path::new(name.as_str())) {
+            return Ok(None);
+        }
         let metadata = unless_gone(name.as_str(), dir.symlink_metadata(part))?;
         let metadata = metadata.filter(|metadata| metadata.is_dir() || metadata.is_file());
         Ok(metadata.map(|metadata| Found { name, metadata }))

@@ -4,6 +4,8 @@
 mod copying;
 mod crash;
 mod failure;
+#[cfg(unix)]
+mod foreign;
 mod hashing;
 mod property;
 

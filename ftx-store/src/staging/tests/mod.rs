@@ -2,6 +2,8 @@
 
 mod crash;
 mod failure;
+#[cfg(unix)]
+mod foreign;
 mod property;
 
 use std::path::Path;

@@ -27,6 +27,8 @@ struct Opened {
     identity: FileIdentity,
     meta: Meta,
     known: Known,
+    /// What was [forgotten](ftx_store::ManifestCache::forgotten) before that was looked up.
+    forgotten: u64,
     snapshot: ReadSnapshot,
 }
 
@@ -49,12 +51,14 @@ impl LocalFile {
             .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
         let identity = *snapshot.identity();
         let manifests = &inner.blocks.manifests;
+        let forgotten = manifests.forgotten();
         let known = match manifests.manifest(&identity) {
             Some(manifest) => Known::Whole(manifest),
             None => Known::Part(manifests.partial(&identity)),
         };
         let positioned = Positioned::default();
-        let opened = Opened { inner, name, file, positioned, identity, meta, known, snapshot };
+        let opened =
+            Opened { inner, name, file, positioned, identity, meta, known, forgotten, snapshot };
         Ok(Self(Arc::new(opened)))
     }
 
@@ -173,7 +177,11 @@ impl BlockFile for LocalFile {
 
     async fn is_present(&self) -> bool {
         let is_present = self.blocking(|opened| {
-            let Opened { inner, name, identity, .. } = opened;
+            let Opened { inner, name, identity, forgotten, .. } = opened;
+            if inner.blocks.manifests.forgotten() != *forgotten {
+                // What is known of it may be what another client found to be wrong.
+                return Ok(false);
+            }
             let found = inner.root.metadata(Path::new(name.as_str()));
             Ok(found.is_ok_and(|metadata| FileIdentity::of(&metadata) == *identity))
         });
