@@ -13,6 +13,7 @@
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full.
+//! - [`Mapping`] writes to a file through a shared mapping.
 //!
 //! Nothing here sleeps to let something happen: [`wait_until`] waits for the thing itself. Every
 //! process is killed when its value is dropped, so a failing test leaves none behind.
@@ -35,6 +36,7 @@ pub mod qt;
 
 mod client;
 mod disk;
+mod mapping;
 mod process;
 mod proxy;
 mod raw;
@@ -44,6 +46,7 @@ mod wait;
 
 pub use client::Client;
 pub use disk::{SmallDisk, with_mounts};
+pub use mapping::Mapping;
 pub use peer::{Peer, PeerServer};
 pub use process::{Outcome, Process};
 pub use proxy::{Direction, Plan, Proxy};
