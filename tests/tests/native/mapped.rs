@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use ftx_tests::Mapping;
 use ftx_tests::content::{content, write_file};
+use ftx_tests::{Client, Mapping};
+use tempfile::{TempDir, tempdir};
 
-use super::setting::{age, b3sum};
+use super::setting::{NAME, age, b3sum};
 use super::{MIB, Setting, Way};
 
 /// Where the program stores bytes, in the first block.
@@ -18,26 +19,36 @@ const AT: u64 = 1000;
 /// A file system that is never written back to a disk.
 const TMPFS: &str = "/dev/shm";
 
-/// A file that one block of a cache stands for, and one that is worth caching on a disk.
+/// A file that no cache takes in, and one that is worth it.
 const SIZES: [u64; 2] = [3 * MIB, 20 * MIB];
 
 /// A file to be moved this way, which a program has mapped and written to once, long ago.
 struct Mapped {
     setting: Setting,
     way: Way,
+    dialect: &'static str,
     mapping: Mapping,
     stored: u8,
+    /// Of the client's cache.
+    home: TempDir,
+}
+
+/// Tries a case in both dialects.
+fn each_dialect(way: Way, case: impl Fn(&mut Mapped)) {
+    each(way, "native", &case);
+    each(way, "legacy", &case);
 }
 
 /// Tries a case with files of both sizes on both kinds of file systems.
-fn each(way: Way, case: impl Fn(&mut Mapped)) {
+fn each(way: Way, dialect: &'static str, case: impl Fn(&mut Mapped)) {
     for base in [env::temp_dir(), PathBuf::from(TMPFS)] {
         for len in SIZES {
-            println!("{len} bytes in {}", base.display());
+            println!("{len} bytes in {}, {dialect}", base.display());
             let setting = Setting::new_in(&base);
             write_file(&setting.source(way), content(1, len));
             let mapping = Mapping::open(&setting.source(way));
-            let mut mapped = Mapped { setting, way, mapping, stored: 0 };
+            let home = tempdir().unwrap();
+            let mut mapped = Mapped { setting, way, dialect, mapping, stored: 0, home };
             mapped.store();
             age(&mapped.source());
             case(&mut mapped);
@@ -70,8 +81,14 @@ impl Mapped {
     }
 
     fn run(&self, args: &[&str]) {
-        let client = self.setting.client(self.way, self.setting.server.addr());
-        client.args(args).cache_home(&self.setting.root.path().join(".ftx")).run().assert_done();
+        let addr = self.setting.server.addr();
+        let client = match self.way {
+            Way::Up => Client::upload(addr),
+            Way::Down => Client::download(addr),
+        };
+        let client = client.arg(NAME).args(args).dialect(self.dialect);
+        let client = client.current_dir(self.setting.local.path());
+        client.cache_home(self.home.path()).run().assert_done();
     }
 
     /// The two files have the same bytes, and the latest store is among them.
@@ -84,7 +101,7 @@ impl Mapped {
 
 #[test]
 fn what_was_stored_since_the_first_upload_is_uploaded() {
-    each(Way::Up, |mapped| {
+    each_dialect(Way::Up, |mapped| {
         for _ in 0..2 {
             mapped.run(&[]);
             mapped.assert_same(&mapped.setting.target(Way::Up));
@@ -97,7 +114,7 @@ fn what_was_stored_since_the_first_upload_is_uploaded() {
 
 #[test]
 fn the_digest_of_a_server_is_that_of_the_present_contents() {
-    each(Way::Down, |mapped| {
+    each(Way::Down, "native", |mapped| {
         for _ in 0..2 {
             assert_eq!(mapped.setting.digest(), b3sum(&mapped.source()));
         }
@@ -108,7 +125,7 @@ fn the_digest_of_a_server_is_that_of_the_present_contents() {
 
 #[test]
 fn a_download_onto_a_copy_brings_the_present_contents() {
-    each(Way::Down, |mapped| {
+    each_dialect(Way::Down, |mapped| {
         for _ in 0..2 {
             mapped.run(&[]);
             mapped.assert_same(&mapped.setting.target(Way::Down));
@@ -123,7 +140,7 @@ fn a_download_onto_a_copy_brings_the_present_contents() {
 #[test]
 fn a_file_that_was_hashed_before_the_store_can_be_downloaded() {
     for streams in ["1", "3"] {
-        each(Way::Down, |mapped| {
+        each(Way::Down, "native", |mapped| {
             mapped.setting.digest();
             mapped.store_unseen();
             mapped.run(&["--streams", streams, "--retries", "1"]);
@@ -136,7 +153,7 @@ fn a_file_that_was_hashed_before_the_store_can_be_downloaded() {
 /// block as it was.
 #[test]
 fn an_upload_over_a_mapped_file_is_published_as_it_was_sent() {
-    each(Way::Down, |mapped| {
+    each(Way::Down, "native", |mapped| {
         mapped.run(&[]);
         mapped.setting.digest();
         // The next version: another last block.

@@ -2,7 +2,7 @@
 //! read one that arrives.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -48,7 +48,7 @@ fn plant(setting: &Setting, dir: &Path, dialect: &str) {
         staging.suspend().unwrap();
         // It is the journal that says what the bytes are.
         let data = File::options().write(true).open(dir.join("a.bin.ftxpart")).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&data, PLANTED, 0).unwrap();
+        data.write_all_at(PLANTED, 0).unwrap();
         return;
     }
     let source = File::open(setting.source(Way::Down)).unwrap();
