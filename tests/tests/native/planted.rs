@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, block_count};
 use ftx_store::{BlockStaging, Staging, StagingFiles, hash_blocks};
-use ftx_tests::content::{assert_content, content};
+use ftx_tests::content::content;
 use ftx_tests::{Client, DEADLINE, Proxy, wait_until};
 use rustix::process::geteuid;
 
@@ -174,12 +174,4 @@ fn a_partial_download_is_open_to_nobody_else_while_it_arrives() {
         let mode = fs::metadata(setting.target(Way::Down)).unwrap().mode();
         assert_eq!(mode, mode_of_a_new_file(&setting), "{dialect}: {mode:o}");
     }
-}
-
-#[test]
-fn a_file_that_is_replaced_is_ours_too() {
-    let setting = setting();
-    fs::write(setting.target(Way::Down), b"another user's").unwrap();
-    client(&setting, "native").run().assert_done();
-    assert_content(&setting.target(Way::Down), content(1, LEN));
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, Cv, Manifest, block_count};
-use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity, hash_blocks};
+use ftx_store::{
+    FileIdentity, MIN_CACHED_BYTES, ManifestCache, ManifestLimits, StableIdentity, hash_blocks,
+};
 use ftx_tests::content::{content, write_file};
-use ftx_tests::{Client, Server};
+use ftx_tests::{Client, Direction, Plan, Proxy, Server};
 use tempfile::{TempDir, tempdir};
 
-use super::setting::{NAME, b3sum};
+use super::setting::{NAME, age, b3sum};
 use super::{MIB, Setting, Way};
 
 const LEN: u64 = 3 * MIB;
@@ -105,6 +107,31 @@ fn an_upload_with_a_wrong_cache_over_another_version_reads_the_file_again() {
         poison_block(&cached.manifests(), &cached.setting.source(Way::Up), 1);
         cached.assert_arrives(1);
     }
+}
+
+/// What the cache was wrong about is not taken into it again when a try ends early. It is wrong about blocks
+/// 0 to 7, which is noticed, and says of block 10 that it is the server's.
+#[test]
+fn what_a_wrong_cache_said_is_forgotten_when_the_connection_breaks() {
+    const BLOCKS: u64 = MIN_CACHED_BYTES / MIB + 1;
+    let cached = Cached::new(Way::Up);
+    let (source, target) = (cached.setting.source(Way::Up), cached.setting.target(Way::Up));
+    write_file(&source, content(1, BLOCKS * MIB));
+    age(&source);
+    let mut old = fs::read(&source).unwrap();
+    old[(10 << 20) + 5] ^= 1;
+    fs::write(&target, old).unwrap();
+    let mut said = cvs(&target);
+    said[..8].fill(WRONG);
+    poison(&cached.manifests(), &source, said);
+    // One block is sent after the other, so the first was found to be another one by then.
+    let proxy = Proxy::start(cached.setting.server.addr(), |index| match index {
+        0 => Plan::default().cut_after(Direction::ToServer, 4 * MIB),
+        _ => Plan::default(),
+    });
+    let client = cached.setting.client(Way::Up, proxy.addr()).streams(1);
+    client.cache_home(cached.home.path()).run().assert_done();
+    cached.assert_same();
 }
 
 /// Blocks 0 and 1 of the target are other ones than the server's; the cache says of block 0 that it is the
