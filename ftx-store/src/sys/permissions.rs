@@ -87,6 +87,8 @@ impl NewFileMode {
 
 /// The process's mask for new files.
 #[cfg(unix)]
+// The type is narrower on some systems.
+#[cfg_attr(target_os = "linux", expect(clippy::useless_conversion))]
 fn umask() -> u32 {
     // Where it can be read, without changing it for other threads.
     #[cfg(target_os = "linux")]

@@ -142,8 +142,8 @@ fn a_partial_download_that_is_a_link_is_not_resumed_and_not_written_through() {
         plant(&setting, &aside, dialect);
         let victims = ["a.bin.ftxpart", "a.bin.ftxpart.journal"].map(|name| aside.join(name));
         let before = victims.clone().map(|path| fs::read(path).unwrap());
-        for (victim, link) in victims.iter().zip(part(&setting)) {
-            symlink(victim, link).unwrap();
+        for link in part(&setting) {
+            symlink(Path::new("aside").join(link.file_name().unwrap()), link).unwrap();
         }
         client(&setting, dialect).run().assert_done();
         assert!(victims.map(|path| fs::read(path).unwrap()) == before, "{dialect}");

@@ -3,11 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BlockRange, Cv, Manifest, block_count};
+use ftx_core::native::blocks::{BlockRange, Cv, PartialManifest, block_count};
 use ftx_store::{
     FileIdentity, MIN_CACHED_BYTES, ManifestCache, ManifestLimits, StableIdentity, hash_blocks,
 };
@@ -23,29 +22,33 @@ const LEN: u64 = 3 * MIB;
 /// The value of no block.
 const WRONG: Cv = Cv([7; 32]);
 
-fn cvs(path: &Path) -> Vec<Cv> {
+fn cvs(path: &Path) -> Vec<Option<Cv>> {
     let file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
     let range = BlockRange { first: 0, count: block_count(size) };
-    hash_blocks(&file, size, range, None, &mut |_| true).unwrap().unwrap()
+    let cvs = hash_blocks(&file, size, range, None, &mut |_| true).unwrap().unwrap();
+    cvs.into_iter().map(Some).collect()
 }
 
-/// Has the cache in `manifests` say this of a file.
-fn poison(manifests: &Path, path: &Path, cvs: Vec<Cv>) {
+/// Has the cache in `manifests` say this of the blocks of a file; of some, nothing.
+fn poison(manifests: &Path, path: &Path, cvs: &[Option<Cv>]) {
     fs::create_dir_all(manifests).unwrap();
     let dir = Dir::open_ambient_dir(manifests, ambient_authority()).unwrap();
     let cache = ManifestCache::in_dir(&dir, ManifestLimits::default()).unwrap();
     let identity = FileIdentity::of_std(&File::open(path).unwrap()).unwrap();
-    let manifest = Manifest::new(identity.size, cvs).unwrap();
-    cache.learn_all(&StableIdentity::assumed(identity), &Arc::new(manifest));
+    let mut known = PartialManifest::new(identity.size);
+    for (index, cv) in (0..).zip(cvs) {
+        assert!(cv.is_none_or(|cv| known.set(index, cv)));
+    }
+    cache.learn_part(&StableIdentity::assumed(identity), known);
     assert_eq!(dir.entries().unwrap().count(), 1);
 }
 
 /// The value of this block of the file is wrong.
 fn poison_block(manifests: &Path, path: &Path, index: usize) {
     let mut cvs = cvs(path);
-    cvs[index] = WRONG;
-    poison(manifests, path, cvs);
+    cvs[index] = Some(WRONG);
+    poison(manifests, path, &cvs);
 }
 
 /// A client with a cache of its own.
@@ -109,8 +112,8 @@ fn an_upload_with_a_wrong_cache_over_another_version_reads_the_file_again() {
     }
 }
 
-/// What the cache was wrong about is not taken into it again when a try ends early. It is wrong about blocks
-/// 0 to 7, which is noticed, and says of block 10 that it is the server's.
+/// What the cache was wrong about is not taken into it again when a try ends early. It is wrong about block
+/// 0, which is noticed, and says of block 10 that it is the server's.
 #[test]
 fn what_a_wrong_cache_said_is_forgotten_when_the_connection_breaks() {
     const BLOCKS: u64 = MIN_CACHED_BYTES / MIB + 1;
@@ -119,11 +122,14 @@ fn what_a_wrong_cache_said_is_forgotten_when_the_connection_breaks() {
     write_file(&source, content(1, BLOCKS * MIB));
     age(&source);
     let mut old = fs::read(&source).unwrap();
-    old[(10 << 20) + 5] ^= 1;
+    for index in [0, 1, 2, 3, 4, 5, 6, 7, 10] {
+        old[(index << 20) + 5] ^= 1;
+    }
     fs::write(&target, old).unwrap();
     let mut said = cvs(&target);
-    said[..8].fill(WRONG);
-    poison(&cached.manifests(), &source, said);
+    said[0] = Some(WRONG);
+    said[1..8].fill(None);
+    poison(&cached.manifests(), &source, &said);
     // One block is sent after the other, so the first was found to be another one by then.
     let proxy = Proxy::start(cached.setting.server.addr(), |index| match index {
         0 => Plan::default().cut_after(Direction::ToServer, 4 * MIB),
@@ -147,7 +153,7 @@ fn a_download_onto_a_file_that_the_cache_is_wrong_about_ends_with_the_right_byte
         fs::write(&target, old).unwrap();
         let mut said = cvs(&target);
         said[0] = cvs(&source)[0];
-        poison(&cached.manifests(), &target, said);
+        poison(&cached.manifests(), &target, &said);
         cached.client(streams).run().assert_done();
         cached.assert_same();
     }
