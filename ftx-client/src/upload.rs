@@ -41,6 +41,8 @@ impl Driver<'_> {
                     Action::Send(request) => self.connection.send(&request).await?,
                     Action::HashPrefix { len } => {
                         let md5 = self.source.hash(len, self.observer, self.cancel).await?;
+                        // The server may publish what it has without another byte.
+                        self.source.unchanged()?;
                         self.machine.hashed(md5)?;
                     }
                     Action::SendBody { offset, len, hash } => self.send(offset, len, hash).await?,
@@ -68,6 +70,7 @@ impl Driver<'_> {
         if offset == 0
             && let Some(head) = self.source.take_head().filter(|head| head.len() as u64 == len)
         {
+            self.source.unchanged()?;
             self.connection.write_body(&head).await?;
             self.observer.tell(&Event::Progress { done: len, size });
             let md5 = hash.then(|| PrefixHasher::of(&head).digest());
@@ -81,8 +84,12 @@ impl Driver<'_> {
             if chunk.is_empty() {
                 break;
             }
-            self.connection.write_body(&chunk).await?;
             done += chunk.len() as u64;
+            // With its last byte the server publishes the file, so it gets that only of one version.
+            if done == offset + len {
+                self.source.unchanged()?;
+            }
+            self.connection.write_body(&chunk).await?;
             self.observer.tell(&Event::Progress { done, size });
             spare = chunk;
         }

@@ -64,6 +64,13 @@ impl Client {
         self.arg("--streams").arg(streams.to_string())
     }
 
+    /// Has it keep what it knows of local files in `dir/ftx/manifests`.
+    #[must_use]
+    pub fn cache_home(mut self, dir: &Path) -> Self {
+        self.command.env("XDG_CACHE_HOME", dir);
+        self
+    }
+
     /// Runs it in a directory.
     #[must_use]
     pub fn current_dir(mut self, dir: &Path) -> Self {

@@ -13,6 +13,7 @@
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full, [`LoopFs`] one whose power can be cut.
+//! - [`Mapping`] writes to a file through a shared mapping.
 //! - [`Strace`] records what a process asks of the system, and has calls fail; [`durable`] judges by the
 //!   record whether all that was promised would have outlived a loss of power.
 //!
@@ -40,6 +41,7 @@ pub mod stub;
 mod client;
 mod disk;
 mod loopfs;
+mod mapping;
 mod process;
 mod proxy;
 mod random;
@@ -52,6 +54,7 @@ mod wait;
 pub use client::Client;
 pub use disk::{SmallDisk, with_mounts};
 pub use loopfs::{FsKind, LoopFs};
+pub use mapping::Mapping;
 pub use peer::{Peer, PeerServer};
 pub use process::{Outcome, Process};
 pub use proxy::{Direction, Plan, Proxy};

@@ -257,13 +257,7 @@ impl Local {
                 .filter(|&index| fits(&held, index) && !fits(&table, index))
                 .filter_map(|index| Some((index, held.get(index)?)))
                 .collect();
-            let Base { file, identity, .. } = base;
-            for some in here.chunks(COPIED) {
-                staging.take_over(CopySource { file, identity }, some)?;
-                if !go_on(size, size) {
-                    return Err(StoreError::Cancelled { path: place.at.path().to_owned() });
-                }
-            }
+            base.give(place, &staging, &here, &mut *go_on)?;
         }
         let table = staging.table();
         Ok(Some((staging, table)))
@@ -271,6 +265,33 @@ impl Local {
 }
 
 impl Base {
+    /// Copies blocks that have these chaining values to the same places in `staging`. Where the file
+    /// has other bytes, what is known of it is forgotten, and blocks that were not copied are left for
+    /// the server to send. `go_on` is as with [`Place::look`].
+    fn give(
+        &self,
+        place: &Place,
+        staging: &BlockStaging,
+        blocks: &[(u64, Cv)],
+        go_on: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(), StoreError> {
+        let (size, source) =
+            (staging.size(), CopySource { file: &self.file, identity: &self.identity });
+        for some in blocks.chunks(COPIED) {
+            match staging.take_over(source, some) {
+                Err(StoreError::Changed { .. }) => {
+                    place.manifests.forget(&self.identity);
+                    return Ok(());
+                }
+                taken => taken?,
+            }
+            if !go_on(size, size) {
+                return Err(StoreError::Cancelled { path: place.at.path().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the file at the target what it would be if it had been fetched now.
     fn keep(&self, place: &Place, meta: &Meta) -> Result<(), StoreError> {
         apply_meta(meta, &self.file, place.path());

@@ -7,6 +7,7 @@ mod idle;
 mod lies;
 mod native;
 mod native_peer;
+mod resumes;
 mod server;
 mod unheard;
 mod uploads;

@@ -27,14 +27,21 @@ impl Peer {
 
     /// The client's next message.
     pub(crate) fn request(&mut self) -> Request {
+        self.next_request().expect("the client closed")
+    }
+
+    /// The same; `None` when the client has closed.
+    pub(crate) fn next_request(&mut self) -> Option<Request> {
         loop {
             if let Some((request, len)) =
                 decode_request(&self.received, &Limits::default()).unwrap()
             {
                 self.received.drain(..len);
-                return request;
+                return Some(request);
             }
-            self.receive();
+            if !self.receives() {
+                return None;
+            }
         }
     }
 
@@ -62,9 +69,14 @@ impl Peer {
     }
 
     fn receive(&mut self) {
+        assert!(self.receives(), "the client closed");
+    }
+
+    /// Takes what comes next; `false` at the end.
+    fn receives(&mut self) -> bool {
         let mut piece = [0; 64 * 1024];
         let count = self.stream.read(&mut piece).unwrap();
-        assert!(count > 0, "the client closed");
         self.received.extend_from_slice(&piece[..count]);
+        count > 0
     }
 }

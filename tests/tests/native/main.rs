@@ -6,6 +6,11 @@
 //! | `kills` | SIGKILL at random moments, on either side |
 //! | `lines` | connections that break, hang, or are many |
 //! | `changes` | files and directories that change meanwhile |
+//! | `mapped` | files that a program writes to through a mapping |
+//! | `set_back` | files that change meanwhile and get their time back |
+//! | `poisoned` | caches that are wrong |
+//! | `planted` | partial downloads that others can have written |
+//! | `unheard` | uploads whose last answer is lost |
 //! | `partial` | what is there already is not sent |
 //! | `again` | nor are files of trees that are there |
 //! | `dialects` | one dialect goes on with what the other left |
@@ -33,10 +38,15 @@ mod far;
 mod kills;
 mod lines;
 mod links;
+mod mapped;
 mod names;
 mod partial;
+mod planted;
+mod poisoned;
+mod set_back;
 mod setting;
 mod strangers;
 mod trees;
+mod unheard;
 
 use setting::{MIB, Setting, Way};

@@ -1,12 +1,14 @@
 //! A server, a directory of a client, and one file on one of the two sides.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{Client, Direction, Server};
-use tempfile::{TempDir, tempdir};
+use tempfile::{TempDir, tempdir_in};
 
 pub(crate) const MIB: u64 = 1 << 20;
 
@@ -31,8 +33,13 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn new() -> Self {
-        let root = tempdir().unwrap();
-        Self { server: Server::start(root.path()), root, local: tempdir().unwrap() }
+        Self::new_in(&env::temp_dir())
+    }
+
+    /// With both directories in `base`.
+    pub(crate) fn new_in(base: &Path) -> Self {
+        let root = tempdir_in(base).unwrap();
+        Self { server: Server::start(root.path()), root, local: tempdir_in(base).unwrap() }
     }
 
     /// With `content(seed, len)` to be moved this way.
@@ -54,6 +61,14 @@ impl Setting {
             Way::Up => self.root.path().join(NAME),
             Way::Down => self.local.path().join(NAME),
         }
+    }
+
+    /// The digest of the file on the server, as the server tells it.
+    pub(crate) fn digest(&self) -> String {
+        let addr = self.server.addr().to_string();
+        let outcome = Client::new().args(["digest", &addr, NAME]).run();
+        outcome.assert_done();
+        outcome.stdout.split_whitespace().next().unwrap().to_owned()
     }
 
     /// A command for the file, to be given more arguments.
@@ -94,4 +109,16 @@ pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     names.retain(|name| name != ".ftx");
     names.sort();
     names
+}
+
+/// Sets the time of modification back by years, as far as anybody can: the file counts as unchanged for
+/// long, so a cache may take in what is read of it.
+pub(crate) fn age(path: &Path) {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 5);
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// The digest of a file, as `digest` prints it.
+pub(crate) fn b3sum(path: &Path) -> String {
+    blake3::hash(&fs::read(path).unwrap()).to_hex().to_string()
 }

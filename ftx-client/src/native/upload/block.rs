@@ -71,8 +71,9 @@ impl UploadStream {
         }
         let cv = finish(&hasher, &open.source)?;
         if cached.is_some_and(|cached| cached != cv) {
-            self.shared.distrust(open).await;
+            // First of all, so that nothing of it is kept again.
             open.distrusted.store(true, Relaxed);
+            self.shared.distrust(open).await;
         }
         // Before the value goes out: the answer may come at once.
         lock(&open.sender).sent(index, cv)?;

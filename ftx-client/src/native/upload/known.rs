@@ -82,6 +82,10 @@ impl Uploads {
 }
 
 fn keep(manifests: &ManifestCache, open: &Open) {
+    // What is known of its blocks may come from the same cache that was wrong about one of them.
+    if open.distrusted.load(Relaxed) {
+        return;
+    }
     let known = lock(&open.sender).own().clone();
     let Source { snapshot, file, .. } = &open.source;
     // Asked after the bytes were read.
