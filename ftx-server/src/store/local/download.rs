@@ -20,8 +20,6 @@ pub struct LocalDownload {
     name: RemoteName,
     file: File,
     identity: FileIdentity,
-    /// MD5 of the whole file, where that was asked for.
-    hashed: Option<Md5Digest>,
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
     reader: Option<(u64, FileReader)>,
@@ -41,8 +39,7 @@ impl LocalDownload {
             head = Some(whole);
             unchanged(&file, &identity, name)?;
         }
-        let (name, hashed, reader) = (name.clone(), None, None);
-        Ok(Self { store, name, file, identity, hashed, head, reader })
+        Ok(Self { name: name.clone(), file, identity, head, reader: None, store })
     }
 
     fn failed(&self, error: std::io::Error) -> StoreError {
@@ -81,8 +78,7 @@ impl Download for LocalDownload {
     }
 
     fn md5(&self) -> Option<Md5Digest> {
-        let known = || self.store.inner.known(&self.identity).map(|hasher| hasher.digest());
-        self.hashed.or_else(known)
+        self.store.inner.known(&self.identity).map(|hasher| hasher.digest())
     }
 
     async fn starts_with(&mut self, held: Held) -> Result<bool, StoreError> {
@@ -106,11 +102,8 @@ impl Download for LocalDownload {
             return Ok(false);
         };
         let digest = hasher.digest();
-        if whole {
-            self.hashed = Some(digest);
-            if let Some(stable) = snapshot.confirm(&file.into_std()) {
-                self.store.inner.remember(&stable, hasher);
-            }
+        if let Some(stable) = snapshot.confirm(&file.into_std()).filter(|_| whole) {
+            self.store.inner.remember(&stable, hasher);
         }
         Ok(digest == held.md5)
     }
