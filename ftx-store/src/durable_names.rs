@@ -5,40 +5,31 @@
 //! before its sync. So each directory is made durable once, with all those above it up to the root of
 //! the file system, and remembered.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use lru::LruCache;
 
 use crate::sys::{self, DirectoryId};
 
-/// Directories that are remembered, at about 100 bytes each.
-const MAX_REMEMBERED: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
-    Some(count) => count,
-    None => NonZeroUsize::MIN,
-};
+/// Directories that are remembered, at about 100 bytes each. When there are more, all are forgotten:
+/// each is synced once more then.
+const MAX_REMEMBERED: usize = 16 * 1024;
 
 /// A directory in the directory that has its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     parent: DirectoryId,
     directory: DirectoryId,
 }
 
 /// Remembers which directories have durable names.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct DurableNames {
-    known: Mutex<LruCache<Name, ()>>,
-}
-
-impl Default for DurableNames {
-    fn default() -> Self {
-        Self { known: Mutex::new(LruCache::new(MAX_REMEMBERED)) }
-    }
+    known: Mutex<BTreeSet<Name>>,
 }
 
 impl DurableNames {
@@ -63,9 +54,10 @@ impl DurableNames {
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in made {
-            known.put(name, ());
+        if known.len().saturating_add(made.len()) > MAX_REMEMBERED {
+            known.clear();
         }
+        known.extend(made);
         Ok(())
     }
 
@@ -78,7 +70,7 @@ impl DurableNames {
             return Ok(None);
         }
         let name = Name { parent: above, directory: id };
-        if self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).is_some() {
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&name) {
             return Ok(None);
         }
         let parent = match sys::open_dir(directory, "..") {

@@ -51,7 +51,7 @@ pub(crate) fn open_without_links(
 }
 
 /// What tells a directory from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DirectoryId {
     dev: (u32, u32),
     ino: u64,
