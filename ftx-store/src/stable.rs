@@ -17,12 +17,18 @@
 
 use std::fs::File;
 use std::io;
-use std::time::SystemTime;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use crate::{FileIdentity, sys};
 
 /// A file of fewer bytes is not read for a cache: the sync would take longer than to read it again.
 pub const MIN_CACHED_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How long a sync is waited for. A file that takes longer was just written, and is read without being
+/// cached.
+const MAX_SYNC_WAIT: Duration = Duration::from_secs(2);
 
 /// A file as it was before it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +39,8 @@ pub struct ReadSnapshot {
 }
 
 impl ReadSnapshot {
-    /// Prepares for reading `file`. One that is worth caching is synced first, so this may block.
+    /// Prepares for reading `file`. One that is worth caching is synced first, so this may block for some
+    /// seconds.
     ///
     /// # Errors
     /// Those of asking the system for its metadata.
@@ -43,7 +50,7 @@ impl ReadSnapshot {
         let is_candidate = identity.size >= MIN_CACHED_BYTES
             && identity.is_settled(since)
             && sys::protects_written_pages(file);
-        if !is_candidate || file.sync_data().is_err() {
+        if !is_candidate || !is_synced_soon(file) {
             return Ok(Self { identity, shows_changes: false });
         }
         // A store before the sync may show only now.
@@ -64,6 +71,16 @@ impl ReadSnapshot {
         let now = FileIdentity::of_std(file).ok()?;
         (self.shows_changes && now == self.identity).then_some(StableIdentity(now))
     }
+}
+
+/// Syncs the data of a file; `false` if that fails or takes long.
+fn is_synced_soon(file: &File) -> bool {
+    let Ok(file) = file.try_clone() else { return false };
+    let (tell, told) = mpsc::channel();
+    // The receiver may have given up by then.
+    let sync = move || drop(tell.send(file.sync_data().is_ok()));
+    let syncing = thread::Builder::new().name("ftx-sync".into()).spawn(sync);
+    syncing.is_ok() && told.recv_timeout(MAX_SYNC_WAIT).unwrap_or(false)
 }
 
 /// The identity of a file that no change of its contents leaves as it is.
