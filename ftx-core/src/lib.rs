@@ -8,7 +8,7 @@
 //! # In scope
 //! - [`Status`]: the codes of the protocol and of the APIs, one table.
 //! - [`RemoteName`]: the only form in which a name from the wire gets past the parser.
-//! - [`escaped`], [`shown`]: text of a stranger, fit to be shown.
+//! - [`escaped`], [`shown()`]: text of a stranger, fit to be shown.
 //! - [`dialect`]: which protocol a connection speaks, from its first bytes.
 //! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
 //!   state machines.

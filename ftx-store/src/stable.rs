@@ -77,8 +77,10 @@ impl ReadSnapshot {
 fn is_synced_soon(file: &File) -> bool {
     let Ok(file) = file.try_clone() else { return false };
     let (tell, told) = mpsc::channel();
-    // The receiver may have given up by then.
-    let sync = move || drop(tell.send(file.sync_data().is_ok()));
+    let sync = move || {
+        // The receiver may have given up by then.
+        let _ = tell.send(file.sync_data().is_ok());
+    };
     let syncing = thread::Builder::new().name("ftx-sync".into()).spawn(sync);
     syncing.is_ok() && told.recv_timeout(MAX_SYNC_WAIT).unwrap_or(false)
 }
