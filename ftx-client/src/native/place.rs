@@ -156,6 +156,16 @@ impl Place {
         Ok(staging.with_durability(self.at.durability))
     }
 
+    /// Checks that a file of `size` bytes, of which `here` bytes lie here already, can have room.
+    pub(super) async fn check_room(&self, size: u64, here: u64) -> Result<(), TransferError> {
+        let place = self.clone();
+        let check = move || {
+            let dir = place.directory()?;
+            check_space(&dir, place.path(), size.saturating_sub(here))
+        };
+        Ok(blocking(self.at.path(), check).await?)
+    }
+
     /// Makes a staging the file.
     pub(super) async fn publish(
         &self,
@@ -178,6 +188,11 @@ impl Local {
     /// Nothing of the file.
     pub(super) fn nothing() -> Self {
         Self { staging: None, base: None }
+    }
+
+    /// Bytes that lie here, whether they are of use or not.
+    pub(super) fn all_bytes(&self) -> u64 {
+        self.bytes().saturating_add(self.staging.as_ref().map_or(0, BlockStaging::size))
     }
 
     /// Bytes that may have to be hashed and copied.

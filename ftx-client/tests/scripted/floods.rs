@@ -1,13 +1,18 @@
 //! Servers that send while the client sends.
 
 use std::io::Write as _;
+use std::thread;
 
+use ftx_client::Dialect;
+use ftx_client::blocking::Client;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, Cv};
-use ftx_core::native::wire::{Reply, Request};
+use ftx_core::native::wire::{Meta, Reply, Request, Version, What};
 
 use crate::native::upload;
 use crate::native_peer::NativePeer;
+use crate::server::listen;
+use crate::{config, name};
 
 /// A file that takes more than the buffers of a connection have room for.
 const BLOCKS: u64 = 64;
@@ -64,4 +69,31 @@ fn a_server_may_answer_at_length_while_the_client_sends() {
     });
     let [(1, Err(error)), (0, Ok(_))] = results.as_slice() else { panic!("{results:?}") };
     assert_eq!(error.reason(), Reason::NoSpace, "{error}");
+}
+
+/// A manifest takes 32 bytes for each block of the size that the server claims.
+#[test]
+fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
+    let local = tempfile::tempdir().unwrap();
+    let path = local.path().join("a.bin");
+    std::fs::write(&path, "something to compare with").unwrap();
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = NativePeer::accept(&listener);
+        let Some((id, Request::Get { what: What::Manifest, .. })) = peer.request() else {
+            panic!()
+        };
+        let (meta, version) = (Meta::default(), Version([1; 16]));
+        peer.reply(id, &Reply::Found { size: u64::MAX >> 1, meta, version });
+        // The client is done with it, and leaves.
+        while peer.request().is_some() {}
+    });
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    let mut client = Client::new(address, config).unwrap();
+    let error = client.download(&name(), &path).unwrap_err();
+    assert_eq!(error.reason(), Reason::LocalNoSpace, "{error}");
+    drop(client);
+    server.join().unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "something to compare with");
 }

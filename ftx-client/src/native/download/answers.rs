@@ -66,6 +66,13 @@ impl DownloadStream {
     pub(super) async fn found(&mut self, request: u32, found: Found) -> Result<(), TransferError> {
         match self.answered(request) {
             Some(Asked::Compare(mut compare)) => {
+                // The manifest grows with the size, so what no room is for is not listened to.
+                let here = compare.local.all_bytes();
+                if let Err(error) = compare.place.check_room(found.size, here).await {
+                    self.ask(request, Asked::Nothing);
+                    self.shared.finish(compare.job, Err(error));
+                    return Ok(());
+                }
                 compare.found = Some(found);
                 self.ask(request, Asked::Compare(compare));
             }
