@@ -265,7 +265,9 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         self.context.monitor.error();
         warn!(id = request, reason = refusal.reason.name(), error = %refusal, "refused");
-        self.reply(frames, request, &Reply::failed(refusal.reason, refusal.message.clone()))
+        // A client bounds what it keeps of such texts, and a name escaped in full can be longer.
+        let message = ftx_core::shown(&refusal.message);
+        self.reply(frames, request, &Reply::failed(refusal.reason, message))
     }
 
     /// The name, if it is one.

@@ -11,10 +11,10 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_count};
-use ftx_core::native::wire::{Meta, Reply, Request, Version, What};
+use ftx_core::native::wire::{Meta, Overwrite, Reply, Request, Version, What};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 
-use crate::client::{Client, get, new_id};
+use crate::client::{Client, get, new_id, offer};
 use crate::frame::Frame;
 use crate::running::Running;
 use crate::unseen_kit::{directory, flip};
@@ -243,6 +243,31 @@ fn a_file_that_changed_without_showing_it_is_not_called_unchanged() {
     let server = Running::in_root(root, |_| {});
     for len in [1000, MIB, LENS[0], LENS[1]] {
         changes_between_offer_and_commit(&server, len, flip);
+        fs::remove_file(server.path().join("a")).unwrap();
+    }
+}
+
+/// Who replaces only what it has seen does not undo a change that does not show.
+#[test]
+fn a_change_that_does_not_show_is_not_replaced_unseen() {
+    let Some(root) = directory() else {
+        println!("skipped: no file can be changed here without showing it");
+        return;
+    };
+    let server = Running::in_root(root, |_| {});
+    let mut client = server.client().greet(None);
+    for len in [1000, MIB, LENS[0], LENS[1]] {
+        let (old, new) = (content(1, len), content(2, len));
+        client.upload("a", &old, 1);
+        let if_old = Overwrite::IfUnchanged(digest(&old));
+        let id = client.offer(&offer("a", len, if_old, 1)).unwrap().id;
+        client.send_blocks(id, &new, 0..block_count(len as u64));
+        flip(&server.path().join("a"), len / 2);
+        client.send(id, &Request::Commit { digest: digest(&new) });
+        assert_eq!(client.failure(id), Reason::PreconditionFailed, "{len}");
+        let mut changed = old;
+        changed[len / 2] ^= 1;
+        assert!(server.read("a") == changed, "{len}");
         fs::remove_file(server.path().join("a")).unwrap();
     }
 }

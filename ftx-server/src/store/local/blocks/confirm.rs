@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use ftx_core::RemoteName;
 use ftx_core::native::wire::Meta;
-use ftx_io::blocking;
-use ftx_store::{Durability, FileIdentity, StoreError, apply_meta};
+use ftx_store::{Durability, StoreError, apply_meta};
 
 use super::super::Inner;
 use super::at_length;
-use super::table::{About, SHORT, is_at, manifest_of, unread, whole};
+use super::current::Current;
 use crate::store::native::{ExpectedFile, Progress, Refusal};
 
 /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
@@ -21,51 +20,23 @@ pub(super) async fn confirm(
     expected: ExpectedFile,
     progress: Progress,
 ) -> Result<bool, Refusal> {
-    let (store, name, size) = (Arc::clone(inner), expected.name.clone(), expected.size);
-    let open = move || open(&store, &name, size);
-    let Some((opened, identity, unread)) =
-        blocking(Path::new(expected.name.as_str()), open).await?
-    else {
+    let ExpectedFile { name, size, digest, meta } = expected;
+    let current = Current::find(inner, &name, Some(size), progress).await?;
+    let Some(current) = current.filter(|current| current.digest == digest) else {
         return Ok(false);
     };
-    let reader = if unread > SHORT { Some(inner.blocks.leave_to_read().await?) } else { None };
-    let sync = inner.blocks.leave_to_sync().await?;
+    let permit = inner.blocks.leave_to_sync().await?;
     let inner = Arc::clone(inner);
     at_length(move || {
-        let _permits = (reader, sync);
-        let ExpectedFile { name, digest, meta, .. } = &expected;
-        let about = About { name, file: &opened, identity: &identity };
-        match manifest_of(&inner, about, &progress) {
-            Ok(manifest) if manifest.digest() == *digest => {}
-            Ok(_) | Err(StoreError::Changed { .. }) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
+        let _permit = permit;
         let turn = inner.turns.take([name.clone()]);
-        if !is_at(&identity, &inner, name) {
+        if !current.is_still_at(&inner, &name) {
             return Ok(false);
         }
-        keep(&inner, name, &opened, meta, || drop(turn))?;
+        keep(&inner, &name, &current.file, &meta, || drop(turn))?;
         Ok(true)
     })
     .await?
-}
-
-/// The published file of this size, and how much of it is to be read. `None` without one; a file that
-/// cannot be read can still be replaced.
-fn open(
-    inner: &Inner,
-    name: &RemoteName,
-    size: u64,
-) -> Result<Option<(File, FileIdentity, u64)>, StoreError> {
-    let path = Path::new(name.as_str());
-    let file = match inner.root.open_regular(path) {
-        Ok((file, metadata)) if metadata.len() == size => file.into_std(),
-        Ok(_) | Err(_) => return Ok(None),
-    };
-    let identity = FileIdentity::of_std(&file);
-    let identity = identity.map_err(|error| StoreError::io("look at", path, error))?;
-    let unread = unread(inner, &identity, whole(&identity));
-    Ok(Some((file, identity, unread)))
 }
 
 /// Gives a published file its time and mode, and makes it durable: the server that published it may

@@ -14,6 +14,7 @@
 //! transfer may stand still; otherwise it gets a staging of its own.
 
 mod confirm;
+mod current;
 mod file;
 mod hand;
 mod index;

@@ -92,7 +92,6 @@ impl<'a> Opening<'a> {
         inner.sweep();
         let published = self.published()?;
         self.check_overwrite(published.as_ref())?;
-        let before = published.as_ref().map(|published| published.identity);
         // While no staging is in hand: this may take long, and fail.
         let base = match published {
             Some(published) => self.base(published)?,
@@ -116,8 +115,8 @@ impl<'a> Opening<'a> {
                 return Err(error.into());
             }
         };
-        let published = base.as_ref().map(|base| base.table.known.clone());
-        let beginning = Beginning { id: hand.id, staging, before, base, reserved };
+        let published = base.as_ref().map(|base| base.known.clone());
+        let beginning = Beginning { id: hand.id, staging, base, reserved };
         let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, hand);
         Ok(Offered { upload, staged, published })
     }
@@ -169,9 +168,9 @@ impl<'a> Opening<'a> {
         }
         self.may_read(&published, useful)?;
         match table_of(self.inner, published.about(&self.offer.name), useful, self.progress) {
-            Ok(table) => {
+            Ok(known) => {
                 let Published { file, identity } = published;
-                Ok(Some(Base { file, identity, table }))
+                Ok(Some(Base { file, identity, known }))
             }
             // Whoever changes it now is not our concern; it is to be replaced.
             Err(StoreError::Changed { .. }) => Ok(None),

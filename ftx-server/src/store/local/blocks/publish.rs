@@ -1,18 +1,18 @@
 //! From an upload to a file of that name.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_len};
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
 use ftx_core::native::wire::Overwrite;
-use ftx_store::{BlockStaging, CopySource, Existing, FileIdentity, StoreError, hash_blocks};
+use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
 
 use super::super::leftovers;
 use super::confirm::keep;
+use super::current::Current;
 use super::discard_idle;
 use super::hand::Hand;
-use super::table::{is_at, whole};
 use super::upload::{Base, Shared};
 use crate::store::native::{Progress, Refusal};
 
@@ -25,13 +25,14 @@ impl Shared {
         &self,
         copy: &[BlockRange],
         digest: Digest,
+        current: Option<&Current>,
         progress: &Progress,
     ) -> Result<bool, Refusal> {
         let hand = Hand::from(&self.inner, self, self.writer).ok_or_else(|| self.taken_over())?;
         let staging = self.take().ok_or_else(|| self.taken_over())?;
         // It is closed here: if it is the last that is left of a large file, that takes its time.
         let base = self.take_base();
-        let result = self.publish_staging(staging, base.as_ref(), copy, digest, progress);
+        let result = self.publish_staging(staging, base.as_ref(), copy, digest, current, progress);
         self.reserved.give_back();
         match &result {
             Ok(_) => {
@@ -55,10 +56,11 @@ impl Shared {
         base: Option<&Base>,
         copy: &[BlockRange],
         digest: Digest,
+        current: Option<&Current>,
         progress: &Progress,
     ) -> Result<bool, Refusal> {
-        if let Some(base) = base
-            && self.is_unchanged(base, digest, progress)?
+        if let Some(current) = current.filter(|current| current.digest == digest)
+            && self.keep(current)?
         {
             staging.discard().map_err(|error| self.refused(error))?;
             return Ok(true);
@@ -72,7 +74,7 @@ impl Shared {
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
         let turn = self.inner.turns.take([self.name.clone()]);
-        self.check_overwrite()?;
+        self.check_overwrite(current)?;
         let existing = match self.overwrite {
             Overwrite::Fail => Existing::Keep,
             Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
@@ -89,25 +91,26 @@ impl Shared {
         Ok(false)
     }
 
-    /// Whether the published file is just the one that is meant. It gets the new time and mode then,
-    /// and is as durable as if it had been sent.
-    fn is_unchanged(
-        &self,
-        base: &Base,
-        digest: Digest,
-        progress: &Progress,
-    ) -> Result<bool, Refusal> {
-        let known = base.table.known.complete();
-        if known.is_none_or(|known| known.digest() != digest) {
-            return Ok(false);
-        }
+    /// Whether what is published has to be known before the turn: it may be the file already, or must
+    /// be the expected one. Its identity alone does not tell.
+    pub(super) fn needs_current(&self, digest: Digest) -> bool {
+        let may_be_it = || {
+            let base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = base.as_ref().and_then(|base| base.known.complete());
+            known.is_some_and(|known| known.digest() == digest)
+        };
+        matches!(self.overwrite, Overwrite::IfUnchanged(_)) || may_be_it()
+    }
+
+    /// Has the published version be the file, unless the name stands for another one by now. It gets the
+    /// new time and mode, and is as durable as if it had been sent.
+    fn keep(&self, current: &Current) -> Result<bool, Refusal> {
         let turn = self.inner.turns.take([self.name.clone()]);
-        if !is_at(&base.identity, &self.inner, &self.name)
-            || !base.is_still(digest, progress).map_err(|error| self.refused(error))?
-        {
+        if !current.is_still_at(&self.inner, &self.name) {
             return Ok(false);
         }
-        keep(&self.inner, &self.name, &base.file, &self.meta, || drop(turn))?;
+        self.check_overwrite(Some(current))?;
+        keep(&self.inner, &self.name, &current.file, &self.meta, || drop(turn))?;
         Ok(true)
     }
 
@@ -123,11 +126,11 @@ impl Shared {
             return Ok(());
         }
         let changed = || StoreError::Changed { path: self.name.as_str().into() };
-        let Base { file, identity, table } = base.ok_or_else(changed)?;
+        let Base { file, identity, known } = base.ok_or_else(changed)?;
         let indices = || ranges.iter().flat_map(|range| range.first..range.end());
         let total = indices().map(|index| block_len(self.size, index)).sum();
         let blocks: Option<Vec<(u64, Cv)>> =
-            indices().map(|index| Some((index, table.known.get(index)?))).collect();
+            indices().map(|index| Some((index, known.get(index)?))).collect();
         let source = CopySource { file, identity };
         let mut done = 0;
         for some in blocks.ok_or_else(changed)?.chunks(COPIED) {
@@ -149,32 +152,13 @@ impl Shared {
 
     /// The last look, right before the name changes hands. Whoever else publishes here waits for
     /// its turn; other programs have a moment left between this look and the rename.
-    fn check_overwrite(&self) -> Result<(), Refusal> {
-        let (Overwrite::IfUnchanged(_), Some(before)) = (self.overwrite, &self.before) else {
-            return Ok(());
-        };
-        if is_at(before, &self.inner, &self.name) {
+    fn check_overwrite(&self, current: Option<&Current>) -> Result<(), Refusal> {
+        let Overwrite::IfUnchanged(expected) = self.overwrite else { return Ok(()) };
+        let expected = current.filter(|current| current.digest == expected);
+        if expected.is_some_and(|current| current.is_still_at(&self.inner, &self.name)) {
             return Ok(());
         }
         let message = format!("{:?} was changed by somebody else meanwhile", self.name);
         Err(Refusal::new(Reason::PreconditionFailed, message))
-    }
-}
-
-impl Base {
-    /// Whether the file has this digest, as its table says, now. It is read again unless every change
-    /// since it was read would show.
-    fn is_still(&self, digest: Digest, progress: &Progress) -> Result<bool, StoreError> {
-        let Self { file, identity, table } = self;
-        let failed = |error| StoreError::io("read", "the published file", error);
-        if table.is_stable && FileIdentity::of_std(file).map_err(failed)? == *identity {
-            return Ok(true);
-        }
-        let size = identity.size;
-        let hashed =
-            hash_blocks(file, size, whole(identity), None, &mut |done| progress.set(done, size));
-        let cvs = hashed.map_err(failed)?.unwrap_or_default();
-        let manifest = Manifest::new(size, cvs);
-        Ok(manifest.is_ok_and(|manifest| manifest.digest() == digest))
     }
 }

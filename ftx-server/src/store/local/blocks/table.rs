@@ -18,14 +18,6 @@ pub(super) const SHORT: u64 = 64 * BLOCK;
 /// Blocks that are hashed at a time. If nobody waits for them any more, so many are hashed in vain.
 const STEP: u64 = 256;
 
-/// What is known of a file's blocks.
-#[derive(Debug)]
-pub(super) struct Table {
-    pub(super) known: PartialManifest,
-    /// Every change of the file since it was read shows in its identity.
-    pub(super) is_stable: bool,
-}
-
 /// A file, the version of it that is meant, and its name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About<'a> {
@@ -65,7 +57,7 @@ pub(super) fn manifest_of(
     }
     let table = table_of(inner, about, whole(about.identity), progress)?;
     let changed = || StoreError::Changed { path: about.name.as_str().into() };
-    Ok(Arc::new(table.known.complete().ok_or_else(changed)?))
+    Ok(Arc::new(table.complete().ok_or_else(changed)?))
 }
 
 /// What is known of a file, and all there is to know of the blocks `wanted`; what is not known of
@@ -75,12 +67,12 @@ pub(super) fn table_of(
     about: About<'_>,
     wanted: BlockRange,
     progress: &Progress,
-) -> Result<Table, StoreError> {
+) -> Result<PartialManifest, StoreError> {
     let manifests = &inner.blocks.manifests;
     let mut known = manifests.partial(about.identity);
     let missing = missing(&known, wanted);
     if missing.is_empty() {
-        return Ok(Table { known, is_stable: true });
+        return Ok(known);
     }
     let snapshot = ReadSnapshot::take(about.file);
     let snapshot =
@@ -97,7 +89,7 @@ pub(super) fn table_of(
     if !read {
         return Err(StoreError::Cancelled { path: about.name.as_str().into() });
     }
-    Ok(Table { known, is_stable: stable.is_some() })
+    Ok(known)
 }
 
 /// Hashes these blocks; `false` when nobody waits for them any more.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, block_len};
+use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::blocking;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
@@ -17,13 +17,16 @@ use super::super::Inner;
 use super::super::index::Heard;
 use super::super::leftovers::StagingId;
 use super::at_length;
+use super::current::Current;
 use super::hand::Hand;
 use super::space::Reservation;
-use super::table::Table;
 use crate::store::native::{BlockUpload, Progress, Refusal, UploadOffer};
 
 /// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
 const SLOW: Duration = Duration::from_millis(250);
+
+/// How often an upload is said to be alive that waits for its own commit.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A handle of an upload; clones are the same one.
 #[derive(Clone, Debug)]
@@ -39,10 +42,8 @@ pub(in crate::store::local) struct Shared {
     pub(super) size: u64,
     pub(super) meta: Meta,
     pub(super) overwrite: Overwrite,
-    /// What the name stood for when the file was offered.
-    pub(super) before: Option<FileIdentity>,
     /// The version that was published then, if blocks of it can be of use.
-    base: Mutex<Option<Base>>,
+    pub(super) base: Mutex<Option<Base>>,
     pub(super) heard: Heard,
     /// The disk took its time for what was written last.
     slow: AtomicBool,
@@ -58,14 +59,13 @@ pub(super) struct Base {
     pub(super) file: std::fs::File,
     pub(super) identity: FileIdentity,
     /// What is known of its blocks; not of those that the offered file cannot have.
-    pub(super) table: Table,
+    pub(super) known: PartialManifest,
 }
 
 /// What an upload begins with.
 pub(super) struct Beginning {
     pub(super) id: StagingId,
     pub(super) staging: BlockStaging,
-    pub(super) before: Option<FileIdentity>,
     pub(super) base: Option<Base>,
     pub(super) reserved: Reservation,
 }
@@ -73,7 +73,7 @@ pub(super) struct Beginning {
 impl Shared {
     fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
         let UploadOffer { name, size, meta, overwrite, writer } = offer;
-        let Beginning { id, staging, before, base, reserved } = beginning;
+        let Beginning { id, staging, base, reserved } = beginning;
         let (heard, staging) = (Heard::now(), RwLock::new(Some(staging)));
         let base = Mutex::new(base);
         Self {
@@ -84,7 +84,6 @@ impl Shared {
             size,
             meta,
             overwrite,
-            before,
             base,
             heard,
             slow: AtomicBool::new(false),
@@ -243,10 +242,16 @@ impl BlockUpload for LocalBlockUpload {
         progress: Progress,
     ) -> Result<bool, Refusal> {
         let shared = Arc::clone(&self.0);
+        let current = if shared.needs_current(digest) {
+            let found = Current::find(&shared.inner, &shared.name, None, progress.clone());
+            heard_during(&shared.heard, found).await?
+        } else {
+            None
+        };
         let leave = shared.inner.blocks.leave_to_sync().await?;
         at_length(move || {
             let _leave = leave;
-            shared.publish(&copy, digest, &progress)
+            shared.publish(&copy, digest, current.as_ref(), &progress)
         })
         .await?
     }
@@ -254,6 +259,17 @@ impl BlockUpload for LocalBlockUpload {
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         at_length(move || shared.end(discard)).await?
+    }
+}
+
+/// Waits for work that the client does not write during, so that it is not taken for silent.
+async fn heard_during<T>(heard: &Heard, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(HEARTBEAT) => heard.touch(),
+        }
     }
 }
 
