@@ -61,8 +61,8 @@ impl Place {
         self.local.has_parent_of(&other.local)
     }
 
-    /// The directory, if it is there; an error if a directory has the file's name, or a link that is not
-    /// followed. Blocks.
+    /// The directory, if it is there, as durable as a file in it has to be; an error if a directory has
+    /// the file's name, or a link that is not followed. Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
         let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
         let here = if self.local.follows_links() {
@@ -78,6 +78,11 @@ impl Place {
                 return Err(StoreError::io("create", self.path(), ErrorKind::IsADirectory.into()));
             }
             _ => {}
+        }
+        // An earlier try that made it may have wanted nothing to be durable.
+        if self.durability == Durability::Full {
+            let synced = durable_names().ensure(&dir);
+            synced.map_err(|error| StoreError::io("sync", self.local.parent().path(), error))?;
         }
         Ok(Some(dir))
     }

@@ -3,12 +3,13 @@
 //! A sync of one file of ext4 or XFS writes back what others have changed in names before, so a cut does
 //! not show each sync that is missing. The record does.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ftx_core::legacy::wire::Reply;
-use ftx_tests::content::{content, write_file};
+use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::durable::{Others, Verdict, judge_client, judge_server};
-use ftx_tests::{Outcome, RawSocket, Server, Strace};
+use ftx_tests::{Client, Direction, Outcome, Plan, Proxy, RawSocket, Server, Strace};
 
 use super::faults;
 use super::scenarios::SCENARIOS;
@@ -29,6 +30,11 @@ pub(crate) fn lane() -> Lane<'static> {
     }
     let name = "record, Server, legacy: an original client has a file that was never synced";
     lane.push(Case::new(name, an_original_client_is_offered_what_is_safe));
+    for dialect in ["native", "legacy"] {
+        let name =
+            format!("record, Client, {dialect}: a download resumes where nothing was synced");
+        lane.push(Case::new(name, move || what_an_earlier_try_made_is_synced(dialect)));
+    }
     lane.extend(faults::CASES.map(|(what, case)| Case::new(format!("record: {what}"), case)));
     lane
 }
@@ -85,4 +91,33 @@ fn an_original_client_is_offered_what_is_safe() {
     let verdict = judge_server(&disk, &strace.calls(), Others::Count);
     assert_eq!(verdict.promises.len(), 1);
     assert!(verdict.faults.is_empty(), "{:#?}", verdict.faults);
+}
+
+/// The try that made the directories wanted nothing to be durable.
+fn what_an_earlier_try_made_is_synced(dialect: &'static str) {
+    const LEN: u64 = (4 << 20) + 12_345;
+    let (source, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_file(&source.path().join("a"), content(1, LEN));
+    let disk = dir.path().canonicalize().unwrap();
+    let out = disk.join("n1/n2");
+    let server = Server::start(source.path());
+    let proxy = Proxy::start(server.addr(), |_| {
+        Plan::default().cut_after(Direction::ToClient, (3 << 20) + 1)
+    });
+    let download = |address: SocketAddr, durability: &str| {
+        Client::new()
+            .args(["download", &address.to_string(), "a", "--json", "--retries", "0"])
+            .args(["--streams", "1", "--no-cache", "--durability", durability, "--out-dir"])
+            .arg(&out)
+            .dialect(dialect)
+    };
+    assert_code(&download(proxy.addr(), "none").run(), 1, "the client that is cut off");
+    assert!(out.join("a.ftxpart").exists());
+    let strace = Strace::default();
+    let outcome = download(server.addr(), "full").under(&strace).run();
+    assert_code(&outcome, 0, "the client");
+    let verdict = judge_client(&disk, &strace.calls(), |name| out.join(name));
+    assert_eq!(verdict.promises.len(), 1);
+    assert!(verdict.faults.is_empty(), "{:#?}", verdict.faults);
+    assert_content(&out.join("a"), content(1, LEN));
 }
