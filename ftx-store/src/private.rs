@@ -44,7 +44,8 @@ pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
 /// Opens the directory `name` in `dir`, which is made if it is missing, and closes it to other users.
 ///
 /// # Errors
-/// [`StoreError::Link`], and those of making and opening it.
+/// [`StoreError::Link`], [`StoreError::PermissionDenied`] if it belongs to another user, and those of
+/// making and opening it.
 pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     let mut builder = DirBuilder::new();
     sys::dir_for_us_alone(&mut builder);
@@ -57,10 +58,28 @@ pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     }
     let opened =
         dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", name, error))?;
+    if belongs_to_other(&opened).map_err(|error| StoreError::io("look at", name, error))? {
+        let text = "it belongs to another user; give it to this one (chown -R), or remove it";
+        let error = io::Error::new(ErrorKind::PermissionDenied, text);
+        return Err(StoreError::io("use", name, error));
+    }
     if let Err(error) = sys::close_to_others(&opened) {
         tracing::warn!(%error, ?name, "stays open to other users");
     }
     Ok(opened)
+}
+
+/// Whether another user owns the directory, and so can replace whatever is in it.
+fn belongs_to_other(dir: &Dir) -> io::Result<bool> {
+    if sys::is_owned_by_us(&dir.dir_metadata()?) {
+        return Ok(false);
+    }
+    // A network file system, or one of another system, may show one owner for everything.
+    let probe = Path::new("owner");
+    let Ok(file) = create(dir, probe) else { return Ok(true) };
+    let is_ours_shown_so = sys::have_same_owner(&Metadata::from_file(&file)?, &dir.dir_metadata()?);
+    dir.remove_file(probe)?;
+    Ok(!is_ours_shown_so)
 }
 
 /// What lies under the name of a partial file.
@@ -127,6 +146,22 @@ mod tests {
         dir.symlink("own", "link").unwrap();
         let refused = open_private_dir(&dir, Path::new("link"));
         assert!(matches!(refused, Err(StoreError::Link { .. })), "{refused:?}");
+    }
+
+    /// Only root can give a directory to somebody else.
+    #[test]
+    fn a_private_directory_of_another_user_is_not_used() {
+        if !rustix::process::geteuid().is_root() {
+            println!("not run: only root can give a directory to another user");
+            return;
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.create_dir("own").unwrap();
+        std::os::unix::fs::chown(temp.path().join("own"), Some(65534), None).unwrap();
+        let refused = open_private_dir(&dir, Path::new("own")).unwrap_err();
+        assert!(matches!(refused, StoreError::PermissionDenied { .. }), "{refused:?}");
+        assert_eq!(dir.read_dir("own").unwrap().count(), 0);
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub(crate) use self::directories::{
     sync_directory,
 };
 pub(crate) use self::permissions::{
-    NewFileMode, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, is_executable,
-    set_executable, writers,
+    NewFileMode, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, have_same_owner,
+    is_executable, is_owned_by_us, set_executable, writers,
 };
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.

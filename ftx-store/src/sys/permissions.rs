@@ -28,8 +28,7 @@ pub(crate) fn close_to_others(dir: &Dir) -> io::Result<()> {
         use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};
 
         let metadata = dir.dir_metadata()?;
-        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
-        if is_ours && metadata.mode() & 0o077 != 0 {
+        if is_owned_by_us(&metadata) && metadata.mode() & 0o077 != 0 {
             dir.set_permissions(".", Permissions::from_mode(0o700))?;
         }
     }
@@ -38,13 +37,43 @@ pub(crate) fn close_to_others(dir: &Dir) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether it belongs to the user that this process acts for; `true` where the system does not tell.
+pub(crate) fn is_owned_by_us(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt as _;
+
+        metadata.uid() == rustix::process::geteuid().as_raw()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        true
+    }
+}
+
+/// Whether both belong to the same user; `true` where the system does not tell.
+pub(crate) fn have_same_owner(one: &Metadata, other: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt as _;
+
+        one.uid() == other.uid()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        true
+    }
+}
+
 /// Who may have written this file.
 pub(crate) fn writers(metadata: &Metadata) -> Writers {
     #[cfg(unix)]
     {
         use cap_std::fs::MetadataExt as _;
 
-        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        let is_ours = is_owned_by_us(metadata);
         let is_our_group = metadata.gid() == rustix::process::getegid().as_raw();
         match (is_ours, metadata.mode() & 0o022) {
             (true, 0) => Writers::Us,
