@@ -17,6 +17,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,12 @@ pub const MIN_CACHED_BYTES: u64 = 16 * 1024 * 1024;
 /// How long a sync is waited for. A file that takes longer was just written, and is read without being
 /// cached.
 const MAX_SYNC_WAIT: Duration = Duration::from_secs(2);
+
+/// Threads that wait for such syncs, those that nobody waits for any more included.
+const MAX_SYNC_THREADS: usize = 16;
+
+/// The threads that wait now.
+static SYNC_THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// A file as it was before it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +82,34 @@ impl ReadSnapshot {
 
 /// Syncs the data of a file; `false` if that fails or takes long.
 fn is_synced_soon(file: &File) -> bool {
-    let Ok(file) = file.try_clone() else { return false };
+    let (Ok(file), Some(place)) = (file.try_clone(), SyncThread::begin(&SYNC_THREADS)) else {
+        return false;
+    };
     let (tell, told) = mpsc::channel();
     let sync = move || {
+        let _place = place;
         // The receiver may have given up by then.
         let _ = tell.send(file.sync_data().is_ok());
     };
     let syncing = thread::Builder::new().name("ftx-sync".into()).spawn(sync);
     syncing.is_ok() && told.recv_timeout(MAX_SYNC_WAIT).unwrap_or(false)
+}
+
+/// A place among the threads that wait for syncs. A disk that hangs must not take all threads there are.
+struct SyncThread(&'static AtomicUsize);
+
+impl SyncThread {
+    fn begin(count: &'static AtomicUsize) -> Option<Self> {
+        let begun = Self(count);
+        // Dropped, and so given back, if it is one too many.
+        (count.fetch_add(1, SeqCst) < MAX_SYNC_THREADS).then_some(begun)
+    }
+}
+
+impl Drop for SyncThread {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 /// The identity of a file that no change of its contents leaves as it is.
@@ -123,8 +150,23 @@ mod tests {
     use std::path::Path;
     use std::time::{Duration, SystemTime};
 
-    use super::{MIN_CACHED_BYTES, ReadSnapshot};
+    use super::{
+        AtomicUsize, MAX_SYNC_THREADS, MIN_CACHED_BYTES, ReadSnapshot, SeqCst, SyncThread,
+    };
     use crate::sys;
+
+    #[test]
+    fn so_many_threads_wait_for_syncs_and_no_more() {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mut begun: Vec<_> =
+            (0..MAX_SYNC_THREADS).map_while(|_| SyncThread::begin(&COUNT)).collect();
+        assert_eq!(begun.len(), MAX_SYNC_THREADS);
+        assert!(SyncThread::begin(&COUNT).is_none());
+        begun.pop();
+        assert!(SyncThread::begin(&COUNT).is_some());
+        drop(begun);
+        assert_eq!(COUNT.load(SeqCst), 0);
+    }
 
     /// A file of zeros that was changed long ago.
     fn old_file(dir: &Path, size: u64) -> File {
