@@ -3,7 +3,8 @@
 //! A file is only as durable as the directories that lead to it. One that this process made is synced
 //! here; one that was there already may have been made a moment ago by a process that was killed
 //! before its sync. So each directory is made durable once, with all those above it up to the root of
-//! the file system, and remembered.
+//! the file system, and remembered. A name that another program gives it later in the same directory is for
+//! that program to sync.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -76,8 +77,14 @@ impl DurableNames {
         let parent = match sys::open_dir(directory, "..") {
             // One that may be written to and not read. Its file system is synced instead.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                sys::sync_file_system(directory)?;
-                return Ok(Some(Step { name: None, parent: None }));
+                if !sys::sync_file_system(directory)? {
+                    tracing::warn!(
+                        %error,
+                        "the directories above cannot be synced; if they are new, a loss of power may take them away"
+                    );
+                }
+                let name = id.is_settled(now).then_some(name);
+                return Ok(Some(Step { name, parent: None }));
             }
             opened => opened?,
         };
@@ -127,7 +134,7 @@ mod tests {
         let all = ensure("a/b", old);
         assert!(all >= above + 2);
         assert_eq!(ensure("a", old), all);
-        // Under another name it is another one.
+        // In another directory it has another name.
         root.rename("a/b", &root, "c").unwrap();
         assert_eq!(ensure("c", old), all + 1);
     }
