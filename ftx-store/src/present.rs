@@ -111,7 +111,7 @@ impl<'a> PresentFiles<'a> {
         for (index, path, file) in unsynced {
             let synced = file.sync_all().and_then(|()| {
                 // Mostly it is the same one for many.
-                if parent == Some(path.parent()) {
+                if parent == Some(path.parent()) && !self.root.is_link(path) {
                     return Ok(());
                 }
                 self.root.make_durable(path)?;

@@ -134,15 +134,26 @@ impl Root {
         }
     }
 
-    /// Makes the name `path` durable, with the names of the directories above.
+    /// Makes the name `path` durable, with the names of the directories above. Of a link, also the name
+    /// that it leads to.
     ///
     /// # Errors
     /// Those of opening and syncing the directories.
     pub fn make_durable(&self, path: &Path) -> io::Result<()> {
+        self.make_name_durable(path)?;
+        if self.is_link(path) { self.make_name_durable(&self.resolve(path)?) } else { Ok(()) }
+    }
+
+    fn make_name_durable(&self, path: &Path) -> io::Result<()> {
         let (parent, _) = split(path)?;
         let dir = self.open_dir(parent)?;
         sys::sync_dir(&dir)?;
         self.names.ensure(&dir)
+    }
+
+    /// Whether the last part of `path` is a symbolic link.
+    pub(crate) fn is_link(&self, path: &Path) -> bool {
+        self.symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
     }
 
     /// Whether `path` is the private directory, or would be if it were there: also by way of links.
