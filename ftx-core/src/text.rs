@@ -34,7 +34,7 @@ fn acts(char: char) -> bool {
     // C0, DEL and C1.
     char.is_control()
         || matches!(char,
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
