@@ -14,11 +14,14 @@ use tracing::{debug, warn};
 use super::life::SignsOfLife;
 use super::recent::RecentRanges;
 use super::session::{Session, Upload};
+use super::lease::Lease;
+use super::life::EVERY;
 use super::small::{Batch, Expected};
+use super::waiting::Waiting;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockFile as _, BlockStore, Progress, Refusal, UploadOffer};
+use crate::store::{BlockFile as _, BlockStore, Owner, Progress, Refusal, UploadOffer};
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -48,6 +51,23 @@ pub(super) enum Stop {
     Busy(OwnedSemaphorePermit),
 }
 
+/// What is to be done next.
+enum Next {
+    Incoming(Incoming),
+    /// The turn of an offer has come.
+    Turn(u32, Option<Lease>),
+}
+
+/// What came of waiting.
+enum Came {
+    Something,
+    /// Nothing, for so long.
+    Nothing(Duration),
+    /// The client has left.
+    End,
+    Turn(u32, Option<Lease>),
+}
+
 /// One connection of a client, apart from its bytes.
 pub(super) struct Conversation<S: BlockStore> {
     pub(super) context: Arc<Context<S>>,
@@ -55,6 +75,10 @@ pub(super) struct Conversation<S: BlockStore> {
     pub(super) stream: StreamId,
     /// Uploads that were offered on this connection, and end with it.
     own: Vec<u32>,
+    /// Offers that stand in line. They do not hold up what comes behind them.
+    pub(super) waiting: Waiting,
+    /// The client knows `Waiting`.
+    pub(super) understands_waiting: bool,
     /// The file that was asked for last: others of its ranges are asked for next.
     pub(super) file: Option<(RemoteName, S::File)>,
     /// Blocks that were asked for last.
@@ -75,6 +99,8 @@ impl<S: BlockStore> Conversation<S> {
             context,
             session,
             own: Vec::new(),
+            waiting: Waiting::default(),
+            understands_waiting: false,
             file: None,
             recent: RecentRanges::default(),
             batch: Batch::default(),
@@ -103,7 +129,7 @@ impl<S: BlockStore> Conversation<S> {
                 // They arrived whole, whatever came behind them.
                 let _ = self.put_batch(frames).await;
             }
-            let nothing_open = self.own.is_empty();
+            let nothing_open = self.own.is_empty() && self.waiting.is_empty();
             self.leave().await;
             if let Err(error) = &result {
                 say_goodbye(frames, error).await;
@@ -135,7 +161,8 @@ impl<S: BlockStore> Conversation<S> {
                 return Ok(Stop::Busy(permit));
             }
             match self.next(frames, place).await? {
-                Ok(incoming) => self.handle(frames, incoming).await?,
+                Ok(Next::Incoming(incoming)) => self.handle(frames, incoming).await?,
+                Ok(Next::Turn(request, lease)) => self.turn(frames, request, lease).await?,
                 Err(stop) => return Ok(stop),
             }
         }
@@ -146,30 +173,43 @@ impl<S: BlockStore> Conversation<S> {
         &mut self,
         frames: &mut Frames,
         place: Place<'_>,
-    ) -> Result<Result<Incoming, Stop>, NativeError> {
-        match self.wait(frames, PAUSE).await {
-            Err(NativeError::Idle(_)) => {
-                (self.busy, self.stays) = (false, false);
-                self.spare = Vec::new();
-                self.close_file();
-                frames.rest();
-                if matches!(place, Place::Own) {
-                    return Ok(Err(Stop::Quiet));
-                }
-                if !self.wait(frames, self.context.timeouts.idle).await? {
-                    return Ok(Err(Stop::Left));
-                }
+    ) -> Result<Result<Next, Stop>, NativeError> {
+        let mut came = self.wait(frames, PAUSE).await?;
+        if matches!(came, Came::Nothing(_)) {
+            (self.busy, self.stays) = (false, false);
+            self.spare = Vec::new();
+            self.close_file();
+            frames.rest();
+            if matches!(place, Place::Own) {
+                return Ok(Err(Stop::Quiet));
             }
-            Ok(false) => return Ok(Err(Stop::Left)),
-            Ok(true) => {}
-            Err(error) => return Err(error),
+            came = self.wait_long(frames).await?;
+        }
+        match came {
+            Came::Something => {}
+            Came::Nothing(limit) => return Err(NativeError::Idle(limit)),
+            Came::End => return Ok(Err(Stop::Left)),
+            Came::Turn(request, lease) => return Ok(Ok(Next::Turn(request, lease))),
         }
         let next = frames.reader().next(self.stall()).await?;
-        Ok(next.ok_or(Stop::Left))
+        Ok(next.map(Next::Incoming).ok_or(Stop::Left))
     }
 
-    /// Waits until something comes, at most for `limit`; `false` when the client has left.
-    async fn wait(&self, frames: &mut Frames, limit: Duration) -> Result<bool, NativeError> {
+    /// Waits for as long as a client may idle. One that stands in line does not, and is told so.
+    async fn wait_long(&self, frames: &mut Frames) -> Result<Came, NativeError> {
+        if self.waiting.is_empty() {
+            return self.wait(frames, self.context.timeouts.idle).await;
+        }
+        loop {
+            match self.wait(frames, EVERY).await? {
+                Came::Nothing(_) => self.tell_waiting(frames)?,
+                came => return Ok(came),
+            }
+        }
+    }
+
+    /// Waits until something comes, at most for `limit`.
+    async fn wait(&self, frames: &mut Frames, limit: Duration) -> Result<Came, NativeError> {
         let over = async {
             self.context.stop.cancelled().await;
             // Other connections of the client may bring its upload to an end.
@@ -178,9 +218,10 @@ impl<S: BlockStore> Conversation<S> {
         let mut reader = frames.reader();
         tokio::select! {
             biased;
+            (request, lease) = self.waiting.turn() => Ok(Came::Turn(request, lease)),
             came = reader.wait(self.guard(limit)) => match came {
-                Err(WireError::Timeout(limit)) => Err(NativeError::Idle(limit)),
-                came => Ok(came?),
+                Err(WireError::Timeout(limit)) => Ok(Came::Nothing(limit)),
+                came => Ok(if came? { Came::Something } else { Came::End }),
             },
             () = over => Err(NativeError::Over),
         }
@@ -222,13 +263,13 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         match request {
             Request::Hello { .. } => Err(StepError::OutOfStep { what: "a second Hello" }.into()),
-            Request::Offer { name, size, meta, overwrite, writer } => {
+            Request::Offer { name, size, meta, overwrite, run, source } => {
                 self.busy = true;
-                let writer = Some(writer);
+                let owner = Some(source.map_or(Owner::Run(run), Owner::Source));
                 match Self::name(&name) {
                     Ok(name) => {
-                        let offer = UploadOffer { name, size, meta, overwrite, writer };
-                        self.offer(frames, id, offer).await
+                        let offer = UploadOffer { name, size, meta, overwrite, owner };
+                        self.offer(frames, id, offer, (run, source)).await
                     }
                     Err(refusal) => self.refuse(frames, id, &refusal),
                 }
@@ -315,7 +356,7 @@ impl<S: BlockStore> Conversation<S> {
     pub(super) fn has_too_many(&mut self) -> bool {
         // Some may have failed on other connections.
         self.own.retain(|&own| self.session.has(own));
-        self.own.len() >= UPLOADS
+        self.own.len() + self.waiting.len() >= UPLOADS
     }
 
     /// Takes an upload that was offered on this connection out of the session.
@@ -337,17 +378,22 @@ impl<S: BlockStore> Conversation<S> {
     /// Puts away what the connection leaves behind.
     async fn leave(&mut self) {
         self.close_file();
+        self.waiting.clear();
         self.session.lost(self.stream);
         for request in std::mem::take(&mut self.own) {
             if let Some(upload) = self.session.remove(request) {
                 super::upload::put_away(&upload, false).await;
+                upload.let_go(false);
             }
         }
     }
 
     /// A request for what must not be one already.
     pub(super) fn check_new(&self, request: u32) -> Result<(), NativeError> {
-        if self.session.has(request) { Err(request_in_use(request)) } else { Ok(()) }
+        if self.session.has(request) || self.waiting.has(request) {
+            return Err(request_in_use(request));
+        }
+        Ok(())
     }
 
     /// Whether the client has come back with another session in place of this one.

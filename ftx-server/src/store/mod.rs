@@ -16,7 +16,7 @@ pub mod local;
 mod native;
 
 pub use native::{
-    BlockFile, BlockStore, BlockUpload, ExpectedFile, Listing, Offered as OfferedBlocks, Page,
+    BlockFile, BlockStore, BlockUpload, ExpectedFile, Listing, Offered as OfferedBlocks, Owner, Page,
     Progress, PutOutcome, Refusal, SmallData, SmallFile, UploadOffer,
 };
 

@@ -21,6 +21,7 @@ mod private;
 mod ranges;
 mod replaced;
 mod resume;
+mod runs;
 #[path = "../kit/running.rs"]
 mod running;
 mod shutdown;

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Digest, block_len};
@@ -27,11 +28,18 @@ impl UploadStream {
             }
             Reply::Ready { resumed } => {
                 let open = Arc::clone(self.offered(request)?);
+                open.waits.store(false, Relaxed);
                 lock(&open.sender).ready()?;
                 self.pending.remove(&request);
                 let size = open.source.identity.size;
                 self.shared.run.note(open.job, Note::Started { from: resumed, size });
                 self.shared.crew.changed.notify_waiters();
+                Ok(())
+            }
+            Reply::Waiting => {
+                let open = self.offered(request)?;
+                open.waits.store(true, Relaxed);
+                self.shared.run.note(open.job, Note::Waiting);
                 Ok(())
             }
             Reply::Stored { index } => self.stored(request, index),
