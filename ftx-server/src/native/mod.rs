@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `greeting` | how a connection begins |
 //! | `session` | what the connections of one client share |
-//! | `conversation` | one connection's requests, in their order |
+//! | `conversation`, `next` | one connection's requests, in their order |
 //! | `lease`, `waiting` | runs that upload the same source take turns |
 //! | `upload`, `download`, `small` | the requests that move files |
 //! | `ask` | the requests that don't |
@@ -21,6 +21,7 @@ mod download;
 mod greeting;
 mod lease;
 mod life;
+mod next;
 mod receive;
 mod recent;
 mod session;

@@ -7,11 +7,13 @@ use std::task::Poll;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Reply, Token};
 use ftx_io::Frames;
+use tokio::time::Instant;
 use tracing::info;
 
 use super::NativeError;
 use super::conversation::Conversation;
 use super::lease::{Lease, Ticket, Wanted};
+use super::life::EVERY;
 use crate::store::{BlockStore, Refusal, UploadOffer};
 
 /// An offer whose source another run uploads.
@@ -23,19 +25,28 @@ struct WaitingOffer {
 
 /// The offers of one connection that stand in line.
 #[derive(Default)]
-pub(super) struct Waiting(Vec<WaitingOffer>);
+pub(super) struct Waiting {
+    offers: Vec<WaitingOffer>,
+    /// When the client was last told of them.
+    told: Option<Instant>,
+}
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.offers.is_empty()
+    }
+
+    /// Whether it is time to tell the client of them.
+    pub(super) fn is_due(&self) -> bool {
+        !self.is_empty() && self.told.is_none_or(|told| told.elapsed() >= EVERY)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.offers.len()
     }
 
     pub(super) fn has(&self, request: u32) -> bool {
-        self.0.iter().any(|waiting| waiting.request == request)
+        self.offers.iter().any(|waiting| waiting.request == request)
     }
 
     /// Takes an offer out of the line; `false` if it does not stand there.
@@ -44,19 +55,19 @@ impl Waiting {
     }
 
     fn take(&mut self, request: u32) -> Option<WaitingOffer> {
-        let index = self.0.iter().position(|waiting| waiting.request == request)?;
-        Some(self.0.remove(index))
+        let index = self.offers.iter().position(|waiting| waiting.request == request)?;
+        Some(self.offers.remove(index))
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.offers.clear();
     }
 
     /// Waits until the turn of one of them comes, which may be never; without a lease if a newer offer
     /// has taken its place. Each keeps its place when the wait is given up.
     pub(super) async fn turn(&self) -> (u32, Option<Lease>) {
         let mut turns: Vec<(u32, Pin<Box<_>>)> =
-            self.0.iter().map(|one| (one.request, Box::pin(one.ticket.turn()))).collect();
+            self.offers.iter().map(|one| (one.request, Box::pin(one.ticket.turn()))).collect();
         poll_fn(|context| {
             for (request, turn) in &mut turns {
                 if let Poll::Ready(lease) = turn.as_mut().poll(context) {
@@ -91,7 +102,7 @@ impl<S: BlockStore> Conversation<S> {
                 if self.understands_waiting {
                     self.reply(frames, request, &Reply::Waiting)?;
                 }
-                self.waiting.0.push(WaitingOffer { request, offer, ticket });
+                self.waiting.offers.push(WaitingOffer { request, offer, ticket });
                 self.tell_waiting(frames)
             }
             Wanted::Refused => {
@@ -118,10 +129,11 @@ impl<S: BlockStore> Conversation<S> {
     }
 
     /// Tells the client how far the uploads are that its offers wait for.
-    pub(super) fn tell_waiting(&self, frames: &mut Frames) -> Result<(), NativeError> {
+    pub(super) fn tell_waiting(&mut self, frames: &mut Frames) -> Result<(), NativeError> {
+        self.waiting.told = Some(Instant::now());
         // Who takes nothing needs no more of them.
         if frames.queued() == 0 {
-            for waiting in &self.waiting.0 {
+            for waiting in &self.waiting.offers {
                 let (done, total) = waiting.ticket.progress();
                 self.reply(frames, waiting.request, &Reply::Working { done, total })?;
             }

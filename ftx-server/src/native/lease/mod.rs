@@ -175,10 +175,12 @@ impl Leases {
             return Wanted::Lease(self.give(turns, key, Holder { id, run, meter }));
         }
         let waiter = Waiter { id, run };
-        match turns.line.iter_mut().find(|waiter| waiter.run == run) {
-            Some(own) => *own = waiter,
-            None if turns.line.len() >= MAX_LINE => return Wanted::Refused,
-            None => turns.line.push(waiter),
+        if let Some(own) = turns.line.iter_mut().find(|waiter| waiter.run == run) {
+            *own = waiter;
+        } else if turns.line.len() >= MAX_LINE {
+            return Wanted::Refused;
+        } else {
+            turns.line.push(waiter);
         }
         turns.changed.notify_waiters();
         let (leases, changed) = (self.clone(), Arc::clone(&turns.changed));
