@@ -106,3 +106,15 @@ impl Event {
         Self { status: failure.status, original: failure.original, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Told};
+    use crate::api::codes::FTX_EVENT_WAITING;
+
+    #[test]
+    fn a_file_that_waits_is_told() {
+        let event = Event::told(3, &Told::Waiting).map(|event| (event.kind.code(), event.file));
+        assert_eq!(event, Some((FTX_EVENT_WAITING, Some(3))));
+    }
+}

@@ -272,7 +272,9 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
             label(bar, if *from == 0 { "" } else { &resumed });
         }
         Event::Progress { done, .. } => bar.set_position(*done),
-        Event::Draining { .. } | Event::Retrying { .. } | Event::Waiting => label(bar, &sentence(event)),
+        Event::Draining { .. } | Event::Retrying { .. } | Event::Waiting => {
+            label(bar, &sentence(event))
+        }
         _ => {}
     }
 }

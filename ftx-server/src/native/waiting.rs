@@ -121,7 +121,8 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(WaitingOffer { offer, .. }) = self.waiting.take(request) else { return Ok(()) };
         let Some(lease) = lease else {
-            let message = format!("another offer of this run has taken the place of {:?}", offer.name);
+            let message =
+                format!("another offer of this run has taken the place of {:?}", offer.name);
             return self.refuse(frames, request, &Refusal::new(Reason::TakenOver, message));
         };
         self.busy = true;

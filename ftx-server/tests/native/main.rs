@@ -21,9 +21,9 @@ mod private;
 mod ranges;
 mod replaced;
 mod resume;
-mod runs;
 #[path = "../kit/running.rs"]
 mod running;
+mod runs;
 mod shutdown;
 mod small;
 mod takeover;

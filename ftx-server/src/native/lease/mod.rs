@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use self::meter::Meter;
 
 /// How long a run that was lost has to come back before those in line go on.
-pub(super) const COMEBACK: Duration = Duration::from_secs(5);
+pub(super) const COMEBACK: Duration = Duration::from_secs(3);
 
 /// How long those behind somebody in line leave it to that one to take the lease. A connection that is
 /// busy with other files takes it late.
