@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use ftx_client::blocking::Client;
 use ftx_client::{Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred};
 use ftx_client::{Upload, Watch};
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::{Reply, Request, Token};
 use tempfile::TempDir;
@@ -104,6 +105,34 @@ fn a_client_waits_for_its_turn_and_tells_so() {
     client.upload(&path, &name()).unwrap();
     server.join().unwrap();
     assert_eq!(*told.lock().unwrap(), ["waiting", "started"]);
+}
+
+/// More often than there are retries: each time it had got into the line.
+#[test]
+fn a_client_that_waits_is_not_discouraged() {
+    for is_lost in [true, false] {
+        let local = tempfile::tempdir().unwrap();
+        let path = file_in(&local, "a.bin");
+        let (listener, address) = listen();
+        let server = thread::spawn(move || {
+            let mut peer = NativePeer::accept(&listener);
+            for _ in 0..4 {
+                let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+                peer.reply(id, &Reply::Waiting);
+                peer.reply(id, &Reply::Working { done: 0, total: LEN });
+                if is_lost {
+                    drop(peer);
+                    peer = NativePeer::accept(&listener);
+                } else {
+                    peer.reply(id, &Reply::failed(Reason::TakenOver, "another run goes on"));
+                }
+            }
+            let id = peer.offered(LEN);
+            peer.stored(id, 0..2);
+        });
+        client(address, config().timeout).upload(&path, &name()).unwrap();
+        server.join().unwrap();
+    }
 }
 
 struct Done(usize);

@@ -21,7 +21,16 @@ impl UploadStream {
         };
         let (request, reply) = decode(header, payload)?;
         match reply {
-            Reply::Working { .. } | Reply::Found { .. } | Reply::Pong { .. } => Ok(()),
+            Reply::Working { .. } => {
+                if let Some(Pending::Offer(open)) = self.pending.get(&request)
+                    && open.waits.load(Relaxed)
+                {
+                    // It keeps its place in line: that it is lost later is no failure in a row.
+                    self.shared.run.gain();
+                }
+                Ok(())
+            }
+            Reply::Found { .. } | Reply::Pong { .. } => Ok(()),
             Reply::Have { first, blocks } => {
                 let open = self.offered(request)?;
                 Ok(lock(&open.sender).have(first, &blocks)?)

@@ -13,8 +13,8 @@
 //! | its upload stands still | the first in line |
 //!
 //! Who was overtaken stands in line like all others. If nothing was stored between two that overtake each
-//! other, the next one has twice the time: on a line that is slower than the limit, all would otherwise
-//! begin the same block again and again.
+//! other, the next one has twice the time, and half of it otherwise: on a line that is slower than the
+//! limit, all would begin the same block again and again.
 //!
 //! Nothing that is held waits for a lease, since a connection that waits for one handles its other
 //! requests. So two runs that upload the same files in another order cannot wait for each other for ever.
@@ -86,7 +86,7 @@ struct Turns {
     line: Vec<Waiter>,
     /// Told when any of this has changed.
     changed: Arc<Notify>,
-    /// How often it was taken over in a row with nothing stored between.
+    /// How often it was taken over with nothing stored between; less often when something was.
     doublings: u32,
 }
 
@@ -214,8 +214,11 @@ impl Leases {
             return Turn::Later(due);
         }
         if let Some(holder) = &turns.holder {
-            let doublings = if holder.meter.has_stored() { 0 } else { turns.doublings + 1 };
-            turns.doublings = doublings.min(MAX_DOUBLINGS);
+            turns.doublings = if holder.meter.has_stored() {
+                turns.doublings.saturating_sub(1)
+            } else {
+                MAX_DOUBLINGS.min(turns.doublings + 1)
+            };
         }
         let Waiter { run, .. } = turns.line.remove(place);
         let limit = self.0.limit.saturating_mul(1 << turns.doublings);
@@ -235,9 +238,6 @@ impl Leases {
         self.change(key, |turns| {
             if turns.holder.as_ref().is_some_and(|holder| holder.id == id) {
                 let holder = turns.holder.take();
-                if holder.as_ref().is_some_and(|holder| holder.meter.has_stored()) {
-                    turns.doublings = 0;
-                }
                 turns.lost = holder.filter(|_| keeps);
                 turns.free_since = Instant::now();
             }

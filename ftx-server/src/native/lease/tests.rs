@@ -258,13 +258,14 @@ async fn overtaking_without_progress_takes_longer_each_time() {
         advance(SECOND).await;
         holder = taken(&next).await.unwrap();
     }
-    holder.stored(1);
-    let next = ticket(&leases, 100);
-    advance(64 * LIMIT).await;
-    let _holder = taken(&next).await.unwrap();
-    let last = ticket(&leases, 101);
-    advance(LIMIT).await;
-    assert!(taken(&last).await.is_some());
+    for (run, factor) in (100..).zip([64, 32, 16, 8, 4, 2, 1, 1]) {
+        holder.stored(1);
+        let next = ticket(&leases, run);
+        advance(LIMIT * factor - SECOND).await;
+        assert!(taken(&next).await.is_none(), "{factor}");
+        advance(SECOND).await;
+        holder = taken(&next).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
