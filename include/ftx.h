@@ -618,6 +618,12 @@
 #define FTX_EVENT_JOB_ENDED 9
 
 /**
+ * Another run uploads this very file to this name, and the server lets one do it at a time. The file
+ * goes on when that one has ended or stands still.
+ */
+#define FTX_EVENT_WAITING 10
+
+/**
  * A file.
  */
 #define FTX_ENTRY_FILE 1

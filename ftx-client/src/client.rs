@@ -181,8 +181,8 @@ impl Client {
             Spoken::Native(link) => {
                 let mut jobs = Vec::with_capacity(files.len());
                 for Upload { path, name } in files {
-                    let (path, name, writer) = (path.clone(), name.clone(), random_token()?);
-                    jobs.push(UploadJob::new(path, name, writer));
+                    let (path, name, run) = (path.clone(), name.clone(), random_token()?);
+                    jobs.push(UploadJob::new(path, name, run));
                 }
                 let mut native = Native { address, config, cancel, manifests, link };
                 native.upload(jobs, keep_going, watch).await;

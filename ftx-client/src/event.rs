@@ -18,6 +18,9 @@ pub enum Event<'a> {
         /// To be hashed.
         total: u64,
     },
+    /// Another run uploads this very file to this name, and the server lets one of them do it at a
+    /// time. It goes on when that one has ended or stands still.
+    Waiting,
     /// Bytes begin to move.
     Started {
         /// Where they go on from; 0 for a whole file.

@@ -299,13 +299,14 @@ fn requests() -> impl Strategy<Value = Request> {
         any::<[u8; 32]>().prop_map(|digest| What::WholeUnless(Digest(digest))),
     ];
     prop_oneof![
-        (names(), any::<u64>(), meta, overwrite, token).prop_map(
-            |(name, size, meta, overwrite, writer)| Request::Offer {
+        (names(), any::<u64>(), meta, overwrite, token.clone(), prop::option::of(token)).prop_map(
+            |(name, size, meta, overwrite, run, source)| Request::Offer {
                 name,
                 size,
                 meta,
                 overwrite,
-                writer
+                run,
+                source
             }
         ),
         (names(), any::<Option<[u8; 16]>>(), what).prop_map(|(name, version, what)| {
@@ -332,7 +333,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_an_error_or_a_message_that_encodes_to_them(
-        variant in 0..17u32,
+        variant in 0..18u32,
         rest in prop::collection::vec(prop_oneof![3 => 0..3u8, 1 => any::<u8>()], 0..90),
         id in 0..2u32,
     ) {

@@ -99,31 +99,34 @@ fn hello() {
 #[test]
 #[rustfmt::skip]
 fn requests_of_an_upload() {
-    let offer = |meta, overwrite| Request::Offer {
-        name: text("d/é"), size: 0x0102_0304, meta, overwrite, writer: token(),
+    let offer = |meta, overwrite, source| Request::Offer {
+        name: text("d/é"), size: 0x0102_0304, meta, overwrite, run: token(), source,
     };
-    request(1, &offer(meta(), Overwrite::IfUnchanged(digest())), &[
-        "5a000000", "01000000", "01", "000000",
+    request(1, &offer(meta(), Overwrite::IfUnchanged(digest()), Some(token())), &[
+        "6b000000", "01000000", "01", "000000",
         "01000000",                              // variant 1
         "0400000000000000", "642fc3a9",          // name
         "0403020100000000",                      // size
         "01", "00f1536500000000", "05000000",    // mtime: seconds, nanoseconds
         "01",                                    // executable
         "02000000", HASH,                        // overwrite: if it has this digest
-        TOKEN,                                   // writer
+        TOKEN,                                   // run
+        "01", TOKEN,                             // source
     ]);
-    request(1, &offer(Meta::default(), Overwrite::Replace), &[
-        "2e000000", "01000000", "01", "000000",
+    request(1, &offer(Meta::default(), Overwrite::Replace, None), &[
+        "2f000000", "01000000", "01", "000000",
         "01000000", "0400000000000000", "642fc3a9", "0403020100000000",
         "00", "00",                              // no mtime, not executable
         "00000000",                              // overwrite: replace
         TOKEN,
+        "00",                                    // no source
     ]);
-    request(1, &offer(Meta::default(), Overwrite::Fail), &[
-        "2e000000", "01000000", "01", "000000",
+    request(1, &offer(Meta::default(), Overwrite::Fail, None), &[
+        "2f000000", "01000000", "01", "000000",
         "01000000", "0400000000000000", "642fc3a9", "0403020100000000", "00", "00",
         "01000000",                              // overwrite: fail
         TOKEN,
+        "00",
     ]);
     request(1, &Request::Commit { digest: digest() }, &[
         "24000000", "01000000", "01", "000000",
@@ -328,6 +331,10 @@ fn other_replies() {
     reply(9, &Reply::Wanted, &[
         "04000000", "09000000", "01", "000000",
         "0f000000",
+    ]);
+    reply(1, &Reply::Waiting, &[
+        "04000000", "01000000", "01", "000000",
+        "10000000",
     ]);
     reply(9, &Reply::Removed, &[
         "04000000", "09000000", "01", "000000",

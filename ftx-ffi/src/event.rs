@@ -7,7 +7,7 @@ use ftx_client::Event as Told;
 use crate::api::codes::{
     FTX_EVENT_DRAINING, FTX_EVENT_ENTRIES, FTX_EVENT_FILE_ENDED, FTX_EVENT_HASHING,
     FTX_EVENT_JOB_ENDED, FTX_EVENT_JOB_PAUSED, FTX_EVENT_PROGRESS, FTX_EVENT_RETRYING,
-    FTX_EVENT_STARTED,
+    FTX_EVENT_STARTED, FTX_EVENT_WAITING,
 };
 use crate::failure::Failure;
 use crate::job::Totals;
@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     Entries,
     JobPaused,
     JobEnded,
+    Waiting,
 }
 
 impl Kind {
@@ -38,6 +39,7 @@ impl Kind {
             Self::Entries => FTX_EVENT_ENTRIES,
             Self::JobPaused => FTX_EVENT_JOB_PAUSED,
             Self::JobEnded => FTX_EVENT_JOB_ENDED,
+            Self::Waiting => FTX_EVENT_WAITING,
         }
     }
 
@@ -89,6 +91,7 @@ impl Event {
         let event = |kind, done, total| Self { done, total, ..Self::new(kind, Some(file)) };
         Some(match *told {
             Told::Hashing { done, total } => event(Kind::Hashing, done, total),
+            Told::Waiting => event(Kind::Waiting, 0, 0),
             Told::Started { from, size } => event(Kind::Started, from, size),
             Told::Progress { done, size } => event(Kind::Progress, done, size),
             Told::Draining { left } => event(Kind::Draining, 0, left),
@@ -101,5 +104,17 @@ impl Event {
 
     pub(crate) fn failed(self, failure: &Failure) -> Self {
         Self { status: failure.status, original: failure.original, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Told};
+    use crate::api::codes::FTX_EVENT_WAITING;
+
+    #[test]
+    fn a_file_that_waits_is_told() {
+        let event = Event::told(3, &Told::Waiting).map(|event| (event.kind.code(), event.file));
+        assert_eq!(event, Some((FTX_EVENT_WAITING, Some(3))));
     }
 }

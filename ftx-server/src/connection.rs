@@ -13,7 +13,7 @@ use crate::config::Timeouts;
 use crate::express::Places;
 use crate::legacy;
 use crate::monitor::Monitor;
-use crate::native::{self, Sessions};
+use crate::native::{self, Leases, Sessions};
 use crate::store::BlockStore;
 
 /// What all connections of a server share.
@@ -23,6 +23,8 @@ pub(crate) struct Context<S: BlockStore> {
     pub(crate) timeouts: Timeouts,
     /// Native clients with several connections.
     pub(crate) sessions: Sessions<S::Staging>,
+    /// Whose turn it is where several runs upload the same.
+    pub(crate) leases: Leases,
     /// Set when the server is to stop: connections that idle close.
     pub(crate) stop: CancellationToken,
     /// Set when the grace after that is over: transfers are suspended.

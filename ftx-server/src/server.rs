@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::config::Config;
 use crate::connection::Context;
 use crate::monitor::Monitor;
-use crate::native::Sessions;
+use crate::native::{Leases, Sessions};
 use crate::store::BlockStore;
 use crate::worker::{Handover, Worker};
 
@@ -39,6 +39,7 @@ impl<S: BlockStore> Server<S> {
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
             sessions: Sessions::default(),
+            leases: Leases::new(config.timeouts.stall),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });

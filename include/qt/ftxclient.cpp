@@ -107,6 +107,9 @@ void Job::Private::tell(Job *job, const ftx_event &event)
     case FTX_EVENT_RETRYING:
         Q_EMIT job->retrying(file, event.status);
         break;
+    case FTX_EVENT_WAITING:
+        Q_EMIT job->waiting(file);
+        break;
     case FTX_EVENT_FILE_ENDED:
         tellFileEnded(job, file, event.status);
         break;

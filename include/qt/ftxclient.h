@@ -60,6 +60,8 @@ Q_SIGNALS:
     void fileFinished(int file, qint64 status);
     /** A try of a file has failed with a status; another one follows. */
     void retrying(int file, qint64 status);
+    /** Another run uploads this very file to this name, and the server lets one do it at a time. */
+    void waiting(int file);
     /** list() or stat() has found a file of some bytes, or a directory, and when it was last
      * changed: not valid, if that is not known. It comes before the name's fileFinished(). */
     void found(QString name, qint64 size, bool directory, QDateTime changed);

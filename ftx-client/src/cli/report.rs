@@ -106,7 +106,9 @@ impl Report {
                 Event::Started { from: 1.., .. } | Event::Draining { .. } => {
                     report.message(&format!("{name}: {}", sentence(event)));
                 }
-                Event::Retrying { .. } => report.message(&format!("{name}: {}", sentence(event))),
+                Event::Retrying { .. } | Event::Waiting => {
+                    report.message(&format!("{name}: {}", sentence(event)));
+                }
                 _ => {}
             }),
         }
@@ -207,6 +209,7 @@ fn is_due(event: &Event<'_>, told: &Mutex<Instant>) -> bool {
 fn event_kind(event: &Event<'_>) -> &'static str {
     match event {
         Event::Hashing { .. } => "hashing",
+        Event::Waiting => "waiting",
         Event::Started { .. } => "started",
         Event::Progress { .. } => "progress",
         Event::Draining { .. } => "draining",
@@ -233,6 +236,7 @@ fn fields(event: &Event<'_>) -> Value {
 
 fn sentence(event: &Event<'_>) -> String {
     match event {
+        Event::Waiting => "waiting: another upload of this file is running".to_owned(),
         Event::Started { from, size } => {
             format!("going on from {} of {}", HumanBytes(*from), HumanBytes(*size))
         }
@@ -268,7 +272,9 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
             label(bar, if *from == 0 { "" } else { &resumed });
         }
         Event::Progress { done, .. } => bar.set_position(*done),
-        Event::Draining { .. } | Event::Retrying { .. } => label(bar, &sentence(event)),
+        Event::Draining { .. } | Event::Retrying { .. } | Event::Waiting => {
+            label(bar, &sentence(event))
+        }
         _ => {}
     }
 }

@@ -6,6 +6,7 @@ use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
     CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
+    WAITING,
 };
 use ftx_core::shown;
 use ftx_io::{Frames, Guard, Incoming, Wire};
@@ -110,7 +111,7 @@ impl Channel {
         let guard = Guard { limit: config.timeout, stop: cancel.token(true) };
         let hello = Request::Hello {
             versions: VERSIONS.to_vec(),
-            features: Vec::new(),
+            features: vec![WAITING.to_owned()],
             agent: AGENT.to_owned(),
             session,
             auth: None,
@@ -343,7 +344,7 @@ fn fit_to_be_shown(reply: Reply) -> Reply {
     match reply {
         Reply::Failed { reason, message } => Reply::Failed { reason, message: shown(&message) },
         Reply::Goodbye { reason, message } => Reply::Goodbye { reason, message: shown(&message) },
-        // No features are known.
+        // None that the server has says anything here.
         Reply::Welcome { version, agent, session, window, requests, .. } => {
             let (features, agent) = (Vec::new(), shown(&agent));
             Reply::Welcome { version, features, agent, session, window, requests }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Token;
+use ftx_core::native::{Reason, StreamId};
 use ftx_io::{blocking, dedicate_thread, panic_text};
 use ftx_store::ManifestCache;
 use tokio::runtime::Builder;
@@ -341,13 +341,14 @@ impl Tries {
     }
 
     /// The number of the next try, and the pause before it. Tries that get further are not counted,
-    /// unless what ends them is not the connection: a file that changes all the time is given up.
+    /// unless what ends them is neither the connection nor another run: a file that changes all the time
+    /// is given up.
     fn pause(&mut self, gained: u64, error: &TransferError) -> Option<(u32, Duration)> {
         let got_on = gained > std::mem::replace(&mut self.gained, gained);
         if std::mem::replace(&mut self.reused, false) && !got_on {
             return Some((self.attempt, Duration::ZERO));
         }
-        if got_on && error.is_about_connection() {
+        if got_on && (error.is_about_connection() || error.reason() == Reason::TakenOver) {
             self.attempt = 0;
             self.pauses = self.backoff.build();
         }

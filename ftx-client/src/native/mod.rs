@@ -8,7 +8,6 @@
 //! | `crew` | tries: the connections of one, and when there is another |
 //! | `upload`, `download` | what one connection does, until everything is done |
 //! | `place`, `small` | where downloads go |
-//! | `writer` | who uploads |
 //! | `ask` | questions about files |
 
 mod ask;
@@ -21,7 +20,6 @@ mod run;
 mod small;
 mod task;
 mod upload;
-mod writer;
 
 pub(crate) use channel::{Channel, Greeted, Session};
 pub(crate) use crew::{Link, Native};

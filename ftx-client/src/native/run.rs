@@ -54,6 +54,7 @@ impl State {
 /// Something to be told of a file.
 pub(super) enum Note {
     Begun,
+    Waiting,
     Started { from: u64, size: u64 },
     Progress { done: u64, size: u64 },
     Ended(Result<Transferred, TransferError>),
@@ -156,6 +157,7 @@ impl<J> Run<J> {
                         watch.end(index, result);
                         continue;
                     }
+                    Note::Waiting => Event::Waiting,
                     Note::Started { from, size } => Event::Started { from, size },
                     Note::Progress { done, size } => Event::Progress { done, size },
                 };

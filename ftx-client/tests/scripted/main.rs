@@ -8,6 +8,7 @@ mod lies;
 mod native;
 mod native_peer;
 mod resumes;
+mod runs;
 mod server;
 mod unheard;
 mod uploads;

@@ -193,7 +193,8 @@ reason_table! {
     /// The file is no longer the version that was asked for.
     Changed = -408, "CHANGED", DownloadError, true,
         "the file on the server was changed meanwhile";
-    /// The same writer came back on another connection, which goes on with this upload.
+    /// The same run came back on another connection, or another one of the same source after this upload
+    /// had stood still; it goes on with what arrived.
     TakenOver = -409, "TAKEN_OVER", UploadError, false,
         "the upload was taken over by another connection";
     /// Somebody else is at it.

@@ -243,6 +243,9 @@ pub const FTX_EVENT_JOB_PAUSED: u32 = 8;
 /// A job has ended with `status`, the first failure; `done` of its `total` files are done. Always
 /// the last event of its job, and never dropped.
 pub const FTX_EVENT_JOB_ENDED: u32 = 9;
+/// Another run uploads this very file to this name, and the server lets one do it at a time. The file
+/// goes on when that one has ended or stands still.
+pub const FTX_EVENT_WAITING: u32 = 10;
 /// A file.
 pub const FTX_ENTRY_FILE: u32 = 1;
 /// A directory.

@@ -12,16 +12,15 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
+use super::next::Next;
 use super::recent::RecentRanges;
 use super::session::{Session, Upload};
 use super::small::{Batch, Expected};
+use super::waiting::Waiting;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockFile as _, BlockStore, Progress, Refusal, UploadOffer};
-
-/// How long a client may pause before its connection goes back to the reactor.
-const PAUSE: Duration = Duration::from_millis(50);
+use crate::store::{BlockFile as _, BlockStore, Owner, Progress, Refusal, UploadOffer};
 
 /// Files of so many bytes are closed apart.
 const LARGE: u64 = 64 * 1024 * 1024;
@@ -55,6 +54,10 @@ pub(super) struct Conversation<S: BlockStore> {
     pub(super) stream: StreamId,
     /// Uploads that were offered on this connection, and end with it.
     own: Vec<u32>,
+    /// Offers that stand in line. They do not hold up what comes behind them.
+    pub(super) waiting: Waiting,
+    /// The client knows `Waiting`.
+    pub(super) understands_waiting: bool,
     /// The file that was asked for last: others of its ranges are asked for next.
     pub(super) file: Option<(RemoteName, S::File)>,
     /// Blocks that were asked for last.
@@ -75,6 +78,8 @@ impl<S: BlockStore> Conversation<S> {
             context,
             session,
             own: Vec::new(),
+            waiting: Waiting::default(),
+            understands_waiting: false,
             file: None,
             recent: RecentRanges::default(),
             batch: Batch::default(),
@@ -103,7 +108,7 @@ impl<S: BlockStore> Conversation<S> {
                 // They arrived whole, whatever came behind them.
                 let _ = self.put_batch(frames).await;
             }
-            let nothing_open = self.own.is_empty();
+            let nothing_open = self.own.is_empty() && self.waiting.is_empty();
             self.leave().await;
             if let Err(error) = &result {
                 say_goodbye(frames, error).await;
@@ -134,55 +139,14 @@ impl<S: BlockStore> Conversation<S> {
             {
                 return Ok(Stop::Busy(permit));
             }
+            if self.waiting.is_due() {
+                self.tell_waiting(frames)?;
+            }
             match self.next(frames, place).await? {
-                Ok(incoming) => self.handle(frames, incoming).await?,
+                Ok(Next::Incoming(incoming)) => self.handle(frames, incoming).await?,
+                Ok(Next::Turn(request, lease)) => self.turn(frames, request, lease).await?,
                 Err(stop) => return Ok(stop),
             }
-        }
-    }
-
-    /// What comes next, or why nothing does.
-    async fn next(
-        &mut self,
-        frames: &mut Frames,
-        place: Place<'_>,
-    ) -> Result<Result<Incoming, Stop>, NativeError> {
-        match self.wait(frames, PAUSE).await {
-            Err(NativeError::Idle(_)) => {
-                (self.busy, self.stays) = (false, false);
-                self.spare = Vec::new();
-                self.close_file();
-                frames.rest();
-                if matches!(place, Place::Own) {
-                    return Ok(Err(Stop::Quiet));
-                }
-                if !self.wait(frames, self.context.timeouts.idle).await? {
-                    return Ok(Err(Stop::Left));
-                }
-            }
-            Ok(false) => return Ok(Err(Stop::Left)),
-            Ok(true) => {}
-            Err(error) => return Err(error),
-        }
-        let next = frames.reader().next(self.stall()).await?;
-        Ok(next.ok_or(Stop::Left))
-    }
-
-    /// Waits until something comes, at most for `limit`; `false` when the client has left.
-    async fn wait(&self, frames: &mut Frames, limit: Duration) -> Result<bool, NativeError> {
-        let over = async {
-            self.context.stop.cancelled().await;
-            // Other connections of the client may bring its upload to an end.
-            self.session.quiet().await;
-        };
-        let mut reader = frames.reader();
-        tokio::select! {
-            biased;
-            came = reader.wait(self.guard(limit)) => match came {
-                Err(WireError::Timeout(limit)) => Err(NativeError::Idle(limit)),
-                came => Ok(came?),
-            },
-            () = over => Err(NativeError::Over),
         }
     }
 
@@ -222,13 +186,13 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         match request {
             Request::Hello { .. } => Err(StepError::OutOfStep { what: "a second Hello" }.into()),
-            Request::Offer { name, size, meta, overwrite, writer } => {
+            Request::Offer { name, size, meta, overwrite, run, source } => {
                 self.busy = true;
-                let writer = Some(writer);
+                let owner = Some(source.map_or(Owner::Run(run), Owner::Source));
                 match Self::name(&name) {
                     Ok(name) => {
-                        let offer = UploadOffer { name, size, meta, overwrite, writer };
-                        self.offer(frames, id, offer).await
+                        let offer = UploadOffer { name, size, meta, overwrite, owner };
+                        self.offer(frames, id, offer, (run, source)).await
                     }
                     Err(refusal) => self.refuse(frames, id, &refusal),
                 }
@@ -317,7 +281,7 @@ impl<S: BlockStore> Conversation<S> {
     pub(super) fn has_too_many(&mut self) -> bool {
         // Some may have failed on other connections.
         self.own.retain(|&own| self.session.has(own));
-        self.own.len() >= UPLOADS
+        self.own.len() + self.waiting.len() >= UPLOADS
     }
 
     /// Takes an upload that was offered on this connection out of the session.
@@ -339,17 +303,22 @@ impl<S: BlockStore> Conversation<S> {
     /// Puts away what the connection leaves behind.
     async fn leave(&mut self) {
         self.close_file();
+        self.waiting.clear();
         self.session.lost(self.stream);
         for request in std::mem::take(&mut self.own) {
             if let Some(upload) = self.session.remove(request) {
                 super::upload::put_away(&upload, false).await;
+                upload.let_go(false);
             }
         }
     }
 
     /// A request for what must not be one already.
     pub(super) fn check_new(&self, request: u32) -> Result<(), NativeError> {
-        if self.session.has(request) { Err(request_in_use(request)) } else { Ok(()) }
+        if self.session.has(request) || self.waiting.has(request) {
+            return Err(request_in_use(request));
+        }
+        Ok(())
     }
 
     /// Whether the client has come back with another session in place of this one.
@@ -362,7 +331,7 @@ impl<S: BlockStore> Conversation<S> {
         self.guard(self.context.timeouts.stall)
     }
 
-    fn guard(&self, limit: Duration) -> Guard<'_> {
+    pub(super) fn guard(&self, limit: Duration) -> Guard<'_> {
         Guard { limit, stop: &self.session.over }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, MAX_REQUEST, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    CLIENT_PREFACE, MAX_REQUEST, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS, WAITING,
     check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
@@ -25,6 +25,7 @@ struct Heard {
     session: Option<Token>,
     agent: String,
     replaces: Option<Token>,
+    understands_waiting: bool,
 }
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
@@ -91,8 +92,9 @@ async fn hear<S: BlockStore>(
         Err(_) => return Err(late().into()),
     };
     match decode(&header, &payload)? {
-        Request::Hello { versions, session, agent, replaces, .. } => {
-            Ok(Some(Heard { versions, session, agent, replaces }))
+        Request::Hello { versions, features, agent, session, replaces, .. } => {
+            let understands_waiting = features.iter().any(|feature| feature == WAITING);
+            Ok(Some(Heard { versions, session, agent, replaces, understands_waiting }))
         }
         _ => Err(no_hello()),
     }
@@ -113,7 +115,7 @@ fn answer<S: BlockStore>(
     context: &Arc<Context<S>>,
     heard: Heard,
 ) -> Result<Conversation<S>, NativeError> {
-    let Heard { versions, session, agent, .. } = heard;
+    let Heard { versions, session, agent, understands_waiting, .. } = heard;
     let version = common_version(&versions);
     frames.queue(&server_preface(version.unwrap_or(VERSION)));
     let Some(version) = version else {
@@ -130,14 +132,17 @@ fn answer<S: BlockStore>(
     debug!(agent, version, "native client");
     let welcome = Reply::Welcome {
         version,
-        features: Vec::new(),
+        // Of those that are known here, the ones that the client has named.
+        features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
         agent: AGENT.to_owned(),
         session: session.token(),
         window: WINDOW,
         requests: REQUESTS,
     };
     frames.queue(&welcome.encode(0)?);
-    Ok(Conversation::new(Arc::clone(context), session))
+    let mut conversation = Conversation::new(Arc::clone(context), session);
+    conversation.understands_waiting = understands_waiting;
+    Ok(conversation)
 }
 
 /// Versions of a client that are named at most when none of them is spoken here.

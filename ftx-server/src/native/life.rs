@@ -10,7 +10,7 @@ use tracing::debug;
 use super::NativeError;
 
 /// How often a client is told that its request is being worked on.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// Tells a client that its request is being worked on, from time to time while it takes long.
 pub(super) struct SignsOfLife {

@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `greeting` | how a connection begins |
 //! | `session` | what the connections of one client share |
-//! | `conversation` | one connection's requests, in their order |
+//! | `conversation`, `next` | one connection's requests, in their order |
+//! | `lease`, `waiting` | runs that upload the same source take turns |
 //! | `upload`, `download`, `small` | the requests that move files |
 //! | `ask` | the requests that don't |
 //! | `receive` | bytes of files on their way in |
@@ -18,12 +19,15 @@ mod ask;
 mod conversation;
 mod download;
 mod greeting;
+mod lease;
 mod life;
+mod next;
 mod receive;
 mod recent;
 mod session;
 mod small;
 mod upload;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
 use self::conversation::{Conversation, Place, Stop};
+pub(crate) use self::lease::Leases;
 pub(crate) use self::session::Sessions;
 use crate::connection::{Context, Hello};
 use crate::express::Places;

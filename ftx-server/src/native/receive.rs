@@ -1,6 +1,6 @@
 //! Bytes of files on their way in.
 
-use ftx_io::Frames;
+use ftx_io::{Frames, WireError};
 
 use super::NativeError;
 use super::conversation::Conversation;
@@ -17,7 +17,7 @@ impl<S: BlockStore> Conversation<S> {
     ) -> Result<(), NativeError> {
         let mut signs = SignsOfLife::new(request);
         while left > 0 {
-            let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
+            let (chunk, len) = self.piece_of(frames, &mut signs, left, |_| {}).await?;
             left -= len;
             self.spare = chunk;
         }
@@ -25,17 +25,18 @@ impl<S: BlockStore> Conversation<S> {
         Ok(())
     }
 
-    /// Reads some of the bytes of a file, and says how many.
+    /// Reads some of the bytes of a file, and says how many. As they arrive, `arrived` is told.
     pub(super) async fn piece_of(
         &mut self,
         frames: &mut Frames,
         signs: &mut SignsOfLife,
         left: u64,
+        arrived: impl Fn(u64) + Send,
     ) -> Result<(Vec<u8>, u64), NativeError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
         let len = usize::try_from(left).map_or(self.piece(), |left| left.min(self.piece()));
-        self.receive(frames, signs, &mut chunk, len).await?;
+        self.receive(frames, signs, &mut chunk, len, arrived).await?;
         Ok((chunk, len as u64))
     }
 
@@ -47,9 +48,19 @@ impl<S: BlockStore> Conversation<S> {
         signs: &mut SignsOfLife,
         chunk: &mut Vec<u8>,
         len: usize,
+        arrived: impl Fn(u64) + Send,
     ) -> Result<(), NativeError> {
         let (mut reader, writer) = frames.split();
-        let read = reader.read_exact(chunk, len, self.stall());
+        let guard = self.stall();
+        let read = async {
+            let end = chunk.len() + len;
+            while chunk.len() < end {
+                let before = chunk.len();
+                reader.read_data(chunk, end - before, guard).await?;
+                arrived((chunk.len() - before) as u64);
+            }
+            Ok::<_, WireError>(())
+        };
         signs.during(writer, || (0, len as u64), read).await??;
         self.context.monitor.received(len);
         Ok(())

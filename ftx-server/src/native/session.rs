@@ -13,6 +13,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::lease::Lease;
+
 /// Blocks that may be held in memory at a time, by all connections: each is one that another
 /// connection is bringing too, and hardly ever is there one.
 const HELD: usize = 32;
@@ -52,6 +54,8 @@ pub(super) struct Upload<U> {
     pub(super) writing: RwLock<()>,
     /// Told when another connection may find its block in another state.
     pub(super) changed: Notify,
+    /// The turn of its source, let go of when the staging is: so it is dropped last.
+    pub(super) lease: Option<Lease>,
 }
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
@@ -180,9 +184,24 @@ impl<U> Session<U> {
 }
 
 impl<U> Upload<U> {
-    pub(super) fn new(name: RemoteName, size: u64, handle: U, receiver: Receiver) -> Self {
+    pub(super) fn new(
+        offered: (RemoteName, u64),
+        handle: U,
+        receiver: Receiver,
+        lease: Option<Lease>,
+    ) -> Self {
+        let (name, size) = offered;
         let (receiver, writing) = (Mutex::new(receiver), RwLock::new(()));
-        Self { name, size, handle, receiver, writing, changed: Notify::new() }
+        Self { name, size, handle, receiver, writing, changed: Notify::new(), lease }
+    }
+
+    /// Leaves its source to the next run, unless this one may come back to it.
+    pub(super) fn let_go(&self, is_done: bool) {
+        match &self.lease {
+            Some(lease) if is_done => lease.done(),
+            Some(lease) => lease.lost(),
+            None => {}
+        }
     }
 
     pub(super) fn receiver(&self) -> MutexGuard<'_, Receiver> {

@@ -100,12 +100,12 @@ impl<S: BlockStore> Conversation<S> {
         // To see whether a file is unchanged, all of it may have to be read.
         if len > HELD || matches!(overwrite, Overwrite::IfUnchanged(_)) {
             self.put_batch(frames).await?;
-            let offer = UploadOffer { name, size: len, meta, overwrite, writer: None };
+            let offer = UploadOffer { name, size: len, meta, overwrite, owner: None };
             return Box::pin(self.store_apart(frames, request, offer)).await;
         }
         let mut data = Vec::new();
         let wanted = usize::try_from(len).unwrap_or(CHUNK);
-        self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted).await?;
+        self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted, |_| {}).await?;
         let digest = Digest(frames.reader().read_hash(self.stall()).await?);
         let data = SmallData::Whole(data);
         self.batch.push(request, SmallFile { name, meta, overwrite, data, digest });
@@ -244,7 +244,7 @@ impl<S: BlockStore> Conversation<S> {
         let mut hasher = BlockHasher::new(size, 0);
         let mut offset = 0;
         while offset < size {
-            let (chunk, len) = self.piece_of(frames, &mut signs, size - offset).await?;
+            let (chunk, len) = self.piece_of(frames, &mut signs, size - offset, |_| {}).await?;
             offset += len;
             match upload.write(offset - len, chunk, hasher).await {
                 Ok((chunk, back)) => (self.spare, hasher) = (chunk, back),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
+use ftx_core::native::blocks::{
+    BLOCK, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
+};
 use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
 use ftx_io::{Frames, WireError};
@@ -11,38 +13,46 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
 use super::conversation::{Conversation, request_in_use};
+use super::lease::Lease;
 use super::life::SignsOfLife;
 use super::session::Upload;
 use super::{NativeError, apart};
 use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
 
 impl<S: BlockStore> Conversation<S> {
-    pub(super) async fn offer(
+    /// Begins an upload, with the lease of its source if it has one.
+    pub(super) async fn begin(
         &mut self,
         frames: &mut Frames,
         request: u32,
         offer: UploadOffer,
+        lease: Option<Lease>,
     ) -> Result<(), NativeError> {
-        self.check_new(request)?;
-        if self.has_too_many() {
-            let message = "too many uploads are open on this connection; end some before";
-            return self.refuse(frames, request, &Refusal::new(Reason::TooManyRequests, message));
-        }
         let (name, size) = (offer.name.clone(), offer.size);
         let progress = Progress::default();
         let context = Arc::clone(&self.context);
         let work = context.store.offer_blocks(offer, progress.clone());
+        let at_work = lease.as_ref().map(Lease::work);
         let OfferedBlocks { upload, staged, published } =
             match self.working(frames, request, progress, work).await? {
                 Ok(offered) => offered,
-                Err(refusal) => return self.refuse(frames, request, &refusal),
+                Err(refusal) => {
+                    // There is nothing to come back to.
+                    lease.iter().for_each(Lease::done);
+                    return self.refuse(frames, request, &refusal);
+                }
             };
+        let held = held_bytes(&staged, published.as_ref());
         let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
         let told = self.tell_held(frames, request, &receiver).await;
+        drop(at_work);
+        if let Some(lease) = &lease {
+            lease.told(held, size);
+        }
         // Also if it was not heard: this is what is put away then.
-        let upload = Arc::new(Upload::new(name, size, upload, receiver));
+        let upload = Arc::new(Upload::new((name, size), upload, receiver, lease));
         if !self.adopt(request, &upload) {
             put_away(&upload, false).await;
             return Err(request_in_use(request));
@@ -77,13 +87,18 @@ impl<S: BlockStore> Conversation<S> {
         };
         // The staging sees by itself to what is to be forgotten.
         upload.receiver().accept(self.stream, head.index, head.len)?;
+        let lease = upload.lease.as_ref();
+        // What comes twice moves nothing.
+        let is_new = upload.receiver().duty(self.stream) == Duty::Write;
+        let arrived = |bytes| lease.filter(|_| is_new).into_iter().for_each(|it| it.arrived(bytes));
         let mut held = Held::default();
         let mut signs = SignsOfLife::new(request);
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
         let mut left = head.len;
         while left > 0 {
-            let (chunk, len) = self.piece_of(frames, &mut signs, left).await?;
+            let (chunk, len) = self.piece_of(frames, &mut signs, left, arrived).await?;
+            let at_work = lease.map(Lease::work);
             let stored = self.store_piece(&upload, offset, chunk, hasher, &mut held);
             match signs.during(frames.writer(), || (0, head.len), stored).await? {
                 Ok(back) => hasher = back,
@@ -92,6 +107,7 @@ impl<S: BlockStore> Conversation<S> {
                     return self.drain(frames, request, left - len).await;
                 }
             }
+            drop(at_work);
             offset += len;
             left -= len;
         }
@@ -102,6 +118,7 @@ impl<S: BlockStore> Conversation<S> {
             Err(_) if upload.receiver().duty(self.stream) == Duty::Drop => Ok(claimed),
             Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
         };
+        let at_work = lease.map(Lease::work);
         let stored = match computed {
             Ok(computed) => {
                 let cvs = (computed, claimed);
@@ -110,6 +127,7 @@ impl<S: BlockStore> Conversation<S> {
             }
             Err(refusal) => Err(refusal),
         };
+        drop(at_work);
         match stored {
             Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
             Ok(false) => Ok(()),
@@ -137,7 +155,11 @@ impl<S: BlockStore> Conversation<S> {
             };
             match completed {
                 Completed::Journal => {
-                    return Ok(upload.handle.stored(index, claimed).await.map(|()| true));
+                    let stored = upload.handle.stored(index, claimed).await;
+                    if let (Ok(()), Some(lease)) = (&stored, &upload.lease) {
+                        lease.stored(block_len(upload.size, index));
+                    }
+                    return Ok(stored.map(|()| true));
                 }
                 Completed::Known => return Ok(Ok(true)),
                 Completed::Dropped => return Ok(Ok(false)),
@@ -195,6 +217,7 @@ impl<S: BlockStore> Conversation<S> {
         digest: Digest,
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
+            self.waiting.remove(request);
             let message = "there is no such upload, or not any more; offer the file again";
             return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
         };
@@ -208,9 +231,12 @@ impl<S: BlockStore> Conversation<S> {
             }
         };
         let progress = Progress::default();
+        let at_work = upload.lease.as_ref().map(Lease::work);
         let work = upload.handle.publish(plan.copy, digest, progress.clone());
         let published = self.working(frames, request, progress, work).await?;
+        drop(at_work);
         self.release(request);
+        upload.let_go(published.is_ok());
         match published {
             Ok(unchanged) => {
                 info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
@@ -227,10 +253,15 @@ impl<S: BlockStore> Conversation<S> {
         request: u32,
         discard: bool,
     ) -> Result<(), NativeError> {
+        if self.waiting.remove(request) {
+            let message = "the client does not wait any more";
+            return self.reply(frames, request, &Reply::failed(Reason::Cancelled, message));
+        }
         // Whatever ended it before has been answered.
         let Some(upload) = self.release(request) else { return Ok(()) };
         let away = put_away(&upload, discard);
         self.working(frames, request, Progress::default(), away).await?;
+        upload.let_go(true);
         let message = "the client gave the upload up";
         self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
     }
@@ -246,6 +277,7 @@ impl<S: BlockStore> Conversation<S> {
         let Some(upload) = self.release(request) else { return Ok(()) };
         let away = put_away(&upload, false);
         self.working(frames, request, Progress::default(), away).await?;
+        upload.let_go(false);
         self.refuse(frames, request, refusal)
     }
 }
@@ -256,6 +288,12 @@ struct Held {
     bytes: Vec<u8>,
     /// Given back when it is dropped.
     room: Option<OwnedSemaphorePermit>,
+}
+
+/// Bytes of which the client is told that they are here, which it hashes first.
+fn held_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
+    let published = published.map(PartialManifest::known).unwrap_or_default();
+    staged.known().max(published).saturating_mul(BLOCK)
 }
 
 fn too_many() -> Refusal {

@@ -16,8 +16,8 @@ pub mod local;
 mod native;
 
 pub use native::{
-    BlockFile, BlockStore, BlockUpload, ExpectedFile, Listing, Offered as OfferedBlocks, Page,
-    Progress, PutOutcome, Refusal, SmallData, SmallFile, UploadOffer,
+    BlockFile, BlockStore, BlockUpload, ExpectedFile, Listing, Offered as OfferedBlocks, Owner,
+    Page, Progress, PutOutcome, Refusal, SmallData, SmallFile, UploadOffer,
 };
 
 /// A namespace of files.

@@ -104,8 +104,18 @@ pub struct UploadOffer {
     pub meta: Meta,
     /// What may become of a file that is there.
     pub overwrite: Overwrite,
-    /// Who uploads; `None` for somebody who does not come back to it.
-    pub writer: Option<Token>,
+    /// Whose upload it is; `None` for somebody who does not come back to it.
+    pub owner: Option<Owner>,
+}
+
+/// Whose upload it is. Of all offers of one owner the last one has what the others began: of several
+/// runs that upload one source, only the one whose turn it is offers anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// That of a run of a client.
+    Run(Token),
+    /// That of whoever uploads this source.
+    Source(Token),
 }
 
 /// What a store has for a file that is to be uploaded.

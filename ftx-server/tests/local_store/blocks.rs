@@ -9,7 +9,7 @@ use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest, block_len, blo
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_server::store::local::{LocalBlockUpload, LocalStore};
 use ftx_server::store::{
-    BlockFile as _, BlockStore as _, BlockUpload as _, OfferedBlocks, Progress, Refusal,
+    BlockFile as _, BlockStore as _, BlockUpload as _, OfferedBlocks, Owner, Progress, Refusal,
     UploadOffer,
 };
 
@@ -42,7 +42,7 @@ async fn offer(
         size: size as u64,
         meta: Meta::default(),
         overwrite: Overwrite::Replace,
-        writer: Some(Token([writer; 16])),
+        owner: Some(Owner::Run(Token([writer; 16]))),
     };
     store.offer_blocks(offer, Progress::default()).await
 }
@@ -359,7 +359,7 @@ async fn what_is_uploaded_is_known() {
     let file = content(1, LEN);
     let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), executable: false };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
-    let request = UploadOffer { name: name("a"), size, meta, overwrite, writer: None };
+    let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
     let offered = store.offer_blocks(request, Progress::default()).await.unwrap();
     store_blocks(&offered.upload, &file, 0..4).await.unwrap();
     publish(&offered.upload, &file).await.unwrap();

@@ -59,7 +59,16 @@ pub(crate) fn hello(session: Option<Token>) -> Request {
 
 pub(crate) fn offer(name: &str, size: usize, overwrite: Overwrite, writer: u8) -> Request {
     let (name, size, meta) = (name.to_owned(), size as u64, Meta::default());
-    Request::Offer { name, size, meta, overwrite, writer: Token([writer; 16]) }
+    let (run, source) = (Token([writer; 16]), None);
+    Request::Offer { name, size, meta, overwrite, run, source }
+}
+
+/// The offer of a run that uploads a source.
+pub(crate) fn offer_of(name: &str, size: usize, run: u8, source: u8) -> Request {
+    let (name, size, meta, overwrite) =
+        (name.to_owned(), size as u64, Meta::default(), Overwrite::Replace);
+    let (run, source) = (Token([run; 16]), Some(Token([source; 16])));
+    Request::Offer { name, size, meta, overwrite, run, source }
 }
 
 pub(crate) fn get(name: &str, version: Option<Version>, what: What) -> Request {
@@ -205,6 +214,11 @@ impl Client {
     pub(crate) fn offer(&mut self, request: &Request) -> Result<Offered, Reason> {
         let id = new_id();
         self.send(id, request);
+        self.hear_offered(id)
+    }
+
+    /// Hears what the server has of a file that was offered.
+    pub(crate) fn hear_offered(&mut self, id: u32) -> Result<Offered, Reason> {
         let mut have = BTreeMap::new();
         loop {
             match self.reply_to(id) {

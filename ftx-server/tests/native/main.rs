@@ -23,6 +23,7 @@ mod replaced;
 mod resume;
 #[path = "../kit/running.rs"]
 mod running;
+mod runs;
 mod shutdown;
 mod small;
 mod takeover;

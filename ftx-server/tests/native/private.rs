@@ -283,9 +283,9 @@ fn what_is_published_has_the_mode_of_a_new_file() {
         }
         let bytes = content(1, MIB + 5);
         let (name, size) = ("a".to_owned(), bytes.len() as u64);
-        let (overwrite, writer) = (Overwrite::Replace, Token([1; 16]));
+        let (overwrite, run, source) = (Overwrite::Replace, Token([1; 16]), None);
         let offered =
-            client.offer(&Request::Offer { name, size, meta, overwrite, writer }).unwrap();
+            client.offer(&Request::Offer { name, size, meta, overwrite, run, source }).unwrap();
         client.send_blocks(offered.id, &bytes, [0]);
         for entry in fs::read_dir(server.path().join(".ftx/blocks")).unwrap() {
             let staged = entry.unwrap().metadata().unwrap();

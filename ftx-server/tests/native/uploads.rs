@@ -197,7 +197,8 @@ fn time_and_mode_are_kept() {
             size: file.len() as u64,
             meta,
             overwrite: Overwrite::Replace,
-            writer: Token([1; 16]),
+            run: Token([1; 16]),
+            source: None,
         };
         let id = client.offer(&request).unwrap().id;
         client.send_blocks(id, &file, 0..2);

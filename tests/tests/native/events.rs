@@ -14,6 +14,7 @@ use super::{MIB, Setting, Way};
 fn fields(event: &str) -> &'static [&'static str] {
     match event {
         "begin" => &["path"],
+        "waiting" => &[],
         "hashing" | "progress" => &["done", "size"],
         "started" => &["from", "size"],
         "retrying" => &["attempt", "pause_ms", "status", "error"],

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `setting` | what all of them begin with |
 //! | `kills` | SIGKILL at random moments, on either side |
+//! | `runs` | the same upload, started more than once |
 //! | `lines` | connections that break, hang, or are many |
 //! | `changes` | files and directories that change meanwhile |
 //! | `mapped` | files that a program writes to through a mapping |
@@ -43,6 +44,7 @@ mod names;
 mod partial;
 mod planted;
 mod poisoned;
+mod runs;
 mod set_back;
 mod setting;
 mod strangers;

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Digest, block_len};
@@ -20,18 +21,34 @@ impl UploadStream {
         };
         let (request, reply) = decode(header, payload)?;
         match reply {
-            Reply::Working { .. } | Reply::Found { .. } | Reply::Pong { .. } => Ok(()),
+            Reply::Working { .. } => {
+                if let Some(Pending::Offer(open)) = self.pending.get(&request)
+                    && open.waits.load(Relaxed)
+                {
+                    // It keeps its place in line: that it is lost later is no failure in a row.
+                    self.shared.run.gain();
+                }
+                Ok(())
+            }
+            Reply::Found { .. } | Reply::Pong { .. } => Ok(()),
             Reply::Have { first, blocks } => {
                 let open = self.offered(request)?;
                 Ok(lock(&open.sender).have(first, &blocks)?)
             }
             Reply::Ready { resumed } => {
                 let open = Arc::clone(self.offered(request)?);
+                open.waits.store(false, Relaxed);
                 lock(&open.sender).ready()?;
                 self.pending.remove(&request);
                 let size = open.source.identity.size;
                 self.shared.run.note(open.job, Note::Started { from: resumed, size });
                 self.shared.crew.changed.notify_waiters();
+                Ok(())
+            }
+            Reply::Waiting => {
+                let open = self.offered(request)?;
+                open.waits.store(true, Relaxed);
+                self.shared.run.note(open.job, Note::Waiting);
                 Ok(())
             }
             Reply::Stored { index } => self.stored(request, index),

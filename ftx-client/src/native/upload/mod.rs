@@ -5,10 +5,11 @@ mod answers;
 mod block;
 mod known;
 mod source;
+mod source_token;
 mod unheard;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
@@ -26,11 +27,13 @@ use self::unheard::{Doubt, Sent, Told};
 use super::channel::{Channel, HEARD_FRAMES, leaves};
 use super::inbox::Owed;
 use super::run::{Crew, Note, Run, lock};
-use super::writer;
 use crate::{LocalPath, TransferError, Transferred};
 
-/// Uploads that one connection has offered at a time.
+/// Uploads that one connection has offered at a time, besides those that wait for another run.
 const OFFERED: usize = 8;
+
+/// The same with those that wait: a server allows no less than 16.
+const OFFERED_AND_WAITING: usize = 16;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 128 * 1024;
@@ -40,14 +43,14 @@ const SEND_AT: usize = 128 * 1024;
 pub(crate) struct UploadJob {
     pub(crate) path: LocalPath,
     pub(crate) name: RemoteName,
-    /// Who uploads it, the same for each try, unless the file says so by itself.
-    pub(crate) writer: Token,
+    /// The same for each try.
+    pub(crate) run: Token,
     told: Told,
 }
 
 impl UploadJob {
-    pub(crate) fn new(path: LocalPath, name: RemoteName, writer: Token) -> Self {
-        Self { path, name, writer, told: Told::default() }
+    pub(crate) fn new(path: LocalPath, name: RemoteName, run: Token) -> Self {
+        Self { path, name, run, told: Told::default() }
     }
 }
 
@@ -75,6 +78,8 @@ pub(super) struct Open {
     kept: Kept,
     /// A block was found to be another than the cache said.
     distrusted: AtomicBool,
+    /// Another run uploads it, and the server waits for that.
+    waits: AtomicBool,
 }
 
 /// What the answer to a request will be about.
@@ -231,11 +236,12 @@ impl UploadStream {
         let sent = self.sent.len();
         self.sent.retain(|&request, _| opened.iter().any(|open| open.request == request));
         self.channel.unheard |= self.sent.len() < sent;
-        let mut own = 0;
+        let (mut own, mut waiting) = (0, 0);
         for open in &opened {
             let mut sender = lock(&open.sender);
             if open.stream == self.stream {
                 own += 1;
+                waiting += usize::from(open.waits.load(Relaxed));
                 let committed = self.pending.contains_key(&open.request);
                 if let Some(digest) = sender.all_stored().filter(|_| !committed) {
                     return Work::Commit(Arc::clone(open), digest);
@@ -247,7 +253,8 @@ impl UploadStream {
                 return Work::Block(Arc::clone(open), claim);
             }
         }
-        if own < OFFERED && self.has_room(1) && self.pending.len() < self.channel.terms.requests() {
+        let may_offer = own - waiting < OFFERED && own < OFFERED_AND_WAITING;
+        if may_offer && self.has_room(1) && self.pending.len() < self.channel.terms.requests() {
             if let Some(job) = self.wanted.pop() {
                 return Work::Wanted(job);
             }
@@ -277,7 +284,7 @@ impl UploadStream {
 
     /// Opens a file, and sends or offers it, or asks about it first if it is a small one.
     async fn file(&mut self, job: usize, asks: bool) -> Result<(), TransferError> {
-        let Some(UploadJob { path, name, writer, told }) = self.shared.run.job(job).cloned() else {
+        let Some(UploadJob { path, name, run, told }) = self.shared.run.job(job).cloned() else {
             return Ok(());
         };
         let source = match Source::open(path).await {
@@ -293,15 +300,23 @@ impl UploadStream {
         }
         let request = self.shared.crew.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
-        let writer = writer::of(&source.local).unwrap_or(writer);
-        let offer = Request::Offer { name: name.into(), size, meta, overwrite, writer };
+        let token = source_token::of(&source.local, &source.identity).await;
+        let offer = Request::Offer { name: name.into(), size, meta, overwrite, run, source: token };
         self.channel.queue(request, &offer)?;
         // What was hashed before is not read again, unless the server lacks it.
         let known = self.shared.known(&source).await;
         let kept = Kept::new(&known);
         let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
-        let (stream, distrusted) = (self.stream, AtomicBool::new(false));
-        let open = Arc::new(Open { job, request, source, sender, stream, kept, distrusted });
+        let open = Arc::new(Open {
+            job,
+            request,
+            source,
+            sender,
+            stream: self.stream,
+            kept,
+            distrusted: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+        });
         lock(&self.shared.open).push(Arc::clone(&open));
         self.pending.insert(request, Pending::Offer(open));
         self.channel.expect(self.owed());

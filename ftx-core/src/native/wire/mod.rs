@@ -34,5 +34,8 @@ pub use record::{
 pub use reply::Reply;
 pub use request::{MAX_REQUEST, Request};
 
+/// The feature by which a client says that it understands [`Reply::Waiting`].
+pub const WAITING: &str = "waiting";
+
 /// Bytes of the chaining value behind a block, and of the digest behind a small file.
 pub const HASH_LEN: usize = 32;

@@ -15,8 +15,8 @@ pub const MAX_CV_PAGE: usize = 16_384;
 /// Most ranges that a `Get` names.
 pub const MAX_RANGES: usize = 2_048;
 
-/// 16 random bytes by which a session or a writer is known again. Who knows it can act as it, so
-/// it is not shown when a message is printed for debugging.
+/// 16 bytes by which a session, a run or a source is known again. Who knows it can act as it, so it is
+/// not shown when a message is printed for debugging.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token(pub [u8; 16]);
 

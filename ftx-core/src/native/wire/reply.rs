@@ -114,6 +114,9 @@ pub enum Reply {
     },
     /// 15: the file that a `Check` asked about is not there, or is another one: send it.
     Wanted,
+    /// 16: another run uploads the source of an `Offer`, which waits for that; said once, and only to
+    /// clients that name the feature [`WAITING`](super::WAITING).
+    Waiting,
 }
 
 impl Reply {
@@ -172,7 +175,8 @@ impl Reply {
                 | Self::Working { .. }
                 | Self::Failed { .. }
                 | Self::Removed
-                | Self::Wanted,
+                | Self::Wanted
+                | Self::Waiting,
                 request,
             ) => match request {
                 0 => Err(WireError::RequestId { what: "a reply", request }),

@@ -48,8 +48,11 @@ pub enum Request {
         meta: Meta,
         /// What may become of a file that is there.
         overwrite: Overwrite,
-        /// Who uploads: random, and the same for each try of one upload.
-        writer: Token,
+        /// Which run of a client it is: random, and the same for each try of one upload.
+        run: Token,
+        /// Which file of which machine it is, as it is now: the same in each run that uploads it, and
+        /// in no other. None for what is no file; that is no other run's source.
+        source: Option<Token>,
     },
     /// 2: ends an upload whose blocks are all stored: give it its name.
     Commit {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::wire::Token;
 
 use super::Inner;
 use super::index::BlockIndex;
 use super::upload::Shared;
 use crate::store::local::index::Latch;
 use crate::store::local::leftovers::StagingId;
+use crate::store::native::Owner;
 
 /// A staging in the hand of the caller, who alone may touch its files; a client whose own it is waits
 /// until this is over. Dropping it leaves the staging to whoever wants it, so let go of its files
@@ -30,7 +30,7 @@ impl<'a> Hand<'a> {
     }
 
     /// A new staging.
-    pub(super) fn create(inner: &'a Inner, name: &RemoteName, of: Option<Token>) -> Self {
+    pub(super) fn create(inner: &'a Inner, name: &RemoteName, of: Option<Owner>) -> Self {
         let ends = Latch::default();
         let id = inner.blocks.index(|index| index.create(name, of, ends.clone()));
         Self::new(inner, name, id, ends)
@@ -40,7 +40,7 @@ impl<'a> Hand<'a> {
     pub(super) fn idle(
         inner: &'a Inner,
         name: &RemoteName,
-        of: Option<Token>,
+        of: Option<Owner>,
         wanted: impl Fn(StagingId) -> bool,
     ) -> Option<Self> {
         let take = |index: &mut BlockIndex| index.take_idle(name, wanted, of);
@@ -49,7 +49,7 @@ impl<'a> Hand<'a> {
     }
 
     /// The staging that an upload writes to. `None` if that has ended, or was taken over.
-    pub(super) fn from(inner: &'a Inner, writer: &Shared, of: Option<Token>) -> Option<Self> {
+    pub(super) fn from(inner: &'a Inner, writer: &Shared, of: Option<Owner>) -> Option<Self> {
         let ends = Latch::default();
         let taken = inner.blocks.index(|index| index.take_from(writer, of, ends.clone()));
         taken.then(|| Self::new(inner, &writer.name, writer.id, ends))
@@ -62,7 +62,7 @@ impl<'a> Hand<'a> {
     }
 
     /// An upload writes to it from now on.
-    pub(super) fn give_to(mut self, writer: &Arc<Shared>, of: Option<Token>) {
+    pub(super) fn give_to(mut self, writer: &Arc<Shared>, of: Option<Owner>) {
         self.noted = true;
         let by = Arc::downgrade(writer);
         self.inner.blocks.index(|index| index.written(&self.name, self.id, by, of));

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_core::native::wire::Token;
 use ftx_store::{BlockStaging, StoreError};
 
 use super::Inner;
@@ -14,6 +13,7 @@ use super::hand::Hand;
 use super::upload::Shared;
 use crate::store::local::index::Latch;
 use crate::store::local::leftovers::{Leftovers, StagingId, is_older, remove};
+use crate::store::native::Owner;
 
 /// All stagings of blocks.
 #[derive(Debug)]
@@ -35,10 +35,10 @@ enum State {
     Idle,
     /// An upload that writes to it, of this client. Not kept here: an upload that nobody drives any
     /// more ends.
-    Written { by: Weak<Shared>, of: Option<Token> },
+    Written { by: Weak<Shared>, of: Option<Owner> },
     /// It changes hands, for an upload of this client: it is read, put away or published. How much of
     /// it there is is known when that has ended.
-    InHand { of: Option<Token>, ends: Latch },
+    InHand { of: Option<Owner>, ends: Latch },
 }
 
 /// What one client may have of a name.
@@ -65,7 +65,7 @@ impl BlockIndex {
     pub(super) fn create(
         &mut self,
         name: &RemoteName,
-        of: Option<Token>,
+        of: Option<Owner>,
         ends: Latch,
     ) -> StagingId {
         let id = self.next;
@@ -96,7 +96,7 @@ impl BlockIndex {
         name: &RemoteName,
         id: StagingId,
         by: Weak<Shared>,
-        of: Option<Token>,
+        of: Option<Owner>,
     ) {
         self.set(name, id, State::Written { by, of });
     }
@@ -109,7 +109,7 @@ impl BlockIndex {
     }
 
     /// Those who write to a name, unless a client is to wait for one of its own stagings.
-    pub(super) fn claim(&self, name: &RemoteName, client: Option<Token>) -> Claim {
+    pub(super) fn claim(&self, name: &RemoteName, client: Option<Owner>) -> Claim {
         let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         let mut writers = Vec::new();
         for entry in entries {
@@ -130,7 +130,7 @@ impl BlockIndex {
     }
 
     /// Takes a staging out of the hands of who writes to it, if it still is in these.
-    pub(super) fn take_from(&mut self, writer: &Shared, of: Option<Token>, ends: Latch) -> bool {
+    pub(super) fn take_from(&mut self, writer: &Shared, of: Option<Owner>, ends: Latch) -> bool {
         let is_of = |entry: &Entry| match &entry.state {
             State::Written { by, .. } => std::ptr::eq(by.as_ptr(), writer),
             State::Idle | State::InHand { .. } => false,
@@ -150,7 +150,7 @@ impl BlockIndex {
         &mut self,
         name: &RemoteName,
         wanted: impl Fn(StagingId) -> bool,
-        of: Option<Token>,
+        of: Option<Owner>,
     ) -> Option<(StagingId, Latch)> {
         let is_idle = |entry: &&mut Entry| matches!(entry.state, State::Idle) && wanted(entry.id);
         let entry = self.by_name.get_mut(name)?.iter_mut().find(is_idle)?;

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! # Whose staging is whose
-//! As in the legacy dialect, no two clients write to one staging. A client that comes back takes its
-//! own staging over at once, even if its old connection still hangs here: that one can write no more.
-//! Any other client takes over what nobody writes to, or whose writer has been silent for as long as a
+//! As in the legacy dialect, no two clients write to one staging. A later offer of the same owner takes
+//! its staging over at once, even if the old connection still hangs here: that one can write no more.
+//! Any other owner takes over what nobody writes to, or whose writer has been silent for as long as a
 //! transfer may stand still; otherwise it gets a staging of its own.
 
 mod confirm;

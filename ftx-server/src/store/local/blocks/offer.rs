@@ -206,13 +206,13 @@ impl<'a> Opening<'a> {
         let Self { inner, offer, .. } = self;
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for writer in self.writers()? {
-            let is_own = writer.is_of(offer.writer);
+            let is_own = writer.is_of(offer.owner);
             let is_left =
                 || writer.silence() >= inner.blocks.silent && writer.is_of_use(offer.size);
             if !is_own && !is_left() {
                 continue;
             }
-            match Hand::from(inner, &writer, offer.writer) {
+            match Hand::from(inner, &writer, offer.owner) {
                 Some(hand) => {
                     let staging = writer.take_over();
                     found.extend(staging.map(|staging| Found { staging, hand }));
@@ -222,7 +222,7 @@ impl<'a> Opening<'a> {
                 None => {}
             }
         }
-        while let Some(hand) = Hand::idle(inner, &offer.name, offer.writer, |_| true) {
+        while let Some(hand) = Hand::idle(inner, &offer.name, offer.owner, |_| true) {
             match self.recover(&hand) {
                 Ok(Recovered::Staging(staging)) => found.push(Found { staging: *staging, hand }),
                 Ok(Recovered::Nothing | Recovered::OtherKind) => hand.gone(),
@@ -241,7 +241,7 @@ impl<'a> Opening<'a> {
 
     /// Uploads that write to stagings of the name.
     fn writers(self) -> Result<Vec<Arc<Shared>>, Halt> {
-        match self.inner.blocks.index(|index| index.claim(&self.offer.name, self.offer.writer)) {
+        match self.inner.blocks.index(|index| index.claim(&self.offer.name, self.offer.owner)) {
             Claim::Written(writers) => Ok(writers),
             Claim::Wait(latch) => Err(Halt::Wait(latch)),
         }
@@ -256,7 +256,7 @@ impl<'a> Opening<'a> {
 
     fn create(self) -> Result<Found<'a>, StoreError> {
         let Self { inner, offer, .. } = self;
-        let hand = Hand::create(inner, &offer.name, offer.writer);
+        let hand = Hand::create(inner, &offer.name, offer.owner);
         let (dir, name) = (&inner.blocks.dir, offer.name.as_str());
         match BlockStaging::create(dir, hand.id.files(), name, offer.size) {
             Ok(staging) => Ok(Found { staging, hand }),

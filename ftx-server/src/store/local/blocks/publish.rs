@@ -28,7 +28,7 @@ impl Shared {
         current: Option<&Current>,
         progress: &Progress,
     ) -> Result<bool, Refusal> {
-        let hand = Hand::from(&self.inner, self, self.writer).ok_or_else(|| self.taken_over())?;
+        let hand = Hand::from(&self.inner, self, self.owner).ok_or_else(|| self.taken_over())?;
         let staging = self.take().ok_or_else(|| self.taken_over())?;
         // It is closed here: if it is the last that is left of a large file, that takes its time.
         let base = self.take_base();
@@ -41,7 +41,7 @@ impl Shared {
                 self.inner.discard_idle(&self.name);
             }
             // Nobody comes back to it.
-            Err(_) if self.writer.is_none() => {
+            Err(_) if self.owner.is_none() => {
                 leftovers::remove(&self.inner.blocks.dir, self.id);
                 hand.gone();
             }

@@ -16,7 +16,9 @@ use super::hand::Hand;
 use super::index::Claim;
 use super::{LocalBlockUpload, LocalStore};
 use crate::config::Config;
-use crate::store::native::{BlockStore as _, BlockUpload as _, Offered, Progress, UploadOffer};
+use crate::store::native::{
+    BlockStore as _, BlockUpload as _, Offered, Owner, Progress, UploadOffer,
+};
 
 const BLOCKS: u64 = 3;
 const LEN: u64 = BLOCKS * BLOCK;
@@ -34,15 +36,15 @@ fn name() -> RemoteName {
     RemoteName::parse("dir/a.bin").unwrap()
 }
 
-const OWN: Option<Token> = Some(Token([1; 16]));
+const OWN: Option<Owner> = Some(Owner::Run(Token([1; 16])));
 
 async fn offer(
     store: LocalStore,
     overwrite: Overwrite,
-    writer: Option<Token>,
+    owner: Option<Owner>,
 ) -> Offered<LocalBlockUpload> {
     let (name, meta) = (name(), Meta::default());
-    let offer = UploadOffer { name, size: LEN, meta, overwrite, writer };
+    let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
     store.offer_blocks(offer, Progress::default()).await.unwrap()
 }
 
@@ -137,7 +139,7 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let mut back = back(&store);
     still_waits(&mut back).await;
     // Another client does not wait for it.
-    let other = offer(store.clone(), Overwrite::Replace, Some(Token([2; 16]))).await;
+    let other = offer(store.clone(), Overwrite::Replace, Some(Owner::Run(Token([2; 16])))).await;
     assert_eq!(other.staged.known(), 0);
     staging.suspend().unwrap();
     drop(hand);

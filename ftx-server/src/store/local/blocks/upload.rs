@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
-use ftx_core::native::wire::{Meta, Overwrite, Token};
+use ftx_core::native::wire::{Meta, Overwrite};
 use ftx_io::blocking;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
@@ -20,7 +20,7 @@ use super::at_length;
 use super::current::Current;
 use super::hand::Hand;
 use super::space::Reservation;
-use crate::store::native::{BlockUpload, Progress, Refusal, UploadOffer};
+use crate::store::native::{BlockUpload, Owner, Progress, Refusal, UploadOffer};
 
 /// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
 const SLOW: Duration = Duration::from_millis(250);
@@ -38,7 +38,7 @@ pub(in crate::store::local) struct Shared {
     pub(super) inner: Arc<Inner>,
     pub(super) name: RemoteName,
     pub(super) id: StagingId,
-    pub(super) writer: Option<Token>,
+    pub(super) owner: Option<Owner>,
     pub(super) size: u64,
     pub(super) meta: Meta,
     pub(super) overwrite: Overwrite,
@@ -72,7 +72,7 @@ pub(super) struct Beginning {
 
 impl Shared {
     fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
-        let UploadOffer { name, size, meta, overwrite, writer } = offer;
+        let UploadOffer { name, size, meta, overwrite, owner } = offer;
         let Beginning { id, staging, base, reserved } = beginning;
         let (heard, staging) = (Heard::now(), RwLock::new(Some(staging)));
         let base = Mutex::new(base);
@@ -80,7 +80,7 @@ impl Shared {
             inner,
             name,
             id,
-            writer,
+            owner,
             size,
             meta,
             overwrite,
@@ -93,8 +93,8 @@ impl Shared {
     }
 
     /// Whether this is the client who uploads.
-    pub(super) fn is_of(&self, writer: Option<Token>) -> bool {
-        writer.is_some() && self.writer == writer
+    pub(super) fn is_of(&self, owner: Option<Owner>) -> bool {
+        owner.is_some() && self.owner == owner
     }
 
     /// Whether it has something of a file of this size.
@@ -160,7 +160,7 @@ impl Shared {
     fn end(&self, discard: bool) -> Result<(), Refusal> {
         drop(self.take_base());
         // Nothing to end if it was taken over or published.
-        let Some(hand) = Hand::from(&self.inner, self, self.writer) else { return Ok(()) };
+        let Some(hand) = Hand::from(&self.inner, self, self.owner) else { return Ok(()) };
         let Some(staging) = self.take_over() else { return Ok(()) };
         let nothing = discard || staging.table().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
@@ -179,7 +179,7 @@ impl LocalBlockUpload {
         hand: Hand<'_>,
     ) -> Self {
         let shared = Arc::new(Shared::new(inner, offer, beginning));
-        hand.give_to(&shared, shared.writer);
+        hand.give_to(&shared, shared.owner);
         Self(shared)
     }
 

@@ -1,0 +1,201 @@
+//! What a client says of its source and run, and what it does while another run has the turn.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use ftx_client::blocking::Client;
+use ftx_client::{Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred};
+use ftx_client::{Upload, Watch};
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::wire::{Reply, Request, Token};
+use tempfile::TempDir;
+
+use crate::native_peer::NativePeer;
+use crate::server::listen;
+use crate::{config, name};
+
+const LEN: u64 = 2 * BLOCK;
+
+fn client(address: ServerAddr, timeout: Duration) -> Client {
+    let mut config = config();
+    config.dialect = Dialect::Native;
+    config.streams = Some(NonZeroUsize::MIN);
+    config.timeout = timeout;
+    config.retries = 1;
+    Client::new(address, config).unwrap()
+}
+
+fn file_in(dir: &TempDir, name: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    File::create(&path).unwrap().set_len(LEN).unwrap();
+    path
+}
+
+/// Uploads a file whose connection is lost once, and hears which run and source it is.
+fn uploaded(path: &Path) -> (Token, Option<Token>) {
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let hear = || {
+            let mut peer = NativePeer::accept(&listener);
+            let Some((id, Request::Offer { run, source, .. })) = peer.request() else { panic!() };
+            (peer, id, (run, source))
+        };
+        let (lost, _, first) = hear();
+        drop(lost);
+        let (mut peer, id, again) = hear();
+        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.stored(id, 0..2);
+        assert!(first == again, "another try is another run, or of another source");
+        first
+    });
+    client(address, config().timeout).upload(path, &name()).unwrap();
+    server.join().unwrap()
+}
+
+#[test]
+fn tries_are_of_one_run_and_runs_that_upload_one_file_are_of_one_source() {
+    let local = tempfile::tempdir().unwrap();
+    let (path, other) = (file_in(&local, "a.bin"), file_in(&local, "b.bin"));
+    let (run, source) = uploaded(&path);
+    let (next_run, same) = uploaded(&path);
+    assert!(source.is_some() && same == source && next_run != run);
+    assert!(uploaded(&other).1 != source);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    assert!(uploaded(&path).1 != source);
+}
+
+/// For longer than the server may be silent.
+#[test]
+fn a_client_waits_for_its_turn_and_tells_so() {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let local = tempfile::tempdir().unwrap();
+    let path = file_in(&local, "a.bin");
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let mut peer = NativePeer::accept(&listener);
+        let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+        peer.reply(id, &Reply::Waiting);
+        for done in 0..6 {
+            // The waiting is the point of it.
+            thread::sleep(TIMEOUT / 4);
+            peer.reply(id, &Reply::Working { done, total: LEN });
+        }
+        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.stored(id, 0..2);
+    });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let mut client = client(address, TIMEOUT);
+    client.set_observer(Observer::new(move |event| {
+        let text = match event {
+            Event::Waiting => "waiting",
+            Event::Started { .. } => "started",
+            Event::Retrying { .. } => "retrying",
+            _ => return,
+        };
+        tell.lock().unwrap().push(text);
+    }));
+    client.upload(&path, &name()).unwrap();
+    server.join().unwrap();
+    assert_eq!(*told.lock().unwrap(), ["waiting", "started"]);
+}
+
+/// More often than there are retries: each time it had got into the line.
+#[test]
+fn a_client_that_waits_is_not_discouraged() {
+    for is_lost in [true, false] {
+        let local = tempfile::tempdir().unwrap();
+        let path = file_in(&local, "a.bin");
+        let (listener, address) = listen();
+        let server = thread::spawn(move || {
+            let mut peer = NativePeer::accept(&listener);
+            for _ in 0..4 {
+                let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
+                peer.reply(id, &Reply::Waiting);
+                peer.reply(id, &Reply::Working { done: 0, total: LEN });
+                if is_lost {
+                    drop(peer);
+                    peer = NativePeer::accept(&listener);
+                } else {
+                    peer.reply(id, &Reply::failed(Reason::TakenOver, "another run goes on"));
+                }
+            }
+            let id = peer.offered(LEN);
+            peer.stored(id, 0..2);
+        });
+        client(address, config().timeout).upload(&path, &name()).unwrap();
+        server.join().unwrap();
+    }
+}
+
+struct Done(usize);
+
+impl Watch for Done {
+    fn begin(&mut self, _: usize) -> Observer {
+        Observer::default()
+    }
+
+    fn end(&mut self, _: usize, result: Result<Transferred, TransferError>) {
+        result.unwrap();
+        self.0 += 1;
+    }
+}
+
+/// More than are offered at a time otherwise.
+#[test]
+fn files_that_wait_do_not_keep_others_from_going_on() {
+    const FILES: usize = 12;
+    const WAITING: usize = 9;
+    let local = tempfile::tempdir().unwrap();
+    let files: Vec<_> = (0..FILES)
+        .map(|index| {
+            let name = format!("{index}.bin");
+            Upload { path: file_in(&local, &name).into(), name: RemoteName::parse(&name).unwrap() }
+        })
+        .collect();
+    let (listener, address) = listen();
+    let server = thread::spawn(move || serve(&listener, WAITING, FILES));
+    let mut done = Done(0);
+    client(address, config().timeout).upload_all(&files, false, &mut done).unwrap();
+    server.join().unwrap();
+    assert_eq!(done.0, FILES);
+}
+
+/// Has the first files wait until all others are stored.
+fn serve(listener: &TcpListener, waiting: usize, all: usize) {
+    let mut peer = NativePeer::accept(listener);
+    let mut line = Vec::new();
+    let mut stored = 0;
+    while stored < all {
+        let (header, payload) = peer.frame().expect("the client has left");
+        let id = header.request;
+        match Request::decode(&header, &payload) {
+            Ok(Request::Offer { .. }) if line.len() < waiting => {
+                peer.reply(id, &Reply::Waiting);
+                line.push(id);
+            }
+            Ok(Request::Offer { .. }) => peer.reply(id, &Reply::Ready { resumed: 0 }),
+            Ok(Request::Commit { digest }) => {
+                stored += 1;
+                peer.reply(id, &Reply::Done { digest, unchanged: false });
+                if stored == all - waiting {
+                    for &id in &line {
+                        peer.reply(id, &Reply::Ready { resumed: 0 });
+                    }
+                }
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {
+                let index = payload.first_chunk().map(|index| u64::from_le_bytes(*index)).unwrap();
+                peer.reply(id, &Reply::Stored { index });
+            }
+        }
+    }
+}
