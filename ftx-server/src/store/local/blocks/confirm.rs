@@ -10,7 +10,7 @@ use ftx_io::blocking;
 use ftx_store::{Durability, FileIdentity, StoreError, apply_meta};
 
 use super::super::Inner;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
 use super::table::{About, SHORT, is_at, manifest_of, unread, whole};
 use crate::store::native::{ExpectedFile, Progress, Refusal};
 
@@ -28,11 +28,12 @@ pub(super) async fn confirm(
     else {
         return Ok(false);
     };
-    let reader = if unread > SHORT { Some(inner.blocks.leave_to_read().await?) } else { None };
-    let sync = inner.blocks.leave_to_sync().await?;
+    let permits = &inner.permits;
+    let reader = if unread > SHORT { Some(permits.take(Slow::Hash).await) } else { None };
+    let sync = permits.take(Slow::Sync).await;
     let inner = Arc::clone(inner);
-    at_length(move || {
-        let _permits = (reader, sync);
+    at_length(sync, move || {
+        let _reader = reader;
         let ExpectedFile { name, digest, meta, .. } = &expected;
         let about = About { name, file: &opened, identity: &identity };
         match manifest_of(&inner, about, &progress) {
