@@ -297,13 +297,16 @@ impl TransferError {
             Self::Fetch(error) => error.reason().may_pass(),
             // An offer of an earlier try can reach the server after that of a later one.
             Self::Refused { reason, .. } => reason.may_pass() || *reason == Reason::TakenOver,
-            Self::Upload(error) => {
-                matches!(error, UploadError::NotStored { .. } | UploadError::OfferGone(_))
-            }
+            Self::Upload(error) => matches!(
+                error,
+                UploadError::NotStored { .. }
+                    | UploadError::OfferGone(_)
+                    | UploadError::Refused(CROWDED)
+            ),
+            Self::Download(error) => matches!(error, DownloadError::Refused(CROWDED)),
             Self::Cancelled
             | Self::Changed { .. }
             | Self::Decode(_)
-            | Self::Download(_)
             | Self::Frame(_)
             | Self::Greeting(_)
             | Self::Internal { .. }
@@ -318,6 +321,10 @@ impl TransferError {
         }
     }
 }
+
+/// What our servers say in the legacy dialect while they have no room for another transfer. Originals
+/// never send it: they have it stand for a connection that cannot be made.
+const CROWDED: Status = Status::ConnectError;
 
 /// What an original server's refusal is; a code that cannot be one is nonsense.
 fn refusal(status: Status) -> Reason {
@@ -369,6 +376,15 @@ mod tests {
         assert_eq!(code(Status::AlreadyExists), Reason::AlreadyExists.code());
         for nonsense in [0, 5, i64::MIN, i64::MAX] {
             assert_eq!(code(Status::from_code(nonsense)), Reason::Malformed.code());
+        }
+    }
+
+    #[test]
+    fn a_server_without_room_is_asked_again_in_the_legacy_dialect_too() {
+        for (status, again) in [(Status::ConnectError, true), (Status::OpenError, false)] {
+            let errors: [TransferError; 2] =
+                [UploadError::Refused(status).into(), DownloadError::Refused(status).into()];
+            assert_eq!(errors.map(|error| error.is_transient()), [again; 2], "{status:?}");
         }
     }
 

@@ -4,9 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use cap_std::fs::File;
 use ftx_store::PrefixHasher;
-use tokio::task::spawn_blocking;
 
-use crate::{CHUNK, panicked};
+use crate::{CHUNK, panicked, spawn_blocking};
 
 /// What one blocking thread hashes before others get their turn and the caller is asked.
 const SLICE: u64 = 16 * 1024 * 1024;

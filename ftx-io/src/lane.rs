@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::spawn_blocking;
+use crate::spawn_blocking;
 
 /// Items that one blocking thread does before it lets others have their turn.
 const BATCH: usize = 32;

@@ -6,10 +6,12 @@
 //! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 
 use ftx_store::StoreError;
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
 
 mod chain;
 mod field;
@@ -46,20 +48,44 @@ pub fn receive_chunk(transfers: usize) -> usize {
 
 thread_local! {
     static DEDICATED: Cell<bool> = const { Cell::new(false) };
+    /// The runtime that has lent this thread.
+    static LENDER: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
 /// Runs `work`, which drives a runtime that serves a single connection, so that [`blocking`] need not
 /// spare the calling thread: for a small file, handing work to another one takes longer than the
 /// work.
 pub fn dedicate_thread<T>(work: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
+    dedicate(None, work)
+}
+
+/// As [`dedicate_thread`], for a thread that another runtime lends: it goes on to have that one's
+/// [blocking threads](spawn_blocking).
+pub fn dedicate_thread_of<T>(lender: Handle, work: impl FnOnce() -> T) -> T {
+    dedicate(Some(lender), work)
+}
+
+fn dedicate<T>(lender: Option<Handle>, work: impl FnOnce() -> T) -> T {
+    struct Restore(bool, Option<Handle>);
     impl Drop for Restore {
         fn drop(&mut self) {
             DEDICATED.set(self.0);
+            LENDER.set(self.1.take());
         }
     }
-    let _restore = Restore(DEDICATED.replace(true));
+    let lender = LENDER.replace(lender);
+    let _restore = Restore(DEDICATED.replace(true), lender);
     work()
+}
+
+/// As [`tokio::task::spawn_blocking`], on the threads of the runtime that has lent this one: a runtime that serves a single connection has none, and would panic where the system gives it none.
+pub fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    match LENDER.with_borrow(Clone::clone) {
+        Some(lender) => lender.spawn_blocking(work),
+        None => tokio::task::spawn_blocking(work),
+    }
 }
 
 /// Whether this thread serves a single connection, so that it may wait for a disk.
@@ -79,12 +105,12 @@ pub async fn blocking<T: Send + 'static>(
     if is_dedicated() {
         return work();
     }
-    tokio::task::spawn_blocking(work)
+    spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error))))
 }
 
 /// A blocking thread that panicked; the panic has been printed by its hook.
-fn panicked(_: tokio::task::JoinError) -> std::io::Error {
+fn panicked(_: JoinError) -> std::io::Error {
     std::io::Error::other("a disk thread failed")
 }

@@ -105,8 +105,9 @@ impl Drop for Slot {
     }
 }
 
-/// A chunk on its way, and the place it takes up among those in flight.
-type Chunk = (Vec<u8>, OwnedSemaphorePermit);
+/// A chunk on its way, the place it takes up among those in flight, and its share of what all stagings
+/// together may have on their way.
+type Chunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 /// Writes a staging behind the connection's back.
 pub(crate) struct Pipeline {
@@ -114,6 +115,8 @@ pub(crate) struct Pipeline {
     name: String,
     lane: Lane<Chunk>,
     places: Arc<Semaphore>,
+    /// For the chunks of all stagings.
+    shared: Option<Arc<Semaphore>>,
     /// The staging's length when everything that was handed over is written.
     end: u64,
 }
@@ -136,14 +139,19 @@ impl Pipeline {
         });
         let lane = {
             let (slot, name) = (Arc::clone(&slot), name.clone());
-            Lane::new(move |(chunk, place): Chunk| {
+            Lane::new(move |(chunk, place, permit): Chunk| {
                 slot.append(&chunk, &name);
                 lock(&slot.spare).push(chunk);
-                drop(place);
+                drop((place, permit));
             })
         };
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        Ok(Self { slot: StagingSlot(slot), name, lane, places, end })
+        Ok(Self { slot: StagingSlot(slot), name, lane, places, shared: None, end })
+    }
+
+    /// Has each chunk take one of these permits until it is written.
+    pub(crate) fn share(&mut self, permits: &Arc<Semaphore>) {
+        self.shared = Some(Arc::clone(permits));
     }
 
     pub(crate) fn slot(&self) -> StagingSlot {
@@ -152,9 +160,13 @@ impl Pipeline {
 
     pub(crate) async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.broken())?;
+        let permit = match &self.shared {
+            Some(shared) => Arc::clone(shared).acquire_owned().await.ok(),
+            None => None,
+        };
         self.check()?;
         self.end += chunk.len() as u64;
-        self.lane.push((chunk, place));
+        self.lane.push((chunk, place, permit));
         Ok(lock(&self.slot.0.spare).pop().unwrap_or_default())
     }
 

@@ -5,9 +5,9 @@ use std::mem;
 
 use cap_std::fs::File;
 use ftx_store::PrefixHasher;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
-use crate::{CHUNK, panicked};
+use crate::{CHUNK, panicked, spawn_blocking};
 
 /// Reads a file from one position to its end, one chunk ahead of the connection, and may hash what
 /// it reads.

@@ -1,8 +1,10 @@
 //! A staging that is written on blocking threads.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ftx_store::{Staging, StoreError};
+use tokio::sync::Semaphore;
 
 use crate::pipeline::{Pipeline, StagingSlot};
 use crate::{CHUNK, blocking};
@@ -31,6 +33,16 @@ impl StagingWriter {
     /// The staging's data cannot be opened for hashing.
     pub fn new(staging: Staging) -> Result<Self, StoreError> {
         Ok(Self(Kind::Direct(Pipeline::new(staging)?)))
+    }
+
+    /// Has it take one of these permits for each chunk until that is written: so no more threads than
+    /// there are permits wait for a disk, however many stagings there are.
+    #[must_use]
+    pub fn sharing(mut self, permits: &Arc<Semaphore>) -> Self {
+        if let Kind::Direct(pipeline) = &mut self.0 {
+            pipeline.share(permits);
+        }
+        self
     }
 
     /// A writer of at most [`DEFERRED`](Self::DEFERRED) bytes into a staging that `make` creates

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ftx_store::Durability;
 
+use crate::descriptors::Descriptors;
+
 /// Settings of a server. [`Config::new`] gives the defaults that the binary has.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -20,6 +22,8 @@ pub struct Config {
     pub staging_ttl: Duration,
     /// Connections at one time; more are closed at once.
     pub max_connections: usize,
+    /// What connections and open files share. Who finds none left is refused for now.
+    pub descriptors: Descriptors,
     /// How long connections may take, and how long a shutdown does.
     pub timeouts: Timeouts,
 }
@@ -49,6 +53,7 @@ impl Config {
             durability: Durability::Full,
             staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
             max_connections: 4096,
+            descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
         }
     }

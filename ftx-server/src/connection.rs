@@ -14,6 +14,7 @@ use crate::express::Places;
 use crate::legacy;
 use crate::monitor::Monitor;
 use crate::native::{self, Leases, Sessions};
+use crate::rarely::Rarely;
 use crate::store::BlockStore;
 
 /// What all connections of a server share.
@@ -21,6 +22,7 @@ pub(crate) struct Context<S: BlockStore> {
     pub(crate) store: S,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
+    pub(crate) troubles: Troubles,
     /// Native clients with several connections.
     pub(crate) sessions: Sessions<S::Staging>,
     /// Whose turn it is where several runs upload the same.
@@ -29,6 +31,17 @@ pub(crate) struct Context<S: BlockStore> {
     pub(crate) stop: CancellationToken,
     /// Set when the grace after that is over: transfers are suspended.
     pub(crate) abort: CancellationToken,
+}
+
+/// What may go wrong again and again, whoever asks for whatever, and is logged now and then.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    /// Requests that fail for a reason of the server's.
+    pub(crate) requests: Rarely,
+    /// Connections for which there is no room.
+    pub(crate) crowd: Rarely,
+    /// The system gives no connection.
+    pub(crate) accepting: Rarely,
 }
 
 impl<S: BlockStore> Context<S> {

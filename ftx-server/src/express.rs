@@ -11,11 +11,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_io::{Wire, WireError, dedicate_thread};
-use tokio::runtime::Builder;
+use ftx_io::{Wire, WireError, dedicate_thread_of, spawn_blocking};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
-use tracing::Span;
+use tracing::{Span, debug};
 
 use crate::legacy::{LegacyError, Patience, Session, Stop};
 use crate::store::BlockStore;
@@ -32,6 +31,9 @@ const PLACES: usize = 1;
 /// The same for those that speak the native dialect: the streams of one client at least, since each
 /// of them keeps its thread busy.
 const NATIVE_PLACES: usize = 4;
+
+/// Threads that have gone to connections at most.
+pub(crate) const ALL_PLACES: usize = PLACES + NATIVE_PLACES;
 
 /// The places of one worker; clones are the same places.
 #[derive(Clone)]
@@ -64,12 +66,20 @@ pub(crate) async fn run<S: BlockStore>(
     permit: OwnedSemaphorePermit,
 ) -> Result<Option<(Session<S>, Wire)>, LegacyError> {
     let parked = wire.park()?;
-    let span = Span::current();
+    let (span, lender) = (Span::current(), Handle::current());
     let moved = spawn_blocking(move || -> Result<_, LegacyError> {
         let _entered = span.enter();
         let _permit = permit;
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
-        dedicate_thread(|| {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                debug!(%error, "a busy connection stays where it is");
+                session.stay();
+                return Ok(Some((session, parked)));
+            }
+        };
+        dedicate_thread_of(lender, || {
             runtime.block_on(async {
                 let mut wire = parked.resume()?.keen()?;
                 match session.run(&mut wire, Patience::Express).await? {

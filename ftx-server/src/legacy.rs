@@ -110,6 +110,11 @@ impl<S: BlockStore> Session<S> {
         }
     }
 
+    /// Asks for no thread to itself until some more small files have come.
+    pub(crate) fn stay(&mut self) {
+        self.streak = 0;
+    }
+
     /// Serves the client until there is a reason to stop. What it was uploading when something
     /// failed is kept.
     pub(crate) async fn run(
@@ -332,7 +337,7 @@ impl<S: BlockStore> Session<S> {
         match upload.write(chunk).await {
             Ok(spare) => self.spare = spare,
             Err(error) => {
-                let status = error.status();
+                let status = status_of(&error);
                 self.note(&error, "an upload cannot be stored; its remaining bytes are discarded");
                 self.suspend().await;
                 self.machine.fact(Fact::BodyFailed { status })?;
@@ -374,16 +379,25 @@ impl<S: BlockStore> Session<S> {
 
     fn failed(&self, error: &StoreError, what: &'static str) -> Fact {
         self.note(error, what);
-        // An error must never look like success, whatever status it maps to.
-        let status = match error.status() {
-            Status::Ok => Status::UploadError,
-            status => status,
-        };
-        Fact::Failed { status }
+        Fact::Failed { status: status_of(error) }
     }
 
     fn note(&self, error: &StoreError, what: &'static str) {
         self.context.monitor.error();
-        warn!(error = %Chain(error), "{what}");
+        if !error.is_general() {
+            warn!(error = %Chain(error), "{what}");
+        } else if let Some(times) = self.context.troubles.requests.note() {
+            warn!(error = %Chain(error), times, "{what}");
+        }
+    }
+}
+
+/// What the client is told of an error. It must never look like success, whatever status it maps to.
+fn status_of(error: &StoreError) -> Status {
+    match error.status() {
+        // The one status by which our client knows that it may go well a little later.
+        _ if matches!(error, StoreError::Exhausted { .. }) => Status::ConnectError,
+        Status::Ok => Status::UploadError,
+        status => status,
     }
 }

@@ -13,14 +13,20 @@
 
 mod config;
 mod connection;
+mod descriptors;
 mod express;
 mod legacy;
 mod monitor;
 mod native;
+mod rarely;
 mod server;
 pub mod store;
 mod worker;
 
 pub use config::{Config, Timeouts};
+pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use monitor::{Monitor, Snapshot};
 pub use server::Server;
+
+#[cfg(test)]
+use worker::BLOCKING_THREADS;

@@ -2,42 +2,97 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod output;
+mod signals;
 
-use std::io::Write as _;
+use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ftx_io::Chain;
+use ftx_server::Server;
 use ftx_server::store::local::LocalStore;
-use ftx_server::{Monitor, Server};
 use tokio::net::TcpListener;
-#[cfg(unix)]
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::args::Args;
+use crate::output::Output;
+use crate::signals::Signals;
+
+/// How long the end waits for what was said last to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the process says, and to whom; nobody listening is no reason to stop.
+struct Outputs {
+    /// For programs: the address, and the monitor.
+    announcements: Output,
+    log: Output,
+}
 
 fn main() -> ExitCode {
     let args = Args::parse_checked();
+    // Before anything is written: the log may be a file, too.
+    let outlives = signals::outlive_file_size_limit();
+    let outputs = match Outputs::start() {
+        Ok(outputs) => outputs,
+        // There is no way to say it without the risk of waiting for ever.
+        Err(_) => return ExitCode::FAILURE,
+    };
     let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(args.log());
+    let log =
+        tracing_subscriber::fmt().with_writer(outputs.log.clone()).with_env_filter(args.log());
     log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .fmt_fields(fields.delimited(" "))
         .init();
-    allow_descriptors();
-    match serve(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            error!("{message}");
-            ExitCode::FAILURE
-        }
+    // The hook of the standard library waits for whoever reads standard error.
+    std::panic::set_hook(Box::new(|panic| error!("a thread panicked: {panic}")));
+    if let Err(error) = outlives {
+        warn!(%error, "a file that exceeds the limit of file sizes will end the process");
+    }
+    let result = serve(&args, &outputs);
+    if let Err(message) = &result {
+        error!("{message}");
+    }
+    outputs.announcements.finish(LAST_WORDS);
+    outputs.log.finish(LAST_WORDS);
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Outputs {
+    fn start() -> std::io::Result<Self> {
+        let announcements = Output::start("ftx-stdout", unbuffered(std::io::stdout())?, |lines| {
+            format!("dropped lines={lines}\n")
+        })?;
+        let log = Output::start("ftx-stderr", unbuffered(std::io::stderr())?, |lines| {
+            format!("ftx-server: {lines} lines were dropped here\n")
+        })?;
+        Ok(Self { announcements, log })
+    }
+
+    /// What SIGUSR1 asks for.
+    fn report(&self, counts: &ftx_server::Snapshot) {
+        let dropped = self.announcements.dropped().saturating_add(self.log.dropped());
+        self.announcements.line(format!("{counts} dropped_lines={dropped}\n").as_bytes());
     }
 }
 
+/// The stream itself: the standard library would keep what it could not write.
+#[cfg(unix)]
+fn unbuffered(stream: impl std::os::fd::AsFd) -> std::io::Result<std::fs::File> {
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(not(unix))]
+fn unbuffered<T>(stream: T) -> std::io::Result<T> {
+    Ok(stream)
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn serve(args: &Args) -> Result<(), String> {
-    let config = args.config();
+async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
+    let mut config = args.config();
+    fit_into_limits(&mut config);
     let listener = bind(args).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let store = LocalStore::open(&config)
@@ -46,10 +101,10 @@ async fn serve(args: &Args) -> Result<(), String> {
         Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
     // Before anybody is told that the server is there, and may want it to go.
     let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
-    announce(&format!("listening on {address}"));
+    outputs.announcements.line(format!("listening on {address}\n").as_bytes());
     info!(%address, root = %args.root.display(), "serving");
     let monitor = server.monitor();
-    server.run(listener, signals.shutdown(monitor)).await;
+    server.run(listener, signals.shutdown(|| outputs.report(&monitor.snapshot()))).await;
     info!("stopped");
     Ok(())
 }
@@ -57,7 +112,7 @@ async fn serve(args: &Args) -> Result<(), String> {
 /// Binds the listener, unless that would serve the whole network without authentication unasked.
 async fn bind(args: &Args) -> Result<TcpListener, String> {
     let refused = |error| format!("cannot listen on {}: {error}", args.listen);
-    let addresses: Vec<_> = tokio::net::lookup_host(&args.listen).await.map_err(refused)?.collect();
+    let addresses: Vec<_> = args.listen.to_socket_addrs().map_err(refused)?.collect();
     if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
         && !args.insecure
     {
@@ -69,72 +124,19 @@ async fn bind(args: &Args) -> Result<TcpListener, String> {
     TcpListener::bind(addresses.as_slice()).await.map_err(refused)
 }
 
-/// A connection takes a descriptor, and an upload some more: together they may be more than what a
-/// process is given unless it asks.
-fn allow_descriptors() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-            warn!(%error, "the number of descriptors stays as it is");
-        }
+/// Takes as many descriptors as the system gives, and no more connections than these allow.
+fn fit_into_limits(config: &mut ftx_server::Config) {
+    if let Err(error) = ftx_server::raise_descriptor_limit() {
+        warn!(%error, "the number of descriptors stays as it is");
     }
-}
-
-/// Standard output is for programs; nobody listening there is no reason to stop.
-fn announce(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        warn!(%error, "cannot write to standard output");
-    }
-}
-
-/// The signals that the process reacts to, from the moment this is made.
-#[cfg(unix)]
-struct Signals {
-    interrupt: Signal,
-    report: Signal,
-    terminate: Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            report: signal(SignalKind::user_defined1())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Completes when the process is asked to end. Until then SIGUSR1 prints the monitor.
-    async fn shutdown(mut self, monitor: Monitor) {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                _ = self.report.recv() => announce(&monitor.snapshot().to_string()),
-            }
-        }
-    }
-}
-
-/// The signals that the process reacts to.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    /// Completes when the process is asked to end.
-    async fn shutdown(self, _: Monitor) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    config.descriptors = ftx_server::Descriptors::of_this_process();
+    let most = config.descriptors.for_connections();
+    if config.max_connections > most {
+        info!(
+            wanted = config.max_connections,
+            allowed = most,
+            "the limit of descriptors (ulimit -n) allows fewer connections"
+        );
+        config.max_connections = most;
     }
 }

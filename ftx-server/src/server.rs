@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
-use crate::connection::Context;
+use crate::connection::{Context, Troubles};
+use crate::descriptors::Use;
 use crate::monitor::Monitor;
 use crate::native::{Leases, Sessions};
 use crate::store::BlockStore;
@@ -38,6 +39,7 @@ impl<S: BlockStore> Server<S> {
             store,
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
+            troubles: Troubles::default(),
             sessions: Sessions::default(),
             leases: Leases::new(config.timeouts.stall),
             stop: CancellationToken::new(),
@@ -75,10 +77,8 @@ impl<S: BlockStore> Server<S> {
                 abort.cancel();
             }
         });
-        let joined =
-            tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
-        if joined.await.is_err() {
-            warn!("waiting for the reactor threads failed");
+        for worker in workers {
+            worker.ended().await;
         }
         grace.abort();
     }
@@ -91,7 +91,9 @@ impl<S: BlockStore> Server<S> {
                     debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
-                    warn!(%error, "cannot accept; trying again");
+                    if let Some(times) = self.context.troubles.accepting.note() {
+                        warn!(%error, times, "cannot accept; trying again");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -101,11 +103,16 @@ impl<S: BlockStore> Server<S> {
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
         let monitor = &self.context.monitor;
         let (thread, active) = monitor.least_active();
-        if active >= self.config.max_connections {
+        let room = (active < self.config.max_connections)
+            .then(|| self.config.descriptors.take(Use::Connection))
+            .flatten();
+        let Some(descriptor) = room else {
             monitor.refused();
-            warn!(%peer, limit = self.config.max_connections, "closed: too many connections");
+            if let Some(times) = self.context.troubles.crowd.note() {
+                warn!(%peer, active, times, "closed: too many connections");
+            }
             return;
-        }
+        };
         // Tells a peer that is gone from one that is silent, within minutes.
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60));
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
@@ -113,7 +120,9 @@ impl<S: BlockStore> Server<S> {
         }
         let active = monitor.enter(thread);
         match (self.workers.get(thread), stream.into_std()) {
-            (Some(worker), Ok(stream)) => worker.give(Handover { stream, peer, active }),
+            (Some(worker), Ok(stream)) => {
+                worker.give(Handover { stream, peer, active, descriptor })
+            }
             (_, Err(error)) => warn!(%error, %peer, "a connection cannot be handed over"),
             (None, Ok(_)) => {}
         }

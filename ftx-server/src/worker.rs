@@ -8,19 +8,28 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::connection::{self, Context};
-use crate::express::Places;
+use crate::descriptors::Share;
+use crate::express::{self, Places};
 use crate::monitor::ActiveGuard;
-use crate::store::BlockStore;
+use crate::store::{BlockStore, LONG_JOBS};
 
-/// Blocking threads of one worker. More would not make a disk faster; a job is short, so none
-/// waits long for its turn.
-const BLOCKING_THREADS: usize = 32;
+/// Threads of one worker for work that is short: none of it waits long for its turn.
+const SHORT_JOBS: usize = 16;
+
+/// Blocking threads of one worker. What takes one for longer needs a permit, or a place, and there are
+/// no more of these than threads.
+pub(crate) const BLOCKING_THREADS: usize = SHORT_JOBS + LONG_JOBS + express::ALL_PLACES;
+
+/// How long a thread without work stays. Once there is one the system can refuse another, as under a
+/// limit of threads: what is to be done waits for that one, then. So the last never goes.
+const STAYS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A connection on its way to the worker that will own it.
 pub(crate) struct Handover {
@@ -28,12 +37,15 @@ pub(crate) struct Handover {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) active: ActiveGuard,
+    pub(crate) descriptor: Share,
 }
 
 /// A running reactor thread. It ends when this is dropped and its last connection has ended.
 pub(crate) struct Worker {
     queue: mpsc::UnboundedSender<Handover>,
     thread: JoinHandle<()>,
+    /// Ends with the thread's work.
+    works: oneshot::Receiver<()>,
 }
 
 impl Worker {
@@ -45,14 +57,22 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
+            .thread_keep_alive(STAYS)
             .thread_name(format!("ftx-disk-{index}"))
             .build()?;
+        // The first one is made here, where the system's refusal is an error: later it would be a panic.
+        std::thread::Builder::new().spawn(|| ())?;
+        drop(runtime.spawn_blocking(|| ()));
         // Unbounded, but the acceptor limits how many connections there are.
         let (queue, handovers) = mpsc::unbounded_channel();
-        let thread = std::thread::Builder::new()
-            .name(format!("ftx-worker-{index}"))
-            .spawn(move || runtime.block_on(run(index, handovers, context)))?;
-        Ok(Self { queue, thread })
+        let (working, works) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new();
+        let thread = thread.name(format!("ftx-worker-{index}")).spawn(move || {
+            runtime.block_on(run(index, handovers, context));
+            drop(runtime);
+            drop(working);
+        })?;
+        Ok(Self { queue, thread, works })
     }
 
     /// Hands a connection over. It is closed if the worker is gone.
@@ -63,9 +83,12 @@ impl Worker {
     }
 
     /// Takes no more connections, and waits for those it has.
-    pub(crate) fn join(self) {
-        drop(self.queue);
-        if self.thread.join().is_err() {
+    pub(crate) async fn ended(self) {
+        let Self { queue, thread, works } = self;
+        drop(queue);
+        // Nothing is ever sent: it is dropped, by a panic, too.
+        let _ = works.await;
+        if thread.join().is_err() {
             error!("a reactor thread panicked");
         }
     }
@@ -78,7 +101,7 @@ async fn run<S: BlockStore>(
 ) {
     let tasks = TaskTracker::new();
     let places = Places::new();
-    while let Some(Handover { stream, peer, active }) = handovers.recv().await {
+    while let Some(Handover { stream, peer, active, descriptor }) = handovers.recv().await {
         let stream = match tokio::net::TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => {
@@ -92,7 +115,7 @@ async fn run<S: BlockStore>(
             async move {
                 connection::serve(stream, context, places).await;
                 debug!("closed");
-                drop(active);
+                drop((descriptor, active));
             }
             .instrument(span),
         );

@@ -41,6 +41,26 @@ pub fn create_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     }
 }
 
+/// Passes if [`create_dir_beneath`] can be expected to do its work and a file can be put there, without
+/// doing it.
+///
+/// # Errors
+/// As [`open_dir_beneath`]; the directory, or the one in which a part is missing, may not be written to.
+pub(crate) fn check_dir_beneath(base: &Dir, path: &Path) -> Result<(), StoreError> {
+    check_plain(path)?;
+    let mut dir = base.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+    let mut walked = PathBuf::new();
+    for name in path {
+        let name = Path::new(name);
+        walked.push(name);
+        dir = match dir.open_dir_nofollow(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            opened => opened.map_err(|error| failed(&dir, name, &walked, error))?,
+        };
+    }
+    sys::check_may_write(&dir).map_err(|error| StoreError::io("create", path, error))
+}
+
 /// Opens the regular file `path` beneath `base` for reading, and tells what it was then. Blocks, but
 /// never until a process writes to a pipe.
 ///
@@ -91,23 +111,36 @@ fn walk(base: &Dir, path: &Path, make: bool) -> Result<Dir, StoreError> {
     for name in path {
         let name = Path::new(name);
         walked.push(name);
-        dir = match dir.open_dir_nofollow(name) {
-            Err(error) if make && error.kind() == ErrorKind::NotFound => {
-                create(&dir, name, &walked)?
-            }
-            opened => opened.map_err(|error| failed(&dir, name, &walked, error))?,
+        dir = if make {
+            open_or_create(&dir, name, &walked)?.0
+        } else {
+            let opened = dir.open_dir_nofollow(name);
+            opened.map_err(|error| failed(&dir, name, &walked, error))?
         };
     }
     Ok(dir)
 }
 
-fn create(dir: &Dir, name: &Path, walked: &Path) -> Result<Dir, StoreError> {
-    match dir.create_dir(name) {
-        // Another transfer was quicker.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        created => created.map_err(|error| StoreError::io("create", walked, error))?,
-    }
-    dir.open_dir_nofollow(name).map_err(|error| failed(dir, name, walked, error))
+/// Opens `name` in `dir`, which is called `walked`, and makes it if it is missing; whether it was made
+/// here.
+pub(crate) fn open_or_create(
+    dir: &Dir,
+    name: &Path,
+    walked: &Path,
+) -> Result<(Dir, bool), StoreError> {
+    let opened = match dir.open_dir_nofollow(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match dir.create_dir(name) {
+            // Another program was quicker.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => dir.open_dir_nofollow(name),
+            created => {
+                created.map_err(|error| StoreError::io("create", walked, error))?;
+                let made = dir.open_dir_nofollow(name);
+                return Ok((made.map_err(|error| failed(dir, name, walked, error))?, true));
+            }
+        },
+        opened => opened,
+    };
+    Ok((opened.map_err(|error| failed(dir, name, walked, error))?, false))
 }
 
 /// Systems do not agree on how they refuse a link, so it is looked at.

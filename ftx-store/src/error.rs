@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ftx_core::Status;
 
+use crate::sys;
+
 /// Why something on the disk could not be done. Each names the file it concerns.
 ///
 /// Paths are as the caller gave them: relative to the directory handle that was used.
@@ -73,6 +75,24 @@ pub enum StoreError {
     #[error("{path:?} is in use by another transfer; try again when that one has ended")]
     InUse {
         /// The file that is held.
+        path: PathBuf,
+    },
+    /// The process, or the system, has no descriptor or memory left.
+    #[error("cannot {op} {path:?}: too many files are open just now; try again later")]
+    Exhausted {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The directory that all names lie in was removed, or another one has its place.
+    #[error(
+        "cannot use {path:?}: the directory that is served was removed or replaced; restart the server"
+    )]
+    RootGone {
+        /// What was asked for in it.
         path: PathBuf,
     },
     /// A symbolic link stands where links are not followed.
@@ -175,6 +195,12 @@ impl StoreError {
     #[must_use]
     pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
+        if let Some(Self::RootGone { .. }) = source.get_ref().and_then(|own| own.downcast_ref()) {
+            return Self::RootGone { path };
+        }
+        if sys::is_exhausted(&source) {
+            return Self::Exhausted { op, path, source };
+        }
         match source.kind() {
             ErrorKind::AlreadyExists => Self::AlreadyExists { op, path, source },
             ErrorKind::NotFound => Self::NotFound { op, path, source },
@@ -211,6 +237,12 @@ impl StoreError {
         self
     }
 
+    /// Whether it is the server, or the machine, that is in trouble, whatever file is asked for.
+    #[must_use]
+    pub fn is_general(&self) -> bool {
+        matches!(self, Self::Exhausted { .. } | Self::RootGone { .. })
+    }
+
     fn path_mut(&mut self) -> &mut PathBuf {
         match self {
             Self::AlreadyExists { path, .. }
@@ -222,6 +254,8 @@ impl StoreError {
             | Self::Foreign { path, .. }
             | Self::Incomplete { path, .. }
             | Self::InUse { path }
+            | Self::Exhausted { path, .. }
+            | Self::RootGone { path }
             | Self::Link { path }
             | Self::Reserved { path }
             | Self::Io { path, .. }
@@ -240,6 +274,7 @@ impl StoreError {
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Self::AlreadyExists { source, .. }
+            | Self::Exhausted { source, .. }
             | Self::Foreign { source, .. }
             | Self::Io { source, .. }
             | Self::IsDirectory { source, .. }
@@ -263,6 +298,8 @@ impl StoreError {
             | Self::Cancelled { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }
+            | Self::Exhausted { .. }
+            | Self::RootGone { .. }
             | Self::Foreign { .. }
             | Self::InUse { .. }
             | Self::IsDirectory { .. }
@@ -319,6 +356,21 @@ mod tests {
             assert_eq!(error.status(), status, "{error}");
             assert!(error.to_string().contains("\"a/b\""), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_concerns_every_file_is_told_apart_and_stays_so_on_its_way() {
+        for code in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM] {
+            let error = StoreError::io("open", "a", code.into());
+            assert!(matches!(error, StoreError::Exhausted { .. }) && error.is_general());
+            let error = StoreError::io("list", "b", error.into_io());
+            assert!(matches!(error, StoreError::Exhausted { .. }), "{error:?}");
+        }
+        let gone = StoreError::RootGone { path: "a".into() };
+        let error = StoreError::io("list", "b", gone.into_io());
+        assert!(matches!(error, StoreError::RootGone { .. }) && error.is_general(), "{error:?}");
+        assert!(!StoreError::io("open", "a", ErrorKind::NotFound.into()).is_general());
     }
 
     #[test]

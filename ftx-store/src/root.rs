@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, File, Metadata};
 
-use crate::beneath::{create_dir_beneath, open_dir_beneath, open_regular_beneath};
+use crate::beneath::{check_dir_beneath, open_dir_beneath, open_regular_beneath};
+use crate::parents::{Parents, YoungDirectories};
 use crate::{Durability, DurableNames, StoreError, links, sys};
 
 /// A directory beneath which names stand for files: the root of a server, or the directory of a
@@ -17,8 +18,12 @@ use crate::{Durability, DurableNames, StoreError, links, sys};
 #[derive(Clone, Debug)]
 pub struct Root {
     dir: Arc<Dir>,
+    /// Where it was opened, if that is to lead to it still.
+    path: Option<Arc<Path>>,
     /// A directory in it that no name leads to.
     private: Option<&'static str>,
+    /// Those that were made for files that have no name yet.
+    young: Arc<YoungDirectories>,
     durability: Durability,
     names: Arc<DurableNames>,
 }
@@ -28,7 +33,17 @@ impl Root {
     /// `names` remembers which are.
     #[must_use]
     pub fn new(dir: Dir, durability: Durability, names: Arc<DurableNames>) -> Self {
-        Self { dir: Arc::new(dir), private: None, durability, names }
+        let (dir, young) = (Arc::new(dir), Arc::default());
+        Self { dir, path: None, private: None, young, durability, names }
+    }
+
+    /// Refuses all names with [`StoreError::RootGone`] once the directory was removed, or `path`, by
+    /// which it was opened, leads to another one: what would be found or stored is nobody's any more.
+    /// One that was moved away goes on to be served until another one has its path.
+    #[must_use]
+    pub fn opened_at(mut self, path: &Path) -> Self {
+        self.path = Some(path.into());
+        self
     }
 
     /// Has no name, and no link, lead to the directory `private` in the root.
@@ -90,6 +105,19 @@ impl Root {
         parent.symlink_metadata(name)
     }
 
+    /// Passes if the directory is still the one that it was.
+    ///
+    /// # Errors
+    /// [`StoreError::RootGone`], about `name`.
+    pub fn check_present(&self, name: &Path) -> Result<(), StoreError> {
+        match &self.path {
+            Some(path) if sys::is_removed_or_replaced(&self.dir, path) => {
+                Err(StoreError::RootGone { path: name.to_path_buf() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens the directory that holds `path`, creating it and those above as needed.
     ///
     /// # Errors
@@ -97,6 +125,41 @@ impl Root {
     /// [`StoreError::NotDirectory`] when a file is in the way, and those of creating and syncing
     /// directories.
     pub fn create_parents(&self, path: &Path) -> Result<Dir, StoreError> {
+        let parents = self.make_parents(path)?;
+        let dir = parents.dir().try_clone();
+        let dir = dir.map_err(|error| StoreError::io("open", path, error))?;
+        parents.keep();
+        Ok(dir)
+    }
+
+    /// As [`create_parents`](Self::create_parents), for a file that may not get its name in the end: what
+    /// was created goes then, unless it is kept.
+    ///
+    /// # Errors
+    /// Those of [`create_parents`](Self::create_parents); nothing new is left then.
+    pub fn make_parents(&self, path: &Path) -> Result<Parents, StoreError> {
+        let parent = self.parent_to_make(path)?;
+        let parents = self.follow(parent, |parent| self.young.make(&self.dir, parent))?;
+        if self.durability == Durability::Full {
+            let durable = self.names.ensure(parents.dir());
+            durable.map_err(|error| StoreError::io("sync", parent, error))?;
+        }
+        Ok(parents)
+    }
+
+    /// Passes if the directory that holds `path` is there or can be expected to be created, and `path`
+    /// in it. Creates nothing.
+    ///
+    /// # Errors
+    /// Those that [`create_parents`](Self::create_parents) would have, as far as the system tells
+    /// beforehand.
+    pub fn check_parents(&self, path: &Path) -> Result<(), StoreError> {
+        let parent = self.parent_to_make(path)?;
+        self.follow(parent, |parent| check_dir_beneath(&self.dir, parent))
+    }
+
+    /// The directory of `path`, if that may have a file of this name.
+    fn parent_to_make<'a>(&self, path: &'a Path) -> Result<&'a Path, StoreError> {
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
         let Some(parent) = path.parent().filter(|_| plain) else {
             return Err(StoreError::BadName { path: path.to_path_buf() });
@@ -104,11 +167,7 @@ impl Root {
         if self.is_private(path) {
             return Err(StoreError::io("open", path, is_private()));
         }
-        let dir = self.follow(parent, |parent| create_dir_beneath(&self.dir, parent))?;
-        if self.durability == Durability::Full {
-            self.names.ensure(&dir).map_err(|error| StoreError::io("sync", parent, error))?;
-        }
-        Ok(dir)
+        Ok(parent)
     }
 
     /// Removes the file, or the link, `path`.
@@ -181,6 +240,7 @@ impl Root {
         path: &Path,
         work: impl Fn(&Path) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.check_present(path)?;
         match work(path) {
             Err(StoreError::Link { .. }) => {
                 let real = self.resolve(path);

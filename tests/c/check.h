@@ -57,6 +57,7 @@ void slow_jobs(const char *address, const char *directory);
 void slow_ends(const char *address, const char *directory);
 void many_jobs(const char *address, const char *directory);
 void threads(const char *address, const char *directory);
+void limits(const char *address, const char *directory);
 void forked(const char *address, const char *directory);
 void logs(const char *address, const char *directory);
 void killed(const char *address, const char *directory);

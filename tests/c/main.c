@@ -18,6 +18,7 @@ static const struct {
     {"forked", forked},
     {"logs", logs},
     {"killed", killed},
+    {"limits", limits},
 };
 
 int main(int count, char **arguments)

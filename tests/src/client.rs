@@ -1,6 +1,6 @@
 //! `ftx-client`, as a process of its own.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -81,7 +81,24 @@ impl Client {
     /// Has it recorded. What comes after this is for the client, too.
     #[must_use]
     pub fn under(self, strace: &Strace) -> Self {
-        let prefix = strace.prefix();
+        self.behind(&strace.prefix())
+    }
+
+    /// Has it run within a limit, as `ulimit` takes it. What comes after this is for the client, too.
+    #[must_use]
+    pub fn within_limit(self, limit: &str) -> Self {
+        self.behind(&crate::process::within_limit(limit))
+    }
+
+    /// Has SIGHUP be ignored when it is started, as `nohup` does, or not, however this process was
+    /// started. What comes after this is for the client, too.
+    #[must_use]
+    pub fn with_hangups(self, are_ignored: bool) -> Self {
+        let how = if are_ignored { "--ignore-signal=HUP" } else { "--default-signal=HUP" };
+        self.behind(&["env", how].map(Into::into))
+    }
+
+    fn behind(self, prefix: &[OsString]) -> Self {
         let (first, others) = prefix.split_first().unwrap();
         let mut command = Command::new(first);
         command.args(others).arg(self.command.get_program()).args(self.command.get_args());

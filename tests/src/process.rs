@@ -1,5 +1,6 @@
 //! A child process whose output is collected and which never outlives its value.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
@@ -47,6 +48,11 @@ struct Output {
 struct Lines {
     lines: Vec<String>,
     ended: bool,
+}
+
+/// What is put before a program and its arguments to have it run within a limit, as `ulimit` takes it.
+pub(crate) fn within_limit(limit: &str) -> Vec<OsString> {
+    ["bash", "-c", &format!("ulimit {limit} && exec \"$@\""), "bash"].map(Into::into).into()
 }
 
 impl Process {

@@ -61,6 +61,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Has it run within a limit, as `ulimit` takes it: `-f 1000`.
+    #[must_use]
+    pub fn within_limit(mut self, limit: &str) -> Self {
+        self.prefix = crate::process::within_limit(limit);
+        self
+    }
+
     /// The process, before it has said anything; for servers that are not meant to come up.
     #[must_use]
     pub fn spawn(&self) -> Process {
@@ -144,6 +151,11 @@ impl Server {
     pub fn end_with(mut self, signal: Signal, deadline: Duration) -> Outcome {
         self.process.signal(signal);
         self.process.wait(deadline)
+    }
+
+    /// Sends a signal that does not end it.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// Whether it still runs.

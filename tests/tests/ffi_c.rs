@@ -11,8 +11,17 @@ use ftx_tests::ffi::{self, Link};
 use ftx_tests::{DEADLINE, Outcome, Plan, Process, Proxy, Server};
 use tempfile::{TempDir, tempdir};
 
-const SCENARIOS: [&str; 8] =
-    ["check.c", "main.c", "misuse.c", "hostile.c", "calls.c", "lists.c", "slow.c", "jobs.c"];
+const SCENARIOS: [&str; 9] = [
+    "check.c",
+    "main.c",
+    "misuse.c",
+    "hostile.c",
+    "calls.c",
+    "lists.c",
+    "slow.c",
+    "jobs.c",
+    "limits.c",
+];
 
 /// Slow enough that a transfer of some MiB can be met under way.
 const SLOW: u64 = 4 << 20;
@@ -167,7 +176,7 @@ macro_rules! scenarios {
 scenarios! {
     with_the_shared_library: shared =>
         misuse, hostile, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
-        threads, forked, logs;
+        threads, forked, logs, limits;
     with_the_static_library: archived =>
         misuse, hostile, native_calls, legacy_calls, slow_jobs, slow_ends, forked, logs;
     with_the_address_sanitizer: sanitized =>

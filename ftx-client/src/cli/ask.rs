@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::args::{DigestOf, List, Names};
+use super::interrupts::writing;
 use super::jobs;
 use super::report::Report;
 
@@ -165,7 +166,7 @@ fn line(text: &str) {
 
 fn write_line(text: &str) {
     // A reader that went away needs no more.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writing(|| writeln!(std::io::stdout(), "{text}"));
 }
 
 #[cfg(test)]

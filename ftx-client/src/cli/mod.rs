@@ -35,6 +35,8 @@ enum Exit {
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse_checked();
+    // Before anything is written: standard output may be a file, too.
+    let outlives = interrupts::outlive_file_size_limit();
     let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal())
@@ -42,6 +44,9 @@ pub(crate) fn main() -> ExitCode {
         // What is wrong with the filter is printed.
         .with_env_filter(EnvFilter::builder().parse_lossy(escaped(&args.log).to_string()))
         .init();
+    if let Err(error) = outlives {
+        tracing::warn!(%error, "a file that exceeds the limit of file sizes will end the process");
+    }
     let report = Report::new(args.json, args.quiet);
     let address = match &args.command {
         Command::Upload(upload) => &upload.address,

@@ -12,6 +12,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::interrupts::writing;
 use super::jobs::{Direction, Job};
 
 /// How often progress is told to programs and shown on a terminal.
@@ -65,7 +66,7 @@ impl Report {
                 "error": message,
             });
             // A reader that went away is no reason to stop.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            let _ = writing(|| writeln!(std::io::stdout(), "{line}"));
         } else {
             self.message(&message);
         }
@@ -162,7 +163,7 @@ impl Report {
         let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         let write = || {
             // Nobody to read it is no reason to fail.
-            let _ = writeln!(std::io::stderr(), "{}", escaped(text));
+            let _ = writing(|| writeln!(std::io::stderr(), "{}", escaped(text)));
         };
         match &*bar {
             Some(bar) => bar.suspend(write),
@@ -188,7 +189,7 @@ fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Va
         line.extend(fields);
     }
     // A reader that went away is no reason to stop moving the file.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writing(|| writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Whether an event is to be told now: progress only so often, and always at its end.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Frames, Guard, Incoming, WireError};
+use ftx_io::{Frames, Guard, Incoming, WireError, spawn_blocking};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
@@ -228,7 +227,12 @@ impl<S: BlockStore> Conversation<S> {
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
         self.context.monitor.error();
-        warn!(id = request, reason = refusal.reason.name(), error = %refusal, "refused");
+        let reason = refusal.reason.name();
+        if !refusal.is_general {
+            warn!(id = request, reason, error = %refusal, "refused");
+        } else if let Some(times) = self.context.troubles.requests.note() {
+            warn!(id = request, reason, times, error = %refusal, "refused");
+        }
         // A client bounds what it keeps of such texts, and a name escaped in full can be longer.
         let message = ftx_core::shown(&refusal.message);
         self.reply(frames, request, &Reply::failed(refusal.reason, message))

@@ -150,7 +150,7 @@ impl<S: BlockStore> Conversation<S> {
         } else {
             match self.send_bytes(frames, &head, file, 0).await? {
                 Ok(Sent { cv, changed: None }) => frames.queue(&cv.0),
-                Ok(Sent { changed: Some(Refusal { reason, message }), .. }) => {
+                Ok(Sent { changed: Some(Refusal { reason, message, .. }), .. }) => {
                     // Nothing can follow these bytes but a hash that makes them a file.
                     return Err(NativeError::Cut { reason, message });
                 }
@@ -279,7 +279,7 @@ impl<S: BlockStore> Conversation<S> {
             let (chunk, back) = match file.read(offset, len, spare, hasher).await {
                 Ok(read) => read,
                 Err(refusal) if !begun => return Ok(Err(refusal)),
-                Err(Refusal { reason, message }) => {
+                Err(Refusal { reason, message, .. }) => {
                     // In the middle of a frame there is no way to say it.
                     return Err(NativeError::Cut { reason, message });
                 }

@@ -34,10 +34,11 @@ use std::time::Duration;
 
 use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{Chain, Frames, Guard, ReadError, Wire, WireError, dedicate_thread};
-use tokio::runtime::Builder;
+use ftx_io::{
+    Chain, Frames, Guard, ReadError, Wire, WireError, dedicate_thread_of, spawn_blocking,
+};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug};
 
@@ -162,11 +163,11 @@ async fn on_own_thread<S: BlockStore>(
     permit: OwnedSemaphorePermit,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
     let parked = frames.park()?;
-    let span = Span::current();
+    let (span, lender) = (Span::current(), Handle::current());
     let moved = spawn_blocking(move || -> Result<_, NativeError> {
         let _entered = span.enter();
         let _permit = permit;
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+        let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -175,7 +176,7 @@ async fn on_own_thread<S: BlockStore>(
                 return Ok(Some((parked, conversation)));
             }
         };
-        dedicate_thread(|| {
+        dedicate_thread_of(lender, || {
             runtime.block_on(async {
                 let mut frames = parked.resume()?;
                 match conversation.run(&mut frames, Place::Own).await? {

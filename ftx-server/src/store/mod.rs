@@ -15,6 +15,7 @@ use ftx_store::StoreError;
 pub mod local;
 mod native;
 
+pub(crate) use local::LONG_JOBS;
 pub use native::{
     BlockFile, BlockStore, BlockUpload, ExpectedFile, Listing, Offered as OfferedBlocks, Owner,
     Page, Progress, PutOutcome, Refusal, SmallData, SmallFile, UploadOffer,

@@ -9,6 +9,7 @@ mod downloads;
 mod offers;
 mod paths;
 mod stale;
+mod trouble;
 mod unseen;
 #[path = "../kit/unseen.rs"]
 mod unseen_kit;

@@ -61,6 +61,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
     let store = open(root.path());
     let bytes = content(1, 700_000);
     for gone in [false, true] {
+        fs::create_dir_all(root.path().join("dir")).unwrap();
         let mut upload = begin_anew(&store, "dir/a.bin", bytes.len()).await;
         write(&mut upload, &bytes).await.unwrap();
         if gone {

@@ -9,6 +9,7 @@ mod check;
 mod client;
 #[path = "../kit/content.rs"]
 mod content;
+mod crowded;
 mod distrust;
 mod downloads;
 mod frame;
@@ -19,8 +20,10 @@ mod names;
 mod overwrite;
 mod private;
 mod ranges;
+mod refused;
 mod replaced;
 mod resume;
+mod root;
 #[path = "../kit/running.rs"]
 mod running;
 mod runs;

@@ -25,6 +25,8 @@ use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
 pub(crate) const OPEN_FILES: usize = 128;
+/// Fewer are not worth it: with them a batch is synced as a whole.
+const LEAST_OPEN_FILES: usize = 4 * FEW_FILES;
 /// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
 /// few of them, but writes back what others left dirty, too.
 pub(crate) const FEW_FILES: usize = 4;
@@ -56,6 +58,7 @@ pub struct BatchPublisher {
     durability: Durability,
     /// Nobody else uses the directory.
     alone: bool,
+    open_files: usize,
     /// The staging name for whose file there is no space.
     #[cfg(test)]
     full_for: Option<std::path::PathBuf>,
@@ -72,6 +75,7 @@ impl BatchPublisher {
             dir,
             durability,
             alone: false,
+            open_files: OPEN_FILES,
             #[cfg(test)]
             full_for: None,
         })
@@ -82,6 +86,13 @@ impl BatchPublisher {
     #[must_use]
     pub fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    /// Has at most about so many files open at a time, where there are few descriptors.
+    #[must_use]
+    pub fn with_open_files(mut self, open_files: usize) -> Self {
+        self.open_files = open_files.clamp(LEAST_OPEN_FILES, OPEN_FILES);
         self
     }
 
@@ -97,7 +108,7 @@ impl BatchPublisher {
     /// sync of its directory that failed, the file has its name, for now.
     pub fn publish(&self, files: &[BatchFile<'_>]) -> Vec<Result<(), StoreError>> {
         let mut outcomes = Vec::with_capacity(files.len());
-        for group in files.chunks(OPEN_FILES) {
+        for group in files.chunks(self.open_files) {
             self.publish_group(group, &mut outcomes);
         }
         if self.durability == Durability::Full {

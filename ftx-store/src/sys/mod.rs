@@ -82,6 +82,61 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Whether the process, or the system, has no descriptor or memory left: others may give some back.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
+        )
+    }
+    #[cfg(not(unix))]
+    {
+        error.kind() == io::ErrorKind::OutOfMemory
+    }
+}
+
+/// Whether `dir` was removed, or the path that it was opened by leads to another directory now. One
+/// that was moved away, so that nothing has its path, is still itself.
+pub(crate) fn is_removed_or_replaced(dir: &Dir, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        let Ok(here) = rustix::fs::fstat(dir) else { return false };
+        here.st_nlink == 0
+            || rustix::fs::stat(path)
+                .is_ok_and(|there| (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino))
+    }
+    #[cfg(not(unix))]
+    {
+        // An open directory can be neither removed nor replaced there.
+        let _ = (dir, path);
+        false
+    }
+}
+
+/// Passes if names can be given and taken in `dir`, as far as the system tells beforehand.
+pub(crate) fn check_may_write(dir: &Dir) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, AtFlags, accessat};
+        use rustix::io::Errno;
+
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        match accessat(dir, ".", wanted, AtFlags::EACCESS) {
+            Err(error @ (Errno::ACCESS | Errno::ROFS)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(())
+    }
+}
+
 /// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the
 /// system does not tell.
 ///

@@ -10,7 +10,7 @@ use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
-use super::{LocalStore, OFFER_BUDGET};
+use super::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
 use crate::store::Download;
 
 /// One version of a published file.
@@ -23,6 +23,7 @@ pub struct LocalDownload {
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
     reader: Option<(u64, FileReader)>,
+    _share: Share,
 }
 
 impl LocalDownload {
@@ -30,6 +31,7 @@ impl LocalDownload {
     pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
+        let share = store.inner.share(name, Use::Download)?;
         let (mut file, metadata) = store.inner.root.open_regular(path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;
@@ -39,7 +41,8 @@ impl LocalDownload {
             head = Some(whole);
             unchanged(&file, &identity, name)?;
         }
-        Ok(Self { name: name.clone(), file, identity, head, reader: None, store })
+        let name = name.clone();
+        Ok(Self { name, file, identity, head, reader: None, store, _share: share })
     }
 
     fn failed(&self, error: std::io::Error) -> StoreError {
@@ -97,7 +100,12 @@ impl Download for LocalDownload {
             Ok(snapshot.map(|snapshot| (snapshot, File::from_std(file))))
         });
         let (snapshot, file) = taken.await?.map_err(|error| self.failed(error))?;
+        let permit = match self.store.permit_to_hash(held.len, deadline).await {
+            Ok(permit) => permit,
+            Err(TooLate) => return Ok(false),
+        };
         let hashed = hash_prefix(file, held.len, |_| Instant::now() < deadline).await;
+        drop(permit);
         let Some((file, hasher)) = hashed.map_err(|error| self.failed(error))? else {
             return Ok(false);
         };

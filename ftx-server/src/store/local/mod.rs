@@ -22,6 +22,7 @@ mod download;
 mod index;
 mod leftovers;
 mod offer;
+mod permits;
 mod turns;
 mod upload;
 mod walk;
@@ -43,9 +44,12 @@ use tracing::warn;
 
 use self::index::Index;
 use self::leftovers::StagingId;
+pub(crate) use self::permits::LONG_JOBS;
+use self::permits::{Permit, Permits, Slow};
 use self::turns::Turns;
 use super::{Begin, Offered, Store};
 use crate::config::Config;
+use crate::descriptors::{Descriptors, Share, Use};
 
 use self::blocks::Blocks;
 pub use self::blocks::{LocalBlockUpload, LocalFile};
@@ -77,6 +81,8 @@ pub struct LocalStore {
 #[derive(Debug)]
 struct Inner {
     root: Root,
+    permits: Permits,
+    descriptors: Descriptors,
     staging: Dir,
     index: Mutex<Index>,
     /// MD5 states of whole published files.
@@ -105,7 +111,7 @@ impl LocalStore {
             .map_err(|error| StoreError::io("open", path, error))?;
         // The name of the root itself becomes durable with the first file.
         let names = Arc::new(DurableNames::default());
-        let root = Root::new(dir, config.durability, names).with_private(OURS);
+        let root = Root::new(dir, config.durability, names).with_private(OURS).opened_at(path);
         let ours = open_private_dir(root.dir(), Path::new(OURS))?;
         let lock = lock(&ours)?;
         let staging = subdirectory(&ours, Path::new("staging"))?;
@@ -114,6 +120,8 @@ impl LocalStore {
         let unread = index.unread();
         let inner = Arc::new(Inner {
             root,
+            permits: Permits::default(),
+            descriptors: config.descriptors.clone(),
             staging,
             index: Mutex::new(index),
             known: Mutex::new(LruCache::new(REMEMBERED)),
@@ -139,9 +147,48 @@ impl LocalStore {
         let owned = name.clone();
         ftx_io::blocking(Path::new(name.as_str()), move || work(&inner, &owned)).await
     }
+
+    /// A permit to hash the first `len` bytes of a file for an answer that is due, if it takes one.
+    async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<Permit>, TooLate> {
+        if len <= blocks::SHORT {
+            return Ok(None);
+        }
+        let permit = self.inner.permits.take(Slow::Hash);
+        tokio::time::timeout_at(due.into(), permit).await.map(Some).map_err(|_| TooLate)
+    }
+
+    /// Runs disk work that may take long where it stalls no connection.
+    async fn slowly<T: Send + 'static>(
+        &self,
+        slow: Slow,
+        name: &RemoteName,
+        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permit = self.inner.permits.take_unless_dedicated(slow).await;
+        self.blocking(name, move |inner, name| {
+            let done = work(inner, name);
+            drop(permit);
+            done
+        })
+        .await
+    }
 }
 
+/// Nobody waits for it any more.
+struct TooLate;
+
 impl Inner {
+    /// Descriptors for what stays open under this name.
+    fn share(&self, name: &RemoteName, what: Use) -> Result<Share, StoreError> {
+        let none = || {
+            let text =
+                "connections and open files have all the descriptors that there are for them";
+            let source = std::io::Error::other(text);
+            StoreError::Exhausted { op: "open", path: name.as_str().into(), source }
+        };
+        self.descriptors.take(what).ok_or_else(none)
+    }
+
     fn index<T>(&self, work: impl FnOnce(&mut Index) -> T) -> T {
         // Every change to the index is a single step, so a panic elsewhere leaves it in order.
         work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::index::{Latch, State};
 use super::leftovers::StagingId;
+use super::permits::Slow;
 use super::{Inner, LocalStore, OFFER_BUDGET};
 use crate::store::Offered;
 
@@ -72,9 +73,10 @@ pub(super) async fn look_up(
         Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
             let hashed = hash_published(store, name, published, deadline).await?;
             // A client that has just this file takes it for stored, and says no more.
-            store
-                .blocking(name, |inner, name| make_durable(inner, name, &hashed).map(|()| hashed))
-                .await?
+            let durable = move |inner: &Arc<Inner>, name: &RemoteName| {
+                make_durable(inner, name, &hashed).map(|()| hashed)
+            };
+            store.slowly(Slow::Sync, name, durable).await?
         }
         _ => Kind::Nothing,
     };
@@ -94,7 +96,15 @@ async fn staged(
         if states.is_empty() {
             return Ok(None);
         }
-        let look = store.blocking(name, move |_, _| Ok(longest(states, deadline)));
+        let permit = store.inner.permits.take(Slow::Read);
+        let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
+            return Ok(None);
+        };
+        let look = store.blocking(name, move |_, _| {
+            let found = longest(states, deadline);
+            drop(permit);
+            Ok(found)
+        });
         match look.await? {
             // Its writer is just putting it away, and the index will soon say so.
             None if Instant::now() < deadline => tokio::time::sleep(CHANGING_HANDS).await,
@@ -247,7 +257,11 @@ async fn hash_published(
     if let Some(hasher) = store.inner.known(&identity) {
         return Ok(Kind::Published { file, identity, hasher });
     }
+    let Ok(permit) = store.permit_to_hash(identity.size, deadline).await else {
+        return Ok(Kind::Nothing);
+    };
     let hashed = hash_prefix(file, identity.size, |_| Instant::now() < deadline).await;
+    drop(permit);
     match hashed.map_err(|error| StoreError::io("read", name.as_str(), error))? {
         Some((file, hasher)) => {
             let file = file.into_std();

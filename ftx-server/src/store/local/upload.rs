@@ -14,7 +14,8 @@ use super::blocks;
 use super::index::{Claim, Heard, Index, Latch, State, Writer};
 use super::leftovers::{self, StagingId};
 use super::offer::{self, Kind, LocalOffer};
-use super::{Inner, LocalStore, OFFER_BUDGET};
+use super::permits::{Slow, at_length};
+use super::{Inner, LocalStore, OFFER_BUDGET, Share, Use};
 use crate::store::{Begin, Upload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
@@ -43,6 +44,7 @@ struct Registered {
     id: StagingId,
     heard: Heard,
     done: Latch,
+    _share: Share,
 }
 
 impl Drop for Registered {
@@ -63,7 +65,9 @@ pub(super) async fn begin(
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
         let id = inner.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
-            check_space(inner.root.dir(), Path::new(owned.as_str()), len)?;
+            let path = Path::new(owned.as_str());
+            inner.root.check_present(path)?;
+            check_space(inner.root.dir(), path, len)?;
             create(&inner, &owned, id)
         });
         let (store, name, writer) = (store.clone(), name.clone(), Some(writer));
@@ -75,16 +79,17 @@ pub(super) async fn begin(
             reading.wait(deadline).await;
         }
     }
+    let share = store.inner.share(name, Use::Upload)?;
     let owner = store.clone();
-    let opened = store.blocking(name, move |inner, name| {
+    let opened = store.slowly(Slow::Write, name, move |inner, name| {
         let path = Path::new(name.as_str());
         let begin = without_leftovers(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.create_parents(path)?;
+        inner.root.check_parents(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
-        let writer = StagingWriter::new(staging)?;
+        let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(Slow::Write));
         let (heard, done) = (Heard::now(), Latch::default());
         if let Some(slot) = writer.slot() {
             let writer = Writer { slot, heard: heard.clone(), done: done.clone() };
@@ -92,7 +97,8 @@ pub(super) async fn begin(
             inner.index(|index| index.add(name.clone(), id, state));
         }
         let inner = Arc::clone(inner);
-        let registered = Some(Registered { inner, name: name.clone(), id, heard, done });
+        let registered = Registered { inner, name: name.clone(), id, heard, done, _share: share };
+        let registered = Some(registered);
         let (name, writer) = (name.clone(), Some(writer));
         // If nobody waits for it any more, dropping it puts everything in order.
         Ok(LocalUpload { store: owner, name, id, writer, registered })
@@ -216,11 +222,13 @@ fn publish(
     staging: Staging,
 ) -> Result<Option<Md5Digest>, StoreError> {
     let path = Path::new(name.file_name());
+    inner.root.check_present(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
     let turn = inner.turns.take([name.clone()]);
     // Not that of the beginning: it may have been moved since.
-    let parent = inner.root.create_parents(Path::new(name.as_str()))?;
-    let published = staging.publish(&parent, path)?;
+    let parents = inner.root.make_parents(Path::new(name.as_str()))?;
+    let published = staging.publish(parents.dir(), path)?;
+    parents.keep();
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
         inner.remember(stable, hasher);
@@ -252,11 +260,14 @@ impl Upload for LocalUpload {
             return Err(error);
         }
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
+        // For the syncs, and the turn with the name.
+        let permit = inner.permits.take_unless_dedicated(Slow::Sync).await;
         let Some(writer) = self.writer.take() else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
         let registered = self.registered.take();
         let end = move |staging| {
+            let _permit = permit;
             // Let go of when the staging is, and not before.
             let Some(_registered) = registered else {
                 let result = publish(&inner, &name, staging);
@@ -276,11 +287,13 @@ impl Upload for LocalUpload {
     }
 
     async fn suspend(mut self) -> Result<(), StoreError> {
+        let permit = self.store.inner.permits.take_unless_dedicated(Slow::Sync).await;
         let (Some(writer), Some(registered)) = (self.writer.take(), self.registered.take()) else {
             return Ok(());
         };
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let end = move |staging: Staging| {
+            let _permit = permit;
             let (hasher, len) = (staging.hasher().clone(), staging.len());
             let nothing_new = staging.holds_nothing_new();
             // The client may be back already: it waits until this is done.
@@ -311,6 +324,7 @@ impl Drop for LocalUpload {
         let Some(slot) = self.writer.take().and_then(|writer| writer.slot()) else { return };
         let registered = self.registered.take();
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
+        let index = Arc::clone(&inner);
         let release = move || {
             // Nothing to let go of if somebody took the staging over.
             let Some(staging) = slot.take() else { return };
@@ -318,14 +332,17 @@ impl Drop for LocalUpload {
                 if let Err(error) = staging.discard() {
                     warn!(%error, "a staging of no use stays behind");
                 }
-                inner.index(|index| index.remove(&name, id));
+                index.index(|index| index.remove(&name, id));
             } else {
                 drop(staging);
             }
             drop(registered);
         };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(release)),
+            Ok(runtime) => drop(runtime.spawn(async move {
+                let permit = inner.permits.take(Slow::Sync).await;
+                let _ = at_length(permit, release).await;
+            })),
             Err(_) => release(),
         }
     }

@@ -15,12 +15,14 @@ pub struct Refusal {
     pub reason: Reason,
     /// What failed, and what helps.
     pub message: String,
+    /// It is about the server, whatever file is asked for: it comes again and again.
+    pub is_general: bool,
 }
 
 impl Refusal {
     /// A refusal for this reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), is_general: false }
     }
 }
 
@@ -31,6 +33,7 @@ impl From<StoreError> for Refusal {
             StoreError::BadName { .. } => Reason::NameRefused,
             StoreError::Cancelled { .. } => Reason::ShuttingDown,
             StoreError::Changed { .. } => Reason::Changed,
+            StoreError::Exhausted { .. } => Reason::TooManyRequests,
             StoreError::InUse { .. } => Reason::Busy,
             StoreError::IsDirectory { .. }
             | StoreError::Link { .. }
@@ -47,7 +50,8 @@ impl From<StoreError> for Refusal {
             }
             _ => Reason::IoError,
         };
-        Self::new(reason, Chain(&error).to_string())
+        let is_general = error.is_general();
+        Self { reason, message: Chain(&error).to_string(), is_general }
     }
 }
 

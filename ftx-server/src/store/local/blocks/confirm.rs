@@ -9,7 +9,7 @@ use ftx_core::native::wire::Meta;
 use ftx_store::{Durability, StoreError, apply_meta};
 
 use super::super::Inner;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
 use super::current::Current;
 use crate::store::native::{ExpectedFile, Progress, Refusal};
 
@@ -25,10 +25,9 @@ pub(super) async fn confirm(
     let Some(current) = current.filter(|current| current.digest == digest) else {
         return Ok(false);
     };
-    let permit = inner.blocks.leave_to_sync().await?;
+    let permit = inner.permits.take(Slow::Sync).await;
     let inner = Arc::clone(inner);
-    at_length(move || {
-        let _permit = permit;
+    at_length(permit, move || {
         let turn = inner.turns.take([name.clone()]);
         if !current.is_still_at(&inner, &name) {
             return Ok(false);

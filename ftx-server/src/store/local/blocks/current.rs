@@ -10,7 +10,7 @@ use ftx_io::blocking;
 use ftx_store::{FileIdentity, StoreError};
 
 use super::super::Inner;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
 use super::table::{About, SHORT, is_at, manifest_of, unread, whole};
 use crate::store::native::{Progress, Refusal};
 
@@ -41,10 +41,10 @@ impl Current {
         let Some((file, identity, unread)) = blocking(Path::new(name.as_str()), open).await? else {
             return Ok(None);
         };
-        let permit = if unread > SHORT { Some(inner.blocks.leave_to_read().await?) } else { None };
+        let kind = if unread > SHORT { Slow::Hash } else { Slow::Read };
+        let permit = inner.permits.take(kind).await;
         let (store, owned) = (Arc::clone(inner), name.clone());
-        at_length(move || {
-            let _permit = permit;
+        at_length(permit, move || {
             let about = About { name: &owned, file: &file, identity: &identity };
             match manifest_of(&store, about, &progress) {
                 Ok(manifest) => Ok(Some(Self { digest: manifest.digest(), file, identity })),

@@ -9,8 +9,8 @@ use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
-use super::super::Inner;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Share, Use};
 use super::table::{About, SHORT, manifest_of};
 use crate::store::native::{BlockFile, Progress, Refusal};
 
@@ -30,6 +30,7 @@ struct Opened {
     /// What was [forgotten](ftx_store::ManifestCache::forgotten) before that was looked up.
     forgotten: u64,
     snapshot: ReadSnapshot,
+    _share: Share,
 }
 
 /// What was known of a file's blocks when it was opened.
@@ -44,6 +45,7 @@ enum Known {
 impl LocalFile {
     /// Opens a published file. Blocks.
     pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
+        let share = inner.share(name, Use::Download)?;
         let (file, metadata) = inner.root.open_regular(Path::new(name.as_str()))?;
         let (meta, file) = (meta_of(&metadata), file.into_std());
         let (inner, name) = (Arc::clone(inner), name.clone());
@@ -57,9 +59,18 @@ impl LocalFile {
             None => Known::Part(manifests.partial(&identity)),
         };
         let positioned = Positioned::default();
-        let opened =
-            Opened { inner, name, file, positioned, identity, meta, known, forgotten, snapshot };
-        Ok(Self(Arc::new(opened)))
+        Ok(Self(Arc::new(Opened {
+            inner,
+            name,
+            file,
+            positioned,
+            identity,
+            meta,
+            known,
+            forgotten,
+            snapshot,
+            _share: share,
+        })))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -161,14 +172,13 @@ impl BlockFile for LocalFile {
             Known::Part(table) => table.known().saturating_mul(BLOCK),
         };
         let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
-        let leave =
-            if takes_long { Some(opened.inner.blocks.leave_to_read().await?) } else { None };
+        let slow = if takes_long { Slow::Hash } else { Slow::Read };
+        let permit = opened.inner.permits.take(slow).await;
         let work = move || {
-            let _leave = leave;
             let Opened { inner, name, file, identity, .. } = &*opened;
             manifest_of(inner, About { name, file, identity }, &progress)
         };
-        Ok(at_length(work).await??)
+        Ok(at_length(permit, work).await??)
     }
 
     async fn unchanged(&self) -> Result<(), Refusal> {

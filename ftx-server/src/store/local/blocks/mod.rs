@@ -38,15 +38,16 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, Root, StoreError, meta_of};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::file::LocalFile;
 use self::hand::Hand;
 use self::index::BlockIndex;
 pub(super) use self::index::expire;
 use self::space::Ledger;
+pub(super) use self::table::SHORT;
 pub use self::upload::LocalBlockUpload;
 use super::leftovers::remove;
+use super::permits::{Slow, at_length};
 use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
@@ -54,14 +55,6 @@ use crate::store::native::{
     BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile,
     UploadOffer,
 };
-
-/// Jobs of all clients that may hash files at the same time. Each uses all cores; more of them would
-/// only take the threads that the short jobs of other connections need.
-const READERS: usize = 4;
-
-/// Jobs that may wait for the disk to have what was written: many together cost it little more than
-/// one. Fewer than the blocking threads of a worker, again for the sake of the short jobs.
-const SYNCS: usize = 16;
 
 /// What the native dialect adds to a store.
 #[derive(Debug)]
@@ -73,10 +66,6 @@ pub(super) struct Blocks {
     batches: put::Batches,
     /// How long another client's writer must have been silent for its staging to be taken over.
     silent: Duration,
-    /// For those who read much.
-    readers: Arc<Semaphore>,
-    /// For those who wait for the disk to have everything.
-    syncs: Arc<Semaphore>,
 }
 
 impl Blocks {
@@ -85,20 +74,10 @@ impl Blocks {
         let index = Mutex::new(BlockIndex::load(&dir, config.staging_ttl)?);
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
-        let batches = put::Batches::open(ours, config.durability)?;
+        let open_files = config.descriptors.for_short_job();
+        let batches = put::Batches::open(ours, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
-        let [readers, syncs] = [READERS, SYNCS].map(|count| Arc::new(Semaphore::new(count)));
-        Ok(Self { dir, index, manifests, ledger, batches, silent, readers, syncs })
-    }
-
-    /// Leave to read much, until it is dropped.
-    async fn leave_to_read(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        leave(&self.readers).await
-    }
-
-    /// Leave to wait for the disk, until it is dropped.
-    async fn leave_to_sync(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        leave(&self.syncs).await
+        Ok(Self { dir, index, manifests, ledger, batches, silent })
     }
 
     fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
@@ -113,11 +92,6 @@ pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
         remove(&inner.blocks.dir, hand.id);
         hand.gone();
     }
-}
-
-async fn leave(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
-    let closed = |_| Refusal::new(Reason::Internal, "the store is closed");
-    Arc::clone(semaphore).acquire_owned().await.map_err(closed)
 }
 
 impl LocalStore {
@@ -173,13 +147,15 @@ impl BlockStore for LocalStore {
 
     async fn list(&self, list: Listing) -> Result<Page, Refusal> {
         let inner = Arc::clone(&self.inner);
-        let page = at_length(move || page(&inner.root, &list)).await?;
+        let permit = inner.permits.take(Slow::Read).await;
+        let page = at_length(permit, move || page(&inner.root, &list)).await?;
         Ok(page?)
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        at_length(move || {
+        let permit = inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
             let dir = inner.root.create_parents(&inside)?;
@@ -194,7 +170,8 @@ impl BlockStore for LocalStore {
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        at_length(move || {
+        let permit = inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || {
             let path = Path::new(name.as_str());
             let _turn = inner.turns.take([name.clone()]);
             let removed = inner.root.remove_file(path);
@@ -211,15 +188,6 @@ impl BlockStore for LocalStore {
         })
         .await?
     }
-}
-
-/// Runs disk work that may take long on a thread of its own in any case: meanwhile somebody is told
-/// that it goes on, or that it is to stop.
-async fn at_length<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
-    let failed = |_| Refusal::new(Reason::Internal, "a disk thread failed");
-    tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
 fn page(root: &Root, list: &Listing) -> Result<Page, StoreError> {

@@ -10,9 +10,9 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::Inner;
 use super::super::index::Latch;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Use};
 use super::hand::Hand;
 use super::index::Claim;
 use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
@@ -44,19 +44,23 @@ pub(super) async fn open(
     offer: UploadOffer,
     progress: Progress,
 ) -> Result<Offered<LocalBlockUpload>, Refusal> {
-    let mut reader = None;
+    let share = inner.share(&offer.name, Use::Upload)?;
+    let mut slow = Slow::Write;
     loop {
         let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
-        let has_time = reader.is_some();
-        let permit = reader.take();
-        let opened = at_length(move || {
-            let _permit = permit;
+        let has_time = slow == Slow::Hash;
+        let permit = inner.permits.take(slow).await;
+        let opened = at_length(permit, move || {
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
         });
+        slow = Slow::Write;
         match opened.await? {
-            Ok(offered) => return Ok(offered),
+            Ok(offered) => {
+                offered.upload.holds(share);
+                return Ok(offered);
+            }
             Err(Halt::Refused(refusal)) => return Err(refusal),
-            Err(Halt::TakesLong) => reader = Some(inner.blocks.leave_to_read().await?),
+            Err(Halt::TakesLong) => slow = Slow::Hash,
             Err(Halt::Wait(Some(latch))) => latch.ended().await,
             Err(Halt::Wait(None)) => tokio::time::sleep(LETTING_GO).await,
         }
@@ -98,7 +102,7 @@ impl<'a> Opening<'a> {
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.create_parents(path)?;
+        inner.root.check_parents(path)?;
 
         let Found { staging, hand } = match self.claim()? {
             Some(found) => found,

@@ -59,6 +59,7 @@ impl Shared {
         current: Option<&Current>,
         progress: &Progress,
     ) -> Result<bool, Refusal> {
+        self.inner.root.check_present(Path::new(self.name.as_str()))?;
         if let Some(current) = current.filter(|current| current.digest == digest)
             && self.keep(current)?
         {
@@ -81,10 +82,11 @@ impl Shared {
         };
         // Not that of the offer: it may have been moved since.
         let path = Path::new(self.name.as_str());
-        let parent = self.inner.root.create_parents(path)?;
-        let published = staging.publish(&parent, target, &self.meta, existing);
+        let parents = self.inner.root.make_parents(path)?;
+        let published = staging.publish(parents.dir(), target, &self.meta, existing);
         drop(turn);
         let published = published.map_err(|error| self.refused(error))?;
+        parents.keep();
         if let Some(stable) = &published.stable {
             self.inner.blocks.manifests.learn_all(stable, &Arc::new(published.manifest));
         }

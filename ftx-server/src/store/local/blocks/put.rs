@@ -15,11 +15,13 @@ use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
 use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, PresentFiles, StoreError,
+    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, PresentFiles,
+    StoreError,
 };
 
+use super::super::permits::{Slow, at_length};
 use super::super::{Inner, LocalStore, subdirectory};
-use super::{at_length, discard_idle};
+use super::discard_idle;
 use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Where small files are written before they get their names.
@@ -29,6 +31,8 @@ use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
 pub(super) struct Batches {
     dir: Dir,
     durability: Durability,
+    /// Files that each may have open at a time.
+    open_files: usize,
     idle: Mutex<Idle>,
 }
 
@@ -39,7 +43,11 @@ struct Idle {
 }
 
 impl Batches {
-    pub(super) fn open(ours: &Dir, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        ours: &Dir,
+        durability: Durability,
+        open_files: usize,
+    ) -> Result<Self, StoreError> {
         let path = Path::new("batch");
         let dir = subdirectory(ours, path)?;
         // Nothing in it is good for anything after a crash.
@@ -51,7 +59,7 @@ impl Batches {
             let removed = if is_dir { dir.remove_dir_all(name) } else { dir.remove_file(name) };
             removed.map_err(failed)?;
         }
-        Ok(Self { dir, durability, idle: Mutex::default() })
+        Ok(Self { dir, durability, open_files, idle: Mutex::default() })
     }
 
     /// One that nobody else uses. The lock of the root keeps other servers out.
@@ -65,7 +73,7 @@ impl Batches {
             format!("{:x}", idle.made)
         };
         let dir = subdirectory(&self.dir, Path::new(&name))?;
-        Ok(BatchPublisher::new(&dir, self.durability)?.alone())
+        Ok(BatchPublisher::new(&dir, self.durability)?.alone().with_open_files(self.open_files))
     }
 
     /// Takes one back.
@@ -86,19 +94,15 @@ pub(super) async fn put(
     let work = move || put_all(&inner, &files);
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
-        Durability::Full => match store.inner.blocks.leave_to_sync().await {
-            Ok(leave) => {
-                let leaving = move || {
-                    let _leave = leave;
-                    work()
-                };
-                at_length(leaving).await
-            }
-            Err(refusal) => Err(refusal),
-        },
+        Durability::Full => at_length(store.inner.permits.take(Slow::Sync).await, work).await,
         // Without them, waking another thread takes longer than the work.
         Durability::None => {
-            let done = blocking(Path::new("small files"), move || Ok(work()));
+            let permit = store.inner.permits.take_unless_dedicated(Slow::Sync).await;
+            let done = blocking(Path::new("small files"), move || {
+                let done = work();
+                drop(permit);
+                Ok(done)
+            });
             done.await.map_err(Refusal::from)
         }
     };
@@ -121,7 +125,8 @@ struct Ready<'a> {
 }
 
 fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
-    match inner.blocks.batches.publisher() {
+    let small = Path::new("small files");
+    match inner.root.check_present(small).and_then(|()| inner.blocks.batches.publisher()) {
         Ok(publisher) => {
             let results = put_by(&publisher, inner, files);
             inner.blocks.batches.give_back(publisher);
@@ -177,17 +182,19 @@ fn put_by(
         })
         .collect();
     let mut published = publisher.publish(&batch).into_iter();
-    files
+    let mut used = HashSet::new();
+    let outcomes = files
         .iter()
         .zip(steps)
         .map(|(file, step)| {
             let outcome = match step? {
                 Step::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
                 Step::Done(outcome) => outcome,
-                Step::Store(_) => {
+                Step::Store(ready) => {
                     let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
                     let published = published.next().ok_or_else(lost)?;
                     published.map_err(|error| error.about(file.name.as_str()))?;
+                    used.insert(ready.parent);
                     PutOutcome::Stored
                 }
             };
@@ -195,13 +202,15 @@ fn put_by(
             discard_idle(inner, &file.name);
             Ok(outcome)
         })
-        .collect()
+        .collect();
+    parents.settle(&used);
+    outcomes
 }
 
 /// Finds out what is to be done about each file of a batch.
 struct Plan<'a> {
     inner: &'a Inner,
-    parents: Parents,
+    parents: Targets,
     present: PresentFiles<'a>,
     /// Whether the next file whose bytes are here is looked at.
     looks: bool,
@@ -212,7 +221,7 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(inner: &'a Inner) -> Self {
         let present = PresentFiles::new(&inner.root);
-        let (parents, stored) = (Parents::default(), HashSet::new());
+        let (parents, stored) = (Targets::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }
     }
 
@@ -261,24 +270,34 @@ impl<'a> Plan<'a> {
 
 /// Directories that files of a batch go to; mostly it is the same one for many.
 #[derive(Default)]
-struct Parents {
-    dirs: Vec<Dir>,
+struct Targets {
+    dirs: Vec<Parents>,
     last: Option<String>,
 }
 
-impl Parents {
+impl Targets {
     fn of(&mut self, inner: &Inner, file: &SmallFile) -> Result<usize, Refusal> {
         let parent = file.name.parent().unwrap_or_default();
         if self.last.as_deref() != Some(parent) {
             self.last = None;
             let path = Path::new(file.name.as_str());
-            self.dirs.push(inner.root.create_parents(path)?);
+            self.dirs.push(inner.root.make_parents(path)?);
             self.last = Some(parent.to_owned());
         }
         Ok(self.dirs.len().saturating_sub(1))
     }
 
     fn get(&self, index: usize) -> Option<&Dir> {
-        self.dirs.get(index)
+        self.dirs.get(index).map(Parents::dir)
+    }
+
+    /// Keeps the directories into which a file got, as `used` says of each file that was stored or not;
+    /// of the others, those that were made for nothing go.
+    fn settle(self, used: &HashSet<usize>) {
+        for (index, parents) in self.dirs.into_iter().enumerate() {
+            if used.contains(&index) {
+                parents.keep();
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::super::Inner;
 use crate::store::native::Progress;
 
 /// Bytes that are hashed at most before others that hash much have had their turn.
-pub(super) const SHORT: u64 = 64 * BLOCK;
+pub(in crate::store::local) const SHORT: u64 = 64 * BLOCK;
 
 /// Blocks that are hashed at a time. If nobody waits for them any more, so many are hashed in vain.
 const STEP: u64 = 256;

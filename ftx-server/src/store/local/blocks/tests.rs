@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::hand::Hand;
 use super::index::Claim;
-use super::{LocalBlockUpload, LocalStore};
+use super::{LocalBlockUpload, LocalStore, Slow};
 use crate::config::Config;
 use crate::store::native::{
     BlockStore as _, BlockUpload as _, Offered, Owner, Progress, UploadOffer,
@@ -30,6 +30,36 @@ fn setting() -> (TempDir, LocalStore) {
     let root = tempfile::tempdir().unwrap();
     let store = LocalStore::open(&Config::new(root.path())).unwrap();
     (root, store)
+}
+
+/// Jobs that wait for a turn with a name take permits, and so not all threads.
+#[test]
+fn who_waits_for_a_name_leaves_threads_to_others() {
+    const WAITING: usize = 200;
+    let (_root, store) = setting();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(crate::BLOCKING_THREADS);
+    runtime.build().unwrap().block_on(async {
+        let turn = store.inner.turns.take([name()]);
+        let waiting: Vec<_> = (0..WAITING)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.remove(&name()).await.is_err() })
+            })
+            .collect();
+        // All that can have a thread ask for it before the next request does.
+        for _ in 0..WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.inner.permits.of(Slow::Sync).available_permits(), 0);
+        let asked = name();
+        let stat = tokio::time::timeout(Duration::from_secs(60), store.stat(&asked));
+        assert!(stat.await.expect("others have all threads").is_err());
+        drop(turn);
+        for removed in waiting {
+            assert!(removed.await.unwrap());
+        }
+    });
 }
 
 fn name() -> RemoteName {
@@ -113,6 +143,7 @@ async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
 #[tokio::test]
 async fn who_comes_back_while_publishing_fails_finds_the_staging() {
     let (root, store) = setting();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
     let Offered { upload, .. } = offer(store.clone(), Overwrite::Fail, OWN).await;
     write(&upload, 0..BLOCKS).await;
     let turn = store.inner.turns.take([name()]);
@@ -194,6 +225,7 @@ fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
 #[tokio::test]
 async fn the_file_goes_where_its_name_says_at_the_end() {
     let (root, store) = setting();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
     let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 0..BLOCKS).await;
     std::fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError};
 use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
@@ -13,10 +13,10 @@ use ftx_io::blocking;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::Inner;
 use super::super::index::Heard;
 use super::super::leftovers::StagingId;
-use super::at_length;
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Share};
 use super::current::Current;
 use super::hand::Hand;
 use super::space::Reservation;
@@ -51,6 +51,8 @@ pub(in crate::store::local) struct Shared {
     /// `None` when the upload has ended, or was taken over. Whoever writes holds the lock as one of
     /// many readers, and whoever takes it out as the only writer: so nobody writes any more then.
     pub(super) staging: RwLock<Option<BlockStaging>>,
+    /// Of the descriptors.
+    share: OnceLock<Share>,
 }
 
 /// A published version to take blocks from.
@@ -89,6 +91,7 @@ impl Shared {
             slow: AtomicBool::new(false),
             reserved,
             staging,
+            share: OnceLock::new(),
         }
     }
 
@@ -183,6 +186,11 @@ impl LocalBlockUpload {
         Self(shared)
     }
 
+    /// Holds its descriptors until it is no more.
+    pub(super) fn holds(&self, share: Share) {
+        let _ = self.0.share.set(share);
+    }
+
     #[cfg(test)]
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.0)
@@ -203,11 +211,18 @@ impl LocalBlockUpload {
         may_wait: bool,
         work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let permits = &self.0.inner.permits;
         if !may_wait {
-            return self.blocking(work).await;
+            let permit = permits.take_unless_dedicated(Slow::Write).await;
+            let done = self.blocking(move |shared| {
+                let done = work(shared);
+                drop(permit);
+                done
+            });
+            return done.await;
         }
-        let shared = Arc::clone(&self.0);
-        at_length(move || work(&shared)).await?
+        let (shared, permit) = (Arc::clone(&self.0), permits.take(Slow::Write).await);
+        at_length(permit, move || work(&shared)).await?
     }
 }
 
@@ -248,17 +263,16 @@ impl BlockUpload for LocalBlockUpload {
         } else {
             None
         };
-        let leave = shared.inner.blocks.leave_to_sync().await?;
-        at_length(move || {
-            let _leave = leave;
-            shared.publish(&copy, digest, current.as_ref(), &progress)
-        })
-        .await?
+        let permit = shared.inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || shared.publish(&copy, digest, current.as_ref(), &progress))
+            .await?
     }
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
-        at_length(move || shared.end(discard)).await?
+        // Throwing a staging away waits for the sync that goes on.
+        let permit = shared.inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || shared.end(discard)).await?
     }
 }
 
