@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
+use super::list::PausedListing;
 use super::recent::RecentRanges;
 use super::session::{Session, Upload};
 use super::small::{Batch, Expected};
@@ -57,6 +58,8 @@ pub(super) struct Conversation<S: BlockStore> {
     own: Vec<u32>,
     /// The file that was asked for last: others of its ranges are asked for next.
     pub(super) file: Option<(RemoteName, S::File)>,
+    /// A listing whose next page may be asked for.
+    pub(super) paused: Option<PausedListing<S::Cursor>>,
     /// Blocks that were asked for last.
     pub(super) recent: RecentRanges,
     pub(super) batch: Batch,
@@ -76,6 +79,7 @@ impl<S: BlockStore> Conversation<S> {
             session,
             own: Vec::new(),
             file: None,
+            paused: None,
             recent: RecentRanges::default(),
             batch: Batch::default(),
             spare: Vec::new(),
@@ -156,7 +160,7 @@ impl<S: BlockStore> Conversation<S> {
                 if matches!(place, Place::Own) {
                     return Ok(Err(Stop::Quiet));
                 }
-                if !self.wait(frames, self.context.timeouts.idle).await? {
+                if !self.wait_idle(frames).await? {
                     return Ok(Err(Stop::Left));
                 }
             }
@@ -166,6 +170,18 @@ impl<S: BlockStore> Conversation<S> {
         }
         let next = frames.reader().next(self.stall()).await?;
         Ok(next.ok_or(Stop::Left))
+    }
+
+    /// Waits for a client that idles. What was read for the next page of a listing is kept for as long as
+    /// a transfer may stand still.
+    async fn wait_idle(&mut self, frames: &mut Frames) -> Result<bool, NativeError> {
+        if self.paused.is_some() {
+            match self.wait(frames, self.context.timeouts.stall).await {
+                Err(NativeError::Idle(_)) => self.paused = None,
+                came => return came,
+            }
+        }
+        self.wait(frames, self.context.timeouts.idle).await
     }
 
     /// Waits until something comes, at most for `limit`; `false` when the client has left.

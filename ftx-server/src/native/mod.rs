@@ -19,6 +19,7 @@ mod conversation;
 mod download;
 mod greeting;
 mod life;
+mod list;
 mod receive;
 mod recent;
 mod session;

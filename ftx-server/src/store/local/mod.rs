@@ -48,7 +48,7 @@ use super::{Begin, Offered, Store};
 use crate::config::Config;
 
 use self::blocks::Blocks;
-pub use self::blocks::{LocalBlockUpload, LocalFile};
+pub use self::blocks::{LocalBlockUpload, LocalCursor, LocalFile};
 pub use self::download::LocalDownload;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
