@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::jobs::{Direction, Job};
+use super::skipped::Skipped;
 
 /// How often progress is told to programs and shown on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -64,8 +65,7 @@ impl Report {
                 "status_name": status.name(),
                 "error": message,
             });
-            // A reader that went away is no reason to stop.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            write_json(&line);
         } else {
             self.message(&message);
         }
@@ -151,6 +151,33 @@ impl Report {
         }
     }
 
+    /// Tells of something that is left out.
+    pub(crate) fn skipped(&self, skipped: &Skipped) {
+        let (name, reason) = (&skipped.name, skipped.reason());
+        if self.is_json() {
+            write_json(&json!({
+                "event": "skipped",
+                "direction": skipped.direction.verb(),
+                "name": name,
+                "reason": skipped.why.name(),
+                "error": reason,
+            }));
+        } else {
+            self.message(&format!("{name} cannot be transferred: {reason}"));
+        }
+    }
+
+    /// Tells at the end that so many things were left out.
+    pub(crate) fn incomplete(&self, skipped: usize) {
+        if self.is_json() {
+            write_json(&json!({ "event": "incomplete", "skipped": skipped }));
+        } else {
+            let entries =
+                if skipped == 1 { "1 entry".to_owned() } else { format!("{skipped} entries") };
+            self.message(&format!("{entries} cannot be transferred"));
+        }
+    }
+
     pub(crate) fn end(&self) {
         self.replace(None);
     }
@@ -185,7 +212,11 @@ fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Va
     if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
         line.extend(fields);
     }
-    // A reader that went away is no reason to stop moving the file.
+    write_json(&line);
+}
+
+fn write_json(line: &Value) {
+    // A reader that went away is no reason to stop moving files.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
