@@ -15,7 +15,8 @@ int main(int argc, char **argv)
     try {
         ftx::client client(argv[1]);
         client.list("", true, [](const ftx::entry &entry) {
-            std::cout << entry.name << "\n";
+            const bool other = !entry.is_file && !entry.is_directory;
+            std::cout << entry.name << (other ? " (cannot be transferred)" : "") << "\n";
             return true; // false ends the listing
         });
         ftx::files files;

@@ -634,6 +634,42 @@
 #define FTX_ENTRY_DIRECTORY 2
 
 /**
+ * Something in a directory that cannot be transferred: `obstacle` says why. A program that downloads what
+ * is listed leaves it out, and tells its user.
+ */
+#define FTX_ENTRY_UNTRANSFERABLE 3
+
+/**
+ * Nothing is in the way.
+ */
+#define FTX_OBSTACLE_NONE 0
+
+/**
+ * It is a symbolic link.
+ */
+#define FTX_OBSTACLE_LINK 1
+
+/**
+ * It is a device, a FIFO, a socket or the like.
+ */
+#define FTX_OBSTACLE_SPECIAL 2
+
+/**
+ * Its name is not UTF-8.
+ */
+#define FTX_OBSTACLE_NOT_UTF8 3
+
+/**
+ * Its name is none that is allowed.
+ */
+#define FTX_OBSTACLE_NAME_REFUSED 4
+
+/**
+ * Its name, or a part of it, is longer than names may be.
+ */
+#define FTX_OBSTACLE_TOO_LONG 5
+
+/**
  * Errors only.
  */
 #define FTX_LOG_ERROR 1
@@ -702,8 +738,8 @@ typedef struct ftx_config ftx_config;
 typedef struct ftx_job ftx_job;
 
 /**
- * A file or directory of the server. Set `struct_size` to `sizeof(ftx_entry)` before it is filled
- * in.
+ * A file or directory of the server, or something in a directory that cannot be transferred. Set
+ * `struct_size` to `sizeof(ftx_entry)` before it is filled in.
  */
 typedef struct ftx_entry {
   /**
@@ -711,11 +747,12 @@ typedef struct ftx_entry {
    */
   uint32_t struct_size;
   /**
-   * `FTX_ENTRY_FILE` or `FTX_ENTRY_DIRECTORY`.
+   * `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; listings alone have the
+   * last one.
    */
   uint32_t kind;
   /**
-   * Bytes of the file; 0 for a directory.
+   * Bytes of the file; 0 for what is none.
    */
   uint64_t size;
   /**
@@ -739,13 +776,16 @@ typedef struct ftx_entry {
    */
   uint32_t name_length;
   /**
-   * Its whole remote name; UTF-8, ends with a NUL.
+   * Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for people,
+   * and no request takes it: bytes that are no UTF-8 are escaped as `\xff` and backslashes as `\\`,
+   * and the middle of one that is too long is left out.
    */
   char name[FTX_NAME_BYTES];
   /**
-   * 0.
+   * Why it cannot be transferred: one of `FTX_OBSTACLE_LINK` and its like; `FTX_OBSTACLE_NONE` for a
+   * file or directory.
    */
-  uint32_t reserved;
+  uint32_t obstacle;
 } ftx_entry;
 
 /**
@@ -988,7 +1028,8 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Lists a directory of a native server, in a fixed order.
+ * Lists a directory of a native server, in a fixed order. What cannot be transferred, such as symbolic
+ * links, is listed, too: `kind` tells it apart.
  *
  * @param client     The client.
  * @param directory  Its name, in UTF-8; NULL or "" for the root.

@@ -204,10 +204,15 @@ inline void check(const std::error_code &code)
 } // namespace detail
 #endif
 
-/** A file or directory of a server. */
+/**
+ * A file or directory of a server, or something in a directory that cannot be transferred, such as a symbolic
+ * link. The name of that is for people, as ftx_entry says; no request takes it.
+ */
 struct entry {
     std::string name;              ///< Its whole remote name, in UTF-8.
     bool is_directory = false;     ///< Whether it is a directory.
+    bool is_file = false;          ///< Whether it is a file, which can be downloaded.
+    std::uint32_t obstacle = FTX_OBSTACLE_NONE;   ///< Why it cannot be transferred, if it cannot.
     std::uint64_t size = 0;        ///< Bytes of the file; 0 for a directory.
     bool has_mtime = false;        ///< Whether it is known when it was last changed.
     std::int64_t mtime_seconds = 0;        ///< When: seconds since 1970-01-01T00:00:00Z.
@@ -217,7 +222,8 @@ struct entry {
     entry() = default;
 
     explicit entry(const ftx_entry &from)
-        : name(detail::text(from.name)), is_directory(from.kind == FTX_ENTRY_DIRECTORY), size(from.size),
+        : name(detail::text(from.name)), is_directory(from.kind == FTX_ENTRY_DIRECTORY),
+          is_file(from.kind == FTX_ENTRY_FILE), obstacle(from.obstacle), size(from.size),
           has_mtime(from.has_mtime != 0), mtime_seconds(from.mtime_seconds),
           mtime_nanoseconds(from.mtime_nanoseconds), executable(from.executable != 0)
     {
@@ -405,7 +411,7 @@ public:
         carrier.rethrow();
     }
 
-    /** Shows what is in a directory; "" for the root. */
+    /** Shows what is in a directory, "" for the root: also what cannot be transferred. */
     void list(const std::string &directory, bool recursive, const each_entry &each,
               std::error_code &code)
     {

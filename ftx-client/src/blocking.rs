@@ -8,8 +8,8 @@ use ftx_io::dedicate_thread;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Cancel, Config, Digest, Download, Entry, Observer, ServerAddr, TransferError, Transferred,
-    Upload, Watch,
+    Cancel, Config, Digest, Download, Entry, Listed, Observer, ServerAddr, TransferError,
+    Transferred, Upload, Watch,
 };
 
 /// A [`Client`](crate::Client) whose calls block. Events are told on the calling thread.
@@ -128,7 +128,7 @@ impl Client {
         &mut self,
         name: Option<&RemoteName>,
         recursive: bool,
-        each: impl FnMut(Entry),
+        each: impl FnMut(Listed),
     ) -> Result<(), TransferError> {
         self.run(async |client| client.list(name, recursive, each).await)
     }

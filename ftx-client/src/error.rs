@@ -86,12 +86,6 @@ pub enum TransferError {
         /// The file.
         path: PathBuf,
     },
-    /// A symbolic link is not uploaded unless that is asked for.
-    #[error("{} is a symbolic link; say --follow to upload what it points to", path.display())]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
     /// A local file could not be read or written.
     #[error("local file")]
     Local(#[source] StoreError),
@@ -220,7 +214,6 @@ impl TransferError {
             }
             Self::Changed { .. }
             | Self::Outdated { .. }
-            | Self::Link { .. }
             | Self::NoName { .. }
             | Self::Name { .. }
             | Self::Unreadable { .. } => Status::OpenError,
@@ -266,7 +259,6 @@ impl TransferError {
             Self::Fetch(error) => error.reason(),
             Self::Frame(error) | Self::Greeting(error) => error.reason(),
             Self::Internal { .. } => Reason::Internal,
-            Self::Link { .. } => Reason::LocalNotAFile,
             Self::Local(error) => reason_of_local(error),
             Self::Name { .. } | Self::NoName { .. } => Reason::NameRefused,
             Self::NotNative => Reason::OtherDialect,
@@ -310,7 +302,6 @@ impl TransferError {
             | Self::Frame(_)
             | Self::Greeting(_)
             | Self::Internal { .. }
-            | Self::Link { .. }
             | Self::Local(_)
             | Self::Unreadable { .. }
             | Self::Name { .. }

@@ -8,6 +8,7 @@
 //! # In scope
 //! - [`Status`]: the codes of the protocol and of the APIs, one table.
 //! - [`RemoteName`]: the only form in which a name from the wire gets past the parser.
+//! - [`RawName`]: the name of what has no remote name, to be told and compared.
 //! - [`escaped`], [`shown()`]: text of a stranger, fit to be shown.
 //! - [`dialect`]: which protocol a connection speaks, from its first bytes.
 //! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
@@ -33,12 +34,14 @@ pub mod native;
 
 mod digest;
 mod name;
+mod raw_name;
 mod shown;
 mod status;
 mod text;
 
 pub use digest::{Md5Digest, ParseDigestError};
 pub use name::{NameError, RemoteName};
+pub use raw_name::{RawName, RawNameError, escaped_bytes};
 pub use shown::shown;
 pub use status::Status;
 pub use text::escaped;

@@ -6,13 +6,15 @@
     clippy::cast_possible_truncation
 )]
 
+use ftx_core::RawName;
 use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameHeader, FrameKind,
-    HEADER_LEN, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_RANGES, MAX_REQUEST, Meta, Mtime,
-    Overwrite, Reply, Request, Token, Version, What, WireError, next_frame,
+    HEADER_LEN, Listed, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_RANGES, MAX_REQUEST, Meta,
+    Mtime, Obstacle, Overwrite, Reply, Request, Token, Untransferable, Version, What, WireError,
+    next_frame,
 };
 use proptest::prelude::*;
 
@@ -136,9 +138,13 @@ fn an_entry_knows_its_length() {
     for mtime in [None, Mtime::new(-1, 999_999_999)] {
         let meta = Meta { mtime, executable: false };
         let entry = Entry { name: "a/é".parse().unwrap(), kind: EntryKind::File, size: 1, meta };
-        assert_eq!(encode(&entry).unwrap().len(), entry.record_len());
-        let count = (MAX_RECORD_BYTES - 32) / entry.record_len();
-        assert!(Reply::Entries { entries: vec![entry; count], more: true }.encode(1).is_ok());
+        let name = RawName::parse("a\\\\b/caf\\xe9").unwrap();
+        let other = Untransferable { name, obstacle: Obstacle::NotUtf8, size: 1, meta };
+        for listed in [Listed::Entry(entry), Listed::Untransferable(other)] {
+            assert_eq!(encode(&listed).unwrap().len(), listed.record_len());
+            let count = (MAX_RECORD_BYTES - 32) / listed.record_len();
+            assert!(Reply::Entries { entries: vec![listed; count], more: true }.encode(1).is_ok());
+        }
     }
 }
 
@@ -161,7 +167,10 @@ fn what_a_server_lists_has_names_that_lead_nowhere_else() {
     };
     let replies = [
         Reply::Entry(entry("good")),
-        Reply::Entries { entries: vec![entry("a"), entry("good"), entry("z")], more: true },
+        Reply::Entries {
+            entries: ["a", "good", "z"].map(|n| Listed::Entry(entry(n))).into(),
+            more: true,
+        },
     ];
     for reply in replies {
         let record = encode(&reply).unwrap();
@@ -182,6 +191,36 @@ fn what_a_server_lists_has_names_that_lead_nowhere_else() {
             assert!(["name", "part"].iter().any(|what| text.contains(what)), "{text}");
             assert!(text.len() < 1300 && !text.contains(['\0', '\u{1b}']), "{text}");
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_transferred_has_a_name_in_a_directory() {
+    let meta = Meta::default();
+    let name = RawName::parse("good").unwrap();
+    let other = Untransferable { name, obstacle: Obstacle::Link, size: 0, meta };
+    let reply = Reply::Entries { entries: vec![Listed::Untransferable(other)], more: false };
+    let record = encode(&reply).unwrap();
+    let decoded = |name: &str| {
+        let (header, payload) = control(1, &replaced(record.clone(), "good", name));
+        Reply::decode(&header, &payload)
+    };
+    for name in ["other/x", "caf\\xe9", "d/back\\\\slash", "C:", ".ftx"] {
+        assert!(decoded(name).is_ok(), "{name}");
+    }
+    let long = "x".repeat(5000);
+    for name in
+        ["", "/a", "..", "a/../b", "a/", "../b\\xff", "a\\", "\\x41", "\\xFF", "\\xff/a", &long]
+    {
+        let error = decoded(name).unwrap_err();
+        assert_eq!(error.reason(), Reason::Malformed, "{name}");
+    }
+    // There is no fourth kind and no sixth obstacle.
+    for (at, unknown) in [(12 + 8 + 4, 3_u32), (12 + 8 + 4 + 4, 5)] {
+        let mut record = record.clone();
+        record.splice(at..at + 4, unknown.to_le_bytes());
+        let (header, payload) = control(1, &record);
+        assert!(Reply::decode(&header, &payload).is_err(), "{unknown} at {at}");
     }
 }
 

@@ -2,11 +2,12 @@
 //! ways. If one of these has to change, so does every peer.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use ftx_core::RawName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileFrame, FileHead, FrameHeader, FrameKind,
-    HEADER_LEN, Meta, Mtime, Overwrite, Reply, Request, Token, Version, What, next_frame,
-    server_preface,
+    HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Reply, Request, Token, Untransferable,
+    Version, What, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -320,12 +321,18 @@ fn other_replies() {
         "0500000000000000",                      // size
         "00", "00",                              // no mtime, not executable
     ]);
-    reply(9, &Reply::Entries { entries: vec![directory, file], more: true }, &[
-        "3d000000", "09000000", "01", "000000",
+    let name = RawName::parse("d/\\xff").unwrap();
+    let other = Untransferable { name, obstacle: Obstacle::NotUtf8, size: 7, meta };
+    let entries = vec![Listed::Entry(directory), Listed::Entry(file), Listed::Untransferable(other)];
+    reply(9, &Reply::Entries { entries, more: true }, &[
+        "5d000000", "09000000", "01", "000000",
         "09000000",
-        "0200000000000000",                      // two entries
+        "0300000000000000",                      // three entries
         "0100000000000000", "64", "01000000", "0000000000000000", "00", "00",
         "0300000000000000", "642f66", "00000000", "0500000000000000", "00", "00",
+        "0600000000000000", "642f5c786666",      // the escaped name
+        "02000000", "02000000",                  // not transferable, not UTF-8
+        "0700000000000000", "00", "00",
         "01",                                    // more
     ]);
     reply(9, &Reply::Wanted, &[

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftx_client::{
-    Client, Download, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
+    Client, Download, Listed, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
 };
 
 use crate::api::entry::FtxEntry;
@@ -142,7 +142,7 @@ async fn ask_about(
     }
     match job.kind {
         Kind::Stat => {
-            let entry = client.stat(name).await?;
+            let entry = Listed::Entry(client.stat(name).await?);
             FtxEntry::check(&entry)?;
             job.put_entry(entry);
         }

@@ -24,6 +24,7 @@ use crate::sys::{self, Wanted};
 pub fn open_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     check_plain(path)?;
     match sys::open_without_links(base, path, Wanted::Directory) {
+        Some(Err(error)) if is_too_long(&error) => walk(base, path, false),
         Some(opened) => opened.map(Dir::from_std_file).map_err(|e| StoreError::io("open", path, e)),
         None => walk(base, path, false),
     }
@@ -68,10 +69,16 @@ pub(crate) fn check_dir_beneath(base: &Dir, path: &Path) -> Result<(), StoreErro
 /// As [`open_dir_beneath`]; the file cannot be opened, or is no regular file.
 pub fn open_regular_beneath(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
     check_plain(path)?;
-    if let Some(opened) = sys::open_without_links(base, path, Wanted::Contents) {
-        return check(path, opened.map(File::from_std));
+    match sys::open_without_links(base, path, Wanted::Contents) {
+        Some(Err(error)) if is_too_long(&error) => walk_to_regular(base, path),
+        Some(opened) => check(path, opened.map(File::from_std)),
+        None => walk_to_regular(base, path),
     }
-    walk_to_regular(base, path)
+}
+
+/// Whether a path is longer than a call of the system takes; its parts may be short enough.
+fn is_too_long(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::InvalidFilename
 }
 
 fn walk_to_regular(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
@@ -295,6 +302,22 @@ mod tests {
         let refused = content(&base, "a/b");
         assert!(matches!(refused, Err(StoreError::IsDirectory { .. })), "{refused:?}");
         assert_eq!(content(&base, FILE).unwrap(), "base");
+    }
+
+    /// The longest name that a server takes is longer than a path that the system takes.
+    #[test]
+    fn paths_of_any_length_are_opened() {
+        let (_temp, base) = setting();
+        let deep = "dd/".to_owned() + &"d/".repeat(2999) + "d";
+        create_dir_beneath(&base, Path::new(&deep)).unwrap().write("file", "deep").unwrap();
+        assert!(open_dir_beneath(&base, Path::new(&deep)).unwrap().exists("file"));
+        assert_eq!(content(&base, &format!("{deep}/file")).unwrap(), "deep");
+        for missing in [format!("{deep}/none"), deep.replacen("d/d", "d/x", 1)] {
+            let refused = content(&base, &missing);
+            assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+        }
+        let part = "x".repeat(256);
+        assert!(open_dir_beneath(&base, Path::new(&part)).is_err());
     }
 
     #[test]

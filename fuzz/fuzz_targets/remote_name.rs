@@ -1,11 +1,16 @@
-//! Parsing remote names.
+//! Parsing remote names, and the escaped names of what has none.
 
 #![no_main]
 
-use ftx_core::RemoteName;
+use ftx_core::{RawName, RemoteName};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    if let Ok(name) = RawName::parse(text) {
+        assert_eq!(name.to_string(), text);
+        assert!(text.len() <= RawName::MAX_TEXT_BYTES && name.text_len() == text.len());
+        assert!(!name.part().iter().any(|byte| [0, b'/'].contains(byte)));
+    }
     let Ok(name) = RemoteName::parse(text) else { return };
     assert_eq!(name.as_str(), text);
     assert_eq!(RemoteName::parse(name.as_str()).as_ref(), Ok(&name));

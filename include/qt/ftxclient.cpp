@@ -153,9 +153,13 @@ void Job::Private::tellEntries(Job *job)
 {
     const QPointer<Job> self(job);
     ftx_entry entry = sized<ftx_entry>();
-    while (self && ftx_job_next_entry(job->d->handle.get(), &entry) == FTX_OK)
-        Q_EMIT job->found(text(entry.name), qint64(entry.size), entry.kind == FTX_ENTRY_DIRECTORY,
-                          changed(entry));
+    while (self && ftx_job_next_entry(job->d->handle.get(), &entry) == FTX_OK) {
+        if (entry.kind == FTX_ENTRY_FILE || entry.kind == FTX_ENTRY_DIRECTORY)
+            Q_EMIT job->found(text(entry.name), qint64(entry.size),
+                              entry.kind == FTX_ENTRY_DIRECTORY, changed(entry));
+        else
+            Q_EMIT job->foundUntransferable(text(entry.name), entry.obstacle);
+    }
 }
 
 Job::Job(Private *made, Client *client) : QObject(client), d(made) {}

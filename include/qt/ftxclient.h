@@ -65,6 +65,10 @@ Q_SIGNALS:
     /** list() or stat() has found a file of some bytes, or a directory, and when it was last
      * changed: not valid, if that is not known. It comes before the name's fileFinished(). */
     void found(QString name, qint64 size, bool directory, QDateTime changed);
+    /** list() has found something that cannot be transferred, for which it is never found(): `obstacle` is
+     * FTX_OBSTACLE_LINK or its like. The name is for people, as ftx_entry says. A program that brings a
+     * whole directory here tells its user. */
+    void foundUntransferable(QString name, quint32 obstacle);
     /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is what b3sum prints. */
     void digestFound(QString name, QByteArray digest);
     /** It is paused. */

@@ -65,9 +65,55 @@ static void listings(ftx_client *client, const char *directory)
     ftx_job_free(job);
 }
 
+/* In the order of their bytes: the long one has backslashes, which come before letters. */
+static int32_t show_odd(const ftx_entry *entry, void *user_data)
+{
+    static const uint32_t obstacles[] = {FTX_OBSTACLE_TOO_LONG, FTX_OBSTACLE_NOT_UTF8, FTX_OBSTACLE_LINK};
+    size_t *count = user_data;
+    size_t length = copied(entry);
+    CHECK(*count < 3);
+    CHECK(entry->kind == FTX_ENTRY_UNTRANSFERABLE && entry->size == 7);
+    CHECK(entry->obstacle == obstacles[*count]);
+    switch ((*count)++) {
+    case 0:
+        CHECK(length == FTX_NAME_BYTES - 1 && strstr(entry->name, " [...] ") != NULL);
+        CHECK(strncmp(entry->name, "odd/\\\\\\\\", 8) == 0);
+        CHECK(strcmp(entry->name + length - 4, "\\xff") == 0);
+        break;
+    case 1:
+        CHECK(strcmp(entry->name, "odd/b\\xff") == 0);
+        break;
+    default:
+        CHECK(strcmp(entry->name, "odd/link") == 0);
+    }
+    return 0;
+}
+
+/* What cannot be transferred is listed as a kind of its own. */
+static void untransferable(ftx_client *client)
+{
+    size_t count = 0;
+    ftx_entry entry;
+    ftx_job *job = NULL;
+    CHECK_STATUS(ftx_client_list(client, "odd", 1, show_odd, &count), FTX_OK);
+    CHECK(count == 3);
+    entry.struct_size = sizeof entry;
+    count = 0;
+    CHECK_STATUS(ftx_job_new(client, FTX_JOB_LIST, &job), FTX_OK);
+    CHECK_STATUS(ftx_job_add(job, NULL, "odd"), FTX_OK);
+    CHECK_STATUS(ftx_job_set_u64(job, FTX_JOB_OPTION_RECURSIVE, 1), FTX_OK);
+    CHECK_STATUS(ftx_job_start(job), FTX_OK);
+    CHECK_STATUS(ftx_job_wait(job, -1), FTX_OK);
+    while (ftx_job_next_entry(job, &entry) == FTX_OK)
+        show_odd(&entry, &count);
+    CHECK(count == 3);
+    ftx_job_free(job);
+}
+
 static void from_the_server(ftx_client *client)
 {
     size_t at, length = 0;
+    untransferable(client);
     for (at = 0; at < sizeof REFUSED / sizeof REFUSED[0]; at++)
         listings(client, REFUSED[at]);
     CHECK_STATUS(ftx_client_list(client, "longest", 1, show, &length), FTX_OK);

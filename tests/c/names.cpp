@@ -49,8 +49,16 @@ void from_the_server(ftx::client &client)
         while (job.next_entry(entry))
             CHECK(show(entry));
     }
+    std::string odd;
+    client.list("odd", true, [&](const ftx::entry &entry) {
+        CHECK(!entry.is_file && !entry.is_directory && entry.obstacle != FTX_OBSTACLE_NONE);
+        odd = entry.name;
+        return true;
+    });
+    CHECK(odd == "odd/link");
     std::string last;
     client.list("longest", true, [&](const ftx::entry &entry) {
+        CHECK(entry.is_file && entry.obstacle == FTX_OBSTACLE_NONE);
         last = entry.name;
         return true;
     });
@@ -81,7 +89,7 @@ void from_a_library_that_lies()
     const std::unique_ptr<ftx_entry> lie(new ftx_entry());
     std::memset(lie->name, 'x', sizeof lie->name);
     lie->name_length = 300000;
-    lie->reserved = 0x78787878;
+    lie->obstacle = 0x78787878;
     CHECK(ftx::entry(*lie).name == std::string(FTX_NAME_BYTES, 'x'));
     const std::unique_ptr<ftx_error> details(new ftx_error());
     details->status = FTX_NOT_FOUND;

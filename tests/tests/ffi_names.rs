@@ -4,8 +4,9 @@
 
 use std::process::Command;
 
+use ftx_core::RawName;
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{Reply, Request};
+use ftx_core::native::wire::{Listed, Meta, Obstacle, Reply, Request, Untransferable};
 use ftx_tests::ffi::{self, Link};
 use ftx_tests::peer::{Qt, clients};
 use ftx_tests::stub::{self, Stub};
@@ -32,8 +33,28 @@ fn made_up(asked: &str) -> String {
     }
 }
 
+/// What cannot be transferred, one of it with a longer name than the array has room for.
+fn odd() -> Vec<Listed> {
+    let deep =
+        ["odd", &"\\".repeat(250)].join("/") + &("/".to_owned() + &"\\".repeat(250)).repeat(14);
+    let names = [
+        (RawName::parse("odd/b\\xff"), Obstacle::NotUtf8),
+        (RawName::parse("odd/link"), Obstacle::Link),
+        (RawName::new(Some(deep.parse().unwrap()), &[0xff; 255]), Obstacle::TooLong),
+    ];
+    let mut listed = names.map(|(name, obstacle)| {
+        let (name, meta) = (name.unwrap(), Meta::default());
+        Listed::Untransferable(Untransferable { name, obstacle, size: 7, meta })
+    });
+    listed.sort_by_key(Listed::raw_name);
+    listed.into()
+}
+
 fn lies() -> Stub {
     Stub::start(|id, request| match request {
+        Request::List { name, .. } if name == "odd" => {
+            Reply::Entries { entries: odd(), more: false }.encode(id).unwrap()
+        }
         Request::List { name, .. } => stub::listing(id, &[&made_up(name)]),
         Request::Stat { name } => stub::found(id, &made_up(name)),
         Request::Ping { payload } => Reply::Pong { payload: *payload }.encode(id).unwrap(),

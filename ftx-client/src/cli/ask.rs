@@ -5,9 +5,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use ftx_client::{Client, Entry, EntryKind, ServerAddr};
+use ftx_client::{Client, Entry, EntryKind, Listed, Obstacle, ServerAddr, Untransferable};
 use ftx_core::escaped;
 use ftx_core::native::blocks::{BlockRange, Manifest, block_count};
+use ftx_core::native::wire::Meta;
 use ftx_store::{FileIdentity, StoreError, hash_blocks};
 use serde_json::{Value, json};
 
@@ -25,8 +26,21 @@ pub(crate) async fn list(client: &mut Client, list: &List, report: &Report) -> E
             Err(refused) => return report.gave_up(&refused.error(Path::new(name))),
         },
     };
-    let listed = client.list(name.as_ref(), list.recursive, |entry| show(&entry, report)).await;
-    listed.map_or_else(|error| report.gave_up(&error), |()| Exit::Done)
+    let mut skipped = 0;
+    let each = |listed| match listed {
+        Listed::Entry(entry) => show(&entry, report),
+        Listed::Untransferable(found) => {
+            skipped += 1;
+            show_untransferable(&found, report);
+        }
+    };
+    let listed = client.list(name.as_ref(), list.recursive, each).await;
+    let exit = listed.map_or_else(|error| report.gave_up(&error), |()| Exit::Done);
+    if skipped == 0 {
+        return exit;
+    }
+    report.incomplete(skipped);
+    exit.max(Exit::Failed)
 }
 
 pub(crate) async fn stat(client: &mut Client, names: &Names, report: &Report) -> Exit {
@@ -108,29 +122,55 @@ fn show(entry: &Entry, report: &Report) {
     let Entry { name, kind, size, meta } = entry;
     let is_directory = *kind == EntryKind::Directory;
     if report.is_json() {
-        print(&json!({
-            "event": "entry",
-            "name": name.as_str(),
-            "kind": if is_directory { "directory" } else { "file" },
-            "size": size,
-            "mtime": meta.mtime.map(|mtime| json!([mtime.secs(), mtime.nanos()])),
-            "executable": meta.executable,
-        }));
-        return;
+        let kind = if is_directory { "directory" } else { "file" };
+        return print(&fields(name.as_str(), kind, *size, meta));
     }
-    let time = meta.mtime.and_then(|mtime| u64::try_from(mtime.secs()).ok()).map_or_else(
-        || "-".to_owned(),
-        |secs| {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs);
-            humantime::format_rfc3339_seconds(time).to_string()
-        },
-    );
     let kind = match (is_directory, meta.executable) {
         (true, _) => "d",
         (false, true) => "x",
         (false, false) => "-",
     };
-    line(&format!("{kind} {size:>14} {time:>20} {name}{}", if is_directory { "/" } else { "" }));
+    let end = if is_directory { "/" } else { "" };
+    line(&format!("{kind} {size:>14} {:>20} {name}{end}", time(meta)));
+}
+
+/// What cannot be transferred stands among the others, and why.
+fn show_untransferable(found: &Untransferable, report: &Report) {
+    let Untransferable { name, obstacle, size, meta } = found;
+    if report.is_json() {
+        let mut fields = fields(&name.to_string(), "untransferable", *size, meta);
+        if let Value::Object(fields) = &mut fields {
+            fields.insert("reason".to_owned(), obstacle.name().into());
+        }
+        return print(&fields);
+    }
+    let kind = match obstacle {
+        Obstacle::Link => "l",
+        Obstacle::Special => "s",
+        Obstacle::NotUtf8 | Obstacle::NameRefused | Obstacle::TooLong => "?",
+    };
+    line(&format!("{kind} {size:>14} {:>20} {name} ({obstacle})", time(meta)));
+}
+
+fn fields(name: &str, kind: &str, size: u64, meta: &Meta) -> Value {
+    json!({
+        "event": "entry",
+        "name": name,
+        "kind": kind,
+        "size": size,
+        "mtime": meta.mtime.map(|mtime| json!([mtime.secs(), mtime.nanos()])),
+        "executable": meta.executable,
+    })
+}
+
+fn time(meta: &Meta) -> String {
+    meta.mtime.and_then(|mtime| u64::try_from(mtime.secs()).ok()).map_or_else(
+        || "-".to_owned(),
+        |secs| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs);
+            humantime::format_rfc3339_seconds(time).to_string()
+        },
+    )
 }
 
 fn show_digest(name: &str, digest: &str, report: &Report) {

@@ -1,12 +1,17 @@
 //! What a command line means, file by file.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
-use ftx_client::{Client, Durability, EntryKind, LocalPath, LocalTree, RemoteName, TransferError};
-use ftx_core::NameError;
+use ftx_client::{
+    Client, Durability, Entry, EntryKind, Listed, LocalPath, LocalTree, Reason, RemoteName,
+    TransferError,
+};
+use ftx_core::{NameError, escaped_bytes};
 use walkdir::WalkDir;
 
 use super::args::{Download, Upload};
+use super::skipped::{self, Skipped, Why};
 
 /// What is to be transferred, in order.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(crate) struct Jobs {
     pub(crate) files: Vec<Job>,
     /// Directories that are to be there, whether files are in them or not.
     pub(crate) directories: Directories,
+    /// What was found and cannot be transferred.
+    pub(crate) skipped: Vec<Skipped>,
 }
 
 /// Where directories are to be.
@@ -33,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) name: Result<RemoteName, Refused>,
     /// Its bytes, where the server has said so.
     pub(crate) size: Option<u64>,
+    /// It was found in a directory, and may have vanished since.
+    pub(crate) is_found: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +55,6 @@ pub(crate) enum Direction {
 pub(crate) enum Refused {
     NoName,
     Name(String, NameError),
-    Link,
     Unreadable(String),
 }
 
@@ -58,7 +66,6 @@ impl Refused {
             Self::Name(name, source) => {
                 TransferError::Name { name: name.clone(), source: source.clone() }
             }
-            Self::Link => TransferError::Link { path },
             Self::Unreadable(detail) => TransferError::Unreadable { path, detail: detail.clone() },
         }
     }
@@ -83,16 +90,34 @@ impl Job {
         }
     }
 
-    fn upload(path: impl Into<LocalPath>, name: Result<RemoteName, Refused>) -> Self {
-        Self { direction: Direction::Upload, path: path.into(), name, size: None }
+    /// Whether it fails with this only because it is no longer where it was found.
+    pub(crate) fn has_vanished(&self, error: &TransferError) -> bool {
+        let missing = match self.direction {
+            Direction::Upload => Reason::LocalNotFound,
+            Direction::Download => Reason::NotFound,
+        };
+        self.is_found && error.reason() == missing
     }
 
-    fn download(
-        name: Result<RemoteName, Refused>,
-        path: impl Into<LocalPath>,
-        size: Option<u64>,
-    ) -> Self {
-        Self { direction: Direction::Download, path: path.into(), name, size }
+    fn upload(path: impl Into<LocalPath>, name: Result<RemoteName, Refused>) -> Self {
+        let direction = Direction::Upload;
+        Self { direction, path: path.into(), name, size: None, is_found: false }
+    }
+
+    /// A file in a tree.
+    fn found(path: LocalPath, name: RemoteName) -> Self {
+        Self { is_found: true, ..Self::upload(path, Ok(name)) }
+    }
+
+    fn download(name: Result<RemoteName, Refused>, path: impl Into<LocalPath>) -> Self {
+        let direction = Direction::Download;
+        Self { direction, path: path.into(), name, size: None, is_found: false }
+    }
+
+    /// A file in a listing.
+    fn listed(entry: Entry, path: LocalPath) -> Self {
+        let size = Some(entry.size);
+        Self { size, is_found: true, ..Self::download(Ok(entry.name), path) }
     }
 }
 
@@ -103,74 +128,93 @@ pub(crate) fn parse(name: &str) -> Result<RemoteName, Refused> {
 /// The files of an upload, and the directories that nothing is in.
 pub(crate) fn to_upload(upload: &Upload) -> Jobs {
     let Upload { paths, name, follow, .. } = upload;
-    let (mut jobs, mut empty) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
     for path in paths {
-        let base = match (name, last_part(path)) {
-            (Some(name), _) => Ok(name.clone()),
-            (None, Some(last)) => Ok(last),
-            (None, None) => Err(Refused::NoName),
+        let base = match name {
+            Some(name) => Ok(name.clone()),
+            None => last_part(path),
         };
         // A path that is named is meant, even if it is a link.
         if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
-            tree(path, base, *follow, &mut jobs, &mut empty);
+            tree(path, base, *follow, &mut found);
         } else {
-            jobs.push(Job::upload(path.as_path(), base.and_then(|base| parse(&base))));
+            found.files.push(Job::upload(path.as_path(), base.and_then(|base| parse(&base))));
         }
     }
-    Jobs { files: jobs, directories: Directories::There(empty) }
+    let Found { files, empty, skipped } = found;
+    Jobs { files, directories: Directories::There(empty), skipped }
+}
+
+/// What there is to upload.
+#[derive(Default)]
+struct Found {
+    files: Vec<Job>,
+    /// Directories without anything in them.
+    empty: Vec<RemoteName>,
+    skipped: Vec<Skipped>,
 }
 
 /// The last part of a path, also of one like `.` or `a/..`, which has it only when it is resolved.
-fn last_part(path: &Path) -> Option<String> {
-    let last = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-    last(path).or_else(|| last(&path.canonicalize().ok()?))
+fn last_part(path: &Path) -> Result<String, Refused> {
+    let resolved = || path.canonicalize().ok()?.file_name().map(OsStr::to_owned);
+    let last = path.file_name().map(OsStr::to_owned).or_else(resolved).ok_or(Refused::NoName)?;
+    last.into_string().map_err(|last| {
+        let shown = escaped_bytes(last.as_encoded_bytes()).to_string();
+        Refused::Name(shown, NameError::NotUnicode)
+    })
 }
 
 /// The files in a directory and below, in the order of their names, and the directories without
 /// anything in them. What is found is opened beneath the directory later, so that what has become a link
 /// by then is refused, too; unless links are to be followed.
-fn tree(
-    path: &Path,
-    base: Result<String, Refused>,
-    follow: bool,
-    jobs: &mut Vec<Job>,
-    empty: &mut Vec<RemoteName>,
-) {
+fn tree(path: &Path, base: Result<String, Refused>, follow: bool, found: &mut Found) {
     let opened = || LocalTree::open(path).map_err(|error| unreadable(&ftx_io::Chain(&error)));
     let tree = if follow { Ok(None) } else { opened().map(Some) };
+    let base = base.and_then(|base| parse(&base).map(|_| base));
     let (base, tree) = match (base, tree) {
         (Ok(base), Ok(tree)) => (base, tree),
-        (Err(refused), _) | (_, Err(refused)) => return jobs.push(Job::upload(path, Err(refused))),
+        (Err(refused), _) | (_, Err(refused)) => {
+            return found.files.push(Job::upload(path, Err(refused)));
+        }
     };
-    for entry in WalkDir::new(path).follow_links(follow).follow_root_links(true).sort_by_file_name()
-    {
+    let walk = WalkDir::new(path).follow_links(follow).follow_root_links(true).sort_by_file_name();
+    let mut walk = walk.into_iter();
+    while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 let path = error.path().unwrap_or(path);
-                jobs.push(Job::upload(path, Err(unreadable(&error))));
+                match skipped::not_looked_at(&error) {
+                    Some(why) => found.skipped.push(Skipped::local(path, why)),
+                    None => found.files.push(Job::upload(path, Err(unreadable(&error)))),
+                }
                 continue;
             }
         };
         let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
-        let local = || match &tree {
-            Some(tree) => LocalPath::beneath(tree, below),
-            None => entry.path().into(),
-        };
-        if entry.file_type().is_dir() {
-            // What cannot be read is told when its turn comes.
-            let is_empty =
-                std::fs::read_dir(entry.path()).is_ok_and(|mut dir| dir.next().is_none());
-            match name_of(&base, below) {
-                Ok(name) if is_empty => empty.push(name),
-                Err(refused) if is_empty => jobs.push(Job::upload(local(), Err(refused))),
-                Ok(_) | Err(_) => {}
+        let is_dir = entry.file_type().is_dir();
+        if let Some(obstacle) = skipped::obstacle(&entry, &base, below) {
+            found.skipped.push(Skipped::local(entry.path(), Why::Obstacle(obstacle)));
+            if is_dir {
+                // Nothing below it has a name either.
+                walk.skip_current_dir();
             }
             continue;
         }
-        let is_link = entry.file_type().is_symlink();
-        let name = if is_link { Err(Refused::Link) } else { name_of(&base, below) };
-        jobs.push(Job::upload(local(), name));
+        let Ok(name) = name_of(&base, below) else { continue };
+        if is_dir {
+            // What cannot be read is told when its turn comes.
+            let mut files = std::fs::read_dir(entry.path());
+            if files.as_mut().is_ok_and(|files| files.next().is_none()) {
+                found.empty.push(name);
+            }
+            continue;
+        }
+        let local = match &tree {
+            Some(tree) => LocalPath::beneath(tree, below),
+            None => entry.path().into(),
+        };
+        found.files.push(Job::found(local, name));
     }
 }
 
@@ -179,7 +223,7 @@ fn unreadable(error: &impl std::fmt::Display) -> Refused {
 }
 
 /// The name on the server of what has the path `below` in a directory with the name `base`.
-fn name_of(base: &str, below: &Path) -> Result<RemoteName, Refused> {
+pub(crate) fn name_of(base: &str, below: &Path) -> Result<RemoteName, Refused> {
     let below = below.iter().map(|part| part.to_str().ok_or(Refused::NoName));
     let parts: Vec<&str> = std::iter::once(Ok(base)).chain(below).collect::<Result<_, _>>()?;
     parse(&parts.join("/"))
@@ -192,7 +236,7 @@ pub(crate) async fn to_download(
     download: &Download,
 ) -> Result<Jobs, TransferError> {
     let Download { names, output, out_dir, .. } = download;
-    let (mut jobs, mut directories) = (Vec::new(), Vec::new());
+    let (mut jobs, mut directories, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     // What the server names lies beneath the directory that is named here.
     let root = output.as_ref().unwrap_or(out_dir);
     let tree = LocalTree::at(root);
@@ -202,7 +246,7 @@ pub(crate) async fn to_download(
                 Some(output) => output.as_path().into(),
                 None => LocalPath::beneath(&tree, name),
             };
-            jobs.push(Job::download(parse(name), path, None));
+            jobs.push(Job::download(parse(name), path));
             continue;
         };
         let parsed = match parse(directory) {
@@ -211,7 +255,7 @@ pub(crate) async fn to_download(
             Err(_) if directory.is_empty() => None,
             Err(refused) => {
                 let path = LocalPath::beneath(&tree, directory);
-                jobs.push(Job::download(Err(refused), path, None));
+                jobs.push(Job::download(Err(refused), path));
                 continue;
             }
         };
@@ -226,19 +270,21 @@ pub(crate) async fn to_download(
             None => {}
         }
         client
-            .list(parsed.as_ref(), true, |entry| {
+            .list(parsed.as_ref(), true, |listed| {
+                let entry = match listed {
+                    Listed::Entry(entry) => entry,
+                    Listed::Untransferable(found) => return skipped.push(Skipped::listed(&found)),
+                };
                 // All names of the listing are below the directory.
                 let below = entry.name.as_str().get(strip..).unwrap_or_default();
                 let path = LocalPath::beneath(&tree, below);
                 match entry.kind {
                     EntryKind::Directory => directories.push(path),
-                    EntryKind::File => {
-                        jobs.push(Job::download(Ok(entry.name), path, Some(entry.size)));
-                    }
+                    EntryKind::File => jobs.push(Job::listed(entry, path)),
                 }
             })
             .await?;
     }
     let directories = Directories::Here(directories, download.durability());
-    Ok(Jobs { files: jobs, directories })
+    Ok(Jobs { files: jobs, directories, skipped })
 }

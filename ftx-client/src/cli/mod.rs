@@ -1,13 +1,14 @@
 //! The command line of `ftx-client`.
 //!
-//! `args` says what can be said, `jobs` what that means file by file, `transfer` and `ask` what is
-//! done about it, `report` how it is shown, and `interrupts` how it is stopped.
+//! `args` says what can be said, `jobs` what that means file by file and `skipped` what is left out,
+//! `transfer` and `ask` what is done about it, `report` how it is shown, and `interrupts` how it is stopped.
 
 mod args;
 mod ask;
 mod interrupts;
 mod jobs;
 mod report;
+mod skipped;
 mod transfer;
 
 use std::io::IsTerminal as _;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::interrupts::writing;
 use super::jobs::{Direction, Job};
+use super::skipped::Skipped;
 
 /// How often progress is told to programs and shown on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -65,8 +66,7 @@ impl Report {
                 "status_name": status.name(),
                 "error": message,
             });
-            // A reader that went away is no reason to stop.
-            let _ = writing(|| writeln!(std::io::stdout(), "{line}"));
+            write_json(&line);
         } else {
             self.message(&message);
         }
@@ -154,6 +154,33 @@ impl Report {
         }
     }
 
+    /// Tells of something that is left out.
+    pub(crate) fn skipped(&self, skipped: &Skipped) {
+        let (name, reason) = (&skipped.name, skipped.reason());
+        if self.is_json() {
+            write_json(&json!({
+                "event": "skipped",
+                "direction": skipped.direction.verb(),
+                "name": name,
+                "reason": skipped.why.name(),
+                "error": reason,
+            }));
+        } else {
+            self.message(&format!("{name} cannot be transferred: {reason}"));
+        }
+    }
+
+    /// Tells at the end that so many things were left out.
+    pub(crate) fn incomplete(&self, skipped: usize) {
+        if self.is_json() {
+            write_json(&json!({ "event": "incomplete", "skipped": skipped }));
+        } else {
+            let entries =
+                if skipped == 1 { "1 entry".to_owned() } else { format!("{skipped} entries") };
+            self.message(&format!("{entries} cannot be transferred"));
+        }
+    }
+
     pub(crate) fn end(&self) {
         self.replace(None);
     }
@@ -188,7 +215,11 @@ fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Va
     if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
         line.extend(fields);
     }
-    // A reader that went away is no reason to stop moving the file.
+    write_json(&line);
+}
+
+fn write_json(line: &Value) {
+    // A reader that went away is no reason to stop moving files.
     let _ = writing(|| writeln!(std::io::stdout(), "{line}"));
 }
 

@@ -13,11 +13,29 @@ pub(crate) async fn run(
     jobs: &Jobs,
     report: &Report,
 ) -> Exit {
-    let files = run_files(keep_going, client, &jobs.files, report).await;
-    if files != Exit::Done && !keep_going {
-        return files;
+    for skipped in &jobs.skipped {
+        report.skipped(skipped);
     }
-    files.max(make_directories(client, &jobs.directories, report).await)
+    let ran = run_files(keep_going, client, &jobs.files, report).await;
+    let mut exit = ran.exit;
+    if !ran.is_stopped {
+        exit = exit.max(make_directories(client, &jobs.directories, report).await);
+    }
+    let left_out = jobs.skipped.len() + ran.vanished;
+    if left_out > 0 {
+        report.incomplete(left_out);
+        exit = exit.max(Exit::Failed);
+    }
+    exit
+}
+
+/// What became of files.
+struct Ran {
+    exit: Exit,
+    /// One has failed, and others were not begun.
+    is_stopped: bool,
+    /// So many were no longer there.
+    vanished: usize,
 }
 
 /// Makes the directories that no file has brought.
@@ -48,27 +66,44 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
     exit
 }
 
-async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: &Report) -> Exit {
+async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: &Report) -> Ran {
     report.expect(jobs.len());
     // Those before one that cannot be transferred are done first.
     let refused = jobs.iter().position(|job| job.name.is_err()).filter(|_| !keep_going);
     let now = jobs.get(..refused.unwrap_or(jobs.len())).unwrap_or_default();
     let usable = now.iter().enumerate().filter(|(_, job)| job.name.is_ok());
-    let indices = usable.map(|(index, _)| index).collect();
-    let begun = vec![None; jobs.len()];
-    let mut show = Show { report, jobs, indices, begun, worst: Exit::Done };
-    show.transfer(keep_going, client).await;
-    let stopped = show.worst != Exit::Done && !keep_going;
-    for (index, job) in jobs.iter().enumerate().filter(|_| !stopped) {
+    let mut show = Show {
+        report,
+        jobs,
+        indices: usable.map(|(index, _)| index).collect(),
+        begun: vec![None; jobs.len()],
+        ended: vec![false; jobs.len()],
+        worst: Exit::Done,
+        has_failed: false,
+        vanished: 0,
+    };
+    while !show.indices.is_empty() {
+        let vanished = show.vanished;
+        show.transfer(keep_going, client).await;
+        if keep_going || show.has_failed || show.vanished == vanished {
+            break;
+        }
+        // It stopped for one that vanished, which is no reason to leave the others alone.
+        let Show { indices, ended, .. } = &mut show;
+        indices.retain(|index| ended.get(*index).is_some_and(|ended| !ended));
+    }
+    let mut is_stopped = show.has_failed && !keep_going;
+    for (index, job) in jobs.iter().enumerate().filter(|_| !is_stopped) {
         if let Err(refused) = &job.name {
             show.fail(index, &refused.error(job.path.path()));
             if !keep_going {
+                is_stopped = true;
                 break;
             }
         }
     }
     report.end();
-    show.worst
+    Ran { exit: show.worst, is_stopped, vanished: show.vanished }
 }
 
 /// Shows what becomes of files.
@@ -78,7 +113,11 @@ struct Show<'a> {
     /// Which jobs the client's files are.
     indices: Vec<usize>,
     begun: Vec<Option<Observer>>,
+    ended: Vec<bool>,
     worst: Exit,
+    /// One has failed that had not vanished.
+    has_failed: bool,
+    vanished: usize,
 }
 
 impl Show<'_> {
@@ -119,6 +158,11 @@ impl Show<'_> {
         }
         self.report.failed(index, job, error);
         self.worst = self.worst.max(Exit::of(error));
+        if job.has_vanished(error) {
+            self.vanished += 1;
+        } else {
+            self.has_failed = true;
+        }
     }
 }
 
@@ -133,6 +177,9 @@ impl Watch for Show<'_> {
 
     fn end(&mut self, file: usize, result: Result<Transferred, TransferError>) {
         let index = self.indices.get(file).copied().unwrap_or(file);
+        if let Some(ended) = self.ended.get_mut(index) {
+            *ended = true;
+        }
         match (result, self.jobs.get(index)) {
             (Ok(transferred), Some(job)) => self.report.finished(index, job, transferred),
             (Err(error), _) => self.fail(index, &error),

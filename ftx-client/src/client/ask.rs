@@ -4,7 +4,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::listing::Listing;
-use ftx_core::native::wire::Entry;
+use ftx_core::native::wire::{Entry, Listed};
 
 use super::{Client, Spoken};
 use crate::TransferError;
@@ -55,7 +55,7 @@ impl Client {
 
     /// Shows what is in a directory of the server, `None` for the root, to `each`, in a fixed order;
     /// with `recursive` all that is below, too. All of them are below the directory, and each comes
-    /// once. Native servers only.
+    /// once: also what cannot be transferred, by its raw name. Native servers only.
     ///
     /// # Errors
     /// As [`stat`](Self::stat); the server lists what is not in that directory, or in another order.
@@ -64,7 +64,7 @@ impl Client {
         &mut self,
         name: Option<&RemoteName>,
         recursive: bool,
-        mut each: impl FnMut(Entry),
+        mut each: impl FnMut(Listed),
     ) -> Result<(), TransferError> {
         let mut listing = Listing::new(name.cloned(), recursive, PAGE_ENTRIES);
         while !listing.is_ended() {

@@ -3,7 +3,7 @@
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::listing::Listing;
-use ftx_core::native::wire::{Entry, EntryKind, Reply, Request};
+use ftx_core::native::wire::{Entry, EntryKind, Listed, Reply, Request};
 
 use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
@@ -81,7 +81,7 @@ impl Channel {
         &mut self,
         id: u32,
         listing: &mut Listing,
-    ) -> Result<Vec<Entry>, TransferError> {
+    ) -> Result<Vec<Listed>, TransferError> {
         match self.ask(id, &listing.request()).await? {
             Reply::Entries { entries, more } => {
                 listing.page(&entries, more)?;

@@ -6,7 +6,7 @@ use ftx_client::blocking::Client;
 use ftx_client::{Dialect, TransferError};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
-use ftx_core::native::wire::{Entry, EntryKind, Meta, Reply, Request};
+use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
 
 use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
@@ -55,7 +55,9 @@ fn answer(request: &Request) -> Reply {
         Request::Stat { .. } => Reply::Entry(entry()),
         Request::Digest { .. } => Reply::End { digest: Some(Digest([1; 32])) },
         Request::Remove { .. } => Reply::Removed,
-        Request::List { .. } => Reply::Entries { entries: vec![entry()], more: false },
+        Request::List { .. } => {
+            Reply::Entries { entries: vec![Listed::Entry(entry())], more: false }
+        }
         _ => panic!("{request:?}"),
     }
 }

@@ -8,7 +8,7 @@ use ftx_client::{Dialect, TransferError};
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, Digest};
-use ftx_core::native::wire::{Entry, EntryKind, Meta, Reply, Request};
+use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
 
 use crate::native_peer::NativePeer;
 use crate::server::listen;
@@ -19,7 +19,7 @@ fn entry(name: &str, kind: EntryKind) -> Entry {
 }
 
 fn page(names: &[&str], more: bool) -> Reply {
-    let entries = names.iter().map(|name| entry(name, EntryKind::File)).collect();
+    let entries = names.iter().map(|name| Listed::Entry(entry(name, EntryKind::File))).collect();
     Reply::Entries { entries, more }
 }
 
@@ -48,7 +48,7 @@ fn listed(pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
     let (mut client, server) = setting(pages);
     let mut shown = Vec::new();
     let docs = RemoteName::parse("docs").unwrap();
-    let result = client.list(Some(&docs), true, |entry| shown.push(entry.name.into()));
+    let result = client.list(Some(&docs), true, |listed| shown.push(listed.raw_name().into()));
     // Had the client kept the connection, the server would be asked again.
     if result.is_err() {
         let _ = client.stat(&docs);

@@ -19,7 +19,8 @@ pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
 }
 
-/// Lists a directory of a native server, in a fixed order.
+/// Lists a directory of a native server, in a fixed order. What cannot be transferred, such as symbolic
+/// links, is listed, too: `kind` tells it apart.
 ///
 /// @param client     The client.
 /// @param directory  Its name, in UTF-8; NULL or "" for the root.

@@ -250,6 +250,21 @@ pub const FTX_EVENT_WAITING: u32 = 10;
 pub const FTX_ENTRY_FILE: u32 = 1;
 /// A directory.
 pub const FTX_ENTRY_DIRECTORY: u32 = 2;
+/// Something in a directory that cannot be transferred: `obstacle` says why. A program that downloads what
+/// is listed leaves it out, and tells its user.
+pub const FTX_ENTRY_UNTRANSFERABLE: u32 = 3;
+/// Nothing is in the way.
+pub const FTX_OBSTACLE_NONE: u32 = 0;
+/// It is a symbolic link.
+pub const FTX_OBSTACLE_LINK: u32 = 1;
+/// It is a device, a FIFO, a socket or the like.
+pub const FTX_OBSTACLE_SPECIAL: u32 = 2;
+/// Its name is not UTF-8.
+pub const FTX_OBSTACLE_NOT_UTF8: u32 = 3;
+/// Its name is none that is allowed.
+pub const FTX_OBSTACLE_NAME_REFUSED: u32 = 4;
+/// Its name, or a part of it, is longer than names may be.
+pub const FTX_OBSTACLE_TOO_LONG: u32 = 5;
 /// Errors only.
 pub const FTX_LOG_ERROR: u32 = 1;
 /// Warnings, and what is above.

@@ -2,25 +2,31 @@
 
 use std::ffi::{c_char, c_void};
 
-use ftx_client::{Entry, EntryKind, Reason};
+use ftx_client::{Entry, EntryKind, Listed, Obstacle, Reason, Untransferable};
+use ftx_core::native::wire::Meta;
 
-use super::codes::{FTX_ENTRY_DIRECTORY, FTX_ENTRY_FILE};
+use super::codes::{
+    FTX_ENTRY_DIRECTORY, FTX_ENTRY_FILE, FTX_ENTRY_UNTRANSFERABLE, FTX_OBSTACLE_LINK,
+    FTX_OBSTACLE_NAME_REFUSED, FTX_OBSTACLE_NONE, FTX_OBSTACLE_NOT_UTF8, FTX_OBSTACLE_SPECIAL,
+    FTX_OBSTACLE_TOO_LONG,
+};
 use crate::failure::Failure;
 use crate::pointer::{Text, Versioned};
 
 /// Bytes of the longest name, with the NUL at its end.
 pub const FTX_NAME_BYTES: usize = 4100;
 
-/// A file or directory of the server. Set `struct_size` to `sizeof(ftx_entry)` before it is filled
-/// in.
+/// A file or directory of the server, or something in a directory that cannot be transferred. Set
+/// `struct_size` to `sizeof(ftx_entry)` before it is filled in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxEntry {
     /// Bytes of this struct, as the caller knows it.
     pub struct_size: u32,
-    /// `FTX_ENTRY_FILE` or `FTX_ENTRY_DIRECTORY`.
+    /// `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; listings alone have the
+    /// last one.
     pub kind: u32,
-    /// Bytes of the file; 0 for a directory.
+    /// Bytes of the file; 0 for what is none.
     pub size: u64,
     /// When it was last changed: seconds since 1970-01-01T00:00:00Z.
     pub mtime_seconds: i64,
@@ -32,10 +38,13 @@ pub struct FtxEntry {
     pub executable: u32,
     /// Bytes of the name, without the NUL: what `strlen` says of it.
     pub name_length: u32,
-    /// Its whole remote name; UTF-8, ends with a NUL.
+    /// Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for people,
+    /// and no request takes it: bytes that are no UTF-8 are escaped as `\xff` and backslashes as `\\`,
+    /// and the middle of one that is too long is left out.
     pub name: [c_char; FTX_NAME_BYTES],
-    /// 0.
-    pub reserved: u32,
+    /// Why it cannot be transferred: one of `FTX_OBSTACLE_LINK` and its like; `FTX_OBSTACLE_NONE` for a
+    /// file or directory.
+    pub obstacle: u32,
 }
 
 // SAFETY: the size comes first, and all fields are numbers or arrays of them.
@@ -45,30 +54,60 @@ unsafe impl Versioned for FtxEntry {
 
 impl FtxEntry {
     /// Refuses an entry whose name C would see as another one.
-    pub(crate) fn check(entry: &Entry) -> Result<(), Failure> {
-        let name: &str = entry.name.as_ref();
-        if Text::<FTX_NAME_BYTES>::fits(name) { Ok(()) } else { Err(refused(name)) }
+    pub(crate) fn check(listed: &Listed) -> Result<(), Failure> {
+        match listed {
+            Listed::Entry(Entry { name, .. }) if !Text::<FTX_NAME_BYTES>::fits(name.as_str()) => {
+                Err(refused(name.as_str()))
+            }
+            Listed::Entry(_) | Listed::Untransferable(_) => Ok(()),
+        }
     }
 
     /// An entry for C, unless [`FtxEntry::check`] refuses it.
-    pub(crate) fn new(entry: &Entry) -> Result<Self, Failure> {
-        let name: &str = entry.name.as_ref();
-        let name = Text::whole(name).ok_or_else(|| refused(name))?;
-        Ok(Self {
+    pub(crate) fn new(listed: &Listed) -> Result<Self, Failure> {
+        match listed {
+            Listed::Entry(Entry { name, kind, size, meta }) => {
+                let text = Text::whole(name.as_str()).ok_or_else(|| refused(name.as_str()))?;
+                let kind = match kind {
+                    EntryKind::File => FTX_ENTRY_FILE,
+                    EntryKind::Directory => FTX_ENTRY_DIRECTORY,
+                };
+                Ok(Self::filled(kind, FTX_OBSTACLE_NONE, text, *size, meta))
+            }
+            Listed::Untransferable(Untransferable { name, obstacle, size, meta }) => {
+                let name = name.to_string();
+                let text = Text::whole(&name).unwrap_or_else(|| Text::message(&name));
+                let obstacle = match obstacle {
+                    Obstacle::Link => FTX_OBSTACLE_LINK,
+                    Obstacle::Special => FTX_OBSTACLE_SPECIAL,
+                    Obstacle::NotUtf8 => FTX_OBSTACLE_NOT_UTF8,
+                    Obstacle::NameRefused => FTX_OBSTACLE_NAME_REFUSED,
+                    Obstacle::TooLong => FTX_OBSTACLE_TOO_LONG,
+                };
+                Ok(Self::filled(FTX_ENTRY_UNTRANSFERABLE, obstacle, text, *size, meta))
+            }
+        }
+    }
+
+    fn filled(
+        kind: u32,
+        obstacle: u32,
+        name: Text<FTX_NAME_BYTES>,
+        size: u64,
+        meta: &Meta,
+    ) -> Self {
+        Self {
             struct_size: u32::try_from(size_of::<Self>()).unwrap_or(0),
-            kind: match entry.kind {
-                EntryKind::File => FTX_ENTRY_FILE,
-                EntryKind::Directory => FTX_ENTRY_DIRECTORY,
-            },
-            size: entry.size,
-            mtime_seconds: entry.meta.mtime.map_or(0, |mtime| mtime.secs()),
-            mtime_nanoseconds: entry.meta.mtime.map_or(0, |mtime| mtime.nanos()),
-            has_mtime: entry.meta.mtime.is_some().into(),
-            executable: entry.meta.executable.into(),
+            kind,
+            size,
+            mtime_seconds: meta.mtime.map_or(0, |mtime| mtime.secs()),
+            mtime_nanoseconds: meta.mtime.map_or(0, |mtime| mtime.nanos()),
+            has_mtime: meta.mtime.is_some().into(),
+            executable: meta.executable.into(),
             name_length: name.length,
             name: name.bytes,
-            reserved: 0,
-        })
+            obstacle,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use ftx_client::{Cancel, Digest, Entry};
+use ftx_client::{Cancel, Digest, Listed};
 
 use super::{ENTRIES, File, Job, Kind, Outcome, Phase, Settings, Wish};
 use crate::event::{Event, Kind as Happened};
@@ -177,7 +177,7 @@ impl Job {
     }
 
     /// Keeps an entry for the caller, and waits while too many are waiting already.
-    pub(crate) fn put_entry(&self, entry: Entry) {
+    pub(crate) fn put_entry(&self, entry: Listed) {
         let mut state = self.state();
         while state.entries.len() >= ENTRIES && state.waiters == 0 && !state.cancel.is_cancelled() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ftx_client::{Cancel, Digest, Entry, Overwrite, Reason, RemoteName, TransferError};
+use ftx_client::{Cancel, Digest, Listed, Overwrite, Reason, RemoteName, TransferError};
 
 pub(crate) use self::totals::Totals;
 use crate::event::{Event, Kind as Happened};
@@ -120,7 +120,7 @@ struct State {
     settings: Settings,
     files: Vec<File>,
     totals: Totals,
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Listed>,
     failure: Option<Failure>,
     /// Whether the server speaks the native dialect, once that was asked.
     native: Option<bool>,
@@ -317,7 +317,7 @@ impl Job {
     }
 
     /// The next entry of a listing; `None` when all were taken.
-    pub(crate) fn next_entry(&self) -> Result<Option<Entry>, Failure> {
+    pub(crate) fn next_entry(&self) -> Result<Option<Listed>, Failure> {
         let mut state = self.state();
         let entry = state.entries.pop_front();
         if entry.is_some() {

@@ -6,13 +6,8 @@ use ftx_io::Frames;
 
 use super::NativeError;
 use super::conversation::Conversation;
-use crate::store::{BlockFile, BlockStore, Listing, Page, Progress, Refusal};
-
-/// Entries that one answer has at most.
-const ENTRIES: u32 = 32 * 1024;
-
-/// Bytes of entries that one answer has at most: they fit a message with room to spare.
-const ENTRY_BYTES: usize = 960 * 1024;
+use super::list::Asked;
+use crate::store::{BlockFile, BlockStore, Progress, Refusal};
 
 impl<S: BlockStore> Conversation<S> {
     pub(super) async fn ask(
@@ -24,8 +19,20 @@ impl<S: BlockStore> Conversation<S> {
         if let Request::Digest { name } = request {
             return self.digest(frames, id, &name).await;
         }
+        // Any other request ends a listing.
+        let paused = self.paused.take();
         // A disk may take its time for any of them.
-        let answer = self.working(frames, id, Progress::default(), self.answer(request)).await?;
+        let answer = match request {
+            Request::List { name, recursive, after, limit } => {
+                let work = self.list(Asked { name, recursive, after, limit }, paused);
+                let listed = self.working(frames, id, Progress::default(), work).await?;
+                listed.map(|(reply, paused)| {
+                    self.paused = paused;
+                    reply
+                })
+            }
+            other => self.working(frames, id, Progress::default(), self.answer(other)).await?,
+        };
         match answer {
             Ok(reply) => self.reply(frames, id, &reply),
             Err(refusal) => self.refuse(frames, id, &refusal),
@@ -35,9 +42,6 @@ impl<S: BlockStore> Conversation<S> {
     async fn answer(&self, request: Request) -> Result<Reply, Refusal> {
         match request {
             Request::Stat { name } => self.stat(&name).await,
-            Request::List { name, recursive, after, limit } => {
-                self.list(&name, recursive, after.as_deref(), limit).await
-            }
             Request::Remove { name } => self.remove(&name).await,
             Request::MakeDirectory { name } => self.make_directory(&name).await,
             _ => Err(Refusal::new(Reason::Unsupported, "this server does not do that")),
@@ -46,21 +50,6 @@ impl<S: BlockStore> Conversation<S> {
 
     async fn stat(&self, name: &str) -> Result<Reply, Refusal> {
         Ok(Reply::Entry(self.context.store.stat(&Self::name(name)?).await?))
-    }
-
-    async fn list(
-        &self,
-        name: &str,
-        recursive: bool,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Reply, Refusal> {
-        let name = if name.is_empty() { None } else { Some(Self::name(name)?) };
-        let after = after.map(Self::name).transpose()?;
-        let limit = usize::try_from(limit.clamp(1, ENTRIES)).unwrap_or(1);
-        let list = Listing { name, recursive, after, limit, bytes: ENTRY_BYTES };
-        let Page { entries, more } = self.context.store.list(list).await?;
-        Ok(Reply::Entries { entries, more })
     }
 
     async fn remove(&self, name: &str) -> Result<Reply, Refusal> {

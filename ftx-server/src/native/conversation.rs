@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
+use super::list::PausedListing;
 use super::next::Next;
 use super::recent::RecentRanges;
 use super::session::{Session, Upload};
@@ -59,6 +60,8 @@ pub(super) struct Conversation<S: BlockStore> {
     pub(super) understands_waiting: bool,
     /// The file that was asked for last: others of its ranges are asked for next.
     pub(super) file: Option<(RemoteName, S::File)>,
+    /// A listing whose next page may be asked for.
+    pub(super) paused: Option<PausedListing<S::Cursor>>,
     /// Blocks that were asked for last.
     pub(super) recent: RecentRanges,
     pub(super) batch: Batch,
@@ -80,6 +83,7 @@ impl<S: BlockStore> Conversation<S> {
             waiting: Waiting::default(),
             understands_waiting: false,
             file: None,
+            paused: None,
             recent: RecentRanges::default(),
             batch: Batch::default(),
             spare: Vec::new(),

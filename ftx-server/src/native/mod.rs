@@ -21,6 +21,7 @@ mod download;
 mod greeting;
 mod lease;
 mod life;
+mod list;
 mod next;
 mod receive;
 mod recent;

@@ -61,7 +61,7 @@ impl<S: BlockStore> Conversation<S> {
     /// Waits for as long as a client may idle. One that stands in line does not, and is told so.
     async fn wait_long(&mut self, frames: &mut Frames) -> Result<Came, NativeError> {
         if self.waiting.is_empty() {
-            return self.wait(frames, self.context.timeouts.idle).await;
+            return self.wait_idle(frames).await;
         }
         loop {
             match self.wait(frames, EVERY).await? {
@@ -69,6 +69,18 @@ impl<S: BlockStore> Conversation<S> {
                 came => return Ok(came),
             }
         }
+    }
+
+    /// Waits for a client that idles. What was read for the next page of a listing is kept for as long as
+    /// a transfer may stand still.
+    async fn wait_idle(&mut self, frames: &mut Frames) -> Result<Came, NativeError> {
+        if self.paused.is_some() {
+            match self.wait(frames, self.context.timeouts.stall).await? {
+                Came::Nothing(_) => self.paused = None,
+                came => return Ok(came),
+            }
+        }
+        self.wait(frames, self.context.timeouts.idle).await
     }
 
     /// Waits until something comes, at most for `limit`.

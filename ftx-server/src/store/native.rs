@@ -8,9 +8,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
-use ftx_core::native::wire::{Entry, Meta, Overwrite, Token, Version};
+use ftx_core::native::wire::{Entry, Listed, Meta, Overwrite, Token, Version};
+use ftx_core::{RawName, RemoteName};
 
 use super::Store;
 
@@ -24,6 +24,8 @@ pub trait BlockStore: Store {
     type Staging: BlockUpload;
     /// One version of a file.
     type File: BlockFile;
+    /// Where a listing goes on after a page.
+    type Cursor: Send + Sync + std::fmt::Debug + 'static;
 
     /// Opens a staging for a file, with what an interrupted upload left of it, and looks for what a
     /// published file of the name has. Room for the rest is reserved.
@@ -71,11 +73,17 @@ pub trait BlockStore: Store {
     /// There is nothing of that name.
     fn stat(&self, name: &RemoteName) -> impl Future<Output = Result<Entry, Refusal>> + Send;
 
-    /// What is in a directory, in a fixed order.
+    /// What is in a directory, in a fixed order. Where the store has one, the cursor for the next page
+    /// comes with a page. With it that one need not be looked for, which may take as long as all pages
+    /// before; it must be of the same listing, and `list.after` the last name of its page.
     ///
     /// # Errors
-    /// There is no such directory.
-    fn list(&self, list: Listing) -> impl Future<Output = Result<Page, Refusal>> + Send;
+    /// There is no such directory, or a part of it cannot be listed.
+    fn list(
+        &self,
+        list: Listing,
+        cursor: Option<Self::Cursor>,
+    ) -> impl Future<Output = Result<(Page, Option<Self::Cursor>), Refusal>> + Send;
 
     /// Makes a directory, and those above it, unless it is there.
     ///
@@ -205,7 +213,7 @@ pub struct Listing {
     /// With all that is below.
     pub recursive: bool,
     /// Only what comes after this.
-    pub after: Option<RemoteName>,
+    pub after: Option<RawName>,
     /// At most so many entries.
     pub limit: usize,
     /// At most so many bytes of records.
@@ -216,7 +224,7 @@ pub struct Listing {
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// What is there, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Listed>,
     /// There is more.
     pub more: bool,
 }

@@ -1,9 +1,11 @@
 //! Requests that move no file.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{EntryKind, Reply, Request};
+use ftx_core::native::wire::{EntryKind, Listed, Reply, Request};
 
 use crate::client::{Client, new_id};
 use crate::running::Running;
@@ -19,14 +21,31 @@ fn list(
 ) -> (Vec<String>, bool) {
     let (name, after) = (name.to_owned(), after.map(str::to_owned));
     match client.ask(&Request::List { name, recursive, after, limit }) {
-        Reply::Entries { entries, more } => {
-            (entries.into_iter().map(|entry| entry.name.into()).collect(), more)
-        }
+        Reply::Entries { entries, more } => (entries.iter().map(told).collect(), more),
         other => panic!("{other:?}"),
     }
 }
 
-const TREE: [&str; 6] = ["a", "a/b", "a/b/c", "a/z", "a.txt", "b"];
+/// The name, as it goes into `after`, and why it cannot be transferred, if it cannot.
+fn told(listed: &Listed) -> String {
+    match listed {
+        Listed::Entry(entry) => entry.name.as_str().to_owned(),
+        Listed::Untransferable(other) => format!("{} {}", other.name, other.obstacle.name()),
+    }
+}
+
+const TREE: [&str; 10] = [
+    "a",
+    "a/b",
+    "a/b/c",
+    "a/z",
+    "a.txt",
+    "b",
+    "linked-dir link",
+    "linked-file link",
+    "out link",
+    r"\xff not_utf8",
+];
 
 fn with_tree() -> Running {
     let server = Running::start();
@@ -37,6 +56,7 @@ fn with_tree() -> Running {
     std::os::unix::fs::symlink("a", server.path().join("linked-dir")).unwrap();
     std::os::unix::fs::symlink("a.txt", server.path().join("linked-file")).unwrap();
     std::os::unix::fs::symlink("/etc", server.path().join("out")).unwrap();
+    fs::write(server.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
     server
 }
 
@@ -45,15 +65,16 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
     let server = with_tree();
     let mut client = server.client().greet(None);
     assert_eq!(list(&mut client, "", true, None, 100), (TREE.map(String::from).into(), false));
-    let top = ["a", "a.txt", "b"].map(String::from);
-    assert_eq!(list(&mut client, "", false, None, 100), (top.into(), false));
+    let top = [&["a"][..], &TREE[4..]].concat();
+    let (names, more) = list(&mut client, "", false, None, 100);
+    assert!(names == top && !more, "{names:?}");
     let below = ["a/b", "a/z"].map(String::from);
     assert_eq!(list(&mut client, "a", false, None, 100), (below.into(), false));
-    for limit in 1..=7 {
-        let mut all = Vec::new();
+    for limit in 1..=11 {
+        let mut all: Vec<String> = Vec::new();
         loop {
-            let after = all.last().cloned();
-            let (page, more) = list(&mut client, "", true, after.as_deref(), limit);
+            let after = all.last().map(|told| told.split(' ').next().unwrap());
+            let (page, more) = list(&mut client, "", true, after, limit);
             assert!(page.len() <= limit as usize && (!more || !page.is_empty()));
             all.extend(page);
             if !more {
@@ -64,7 +85,37 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
     }
     // Nothing is no limit that one could go on with.
     assert_eq!(list(&mut client, "", true, None, 0), (vec!["a".to_owned()], true));
-    assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), 6);
+    assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), TREE.len());
+}
+
+/// The names that come next are kept between two pages of one listing, and of no other.
+#[test]
+fn the_next_page_of_a_listing_needs_no_other_look() {
+    let server = with_tree();
+    let mut client = server.client().greet(None);
+    let next = |client: &mut Client, name: &str, recursive, after: Option<&str>| {
+        list(client, name, recursive, after, 1).0.concat()
+    };
+    assert_eq!(next(&mut client, "", false, None), "a");
+    fs::write(server.path().join("a+"), "").unwrap();
+    assert_eq!(next(&mut client, "", false, Some("a")), "a.txt", "the root was read again");
+    // What goes on is the same listing at the same place.
+    for (name, recursive, after) in [("", false, "a"), ("", true, "a/z"), ("", false, "A")] {
+        assert_eq!(next(&mut client, "", false, None), "a");
+        let fresh = if after == "A" { "a" } else { "a+" };
+        assert_eq!(next(&mut client, name, recursive, Some(after)), fresh.to_owned(), "{after}");
+        fs::remove_file(server.path().join("a+")).unwrap();
+        fs::write(server.path().join("a+"), "").unwrap();
+    }
+    // Nor does it outlive another question or its connection.
+    assert_eq!(next(&mut client, "", false, Some("a")), "a+");
+    fs::write(server.path().join("a-"), "").unwrap();
+    client.ask(&Request::Stat { name: "a".to_owned() });
+    assert_eq!(next(&mut client, "", false, Some("a+")), "a-");
+    fs::write(server.path().join("a-1"), "").unwrap();
+    let mut other = server.client().greet(None);
+    assert_eq!(next(&mut other, "", false, Some("a-")), "a-1");
+    assert_eq!(next(&mut client, "", false, Some("a-")), "a.txt");
 }
 
 /// However many are asked for, an answer fits a message.

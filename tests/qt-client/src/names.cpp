@@ -60,6 +60,21 @@ static QString last(Client *client, const QString &directory, bool recursive, qi
     return name;
 }
 
+/** What cannot be transferred is found, but not as a file. */
+static void untransferable(Client *client)
+{
+    QStringList names;
+    Job *job = client->list(QStringLiteral("odd"), true);
+    QObject::connect(job, &Job::found, job, [] { CHECK(false); });
+    QObject::connect(job, &Job::foundUntransferable, job, [&](const QString &name, quint32 obstacle) {
+        CHECK(obstacle != FTX_OBSTACLE_NONE);
+        names += name;
+    });
+    CHECK(ended(job) == FTX_OK && names.size() == 3);
+    CHECK(names.at(1) == QStringLiteral("odd/b\\xff") && names.at(2) == QStringLiteral("odd/link"));
+    delete job;
+}
+
 static void from_the_server(Client *client)
 {
     qint64 status = FTX_OK;
@@ -72,6 +87,7 @@ static void from_the_server(Client *client)
     }
     CHECK(last(client, QStringLiteral("longest"), true, &status).size() == 4096);
     CHECK(status == FTX_OK);
+    untransferable(client);
     Job *removed = client->remove({QStringLiteral("message")});
     CHECK(ended(removed) == FTX_NOT_FOUND);
     CHECK(removed->errorString().contains(QStringLiteral("begin\\u{0}\\u{1b}[2J\\n")));

@@ -17,6 +17,7 @@
 //! | `dialects` | one dialect goes on with what the other left |
 //! | `trees` | directories, many files, and what they are besides bytes |
 //! | `links` | symbolic links on the client's side |
+//! | `left_out` | what cannot be transferred is named and counted |
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | what is said |
 //! | `far` | a long line |
@@ -37,6 +38,7 @@ mod errors;
 mod events;
 mod far;
 mod kills;
+mod left_out;
 mod lines;
 mod links;
 mod mapped;

@@ -7,11 +7,12 @@
 mod tests;
 
 use alloc::string::String;
-use core::cmp::Ordering;
+use alloc::string::ToString as _;
 
-use crate::RemoteName;
 use crate::native::StepError;
-use crate::native::wire::{Entry, Request};
+use crate::native::wire::{Listed, Request};
+use crate::raw_name::Place;
+use crate::{RawName, RemoteName};
 
 /// A listing of one directory, from its first page to its last.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct Listing {
     recursive: bool,
     limit: u32,
     /// The last name that was listed.
-    last: Option<RemoteName>,
+    last: Option<RawName>,
     ended: bool,
 }
 
@@ -35,11 +36,11 @@ impl Listing {
     /// The request for the next page.
     #[must_use]
     pub fn request(&self) -> Request {
-        let text = |name: &RemoteName| String::from(name.as_str());
+        let directory = self.directory.as_ref().map(RemoteName::as_str);
         Request::List {
-            name: self.directory.as_ref().map(text).unwrap_or_default(),
+            name: String::from(directory.unwrap_or_default()),
             recursive: self.recursive,
-            after: self.last.as_ref().map(text),
+            after: self.last.as_ref().map(RawName::to_string),
             limit: self.limit,
         }
     }
@@ -49,25 +50,26 @@ impl Listing {
     /// # Errors
     /// It came behind the last page; it has more entries than were asked for, or none although there
     /// are more; or a name is not below the directory, or does not ascend behind the one before it.
-    pub fn page(&mut self, entries: &[Entry], more: bool) -> Result<(), StepError> {
+    pub fn page(&mut self, entries: &[Listed], more: bool) -> Result<(), StepError> {
         if self.ended {
             return Err(out_of_step("a page behind the last one of a listing"));
         }
         if u32::try_from(entries.len()).map_or(true, |len| len > self.limit) {
             return Err(StepError::TooMuch);
         }
-        let mut last = self.last.as_ref();
+        let mut last = self.last.as_ref().map(RawName::place);
         for entry in entries {
-            if !self.lists(&entry.name) {
+            let place = entry.place();
+            if !self.lists(place) {
                 return Err(out_of_step("a listing with a name from outside of the directory"));
             }
-            if last.is_some_and(|last| order(last, &entry.name) != Ordering::Less) {
+            if last.is_some_and(|last| last >= place) {
                 return Err(out_of_step("a listing whose names do not ascend"));
             }
-            last = Some(&entry.name);
+            last = Some(place);
         }
         match entries.last() {
-            Some(entry) => self.last = Some(entry.name.clone()),
+            Some(entry) => self.last = Some(entry.raw_name()),
             None if more => return Err(out_of_step("an empty page of a listing that goes on")),
             None => {}
         }
@@ -82,22 +84,13 @@ impl Listing {
     }
 
     /// Whether the listing may have this name.
-    fn lists(&self, name: &RemoteName) -> bool {
-        let below = match &self.directory {
-            None => Some(name.as_str()),
-            Some(directory) => {
-                let rest = name.as_str().strip_prefix(directory.as_str());
-                rest.and_then(|rest| rest.strip_prefix('/'))
-            }
+    fn lists(&self, place: Place<'_>) -> bool {
+        let Some(directory) = &self.directory else {
+            return self.recursive || place.directory.is_none();
         };
-        below.is_some_and(|below| self.recursive || !below.contains('/'))
+        let below = place.directory.and_then(|name| name.strip_prefix(directory.as_str()));
+        below.is_some_and(|below| below.is_empty() || (self.recursive && below.starts_with('/')))
     }
-}
-
-/// The order of listings: by parts, and these by their bytes. So what is in a directory stands right
-/// behind it, which is not so in the order of whole names: `a.txt` would stand between `a` and `a/b`.
-fn order(one: &RemoteName, other: &RemoteName) -> Ordering {
-    one.parts().map(str::as_bytes).cmp(other.parts().map(str::as_bytes))
 }
 
 const fn out_of_step(what: &'static str) -> StepError {

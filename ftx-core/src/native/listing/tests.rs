@@ -7,19 +7,29 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::Listing;
-use crate::RemoteName;
-use crate::native::wire::{Entry, EntryKind, Meta, Request};
+use crate::native::wire::{Entry, EntryKind, Listed, Meta, Obstacle, Request, Untransferable};
 use crate::native::{Reason, StepError};
+use crate::{RawName, RemoteName};
 
 fn name(text: &str) -> RemoteName {
     RemoteName::parse(text).unwrap()
 }
 
-fn entry(text: &str) -> Entry {
-    Entry { name: name(text), kind: EntryKind::File, size: 1, meta: Meta::default() }
+/// A file of this name; if that is an escaped one, something that cannot be transferred.
+fn entry(text: &str) -> Listed {
+    let meta = Meta::default();
+    match RemoteName::parse(text) {
+        Ok(name) if !text.contains('\\') => {
+            Listed::Entry(Entry { name, kind: EntryKind::File, size: 1, meta })
+        }
+        _ => {
+            let (name, obstacle) = (RawName::parse(text).unwrap(), Obstacle::NotUtf8);
+            Listed::Untransferable(Untransferable { name, obstacle, size: 1, meta })
+        }
+    }
 }
 
-fn entries(names: &[&str]) -> Vec<Entry> {
+fn entries(names: &[&str]) -> Vec<Listed> {
     names.iter().map(|name| entry(name)).collect()
 }
 
@@ -70,19 +80,39 @@ fn the_next_page_is_asked_for_behind_the_last_name() {
 
 #[test]
 fn names_from_elsewhere_are_refused() {
-    for foreign in ["e", "d", "da", "da/b", "dd/a", "D/a", "x/d/a", ".bashrc"] {
+    for foreign in [
+        "e",
+        "d",
+        "da",
+        "da/b",
+        "dd/a",
+        "D/a",
+        "x/d/a",
+        ".bashrc",
+        "\\xff",
+        "d\\xff",
+        "da/\\xff",
+        "x/d/\\xff",
+    ] {
         assert_eq!(refused("d", true, &[&[foreign]]), Reason::OutOfStep, "{foreign}");
     }
     for directory in ["", "d"] {
-        let deeper = if directory.is_empty() { "d/a" } else { "d/a/b" };
-        assert_eq!(refused(directory, false, &[&[deeper]]), Reason::OutOfStep);
-        assert!(taken(listing(directory, true), &[&[deeper]]).is_ok());
+        for deeper in ["d/a", "d/\\xff"] {
+            let deeper = deeper.replacen("d", if directory.is_empty() { "d" } else { "d/a" }, 1);
+            assert_eq!(refused(directory, false, &[&[&deeper]]), Reason::OutOfStep);
+            assert!(taken(listing(directory, true), &[&[&deeper]]).is_ok());
+        }
     }
 }
 
 #[test]
 fn names_that_do_not_ascend_are_refused() {
-    let pages: [&[&[&str]]; 5] = [
+    let pages: [&[&[&str]]; 9] = [
+        &[&["d/\\xff", "d/é"]],
+        &[&["d/\\xff", "d/\\xff"]],
+        &[&["d/\\xff"], &["d/\\xc3"]],
+        // By what they stand for, not by how they are written.
+        &[&["d/\\\\", "d/]", "d/\\\\]"]],
         &[&["d/b", "d/a"]],
         &[&["d/a", "d/a"]],
         &[&["d/a", "d/b"], &["d/a", "d/b"]],
@@ -92,6 +122,33 @@ fn names_that_do_not_ascend_are_refused() {
     for pages in pages {
         assert_eq!(refused("d", true, pages), Reason::OutOfStep, "{pages:?}");
     }
+}
+
+/// A backslash is 5c, between `[` and `]`, and what is no UTF-8 stands where its bytes do.
+#[test]
+fn what_cannot_be_transferred_is_listed_in_the_order_of_its_bytes() {
+    let all =
+        ["d/[", "d/\\\\", "d/]", "d/a", "d/a/\\x80", "d/a\\xff", "d/b\\xc3", "d/é", "d/\\xff"];
+    for size in 1..=4 {
+        let pages: Vec<&[&str]> = all.chunks(size).collect();
+        assert!(taken(listing("d", true), &pages).unwrap().is_ended(), "{size}");
+    }
+    let mut listing = listing("d", true);
+    for name in &all {
+        listing.page(&entries(&[name]), true).unwrap();
+        let Request::List { after, .. } = listing.request() else { panic!() };
+        assert_eq!(after.as_deref(), Some(*name));
+    }
+    // A remote name, too, goes into `after` escaped.
+    let file =
+        Entry { name: name("back\\slash"), kind: EntryKind::File, size: 1, meta: Meta::default() };
+    let mut listing = Listing::new(None, true, 4);
+    listing.page(&[Listed::Entry(file)], true).unwrap();
+    let after = |request| match request {
+        Request::List { after, .. } => after,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(after(listing.request()).as_deref(), Some("back\\\\slash"));
 }
 
 #[test]
@@ -119,7 +176,7 @@ fn a_bad_page_changes_nothing() {
 }
 
 /// The names of a tree in the order of a walk through it: all below `top`, with the directories.
-fn walked(files: &[Vec<String>], top: &str, recursive: bool) -> Vec<Entry> {
+fn walked(files: &[Vec<String>], top: &str, recursive: bool) -> Vec<Listed> {
     let mut all = BTreeSet::new();
     for parts in files {
         let top = Some(top).filter(|top| !top.is_empty()).map(String::from);
@@ -128,11 +185,20 @@ fn walked(files: &[Vec<String>], top: &str, recursive: bool) -> Vec<Entry> {
         let last = if recursive { parts.len() } else { first };
         all.extend((first..=last).map(|len| parts[..len].to_vec()));
     }
-    all.iter().map(|parts| entry(&parts.join("/"))).collect()
+    // Some of them cannot be transferred, by their names or otherwise.
+    let listed = all.iter().map(|parts| match parts.join("/") {
+        odd if odd.ends_with('b') => {
+            let name = RawName::from(&name(&odd));
+            let (obstacle, meta) = (Obstacle::Link, Meta::default());
+            Listed::Untransferable(Untransferable { name, obstacle, size: 0, meta })
+        }
+        even => entry(&even),
+    });
+    listed.collect()
 }
 
 /// What becomes of a listing that is handed over in pages of so many entries.
-fn paged(mut listing: Listing, all: &[Entry], size: usize) -> Result<Listing, StepError> {
+fn paged(mut listing: Listing, all: &[Listed], size: usize) -> Result<Listing, StepError> {
     let count = all.len().div_ceil(size).max(1);
     for (index, page) in all.chunks(size).enumerate() {
         listing.page(page, index + 1 < count)?;
@@ -172,7 +238,7 @@ proptest! {
                 all.swap(one, other);
             }
             1 => all.insert(other, all[one].clone()),
-            2 => all[one].name = name(&all[one].name.as_str().replacen('d', "e", 1)),
+            2 => all[one] = entry(&all[one].raw_name().to_string().replacen('d', "e", 1)),
             // A whole page once more.
             _ => {
                 let start = one - one % size;
@@ -190,6 +256,6 @@ proptest! {
 fn a_tree_of_every_depth_is_walked_as_the_property_tests_think() {
     let files = vec![vec!["a".to_string(), "b".to_string()], vec!["a.b".to_string()]];
     let names: Vec<_> =
-        walked(&files, "d", true).into_iter().map(|entry| entry.name.to_string()).collect();
+        walked(&files, "d", true).iter().map(|entry| entry.raw_name().to_string()).collect();
     assert_eq!(names, ["d/a", "d/a/b", "d/a.b"]);
 }

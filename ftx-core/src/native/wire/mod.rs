@@ -6,12 +6,13 @@
 //! | `header` | the 12 bytes before every payload |
 //! | `block`, `file` | payloads with bytes of files, which never pass through the record codec |
 //! | `request`, `reply` | payloads that are records |
-//! | `record` | what these are made of |
+//! | `record`, `entry` | what these are made of |
 //!
 //! All integers are little-endian. Decoding takes no bytes away and allocates no more than the
 //! peer has sent; what is not exactly right is an error, after which the connection is closed.
 
 mod block;
+mod entry;
 mod error;
 mod file;
 mod header;
@@ -21,6 +22,7 @@ mod reply;
 mod request;
 
 pub use block::{BLOCK_FRAME_HEAD_LEN, BLOCK_HEAD_LEN, BlockHead};
+pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::WireError;
 pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout, MAX_FILE_HEAD};
 pub use header::{FrameHeader, FrameKind, HEADER_LEN, HeaderBytes, MAX_PAYLOAD, next_frame};
@@ -28,9 +30,7 @@ pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
     common_version, server_preface,
 };
-pub use record::{
-    Entry, EntryKind, MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Token, Version, What,
-};
+pub use record::{MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Token, Version, What};
 pub use reply::Reply;
 pub use request::{MAX_REQUEST, Request};
 

@@ -5,7 +5,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::RemoteName;
 use crate::native::blocks::{BlockRange, Digest};
 use crate::native::hex::{debug_in_hex, in_hex};
 
@@ -107,36 +106,4 @@ pub enum What {
     WholeUnless(Digest),
     /// 4: its chaining values, read from the file: the server drops what it has cached of it.
     FreshManifest,
-}
-
-/// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EntryKind {
-    /// 0: a regular file.
-    File,
-    /// 1: a directory.
-    Directory,
-}
-
-/// A file or directory of the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its whole name, from the root.
-    pub name: RemoteName,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its size in bytes; 0 for a directory.
-    pub size: u64,
-    /// What else is known of it.
-    pub meta: Meta,
-}
-
-impl Entry {
-    /// Bytes that it takes in an `Entries`; all of them together, and 32 more, must fit a record
-    /// ([`MAX_RECORD_BYTES`](crate::codec::MAX_RECORD_BYTES)).
-    #[must_use]
-    pub const fn record_len(&self) -> usize {
-        let mtime: usize = if self.meta.mtime.is_some() { 12 } else { 0 };
-        (8 + 4 + 8 + 1 + 1 + mtime).saturating_add(self.name.as_str().len())
-    }
 }

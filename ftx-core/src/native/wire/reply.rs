@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
-use super::{Entry, FrameHeader, FrameKind, MAX_CV_PAGE, Meta, Token, Version, WireError};
+use super::{Entry, FrameHeader, FrameKind, Listed, MAX_CV_PAGE, Meta, Token, Version, WireError};
 use crate::codec;
 use crate::native::Reason;
 use crate::native::blocks::{Cv, Digest};
@@ -79,8 +79,8 @@ pub enum Reply {
     Entry(Entry),
     /// 9: what is in a directory.
     Entries {
-        /// Files and directories in their order.
-        entries: Vec<Entry>,
+        /// Files, directories and what cannot be transferred, in their order.
+        entries: Vec<Listed>,
         /// There are more after these.
         more: bool,
     },

@@ -84,7 +84,7 @@ pub enum Request {
         name: String,
         /// With all that is in the directories below it.
         recursive: bool,
-        /// Only what comes after this name.
+        /// Only what comes after this name, escaped as a [`RawName`](crate::RawName) is.
         after: Option<String>,
         /// At most so many entries; the server may give fewer.
         limit: u32,

@@ -52,7 +52,7 @@ use crate::config::Config;
 use crate::descriptors::{Descriptors, Share, Use};
 
 use self::blocks::Blocks;
-pub use self::blocks::{LocalBlockUpload, LocalFile};
+pub use self::blocks::{LocalBlockUpload, LocalCursor, LocalFile};
 pub use self::download::LocalDownload;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;

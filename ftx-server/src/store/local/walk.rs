@@ -1,50 +1,47 @@
-//! Going through a tree in order, a bounded number of names at a time.
+//! Going through a tree in order, with bounded memory.
 
-use std::collections::BinaryHeap;
-use std::ffi::OsString;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use cap_fs_ext::DirExt as _;
 use cap_std::fs::{Dir, Metadata};
-use ftx_core::RemoteName;
-use ftx_store::{Root, StoreError};
+use ftx_core::native::wire::{Entry, EntryKind, Listed, Obstacle, Untransferable};
+use ftx_core::{RawName, RemoteName};
+use ftx_store::{Root, StoreError, meta_of};
 
-/// Names of one directory that are kept at a time. A directory with more is read again for the
-/// next ones, so that memory does not grow with it.
-const NAMES: usize = 16 * 1024;
+pub(super) use self::names::NameMemory;
+use self::names::{Names, Share};
+
+/// Bytes that a directory on the way to where the walk is takes besides its names.
+const LEVEL_BYTES: usize = 128;
 
 /// A walk through a tree: parts in byte order, a directory before what is in it.
 #[derive(Debug)]
 pub(super) struct Walk {
     root: Root,
     recursive: bool,
+    /// The name of the directory where it is and a slash, or nothing for the root.
+    prefix: String,
     /// From the top of the walk to where it is.
     levels: Vec<Level>,
     /// The directory of the last level, if it is open. The others are not: a tree may be deeper than
     /// there are descriptors.
     here: Option<Dir>,
-}
-
-/// A file or directory in the tree that has a remote name.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// Its name.
-    pub(super) name: RemoteName,
-    /// Of what it is.
-    pub(super) metadata: Metadata,
+    /// What comes next, before anything else.
+    put_back: Option<Listed>,
+    share: Share,
 }
 
 #[derive(Debug)]
 struct Level {
-    /// The directory's name and a slash, or nothing for the root.
-    prefix: String,
-    /// The next names, the last one first.
-    names: Vec<String>,
-    /// All names up to this one were in `names` once.
-    read_to: Option<String>,
-    /// There may be more behind these.
-    more: bool,
+    /// How much of the walk's prefix is this directory's.
+    prefix_len: usize,
+    names: Names,
 }
 
 impl Walk {
@@ -54,53 +51,66 @@ impl Walk {
     /// `name` is no directory that can be opened.
     pub(super) fn new(
         root: &Root,
+        memory: &NameMemory,
         name: Option<&RemoteName>,
         recursive: bool,
-        after: Option<&RemoteName>,
+        after: Option<&RawName>,
     ) -> Result<Self, StoreError> {
-        let root = root.clone();
-        let prefix = name.map_or_else(String::new, |name| format!("{name}/"));
-        let top = Level::new(prefix);
-        let here = top.open(&root).map_err(|error| failed(top.name(), error))?;
-        let mut walk = Self { root, recursive, levels: vec![top], here: Some(here) };
+        let mut walk = Self {
+            root: root.clone(),
+            recursive,
+            prefix: name.map_or_else(String::new, |name| format!("{name}/")),
+            levels: Vec::new(),
+            here: None,
+            put_back: None,
+            share: memory.share(),
+        };
+        let here = walk.open().map_err(|error| failed(walk.directory(), error))?;
+        walk.enter(here, None);
         if let Some(after) = after {
             walk.skip_to(after)?;
         }
         Ok(walk)
     }
 
-    /// The next one; `None` at the end. Names that cannot be remote names, links and what is neither
-    /// file nor directory are passed over, and so is what vanishes while it is looked at.
+    /// The next one; `None` at the end. What vanishes while it is looked at is passed over.
     ///
     /// # Errors
     /// A directory cannot be read, or what is in it cannot be looked at: without it the rest would be
     /// taken for all there is.
-    pub(super) fn next(&mut self) -> Result<Option<Found>, StoreError> {
-        while let Some(level) = self.levels.last_mut() {
+    pub(super) fn next(&mut self) -> Result<Option<Listed>, StoreError> {
+        if let Some(listed) = self.put_back.take() {
+            return Ok(Some(listed));
+        }
+        while !self.levels.is_empty() {
             let here = match self.here.take() {
                 Some(dir) => Some(dir),
-                None => unless_gone(level.name(), level.open(&self.root))?,
+                None => unless_gone(self.directory(), self.open())?,
             };
-            let Some(dir) = here else {
-                self.levels.pop();
+            let part = match &here {
+                Some(dir) => self.next_name(dir)?,
+                None => None,
+            };
+            let (Some(dir), Some(part)) = (here, part) else {
+                self.leave();
                 continue;
             };
-            let Some(part) = level.next_name(&dir)? else {
-                self.levels.pop();
-                continue;
-            };
-            let found = level.look_at(&self.root, &dir, &part)?;
-            let below = match &found {
-                Some(Found { name, metadata }) if self.recursive && metadata.is_dir() => {
-                    unless_gone(name.as_str(), dir.open_dir_nofollow(&part))?
+            let found = self.look_at(&dir, &part)?;
+            let below = match found.as_ref().and_then(Listed::entry) {
+                Some(entry) if self.recursive && entry.kind == EntryKind::Directory => {
+                    let opened = dir.open_dir_nofollow(Path::new(&*part));
+                    unless_gone(entry.name.as_str(), opened)?
                 }
                 _ => None,
             };
-            if below.is_some() {
-                let prefix = format!("{}{part}/", level.prefix);
-                self.levels.push(Level::new(prefix));
+            match (below, part.to_str()) {
+                (Some(below), Some(part)) => {
+                    self.prefix.push_str(part);
+                    self.prefix.push('/');
+                    self.enter(below, None);
+                }
+                _ => self.here = Some(dir),
             }
-            self.here = Some(below.unwrap_or(dir));
             if found.is_some() {
                 return Ok(found);
             }
@@ -108,30 +118,173 @@ impl Walk {
         Ok(None)
     }
 
-    /// Goes to where the walk was when it gave `after`, or would have.
-    fn skip_to(&mut self, after: &RemoteName) -> Result<(), StoreError> {
-        let Some(top) = self.levels.last() else { return Ok(()) };
-        let Some(below) = after.as_str().strip_prefix(top.prefix.as_str()) else { return Ok(()) };
-        for part in below.split('/') {
-            let Some(level) = self.levels.last_mut() else { return Ok(()) };
-            level.read_to = Some(part.to_owned());
-            if !self.recursive {
-                return Ok(());
-            }
-            let path = format!("{}{part}", level.prefix);
-            let metadata = match self.root.symlink_metadata(Path::new(&path)) {
-                // The client made it up, or there is nothing in it that could be named.
-                Err(error) if error.kind() == ErrorKind::InvalidFilename => None,
-                metadata => unless_gone(&path, metadata)?,
-            };
-            if !metadata.is_some_and(|metadata| metadata.is_dir()) {
-                return Ok(());
-            }
-            self.levels.push(Level::new(path + "/"));
-            self.here = None;
-        }
-        Ok(())
+    /// Has it give this again next.
+    pub(super) fn put_back(&mut self, listed: Listed) {
+        self.put_back = Some(listed);
     }
+
+    /// Puts it away for later, without any descriptor and with no more memory than its share; `None` if
+    /// others have too much for that.
+    pub(super) fn suspend(mut self) -> Option<Self> {
+        self.here = None;
+        for level in &mut self.levels {
+            level.names.shrink();
+        }
+        let names: usize = self.levels.iter().map(|level| level.names.bytes()).sum();
+        let next = self.put_back.as_ref().map_or(0, Listed::record_len);
+        let bytes = names + next + self.prefix.capacity() + self.levels.len() * LEVEL_BYTES;
+        self.share.shrink(bytes);
+        self.share.reach(bytes).then_some(self)
+    }
+
+    /// The directory where it is, as it is told.
+    fn directory(&self) -> &str {
+        match self.prefix.strip_suffix('/') {
+            Some(directory) => directory,
+            None => ".",
+        }
+    }
+
+    fn open(&self) -> io::Result<Dir> {
+        self.root.open_dir(Path::new(self.prefix.strip_suffix('/').unwrap_or_default()))
+    }
+
+    /// Goes down into a directory, whose name the prefix has already.
+    fn enter(&mut self, dir: Dir, after: Option<Vec<u8>>) {
+        self.levels.push(Level { prefix_len: self.prefix.len(), names: Names::behind(after) });
+        self.here = Some(dir);
+    }
+
+    /// Goes up again.
+    fn leave(&mut self) {
+        self.here = None;
+        self.levels.pop();
+        self.prefix.truncate(self.levels.last().map_or(0, |level| level.prefix_len));
+    }
+
+    fn next_name(&mut self, dir: &Dir) -> Result<Option<Box<OsStr>>, StoreError> {
+        let Some((level, above)) = self.levels.split_last_mut() else { return Ok(None) };
+        if level.names.must_read() {
+            let others = above.iter().map(|level| level.names.bytes()).sum();
+            let (prefix, end) = (&self.prefix, level.prefix_len);
+            let forget = || {
+                let mut end = end;
+                for level in above.iter_mut().rev() {
+                    // What is on the way to here is the last that was taken of each.
+                    let part = prefix.get(level.prefix_len..end).unwrap_or_default();
+                    level.names.forget(part.trim_end_matches('/').as_bytes());
+                    end = level.prefix_len;
+                }
+            };
+            let read = level.names.read(dir, &mut self.share, others, forget);
+            unless_gone(self.directory(), read)?;
+        }
+        Ok(self.levels.last_mut().and_then(|level| level.names.pop()))
+    }
+
+    /// Goes to where the walk was when it gave `after`, or would have.
+    fn skip_to(&mut self, after: &RawName) -> Result<(), StoreError> {
+        let directory = after.directory().map_or("", RemoteName::as_str);
+        let parts = directory.split('/').filter(|part| !part.is_empty());
+        let below = match self.prefix.strip_suffix('/') {
+            None => parts.collect::<Vec<_>>(),
+            Some(top) => match directory.strip_prefix(top) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    parts.skip(top.split('/').count()).collect()
+                }
+                // The client made it up.
+                _ => return Ok(()),
+            },
+        };
+        for part in below {
+            if !self.skip_into(part)? {
+                return Ok(());
+            }
+        }
+        match std::str::from_utf8(after.part()) {
+            // What it would be the directory of comes next.
+            Ok(part) if after.to_remote().is_some() => self.skip_into(part).map(|_| ()),
+            _ => {
+                self.skip_behind(after.part());
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes behind a name, and into it if it is a directory; `false` if it is none.
+    fn skip_into(&mut self, part: &str) -> Result<bool, StoreError> {
+        self.skip_behind(part.as_bytes());
+        let Some(dir) = self.here.as_ref().filter(|_| self.recursive) else { return Ok(false) };
+        let path = format!("{}{part}", self.prefix);
+        if self.root.is_private(Path::new(&path)) {
+            return Ok(false);
+        }
+        let metadata = match dir.symlink_metadata(part) {
+            // The client made it up.
+            Err(error) if error.kind() == ErrorKind::InvalidFilename => None,
+            metadata => unless_gone(&path, metadata)?,
+        };
+        if !metadata.is_some_and(|metadata| metadata.is_dir()) {
+            return Ok(false);
+        }
+        let Some(below) = unless_gone(&path, dir.open_dir_nofollow(part))? else {
+            return Ok(false);
+        };
+        self.prefix = path + "/";
+        self.enter(below, None);
+        Ok(true)
+    }
+
+    fn skip_behind(&mut self, part: &[u8]) {
+        if let Some(level) = self.levels.last_mut() {
+            level.names = Names::behind(Some(part.to_owned()));
+        }
+    }
+
+    /// What has this name in `dir`; nothing, if that has vanished or is the server's own.
+    fn look_at(&self, dir: &Dir, part: &OsStr) -> Result<Option<Listed>, StoreError> {
+        let told = format!("{}{}", self.prefix, part.display());
+        // No directory on the way to here has a name that is none.
+        let impossible = || failed(&told, ErrorKind::InvalidFilename.into());
+        let directory = self.prefix.strip_suffix('/').map(RemoteName::parse).transpose();
+        let directory = directory.map_err(|_| impossible())?;
+        let name = RawName::new(directory, part.as_encoded_bytes()).map_err(|_| impossible())?;
+        // The walk may have come to the root through a link, where names do not begin with it.
+        let is_private = self.root.is_private(Path::new(&told));
+        if is_private && part == OsStr::new(super::OURS) {
+            return Ok(None);
+        }
+        let Some(metadata) = unless_gone(&told, dir.symlink_metadata(Path::new(part)))? else {
+            return Ok(None);
+        };
+        let obstacle = match name.check_remote() {
+            // Where the case of letters counts, it is a user's own; but no request leads there.
+            Ok(Ok(_)) if is_private => Obstacle::NameRefused,
+            Ok(Ok(remote)) => match entry(remote, &metadata) {
+                Ok(entry) => return Ok(Some(Listed::Entry(entry))),
+                Err(obstacle) => obstacle,
+            },
+            Ok(Err(error)) => Obstacle::from(&error),
+            Err(_) => Obstacle::NotUtf8,
+        };
+        let size = if metadata.is_file() { metadata.len() } else { 0 };
+        let meta = meta_of(&metadata);
+        Ok(Some(Listed::Untransferable(Untransferable { name, obstacle, size, meta })))
+    }
+}
+
+/// What a name stands for, or why it cannot be transferred.
+pub(super) fn entry(name: RemoteName, metadata: &Metadata) -> Result<Entry, Obstacle> {
+    let (kind, size) = if metadata.is_dir() {
+        (EntryKind::Directory, 0)
+    } else if metadata.is_file() {
+        (EntryKind::File, metadata.len())
+    } else if metadata.is_symlink() {
+        return Err(Obstacle::Link);
+    } else {
+        return Err(Obstacle::Special);
+    };
+    Ok(Entry { name, kind, size, meta: meta_of(metadata) })
 }
 
 /// What is found under a name; `None` if that has vanished, or become something else, since it was
@@ -148,66 +301,3 @@ fn unless_gone<T>(name: &str, looked: io::Result<T>) -> Result<Option<T>, StoreE
 fn failed(name: &str, error: io::Error) -> StoreError {
     StoreError::io("list", name, error)
 }
-
-impl Level {
-    fn new(prefix: String) -> Self {
-        Self { prefix, names: Vec::new(), read_to: None, more: true }
-    }
-
-    /// The directory's name, as it is told.
-    fn name(&self) -> &str {
-        self.prefix.strip_suffix('/').unwrap_or(".")
-    }
-
-    fn open(&self, root: &Root) -> io::Result<Dir> {
-        root.open_dir(Path::new(self.prefix.strip_suffix('/').unwrap_or_default()))
-    }
-
-    fn next_name(&mut self, dir: &Dir) -> Result<Option<String>, StoreError> {
-        if self.names.is_empty() && self.more {
-            let read = self.read(dir);
-            unless_gone(self.name(), read)?;
-        }
-        Ok(self.names.pop())
-    }
-
-    /// What has this name in `dir`, if it is to be found here.
-    fn look_at(&self, root: &Root, dir: &Dir, part: &str) -> Result<Option<Found>, StoreError> {
-        let Ok(name) = RemoteName::parse(&format!("{}{part}", self.prefix)) else {
-            return Ok(None);
-        };
-        // The walk may have come to the root through a link, where names do not begin with it.
-        if root.is_private(Path::new(name.as_str())) {
-            return Ok(None);
-        }
-        let metadata = unless_gone(name.as_str(), dir.symlink_metadata(part))?;
-        let metadata = metadata.filter(|metadata| metadata.is_dir() || metadata.is_file());
-        Ok(metadata.map(|metadata| Found { name, metadata }))
-    }
-
-    /// Reads the directory for its next names.
-    fn read(&mut self, dir: &Dir) -> io::Result<()> {
-        let mut first: BinaryHeap<String> = BinaryHeap::new();
-        self.more = false;
-        for entry in dir.entries()? {
-            let Ok(name) = OsString::into_string(entry?.file_name()) else {
-                continue;
-            };
-            if self.read_to.as_ref().is_some_and(|read_to| name <= *read_to) {
-                continue;
-            }
-            first.push(name);
-            if first.len() > NAMES {
-                first.pop();
-                self.more = true;
-            }
-        }
-        self.names = first.into_sorted_vec();
-        self.read_to = self.names.last().cloned().or_else(|| self.read_to.take());
-        self.names.reverse();
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use ftx_core::NameError;
 use ftx_core::native::Reason;
+use ftx_core::{NameError, RawNameError};
 use ftx_io::Chain;
 use ftx_store::StoreError;
 
@@ -57,6 +57,12 @@ impl From<StoreError> for Refusal {
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
+        Self::new(Reason::NameRefused, error.to_string())
+    }
+}
+
+impl From<RawNameError> for Refusal {
+    fn from(error: RawNameError) -> Self {
         Self::new(Reason::NameRefused, error.to_string())
     }
 }

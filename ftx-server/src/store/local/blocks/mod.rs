@@ -18,6 +18,7 @@ mod current;
 mod file;
 mod hand;
 mod index;
+mod list;
 mod offer;
 mod publish;
 mod put;
@@ -37,18 +38,19 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
-use ftx_store::{Durability, ManifestCache, ManifestLimits, Root, StoreError, meta_of};
+use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub use self::file::LocalFile;
 use self::hand::Hand;
 use self::index::BlockIndex;
 pub(super) use self::index::expire;
+pub use self::list::LocalCursor;
 use self::space::Ledger;
 pub(super) use self::table::SHORT;
 pub use self::upload::LocalBlockUpload;
 use super::leftovers::remove;
 use super::permits::{Slow, at_length};
-use super::walk::{Found, Walk};
+use super::walk::{NameMemory, entry};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::native::{
@@ -66,6 +68,8 @@ pub(super) struct Blocks {
     batches: put::Batches,
     /// How long another client's writer must have been silent for its staging to be taken over.
     silent: Duration,
+    /// For the names of directories that are listed.
+    names: NameMemory,
 }
 
 impl Blocks {
@@ -77,7 +81,8 @@ impl Blocks {
         let open_files = config.descriptors.for_short_job();
         let batches = put::Batches::open(ours, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
-        Ok(Self { dir, index, manifests, ledger, batches, silent })
+        let names = NameMemory::default();
+        Ok(Self { dir, index, manifests, ledger, batches, silent, names })
     }
 
     fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
@@ -110,6 +115,7 @@ impl LocalStore {
 impl BlockStore for LocalStore {
     type Staging = LocalBlockUpload;
     type File = LocalFile;
+    type Cursor = LocalCursor;
 
     async fn offer_blocks(
         &self,
@@ -136,8 +142,7 @@ impl BlockStore for LocalStore {
             let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
-            let found = Found { name: name.clone(), metadata };
-            entry(&found).ok_or_else(|| {
+            entry(name.clone(), &metadata).map_err(|_| {
                 let message = format!("{name:?} is neither a file nor a directory");
                 Refusal::new(Reason::NotAFile, message)
             })
@@ -145,11 +150,15 @@ impl BlockStore for LocalStore {
         .await
     }
 
-    async fn list(&self, list: Listing) -> Result<Page, Refusal> {
+    async fn list(
+        &self,
+        list: Listing,
+        cursor: Option<LocalCursor>,
+    ) -> Result<(Page, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
         let permit = inner.permits.take(Slow::Read).await;
-        let page = at_length(permit, move || page(&inner.root, &list)).await?;
-        Ok(page?)
+        let listed = at_length(permit, move || list::page(&inner, &list, cursor)).await?;
+        Ok(listed?)
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
@@ -188,32 +197,4 @@ impl BlockStore for LocalStore {
         })
         .await?
     }
-}
-
-fn page(root: &Root, list: &Listing) -> Result<Page, StoreError> {
-    let mut walk = Walk::new(root, list.name.as_ref(), list.recursive, list.after.as_ref())?;
-    let mut page = Page::default();
-    let mut bytes = 0;
-    while let Some(found) = walk.next()? {
-        let Some(entry) = entry(&found) else { continue };
-        bytes += entry.record_len();
-        if page.entries.len() >= list.limit || bytes > list.bytes {
-            page.more = true;
-            break;
-        }
-        page.entries.push(entry);
-    }
-    Ok(page)
-}
-
-fn entry(found: &Found) -> Option<Entry> {
-    let Found { name, metadata } = found;
-    let (kind, size) = if metadata.is_dir() {
-        (EntryKind::Directory, 0)
-    } else if metadata.is_file() {
-        (EntryKind::File, metadata.len())
-    } else {
-        return None;
-    };
-    Some(Entry { name: name.clone(), kind, size, meta: meta_of(metadata) })
 }

@@ -1,0 +1,211 @@
+//! What listings are made of.
+
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Meta;
+use crate::raw_name::Place;
+use crate::{NameError, RawName, RawNameError, RemoteName};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntryKind {
+    /// 0: a regular file.
+    File,
+    /// 1: a directory.
+    Directory,
+}
+
+/// A file or directory of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its whole name, from the root.
+    pub name: RemoteName,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its size in bytes; 0 for a directory.
+    pub size: u64,
+    /// What else is known of it.
+    pub meta: Meta,
+}
+
+/// Why something in a directory cannot be transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Obstacle {
+    /// 0: it is a symbolic link.
+    Link,
+    /// 1: it is a device, a FIFO, a socket or the like.
+    Special,
+    /// 2: its name is not UTF-8.
+    NotUtf8,
+    /// 3: its name is none that is allowed.
+    NameRefused,
+    /// 4: its name, or a part of it, is longer than names may be.
+    TooLong,
+}
+
+/// Something in a directory that cannot be transferred, and so has no name that could be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untransferable {
+    /// Its whole name, from the root.
+    pub name: RawName,
+    /// Why it cannot be transferred.
+    pub obstacle: Obstacle,
+    /// Its size in bytes; 0 for what is no regular file.
+    pub size: u64,
+    /// What else is known of it.
+    pub meta: Meta,
+}
+
+/// What a listing has of one name.
+///
+/// In a record it is written as an [`Entry`] is, with a third kind that has the [`Obstacle`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Record", into = "Record")]
+pub enum Listed {
+    /// A file or directory.
+    Entry(Entry),
+    /// What is told for completeness.
+    Untransferable(Untransferable),
+}
+
+impl Obstacle {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Link, Self::Special, Self::NotUtf8, Self::NameRefused, Self::TooLong];
+
+    /// The word for it in output for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Special => "special",
+            Self::NotUtf8 => "not_utf8",
+            Self::NameRefused => "name_refused",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link => "it is a symbolic link",
+            Self::Special => "it is neither a file nor a directory",
+            Self::NotUtf8 => "its name is not UTF-8",
+            Self::NameRefused => "its name is not allowed",
+            Self::TooLong => "its name is too long",
+        })
+    }
+}
+
+impl From<&NameError> for Obstacle {
+    fn from(error: &NameError) -> Self {
+        match error {
+            NameError::NotUnicode => Self::NotUtf8,
+            NameError::PartTooLong { .. } | NameError::TooLong { .. } => Self::TooLong,
+            _ => Self::NameRefused,
+        }
+    }
+}
+
+impl Listed {
+    /// Its whole name, from the root.
+    #[must_use]
+    pub fn raw_name(&self) -> RawName {
+        match self {
+            Self::Entry(entry) => RawName::from(&entry.name),
+            Self::Untransferable(other) => other.name.clone(),
+        }
+    }
+
+    /// The file or directory, if it is one.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Entry(entry) => Some(entry),
+            Self::Untransferable(_) => None,
+        }
+    }
+
+    /// Bytes that it takes in an `Entries`; all of them together, and 32 more, must fit a record
+    /// ([`MAX_RECORD_BYTES`](crate::codec::MAX_RECORD_BYTES)).
+    #[must_use]
+    pub fn record_len(&self) -> usize {
+        let (name, kind, meta) = match self {
+            Self::Entry(Entry { name, meta, .. }) => (name.as_str().len(), 4, meta),
+            Self::Untransferable(Untransferable { name, meta, .. }) => (name.text_len(), 8, meta),
+        };
+        let mtime = if meta.mtime.is_some() { 12 } else { 0 };
+        8 + name + kind + 8 + 1 + mtime + 1
+    }
+
+    pub(crate) fn place(&self) -> Place<'_> {
+        match self {
+            Self::Entry(entry) => Place::from(&entry.name),
+            Self::Untransferable(other) => other.name.place(),
+        }
+    }
+}
+
+/// The bytes of a [`Listed`].
+#[derive(Serialize, Deserialize)]
+struct Record {
+    name: String,
+    kind: RecordKind,
+    size: u64,
+    meta: Meta,
+}
+
+#[derive(Serialize, Deserialize)]
+enum RecordKind {
+    File,
+    Directory,
+    Untransferable(Obstacle),
+}
+
+/// A name in a listing that is none.
+#[derive(Debug, thiserror::Error)]
+enum ListedError {
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    RawName(#[from] RawNameError),
+}
+
+impl TryFrom<Record> for Listed {
+    type Error = ListedError;
+
+    fn try_from(record: Record) -> Result<Self, ListedError> {
+        let Record { name, kind, size, meta } = record;
+        let kind = match kind {
+            RecordKind::File => EntryKind::File,
+            RecordKind::Directory => EntryKind::Directory,
+            RecordKind::Untransferable(obstacle) => {
+                let name = RawName::try_from(name)?;
+                return Ok(Self::Untransferable(Untransferable { name, obstacle, size, meta }));
+            }
+        };
+        Ok(Self::Entry(Entry { name: RemoteName::try_from(name)?, kind, size, meta }))
+    }
+}
+
+impl From<Listed> for Record {
+    fn from(listed: Listed) -> Self {
+        match listed {
+            Listed::Entry(Entry { name, kind, size, meta }) => {
+                let kind = match kind {
+                    EntryKind::File => RecordKind::File,
+                    EntryKind::Directory => RecordKind::Directory,
+                };
+                Self { name: name.into(), kind, size, meta }
+            }
+            Listed::Untransferable(Untransferable { name, obstacle, size, meta }) => {
+                let kind = RecordKind::Untransferable(obstacle);
+                Self { name: name.into(), kind, size, meta }
+            }
+        }
+    }
+}

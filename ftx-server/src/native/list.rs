@@ -1,0 +1,64 @@
+//! Listings, page by page.
+
+use ftx_core::native::wire::{Listed, Reply};
+use ftx_core::{RawName, RemoteName};
+
+use super::conversation::Conversation;
+use crate::store::{BlockStore, Listing, Refusal};
+
+/// Entries that one answer has at most.
+const ENTRIES: u32 = 32 * 1024;
+
+/// Bytes of entries that one answer has at most: they fit a message with room to spare.
+const ENTRY_BYTES: usize = 960 * 1024;
+
+/// What a client asks of a directory.
+pub(super) struct Asked {
+    pub(super) name: String,
+    pub(super) recursive: bool,
+    pub(super) after: Option<String>,
+    pub(super) limit: u32,
+}
+
+/// A listing between two pages. So a directory is not read again for each of them.
+pub(super) struct PausedListing<C> {
+    name: Option<RemoteName>,
+    recursive: bool,
+    /// The last name of the page before.
+    last: RawName,
+    cursor: C,
+}
+
+impl<C> PausedListing<C> {
+    /// The cursor for this page, if it is the next one.
+    fn cursor_for(self, list: &Listing) -> Option<C> {
+        let Listing { name, recursive, after, .. } = list;
+        let is_next = *name == self.name
+            && *recursive == self.recursive
+            && after.as_ref().is_some_and(|after| *after == self.last);
+        is_next.then_some(self.cursor)
+    }
+}
+
+impl<S: BlockStore> Conversation<S> {
+    /// A page of a listing, and where it goes on.
+    pub(super) async fn list(
+        &self,
+        asked: Asked,
+        paused: Option<PausedListing<S::Cursor>>,
+    ) -> Result<(Reply, Option<PausedListing<S::Cursor>>), Refusal> {
+        let Asked { name, recursive, after, limit } = asked;
+        let name = if name.is_empty() { None } else { Some(Self::name(&name)?) };
+        let after = after.as_deref().map(RawName::parse).transpose()?;
+        let limit = usize::try_from(limit.clamp(1, ENTRIES)).unwrap_or(1);
+        let list = Listing { name, recursive, after, limit, bytes: ENTRY_BYTES };
+        let cursor = paused.and_then(|paused| paused.cursor_for(&list));
+        let (page, cursor) = self.context.store.list(list.clone(), cursor).await?;
+        let last = page.entries.last().map(Listed::raw_name);
+        let paused = cursor.zip(last).map(|(cursor, last)| {
+            let Listing { name, recursive, .. } = list;
+            PausedListing { name, recursive, last, cursor }
+        });
+        Ok((Reply::Entries { entries: page.entries, more: page.more }, paused))
+    }
+}
