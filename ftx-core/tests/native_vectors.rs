@@ -5,7 +5,7 @@
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileFrame, FileHead, FrameHeader, FrameKind,
-    HEADER_LEN, Meta, Mtime, Overwrite, Reply, Request, Token, Version, What, next_frame,
+    HEADER_LEN, Meta, Mtime, Overwrite, Readers, Reply, Request, Token, Version, What, next_frame,
     server_preface,
 };
 
@@ -30,7 +30,7 @@ fn digest() -> Digest {
 }
 
 fn meta() -> Meta {
-    Meta { mtime: Mtime::new(1_700_000_000, 5), executable: true }
+    Meta { mtime: Mtime::new(1_700_000_000, 5), executable: true, readers: Readers::All }
 }
 
 fn text(text: &str) -> String {
@@ -115,7 +115,7 @@ fn requests_of_an_upload() {
     request(1, &offer(Meta::default(), Overwrite::Replace), &[
         "2e000000", "01000000", "01", "000000",
         "01000000", "0400000000000000", "642fc3a9", "0403020100000000",
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
         "00000000",                              // overwrite: replace
         TOKEN,
     ]);
@@ -203,12 +203,12 @@ fn other_requests() {
         "0d000000", "09000000", "01", "000000",
         "0a000000", "0100000000000000", "64",
     ]);
-    let meta = Meta { mtime: None, executable: true };
+    let meta = Meta { mtime: None, executable: true, readers: Readers::Owner };
     request(9, &Request::Check { name: text("f"), size: 5, meta, digest: digest() }, &[
         "37000000", "09000000", "01", "000000",
         "0b000000", "0100000000000000", "66",
         "0500000000000000",                      // size
-        "00", "01",                              // meta
+        "00", "05",                              // meta: executable, for its owner
         HASH,
     ]);
     for (id, hex) in [(0, "00000000"), (9, "09000000")] {
@@ -315,7 +315,7 @@ fn other_replies() {
         "0300000000000000", "642f66",            // name
         "00000000",                              // file
         "0500000000000000",                      // size
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
     ]);
     reply(9, &Reply::Entries { entries: vec![directory, file], more: true }, &[
         "3d000000", "09000000", "01", "000000",
@@ -380,7 +380,7 @@ fn file_frames() {
         "3c000000", "03000000", "03", "000000",
         "16000000",                              // 22 bytes of head
         "01000000",                              // variant 1
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
         VERSION,
     ]);
 }

@@ -12,6 +12,7 @@ use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, File, Metadata};
 
 use crate::StoreError;
+use crate::checks::check_replaceable;
 use crate::regular::{check, waiting_for_nobody};
 use crate::sys::{self, Wanted};
 
@@ -61,7 +62,7 @@ fn walk_to_regular(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
     let (dir, name) = (walk(base, parent, false)?, Path::new(name));
     let opened = dir.open_with(name, waiting_for_nobody().follow(FollowSymlinks::No));
     match opened {
-        Err(error) => Err(failed(&dir, name, path, error)),
+        Err(error) => Err(unopened(&dir, name, path, error)),
         opened => check(path, opened),
     }
 }
@@ -108,6 +109,17 @@ fn create(dir: &Dir, name: &Path, walked: &Path) -> Result<Dir, StoreError> {
         created => created.map_err(|error| StoreError::io("create", walked, error))?,
     }
     dir.open_dir_nofollow(name).map_err(|error| failed(dir, name, walked, error))
+}
+
+/// What can't be opened may be a socket or a device, of which the system says other things.
+fn unopened(dir: &Dir, name: &Path, path: &Path, error: io::Error) -> StoreError {
+    match dir.symlink_metadata(name) {
+        Ok(found) => {
+            let refused = check_replaceable(path, &found);
+            refused.err().unwrap_or_else(|| StoreError::io("open", path, error))
+        }
+        Err(_) => StoreError::io("open", path, error),
+    }
 }
 
 /// Systems do not agree on how they refuse a link, so it is looked at.

@@ -111,6 +111,29 @@ impl Root {
         Ok(dir)
     }
 
+    /// Where a file is to go that is stored as `path`: the directory, which is created with those above
+    /// it as needed, and the name there. Where a link has the name, that is where the link leads to; a
+    /// file need not be there, but its directory must.
+    ///
+    /// # Errors
+    /// As [`create_parents`](Self::create_parents), and a link leads out of the root, or to the private
+    /// directory.
+    pub fn place_of(&self, path: &Path) -> Result<(Dir, PathBuf), StoreError> {
+        let parent = self.create_parents(path)?;
+        let Some(name) = path.file_name().map(PathBuf::from) else {
+            return Err(StoreError::BadName { path: path.to_path_buf() });
+        };
+        if !parent.symlink_metadata(&name).is_ok_and(|found| found.is_symlink()) {
+            return Ok((parent, name));
+        }
+        let real = self.resolve(path).map_err(|error| StoreError::io("follow", path, error))?;
+        let Some(name) = real.file_name().map(PathBuf::from) else {
+            return Err(StoreError::io("replace", path, ErrorKind::IsADirectory.into()));
+        };
+        let parent = open_dir_beneath(&self.dir, real.parent().unwrap_or(Path::new("")))?;
+        Ok((parent, name))
+    }
+
     /// Removes the file, or the link, `path`.
     ///
     /// # Errors

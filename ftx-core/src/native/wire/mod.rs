@@ -29,7 +29,8 @@ pub use preface::{
     common_version, server_preface,
 };
 pub use record::{
-    Entry, EntryKind, MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Token, Version, What,
+    Entry, EntryKind, MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version,
+    What,
 };
 pub use reply::Reply;
 pub use request::{MAX_REQUEST, Request};

@@ -81,7 +81,7 @@ pub(super) async fn begin(
         let begin = without_leftovers(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.create_parents(path)?;
+        inner.root.place_of(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let writer = StagingWriter::new(staging)?;
@@ -215,12 +215,12 @@ fn publish(
     name: &RemoteName,
     staging: Staging,
 ) -> Result<Option<Md5Digest>, StoreError> {
-    let path = Path::new(name.file_name());
     let hasher = staging.hasher().clone();
     let turn = inner.turns.take([name.clone()]);
     // Not that of the beginning: it may have been moved since.
-    let parent = inner.root.create_parents(Path::new(name.as_str()))?;
-    let published = staging.publish(&parent, path)?;
+    let (parent, target) = inner.root.place_of(Path::new(name.as_str()))?;
+    let published = staging.publish(&parent, &target);
+    let published = published.map_err(|error| error.about(name.as_str()))?;
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
         inner.remember(stable, hasher);

@@ -99,7 +99,7 @@ impl<'a> Opening<'a> {
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.create_parents(path)?;
+        inner.root.place_of(path)?;
 
         let Found { staging, hand } = match self.claim()? {
             Some(found) => found,

@@ -64,9 +64,11 @@ impl Shared {
             return Ok(true);
         }
         self.copy(&staging, base, copy, progress)?;
-        let target = Path::new(self.name.file_name());
+        let path = Path::new(self.name.as_str());
+        let (parent, target) = self.inner.root.place_of(path)?;
         // Before the turn: others that publish the name need not wait for the disk.
-        let manifest = staging.prepare(target, &self.meta).map_err(|error| self.refused(error))?;
+        let prepared = staging.prepare(&parent, &target, &self.meta);
+        let manifest = prepared.map_err(|error| self.refused(error))?;
         if manifest.digest() != digest {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
@@ -78,9 +80,8 @@ impl Shared {
             Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
         };
         // Not that of the offer: it may have been moved since.
-        let path = Path::new(self.name.as_str());
-        let parent = self.inner.root.create_parents(path)?;
-        let published = staging.publish(&parent, target, &self.meta, existing);
+        let (parent, target) = self.inner.root.place_of(path)?;
+        let published = staging.publish(&parent, &target, &self.meta, existing);
         drop(turn);
         let published = published.map_err(|error| self.refused(error))?;
         if let Some(stable) = &published.stable {
