@@ -16,6 +16,7 @@
 //! | `dialects` | one dialect goes on with what the other left |
 //! | `trees` | directories, many files, and what they are besides bytes |
 //! | `links` | symbolic links on the client's side |
+//! | `manners` | who may do what with a file that takes another's place; what is no file |
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | what is said |
 //! | `far` | a long line |
@@ -38,6 +39,7 @@ mod far;
 mod kills;
 mod lines;
 mod links;
+mod manners;
 mod mapped;
 mod names;
 mod partial;
