@@ -266,5 +266,6 @@ fn open_parent(dir: &Dir, path: &Path) -> io::Result<Option<Dir>> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;
