@@ -2,6 +2,7 @@
 //! name leads. What is no file keeps its name. In both dialects.
 
 use std::fs::{self, Metadata, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::{
     FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown, symlink,
 };
@@ -27,13 +28,26 @@ const USER: u32 = 65_534;
 const GROUP: u32 = 5555;
 
 fn cases() -> impl Iterator<Item = (Way, &'static str, u64)> {
-    let dialects = |way| DIALECTS.into_iter().map(move |dialect| (way, dialect));
-    let ways = WAYS.into_iter().flat_map(dialects);
-    ways.flat_map(|(way, dialect)| LENS.map(|len| (way, dialect, len)))
+    WAYS.into_iter().flat_map(|way| transfers().map(move |(dialect, len)| (way, dialect, len)))
 }
 
+fn transfers() -> impl Iterator<Item = (&'static str, u64)> {
+    DIALECTS.into_iter().flat_map(|dialect| LENS.map(|len| (dialect, len)))
+}
+
+fn client(setting: &Setting, way: Way, dialect: &str, addr: SocketAddr) -> Client {
+    let client = match way {
+        Way::Up => Client::upload(addr),
+        Way::Down => Client::download(addr),
+    };
+    client.dialect(dialect).arg(NAME).current_dir(setting.local.path())
+}
+
+/// The path of the target is the caller's word.
 fn run(setting: &Setting, way: Way, dialect: &str) -> Outcome {
-    setting.client(way, setting.server.addr()).dialect(dialect).run()
+    let client = client(setting, way, dialect, setting.server.addr());
+    let client = if way == Way::Down { client.args(["-o", NAME]) } else { client };
+    client.run()
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -55,7 +69,7 @@ fn the_mode_of_a_file_that_is_replaced_is_kept() {
     for (way, dialect, len) in cases() {
         let setting = Setting::with_file(way, 1, len);
         let (source, target) = (setting.source(way), setting.target(way));
-        for (seed, old, runs) in [(2, 0o600, 0o700), (3, 0o444, 0o555), (4, 0o4640, 0o750)] {
+        for (seed, old) in [(2, 0o600), (3, 0o444), (4, 0o4640)] {
             for executable in [false, true] {
                 let seed = 2 * seed + u64::from(executable);
                 write_file(&source, content(seed, len));
@@ -69,7 +83,6 @@ fn the_mode_of_a_file_that_is_replaced_is_kept() {
                 let expected = if runs { runs_of(old) } else { old & 0o777 };
                 assert_eq!(mode(&target), expected, "{way:?} {dialect} {len} {old:o}");
             }
-            assert_eq!(runs, runs_of(old));
         }
     }
 }
@@ -153,7 +166,7 @@ fn what_is_no_file_is_named_and_keeps_its_name() {
             let target = setting.target(way);
             make(kind, &target);
             let proxy = Proxy::plain(setting.server.addr());
-            let outcome = setting.client(way, proxy.addr()).dialect(dialect).run();
+            let outcome = client(&setting, way, dialect, proxy.addr()).run();
             outcome.assert_code(1);
             // An old server's reasons are numbers.
             if way == Way::Down || dialect == "native" {
@@ -188,8 +201,8 @@ fn a_device_is_one_by_whatever_name() {
             (["-o", "pipe"], "a pipe"),
             (["--out-dir", "out"], "a pipe"),
         ] {
-            let client = setting.client(Way::Down, setting.server.addr());
-            let outcome = client.dialect(dialect).args(args).run();
+            let client = client(&setting, Way::Down, dialect, setting.server.addr());
+            let outcome = client.args(args).run();
             assert_refused(&outcome, &format!("it is {kind}, not a regular file"));
         }
     }
@@ -239,26 +252,23 @@ fn a_link_that_is_named_is_written_through() {
 /// Nobody can have a server write outside of its root.
 #[test]
 fn a_link_on_the_server_is_written_through_only_inside_the_root() {
-    for dialect in DIALECTS {
-        for len in LENS {
-            let setting = Setting::with_file(Way::Up, 1, len);
-            let link = setting.target(Way::Up);
-            let outside = setting.local.path().join("outside");
-            fs::write(&outside, "old").unwrap();
-            for to in [outside.clone(), "../outside".into(), ".ftx/lock".into(), ".ftx/new".into()]
-            {
-                symlink(&to, &link).unwrap();
-                let outcome = run(&setting, Way::Up, dialect);
-                outcome.assert_code(1);
-                if dialect == "native" {
-                    assert_refused(&outcome, "symbolic link");
-                }
-                assert_eq!(fs::read_link(&link).unwrap(), to, "{dialect} {len}");
-                fs::remove_file(&link).unwrap();
+    for (dialect, len) in transfers() {
+        let setting = Setting::with_file(Way::Up, 1, len);
+        let link = setting.target(Way::Up);
+        let outside = setting.local.path().join("outside");
+        fs::write(&outside, "old").unwrap();
+        for to in [outside.clone(), "../outside".into(), ".ftx/lock".into(), ".ftx/new".into()] {
+            symlink(&to, &link).unwrap();
+            let outcome = run(&setting, Way::Up, dialect);
+            outcome.assert_code(1);
+            if dialect == "native" {
+                assert_refused(&outcome, "symbolic link");
             }
-            assert_eq!(fs::read(&outside).unwrap(), b"old");
-            assert!(!setting.root.path().join(".ftx/new").exists());
+            assert_eq!(fs::read_link(&link).unwrap(), to, "{dialect} {len}");
+            fs::remove_file(&link).unwrap();
         }
+        assert_eq!(fs::read(&outside).unwrap(), b"old");
+        assert!(!setting.root.path().join(".ftx/new").exists());
     }
 }
 
@@ -269,7 +279,7 @@ fn a_link_that_another_user_has_planted_is_not_written_through() {
         println!("skipped: this user cannot give links away");
         return;
     }
-    for (dialect, len) in DIALECTS.into_iter().flat_map(|dialect| LENS.map(|len| (dialect, len))) {
+    for (dialect, len) in transfers() {
         let setting = Setting::with_file(Way::Down, 1, len);
         let (local, link) = (setting.local.path(), setting.target(Way::Down));
         fs::create_dir(local.join("ours")).unwrap();
@@ -361,12 +371,14 @@ fn where_the_group_cannot_be_kept_the_mode_is_narrowed() {
         println!("skipped: this user cannot become another one");
         return;
     }
-    for (dialect, len) in DIALECTS.into_iter().flat_map(|dialect| LENS.map(|len| (dialect, len))) {
+    for (dialect, len) in transfers() {
         let setting = Setting::with_file(Way::Down, 1, len);
         let (local, target) = (setting.local.path(), setting.target(Way::Down));
         // Where another user can get at it.
         let program = local.join("client");
-        fs::copy(bins::client(), &program).unwrap();
+        // By another process: while this one has it open to write, none of its children can run it.
+        let copied = Command::new("cp").arg(bins::client()).arg(&program).status().unwrap();
+        assert!(copied.success());
         chown(local, Some(USER), Some(USER)).unwrap();
         for (old, narrowed) in [(0o660, 0o600), (0o664, 0o644), (0o604, 0o600)] {
             fs::write(&target, "old").unwrap();
@@ -386,16 +398,4 @@ fn where_the_group_cannot_be_kept_the_mode_is_narrowed() {
             fs::remove_file(&target).unwrap();
         }
     }
-}
-
-/// A link in a tree has a name that others chose.
-#[test]
-fn a_link_in_a_tree_stays_refused() {
-    let setting = Setting::with_file(Way::Down, 1, 1000);
-    let local = setting.local.path();
-    fs::create_dir(local.join("out")).unwrap();
-    symlink("file", local.join("out").join(NAME)).unwrap();
-    let client = Client::download(setting.server.addr()).arg(NAME).current_dir(local);
-    assert_refused(&client.args(["--out-dir", "out"]).run(), "is a symbolic link");
-    assert_eq!(names_in(&local.join("out")), [NAME]);
 }
