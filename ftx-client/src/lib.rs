@@ -16,6 +16,7 @@ mod download;
 mod error;
 mod event;
 mod legacy;
+mod links;
 mod local_path;
 mod native;
 mod place;

@@ -20,7 +20,7 @@ use ftx_store::{
     open_regular_ambient, open_regular_beneath,
 };
 
-use crate::TransferError;
+use crate::{TransferError, links};
 
 /// A local path, and what it is relative to.
 ///
@@ -152,9 +152,16 @@ impl LocalPath {
         Ok(())
     }
 
-    /// Whether links are followed to the file of this path.
-    pub(crate) fn follows_links(&self) -> bool {
-        self.tree.is_none()
+    /// The path of the file that is written when this one is: if it is that of a link that the caller
+    /// names, the link's target, which need not be there. A link beneath a tree stays what it is.
+    ///
+    /// # Errors
+    /// What is there is no regular file, or a link that is not followed.
+    pub(crate) fn written_through(&self) -> Result<Self, StoreError> {
+        match &self.tree {
+            None => Ok(links::written_through(&self.path)?.into()),
+            Some(_) => Ok(self.clone()),
+        }
     }
 
     /// Its name in its directory; `None` if it has none there.

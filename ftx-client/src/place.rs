@@ -10,7 +10,8 @@ use cap_std::fs::{Dir, File, Metadata};
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
 use ftx_store::{
-    Durability, FileIdentity, Root, StagingFiles, StoreError, open_regular, open_regular_beneath,
+    Durability, FileIdentity, Root, StagingFiles, StoreError, check_replaceable,
+    open_regular_beneath,
 };
 
 use crate::LocalPath;
@@ -26,7 +27,9 @@ const LONGEST: usize = RemoteName::MAX_PART_BYTES;
 /// A local path, and the names of what is beside it until the file is whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The file, as it was given.
+    /// The file's path, as it was given, for people.
+    shown: PathBuf,
+    /// The file. Where the path that was given is that of a link, what the link leads to.
     local: LocalPath,
     /// Its name in there.
     pub(crate) name: PathBuf,
@@ -36,7 +39,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The place of the file of this path, where links lead that the caller names. Blocks, but for a
+    /// moment only.
     pub(crate) fn new(local: &LocalPath, durability: Durability) -> Result<Self, StoreError> {
+        let shown = local.path().to_owned();
+        let local = local.written_through()?;
         let path = local.path();
         let Some(name) = local.file_name() else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
@@ -48,12 +55,12 @@ impl Place {
         let name = PathBuf::from(name);
         let stem = stem(&name);
         let files = StagingFiles { data: suffixed(&stem, PART), journal: suffixed(&stem, JOURNAL) };
-        Ok(Self { local: local.clone(), name, files, durability })
+        Ok(Self { shown, local, name, files, durability })
     }
 
     /// The path of the file, for people.
     pub(crate) fn path(&self) -> &Path {
-        self.local.path()
+        &self.shown
     }
 
     /// Whether another file is in the same directory.
@@ -61,23 +68,12 @@ impl Place {
         self.local.has_parent_of(&other.local)
     }
 
-    /// The directory, if it is there, as durable as a file in it has to be; an error if a directory has
-    /// the file's name, or a link that is not followed. Blocks.
+    /// The directory, if it is there, as durable as a file in it has to be; an error if something has the
+    /// file's name that no file replaces. Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
         let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
-        let here = if self.local.follows_links() {
-            dir.metadata(&self.name)
-        } else {
-            dir.symlink_metadata(&self.name)
-        };
-        match here {
-            Ok(here) if here.is_symlink() => {
-                return Err(StoreError::Link { path: self.path().to_owned() });
-            }
-            Ok(here) if here.is_dir() => {
-                return Err(StoreError::io("create", self.path(), ErrorKind::IsADirectory.into()));
-            }
-            _ => {}
+        if let Ok(here) = dir.symlink_metadata(&self.name) {
+            check_replaceable(self.path(), &here)?;
         }
         // An earlier try that made it may have wanted nothing to be durable.
         if self.durability == Durability::Full {
@@ -98,9 +94,6 @@ impl Place {
 
     /// Opens a file in its directory for reading. Blocks.
     pub(crate) fn open_in(&self, dir: &Dir, name: &Path) -> Result<(File, Metadata), StoreError> {
-        if self.local.follows_links() && name == self.name {
-            return open_regular(dir, name);
-        }
         open_regular_beneath(dir, name).map_err(|error| error.beneath(self.local.parent().path()))
     }
 

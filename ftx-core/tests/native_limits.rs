@@ -13,8 +13,8 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameHeader, FrameKind,
     HEADER_LEN, Listed, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_RANGES, MAX_REQUEST, Meta,
-    Mtime, Obstacle, Overwrite, Reply, Request, Token, Untransferable, Version, What, WireError,
-    next_frame,
+    Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, What,
+    WireError, next_frame,
 };
 use proptest::prelude::*;
 
@@ -136,7 +136,7 @@ fn ranges_and_pages_are_short() {
 #[test]
 fn an_entry_knows_its_length() {
     for mtime in [None, Mtime::new(-1, 999_999_999)] {
-        let meta = Meta { mtime, executable: false };
+        let meta = Meta { mtime, ..Meta::default() };
         let entry = Entry { name: "a/é".parse().unwrap(), kind: EntryKind::File, size: 1, meta };
         let name = RawName::parse("a\\\\b/caf\\xe9").unwrap();
         let other = Untransferable { name, obstacle: Obstacle::NotUtf8, size: 1, meta };
@@ -320,9 +320,12 @@ fn names() -> impl Strategy<Value = String> {
 
 fn requests() -> impl Strategy<Value = Request> {
     let token = any::<[u8; 16]>().prop_map(Token);
-    let meta = (any::<Option<(i64, u32)>>(), any::<bool>()).prop_map(|(mtime, executable)| Meta {
+    let readers = prop_oneof![Just(Readers::All), Just(Readers::Group), Just(Readers::Owner)];
+    let meta = (any::<Option<(i64, u32)>>(), any::<bool>(), readers);
+    let meta = meta.prop_map(|(mtime, executable, readers)| Meta {
         mtime: mtime.and_then(|(secs, nanos)| Mtime::new(secs, nanos % 1_000_000_000)),
         executable,
+        readers,
     });
     let overwrite = prop_oneof![
         Just(Overwrite::Replace),

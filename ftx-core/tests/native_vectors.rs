@@ -6,8 +6,8 @@ use ftx_core::RawName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileFrame, FileHead, FrameHeader, FrameKind,
-    HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Reply, Request, Token, Untransferable,
-    Version, What, next_frame, server_preface,
+    HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
+    Untransferable, Version, What, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -31,7 +31,7 @@ fn digest() -> Digest {
 }
 
 fn meta() -> Meta {
-    Meta { mtime: Mtime::new(1_700_000_000, 5), executable: true }
+    Meta { mtime: Mtime::new(1_700_000_000, 5), executable: true, readers: Readers::All }
 }
 
 fn text(text: &str) -> String {
@@ -117,7 +117,7 @@ fn requests_of_an_upload() {
     request(1, &offer(Meta::default(), Overwrite::Replace, None), &[
         "2f000000", "01000000", "01", "000000",
         "01000000", "0400000000000000", "642fc3a9", "0403020100000000",
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
         "00000000",                              // overwrite: replace
         TOKEN,
         "00",                                    // no source
@@ -207,12 +207,12 @@ fn other_requests() {
         "0d000000", "09000000", "01", "000000",
         "0a000000", "0100000000000000", "64",
     ]);
-    let meta = Meta { mtime: None, executable: true };
+    let meta = Meta { mtime: None, executable: true, readers: Readers::Owner };
     request(9, &Request::Check { name: text("f"), size: 5, meta, digest: digest() }, &[
         "37000000", "09000000", "01", "000000",
         "0b000000", "0100000000000000", "66",
         "0500000000000000",                      // size
-        "00", "01",                              // meta
+        "00", "05",                              // meta: executable, for its owner
         HASH,
     ]);
     for (id, hex) in [(0, "00000000"), (9, "09000000")] {
@@ -319,7 +319,7 @@ fn other_replies() {
         "0300000000000000", "642f66",            // name
         "00000000",                              // file
         "0500000000000000",                      // size
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
     ]);
     let name = RawName::parse("d/\\xff").unwrap();
     let other = Untransferable { name, obstacle: Obstacle::NotUtf8, size: 7, meta };
@@ -394,7 +394,7 @@ fn file_frames() {
         "3c000000", "03000000", "03", "000000",
         "16000000",                              // 22 bytes of head
         "01000000",                              // variant 1
-        "00", "00",                              // no mtime, not executable
+        "00", "00",                              // no mtime, not executable, for all
         VERSION,
     ]);
 }

@@ -43,9 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
     for durability in [Durability::None, Durability::Full] {
-        for meta in
-            [Meta::default(), Meta { mtime: Mtime::new(1_700_000_000, 0), executable: true }]
-        {
+        let mtime = Mtime::new(1_700_000_000, 0);
+        for meta in [Meta::default(), Meta { mtime, executable: true, ..Meta::default() }] {
             let file = |name| BatchFile {
                 staging: name,
                 journal: None,

@@ -12,6 +12,7 @@ use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, File, Metadata};
 
 use crate::StoreError;
+use crate::checks::check_replaceable;
 use crate::regular::{check, waiting_for_nobody};
 use crate::sys::{self, Wanted};
 
@@ -88,7 +89,7 @@ fn walk_to_regular(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
     let (dir, name) = (walk(base, parent, false)?, Path::new(name));
     let opened = dir.open_with(name, waiting_for_nobody().follow(FollowSymlinks::No));
     match opened {
-        Err(error) => Err(failed(&dir, name, path, error)),
+        Err(error) => Err(unopened(&dir, name, path, error)),
         opened => check(path, opened),
     }
 }
@@ -148,6 +149,17 @@ pub(crate) fn open_or_create(
         opened => opened,
     };
     Ok((opened.map_err(|error| failed(dir, name, walked, error))?, false))
+}
+
+/// What can't be opened may be a socket or a device, of which the system says other things.
+fn unopened(dir: &Dir, name: &Path, path: &Path, error: io::Error) -> StoreError {
+    match dir.symlink_metadata(name) {
+        Ok(found) => {
+            let refused = check_replaceable(path, &found);
+            refused.err().unwrap_or_else(|| StoreError::io("open", path, error))
+        }
+        Err(_) => StoreError::io("open", path, error),
+    }
 }
 
 /// Systems do not agree on how they refuse a link, so it is looked at.

@@ -19,7 +19,48 @@ pub fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), StoreError>
     if metadata.is_dir() {
         return Err(StoreError::io("open", path, ErrorKind::IsADirectory.into()));
     }
-    Err(StoreError::NotRegular { path: path.to_owned() })
+    Err(StoreError::NotRegular { path: path.to_owned(), kind: kind_of(metadata) })
+}
+
+/// Passes what a file of that name may replace: a regular file. `metadata` is that of the name, not of
+/// what a link leads to.
+///
+/// # Errors
+/// [`StoreError::Link`], [`StoreError::IsDirectory`], or [`StoreError::NotRegular`] for what is none of
+/// these.
+pub fn check_replaceable(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
+    if metadata.is_symlink() {
+        return Err(StoreError::Link { path: path.to_owned() });
+    }
+    if metadata.is_dir() {
+        return Err(StoreError::io("replace", path, ErrorKind::IsADirectory.into()));
+    }
+    check_regular(path, metadata)
+}
+
+/// What it is that is neither a file nor a directory, for people.
+fn kind_of(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::FileTypeExt as _;
+
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a pipe";
+        }
+        if kind.is_char_device() {
+            return "a character device";
+        }
+        if kind.is_block_device() {
+            return "a block device";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = metadata;
+    "something else"
 }
 
 /// Passes if `len` bytes can still be written in the file system of `dir`, before any is. `path`

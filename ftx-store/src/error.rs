@@ -152,10 +152,12 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Something stands there that is neither a file nor a directory: a pipe, a device.
-    #[error("cannot open {path:?}: it is no regular file; choose another one")]
+    #[error("cannot use {path:?}: it is {kind}, not a regular file; choose another one")]
     NotRegular {
         /// What stands there.
         path: PathBuf,
+        /// What it is, for people.
+        kind: &'static str,
     },
     /// There is no such file.
     #[error("cannot {op} {path:?}: there is no such file; check the name")]
@@ -262,7 +264,7 @@ impl StoreError {
             | Self::IsDirectory { path, .. }
             | Self::NoSpace { path, .. }
             | Self::NotDirectory { path, .. }
-            | Self::NotRegular { path }
+            | Self::NotRegular { path, .. }
             | Self::NotFound { path, .. }
             | Self::PermissionDenied { path, .. }
             | Self::ReadOnly { path, .. } => path,

@@ -60,9 +60,11 @@ impl HeldFile {
 
     /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
     /// at who may have had it; what lies there is removed.
-    pub(crate) fn create_alone(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
+    /// It has `mode`, as far as the process's mask leaves it.
+    pub(crate) fn create_alone(dir: &Dir, path: &Path, mode: u32) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
+        sys::with_mode(&mut options, mode);
         let opened = match dir.open_with(path, &options) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 remove(dir, path)?;

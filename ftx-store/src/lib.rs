@@ -57,7 +57,7 @@ mod sys;
 pub use batch::{BatchFile, BatchPublisher};
 pub use beneath::{create_dir_beneath, open_dir_beneath, open_regular_beneath};
 pub use blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
-pub use checks::{check_regular, check_space};
+pub use checks::{check_regular, check_replaceable, check_space};
 pub use durable_names::DurableNames;
 pub use error::StoreError;
 pub use files::StagingFiles;

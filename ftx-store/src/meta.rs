@@ -8,40 +8,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cap_std::fs::Metadata;
 use ftx_core::native::wire::{Meta, Mtime};
 
-use crate::sys::{self, NewFileMode};
+use crate::sys;
 
 /// What this metadata shows.
 #[must_use]
 pub fn meta_of(metadata: &Metadata) -> Meta {
     let mtime = metadata.modified().ok().and_then(|time| to_wire(time.into_std()));
-    Meta { mtime, executable: sys::is_executable(metadata) }
+    Meta { mtime, executable: sys::is_executable(metadata), readers: sys::readers(metadata) }
 }
 
-/// Applies `meta` to an open file, as its last change: what is so already is not set again, so that
-/// whoever watches the file sees no change where there is none. A file without it is still the right
-/// one, so what cannot be set is only logged; `path` is for that.
+/// Applies time and execute bits to an open file, as its last change: what is so already is not set
+/// again, so that whoever watches the file sees no change where there is none. A file without them is
+/// still the right one, so what cannot be set is only logged; `path` is for that.
 pub fn apply(meta: &Meta, file: &File, path: &Path) {
-    match Metadata::from_file(file) {
-        Ok(metadata) => apply_over(meta, &meta_of(&metadata), file, path),
-        Err(error) => tracing::warn!(%error, ?path, "its time and mode cannot be looked at"),
-    }
-}
-
-/// As [`apply`], to a file just made, which has another time and is not executable. That saves a look.
-pub(crate) fn apply_to_new(meta: &Meta, file: &File, path: &Path) {
-    apply_over(meta, &Meta::default(), file, path);
-}
-
-/// As [`apply`], to a file that was made for us alone: it also becomes open to others, as `mode` says.
-pub(crate) fn apply_to_private(meta: &Meta, mode: NewFileMode, file: &File, path: &Path) {
-    if let Err(error) = mode.apply(file, meta.executable) {
-        tracing::warn!(%error, ?path, "stays closed to other users");
-    }
-    apply_over(&Meta { executable: false, ..*meta }, &Meta::default(), file, path);
-}
-
-/// Applies what of `meta` is not `found`.
-fn apply_over(meta: &Meta, found: &Meta, file: &File, path: &Path) {
+    let found = match Metadata::from_file(file) {
+        Ok(metadata) => meta_of(&metadata),
+        Err(error) => {
+            tracing::warn!(%error, ?path, "its time and mode cannot be looked at");
+            return;
+        }
+    };
     if meta.executable != found.executable
         && let Err(error) = sys::set_executable(file, meta.executable)
     {
@@ -52,8 +38,17 @@ fn apply_over(meta: &Meta, found: &Meta, file: &File, path: &Path) {
             tracing::debug!(%error, ?path, "stays executable");
         }
     }
-    if let Some(mtime) = meta.mtime
-        && found.mtime != Some(mtime)
+    apply_time(meta.mtime, found.mtime, file, path);
+}
+
+/// Applies the time to a file whose attributes are set otherwise; it was written just now.
+pub(crate) fn apply_time_to_new(meta: &Meta, file: &File, path: &Path) {
+    apply_time(meta.mtime, None, file, path);
+}
+
+fn apply_time(wanted: Option<Mtime>, found: Option<Mtime>, file: &File, path: &Path) {
+    if let Some(mtime) = wanted
+        && found != Some(mtime)
         && let Err(error) = set_mtime(file, mtime)
     {
         tracing::warn!(%error, ?path, "its time cannot be set");
@@ -109,7 +104,7 @@ mod tests {
         for (executable, secs, nanos) in
             [(false, 1_700_000_000, 123_456_700), (true, -1, 999_999_900), (false, -2, 0)]
         {
-            let meta = Meta { mtime: Mtime::new(secs, nanos), executable };
+            let meta = Meta { mtime: Mtime::new(secs, nanos), executable, ..Meta::default() };
             let file = dir.create("file").unwrap().into_std();
             apply(&meta, &file, Path::new("file"));
             let found = meta_of(&dir.metadata("file").unwrap());
@@ -132,10 +127,13 @@ mod tests {
             (0o755, false, 0o644),
             (0o751, true, 0o751),
             (0o600, true, 0o700),
+            // Nobody gets another user's rights by a transfer.
+            (0o4644, true, 0o755),
+            (0o6755, false, 0o644),
         ] {
             dir.set_permissions("file", cap_std::fs::Permissions::from_mode(before)).unwrap();
-            apply(&Meta { mtime: None, executable }, &file, Path::new("file"));
-            assert_eq!(dir.metadata("file").unwrap().permissions().mode() & 0o777, after);
+            apply(&Meta { executable, ..Meta::default() }, &file, Path::new("file"));
+            assert_eq!(dir.metadata("file").unwrap().permissions().mode() & 0o7777, after);
         }
     }
 
@@ -145,7 +143,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let file = dir.create("file").unwrap().into_std();
-        let meta = Meta { mtime: Mtime::new(1_700_000_000, 5000), executable: true };
+        let mtime = Mtime::new(1_700_000_000, 5000);
+        let meta = Meta { mtime, executable: true, ..Meta::default() };
         apply(&meta, &file, Path::new("file"));
         let before = FileIdentity::of(&dir.metadata("file").unwrap());
         // The clock of the file system may stand still for some milliseconds.
@@ -165,7 +164,7 @@ mod tests {
         let file = dir.create("file").unwrap().into_std();
         for secs in [i64::MIN, i64::MAX] {
             let mtime = Mtime::new(secs, 999_999_999);
-            apply(&Meta { mtime, executable: false }, &file, Path::new("file"));
+            apply(&Meta { mtime, ..Meta::default() }, &file, Path::new("file"));
         }
     }
 

@@ -45,6 +45,12 @@ impl Parents {
         &self.dir
     }
 
+    /// The same, for a file that goes to another directory, since a link has its name.
+    pub(crate) fn leading_to(mut self, dir: Dir) -> Self {
+        self.dir = dir;
+        self
+    }
+
     /// Something has a name in it, or the directory itself was asked for: it stays.
     pub fn keep(mut self) {
         let mut young = self.young.lock();

@@ -42,10 +42,13 @@ impl<'a> PresentFiles<'a> {
 
     /// Whether this file is there. One that cannot be read is not: it can still be replaced. `index` is
     /// what it is called if it turns out later that it [cannot be synced](Self::finish).
-    pub fn has(&mut self, index: usize, expected: &ExpectedFile<'a>) -> bool {
-        let Some(file) = self.open(expected) else { return false };
+    ///
+    /// # Errors
+    /// What has the name is no file, and is not replaced by one either.
+    pub fn has(&mut self, index: usize, expected: &ExpectedFile<'a>) -> Result<bool, StoreError> {
+        let Some(file) = self.open(expected)? else { return Ok(false) };
         self.take(index, expected.path, file, &expected.meta);
-        true
+        Ok(true)
     }
 
     /// As [`has`](Self::has), for a file that was seen to be the one that is meant: whether it still is
@@ -82,19 +85,27 @@ impl<'a> PresentFiles<'a> {
         }
     }
 
-    fn open(&mut self, expected: &ExpectedFile<'_>) -> Option<File> {
+    fn open(&mut self, expected: &ExpectedFile<'_>) -> Result<Option<File>, StoreError> {
         let ExpectedFile { path, size, digest, .. } = *expected;
-        let (file, metadata) = self.root.open_regular(path).ok()?;
+        let (file, metadata) = match self.root.open_regular(path) {
+            Ok(opened) => opened,
+            Err(error @ (StoreError::NotRegular { .. } | StoreError::IsDirectory { .. })) => {
+                return Err(error);
+            }
+            Err(_) => return Ok(None),
+        };
         if metadata.len() != size {
-            return None;
+            return Ok(None);
         }
         let file = file.into_std();
         // One that has grown meanwhile is another one.
         let most = size.saturating_add(1);
         self.buffer.clear();
         self.buffer.reserve(usize::try_from(most).unwrap_or(0));
-        (&file).take(most).read_to_end(&mut self.buffer).ok()?;
-        (Digest::of(&self.buffer) == digest).then_some(file)
+        if (&file).take(most).read_to_end(&mut self.buffer).is_err() {
+            return Ok(None);
+        }
+        Ok((Digest::of(&self.buffer) == digest).then_some(file))
     }
 
     fn sync(&mut self) {
@@ -136,10 +147,11 @@ mod tests {
     use ftx_core::native::wire::{Meta, Mtime};
 
     use super::{ExpectedFile, OPEN_FILES, PresentFiles};
-    use crate::{Durability, FileIdentity, Root, meta_of};
+    use crate::{Durability, FileIdentity, Root, StoreError, meta_of};
 
     fn expected<'a>(path: &'a str, bytes: &[u8]) -> ExpectedFile<'a> {
-        let meta = Meta { mtime: Mtime::new(1_700_000_000, 5000), executable: true };
+        let mtime = Mtime::new(1_700_000_000, 5000);
+        let meta = Meta { mtime, executable: true, ..Meta::default() };
         let (size, digest) = (bytes.len() as u64, Digest::of(bytes));
         ExpectedFile { path: Path::new(path), size, digest, meta }
     }
@@ -162,10 +174,12 @@ mod tests {
         for durability in [Durability::None, Durability::Full] {
             let root = root(&dir, durability);
             let mut files = PresentFiles::new(&root);
-            let looks = ["same", "sub/same", "other", "longer", "empty", "none", "sub", "../same"];
-            let found = looks.map(|name| files.has(0, &expected(name, b"hello")));
-            assert_eq!(found, [true, true, false, false, false, false, false, false]);
-            assert!(files.has(0, &expected("empty", b"")));
+            let looks = ["same", "sub/same", "other", "longer", "empty", "none", "../same"];
+            let found = looks.map(|name| files.has(0, &expected(name, b"hello")).unwrap());
+            assert_eq!(found, [true, true, false, false, false, false, false]);
+            assert!(files.has(0, &expected("empty", b"")).unwrap());
+            let refused = files.has(0, &expected("sub", b"hello")).unwrap_err();
+            assert!(matches!(refused, StoreError::IsDirectory { .. }), "{refused:?}");
             assert!(files.finish().is_empty());
         }
         let meta = expected("", b"").meta;
@@ -185,7 +199,7 @@ mod tests {
         let seen = FileIdentity::of(&dir.metadata("file").unwrap());
         let root = root(&dir, Durability::Full);
         let mut files = PresentFiles::new(&root);
-        let meta = Meta { mtime: None, executable: true };
+        let meta = Meta { executable: true, ..Meta::default() };
         assert!(files.still_has(0, Path::new("file"), &seen, &meta));
         assert_eq!(meta_of(&dir.metadata("file").unwrap()).executable, cfg!(unix));
         dir.write("file", "hello!").unwrap();
@@ -204,7 +218,7 @@ mod tests {
         let root = root(&dir, Durability::Full);
         let mut files = PresentFiles::new(&root);
         for index in 0..3 * OPEN_FILES {
-            assert!(files.has(index, &expected("file", b"hello")));
+            assert!(files.has(index, &expected("file", b"hello")).unwrap());
             assert!(files.unsynced.len() < OPEN_FILES);
         }
         assert!(files.finish().is_empty());

@@ -170,6 +170,44 @@ impl Root {
         Ok(parent)
     }
 
+    /// Where a file is to go that is stored as `path`: the directory, which is created with those above
+    /// it as needed, and the name there. Where a link has the name, that is where the link leads to; a
+    /// file need not be there, but its directory must.
+    ///
+    /// # Errors
+    /// As [`make_parents`](Self::make_parents), and a link leads out of the root, or to the private
+    /// directory.
+    pub fn place_of(&self, path: &Path) -> Result<(Parents, PathBuf), StoreError> {
+        let parents = self.make_parents(path)?;
+        let Some(name) = path.file_name().map(PathBuf::from) else {
+            return Err(StoreError::BadName { path: path.to_path_buf() });
+        };
+        if !parents.dir().symlink_metadata(&name).is_ok_and(|found| found.is_symlink()) {
+            return Ok((parents, name));
+        }
+        let (dir, name) = self.behind_link(path)?;
+        Ok((parents.leading_to(dir), name))
+    }
+
+    /// Passes if [`place_of`](Self::place_of) can be expected to find a place. Creates nothing.
+    ///
+    /// # Errors
+    /// Those of [`place_of`](Self::place_of), as far as the system tells beforehand.
+    pub fn check_place(&self, path: &Path) -> Result<(), StoreError> {
+        self.check_parents(path)?;
+        if self.is_link(path) { self.behind_link(path).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// The directory that the link `path` leads to, and the name there.
+    fn behind_link(&self, path: &Path) -> Result<(Dir, PathBuf), StoreError> {
+        let real = self.resolve(path).map_err(|error| StoreError::io("follow", path, error))?;
+        let Some(name) = real.file_name().map(PathBuf::from) else {
+            return Err(StoreError::io("replace", path, ErrorKind::IsADirectory.into()));
+        };
+        let parent = open_dir_beneath(&self.dir, real.parent().unwrap_or(Path::new("")))?;
+        Ok((parent, name))
+    }
+
     /// Removes the file, or the link, `path`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -213,13 +214,15 @@ fn a_pipe_is_refused_at_once() {
     let outcome = Client::upload(server.addr()).arg("pipe").current_dir(local.path()).spawn();
     let outcome = outcome.wait(Duration::from_secs(20));
     outcome.assert_code(1);
-    assert!(outcome.stderr.contains("it is no regular file"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("it is a pipe, not a regular file"), "{outcome:#?}");
     assert!(!root.path().join("pipe").exists());
-    // A file at the target gives way to the download, and so does a pipe.
+    // A file at the target gives way to the download, and a pipe does not.
     write_file(&root.path().join("pipe"), content(1, 1000));
     let download = Client::download(server.addr()).arg("pipe").current_dir(local.path());
-    download.run().assert_done();
-    assert_content(&path, content(1, 1000));
+    let outcome = download.run();
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("it is a pipe, not a regular file"), "{outcome:#?}");
+    assert!(fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
 }
 
 #[test]

@@ -95,11 +95,16 @@ impl Place {
     /// What is at the target, if it is a file of this size, at most a block.
     ///
     /// # Errors
-    /// There is a link that is not followed.
+    /// There is something that no file replaces.
     pub(super) async fn look_at_small(&self, size: u64) -> Result<Option<Here>, TransferError> {
         let at = self.at.clone();
         let look = move || {
-            let (file, metadata) = at.open_target()?;
+            let (file, metadata) = match at.open_target() {
+                Ok(opened) => opened,
+                Err(error @ StoreError::NotFound { .. }) => return Err(error),
+                // One that cannot be read can still be replaced, a device cannot.
+                Err(error) => return at.existing_directory().and(Err(error)),
+            };
             if metadata.len() != size {
                 return Ok(None);
             }
@@ -113,8 +118,11 @@ impl Place {
             Ok(Some(Here { digest: Digest::of(&bytes), identity, meta }))
         };
         match blocking(self.at.path(), look).await {
-            Err(error @ StoreError::Link { .. }) => Err(error.into()),
-            // One that cannot be read can still be replaced.
+            Err(
+                error @ (StoreError::Link { .. }
+                | StoreError::IsDirectory { .. }
+                | StoreError::NotRegular { .. }),
+            ) => Err(error.into()),
             looked => Ok(looked.ok().flatten()),
         }
     }

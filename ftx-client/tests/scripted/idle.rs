@@ -63,7 +63,7 @@ fn answer(request: &Request) -> Reply {
 }
 
 fn entry() -> Entry {
-    let meta = Meta { mtime: None, executable: false };
+    let meta = Meta::default();
     Entry { name: name(), kind: EntryKind::File, size: 1, meta }
 }
 

@@ -106,7 +106,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
     let hashed = stopped(
         move |mut peer| {
             let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
-            let meta = Meta { mtime: None, executable: false };
+            let meta = Meta::default();
             peer.reply(id, &Reply::Found { size: LEN, meta, version: Version([1; 16]) });
             peer.reply(id, &Reply::Cvs { first: 0, cvs: theirs.cvs().to_vec() });
             peer.reply(id, &Reply::End { digest: Some(theirs.digest()) });
@@ -209,7 +209,7 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
         let (size, digest) = (5, Digest::of(b"hello"));
-        let (meta, version) = (Meta { mtime: None, executable: false }, Version([1; 16]));
+        let (meta, version) = (Meta::default(), Version([1; 16]));
         let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
         let head = FileHead::Got { meta, version }.encode(id, size).unwrap();
         peer.0.write_all(&[&head[..], b"hello", &[0; 32]].concat()).unwrap();

@@ -357,7 +357,7 @@ async fn what_is_uploaded_is_known() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
-    let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), executable: false };
+    let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), ..Meta::default() };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
     let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
     let offered = store.offer_blocks(request, Progress::default()).await.unwrap();

@@ -4,14 +4,15 @@ use std::os::unix::fs::MetadataExt as _;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
-use ftx_core::native::wire::{FileHead, Meta, Mtime, Reply, Request, What};
+use ftx_core::native::wire::{FileHead, Meta, Mtime, Readers, Reply, Request, What};
 
 use crate::client::{Client, done, get, new_id};
 use crate::frame::{Frame, put_frame};
 use crate::running::Running;
 use crate::{MIB, content, digest};
 
-const META: Meta = Meta { mtime: Mtime::new(1_500_000_000, 5_000), executable: true };
+const META: Meta =
+    Meta { mtime: Mtime::new(1_500_000_000, 5_000), executable: true, readers: Readers::All };
 
 fn check(name: &str, bytes: &[u8]) -> Request {
     let (name, size) = (name.to_owned(), bytes.len() as u64);

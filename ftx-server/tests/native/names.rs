@@ -104,7 +104,7 @@ fn no_link_leads_out() {
         for frame in requests(new_id(), name) {
             let id = u32::from_le_bytes(*frame[4..].first_chunk().unwrap());
             client.send_bytes(&frame);
-            // What it is answered is another matter; a link itself may be replaced or removed.
+            // What it is answered is another matter; a link itself may be removed.
             loop {
                 match client.frame() {
                     Frame::Reply(request, Reply::Ready { .. }) if request == id => {

@@ -158,7 +158,7 @@ fn nothing_is_reached_through_a_link() {
     }
 }
 
-/// A link may be replaced and removed, like any; it is not followed.
+/// A link may be removed, like any; it is not followed.
 #[test]
 fn a_link_to_what_is_ours_is_only_a_name() {
     let (server, mut client) = served();
@@ -275,7 +275,7 @@ fn what_is_published_has_the_mode_of_a_new_file() {
     let new = mode("new");
     for executable in [false, true] {
         let expected = if executable { new | (new & 0o444) >> 2 } else { new };
-        let meta = Meta { mtime: None, executable };
+        let meta = Meta { executable, ..Meta::default() };
         for len in [0, 5, 300_000] {
             let (id, bytes) = (new_id(), content(1, len));
             let sent = raw_put(id, "a", meta, Overwrite::Replace, &bytes, digest(&bytes));

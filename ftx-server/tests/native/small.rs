@@ -156,7 +156,8 @@ fn time_and_mode_are_kept() {
     let mut client = server.client().greet(None);
     for len in [5, 300_000] {
         let bytes = content(1, len);
-        let meta = Meta { mtime: Mtime::new(1_500_000_000, 5_000), executable: true };
+        let mtime = Mtime::new(1_500_000_000, 5_000);
+        let meta = Meta { mtime, executable: true, ..Meta::default() };
         let id = new_id();
         let digest = crate::digest(&bytes);
         client.send_bytes(&raw_put(id, "a", meta, Overwrite::Replace, &bytes, digest));

@@ -191,7 +191,7 @@ fn time_and_mode_are_kept() {
     let mtime = Mtime::new(1_600_000_000, 123_000_000);
     for executable in [true, false] {
         let name = format!("{executable}");
-        let meta = Meta { mtime, executable };
+        let meta = Meta { mtime, executable, ..Meta::default() };
         let request = Request::Offer {
             name: name.clone(),
             size: file.len() as u64,

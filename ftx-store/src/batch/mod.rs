@@ -19,9 +19,10 @@ use ftx_core::native::wire::Meta;
 
 use crate::files::{check_single, remove};
 use crate::held::HeldFile;
-use crate::publish::give_name;
-use crate::sys::NewFileMode;
-use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
+use crate::meta::apply_time_to_new;
+use crate::publish::{ATTEMPTS, Place};
+use crate::sys::{Attributes, Umask};
+use crate::{Durability, Existing, FileIdentity, StoreError, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
 pub(crate) const OPEN_FILES: usize = 128;
@@ -120,40 +121,51 @@ impl BatchPublisher {
     fn publish_group(&self, files: &[BatchFile<'_>], outcomes: &mut Vec<Result<(), StoreError>>) {
         // Opened before anything is written: a sync tells only of failures since then.
         let file_system = self.open_file_system(files.len());
-        let mode = NewFileMode::current();
-        let mut written: Vec<_> = files.iter().map(|file| self.write(file, mode)).collect();
+        let mut new = NewFiles::new();
+        let mut written: Vec<_> = files.iter().map(|file| self.write(file, &mut new)).collect();
         if self.durability == Durability::Full {
             self.sync(files, &mut written, file_system);
         }
-        outcomes.extend(files.iter().zip(written).map(|(file, held)| {
+        outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it has its name.
-            let _locked = held?;
-            self.name(file)
+            let Written { held, place, .. } = written?;
+            let named = self.name(file, held.file(), place, &mut new);
+            named.inspect_err(|_| self.clear_away(file))
         }));
     }
 
-    /// Writes a file under its staging name.
-    fn write(&self, file: &BatchFile<'_>, mode: NewFileMode) -> Result<HeldFile, StoreError> {
+    /// Writes a file under its staging name, with the attributes that it takes over.
+    fn write<'a>(
+        &self,
+        file: &BatchFile<'a>,
+        new: &mut NewFiles<'a>,
+    ) -> Result<Written<'a>, StoreError> {
         check_single(file.staging)?;
         check_single(file.target)?;
+        let place = new.look(file)?;
+        let (mode, made) = new.staging(self, &place)?;
         let held = if self.alone {
-            HeldFile::create_alone(&self.dir, file.staging)?
+            HeldFile::create_alone(&self.dir, file.staging, mode)?
         } else {
             // It is open nowhere but here.
             HeldFile::create_plain(&self.dir, file.staging, file.journal)?.unlocked_by_closing()
         };
         #[cfg(test)]
         let held = self.fill_disk_for(file, held);
-        if let Err(error) = held.file().write_all(file.bytes) {
-            self.clear_away(file);
-            return Err(StoreError::io("write", file.target, error));
+        let written = held.file().write_all(file.bytes);
+        let written = written.map_err(|error| StoreError::io("write", file.target, error));
+        let done = written.and_then(|()| {
+            let given = place.give_to(held.file(), &made)?;
+            apply_time_to_new(&file.meta, held.file(), file.target);
+            Ok(given)
+        });
+        match done {
+            Ok(is_changed) => Ok(Written { held, place, is_changed }),
+            Err(error) => {
+                self.clear_away(file);
+                Err(error)
+            }
         }
-        if self.alone {
-            meta::apply_to_new(&file.meta, held.file(), file.target);
-        } else {
-            meta::apply_to_private(&file.meta, mode, held.file(), file.target);
-        }
-        Ok(held)
     }
 
     fn open_file_system(&self, files: usize) -> Option<File> {
@@ -165,7 +177,7 @@ impl BatchPublisher {
     fn sync(
         &self,
         files: &[BatchFile<'_>],
-        written: &mut [Result<HeldFile, StoreError>],
+        written: &mut [Result<Written<'_>, StoreError>],
         file_system: Option<File>,
     ) {
         // One that fails may be about somebody else's file; each by itself tells whose.
@@ -173,8 +185,8 @@ impl BatchPublisher {
             return;
         }
         for (file, outcome) in files.iter().zip(written) {
-            let Ok(held) = outcome else { continue };
-            let plain = self.alone && file.meta == Meta::default();
+            let Ok(Written { held, is_changed, .. }) = outcome else { continue };
+            let plain = !*is_changed && file.meta.mtime.is_none();
             let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
             if let Err(error) = synced {
                 self.clear_away(file);
@@ -183,13 +195,26 @@ impl BatchPublisher {
         }
     }
 
-    fn name(&self, file: &BatchFile<'_>) -> Result<(), StoreError> {
-        let BatchFile { staging, target_dir, target, existing, .. } = *file;
-        if let Err(error) = give_name(&self.dir, staging, target_dir, target, existing) {
-            self.clear_away(file);
-            return Err(StoreError::io("rename", target, error));
+    /// Gives a file its name. If something else has it by now, the file takes over what that has.
+    fn name<'a>(
+        &self,
+        file: &BatchFile<'a>,
+        data: &File,
+        mut place: Place<'a>,
+        new: &mut NewFiles<'a>,
+    ) -> Result<(), StoreError> {
+        let failed = |op, error| StoreError::io(op, file.target, error);
+        for _ in 0..ATTEMPTS {
+            if place.take(&self.dir, file.staging, file.existing)? {
+                return Ok(());
+            }
+            place = new.look(file)?;
+            let current = Attributes::of(data).map_err(|error| failed("look at", error))?;
+            if place.give_to(data, &current)? && self.durability == Durability::Full {
+                data.sync_all().map_err(|error| failed("sync", error))?;
+            }
         }
-        Ok(())
+        Err(StoreError::Changed { path: file.target.to_owned() })
     }
 
     /// A file opened for reading refuses what is written, as a full disk does.
@@ -207,6 +232,57 @@ impl BatchPublisher {
         if let Err(error) = remove(&self.dir, file.staging) {
             tracing::warn!(%error, staging = ?file.staging, "a leftover stays behind");
         }
+    }
+}
+
+/// A file that lies under its staging name.
+struct Written<'a> {
+    held: HeldFile,
+    place: Place<'a>,
+    /// It was given other attributes than it was made with.
+    is_changed: bool,
+}
+
+/// What files have that are made in the directories of a batch.
+struct NewFiles<'a> {
+    umask: Umask,
+    /// Mostly it is the same handle for many.
+    last: Option<(&'a Dir, Attributes)>,
+    of_stagings: Option<Attributes>,
+}
+
+impl<'a> NewFiles<'a> {
+    fn new() -> Self {
+        Self { umask: Umask::current(), last: None, of_stagings: None }
+    }
+
+    /// The place that a file is to get.
+    fn look(&mut self, file: &BatchFile<'a>) -> Result<Place<'a>, StoreError> {
+        let BatchFile { target_dir, target, .. } = *file;
+        Place::look(target_dir, target, Some(&file.meta), |dir| match &self.last {
+            Some((last, attributes)) if std::ptr::eq(*last, target_dir) => Ok(attributes.clone()),
+            _ => {
+                let attributes = Attributes::of_new(dir, self.umask)?;
+                self.last = Some((target_dir, attributes.clone()));
+                Ok(attributes)
+            }
+        })
+    }
+
+    /// The mode with which `publisher` makes the staging of a file, and what that has then.
+    fn staging(
+        &mut self,
+        publisher: &BatchPublisher,
+        place: &Place<'_>,
+    ) -> Result<(u32, Attributes), StoreError> {
+        let new = match self.of_stagings.take() {
+            Some(new) => new,
+            None => Attributes::of_new(&publisher.dir, self.umask)
+                .map_err(|error| StoreError::io("look at", ".", error))?,
+        };
+        let made = place.made_in(&new, self.umask, publisher.alone);
+        self.of_stagings = Some(new);
+        Ok(made)
     }
 }
 

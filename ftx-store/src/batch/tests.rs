@@ -157,7 +157,8 @@ fn a_leftover_of_a_crash_is_overwritten() {
 #[test]
 fn time_mode_and_the_exclusive_name_are_the_files() {
     let scratch = Scratch::new();
-    let meta = Meta { mtime: Mtime::new(1_000_000_000, 7000), executable: true };
+    let mtime = Mtime::new(1_000_000_000, 7000);
+    let meta = Meta { mtime, executable: true, ..Meta::default() };
     let file =
         BatchFile { meta, existing: Existing::Keep, ..file(Path::new("s"), &scratch.a, "x") };
     let publisher = BatchPublisher::new(&scratch.staging, Durability::Full).unwrap();

@@ -147,3 +147,46 @@ fn the_private_directory_has_no_name_in_the_root() {
         root.create_parents(&Path::new(path).join("x")).unwrap();
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_goes_where_a_link_of_its_name_leads() {
+    let (_temp, root) = scratch(Durability::Full);
+    for dir in ["a/b", ".ftx"] {
+        root.dir().create_dir_all(dir).unwrap();
+    }
+    for (target, link) in [
+        ("b/file", "a/link"),
+        ("a/link", "chain"),
+        ("none", "dangling"),
+        ("a", "dir"),
+        ("none/x", "lost"),
+        ("../x", "out"),
+        (".ftx/x", "private"),
+        (".", "root"),
+    ] {
+        root.dir().symlink(target, link).unwrap();
+    }
+    root.dir().symlink_contents("/etc/x", "absolute").unwrap();
+    for (path, real) in [
+        ("new/x", "new/x"),
+        ("a/link", "a/b/file"),
+        ("chain", "a/b/file"),
+        ("dir/link", "a/b/file"),
+        ("dangling", "none"),
+        ("dir", "a"),
+    ] {
+        let (dir, name) = root.place_of(Path::new(path)).unwrap();
+        dir.dir().symlink("mark", &name).map_or_else(
+            |_| assert_eq!(real, "a"),
+            |()| {
+                assert_eq!(root.dir().read_link(real).unwrap(), Path::new("mark"), "{path}");
+                dir.dir().remove_file(&name).unwrap();
+            },
+        );
+    }
+    for path in ["lost", "out", "private", "absolute", "root", ".ftx", "../x"] {
+        assert!(root.place_of(Path::new(path)).is_err(), "{path}");
+    }
+    assert!(!root.dir().exists("none"));
+}

@@ -5,12 +5,10 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
-use ftx_core::native::wire::Meta;
 
 use super::Staging;
-use crate::publish::settle_name;
-use crate::sys::NewFileMode;
-use crate::{Durability, FileIdentity, StableIdentity, StoreError, meta};
+use crate::publish::{Publishing, settle_name};
+use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
 /// What was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +36,15 @@ impl Staging {
     /// Gives the data its name: `target` in `target_dir`, in place of the file that has it. Both
     /// directories must be in one file system.
     ///
+    /// It takes over the attributes of that file, execute bits included; a new one has what a file has
+    /// that is made there.
+    ///
     /// Until the very step, whoever opens `target` finds what was there before, whole. With
     /// [`Durability::Full`] the file has its name after a loss of power too when this returns.
     ///
     /// # Errors
-    /// Those of syncing and renaming. The staging is then on the disk and can be recovered, unless
+    /// Those of what has the name and is no regular file ([`StoreError::Link`],
+    /// [`StoreError::IsDirectory`], [`StoreError::NotRegular`]), and those of syncing and renaming. The staging is then on the disk and can be recovered, unless
     /// it was the sync of the directory that failed: then the file has its name, for now.
     pub fn publish(mut self, target_dir: &Dir, target: &Path) -> Result<Published, StoreError> {
         self.check_not_failed()?;
@@ -68,16 +70,23 @@ impl Staging {
     fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<SystemTime, StoreError> {
         let settled = self.data.settle(self.len());
         settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
-        meta::apply_to_private(&Meta::default(), NewFileMode::current(), self.data.file(), target);
-        if self.durability == Durability::Full {
-            // Its mode is to survive, too.
-            let synced = self.flusher.wait().and_then(|()| self.data.file().sync_all());
-            self.note_sync(synced)?;
-        }
+        let publishing = Publishing::new(target_dir, target, None, Existing::Replace)?;
+        let prepared = publishing.prepare(self.data.file())?;
+        self.sync()?;
         self.data.held().check_is_at(&self.dir, &self.files.data)?;
-        let visible_since = SystemTime::now();
-        let renamed = self.dir.rename(&self.files.data, target_dir, target);
-        renamed.map_err(|error| StoreError::io("rename", target, error))?;
-        Ok(visible_since)
+        let (dir, from) = (self.dir.try_clone(), self.files.data.clone());
+        let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
+        let file = self.data.file().try_clone();
+        let file = file.map_err(|error| StoreError::io("open", &from, error))?;
+        publishing.publish(prepared, &dir, &from, &file, || self.sync())
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        // Its attributes are to survive, too.
+        let synced = self.flusher.wait().and_then(|()| self.data.file().sync_all());
+        self.note_sync(synced)
     }
 }

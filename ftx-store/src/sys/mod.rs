@@ -1,5 +1,8 @@
 //! What differs between systems, each with a fallback that is slower or blinder but right.
 
+#[cfg_attr(unix, path = "attributes/mod.rs")]
+#[cfg_attr(not(unix), path = "no_attributes.rs")]
+mod attributes;
 mod directories;
 mod permissions;
 
@@ -12,13 +15,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cap_std::fs::{Dir, OpenOptions};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::attributes::Attributes;
+#[cfg(all(test, unix))]
+pub(crate) use self::attributes::acl_bytes;
 pub(crate) use self::directories::{
     DirectoryId, Wanted, directory_id, open_dir, open_without_links, parent_id, sync_dir,
     sync_directory,
 };
+#[cfg(unix)]
+use self::permissions::writers_by;
 pub(crate) use self::permissions::{
-    NewFileMode, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, have_same_owner,
-    is_executable, is_owned_by_us, set_executable, writers,
+    Umask, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, have_same_owner,
+    is_executable, is_owned_by_us, readers, set_executable, with_mode, writers,
 };
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -181,6 +189,23 @@ pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) 
         }
     }
     link_and_remove(dir, from, to_dir, to)
+}
+
+/// Gives `from` in `dir` the name `to` in `to_dir`, which nothing had a moment ago; both are single
+/// components. What has it by now stays, where the system can tell.
+pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::RenameFlags;
+        use rustix::io::Errno;
+
+        match rustix::fs::renameat_with(dir, from, to_dir, to, RenameFlags::NOREPLACE) {
+            // Not every file system can.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            renamed => return Ok(renamed?),
+        }
+    }
+    dir.rename(from, to_dir, to)
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,

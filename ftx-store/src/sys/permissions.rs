@@ -4,14 +4,20 @@ use std::fs::File;
 use std::io;
 
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
+use ftx_core::native::wire::Readers;
 
 use crate::private::Writers;
 
 /// Has the file that is made be open to its owner alone.
-#[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
 pub(crate) fn for_us_alone(options: &mut OpenOptions) {
+    with_mode(options, 0o600);
+}
+
+/// Has the file that is made have this mode, as far as the process's mask leaves it.
+#[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
+pub(crate) fn with_mode(options: &mut OpenOptions, mode: u32) {
     #[cfg(unix)]
-    cap_std::fs::OpenOptionsExt::mode(options, 0o600);
+    cap_std::fs::OpenOptionsExt::mode(options, mode);
 }
 
 /// Has the directory that is made be open to its owner alone.
@@ -73,13 +79,7 @@ pub(crate) fn writers(metadata: &Metadata) -> Writers {
     {
         use cap_std::fs::MetadataExt as _;
 
-        let is_ours = is_owned_by_us(metadata);
-        let is_our_group = metadata.gid() == rustix::process::getegid().as_raw();
-        match (is_ours, metadata.mode() & 0o022) {
-            (true, 0) => Writers::Us,
-            (true, 0o020) if is_our_group => Writers::OurGroup,
-            _ => Writers::Others,
-        }
+        writers_by(metadata.uid(), metadata.gid(), metadata.mode())
     }
     #[cfg(not(unix))]
     {
@@ -88,29 +88,30 @@ pub(crate) fn writers(metadata: &Metadata) -> Writers {
     }
 }
 
-/// The permissions of a file that is made without any wish of its own, as the process's mask says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewFileMode(#[cfg_attr(not(unix), expect(dead_code))] u32);
+/// Who may have written a file of this owner, group and mode.
+#[cfg(unix)]
+pub(crate) fn writers_by(owner: u32, group: u32, mode: u32) -> Writers {
+    let is_ours = owner == rustix::process::geteuid().as_raw();
+    let is_our_group = group == rustix::process::getegid().as_raw();
+    match (is_ours, mode & 0o022) {
+        (true, 0) => Writers::Us,
+        (true, 0o020) if is_our_group => Writers::OurGroup,
+        _ => Writers::Others,
+    }
+}
 
-impl NewFileMode {
+/// What the process's mask takes from the permissions of new files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Umask(#[cfg_attr(not(unix), expect(dead_code))] u32);
+
+impl Umask {
     pub(crate) fn current() -> Self {
-        Self(0o666 & !umask())
+        Self(umask())
     }
 
-    /// Gives these permissions to a file that was made for us alone.
-    pub(crate) fn apply(self, file: &File, executable: bool) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-
-            let mode = if executable { self.0 | (self.0 & 0o444) >> 2 } else { self.0 };
-            file.set_permissions(std::fs::Permissions::from_mode(mode))
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = (file, executable);
-            Ok(())
-        }
+    #[cfg(unix)]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
     }
 }
 
@@ -158,14 +159,34 @@ pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     }
 }
 
-/// Lets everybody execute `file` who may read it, or nobody.
+/// Whom the file is for.
+pub(crate) fn readers(metadata: &Metadata) -> Readers {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::PermissionsExt as _;
+
+        match metadata.permissions().mode() & 0o044 {
+            0o044 => Readers::All,
+            0o040 => Readers::Group,
+            _ => Readers::Owner,
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        Readers::All
+    }
+}
+
+/// Lets everybody execute `file` who may read it, or nobody. With another user's or group's rights nobody
+/// executes it then.
 pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
 
         let mut permissions = file.metadata()?.permissions();
-        let mode = permissions.mode();
+        let mode = permissions.mode() & 0o777;
         let mode = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
         permissions.set_mode(mode);
         file.set_permissions(permissions)
@@ -192,28 +213,11 @@ pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewFileMode, parse_umask};
+    use super::parse_umask;
 
     #[test]
     fn the_mask_is_read_from_the_status_of_the_thread() {
         assert_eq!(parse_umask("Name:\tftx\nUmask:\t0027\nState:\tR\n"), Some(0o27));
         assert_eq!(parse_umask("Name:\tftx\n"), None);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_private_file_gets_the_mode_of_a_new_one() {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let temp = tempfile::tempdir().unwrap();
-        let [new, private] =
-            ["new", "private"].map(|name| std::fs::File::create(temp.path().join(name)).unwrap());
-        let mode = |file: &std::fs::File| file.metadata().unwrap().permissions().mode() & 0o777;
-        private.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
-        NewFileMode::current().apply(&private, false).unwrap();
-        assert_eq!(mode(&private), mode(&new));
-        NewFileMode::current().apply(&private, true).unwrap();
-        super::set_executable(&new, true).unwrap();
-        assert_eq!(mode(&private), mode(&new));
     }
 }

@@ -123,13 +123,13 @@ fn links_that_the_caller_names_are_followed() {
             client.current_dir(local).run().assert_done();
         };
         run(&["dir/a", "-o", "out/named"]);
-        // Of a file that is named, too, it is the directory that counts: the file is a new one.
+        // A file that is named is the one that a link leads to.
         write_file(&local.join("old"), content(9, len));
         symlink("../old", local.join("elsewhere/link")).unwrap();
         run(&["dir/a", "-o", "out/link"]);
-        assert_content(&local.join("old"), content(9, len));
-        for name in ["named", "link"] {
-            assert_content(&local.join("elsewhere").join(name), content(0, len));
+        assert_eq!(fs::read_link(local.join("elsewhere/link")).unwrap(), Path::new("../old"));
+        for name in ["old", "elsewhere/named"] {
+            assert_content(&local.join(name), content(0, len));
         }
         for (seed, name) in (0..).zip(FILES) {
             assert_content(&local.join("elsewhere").join(name), content(seed, len));

@@ -18,6 +18,7 @@
 //! | `trees` | directories, many files, and what they are besides bytes |
 //! | `links` | symbolic links on the client's side |
 //! | `left_out` | what cannot be transferred is named and counted |
+//! | `manners` | who may do what with a file that takes another's place; what is no file |
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | what is said |
 //! | `far` | a long line |
@@ -41,6 +42,7 @@ mod kills;
 mod left_out;
 mod lines;
 mod links;
+mod manners;
 mod mapped;
 mod names;
 mod partial;

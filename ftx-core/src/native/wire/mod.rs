@@ -30,7 +30,7 @@ pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
     common_version, server_preface,
 };
-pub use record::{MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Token, Version, What};
+pub use record::{MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version, What};
 pub use reply::Reply;
 pub use request::{MAX_REQUEST, Request};
 

@@ -74,11 +74,51 @@ impl TryFrom<(i64, u32)> for Mtime {
 
 /// What is kept of a file besides its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(Option<Mtime>, u8)", into = "(Option<Mtime>, u8)")]
 pub struct Meta {
     /// When it was last changed, if that is known.
     pub mtime: Option<Mtime>,
     /// Whether its owner may run it.
     pub executable: bool,
+    /// Whom a new file of its contents is for.
+    pub readers: Readers,
+}
+
+/// Who may read a file, if the mask and the directory of whoever makes it let them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Readers {
+    /// Everybody.
+    #[default]
+    All,
+    /// Its owner and its group.
+    Group,
+    /// Its owner.
+    Owner,
+}
+
+impl From<Meta> for (Option<Mtime>, u8) {
+    fn from(Meta { mtime, executable, readers }: Meta) -> Self {
+        let readers = match readers {
+            Readers::All => 0,
+            Readers::Group => 2,
+            Readers::Owner => 4,
+        };
+        (mtime, readers | u8::from(executable))
+    }
+}
+
+impl TryFrom<(Option<Mtime>, u8)> for Meta {
+    type Error = &'static str;
+
+    fn try_from((mtime, access): (Option<Mtime>, u8)) -> Result<Self, Self::Error> {
+        let readers = match access & !1 {
+            0 => Readers::All,
+            2 => Readers::Group,
+            4 => Readers::Owner,
+            _ => return Err("nobody knows whom a file is for"),
+        };
+        Ok(Self { mtime, executable: access & 1 == 1, readers })
+    }
 }
 
 /// What may become of a file that has the name already.

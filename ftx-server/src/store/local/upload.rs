@@ -86,7 +86,7 @@ pub(super) async fn begin(
         let begin = without_leftovers(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.check_parents(path)?;
+        inner.root.check_place(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(Slow::Write));
@@ -221,13 +221,13 @@ fn publish(
     name: &RemoteName,
     staging: Staging,
 ) -> Result<Option<Md5Digest>, StoreError> {
-    let path = Path::new(name.file_name());
     inner.root.check_present(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
     let turn = inner.turns.take([name.clone()]);
     // Not that of the beginning: it may have been moved since.
-    let parents = inner.root.make_parents(Path::new(name.as_str()))?;
-    let published = staging.publish(parents.dir(), path)?;
+    let (parents, target) = inner.root.place_of(Path::new(name.as_str()))?;
+    let published = staging.publish(parents.dir(), &target);
+    let published = published.map_err(|error| error.about(name.as_str()))?;
     parents.keep();
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {

@@ -191,7 +191,7 @@ fn a_file_is_open_to_others_only_when_it_is_published() {
     for executable in [false, true] {
         let data = leave(&dir, 0);
         assert_eq!((mode(&dir, "data"), mode(&dir, "journal")), (0o600, 0o600));
-        let meta = Meta { mtime: None, executable };
+        let meta = Meta { executable, ..Meta::default() };
         let staging = recover_in(&dir, HERE).unwrap();
         staging.publish(&dir, Path::new("file"), &meta, Existing::Replace).unwrap();
         let expected = if executable { new | (new & 0o444) >> 2 } else { new };

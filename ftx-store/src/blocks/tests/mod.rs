@@ -188,7 +188,8 @@ fn time_and_mode_are_the_files() {
     let (_temp, dir) = scratch();
     let staging = create(&dir, 1);
     store(&staging, b"x", 0);
-    let meta = Meta { mtime: Mtime::new(1_000_000_000, 5000), executable: true };
+    let mtime = Mtime::new(1_000_000_000, 5000);
+    let meta = Meta { mtime, executable: true, ..Meta::default() };
     let published = staging.publish_beside(Path::new("file"), &meta, Existing::Replace).unwrap();
     let metadata = dir.metadata("file").unwrap();
     assert_eq!(meta_of(&metadata).mtime, meta.mtime);

@@ -71,6 +71,10 @@ fn open(
     let path = Path::new(name.as_str());
     let file = match inner.root.open_regular(path) {
         Ok((file, metadata)) if size.is_none_or(|size| metadata.len() == size) => file.into_std(),
+        // That cannot be replaced either.
+        Err(error @ (StoreError::NotRegular { .. } | StoreError::IsDirectory { .. })) => {
+            return Err(error);
+        }
         Ok(_) | Err(_) => return Ok(None),
     };
     let identity = FileIdentity::of_std(&file);

@@ -102,7 +102,7 @@ impl<'a> Opening<'a> {
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.check_parents(path)?;
+        inner.root.check_place(path)?;
 
         let Found { staging, hand } = match self.claim()? {
             Some(found) => found,

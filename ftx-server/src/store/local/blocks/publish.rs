@@ -67,9 +67,11 @@ impl Shared {
             return Ok(true);
         }
         self.copy(&staging, base, copy, progress)?;
-        let target = Path::new(self.name.file_name());
+        let path = Path::new(self.name.as_str());
+        let (prepared_in, target) = self.inner.root.place_of(path)?;
         // Before the turn: others that publish the name need not wait for the disk.
-        let manifest = staging.prepare(target, &self.meta).map_err(|error| self.refused(error))?;
+        let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta);
+        let manifest = prepared.map_err(|error| self.refused(error))?;
         if manifest.digest() != digest {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
@@ -81,9 +83,8 @@ impl Shared {
             Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
         };
         // Not that of the offer: it may have been moved since.
-        let path = Path::new(self.name.as_str());
-        let parents = self.inner.root.make_parents(path)?;
-        let published = staging.publish(parents.dir(), target, &self.meta, existing);
+        let (parents, target) = self.inner.root.place_of(path)?;
+        let published = staging.publish(parents.dir(), &target, &self.meta, existing);
         drop(turn);
         let published = published.map_err(|error| self.refused(error))?;
         parents.keep();

@@ -152,7 +152,7 @@ fn put_by(
     let numbered = files.iter().enumerate();
     let mut steps: Vec<Result<Step<'_>, Refusal>> = numbered
         .map(|(index, file)| match &file.data {
-            SmallData::Expected(_) => Ok(plan.look(index, file)),
+            SmallData::Expected(_) => plan.look(index, file),
             SmallData::Whole(bytes) => {
                 space.as_ref().map_err(Clone::clone)?;
                 plan.step(index, file, bytes)
@@ -181,7 +181,7 @@ fn put_by(
             })
         })
         .collect();
-    let mut published = publisher.publish(&batch).into_iter();
+    let mut published = publish(publisher, inner, files, &steps, &batch).into_iter();
     let mut used = HashSet::new();
     let outcomes = files
         .iter()
@@ -207,6 +207,36 @@ fn put_by(
     outcomes
 }
 
+/// Publishes the files of a batch, whose steps say so. A link of the name of one is seldom, so only then
+/// it is asked where it leads, and the file is published there.
+fn publish(
+    publisher: &BatchPublisher,
+    inner: &Inner,
+    files: &[SmallFile],
+    steps: &[Result<Step<'_>, Refusal>],
+    batch: &[BatchFile<'_>],
+) -> Vec<Result<(), StoreError>> {
+    let names = files.iter().zip(steps).filter_map(|(file, step)| match step {
+        Ok(Step::Store(_)) => Some(&file.name),
+        _ => None,
+    });
+    let mut published = publisher.publish(batch);
+    for ((outcome, file), name) in published.iter_mut().zip(batch).zip(names) {
+        if !matches!(outcome, Err(StoreError::Link { .. })) {
+            continue;
+        }
+        let path = Path::new(name.as_str());
+        *outcome = inner.root.place_of(path).and_then(|(parents, target)| {
+            let file = BatchFile { target_dir: parents.dir(), target: &target, ..*file };
+            let done = publisher.publish(&[file]).pop();
+            done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;
+            parents.keep();
+            Ok(())
+        });
+    }
+    published
+}
+
 /// Finds out what is to be done about each file of a batch.
 struct Plan<'a> {
     inner: &'a Inner,
@@ -226,9 +256,9 @@ impl<'a> Plan<'a> {
     }
 
     /// For a file whose bytes are not here.
-    fn look(&mut self, index: usize, file: &'a SmallFile) -> Step<'a> {
-        let there = !self.stored.contains(&file.name) && self.has(index, file);
-        Step::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted })
+    fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<Step<'a>, Refusal> {
+        let there = !self.stored.contains(&file.name) && self.has(index, file)?;
+        Ok(Step::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
     }
 
     /// For one whose bytes are.
@@ -251,7 +281,7 @@ impl<'a> Plan<'a> {
             }
         };
         if self.looks && existing == Existing::Replace {
-            self.looks = self.has(index, file);
+            self.looks = self.has(index, file)?;
             if self.looks {
                 return Ok(Step::Done(PutOutcome::Unchanged));
             }
@@ -261,10 +291,11 @@ impl<'a> Plan<'a> {
         Ok(Step::Store(Ready { bytes, staging: format!("{index:x}").into(), parent, existing }))
     }
 
-    fn has(&mut self, index: usize, file: &'a SmallFile) -> bool {
+    fn has(&mut self, index: usize, file: &'a SmallFile) -> Result<bool, Refusal> {
         let path = Path::new(file.name.as_str());
         let SmallFile { digest, meta, .. } = *file;
-        self.present.has(index, &ExpectedFile { path, size: file.data.size(), digest, meta })
+        let expected = ExpectedFile { path, size: file.data.size(), digest, meta };
+        Ok(self.present.has(index, &expected)?)
     }
 }
 

@@ -1,0 +1,214 @@
+//! Who may do what with a file: its owner, group, mode and access control list.
+
+mod acl;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+use ftx_core::native::wire::{Meta, Readers};
+use rustix::fs::{Gid, Mode, Uid, fchmod, fchown};
+use rustix::process::{getegid, geteuid};
+
+use self::acl::AccessList;
+#[cfg(test)]
+pub(crate) use self::acl::tests::bytes as acl_bytes;
+use super::{Umask, writers_by};
+use crate::private::Writers;
+
+const SETGID: u32 = 0o2000;
+
+/// Who may do what with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    /// `None`: the user who makes it.
+    owner: Option<u32>,
+    group: u32,
+    /// What the owner, the group and others may do.
+    mode: u32,
+    list: List,
+    /// Of a file that is replaced, which some may use already.
+    is_of_old: bool,
+}
+
+/// An access control list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum List {
+    None,
+    Some(AccessList),
+    /// There may be one, and it can't be told what it says.
+    Unknown,
+}
+
+impl Attributes {
+    /// Those of an open file.
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::new(&Metadata::from_file(file)?, read::of_file(file)))
+    }
+
+    /// Those of the file `name` in `dir`, which is a single component and no link, and was `metadata`
+    /// when it was looked at.
+    pub(crate) fn of_old(dir: &Dir, name: &Path, metadata: &Metadata) -> Self {
+        Self { is_of_old: true, ..Self::new(metadata, read::of_name(dir, name)) }
+    }
+
+    /// Those that a file gets that is made in `dir`, for whom `umask` leaves it.
+    pub(crate) fn of_new(dir: &Dir, umask: Umask) -> io::Result<Self> {
+        let metadata = dir.dir_metadata()?;
+        let default = read::default_of(dir);
+        let own_group = getegid().as_raw();
+        let mode = 0o666 & !umask.bits();
+        let plain =
+            Self { owner: None, group: own_group, mode, list: List::None, is_of_old: false };
+        let has_setgid = metadata.mode() & SETGID != 0;
+        if default == List::None && !has_setgid && metadata.gid() == own_group {
+            return Ok(plain);
+        }
+        // What it becomes is for the kernel to say: mounts differ in whose group it has.
+        if let Some(probe) = read::probe(dir)
+            && let Ok(made) = Self::of(&probe)
+        {
+            return Ok(Self { owner: None, ..made });
+        }
+        let group = if has_setgid { metadata.gid() } else { own_group };
+        Ok(match default {
+            List::Some(mut list) => {
+                let mode = list.inherit(0o666);
+                Self { group, mode, list: List::Some(list), ..plain }
+            }
+            List::None | List::Unknown => Self { group, ..plain },
+        })
+    }
+
+    /// The mode with which to make a file that is to have `wanted`, where new files have these; and what it
+    /// has then. With `alone` nobody else can get at it there; otherwise it is made for us alone.
+    pub(crate) fn made_for(&self, wanted: &Self, umask: Umask, alone: bool) -> (u32, Self) {
+        let is_plain = [self, wanted].iter().all(|attributes| attributes.list == List::None);
+        let fits = alone && is_plain && wanted.group == self.group && wanted.is_ours();
+        let mode = if fits { wanted.mode } else { 0o600 };
+        let list = if self.list == List::None { List::None } else { List::Unknown };
+        (mode, Self { mode: mode & !umask.bits(), list, ..self.clone() })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.owner.is_none_or(|owner| owner == geteuid().as_raw())
+    }
+
+    /// What a file with `meta` gets that takes these over. Without `meta` a file that is replaced keeps
+    /// its execute bits.
+    pub(crate) fn with(mut self, meta: Option<&Meta>) -> Self {
+        let executable = meta.map(|meta| meta.executable);
+        if !self.is_of_old {
+            self.mode &= !match meta.map(|meta| meta.readers).unwrap_or_default() {
+                Readers::All => 0,
+                Readers::Group => 0o007,
+                Readers::Owner => 0o077,
+            };
+        }
+        match executable {
+            Some(true) => self.mode = self.mode & 0o666 | (self.mode & 0o444) >> 2,
+            Some(false) => self.mode &= 0o666,
+            None => {}
+        }
+        self
+    }
+
+    /// Whether others than us, or than members of our own group, may write to such a file.
+    pub(crate) fn are_of_others(&self) -> bool {
+        let owner = self.owner.unwrap_or_else(|| geteuid().as_raw());
+        writers_by(owner, self.group, self.mode) == Writers::Others
+    }
+
+    /// Gives these to `file`, which has `current` and nobody else's data. At no moment the file is open
+    /// to anybody to whom it is closed in the end; what can't be kept is narrowed. Whether something
+    /// was changed.
+    ///
+    /// # Errors
+    /// It would stay open to somebody to whom it should be closed. That it stays closed to somebody is
+    /// only logged; `path` is for that.
+    pub(crate) fn give_to(&self, file: &File, current: &Self, path: &Path) -> io::Result<bool> {
+        let mut wanted = self.clone();
+        let is_others = wanted
+            .owner
+            .is_some_and(|owner| owner != current.owner.unwrap_or_else(|| geteuid().as_raw()));
+        let moves = is_others || wanted.group != current.group;
+        let relists = wanted.list != current.list || wanted.list == List::Unknown;
+        let mut mode = current.mode;
+        if (moves || relists) && mode & 0o077 != 0 {
+            mode &= 0o700;
+            set_mode(file, mode)?;
+        }
+        if moves && !chown(file, wanted.owner, wanted.group) {
+            tracing::debug!(?path, "its group cannot be kept, so it is closed to the group");
+            wanted.lose_group();
+        }
+        // A list moves the bits of the mode.
+        let stirred = relists && wanted.set_list(file, current, path);
+        if !stirred && mode == wanted.mode {
+            return Ok(moves || relists || mode != current.mode);
+        }
+        match set_mode(file, wanted.mode) {
+            Err(error) if mode & !wanted.mode & 0o666 != 0 => return Err(error),
+            Err(error) => tracing::warn!(%error, ?path, "its mode cannot be set"),
+            Ok(()) => {}
+        }
+        Ok(true)
+    }
+
+    /// Closes a file that was [given](Self::give_to) others' attributes and did not get its name.
+    pub(crate) fn take_from(file: &File) {
+        let _ = set_mode(file, 0o600);
+        let _ = fchown(file, Some(geteuid()), Some(getegid()));
+    }
+
+    fn new(metadata: &Metadata, list: List) -> Self {
+        let (owner, group) = (Some(metadata.uid()), metadata.gid());
+        Self { owner, group, mode: metadata.mode() & 0o777, list, is_of_old: false }
+    }
+
+    /// Sets the list, or removes the one that is there. Whether the mode has to be set now.
+    fn set_list(&mut self, file: &File, current: &Self, path: &Path) -> bool {
+        let set = match &self.list {
+            List::Some(list) => read::set(file, &list.to_bytes()),
+            List::None | List::Unknown if current.list == List::None => Ok(()),
+            List::None | List::Unknown => read::remove(file),
+        };
+        if let Err(error) = &set {
+            tracing::warn!(%error, ?path, "its access control list cannot be kept, so it is closed");
+        }
+        if set.is_err() || self.list == List::Unknown {
+            self.mode &= 0o700;
+        }
+        true
+    }
+
+    /// The file stays with another group, so that whoever had rights by the old one has those of all
+    /// others, and members of the other one no more than these.
+    fn lose_group(&mut self) {
+        if let List::Some(list) = &mut self.list {
+            let others = list.lose_group();
+            // What is the group's is the mask.
+            self.mode = self.mode & 0o770 | (self.mode & u32::from(others));
+        } else {
+            let both = self.mode >> 3 & self.mode & 7;
+            self.mode = self.mode & 0o700 | both << 3 | both;
+        }
+    }
+}
+
+/// Whether the file has this group now, and the owner where that is permitted.
+fn chown(file: &File, owner: Option<u32>, group: u32) -> bool {
+    let (owner, group) = (owner.map(Uid::from_raw), Some(Gid::from_raw(group)));
+    fchown(file, owner, group).or_else(|_| fchown(file, None, group)).is_ok()
+}
+
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    // A mode has fewer bits on some systems.
+    let mode = mode.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(fchmod(file, Mode::from_raw_mode(mode))?)
+}

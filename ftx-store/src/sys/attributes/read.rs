@@ -1,0 +1,131 @@
+//! Asking the system for access control lists, and what a new file would be.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+
+use super::List;
+
+#[cfg(target_os = "linux")]
+pub(super) use self::linux::{default_of, of_file, of_name, probe, remove, set};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+
+    use rustix::fs::{
+        Mode, OFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, getxattr, openat,
+    };
+    use rustix::io::Errno;
+
+    use super::{Dir, File, List, Path, io};
+    use crate::sys::attributes::acl::AccessList;
+
+    const ACCESS: &str = "system.posix_acl_access";
+    const DEFAULT: &str = "system.posix_acl_default";
+
+    /// Room for the lists that there are; the longest has `MAX_BYTES`.
+    const USUAL_BYTES: usize = 512;
+    const MAX_BYTES: usize = 64 * 1024;
+
+    /// The list of an open file.
+    pub(in super::super) fn of_file(file: &File) -> List {
+        list(|buffer| fgetxattr(file, ACCESS, buffer))
+    }
+
+    /// The list of the file `name` in `dir`, a single component and no link.
+    pub(in super::super) fn of_name(dir: &Dir, name: &Path) -> List {
+        of_opened(dir, name, ACCESS)
+    }
+
+    /// The list that files which are made in `dir` begin with.
+    pub(in super::super) fn default_of(dir: &Dir) -> List {
+        of_opened(dir, Path::new("."), DEFAULT)
+    }
+
+    pub(in super::super) fn set(file: &File, list: &[u8]) -> io::Result<()> {
+        Ok(fsetxattr(file, ACCESS, list, XattrFlags::empty())?)
+    }
+
+    pub(in super::super) fn remove(file: &File) -> io::Result<()> {
+        match fremovexattr(file, ACCESS) {
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+            removed => Ok(removed?),
+        }
+    }
+
+    /// A file that is made in `dir`, without a name, and gone when it is closed. `None` where the file
+    /// system has no such files.
+    pub(in super::super) fn probe(dir: &Dir) -> Option<File> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from)
+    }
+
+    fn of_opened(dir: &Dir, name: &Path, which: &str) -> List {
+        let open = |flags: OFlags| -> Result<OwnedFd, Errno> {
+            let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(dir, name, flags, Mode::empty())
+        };
+        match open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Ok(opened) => list(|buffer| fgetxattr(opened.as_fd(), which, buffer)),
+            // One that may not be read can be looked at by the name of its descriptor.
+            Err(_) => match open(OFlags::PATH) {
+                Ok(opened) => {
+                    let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
+                    list(|buffer| getxattr(&path, which, buffer))
+                }
+                Err(_) => List::Unknown,
+            },
+        }
+    }
+
+    fn list(mut get: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> List {
+        let mut buffer = vec![0; USUAL_BYTES];
+        let mut got = get(&mut buffer);
+        if got == Err(Errno::RANGE) {
+            buffer.resize(MAX_BYTES, 0);
+            got = get(&mut buffer);
+        }
+        match got {
+            Ok(len) => {
+                buffer.get(..len).and_then(AccessList::parse).map_or(List::Unknown, List::Some)
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => List::None,
+            Err(_) => List::Unknown,
+        }
+    }
+}
+
+/// Other systems have lists of another kind, which are left to them.
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use super::{Dir, File, List, Path, io};
+
+    pub(in super::super) fn of_file(_: &File) -> List {
+        List::None
+    }
+
+    pub(in super::super) fn of_name(_: &Dir, _: &Path) -> List {
+        List::None
+    }
+
+    pub(in super::super) fn default_of(_: &Dir) -> List {
+        List::None
+    }
+
+    pub(in super::super) fn set(_: &File, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn remove(_: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn probe(_: &Dir) -> Option<File> {
+        None
+    }
+}
+#[cfg(not(target_os = "linux"))]
+pub(super) use self::elsewhere::{default_of, of_file, of_name, probe, remove, set};
