@@ -12,6 +12,7 @@ use std::path::Path;
 use ftx_store::StoreError;
 
 mod chain;
+mod deadline;
 mod field;
 mod frames;
 mod hash;
@@ -23,6 +24,7 @@ mod wire;
 mod writer;
 
 pub use chain::{Chain, panic_text};
+pub use deadline::deadline_after;
 pub use field::write_field;
 pub use frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
 pub use hash::hash_prefix;

@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -21,7 +22,7 @@ use crate::files::{check_single, remove};
 use crate::held::HeldFile;
 use crate::publish::give_name;
 use crate::sys::NewFileMode;
-use crate::{Durability, Existing, FileIdentity, StoreError, meta, sys};
+use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, meta, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
 pub(crate) const OPEN_FILES: usize = 128;
@@ -29,14 +30,27 @@ pub(crate) const OPEN_FILES: usize = 128;
 /// few of them, but writes back what others left dirty, too.
 pub(crate) const FEW_FILES: usize = 4;
 
+/// Under which name a file is written.
+#[derive(Clone, Copy, Debug)]
+pub enum StagingName<'a> {
+    /// This one, a single component, which nobody else may use meanwhile. What has it is replaced.
+    Own(&'a Path),
+    /// The first of these that nobody has. What an interrupted transfer left is replaced.
+    Part(&'a PartNames),
+}
+
+/// A file that is written and has no name yet.
+#[derive(Debug)]
+struct Written<'a> {
+    held: HeldFile,
+    staging: Cow<'a, Path>,
+}
+
 /// One file of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchFile<'a> {
-    /// The name in the staging directory, a single component, under which it is written; nobody
-    /// else may use it meanwhile.
-    pub staging: &'a Path,
-    /// The journal of an interrupted transfer that may lie under that name; both are replaced.
-    pub journal: Option<&'a Path>,
+    /// The name in the staging directory under which it is written.
+    pub staging: StagingName<'a>,
     /// The directory that it is to be in, in the same file system as the staging directory.
     pub target_dir: &'a Dir,
     /// Its name there, a single component.
@@ -85,6 +99,12 @@ impl BatchPublisher {
         self
     }
 
+    /// Whether somebody has removed the staging directory.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        sys::is_removed(&self.dir)
+    }
+
     /// Publishes `files`, and tells of each, in their order, whether it failed. A failed
     /// one leaves nothing behind and does not concern the others.
     ///
@@ -114,27 +134,25 @@ impl BatchPublisher {
         if self.durability == Durability::Full {
             self.sync(files, &mut written, file_system);
         }
-        outcomes.extend(files.iter().zip(written).map(|(file, held)| {
+        outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it has its name.
-            let _locked = held?;
-            self.name(file)
+            self.name(file, &written?)
         }));
     }
 
     /// Writes a file under its staging name.
-    fn write(&self, file: &BatchFile<'_>, mode: NewFileMode) -> Result<HeldFile, StoreError> {
-        check_single(file.staging)?;
+    fn write<'a>(
+        &self,
+        file: &BatchFile<'a>,
+        mode: NewFileMode,
+    ) -> Result<Written<'a>, StoreError> {
         check_single(file.target)?;
-        let held = if self.alone {
-            HeldFile::create_alone(&self.dir, file.staging)?
-        } else {
-            // It is open nowhere but here.
-            HeldFile::create_plain(&self.dir, file.staging, file.journal)?.unlocked_by_closing()
-        };
+        let written = self.create(file)?;
         #[cfg(test)]
-        let held = self.fill_disk_for(file, held);
+        let written = self.fill_disk_for(written);
+        let held = &written.held;
         if let Err(error) = held.file().write_all(file.bytes) {
-            self.clear_away(file);
+            self.clear_away(&written.staging);
             return Err(StoreError::io("write", file.target, error));
         }
         if self.alone {
@@ -142,7 +160,34 @@ impl BatchPublisher {
         } else {
             meta::apply_to_private(&file.meta, mode, held.file(), file.target);
         }
-        Ok(held)
+        Ok(written)
+    }
+
+    /// Creates an empty file under its staging name.
+    fn create<'a>(&self, file: &BatchFile<'a>) -> Result<Written<'a>, StoreError> {
+        let dir = &self.dir;
+        match file.staging {
+            StagingName::Own(name) => {
+                check_single(name)?;
+                let held = if self.alone {
+                    HeldFile::create_alone(dir, name)?
+                } else {
+                    // It is open nowhere but here.
+                    HeldFile::create_plain(dir, name, None)?.unlocked_by_closing()
+                };
+                Ok(Written { held, staging: Cow::Borrowed(name) })
+            }
+            StagingName::Part(parts) => {
+                parts.check_target(dir)?;
+                for files in parts.all() {
+                    if let Some(held) = HeldFile::create_part(dir, &files)? {
+                        let staging = Cow::Owned(files.data);
+                        return Ok(Written { held: held.unlocked_by_closing(), staging });
+                    }
+                }
+                Err(parts.taken())
+            }
+        }
     }
 
     fn open_file_system(&self, files: usize) -> Option<File> {
@@ -154,7 +199,7 @@ impl BatchPublisher {
     fn sync(
         &self,
         files: &[BatchFile<'_>],
-        written: &mut [Result<HeldFile, StoreError>],
+        written: &mut [Result<Written<'_>, StoreError>],
         file_system: Option<File>,
     ) {
         // One that fails may be about somebody else's file; each by itself tells whose.
@@ -162,20 +207,21 @@ impl BatchPublisher {
             return;
         }
         for (file, outcome) in files.iter().zip(written) {
-            let Ok(held) = outcome else { continue };
+            let Ok(Written { held, staging }) = outcome else { continue };
             let plain = self.alone && file.meta == Meta::default();
             let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
             if let Err(error) = synced {
-                self.clear_away(file);
+                self.clear_away(staging);
                 *outcome = Err(StoreError::io("sync", file.target, error));
             }
         }
     }
 
-    fn name(&self, file: &BatchFile<'_>) -> Result<(), StoreError> {
-        let BatchFile { staging, target_dir, target, existing, .. } = *file;
+    fn name(&self, file: &BatchFile<'_>, written: &Written<'_>) -> Result<(), StoreError> {
+        let BatchFile { target_dir, target, existing, .. } = *file;
+        let staging = &written.staging;
         if let Err(error) = give_name(&self.dir, staging, target_dir, target, existing) {
-            self.clear_away(file);
+            self.clear_away(staging);
             return Err(StoreError::io("rename", target, error));
         }
         Ok(())
@@ -183,18 +229,18 @@ impl BatchPublisher {
 
     /// A file opened for reading refuses what is written, as a full disk does.
     #[cfg(test)]
-    fn fill_disk_for(&self, file: &BatchFile<'_>, mut held: HeldFile) -> HeldFile {
-        if self.full_for.as_deref() == Some(file.staging)
-            && let Ok(unwritable) = self.dir.open(file.staging)
+    fn fill_disk_for<'a>(&self, mut written: Written<'a>) -> Written<'a> {
+        if self.full_for.as_deref() == Some(&*written.staging)
+            && let Ok(unwritable) = self.dir.open(&*written.staging)
         {
-            held.swap_file(unwritable.into_std());
+            written.held.swap_file(unwritable.into_std());
         }
-        held
+        written
     }
 
-    fn clear_away(&self, file: &BatchFile<'_>) {
-        if let Err(error) = remove(&self.dir, file.staging) {
-            tracing::warn!(%error, staging = ?file.staging, "a leftover stays behind");
+    fn clear_away(&self, staging: &Path) {
+        if let Err(error) = remove(&self.dir, staging) {
+            tracing::warn!(%error, ?staging, "a leftover stays behind");
         }
     }
 }

@@ -59,6 +59,20 @@ pub(crate) fn writers(metadata: &Metadata) -> Writers {
     }
 }
 
+/// Whether the system's error `code` says that owner and mode of a file are in the way, not that
+/// nobody may do that.
+pub(crate) fn is_about_mode(code: i32) -> bool {
+    #[cfg(unix)]
+    {
+        code == rustix::io::Errno::ACCESS.raw_os_error()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = code;
+        true
+    }
+}
+
 /// The permissions of a file that is made without any wish of its own, as the process's mask says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewFileMode(#[cfg_attr(not(unix), expect(dead_code))] u32);
