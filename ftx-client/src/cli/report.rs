@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::jobs::{Direction, Job};
+use super::output;
 
 /// How often progress is told to programs and shown on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -64,8 +65,7 @@ impl Report {
                 "status_name": status.name(),
                 "error": message,
             });
-            // A reader that went away is no reason to stop.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            output::line(&line.to_string());
         } else {
             self.message(&message);
         }
@@ -185,8 +185,7 @@ fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Va
     if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
         line.extend(fields);
     }
-    // A reader that went away is no reason to stop moving the file.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    output::line(&line.to_string());
 }
 
 /// Whether an event is to be told now: progress only so often, and always at its end.
