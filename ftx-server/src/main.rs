@@ -46,7 +46,13 @@ async fn serve(args: &Args) -> Result<(), String> {
         Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
     // Before anybody is told that the server is there, and may want it to go.
     let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
-    announce(&format!("listening on {address}"));
+    // Whoever started the server may wait for that line. One who went away does not.
+    match write_line(&format!("listening on {address}")) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(format!("cannot write to standard output: {error}"));
+        }
+        _ => {}
+    }
     info!(%address, root = %args.root.display(), "serving");
     let monitor = server.monitor();
     server.run(listener, signals.shutdown(monitor)).await;
@@ -84,11 +90,16 @@ fn allow_descriptors() {
 }
 
 /// Standard output is for programs; nobody listening there is no reason to stop.
+#[cfg(unix)]
 fn announce(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+    if let Err(error) = write_line(line) {
         warn!(%error, "cannot write to standard output");
     }
+}
+
+fn write_line(line: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush())
 }
 
 /// The signals that the process reacts to, from the moment this is made.

@@ -5,6 +5,7 @@
 //! ROOT/.ftx/staging/<id>.data     what arrives; the first bytes of a file to be
 //! ROOT/.ftx/staging/<id>.journal  how far it got, and the MD5 state there
 //! ROOT/.ftx/blocks/, batch/, manifests/   what the native dialect keeps: see `blocks`
+//! ROOT/.ftx/ages                  how old interrupted uploads are
 //! ROOT/.ftx/lock                  held by the one server that serves this root
 //! ```
 //!
@@ -17,16 +18,19 @@
 //! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
 //! Publishing a name discards the stagings of it that nobody writes to.
 
+mod ages;
 mod blocks;
 mod download;
 mod index;
 mod leftovers;
 mod offer;
+mod own_dir;
 mod turns;
 mod upload;
 mod walk;
 
 use std::fs::TryLockError;
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,13 +40,16 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_store::{
-    DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError, open_private_dir,
+    DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError, is_mount_point,
+    open_private_dir,
 };
 use lru::LruCache;
 use tracing::warn;
 
+use self::ages::Ages;
 use self::index::Index;
 use self::leftovers::StagingId;
+use self::own_dir::OwnDir;
 use self::turns::Turns;
 use super::{Begin, Offered, Store};
 use crate::config::Config;
@@ -77,11 +84,12 @@ pub struct LocalStore {
 #[derive(Debug)]
 struct Inner {
     root: Root,
-    staging: Dir,
+    staging: OwnDir,
     index: Mutex<Index>,
     /// MD5 states of whole published files.
     known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
     staging_ttl: Duration,
+    ages: Ages,
     /// What is kept for the native dialect.
     blocks: Blocks,
     /// Names that are being published or removed.
@@ -107,10 +115,12 @@ impl LocalStore {
         let names = Arc::new(DurableNames::default());
         let root = Root::new(dir, config.durability, names).with_private(OURS);
         let ours = open_private_dir(root.dir(), Path::new(OURS))?;
-        let lock = lock(&ours)?;
-        let staging = subdirectory(&ours, Path::new("staging"))?;
-        let index = Index::load(&staging, config.staging_ttl)?;
-        let blocks = Blocks::open(&ours, config)?;
+        let lock = lock(&ours, path)?;
+        let staging = OwnDir::open(&ours, "staging")?;
+        let ages = Ages::open(&ours, config.staging_ttl)?;
+        let index = Index::load(&staging.get(), &ages, config.staging_ttl)?;
+        let blocks = Blocks::open(&ours, &ages, config)?;
+        ages.save();
         let unread = index.unread();
         let inner = Arc::new(Inner {
             root,
@@ -118,6 +128,7 @@ impl LocalStore {
             index: Mutex::new(index),
             known: Mutex::new(LruCache::new(REMEMBERED)),
             staging_ttl: config.staging_ttl,
+            ages,
             blocks,
             turns: Turns::default(),
             swept: Mutex::new(Instant::now()),
@@ -150,7 +161,7 @@ impl Inner {
     /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
         for id in self.index(|index| index.claim_idle(name)) {
-            leftovers::remove(&self.staging, id);
+            leftovers::remove(&self.staging.get(), id);
         }
     }
 
@@ -162,6 +173,7 @@ impl Inner {
             drop(swept);
             index::expire(self, self.staging_ttl);
             blocks::expire(self, self.staging_ttl);
+            self.ages.save();
         }
     }
 
@@ -219,19 +231,28 @@ fn read_ahead(inner: &Arc<Inner>, unread: Vec<(RemoteName, StagingId)>) {
     }
 }
 
+/// Fails if nothing can take the place of the file `name`, which is in `parent`.
+fn check_replaceable(parent: &Dir, name: &RemoteName) -> Result<(), StoreError> {
+    if is_mount_point(parent, Path::new(name.file_name())) {
+        return Err(StoreError::io("replace", name.as_str(), ErrorKind::ResourceBusy.into()));
+    }
+    Ok(())
+}
+
 fn subdirectory(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     dir.create_dir_all(name).map_err(|error| StoreError::io("create", name, error))?;
     dir.open_dir(name).map_err(|error| StoreError::io("open", name, error))
 }
 
-fn lock(ours: &Dir) -> Result<std::fs::File, StoreError> {
+/// Locks `root`, whose directory of ours is `ours`.
+fn lock(ours: &Dir, root: &Path) -> Result<std::fs::File, StoreError> {
     let failed = |error| StoreError::io("lock", ".ftx/lock", error);
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true);
     let file = ours.open_with("lock", &options).map_err(failed)?.into_std();
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: ".ftx/lock".into() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::RootInUse { path: root.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

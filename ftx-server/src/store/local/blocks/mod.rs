@@ -45,7 +45,9 @@ use self::index::BlockIndex;
 pub(super) use self::index::expire;
 use self::space::Ledger;
 pub use self::upload::LocalBlockUpload;
+use super::ages::Ages;
 use super::leftovers::remove;
+use super::own_dir::OwnDir;
 use super::walk::{Found, Walk};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
@@ -65,7 +67,7 @@ const SYNCS: usize = 16;
 /// What the native dialect adds to a store.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    dir: Dir,
+    dir: OwnDir,
     index: Mutex<BlockIndex>,
     manifests: ManifestCache,
     ledger: Ledger,
@@ -79,9 +81,9 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn open(ours: &Dir, config: &Config) -> Result<Self, StoreError> {
-        let dir = subdirectory(ours, Path::new("blocks"))?;
-        let index = Mutex::new(BlockIndex::load(&dir, config.staging_ttl)?);
+    pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
+        let dir = OwnDir::open(ours, "blocks")?;
+        let index = Mutex::new(BlockIndex::load(&dir.get(), ages, config.staging_ttl)?);
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let batches = put::Batches::open(ours, config.durability)?;
@@ -109,7 +111,7 @@ impl Blocks {
 /// Removes the stagings of a name that nobody has: it was published. Blocks.
 pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
     while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
-        remove(&inner.blocks.dir, hand.id);
+        remove(&inner.blocks.dir.get(), hand.id);
         hand.gone();
     }
 }

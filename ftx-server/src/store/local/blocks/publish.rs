@@ -41,7 +41,7 @@ impl Shared {
             }
             // Nobody comes back to it.
             Err(_) if self.writer.is_none() => {
-                leftovers::remove(&self.inner.blocks.dir, self.id);
+                leftovers::remove(&self.inner.blocks.dir.get(), self.id);
                 hand.gone();
             }
             Err(_) => {}
