@@ -40,6 +40,7 @@ mod lines;
 mod links;
 mod mapped;
 mod names;
+mod part_names;
 mod partial;
 mod planted;
 mod poisoned;
