@@ -9,7 +9,8 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, Digest, Manifest, block_count,
 use crate::{FileIdentity, Positioned, StoreError, hash_blocks};
 
 /// The bytes of a block.
-const BLOCK_BYTES: usize = BLOCK as usize;
+const BLOCK_BYTES: usize = 1 << 20;
+const _: () = assert!(BLOCK_BYTES as u64 == BLOCK);
 
 /// The digest of a file that is open at its start: by all cores where its size is known, and else of
 /// what is read until it ends. So a pipe has one, and a file of `/proc`, which says that it is empty.
