@@ -216,10 +216,10 @@ fn publish(publisher: &BatchPublisher, batch: &[BatchFile<'_>]) -> Vec<Result<()
     let mut published = publisher.publish(batch);
     if published.iter().any(Result::is_ok) {
         for (file, outcome) in batch.iter().zip(&mut published) {
-            if matches!(outcome, Err(StoreError::NoSpace { .. })) {
-                if let Some(again) = publisher.publish(&[*file]).pop() {
-                    *outcome = again;
-                }
+            if matches!(outcome, Err(StoreError::NoSpace { .. }))
+                && let Some(again) = publisher.publish(&[*file]).pop()
+            {
+                *outcome = again;
             }
         }
     }
