@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ftx_io::deadline_after;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +32,7 @@ struct Failed {
 /// # Errors
 /// The host is not known, or what went wrong with the address that was tried last.
 pub(crate) async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::from_std(deadline_after(limit));
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     // The system's resolver has no kind of its own for that.

@@ -25,7 +25,7 @@ pub enum TransferError {
     #[error("cancelled; what was transferred is kept, and the same command goes on from there")]
     Cancelled,
     /// The local file changed while it was being sent.
-    #[error("{} changed while it was being sent; send it again when it is finished", path.display())]
+    #[error("{path:?} changed while it was being sent; send it again when it is finished")]
     Changed {
         /// The file.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum TransferError {
         expected: Md5Digest,
     },
     /// A file did not arrive as it was sent.
-    #[error("{name} did not arrive as it was sent; try again")]
+    #[error("{name:?} did not arrive as it was sent; try again")]
     Damaged {
         /// The file.
         name: String,
@@ -81,7 +81,7 @@ pub enum TransferError {
         message: String,
     },
     /// What was cached of a local file is not what the file has.
-    #[error("what was known of {} is outdated; the file is read again", path.display())]
+    #[error("what was known of {path:?} is outdated; the file is read again")]
     Outdated {
         /// The file.
         path: PathBuf,
@@ -90,13 +90,13 @@ pub enum TransferError {
     #[error("local file")]
     Local(#[source] StoreError),
     /// The local path gives no name to use on the server.
-    #[error("{} has no name that can be used on the server; choose one with --as", path.display())]
+    #[error("{path:?} has no name that can be used on the server; choose one with --as")]
     NoName {
         /// The path.
         path: PathBuf,
     },
     /// The name cannot be used on a server.
-    #[error("the name '{name}' cannot be used on a server")]
+    #[error("the name {name:?} cannot be used on a server")]
     Name {
         /// The name.
         name: String,
@@ -115,6 +115,16 @@ pub enum TransferError {
         /// What the server says about it.
         message: String,
     },
+    /// The same as for another file, where it is about both.
+    #[error("{message}")]
+    Same {
+        /// Why.
+        reason: Reason,
+        /// What that other error says.
+        message: String,
+        /// Whether trying again may help.
+        is_transient: bool,
+    },
     /// The server broke the protocol.
     #[error("the server broke the protocol")]
     Step(#[from] StepError),
@@ -125,7 +135,7 @@ pub enum TransferError {
     #[error("the server said nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     /// A local directory could not be read.
-    #[error("{} cannot be read: {detail}", path.display())]
+    #[error("{path:?} cannot be read: {detail}")]
     Unreadable {
         /// The directory or file.
         path: PathBuf,
@@ -194,9 +204,11 @@ impl TransferError {
                 Self::Refused { reason: *reason, message: message.clone() }
             }
             Self::Timeout(limit) => Self::Timeout(*limit),
-            other => {
-                Self::Refused { reason: other.reason(), message: ftx_io::Chain(other).to_string() }
-            }
+            other => Self::Same {
+                reason: other.reason(),
+                message: ftx_io::Chain(other).to_string(),
+                is_transient: other.is_transient(),
+            },
         }
     }
 
@@ -224,7 +236,7 @@ impl TransferError {
             Self::Frame(error) | Self::Greeting(error) => error.reason().status(),
             Self::Internal { .. } => Reason::Internal.status(),
             Self::NotNative => Status::UnknownData,
-            Self::Refused { reason, .. } => reason.status(),
+            Self::Refused { reason, .. } | Self::Same { reason, .. } => reason.status(),
             Self::Step(error) => error.reason().status(),
             Self::StoredOther => Reason::DigestMismatch.status(),
             Self::Download(error) => error.status(),
@@ -262,7 +274,7 @@ impl TransferError {
             Self::Local(error) => reason_of_local(error),
             Self::Name { .. } | Self::NoName { .. } => Reason::NameRefused,
             Self::NotNative => Reason::OtherDialect,
-            Self::Refused { reason, .. } => *reason,
+            Self::Refused { reason, .. } | Self::Same { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
             Self::Timeout(_) => Reason::TimedOut,
             Self::Unreadable { .. } => Reason::LocalIoError,
@@ -289,6 +301,7 @@ impl TransferError {
             Self::Fetch(error) => error.reason().may_pass(),
             // An offer of an earlier try can reach the server after that of a later one.
             Self::Refused { reason, .. } => reason.may_pass() || *reason == Reason::TakenOver,
+            Self::Same { is_transient, .. } => *is_transient,
             Self::Upload(error) => matches!(
                 error,
                 UploadError::NotStored { .. }
@@ -296,6 +309,8 @@ impl TransferError {
                     | UploadError::Refused(CROWDED)
             ),
             Self::Download(error) => matches!(error, DownloadError::Refused(CROWDED)),
+            // The other one may be done soon.
+            Self::Local(StoreError::PartOfAnother { .. }) => true,
             Self::Cancelled
             | Self::Changed { .. }
             | Self::Decode(_)
@@ -329,17 +344,21 @@ fn refusal(status: Status) -> Reason {
 fn reason_of_local(error: &StoreError) -> Reason {
     match error {
         StoreError::AlreadyExists { .. } => Reason::LocalAlreadyExists,
-        StoreError::BadName { .. } | StoreError::Reserved { .. } => Reason::InvalidArgument,
+        StoreError::BadName { .. } => Reason::InvalidArgument,
         StoreError::Cancelled { .. } => Reason::Cancelled,
         StoreError::Changed { .. } => Reason::LocalChanged,
-        StoreError::InUse { .. } => Reason::LocalInUse,
+        StoreError::InUse { .. } | StoreError::PartOfAnother { .. } => Reason::LocalInUse,
         StoreError::IsDirectory { .. }
         | StoreError::Link { .. }
         | StoreError::NotDirectory { .. }
-        | StoreError::NotRegular { .. } => Reason::LocalNotAFile,
-        StoreError::NoSpace { .. } => Reason::LocalNoSpace,
+        | StoreError::NotRegular { .. }
+        | StoreError::UnknownSize { .. } => Reason::LocalNotAFile,
+        StoreError::NoSpace { .. } | StoreError::TooLarge { .. } => Reason::LocalNoSpace,
         StoreError::NotFound { .. } => Reason::LocalNotFound,
         StoreError::Foreign { .. }
+        | StoreError::MountPoint { .. }
+        | StoreError::Outside { .. }
+        | StoreError::PartNamesTaken { .. }
         | StoreError::PermissionDenied { .. }
         | StoreError::ReadOnly { .. } => Reason::LocalPermissionDenied,
         // Also what a later version may tell apart.

@@ -1,28 +1,17 @@
 //! Where a downloaded file and its staging lie, in either dialect.
 
-use std::borrow::Cow;
-use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, File, Metadata};
-use ftx_core::RemoteName;
-use ftx_core::native::blocks::Digest;
 use ftx_store::{
-    Durability, FileIdentity, Root, StagingFiles, StoreError, check_replaceable,
-    open_regular_beneath,
+    Durability, FileIdentity, PartNames, Root, StagingFiles, StoreError, check_replaceable,
+    is_mount_point, open_regular_beneath,
 };
 
 use crate::LocalPath;
 use crate::local_path::durable_names;
-
-/// What the names of a staging's data and journal end with.
-const PART: &str = ".ftxpart";
-const JOURNAL: &str = ".ftxpart.journal";
-
-/// Bytes that a name has at most.
-const LONGEST: usize = RemoteName::MAX_PART_BYTES;
 
 /// A local path, and the names of what is beside it until the file is whole.
 #[derive(Clone, Debug)]
@@ -33,8 +22,8 @@ pub(crate) struct Place {
     local: LocalPath,
     /// Its name in there.
     pub(crate) name: PathBuf,
-    /// The names of its staging, in the same directory.
-    pub(crate) files: StagingFiles,
+    /// The names that its staging can have, in the same directory.
+    pub(crate) parts: PartNames,
     pub(crate) durability: Durability,
 }
 
@@ -48,14 +37,8 @@ impl Place {
         let Some(name) = local.file_name() else {
             return Err(StoreError::io("create", path, ErrorKind::IsADirectory.into()));
         };
-        // Another download may be growing there.
-        if [PART, JOURNAL].iter().any(|suffix| name.to_string_lossy().ends_with(suffix)) {
-            return Err(StoreError::Reserved { path: path.to_owned() });
-        }
-        let name = PathBuf::from(name);
-        let stem = stem(&name);
-        let files = StagingFiles { data: suffixed(&stem, PART), journal: suffixed(&stem, JOURNAL) };
-        Ok(Self { shown, local, name, files, durability })
+        let (name, parts) = (PathBuf::from(name), PartNames::of(name));
+        Ok(Self { shown, local, name, parts, durability })
     }
 
     /// The path of the file, for people.
@@ -126,54 +109,22 @@ impl Place {
         Ok(Root::new(self.directory()?, self.durability, Arc::clone(durable_names())))
     }
 
-    /// Bytes of the staging's data, 0 if there is none. Blocks.
-    pub(crate) fn staged_bytes(&self, dir: &Dir) -> u64 {
-        dir.metadata(&self.files.data).map_or(0, |metadata| metadata.len())
-    }
-}
-
-/// What the names of the staging begin with: the file's name, or as much of it as leaves room for them,
-/// with what tells it from others that begin alike.
-fn stem(name: &Path) -> Cow<'_, Path> {
-    let bytes = name.as_os_str().as_encoded_bytes();
-    if bytes.len() + JOURNAL.len() <= LONGEST {
-        return name.into();
-    }
-    let digest = Digest::of(bytes).to_string();
-    let mark = format!("~{}", digest.get(..16).unwrap_or(&digest));
-    let mut stem = name.to_string_lossy().into_owned();
-    while stem.len() + mark.len() + JOURNAL.len() > LONGEST {
-        stem.pop();
-    }
-    PathBuf::from(stem + &mark).into()
-}
-
-fn suffixed(name: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(name);
-    name.push(suffix);
-    name.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use ftx_store::Durability;
-
-    use super::{LONGEST, LocalPath, Place};
-
-    #[test]
-    fn the_staging_of_any_name_has_names_of_its_own() {
-        let names = ["x".repeat(239), "x".repeat(240), "x".repeat(255), "x".repeat(254) + "y"]
-            .into_iter()
-            .chain(["報".repeat(85), "報".repeat(84) + "告"]);
-        let mut seen = std::collections::BTreeSet::new();
-        for name in names {
-            let place = Place::new(&LocalPath::from(&*name), Durability::None).unwrap();
-            for file in [&place.files.data, &place.files.journal] {
-                assert!(file.as_os_str().len() <= LONGEST, "{file:?}");
-                assert!(seen.insert(file.clone()), "{file:?}");
-            }
-            let data = place.files.data.to_string_lossy().into_owned();
-            assert_eq!(data == name.clone() + ".ftxpart", name.len() <= 239);
+    /// Fails if nothing can take the target's place. Blocks.
+    pub(crate) fn check_target(&self, dir: &Dir) -> Result<(), StoreError> {
+        if is_mount_point(dir, &self.name) {
+            return Err(StoreError::io("replace", self.path(), ErrorKind::ResourceBusy.into()));
         }
+        self.parts.check_target(dir).map_err(|error| error.about(self.path()))
     }
+
+    /// Where the staging of a new version goes; what lies there is replaced. Blocks.
+    pub(crate) fn choose_files(&self, dir: &Dir) -> Result<StagingFiles, StoreError> {
+        self.check_target(dir)?;
+        self.parts.choose(dir).map_err(|error| error.beneath(self.local.parent().path()))
+    }
+}
+
+/// Bytes of the data in a staging's files, 0 if there is none. Blocks.
+pub(crate) fn staged_bytes(dir: &Dir, files: &StagingFiles) -> u64 {
+    dir.symlink_metadata(&files.data).map_or(0, |metadata| metadata.len())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::File;
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
-use ftx_store::{FileIdentity, PrefixHasher, StoreError};
+use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_size};
 
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
@@ -25,9 +25,12 @@ impl Source {
     pub(crate) async fn open(path: &LocalPath) -> Result<Self, TransferError> {
         let owned = path.clone();
         let opened = blocking(path.path(), move || {
-            let (mut file, metadata) = owned.open_regular()?;
+            let (file, metadata) = owned.open_regular()?;
             let path = owned.path().to_owned();
             let identity = FileIdentity::of(&metadata);
+            let file = file.into_std();
+            check_size(&path, &file, &identity)?;
+            let mut file = File::from_std(file);
             let mut head = None;
             if identity.size <= CHUNK as u64 {
                 let mut whole = Vec::new();

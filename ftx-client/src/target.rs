@@ -1,18 +1,19 @@
 //! A local file that is downloaded: what is here of it, and where the rest goes.
 //!
-//! A download grows in `NAME.ftxpart` beside its target, with a journal in `NAME.ftxpart.journal`,
-//! and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
+//! A download grows in `NAME.ftxpart` beside its target, or what else [`PartNames`](ftx_store::PartNames)
+//! finds free, with a journal, and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
 //! client leaves it, is taken over.
 
-use cap_std::fs::File;
+use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
 use ftx_core::legacy::Held;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
-    BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StoreError, check_space,
+    BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
+    StoreError, check_space,
 };
 
-use crate::place::Place;
+use crate::place::{Place, staged_bytes};
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// A place for a downloaded file.
@@ -85,7 +86,9 @@ impl Target {
         }
         let writer = blocking(self.place.path(), move || match local {
             Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
-                check_space(&place.directory()?, place.path(), len)?;
+                let dir = place.directory()?;
+                place.check_target(&dir)?;
+                check_space(&dir, place.path(), len)?;
                 let hashed = staging.hasher().clone();
                 StagingWriter::new(staging.rewound(hashed)?)
             }
@@ -93,7 +96,8 @@ impl Target {
                 let dir = place.directory()?;
                 // The whole file is copied beside itself.
                 check_space(&dir, place.path(), start.saturating_add(len))?;
-                let staging = Staging::adopt(&dir, place.files, &name, &file, hasher)?;
+                let files = place.choose_files(&dir)?;
+                let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
                 StagingWriter::new(staging.with_durability(place.durability))
             }
             other => {
@@ -114,7 +118,8 @@ impl Target {
             Local::Staged(staging) => {
                 // What the server compared is what was hashed.
                 let hashed = staging.hasher().clone();
-                staging.rewound(hashed)?.publish_beside(&place.name).map(|_| ())
+                let published = staging.rewound(hashed)?.publish_beside(&place.name);
+                published.map(|_| ()).map_err(|error| error.about(place.path()))
             }
             Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
         };
@@ -129,7 +134,7 @@ impl Target {
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<(), TransferError> {
-        let name = self.place.name.clone();
+        let place = self.place.clone();
         let (observer, cancel) = (observer.clone(), cancel.clone());
         let end = move |mut staging: Staging| {
             if let Some(expected) = expected {
@@ -145,7 +150,8 @@ impl Target {
                     return Ok(Err(TransferError::Digest { received, expected }));
                 }
             }
-            staging.publish_beside(&name).map(|_| Ok(()))
+            let published = staging.publish_beside(&place.name);
+            published.map(|_| Ok(())).map_err(|error| error.about(place.path()))
         };
         writer.finish(end).await?
     }
@@ -158,30 +164,42 @@ fn look(
     cancel: &Cancel,
 ) -> Result<(Local, Option<(File, FileIdentity)>), StoreError> {
     let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
-    let mut go_on = hashing(observer, cancel, place.staged_bytes(&dir));
-    let files = place.files.clone();
-    if let Some(staging) = Staging::recover_with(&dir, files, BootId::current(), &mut go_on)? {
-        return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
-    }
-    // What a download in the native dialect left is as good.
-    let files = place.files.clone();
-    let blocks = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
-    if let Some(blocks) = blocks.staging()
-        && let Some(staging) = Staging::from_blocks(blocks, &mut go_on)?
-    {
-        return Ok((Local::Staged(Box::new(staging.with_durability(place.durability))), None));
+    if let Some(files) = place.parts.left(&dir)? {
+        let mut go_on = hashing(observer, cancel, staged_bytes(&dir, &files));
+        if let Some(staging) = recover(&dir, files, &mut go_on)? {
+            let staging = staging.with_durability(place.durability);
+            return Ok((Local::Staged(Box::new(staging)), None));
+        }
     }
     // What can't be read can still be replaced.
     let file = place.open_in(&dir, &place.name).ok();
     Ok((Local::Nothing, file.map(|(file, metadata)| (file, FileIdentity::of(&metadata)))))
 }
 
+/// What an earlier download left in these files, whichever dialect it was in. Blocks.
+fn recover(
+    dir: &Dir,
+    files: StagingFiles,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Staging>, StoreError> {
+    let boot = BootId::current();
+    if let Some(staging) = Staging::recover_with(dir, files.clone(), boot, go_on)? {
+        return Ok(Some(staging));
+    }
+    // What a download in the native dialect left is as good.
+    match BlockStaging::recover_with(dir, files, boot, go_on)?.staging() {
+        Some(blocks) => Staging::from_blocks(blocks, go_on),
+        None => Ok(None),
+    }
+}
+
 /// An empty staging with room for `len` bytes. Blocks.
 fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
     let dir = place.directory()?;
+    let files = place.choose_files(&dir)?;
     // What lies there is replaced, and its space with it.
-    check_space(&dir, place.path(), len.saturating_sub(place.staged_bytes(&dir)))?;
-    let staging = Staging::create(&dir, place.files.clone(), &place.path().to_string_lossy())?;
+    check_space(&dir, place.path(), len.saturating_sub(staged_bytes(&dir, &files)))?;
+    let staging = Staging::create(&dir, files, &place.path().to_string_lossy())?;
     Ok(staging.with_durability(place.durability))
 }
 

@@ -24,8 +24,9 @@ const SHOWN_CHARS: usize = 160;
 /// are the same file exactly when their bytes are equal. Backslashes, spaces and control characters
 /// other than NUL are ordinary characters, as they are to the systems that serve the files.
 ///
-/// In a record it is a text, and one that is no name is no such record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// In a record it is a text, and one that is no name is no such record. Its `Debug` is that of a text, as
+/// that of a path is, so errors quote both alike.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RemoteName(String);
 
@@ -117,6 +118,12 @@ fn check_first(part: &str) -> Result<(), NameError> {
         return Err(NameError::Reserved { part: part.to_owned() });
     }
     Ok(())
+}
+
+impl fmt::Debug for RemoteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
 }
 
 impl fmt::Display for RemoteName {

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
 mod chain;
+mod deadline;
 mod field;
 mod frames;
 mod hash;
@@ -25,6 +26,7 @@ mod wire;
 mod writer;
 
 pub use chain::{Chain, panic_text};
+pub use deadline::deadline_after;
 pub use field::write_field;
 pub use frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
 pub use hash::hash_prefix;

@@ -1,5 +1,6 @@
 //! The command line of `ftx-server`.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,6 +72,18 @@ enum DurabilityArg {
     None,
 }
 
+/// Ends the process with what clap has to say, be it an error, help or the version.
+fn end(said: &clap::Error) -> ! {
+    match said.print().and_then(|()| std::io::stdout().flush()) {
+        Err(error) if !said.use_stderr() && error.kind() != std::io::ErrorKind::BrokenPipe => {
+            // Nobody to read it is no reason to fail.
+            let _ = writeln!(std::io::stderr(), "cannot write to standard output: {error}");
+            std::process::exit(1)
+        }
+        _ => std::process::exit(said.exit_code()),
+    }
+}
+
 impl Args {
     /// Parses the command line, and ends the process where it makes no sense: as clap does, which shows
     /// what it refuses as it is. So it is told of escaped arguments.
@@ -79,9 +92,9 @@ impl Args {
             let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
             let Err(error) = Self::try_parse_from(shown) else {
                 let message = "an argument has control characters, or is not UTF-8";
-                Self::command().error(ErrorKind::InvalidValue, message).exit()
+                end(&Self::command().error(ErrorKind::InvalidValue, message))
             };
-            error.exit()
+            end(&error)
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{Chain, Guard, Wire, WireError};
+use ftx_io::{Chain, Guard, Wire, WireError, deadline_after};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -65,7 +65,7 @@ pub(crate) struct Hello {
 
 impl Hello {
     fn new(limit: Duration) -> Self {
-        Self { limit, due: Instant::now() + limit }
+        Self { limit, due: deadline_after(limit) }
     }
 
     /// The time that is left.

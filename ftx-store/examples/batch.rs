@@ -10,7 +10,7 @@ use std::time::Instant;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::wire::{Meta, Mtime};
-use ftx_store::{BatchFile, BatchPublisher, Durability, Existing};
+use ftx_store::{BatchFile, BatchPublisher, Durability, Existing, StagingName};
 
 const ROUNDS: u32 = 5;
 
@@ -46,8 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mtime = Mtime::new(1_700_000_000, 0);
         for meta in [Meta::default(), Meta { mtime, executable: true, ..Meta::default() }] {
             let file = |name| BatchFile {
-                staging: name,
-                journal: None,
+                staging: StagingName::Own(name),
                 target_dir: &target,
                 target: name,
                 bytes: &bytes,

@@ -87,6 +87,18 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A file is the root of a mount, as one that is passed to a container is.
+    #[error(
+        "cannot {op} {path:?}: it is a mount point, which nothing can replace; unmount it, mount the directory that it is in instead, or choose another name"
+    )]
+    MountPoint {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The mount point.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The directory that all names lie in was removed, or another one has its place.
     #[error(
         "cannot use {path:?}: the directory that is served was removed or replaced; restart the server"
@@ -103,13 +115,83 @@ pub enum StoreError {
         /// The link.
         path: PathBuf,
     },
-    /// The name is one that unfinished downloads have.
+    /// The name is that of another file's partial file.
     #[error(
-        "{path:?} is a name that unfinished downloads have here; choose another name for the file"
+        "{path:?} holds what has arrived of another file; finish that download, or remove it with its journal"
     )]
-    Reserved {
+    PartOfAnother {
         /// The name in question.
         path: PathBuf,
+    },
+    /// The path leads out of its directory, or to what is private there.
+    #[error("cannot {op} {path:?}: it leads to where no name may lead; choose another one")]
+    Outside {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Where it leads.
+        source: io::Error,
+    },
+    /// A directory that the server keeps for itself is gone while it runs.
+    #[error(
+        "the server's own directory {path:?} was removed while the server runs; restart the server"
+    )]
+    OwnDirectoryGone {
+        /// The directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// All names that a partial file can have are those of files that are not ours.
+    #[error("all names for a partial file of {path:?} are taken; remove files that are called so")]
+    PartNamesTaken {
+        /// The file that is to be stored.
+        path: PathBuf,
+    },
+    /// Another server serves the root.
+    #[error("another server serves {path:?} already; stop that one, or choose another root")]
+    RootInUse {
+        /// The root.
+        path: PathBuf,
+    },
+    /// A file has grown as large as the process, or the file system, lets it.
+    #[error(
+        "cannot {op} {path:?}: it is larger than a file may be here; raise the limit, or choose another file system"
+    )]
+    TooLarge {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file of which more can be read than the system says, or less, as of those of `/proc`.
+    #[error(
+        "{path:?} does not have the {size} bytes that the system tells of, but others; send a copy of it"
+    )]
+    UnknownSize {
+        /// The file.
+        path: PathBuf,
+        /// What the system tells.
+        size: u64,
+    },
+    /// Somebody removed a partial file, or put another one in its place, while it was written.
+    #[error("what had arrived of {path:?} was removed or replaced meanwhile; start again")]
+    Vanished {
+        /// The partial file.
+        path: PathBuf,
+    },
+    /// A program that runs just now cannot be written to.
+    #[error("cannot {op} {path:?}: it is a program that is running; end it first")]
+    Running {
+        /// The operation, a verb.
+        op: &'static str,
+        /// The program.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
     },
     /// Anything the other variants do not tell apart.
     #[error("cannot {op} {path:?}")]
@@ -208,16 +290,24 @@ impl StoreError {
             ErrorKind::NotFound => Self::NotFound { op, path, source },
             ErrorKind::IsADirectory => Self::IsDirectory { op, path, source },
             ErrorKind::NotADirectory => Self::NotDirectory { op, path, source },
+            // What the system does not say is said by who looks where a path leads.
+            ErrorKind::PermissionDenied
+                if source.raw_os_error().is_none() && source.get_ref().is_some() =>
+            {
+                Self::Outside { op, path, source }
+            }
             ErrorKind::PermissionDenied => Self::PermissionDenied { op, path, source },
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { op, path, source },
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                Self::NoSpace { op, path, source }
-            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace { op, path, source },
+            ErrorKind::FileTooLarge => Self::TooLarge { op, path, source },
             // Reads here always know how much there should be.
             ErrorKind::UnexpectedEof => Self::Changed { path },
-            ErrorKind::WouldBlock | ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy => {
-                Self::InUse { path }
+            ErrorKind::WouldBlock if op == "lock" => Self::InUse { path },
+            // Of files, nothing else is busy for who renames or removes them.
+            ErrorKind::ResourceBusy if matches!(op, "rename" | "remove" | "replace") => {
+                Self::MountPoint { op, path, source }
             }
+            ErrorKind::ExecutableFileBusy => Self::Running { op, path, source },
             _ => Self::Io { op, path, source },
         }
     }
@@ -245,6 +335,31 @@ impl StoreError {
         matches!(self, Self::Exhausted { .. } | Self::RootGone { .. })
     }
 
+    /// Whether its text says all that the system's reason would.
+    #[must_use]
+    pub fn tells_cause(&self) -> bool {
+        match self {
+            Self::AlreadyExists { source, .. }
+            | Self::IsDirectory { source, .. }
+            | Self::MountPoint { source, .. }
+            | Self::NotDirectory { source, .. }
+            | Self::NotFound { source, .. }
+            | Self::OwnDirectoryGone { source, .. }
+            | Self::ReadOnly { source, .. }
+            | Self::Running { source, .. }
+            | Self::TooLarge { source, .. } => is_plain(source),
+            // A quota is another cause, and has a text of its own.
+            Self::NoSpace { source, .. } => {
+                is_plain(source) && source.kind() == ErrorKind::StorageFull
+            }
+            // What is not permitted to anybody is another cause than a mode.
+            Self::PermissionDenied { source, .. } => {
+                source.raw_os_error().map_or_else(|| is_plain(source), sys::is_about_mode)
+            }
+            _ => false,
+        }
+    }
+
     fn path_mut(&mut self) -> &mut PathBuf {
         match self {
             Self::AlreadyExists { path, .. }
@@ -259,7 +374,16 @@ impl StoreError {
             | Self::Exhausted { path, .. }
             | Self::RootGone { path }
             | Self::Link { path }
-            | Self::Reserved { path }
+            | Self::MountPoint { path, .. }
+            | Self::Outside { path, .. }
+            | Self::OwnDirectoryGone { path, .. }
+            | Self::PartNamesTaken { path }
+            | Self::RootInUse { path }
+            | Self::Running { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::UnknownSize { path, .. }
+            | Self::Vanished { path }
+            | Self::PartOfAnother { path }
             | Self::Io { path, .. }
             | Self::IsDirectory { path, .. }
             | Self::NoSpace { path, .. }
@@ -280,11 +404,16 @@ impl StoreError {
             | Self::Foreign { source, .. }
             | Self::Io { source, .. }
             | Self::IsDirectory { source, .. }
+            | Self::MountPoint { source, .. }
             | Self::NoSpace { source, .. }
             | Self::NotDirectory { source, .. }
             | Self::NotFound { source, .. }
+            | Self::Outside { source, .. }
+            | Self::OwnDirectoryGone { source, .. }
             | Self::PermissionDenied { source, .. }
-            | Self::ReadOnly { source, .. } => source,
+            | Self::ReadOnly { source, .. }
+            | Self::Running { source, .. }
+            | Self::TooLarge { source, .. } => source,
             other => io::Error::other(other),
         }
     }
@@ -296,7 +425,7 @@ impl StoreError {
             // The code of that name tells the sender that its very file is there.
             Self::AlreadyExists { .. }
             | Self::BadName { .. }
-            | Self::Reserved { .. }
+            | Self::PartOfAnother { .. }
             | Self::Cancelled { .. }
             | Self::Changed { .. }
             | Self::Corrupt { .. }
@@ -306,14 +435,23 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::IsDirectory { .. }
             | Self::Link { .. }
+            | Self::MountPoint { .. }
             | Self::NotDirectory { .. }
             | Self::NotFound { .. }
             | Self::NotRegular { .. }
+            | Self::Outside { .. }
+            | Self::PartNamesTaken { .. }
             | Self::PermissionDenied { .. }
-            | Self::ReadOnly { .. } => Status::OpenError,
-            Self::Failed { .. } | Self::Incomplete { .. } | Self::NoSpace { .. } => {
-                Status::WriteError
-            }
+            | Self::ReadOnly { .. }
+            | Self::RootInUse { .. }
+            | Self::Running { .. }
+            | Self::UnknownSize { .. } => Status::OpenError,
+            Self::Failed { .. }
+            | Self::Incomplete { .. }
+            | Self::NoSpace { .. }
+            | Self::OwnDirectoryGone { .. }
+            | Self::TooLarge { .. }
+            | Self::Vanished { .. } => Status::WriteError,
             // An unreadable file cannot be used, which the codes call "cannot be opened".
             Self::Io { op, .. } if matches!(*op, "open" | "read" | "stat") => Status::OpenError,
             Self::Io { .. } => Status::WriteError,
@@ -325,6 +463,11 @@ impl From<&StoreError> for Status {
     fn from(error: &StoreError) -> Self {
         error.status()
     }
+}
+
+/// Whether it says no more than its kind.
+fn is_plain(error: &io::Error) -> bool {
+    error.get_ref().is_none()
 }
 
 #[cfg(test)]
@@ -347,7 +490,11 @@ mod tests {
             (ErrorKind::ReadOnlyFilesystem, "create", "ReadOnly", Status::OpenError),
             (ErrorKind::StorageFull, "write", "NoSpace", Status::WriteError),
             (ErrorKind::QuotaExceeded, "write", "NoSpace", Status::WriteError),
-            (ErrorKind::FileTooLarge, "write", "NoSpace", Status::WriteError),
+            (ErrorKind::FileTooLarge, "write", "TooLarge", Status::WriteError),
+            (ErrorKind::ResourceBusy, "rename", "MountPoint", Status::OpenError),
+            (ErrorKind::ResourceBusy, "open", "Io", Status::OpenError),
+            (ErrorKind::ExecutableFileBusy, "open", "Running", Status::OpenError),
+            (ErrorKind::WouldBlock, "read", "Io", Status::OpenError),
             (ErrorKind::UnexpectedEof, "read", "Changed", Status::OpenError),
             (ErrorKind::WouldBlock, "lock", "InUse", Status::OpenError),
             (ErrorKind::Other, "open", "Io", Status::OpenError),

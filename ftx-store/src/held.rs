@@ -8,8 +8,9 @@ use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use crate::files::remove;
 use crate::own::make_own;
+use crate::parts::is_ours;
 use crate::private::{self, Found, Writers};
-use crate::{FileIdentity, StoreError, sys};
+use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.
 const OPEN_ATTEMPTS: u32 = 4;
@@ -56,6 +57,24 @@ impl HeldFile {
             }
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
+    }
+
+    /// Makes and locks an empty file under the name of a partial file. `None` if that name is taken by what
+    /// is not ours; what an interrupted transfer left is replaced.
+    pub(crate) fn create_part(dir: &Dir, files: &StagingFiles) -> Result<Option<Self>, StoreError> {
+        let path = &files.data;
+        match private::create(dir, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if is_ours(dir, files)? {
+                    return Self::create_plain(dir, path, Some(&files.journal)).map(Some);
+                }
+                Ok(None)
+            }
+            created => {
+                let file = created.map_err(|error| StoreError::io("create", path, error))?;
+                Ok(Self::lock(file, dir, path)?.map(|(held, _)| held))
+            }
+        }
     }
 
     /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
@@ -160,7 +179,7 @@ impl HeldFile {
         if is_at(&identity, dir, path)? {
             return Ok(());
         }
-        Err(StoreError::InUse { path: path.to_path_buf() })
+        Err(StoreError::Vanished { path: path.to_path_buf() })
     }
 
     pub(crate) fn identity(&self) -> io::Result<FileIdentity> {

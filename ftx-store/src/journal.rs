@@ -163,6 +163,12 @@ impl Journal {
         }
     }
 
+    /// Whether the file at `path` in `dir` is a journal that this user alone, or the user's group, can have
+    /// written.
+    pub(crate) fn is_ours(dir: &Dir, path: &Path) -> bool {
+        matches!(Self::open_unread(dir, path, false), Ok(Some(_)))
+    }
+
     fn open_unread(dir: &Dir, path: &Path, write: bool) -> Result<Option<Self>, StoreError> {
         let found = private::open(dir, path, write);
         let file = match found.map_err(|error| StoreError::io("open", path, error))? {

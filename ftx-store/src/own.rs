@@ -6,8 +6,8 @@
 //! compared before they are believed.
 
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
@@ -18,6 +18,9 @@ use crate::{StoreError, private, sys};
 
 /// How much is copied before the caller is asked again whether to go on.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Names that are tried for a copy. One that is left by a crash looks like anybody's file.
+const NAMES: usize = 8;
 
 /// Puts a copy of `file` in its place, which is `path` in `dir`; whoever holds the file sees to it that
 /// nobody else does. Until it is whole the copy lies beside it. `go_on` is called now and then with the
@@ -32,10 +35,8 @@ pub(crate) fn make_own(
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("copy", path, error);
-    let beside = copy_of(path);
-    // What is left of an earlier try.
-    remove(dir, &beside)?;
-    let copied = copy(dir, &beside, file, go_on).map_err(failed);
+    let (beside, made) = create_beside(dir, path).map_err(failed)?;
+    let copied = copy(&made, file, go_on).map_err(failed);
     let replaced = copied.and_then(|whole| {
         if whole {
             dir.rename(&beside, dir, path).map_err(failed)
@@ -49,14 +50,29 @@ pub(crate) fn make_own(
     replaced
 }
 
+/// Makes a file for the copy, under a name that nobody has.
+fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
+    let mut beside = copy_of(path);
+    for index in 1..=NAMES {
+        match private::create(dir, &beside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let mut name = copy_of(path).into_os_string();
+                name.push(format!("-{index}"));
+                beside = name.into();
+            }
+            made => return Ok((beside, made?)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
 /// Copies what is in `file`, and none of its holes; `false` when `go_on` said so.
-fn copy(dir: &Dir, to: &Path, file: &File, go_on: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
-    let copy = private::create(dir, to)?;
+fn copy(copy: &File, file: &File, go_on: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let (mut at, mut done) = (0, 0_u64);
     while let Some(data) = sys::data_from(file, at, metadata.len()) {
         let len = PIECE_BYTES.min(data.end.saturating_sub(data.start));
-        if !copy_range(file, &copy, &Positioned::default(), data.start, len)? {
+        if !copy_range(file, copy, &Positioned::default(), data.start, len)? {
             break;
         }
         at = data.start.saturating_add(len);
@@ -90,7 +106,7 @@ mod tests {
         file.write_all_at(b"end", hole).unwrap();
         file.set_len(2 * hole).unwrap();
         dir.hard_link(path, &dir, "other").unwrap();
-        // What an earlier try left.
+        // A user's file, or what an earlier try left.
         dir.write("data.own", "half").unwrap();
         let file = dir.open(path).unwrap().into_std();
         make_own(&dir, path, &file, &mut |_| true).unwrap();
@@ -101,7 +117,8 @@ mod tests {
         assert_eq!((new.len(), new.modified().unwrap()), (old.len(), old.modified().unwrap()));
         assert_eq!(new.blocks(), old.blocks());
         assert!(dir.read(path).unwrap() == dir.read("other").unwrap());
-        assert_eq!(dir.entries().unwrap().count(), 2);
+        assert_eq!(dir.read_to_string("data.own").unwrap(), "half");
+        assert_eq!(dir.entries().unwrap().count(), 3);
     }
 
     #[test]

@@ -198,6 +198,18 @@ impl Root {
         if self.is_link(path) { self.behind_link(path).map(|_| ()) } else { Ok(()) }
     }
 
+    /// Passes if something else can take the place of what has the name `path`: it is no mount point.
+    ///
+    /// # Errors
+    /// [`StoreError::MountPoint`].
+    pub fn check_not_mounted(&self, path: &Path) -> Result<(), StoreError> {
+        let found = self.parent_of(path);
+        if found.is_ok_and(|(parent, name)| sys::is_mount_point(&parent, name)) {
+            return Err(StoreError::io("replace", path, ErrorKind::ResourceBusy.into()));
+        }
+        Ok(())
+    }
+
     /// The directory that the link `path` leads to, and the name there.
     fn behind_link(&self, path: &Path) -> Result<(Dir, PathBuf), StoreError> {
         let real = self.resolve(path).map_err(|error| StoreError::io("follow", path, error))?;

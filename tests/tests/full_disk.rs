@@ -182,3 +182,47 @@ fn a_download_onto_a_full_disk_does_not_cost_an_old_server_a_thread() {
         }
     });
 }
+
+/// A disk that is full in the middle of many small files.
+#[test]
+fn small_files_are_refused_one_by_one() {
+    with_mounts("small_files_are_refused_one_by_one", || {
+        let (disk, local) = (SmallDisk::mount(3), tempdir().unwrap());
+        let root = disk.path().join("root");
+        let server = Server::start(&root);
+        let files = local.path().join("files");
+        fs::create_dir(&files).unwrap();
+        // The last of them are tiny.
+        let files: Vec<(String, u64)> = (0..60)
+            .map(|index| (format!("{index:02}"), if index < 50 { 100_000 } else { 1 }))
+            .collect();
+        for (seed, (name, len)) in (0..).zip(&files) {
+            write_file(&local.path().join("files").join(name), content(seed, *len));
+        }
+        let upload = Client::upload(server.addr()).args(["files", "--keep-going", "--json"]);
+        let upload = upload.dialect("native").streams(1).current_dir(local.path());
+        let outcome = upload.run();
+        outcome.assert_code(1);
+        let told = |name: &str, event: &str| {
+            let [name, event] = [("name", format!("files/{name}")), ("event", event.to_owned())]
+                .map(|(key, value)| format!("\"{key}\":\"{value}\""));
+            outcome.stdout.lines().any(|line| line.contains(&name) && line.contains(&event))
+        };
+        let mut stored = 0;
+        for (seed, (name, len)) in (0..).zip(&files) {
+            let path = root.join("files").join(name);
+            assert_eq!(path.exists(), told(name, "finished"), "{name}: {outcome:#?}");
+            assert_ne!(path.exists(), told(name, "failed"), "{name}: {outcome:#?}");
+            if path.exists() {
+                assert_content(&path, content(seed, *len));
+                stored += 1;
+            }
+        }
+        // There is room for 30 large ones but for what the server needs itself, and for all tiny ones.
+        assert!((36..=41).contains(&stored), "{stored}: {outcome:#?}");
+        let failed = outcome.stdout.lines().filter(|line| line.contains("\"failed\""));
+        for line in failed {
+            assert!(line.contains("no space"), "{line}");
+        }
+    });
+}

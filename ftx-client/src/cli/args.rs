@@ -9,6 +9,8 @@ use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum}
 use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, ServerAddr};
 use ftx_core::escaped;
 
+use super::output;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
@@ -236,12 +238,12 @@ impl Args {
             }
             Command::Digest(DigestOf { what, local: false }) if what.len() < 2 => {
                 let message = "give the server and the names of files on it, or --local";
-                Self::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+                output::end(&Self::command().error(ErrorKind::MissingRequiredArgument, message))
             }
             _ => return args,
         };
         let message = format!("{single} can be given for a single file only");
-        Self::command().error(ErrorKind::ArgumentConflict, message).exit()
+        output::end(&Self::command().error(ErrorKind::ArgumentConflict, message))
     }
 
     /// Ends the process as clap does, which shows what it refuses as it is. So it is told of escaped
@@ -250,9 +252,9 @@ impl Args {
         let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
         let Err(error) = Self::try_parse_from(shown) else {
             let message = "an argument has control characters, or is not UTF-8";
-            Self::command().error(ErrorKind::InvalidValue, message).exit()
+            output::end(&Self::command().error(ErrorKind::InvalidValue, message))
         };
-        error.exit()
+        output::end(&error)
     }
 
     pub(crate) fn config(&self) -> Config {

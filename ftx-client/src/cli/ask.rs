@@ -1,22 +1,21 @@
 //! Questions about files, and removing them.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ftx_client::{Client, Entry, EntryKind, Listed, Obstacle, ServerAddr, Untransferable};
 use ftx_core::escaped;
-use ftx_core::native::blocks::{BlockRange, Manifest, block_count};
 use ftx_core::native::wire::Meta;
-use ftx_store::{FileIdentity, StoreError, hash_blocks};
+use ftx_store::{StoreError, digest_of_all};
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::args::{DigestOf, List, Names};
-use super::interrupts::writing;
-use super::jobs;
 use super::report::Report;
+use super::{jobs, output};
 
 pub(crate) async fn list(client: &mut Client, list: &List, report: &Report) -> Exit {
     let name = match list.name.as_deref().map(|name| name.trim_end_matches('/')) {
@@ -104,18 +103,13 @@ pub(crate) fn local_digests(digest: &DigestOf, report: &Report) -> ExitCode {
             Err(error) => exit = exit.max(report.gave_up(&error.into())),
         }
     }
-    ExitCode::from(exit as u8)
+    ExitCode::from(output::finish(exit) as u8)
 }
 
 fn local_digest(path: &Path) -> Result<String, StoreError> {
-    let failed = |error| StoreError::io("read", path, error);
-    let file = File::open(path).map_err(failed)?;
-    let size = FileIdentity::of_std(&file).map_err(failed)?.size;
-    let all = BlockRange { first: 0, count: block_count(size) };
-    let cvs = hash_blocks(&file, size, all, None, &mut |_| true).map_err(failed)?;
-    let manifest = Manifest::new(size, cvs.unwrap_or_default());
-    let manifest = manifest.map_err(|_| StoreError::Changed { path: path.to_owned() })?;
-    Ok(manifest.digest().to_string())
+    let file = File::open(path).map_err(|error| StoreError::io("open", path, error))?;
+    let digest = digest_of_all(&file).map_err(|error| StoreError::io("read", path, error))?;
+    Ok(digest.to_string())
 }
 
 fn show(entry: &Entry, report: &Report) {
@@ -164,13 +158,19 @@ fn fields(name: &str, kind: &str, size: u64, meta: &Meta) -> Value {
 }
 
 fn time(meta: &Meta) -> String {
-    meta.mtime.and_then(|mtime| u64::try_from(mtime.secs()).ok()).map_or_else(
-        || "-".to_owned(),
-        |secs| {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs);
-            humantime::format_rfc3339_seconds(time).to_string()
-        },
-    )
+    meta.mtime.map_or_else(|| "-".to_owned(), |mtime| shown_time(mtime.secs()))
+}
+
+/// A time for people, of which there is none but the number of its seconds before 1970 and after 9999.
+fn shown_time(secs: i64) -> String {
+    /// The first second of the year 10000.
+    const YEAR_10000_SECS: u64 = 253_402_300_800;
+    match u64::try_from(secs) {
+        Ok(secs) if secs < YEAR_10000_SECS => {
+            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(secs)).to_string()
+        }
+        _ => format!("@{secs}"),
+    }
 }
 
 fn show_digest(name: &str, digest: &str, report: &Report) {
@@ -179,7 +179,7 @@ fn show_digest(name: &str, digest: &str, report: &Report) {
     } else if std::io::stdout().is_terminal() {
         line(&format!("{digest}  {name}"));
     } else {
-        write_line(&checkable(name, digest));
+        output::line(&checkable(name, digest));
     }
 }
 
@@ -196,22 +196,31 @@ fn checkable(name: &str, digest: &str) -> String {
 
 /// A line for programs: the value as it is.
 fn print(value: &Value) {
-    write_line(&value.to_string());
+    output::line(&value.to_string());
 }
 
 /// A line for people: names are escaped here.
 fn line(text: &str) {
-    write_line(&escaped(text).to_string());
-}
-
-fn write_line(text: &str) {
-    // A reader that went away needs no more.
-    let _ = writing(|| writeln!(std::io::stdout(), "{text}"));
+    output::line(&escaped(text).to_string());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::checkable;
+    use super::{checkable, shown_time};
+
+    #[test]
+    fn every_time_is_shown() {
+        for (secs, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "@253402300800"),
+            (-1, "@-1"),
+            (i64::MAX, "@9223372036854775807"),
+            (i64::MIN, "@-9223372036854775808"),
+        ] {
+            assert_eq!(shown_time(secs), shown);
+        }
+    }
 
     #[test]
     fn names_are_escaped_as_b3sum_does() {

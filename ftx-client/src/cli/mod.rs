@@ -1,12 +1,14 @@
 //! The command line of `ftx-client`.
 //!
 //! `args` says what can be said, `jobs` what that means file by file and `skipped` what is left out,
-//! `transfer` and `ask` what is done about it, `report` how it is shown, and `interrupts` how it is stopped.
+//! `transfer` and `ask` what is done about it, `report` how it is shown, `output` where programs read it,
+//! and `interrupts` how it is stopped.
 
 mod args;
 mod ask;
 mod interrupts;
 mod jobs;
+mod output;
 mod report;
 mod skipped;
 mod transfer;
@@ -80,6 +82,7 @@ fn run(args: &Args, address: ServerAddr, report: &Report) -> ExitCode {
     let exit = ftx_io::dedicate_thread(|| runtime.block_on(command(args, client, report)));
     // A disk thread that hangs is no reason to hang.
     runtime.shutdown_background();
+    let exit = output::finish(exit);
     ExitCode::from(exit as u8)
 }
 

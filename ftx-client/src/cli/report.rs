@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::interrupts::writing;
 use super::jobs::{Direction, Job};
+use super::output;
 use super::skipped::Skipped;
 
 /// How often progress is told to programs and shown on a terminal.
@@ -219,8 +220,7 @@ fn print_json(index: usize, direction: &str, name: &str, event: &str, fields: Va
 }
 
 fn write_json(line: &Value) {
-    // A reader that went away is no reason to stop moving files.
-    let _ = writing(|| writeln!(std::io::stdout(), "{line}"));
+    output::line(&line.to_string());
 }
 
 /// Whether an event is to be told now: progress only so often, and always at its end.

@@ -1,7 +1,7 @@
 //! Where a downloaded file goes, and what is here of it.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
@@ -9,7 +9,7 @@ use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache,
+    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, PartNames,
     ReadSnapshot, Recovered, Root, StagingFiles, StoreError, apply_meta, check_space, hash_blocks,
     meta_of,
 };
@@ -48,8 +48,8 @@ pub(super) type GoOn = Box<dyn FnMut(u64, u64) -> bool + Send>;
 struct Base {
     file: std::fs::File,
     identity: FileIdentity,
-    /// It is the target itself.
-    is_target: bool,
+    /// It is what a download in the other dialect left in these, or else the target itself.
+    other: Option<StagingFiles>,
 }
 
 impl Place {
@@ -70,9 +70,14 @@ impl Place {
         self.at.is_beside(&other.at)
     }
 
-    /// The names of the file and of its staging, in their directory.
-    pub(super) fn names(&self) -> (PathBuf, StagingFiles) {
-        (self.at.name.clone(), self.at.files.clone())
+    /// The file's name in its directory.
+    pub(super) fn name(&self) -> &Path {
+        &self.at.name
+    }
+
+    /// The names that its staging can have there.
+    pub(super) fn parts(&self) -> &PartNames {
+        &self.at.parts
     }
 
     /// The directory, made if it is not there. Blocks.
@@ -129,20 +134,30 @@ impl Place {
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
         let Some(dir) = self.at.existing_directory()? else { return Ok(None) };
-        let (files, staged) = (self.at.files.clone(), self.at.staged_bytes(&dir));
-        let mut go_on = |done| go_on(done, staged);
-        let recovered = BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?;
-        let base = |name: &Path, is_target| {
+        let left = self.at.parts.left(&dir)?;
+        let recovered = match &left {
+            None => Recovered::Nothing,
+            Some(files) => {
+                let staged = place::staged_bytes(&dir, files);
+                let mut go_on = |done| go_on(done, staged);
+                let files = files.clone();
+                BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)?
+            }
+        };
+        let base = |name: &Path, other: Option<StagingFiles>| {
             // A file that can't be read can still be replaced.
             let (file, metadata) = self.at.open_in(&dir, name).ok()?;
             let identity = FileIdentity::of(&metadata);
-            (identity.size > 0).then(|| Base { file: file.into_std(), identity, is_target })
+            (identity.size > 0).then(|| Base { file: file.into_std(), identity, other })
         };
         let (staging, base) = match recovered {
-            Recovered::Staging(staging) => (Some(*staging), base(&self.at.name, true)),
+            Recovered::Staging(staging) => (Some(*staging), base(&self.at.name, None)),
+            Recovered::Nothing => (None, base(&self.at.name, None)),
             // What a download in the other dialect left is as good as any file.
-            Recovered::OtherKind => (None, base(&self.at.files.data, false)),
-            Recovered::Nothing => (None, base(&self.at.name, true)),
+            Recovered::OtherKind => {
+                let data = left.as_ref().map(|files| files.data.clone()).unwrap_or_default();
+                (None, base(&data, left))
+            }
         };
         if staging.is_none() && base.is_none() {
             return Ok(None);
@@ -158,9 +173,10 @@ impl Place {
 
     fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
         let dir = self.directory()?;
+        let files = self.at.choose_files(&dir)?;
         check_space(&dir, self.at.path(), size)?;
         let name = self.at.path().to_string_lossy();
-        let staging = BlockStaging::create(&dir, self.at.files.clone(), &name, size)?;
+        let staging = BlockStaging::create(&dir, files, &name, size)?;
         Ok(staging.with_durability(self.at.durability))
     }
 
@@ -180,9 +196,11 @@ impl Place {
         staging: BlockStaging,
         meta: Meta,
     ) -> Result<(), TransferError> {
-        let (name, manifests) = (self.at.name.clone(), Arc::clone(&self.manifests));
+        let (at, manifests) = (self.at.clone(), Arc::clone(&self.manifests));
         let publish = move || {
-            let published = staging.publish_beside(&name, &meta, Existing::Replace)?;
+            let published = staging
+                .publish_beside(&at.name, &meta, Existing::Replace)
+                .map_err(|error| error.about(at.path()))?;
             if let Some(stable) = &published.stable {
                 manifests.learn_all(stable, &Arc::new(published.manifest));
             }
@@ -249,7 +267,7 @@ impl Local {
             theirs.is_some() && table.get(index) == theirs.copied()
         };
         let whole = base.as_ref().filter(|base| {
-            base.is_target
+            base.other.is_none()
                 && base.identity.size == size
                 && (0..block_count(size)).all(|index| fits(&held, index))
         });
@@ -261,15 +279,17 @@ impl Local {
             return Ok(None);
         }
         // Kept open, so creating the staging over it takes nothing away from it.
-        let from_other = base.as_ref().is_some_and(|base| !base.is_target);
+        let other = base.as_ref().and_then(|base| base.other.as_ref());
         let staging = match staging {
-            Some(staging) => staging.with_durability(place.at.durability),
+            Some(staging) => {
+                place.at.check_target(&place.directory()?)?;
+                staging.with_durability(place.at.durability)
+            }
             None => {
-                if from_other {
+                if let Some(StagingFiles { data, .. }) = other {
                     let dir = place.directory()?;
                     check_space(&dir, place.at.path(), size)?;
-                    dir.remove_file(&place.at.files.data)
-                        .map_err(|error| StoreError::io("remove", &place.at.files.data, error))?;
+                    dir.remove_file(data).map_err(|error| StoreError::io("remove", data, error))?;
                 }
                 place.create_now(size)?
             }

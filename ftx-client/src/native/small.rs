@@ -6,7 +6,8 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, Root, StoreError,
+    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, Root, StagingName,
+    StoreError,
 };
 
 use super::place::Place;
@@ -145,7 +146,7 @@ fn keep_in(root: &Root, group: &[SmallFile]) -> Vec<Outcome> {
     let here: Vec<_> = group
         .iter()
         .filter_map(|file| match file.data {
-            Data::Here(identity) => Some((file, identity, file.place.names().0)),
+            Data::Here(identity) => Some((file, identity, file.place.name())),
             Data::Fetched(_) => None,
         })
         .collect();
@@ -173,17 +174,16 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
     let fetched: Vec<_> = group
         .iter()
         .filter_map(|file| match &file.data {
-            Data::Fetched(data) => Some((file, data, file.place.names())),
+            Data::Fetched(data) => Some((file, data)),
             Data::Here(_) => None,
         })
         .collect();
     let batch: Vec<BatchFile<'_>> = fetched
         .iter()
-        .map(|(file, data, (target, staging))| BatchFile {
-            staging: &staging.data,
-            journal: Some(&staging.journal),
+        .map(|(file, data)| BatchFile {
+            staging: StagingName::Part(file.place.parts()),
             target_dir: dir,
-            target,
+            target: file.place.name(),
             bytes: data,
             meta: file.meta,
             existing: Existing::Replace,
@@ -193,10 +193,11 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
     fetched
         .iter()
         .zip(published)
-        .map(|((file, data, _), published)| {
+        .map(|((file, data), published)| {
             let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
-            (file.job, done.map_err(TransferError::from))
+            // As its user knows it, not as it is called in its directory.
+            (file.job, done.map_err(|error| error.about(file.place.path()).into()))
         })
         .collect()
 }

@@ -119,7 +119,7 @@ fn open(config: &Config) -> LocalStore {
     let start = Instant::now();
     loop {
         match LocalStore::open(config) {
-            Err(StoreError::InUse { .. }) if start.elapsed() < DEADLINE => {
+            Err(StoreError::RootInUse { .. }) if start.elapsed() < DEADLINE => {
                 thread::sleep(Duration::from_millis(5));
             }
             opened => return opened.unwrap(),

@@ -39,6 +39,16 @@ fn config(root: &Path) -> Config {
     config
 }
 
+/// Has so many days pass for the stagings of a root that no store has open.
+fn pass_days(root: &Path, days: u64) {
+    let path = root.join(".ftx/ages");
+    let text = fs::read_to_string(&path).unwrap();
+    let (header, rest) = text.split_once('\n').unwrap();
+    let (count_ms, rest) = rest.split_once(' ').unwrap();
+    let later_ms = count_ms.parse::<u64>().unwrap() + days * 24 * 60 * 60 * 1000;
+    fs::write(&path, format!("{header}\n{later_ms} {rest}")).unwrap();
+}
+
 /// Opens the store. One that was dropped just now may still be at work on its stagings, and keeps
 /// the root until it is done with the present one.
 fn open(root: &Path) -> LocalStore {
@@ -46,7 +56,7 @@ fn open(root: &Path) -> LocalStore {
     loop {
         match LocalStore::open(&config(root)) {
             Ok(store) => return store,
-            Err(StoreError::InUse { .. }) if start.elapsed() < DEADLINE => {
+            Err(StoreError::RootInUse { .. }) if start.elapsed() < DEADLINE => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(error) => panic!("{error}"),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{Begin, Store as _, Upload as _};
@@ -11,7 +10,7 @@ use tempfile::tempdir;
 
 use crate::{
     MIB, assert_file, assert_offers_start_of, begin_anew, config, content, finish, finish_from,
-    interrupted, md5, name, offer, open, put, staged_files, write,
+    interrupted, md5, name, offer, open, pass_days, put, staged_files, write,
 };
 
 #[tokio::test]
@@ -238,19 +237,18 @@ async fn a_small_upload_discards_the_stagings_of_its_name() {
 async fn old_stagings_are_removed_when_the_store_is_opened() {
     let root = tempdir().unwrap();
     let store = open(root.path());
-    for file in ["old.bin", "new.bin"] {
-        interrupted(&store, file, &content(1, MIB), 600_000).await;
-    }
+    interrupted(&store, "old.bin", &content(1, MIB), 600_000).await;
     drop(store);
-    let week_ago = SystemTime::now() - Duration::from_secs(8 * 24 * 3600);
-    for file in staged_files(root.path()).iter().filter(|file| file.contains("01.")) {
-        let file = fs::File::open(root.path().join(".ftx/staging").join(file)).unwrap();
-        file.set_times(fs::FileTimes::new().set_modified(week_ago)).unwrap();
-    }
+    let store = open(root.path());
+    drop(store);
+    pass_days(root.path(), 8);
     let store = open(root.path());
     assert_eq!(offer(&store, "old.bin").await.held, None);
+    assert_eq!(staged_files(root.path()), [""; 0]);
+    interrupted(&store, "new.bin", &content(1, MIB), 600_000).await;
+    drop(store);
+    let store = open(root.path());
     assert!(offer(&store, "new.bin").await.held.is_some());
-    assert_eq!(staged_files(root.path()).len(), 2);
 }
 
 /// A crash between giving the data its name and removing the journal leaves such a file.
@@ -274,7 +272,7 @@ async fn a_root_has_one_store() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let second = LocalStore::open(&config(root.path()));
-    assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
+    assert!(matches!(second, Err(StoreError::RootInUse { .. })), "{second:?}");
     put(&store, "a.bin", b"still served").await;
     drop(store);
     open(root.path());

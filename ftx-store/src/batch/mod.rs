@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::held::HeldFile;
 use crate::meta::apply_time_to_new;
 use crate::publish::{ATTEMPTS, Place};
 use crate::sys::{Attributes, Umask};
-use crate::{Durability, Existing, FileIdentity, StoreError, sys};
+use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
 pub(crate) const OPEN_FILES: usize = 128;
@@ -32,14 +33,20 @@ const LEAST_OPEN_FILES: usize = 4 * FEW_FILES;
 /// few of them, but writes back what others left dirty, too.
 pub(crate) const FEW_FILES: usize = 4;
 
+/// Under which name a file is written.
+#[derive(Clone, Copy, Debug)]
+pub enum StagingName<'a> {
+    /// This one, a single component, which nobody else may use meanwhile. What has it is replaced.
+    Own(&'a Path),
+    /// The first of these that nobody has. What an interrupted transfer left is replaced.
+    Part(&'a PartNames),
+}
+
 /// One file of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchFile<'a> {
-    /// The name in the staging directory, a single component, under which it is written; nobody
-    /// else may use it meanwhile.
-    pub staging: &'a Path,
-    /// The journal of an interrupted transfer that may lie under that name; both are replaced.
-    pub journal: Option<&'a Path>,
+    /// The name in the staging directory under which it is written.
+    pub staging: StagingName<'a>,
     /// The directory that it is to be in, in the same file system as the staging directory.
     pub target_dir: &'a Dir,
     /// Its name there, a single component.
@@ -97,6 +104,12 @@ impl BatchPublisher {
         self
     }
 
+    /// Whether somebody has removed the staging directory.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        sys::is_removed(&self.dir)
+    }
+
     /// Publishes `files`, and tells of each, in their order, whether it failed. A failed
     /// one leaves nothing behind and does not concern the others.
     ///
@@ -128,9 +141,9 @@ impl BatchPublisher {
         }
         outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it has its name.
-            let Written { held, place, .. } = written?;
-            let named = self.name(file, held.file(), place, &mut new);
-            named.inspect_err(|_| self.clear_away(file))
+            let Written { held, staging, place, .. } = written?;
+            let named = self.name(file, (held.file(), &staging), place, &mut new);
+            named.inspect_err(|_| self.clear_away(&staging))
         }));
     }
 
@@ -140,18 +153,12 @@ impl BatchPublisher {
         file: &BatchFile<'a>,
         new: &mut NewFiles<'a>,
     ) -> Result<Written<'a>, StoreError> {
-        check_single(file.staging)?;
         check_single(file.target)?;
         let place = new.look(file)?;
         let (mode, made) = new.staging(self, &place)?;
-        let held = if self.alone {
-            HeldFile::create_alone(&self.dir, file.staging, mode)?
-        } else {
-            // It is open nowhere but here.
-            HeldFile::create_plain(&self.dir, file.staging, file.journal)?.unlocked_by_closing()
-        };
+        let (held, staging) = self.create(file, mode)?;
         #[cfg(test)]
-        let held = self.fill_disk_for(file, held);
+        let held = self.fill_disk_for(&staging, held);
         let written = held.file().write_all(file.bytes);
         let written = written.map_err(|error| StoreError::io("write", file.target, error));
         let done = written.and_then(|()| {
@@ -160,10 +167,40 @@ impl BatchPublisher {
             Ok(given)
         });
         match done {
-            Ok(is_changed) => Ok(Written { held, place, is_changed }),
+            Ok(is_changed) => Ok(Written { held, staging, place, is_changed }),
             Err(error) => {
-                self.clear_away(file);
+                self.clear_away(&staging);
                 Err(error)
+            }
+        }
+    }
+
+    /// Creates an empty file under its staging name, with this mode where nobody else uses the directory.
+    fn create<'a>(
+        &self,
+        file: &BatchFile<'a>,
+        mode: u32,
+    ) -> Result<(HeldFile, Cow<'a, Path>), StoreError> {
+        let dir = &self.dir;
+        match file.staging {
+            StagingName::Own(name) => {
+                check_single(name)?;
+                let held = if self.alone {
+                    HeldFile::create_alone(dir, name, mode)?
+                } else {
+                    // It is open nowhere but here.
+                    HeldFile::create_plain(dir, name, None)?.unlocked_by_closing()
+                };
+                Ok((held, Cow::Borrowed(name)))
+            }
+            StagingName::Part(parts) => {
+                parts.check_target(dir)?;
+                for files in parts.all() {
+                    if let Some(held) = HeldFile::create_part(dir, &files)? {
+                        return Ok((held.unlocked_by_closing(), Cow::Owned(files.data)));
+                    }
+                }
+                Err(parts.taken())
             }
         }
     }
@@ -185,11 +222,11 @@ impl BatchPublisher {
             return;
         }
         for (file, outcome) in files.iter().zip(written) {
-            let Ok(Written { held, is_changed, .. }) = outcome else { continue };
+            let Ok(Written { held, staging, is_changed, .. }) = outcome else { continue };
             let plain = !*is_changed && file.meta.mtime.is_none();
             let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
             if let Err(error) = synced {
-                self.clear_away(file);
+                self.clear_away(staging);
                 *outcome = Err(StoreError::io("sync", file.target, error));
             }
         }
@@ -199,13 +236,13 @@ impl BatchPublisher {
     fn name<'a>(
         &self,
         file: &BatchFile<'a>,
-        data: &File,
+        (data, staging): (&File, &Path),
         mut place: Place<'a>,
         new: &mut NewFiles<'a>,
     ) -> Result<(), StoreError> {
         let failed = |op, error| StoreError::io(op, file.target, error);
         for _ in 0..ATTEMPTS {
-            if place.take(&self.dir, file.staging, file.existing)? {
+            if place.take(&self.dir, staging, file.existing)? {
                 return Ok(());
             }
             place = new.look(file)?;
@@ -219,18 +256,18 @@ impl BatchPublisher {
 
     /// A file opened for reading refuses what is written, as a full disk does.
     #[cfg(test)]
-    fn fill_disk_for(&self, file: &BatchFile<'_>, mut held: HeldFile) -> HeldFile {
-        if self.full_for.as_deref() == Some(file.staging)
-            && let Ok(unwritable) = self.dir.open(file.staging)
+    fn fill_disk_for(&self, staging: &Path, mut held: HeldFile) -> HeldFile {
+        if self.full_for.as_deref() == Some(staging)
+            && let Ok(unwritable) = self.dir.open(staging)
         {
             held.swap_file(unwritable.into_std());
         }
         held
     }
 
-    fn clear_away(&self, file: &BatchFile<'_>) {
-        if let Err(error) = remove(&self.dir, file.staging) {
-            tracing::warn!(%error, staging = ?file.staging, "a leftover stays behind");
+    fn clear_away(&self, staging: &Path) {
+        if let Err(error) = remove(&self.dir, staging) {
+            tracing::warn!(%error, ?staging, "a leftover stays behind");
         }
     }
 }
@@ -238,6 +275,7 @@ impl BatchPublisher {
 /// A file that lies under its staging name.
 struct Written<'a> {
     held: HeldFile,
+    staging: Cow<'a, Path>,
     place: Place<'a>,
     /// It was given other attributes than it was made with.
     is_changed: bool,

@@ -5,8 +5,8 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BatchFile, BatchPublisher, OPEN_FILES};
-use crate::{Durability, Existing, StoreError, meta_of};
+use super::{BatchFile, BatchPublisher, OPEN_FILES, StagingName};
+use crate::{Durability, Existing, Journal, PartNames, Record, StagingFiles, StoreError, meta_of};
 
 const BOTH: [Durability; 2] = [Durability::Full, Durability::None];
 
@@ -36,8 +36,7 @@ impl Scratch {
 
 fn file<'a>(staging: &'a Path, target_dir: &'a Dir, target: &'a str) -> BatchFile<'a> {
     BatchFile {
-        staging,
-        journal: None,
+        staging: StagingName::Own(staging),
         target_dir,
         target: Path::new(target),
         bytes: target.as_bytes(),
@@ -163,24 +162,50 @@ fn time_mode_and_the_exclusive_name_are_the_files() {
         BatchFile { meta, existing: Existing::Keep, ..file(Path::new("s"), &scratch.a, "x") };
     let publisher = BatchPublisher::new(&scratch.staging, Durability::Full).unwrap();
     // Twice in one batch: the second comes too late.
-    let outcomes = publisher.publish(&[file, BatchFile { staging: Path::new("t"), ..file }]);
+    let outcomes =
+        publisher.publish(&[file, BatchFile { staging: StagingName::Own(Path::new("t")), ..file }]);
     assert!(outcomes[0].is_ok());
     assert!(matches!(outcomes[1], Err(StoreError::AlreadyExists { .. })), "{outcomes:?}");
     let found = meta_of(&scratch.a.metadata("x").unwrap());
     assert_eq!((found.mtime, found.executable), (meta.mtime, cfg!(unix)));
 }
 
+/// A file that is staged beside its target.
+fn part<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
+    BatchFile { staging: StagingName::Part(parts), ..file(Path::new(""), dir, "x") }
+}
+
 /// An interrupted transfer lay there: what is said of its blocks must not outlive them.
 #[test]
 fn a_journal_goes_with_what_it_is_about() {
     let scratch = Scratch::new();
-    let (data, journal) = (Path::new("x.part"), Path::new("x.part.journal"));
-    scratch.staging.write(data, "some blocks").unwrap();
-    scratch.staging.write(journal, "what they are").unwrap();
+    let parts = PartNames::of("x");
+    let StagingFiles { data, journal } = parts.choose(&scratch.staging).unwrap();
+    scratch.staging.write(&data, "some blocks").unwrap();
+    let begin = Record::Begin { name: "x".to_owned(), boot: None, created_unix: 0 };
+    Journal::create(&scratch.staging, &journal).unwrap().append(&begin).unwrap();
     let publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
-    let outcomes =
-        publisher.publish(&[BatchFile { journal: Some(journal), ..file(data, &scratch.a, "x") }]);
+    let outcomes = publisher.publish(&[part(&parts, &scratch.a)]);
     assert!(matches!(outcomes.as_slice(), [Ok(())]), "{outcomes:?}");
     assert_eq!(scratch.a.read_to_string("x").unwrap(), "x");
     assert_eq!(scratch.leftovers(), 0);
+}
+
+#[test]
+fn a_users_file_under_the_name_of_a_partial_file_is_left_alone() {
+    for durability in BOTH {
+        let scratch = Scratch::new();
+        for name in ["x.ftxpart", "x.ftxpart-1.journal"] {
+            scratch.staging.write(name, "a user's").unwrap();
+        }
+        let parts = PartNames::of("x");
+        let publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
+        let outcomes = publisher.publish(&[part(&parts, &scratch.a)]);
+        assert!(matches!(outcomes.as_slice(), [Ok(())]), "{outcomes:?}");
+        assert_eq!(scratch.a.read_to_string("x").unwrap(), "x");
+        for name in ["x.ftxpart", "x.ftxpart-1.journal"] {
+            assert_eq!(scratch.staging.read_to_string(name).unwrap(), "a user's");
+        }
+        assert_eq!(scratch.leftovers(), 2);
+    }
 }

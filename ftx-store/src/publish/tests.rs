@@ -96,8 +96,7 @@ impl Setting {
                     publisher = publisher.alone();
                 }
                 let file = BatchFile {
-                    staging: Path::new("data"),
-                    journal: None,
+                    staging: crate::StagingName::Own(Path::new("data")),
                     target_dir: &self.to,
                     target,
                     bytes: BYTES,

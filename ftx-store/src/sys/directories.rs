@@ -107,6 +107,21 @@ pub(crate) fn parent_id(dir: &File) -> io::Result<DirectoryId> {
     DirectoryId::of(dir, "..")
 }
 
+/// Whether somebody has removed `dir`, which is open still; `false` where the system does not tell.
+pub(crate) fn is_removed(dir: &Dir) -> bool {
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt as _;
+
+        dir.dir_metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        false
+    }
+}
+
 /// Opens a directory in a form that can be synced.
 #[cfg(unix)]
 pub(crate) fn open_dir(dir: &impl std::os::fd::AsFd, path: &str) -> io::Result<File> {

@@ -19,14 +19,14 @@ pub(crate) use self::attributes::Attributes;
 #[cfg(all(test, unix))]
 pub(crate) use self::attributes::acl_bytes;
 pub(crate) use self::directories::{
-    DirectoryId, Wanted, directory_id, open_dir, open_without_links, parent_id, sync_dir,
-    sync_directory,
+    DirectoryId, Wanted, directory_id, is_removed, open_dir, open_without_links, parent_id,
+    sync_dir, sync_directory,
 };
 #[cfg(unix)]
 use self::permissions::writers_by;
 pub(crate) use self::permissions::{
     Umask, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, have_same_owner,
-    is_executable, is_owned_by_us, readers, set_executable, with_mode, writers,
+    is_about_mode, is_executable, is_owned_by_us, readers, set_executable, with_mode, writers,
 };
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -83,6 +83,26 @@ pub(crate) fn mount_and_birth(file: &File) -> [u64; 3] {
     #[cfg(not(target_os = "linux"))]
     let _ = file;
     [0; 3]
+}
+
+/// Whether `name` in `dir` is the root of a mount, so that no other file can take its place; `false`
+/// where the system does not tell. A link is not followed.
+#[must_use]
+pub fn is_mount_point(dir: &Dir, name: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags};
+
+        // STATX_ATTR_MOUNT_ROOT, since Linux 5.8.
+        const MOUNT_ROOT: u64 = 0x2000;
+        let told = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+        told.is_ok_and(|told| told.stx_attributes.bits() & MOUNT_ROOT != 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (dir, name);
+        false
+    }
 }
 
 /// Seconds since 1970 by the system's clock.

@@ -100,6 +100,20 @@ pub(crate) fn writers_by(owner: u32, group: u32, mode: u32) -> Writers {
     }
 }
 
+/// Whether the system's error `code` says that owner and mode of a file are in the way, not that
+/// nobody may do that.
+pub(crate) fn is_about_mode(code: i32) -> bool {
+    #[cfg(unix)]
+    {
+        code == rustix::io::Errno::ACCESS.raw_os_error()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = code;
+        true
+    }
+}
+
 /// What the process's mask takes from the permissions of new files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Umask(#[cfg_attr(not(unix), expect(dead_code))] u32);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
-use ftx_tests::{Client, Plan, Proxy};
+use ftx_tests::{Plan, Proxy};
 
 use super::{MIB, Setting, Way};
 
@@ -121,28 +121,4 @@ fn a_file_that_has_no_place_stops_no_other() {
     assert_eq!(outcome.stderr.matches("failed").count(), 1, "{outcome:#?}");
     assert_content(&local.join("b.bin"), content(2, 3 * MIB));
     assert_content(&local.join("c.bin"), content(3, 3 * MIB));
-}
-
-/// Names that unfinished downloads have are nobody else's.
-#[test]
-fn a_name_of_an_unfinished_download_is_refused() {
-    let setting = Setting::new();
-    let (root, local) = (setting.root.path(), setting.local.path());
-    fs::create_dir(root.join("dir")).unwrap();
-    write_file(&root.join("dir/a.bin"), content(1, 10 * MIB));
-    write_file(&root.join("dir/a.bin.ftxpart"), content(2, 1000));
-    for dialect in ["native", "legacy"] {
-        let client = Client::download(setting.server.addr()).dialect(dialect);
-        let client = client.args(match dialect {
-            "native" => vec!["dir/"],
-            _ => vec!["dir/a.bin", "dir/a.bin.ftxpart"],
-        });
-        let outcome = client.arg("--keep-going").current_dir(local).run();
-        outcome.assert_code(1);
-        assert!(outcome.stderr.contains("a.bin.ftxpart"), "{outcome:#?}");
-        assert!(outcome.stderr.contains("choose another name"), "{outcome:#?}");
-        assert_content(&local.join("dir/a.bin"), content(1, 10 * MIB));
-        assert!(!local.join("dir/a.bin.ftxpart").exists());
-        fs::remove_dir_all(local.join("dir")).unwrap();
-    }
 }

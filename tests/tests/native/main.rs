@@ -45,6 +45,7 @@ mod links;
 mod manners;
 mod mapped;
 mod names;
+mod part_names;
 mod partial;
 mod planted;
 mod poisoned;

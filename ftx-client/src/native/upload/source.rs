@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
 use ftx_io::{CHUNK, blocking};
-use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
+use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, check_size, meta_of};
 
 use super::Open;
 use crate::{LocalPath, TransferError};
@@ -31,6 +31,7 @@ impl Source {
             let snapshot = ReadSnapshot::take(&file)
                 .map_err(|error| StoreError::io("look at", local.path(), error))?;
             let (identity, positioned) = (*snapshot.identity(), Positioned::default());
+            check_size(local.path(), &file, &identity)?;
             Ok(Self { local, file, identity, meta, positioned, snapshot })
         });
         Ok(opened.await?)

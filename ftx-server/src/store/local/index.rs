@@ -11,7 +11,11 @@ use ftx_store::{PrefixHasher, Staging, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
-use super::leftovers::{Leftovers, StagingId, is_older, remove};
+use super::ages::Ages;
+use super::leftovers::{Leftovers, StagingId, remove};
+
+/// What the directory of the stagings is called.
+const DIR: &str = ".ftx/staging";
 
 /// All stagings.
 #[derive(Debug)]
@@ -104,8 +108,9 @@ impl Heard {
 
 impl Index {
     /// Finds what earlier runs left in the staging directory.
-    pub(super) fn load(staging: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        let found = Leftovers::find(staging, ".ftx/staging", ttl, Staging::name_of)?;
+    pub(super) fn load(staging: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
+        let is_old = |id| ages.is_older(DIR, staging, id, ttl);
+        let found = Leftovers::find(staging, DIR, is_old, Staging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
             index.add(name, id, State::Idle(None));
@@ -246,8 +251,8 @@ impl Index {
 /// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
 /// only.
 pub(super) fn expire(inner: &Inner, ttl: Duration) {
-    let staging = &inner.staging;
-    let is_old = |id: StagingId| is_older(staging, id, ttl);
+    let staging = &*inner.staging.get();
+    let is_old = |id: StagingId| inner.ages.is_older(DIR, staging, id, ttl);
     for (name, id) in inner.index(|index| index.idle()) {
         if !is_old(id) {
             continue;

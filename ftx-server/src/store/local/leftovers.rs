@@ -1,8 +1,8 @@
 //! Stagings as they lie in a directory of ours, whatever is in them: what earlier runs left, and what
 //! is too old to be gone on with.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
@@ -11,7 +11,7 @@ use ftx_store::{StagingFiles, StoreError};
 use tracing::{info, warn};
 
 /// Names a staging in the file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct StagingId(u64);
 
 /// What earlier runs left in a directory.
@@ -30,7 +30,7 @@ impl StagingId {
 
     /// The staging's files in the staging directory.
     pub(super) fn files(self) -> StagingFiles {
-        let file = |kind| PathBuf::from(format!("{:016x}.{kind}", self.0));
+        let file = |kind| PathBuf::from(format!("{self}.{kind}"));
         StagingFiles { data: file("data"), journal: file("journal") }
     }
 
@@ -39,22 +39,33 @@ impl StagingId {
         Self(self.0.saturating_add(1))
     }
 
+    /// Reads what `Display` writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+
     fn of_copy(path: &Path) -> Option<Self> {
         Self::of_file(Path::new(path.file_stem()?))
     }
 
     fn of_file(path: &Path) -> Option<Self> {
-        u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok().map(Self)
+        Self::parse(path.file_stem()?.to_str()?)
+    }
+}
+
+impl fmt::Display for StagingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
     }
 }
 
 impl Leftovers {
-    /// Looks for them in `dir`, which is called `what`, and removes what is of no use: what is older
-    /// than `ttl`, and what has no journal. `name_of` reads the name from a journal.
+    /// Looks for them in `dir`, which is called `what`, and removes what is of no use: what `is_old`, and
+    /// what has no journal. `name_of` reads the name from a journal.
     pub(super) fn find(
         dir: &Dir,
         what: &str,
-        ttl: Duration,
+        is_old: impl Fn(StagingId) -> bool,
         name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
     ) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io("read", what, error);
@@ -85,9 +96,7 @@ impl Leftovers {
                     continue;
                 }
             };
-            let name = name
-                .and_then(|name| RemoteName::parse(&name).ok())
-                .filter(|_| !is_older(dir, id, ttl));
+            let name = name.and_then(|name| RemoteName::parse(&name).ok()).filter(|_| !is_old(id));
             match name {
                 Some(name) => found.stagings.push((name, id)),
                 None => remove(dir, id),
@@ -118,29 +127,11 @@ fn remove_file(dir: &Dir, file: &Path) {
     }
 }
 
-/// Whether nobody has written to a staging for `ttl`.
-///
-/// The journal tells, which is written to with every block and every checkpoint. The data may have got
-/// the time of the client's file already, when it was to be published, so by itself it tells nothing:
-/// it can only make a staging younger, which matters for bytes that came since the last checkpoint.
-pub(super) fn is_older(dir: &Dir, id: StagingId, ttl: Duration) -> bool {
-    let now = SystemTime::now();
-    let modified = |file: &Path| {
-        let modified = dir.metadata(file).and_then(|metadata| metadata.modified());
-        modified.ok().map(|modified| now.duration_since(modified.into_std()))
-    };
-    let StagingFiles { data, journal } = id.files();
-    // A journal of the future was written by a clock that was ahead, data of the future by nobody.
-    let noted = modified(&journal).map(Result::unwrap_or_default);
-    let written = modified(&data).and_then(Result::ok);
-    noted.into_iter().chain(written).min().is_some_and(|age| age > ttl)
-}
-
 #[cfg(test)]
 mod tests {
     use cap_std::ambient_authority;
 
-    use super::{Dir, Duration, Leftovers, StagingId};
+    use super::{Dir, Leftovers, StagingId};
 
     /// A staging was being copied to a file of its own when the server was killed.
     #[test]
@@ -149,7 +140,7 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("0000000000000001.data.own", "half").unwrap();
         dir.write("notes.own", "somebody's").unwrap();
-        Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        Leftovers::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert!(!dir.exists("0000000000000001.data.own") && dir.exists("notes.own"));
     }
 
@@ -160,7 +151,7 @@ mod tests {
         for stray in ["ffffffffffffffff.x", "fffffffffffffffe.data", "0000000000000007.journal"] {
             dir.write(stray, "").unwrap();
         }
-        let found = Leftovers::find(&dir, "test", Duration::MAX, |_, _| Ok(None)).unwrap();
+        let found = Leftovers::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert_eq!(found.next, StagingId(8));
     }
 }

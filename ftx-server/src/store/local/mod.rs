@@ -5,6 +5,7 @@
 //! ROOT/.ftx/staging/<id>.data     what arrives; the first bytes of a file to be
 //! ROOT/.ftx/staging/<id>.journal  how far it got, and the MD5 state there
 //! ROOT/.ftx/blocks/, batch/, manifests/   what the native dialect keeps: see `blocks`
+//! ROOT/.ftx/ages                  how old interrupted uploads are
 //! ROOT/.ftx/lock                  held by the one server that serves this root
 //! ```
 //!
@@ -17,11 +18,13 @@
 //! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
 //! Publishing a name discards the stagings of it that nobody writes to.
 
+mod ages;
 mod blocks;
 mod download;
 mod index;
 mod leftovers;
 mod offer;
+mod own_dir;
 mod permits;
 mod turns;
 mod upload;
@@ -42,8 +45,10 @@ use ftx_store::{
 use lru::LruCache;
 use tracing::warn;
 
+use self::ages::Ages;
 use self::index::Index;
 use self::leftovers::StagingId;
+use self::own_dir::OwnDir;
 pub(crate) use self::permits::LONG_JOBS;
 use self::permits::{Permit, Permits, Slow};
 use self::turns::Turns;
@@ -83,11 +88,12 @@ struct Inner {
     root: Root,
     permits: Permits,
     descriptors: Descriptors,
-    staging: Dir,
+    staging: OwnDir,
     index: Mutex<Index>,
     /// MD5 states of whole published files.
     known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
     staging_ttl: Duration,
+    ages: Ages,
     /// What is kept for the native dialect.
     blocks: Blocks,
     /// Names that are being published or removed.
@@ -113,10 +119,12 @@ impl LocalStore {
         let names = Arc::new(DurableNames::default());
         let root = Root::new(dir, config.durability, names).with_private(OURS).opened_at(path);
         let ours = open_private_dir(root.dir(), Path::new(OURS))?;
-        let lock = lock(&ours)?;
-        let staging = subdirectory(&ours, Path::new("staging"))?;
-        let index = Index::load(&staging, config.staging_ttl)?;
-        let blocks = Blocks::open(&ours, config)?;
+        let lock = lock(&ours, path)?;
+        let staging = OwnDir::open(&ours, "staging")?;
+        let ages = Ages::open(&ours, config.staging_ttl)?;
+        let index = Index::load(&staging.get(), &ages, config.staging_ttl)?;
+        let blocks = Blocks::open(&ours, &ages, config)?;
+        ages.save();
         let unread = index.unread();
         let inner = Arc::new(Inner {
             root,
@@ -126,6 +134,7 @@ impl LocalStore {
             index: Mutex::new(index),
             known: Mutex::new(LruCache::new(REMEMBERED)),
             staging_ttl: config.staging_ttl,
+            ages,
             blocks,
             turns: Turns::default(),
             swept: Mutex::new(Instant::now()),
@@ -197,7 +206,7 @@ impl Inner {
     /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
         for id in self.index(|index| index.claim_idle(name)) {
-            leftovers::remove(&self.staging, id);
+            leftovers::remove(&self.staging.get(), id);
         }
     }
 
@@ -209,6 +218,7 @@ impl Inner {
             drop(swept);
             index::expire(self, self.staging_ttl);
             blocks::expire(self, self.staging_ttl);
+            self.ages.save();
         }
     }
 
@@ -271,14 +281,15 @@ fn subdirectory(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     dir.open_dir(name).map_err(|error| StoreError::io("open", name, error))
 }
 
-fn lock(ours: &Dir) -> Result<std::fs::File, StoreError> {
+/// Locks `root`, whose directory of ours is `ours`.
+fn lock(ours: &Dir, root: &Path) -> Result<std::fs::File, StoreError> {
     let failed = |error| StoreError::io("lock", ".ftx/lock", error);
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true);
     let file = ours.open_with("lock", &options).map_err(failed)?.into_std();
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: ".ftx/lock".into() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::RootInUse { path: root.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

@@ -199,7 +199,7 @@ pub(super) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
 }
 
 fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Latch) {
-    match Staging::recover(&inner.staging, id.files()) {
+    match Staging::recover(&inner.staging.get(), id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Its files are let go of before others may have them.

@@ -87,6 +87,7 @@ pub(super) async fn begin(
         check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
         inner.root.check_place(path)?;
+        inner.root.check_not_mounted(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(Slow::Write));
@@ -115,7 +116,7 @@ fn without_leftovers(
 ) -> Begin<LocalOffer> {
     let Begin::Anew(LocalOffer(Kind::Staged { id, .. })) = begin else { return begin };
     if let Claim::Idle = inner.index(|index| index.claim(name, id)) {
-        leftovers::remove(&inner.staging, id);
+        leftovers::remove(&inner.staging.get(), id);
     }
     Begin::Anew(LocalOffer(Kind::Nothing))
 }
@@ -140,14 +141,16 @@ fn open(
                 return Err(changed());
             }
             let id = room_for(inner, name, &hasher)?;
-            let staging = Staging::adopt(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
+            let staging =
+                Staging::adopt(&inner.staging.get(), id.files(), name.as_str(), &file, hasher)?;
             Ok((id, staging))
         }
     }
 }
 
 fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
-    let staging = Staging::create(&inner.staging, id.files(), name.as_str())?;
+    let staging = inner.staging.make(|dir| Staging::create(dir, id.files(), name.as_str()));
+    let staging = staging.map_err(|error| error.about(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
 
@@ -165,7 +168,7 @@ fn resume(
     match inner.index(|index| index.claim(name, id)) {
         Claim::Gone => return Err(changed()),
         Claim::Reading => return Err(StoreError::InUse { path: name.as_str().into() }),
-        Claim::Idle => match Staging::recover(&inner.staging, id.files()) {
+        Claim::Idle => match Staging::recover(&inner.staging.get(), id.files()) {
             Ok(Some(staging)) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
                 return Ok((id, staging.rewound(hasher)?));
             }
@@ -196,13 +199,14 @@ fn resume(
         }
     }
     // Its first bytes do not change any more, whatever its writer does.
-    let file = match inner.staging.open(id.files().data) {
+    let file = match inner.staging.get().open(id.files().data) {
         // Published just now.
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed()),
         opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
     };
     let id = room_for(inner, name, &hasher)?;
-    let staging = Staging::adopt_private(&inner.staging, id.files(), name.as_str(), &file, hasher)?;
+    let staging =
+        Staging::adopt_private(&inner.staging.get(), id.files(), name.as_str(), &file, hasher)?;
     Ok((id, staging))
 }
 
@@ -273,7 +277,7 @@ impl Upload for LocalUpload {
                 let result = publish(&inner, &name, staging);
                 if result.is_err() {
                     // So little is sent again more easily than it is kept.
-                    leftovers::remove(&inner.staging, id);
+                    leftovers::remove(&inner.staging.get(), id);
                 }
                 return result;
             };

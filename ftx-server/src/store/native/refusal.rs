@@ -39,9 +39,14 @@ impl From<StoreError> for Refusal {
             | StoreError::Link { .. }
             | StoreError::NotDirectory { .. }
             | StoreError::NotRegular { .. } => Reason::NotAFile,
-            StoreError::NoSpace { .. } => Reason::NoSpace,
+            StoreError::NoSpace { .. } | StoreError::TooLarge { .. } => Reason::NoSpace,
             StoreError::NotFound { .. } => Reason::NotFound,
-            StoreError::PermissionDenied { .. } => Reason::PermissionDenied,
+            StoreError::Outside { .. }
+            | StoreError::PermissionDenied { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::MountPoint { .. } => Reason::PermissionDenied,
+            // Whoever begins anew gets another one.
+            StoreError::Vanished { .. } => Reason::Busy,
             // Neither file nor directory.
             StoreError::Io { op: "open", source, .. }
                 if source.kind() == ErrorKind::InvalidInput =>

@@ -216,7 +216,7 @@ fn only_what_was_written_gets_the_name() {
     dir.write("other", "another's").unwrap();
     dir.rename("other", &dir, "data").unwrap();
     let refused = publish(staging, &dir);
-    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Vanished { .. })), "{refused:?}");
     assert!(!dir.exists("file"));
     assert_eq!(dir.read_to_string("data").unwrap(), "another's");
 }

@@ -11,9 +11,13 @@ use ftx_store::{BlockStaging, StoreError};
 use super::Inner;
 use super::hand::Hand;
 use super::upload::Shared;
+use crate::store::local::ages::Ages;
 use crate::store::local::index::Latch;
-use crate::store::local::leftovers::{Leftovers, StagingId, is_older, remove};
+use crate::store::local::leftovers::{Leftovers, StagingId, remove};
 use crate::store::native::Owner;
+
+/// What the directory of the stagings is called.
+const DIR: &str = ".ftx/blocks";
 
 /// All stagings of blocks.
 #[derive(Debug)]
@@ -52,8 +56,9 @@ pub(super) enum Claim {
 
 impl BlockIndex {
     /// Finds what earlier runs left.
-    pub(super) fn load(dir: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        let found = Leftovers::find(dir, ".ftx/blocks", ttl, BlockStaging::name_of)?;
+    pub(super) fn load(dir: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
+        let is_old = |id| ages.is_older(DIR, dir, id, ttl);
+        let found = Leftovers::find(dir, DIR, is_old, BlockStaging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
             index.by_name.entry(name).or_default().push(Entry { id, state: State::Idle });
@@ -173,8 +178,8 @@ impl BlockIndex {
 /// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
 /// only.
 pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
-    let dir = &inner.blocks.dir;
-    let is_old = |id: StagingId| is_older(dir, id, ttl);
+    let dir = &*inner.blocks.dir.get();
+    let is_old = |id: StagingId| inner.ages.is_older(DIR, dir, id, ttl);
     for (name, old) in inner.blocks.index(|index| index.idle()) {
         if is_old(old)
             && let Some(hand) = Hand::idle(inner, &name, None, |id| id == old)

@@ -48,7 +48,9 @@ pub use self::list::LocalCursor;
 use self::space::Ledger;
 pub(super) use self::table::SHORT;
 pub use self::upload::LocalBlockUpload;
+use super::ages::Ages;
 use super::leftovers::remove;
+use super::own_dir::OwnDir;
 use super::permits::{Slow, at_length};
 use super::walk::{NameMemory, entry};
 use super::{Inner, LocalStore, subdirectory};
@@ -61,7 +63,7 @@ use crate::store::native::{
 /// What the native dialect adds to a store.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    dir: Dir,
+    dir: OwnDir,
     index: Mutex<BlockIndex>,
     manifests: ManifestCache,
     ledger: Ledger,
@@ -73,9 +75,9 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn open(ours: &Dir, config: &Config) -> Result<Self, StoreError> {
-        let dir = subdirectory(ours, Path::new("blocks"))?;
-        let index = Mutex::new(BlockIndex::load(&dir, config.staging_ttl)?);
+    pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
+        let dir = OwnDir::open(ours, "blocks")?;
+        let index = Mutex::new(BlockIndex::load(&dir.get(), ages, config.staging_ttl)?);
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
@@ -94,7 +96,7 @@ impl Blocks {
 /// Removes the stagings of a name that nobody has: it was published. Blocks.
 pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
     while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
-        remove(&inner.blocks.dir, hand.id);
+        remove(&inner.blocks.dir.get(), hand.id);
         hand.gone();
     }
 }

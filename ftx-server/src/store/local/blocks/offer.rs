@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
@@ -96,6 +97,7 @@ impl<'a> Opening<'a> {
         inner.sweep();
         let published = self.published()?;
         self.check_overwrite(published.as_ref())?;
+        let before = published.as_ref().map(|published| published.identity);
         // While no staging is in hand: this may take long, and fail.
         let base = match published {
             Some(published) => self.base(published)?,
@@ -103,6 +105,10 @@ impl<'a> Opening<'a> {
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
         inner.root.check_place(path)?;
+        // Unless it may be the very file, which stays as it is.
+        if before.is_none_or(|before| before.size != offer.size) {
+            inner.root.check_not_mounted(path)?;
+        }
 
         let Found { staging, hand } = match self.claim()? {
             Some(found) => found,
@@ -254,19 +260,20 @@ impl<'a> Opening<'a> {
     fn recover(self, hand: &Hand<'_>) -> Result<Recovered, StoreError> {
         let Self { inner, offer, progress, has_time } = self;
         let mut go_on = |done| (has_time || done <= SHORT) && progress.set(done, offer.size);
-        let (dir, files) = (&inner.blocks.dir, hand.id.files());
-        BlockStaging::recover_with(dir, files, BootId::current(), &mut go_on)
+        let (dir, files) = (inner.blocks.dir.get(), hand.id.files());
+        BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)
     }
 
     fn create(self) -> Result<Found<'a>, StoreError> {
         let Self { inner, offer, .. } = self;
         let hand = Hand::create(inner, &offer.name, offer.owner);
-        let (dir, name) = (&inner.blocks.dir, offer.name.as_str());
-        match BlockStaging::create(dir, hand.id.files(), name, offer.size) {
+        let name = offer.name.as_str();
+        let create = |dir: &Dir| BlockStaging::create(dir, hand.id.files(), name, offer.size);
+        match inner.blocks.dir.make(create) {
             Ok(staging) => Ok(Found { staging, hand }),
             Err(error) => {
                 hand.gone();
-                Err(error)
+                Err(error.about(name))
             }
         }
     }

@@ -42,7 +42,7 @@ impl Shared {
             }
             // Nobody comes back to it.
             Err(_) if self.owner.is_none() => {
-                leftovers::remove(&self.inner.blocks.dir, self.id);
+                leftovers::remove(&self.inner.blocks.dir.get(), self.id);
                 hand.gone();
             }
             Err(_) => {}

@@ -4,7 +4,8 @@
 //! longer, so of those whose bytes are here the first of a batch is looked at, and the next as long as
 //! that was worth it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,12 +17,14 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
 use ftx_store::{
     BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, PresentFiles,
-    StoreError,
+    StagingName, StoreError,
 };
 
+use super::super::own_dir::OwnDir;
 use super::super::permits::{Slow, at_length};
-use super::super::{Inner, LocalStore, subdirectory};
+use super::super::{Inner, LocalStore};
 use super::discard_idle;
+use super::space::Reservation;
 use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Where small files are written before they get their names.
@@ -29,7 +32,7 @@ use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
 /// Each batch has a directory to itself: in one for all, every file would wait for the others'.
 #[derive(Debug)]
 pub(super) struct Batches {
-    dir: Dir,
+    dir: OwnDir,
     durability: Durability,
     /// Files that each may have open at a time.
     open_files: usize,
@@ -48,8 +51,8 @@ impl Batches {
         durability: Durability,
         open_files: usize,
     ) -> Result<Self, StoreError> {
-        let path = Path::new("batch");
-        let dir = subdirectory(ours, path)?;
+        let own = OwnDir::open(ours, "batch")?;
+        let dir = own.get();
         // Nothing in it is good for anything after a crash.
         let failed = |error| StoreError::io("clear", ".ftx/batch", error);
         for entry in dir.entries().map_err(failed)? {
@@ -59,20 +62,22 @@ impl Batches {
             let removed = if is_dir { dir.remove_dir_all(name) } else { dir.remove_file(name) };
             removed.map_err(failed)?;
         }
-        Ok(Self { dir, durability, open_files, idle: Mutex::default() })
+        Ok(Self { dir: own, durability, open_files, idle: Mutex::default() })
     }
 
     /// One that nobody else uses. The lock of the root keeps other servers out.
     fn publisher(&self) -> Result<BatchPublisher, StoreError> {
         let name = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(publisher) = idle.publishers.pop() {
-                return Ok(publisher);
+            while let Some(publisher) = idle.publishers.pop() {
+                if !publisher.is_gone() {
+                    return Ok(publisher);
+                }
             }
             idle.made += 1;
             format!("{:x}", idle.made)
         };
-        let dir = subdirectory(&self.dir, Path::new(&name))?;
+        let dir = self.dir.make(|dir| made_in(dir, &name))?;
         Ok(BatchPublisher::new(&dir, self.durability)?.alone().with_open_files(self.open_files))
     }
 
@@ -81,6 +86,15 @@ impl Batches {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.publishers.push(publisher);
     }
+}
+
+/// Makes a directory in one that is there: a path that is made as a whole could not tell.
+fn made_in(dir: &Dir, name: &str) -> Result<Dir, StoreError> {
+    match dir.create_dir(name) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made.map_err(|error| StoreError::io("create", name, error))?,
+    }
+    dir.open_dir(name).map_err(|error| StoreError::io("open", name, error))
 }
 
 /// Stores files, or finds that they are there.
@@ -144,9 +158,7 @@ fn put_by(
     inner: &Inner,
     files: &[SmallFile],
 ) -> Vec<Result<PutOutcome, Refusal>> {
-    let bytes: u64 = files.iter().map(|file| file.data.held() as u64).sum();
-    let space = inner.blocks.ledger.reserve(inner.root.dir(), Path::new("small files"), bytes);
-    let space = space.map_err(Refusal::from);
+    let space = Space::reserve(inner, files);
     let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
     let mut plan = Plan::new(inner);
     let numbered = files.iter().enumerate();
@@ -154,7 +166,7 @@ fn put_by(
         .map(|(index, file)| match &file.data {
             SmallData::Expected(_) => plan.look(index, file),
             SmallData::Whole(bytes) => {
-                space.as_ref().map_err(Clone::clone)?;
+                space.of(index)?;
                 plan.step(index, file, bytes)
             }
         })
@@ -171,8 +183,7 @@ fn put_by(
         .filter_map(|(file, step)| {
             let Ok(Step::Store(ready)) = step else { return None };
             Some(BatchFile {
-                staging: &ready.staging,
-                journal: None,
+                staging: StagingName::Own(&ready.staging),
                 target_dir: parents.get(ready.parent)?,
                 target: Path::new(file.name.file_name()),
                 bytes: ready.bytes,
@@ -220,7 +231,7 @@ fn publish(
         Ok(Step::Store(_)) => Some(&file.name),
         _ => None,
     });
-    let mut published = publisher.publish(batch);
+    let mut published = publish_with_retry(publisher, batch);
     for ((outcome, file), name) in published.iter_mut().zip(batch).zip(names) {
         if !matches!(outcome, Err(StoreError::Link { .. })) {
             continue;
@@ -235,6 +246,58 @@ fn publish(
         });
     }
     published
+}
+
+/// Publishes files. Those that had no space are tried again one by one: what the others replaced is free
+/// by then.
+fn publish_with_retry(
+    publisher: &BatchPublisher,
+    batch: &[BatchFile<'_>],
+) -> Vec<Result<(), StoreError>> {
+    let mut published = publisher.publish(batch);
+    if published.iter().any(Result::is_ok) {
+        for (file, outcome) in batch.iter().zip(&mut published) {
+            if matches!(outcome, Err(StoreError::NoSpace { .. }))
+                && let Some(again) = publisher.publish(&[*file]).pop()
+            {
+                *outcome = again;
+            }
+        }
+    }
+    published
+}
+
+/// Room for the files of a batch: for all together, or else for as many as there is room for.
+struct Space {
+    /// Given back when it is dropped.
+    reserved: Vec<Reservation>,
+    /// Why there is none for these.
+    refused: HashMap<usize, Refusal>,
+}
+
+impl Space {
+    fn reserve(inner: &Inner, files: &[SmallFile]) -> Self {
+        let (ledger, dir) = (&inner.blocks.ledger, inner.root.dir());
+        let bytes = files.iter().map(|file| file.data.held() as u64).sum();
+        if let Ok(reserved) = ledger.reserve(dir, Path::new("small files"), bytes) {
+            return Self { reserved: vec![reserved], refused: HashMap::new() };
+        }
+        let mut space = Self { reserved: Vec::new(), refused: HashMap::new() };
+        for (index, file) in files.iter().enumerate() {
+            let path = Path::new(file.name.as_str());
+            match ledger.reserve(dir, path, file.data.held() as u64) {
+                Ok(reserved) => space.reserved.push(reserved),
+                Err(error) => {
+                    space.refused.insert(index, error.into());
+                }
+            }
+        }
+        space
+    }
+
+    fn of(&self, index: usize) -> Result<(), Refusal> {
+        self.refused.get(&index).map_or(Ok(()), |refusal| Err(refusal.clone()))
+    }
 }
 
 /// Finds out what is to be done about each file of a batch.
