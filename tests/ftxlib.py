@@ -69,6 +69,9 @@ def block(req, index, data, cv): return frame(2, req, u64(index) + data + cv)
 def welcome(window=8 << 20, requests=1024, session=b's' * 16):
     return MAGIC + u32(1) + ctl(0, 0, u32(1) + u64(0) + text('adv/0') + session + u64(window) + u32(requests))
 def entry(name, kind=0, size=0, meta=META): return text(name) + u32(kind) + u64(size) + meta
+def untransferable(name, obstacle, size=0, meta=META):
+    """`name` is escaped as in PROTOCOL.md 3.3; `obstacle` 0 link, 1 special, 2 not UTF-8, 3 refused, 4 too long."""
+    return text(name) + u32(2) + u32(obstacle) + u64(size) + meta
 def entries(req, es, more=False): return ctl(req, 9, u64(len(es)) + b''.join(es) + bytes([more]))
 def got(req, data, meta=META, version=b'v' * 16):
     head = u32(1) + meta + version

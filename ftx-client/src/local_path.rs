@@ -337,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_directory_is_not_found_behind_a_link() {
+        let temp = tempfile::tempdir().unwrap();
+        let tree = LocalTree::open(temp.path()).unwrap();
+        fs::create_dir_all(temp.path().join("full/empty")).unwrap();
+        symlink("full", temp.path().join("link")).unwrap();
+        let is_empty = |path| LocalPath::beneath(&tree, path).is_empty_directory();
+        assert!(is_empty("full/empty").unwrap() && !is_empty("full").unwrap());
+        assert!(!is_empty("none").unwrap());
+        assert!(is_empty("link/empty").is_err() && is_empty("link").is_err());
+    }
+
+    #[test]
     fn a_link_is_named_by_the_path_that_its_user_knows() {
         let temp = tempfile::tempdir().unwrap();
         let tree = LocalTree::open(temp.path()).unwrap();

@@ -202,19 +202,16 @@ fn tree(path: &Path, base: Result<String, Refused>, follow: bool, found: &mut Fo
             continue;
         }
         let Ok(name) = name_of(&base, below) else { continue };
-        if is_dir {
-            // What cannot be read is told when its turn comes.
-            let mut files = std::fs::read_dir(entry.path());
-            if files.as_mut().is_ok_and(|files| files.next().is_none()) {
-                found.empty.push(name);
-            }
-            continue;
-        }
         let local = match &tree {
             Some(tree) => LocalPath::beneath(tree, below),
             None => entry.path().into(),
         };
-        found.files.push(Job::found(local, name));
+        if !is_dir {
+            found.files.push(Job::found(local, name));
+        } else if local.is_empty_directory().unwrap_or(false) {
+            // The walk goes by paths, and may have been led elsewhere; what cannot be read it tells itself.
+            found.empty.push(name);
+        }
     }
 }
 
