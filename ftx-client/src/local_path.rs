@@ -164,6 +164,17 @@ impl LocalPath {
         }
     }
 
+    /// Whether this is a directory without anything in it. Blocks.
+    ///
+    /// # Errors
+    /// [`TransferError::Local`]: it cannot be read, is no directory, or a link that is not followed is in the
+    /// way.
+    pub fn is_empty_directory(&self) -> Result<bool, TransferError> {
+        let Some(dir) = self.directory(None)? else { return Ok(false) };
+        let entries = dir.entries().map_err(|error| StoreError::io("read", &self.path, error))?;
+        Ok(entries.into_iter().next().is_none())
+    }
+
     /// Its name in its directory; `None` if it has none there.
     pub(crate) fn file_name(&self) -> Option<&OsStr> {
         match &self.tree {

@@ -109,7 +109,8 @@ impl Place {
         Ok(Root::new(self.directory()?, self.durability, Arc::clone(durable_names())))
     }
 
-    /// Fails if nothing can take the target's place. Blocks.
+    /// Fails if nothing can take the target's place, or only at the cost of another download: it may have
+    /// become that one's partial file since this was asked last. Blocks.
     pub(crate) fn check_target(&self, dir: &Dir) -> Result<(), StoreError> {
         if is_mount_point(dir, &self.name) {
             return Err(StoreError::io("replace", self.path(), ErrorKind::ResourceBusy.into()));

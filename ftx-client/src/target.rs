@@ -118,6 +118,7 @@ impl Target {
             Local::Staged(staging) => {
                 // What the server compared is what was hashed.
                 let hashed = staging.hasher().clone();
+                place.check_target(&place.directory()?)?;
                 let published = staging.rewound(hashed)?.publish_beside(&place.name);
                 published.map(|_| ()).map_err(|error| error.about(place.path()))
             }
@@ -150,6 +151,7 @@ impl Target {
                     return Ok(Err(TransferError::Digest { received, expected }));
                 }
             }
+            place.check_target(&place.directory()?)?;
             let published = staging.publish_beside(&place.name);
             published.map(|_| Ok(())).map_err(|error| error.about(place.path()))
         };

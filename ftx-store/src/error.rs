@@ -78,7 +78,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The process, or the system, has no descriptor or memory left.
-    #[error("cannot {op} {path:?}: too many files are open just now; try again later")]
+    #[error(
+        "cannot {op} {path:?}: the system is out of descriptors or memory just now; try again later"
+    )]
     Exhausted {
         /// The operation, a verb.
         op: &'static str,
@@ -316,7 +318,10 @@ impl StoreError {
     /// concerns is one of ours.
     #[must_use]
     pub fn about(mut self, file: impl AsRef<Path>) -> Self {
-        *self.path_mut() = file.as_ref().to_path_buf();
+        // That is about no file.
+        if !matches!(self, Self::OwnDirectoryGone { .. }) {
+            *self.path_mut() = file.as_ref().to_path_buf();
+        }
         self
     }
 

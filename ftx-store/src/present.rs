@@ -7,7 +7,7 @@ use std::path::Path;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::batch::{FEW_FILES, OPEN_FILES};
+use crate::batch::{FEW_FILES, LEAST_OPEN_FILES, OPEN_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// A file of at most one block, as it is to be.
@@ -29,6 +29,7 @@ pub struct ExpectedFile<'a> {
 pub struct PresentFiles<'a> {
     root: &'a Root,
     buffer: Vec<u8>,
+    open_files: usize,
     unsynced: Vec<(usize, &'a Path, File)>,
     failed: Vec<(usize, StoreError)>,
 }
@@ -37,7 +38,15 @@ impl<'a> PresentFiles<'a> {
     /// For files beneath `root`.
     #[must_use]
     pub fn new(root: &'a Root) -> Self {
-        Self { root, buffer: Vec::new(), unsynced: Vec::new(), failed: Vec::new() }
+        let (unsynced, failed) = (Vec::new(), Vec::new());
+        Self { root, buffer: Vec::new(), open_files: OPEN_FILES, unsynced, failed }
+    }
+
+    /// Has at most about so many files open at a time, where there are few descriptors.
+    #[must_use]
+    pub fn with_open_files(mut self, open_files: usize) -> Self {
+        self.open_files = open_files.clamp(LEAST_OPEN_FILES, OPEN_FILES);
+        self
     }
 
     /// Whether this file is there. One that cannot be read is not: it can still be replaced. `index` is
@@ -79,7 +88,7 @@ impl<'a> PresentFiles<'a> {
         apply_meta(meta, &file, path);
         if self.root.durability() == Durability::Full {
             self.unsynced.push((index, path, file));
-            if self.unsynced.len() >= OPEN_FILES {
+            if self.unsynced.len() >= self.open_files {
                 self.sync();
             }
         }

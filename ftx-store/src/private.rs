@@ -60,8 +60,8 @@ pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
         dir.open_dir_nofollow(name).map_err(|error| StoreError::io("open", name, error))?;
     if belongs_to_other(&opened).map_err(|error| StoreError::io("look at", name, error))? {
         let text = "it belongs to another user; give it to this one (chown -R), or remove it";
-        let error = io::Error::new(ErrorKind::PermissionDenied, text);
-        return Err(StoreError::io("use", name, error));
+        let source = io::Error::new(ErrorKind::PermissionDenied, text);
+        return Err(StoreError::PermissionDenied { op: "use", path: name.to_path_buf(), source });
     }
     if let Err(error) = sys::close_to_others(&opened) {
         tracing::warn!(%error, ?name, "stays open to other users");

@@ -186,6 +186,9 @@ impl Root {
             return Ok((parents, name));
         }
         let (dir, name) = self.behind_link(path)?;
+        if self.durability == Durability::Full {
+            self.names.ensure(&dir).map_err(|error| StoreError::io("sync", path, error))?;
+        }
         Ok((parents.leading_to(dir), name))
     }
 
@@ -208,6 +211,12 @@ impl Root {
             return Err(StoreError::io("replace", path, ErrorKind::ResourceBusy.into()));
         }
         Ok(())
+    }
+
+    /// What the link `path` leads to; `None` if it is no link, or leads to where no name may.
+    #[must_use]
+    pub fn link_target(&self, path: &Path) -> Option<PathBuf> {
+        if self.is_link(path) { self.resolve(path).ok() } else { None }
     }
 
     /// The directory that the link `path` leads to, and the name there.

@@ -102,6 +102,7 @@ fn the_servers_own_directories_are_made_again() {
     fs::remove_dir_all(root.path().join(".ftx")).unwrap();
     let upload = Client::upload(server.addr()).args(["large", "--retries", "0"]);
     let upload = upload.dialect("native").current_dir(local.path()).run();
+    assert_told(&upload, "\".ftx");
     assert_told(&upload, "restart the server");
 }
 

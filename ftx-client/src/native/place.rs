@@ -198,6 +198,7 @@ impl Place {
     ) -> Result<(), TransferError> {
         let (at, manifests) = (self.at.clone(), Arc::clone(&self.manifests));
         let publish = move || {
+            at.check_target(&at.directory()?)?;
             let published = staging
                 .publish_beside(&at.name, &meta, Existing::Replace)
                 .map_err(|error| error.about(at.path()))?;

@@ -46,8 +46,9 @@ impl<S: BlockStore> Conversation<S> {
         let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
         let resumed = receiver.resumed();
         info!(name = name.as_str(), size, resumed, "upload begins");
-        let told = self.tell_held(frames, request, &receiver).await;
+        // The client may take its time to read what it is told.
         drop(at_work);
+        let told = self.tell_held(frames, request, &receiver).await;
         if let Some(lease) = &lease {
             lease.told(held, size);
         }

@@ -28,7 +28,7 @@ use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 /// How many files are open at a time: each one costs a descriptor until it is synced.
 pub(crate) const OPEN_FILES: usize = 128;
 /// Fewer are not worth it: with them a batch is synced as a whole.
-const LEAST_OPEN_FILES: usize = 4 * FEW_FILES;
+pub(crate) const LEAST_OPEN_FILES: usize = 4 * FEW_FILES;
 /// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
 /// few of them, but writes back what others left dirty, too.
 pub(crate) const FEW_FILES: usize = 4;

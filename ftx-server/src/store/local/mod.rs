@@ -31,6 +31,7 @@ mod upload;
 mod walk;
 
 use std::fs::TryLockError;
+use std::iter;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +52,7 @@ use self::leftovers::StagingId;
 use self::own_dir::OwnDir;
 pub(crate) use self::permits::LONG_JOBS;
 use self::permits::{Permit, Permits, Slow};
-use self::turns::Turns;
+use self::turns::{Turn, Turns};
 use super::{Begin, Offered, Store};
 use crate::config::Config;
 use crate::descriptors::{Descriptors, Share, Use};
@@ -187,6 +188,13 @@ impl LocalStore {
 struct TooLate;
 
 impl Inner {
+    /// The turn of a file, by its name and by the one that a link of that name leads to. Blocks.
+    fn turn(&self, name: &RemoteName) -> Turn<'_> {
+        let target = self.root.link_target(Path::new(name.as_str()));
+        let target = target.as_deref().and_then(Path::to_str).map(RemoteName::parse);
+        self.turns.take(iter::once(name.clone()).chain(target.and_then(Result::ok)))
+    }
+
     /// Descriptors for what stays open under this name.
     fn share(&self, name: &RemoteName, what: Use) -> Result<Share, StoreError> {
         let none = || {

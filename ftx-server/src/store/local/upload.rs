@@ -227,7 +227,7 @@ fn publish(
 ) -> Result<Option<Md5Digest>, StoreError> {
     inner.root.check_present(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
-    let turn = inner.turns.take([name.clone()]);
+    let turn = inner.turn(name);
     // Not that of the beginning: it may have been moved since.
     let (parents, target) = inner.root.place_of(Path::new(name.as_str()))?;
     let published = staging.publish(parents.dir(), &target);

@@ -28,7 +28,7 @@ pub(super) async fn confirm(
     let permit = inner.permits.take(Slow::Sync).await;
     let inner = Arc::clone(inner);
     at_length(permit, move || {
-        let turn = inner.turns.take([name.clone()]);
+        let turn = inner.turn(&name);
         if !current.is_still_at(&inner, &name) {
             return Ok(false);
         }

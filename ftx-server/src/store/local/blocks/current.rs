@@ -75,6 +75,8 @@ fn open(
         Err(error @ (StoreError::NotRegular { .. } | StoreError::IsDirectory { .. })) => {
             return Err(error);
         }
+        // It says nothing about the file.
+        Err(error) if error.is_general() => return Err(error),
         Ok(_) | Err(_) => return Ok(None),
     };
     let identity = FileIdentity::of_std(&file);

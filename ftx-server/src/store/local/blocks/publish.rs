@@ -76,7 +76,7 @@ impl Shared {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
-        let turn = self.inner.turns.take([self.name.clone()]);
+        let turn = self.inner.turn(&self.name);
         self.check_overwrite(current)?;
         let existing = match self.overwrite {
             Overwrite::Fail => Existing::Keep,
@@ -108,7 +108,7 @@ impl Shared {
     /// Has the published version be the file, unless the name stands for another one by now. It gets the
     /// new time and mode, and is as durable as if it had been sent.
     fn keep(&self, current: &Current) -> Result<bool, Refusal> {
-        let turn = self.inner.turns.take([self.name.clone()]);
+        let turn = self.inner.turn(&self.name);
         if !current.is_still_at(&self.inner, &self.name) {
             return Ok(false);
         }

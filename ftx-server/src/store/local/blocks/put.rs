@@ -142,7 +142,13 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal
     let small = Path::new("small files");
     match inner.root.check_present(small).and_then(|()| inner.blocks.batches.publisher()) {
         Ok(publisher) => {
-            let results = put_by(&publisher, inner, files);
+            let (mut results, mut rest) = (Vec::with_capacity(files.len()), files);
+            while !rest.is_empty() {
+                let part = part_len(rest, inner.blocks.batches.open_files);
+                let (part, others) = rest.split_at(part);
+                results.extend(put_by(&publisher, inner, part));
+                rest = others;
+            }
             inner.blocks.batches.give_back(publisher);
             results
         }
@@ -151,6 +157,16 @@ fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal
             files.iter().map(|_| Err(refusal.clone())).collect()
         }
     }
+}
+
+/// How many of the files, at least one, go to at most so many directories, which are open at the same time.
+fn part_len(files: &[SmallFile], dirs: usize) -> usize {
+    let is_next = |pair: &[SmallFile]| match pair {
+        [one, next] => one.name.parent() != next.name.parent(),
+        _ => false,
+    };
+    let ends = files.windows(2).enumerate().filter(|(_, pair)| is_next(pair));
+    ends.map(|(index, _)| index + 1).nth(dirs.saturating_sub(1)).unwrap_or(files.len())
 }
 
 fn put_by(
@@ -313,7 +329,8 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(inner: &'a Inner) -> Self {
-        let present = PresentFiles::new(&inner.root);
+        let open_files = inner.blocks.batches.open_files;
+        let present = PresentFiles::new(&inner.root).with_open_files(open_files);
         let (parents, stored) = (Targets::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }
     }
@@ -393,5 +410,30 @@ impl Targets {
                 parents.keep();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ftx_core::RemoteName;
+    use ftx_core::native::blocks::Digest;
+    use ftx_core::native::wire::{Meta, Overwrite};
+
+    use super::{SmallData, SmallFile, part_len};
+
+    #[test]
+    fn a_part_of_a_batch_goes_to_few_directories() {
+        let file = |name| SmallFile {
+            name: RemoteName::parse(name).unwrap(),
+            meta: Meta::default(),
+            overwrite: Overwrite::Replace,
+            data: SmallData::Whole(Vec::new()),
+            digest: Digest::of(b""),
+        };
+        let files = ["a/1", "a/2", "b/1", "c/1", "c/2", "a/3", "d"].map(file);
+        for (dirs, len) in [(0, 2), (1, 2), (2, 3), (3, 5), (4, 6), (5, 7), (6, 7)] {
+            assert_eq!(part_len(&files, dirs), len, "{dirs}");
+        }
+        assert_eq!(part_len(&files[..1], 1), 1);
     }
 }
