@@ -53,7 +53,12 @@ fn only_the_very_file_is_not_wanted() {
         assert_eq!(inode(&server, "d/a"), inode_before);
         std::fs::remove_file(server.path().join("d/a")).unwrap();
     }
-    assert_eq!(client.ask(&check("d", b"")), Reply::Wanted);
+    // It cannot be stored either.
+    let refused = client.ask(&check("d", b""));
+    assert!(
+        matches!(refused, Reply::Failed { reason, .. } if reason == Reason::NotAFile.code()),
+        "{refused:?}"
+    );
     assert_eq!(client.ask(&check("none/deep", b"")), Reply::Wanted);
     assert!(!server.exists("none"), "to ask makes no directories");
 }
