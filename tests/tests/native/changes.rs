@@ -173,9 +173,11 @@ fn a_target_directory_that_vanishes_fails_the_download_by_name() {
 #[test]
 fn a_directory_of_the_server_that_vanishes_is_made_again() {
     let setting = Setting::with_file(Way::Up, 1, LEN);
+    let deep = setting.root.path().join("deep");
+    fs::create_dir(&deep).unwrap();
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--as", "deep/a.bin"]);
-    remove_when_there(&setting.root.path().join("deep"));
+    fs::remove_dir(&deep).unwrap();
     go_on(&proxy, Way::Up);
     client.wait(DEADLINE).assert_done();
     assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
