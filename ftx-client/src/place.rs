@@ -51,22 +51,18 @@ impl Place {
         self.local.has_parent_of(&other.local)
     }
 
-    /// The directory, if it is there, as durable as a file in it has to be; an error if something has the
-    /// file's name that no file replaces. Blocks.
+    /// The directory, if it is there; an error if something has the file's name that no file replaces.
+    /// Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
         let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
         if let Ok(here) = dir.symlink_metadata(&self.name) {
             check_replaceable(self.path(), &here)?;
         }
-        // An earlier try that made it may have wanted nothing to be durable.
-        if self.durability == Durability::Full {
-            let synced = durable_names().ensure(&dir);
-            synced.map_err(|error| StoreError::io("sync", self.local.parent().path(), error))?;
-        }
         Ok(Some(dir))
     }
 
-    /// The directory, made if it is not there. Blocks.
+    /// The directory, made if it is not there, and as durable as a file in it has to be: an earlier try that
+    /// made it may have wanted nothing to be durable. Blocks.
     pub(crate) fn directory(&self) -> Result<Dir, StoreError> {
         let parent = self.local.parent();
         parent.directory(Some(self.durability))?.ok_or_else(|| {

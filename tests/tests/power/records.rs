@@ -9,7 +9,7 @@ use std::time::Duration;
 use ftx_core::legacy::wire::Reply;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::durable::{Others, Verdict, judge_client, judge_server};
-use ftx_tests::{Client, Direction, Outcome, Plan, Proxy, RawSocket, Server, Strace};
+use ftx_tests::{Call, Client, Direction, Outcome, Plan, Proxy, RawSocket, Server, Strace};
 
 use super::faults;
 use super::scenarios::SCENARIOS;
@@ -116,8 +116,16 @@ fn what_an_earlier_try_made_is_synced(dialect: &'static str) {
     let strace = Strace::default();
     let outcome = download(server.addr(), "full").under(&strace).run();
     assert_code(&outcome, 0, "the client");
-    let verdict = judge_client(&disk, &strace.calls(), |name| out.join(name));
+    let calls = strace.calls();
+    let verdict = judge_client(&disk, &calls, |name| out.join(name));
     assert_eq!(verdict.promises.len(), 1);
     assert!(verdict.faults.is_empty(), "{:#?}", verdict.faults);
+    // The record does not show who made these, so the judge takes them for old.
+    for dir in [&disk, &disk.join("n1"), &out] {
+        let syncs_it = |call: &Call| {
+            call.name == "fsync" && call.succeeded() && call.descriptor(0).as_ref() == Some(dir)
+        };
+        assert!(calls.iter().any(syncs_it), "{} is not synced", dir.display());
+    }
     assert_content(&out.join("a"), content(1, LEN));
 }
