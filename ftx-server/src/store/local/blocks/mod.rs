@@ -13,6 +13,7 @@
 //! Any other owner takes over what nobody writes to, or whose writer has been silent for as long as a
 //! transfer may stand still; otherwise it gets a staging of its own.
 
+mod batches;
 mod confirm;
 mod current;
 mod file;
@@ -67,7 +68,7 @@ pub(super) struct Blocks {
     index: Mutex<BlockIndex>,
     manifests: ManifestCache,
     ledger: Ledger,
-    batches: put::Batches,
+    batches: batches::Batches,
     /// How long another client's writer must have been silent for its staging to be taken over.
     silent: Duration,
     /// For the names of directories that are listed.
@@ -81,7 +82,7 @@ impl Blocks {
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
-        let batches = put::Batches::open(ours, config.durability, open_files)?;
+        let batches = batches::Batches::open(ours, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
         Ok(Self { dir, index, manifests, ledger, batches, silent, names })
