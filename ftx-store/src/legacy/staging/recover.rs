@@ -16,7 +16,7 @@ use cap_std::fs::Dir;
 
 use super::Staging;
 use super::data::DataFile;
-use crate::hash::hash_up_to;
+use crate::legacy::hash::hash_up_to;
 use crate::run::run_of;
 use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
 

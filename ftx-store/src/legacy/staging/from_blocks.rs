@@ -6,7 +6,7 @@ use ftx_core::native::blocks::block_offset;
 use super::Staging;
 use super::data::DataFile;
 use crate::files::remove;
-use crate::hash::hash_up_to;
+use crate::legacy::hash::hash_up_to;
 use crate::{BlockStaging, PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {

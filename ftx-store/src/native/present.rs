@@ -7,7 +7,7 @@ use std::path::Path;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::batch::{FEW_FILES, LEAST_OPEN_FILES, OPEN_FILES};
+use crate::native::batch::{FEW_FILES, LEAST_OPEN_FILES, OPEN_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// A file of at most one block, as it is to be.

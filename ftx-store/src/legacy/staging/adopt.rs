@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _};
 use cap_std::fs::{Dir, File};
 
 use super::Staging;
-use crate::hash::hash_up_to;
+use crate::legacy::hash::hash_up_to;
 use crate::{PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {

@@ -28,7 +28,7 @@ use self::data::DataFile;
 pub use self::publish::Published;
 use crate::files::remove;
 use crate::flush::Flusher;
-use crate::hash::hash_up_to;
+use crate::legacy::hash::hash_up_to;
 use crate::run::run_of;
 use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 

@@ -1,0 +1,7 @@
+//! Storage of the native dialect: stagings that grow in any order of blocks, batches of small files,
+//! and manifests of published files.
+
+pub(crate) mod batch;
+pub(crate) mod blocks;
+pub(crate) mod manifests;
+pub(crate) mod present;
