@@ -16,24 +16,19 @@ use tokio::task::{JoinError, JoinHandle};
 mod chain;
 mod deadline;
 mod field;
-mod frames;
-mod hash;
-mod lane;
-mod pipeline;
-mod reader;
-mod trail;
+mod legacy;
+mod native;
 mod wire;
-mod writer;
 
 pub use chain::{Chain, panic_text};
 pub use deadline::deadline_after;
 pub use field::write_field;
-pub use frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
-pub use hash::hash_prefix;
-pub use pipeline::StagingSlot;
-pub use reader::FileReader;
+pub use legacy::hash::hash_prefix;
+pub use legacy::pipeline::StagingSlot;
+pub use legacy::reader::FileReader;
+pub use legacy::writer::StagingWriter;
+pub use native::frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
 pub use wire::{Guard, ParkedWire, Wire, WireError};
-pub use writer::StagingWriter;
 
 /// How many bytes of a file move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftx_store::{Staging, StoreError};
 use tokio::sync::Semaphore;
 
-use crate::pipeline::{Pipeline, StagingSlot};
+use crate::legacy::pipeline::{Pipeline, StagingSlot};
 use crate::{CHUNK, blocking};
 
 /// Makes the staging, when its time has come. Blocks.

@@ -9,8 +9,8 @@ use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking;
-use crate::lane::Lane;
-use crate::trail::{PATIENCE, Trail};
+use crate::legacy::lane::Lane;
+use crate::legacy::trail::{PATIENCE, Trail};
 
 /// Chunks of one staging that are on their way to the disk: one that is being written while the
 /// next is received and another waits. It is what an upload costs in memory.
