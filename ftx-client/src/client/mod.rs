@@ -12,7 +12,8 @@ use ftx_core::native::wire::{Overwrite, Token};
 use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
 
-use crate::connection::Connection;
+use crate::connect::connect;
+use crate::legacy::connection::Connection;
 use crate::legacy::{Legacy, Tries};
 use crate::native::{Channel, DownloadJob, Greeted, Link, Native, Session, UploadJob};
 use crate::{Cancel, Config, Dialect, LocalPath, Observer, ServerAddr, TransferError, Watch};
@@ -276,7 +277,7 @@ impl Client {
 
     async fn greet(&self) -> Result<Spoken, TransferError> {
         let Self { address, config, cancel, .. } = self;
-        let wire = Connection::wire(address, config.timeout, cancel).await?;
+        let wire = connect(address, config.timeout, cancel).await?;
         let replaces = match &self.spoken {
             Spoken::Native(link) => Some(link.last_session),
             Spoken::Legacy { .. } | Spoken::Unknown => None,

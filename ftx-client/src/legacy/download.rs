@@ -7,8 +7,8 @@ use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
 use ftx_io::{StagingWriter, receive_chunk};
 use ftx_store::StoreError;
 
-use crate::connection::Connection;
-use crate::target::Target;
+use crate::legacy::connection::Connection;
+use crate::legacy::target::Target;
 use crate::{Cancel, Event, Observer, TransferError};
 
 /// Downloads a file over an idle connection. Whatever happens, what arrived is kept.

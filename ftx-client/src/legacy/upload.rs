@@ -8,8 +8,8 @@ use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{Action, Outcome, Upload};
 use ftx_store::{PrefixHasher, StoreError};
 
-use crate::connection::Connection;
-use crate::source::Source;
+use crate::legacy::connection::Connection;
+use crate::legacy::source::Source;
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// Uploads a local file over an idle connection.

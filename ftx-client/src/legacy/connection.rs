@@ -7,7 +7,7 @@ use ftx_core::legacy::wire::{Limits, Reply, Request, decode_reply};
 use ftx_io::{Guard, Wire, WireError};
 use tracing::debug;
 
-use crate::{Cancel, ServerAddr, TransferError, connect};
+use crate::{Cancel, TransferError};
 
 /// An open connection.
 #[derive(Debug)]
@@ -18,22 +18,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to the first of the host's addresses that answers.
-    pub(crate) async fn wire(
-        address: &ServerAddr,
-        timeout: Duration,
-        cancel: &Cancel,
-    ) -> Result<Wire, TransferError> {
-        let stream = tokio::select! {
-            biased;
-            () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
-            connected = connect::to(address, timeout) => connected,
-        };
-        stream
-            .and_then(Wire::new)
-            .map_err(|source| TransferError::Connect { address: address.clone(), source })
-    }
-
     /// A connection on which nothing was said yet, or nothing that an original server remembers.
     pub(crate) fn new(wire: Wire, timeout: Duration, cancel: &Cancel) -> Self {
         Self { wire, timeout, cancel: cancel.clone() }

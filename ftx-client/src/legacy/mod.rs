@@ -1,6 +1,12 @@
 //! Transfers in the legacy dialect: one file after another, each in tries that go on where the last
 //! one ended.
 
+pub(crate) mod connection;
+mod download;
+mod source;
+mod target;
+mod upload;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,12 +14,10 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::RemoteName;
 
-use crate::connection::Connection;
-use crate::target::Target;
-use crate::{
-    Cancel, Config, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred, download,
-    upload,
-};
+use crate::connect::connect;
+use crate::legacy::connection::Connection;
+use crate::legacy::target::Target;
+use crate::{Cancel, Config, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred};
 
 /// A client of a server that speaks the legacy dialect.
 pub(crate) struct Legacy<'a> {
@@ -95,7 +99,7 @@ impl Legacy<'_> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let wire = Connection::wire(self.address, self.config.timeout, self.cancel).await?;
+        let wire = connect(self.address, self.config.timeout, self.cancel).await?;
         Ok(Connection::new(wire, self.config.timeout, self.cancel))
     }
 }
