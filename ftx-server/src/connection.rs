@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::config::Timeouts;
 use crate::express::Places;
-use crate::legacy;
+use crate::legacy::driver;
 use crate::monitor::Monitor;
 use crate::native::{self, Leases, Sessions};
 use crate::rarely::Rarely;
@@ -102,7 +102,7 @@ pub(crate) async fn serve<S: BlockStore>(
     };
     match first {
         Ok(Some(Dialect::Legacy)) => {
-            if let Err(error) = legacy::serve(wire, &context, hello, places).await {
+            if let Err(error) = driver::serve(wire, &context, hello, places).await {
                 context.monitor.error();
                 warn!(error = %Chain(&error), "connection ended early");
             }

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug};
 
-use crate::legacy::{LegacyError, Patience, Session, Stop};
+use crate::legacy::driver::{LegacyError, Patience, Session, Stop};
 use crate::store::BlockStore;
 
 /// Small files in a row before a connection moves.

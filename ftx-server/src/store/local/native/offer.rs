@@ -11,13 +11,13 @@ use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::index::Latch;
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, Use};
 use super::hand::Hand;
 use super::index::Claim;
 use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
 use super::upload::{Base, Beginning, LocalBlockUpload, Shared};
+use crate::store::local::latch::Latch;
 use crate::store::native::{Offered, Progress, Refusal, UploadOffer};
 
 /// How soon to look again at a staging that is just let go of.

@@ -50,12 +50,12 @@ use self::space::Ledger;
 pub(super) use self::table::SHORT;
 pub use self::upload::LocalBlockUpload;
 use super::ages::Ages;
-use super::leftovers::remove;
 use super::own_dir::OwnDir;
 use super::permits::{Slow, at_length};
 use super::walk::{NameMemory, entry};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
+use crate::store::local::leftovers::remove;
 use crate::store::native::{
     BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile,
     UploadOffer,

@@ -8,12 +8,12 @@ use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
 
-use super::super::leftovers;
 use super::confirm::keep;
 use super::current::Current;
 use super::discard_idle;
 use super::hand::Hand;
 use super::upload::{Base, Shared};
+use crate::store::local::leftovers;
 use crate::store::native::{Progress, Refusal};
 
 /// Blocks that are copied between two looks at whether somebody still waits for it.

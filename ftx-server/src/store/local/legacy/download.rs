@@ -10,8 +10,8 @@ use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
-use super::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
 use crate::store::Download;
+use crate::store::local::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
 
 /// One version of a published file.
 #[derive(Debug)]
@@ -28,7 +28,10 @@ pub struct LocalDownload {
 
 impl LocalDownload {
     /// Opens a published file. Blocks.
-    pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
+    pub(in crate::store::local) fn open(
+        store: LocalStore,
+        name: &RemoteName,
+    ) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
         let share = store.inner.share(name, Use::Download)?;

@@ -12,11 +12,12 @@ use ftx_io::{Chain, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
-use super::index::{Latch, State};
-use super::leftovers::StagingId;
-use super::permits::Slow;
-use super::{Inner, LocalStore, OFFER_BUDGET};
+use super::index::State;
 use crate::store::Offered;
+use crate::store::local::latch::Latch;
+use crate::store::local::leftovers::StagingId;
+use crate::store::local::permits::Slow;
+use crate::store::local::{Inner, LocalStore, OFFER_BUDGET};
 
 /// How long a client that asks for a name waits for another that is writing to it.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -26,10 +27,10 @@ const CHANGING_HANDS: Duration = Duration::from_millis(5);
 
 /// What was offered to a client.
 #[derive(Debug)]
-pub struct LocalOffer(pub(super) Kind);
+pub struct LocalOffer(pub(in crate::store::local) Kind);
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(in crate::store::local) enum Kind {
     Nothing,
     Staged { id: StagingId, hasher: PrefixHasher },
     Published { file: File, identity: FileIdentity, hasher: PrefixHasher },
@@ -49,7 +50,7 @@ impl Kind {
 }
 
 /// Looks for a staging, then for the published file.
-pub(super) async fn look_up(
+pub(in crate::store::local) async fn look_up(
     store: &LocalStore,
     name: &RemoteName,
     limit: u64,
@@ -174,7 +175,7 @@ fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch 
 }
 
 /// Reads a reserved staging on a thread of its own, since it may take longer than anybody waits.
-pub(super) fn go_on_reading(
+pub(in crate::store::local) fn go_on_reading(
     inner: &Arc<Inner>,
     name: &RemoteName,
     id: StagingId,
@@ -192,7 +193,7 @@ pub(super) fn go_on_reading(
 
 /// Finds out how far a staging got that nobody writes to. Blocks as long as it takes to hash what
 /// is not hashed yet.
-pub(super) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
+pub(in crate::store::local) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
     if let Some(reading) = inner.index(|index| index.begin_reading(name, id)) {
         finish_reading(inner, name, id, &reading);
     }

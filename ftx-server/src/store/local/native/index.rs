@@ -12,7 +12,7 @@ use super::Inner;
 use super::hand::Hand;
 use super::upload::Shared;
 use crate::store::local::ages::Ages;
-use crate::store::local::index::Latch;
+use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::{Leftovers, StagingId, remove};
 use crate::store::native::Owner;
 

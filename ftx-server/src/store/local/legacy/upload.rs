@@ -10,12 +10,13 @@ use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
 
-use super::blocks;
-use super::index::{Claim, Heard, Index, Latch, State, Writer};
-use super::leftovers::{self, StagingId};
+use super::index::{Claim, Index, State, Writer};
 use super::offer::{self, Kind, LocalOffer};
-use super::permits::{Slow, at_length};
-use super::{Inner, LocalStore, OFFER_BUDGET, Share, Use};
+use crate::store::local::latch::{Heard, Latch};
+use crate::store::local::leftovers::{self, StagingId};
+use crate::store::local::native;
+use crate::store::local::permits::{Slow, at_length};
+use crate::store::local::{Inner, LocalStore, OFFER_BUDGET, Share, Use};
 use crate::store::{Begin, Upload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
@@ -55,7 +56,7 @@ impl Drop for Registered {
 }
 
 /// Opens a staging, for a small new file only later.
-pub(super) async fn begin(
+pub(in crate::store::local) async fn begin(
     store: &LocalStore,
     name: &RemoteName,
     begin: Begin<LocalOffer>,
@@ -238,7 +239,7 @@ fn publish(
         inner.remember(stable, hasher);
     }
     inner.discard_idle(name);
-    blocks::discard_idle(inner, name);
+    native::discard_idle(inner, name);
     Ok(published.md5)
 }
 

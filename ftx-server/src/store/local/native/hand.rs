@@ -7,7 +7,7 @@ use ftx_core::RemoteName;
 use super::Inner;
 use super::index::BlockIndex;
 use super::upload::Shared;
-use crate::store::local::index::Latch;
+use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::StagingId;
 use crate::store::native::Owner;
 

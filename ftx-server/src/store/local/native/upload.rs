@@ -13,13 +13,13 @@ use ftx_io::blocking;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::index::Heard;
-use super::super::leftovers::StagingId;
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, Share};
 use super::current::Current;
 use super::hand::Hand;
 use super::space::Reservation;
+use crate::store::local::latch::Heard;
+use crate::store::local::leftovers::StagingId;
 use crate::store::native::{BlockUpload, Owner, Progress, Refusal, UploadOffer};
 
 /// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.

@@ -1,25 +1,24 @@
 //! Which stagings there are, and who writes to them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::StagingSlot;
 use ftx_store::{PrefixHasher, Staging, StoreError};
-use tokio_util::sync::CancellationToken;
 
-use super::Inner;
-use super::ages::Ages;
-use super::leftovers::{Leftovers, StagingId, remove};
+use crate::store::local::Inner;
+use crate::store::local::ages::Ages;
+use crate::store::local::latch::{Heard, Latch};
+use crate::store::local::leftovers::{Leftovers, StagingId, remove};
 
 /// What the directory of the stagings is called.
 const DIR: &str = ".ftx/staging";
 
 /// All stagings.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(in crate::store::local) struct Index {
     next: StagingId,
     by_name: HashMap<RemoteName, Vec<Entry>>,
 }
@@ -32,7 +31,7 @@ struct Entry {
 
 /// What is known of a staging.
 #[derive(Clone, Debug)]
-pub(super) enum State {
+pub(in crate::store::local) enum State {
     /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
     Idle(Option<PrefixHasher>),
     /// Its MD5 state is being found out; nobody may touch it meanwhile.
@@ -41,47 +40,17 @@ pub(super) enum State {
     Written(Writer),
 }
 
-/// Lets others wait for something to end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Latch(CancellationToken);
-
-impl Latch {
-    /// Says that it has ended.
-    pub(super) fn end(&self) {
-        self.0.cancel();
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.is_cancelled()
-    }
-
-    /// Waits for its end, however long it takes.
-    pub(super) async fn ended(&self) {
-        self.0.cancelled().await;
-    }
-
-    /// Waits for its end, at most until `deadline`.
-    pub(super) async fn wait(&self, deadline: Instant) {
-        // Whether it came to its end or not is seen by who looks at the index again.
-        let _ = tokio::time::timeout_at(deadline.into(), self.0.cancelled()).await;
-    }
-}
-
 /// The connection that writes to a staging.
 #[derive(Clone, Debug)]
-pub(super) struct Writer {
-    pub(super) slot: StagingSlot,
-    pub(super) heard: Heard,
+pub(in crate::store::local) struct Writer {
+    pub(in crate::store::local) slot: StagingSlot,
+    pub(in crate::store::local) heard: Heard,
     /// Ends when it writes no more.
-    pub(super) done: Latch,
+    pub(in crate::store::local) done: Latch,
 }
 
-/// When a writer last wrote.
-#[derive(Clone, Debug)]
-pub(super) struct Heard(Arc<Mutex<Instant>>);
-
 /// What became of a staging that was offered.
-pub(super) enum Claim {
+pub(in crate::store::local) enum Claim {
     /// Nobody writes to it.
     Idle,
     /// It is being read.
@@ -92,23 +61,13 @@ pub(super) enum Claim {
     Gone,
 }
 
-impl Heard {
-    pub(super) fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-
-    pub(super) fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    pub(super) fn silence(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-}
-
 impl Index {
     /// Finds what earlier runs left in the staging directory.
-    pub(super) fn load(staging: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
+    pub(in crate::store::local) fn load(
+        staging: &Dir,
+        ages: &Ages,
+        ttl: Duration,
+    ) -> Result<Self, StoreError> {
         let is_old = |id| ages.is_older(DIR, staging, id, ttl);
         let found = Leftovers::find(staging, DIR, is_old, Staging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
@@ -119,24 +78,24 @@ impl Index {
     }
 
     /// All stagings that nobody writes to.
-    pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
+    pub(in crate::store::local) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, State::Idle(_)))
     }
 
     /// A number for a new staging.
-    pub(super) fn new_id(&mut self) -> StagingId {
+    pub(in crate::store::local) fn new_id(&mut self) -> StagingId {
         let id = self.next;
         self.next = id.next();
         id
     }
 
     /// Notes a staging.
-    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
+    pub(in crate::store::local) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
         self.by_name.entry(name).or_default().push(Entry { id, state });
     }
 
     /// Forgets a staging.
-    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
+    pub(in crate::store::local) fn remove(&mut self, name: &RemoteName, id: StagingId) {
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| entry.id != id);
             if entries.is_empty() {
@@ -146,7 +105,7 @@ impl Index {
     }
 
     /// Notes that nobody writes to a staging any more.
-    pub(super) fn release(
+    pub(in crate::store::local) fn release(
         &mut self,
         name: &RemoteName,
         id: StagingId,
@@ -158,23 +117,28 @@ impl Index {
     }
 
     /// Notes that a writer is gone, if the staging is still its own.
-    pub(super) fn abandon(&mut self, name: &RemoteName, id: StagingId, heard: &Heard) {
+    pub(in crate::store::local) fn abandon(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+        heard: &Heard,
+    ) {
         if let Some(entry) = self.entry(name, id)
             && let State::Written(writer) = &entry.state
-            && Arc::ptr_eq(&writer.heard.0, &heard.0)
+            && writer.heard.is(heard)
         {
             entry.state = State::Idle(None);
         }
     }
 
     /// The stagings of a name.
-    pub(super) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
+    pub(in crate::store::local) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
         let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         entries.iter().map(|entry| (entry.id, entry.state.clone())).collect()
     }
 
     /// Takes a staging that nobody writes to out of the index, or says who does.
-    pub(super) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
+    pub(in crate::store::local) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
         match self.entry(name, id).map(|entry| entry.state.clone()) {
             Some(State::Written(writer)) => Claim::Written(writer),
             Some(State::Idle(_)) => {
@@ -187,7 +151,11 @@ impl Index {
     }
 
     /// Reserves a staging whose MD5 state is to be found out, if it is one.
-    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+    pub(in crate::store::local) fn begin_reading(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+    ) -> Option<Latch> {
         match self.entry(name, id)?.state {
             State::Idle(None) => self.reserve(name, id),
             State::Idle(Some(_)) | State::Reading(_) | State::Written(_) => None,
@@ -195,7 +163,11 @@ impl Index {
     }
 
     /// What to wait for while a staging is being read.
-    pub(super) fn reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+    pub(in crate::store::local) fn reading(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+    ) -> Option<Latch> {
         match &self.entry(name, id)?.state {
             State::Reading(reading) => Some(reading.clone()),
             State::Idle(_) | State::Written(_) => None,
@@ -203,14 +175,18 @@ impl Index {
     }
 
     /// Reserves a staging for the caller, who has it in hand; others wait until it is released.
-    pub(super) fn reserve(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
+    pub(in crate::store::local) fn reserve(
+        &mut self,
+        name: &RemoteName,
+        id: StagingId,
+    ) -> Option<Latch> {
         let reading = Latch::default();
         self.entry(name, id)?.state = State::Reading(reading.clone());
         Some(reading)
     }
 
     /// All stagings whose MD5 state is to be found out.
-    pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
+    pub(in crate::store::local) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, State::Idle(None)))
     }
 
@@ -226,7 +202,7 @@ impl Index {
     }
 
     /// Takes all stagings of a name that nobody writes to out of the index.
-    pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
+    pub(in crate::store::local) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
         let mut idle = Vec::new();
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| {
@@ -250,7 +226,7 @@ impl Index {
 
 /// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
 /// only.
-pub(super) fn expire(inner: &Inner, ttl: Duration) {
+pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
     let staging = &*inner.staging.get();
     let is_old = |id: StagingId| inner.ages.is_older(DIR, staging, id, ttl);
     for (name, id) in inner.index(|index| index.idle()) {

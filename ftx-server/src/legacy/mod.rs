@@ -1,0 +1,3 @@
+//! The legacy dialect: the protocol of the Qt programs.
+
+pub(crate) mod driver;
