@@ -15,10 +15,10 @@ use crate::legacy::driver;
 use crate::monitor::Monitor;
 use crate::native::{self, Leases, Sessions};
 use crate::rarely::Rarely;
-use crate::store::BlockStore;
+use crate::store::{LegacyStore, Store};
 
 /// What all connections of a server share.
-pub(crate) struct Context<S: BlockStore> {
+pub(crate) struct Context<S: Store> {
     pub(crate) store: S,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
@@ -44,7 +44,7 @@ pub(crate) struct Troubles {
     pub(crate) accepting: Rarely,
 }
 
-impl<S: BlockStore> Context<S> {
+impl<S: Store> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
         Guard { limit, stop: &self.abort }
@@ -83,7 +83,7 @@ impl Hello {
 }
 
 /// Serves one client until it leaves. `places` are those of the worker that this runs on.
-pub(crate) async fn serve<S: BlockStore>(
+pub(crate) async fn serve<S: Store + LegacyStore>(
     stream: TcpStream,
     context: Arc<Context<S>>,
     places: Places,
@@ -126,7 +126,7 @@ pub(crate) async fn serve<S: BlockStore>(
 }
 
 /// The client's dialect; `None` when there is nobody to talk to.
-async fn first_bytes<S: BlockStore>(
+async fn first_bytes<S: Store + LegacyStore>(
     wire: &mut Wire,
     context: &Context<S>,
     hello: Hello,

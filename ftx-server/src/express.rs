@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug};
 
 use crate::legacy::driver::{LegacyError, Patience, Session, Stop};
-use crate::store::BlockStore;
+use crate::store::{LegacyStore, Store};
 
 /// Small files in a row before a connection moves.
 pub(crate) const STREAK: u32 = 3;
@@ -60,7 +60,7 @@ impl Places {
 }
 
 /// Runs a session on a thread to itself until its client pauses; `None` when it has left.
-pub(crate) async fn run<S: BlockStore>(
+pub(crate) async fn run<S: Store + LegacyStore>(
     mut session: Session<S>,
     wire: Wire,
     permit: OwnedSemaphorePermit,

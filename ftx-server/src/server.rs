@@ -16,20 +16,20 @@ use crate::connection::{Context, Troubles};
 use crate::descriptors::Use;
 use crate::monitor::Monitor;
 use crate::native::{Leases, Sessions};
-use crate::store::BlockStore;
+use crate::store::{LegacyStore, Store};
 use crate::worker::{Handover, Worker};
 
 /// How long the acceptor waits when the system has no descriptor or memory left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server with its workers running, ready to accept.
-pub struct Server<S: BlockStore> {
+pub struct Server<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
     workers: Vec<Worker>,
     config: Config,
 }
 
-impl<S: BlockStore> Server<S> {
+impl<S: Store + LegacyStore> Server<S> {
     /// Starts the reactor threads.
     ///
     /// # Errors

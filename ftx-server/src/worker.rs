@@ -18,7 +18,7 @@ use crate::connection::{self, Context};
 use crate::descriptors::Share;
 use crate::express::{self, Places};
 use crate::monitor::ActiveGuard;
-use crate::store::{BlockStore, LONG_JOBS};
+use crate::store::{LONG_JOBS, LegacyStore, Store};
 
 /// Threads of one worker for work that is short: none of it waits long for its turn.
 const SHORT_JOBS: usize = 16;
@@ -53,7 +53,10 @@ impl Worker {
     ///
     /// # Errors
     /// The system gives no thread or no event queue.
-    pub(crate) fn start<S: BlockStore>(index: usize, context: Arc<Context<S>>) -> io::Result<Self> {
+    pub(crate) fn start<S: Store + LegacyStore>(
+        index: usize,
+        context: Arc<Context<S>>,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -94,7 +97,7 @@ impl Worker {
     }
 }
 
-async fn run<S: BlockStore>(
+async fn run<S: Store + LegacyStore>(
     index: usize,
     mut handovers: mpsc::UnboundedReceiver<Handover>,
     context: Arc<Context<S>>,

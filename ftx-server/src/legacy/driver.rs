@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::connection::{Context, Hello};
 use crate::express::{self, Places};
-use crate::store::{Begin, BlockStore, Download, Offered, Upload};
+use crate::store::{Begin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
@@ -40,7 +40,7 @@ pub(crate) enum LegacyError {
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: BlockStore>(
+pub(crate) async fn serve<S: Store + LegacyStore>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -79,7 +79,7 @@ pub(crate) enum Stop {
 }
 
 /// One client's conversation, apart from its connection.
-pub(crate) struct Session<S: BlockStore> {
+pub(crate) struct Session<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
     machine: Connection,
     /// When the first request must be there; `None` once it was heard.
@@ -95,7 +95,7 @@ pub(crate) struct Session<S: BlockStore> {
     download: Option<S::Download>,
 }
 
-impl<S: BlockStore> Session<S> {
+impl<S: Store + LegacyStore> Session<S> {
     fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
         Self {
             context,
@@ -222,11 +222,11 @@ impl<S: BlockStore> Session<S> {
                 let context = Arc::clone(&self.context);
                 // Finding out may take longer than the server still has.
                 let offered = tokio::select! {
-                    offered = context.store.offer(&name, limit) => offered,
+                    offered = context.store.offer_prefix(&name, limit) => offered,
                     () = context.abort.cancelled() => return Err(WireError::Stopped.into()),
                 };
                 match offered {
-                    Ok(Offered { held, published, offer }) => {
+                    Ok(LegacyOffer { held, published, offer }) => {
                         self.offer = Some(offer);
                         Fact::UploadOffer { held, published }
                     }
@@ -296,7 +296,7 @@ impl<S: BlockStore> Session<S> {
         whole_only: bool,
     ) -> Result<Fact, StoreError> {
         self.download = None;
-        let mut download = self.context.store.open(name).await?;
+        let mut download = self.context.store.open_download(name).await?;
         let (size, md5) = (download.size(), download.md5());
         let matches = match held {
             Some(held) if held.len == size || (!whole_only && held.len < size) => {

@@ -20,7 +20,7 @@ use super::waiting::Waiting;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::connection::Context;
 use crate::express::Places;
-use crate::store::{BlockFile as _, BlockStore, Owner, Progress, Refusal, UploadOffer};
+use crate::store::{Owner, Progress, Refusal, Store, StoredFile as _, UploadOffer};
 
 /// Files of so many bytes are closed apart.
 const LARGE: u64 = 64 * 1024 * 1024;
@@ -48,7 +48,7 @@ pub(super) enum Stop {
 }
 
 /// One connection of a client, apart from its bytes.
-pub(super) struct Conversation<S: BlockStore> {
+pub(super) struct Conversation<S: Store> {
     pub(super) context: Arc<Context<S>>,
     pub(super) session: Arc<Session<S::Staging>>,
     pub(super) stream: StreamId,
@@ -73,7 +73,7 @@ pub(super) struct Conversation<S: BlockStore> {
     pub(super) stays: bool,
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) fn new(context: Arc<Context<S>>, session: Arc<Session<S::Staging>>) -> Self {
         Self {
             stream: session.new_stream(),
@@ -344,7 +344,7 @@ impl<S: BlockStore> Conversation<S> {
     }
 }
 
-impl<S: BlockStore> Drop for Conversation<S> {
+impl<S: Store> Drop for Conversation<S> {
     /// One that did not come to its end, as after a panic, must not keep others waiting for it.
     fn drop(&mut self) {
         self.session.lost(self.stream);

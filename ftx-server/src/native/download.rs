@@ -9,7 +9,7 @@ use ftx_io::{CHUNK, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
 use super::{NativeError, apart};
-use crate::store::{BlockFile, BlockStore, Progress, Refusal};
+use crate::store::{Progress, Refusal, Store, StoredFile};
 
 /// So few bytes of a file are copied and sent together with what follows: a system call for each small
 /// file takes longer, and wakes the client for each.
@@ -18,7 +18,7 @@ const COPIED: usize = 16 * 1024;
 /// How a request ended: for the client to hear, or with the connection.
 type Outcome = Result<Result<(), Refusal>, NativeError>;
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) async fn get(
         &mut self,
         frames: &mut Frames,
@@ -85,10 +85,10 @@ impl<S: BlockStore> Conversation<S> {
             self.file = Some((last, file));
             self.close_file();
         }
-        let mut file = self.context.store.open_file(&name).await?;
+        let mut file = self.context.store.open(&name).await?;
         if distrusts {
             file.forget().await?;
-            file = self.context.store.open_file(&name).await?;
+            file = self.context.store.open(&name).await?;
         }
         match version {
             Some(version) if version != file.version() => {

@@ -14,7 +14,7 @@ use tracing::debug;
 use super::conversation::Conversation;
 use super::{AGENT, NativeError, REQUESTS, WINDOW, decode, say_goodbye};
 use crate::connection::{Context, Hello};
-use crate::store::BlockStore;
+use crate::store::Store;
 
 /// How long a client waits until its former session has ended; clients wait 30 s for a welcome.
 const REPLACING: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ struct Heard {
 }
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
-pub(super) async fn greet<S: BlockStore>(
+pub(super) async fn greet<S: Store>(
     mut wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -75,7 +75,7 @@ pub(super) async fn greet<S: BlockStore>(
 }
 
 /// The client's `Hello`; `None` if it left before.
-async fn hear<S: BlockStore>(
+async fn hear<S: Store>(
     frames: &mut Frames,
     context: &Context<S>,
     hello: Hello,
@@ -101,7 +101,7 @@ async fn hear<S: BlockStore>(
 }
 
 /// Ends the session that the client had before.
-async fn replace<S: BlockStore>(context: &Context<S>, token: Token) -> Result<(), NativeError> {
+async fn replace<S: Store>(context: &Context<S>, token: Token) -> Result<(), NativeError> {
     let ended = context.sessions.end(token);
     tokio::time::timeout(REPLACING, ended).await.map_err(|_| {
         let message = "a connection that you had before is still at work; connect again".to_owned();
@@ -110,7 +110,7 @@ async fn replace<S: BlockStore>(context: &Context<S>, token: Token) -> Result<()
 }
 
 /// Queues the answer to a `Hello`, unless that is a goodbye.
-fn answer<S: BlockStore>(
+fn answer<S: Store>(
     frames: &mut Frames,
     context: &Arc<Context<S>>,
     heard: Heard,

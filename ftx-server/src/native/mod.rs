@@ -48,7 +48,7 @@ pub(crate) use self::lease::Leases;
 pub(crate) use self::session::Sessions;
 use crate::connection::{Context, Hello};
 use crate::express::Places;
-use crate::store::BlockStore;
+use crate::store::Store;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
 /// the connection one piece at a time, so this costs no memory here.
@@ -133,7 +133,7 @@ impl NativeError {
 }
 
 /// Serves a native client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: BlockStore>(
+pub(crate) async fn serve<S: Store>(
     wire: Wire,
     context: &Arc<Context<S>>,
     hello: Hello,
@@ -158,7 +158,7 @@ pub(crate) async fn serve<S: BlockStore>(
 }
 
 /// Serves a busy client on a thread to itself until it pauses; `None` when it has left.
-async fn on_own_thread<S: BlockStore>(
+async fn on_own_thread<S: Store>(
     frames: Frames,
     mut conversation: Conversation<S>,
     permit: OwnedSemaphorePermit,

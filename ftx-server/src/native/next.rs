@@ -8,7 +8,7 @@ use super::NativeError;
 use super::conversation::{Conversation, Place, Stop};
 use super::lease::Lease;
 use super::life::EVERY;
-use crate::store::BlockStore;
+use crate::store::Store;
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ enum Came {
     Turn(u32, Option<Lease>),
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// What comes next, or why nothing does.
     pub(super) async fn next(
         &mut self,

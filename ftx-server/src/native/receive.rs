@@ -5,9 +5,9 @@ use ftx_io::{Frames, WireError};
 use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
-use crate::store::BlockStore;
+use crate::store::Store;
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// Reads bytes of a file that nobody wants, and their hash.
     pub(super) async fn drain(
         &mut self,

@@ -12,8 +12,8 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    BlockStore, BlockUpload, ExpectedFile, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData,
-    SmallFile, UploadOffer,
+    ExpectedFile, Offered, Progress, PutOutcome, Refusal, SmallData, SmallFile, StagedUpload,
+    Store, UploadOffer,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
@@ -77,7 +77,7 @@ impl Batch {
     }
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) async fn small_file(
         &mut self,
         frames: &mut Frames,
@@ -196,9 +196,9 @@ impl<S: BlockStore> Conversation<S> {
         let size = offer.size;
         let context = Arc::clone(&self.context);
         let progress = Progress::default();
-        let work = context.store.offer_blocks(offer, progress.clone());
+        let work = context.store.offer(offer, progress.clone());
         let upload = match self.working(frames, request, progress, work).await? {
-            Ok(OfferedBlocks { upload, .. }) => upload,
+            Ok(Offered { upload, .. }) => upload,
             Err(refusal) => {
                 self.drain(frames, request, size).await?;
                 return self.refuse(frames, request, &refusal);

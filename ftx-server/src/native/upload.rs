@@ -17,9 +17,9 @@ use super::lease::Lease;
 use super::life::SignsOfLife;
 use super::session::Upload;
 use super::{NativeError, apart};
-use crate::store::{BlockStore, BlockUpload, OfferedBlocks, Progress, Refusal, UploadOffer};
+use crate::store::{Offered, Progress, Refusal, StagedUpload, Store, UploadOffer};
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// Begins an upload, with the lease of its source if it has one.
     pub(super) async fn begin(
         &mut self,
@@ -31,9 +31,9 @@ impl<S: BlockStore> Conversation<S> {
         let (name, size) = (offer.name.clone(), offer.size);
         let progress = Progress::default();
         let context = Arc::clone(&self.context);
-        let work = context.store.offer_blocks(offer, progress.clone());
+        let work = context.store.offer(offer, progress.clone());
         let at_work = lease.as_ref().map(Lease::work);
-        let OfferedBlocks { upload, staged, published } =
+        let Offered { upload, staged, published } =
             match self.working(frames, request, progress, work).await? {
                 Ok(offered) => offered,
                 Err(refusal) => {
@@ -315,7 +315,7 @@ async fn hashed(
 }
 
 /// Ends an upload without publishing it.
-pub(super) async fn put_away<U: BlockUpload>(upload: &Upload<U>, discard: bool) {
+pub(super) async fn put_away<U: StagedUpload>(upload: &Upload<U>, discard: bool) {
     if let Err(error) = upload.handle.end(discard).await {
         warn!(%error, name = upload.name.as_str(), "how far an upload got could not be recorded");
     }

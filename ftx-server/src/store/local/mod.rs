@@ -49,7 +49,7 @@ use self::own_dir::OwnDir;
 pub(crate) use self::permits::LONG_JOBS;
 use self::permits::{Permit, Permits, Slow};
 use self::turns::{Turn, Turns};
-use super::{Begin, Offered, Store};
+use super::{Begin, LegacyOffer, LegacyStore};
 use crate::config::Config;
 use crate::descriptors::{Descriptors, Share, Use};
 use crate::store::local::leftovers::StagingId;
@@ -240,16 +240,16 @@ impl Inner {
     }
 }
 
-impl Store for LocalStore {
+impl LegacyStore for LocalStore {
     type Offer = LocalOffer;
     type Upload = LocalUpload;
     type Download = LocalDownload;
 
-    async fn offer(
+    async fn offer_prefix(
         &self,
         name: &RemoteName,
         limit: u64,
-    ) -> Result<Offered<LocalOffer>, StoreError> {
+    ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
         legacy::offer::look_up(self, name, limit).await
     }
 
@@ -262,7 +262,7 @@ impl Store for LocalStore {
         legacy::upload::begin(self, name, begin, len).await
     }
 
-    async fn open(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
+    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
         let store = self.clone();
         self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
     }

@@ -10,7 +10,7 @@ use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
-use crate::store::Download;
+use crate::store::LegacyDownload;
 use crate::store::local::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
 
 /// One version of a published file.
@@ -78,7 +78,7 @@ fn unchanged(file: &File, then: &FileIdentity, name: &RemoteName) -> Result<(), 
     Err(StoreError::Changed { path: name.as_str().into() })
 }
 
-impl Download for LocalDownload {
+impl LegacyDownload for LocalDownload {
     fn size(&self) -> u64 {
         self.identity.size
     }

@@ -13,7 +13,7 @@ use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, S
 use tracing::warn;
 
 use super::index::State;
-use crate::store::Offered;
+use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::StagingId;
 use crate::store::local::permits::Slow;
@@ -37,7 +37,7 @@ pub(in crate::store::local) enum Kind {
 }
 
 impl Kind {
-    fn offered(self, limit: u64) -> Option<Offered<LocalOffer>> {
+    fn offered(self, limit: u64) -> Option<LegacyOffer<LocalOffer>> {
         let (published, hasher) = match &self {
             Self::Nothing => return None,
             Self::Staged { hasher, .. } => (false, hasher),
@@ -45,7 +45,7 @@ impl Kind {
         };
         let len = hasher.len();
         let held = (len > 0 && len <= limit).then(|| Held { len, md5: hasher.digest() })?;
-        Some(Offered { held: Some(held), published, offer: LocalOffer(self) })
+        Some(LegacyOffer { held: Some(held), published, offer: LocalOffer(self) })
     }
 }
 
@@ -54,7 +54,7 @@ pub(in crate::store::local) async fn look_up(
     store: &LocalStore,
     name: &RemoteName,
     limit: u64,
-) -> Result<Offered<LocalOffer>, StoreError> {
+) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     // Asked first: what is published from here on is seen below.
     let is_staged = store.inner.index(|index| !index.of(name).is_empty());
@@ -81,7 +81,7 @@ pub(in crate::store::local) async fn look_up(
         }
         _ => Kind::Nothing,
     };
-    let nothing = Offered { held: None, published: false, offer: LocalOffer(Kind::Nothing) };
+    let nothing = LegacyOffer { held: None, published: false, offer: LocalOffer(Kind::Nothing) };
     Ok(whole.offered(limit).unwrap_or(nothing))
 }
 

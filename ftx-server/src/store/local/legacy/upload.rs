@@ -17,7 +17,7 @@ use crate::store::local::leftovers::{self, StagingId};
 use crate::store::local::native;
 use crate::store::local::permits::{Slow, at_length};
 use crate::store::local::{Inner, LocalStore, OFFER_BUDGET, Share, Use};
-use crate::store::{Begin, Upload};
+use crate::store::{Begin, LegacyUpload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
 const SILENT: Duration = Duration::from_secs(2);
@@ -243,7 +243,7 @@ fn publish(
     Ok(published.md5)
 }
 
-impl Upload for LocalUpload {
+impl LegacyUpload for LocalUpload {
     async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         if let Some(Registered { heard, .. }) = &self.registered {
             heard.touch();

@@ -11,7 +11,7 @@ use ftx_store::{Durability, StoreError, apply_meta};
 use super::super::Inner;
 use super::super::permits::{Slow, at_length};
 use super::current::Current;
-use crate::store::native::{ExpectedFile, Progress, Refusal};
+use crate::store::{ExpectedFile, Progress, Refusal};
 
 /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
 /// and mode, and is durable as if it had been sent.

@@ -12,7 +12,7 @@ use ftx_store::{FileIdentity, StoreError};
 use super::super::Inner;
 use super::super::permits::{Slow, at_length};
 use super::table::{About, SHORT, is_at, manifest_of, unread, whole};
-use crate::store::native::{Progress, Refusal};
+use crate::store::{Progress, Refusal};
 
 /// The published version of a file, whose digest is known from the cache or was just read.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, Share, Use};
 use super::table::{About, SHORT, manifest_of};
-use crate::store::native::{BlockFile, Progress, Refusal};
+use crate::store::{Progress, Refusal, StoredFile};
 
 /// An open file as it was when it was opened; clones are the same one.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl Opened {
     }
 }
 
-impl BlockFile for LocalFile {
+impl StoredFile for LocalFile {
     fn size(&self) -> u64 {
         self.0.identity.size
     }

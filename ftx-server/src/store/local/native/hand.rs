@@ -7,9 +7,9 @@ use ftx_core::RemoteName;
 use super::Inner;
 use super::index::BlockIndex;
 use super::upload::Shared;
+use crate::store::Owner;
 use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::StagingId;
-use crate::store::native::Owner;
 
 /// A staging in the hand of the caller, who alone may touch its files; a client whose own it is waits
 /// until this is over. Dropping it leaves the staging to whoever wants it, so let go of its files

@@ -11,10 +11,10 @@ use ftx_store::{BlockStaging, StoreError};
 use super::Inner;
 use super::hand::Hand;
 use super::upload::Shared;
+use crate::store::Owner;
 use crate::store::local::ages::Ages;
 use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::{Leftovers, StagingId, remove};
-use crate::store::native::Owner;
 
 /// What the directory of the stagings is called.
 const DIR: &str = ".ftx/blocks";

@@ -4,7 +4,7 @@ use ftx_store::StoreError;
 
 use super::super::Inner;
 use super::super::walk::Walk;
-use crate::store::native::{Listing, Page};
+use crate::store::{Listing, Page};
 
 /// Where a listing is: names that were read with those of the pages so far. It holds no descriptor.
 #[derive(Debug)]

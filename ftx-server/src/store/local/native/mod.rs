@@ -56,8 +56,8 @@ use super::walk::{NameMemory, entry};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::local::leftovers::remove;
-use crate::store::native::{
-    BlockStore, ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile,
+use crate::store::{
+    ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer,
 };
 
@@ -115,12 +115,12 @@ impl LocalStore {
     }
 }
 
-impl BlockStore for LocalStore {
+impl Store for LocalStore {
     type Staging = LocalBlockUpload;
     type File = LocalFile;
     type Cursor = LocalCursor;
 
-    async fn offer_blocks(
+    async fn offer(
         &self,
         offer: UploadOffer,
         progress: Progress,
@@ -136,7 +136,7 @@ impl BlockStore for LocalStore {
         confirm::confirm(&self.inner, expected, progress).await
     }
 
-    async fn open_file(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
+    async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
         self.native(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
     }
 

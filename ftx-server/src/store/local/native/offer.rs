@@ -18,7 +18,7 @@ use super::index::Claim;
 use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
 use super::upload::{Base, Beginning, LocalBlockUpload, Shared};
 use crate::store::local::latch::Latch;
-use crate::store::native::{Offered, Progress, Refusal, UploadOffer};
+use crate::store::{Offered, Progress, Refusal, UploadOffer};
 
 /// How soon to look again at a staging that is just let go of.
 const LETTING_GO: Duration = Duration::from_millis(5);

@@ -14,7 +14,7 @@ use super::discard_idle;
 use super::hand::Hand;
 use super::upload::{Base, Shared};
 use crate::store::local::leftovers;
-use crate::store::native::{Progress, Refusal};
+use crate::store::{Progress, Refusal};
 
 /// Blocks that are copied between two looks at whether somebody still waits for it.
 const COPIED: usize = 64;

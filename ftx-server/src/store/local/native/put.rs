@@ -23,7 +23,7 @@ use super::super::permits::{Slow, at_length};
 use super::super::{Inner, LocalStore};
 use super::discard_idle;
 use super::space::Reservation;
-use crate::store::native::{PutOutcome, Refusal, SmallData, SmallFile};
+use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Stores files, or finds that they are there.
 pub(super) async fn put(

@@ -10,7 +10,7 @@ use ftx_core::native::blocks::{
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
 use super::super::Inner;
-use crate::store::native::Progress;
+use crate::store::Progress;
 
 /// Bytes that are hashed at most before others that hash much have had their turn.
 pub(in crate::store::local) const SHORT: u64 = 64 * BLOCK;

@@ -16,9 +16,7 @@ use super::hand::Hand;
 use super::index::Claim;
 use super::{LocalBlockUpload, LocalStore, Slow};
 use crate::config::Config;
-use crate::store::native::{
-    BlockStore as _, BlockUpload as _, Offered, Owner, Progress, UploadOffer,
-};
+use crate::store::{Offered, Owner, Progress, StagedUpload as _, Store as _, UploadOffer};
 
 const BLOCKS: u64 = 3;
 const LEN: u64 = BLOCKS * BLOCK;
@@ -75,7 +73,7 @@ async fn offer(
 ) -> Offered<LocalBlockUpload> {
     let (name, meta) = (name(), Meta::default());
     let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
-    store.offer_blocks(offer, Progress::default()).await.unwrap()
+    store.offer(offer, Progress::default()).await.unwrap()
 }
 
 /// The client is back, and asks on a connection of its own.
@@ -257,8 +255,8 @@ async fn what_was_read_before_a_stop_is_known() {
     let name = RemoteName::parse("a.bin").unwrap();
     let mut totals = Vec::new();
     for _ in 0..2 {
-        use crate::store::native::BlockFile as _;
-        let opened = store.open_file(&name).await.unwrap();
+        use crate::store::StoredFile as _;
+        let opened = store.open(&name).await.unwrap();
         let progress = Progress::default();
         let reading = tokio::spawn({
             let progress = progress.clone();

@@ -20,7 +20,7 @@ use super::hand::Hand;
 use super::space::Reservation;
 use crate::store::local::latch::Heard;
 use crate::store::local::leftovers::StagingId;
-use crate::store::native::{BlockUpload, Owner, Progress, Refusal, UploadOffer};
+use crate::store::{Owner, Progress, Refusal, StagedUpload, UploadOffer};
 
 /// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
 const SLOW: Duration = Duration::from_millis(250);
@@ -226,7 +226,7 @@ impl LocalBlockUpload {
     }
 }
 
-impl BlockUpload for LocalBlockUpload {
+impl StagedUpload for LocalBlockUpload {
     async fn write(
         &self,
         offset: u64,
