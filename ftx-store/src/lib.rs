@@ -54,7 +54,7 @@ mod whole;
 pub use beneath::{create_dir_beneath, open_dir_beneath, open_regular_beneath};
 pub use checks::{check_regular, check_replaceable, check_space};
 pub use durable_names::DurableNames;
-pub use error::StoreError;
+pub use error::{Side, StoreError, StoreErrorKind};
 pub use files::StagingFiles;
 pub use flush::FLUSH_BYTES;
 pub use identity::FileIdentity;
