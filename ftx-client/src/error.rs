@@ -11,7 +11,7 @@ use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::WireError as FrameError;
 use ftx_core::native::{Reason, StepError};
 use ftx_core::{Md5Digest, NameError, Status};
-use ftx_io::{ReadError, WireError};
+use ftx_io::{ReadError, StreamError};
 use ftx_store::{Side, StoreError};
 
 use crate::ServerAddr;
@@ -157,13 +157,13 @@ impl From<StoreError> for TransferError {
     }
 }
 
-impl From<WireError> for TransferError {
-    fn from(error: WireError) -> Self {
+impl From<StreamError> for TransferError {
+    fn from(error: StreamError) -> Self {
         match error {
-            WireError::Closed => Self::Closed,
-            WireError::Io(error) => Self::Connection(error),
-            WireError::Stopped => Self::Cancelled,
-            WireError::Timeout(limit) => Self::Timeout(limit),
+            StreamError::Closed => Self::Closed,
+            StreamError::Io(error) => Self::Connection(error),
+            StreamError::Stopped => Self::Cancelled,
+            StreamError::Timeout(limit) => Self::Timeout(limit),
             other => Self::Connection(io::Error::other(other)),
         }
     }
@@ -173,7 +173,7 @@ impl From<ReadError> for TransferError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Frame(error) => error.into(),
-            ReadError::Wire(error) => error.into(),
+            ReadError::Stream(error) => error.into(),
             other => Self::Connection(io::Error::other(other)),
         }
     }
@@ -206,7 +206,7 @@ impl TransferError {
             Self::Timeout(limit) => Self::Timeout(*limit),
             other => Self::Same {
                 reason: other.reason(),
-                message: ftx_io::Chain(other).to_string(),
+                message: ftx_io::ErrorChain(other).to_string(),
                 is_transient: other.is_transient(),
             },
         }

@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::{NameError, RawNameError};
-use ftx_io::Chain;
+use ftx_io::ErrorChain;
 use ftx_store::{Side, StoreError};
 
 /// Why something is not done, as the client is told.
@@ -28,7 +28,7 @@ impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let reason = error.kind().reason(Side::Server);
         let is_general = error.is_general();
-        Self { reason, message: Chain(&error).to_string(), is_general }
+        Self { reason, message: ErrorChain(&error).to_string(), is_general }
     }
 }
 
