@@ -94,12 +94,6 @@ impl Connection {
         }
     }
 
-    /// Whether no transfer is under way: the connection can be closed without loss.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Ready(_))
-    }
-
     /// Takes the client's next message, when [`want`](Self::want) is [`Want::Message`].
     ///
     /// # Errors
