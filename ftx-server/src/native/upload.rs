@@ -145,9 +145,7 @@ impl<S: Store> Conversation<S> {
         }
         let claimed = Cv(frames.reader().read_hash(self.stall()).await?);
         match hasher.finish() {
-            Ok(computed) => {
-                self.complete(frames, request, upload, head, (computed, claimed)).await
-            }
+            Ok(computed) => self.complete(frames, request, upload, head, (computed, claimed)).await,
             Err(error) => {
                 let refusal = Refusal::new(Reason::Malformed, error.to_string());
                 self.fail(frames, request, &refusal).await

@@ -100,9 +100,7 @@ fn a_block_that_another_connection_is_sending_is_refused() {
     first.send_blocks(id, &file, [0]);
     let before = server.monitor.snapshot().bytes_in;
     second.send_bytes(&frame[..600_000]);
-    wait_until("half of it is received", || {
-        server.monitor.snapshot().bytes_in >= before + 400_000
-    });
+    wait_until("half of it is received", || server.monitor.snapshot().bytes_in >= before + 400_000);
     first.send_bytes(&frame);
     assert_eq!(first.failure(id), Reason::Busy);
     // The upload has ended: the rest of the block is read and discarded without an answer.
