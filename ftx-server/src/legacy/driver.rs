@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::Status;
-use ftx_core::legacy::server::{Action, Connection, Fact};
-use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
+use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
+use ftx_core::legacy::wire::{
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, decode_request,
+};
 use ftx_core::legacy::{ProtocolError, Want};
 use ftx_io::{CHUNK, Chain, Wire, WireError, receive_chunk};
 use ftx_store::StoreError;
@@ -81,7 +83,7 @@ pub(crate) enum Stop {
 /// One client's conversation, apart from its connection.
 pub(crate) struct Session<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
-    machine: Connection,
+    machine: ServerMachine,
     /// When the first request must be there; `None` once it was heard.
     hello: Option<Hello>,
     /// Where the connection may move to while its files are small.
@@ -99,7 +101,7 @@ impl<S: Store + LegacyStore> Session<S> {
     fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
         Self {
             context,
-            machine: Connection::new(),
+            machine: ServerMachine::new(),
             hello: Some(hello),
             places,
             streak: 0,
@@ -155,10 +157,11 @@ impl<S: Store + LegacyStore> Session<S> {
         &mut self,
         wire: &mut Wire,
         patience: Patience,
-    ) -> Result<Result<Request, Stop>, LegacyError> {
+    ) -> Result<Result<LegacyRequest, Stop>, LegacyError> {
         self.spare = Vec::new();
         loop {
-            if let Some((request, len)) = decode_request(wire.buffered(), &Limits::default())? {
+            if let Some((request, len)) = decode_request(wire.buffered(), &DecodeLimits::default())?
+            {
                 wire.consume(len);
                 return Ok(Ok(request));
             }
@@ -205,19 +208,19 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut Wire, action: Action) -> Result<(), LegacyError> {
+    async fn act(&mut self, wire: &mut Wire, action: ServerAction) -> Result<(), LegacyError> {
         let fact = match action {
-            Action::Send(reply) => return self.send(wire, &reply).await,
-            Action::SendApart(reply) => {
+            ServerAction::Send(reply) => return self.send(wire, &reply).await,
+            ServerAction::SendApart(reply) => {
                 tokio::time::sleep(APART).await;
                 return self.send(wire, &reply).await;
             }
-            Action::NameRefused { name, error } => {
+            ServerAction::NameRefused { name, error } => {
                 self.context.monitor.error();
                 warn!(?name, %error, "refused a name");
                 return Ok(());
             }
-            Action::OfferUpload { name, limit } => {
+            ServerAction::OfferUpload { name, limit } => {
                 self.offer = None;
                 let context = Arc::clone(&self.context);
                 // Finding out may take longer than the server still has.
@@ -233,7 +236,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::BeginUpload { name, resume, len } => {
+            ServerAction::BeginUpload { name, resume, len } => {
                 let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
                 let begin = if resume { Begin::Resume(offer) } else { Begin::Anew(offer) };
                 match self.context.store.begin(&name, begin, len).await {
@@ -251,7 +254,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::CommitUpload => {
+            ServerAction::CommitUpload => {
                 let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
                 match upload.publish().await {
                     Ok(md5) => {
@@ -262,7 +265,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload could not be published"),
                 }
             }
-            Action::OfferDownload { name, held, whole_only } => {
+            ServerAction::OfferDownload { name, held, whole_only } => {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
@@ -273,7 +276,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "a download was refused"),
                 }
             }
-            Action::SendBody { offset, len } => {
+            ServerAction::SendBody { offset, len } => {
                 self.send_body(wire, offset, len).await?;
                 self.context.monitor.downloaded();
                 Fact::BodySent
@@ -282,7 +285,7 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut Wire, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(&mut self, wire: &mut Wire, reply: &LegacyReply) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -292,7 +295,7 @@ impl<S: Store + LegacyStore> Session<S> {
     async fn open(
         &mut self,
         name: &ftx_core::RemoteName,
-        held: Option<ftx_core::legacy::Held>,
+        held: Option<ftx_core::legacy::Prefix>,
         whole_only: bool,
     ) -> Result<Fact, StoreError> {
         self.download = None;
