@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ftx_io::Guard;
+use ftx_io::IoLimits;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Timeouts;
@@ -41,12 +41,12 @@ pub(crate) struct Throttles {
 
 impl<S: Store> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
-    pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
-        Guard { limit, stop: &self.abort }
+    pub(crate) fn guard(&self, limit: Duration) -> IoLimits<'_> {
+        IoLimits { limit, stop: &self.abort }
     }
 
     /// The guard of a read or write in the middle of a message or a transfer.
-    pub(crate) fn stall(&self) -> Guard<'_> {
+    pub(crate) fn stall(&self) -> IoLimits<'_> {
         self.guard(self.timeouts.stall)
     }
 }

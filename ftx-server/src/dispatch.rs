@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{Chain, Wire, WireError};
+use ftx_io::{BufferedStream, ErrorChain, StreamError};
 use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
@@ -29,7 +29,7 @@ type Served = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Serves a connection of one dialect, from its first byte to its end.
 type Serve<S> = fn(
-    Wire,
+    BufferedStream,
     Arc<Context<S>>,
     HandshakeDeadline,
     DedicatedThreads,
@@ -85,7 +85,7 @@ impl<S: Store> Dispatcher<S> {
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
     pub(crate) async fn serve(&self, stream: TcpStream, threads: WorkerThreads) {
         let context = &self.context;
-        let mut wire = match Wire::new(stream) {
+        let mut wire = match BufferedStream::new(stream) {
             Ok(wire) => wire,
             Err(error) => {
                 debug!(%error, "the client left before it was served");
@@ -118,17 +118,17 @@ impl<S: Store> Dispatcher<S> {
         };
         if let Err(error) = served {
             context.monitor.error();
-            warn!(error = %Chain(&*error), "connection ended early");
+            warn!(error = %ErrorChain(&*error), "connection ended early");
         }
     }
 }
 
 /// The client's dialect; `None` when the client has left, or speaks none that is known.
 async fn first_bytes<S: Store>(
-    wire: &mut Wire,
+    wire: &mut BufferedStream,
     context: &Context<S>,
     deadline: HandshakeDeadline,
-) -> Result<Option<Dialect>, WireError> {
+) -> Result<Option<Dialect>, StreamError> {
     loop {
         match sniff(wire.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ftx_io::{WireError, deadline_after};
+use ftx_io::{StreamError, deadline_after};
 
 /// When the first message of a connection must have arrived.
 #[derive(Clone, Copy)]
@@ -24,9 +24,9 @@ impl HandshakeDeadline {
 
     /// Replaces a timeout by one that names the configured limit: the time that was left when the last
     /// read began means nothing to a reader of the log.
-    pub(crate) fn name_limit(self, error: WireError) -> WireError {
+    pub(crate) fn name_limit(self, error: StreamError) -> StreamError {
         match error {
-            WireError::Timeout(_) => WireError::Late(self.limit),
+            StreamError::Timeout(_) => StreamError::Late(self.limit),
             other => other,
         }
     }

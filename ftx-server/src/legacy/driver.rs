@@ -10,7 +10,9 @@ use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
 use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{CHUNK, Chain, ParkedWire, Wire, WireError, receive_chunk};
+use ftx_io::{
+    BufferedStream, CHUNK_BYTES, DetachedStream, ErrorChain, StreamError, receive_chunk_bytes,
+};
 use ftx_store::StoreError;
 use tracing::{debug, info, warn};
 
@@ -42,18 +44,18 @@ pub(crate) enum LegacyError {
     #[error("a download was broken off")]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Wire(#[from] StreamError),
 }
 
 impl From<io::Error> for LegacyError {
     fn from(error: io::Error) -> Self {
-        WireError::from(error).into()
+        StreamError::from(error).into()
     }
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
 pub(crate) async fn serve<S: Store + LegacyStore>(
-    wire: Wire,
+    wire: BufferedStream,
     context: &Arc<Context<S>>,
     deadline: HandshakeDeadline,
     threads: &DedicatedThreads,
@@ -78,27 +80,27 @@ pub(crate) struct Session<S: Store + LegacyStore> {
 }
 
 impl<S: Store + LegacyStore> Movable for Session<S> {
-    type Stream = Wire;
-    type Detached = ParkedWire;
+    type Stream = BufferedStream;
+    type Detached = DetachedStream;
     type Error = LegacyError;
 
-    fn detach(wire: Wire) -> io::Result<ParkedWire> {
-        wire.park()
+    fn detach(wire: BufferedStream) -> io::Result<DetachedStream> {
+        wire.detach()
     }
 
-    fn attach(parked: ParkedWire) -> io::Result<Wire> {
-        parked.resume()
+    fn attach(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()
     }
 
-    fn attach_dedicated(parked: ParkedWire) -> io::Result<Wire> {
-        parked.resume()?.keen()
+    fn attach_dedicated(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()?.with_busy_poll()
     }
 
     /// Serves the client until there is a reason to yield. The upload under way is kept when something
     /// fails.
     async fn run(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         placement: Placement<'_>,
     ) -> Result<Yield, LegacyError> {
         let result = self.converse(wire, placement).await;
@@ -130,7 +132,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     async fn converse(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         placement: Placement<'_>,
     ) -> Result<Yield, LegacyError> {
         loop {
@@ -156,7 +158,7 @@ impl<S: Store + LegacyStore> Session<S> {
     /// The client's next request, or why there is none.
     async fn next_request(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         placement: Placement<'_>,
     ) -> Result<Result<Request, Yield>, LegacyError> {
         self.spare = Vec::new();
@@ -190,13 +192,13 @@ impl<S: Store + LegacyStore> Session<S> {
             match more {
                 Ok(true) => {}
                 Ok(false) => return Ok(Err(Yield::Closed)),
-                Err(WireError::Timeout(_))
+                Err(StreamError::Timeout(_))
                     if between && matches!(placement, Placement::Dedicated) =>
                 {
                     self.streak = 0;
                     return Ok(Err(Yield::Idle));
                 }
-                Err(WireError::Timeout(_)) if between => {
+                Err(StreamError::Timeout(_)) if between => {
                     debug!("closed: idle for too long");
                     return Ok(Err(Yield::Closed));
                 }
@@ -210,7 +212,7 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut Wire, action: Action) -> Result<(), LegacyError> {
+    async fn act(&mut self, wire: &mut BufferedStream, action: Action) -> Result<(), LegacyError> {
         let fact = match action {
             Action::Send(reply) => return self.send(wire, &reply).await,
             Action::SendApart(reply) => {
@@ -228,7 +230,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 // Finding out may take longer than the server still has.
                 let offered = tokio::select! {
                     offered = context.store.offer_prefix(&name, limit) => offered,
-                    () = context.abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = context.abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match offered {
                     Ok(LegacyOffer { held, published, offer }) => {
@@ -271,7 +273,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
-                    () = abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match opened {
                     Ok(fact) => fact,
@@ -287,7 +289,7 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut Wire, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(&mut self, wire: &mut BufferedStream, reply: &Reply) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -316,7 +318,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     async fn send_body(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         mut offset: u64,
         mut left: u64,
     ) -> Result<(), LegacyError> {
@@ -335,7 +337,7 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and hands them to the store.
-    async fn receive(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn receive(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
@@ -352,17 +354,21 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and drops them.
-    async fn discard(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn discard(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         self.spare = chunk;
         Ok(self.machine.fact(Fact::BodyReceived { len })?)
     }
 
-    async fn read_chunk(&mut self, wire: &mut Wire, left: u64) -> Result<Vec<u8>, WireError> {
+    async fn read_chunk(
+        &mut self,
+        wire: &mut BufferedStream,
+        left: u64,
+    ) -> Result<Vec<u8>, StreamError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = receive_chunk(self.context.monitor.active());
+        let limit = receive_chunk_bytes(self.context.monitor.active());
         let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         wire.read_body(&mut chunk, limit, self.context.stall()).await?;
         self.context.monitor.received(chunk.len());
@@ -371,7 +377,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     /// Counts small files in a row.
     fn note_len(&mut self, len: u64) {
-        self.streak = if len <= CHUNK as u64 { self.streak.saturating_add(1) } else { 0 };
+        self.streak = if len <= CHUNK_BYTES as u64 { self.streak.saturating_add(1) } else { 0 };
     }
 
     async fn suspend(&mut self) {
@@ -390,9 +396,9 @@ impl<S: Store + LegacyStore> Session<S> {
     fn note(&self, error: &StoreError, what: &'static str) {
         self.context.monitor.error();
         if !error.is_general() {
-            warn!(error = %Chain(error), "{what}");
+            warn!(error = %ErrorChain(error), "{what}");
         } else if let Some(times) = self.context.throttles.requests.count() {
-            warn!(error = %Chain(error), times, "{what}");
+            warn!(error = %ErrorChain(error), times, "{what}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Frames, Guard, Incoming, ParkedFrames, WireError, spawn_blocking};
+use ftx_io::{DetachedFrames, Frames, Incoming, IoLimits, StreamError, spawn_blocking};
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
@@ -56,15 +56,15 @@ pub(super) struct Conversation<S: Store> {
 
 impl<S: Store> Movable for Conversation<S> {
     type Stream = Frames;
-    type Detached = ParkedFrames;
+    type Detached = DetachedFrames;
     type Error = NativeError;
 
-    fn detach(frames: Frames) -> io::Result<ParkedFrames> {
-        frames.park()
+    fn detach(frames: Frames) -> io::Result<DetachedFrames> {
+        frames.detach()
     }
 
-    fn attach(parked: ParkedFrames) -> io::Result<Frames> {
-        parked.resume()
+    fn attach(parked: DetachedFrames) -> io::Result<Frames> {
+        parked.attach()
     }
 
     /// Serves the client until there is a reason to stop. When that is the end, what it was uploading
@@ -82,7 +82,7 @@ impl<S: Store> Movable for Conversation<S> {
                 self.leave().await;
                 return Ok(Yield::Closed);
             }
-            if !frames.is_torn() {
+            if !frames.is_desynced() {
                 // They arrived whole, whatever came behind them.
                 let _ = self.put_batch(frames).await;
             }
@@ -131,7 +131,7 @@ impl<S: Store> Conversation<S> {
             if self.batch.is_due(frames, self.context.monitor.active())? {
                 self.put_batch(frames).await?;
             }
-            if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.holds_frame()) {
+            if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.has_complete_frame()) {
                 frames.writer().flush(self.stall()).await?;
             }
             if self.busy
@@ -267,7 +267,7 @@ impl<S: Store> Conversation<S> {
             tokio::select! {
                 biased;
                 done = &mut work => Ok(done),
-                () = over => Err(WireError::Stopped.into()),
+                () = over => Err(StreamError::Stopped.into()),
             }
         };
         let mut signs = SignsOfLife::new(request);
@@ -334,12 +334,12 @@ impl<S: Store> Conversation<S> {
     }
 
     /// The guard of bytes that are to move now.
-    pub(super) fn stall(&self) -> Guard<'_> {
+    pub(super) fn stall(&self) -> IoLimits<'_> {
         self.guard(self.context.timeouts.stall)
     }
 
-    pub(super) fn guard(&self, limit: Duration) -> Guard<'_> {
-        Guard { limit, stop: &self.session.over }
+    pub(super) fn guard(&self, limit: Duration) -> IoLimits<'_> {
+        IoLimits { limit, stop: &self.session.over }
     }
 }
 

@@ -8,7 +8,7 @@ use ftx_core::native::wire::{
     check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{Frames, Incoming, ReadError, Wire, WireError};
+use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
 use tracing::debug;
 
 use super::conversation::Conversation;
@@ -31,7 +31,7 @@ struct Heard {
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
 pub(super) async fn greet<S: Store>(
-    mut wire: Wire,
+    mut wire: BufferedStream,
     context: &Arc<Context<S>>,
     deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
@@ -41,7 +41,7 @@ pub(super) async fn greet<S: Store>(
         }
         match wire.fill(context.guard(deadline.left())).await {
             Ok(true) => {}
-            Ok(false) | Err(WireError::Closed) => return Ok(None),
+            Ok(false) | Err(StreamError::Closed) => return Ok(None),
             Err(error) => return Err(deadline.name_limit(error).into()),
         }
     };
@@ -81,14 +81,14 @@ async fn hear<S: Store>(
     context: &Context<S>,
     deadline: HandshakeDeadline,
 ) -> Result<Option<Heard>, NativeError> {
-    let late = || deadline.name_limit(WireError::Timeout(deadline.left()));
+    let late = || deadline.name_limit(StreamError::Timeout(deadline.left()));
     let mut reader = frames.reader();
     // Around it all: each of its bytes may be soon after the one before.
     let next = tokio::time::timeout(deadline.left(), reader.next(context.stall())).await;
     let (header, payload) = match next {
         Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
         Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),
-        Ok(Ok(None) | Err(ReadError::Wire(WireError::Closed))) => return Ok(None),
+        Ok(Ok(None) | Err(ReadError::Stream(StreamError::Closed))) => return Ok(None),
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => return Err(late().into()),
     };
