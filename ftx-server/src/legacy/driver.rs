@@ -2,6 +2,7 @@
 //!
 //! What is said when is decided in [`ftx_core::legacy::server`]; here is no protocol decision.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,73 +12,58 @@ use ftx_core::legacy::wire::{
     DecodeError, DecodeLimits, LegacyReply, LegacyRequest, decode_request,
 };
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{CHUNK, Chain, Wire, WireError, receive_chunk};
+use ftx_io::{
+    BufferedStream, CHUNK_BYTES, DetachedStream, ErrorChain, StreamError, receive_chunk_bytes,
+};
 use ftx_store::StoreError;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
 
-use crate::connection::{Context, Hello};
-use crate::express::{self, Places};
+use crate::context::Context;
+use crate::dedicated::{self, DedicatedThreads, Movable, Placement, ThreadPanicked, Yield};
+use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::{Begin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
 const APART: Duration = Duration::from_millis(200);
 
+/// Small files in a row before a connection moves to a dedicated thread.
+const STREAK_FILES: u32 = 3;
+
+/// How long a client may pause before its connection leaves its dedicated thread.
+const DEDICATED_PAUSE: Duration = Duration::from_millis(20);
+
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
-    /// The thread that the session was on is gone; its panic has been printed.
-    #[error("a thread failed")]
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was being sent, which no message can say.
     #[error("a download was broken off")]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Wire(#[from] StreamError),
+}
+
+impl From<io::Error> for LegacyError {
+    fn from(error: io::Error) -> Self {
+        StreamError::from(error).into()
+    }
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
 pub(crate) async fn serve<S: Store + LegacyStore>(
-    mut wire: Wire,
+    wire: BufferedStream,
     context: &Arc<Context<S>>,
-    hello: Hello,
-    places: Places,
+    deadline: HandshakeDeadline,
+    threads: &DedicatedThreads,
 ) -> Result<(), LegacyError> {
-    let mut session = Session::new(Arc::clone(context), hello, places);
-    loop {
-        match session.run(&mut wire, Patience::Reactor).await? {
-            Stop::Left => return Ok(()),
-            Stop::Streak(permit) => match express::run(session, wire, permit).await? {
-                Some(back) => (session, wire) = back,
-                None => return Ok(()),
-            },
-            Stop::Quiet => {}
-        }
-    }
-}
-
-/// Where a session runs, and so what it does when its client is silent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// On a reactor thread. After some small files in a row it asks for a thread to itself.
-    Reactor,
-    /// On a thread to itself, which it gives back when its client pauses.
-    Express,
-}
-
-/// Why a session is not running any more, between two requests.
-pub(crate) enum Stop {
-    /// The client has left, or is to leave.
-    Left,
-    /// The client pauses.
-    Quiet,
-    /// The client moves small files one after another.
-    Streak(OwnedSemaphorePermit),
+    let session = Session::new(Arc::clone(context), deadline);
+    dedicated::serve(session, wire, threads).await
 }
 
 /// One client's conversation, apart from its connection.
@@ -85,9 +71,7 @@ pub(crate) struct Session<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
     machine: ServerMachine,
     /// When the first request must be there; `None` once it was heard.
-    hello: Option<Hello>,
-    /// Where the connection may move to while its files are small.
-    places: Places,
+    hello: Option<HandshakeDeadline>,
     /// Small files in a row.
     streak: u32,
     /// A buffer that was used and can be used again.
@@ -97,13 +81,49 @@ pub(crate) struct Session<S: Store + LegacyStore> {
     download: Option<S::Download>,
 }
 
+impl<S: Store + LegacyStore> Movable for Session<S> {
+    type Stream = BufferedStream;
+    type Detached = DetachedStream;
+    type Error = LegacyError;
+
+    fn detach(wire: BufferedStream) -> io::Result<DetachedStream> {
+        wire.detach()
+    }
+
+    fn attach(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()
+    }
+
+    fn attach_dedicated(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()?.with_busy_poll()
+    }
+
+    /// Serves the client until there is a reason to yield. The upload under way is kept when something
+    /// fails.
+    async fn run(
+        &mut self,
+        wire: &mut BufferedStream,
+        placement: Placement<'_>,
+    ) -> Result<Yield, LegacyError> {
+        let result = self.converse(wire, placement).await;
+        if result.is_err() {
+            self.suspend().await;
+        }
+        result
+    }
+
+    /// Asks for no dedicated thread until some more small files have come.
+    fn stay(&mut self) {
+        self.streak = 0;
+    }
+}
+
 impl<S: Store + LegacyStore> Session<S> {
-    fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
+    fn new(context: Arc<Context<S>>, deadline: HandshakeDeadline) -> Self {
         Self {
             context,
             machine: ServerMachine::new(),
-            hello: Some(hello),
-            places,
+            hello: Some(deadline),
             streak: 0,
             spare: Vec::new(),
             offer: None,
@@ -112,38 +132,23 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    /// Asks for no thread to itself until some more small files have come.
-    pub(crate) fn stay(&mut self) {
-        self.streak = 0;
-    }
-
-    /// Serves the client until there is a reason to stop. What it was uploading when something
-    /// failed is kept.
-    pub(crate) async fn run(
+    async fn converse(
         &mut self,
-        wire: &mut Wire,
-        patience: Patience,
-    ) -> Result<Stop, LegacyError> {
-        let result = self.converse(wire, patience).await;
-        if result.is_err() {
-            self.suspend().await;
-        }
-        result
-    }
-
-    async fn converse(&mut self, wire: &mut Wire, patience: Patience) -> Result<Stop, LegacyError> {
+        wire: &mut BufferedStream,
+        placement: Placement<'_>,
+    ) -> Result<Yield, LegacyError> {
         loop {
             while let Some(action) = self.machine.poll() {
                 self.act(wire, action).await?;
             }
             match self.machine.want() {
-                Want::Message => match self.next_request(wire, patience).await? {
+                Want::Message => match self.next_request(wire, placement).await? {
                     Ok(request) => {
                         debug!(?request, "received");
                         self.machine.message(request)?;
                         self.hello = None;
                     }
-                    Err(stop) => return Ok(stop),
+                    Err(reason) => return Ok(reason),
                 },
                 Want::Body { left } => self.receive(wire, left).await?,
                 Want::Discard { left } => self.discard(wire, left).await?,
@@ -155,9 +160,9 @@ impl<S: Store + LegacyStore> Session<S> {
     /// The client's next request, or why there is none.
     async fn next_request(
         &mut self,
-        wire: &mut Wire,
-        patience: Patience,
-    ) -> Result<Result<LegacyRequest, Stop>, LegacyError> {
+        wire: &mut BufferedStream,
+        placement: Placement<'_>,
+    ) -> Result<Result<LegacyRequest, Yield>, LegacyError> {
         self.spare = Vec::new();
         loop {
             if let Some((request, len)) = decode_request(wire.buffered(), &DecodeLimits::default())?
@@ -168,35 +173,37 @@ impl<S: Store + LegacyStore> Session<S> {
             let timeouts = &self.context.timeouts;
             let between = wire.buffered().is_empty();
             if between
-                && self.streak >= express::STREAK
-                && patience == Patience::Reactor
-                && let Some(permit) = self.places.take()
+                && self.streak >= STREAK_FILES
+                && let Placement::Reactor(threads) = placement
+                && let Some(permit) = threads.permit()
             {
-                return Ok(Err(Stop::Streak(permit)));
+                return Ok(Err(Yield::Busy(permit)));
             }
-            if between && self.streak == 0 && patience == Patience::Express {
-                return Ok(Err(Stop::Quiet));
+            if between && self.streak == 0 && matches!(placement, Placement::Dedicated) {
+                return Ok(Err(Yield::Idle));
             }
-            let limit = match (self.hello, between, patience) {
+            let limit = match (self.hello, between, placement) {
                 (Some(hello), _, _) => hello.left(),
-                (None, true, Patience::Express) => express::PAUSE.min(timeouts.idle),
-                (None, true, Patience::Reactor) => timeouts.idle,
+                (None, true, Placement::Dedicated) => DEDICATED_PAUSE.min(timeouts.idle),
+                (None, true, Placement::Reactor(_)) => timeouts.idle,
                 (None, false, _) => timeouts.stall,
             };
             let more = tokio::select! {
                 more = wire.fill(self.context.guard(limit)) => more,
-                () = self.context.stop.cancelled() => return Ok(Err(Stop::Left)),
+                () = self.context.stop.cancelled() => return Ok(Err(Yield::Closed)),
             };
             match more {
                 Ok(true) => {}
-                Ok(false) => return Ok(Err(Stop::Left)),
-                Err(WireError::Timeout(_)) if between && patience == Patience::Express => {
+                Ok(false) => return Ok(Err(Yield::Closed)),
+                Err(StreamError::Timeout(_))
+                    if between && matches!(placement, Placement::Dedicated) =>
+                {
                     self.streak = 0;
-                    return Ok(Err(Stop::Quiet));
+                    return Ok(Err(Yield::Idle));
                 }
-                Err(WireError::Timeout(_)) if between => {
+                Err(StreamError::Timeout(_)) if between => {
                     debug!("closed: idle for too long");
-                    return Ok(Err(Stop::Left));
+                    return Ok(Err(Yield::Closed));
                 }
                 Err(error) => {
                     return Err(match self.hello {
@@ -208,7 +215,11 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut Wire, action: ServerAction) -> Result<(), LegacyError> {
+    async fn act(
+        &mut self,
+        wire: &mut BufferedStream,
+        action: ServerAction,
+    ) -> Result<(), LegacyError> {
         let fact = match action {
             ServerAction::Send(reply) => return self.send(wire, &reply).await,
             ServerAction::SendApart(reply) => {
@@ -226,7 +237,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 // Finding out may take longer than the server still has.
                 let offered = tokio::select! {
                     offered = context.store.offer_prefix(&name, limit) => offered,
-                    () = context.abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = context.abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match offered {
                     Ok(LegacyOffer { held, published, offer }) => {
@@ -269,7 +280,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
-                    () = abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match opened {
                     Ok(fact) => fact,
@@ -285,7 +296,11 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut Wire, reply: &LegacyReply) -> Result<(), LegacyError> {
+    async fn send(
+        &mut self,
+        wire: &mut BufferedStream,
+        reply: &LegacyReply,
+    ) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -314,7 +329,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     async fn send_body(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         mut offset: u64,
         mut left: u64,
     ) -> Result<(), LegacyError> {
@@ -333,7 +348,7 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and hands them to the store.
-    async fn receive(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn receive(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
@@ -350,17 +365,21 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and drops them.
-    async fn discard(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn discard(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         self.spare = chunk;
         Ok(self.machine.fact(Fact::BodyReceived { len })?)
     }
 
-    async fn read_chunk(&mut self, wire: &mut Wire, left: u64) -> Result<Vec<u8>, WireError> {
+    async fn read_chunk(
+        &mut self,
+        wire: &mut BufferedStream,
+        left: u64,
+    ) -> Result<Vec<u8>, StreamError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = receive_chunk(self.context.monitor.active());
+        let limit = receive_chunk_bytes(self.context.monitor.active());
         let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         wire.read_body(&mut chunk, limit, self.context.stall()).await?;
         self.context.monitor.received(chunk.len());
@@ -369,7 +388,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     /// Counts small files in a row.
     fn note_len(&mut self, len: u64) {
-        self.streak = if len <= CHUNK as u64 { self.streak.saturating_add(1) } else { 0 };
+        self.streak = if len <= CHUNK_BYTES as u64 { self.streak.saturating_add(1) } else { 0 };
     }
 
     async fn suspend(&mut self) {
@@ -388,9 +407,9 @@ impl<S: Store + LegacyStore> Session<S> {
     fn note(&self, error: &StoreError, what: &'static str) {
         self.context.monitor.error();
         if !error.is_general() {
-            warn!(error = %Chain(error), "{what}");
-        } else if let Some(times) = self.context.troubles.requests.note() {
-            warn!(error = %Chain(error), times, "{what}");
+            warn!(error = %ErrorChain(error), "{what}");
+        } else if let Some(times) = self.context.throttles.requests.count() {
+            warn!(error = %ErrorChain(error), times, "{what}");
         }
     }
 }
