@@ -6,7 +6,7 @@
 
 use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
@@ -61,13 +61,13 @@ impl Target {
     }
 
     /// What is here, as the server is told.
-    pub(crate) fn held(&self) -> Option<Held> {
+    pub(crate) fn held(&self) -> Option<Prefix> {
         let hasher = match &self.local {
             Local::Nothing => None,
             Local::Staged(staging) => Some(staging.hasher()),
             Local::Whole { hasher, .. } => Some(hasher),
         };
-        hasher.map(|hasher| Held { len: hasher.len(), md5: hasher.digest() })
+        hasher.map(|hasher| Prefix { len: hasher.len(), md5: hasher.digest() })
     }
 
     /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held. For a small
