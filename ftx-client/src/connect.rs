@@ -9,12 +9,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ftx_io::deadline_after;
+use ftx_io::{BufferedStream, deadline_after};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::ServerAddr;
+use crate::{Cancel, ServerAddr, TransferError};
 
 /// How long an address is waited for before the next one is tried as well; RFC 8305 recommends it.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -27,11 +27,27 @@ struct Failed {
     source: io::Error,
 }
 
+/// Connects to the first of the host's addresses that answers.
+pub(crate) async fn connect(
+    address: &ServerAddr,
+    timeout: Duration,
+    cancel: &Cancel,
+) -> Result<BufferedStream, TransferError> {
+    let stream = tokio::select! {
+        biased;
+        () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
+        connected = to(address, timeout) => connected,
+    };
+    stream
+        .and_then(BufferedStream::new)
+        .map_err(|source| TransferError::Connect { address: address.clone(), source })
+}
+
 /// Connects to the first of the host's addresses that answers, all within `limit`.
 ///
 /// # Errors
 /// The host is not known, or what went wrong with the address that was tried last.
-pub(crate) async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
+async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::from_std(deadline_after(limit));
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
@@ -175,7 +191,7 @@ mod tests {
         let port = 1;
         let error = to(&ServerAddr::new("localhost", port), LIMIT).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        let told = ftx_io::Chain(&error).to_string();
+        let told = ftx_io::ErrorChain(&error).to_string();
         assert!(told.contains(&format!(":{port} last: ")), "{told}");
         let error = to(&ServerAddr::new("127.0.0.1", port), LIMIT).await.unwrap_err();
         assert!(!error.to_string().contains("last"), "{error}");

@@ -11,8 +11,6 @@ mod cancel;
 mod client;
 mod config;
 mod connect;
-mod connection;
-mod download;
 mod error;
 mod event;
 mod legacy;
@@ -20,9 +18,6 @@ mod links;
 mod local_path;
 mod native;
 mod place;
-mod source;
-mod target;
-mod upload;
 
 pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
 pub use cancel::Cancel;

@@ -19,7 +19,7 @@ use super::download::{DownloadJob, Downloads};
 use super::run::{Crew, Run};
 use super::task::Task;
 use super::upload::{UploadJob, Uploads};
-use crate::connection::Connection;
+use crate::connect::connect;
 use crate::{Cancel, Config, Event, LocalPath, ServerAddr, TransferError, Watch};
 
 /// Connections that are opened by themselves.
@@ -225,7 +225,7 @@ impl Native<'_> {
     }
 
     async fn connect(&self) -> Result<Channel, TransferError> {
-        let wire = Connection::wire(self.address, self.config.timeout, self.cancel).await?;
+        let wire = connect(self.address, self.config.timeout, self.cancel).await?;
         match Channel::greet(
             wire,
             self.config,
@@ -289,7 +289,7 @@ impl<T: Task> Helper<T> {
         let Self { address, config, session, stream, task } = self;
         let cancel = task.crew().cancel().clone();
         let joined = async {
-            let wire = Connection::wire(&address, config.timeout, &cancel).await?;
+            let wire = connect(&address, config.timeout, &cancel).await?;
             Channel::greet(wire, &config, &cancel, Session::Joined(session)).await
         };
         let channel = match joined.await {

@@ -7,9 +7,9 @@ use ftx_io::Frames;
 use super::NativeError;
 use super::conversation::Conversation;
 use super::list::Asked;
-use crate::store::{BlockFile, BlockStore, Progress, Refusal};
+use crate::store::{Progress, Refusal, Store, StoredFile};
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) async fn ask(
         &mut self,
         frames: &mut Frames,
@@ -63,7 +63,7 @@ impl<S: BlockStore> Conversation<S> {
 
     async fn digest(&self, frames: &mut Frames, id: u32, name: &str) -> Result<(), NativeError> {
         let opened = match Self::name(name) {
-            Ok(name) => self.context.store.open_file(&name).await,
+            Ok(name) => self.context.store.open(&name).await,
             Err(refusal) => Err(refusal),
         };
         let file = match opened {

@@ -5,11 +5,11 @@ use ftx_core::native::blocks::{
     BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
 };
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
-use ftx_io::{CHUNK, Frames, is_dedicated};
+use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
 use super::{NativeError, apart};
-use crate::store::{BlockFile, BlockStore, Progress, Refusal};
+use crate::store::{Progress, Refusal, Store, StoredFile};
 
 /// So few bytes of a file are copied and sent together with what follows: a system call for each small
 /// file takes longer, and wakes the client for each.
@@ -18,7 +18,7 @@ const COPIED: usize = 16 * 1024;
 /// How a request ended: for the client to hear, or with the connection.
 type Outcome = Result<Result<(), Refusal>, NativeError>;
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) async fn get(
         &mut self,
         frames: &mut Frames,
@@ -85,10 +85,10 @@ impl<S: BlockStore> Conversation<S> {
             self.file = Some((last, file));
             self.close_file();
         }
-        let mut file = self.context.store.open_file(&name).await?;
+        let mut file = self.context.store.open(&name).await?;
         if distrusts {
             file.forget().await?;
-            file = self.context.store.open_file(&name).await?;
+            file = self.context.store.open(&name).await?;
         }
         match version {
             Some(version) if version != file.version() => {
@@ -274,7 +274,8 @@ impl<S: BlockStore> Conversation<S> {
             }
         }
         loop {
-            let len = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let len =
+                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             let spare = std::mem::take(&mut self.spare);
             let (chunk, back) = match file.read(offset, len, spare, hasher).await {
                 Ok(read) => read,

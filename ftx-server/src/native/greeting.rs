@@ -8,13 +8,14 @@ use ftx_core::native::wire::{
     check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{Frames, Incoming, ReadError, Wire, WireError};
+use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
 use tracing::debug;
 
 use super::conversation::Conversation;
 use super::{AGENT, NativeError, REQUESTS, WINDOW, decode, say_goodbye};
-use crate::connection::{Context, Hello};
-use crate::store::BlockStore;
+use crate::context::Context;
+use crate::handshake_deadline::HandshakeDeadline;
+use crate::store::Store;
 
 /// How long a client waits until its former session has ended; clients wait 30 s for a welcome.
 const REPLACING: Duration = Duration::from_secs(10);
@@ -29,26 +30,26 @@ struct Heard {
 }
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
-pub(super) async fn greet<S: BlockStore>(
-    mut wire: Wire,
+pub(super) async fn greet<S: Store>(
+    mut wire: BufferedStream,
     context: &Arc<Context<S>>,
-    hello: Hello,
+    deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
     let preface = loop {
         if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
             break *preface;
         }
-        match wire.fill(context.guard(hello.left())).await {
+        match wire.fill(context.guard(deadline.left())).await {
             Ok(true) => {}
-            Ok(false) | Err(WireError::Closed) => return Ok(None),
-            Err(error) => return Err(hello.name_limit(error).into()),
+            Ok(false) | Err(StreamError::Closed) => return Ok(None),
+            Err(error) => return Err(deadline.name_limit(error).into()),
         }
     };
     check_client_preface(preface)?;
     wire.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(wire, MAX_REQUEST);
     let heard = async {
-        let heard = hear(&mut frames, context, hello).await?;
+        let heard = hear(&mut frames, context, deadline).await?;
         if let Some(token) = heard.as_ref().and_then(|heard| heard.replaces) {
             replace(context, token).await?;
         }
@@ -75,19 +76,19 @@ pub(super) async fn greet<S: BlockStore>(
 }
 
 /// The client's `Hello`; `None` if it left before.
-async fn hear<S: BlockStore>(
+async fn hear<S: Store>(
     frames: &mut Frames,
     context: &Context<S>,
-    hello: Hello,
+    deadline: HandshakeDeadline,
 ) -> Result<Option<Heard>, NativeError> {
-    let late = || hello.name_limit(WireError::Timeout(hello.left()));
+    let late = || deadline.name_limit(StreamError::Timeout(deadline.left()));
     let mut reader = frames.reader();
     // Around it all: each of its bytes may be soon after the one before.
-    let next = tokio::time::timeout(hello.left(), reader.next(context.stall())).await;
+    let next = tokio::time::timeout(deadline.left(), reader.next(context.stall())).await;
     let (header, payload) = match next {
         Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
         Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),
-        Ok(Ok(None) | Err(ReadError::Wire(WireError::Closed))) => return Ok(None),
+        Ok(Ok(None) | Err(ReadError::Stream(StreamError::Closed))) => return Ok(None),
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => return Err(late().into()),
     };
@@ -101,7 +102,7 @@ async fn hear<S: BlockStore>(
 }
 
 /// Ends the session that the client had before.
-async fn replace<S: BlockStore>(context: &Context<S>, token: Token) -> Result<(), NativeError> {
+async fn replace<S: Store>(context: &Context<S>, token: Token) -> Result<(), NativeError> {
     let ended = context.sessions.end(token);
     tokio::time::timeout(REPLACING, ended).await.map_err(|_| {
         let message = "a connection that you had before is still at work; connect again".to_owned();
@@ -110,7 +111,7 @@ async fn replace<S: BlockStore>(context: &Context<S>, token: Token) -> Result<()
 }
 
 /// Queues the answer to a `Hello`, unless that is a goodbye.
-fn answer<S: BlockStore>(
+fn answer<S: Store>(
     frames: &mut Frames,
     context: &Arc<Context<S>>,
     heard: Heard,

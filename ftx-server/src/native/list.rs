@@ -4,7 +4,7 @@ use ftx_core::native::wire::{Listed, Reply};
 use ftx_core::{RawName, RemoteName};
 
 use super::conversation::Conversation;
-use crate::store::{BlockStore, Listing, Refusal};
+use crate::store::{Listing, Refusal, Store};
 
 /// Entries that one answer has at most.
 const ENTRIES: u32 = 32 * 1024;
@@ -40,7 +40,7 @@ impl<C> PausedListing<C> {
     }
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// A page of a listing, and where it goes on.
     pub(super) async fn list(
         &self,

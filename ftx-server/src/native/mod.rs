@@ -19,13 +19,13 @@ mod ask;
 mod conversation;
 mod download;
 mod greeting;
-mod lease;
+pub(crate) mod lease;
 mod life;
 mod list;
 mod next;
 mod receive;
 mod recent;
-mod session;
+pub(crate) mod session;
 mod small;
 mod upload;
 mod waiting;
@@ -36,19 +36,15 @@ use std::time::Duration;
 use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{
-    Chain, Frames, Guard, ReadError, Wire, WireError, dedicate_thread_of, spawn_blocking,
+    BufferedStream, ErrorChain, Frames, IoLimits, ReadError, StreamError, spawn_blocking,
 };
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, debug};
+use tracing::debug;
 
-use self::conversation::{Conversation, Place, Stop};
-pub(crate) use self::lease::Leases;
-pub(crate) use self::session::Sessions;
-use crate::connection::{Context, Hello};
-use crate::express::Places;
-use crate::store::BlockStore;
+use crate::context::Context;
+use crate::dedicated::{self, DedicatedThreads, ThreadPanicked};
+use crate::handshake_deadline::HandshakeDeadline;
+use crate::store::Store;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
 /// the connection one piece at a time, so this costs no memory here.
@@ -60,6 +56,10 @@ const REQUESTS: u32 = 16 * 1024;
 
 /// Uploads that a connection may have open at the same time: each one takes some descriptors.
 const UPLOADS: usize = 64;
+
+/// Threads of one worker that may be dedicated to connections of this dialect: the streams of one
+/// client at least, since each of them keeps its thread busy.
+pub(crate) const DEDICATED_THREADS: usize = 4;
 
 /// How long a connection that is told to go has to hear that.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -81,31 +81,30 @@ pub(crate) enum NativeError {
     /// The server ends, and nothing is under way.
     #[error("the server is shutting down; connect again later")]
     Over,
-    /// The thread that the connection was on is gone; its panic has been printed.
-    #[error("a thread failed")]
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
     /// The client was told why.
     #[error("{message}")]
     Refused { reason: Reason, message: String },
     #[error("the client broke the protocol")]
     Step(#[from] StepError),
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Wire(#[from] StreamError),
 }
 
 impl From<ReadError> for NativeError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Frame(error) => error.into(),
-            ReadError::Wire(error) => error.into(),
-            other => WireError::from(std::io::Error::other(other)).into(),
+            ReadError::Stream(error) => error.into(),
+            other => StreamError::from(std::io::Error::other(other)).into(),
         }
     }
 }
 
 impl From<std::io::Error> for NativeError {
     fn from(error: std::io::Error) -> Self {
-        WireError::from(error).into()
+        StreamError::from(error).into()
     }
 }
 
@@ -116,102 +115,57 @@ impl NativeError {
             Self::Frame(error) => error.reason(),
             Self::Idle(_) => Reason::TimedOut,
             Self::Over => Reason::ShuttingDown,
-            Self::Panicked => Reason::Internal,
+            Self::Panicked(_) => Reason::Internal,
             Self::Refused { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
-            Self::Wire(WireError::Stopped) => Reason::ShuttingDown,
-            Self::Wire(WireError::Late(_) | WireError::Timeout(_)) => Reason::TimedOut,
+            Self::Wire(StreamError::Stopped) => Reason::ShuttingDown,
+            Self::Wire(StreamError::Late(_) | StreamError::Timeout(_)) => Reason::TimedOut,
             Self::Cut { .. } | Self::Wire(_) => return None,
         };
-        Some(Reply::goodbye(reason, Chain(self).to_string()))
+        Some(Reply::goodbye(reason, ErrorChain(self).to_string()))
     }
 
     /// Whether this is an ordinary end of a connection on which nothing is under way.
     fn is_ordinary(&self) -> bool {
-        matches!(self, Self::Idle(_) | Self::Over | Self::Wire(WireError::Closed))
+        matches!(self, Self::Idle(_) | Self::Over | Self::Wire(StreamError::Closed))
     }
 }
 
 /// Serves a native client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: BlockStore>(
-    wire: Wire,
+pub(crate) async fn serve<S: Store>(
+    wire: BufferedStream,
     context: &Arc<Context<S>>,
-    hello: Hello,
-    places: Places,
+    deadline: HandshakeDeadline,
+    threads: &DedicatedThreads,
 ) -> Result<(), NativeError> {
     let greeted = tokio::select! {
         biased;
-        greeted = greeting::greet(wire, context, hello) => greeted?,
+        greeted = greeting::greet(wire, context, deadline) => greeted?,
         () = context.stop.cancelled() => return Ok(()),
     };
-    let Some((mut frames, mut conversation)) = greeted else { return Ok(()) };
-    loop {
-        match conversation.run(&mut frames, Place::Reactor(&places)).await? {
-            Stop::Left => return Ok(()),
-            Stop::Quiet => {}
-            Stop::Busy(permit) => match on_own_thread(frames, conversation, permit).await? {
-                Some(back) => (frames, conversation) = back,
-                None => return Ok(()),
-            },
-        }
-    }
-}
-
-/// Serves a busy client on a thread to itself until it pauses; `None` when it has left.
-async fn on_own_thread<S: BlockStore>(
-    frames: Frames,
-    mut conversation: Conversation<S>,
-    permit: OwnedSemaphorePermit,
-) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
-    let parked = frames.park()?;
-    let (span, lender) = (Span::current(), Handle::current());
-    let moved = spawn_blocking(move || -> Result<_, NativeError> {
-        let _entered = span.enter();
-        let _permit = permit;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                debug!(%error, "a busy connection stays where it is");
-                conversation.stays = true;
-                return Ok(Some((parked, conversation)));
-            }
-        };
-        dedicate_thread_of(lender, || {
-            runtime.block_on(async {
-                let mut frames = parked.resume()?;
-                match conversation.run(&mut frames, Place::Own).await? {
-                    Stop::Left => Ok(None),
-                    Stop::Quiet | Stop::Busy(_) => Ok(Some((frames.park()?, conversation))),
-                }
-            })
-        })
-    });
-    match moved.await.map_err(|_| NativeError::Panicked)?? {
-        Some((parked, conversation)) => Ok(Some((parked.resume()?, conversation))),
-        None => Ok(None),
-    }
+    let Some((frames, conversation)) = greeted else { return Ok(()) };
+    dedicated::serve(conversation, frames, threads).await
 }
 
 /// Runs what would hold up the other connections of a reactor thread.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, NativeError> {
-    spawn_blocking(work).await.map_err(|_| NativeError::Panicked)
+    spawn_blocking(work).await.map_err(|_| ThreadPanicked.into())
 }
 
 /// Tells a client why its connection is closed, if it can still hear it.
 async fn say_goodbye(frames: &mut Frames, error: &NativeError) {
     let Some(goodbye) = error.goodbye() else { return };
-    debug!(error = %Chain(error), "says goodbye");
+    debug!(error = %ErrorChain(error), "says goodbye");
     // The grace of a shutdown may be over, so this has a moment of its own.
     let moment = CancellationToken::new();
-    let guard = Guard { limit: FAREWELL, stop: &moment };
+    let guard = IoLimits { limit: FAREWELL, stop: &moment };
     let told = async {
-        if !frames.is_torn() {
+        if !frames.is_desynced() {
             frames.queue(&goodbye.encode(0)?);
             frames.writer().flush(guard).await?;
-            frames.part(guard).await?;
+            frames.shut_down(guard).await?;
         }
         Ok::<_, NativeError>(())
     };

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use ftx_io::{Frames, Incoming, WireError};
+use ftx_io::{Frames, Incoming, StreamError};
 
 use super::NativeError;
-use super::conversation::{Conversation, Place, Stop};
+use super::conversation::Conversation;
 use super::lease::Lease;
 use super::life::EVERY;
-use crate::store::BlockStore;
+use crate::dedicated::{Placement, Yield};
+use crate::store::Store;
 
 /// How long a client may pause before its connection goes back to the reactor.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,32 +31,32 @@ enum Came {
     Turn(u32, Option<Lease>),
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// What comes next, or why nothing does.
     pub(super) async fn next(
         &mut self,
         frames: &mut Frames,
-        place: Place<'_>,
-    ) -> Result<Result<Next, Stop>, NativeError> {
+        placement: Placement<'_>,
+    ) -> Result<Result<Next, Yield>, NativeError> {
         let mut came = self.wait(frames, PAUSE).await?;
         if matches!(came, Came::Nothing(_)) {
             (self.busy, self.stays) = (false, false);
             self.spare = Vec::new();
             self.close_file();
-            frames.rest();
-            if matches!(place, Place::Own) {
-                return Ok(Err(Stop::Quiet));
+            frames.shrink_buffers();
+            if matches!(placement, Placement::Dedicated) {
+                return Ok(Err(Yield::Idle));
             }
             came = self.wait_long(frames).await?;
         }
         match came {
             Came::Something => {}
             Came::Nothing(limit) => return Err(NativeError::Idle(limit)),
-            Came::End => return Ok(Err(Stop::Left)),
+            Came::End => return Ok(Err(Yield::Closed)),
             Came::Turn(request, lease) => return Ok(Ok(Next::Turn(request, lease))),
         }
         let next = frames.reader().next(self.stall()).await?;
-        Ok(next.map(Next::Incoming).ok_or(Stop::Left))
+        Ok(next.map(Next::Incoming).ok_or(Yield::Closed))
     }
 
     /// Waits for as long as a client may idle. One that stands in line does not, and is told so.
@@ -95,7 +96,7 @@ impl<S: BlockStore> Conversation<S> {
             biased;
             (request, lease) = self.waiting.turn() => Ok(Came::Turn(request, lease)),
             came = reader.wait(self.guard(limit)) => match came {
-                Err(WireError::Timeout(limit)) => Ok(Came::Nothing(limit)),
+                Err(StreamError::Timeout(limit)) => Ok(Came::Nothing(limit)),
                 came => Ok(if came? { Came::Something } else { Came::End }),
             },
             () = over => Err(NativeError::Over),

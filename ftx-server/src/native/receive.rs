@@ -1,28 +1,28 @@
 //! Bytes of files on their way in.
 
-use ftx_io::{Frames, WireError};
+use ftx_core::native::blocks::Cv;
+use ftx_io::{Frames, StreamError};
 
 use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
-use crate::store::BlockStore;
+use crate::store::Store;
 
-impl<S: BlockStore> Conversation<S> {
-    /// Reads bytes of a file that nobody wants, and their hash.
+impl<S: Store> Conversation<S> {
+    /// Reads and discards bytes of a file, and returns the hash behind them.
     pub(super) async fn drain(
         &mut self,
         frames: &mut Frames,
         request: u32,
         mut left: u64,
-    ) -> Result<(), NativeError> {
+    ) -> Result<Cv, NativeError> {
         let mut signs = SignsOfLife::new(request);
         while left > 0 {
             let (chunk, len) = self.piece_of(frames, &mut signs, left, |_| {}).await?;
             left -= len;
             self.spare = chunk;
         }
-        frames.reader().read_hash(self.stall()).await?;
-        Ok(())
+        Ok(Cv(frames.reader().read_hash(self.stall()).await?))
     }
 
     /// Reads some of the bytes of a file, and says how many. As they arrive, `arrived` is told.
@@ -59,7 +59,7 @@ impl<S: BlockStore> Conversation<S> {
                 reader.read_data(chunk, end - before, guard).await?;
                 arrived((chunk.len() - before) as u64);
             }
-            Ok::<_, WireError>(())
+            Ok::<_, StreamError>(())
         };
         signs.during(writer, || (0, len as u64), read).await??;
         self.context.monitor.received(len);
@@ -68,6 +68,6 @@ impl<S: BlockStore> Conversation<S> {
 
     /// How many bytes of a file are taken from the connection at a time.
     pub(super) fn piece(&self) -> usize {
-        ftx_io::receive_chunk(self.context.monitor.active()).min(ftx_io::CHUNK)
+        ftx_io::receive_chunk_bytes(self.context.monitor.active()).min(ftx_io::CHUNK_BYTES)
     }
 }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
-use ftx_io::{CHUNK, Frames};
+use ftx_io::{CHUNK_BYTES, Frames};
 use tracing::debug;
 
 use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    BlockStore, BlockUpload, ExpectedFile, OfferedBlocks, Progress, PutOutcome, Refusal, SmallData,
-    SmallFile, UploadOffer,
+    ExpectedFile, Offered, Progress, PutOutcome, Refusal, SmallData, SmallFile, StagedUpload,
+    Store, UploadOffer,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
-const HELD: u64 = CHUNK as u64;
+const HELD: u64 = CHUNK_BYTES as u64;
 
 /// Files that are stored together at most.
 const FILES: usize = 512;
@@ -70,14 +70,14 @@ impl Batch {
         if self.files.len() >= FILES || self.bytes >= most {
             return Ok(true);
         }
-        if !frames.holds_frame() {
-            frames.take_in(most / 4)?;
+        if !frames.has_complete_frame() {
+            frames.try_fill(most / 4)?;
         }
-        Ok(!frames.holds_frame())
+        Ok(!frames.has_complete_frame())
     }
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     pub(super) async fn small_file(
         &mut self,
         frames: &mut Frames,
@@ -104,7 +104,7 @@ impl<S: BlockStore> Conversation<S> {
             return Box::pin(self.store_apart(frames, request, offer)).await;
         }
         let mut data = Vec::new();
-        let wanted = usize::try_from(len).unwrap_or(CHUNK);
+        let wanted = usize::try_from(len).unwrap_or(CHUNK_BYTES);
         self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted, |_| {}).await?;
         let digest = Digest(frames.reader().read_hash(self.stall()).await?);
         let data = SmallData::Whole(data);
@@ -196,9 +196,9 @@ impl<S: BlockStore> Conversation<S> {
         let size = offer.size;
         let context = Arc::clone(&self.context);
         let progress = Progress::default();
-        let work = context.store.offer_blocks(offer, progress.clone());
+        let work = context.store.offer(offer, progress.clone());
         let upload = match self.working(frames, request, progress, work).await? {
-            Ok(OfferedBlocks { upload, .. }) => upload,
+            Ok(Offered { upload, .. }) => upload,
             Err(refusal) => {
                 self.drain(frames, request, size).await?;
                 return self.refuse(frames, request, &refusal);

@@ -14,7 +14,7 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::lease::{Lease, Ticket, Wanted};
 use super::life::EVERY;
-use crate::store::{BlockStore, Refusal, UploadOffer};
+use crate::store::{Refusal, Store, UploadOffer};
 
 /// An offer whose source another run uploads.
 struct WaitingOffer {
@@ -80,7 +80,7 @@ impl Waiting {
     }
 }
 
-impl<S: BlockStore> Conversation<S> {
+impl<S: Store> Conversation<S> {
     /// An offer has come. If another run uploads its source, it stands in line from now on.
     pub(super) async fn offer(
         &mut self,

@@ -9,8 +9,7 @@ use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest, block_len, blo
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_server::store::local::{LocalBlockUpload, LocalStore};
 use ftx_server::store::{
-    BlockFile as _, BlockStore as _, BlockUpload as _, OfferedBlocks, Owner, Progress, Refusal,
-    UploadOffer,
+    Offered, Owner, Progress, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
 };
 
 use crate::{MIB, assert_file, config, content, name, open, pass_days};
@@ -36,7 +35,7 @@ async fn offer(
     file: &str,
     size: usize,
     writer: u8,
-) -> Result<OfferedBlocks<LocalBlockUpload>, Refusal> {
+) -> Result<Offered<LocalBlockUpload>, Refusal> {
     let offer = UploadOffer {
         name: name(file),
         size: size as u64,
@@ -44,7 +43,7 @@ async fn offer(
         overwrite: Overwrite::Replace,
         owner: Some(Owner::Run(Token([writer; 16]))),
     };
-    store.offer_blocks(offer, Progress::default()).await
+    store.offer(offer, Progress::default()).await
 }
 
 async fn store_blocks(
@@ -71,7 +70,7 @@ async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], blocks: &[u64
     offered.upload.end(false).await.unwrap();
 }
 
-fn known(offered: &OfferedBlocks<LocalBlockUpload>) -> Vec<u64> {
+fn known(offered: &Offered<LocalBlockUpload>) -> Vec<u64> {
     offered.staged.known_from(0).map(|(index, _)| index).collect()
 }
 
@@ -324,7 +323,7 @@ async fn a_file_is_hashed_once() {
     let mut store = open(root.path());
     let mut read = Vec::new();
     for run in 0..3 {
-        let opened = store.open_file(&name("a")).await.unwrap();
+        let opened = store.open(&name("a")).await.unwrap();
         let progress = Progress::default();
         let manifest = opened.manifest(progress.clone()).await.unwrap();
         assert_eq!(manifest.digest(), digest(&file));
@@ -346,11 +345,11 @@ async fn what_is_uploaded_is_known() {
     let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), ..Meta::default() };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
     let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
-    let offered = store.offer_blocks(request, Progress::default()).await.unwrap();
+    let offered = store.offer(request, Progress::default()).await.unwrap();
     store_blocks(&offered.upload, &file, 0..4).await.unwrap();
     publish(&offered.upload, &file).await.unwrap();
     let progress = Progress::default();
-    let opened = store.open_file(&name("a")).await.unwrap();
+    let opened = store.open(&name("a")).await.unwrap();
     assert_eq!(opened.manifest(progress.clone()).await.unwrap().digest(), digest(&file));
     assert_eq!(progress.get(), (0, 0));
     // And it is offered to whoever uploads the next version.

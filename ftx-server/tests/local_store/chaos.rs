@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ftx_core::RemoteName;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{Begin, Offered, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -23,7 +23,7 @@ const TURNS: usize = 120;
 #[allow(clippy::large_enum_variant)] // a handful of them, in a test
 enum Step {
     Nothing,
-    Offered(Offered<LocalOffer>),
+    LegacyOffer(LegacyOffer<LocalOffer>),
     Writing(Box<LocalUpload>, usize),
 }
 
@@ -62,8 +62,8 @@ fn contents() -> Vec<Vec<u8>> {
 impl Client {
     async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
         self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
-            Step::Nothing => Step::Offered(store.offer(&self.name, ALL).await?),
-            Step::Offered(offered) => self.begin(store, offered).await?,
+            Step::Nothing => Step::LegacyOffer(store.offer_prefix(&self.name, ALL).await?),
+            Step::LegacyOffer(offered) => self.begin(store, offered).await?,
             Step::Writing(mut upload, at) => {
                 let end =
                     self.bytes.len().min(at + 1 + usize::try_from(dice.below(200_000)).unwrap());
@@ -85,7 +85,7 @@ impl Client {
     async fn begin(
         &mut self,
         store: &LocalStore,
-        offered: Offered<LocalOffer>,
+        offered: LegacyOffer<LocalOffer>,
     ) -> Result<Step, StoreError> {
         let held = offered.held.map(|held| (usize::try_from(held.len).unwrap(), held.md5));
         let ours =

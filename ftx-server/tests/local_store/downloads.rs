@@ -4,14 +4,14 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 
 use ftx_server::store::local::{LocalDownload, LocalStore};
-use ftx_server::store::{Download as _, Store as _};
+use ftx_server::store::{LegacyDownload as _, LegacyStore as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
 use crate::{MIB, content, held, name, offer, open, put};
 
 async fn open_file(store: &LocalStore, file: &str) -> LocalDownload {
-    store.open(&name(file)).await.unwrap()
+    store.open_download(&name(file)).await.unwrap()
 }
 
 /// Reads from `offset` to the end.

@@ -21,11 +21,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_server::Config;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{Begin, Offered, Store, Upload};
+use ftx_server::store::{Begin, LegacyOffer, LegacyStore, LegacyUpload};
 use ftx_store::{Durability, PrefixHasher, StoreError};
 
 use content::{DEADLINE, MIB, content};
@@ -72,12 +72,12 @@ fn md5(bytes: &[u8]) -> Md5Digest {
     PrefixHasher::of(bytes).digest()
 }
 
-fn held(bytes: &[u8]) -> Held {
-    Held { len: bytes.len() as u64, md5: md5(bytes) }
+fn held(bytes: &[u8]) -> Prefix {
+    Prefix { len: bytes.len() as u64, md5: md5(bytes) }
 }
 
-async fn offer(store: &LocalStore, file: &str) -> Offered<LocalOffer> {
-    store.offer(&name(file), ALL).await.unwrap()
+async fn offer(store: &LocalStore, file: &str) -> LegacyOffer<LocalOffer> {
+    store.offer_prefix(&name(file), ALL).await.unwrap()
 }
 
 async fn begin_anew(store: &LocalStore, file: &str, len: usize) -> LocalUpload {
@@ -107,7 +107,7 @@ async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], count: usize)
 }
 
 /// Asserts that what is offered are the first bytes of `bytes`, and says how many.
-fn assert_offers_start_of(offered: &Offered<LocalOffer>, bytes: &[u8]) -> usize {
+fn assert_offers_start_of(offered: &LegacyOffer<LocalOffer>, bytes: &[u8]) -> usize {
     let held = offered.held.expect("nothing is offered");
     let len = usize::try_from(held.len).unwrap();
     assert_eq!(held.md5, md5(&bytes[..len]), "md5 of the {len} bytes that are offered");
@@ -122,7 +122,12 @@ async fn finish(store: &LocalStore, file: &str, bytes: &[u8]) -> usize {
     len
 }
 
-async fn finish_from(store: &LocalStore, file: &str, bytes: &[u8], offered: Offered<LocalOffer>) {
+async fn finish_from(
+    store: &LocalStore,
+    file: &str,
+    bytes: &[u8],
+    offered: LegacyOffer<LocalOffer>,
+) {
     let rest = &bytes[usize::try_from(offered.held.unwrap().len).unwrap()..];
     let begin = Begin::Resume(offered.offer);
     let mut upload = store.begin(&name(file), begin, rest.len() as u64).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -57,7 +57,7 @@ async fn what_goes_beyond_the_limit_is_not_offered() {
     let (old, new) = (content(1, 100_000), content(2, MIB));
     put(&store, "a.bin", &old).await;
     let file = name("a.bin");
-    let offered = |limit| store.offer(&file, limit);
+    let offered = |limit| store.offer_prefix(&file, limit);
     assert_eq!(offered(99_999).await.unwrap().held, None);
     assert_eq!(offered(100_000).await.unwrap().held, Some(held(&old)));
     interrupted(&store, "a.bin", &new, 300_000).await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ftx_core::{RemoteName, Status};
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::tempdir;
@@ -25,7 +25,7 @@ use crate::{
 /// Tries to upload, small and large, and to download; all of it must fail, at whatever step.
 async fn assert_unreachable(store: &LocalStore, file: &str) {
     for len in [10, 300_000] {
-        let offered = match store.offer(&name(file), ALL).await {
+        let offered = match store.offer_prefix(&name(file), ALL).await {
             Ok(offered) => offered,
             Err(_) => continue,
         };
@@ -35,7 +35,7 @@ async fn assert_unreachable(store: &LocalStore, file: &str) {
         write(&mut upload, &content(1, usize::try_from(len).unwrap())).await.unwrap();
         upload.publish().await.expect_err(file);
     }
-    store.open(&name(file)).await.map(drop).expect_err(file);
+    store.open_download(&name(file)).await.map(drop).expect_err(file);
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_directory_is_no_file() {
     let store = open(root.path());
     fs::create_dir(root.path().join("d")).unwrap();
     fs::write(root.path().join("d/inside"), "kept").unwrap();
-    let refused = store.offer(&name("d"), ALL).await.unwrap_err();
+    let refused = store.offer_prefix(&name("d"), ALL).await.unwrap_err();
     assert!(matches!(refused, StoreError::IsDirectory { .. }), "{refused:?}");
     assert_eq!(refused.status(), Status::OpenError);
     assert_unreachable(&store, "d").await;
@@ -73,7 +73,7 @@ async fn a_file_is_no_directory() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     put(&store, "f", b"kept").await;
-    let refused = store.offer(&name("f/a.bin"), ALL).await.unwrap_err();
+    let refused = store.offer_prefix(&name("f/a.bin"), ALL).await.unwrap_err();
     assert!(matches!(refused, StoreError::NotDirectory { .. }), "{refused:?}");
     assert_unreachable(&store, "f/a.bin").await;
     assert_file(root.path(), "f", b"kept");
@@ -91,7 +91,7 @@ async fn links_that_lead_out_are_neither_read_nor_written_through() {
     fs::create_dir(root.path().join("sub")).unwrap();
     symlink("../../..", root.path().join("sub/far")).unwrap();
     for file in ["dir/secret", "dir/new", "sub/far/new", "file", "up"] {
-        if let Ok(offered) = store.offer(&name(file), ALL).await {
+        if let Ok(offered) = store.offer_prefix(&name(file), ALL).await {
             panic!("{file} was offered: {offered:?}");
         }
         assert_unreachable(&store, file).await;
@@ -123,7 +123,7 @@ async fn links_within_the_root_are_read_and_written_through() {
     let store = open(root.path());
     put(&store, "a.bin", b"inside").await;
     symlink("a.bin", root.path().join("b.bin")).unwrap();
-    assert!(store.open(&name("b.bin")).await.is_ok());
+    assert!(store.open_download(&name("b.bin")).await.is_ok());
     put(&store, "b.bin", b"replaced").await;
     assert_file(root.path(), "a.bin", b"replaced");
     assert_eq!(fs::read_link(root.path().join("b.bin")).unwrap(), Path::new("a.bin"));
@@ -179,7 +179,7 @@ async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_throu
         "chain",
         "file",
     ] {
-        if let Ok(offered) = store.offer(&name(file), ALL).await {
+        if let Ok(offered) = store.offer_prefix(&name(file), ALL).await {
             panic!("{file} was offered: {offered:?}");
         }
         assert_unreachable(&store, file).await;
@@ -191,7 +191,7 @@ async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_throu
     put(&store, "self/d/b.bin", b"inside").await;
     for file in ["d/a.bin", "d/b.bin"] {
         assert_file(root.path(), file, b"inside");
-        assert!(store.open(&name(file)).await.is_ok());
+        assert!(store.open_download(&name(file)).await.is_ok());
     }
     assert!(offer(&store, "self/to_d/a.bin").await.published);
 }
@@ -278,7 +278,8 @@ async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
     let mut waits = false;
     for _ in 0..2000 {
         // For each of them: all together may take long.
-        waits = tokio::time::timeout(DEADLINE, store.offer(&name("file"), ALL)).await.is_err();
+        waits =
+            tokio::time::timeout(DEADLINE, store.offer_prefix(&name("file"), ALL)).await.is_err();
         if waits {
             break;
         }

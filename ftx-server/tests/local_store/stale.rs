@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 

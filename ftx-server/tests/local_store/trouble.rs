@@ -4,7 +4,7 @@ use std::fs;
 
 use ftx_server::Descriptors;
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -41,8 +41,8 @@ async fn a_root_that_was_removed_or_replaced_is_noticed() {
             fs::create_dir(&root).unwrap();
         }
         let errors = [
-            store.offer(&name("a"), ALL).await.err(),
-            store.open(&name("a")).await.err(),
+            store.offer_prefix(&name("a"), ALL).await.err(),
+            store.open_download(&name("a")).await.err(),
             upload.publish().await.err(),
             small.publish().await.err(),
         ];
@@ -62,7 +62,7 @@ async fn without_descriptors_it_is_refused_for_now() {
     let mut uploads = Vec::new();
     let refused = loop {
         let file = name(&format!("{}", uploads.len()));
-        let offered = store.offer(&file, ALL).await.unwrap();
+        let offered = store.offer_prefix(&file, ALL).await.unwrap();
         match store.begin(&file, Begin::Anew(offered.offer), MIB as u64).await {
             Ok(upload) => uploads.push(upload),
             Err(error) => break error,
@@ -71,7 +71,7 @@ async fn without_descriptors_it_is_refused_for_now() {
     };
     assert!(matches!(refused, StoreError::Exhausted { .. }), "{refused:?}");
     put(&store, "small", b"hello").await;
-    drop(store.open(&name("small")).await.unwrap());
+    drop(store.open_download(&name("small")).await.unwrap());
     uploads.pop().unwrap().suspend().await.unwrap();
     begin_anew(&store, "again", MIB).await.suspend().await.unwrap();
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, Download as _, Store as _};
+use ftx_server::store::{Begin, LegacyDownload as _, LegacyStore as _};
 use ftx_store::{MIN_CACHED_BYTES, ReadSnapshot, StoreError};
 use tempfile::tempdir;
 
@@ -21,7 +21,7 @@ const LARGE: usize = 16 * MIB;
 /// The store tells the present contents of `a.bin`, and neither offers nor confirms `old`.
 async fn assert_tells(store: &LocalStore, old: &[u8], new: &[u8]) {
     assert_eq!(offer(store, "a.bin").await.held, Some(held(new)));
-    let mut download = store.open(&name("a.bin")).await.unwrap();
+    let mut download = store.open_download(&name("a.bin")).await.unwrap();
     assert!(download.md5().is_none_or(|told| told == md5(new)));
     assert!(!download.starts_with(held(old)).await.unwrap());
     assert!(download.starts_with(held(new)).await.unwrap());
@@ -67,7 +67,15 @@ async fn a_change_that_does_not_show_is_offered() {
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
         assert_eq!(offer(&store, "a.bin").await.held, Some(held(&old)));
-        assert!(store.open(&name("a.bin")).await.unwrap().starts_with(held(&old)).await.unwrap());
+        assert!(
+            store
+                .open_download(&name("a.bin"))
+                .await
+                .unwrap()
+                .starts_with(held(&old))
+                .await
+                .unwrap()
+        );
         flip(&root.path().join("a.bin"), len / 2);
         let mut new = old.clone();
         new[len / 2] ^= 1;
@@ -113,21 +121,21 @@ async fn an_old_large_file_is_remembered_where_every_change_shows_and_nowhere_el
             let file = old_file(&root.path().join("a.bin"), bytes);
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
             assert!(!shows || bytes.len() == LARGE);
-            let told = store.open(&name("a.bin")).await.unwrap().md5();
+            let told = store.open_download(&name("a.bin")).await.unwrap().md5();
             assert_eq!(told, None, "before it was read");
             assert_eq!(offer(&store, "a.bin").await.held, Some(held(bytes)));
-            let told = store.open(&name("a.bin")).await.unwrap().md5();
+            let told = store.open_download(&name("a.bin")).await.unwrap().md5();
             assert_eq!(told, shows.then(|| md5(bytes)), "{} bytes", bytes.len());
             // The same for one that is compared with what a client holds.
             fs::remove_file(root.path().join("a.bin")).unwrap();
             let file = old_file(&root.path().join("a.bin"), bytes);
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
-            let mut download = store.open(&name("a.bin")).await.unwrap();
+            let mut download = store.open_download(&name("a.bin")).await.unwrap();
             assert!(download.starts_with(held(bytes)).await.unwrap());
             assert_eq!(download.md5(), shows.then(|| md5(bytes)));
             // And it is forgotten when it changes.
             file.write_all_at(b"x", 0).unwrap();
-            assert_eq!(store.open(&name("a.bin")).await.unwrap().md5(), None);
+            assert_eq!(store.open_download(&name("a.bin")).await.unwrap().md5(), None);
         }
     }
 }
@@ -163,7 +171,7 @@ fn what_is_remembered_is_not_read_again() {
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
             for is_first in [true, false, false] {
                 let before = bytes_read().unwrap();
-                let offered = store.offer(&name("a.bin"), ALL).await.unwrap();
+                let offered = store.offer_prefix(&name("a.bin"), ALL).await.unwrap();
                 let read = bytes_read().unwrap() - before;
                 assert_eq!(offered.held, Some(held(&bytes)));
                 assert_eq!(read < MIB as u64, shows && !is_first, "{read} bytes are read");

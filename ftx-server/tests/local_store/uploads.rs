@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 

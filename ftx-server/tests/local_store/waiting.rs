@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ftx_server::store::Store as _;
+use ftx_server::store::LegacyStore as _;
 use tempfile::tempdir;
 
 use crate::{ALL, MIB, begin_anew, content, name, open, write};
@@ -29,7 +29,7 @@ fn held_up() -> Duration {
         write(&mut writer, &content(1, 500_000)).await.unwrap();
         let asking = tokio::spawn({
             let store = store.clone();
-            async move { store.offer(&name("a.bin"), ALL).await.unwrap().held }
+            async move { store.offer_prefix(&name("a.bin"), ALL).await.unwrap().held }
         });
         // Long enough for it to have looked, and shorter than it waits.
         let looking = Duration::from_millis(100);

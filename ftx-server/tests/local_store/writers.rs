@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ftx_server::store::local::LocalUpload;
-use ftx_server::store::{Begin, Store as _, Upload as _};
+use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 

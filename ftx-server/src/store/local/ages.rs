@@ -28,7 +28,7 @@ use cap_std::fs::Dir;
 use ftx_store::{BootId, StagingFiles, StoreError};
 use tracing::warn;
 
-use super::leftovers::StagingId;
+use crate::store::local::leftovers::StagingId;
 
 const NAME: &str = "ages";
 const NEW_NAME: &str = "ages.new";

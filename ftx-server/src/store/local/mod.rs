@@ -19,15 +19,13 @@
 //! Publishing a name discards the stagings of it that nobody writes to.
 
 mod ages;
-mod blocks;
-mod download;
-mod index;
+mod latch;
 mod leftovers;
-mod offer;
+mod legacy;
+mod native;
 mod own_dir;
 mod permits;
 mod turns;
-mod upload;
 mod walk;
 
 use std::fs::TryLockError;
@@ -47,21 +45,21 @@ use lru::LruCache;
 use tracing::warn;
 
 use self::ages::Ages;
-use self::index::Index;
-use self::leftovers::StagingId;
 use self::own_dir::OwnDir;
 pub(crate) use self::permits::LONG_JOBS;
 use self::permits::{Permit, Permits, Slow};
 use self::turns::{Turn, Turns};
-use super::{Begin, Offered, Store};
+use super::{Begin, LegacyOffer, LegacyStore};
 use crate::config::Config;
 use crate::descriptors::{Descriptors, Share, Use};
+use crate::store::local::leftovers::StagingId;
+use crate::store::local::legacy::index::Index;
 
-use self::blocks::Blocks;
-pub use self::blocks::{LocalBlockUpload, LocalCursor, LocalFile};
-pub use self::download::LocalDownload;
-pub use self::offer::LocalOffer;
-pub use self::upload::LocalUpload;
+pub use crate::store::local::legacy::download::LocalDownload;
+pub use crate::store::local::legacy::offer::LocalOffer;
+pub use crate::store::local::legacy::upload::LocalUpload;
+use crate::store::local::native::Blocks;
+pub use crate::store::local::native::{LocalBlockUpload, LocalCursor, LocalFile};
 
 /// The directory of ours in the root; no remote name can begin with it.
 const OURS: &str = ".ftx";
@@ -160,7 +158,7 @@ impl LocalStore {
 
     /// A permit to hash the first `len` bytes of a file for an answer that is due, if it takes one.
     async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<Permit>, TooLate> {
-        if len <= blocks::SHORT {
+        if len <= native::SHORT {
             return Ok(None);
         }
         let permit = self.inner.permits.take(Slow::Hash);
@@ -224,8 +222,8 @@ impl Inner {
         if swept.elapsed() >= SWEEP_PAUSE {
             *swept = Instant::now();
             drop(swept);
-            index::expire(self, self.staging_ttl);
-            blocks::expire(self, self.staging_ttl);
+            legacy::index::expire(self, self.staging_ttl);
+            native::expire(self, self.staging_ttl);
             self.ages.save();
         }
     }
@@ -242,17 +240,17 @@ impl Inner {
     }
 }
 
-impl Store for LocalStore {
+impl LegacyStore for LocalStore {
     type Offer = LocalOffer;
     type Upload = LocalUpload;
     type Download = LocalDownload;
 
-    async fn offer(
+    async fn offer_prefix(
         &self,
         name: &RemoteName,
         limit: u64,
-    ) -> Result<Offered<LocalOffer>, StoreError> {
-        offer::look_up(self, name, limit).await
+    ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
+        legacy::offer::look_up(self, name, limit).await
     }
 
     async fn begin(
@@ -261,10 +259,10 @@ impl Store for LocalStore {
         begin: Begin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, StoreError> {
-        upload::begin(self, name, begin, len).await
+        legacy::upload::begin(self, name, begin, len).await
     }
 
-    async fn open(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
+    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
         let store = self.clone();
         self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
     }
@@ -276,7 +274,7 @@ fn read_ahead(inner: &Arc<Inner>, unread: Vec<(RemoteName, StagingId)>) {
     let read = move || {
         for (name, id) in unread {
             let Some(inner) = inner.upgrade() else { return };
-            offer::read(&inner, &name, id);
+            legacy::offer::read(&inner, &name, id);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::store::native::Refusal;
+use crate::store::Refusal;
 
 /// Slow work, by what it waits for, with how many jobs of all clients may do so at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,169 @@
+//! Drives one download in the legacy dialect.
+
+use ftx_core::RemoteName;
+use ftx_core::legacy::ProtocolError;
+use ftx_core::legacy::Want;
+use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine, DownloadOutcome};
+use ftx_io::{StagingWriter, receive_chunk_bytes};
+use ftx_store::StoreError;
+
+use crate::legacy::connection::Connection;
+use crate::legacy::target::Target;
+use crate::{Cancel, Event, Observer, TransferError};
+
+/// Downloads a file over an idle connection. Whatever happens, what arrived is kept.
+pub(crate) async fn run(
+    connection: &mut Connection,
+    name: &RemoteName,
+    target: Target,
+    observer: &Observer,
+    cancel: &Cancel,
+) -> Result<DownloadOutcome, TransferError> {
+    let machine = DownloadMachine::new(name, target.held());
+    let progress = Progress { done: 0, size: 0 };
+    let mut driver = Driver {
+        connection,
+        target,
+        machine,
+        writer: None,
+        spare: Vec::new(),
+        progress,
+        store_error: None,
+        observer,
+        cancel,
+    };
+    let result = driver.run().await;
+    driver.suspend().await;
+    // What the machine knows as a status is known here with its cause.
+    match (result, driver.store_error) {
+        (Err(TransferError::Download(DownloadError::NotStored(_))), Some(error)) => {
+            Err(error.into())
+        }
+        (result, _) => result,
+    }
+}
+
+struct Progress {
+    done: u64,
+    size: u64,
+}
+
+struct Driver<'a> {
+    connection: &'a mut Connection,
+    target: Target,
+    machine: DownloadMachine,
+    writer: Option<StagingWriter>,
+    spare: Vec<u8>,
+    progress: Progress,
+    store_error: Option<StoreError>,
+    observer: &'a Observer,
+    cancel: &'a Cancel,
+}
+
+impl Driver<'_> {
+    async fn run(&mut self) -> Result<DownloadOutcome, TransferError> {
+        let mut told = false;
+        loop {
+            while let Some(action) = self.machine.poll() {
+                if let Some(outcome) = self.act(action).await? {
+                    return Ok(outcome);
+                }
+            }
+            if self.cancel.is_cancelled() {
+                if !self.machine.must_read_to_end() {
+                    return Err(TransferError::Cancelled);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    let left = self.progress.size - self.progress.done;
+                    self.observer.tell(&Event::Draining { left });
+                }
+            }
+            match self.machine.want() {
+                Want::Message => {
+                    let reply = self.connection.receive().await?;
+                    self.machine.message(reply)?;
+                }
+                Want::Body { left } => self.receive(left).await?,
+                Want::Discard { left } => {
+                    let chunk = self.read_chunk(left).await?;
+                    self.machine.received(chunk.len() as u64)?;
+                    self.spare = chunk;
+                }
+                Want::Fact | Want::Nothing => return Err(out_of_step()),
+            }
+        }
+    }
+
+    async fn act(
+        &mut self,
+        action: DownloadAction,
+    ) -> Result<Option<DownloadOutcome>, TransferError> {
+        match action {
+            DownloadAction::Send(request) => self.connection.send(&request).await?,
+            DownloadAction::Prepare { start, len } => {
+                let writer = self.target.prepare(start, len).await?;
+                self.progress = Progress { done: start, size: start + len };
+                self.observer.tell(&Event::Started { from: start, size: start + len });
+                self.writer = Some(writer);
+                self.machine.prepared()?;
+            }
+            DownloadAction::Publish { md5 } => {
+                self.writer.as_mut().ok_or_else(out_of_step)?.drain().await?;
+                let writer = self.writer.take().ok_or_else(out_of_step)?;
+                self.target.publish(writer, md5, self.observer, self.cancel).await?;
+                self.machine.published()?;
+            }
+            DownloadAction::Finish(outcome) => {
+                if outcome.already_there {
+                    self.target.settle().await?;
+                }
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn receive(&mut self, left: u64) -> Result<(), TransferError> {
+        let chunk = self.read_chunk(left).await?;
+        let len = chunk.len() as u64;
+        let writer = self.writer.as_mut().ok_or_else(out_of_step)?;
+        match writer.write(chunk).await {
+            Ok(spare) => {
+                self.spare = spare;
+                self.progress.done += len;
+                let Progress { done, size } = self.progress;
+                self.observer.tell(&Event::Progress { done, size });
+            }
+            Err(error) => {
+                let status = error.status();
+                self.store_error = Some(error);
+                self.suspend().await;
+                self.machine.store_failed(status)?;
+            }
+        }
+        Ok(self.machine.received(len)?)
+    }
+
+    async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, TransferError> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        chunk.clear();
+        let limit = receive_chunk_bytes(1);
+        let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
+        let soft = !self.machine.must_read_to_end();
+        self.connection.read_body(&mut chunk, limit, soft).await?;
+        Ok(chunk)
+    }
+
+    /// Keeps what has arrived for the next try.
+    async fn suspend(&mut self) {
+        if let Some(writer) = self.writer.take()
+            && let Err(error) = writer.suspend().await
+        {
+            tracing::warn!(%error, "how far the download got could not be recorded");
+        }
+    }
+}
+
+fn out_of_step() -> TransferError {
+    DownloadError::from(ProtocolError::OutOfStep).into()
+}

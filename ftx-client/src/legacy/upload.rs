@@ -1,0 +1,112 @@
+//! Drives one upload in the legacy dialect.
+
+use std::io;
+
+use ftx_core::RemoteName;
+use ftx_core::legacy::ProtocolError;
+use ftx_core::legacy::Want;
+use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
+use ftx_store::{PrefixHasher, StoreError};
+
+use crate::legacy::connection::Connection;
+use crate::legacy::source::Source;
+use crate::{Cancel, Event, LocalPath, Observer, TransferError};
+
+/// Uploads a local file over an idle connection.
+pub(crate) async fn run(
+    connection: &mut Connection,
+    path: &LocalPath,
+    name: &RemoteName,
+    observer: &Observer,
+    cancel: &Cancel,
+) -> Result<UploadOutcome, TransferError> {
+    let source = Source::open(path).await?;
+    let machine = UploadMachine::new(name, source.size());
+    Driver { connection, source, machine, observer, cancel }.run().await
+}
+
+struct Driver<'a> {
+    connection: &'a mut Connection,
+    source: Source,
+    machine: UploadMachine,
+    observer: &'a Observer,
+    cancel: &'a Cancel,
+}
+
+impl Driver<'_> {
+    async fn run(mut self) -> Result<UploadOutcome, TransferError> {
+        loop {
+            while let Some(action) = self.machine.poll() {
+                match action {
+                    UploadAction::Send(request) => self.connection.send(&request).await?,
+                    UploadAction::HashPrefix { len } => {
+                        let md5 = self.source.hash(len, self.observer, self.cancel).await?;
+                        // The server may publish what it has without another byte.
+                        self.source.unchanged()?;
+                        self.machine.hashed(md5)?;
+                    }
+                    UploadAction::SendBody { offset, len, hash } => {
+                        self.send(offset, len, hash).await?
+                    }
+                    UploadAction::Finish(outcome) => {
+                        self.source.unchanged()?;
+                        return Ok(outcome);
+                    }
+                }
+            }
+            match self.machine.want() {
+                Want::Message => {
+                    let reply = self.connection.receive().await?;
+                    self.machine.message(reply)?;
+                }
+                Want::Body { .. } | Want::Discard { .. } | Want::Fact | Want::Nothing => {
+                    return Err(self.out_of_step());
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, offset: u64, len: u64, hash: bool) -> Result<(), TransferError> {
+        let size = self.source.size();
+        self.observer.tell(&Event::Started { from: offset, size });
+        if offset == 0
+            && let Some(head) = self.source.take_head().filter(|head| head.len() as u64 == len)
+        {
+            self.source.unchanged()?;
+            self.connection.write_body(&head).await?;
+            self.observer.tell(&Event::Progress { done: len, size });
+            let md5 = hash.then(|| PrefixHasher::of(&head).digest());
+            return Ok(self.machine.sent(md5)?);
+        }
+        let mut reader = self.source.reader(offset, len, hash)?;
+        let mut done = offset;
+        let mut spare = Vec::new();
+        loop {
+            let chunk = reader.next(spare).await.map_err(|error| self.unreadable(error))?;
+            if chunk.is_empty() {
+                break;
+            }
+            done += chunk.len() as u64;
+            // With its last byte the server publishes the file, so it gets that only of one version.
+            if done == offset + len {
+                self.source.unchanged()?;
+            }
+            self.connection.write_body(&chunk).await?;
+            self.observer.tell(&Event::Progress { done, size });
+            spare = chunk;
+        }
+        let md5 = reader.into_parts().and_then(|(_, hasher)| hasher).map(|hasher| hasher.digest());
+        Ok(self.machine.sent(md5)?)
+    }
+
+    fn unreadable(&self, error: io::Error) -> TransferError {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return TransferError::Changed { path: self.source.path().to_owned() };
+        }
+        StoreError::io("read", self.source.path(), error).into()
+    }
+
+    fn out_of_step(&self) -> TransferError {
+        ftx_core::legacy::upload::UploadError::from(ProtocolError::OutOfStep).into()
+    }
+}

@@ -1,0 +1,67 @@
+//! Errors for people.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+
+use ftx_store::StoreError;
+
+/// Displays an error with its causes in one line, the outermost first. Nothing is said twice: the
+/// system's words are left out where the error's own say the same.
+pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut error = self.0;
+        while let Some(cause) = cause_of(error) {
+            write!(f, ": {cause}")?;
+            error = cause;
+        }
+        Ok(())
+    }
+}
+
+/// What an error's cause adds to it.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let says_it = error.downcast_ref::<StoreError>().is_some_and(StoreError::names_cause);
+    if says_it { None } else { error.source() }
+}
+
+/// What a panic says, of what `catch_unwind` gives.
+#[must_use]
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::ErrorChain;
+    use ftx_store::StoreError;
+
+    use crate::StreamError;
+
+    #[test]
+    fn causes_stand_behind_what_they_caused() {
+        let error = StreamError::from(io::Error::other("cable cut"));
+        assert_eq!(ErrorChain(&error).to_string(), "the connection failed: cable cut");
+    }
+
+    #[test]
+    fn what_an_error_says_itself_its_cause_does_not_say_again() {
+        let told = |code| {
+            let error = StoreError::io("write", "a", io::Error::from_raw_os_error(code));
+            ErrorChain(&error).to_string()
+        };
+        // ENOENT, ENOSPC, EACCES; EPERM and EDQUOT have something to add.
+        for (code, adds) in [(2, false), (28, false), (13, false), (1, true), (122, true)] {
+            assert_eq!(told(code).contains("os error"), adds, "{}", told(code));
+        }
+        let full = io::Error::new(io::ErrorKind::StorageFull, "2 bytes are needed and 1 is free");
+        let error = StoreError::io("store", "a", full);
+        assert!(ErrorChain(&error).to_string().ends_with("2 bytes are needed and 1 is free"));
+    }
+}

@@ -1,0 +1,288 @@
+//! Hashing that trails behind what is written.
+//!
+//! MD5 is slower than a fast connection. A transfer that ends well does not need it; one that is
+//! interrupted needs it to be gone on with. So it is done beside the transfer, by threads of low
+//! priority that read what was written from the page cache: where there is a core to spare hashing
+//! keeps up, and where there is none the transfer comes first.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ftx_store::PrefixHasher;
+
+use crate::CHUNK_BYTES;
+
+/// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
+/// hash of an interrupted one takes seconds at the most.
+const MAX_LAG: u64 = 2 * 1024 * 1024 * 1024;
+
+/// How old a transfer is before hashing begins. Most are over by then, and even threads of low
+/// priority cost the others cache and memory bandwidth.
+pub(crate) const HASH_AFTER: Duration = Duration::from_secs(2);
+
+/// Bytes that are hashed before another staging has its turn.
+const TURN: u64 = 2 * 1024 * 1024;
+
+/// The hash of one staging, on its way behind the data.
+pub(crate) struct BackgroundHasher {
+    hashing: Mutex<Hashing>,
+    /// How many bytes can be hashed.
+    written: AtomicU64,
+    /// How many are.
+    hashed: AtomicU64,
+    /// When hashing begins, unless it is asked for before.
+    begins: Instant,
+    /// It is in the queue, or has its turn. Only ever swapped, with both orders: of the two swaps
+    /// by which a writer puts it up and a worker down, the second sees all that was done before the
+    /// first. So either the worker sees what was written last, or the writer sees the flag down.
+    queued: AtomicBool,
+    stopped: AtomicBool,
+}
+
+struct Hashing {
+    hasher: PrefixHasher,
+    /// Stands where the hasher does.
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl BackgroundHasher {
+    /// A hasher that goes on where `hasher` is, which is where `file` stands.
+    pub(crate) fn new(hasher: PrefixHasher, file: File, patience: Duration) -> Arc<Self> {
+        let len = hasher.len();
+        Arc::new(Self {
+            hashing: Mutex::new(Hashing { hasher, file, buffer: Vec::new() }),
+            written: AtomicU64::new(len),
+            hashed: AtomicU64::new(len),
+            begins: Instant::now() + patience,
+            queued: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes note that the data now has `len` bytes. Helps with the hashing if it has fallen too
+    /// far behind. Blocks.
+    pub(crate) fn advance(self: &Arc<Self>, len: u64) {
+        self.written.store(len, Relaxed);
+        if Instant::now() >= self.begins && !self.queued.swap(true, AcqRel) {
+            WORKERS.queue(Arc::clone(self));
+        }
+        while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {
+            self.turn();
+        }
+    }
+
+    /// Hashes all but the last of `len` bytes, unless it is stopped or `deadline` comes first. Blocks.
+    pub(crate) fn catch_up(&self, len: u64, deadline: Instant) {
+        while self.hashed() + 1 < len && !self.stopped.load(Relaxed) && Instant::now() < deadline {
+            self.turn();
+        }
+    }
+
+    /// The state of the hash now. Waits for the piece that is being hashed.
+    pub(crate) fn hasher(&self) -> PrefixHasher {
+        self.hashing().hasher.clone()
+    }
+
+    /// How many bytes are hashed.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.hashed.load(Relaxed)
+    }
+
+    /// Ends the hashing, wherever it is.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+    }
+
+    /// Hashes for a while; whether there is more to do.
+    fn turn(&self) -> bool {
+        let mut done = 0;
+        while done < TURN {
+            // Let go of between pieces, so that nobody waits for the whole turn.
+            let mut hashing = self.hashing();
+            let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len() + 1);
+            if left == 0 || self.stopped.load(Relaxed) {
+                hashing.buffer = Vec::new();
+                return false;
+            }
+            match hashing.piece(left) {
+                Ok(len) => {
+                    done += len;
+                    self.hashed.store(hashing.hasher.len(), Relaxed);
+                }
+                Err(_) => {
+                    // What is not hashed is read again when it is needed, and then it is told.
+                    self.stop();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn hashing(&self) -> MutexGuard<'_, Hashing> {
+        self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hashing {
+    fn piece(&mut self, left: u64) -> io::Result<u64> {
+        let len = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        self.buffer.clear();
+        (&mut self.file).take(len as u64).read_to_end(&mut self.buffer)?;
+        if self.buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.hasher.update(&self.buffer);
+        Ok(self.buffer.len() as u64)
+    }
+}
+
+/// The threads that hash.
+struct Workers {
+    queue: Mutex<VecDeque<Arc<BackgroundHasher>>>,
+    more: Condvar,
+}
+
+static WORKERS: LazyLock<&'static Workers> = LazyLock::new(|| {
+    let workers: &'static Workers =
+        Box::leak(Box::new(Workers { queue: Mutex::default(), more: Condvar::new() }));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for index in 0..threads {
+        let thread = std::thread::Builder::new().name(format!("ftx-hash-{index}"));
+        // With fewer threads, or none, hashing is late, and advance() and catching up do it.
+        let _ = thread.spawn(|| workers.run());
+    }
+    workers
+});
+
+impl Workers {
+    fn queue(&self, hasher: Arc<BackgroundHasher>) {
+        self.lock().push_back(hasher);
+        self.more.notify_one();
+    }
+
+    fn run(&self) {
+        yield_to_others();
+        loop {
+            let mut queue = self.lock();
+            let hasher = loop {
+                match queue.pop_front() {
+                    Some(hasher) => break hasher,
+                    None => {
+                        queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            };
+            drop(queue);
+            let more = hasher.turn();
+            // Out of the queue before the last look, so that what is written meanwhile is not
+            // missed: advance() either sees the flag down, or is seen here. A mere store could be
+            // overtaken by the look that follows, even where a processor keeps all else in order.
+            hasher.queued.swap(false, AcqRel);
+            let missed = hasher.written.load(Relaxed) > hasher.hashed() + 1;
+            if (more || missed)
+                && !hasher.stopped.load(Relaxed)
+                && !hasher.queued.swap(true, AcqRel)
+            {
+                self.queue(hasher);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<BackgroundHasher>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lowers the priority of the calling thread, where priorities belong to threads.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        // A thread that cannot be made humble still hashes.
+        let _ = rustix::process::setpriority_process(None, 19);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, SeekFrom, Write as _};
+    use std::time::{Duration, Instant};
+
+    use ftx_store::PrefixHasher;
+
+    use super::{BackgroundHasher, HASH_AFTER, MAX_LAG};
+
+    #[test]
+    fn the_hash_follows_what_is_written_but_for_the_last_byte() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let hasher =
+            BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        let whole = vec![7; 5_000_000];
+        for piece in whole.chunks(100_000) {
+            data.write_all(piece).unwrap();
+            hasher.advance(data.as_file().metadata().unwrap().len());
+        }
+        while hasher.hashed() + 1 < whole.len() as u64 {
+            std::thread::yield_now();
+        }
+        let expected = PrefixHasher::of(&whole[1..]);
+        assert_eq!(hasher.hasher().digest(), expected.digest());
+    }
+
+    /// A worker that is just done with what was there must not miss what is written at that moment.
+    #[test]
+    fn what_is_written_last_is_never_missed() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let hasher =
+            BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        // How many rounds there are is left to the machine: others come before these threads.
+        let enough = Instant::now() + Duration::from_secs(20);
+        for round in 1..=20_000 {
+            data.write_all(b"xx").unwrap();
+            hasher.advance(2 * round - 1);
+            // Meets the worker at another point of its turn each time.
+            for _ in 0..round % 500 {
+                std::hint::spin_loop();
+            }
+            hasher.advance(2 * round);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while hasher.hashed() + 1 < 2 * round {
+                assert!(Instant::now() < deadline, "round {round} is not hashed");
+                std::thread::yield_now();
+            }
+            if Instant::now() > enough {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_hashed_yet_is_hashed_when_it_is_asked_for() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let patience = Duration::from_secs(3600);
+        let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), patience);
+        data.write_all(b"hello").unwrap();
+        hasher.advance(5);
+        assert_eq!(hasher.hashed(), 0);
+        hasher.catch_up(5, Instant::now() + patience);
+        assert_eq!(hasher.hasher().digest(), PrefixHasher::of(b"hell").digest());
+    }
+
+    #[test]
+    fn it_never_falls_further_behind_than_allowed() {
+        let mut data = tempfile::NamedTempFile::new().unwrap();
+        let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), HASH_AFTER);
+        let len = MAX_LAG + 10_000_000;
+        data.seek(SeekFrom::Start(len)).unwrap();
+        data.write_all(b"x").unwrap();
+        hasher.advance(len);
+        assert!(hasher.hashed() >= len - MAX_LAG);
+        hasher.stop();
+    }
+}

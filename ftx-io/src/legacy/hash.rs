@@ -1,0 +1,52 @@
+//! Hashing on blocking threads.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use cap_std::fs::File;
+use ftx_store::PrefixHasher;
+
+use crate::{CHUNK_BYTES, panicked, spawn_blocking};
+
+/// What one blocking thread hashes before others get their turn and the caller is asked.
+const SLICE: u64 = 16 * 1024 * 1024;
+
+/// Hashes the first `len` bytes of `file`, and gives the file back. `go_on` is told how many bytes
+/// are done, every 16 MiB and at the end; `None` when it answers no.
+///
+/// # Errors
+/// The file cannot be read, or is shorter ([`io::ErrorKind::UnexpectedEof`]).
+pub async fn hash_prefix(
+    mut file: File,
+    len: u64,
+    mut go_on: impl FnMut(u64) -> bool,
+) -> io::Result<Option<(File, PrefixHasher)>> {
+    let mut hasher = PrefixHasher::new();
+    file.seek(SeekFrom::Start(0))?;
+    while hasher.len() < len {
+        let slice = SLICE.min(len - hasher.len());
+        (file, hasher) = spawn_blocking(move || {
+            feed(&mut file, &mut hasher, slice)?;
+            io::Result::Ok((file, hasher))
+        })
+        .await
+        .map_err(panicked)??;
+        if !go_on(hasher.len()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((file, hasher)))
+}
+
+fn feed(file: &mut File, hasher: &mut PrefixHasher, len: u64) -> io::Result<()> {
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    let end = hasher.len() + len;
+    while hasher.len() < end {
+        chunk.clear();
+        let limit = (CHUNK_BYTES as u64).min(end - hasher.len());
+        if file.take(limit).read_to_end(&mut chunk)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hasher.update(&chunk);
+    }
+    Ok(())
+}

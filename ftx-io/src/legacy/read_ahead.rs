@@ -1,0 +1,120 @@
+//! A file that is read on blocking threads.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::mem;
+
+use cap_std::fs::File;
+use ftx_store::PrefixHasher;
+use tokio::task::JoinHandle;
+
+use crate::{CHUNK_BYTES, panicked, spawn_blocking};
+
+/// Reads a file from one position to its end, one chunk ahead of the connection, and may hash what
+/// it reads.
+#[derive(Debug)]
+pub struct ReadAhead {
+    state: State,
+    /// Bytes that are still to be asked of the disk.
+    left: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Idle(Source),
+    Running(JoinHandle<(Source, io::Result<Vec<u8>>)>),
+    Broken,
+}
+
+#[derive(Debug)]
+struct Source {
+    file: File,
+    hasher: Option<PrefixHasher>,
+}
+
+impl ReadAhead {
+    /// A reader of the `len` bytes of `file` from `offset`. A `hasher` is fed with them; it must
+    /// have been fed with the bytes before.
+    ///
+    /// # Errors
+    /// The file cannot be positioned.
+    pub fn new(
+        mut file: File,
+        offset: u64,
+        len: u64,
+        hasher: Option<PrefixHasher>,
+    ) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Self { state: State::Idle(Source { file, hasher }), left: len })
+    }
+
+    /// The next bytes, and starts to read those after them into `spare`. Empty after the last.
+    ///
+    /// # Errors
+    /// The file cannot be read, or ends early ([`io::ErrorKind::UnexpectedEof`]).
+    pub async fn next(&mut self, spare: Vec<u8>) -> io::Result<Vec<u8>> {
+        if matches!(self.state, State::Idle(_)) {
+            self.read_ahead(Vec::new());
+        }
+        match mem::replace(&mut self.state, State::Broken) {
+            State::Running(job) => {
+                let (source, chunk) = job.await.map_err(panicked)?;
+                let chunk = chunk?;
+                self.state = State::Idle(source);
+                self.read_ahead(spare);
+                Ok(chunk)
+            }
+            State::Idle(source) => {
+                self.state = State::Idle(source);
+                Ok(Vec::new())
+            }
+            State::Broken => Err(io::Error::other("an earlier read failed")),
+        }
+    }
+
+    /// Waits for the read that is under way, after which the file's position is nobody's.
+    pub async fn wait(self) {
+        if let State::Running(job) = self.state {
+            // What it read is not wanted any more, nor why it could not.
+            let _ = job.await;
+        }
+    }
+
+    /// The file and the hasher, once everything was read.
+    #[must_use]
+    pub fn into_parts(self) -> Option<(File, Option<PrefixHasher>)> {
+        match self.state {
+            State::Idle(Source { file, hasher }) => Some((file, hasher)),
+            State::Running(_) | State::Broken => None,
+        }
+    }
+
+    fn read_ahead(&mut self, spare: Vec<u8>) {
+        if self.left == 0 {
+            return;
+        }
+        let len = usize::try_from(self.left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+        self.left -= len as u64;
+        self.state = match mem::replace(&mut self.state, State::Broken) {
+            State::Idle(mut source) => State::Running(spawn_blocking(move || {
+                let chunk = source.read(len, spare);
+                (source, chunk)
+            })),
+            other => other,
+        };
+    }
+}
+
+impl Source {
+    fn read(&mut self, len: usize, mut chunk: Vec<u8>) -> io::Result<Vec<u8>> {
+        chunk.clear();
+        chunk.reserve(len);
+        (&mut self.file).take(len as u64).read_to_end(&mut chunk)?;
+        if chunk.len() < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&chunk);
+        }
+        Ok(chunk)
+    }
+}

@@ -1,0 +1,285 @@
+//! Disk and hash, each at its own pace behind the connection.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::blocking;
+use crate::legacy::background_hasher::{BackgroundHasher, HASH_AFTER};
+use crate::legacy::serial_executor::SerialExecutor;
+
+/// Chunks of one staging that are on their way to the disk: one that is being written while the
+/// next is received and another waits. It is what an upload costs in memory.
+const IN_FLIGHT: u32 = 3;
+
+/// The place a staging is kept in while it is written. Who takes the staging out becomes its
+/// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
+#[derive(Clone)]
+pub struct SharedStaging(Arc<Slot>);
+
+struct Slot {
+    staging: Mutex<Option<Staging>>,
+    /// The staging's length, [`TAKEN`] when it was taken out; changed under its lock, and read
+    /// without it, since whoever holds the lock may be waiting for a disk.
+    len: AtomicU64,
+    hasher: Arc<BackgroundHasher>,
+    error: Mutex<Option<StoreError>>,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+/// Stands for the length of a staging that is here no more; no file is as long.
+const TAKEN: u64 = u64::MAX;
+
+/// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SharedStaging {
+    /// Hashes what is written by now but for the last byte, as far as that is done by `deadline`; `None` if the
+    /// staging was taken out. Blocks: not for reactor threads.
+    #[must_use]
+    pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
+        let len = lock(&self.0.staging).as_ref()?.len();
+        self.0.hasher.catch_up(len, deadline);
+        Some(self.0.hasher.hasher())
+    }
+
+    /// Takes the staging out if nothing came in after what `hasher` has taken in, but for the byte
+    /// that is never offered. Waits for the chunk that is being written: not for reactor threads.
+    #[must_use]
+    pub fn take_at(&self, hasher: &PrefixHasher) -> Option<Staging> {
+        let mut place = lock(&self.0.staging);
+        let quiet = place.as_ref()?.len() <= hasher.len() + 1;
+        if quiet && self.0.hasher.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
+    }
+
+    /// Takes the staging out, whatever it holds. What is hashed of it is noted. Waits for the chunk
+    /// that is being written: not for reactor threads.
+    #[must_use]
+    pub fn take(&self) -> Option<Staging> {
+        self.0.take(&mut lock(&self.0.staging))
+    }
+}
+
+impl Slot {
+    fn take(&self, place: &mut Option<Staging>) -> Option<Staging> {
+        let mut staging = place.take()?;
+        self.len.store(TAKEN, Relaxed);
+        self.hasher.stop();
+        staging.hashed(self.hasher.hasher());
+        Some(staging)
+    }
+
+    fn append(&self, chunk: &[u8], name: &str) {
+        if lock(&self.error).is_some() {
+            // What comes after a chunk that is missing has no place.
+            return;
+        }
+        let result = match &mut *lock(&self.staging) {
+            Some(staging) => staging.append(chunk).map(|()| {
+                if self.hasher.hashed() - staging.hasher().len().min(self.hasher.hashed())
+                    >= CHECKPOINT_BYTES
+                {
+                    staging.hashed(self.hasher.hasher());
+                }
+                self.len.store(staging.len(), Relaxed);
+                staging.len()
+            }),
+            None => Err(StoreError::InUse { path: name.into() }),
+        };
+        match result {
+            Ok(len) => self.hasher.advance(len),
+            Err(error) => *lock(&self.error) = Some(error),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.hasher.stop();
+    }
+}
+
+/// A chunk on its way, the place it takes up among those in flight, and its share of what all stagings
+/// together may have on their way.
+type Chunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// Writes a staging behind the connection's back.
+pub(crate) struct WriteBehind {
+    slot: SharedStaging,
+    name: String,
+    executor: SerialExecutor<Chunk>,
+    places: Arc<Semaphore>,
+    /// For the chunks of all stagings.
+    shared: Option<Arc<Semaphore>>,
+    /// The staging's length when everything that was handed over is written.
+    end: u64,
+}
+
+impl WriteBehind {
+    /// A writer of this staging.
+    ///
+    /// # Errors
+    /// What was written cannot be read to be hashed.
+    pub(crate) fn new(staging: Staging) -> Result<Self, StoreError> {
+        let name = staging.name().to_owned();
+        let end = staging.len();
+        let hasher = BackgroundHasher::new(staging.hasher().clone(), staging.reader()?, HASH_AFTER);
+        let slot = Arc::new(Slot {
+            staging: Mutex::new(Some(staging)),
+            len: AtomicU64::new(end),
+            hasher,
+            error: Mutex::default(),
+            spare: Mutex::default(),
+        });
+        let executor = {
+            let (slot, name) = (Arc::clone(&slot), name.clone());
+            SerialExecutor::new(move |(chunk, place, permit): Chunk| {
+                slot.append(&chunk, &name);
+                lock(&slot.spare).push(chunk);
+                drop((place, permit));
+            })
+        };
+        let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
+        Ok(Self { slot: SharedStaging(slot), name, executor, places, shared: None, end })
+    }
+
+    /// Has each chunk take one of these permits until it is written.
+    pub(crate) fn share(&mut self, permits: &Arc<Semaphore>) {
+        self.shared = Some(Arc::clone(permits));
+    }
+
+    pub(crate) fn slot(&self) -> SharedStaging {
+        self.slot.clone()
+    }
+
+    pub(crate) async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.broken())?;
+        let permit = match &self.shared {
+            Some(shared) => Arc::clone(shared).acquire_owned().await.ok(),
+            None => None,
+        };
+        self.check()?;
+        self.end += chunk.len() as u64;
+        self.executor.push((chunk, place, permit));
+        Ok(lock(&self.slot.0.spare).pop().unwrap_or_default())
+    }
+
+    pub(crate) async fn drain(&mut self) -> Result<(), StoreError> {
+        self.idle().await;
+        self.check()?;
+        // Being idle came after the last chunk was written. Who takes the staging out just now is
+        // noticed by what follows.
+        match self.slot.0.len.load(Relaxed) {
+            len if len == self.end => Ok(()),
+            TAKEN => Err(StoreError::InUse { path: self.name.clone().into() }),
+            // A chunk is lost without an error only when its thread panicked.
+            _ => Err(self.broken()),
+        }
+    }
+
+    pub(crate) async fn finish<T: Send + 'static>(
+        self,
+        end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.idle().await;
+        let path = PathBuf::from(self.name);
+        let slot = self.slot;
+        blocking(&path.clone(), move || match slot.take() {
+            Some(staging) => end(staging),
+            None => Err(StoreError::InUse { path }),
+        })
+        .await
+    }
+
+    async fn idle(&self) {
+        // Fails only if the semaphore is closed, which nobody does.
+        drop(self.places.acquire_many(IN_FLIGHT).await);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let mut place = lock(&self.slot.0.error);
+        match place.take() {
+            Some(error) => {
+                // Nothing can be appended any more, whoever asks next.
+                *place = Some(StoreError::Failed { path: self.name.clone().into() });
+                Err(error)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn broken(&self) -> StoreError {
+        StoreError::io("write", &self.name, std::io::Error::other("a disk thread failed"))
+    }
+}
+
+impl std::fmt::Debug for WriteBehind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteBehind").field("name", &self.name).field("end", &self.end).finish()
+    }
+}
+
+impl std::fmt::Debug for SharedStaging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedStaging").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use ftx_store::{Staging, StagingFiles, StoreError};
+
+    use super::{WriteBehind, lock};
+
+    fn in_staging(test: impl AsyncFnOnce(WriteBehind)) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let files = StagingFiles { data: "a.data".into(), journal: "a.journal".into() };
+        let staging = Staging::create(&dir, files, "a").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(test(WriteBehind::new(staging).unwrap()));
+    }
+
+    #[test]
+    fn settling_waits_for_nobody_who_holds_the_staging() {
+        in_staging(async |mut write_behind| {
+            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.drain().await.unwrap();
+            let slot = write_behind.slot();
+            let (held, is_held) = mpsc::channel();
+            let (settled, let_go) = mpsc::channel();
+            let holder = thread::spawn(move || {
+                let _staging = lock(&slot.0.staging);
+                held.send(()).unwrap();
+                // If settling waits for the lock, this is not told in time.
+                let_go.recv_timeout(Duration::from_secs(60))
+            });
+            is_held.recv().unwrap();
+            write_behind.drain().await.unwrap();
+            settled.send(()).unwrap_or_default();
+            assert!(holder.join().unwrap().is_ok(), "it waited");
+        });
+    }
+
+    #[test]
+    fn settling_tells_that_the_staging_was_taken_out() {
+        in_staging(async |mut write_behind| {
+            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.drain().await.unwrap();
+            assert_eq!(write_behind.slot().take().unwrap().len(), 5);
+            assert!(matches!(write_behind.drain().await, Err(StoreError::InUse { .. })));
+        });
+    }
+}

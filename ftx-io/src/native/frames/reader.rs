@@ -1,0 +1,254 @@
+//! The incoming direction of a connection.
+
+use std::io;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use ftx_core::native::wire::{
+    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameHeader, FrameKind,
+    HASH_LEN, HEADER_LEN, WireError as FrameError, next_frame,
+};
+use tokio::net::TcpStream;
+use tokio::net::tcp::ReadHalf;
+
+use super::LARGEST;
+use super::idle_timer::IdleTimer;
+use crate::{IoLimits, StreamError};
+
+/// What the first read of an idle connection makes room for.
+const FIRST_READ: usize = 4 * 1024;
+
+/// Why a frame could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The peer sent what is no frame; nothing more can be read.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The connection failed.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// What came in.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message.
+    Control {
+        /// The frame's header.
+        header: FrameHeader,
+        /// The message's bytes.
+        payload: Bytes,
+    },
+    /// A block. Its bytes and then its hash are to be read by
+    /// [`read_data`](FrameReader::read_data) and [`read_hash`](FrameReader::read_hash).
+    Block {
+        /// The request that it belongs to.
+        request: u32,
+        /// Which block it is.
+        head: BlockHead,
+    },
+    /// A whole file. Its bytes and hash are to be read as those of a block.
+    File {
+        /// The request that it belongs to.
+        request: u32,
+        /// What is said of the file.
+        head: FileHead,
+        /// Bytes of the file.
+        len: u64,
+    },
+}
+
+/// The incoming direction of a connection.
+#[derive(Debug)]
+pub struct FrameReader<'a> {
+    pub(super) half: ReadHalf<'a>,
+    pub(super) inbox: &'a mut Inbox,
+    pub(super) idle_timer: &'a IdleTimer,
+}
+
+impl FrameReader<'_> {
+    /// Waits until something of the next frame is here; `false` when the peer closed the connection
+    /// behind the last one. Nothing is lost when the wait is given up.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn wait(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
+        Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
+    }
+
+    /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
+    /// is lost when the wait is given up.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; closing within a frame is [`StreamError::Closed`].
+    pub async fn next(&mut self, guard: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
+        loop {
+            if let Some(incoming) = self.inbox.take_frame()? {
+                return Ok(Some(incoming));
+            }
+            if !self.fill(guard).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads bytes of a file to the end of `chunk`: at least one, at most `limit`, as many as are
+    /// there.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn read_data(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        limit: usize,
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
+        if guard.stop.is_cancelled() {
+            return Err(StreamError::Stopped);
+        }
+        let start = chunk.len();
+        let buffered = limit.min(self.inbox.bytes.len());
+        chunk.put(self.inbox.bytes.split_to(buffered));
+        chunk.reserve(limit - buffered);
+        loop {
+            let left = limit - (chunk.len() - start);
+            if left == 0 {
+                return Ok(());
+            }
+            let mut room = (&mut *chunk).limit(left);
+            match self.half.try_read_buf(&mut room) {
+                Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
+                // The end is seen again, and reported, by the next read.
+                Ok(0) => return Ok(()),
+                Ok(_) => self.idle_timer.note(),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
+                Err(_) if chunk.len() > start => return Ok(()),
+                Err(_) => self.idle_timer.watch(guard, self.half.readable()).await?,
+            }
+        }
+    }
+
+    /// Reads `len` bytes to the end of `chunk`.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn read_exact(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        len: usize,
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
+        let end = chunk.len() + len;
+        while chunk.len() < end {
+            let left = end - chunk.len();
+            self.read_data(chunk, left, guard).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the hash that stands behind the bytes of a file.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn read_hash(&mut self, guard: IoLimits<'_>) -> Result<[u8; HASH_LEN], StreamError> {
+        loop {
+            if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_LEN>().copied() {
+                self.inbox.bytes.advance(HASH_LEN);
+                return Ok(hash);
+            }
+            if !self.fill(guard).await? {
+                return Err(StreamError::Closed);
+            }
+        }
+    }
+
+    /// Reads more; `false` when the peer closed the connection and nothing is buffered.
+    async fn fill(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
+        loop {
+            if self.inbox.bytes.is_empty() {
+                // An idle connection keeps no memory.
+                self.inbox.bytes = BytesMut::new();
+            }
+            self.idle_timer.watch(guard, self.half.readable()).await?;
+            match self.inbox.try_read(self.half.as_ref()) {
+                Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
+                Ok(0) => return Err(StreamError::Closed),
+                Ok(_) => {
+                    self.idle_timer.note();
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// What was read and not yet consumed.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) bytes: BytesMut,
+    /// What the next read makes room for.
+    step: usize,
+    /// The longest message that is taken, in bytes.
+    longest: u32,
+}
+
+impl Inbox {
+    pub(super) fn new(bytes: BytesMut, longest: u32) -> Self {
+        Self { bytes, step: FIRST_READ, longest }
+    }
+
+    /// Gives up what is only needed while something comes in.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+        self.step = FIRST_READ;
+    }
+
+    pub(super) fn try_read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        self.bytes.reserve(self.step);
+        let len = stream.try_read_buf(&mut self.bytes)?;
+        if len >= self.step {
+            self.step = (2 * self.step).min(LARGEST);
+        }
+        Ok(len)
+    }
+
+    /// The next frame, as soon as what [`Incoming`] holds of it is here.
+    fn take_frame(&mut self) -> Result<Option<Incoming>, FrameError> {
+        let Some(header) = next_frame(&self.bytes)? else { return Ok(None) };
+        let request = header.request;
+        let payload = self.bytes.get(HEADER_LEN..).unwrap_or_default();
+        match header.kind {
+            FrameKind::Control => {
+                if header.len > self.longest {
+                    return Err(FrameError::RequestTooLong { len: header.len.into() });
+                }
+                let len = usize::try_from(header.len).unwrap_or(usize::MAX);
+                if payload.len() < len {
+                    self.step = self.step.max(len.min(LARGEST));
+                    return Ok(None);
+                }
+                self.bytes.advance(HEADER_LEN);
+                let payload = self.bytes.split_to(len).freeze();
+                Ok(Some(Incoming::Control { header, payload }))
+            }
+            FrameKind::Block => {
+                let Some(head) = payload.first_chunk() else { return Ok(None) };
+                let head = BlockHead::decode(&header, *head)?;
+                self.bytes.advance(HEADER_LEN + BLOCK_HEAD_LEN);
+                Ok(Some(Incoming::Block { request, head }))
+            }
+            FrameKind::File => {
+                let Some((prefix, rest)) = payload.split_first_chunk() else { return Ok(None) };
+                let layout = FileLayout::decode(&header, *prefix)?;
+                let Some(head) = rest.get(..layout.head_len) else { return Ok(None) };
+                let head = FileHead::decode(head)?;
+                self.bytes.advance(HEADER_LEN + FILE_PREFIX_LEN + layout.head_len);
+                Ok(Some(Incoming::File { request, head, len: layout.data_len }))
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The outgoing direction of a connection.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::net::tcp::WriteHalf;
+
+use super::LARGEST;
+use super::idle_timer::IdleTimer;
+use crate::{IoLimits, StreamError};
+
+/// The outgoing direction of a connection.
+#[derive(Debug)]
+pub struct FrameWriter<'a> {
+    pub(super) half: WriteHalf<'a>,
+    pub(super) outbox: &'a mut Outbox,
+    pub(super) idle_timer: &'a IdleTimer,
+}
+
+impl FrameWriter<'_> {
+    /// Puts bytes behind those that the next flush sends.
+    pub fn queue(&mut self, bytes: &[u8]) {
+        self.outbox.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait for a flush.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.bytes.len()
+    }
+
+    /// Sends what is queued. The guard's limit holds for each piece that the system takes, and begins
+    /// anew when something comes in. When the wait is given up, what is not sent yet stays queued.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn flush(&mut self, guard: IoLimits<'_>) -> Result<(), StreamError> {
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            let written = self.half.write(&self.outbox.bytes);
+            let written = self.idle_timer.watch(guard, written).await?;
+            self.outbox.sent(written)?;
+        }
+        Ok(())
+    }
+
+    /// Sends as much of what is queued as the system takes at once.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn try_flush(&mut self) -> io::Result<()> {
+        self.outbox.check()?;
+        while !self.outbox.bytes.is_empty() {
+            match self.half.try_write(&self.outbox.bytes) {
+                Ok(written) => self.outbox.sent(written)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is queued, and then `data`, which are bytes of a file.
+    ///
+    /// # Errors
+    /// See [`StreamError`]. If not all of `data` was sent, the connection [is torn](super::Frames::is_desynced).
+    pub async fn send(&mut self, mut data: &[u8], guard: IoLimits<'_>) -> Result<(), StreamError> {
+        self.outbox.check()?;
+        // From here on, also if the wait is given up.
+        self.outbox.torn = !data.is_empty();
+        while !self.outbox.bytes.is_empty() || !data.is_empty() {
+            let queued = self.outbox.bytes.len();
+            let written = if queued == 0 {
+                self.idle_timer.watch(guard, self.half.write(data)).await?
+            } else {
+                let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
+                self.idle_timer.watch(guard, self.half.write_vectored(&parts)).await?
+            };
+            data.advance(written.saturating_sub(queued));
+            self.outbox.sent(written)?;
+        }
+        self.outbox.torn = false;
+        Ok(())
+    }
+
+    /// Sends what is queued, and then bytes of a file from `offset` on, without reading them here: how
+    /// many of `len` it was. Where they are fewer, the system does not do that, or the file cannot be
+    /// read or ends there; whoever [sends](Self::send) the rest finds out.
+    ///
+    /// Blocks for as long as the disk takes, and what is written to the file before the peer has the
+    /// bytes may be among them.
+    ///
+    /// # Errors
+    /// See [`StreamError`]. If not all was sent, the connection [is torn](super::Frames::is_desynced).
+    pub async fn send_file(
+        &mut self,
+        file: &File,
+        offset: u64,
+        len: u64,
+        guard: IoLimits<'_>,
+    ) -> Result<u64, StreamError> {
+        self.flush(guard).await?;
+        let stream: &TcpStream = self.half.as_ref();
+        let mut sent = 0;
+        self.outbox.torn = true;
+        while sent < len {
+            let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
+            let passing =
+                stream.async_io(Interest::WRITABLE, || pass(file, offset + sent, stream, piece));
+            match self.idle_timer.watch(guard, passing).await? {
+                0 => break,
+                passed => sent += passed as u64,
+            }
+        }
+        self.outbox.torn = false;
+        Ok(sent)
+    }
+}
+
+/// Has the system send bytes of a file: how many of `len`. None at its end, where they cannot be read,
+/// and where the system does not do that.
+#[cfg(target_os = "linux")]
+fn pass(file: &File, mut offset: u64, stream: &TcpStream, len: usize) -> io::Result<usize> {
+    use rustix::io::Errno;
+    match rustix::fs::sendfile(stream, file, Some(&mut offset), len) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::IO | Errno::OVERFLOW) => Ok(0),
+        passed => Ok(passed?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pass(_: &File, _: u64, _: &TcpStream, _: usize) -> io::Result<usize> {
+    Ok(0)
+}
+
+/// What waits to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) bytes: BytesMut,
+    /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
+    pub(super) torn: bool,
+}
+
+impl Outbox {
+    /// Gives up what is only needed while something goes out.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.torn { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+
+    /// Takes note that the system has taken `written` bytes, of what is queued first.
+    fn sent(&mut self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.bytes.advance(written.min(self.bytes.len()));
+        if self.bytes.is_empty() && self.bytes.capacity() > LARGEST {
+            self.bytes = BytesMut::new();
+        }
+        Ok(())
+    }
+}

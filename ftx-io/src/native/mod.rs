@@ -1,0 +1,3 @@
+//! Input and output of the native dialect: frames.
+
+pub(crate) mod frames;

@@ -1,0 +1,151 @@
+//! Downloads from a local directory.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Instant;
+
+use cap_std::fs::File;
+use ftx_core::legacy::Prefix;
+use ftx_core::{Md5Digest, RemoteName};
+use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
+use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
+
+use crate::store::LegacyDownload;
+use crate::store::local::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
+
+/// One version of a published file.
+#[derive(Debug)]
+pub struct LocalDownload {
+    store: LocalStore,
+    name: RemoteName,
+    file: File,
+    identity: FileIdentity,
+    /// The whole of a small file, read when it was opened: it costs no step of its own then.
+    head: Option<Vec<u8>>,
+    reader: Option<(u64, ReadAhead)>,
+    _share: Share,
+}
+
+impl LocalDownload {
+    /// Opens a published file. Blocks.
+    pub(in crate::store::local) fn open(
+        store: LocalStore,
+        name: &RemoteName,
+    ) -> Result<Self, StoreError> {
+        let path = Path::new(name.as_str());
+        let failed = |error| StoreError::io("read", path, error);
+        let share = store.inner.share(name, Use::Download)?;
+        let (mut file, metadata) = store.inner.root.open_regular(path)?;
+        let identity = FileIdentity::of(&metadata);
+        let mut head = None;
+        if identity.size <= CHUNK_BYTES as u64 {
+            let mut whole = Vec::new();
+            (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
+            head = Some(whole);
+            unchanged(&file, &identity, name)?;
+        }
+        let name = name.clone();
+        Ok(Self { name, file, identity, head, reader: None, store, _share: share })
+    }
+
+    fn failed(&self, error: std::io::Error) -> StoreError {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            return StoreError::Changed { path: self.name.as_str().into() };
+        }
+        StoreError::io("read", self.name.as_str(), error)
+    }
+
+    /// Ends the reading ahead: all handles of the file share one position.
+    async fn settle(&mut self) {
+        if let Some((_, reader)) = self.reader.take() {
+            reader.wait().await;
+        }
+    }
+
+    fn clone_file(&self) -> Result<File, StoreError> {
+        self.file.try_clone().map_err(|error| self.failed(error))
+    }
+}
+
+/// Fails if the file was written to: what was read of it is a mix then. Looked at before the last
+/// bytes are given away, so that whoever gets all of it gets one version.
+fn unchanged(file: &File, then: &FileIdentity, name: &RemoteName) -> Result<(), StoreError> {
+    let metadata =
+        file.metadata().map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+    if FileIdentity::of(&metadata).same_content(then) {
+        return Ok(());
+    }
+    Err(StoreError::Changed { path: name.as_str().into() })
+}
+
+impl LegacyDownload for LocalDownload {
+    fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    fn md5(&self) -> Option<Md5Digest> {
+        self.store.inner.known(&self.identity).map(|hasher| hasher.digest())
+    }
+
+    async fn starts_with(&mut self, held: Prefix) -> Result<bool, StoreError> {
+        let whole = held.len == self.size();
+        if let Some(md5) = self.md5().filter(|_| whole) {
+            return Ok(md5 == held.md5);
+        }
+        if held.len > self.size() {
+            return Ok(false);
+        }
+        self.settle().await;
+        let deadline = Instant::now() + OFFER_BUDGET;
+        let (file, path) = (self.clone_file()?.into_std(), Path::new(self.name.as_str()));
+        let taken = blocking(path, move || {
+            let snapshot = ReadSnapshot::take(&file);
+            Ok(snapshot.map(|snapshot| (snapshot, File::from_std(file))))
+        });
+        let (snapshot, file) = taken.await?.map_err(|error| self.failed(error))?;
+        let permit = match self.store.permit_to_hash(held.len, deadline).await {
+            Ok(permit) => permit,
+            Err(TooLate) => return Ok(false),
+        };
+        let hashed = hash_prefix(file, held.len, |_| Instant::now() < deadline).await;
+        drop(permit);
+        let Some((file, hasher)) = hashed.map_err(|error| self.failed(error))? else {
+            return Ok(false);
+        };
+        let digest = hasher.digest();
+        if let Some(stable) = snapshot.confirm(&file.into_std()).filter(|_| whole) {
+            self.store.inner.remember(&stable, hasher);
+        }
+        Ok(digest == held.md5)
+    }
+
+    async fn read(&mut self, offset: u64, len: u64, spare: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if let Some(mut head) = self.head.take() {
+            head.drain(..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX)));
+            if !head.is_empty() {
+                return Ok(head);
+            }
+        }
+        let mut reader = match self.reader.take() {
+            Some((next, reader)) if next == offset => reader,
+            other => {
+                self.reader = other;
+                self.settle().await;
+                ReadAhead::new(self.clone_file()?, offset, len, None)
+                    .map_err(|error| self.failed(error))?
+            }
+        };
+        let chunk = reader.next(spare).await.map_err(|error| self.failed(error))?;
+        if chunk.is_empty() {
+            return Err(StoreError::Changed { path: self.name.as_str().into() });
+        }
+        let end = offset + chunk.len() as u64;
+        if end == self.size() {
+            let (file, identity, name) = (self.clone_file()?, self.identity, self.name.clone());
+            let path = Path::new(self.name.as_str());
+            blocking(path, move || unchanged(&file, &identity, &name)).await?;
+        }
+        self.reader = Some((end, reader));
+        Ok(chunk)
+    }
+}

@@ -1,0 +1,215 @@
+//! One version of a published file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ftx_core::RemoteName;
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Manifest, PartialManifest};
+use ftx_core::native::wire::{Meta, Version};
+use ftx_io::blocking;
+use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
+
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Share, Use};
+use super::table::{About, SHORT, manifest_of};
+use crate::store::{Progress, Refusal, StoredFile};
+
+/// An open file as it was when it was opened; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct LocalFile(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    inner: Arc<Inner>,
+    name: RemoteName,
+    file: std::fs::File,
+    positioned: Positioned,
+    identity: FileIdentity,
+    meta: Meta,
+    known: Known,
+    /// What was [forgotten](ftx_store::ManifestCache::forgotten) before that was looked up.
+    forgotten: u64,
+    snapshot: ReadSnapshot,
+    _share: Share,
+}
+
+/// What was known of a file's blocks when it was opened.
+#[derive(Debug)]
+enum Known {
+    /// Everything; others share it.
+    Whole(Arc<Manifest>),
+    /// Something.
+    Part(PartialManifest),
+}
+
+impl LocalFile {
+    /// Opens a published file. Blocks.
+    pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
+        let share = inner.share(name, Use::Download)?;
+        let (file, metadata) = inner.root.open_regular(Path::new(name.as_str()))?;
+        let (meta, file) = (meta_of(&metadata), file.into_std());
+        let (inner, name) = (Arc::clone(inner), name.clone());
+        let snapshot = ReadSnapshot::take(&file)
+            .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+        let identity = *snapshot.identity();
+        let manifests = &inner.blocks.manifests;
+        let forgotten = manifests.forgotten();
+        let known = match manifests.manifest(&identity) {
+            Some(manifest) => Known::Whole(manifest),
+            None => Known::Part(manifests.partial(&identity)),
+        };
+        let positioned = Positioned::default();
+        Ok(Self(Arc::new(Opened {
+            inner,
+            name,
+            file,
+            positioned,
+            identity,
+            meta,
+            known,
+            forgotten,
+            snapshot,
+            _share: share,
+        })))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Opened) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let opened = Arc::clone(&self.0);
+        Ok(blocking(Path::new(self.0.name.as_str()), move || work(&opened)).await?)
+    }
+}
+
+impl Opened {
+    fn unchanged(&self) -> Result<(), StoreError> {
+        let now = FileIdentity::of_std(&self.file)
+            .map_err(|error| StoreError::io("look at", self.name.as_str(), error))?;
+        if now.same_content(&self.identity) {
+            return Ok(());
+        }
+        Err(StoreError::Changed { path: self.name.as_str().into() })
+    }
+}
+
+impl StoredFile for LocalFile {
+    fn size(&self) -> u64 {
+        self.0.identity.size
+    }
+
+    fn meta(&self) -> Meta {
+        self.0.meta
+    }
+
+    fn version(&self) -> Version {
+        version_of(&self.0.identity)
+    }
+
+    fn known(&self, index: u64) -> Option<Cv> {
+        match &self.0.known {
+            Known::Whole(manifest) => manifest.cvs().get(usize::try_from(index).ok()?).copied(),
+            Known::Part(table) => table.get(index),
+        }
+    }
+
+    fn local(&self) -> Option<&std::fs::File> {
+        Some(&self.0.file)
+    }
+
+    async fn learn(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
+        self.blocking(move |opened| {
+            opened.unchanged()?;
+            if let Some(stable) = opened.snapshot.confirm(&opened.file) {
+                opened.inner.blocks.manifests.learn(&stable, index, cv);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn forget(&self) -> Result<(), Refusal> {
+        self.blocking(|opened| {
+            opened.inner.blocks.manifests.forget(&opened.identity);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        offset: u64,
+        len: usize,
+        mut spare: Vec<u8>,
+        mut hasher: Option<BlockHasher>,
+    ) -> Result<(Vec<u8>, Option<BlockHasher>), Refusal> {
+        self.blocking(move |opened| {
+            spare.resize(len, 0);
+            let read = opened.positioned.read_exact_at(&opened.file, &mut spare, offset);
+            read.map_err(|error| StoreError::io("read", opened.name.as_str(), error))?;
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&spare);
+            }
+            Ok((spare, hasher))
+        })
+        .await
+    }
+
+    async fn manifest(&self, progress: Progress) -> Result<Arc<Manifest>, Refusal> {
+        if let Known::Whole(manifest) = &self.0.known {
+            return Ok(Arc::clone(manifest));
+        }
+        if self.0.identity.size <= BLOCK {
+            let manifest = self.blocking(move |opened| {
+                let Opened { inner, name, file, identity, .. } = opened;
+                manifest_of(inner, About { name, file, identity }, &progress)
+            });
+            return manifest.await;
+        }
+        let opened = Arc::clone(&self.0);
+        let known = match &opened.known {
+            Known::Whole(_) => opened.identity.size,
+            Known::Part(table) => table.known().saturating_mul(BLOCK),
+        };
+        let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
+        let slow = if takes_long { Slow::Hash } else { Slow::Read };
+        let permit = opened.inner.permits.take(slow).await;
+        let work = move || {
+            let Opened { inner, name, file, identity, .. } = &*opened;
+            manifest_of(inner, About { name, file, identity }, &progress)
+        };
+        Ok(at_length(permit, work).await??)
+    }
+
+    async fn unchanged(&self) -> Result<(), Refusal> {
+        self.blocking(Opened::unchanged).await
+    }
+
+    async fn is_present(&self) -> bool {
+        let is_present = self.blocking(|opened| {
+            let Opened { inner, name, identity, forgotten, .. } = opened;
+            if inner.blocks.manifests.forgotten() != *forgotten {
+                // What is known of it may be what another client found to be wrong.
+                return Ok(false);
+            }
+            let found = inner.root.metadata(Path::new(name.as_str()));
+            Ok(found.is_ok_and(|metadata| FileIdentity::of(&metadata) == *identity))
+        });
+        is_present.await.unwrap_or(false)
+    }
+}
+
+/// What a version is called: whatever changes the identity changes this.
+fn version_of(identity: &FileIdentity) -> Version {
+    let FileIdentity { dev, ino, size, mtime_ns, ctime_ns, nlink: _ } = *identity;
+    let mut hasher = blake3::Hasher::new();
+    for number in [dev, ino, size] {
+        hasher.update(&number.to_le_bytes());
+    }
+    for time in [mtime_ns, ctime_ns] {
+        hasher.update(&time.to_le_bytes());
+    }
+    let mut version = [0; 16];
+    hasher.finalize_xof().fill(&mut version);
+    Version(version)
+}

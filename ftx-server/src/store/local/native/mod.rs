@@ -1,0 +1,203 @@
+//! The local directory as the native dialect sees it.
+//!
+//! ```text
+//! ROOT/.ftx/blocks/<id>.data     what arrives, block by block
+//! ROOT/.ftx/blocks/<id>.journal  which blocks are here
+//! ROOT/.ftx/batch/               small files that are being stored; of no use after a crash
+//! ROOT/.ftx/manifests/           chaining values of published files
+//! ```
+//!
+//! # Whose staging is whose
+//! As in the legacy dialect, no two clients write to one staging. A later offer of the same owner takes
+//! its staging over at once, even if the old connection still hangs here: that one can write no more.
+//! Any other owner takes over what nobody writes to, or whose writer has been silent for as long as a
+//! transfer may stand still; otherwise it gets a staging of its own.
+
+mod batches;
+mod confirm;
+mod current;
+mod file;
+mod hand;
+mod index;
+mod list;
+mod offer;
+mod publish;
+mod put;
+mod space;
+mod table;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{Entry, EntryKind};
+use ftx_io::blocking;
+use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
+
+pub use self::file::LocalFile;
+use self::hand::Hand;
+use self::index::BlockIndex;
+pub(super) use self::index::expire;
+pub use self::list::LocalCursor;
+use self::space::Ledger;
+pub(super) use self::table::SHORT;
+pub use self::upload::LocalBlockUpload;
+use super::ages::Ages;
+use super::own_dir::OwnDir;
+use super::permits::{Slow, at_length};
+use super::walk::{NameMemory, entry};
+use super::{Inner, LocalStore, subdirectory};
+use crate::config::Config;
+use crate::store::local::leftovers::remove;
+use crate::store::{
+    ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, Store,
+    UploadOffer,
+};
+
+/// What the native dialect adds to a store.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    dir: OwnDir,
+    index: Mutex<BlockIndex>,
+    manifests: ManifestCache,
+    ledger: Ledger,
+    batches: batches::Batches,
+    /// How long another client's writer must have been silent for its staging to be taken over.
+    silent: Duration,
+    /// For the names of directories that are listed.
+    names: NameMemory,
+}
+
+impl Blocks {
+    pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
+        let dir = OwnDir::open(ours, "blocks")?;
+        let index = Mutex::new(BlockIndex::load(&dir.get(), ages, config.staging_ttl)?);
+        let manifests = subdirectory(ours, Path::new("manifests"))?;
+        let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
+        let open_files = config.descriptors.for_short_job();
+        let batches = batches::Batches::open(ours, config.durability, open_files)?;
+        let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
+        let names = NameMemory::default();
+        Ok(Self { dir, index, manifests, ledger, batches, silent, names })
+    }
+
+    fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Removes the stagings of a name that nobody has: it was published. Blocks.
+pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
+    while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
+        remove(&inner.blocks.dir.get(), hand.id);
+        hand.gone();
+    }
+}
+
+impl LocalStore {
+    /// As [`LocalStore::blocking`], for the native dialect.
+    async fn native<T: Send + 'static>(
+        &self,
+        name: &RemoteName,
+        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let done = blocking(Path::new(name.as_str()), move || Ok(work(&inner, &owned)));
+        done.await.map_err(Refusal::from)?
+    }
+}
+
+impl Store for LocalStore {
+    type Staging = LocalBlockUpload;
+    type File = LocalFile;
+    type Cursor = LocalCursor;
+
+    async fn offer(
+        &self,
+        offer: UploadOffer,
+        progress: Progress,
+    ) -> Result<Offered<LocalBlockUpload>, Refusal> {
+        offer::open(&self.inner, offer, progress).await
+    }
+
+    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<PutOutcome, Refusal>> {
+        put::put(self, files).await
+    }
+
+    async fn confirm(&self, expected: ExpectedFile, progress: Progress) -> Result<bool, Refusal> {
+        confirm::confirm(&self.inner, expected, progress).await
+    }
+
+    async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
+        self.native(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+    }
+
+    async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+        self.native(name, |inner, name| {
+            let metadata = inner.root.metadata(Path::new(name.as_str()));
+            let metadata =
+                metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+            entry(name.clone(), &metadata).map_err(|_| {
+                let message = format!("{name:?} is neither a file nor a directory");
+                Refusal::new(Reason::NotAFile, message)
+            })
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        list: Listing,
+        cursor: Option<LocalCursor>,
+    ) -> Result<(Page, Option<LocalCursor>), Refusal> {
+        let inner = Arc::clone(&self.inner);
+        let permit = inner.permits.take(Slow::Read).await;
+        let listed = at_length(permit, move || list::page(&inner, &list, cursor)).await?;
+        Ok(listed?)
+    }
+
+    async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        let permit = inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || {
+            // The parent of whatever would be in it.
+            let inside = Path::new(name.as_str()).join("x");
+            let dir = inner.root.create_parents(&inside)?;
+            let metadata = dir.dir_metadata();
+            let metadata =
+                metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
+            let meta = meta_of(&metadata);
+            Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
+        })
+        .await?
+    }
+
+    async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        let permit = inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || {
+            let path = Path::new(name.as_str());
+            let _turn = inner.turns.take([name.clone()]);
+            let removed = inner.root.remove_file(path);
+            // A file that is missing may have been removed by a server that was killed before its sync.
+            let is_absent = match &removed {
+                Ok(()) => true,
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if is_absent && inner.root.durability() == Durability::Full {
+                let synced = inner.root.make_absence_durable(path);
+                synced.map_err(|error| StoreError::io("sync", path, error))?;
+            }
+            Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
+        })
+        .await?
+    }
+}

@@ -1,0 +1,297 @@
+//! What there is of a file that is to be uploaded.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
+use ftx_core::native::wire::Overwrite;
+use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
+
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Use};
+use super::hand::Hand;
+use super::index::Claim;
+use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
+use super::upload::{Base, Beginning, LocalBlockUpload, Shared};
+use crate::store::local::latch::Latch;
+use crate::store::{Offered, Progress, Refusal, UploadOffer};
+
+/// How soon to look again at a staging that is just let go of.
+const LETTING_GO: Duration = Duration::from_millis(5);
+
+/// Why a staging is not opened now.
+enum Halt {
+    /// Much has to be read first, for which there are only so many at a time.
+    TakesLong,
+    /// A staging of the client's own changes hands; without a latch for a moment only.
+    Wait(Option<Latch>),
+    Refused(Refusal),
+}
+
+impl<E: Into<Refusal>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Opens a staging for the file. If an earlier upload of this client is just ending, what became of it
+/// is waited for.
+pub(super) async fn open(
+    inner: &Arc<Inner>,
+    offer: UploadOffer,
+    progress: Progress,
+) -> Result<Offered<LocalBlockUpload>, Refusal> {
+    let share = inner.share(&offer.name, Use::Upload)?;
+    let mut slow = Slow::Write;
+    loop {
+        let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
+        let has_time = slow == Slow::Hash;
+        let permit = inner.permits.take(slow).await;
+        let opened = at_length(permit, move || {
+            Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
+        });
+        slow = Slow::Write;
+        match opened.await? {
+            Ok(offered) => {
+                offered.upload.holds(share);
+                return Ok(offered);
+            }
+            Err(Halt::Refused(refusal)) => return Err(refusal),
+            Err(Halt::TakesLong) => slow = Slow::Hash,
+            Err(Halt::Wait(Some(latch))) => latch.ended().await,
+            Err(Halt::Wait(None)) => tokio::time::sleep(LETTING_GO).await,
+        }
+    }
+}
+
+/// A file that is offered.
+#[derive(Clone, Copy)]
+struct Opening<'a> {
+    inner: &'a Inner,
+    offer: &'a UploadOffer,
+    progress: &'a Progress,
+    /// However much there is to be read.
+    has_time: bool,
+}
+
+/// A staging to go on with. Its files are let go of before others may have it.
+struct Found<'a> {
+    staging: BlockStaging,
+    hand: Hand<'a>,
+}
+
+/// The file that has the name now.
+struct Published {
+    file: std::fs::File,
+    identity: FileIdentity,
+}
+
+impl<'a> Opening<'a> {
+    fn open(self, shared: &Arc<Inner>) -> Result<Offered<LocalBlockUpload>, Halt> {
+        let Self { inner, offer, .. } = self;
+        let path = Path::new(offer.name.as_str());
+        inner.sweep();
+        let published = self.published()?;
+        self.check_overwrite(published.as_ref())?;
+        let before = published.as_ref().map(|published| published.identity);
+        // While no staging is in hand: this may take long, and fail.
+        let base = match published {
+            Some(published) => self.base(published)?,
+            None => None,
+        };
+        // An error is told before bytes are sent in vain. It may be another one at the end.
+        inner.root.check_place(path)?;
+        // Unless it may be the very file, which stays as it is.
+        if before.is_none_or(|before| before.size != offer.size) {
+            inner.root.check_not_mounted(path)?;
+        }
+
+        let Found { staging, hand } = match self.claim()? {
+            Some(found) => found,
+            None => self.create()?,
+        };
+        let staging = staging.with_durability(inner.root.durability());
+        let staged = staging.block_map();
+        // What is copied from the published file takes room, too.
+        let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
+        let reserved = match inner.blocks.ledger.reserve(inner.root.dir(), path, missing) {
+            Ok(reserved) => reserved,
+            Err(error) => {
+                put_away(Found { staging, hand });
+                return Err(error.into());
+            }
+        };
+        let published = base.as_ref().map(|base| base.known.clone());
+        let beginning = Beginning { id: hand.id, staging, base, reserved };
+        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, hand);
+        Ok(Offered { upload, staged, published })
+    }
+
+    /// The published file, if there is one. An error where there can be none.
+    fn published(self) -> Result<Option<Published>, StoreError> {
+        match self.inner.root.open_regular(Path::new(self.offer.name.as_str())) {
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+            Ok((file, metadata)) => {
+                let identity = FileIdentity::of(&metadata);
+                Ok(Some(Published { file: file.into_std(), identity }))
+            }
+        }
+    }
+
+    fn check_overwrite(self, published: Option<&Published>) -> Result<(), Halt> {
+        let name = &self.offer.name;
+        match (self.offer.overwrite, published) {
+            (Overwrite::Replace, _) | (Overwrite::Fail, None) => Ok(()),
+            (Overwrite::Fail, Some(_)) => {
+                let message = format!("{name:?} is there already and is not to be replaced");
+                Err(Refusal::new(Reason::AlreadyExists, message).into())
+            }
+            (Overwrite::IfUnchanged(_), None) => {
+                let message = format!("{name:?} is not there any more");
+                Err(Refusal::new(Reason::PreconditionFailed, message).into())
+            }
+            (Overwrite::IfUnchanged(expected), Some(published)) => {
+                self.may_read(published, whole(&published.identity))?;
+                let about = published.about(name);
+                let manifest = manifest_of(self.inner, about, self.progress)?;
+                if manifest.digest() == expected {
+                    return Ok(());
+                }
+                let message = format!("{name:?} has changed: its digest is {}", manifest.digest());
+                Err(Refusal::new(Reason::PreconditionFailed, message).into())
+            }
+        }
+    }
+
+    /// What is published, as something to take blocks from. `None` if it has none.
+    fn base(self, published: Published) -> Result<Option<Base>, Halt> {
+        let size = self.offer.size.min(published.identity.size);
+        // Of a file that is longer than the new one, only so much can be of use.
+        let useful = BlockRange { first: 0, count: block_count(size) };
+        if useful.count == 0 {
+            return Ok(None);
+        }
+        self.may_read(&published, useful)?;
+        match table_of(self.inner, published.about(&self.offer.name), useful, self.progress) {
+            Ok(known) => {
+                let Published { file, identity } = published;
+                Ok(Some(Base { file, identity, known }))
+            }
+            // Whoever changes it now is not our concern; it is to be replaced.
+            Err(StoreError::Changed { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether these blocks may be read now.
+    fn may_read(self, published: &Published, wanted: BlockRange) -> Result<(), Halt> {
+        if self.has_time || unread(self.inner, &published.identity, wanted) <= SHORT {
+            return Ok(());
+        }
+        Err(Halt::TakesLong)
+    }
+
+    /// A staging to go on with: the client's own, or one that nobody writes to; the one with the most
+    /// in it.
+    fn claim(self) -> Result<Option<Found<'a>>, Halt> {
+        let found = self.found()?;
+        let size = self.offer.size;
+        let known = |found: &Found<'_>| found.staging.block_map().known();
+        let (mut fitting, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.staging.size() == size);
+        fitting.sort_by_key(known);
+        let best = fitting.pop();
+        fitting.into_iter().chain(others).for_each(put_away);
+        Ok(best)
+    }
+
+    /// All that the client may go on with. They stay in hand until all are there, so that each is looked
+    /// at once.
+    fn found(self) -> Result<Vec<Found<'a>>, Halt> {
+        let Self { inner, offer, .. } = self;
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        for writer in self.writers()? {
+            let is_own = writer.is_of(offer.owner);
+            let is_left =
+                || writer.silence() >= inner.blocks.silent && writer.is_of_use(offer.size);
+            if !is_own && !is_left() {
+                continue;
+            }
+            match Hand::from(inner, &writer, offer.owner) {
+                Some(hand) => {
+                    let staging = writer.take_over();
+                    found.extend(staging.map(|staging| Found { staging, hand }));
+                }
+                // It has just begun to end.
+                None if is_own => return Err(Halt::Wait(None)),
+                None => {}
+            }
+        }
+        while let Some(hand) = Hand::idle(inner, &offer.name, offer.owner, |_| true) {
+            match self.recover(&hand) {
+                Ok(Recovered::Staging(staging)) => found.push(Found { staging: *staging, hand }),
+                Ok(Recovered::Nothing | Recovered::OtherKind) => hand.gone(),
+                Err(StoreError::Cancelled { .. }) if !self.has_time => {
+                    return Err(Halt::TakesLong);
+                }
+                Err(error @ StoreError::Cancelled { .. }) => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
+                    unread.push(hand);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Uploads that write to stagings of the name.
+    fn writers(self) -> Result<Vec<Arc<Shared>>, Halt> {
+        match self.inner.blocks.index(|index| index.claim(&self.offer.name, self.offer.owner)) {
+            Claim::Written(writers) => Ok(writers),
+            Claim::Wait(latch) => Err(Halt::Wait(latch)),
+        }
+    }
+
+    fn recover(self, hand: &Hand<'_>) -> Result<Recovered, StoreError> {
+        let Self { inner, offer, progress, has_time } = self;
+        let mut go_on = |done| (has_time || done <= SHORT) && progress.set(done, offer.size);
+        let (dir, files) = (inner.blocks.dir.get(), hand.id.files());
+        BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)
+    }
+
+    fn create(self) -> Result<Found<'a>, StoreError> {
+        let Self { inner, offer, .. } = self;
+        let hand = Hand::create(inner, &offer.name, offer.owner);
+        let name = offer.name.as_str();
+        let create = |dir: &Dir| BlockStaging::create(dir, hand.id.files(), name, offer.size);
+        match inner.blocks.dir.make(create) {
+            Ok(staging) => Ok(Found { staging, hand }),
+            Err(error) => {
+                hand.gone();
+                Err(error.with_path(name))
+            }
+        }
+    }
+}
+
+impl Published {
+    fn about<'a>(&'a self, name: &'a RemoteName) -> About<'a> {
+        About { name, file: &self.file, identity: &self.identity }
+    }
+}
+
+/// Leaves a staging for later.
+fn put_away(Found { staging, hand }: Found<'_>) {
+    let is_empty = staging.block_map().known() == 0;
+    if let Err(error) = staging.suspend() {
+        tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");
+    }
+    if is_empty {
+        hand.gone();
+    }
+}

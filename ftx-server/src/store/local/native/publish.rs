@@ -1,0 +1,167 @@
+//! From an upload to a file of that name.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
+use ftx_core::native::wire::Overwrite;
+use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
+
+use super::confirm::keep;
+use super::current::Current;
+use super::discard_idle;
+use super::hand::Hand;
+use super::upload::{Base, Shared};
+use crate::store::local::leftovers;
+use crate::store::{Progress, Refusal};
+
+/// Blocks that are copied between two looks at whether somebody still waits for it.
+const COPIED: usize = 64;
+
+impl Shared {
+    /// Publishes the file. Whether the published one was this very one already. Blocks.
+    pub(super) fn publish(
+        &self,
+        copy: &[BlockRange],
+        digest: Digest,
+        current: Option<&Current>,
+        progress: &Progress,
+    ) -> Result<bool, Refusal> {
+        let hand = Hand::from(&self.inner, self, self.owner).ok_or_else(|| self.taken_over())?;
+        let staging = self.take().ok_or_else(|| self.taken_over())?;
+        // It is closed here: if it is the last that is left of a large file, that takes its time.
+        let base = self.take_base();
+        let result = self.publish_staging(staging, base.as_ref(), copy, digest, current, progress);
+        self.reserved.give_back();
+        match &result {
+            Ok(_) => {
+                hand.gone();
+                discard_idle(&self.inner, &self.name);
+                self.inner.discard_idle(&self.name);
+            }
+            // Nobody comes back to it.
+            Err(_) if self.owner.is_none() => {
+                leftovers::remove(&self.inner.blocks.dir.get(), self.id);
+                hand.gone();
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn publish_staging(
+        &self,
+        staging: BlockStaging,
+        base: Option<&Base>,
+        copy: &[BlockRange],
+        digest: Digest,
+        current: Option<&Current>,
+        progress: &Progress,
+    ) -> Result<bool, Refusal> {
+        self.inner.root.check_present(Path::new(self.name.as_str()))?;
+        if let Some(current) = current.filter(|current| current.digest == digest)
+            && self.keep(current)?
+        {
+            staging.discard().map_err(|error| self.refused(error))?;
+            return Ok(true);
+        }
+        self.copy(&staging, base, copy, progress)?;
+        let path = Path::new(self.name.as_str());
+        let (prepared_in, target) = self.inner.root.place_of(path)?;
+        // Before the turn: others that publish the name need not wait for the disk.
+        let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta);
+        let manifest = prepared.map_err(|error| self.refused(error))?;
+        if manifest.digest() != digest {
+            let message = format!("what arrived of {:?} does not have its digest", self.name);
+            return Err(Refusal::new(Reason::DigestMismatch, message));
+        }
+        let turn = self.inner.turn(&self.name);
+        self.check_overwrite(current)?;
+        let existing = match self.overwrite {
+            Overwrite::Fail => Existing::Keep,
+            Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
+        };
+        // Not that of the offer: it may have been moved since.
+        let (parents, target) = self.inner.root.place_of(path)?;
+        let published = staging.publish(parents.dir(), &target, &self.meta, existing);
+        drop(turn);
+        let published = published.map_err(|error| self.refused(error))?;
+        parents.keep();
+        if let Some(stable) = &published.stable {
+            self.inner.blocks.manifests.learn_all(stable, &Arc::new(published.manifest));
+        }
+        Ok(false)
+    }
+
+    /// Whether what is published has to be known before the turn: it may be the file already, or must
+    /// be the expected one. Its identity alone does not tell.
+    pub(super) fn needs_current(&self, digest: Digest) -> bool {
+        let may_be_it = || {
+            let base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = base.as_ref().and_then(|base| base.known.complete());
+            known.is_some_and(|known| known.digest() == digest)
+        };
+        matches!(self.overwrite, Overwrite::IfUnchanged(_)) || may_be_it()
+    }
+
+    /// Has the published version be the file, unless the name stands for another one by now. It gets the
+    /// new time and mode, and is as durable as if it had been sent.
+    fn keep(&self, current: &Current) -> Result<bool, Refusal> {
+        let turn = self.inner.turn(&self.name);
+        if !current.is_still_at(&self.inner, &self.name) {
+            return Ok(false);
+        }
+        self.check_overwrite(Some(current))?;
+        keep(&self.inner, &self.name, &current.file, &self.meta, || drop(turn))?;
+        Ok(true)
+    }
+
+    /// Takes blocks over from the published version.
+    fn copy(
+        &self,
+        staging: &BlockStaging,
+        base: Option<&Base>,
+        ranges: &[BlockRange],
+        progress: &Progress,
+    ) -> Result<(), Refusal> {
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let changed = || StoreError::Changed { path: self.name.as_str().into() };
+        let Base { file, identity, known } = base.ok_or_else(changed)?;
+        let indices = || ranges.iter().flat_map(|range| range.first..range.end());
+        let total = indices().map(|index| block_len(self.size, index)).sum();
+        let blocks: Option<Vec<(u64, Cv)>> =
+            indices().map(|index| Some((index, known.get(index)?))).collect();
+        let source = CopySource { file, identity };
+        let mut done = 0;
+        for some in blocks.ok_or_else(changed)?.chunks(COPIED) {
+            if !progress.set(done, total) {
+                return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
+            }
+            if let Err(error) = staging.copy_blocks(source, some) {
+                // What was known of it may be what is wrong.
+                self.inner.blocks.manifests.forget(identity);
+                return Err(self.refused(error));
+            }
+            self.heard.touch();
+            let len = some.iter().map(|&(index, _)| block_len(self.size, index)).sum();
+            self.reserved.used(len);
+            done += len;
+        }
+        Ok(())
+    }
+
+    /// The last look, right before the name changes hands. Whoever else publishes here waits for
+    /// its turn; other programs have a moment left between this look and the rename.
+    fn check_overwrite(&self, current: Option<&Current>) -> Result<(), Refusal> {
+        let Overwrite::IfUnchanged(expected) = self.overwrite else { return Ok(()) };
+        let expected = current.filter(|current| current.digest == expected);
+        if expected.is_some_and(|current| current.is_still_at(&self.inner, &self.name)) {
+            return Ok(());
+        }
+        let message = format!("{:?} was changed by somebody else meanwhile", self.name);
+        Err(Refusal::new(Reason::PreconditionFailed, message))
+    }
+}

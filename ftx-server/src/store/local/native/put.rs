@@ -1,0 +1,367 @@
+//! Small files, stored together.
+//!
+//! Some may be there already, as when a tree is sent again. To look at each would take a new tree
+//! longer, so of those whose bytes are here the first of a batch is looked at, and the next as long as
+//! that was worth it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::wire::Overwrite;
+use ftx_io::blocking;
+use ftx_store::{
+    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, StagingName,
+    StoreError, UpToDateFiles,
+};
+
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, LocalStore};
+use super::discard_idle;
+use super::space::Reservation;
+use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
+
+/// Stores files, or finds that they are there.
+pub(super) async fn put(
+    store: &LocalStore,
+    files: Vec<SmallFile>,
+) -> Vec<Result<PutOutcome, Refusal>> {
+    let count = files.len();
+    let inner = Arc::clone(&store.inner);
+    let durability = inner.root.durability();
+    let work = move || put_all(&inner, &files);
+    let stored = match durability {
+        // A disk that is busy may take its time for the syncs.
+        Durability::Full => at_length(store.inner.permits.take(Slow::Sync).await, work).await,
+        // Without them, waking another thread takes longer than the work.
+        Durability::None => {
+            let permit = store.inner.permits.take_unless_dedicated(Slow::Sync).await;
+            let done = blocking(Path::new("small files"), move || {
+                let done = work();
+                drop(permit);
+                Ok(done)
+            });
+            done.await.map_err(Refusal::from)
+        }
+    };
+    stored.unwrap_or_else(|refusal| vec![Err(refusal); count])
+}
+
+/// What is to be done about a file.
+enum Step<'a> {
+    /// Nothing more.
+    Done(PutOutcome),
+    Store(Ready<'a>),
+}
+
+/// A file that has a directory to go to.
+struct Ready<'a> {
+    bytes: &'a [u8],
+    staging: PathBuf,
+    parent: usize,
+    existing: Existing,
+}
+
+fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
+    let small = Path::new("small files");
+    match inner.root.check_present(small).and_then(|()| inner.blocks.batches.publisher()) {
+        Ok(publisher) => {
+            let (mut results, mut rest) = (Vec::with_capacity(files.len()), files);
+            while !rest.is_empty() {
+                let part = part_len(rest, inner.blocks.batches.open_files);
+                let (part, others) = rest.split_at(part);
+                results.extend(put_by(&publisher, inner, part));
+                rest = others;
+            }
+            inner.blocks.batches.give_back(publisher);
+            results
+        }
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            files.iter().map(|_| Err(refusal.clone())).collect()
+        }
+    }
+}
+
+/// How many of the files, at least one, go to at most so many directories, which are open at the same time.
+fn part_len(files: &[SmallFile], dirs: usize) -> usize {
+    let is_next = |pair: &[SmallFile]| match pair {
+        [one, next] => one.name.parent() != next.name.parent(),
+        _ => false,
+    };
+    let ends = files.windows(2).enumerate().filter(|(_, pair)| is_next(pair));
+    ends.map(|(index, _)| index + 1).nth(dirs.saturating_sub(1)).unwrap_or(files.len())
+}
+
+fn put_by(
+    publisher: &BatchPublisher,
+    inner: &Inner,
+    files: &[SmallFile],
+) -> Vec<Result<PutOutcome, Refusal>> {
+    let space = Space::reserve(inner, files);
+    let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
+    let mut plan = Plan::new(inner);
+    let numbered = files.iter().enumerate();
+    let mut steps: Vec<Result<Step<'_>, Refusal>> = numbered
+        .map(|(index, file)| match &file.data {
+            SmallData::Expected(_) => plan.look(index, file),
+            SmallData::Whole(bytes) => {
+                space.of(index)?;
+                plan.step(index, file, bytes)
+            }
+        })
+        .collect();
+    let Plan { parents, present, .. } = plan;
+    for (index, error) in present.finish() {
+        if let Some(step) = steps.get_mut(index) {
+            *step = Err(error.into());
+        }
+    }
+    let batch: Vec<BatchFile<'_>> = files
+        .iter()
+        .zip(&steps)
+        .filter_map(|(file, step)| {
+            let Ok(Step::Store(ready)) = step else { return None };
+            Some(BatchFile {
+                staging: StagingName::Own(&ready.staging),
+                target_dir: parents.get(ready.parent)?,
+                target: Path::new(file.name.file_name()),
+                bytes: ready.bytes,
+                meta: file.meta,
+                existing: ready.existing,
+            })
+        })
+        .collect();
+    let mut published = publish(publisher, inner, files, &steps, &batch).into_iter();
+    let mut used = HashSet::new();
+    let outcomes = files
+        .iter()
+        .zip(steps)
+        .map(|(file, step)| {
+            let outcome = match step? {
+                Step::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
+                Step::Done(outcome) => outcome,
+                Step::Store(ready) => {
+                    let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
+                    let published = published.next().ok_or_else(lost)?;
+                    published.map_err(|error| error.with_path(file.name.as_str()))?;
+                    used.insert(ready.parent);
+                    PutOutcome::Stored
+                }
+            };
+            inner.discard_idle(&file.name);
+            discard_idle(inner, &file.name);
+            Ok(outcome)
+        })
+        .collect();
+    parents.settle(&used);
+    outcomes
+}
+
+/// Publishes the files of a batch, whose steps say so. A link of the name of one is seldom, so only then
+/// it is asked where it leads, and the file is published there.
+fn publish(
+    publisher: &BatchPublisher,
+    inner: &Inner,
+    files: &[SmallFile],
+    steps: &[Result<Step<'_>, Refusal>],
+    batch: &[BatchFile<'_>],
+) -> Vec<Result<(), StoreError>> {
+    let names = files.iter().zip(steps).filter_map(|(file, step)| match step {
+        Ok(Step::Store(_)) => Some(&file.name),
+        _ => None,
+    });
+    let mut published = publish_with_retry(publisher, batch);
+    for ((outcome, file), name) in published.iter_mut().zip(batch).zip(names) {
+        if !matches!(outcome, Err(StoreError::Link { .. })) {
+            continue;
+        }
+        let path = Path::new(name.as_str());
+        *outcome = inner.root.place_of(path).and_then(|(parents, target)| {
+            let file = BatchFile { target_dir: parents.dir(), target: &target, ..*file };
+            let done = publisher.publish(&[file]).pop();
+            done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;
+            parents.keep();
+            Ok(())
+        });
+    }
+    published
+}
+
+/// Publishes files. Those that had no space are tried again one by one: what the others replaced is free
+/// by then.
+fn publish_with_retry(
+    publisher: &BatchPublisher,
+    batch: &[BatchFile<'_>],
+) -> Vec<Result<(), StoreError>> {
+    let mut published = publisher.publish(batch);
+    if published.iter().any(Result::is_ok) {
+        for (file, outcome) in batch.iter().zip(&mut published) {
+            if matches!(outcome, Err(StoreError::NoSpace { .. }))
+                && let Some(again) = publisher.publish(&[*file]).pop()
+            {
+                *outcome = again;
+            }
+        }
+    }
+    published
+}
+
+/// Room for the files of a batch: for all together, or else for as many as there is room for.
+struct Space {
+    /// Given back when it is dropped.
+    reserved: Vec<Reservation>,
+    /// Why there is none for these.
+    refused: HashMap<usize, Refusal>,
+}
+
+impl Space {
+    fn reserve(inner: &Inner, files: &[SmallFile]) -> Self {
+        let (ledger, dir) = (&inner.blocks.ledger, inner.root.dir());
+        let bytes = files.iter().map(|file| file.data.held() as u64).sum();
+        if let Ok(reserved) = ledger.reserve(dir, Path::new("small files"), bytes) {
+            return Self { reserved: vec![reserved], refused: HashMap::new() };
+        }
+        let mut space = Self { reserved: Vec::new(), refused: HashMap::new() };
+        for (index, file) in files.iter().enumerate() {
+            let path = Path::new(file.name.as_str());
+            match ledger.reserve(dir, path, file.data.held() as u64) {
+                Ok(reserved) => space.reserved.push(reserved),
+                Err(error) => {
+                    space.refused.insert(index, error.into());
+                }
+            }
+        }
+        space
+    }
+
+    fn of(&self, index: usize) -> Result<(), Refusal> {
+        self.refused.get(&index).map_or(Ok(()), |refusal| Err(refusal.clone()))
+    }
+}
+
+/// Finds out what is to be done about each file of a batch.
+struct Plan<'a> {
+    inner: &'a Inner,
+    parents: Targets,
+    present: UpToDateFiles<'a>,
+    /// Whether the next file whose bytes are here is looked at.
+    looks: bool,
+    /// What is going to be stored, and is something else until then.
+    stored: HashSet<&'a RemoteName>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        let open_files = inner.blocks.batches.open_files;
+        let present = UpToDateFiles::new(&inner.root).with_open_files(open_files);
+        let (parents, stored) = (Targets::default(), HashSet::new());
+        Self { inner, parents, present, looks: true, stored }
+    }
+
+    /// For a file whose bytes are not here.
+    fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<Step<'a>, Refusal> {
+        let there = !self.stored.contains(&file.name) && self.has(index, file)?;
+        Ok(Step::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
+    }
+
+    /// For one whose bytes are.
+    fn step(
+        &mut self,
+        index: usize,
+        file: &'a SmallFile,
+        bytes: &'a [u8],
+    ) -> Result<Step<'a>, Refusal> {
+        if Digest::of(bytes) != file.digest {
+            let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
+            return Err(Refusal::new(Reason::DigestMismatch, message));
+        }
+        let existing = match file.overwrite {
+            Overwrite::Fail => Existing::Keep,
+            Overwrite::Replace => Existing::Replace,
+            Overwrite::IfUnchanged(_) => {
+                let message = "what is to be replaced is looked at for files by themselves";
+                return Err(Refusal::new(Reason::Unsupported, message));
+            }
+        };
+        if self.looks && existing == Existing::Replace {
+            self.looks = self.has(index, file)?;
+            if self.looks {
+                return Ok(Step::Done(PutOutcome::Unchanged));
+            }
+        }
+        let parent = self.parents.of(self.inner, file)?;
+        self.stored.insert(&file.name);
+        Ok(Step::Store(Ready { bytes, staging: format!("{index:x}").into(), parent, existing }))
+    }
+
+    fn has(&mut self, index: usize, file: &'a SmallFile) -> Result<bool, Refusal> {
+        let path = Path::new(file.name.as_str());
+        let SmallFile { digest, meta, .. } = *file;
+        let expected = ExpectedFile { path, size: file.data.size(), digest, meta };
+        Ok(self.present.is_up_to_date(index, &expected)?)
+    }
+}
+
+/// Directories that files of a batch go to; mostly it is the same one for many.
+#[derive(Default)]
+struct Targets {
+    dirs: Vec<Parents>,
+    last: Option<String>,
+}
+
+impl Targets {
+    fn of(&mut self, inner: &Inner, file: &SmallFile) -> Result<usize, Refusal> {
+        let parent = file.name.parent().unwrap_or_default();
+        if self.last.as_deref() != Some(parent) {
+            self.last = None;
+            let path = Path::new(file.name.as_str());
+            self.dirs.push(inner.root.make_parents(path)?);
+            self.last = Some(parent.to_owned());
+        }
+        Ok(self.dirs.len().saturating_sub(1))
+    }
+
+    fn get(&self, index: usize) -> Option<&Dir> {
+        self.dirs.get(index).map(Parents::dir)
+    }
+
+    /// Keeps the directories into which a file got, as `used` says of each file that was stored or not;
+    /// of the others, those that were made for nothing go.
+    fn settle(self, used: &HashSet<usize>) {
+        for (index, parents) in self.dirs.into_iter().enumerate() {
+            if used.contains(&index) {
+                parents.keep();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ftx_core::RemoteName;
+    use ftx_core::native::blocks::Digest;
+    use ftx_core::native::wire::{Meta, Overwrite};
+
+    use super::{SmallData, SmallFile, part_len};
+
+    #[test]
+    fn a_part_of_a_batch_goes_to_few_directories() {
+        let file = |name| SmallFile {
+            name: RemoteName::parse(name).unwrap(),
+            meta: Meta::default(),
+            overwrite: Overwrite::Replace,
+            data: SmallData::Whole(Vec::new()),
+            digest: Digest::of(b""),
+        };
+        let files = ["a/1", "a/2", "b/1", "c/1", "c/2", "a/3", "d"].map(file);
+        for (dirs, len) in [(0, 2), (1, 2), (2, 3), (3, 5), (4, 6), (5, 7), (6, 7)] {
+            assert_eq!(part_len(&files, dirs), len, "{dirs}");
+        }
+        assert_eq!(part_len(&files[..1], 1), 1);
+    }
+}

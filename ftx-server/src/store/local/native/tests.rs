@@ -1,0 +1,274 @@
+//! Uploads that end while somebody else wants what they have.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BLOCK, BlockHasher, Digest, Manifest};
+use ftx_core::native::wire::{Meta, Overwrite, Token};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::hand::Hand;
+use super::index::Claim;
+use super::{LocalBlockUpload, LocalStore, Slow};
+use crate::config::Config;
+use crate::store::{Offered, Owner, Progress, StagedUpload as _, Store as _, UploadOffer};
+
+const BLOCKS: u64 = 3;
+const LEN: u64 = BLOCKS * BLOCK;
+
+/// Long enough for an offer that does not wait to be answered.
+const MOMENT: Duration = Duration::from_millis(100);
+
+fn setting() -> (TempDir, LocalStore) {
+    let root = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(&Config::new(root.path())).unwrap();
+    (root, store)
+}
+
+/// Jobs that wait for a turn with a name take permits, and so not all threads.
+#[test]
+fn who_waits_for_a_name_leaves_threads_to_others() {
+    const WAITING: usize = 200;
+    let (_root, store) = setting();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(crate::BLOCKING_THREADS);
+    runtime.build().unwrap().block_on(async {
+        let turn = store.inner.turns.take([name()]);
+        let waiting: Vec<_> = (0..WAITING)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.remove(&name()).await.is_err() })
+            })
+            .collect();
+        // All that can have a thread ask for it before the next request does.
+        for _ in 0..WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.inner.permits.of(Slow::Sync).available_permits(), 0);
+        let asked = name();
+        let stat = tokio::time::timeout(Duration::from_secs(60), store.stat(&asked));
+        assert!(stat.await.expect("others have all threads").is_err());
+        drop(turn);
+        for removed in waiting {
+            assert!(removed.await.unwrap());
+        }
+    });
+}
+
+fn name() -> RemoteName {
+    RemoteName::parse("dir/a.bin").unwrap()
+}
+
+const OWN: Option<Owner> = Some(Owner::Run(Token([1; 16])));
+
+async fn offer(
+    store: LocalStore,
+    overwrite: Overwrite,
+    owner: Option<Owner>,
+) -> Offered<LocalBlockUpload> {
+    let (name, meta) = (name(), Meta::default());
+    let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
+    store.offer(offer, Progress::default()).await.unwrap()
+}
+
+/// The client is back, and asks on a connection of its own.
+fn back(store: &LocalStore) -> JoinHandle<Offered<LocalBlockUpload>> {
+    tokio::spawn(offer(store.clone(), Overwrite::Replace, OWN))
+}
+
+/// Writes blocks of zeros.
+async fn write(upload: &LocalBlockUpload, blocks: std::ops::Range<u64>) {
+    let zeros = vec![0; usize::try_from(BLOCK).unwrap()];
+    for index in blocks {
+        let hasher = BlockHasher::new(LEN, index);
+        let (_, hasher) = upload.write(index * BLOCK, zeros.clone(), hasher).await.unwrap();
+        upload.stored(index, hasher.finish().unwrap()).await.unwrap();
+    }
+}
+
+fn digest() -> Digest {
+    let zeros = vec![0; usize::try_from(BLOCK).unwrap()];
+    let cv = |index| {
+        let mut hasher = BlockHasher::new(LEN, index);
+        hasher.update(&zeros);
+        hasher.finish().unwrap()
+    };
+    Manifest::new(LEN, (0..BLOCKS).map(cv).collect()).unwrap().digest()
+}
+
+/// Publishes on another task, and waits until that is under way.
+async fn publishing(
+    store: &LocalStore,
+    upload: LocalBlockUpload,
+) -> JoinHandle<Result<bool, Reason>> {
+    let published = tokio::spawn(async move {
+        let published = upload.publish(Vec::new(), digest(), Progress::default()).await;
+        published.map_err(|refusal| refusal.reason)
+    });
+    let blocks = &store.inner.blocks;
+    while !matches!(blocks.index(|index| index.claim(&name(), OWN)), Claim::Wait(Some(_))) {
+        tokio::task::yield_now().await;
+    }
+    published
+}
+
+async fn still_waits(task: &mut JoinHandle<Offered<LocalBlockUpload>>) {
+    let answered = tokio::time::timeout(MOMENT, task).await;
+    assert!(answered.is_err(), "it does not wait: {answered:?}");
+}
+
+#[tokio::test]
+async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
+    let (_root, store) = setting();
+    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    write(&upload, 0..BLOCKS).await;
+    let turn = store.inner.turns.take([name()]);
+    let published = publishing(&store, upload).await;
+    let mut back = back(&store);
+    still_waits(&mut back).await;
+    drop(turn);
+    assert_eq!(published.await.unwrap(), Ok(false));
+    let again = back.await.unwrap();
+    assert_eq!(again.published.unwrap().known(), BLOCKS);
+    assert!(again.upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap());
+}
+
+#[tokio::test]
+async fn who_comes_back_while_publishing_fails_finds_the_staging() {
+    let (root, store) = setting();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
+    let Offered { upload, .. } = offer(store.clone(), Overwrite::Fail, OWN).await;
+    write(&upload, 0..BLOCKS).await;
+    let turn = store.inner.turns.take([name()]);
+    let published = publishing(&store, upload).await;
+    let mut back = back(&store);
+    still_waits(&mut back).await;
+    std::fs::write(root.path().join("dir/a.bin"), "somebody else's").unwrap();
+    drop(turn);
+    assert_eq!(published.await.unwrap(), Err(Reason::AlreadyExists));
+    let again = back.await.unwrap();
+    assert_eq!(again.staged.known(), BLOCKS);
+    again.upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
+    let (_root, store) = setting();
+    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    write(&upload, 1..BLOCKS).await;
+    let inner = Arc::clone(&store.inner);
+    let shared = upload.shared();
+    let hand = Hand::from(&inner, &shared, OWN).unwrap();
+    let staging = shared.take_over().unwrap();
+    let mut back = back(&store);
+    still_waits(&mut back).await;
+    // Another client does not wait for it.
+    let other = offer(store.clone(), Overwrite::Replace, Some(Owner::Run(Token([2; 16])))).await;
+    assert_eq!(other.staged.known(), 0);
+    staging.suspend().unwrap();
+    drop(hand);
+    assert_eq!(back.await.unwrap().staged.known(), BLOCKS - 1);
+}
+
+/// What was published is replaced, and may be the last that is left of a large file.
+#[tokio::test]
+async fn what_was_replaced_is_closed_when_an_upload_ends() {
+    let (root, store) = setting();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
+    for publishes in [true, false] {
+        std::fs::write(root.path().join("dir/a.bin"), vec![1; 100]).unwrap();
+        let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+        if publishes {
+            write(&upload, 0..BLOCKS).await;
+            upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+        } else {
+            upload.end(false).await.unwrap();
+        }
+        assert!(upload.shared().take_base().is_none());
+    }
+}
+
+/// On a thread that serves one client alone, disk work is done where it is; but not if it may take long,
+/// as the client would take silence for the end.
+#[test]
+fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
+    let (_root, store) = setting();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let upload = runtime.block_on(offer(store, Overwrite::Replace, OWN)).upload;
+    let shared = upload.shared();
+    ftx_io::dedicate_thread(|| {
+        runtime.block_on(async {
+            write(&upload, 0..1).await;
+            let mut hasher = BlockHasher::new(LEN, 0);
+            hasher.update(&vec![0; usize::try_from(BLOCK).unwrap()]);
+            let mut stored = pin!(upload.stored(0, hasher.finish().unwrap()));
+            {
+                let mut held = shared.staging.write().unwrap();
+                let staging = held.take();
+                let polled = stored.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending());
+                *held = staging;
+            }
+            stored.await.unwrap();
+        });
+    });
+}
+
+/// The directory was moved away during the upload, and another one made in its place.
+#[tokio::test]
+async fn the_file_goes_where_its_name_says_at_the_end() {
+    let (root, store) = setting();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
+    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    write(&upload, 0..BLOCKS).await;
+    std::fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();
+    upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+    assert!(root.path().join("dir/a.bin").exists());
+    assert!(!root.path().join("old/a.bin").exists());
+}
+
+/// Nobody comes back to it.
+#[tokio::test]
+async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
+    let (root, store) = setting();
+    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, None).await;
+    write(&upload, 0..1).await;
+    let failed = upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap_err();
+    assert!(failed.message.contains("dir/a.bin"), "{failed}");
+    assert_eq!(std::fs::read_dir(root.path().join(".ftx/blocks")).unwrap().count(), 0);
+}
+
+/// However often reading a large file is broken off, it comes to an end.
+#[tokio::test]
+async fn what_was_read_before_a_stop_is_known() {
+    const LARGE: u64 = 600 * BLOCK;
+    let (root, store) = setting();
+    let path = root.path().join("a.bin");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(LARGE).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let name = RemoteName::parse("a.bin").unwrap();
+    let mut totals = Vec::new();
+    for _ in 0..2 {
+        use crate::store::StoredFile as _;
+        let opened = store.open(&name).await.unwrap();
+        let progress = Progress::default();
+        let reading = tokio::spawn({
+            let progress = progress.clone();
+            async move { opened.manifest(progress).await.map(|_| ()) }
+        });
+        while progress.get().0 < 300 * BLOCK && !reading.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        progress.stop();
+        let _ = reading.await.unwrap();
+        totals.push(progress.get().1);
+    }
+    assert_eq!(totals[0], LARGE);
+    assert!(totals[1] < LARGE, "{totals:?}");
+}

@@ -1,0 +1,297 @@
+//! A file that grows block by block, written to by the connections of one client.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError};
+use std::time::{Duration, Instant};
+
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
+use ftx_core::native::wire::{Meta, Overwrite};
+use ftx_io::blocking;
+use ftx_store::{BlockStaging, FileIdentity, StoreError};
+use tracing::warn;
+
+use super::super::permits::{Slow, at_length};
+use super::super::{Inner, Share};
+use super::current::Current;
+use super::hand::Hand;
+use super::space::Reservation;
+use crate::store::local::latch::Heard;
+use crate::store::local::leftovers::StagingId;
+use crate::store::{Owner, Progress, Refusal, StagedUpload, UploadOffer};
+
+/// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// How often an upload is said to be alive that waits for its own commit.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// A handle of an upload; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct LocalBlockUpload(Arc<Shared>);
+
+/// One client's upload of one file.
+#[derive(Debug)]
+pub(in crate::store::local) struct Shared {
+    pub(super) inner: Arc<Inner>,
+    pub(super) name: RemoteName,
+    pub(super) id: StagingId,
+    pub(super) owner: Option<Owner>,
+    pub(super) size: u64,
+    pub(super) meta: Meta,
+    pub(super) overwrite: Overwrite,
+    /// The version that was published then, if blocks of it can be of use.
+    pub(super) base: Mutex<Option<Base>>,
+    pub(super) heard: Heard,
+    /// The disk took its time for what was written last.
+    slow: AtomicBool,
+    pub(super) reserved: Reservation,
+    /// `None` when the upload has ended, or was taken over. Whoever writes holds the lock as one of
+    /// many readers, and whoever takes it out as the only writer: so nobody writes any more then.
+    pub(super) staging: RwLock<Option<BlockStaging>>,
+    /// Of the descriptors.
+    share: OnceLock<Share>,
+}
+
+/// A published version to take blocks from.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) file: std::fs::File,
+    pub(super) identity: FileIdentity,
+    /// What is known of its blocks; not of those that the offered file cannot have.
+    pub(super) known: PartialManifest,
+}
+
+/// What an upload begins with.
+pub(super) struct Beginning {
+    pub(super) id: StagingId,
+    pub(super) staging: BlockStaging,
+    pub(super) base: Option<Base>,
+    pub(super) reserved: Reservation,
+}
+
+impl Shared {
+    fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
+        let UploadOffer { name, size, meta, overwrite, owner } = offer;
+        let Beginning { id, staging, base, reserved } = beginning;
+        let (heard, staging) = (Heard::now(), RwLock::new(Some(staging)));
+        let base = Mutex::new(base);
+        Self {
+            inner,
+            name,
+            id,
+            owner,
+            size,
+            meta,
+            overwrite,
+            base,
+            heard,
+            slow: AtomicBool::new(false),
+            reserved,
+            staging,
+            share: OnceLock::new(),
+        }
+    }
+
+    /// Whether this is the client who uploads.
+    pub(super) fn is_of(&self, owner: Option<Owner>) -> bool {
+        owner.is_some() && self.owner == owner
+    }
+
+    /// Whether it has something of a file of this size.
+    pub(super) fn is_of_use(&self, size: u64) -> bool {
+        let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
+        self.size == size && staging.as_ref().is_some_and(|staging| staging.block_map().known() > 0)
+    }
+
+    /// How long nothing was written.
+    pub(super) fn silence(&self) -> Duration {
+        self.heard.silence()
+    }
+
+    /// Takes the staging out, and what is reserved for it; writing fails from then on. Waits for
+    /// those who write.
+    pub(super) fn take_over(&self) -> Option<BlockStaging> {
+        let staging = self.take()?;
+        self.reserved.give_back();
+        Some(staging)
+    }
+
+    pub(super) fn take_base(&self) -> Option<Base> {
+        self.base.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn take(&self) -> Option<BlockStaging> {
+        self.staging.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&BlockStaging) -> Result<T, StoreError>,
+    ) -> Result<T, Refusal> {
+        self.heard.touch();
+        let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
+        let staging = staging.as_ref().ok_or_else(|| self.taken_over())?;
+        let begun = Instant::now();
+        let done = work(staging);
+        self.slow.store(begun.elapsed() >= SLOW, Relaxed);
+        done.map_err(|error| self.refused(error))
+    }
+
+    /// Whether the disk may keep whoever writes now waiting for long.
+    fn may_wait(&self) -> bool {
+        self.slow.load(Relaxed)
+            || match self.staging.try_read() {
+                Ok(staging) => staging.as_ref().is_some_and(BlockStaging::is_syncing),
+                Err(TryLockError::Poisoned(_)) => false,
+                Err(TryLockError::WouldBlock) => true,
+            }
+    }
+
+    /// What the client is told: it knows the file by its name, not by that of the staging.
+    pub(super) fn refused(&self, error: StoreError) -> Refusal {
+        error.with_path(self.name.as_str()).into()
+    }
+
+    pub(super) fn taken_over(&self) -> Refusal {
+        let message = format!("the upload of {:?} goes on over another connection", self.name);
+        Refusal::new(Reason::TakenOver, message)
+    }
+
+    fn end(&self, discard: bool) -> Result<(), Refusal> {
+        drop(self.take_base());
+        // Nothing to end if it was taken over or published.
+        let Some(hand) = Hand::from(&self.inner, self, self.owner) else { return Ok(()) };
+        let Some(staging) = self.take_over() else { return Ok(()) };
+        let nothing = discard || staging.block_map().known() == 0;
+        let result = if nothing { staging.discard() } else { staging.suspend() };
+        if nothing {
+            hand.gone();
+        }
+        result.map_err(|error| self.refused(error))
+    }
+}
+
+impl LocalBlockUpload {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        offer: UploadOffer,
+        beginning: Beginning,
+        hand: Hand<'_>,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(inner, offer, beginning));
+        hand.give_to(&shared, shared.owner);
+        Self(shared)
+    }
+
+    /// Holds its descriptors until it is no more.
+    pub(super) fn holds(&self, share: Share) {
+        let _ = self.0.share.set(share);
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let shared = Arc::clone(&self.0);
+        blocking(Path::new(self.0.name.as_str()), move || Ok(work(&shared))).await?
+    }
+
+    /// Writes, on another thread in any case if it may take long: somebody is told meanwhile that it
+    /// goes on.
+    async fn writing<T: Send + 'static>(
+        &self,
+        may_wait: bool,
+        work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let permits = &self.0.inner.permits;
+        if !may_wait {
+            let permit = permits.take_unless_dedicated(Slow::Write).await;
+            let done = self.blocking(move |shared| {
+                let done = work(shared);
+                drop(permit);
+                done
+            });
+            return done.await;
+        }
+        let (shared, permit) = (Arc::clone(&self.0), permits.take(Slow::Write).await);
+        at_length(permit, move || work(&shared)).await?
+    }
+}
+
+impl StagedUpload for LocalBlockUpload {
+    async fn write(
+        &self,
+        offset: u64,
+        chunk: Vec<u8>,
+        mut hasher: BlockHasher,
+    ) -> Result<(Vec<u8>, BlockHasher), Refusal> {
+        self.writing(self.0.slow.load(Relaxed), move |shared| {
+            hasher.update(&chunk);
+            shared.with(|staging| staging.write_at(offset, &chunk))?;
+            Ok((chunk, hasher))
+        })
+        .await
+    }
+
+    async fn stored(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
+        self.writing(self.0.may_wait(), move |shared| {
+            shared.with(|staging| staging.stored(index, cv))?;
+            shared.reserved.used(block_len(shared.size, index));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn publish(
+        &self,
+        copy: Vec<BlockRange>,
+        digest: Digest,
+        progress: Progress,
+    ) -> Result<bool, Refusal> {
+        let shared = Arc::clone(&self.0);
+        let current = if shared.needs_current(digest) {
+            let found = Current::find(&shared.inner, &shared.name, None, progress.clone());
+            heard_during(&shared.heard, found).await?
+        } else {
+            None
+        };
+        let permit = shared.inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || shared.publish(&copy, digest, current.as_ref(), &progress))
+            .await?
+    }
+
+    async fn end(&self, discard: bool) -> Result<(), Refusal> {
+        let shared = Arc::clone(&self.0);
+        // Throwing a staging away waits for the sync that goes on.
+        let permit = shared.inner.permits.take(Slow::Sync).await;
+        at_length(permit, move || shared.end(discard)).await?
+    }
+}
+
+/// Waits for work that the client does not write during, so that it is not taken for silent.
+async fn heard_during<T>(heard: &Heard, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(HEARTBEAT) => heard.touch(),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whoever drives an upload ends it where it may block; this is for one that did not get to.
+        if let Err(error) = self.end(false) {
+            warn!(%error, "how far an upload got could not be recorded");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Why a store does not do what a client asks.
+
+use ftx_core::native::Reason;
+use ftx_core::{NameError, RawNameError};
+use ftx_io::ErrorChain;
+use ftx_store::{Side, StoreError};
+
+/// Why something is not done, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The reason's code.
+    pub reason: Reason,
+    /// What failed, and what helps.
+    pub message: String,
+    /// It is about the server, whatever file is asked for: it comes again and again.
+    pub is_general: bool,
+}
+
+impl Refusal {
+    /// A refusal for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), is_general: false }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let reason = error.kind().reason(Side::Server);
+        let is_general = error.is_general();
+        Self { reason, message: ErrorChain(&error).to_string(), is_general }
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(Reason::NameRefused, error.to_string())
+    }
+}
+
+impl From<RawNameError> for Refusal {
+    fn from(error: RawNameError) -> Self {
+        Self::new(Reason::NameRefused, error.to_string())
+    }
+}

@@ -1,0 +1,80 @@
+//! Going on with what an ordinary file begins with.
+
+use std::io::{self, Read as _, Seek as _};
+
+use cap_std::fs::{Dir, File};
+
+use super::Staging;
+use crate::legacy::hash::hash_up_to;
+use crate::{PrefixHasher, StagingFiles, StoreError};
+
+impl Staging {
+    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which must
+    /// have taken in just these. The copy is hashed to check that: `source` may have changed since
+    /// without showing it.
+    ///
+    /// Until something is appended there is no journal, and a crash or
+    /// [`suspend`](Self::suspend) leaves nothing behind. The position of `source` is moved.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when `source` is shorter than that, or has other bytes; those of
+    /// [`create`](Self::create), and of copying. No file is left then.
+    pub fn adopt(
+        dir: &Dir,
+        files: StagingFiles,
+        name: &str,
+        source: &File,
+        hasher: PrefixHasher,
+    ) -> Result<Self, StoreError> {
+        let digest = hasher.digest();
+        let staging = Self::adopt_private(dir, files, name, source, hasher)?;
+        let mut copy = PrefixHasher::new();
+        let read = staging.open_data().and_then(|mut data| {
+            hash_up_to(&mut copy, &mut data, staging.len, &mut |_| true)
+                .map_err(|error| StoreError::io("read", &staging.files.data, error))
+        });
+        let error = match read {
+            Ok(_) if copy.digest() == digest => return Ok(staging),
+            Ok(_) => StoreError::Changed { path: name.into() },
+            Err(error) => error,
+        };
+        staging.discard()?;
+        Err(error)
+    }
+
+    /// As [`adopt`](Self::adopt), but the copy is not hashed: `source` is a staging, which nobody else
+    /// can have written.
+    ///
+    /// # Errors
+    /// As [`adopt`](Self::adopt).
+    pub fn adopt_private(
+        dir: &Dir,
+        files: StagingFiles,
+        name: &str,
+        source: &File,
+        hasher: PrefixHasher,
+    ) -> Result<Self, StoreError> {
+        let mut staging = Self::create(dir, files, name)?;
+        let copied = copy_start(source, staging.data.file(), hasher.len());
+        let error = match copied {
+            Ok(copied) if copied == hasher.len() => {
+                staging.flusher.note(copied);
+                staging.len = copied;
+                staging.hasher = hasher;
+                staging.only_copied = true;
+                return Ok(staging);
+            }
+            Ok(_) => StoreError::Changed { path: name.into() },
+            Err(error) => StoreError::io("write", &staging.files.data, error),
+        };
+        staging.discard()?;
+        Err(error)
+    }
+}
+
+/// Copies with the system's own means where it has them; returns how much was there.
+fn copy_start(source: &File, target: &std::fs::File, len: u64) -> io::Result<u64> {
+    let mut source = source.try_clone()?.into_std();
+    source.rewind()?;
+    io::copy(&mut source.take(len), &mut { target })
+}

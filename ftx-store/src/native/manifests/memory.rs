@@ -1,0 +1,111 @@
+//! The manifests in memory, of the files that were asked for last.
+
+use std::sync::Arc;
+
+use ftx_core::native::blocks::{Cv, Manifest, PartialManifest};
+use lru::LruCache;
+
+use super::ManifestLimits;
+use crate::FileIdentity;
+
+/// What an entry takes beside its chaining values.
+const ENTRY_BYTES: usize = 256;
+/// What a chaining value takes in a complete manifest.
+const WHOLE_BYTES: usize = size_of::<Cv>();
+/// What it takes in a partial one.
+const PART_BYTES: usize = 50;
+
+/// What is known of a file.
+#[derive(Clone, Debug)]
+pub(super) enum CachedManifest {
+    /// Everything.
+    Whole(Arc<Manifest>),
+    /// Something, not everything.
+    Part(PartialManifest),
+}
+
+impl CachedManifest {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES.saturating_add(match self {
+            Self::Whole(manifest) => manifest.cvs().len().saturating_mul(WHOLE_BYTES),
+            Self::Part(partial) => {
+                usize::try_from(partial.known()).unwrap_or(usize::MAX).saturating_mul(PART_BYTES)
+            }
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ManifestMemory {
+    entries: LruCache<FileIdentity, CachedManifest>,
+    /// What all entries take together.
+    bytes: usize,
+    limits: ManifestLimits,
+}
+
+impl ManifestMemory {
+    pub(super) fn new(limits: ManifestLimits) -> Self {
+        Self { entries: LruCache::unbounded(), bytes: 0, limits }
+    }
+
+    pub(super) fn get(&mut self, identity: &FileIdentity) -> Option<&CachedManifest> {
+        self.entries.get(identity)
+    }
+
+    /// Takes note of one block; the manifest if that was the last one missing.
+    pub(super) fn learn(
+        &mut self,
+        identity: &FileIdentity,
+        index: u64,
+        cv: Cv,
+    ) -> Option<Arc<Manifest>> {
+        let mut partial = match self.remove(identity) {
+            // Equal identities mean equal contents.
+            Some(whole @ CachedManifest::Whole(_)) => {
+                self.put(identity, whole);
+                return None;
+            }
+            Some(CachedManifest::Part(partial)) => partial,
+            None => PartialManifest::new(identity.size),
+        };
+        // A block beyond the end is not one of this file.
+        let _ = partial.set(index, cv);
+        let completed = partial.complete().map(Arc::new);
+        if let Some(manifest) = &completed {
+            self.put(identity, CachedManifest::Whole(Arc::clone(manifest)));
+        } else if partial.known() > 0 {
+            self.put(identity, CachedManifest::Part(partial));
+        }
+        completed
+    }
+
+    /// Takes an entry in, in place of the one before, at the expense of those that nobody asked for
+    /// the longest. One that does not fit at all is not taken in.
+    pub(super) fn put(&mut self, identity: &FileIdentity, entry: CachedManifest) {
+        self.remove(identity);
+        let bytes = entry.bytes();
+        if bytes > self.limits.bytes || self.limits.entries == 0 {
+            return;
+        }
+        self.entries.put(*identity, entry);
+        self.bytes = self.bytes.saturating_add(bytes);
+        while self.bytes > self.limits.bytes || self.entries.len() > self.limits.entries {
+            let Some((_, entry)) = self.entries.pop_lru() else { return };
+            self.bytes = self.bytes.saturating_sub(entry.bytes());
+        }
+    }
+
+    pub(super) fn remove(&mut self, identity: &FileIdentity) -> Option<CachedManifest> {
+        let entry = self.entries.pop(identity)?;
+        self.bytes = self.bytes.saturating_sub(entry.bytes());
+        Some(entry)
+    }
+
+    /// Files, and bytes as they are counted.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        let bytes: usize = self.entries.iter().map(|(_, entry)| entry.bytes()).sum();
+        assert_eq!(bytes, self.bytes);
+        (self.entries.len(), bytes)
+    }
+}

@@ -1,0 +1,141 @@
+//! Directories whose names survive a loss of power.
+//!
+//! A file is only as durable as the directories that lead to it. One that this process made is synced
+//! here; one that was there already may have been made a moment ago by a process that was killed
+//! before its sync. So each directory is made durable once, with all those above it up to the root of
+//! the file system, and remembered. A name that another program gives it later in the same directory is for
+//! that program to sync.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+
+use crate::sys::{self, DirectoryId};
+
+/// Directories that are remembered, at about 100 bytes each. When there are more, all are forgotten:
+/// each is synced once more then.
+const MAX_REMEMBERED: usize = 16 * 1024;
+
+/// A directory in the directory that has its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct DirectoryName {
+    parent: DirectoryId,
+    directory: DirectoryId,
+}
+
+/// Remembers which directories have durable names.
+#[derive(Debug, Default)]
+pub struct DurableNames {
+    known: Mutex<BTreeSet<DirectoryName>>,
+}
+
+impl DurableNames {
+    /// Makes the name of `dir` durable, and those of all directories above it in its file system. What
+    /// is known to be durable is not synced again.
+    ///
+    /// # Errors
+    /// Those of opening and syncing the directories.
+    pub fn ensure(&self, dir: &Dir) -> io::Result<()> {
+        self.ensure_at(dir, SystemTime::now())
+    }
+
+    fn ensure_at(&self, dir: &Dir, now: SystemTime) -> io::Result<()> {
+        let mut directory = sys::open_dir(dir, ".")?;
+        // Remembered only when all above them are durable, too.
+        let mut made = Vec::new();
+        while let Some(step) = self.step(&directory, now)? {
+            made.extend(step.name);
+            match step.parent {
+                Some(parent) => directory = parent,
+                None => break,
+            }
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len().saturating_add(made.len()) > MAX_REMEMBERED {
+            known.clear();
+        }
+        known.extend(made);
+        Ok(())
+    }
+
+    /// Makes the name of one directory durable; `None` if it and all above it are known to be.
+    fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<EnsuredName>> {
+        let id = sys::directory_id(directory)?;
+        let above = sys::parent_id(directory)?;
+        // The root of a file system has its name elsewhere, or none.
+        if above.same_as(&id) || !above.is_on_device_of(&id) {
+            return Ok(None);
+        }
+        let name = DirectoryName { parent: above, directory: id };
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&name) {
+            return Ok(None);
+        }
+        let parent = match sys::open_dir(directory, "..") {
+            // One that may be written to and not read. Its file system is synced instead.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                if !sys::sync_file_system(directory)? {
+                    tracing::warn!(
+                        %error,
+                        "the directories above cannot be synced; if they are new, a loss of power may take them away"
+                    );
+                }
+                let name = (!id.is_racy(now)).then_some(name);
+                return Ok(Some(EnsuredName { name, parent: None }));
+            }
+            opened => opened?,
+        };
+        sys::sync_directory(&parent)?;
+        // Another directory that is made in its place gets its number, and in the same tick of the clock
+        // its time of birth.
+        let name = (!id.is_racy(now)).then_some(name);
+        Ok(Some(EnsuredName { name, parent: Some(parent) }))
+    }
+}
+
+/// A directory whose name has become durable.
+struct EnsuredName {
+    /// To be remembered.
+    name: Option<DirectoryName>,
+    /// The directory above, which is next.
+    parent: Option<File>,
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::time::Duration;
+
+    use cap_std::ambient_authority;
+
+    use super::{Dir, DurableNames, SystemTime};
+
+    fn known(names: &DurableNames) -> usize {
+        names.known.lock().unwrap().len()
+    }
+
+    #[test]
+    fn directories_are_remembered_with_their_names_when_they_are_old_enough() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        root.create_dir_all("a/b").unwrap();
+        let names = DurableNames::default();
+        let [pending, old] = [0, 3600].map(|secs| SystemTime::now() + Duration::from_secs(secs));
+        let ensure = |path, now| {
+            names.ensure_at(&root.open_dir(path).unwrap(), now).unwrap();
+            known(&names)
+        };
+        // One that has just been made is synced again the next time.
+        let above = ensure("a/b", pending);
+        assert_eq!(ensure("a/b", pending), above);
+        let all = ensure("a/b", old);
+        assert!(all >= above + 2);
+        assert_eq!(ensure("a", old), all);
+        // In another directory it has another name.
+        root.rename("a/b", &root, "c").unwrap();
+        assert_eq!(ensure("c", old), all + 1);
+    }
+}

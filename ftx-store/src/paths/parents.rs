@@ -1,0 +1,290 @@
+//! Directories that are made for a file, and go again if it does not get its name.
+//!
+//! Several files may be on their way into one new directory, and whoever asks for a directory may find
+//! one that was made for a file a moment ago. So those that were made are noted, with how many want them,
+//! until the first of these has a use for them: from then on they stay. If none has, the last one removes
+//! them, provided that nothing is in them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cap_std::fs::Dir;
+
+use crate::paths::beneath::{open_dir_beneath, open_or_create};
+use crate::{FileIdentity, StoreError};
+
+/// A directory that a file is to be put into. It goes, with those above it that were made for the file,
+/// unless they are [kept](Self::keep).
+#[derive(Debug)]
+pub struct Parents {
+    dir: Dir,
+    base: Arc<Dir>,
+    pending: Arc<PendingDirectories>,
+    claims: Vec<DirectoryClaim>,
+}
+
+/// Directories in which nothing has a name yet, with how many files are on their way into them.
+#[derive(Debug, Default)]
+pub(crate) struct PendingDirectories(Mutex<HashMap<DirectoryKey, usize>>);
+
+/// Device and inode: a directory may be reached by several paths.
+type DirectoryKey = (u64, u64);
+
+/// A pending directory that one file is on its way into.
+#[derive(Debug)]
+struct DirectoryClaim {
+    key: DirectoryKey,
+    path: PathBuf,
+}
+
+impl Parents {
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The same, for a file that goes to another directory, since a link has its name.
+    pub(crate) fn leading_to(mut self, dir: Dir) -> Self {
+        self.dir = dir;
+        self
+    }
+
+    /// Something has a name in it, or the directory itself was asked for: it stays.
+    pub fn keep(mut self) {
+        let mut pending = self.pending.lock();
+        for DirectoryClaim { key, .. } in self.claims.drain(..) {
+            pending.remove(&key);
+        }
+    }
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        if !self.claims.is_empty() {
+            let mut pending = self.pending.lock();
+            release(&mut pending, &self.base, std::mem::take(&mut self.claims));
+        }
+    }
+}
+
+impl PendingDirectories {
+    /// Opens the directory `path` beneath `base`, with those above it; makes them where they are missing.
+    /// As [`create_dir_beneath`](crate::create_dir_beneath).
+    pub(crate) fn make(
+        self: &Arc<Self>,
+        base: &Arc<Dir>,
+        path: &Path,
+    ) -> Result<Parents, StoreError> {
+        let with = |dir, claims| {
+            let (base, pending) = (Arc::clone(base), Arc::clone(self));
+            Ok(Parents { dir, base, pending, claims })
+        };
+        match open_dir_beneath(base, path) {
+            Err(StoreError::NotFound { .. }) => {}
+            // Nearly always it is there, and was for long. Looked at in this order: one that is not pending
+            // any more and is still there stays.
+            opened => {
+                let dir = opened?;
+                if self.lock().is_empty() && identity(&dir, path)?.nlink != 0 {
+                    return with(dir, Vec::new());
+                }
+            }
+        }
+        let mut pending = self.lock();
+        let mut claims = Vec::new();
+        match walk(&mut pending, base, path, &mut claims) {
+            Ok(dir) => {
+                drop(pending);
+                with(dir, claims)
+            }
+            Err(error) => {
+                release(&mut pending, base, claims);
+                Err(error)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DirectoryKey, usize>> {
+        // A claim that a panic leaves behind only keeps a directory.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn walk(
+    pending: &mut HashMap<DirectoryKey, usize>,
+    base: &Dir,
+    path: &Path,
+    claims: &mut Vec<DirectoryClaim>,
+) -> Result<Dir, StoreError> {
+    let mut dir = base.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
+    let mut walked = PathBuf::new();
+    for name in path {
+        walked.push(name);
+        let (next, is_new) = open_or_create(&dir, Path::new(name), &walked)?;
+        dir = next;
+        if cfg!(not(unix)) {
+            // Nothing tells directories apart there, so what is made stays.
+            continue;
+        }
+        let FileIdentity { dev, ino, .. } = identity(&dir, &walked)?;
+        let key = (dev, ino);
+        match pending.get_mut(&key) {
+            Some(wanted) if !is_new => *wanted += 1,
+            None if !is_new => continue,
+            // Also in place of one of that number that somebody else has removed.
+            _ => drop(pending.insert(key, 1)),
+        }
+        claims.push(DirectoryClaim { key, path: walked.clone() });
+    }
+    Ok(dir)
+}
+
+/// Removes the directories that nobody else wants, the deepest first.
+fn release(pending: &mut HashMap<DirectoryKey, usize>, base: &Dir, claims: Vec<DirectoryClaim>) {
+    for DirectoryClaim { key, path } in claims.into_iter().rev() {
+        match pending.get_mut(&key) {
+            Some(wanted) if *wanted > 1 => *wanted -= 1,
+            Some(_) => {
+                pending.remove(&key);
+                remove(base, &path, key);
+            }
+            // It was of use to somebody else.
+            None => {}
+        }
+    }
+}
+
+/// Removes a directory of ours, unless something is in it or others have moved it.
+fn remove(base: &Dir, path: &Path, key: DirectoryKey) {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let Ok(above) = open_dir_beneath(base, above) else { return };
+    let is_it = above.symlink_metadata(name).is_ok_and(|metadata| {
+        let FileIdentity { dev, ino, .. } = FileIdentity::of(&metadata);
+        (dev, ino) == key
+    });
+    if is_it && let Err(error) = above.remove_dir(name) {
+        tracing::debug!(%error, path = %path.display(), "a directory stays");
+    }
+}
+
+fn identity(dir: &Dir, path: &Path) -> Result<FileIdentity, StoreError> {
+    let metadata = dir.dir_metadata().map_err(|error| StoreError::io("look at", path, error))?;
+    Ok(FileIdentity::of(&metadata))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+    use tempfile::TempDir;
+
+    use super::{Parents, PendingDirectories};
+
+    struct Setting {
+        _temp: TempDir,
+        base: Arc<Dir>,
+        pending: Arc<PendingDirectories>,
+    }
+
+    impl Setting {
+        fn new() -> Self {
+            let temp = tempfile::tempdir().unwrap();
+            let base = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+            Self { _temp: temp, base: Arc::new(base), pending: Arc::default() }
+        }
+
+        fn make(&self, path: &str) -> Parents {
+            self.pending.make(&self.base, Path::new(path)).unwrap()
+        }
+
+        fn names(&self) -> Vec<String> {
+            let names = self.base.entries().unwrap();
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        }
+    }
+
+    #[test]
+    fn what_was_made_in_vain_goes_and_what_was_there_stays() {
+        let setting = Setting::new();
+        setting.base.create_dir_all("old/empty").unwrap();
+        drop(setting.make("old/empty"));
+        drop(setting.make("old/empty/new/below"));
+        drop(setting.make("new/below"));
+        assert!(setting.base.exists("old/empty") && !setting.base.exists("old/empty/new"));
+        assert_eq!(setting.names(), ["old"]);
+        assert!(setting.pending.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_or_not_empty_stays() {
+        let setting = Setting::new();
+        setting.make("kept/below").keep();
+        let parents = setting.make("kept/other");
+        parents.dir().write("file", "").unwrap();
+        drop(parents);
+        assert!(setting.base.exists("kept/below") && setting.base.exists("kept/other/file"));
+        assert!(setting.pending.lock().is_empty());
+    }
+
+    #[test]
+    fn one_that_another_wants_stays_until_both_have_given_it_up() {
+        for is_kept in [false, true] {
+            let setting = Setting::new();
+            let (first, second) = (setting.make("a/b"), setting.make("a/c"));
+            drop(first);
+            assert!(setting.base.exists("a/c") && !setting.base.exists("a/b"));
+            if is_kept {
+                second.keep()
+            } else {
+                drop(second)
+            }
+            assert_eq!(setting.base.exists("a/c"), is_kept);
+            assert_eq!(setting.base.exists("a"), is_kept);
+        }
+    }
+
+    #[test]
+    fn one_that_another_had_a_use_for_stays() {
+        let setting = Setting::new();
+        let first = setting.make("a/b");
+        setting.make("a").keep();
+        drop(first);
+        assert_eq!(setting.names(), ["a"]);
+        assert!(!setting.base.exists("a/b"));
+    }
+
+    #[test]
+    fn those_above_a_part_that_cannot_be_made_go() {
+        let setting = Setting::new();
+        let long = "x".repeat(300);
+        let path = Path::new("a/b").join(long);
+        assert!(setting.pending.make(&setting.base, &path).is_err());
+        assert!(setting.names().is_empty());
+    }
+
+    #[test]
+    fn nobody_is_given_one_that_goes() {
+        let setting = Setting::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..500 {
+                        let parents = setting.make("a/b");
+                        let is_used = round % 5 == 0;
+                        if is_used {
+                            parents.dir().write(format!("{round}"), "").unwrap();
+                            let _ = parents.dir().remove_file(format!("{round}"));
+                        }
+                    }
+                });
+            }
+        });
+        assert!(setting.names().is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! What a journal may be believed for without reading the data: that the page cache in which the data
+//! was written is still there.
+//!
+//! The kernel run alone does not say so. The data may be another file by now, a copy or what a backup
+//! has brought back, made before the journal was; or the file system went away and came back, and the
+//! page cache did not. So what journals call their kernel run names the file in it, too.
+
+use std::fs::File;
+
+use crate::{BootId, FileIdentity, PrefixHasher, sys};
+
+/// Names the page cache of `file` in the kernel run `boot`: equal ones mean that all that was written to
+/// the file is there. `None`, which is equal to nothing, where the system does not tell.
+pub(crate) fn cache_epoch(boot: Option<BootId>, file: &File) -> Option<BootId> {
+    let BootId(boot) = boot?;
+    let identity = FileIdentity::of_std(file).ok()?;
+    // Any hash would do: it only has to be as long as the id of a kernel run, which it stands for.
+    let mut hasher = PrefixHasher::new();
+    hasher.update(&boot);
+    for number in [identity.dev, identity.ino].into_iter().chain(sys::mount_and_birth(file)) {
+        hasher.update(&number.to_le_bytes());
+    }
+    Some(BootId(hasher.digest().0))
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    use super::{BootId, File, FileIdentity, cache_epoch};
+
+    #[test]
+    fn each_file_in_each_kernel_run_has_a_name_of_its_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.create(name).unwrap().into_std());
+        let [here, elsewhere] = [1, 2].map(|id| Some(BootId([id; 16])));
+        assert_eq!(cache_epoch(None, &a), None);
+        let named = cache_epoch(here, &a);
+        assert!(named.is_some() && named != here);
+        assert_ne!(cache_epoch(elsewhere, &a), named);
+        assert_ne!(cache_epoch(here, &b), named);
+        // Whatever becomes of its names and bytes, it is the same file.
+        dir.write("a", "bytes").unwrap();
+        dir.rename("a", &dir, "c").unwrap();
+        assert_eq!(cache_epoch(here, &dir.open("c").unwrap().into_std()), named);
+    }
+
+    /// Its number may be that of the file that was there before.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_in_the_place_of_another_is_not_that() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let create = || {
+            let file = dir.create("a").unwrap();
+            (cache_epoch(Some(BootId([1; 16])), &file.try_clone().unwrap().into_std()), file)
+        };
+        let born = |file: &File| FileIdentity::of_std(file).unwrap().ctime_ns;
+        let (first, file) = create();
+        let since = born(&file.into_std());
+        // The clock of the file system may stand still for some milliseconds.
+        loop {
+            dir.remove_file("a").unwrap();
+            let (now, file) = create();
+            if born(&file.into_std()) > since {
+                assert_ne!(now, first);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The record file beside a staging's data: from which points the data can be gone on with.
+//!
+//! It is never synced, since a sync for each checkpoint would cost more than the data. So nothing
+//! in it is believed for its own sake: a checksum tells a record that was torn by a crash, and
+//! recovery, of a [`Staging`](crate::Staging::recover) or a
+//! [`BlockStaging`](crate::BlockStaging::recover), tells whether the data is what the record says.
+//!
+//! # The bytes
+//! ```text
+//! 46 54 58 4a 52 4e 4c 31      magic, "FTXJRNL1"
+//! then records, each:
+//!   u32  length of the payload, at most 65,536
+//!   u32  CRC-32 (IEEE) over the four bytes of the length and the payload
+//!        payload
+//! ```
+//! All integers are little-endian. Payloads are [`JournalRecord`]s as [`ftx_core::codec`] writes them:
+//! ```text
+//! 00000000  Begin       u64 length and UTF-8 bytes of name; boot; u64 created_unix
+//! 01000000  Checkpoint  boot; u64 length of the data; u64 88; 88 bytes of hasher
+//! 02000000  Distrust
+//! 03000000  Blocks      u64 length and UTF-8 bytes of name; u64 size; boot; u64 created_unix
+//! 04000000  Block       u64 index; 32 bytes of chaining value
+//! 05000000  Run         boot
+//! 06000000  Forget      u64 index
+//!
+//! boot      00, or 01 and 16 bytes that name the kernel run and the data file: any that another run or
+//!           another file does not have
+//! hasher    four u32 of MD5 state; u64 blocks of 64 bytes taken in; u8 bytes of the next block;
+//!           63 bytes: these bytes, padded with zeros
+//! ```
+//! The first record is `Begin`, which only `Checkpoint` and `Distrust` follow, or `Blocks`, which
+//! only the others and `Distrust` follow. Reading stops at the first record that is cut, fails its checksum
+//! or is of a kind not known here, and the file is cut there before anything is appended.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cap_std::fs::Dir;
+use ftx_core::codec;
+use ftx_core::native::blocks::Cv;
+use serde::{Deserialize, Serialize};
+
+use crate::staging::files::remove;
+use crate::staging::private_file::{self, PartialFile, Writers};
+use crate::{BootId, HasherState, StoreError};
+
+const MAGIC: &[u8; 8] = b"FTXJRNL1";
+/// Length and checksum.
+const HEAD_BYTES: usize = 8;
+/// No record comes near it; a greater length is damage, and must not become an allocation.
+const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+
+/// One entry of a journal. Its form in bytes is given above; variants are only ever added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum JournalRecord {
+    /// What the staging is for; the first record of every journal.
+    Begin {
+        /// The name the file will be published under, as the staging's owner wrote it.
+        name: String,
+        /// The kernel run in which the staging was created, told of its data file.
+        boot: Option<BootId>,
+        /// When it was created, seconds since 1970.
+        created_unix: u64,
+    },
+    /// The data was this long, with this hash.
+    Checkpoint {
+        /// The kernel run, told of the data file, in whose page cache the data was when this was
+        /// written.
+        boot: Option<BootId>,
+        /// Length and hash of the data.
+        hasher: HasherState,
+    },
+    /// A sync of the data failed: what the page cache holds may not be on the disk, so the
+    /// records before this one must be verified whichever kernel run they are from.
+    Distrust,
+    /// What the staging of blocks is for; the first record of its journal.
+    Blocks {
+        /// The name the file will be published under, as the staging's owner wrote it.
+        name: String,
+        /// How many bytes the whole file has.
+        size: u64,
+        /// The kernel run in which the staging was created, told of its data file.
+        boot: Option<BootId>,
+        /// When it was created, seconds since 1970.
+        created_unix: u64,
+    },
+    /// The bytes of a block are in the data file, since this kernel run.
+    Block {
+        /// Index of the block.
+        index: u64,
+        /// Its chaining value.
+        cv: Cv,
+    },
+    /// Later blocks are from this kernel run; and all that the records before this one leave in the
+    /// table was found in the data in it.
+    Run {
+        /// The kernel run, told of the data file.
+        boot: Option<BootId>,
+    },
+    /// The bytes of a block are about to change, or were not found in the data.
+    Forget {
+        /// Index of the block.
+        index: u64,
+    },
+}
+
+/// An open journal, to be appended to.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    /// Where the last good record ends, and the next one goes.
+    end: u64,
+}
+
+impl Journal {
+    /// Starts an empty journal at `path` in `dir`; one that is there is replaced.
+    ///
+    /// # Errors
+    /// Those of creating and writing the file.
+    pub fn create(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
+        let file = match private_file::create(dir, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                remove(dir, path)?;
+                private_file::create(dir, path)
+            }
+            created => created,
+        };
+        let mut file = file.map_err(|error| StoreError::io("create", path, error))?;
+        file.write_all(MAGIC).map_err(|error| StoreError::io("write", path, error))?;
+        Ok(Self { file, path: path.to_path_buf(), end: MAGIC.len() as u64 })
+    }
+
+    /// Opens the journal at `path` in `dir` and cuts off what is not a good record. `None` when
+    /// there is no file, one that is no journal of this version, or one that others can have written.
+    ///
+    /// # Errors
+    /// Those of opening, reading and cutting the file.
+    pub fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
+        let opened = Self::open_unread(dir, path, true)?;
+        let Some(mut journal) = opened else { return Ok(None) };
+        let mut end = MAGIC.len() as u64;
+        journal.for_each(|_, record_end| {
+            end = record_end;
+            Ok(true)
+        })?;
+        journal.cut(end)?;
+        Ok(Some(journal))
+    }
+
+    /// The first record of the journal at `path` in `dir`, which tells of what kind of staging it
+    /// is. `None` when there is no file or no such record in it. Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of opening and reading the file.
+    pub fn peek(dir: &Dir, path: &Path) -> Result<Option<JournalRecord>, StoreError> {
+        match Self::open_unread(dir, path, false)? {
+            Some(mut journal) => journal.first(),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether the file at `path` in `dir` is a journal that this user alone, or the user's group, can have
+    /// written.
+    pub(crate) fn is_ours(dir: &Dir, path: &Path) -> bool {
+        matches!(Self::open_unread(dir, path, false), Ok(Some(_)))
+    }
+
+    fn open_unread(dir: &Dir, path: &Path, write: bool) -> Result<Option<Self>, StoreError> {
+        let found = private_file::open(dir, path, write);
+        let file = match found.map_err(|error| StoreError::io("open", path, error))? {
+            PartialFile::Missing | PartialFile::Foreign => return Ok(None),
+            PartialFile::Ours(file) => file,
+        };
+        let mut magic = [0; MAGIC.len()];
+        match (&file).read_exact(&mut magic) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.map_err(|error| StoreError::io("read", path, error))?,
+        }
+        Ok((&magic == MAGIC).then(|| Self { file, path: path.to_path_buf(), end: u64::MAX }))
+    }
+
+    /// Adds a record. When that fails, the journal is as before.
+    ///
+    /// # Errors
+    /// Those of writing; [`StoreError::Corrupt`] for a record longer than the format allows.
+    pub fn append(&mut self, record: &JournalRecord) -> Result<(), StoreError> {
+        let corrupt = |detail| StoreError::Corrupt { path: self.path.clone(), detail };
+        let payload = codec::encode(record).map_err(|error| corrupt(error.to_string()))?;
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(corrupt(format!("a record of {len} bytes is too long")));
+        }
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
+        bytes.extend(len.to_le_bytes());
+        bytes.extend(checksum(len, &payload).to_le_bytes());
+        bytes.extend(payload);
+
+        let written = self.file.seek(SeekFrom::Start(self.end));
+        let written = written.and_then(|_| self.file.write_all(&bytes));
+        if let Err(error) = written {
+            // Should this fail as well, the torn record ends the reading, and the next one goes
+            // over it.
+            let _ = self.file.set_len(self.end);
+            return Err(StoreError::io("write", &self.path, error));
+        }
+        self.end += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Shows the records in order, each with the offset at which it ends, until `visit` says
+    /// `false`.
+    ///
+    /// # Errors
+    /// Those of reading, and what `visit` fails with.
+    pub fn for_each(
+        &mut self,
+        mut visit: impl FnMut(JournalRecord, u64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let read_error = |error| StoreError::io("read", &self.path, error);
+        let mut end = MAGIC.len() as u64;
+        (&self.file).seek(SeekFrom::Start(end)).map_err(read_error)?;
+        let mut reader = BufReader::new(&self.file);
+        while end < self.end {
+            let Some((record, bytes)) = read_record(&mut reader).map_err(read_error)? else {
+                return Ok(());
+            };
+            end += bytes;
+            if !visit(record, end)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The first record.
+    pub(crate) fn first(&mut self) -> Result<Option<JournalRecord>, StoreError> {
+        let mut first = None;
+        self.for_each(|record, _| {
+            first = Some(record);
+            Ok(false)
+        })?;
+        Ok(first)
+    }
+
+    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave. With none
+    /// there, the file keeps its time.
+    ///
+    /// # Errors
+    /// Those of cutting the file.
+    pub fn cut(&mut self, end: u64) -> Result<(), StoreError> {
+        let cut = self.file.metadata().and_then(|metadata| {
+            if metadata.len() == end { Ok(()) } else { self.file.set_len(end) }
+        });
+        cut.map_err(|error| StoreError::io("truncate", &self.path, error))?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// Whether nobody but this user can have written it.
+    pub(crate) fn is_written_by_us_alone(&self) -> Result<bool, StoreError> {
+        let writers = Writers::of_file(&self.file);
+        Ok(writers.map_err(|error| StoreError::io("stat", &self.path, error))? == Writers::Us)
+    }
+
+    /// When a record was last added, which is when the staging was last written to; `None` where the
+    /// system does not tell.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.file.metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// Has the last records count as no sign of life: the staging is as old as it was at `time`.
+    pub(crate) fn keep_modified(&self, time: SystemTime) {
+        if let Err(error) = self.file.set_modified(time) {
+            tracing::debug!(%error, path = ?self.path, "a staging counts as younger than it is");
+        }
+    }
+
+    /// The bytes of a journal, with all that they tell of one kernel run told of `run`.
+    #[cfg(test)]
+    pub(crate) fn retold(bytes: &[u8], run: Option<BootId>) -> Vec<u8> {
+        let mut rest = bytes.strip_prefix(MAGIC).unwrap_or_default();
+        let mut told = bytes[..bytes.len() - rest.len()].to_vec();
+        while let Ok(Some((mut record, len))) = read_record(&mut &*rest) {
+            match &mut record {
+                JournalRecord::Begin { boot, .. }
+                | JournalRecord::Checkpoint { boot, .. }
+                | JournalRecord::Blocks { boot, .. }
+                | JournalRecord::Run { boot } => *boot = boot.and(run),
+                _ => {}
+            }
+            let payload = codec::encode(&record).unwrap();
+            let payload_len = u32::try_from(payload.len()).unwrap();
+            told.extend(payload_len.to_le_bytes());
+            told.extend(checksum(payload_len, &payload).to_le_bytes());
+            told.extend(payload);
+            rest = &rest[usize::try_from(len).unwrap()..];
+        }
+        told.extend(rest);
+        told
+    }
+
+    #[cfg(test)]
+    pub(crate) fn swap_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
+    }
+}
+
+/// The next record and its length in the file; `None` where the good ones end.
+fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)>> {
+    let mut len = [0; 4];
+    let mut crc = [0; 4];
+    if !read_whole(reader, &mut len)? || !read_whole(reader, &mut crc)? {
+        return Ok(None);
+    }
+    let len = u32::from_le_bytes(len);
+    let Some(payload_len) = usize::try_from(len).ok().filter(|&len| len <= MAX_PAYLOAD_BYTES)
+    else {
+        return Ok(None);
+    };
+    let mut payload = vec![0; payload_len];
+    if !read_whole(reader, &mut payload)? || checksum(len, &payload) != u32::from_le_bytes(crc) {
+        return Ok(None);
+    }
+    let bytes = (HEAD_BYTES + payload_len) as u64;
+    Ok(codec::decode(&payload).ok().map(|record| (record, bytes)))
+}
+
+/// Fills `buffer`, or tells that the file ends before.
+fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(buffer) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
+fn checksum(len: u32, payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&len.to_le_bytes());
+    crc.update(payload);
+    crc.finalize()
+}
+
+#[cfg(test)]
+mod tests;
