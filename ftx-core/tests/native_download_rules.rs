@@ -6,7 +6,7 @@ use ftx_core::native::blocks::{
 };
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::MAX_RANGES;
-use ftx_core::native::{BlockMismatch, Progress, Reason, StepError};
+use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const B: Cv = Cv([0xbb; 32]);
@@ -39,7 +39,7 @@ fn a_stream_asks_again_when_half_of_its_window_is_free() {
     fetch.block(0, 1, A, A).unwrap();
     assert_eq!(fetch.next(0), Some(vec![range(8, 2)]));
     assert_eq!(fetch.expects(0), Some(2));
-    assert_eq!(fetch.progress(), Progress { done: 2 * BLOCK, moved: 2 * BLOCK });
+    assert_eq!(fetch.progress(), TransferProgress { done: 2 * BLOCK, moved: 2 * BLOCK });
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
     assert_eq!(fetch.next(0), None, "the manifest is not there yet");
     fetch.cvs(4, &theirs[4..]).unwrap();
     fetch.manifest(digest(&theirs)).unwrap();
-    assert_eq!(fetch.progress(), Progress { done: 3 * BLOCK, moved: 0 });
+    assert_eq!(fetch.progress(), TransferProgress { done: 3 * BLOCK, moved: 0 });
     assert_eq!(fetch.next(0), Some(vec![range(1, 1), range(3, 1), range(5, 1)]));
     for (index, cv) in [(1, A), (3, A), (5, A)] {
         assert!(!fetch.is_finished());

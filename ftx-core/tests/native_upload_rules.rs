@@ -4,10 +4,10 @@
 
 use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::upload::{
-    BlockAction, Claim, Completed, HavePage, Next, ReceiveError, Receiver, Sender,
+    BlockAction, ClaimedBlock, Completed, HavePage, ReceiveError, Receiver, SendDecision, Sender,
 };
 use ftx_core::native::wire::MAX_CV_PAGE;
-use ftx_core::native::{BlockMismatch, Progress, Reason, StepError};
+use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const B: Cv = Cv([0xbb; 32]);
@@ -37,9 +37,9 @@ fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
     sender.have(1, &[Some(A), None]).unwrap();
     sender.ready().unwrap();
     let claims = [0, 1, 0].map(|stream| sender.claim(stream).unwrap());
-    assert_eq!(claims[0], Claim { index: 0, len: BLOCK, theirs: None });
-    assert_eq!(claims[1], Claim { index: 1, len: BLOCK, theirs: Some(A) });
-    assert_eq!(claims[2], Claim { index: 2, len: 1, theirs: None });
+    assert_eq!(claims[0], ClaimedBlock { index: 0, len: BLOCK, theirs: None });
+    assert_eq!(claims[1], ClaimedBlock { index: 1, len: BLOCK, theirs: Some(A) });
+    assert_eq!(claims[2], ClaimedBlock { index: 2, len: 1, theirs: None });
     assert_eq!(sender.claim(0), None);
 }
 
@@ -49,9 +49,9 @@ fn what_the_server_has_is_not_sent() {
     sender.have(0, &[Some(A), Some(A), None]).unwrap();
     sender.ready().unwrap();
     (0..3).for_each(|_| assert!(sender.claim(0).is_some()));
-    assert_eq!(sender.hashed(0, A), Ok(Next::Skip));
-    assert_eq!(sender.hashed(1, B), Ok(Next::Send));
-    assert_eq!(sender.hashed(2, A), Ok(Next::Send));
+    assert_eq!(sender.hashed(0, A), Ok(SendDecision::Skip));
+    assert_eq!(sender.hashed(1, B), Ok(SendDecision::Send));
+    assert_eq!(sender.hashed(2, A), Ok(SendDecision::Send));
     for index in [1, 2] {
         sender.sent(index, if index == 1 { B } else { A }).unwrap();
         assert_eq!(sender.all_stored(), None);
@@ -59,7 +59,7 @@ fn what_the_server_has_is_not_sent() {
     }
     let manifest = Manifest::new(3 * BLOCK, vec![A, B, A]).unwrap();
     assert_eq!(sender.all_stored(), Some(manifest.digest()));
-    assert_eq!(sender.progress(), Progress { done: 3 * BLOCK, moved: 2 * BLOCK });
+    assert_eq!(sender.progress(), TransferProgress { done: 3 * BLOCK, moved: 2 * BLOCK });
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn what_was_hashed_before_is_not_read_again() {
     sender.have(0, &[Some(A), Some(B), Some(B)]).unwrap();
     sender.ready().unwrap();
     assert_eq!(sender.progress().done, BLOCK);
-    assert_eq!(sender.claim(0), Some(Claim { index: 1, len: BLOCK, theirs: None }));
-    assert_eq!(sender.claim(0), Some(Claim { index: 2, len: BLOCK, theirs: Some(B) }));
+    assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 1, len: BLOCK, theirs: None }));
+    assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 2, len: BLOCK, theirs: Some(B) }));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_sender_takes_no_nonsense() {
     assert!(sender.stored(1, 0).is_err() && sender.stored(0, 1).is_err());
     sender.stored(0, 0).unwrap();
     assert!(sender.stored(0, 0).is_err());
-    assert_eq!(sender.progress(), Progress { done: BLOCK, moved: BLOCK });
+    assert_eq!(sender.progress(), TransferProgress { done: BLOCK, moved: BLOCK });
 }
 
 #[test]

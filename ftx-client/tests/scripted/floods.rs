@@ -7,7 +7,7 @@ use ftx_client::Dialect;
 use ftx_client::blocking::Client;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, Cv};
-use ftx_core::native::wire::{Meta, Reply, Request, Version, What};
+use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
 
 use crate::native::upload;
 use crate::native_peer::NativePeer;
@@ -80,7 +80,7 @@ fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
-        let Some((id, Request::Get { what: What::Manifest, .. })) = peer.request() else {
+        let Some((id, Request::Get { what: GetScope::Manifest, .. })) = peer.request() else {
             panic!()
         };
         let (meta, version) = (Meta::default(), Version([1; 16]));

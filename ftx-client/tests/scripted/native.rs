@@ -18,7 +18,7 @@ use ftx_client::{
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest};
-use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Request, Version, What};
+use ftx_core::native::wire::{BlockHead, FileHead, GetScope, Meta, Reply, Request, Version};
 use ftx_store::{Journal, Record, hash_blocks};
 
 use crate::native_peer::NativePeer;
@@ -215,13 +215,13 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
         peer.0.write_all(&[&head[..], b"hello", &[0; 32]].concat()).unwrap();
 
         let Some((id, Request::Get { what, .. })) = peer.request() else { panic!() };
-        assert_eq!(what, What::FreshManifest);
+        assert_eq!(what, GetScope::FreshManifest);
         peer.reply(id, &Reply::Found { size, meta, version });
         // The only block of a file has the value of the file.
         peer.reply(id, &Reply::Cvs { first: 0, cvs: vec![Cv(digest.0)] });
         peer.reply(id, &Reply::End { digest: Some(digest) });
 
-        let Some((id, Request::Get { what: What::Blocks(_), .. })) = peer.request() else {
+        let Some((id, Request::Get { what: GetScope::Blocks(_), .. })) = peer.request() else {
             panic!()
         };
         peer.reply(id, &Reply::Found { size, meta, version });

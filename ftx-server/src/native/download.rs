@@ -4,7 +4,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
     BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
 };
-use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
+use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE, Reply, Version};
 use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
@@ -25,13 +25,13 @@ impl<S: Store> Conversation<S> {
         request: u32,
         name: &str,
         version: Option<Version>,
-        what: What,
+        what: GetScope,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
         // A client that asks for a block again has not got the block that was announced.
         let distrusts = match (&what, version) {
-            (What::FreshManifest, _) => true,
-            (What::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
+            (GetScope::FreshManifest, _) => true,
+            (GetScope::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
             _ => false,
         };
         let file = match self.open(name, version, distrusts).await {
@@ -39,17 +39,18 @@ impl<S: Store> Conversation<S> {
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
         // Whoever fetches a file piece by piece names no version with the first of its requests only.
-        let counts = version.is_none() || matches!(what, What::Whole | What::WholeUnless(_));
+        let counts =
+            version.is_none() || matches!(what, GetScope::Whole | GetScope::WholeUnless(_));
         let sent = match what {
-            What::Whole => self.send_all(frames, request, &file).await,
-            What::WholeUnless(digest) if file.size() <= BLOCK => {
+            GetScope::Whole => self.send_all(frames, request, &file).await,
+            GetScope::WholeUnless(digest) if file.size() <= BLOCK => {
                 self.send_unless(frames, request, &file, digest).await
             }
-            What::WholeUnless(_) => self.send_all(frames, request, &file).await,
-            What::Manifest | What::FreshManifest => {
+            GetScope::WholeUnless(_) => self.send_all(frames, request, &file).await,
+            GetScope::Manifest | GetScope::FreshManifest => {
                 self.send_manifest(frames, request, &file).await
             }
-            What::Blocks(ranges) => {
+            GetScope::Blocks(ranges) => {
                 self.recent.note(file.version(), &ranges);
                 self.send_ranges(frames, request, &file, &ranges).await
             }

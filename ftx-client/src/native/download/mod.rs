@@ -11,7 +11,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
 use ftx_core::native::download::Fetch;
-use ftx_core::native::wire::{Meta, Request, Version, What};
+use ftx_core::native::wire::{GetScope, Meta, Request, Version};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::{Channel, HEARD_FRAMES, leaves};
@@ -199,7 +199,7 @@ impl DownloadStream {
                     let request = self.shared.crew.new_request();
                     let (name, version) =
                         (fetching.name.clone().into(), Some(fetching.found.version));
-                    let what = What::Blocks(ranges);
+                    let what = GetScope::Blocks(ranges);
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.ask(request, Asked::Blocks(fetching));
                 }
@@ -332,11 +332,11 @@ impl DownloadStream {
         let asked = match local {
             None => {
                 let first = BlockRange { first: 0, count: WINDOW };
-                self.channel.queue(request, &ask(What::Blocks(vec![first])))?;
+                self.channel.queue(request, &ask(GetScope::Blocks(vec![first])))?;
                 Asked::Start { job: index, name, place, first: Some(first) }
             }
             Some(local) => {
-                let what = if mismatched { What::FreshManifest } else { What::Manifest };
+                let what = if mismatched { GetScope::FreshManifest } else { GetScope::Manifest };
                 self.channel.queue(request, &ask(what))?;
                 let (found, cvs) = (None, Vec::new());
                 Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
@@ -362,7 +362,7 @@ impl DownloadStream {
             }
         };
         let request = self.shared.crew.new_request();
-        let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
+        let what = here.map_or(GetScope::Whole, |here| GetScope::WholeUnless(here.digest));
         let get = Request::Get { name: name.clone().into(), version: None, what };
         self.channel.queue(request, &get)?;
         let asked = match here {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK, Digest};
-use ftx_core::native::upload::{Claim, Sender};
+use ftx_core::native::upload::{ClaimedBlock, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK_BYTES;
 use ftx_store::ManifestCache;
@@ -107,7 +107,7 @@ pub(super) struct UploadStream {
 }
 
 enum Work {
-    Block(Arc<Open>, Claim),
+    Block(Arc<Open>, ClaimedBlock),
     Commit(Arc<Open>, Digest),
     File(usize),
     Wanted(usize),

@@ -7,7 +7,7 @@
 //! The chaining value stands behind the bytes, so that the sender reads them once: it hashes each
 //! piece and sends it. Neither side needs to hold the frame.
 
-use super::{FrameHeader, FrameKind, HASH_LEN, HEADER_LEN, WireError};
+use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, HEADER_LEN};
 use crate::native::blocks::BLOCK;
 
 /// Bytes between the header and the bytes of the file.
@@ -33,7 +33,7 @@ impl BlockHead {
     ///
     /// # Errors
     /// No block has so many bytes, or `request` is 0.
-    pub fn encode(&self, request: u32) -> Result<[u8; BLOCK_FRAME_HEAD_LEN], WireError> {
+    pub fn encode(&self, request: u32) -> Result<[u8; BLOCK_FRAME_HEAD_LEN], FrameError> {
         self.check()?;
         let header = FrameHeader::new(FrameKind::Block, request, AROUND + self.len)?;
         let mut bytes = [0; BLOCK_FRAME_HEAD_LEN];
@@ -47,7 +47,7 @@ impl BlockHead {
     ///
     /// # Errors
     /// It is another kind of frame, or no block has so many bytes.
-    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Block)?;
         let len = u64::from(header.len).saturating_sub(AROUND);
         let head = Self { index: u64::from_le_bytes(head), len };
@@ -55,8 +55,8 @@ impl BlockHead {
         Ok(head)
     }
 
-    fn check(&self) -> Result<(), WireError> {
+    fn check(&self) -> Result<(), FrameError> {
         let len = self.len;
-        if (1..=BLOCK).contains(&len) { Ok(()) } else { Err(WireError::BlockLength { len }) }
+        if (1..=BLOCK).contains(&len) { Ok(()) } else { Err(FrameError::BlockLength { len }) }
     }
 }

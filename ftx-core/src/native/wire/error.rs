@@ -7,7 +7,7 @@ use crate::native::Reason;
 /// Why bytes are no part of an FTX/1 connection, or a value cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum WireError {
+pub enum FrameError {
     /// The first bytes are not the preface.
     #[error("the connection begins with {got:02x?}, which is no FTX preface; check the port")]
     BadPreface {
@@ -90,7 +90,7 @@ pub enum WireError {
     },
 }
 
-impl WireError {
+impl FrameError {
     /// The reason to give in the `Goodbye`.
     #[must_use]
     pub const fn reason(&self) -> Reason {

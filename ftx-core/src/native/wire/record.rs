@@ -135,7 +135,7 @@ pub enum Overwrite {
 
 /// What is wanted of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
+pub enum GetScope {
     /// 0: all its bytes.
     Whole,
     /// 1: its chaining values.
