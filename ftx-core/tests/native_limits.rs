@@ -9,12 +9,12 @@
 use ftx_core::RawName;
 use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameError, FrameHeader,
-    FrameKind, GetScope, HEADER_LEN, Listed, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_RANGES,
-    MAX_REQUEST, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable,
-    Version, next_frame,
+    FrameKind, GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_FILE_HEAD_BYTES,
+    MAX_PAYLOAD_BYTES, MAX_RANGES, MAX_REQUEST_BYTES, Meta, Mtime, Obstacle, Overwrite, Readers,
+    Reply, Request, Token, Untransferable, Version, next_frame,
 };
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ fn a_header_has_a_known_kind_and_zeros_at_its_end() {
 
 #[test]
 fn each_kind_has_its_lengths() {
-    let head = MAX_FILE_HEAD as u32;
+    let head = MAX_FILE_HEAD_BYTES as u32;
     let bounds = [(1, 4, 1 << 20), (2, 41, (1 << 20) + 40), (3, 40, (1 << 20) + 36 + head)];
     for (kind, least, most) in bounds {
         for len in [least, most] {
@@ -51,7 +51,7 @@ fn each_kind_has_its_lengths() {
             assert!(matches!(error, FrameError::PayloadLength { .. }), "{kind} {len}");
             assert_eq!(error.reason(), Reason::Malformed);
         }
-        assert!(most <= MAX_PAYLOAD);
+        assert!(most <= MAX_PAYLOAD_BYTES);
     }
 }
 
@@ -100,10 +100,10 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
 
 #[test]
 fn a_request_is_short() {
-    let fits = (MAX_REQUEST - 12) as usize;
+    let fits = (MAX_REQUEST_BYTES - 12) as usize;
     let stat = |len| Request::Stat { name: "x".repeat(len) };
-    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST as usize);
-    let too_long = Err(FrameError::RequestTooLong { len: u64::from(MAX_REQUEST) + 1 });
+    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST_BYTES as usize);
+    let too_long = Err(FrameError::RequestTooLong { len: u64::from(MAX_REQUEST_BYTES) + 1 });
     assert_eq!(stat(fits + 1).encode(1), too_long);
     let (header, payload) = control(1, &encode(&stat(fits + 1)).unwrap());
     assert_eq!(Request::check_header(&header).unwrap_err().reason(), Reason::LimitExceeded);
@@ -124,9 +124,11 @@ fn ranges_and_pages_are_short() {
 
     let have = |len| Reply::Have { first: 0, blocks: vec![Some(Cv([0; 32])); len] };
     let cvs = |len| Reply::Cvs { first: 0, cvs: vec![Cv([0; 32]); len] };
-    assert!(have(MAX_CV_PAGE).encode(1).is_ok() && cvs(MAX_CV_PAGE).encode(1).is_ok());
-    for reply in [have(MAX_CV_PAGE + 1), cvs(MAX_CV_PAGE + 1)] {
-        let too_long = FrameError::PageTooLong { len: MAX_CV_PAGE as u64 + 1 };
+    assert!(
+        have(MAX_CV_PAGE_BLOCKS).encode(1).is_ok() && cvs(MAX_CV_PAGE_BLOCKS).encode(1).is_ok()
+    );
+    for reply in [have(MAX_CV_PAGE_BLOCKS + 1), cvs(MAX_CV_PAGE_BLOCKS + 1)] {
+        let too_long = FrameError::PageTooLong { len: MAX_CV_PAGE_BLOCKS as u64 + 1 };
         assert_eq!(reply.encode(1), Err(too_long.clone()));
         let (header, payload) = control(1, &encode(&reply).unwrap());
         assert_eq!(Reply::decode(&header, &payload), Err(too_long));
@@ -261,7 +263,7 @@ fn features_that_nobody_knows_are_read() {
 
 #[test]
 fn a_block_frame_holds_a_block() {
-    for (len, fits) in [(0, false), (1, true), (BLOCK, true), (BLOCK + 1, false)] {
+    for (len, fits) in [(0, false), (1, true), (BLOCK_BYTES, true), (BLOCK_BYTES + 1, false)] {
         let encoded = BlockHead { index: u64::MAX, len }.encode(1);
         assert_eq!(encoded.is_ok(), fits, "{len}");
         assert!(fits || matches!(encoded, Err(FrameError::BlockLength { .. })));
@@ -280,10 +282,13 @@ fn put(name_len: usize) -> FileHead {
 #[test]
 fn the_parts_of_a_file_frame_are_bounded() {
     let around = encode(&put(0)).unwrap().len();
-    assert!(put(MAX_FILE_HEAD - around).encode(1, BLOCK).is_ok());
-    let long_head = put(MAX_FILE_HEAD - around + 1).encode(1, 0);
+    assert!(put(MAX_FILE_HEAD_BYTES - around).encode(1, BLOCK_BYTES).is_ok());
+    let long_head = put(MAX_FILE_HEAD_BYTES - around + 1).encode(1, 0);
     assert!(matches!(long_head, Err(FrameError::FileHead { .. })));
-    assert_eq!(put(1).encode(1, BLOCK + 1), Err(FrameError::FileLength { len: BLOCK + 1 }));
+    assert_eq!(
+        put(1).encode(1, BLOCK_BYTES + 1),
+        Err(FrameError::FileLength { len: BLOCK_BYTES + 1 })
+    );
     assert!(put(1).encode(0, 1).is_err());
 
     let header = FrameHeader::new(FrameKind::File, 1, 100).unwrap();
@@ -293,10 +298,10 @@ fn the_parts_of_a_file_frame_are_bounded() {
     for len in [65, u32::MAX] {
         assert_eq!(layout(len), Err(FrameError::FileHead { len: len.into() }));
     }
-    let full = FrameHeader::new(FrameKind::File, 1, BLOCK + 36 + 10).unwrap();
+    let full = FrameHeader::new(FrameKind::File, 1, BLOCK_BYTES + 36 + 10).unwrap();
     assert!(FileLayout::decode(&full, 10u32.to_le_bytes()).is_ok());
     let more = FileLayout::decode(&full, 9u32.to_le_bytes());
-    assert_eq!(more, Err(FrameError::FileLength { len: BLOCK + 1 }));
+    assert_eq!(more, Err(FrameError::FileLength { len: BLOCK_BYTES + 1 }));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use ftx_client::Dialect;
 use ftx_client::blocking::Client;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, Cv};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
 
 use crate::native::upload;
@@ -33,7 +33,7 @@ fn a_server_that_floods_while_the_client_sends_is_left() {
     for (reply, times) in floods {
         let results = upload(&[BLOCKS], 1, false, move |listener| {
             let mut peer = NativePeer::accept_window(&listener, WINDOW);
-            peer.offered(BLOCKS * BLOCK);
+            peer.offered(BLOCKS * BLOCK_BYTES);
             // Of a request that was never made.
             let flood = reply.encode(9999).unwrap().repeat(times);
             let mut sent = 0;

@@ -2,9 +2,10 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
+    BLOCK_BYTES, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len,
+    block_offset,
 };
-use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE, Reply, Version};
+use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Version};
 use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
@@ -43,7 +44,7 @@ impl<S: Store> Conversation<S> {
             version.is_none() || matches!(what, GetScope::Whole | GetScope::WholeUnless(_));
         let sent = match what {
             GetScope::Whole => self.send_all(frames, request, &file).await,
-            GetScope::WholeUnless(digest) if file.size() <= BLOCK => {
+            GetScope::WholeUnless(digest) if file.size() <= BLOCK_BYTES => {
                 self.send_unless(frames, request, &file, digest).await
             }
             GetScope::WholeUnless(_) => self.send_all(frames, request, &file).await,
@@ -111,7 +112,7 @@ impl<S: Store> Conversation<S> {
     }
 
     async fn send_all(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
-        if file.size() <= BLOCK {
+        if file.size() <= BLOCK_BYTES {
             self.send_file(frames, request, file).await
         } else {
             self.send_whole(frames, request, file).await
@@ -194,8 +195,8 @@ impl<S: Store> Conversation<S> {
             Ok(manifest) => manifest,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
-            let first = (page * MAX_CV_PAGE) as u64;
+        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
+            let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
             self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
             frames.writer().flush(self.stall()).await?;
         }

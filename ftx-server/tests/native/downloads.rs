@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Cv, Manifest};
-use ftx_core::native::wire::{FileHead, GetScope, MAX_CV_PAGE, Reply, Request, Version};
+use ftx_core::native::wire::{FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Request, Version};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 
 use crate::client::{Client, get, new_id};
@@ -101,7 +101,7 @@ fn a_manifest_has_the_chaining_value_of_every_block() {
 #[test]
 fn a_long_manifest_comes_in_pages() {
     let root = tempfile::tempdir().unwrap();
-    let count = MAX_CV_PAGE + 100;
+    let count = MAX_CV_PAGE_BLOCKS + 100;
     // It takes no space, and what it is made of is known already.
     let size = (count * MIB) as u64;
     let file = fs::File::create(root.path().join("huge")).unwrap();

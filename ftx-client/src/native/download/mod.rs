@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{GetScope, Meta, Request, Version};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
@@ -29,7 +29,7 @@ const OPENING: usize = 16;
 
 /// Bytes of a local file that may take long to hash and to copy. Meanwhile nothing is read from the
 /// connection, so nothing may be on its way then.
-const LONG: u64 = 64 * BLOCK;
+const LONG: u64 = 64 * BLOCK_BYTES;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 8 * 1024;
@@ -315,7 +315,7 @@ impl DownloadStream {
                     return Ok(());
                 }
             };
-        if let Some(size) = size.filter(|size| *size <= BLOCK && !mismatched) {
+        if let Some(size) = size.filter(|size| *size <= BLOCK_BYTES && !mismatched) {
             return self.small_file(index, name, place, size).await;
         }
         let request = self.shared.crew.new_request();

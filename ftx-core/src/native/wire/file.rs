@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version};
 use crate::codec;
-use crate::native::blocks::{BLOCK, Digest};
+use crate::native::blocks::{BLOCK_BYTES, Digest};
 
 /// Bytes between the header and the head.
 pub const FILE_PREFIX_LEN: usize = 4;
 
 /// The longest head, in bytes.
-pub const MAX_FILE_HEAD: usize = 16 << 10;
+pub const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
 
 /// What a file frame says of its file. The order of variants and fields is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ impl FileHead {
         let layout = FileLayout { head_len: head.len(), data_len };
         layout.check()?;
         let header = FrameHeader::new(kind, request, layout.payload_len())?;
-        // No more than MAX_FILE_HEAD, which was checked.
+        // No more than MAX_FILE_HEAD_BYTES, which was checked.
         let head_len = u32::try_from(head.len()).unwrap_or(u32::MAX);
         Ok([&header.encode()[..], &head_len.to_le_bytes(), &head].concat())
     }
@@ -100,10 +100,10 @@ impl FileLayout {
     }
 
     fn check(&self) -> Result<(), FrameError> {
-        if self.head_len > MAX_FILE_HEAD {
+        if self.head_len > MAX_FILE_HEAD_BYTES {
             return Err(FrameError::FileHead { len: self.head_len as u64 });
         }
-        if self.data_len > BLOCK {
+        if self.data_len > BLOCK_BYTES {
             return Err(FrameError::FileLength { len: self.data_len });
         }
         Ok(())
@@ -115,7 +115,7 @@ impl FileLayout {
 pub struct FileFrame<'a> {
     /// What it says of its file.
     pub head: FileHead,
-    /// The file, at most [`BLOCK`] bytes.
+    /// The file, at most [`BLOCK_BYTES`] bytes.
     pub data: &'a [u8],
     /// The digest as the sender gives it; whether `data` has it is for the receiver to see.
     pub digest: Digest,

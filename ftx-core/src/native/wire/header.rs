@@ -9,9 +9,9 @@ use core::fmt;
 
 use serde::Serialize;
 
-use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN, MAX_FILE_HEAD};
+use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN, MAX_FILE_HEAD_BYTES};
 use crate::codec::{self, MAX_RECORD_BYTES};
-use crate::native::blocks::BLOCK;
+use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes of a frame's header.
 pub const HEADER_LEN: usize = 12;
@@ -20,7 +20,7 @@ pub const HEADER_LEN: usize = 12;
 pub type HeaderBytes = [u8; HEADER_LEN];
 
 /// The longest payload, in bytes: a block, and room for what goes with it.
-pub const MAX_PAYLOAD: u32 = (1 << 20) + (1 << 16);
+pub const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,11 +63,11 @@ impl FrameKind {
             Self::Control => (4, MAX_RECORD_BYTES as u64),
             Self::Block => {
                 let around = sum([BLOCK_HEAD_LEN, HASH_LEN, 0]);
-                (around + 1, around + BLOCK)
+                (around + 1, around + BLOCK_BYTES)
             }
             Self::File => {
                 let around = sum([FILE_PREFIX_LEN, HASH_LEN, 0]);
-                (around + 4, around + sum([MAX_FILE_HEAD, 0, 0]) + BLOCK)
+                (around + 4, around + sum([MAX_FILE_HEAD_BYTES, 0, 0]) + BLOCK_BYTES)
             }
         }
     }

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
-use super::{Entry, FrameError, FrameHeader, FrameKind, Listed, MAX_CV_PAGE, Meta, Token, Version};
+use super::{
+    Entry, FrameError, FrameHeader, FrameKind, Listed, MAX_CV_PAGE_BLOCKS, Meta, Token, Version,
+};
 use crate::codec;
 use crate::native::Reason;
 use crate::native::blocks::{Cv, Digest};
@@ -34,7 +36,7 @@ pub enum Reply {
     Have {
         /// Index of the first block that it speaks of.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE`].
+        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
         blocks: Vec<Option<Cv>>,
     },
     /// 2: the blocks can come.
@@ -67,7 +69,7 @@ pub enum Reply {
     Cvs {
         /// Index of the first block.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE`].
+        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
         cvs: Vec<Cv>,
     },
     /// 7: that was all.
@@ -187,5 +189,5 @@ impl Reply {
 }
 
 fn check_page(len: usize) -> Result<(), FrameError> {
-    if len > MAX_CV_PAGE { Err(FrameError::PageTooLong { len: len as u64 }) } else { Ok(()) }
+    if len > MAX_CV_PAGE_BLOCKS { Err(FrameError::PageTooLong { len: len as u64 }) } else { Ok(()) }
 }

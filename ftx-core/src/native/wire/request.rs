@@ -14,7 +14,7 @@ use crate::codec;
 use crate::native::blocks::Digest;
 
 /// The longest request, in bytes of its record: a server makes room for no more.
-pub const MAX_REQUEST: u32 = 1 << 16;
+pub const MAX_REQUEST_BYTES: u32 = 1 << 16;
 
 /// A client's message. Variants and fields are written in their order, so variants are only ever
 /// appended.
@@ -154,10 +154,10 @@ impl Request {
     /// Looks at the header of a control frame from a client, before room is made for its payload.
     ///
     /// # Errors
-    /// It is another kind of frame, or longer than [`MAX_REQUEST`].
+    /// It is another kind of frame, or longer than [`MAX_REQUEST_BYTES`].
     pub fn check_header(header: &FrameHeader) -> Result<(), FrameError> {
         header.expect(FrameKind::Control)?;
-        if header.len > MAX_REQUEST {
+        if header.len > MAX_REQUEST_BYTES {
             return Err(FrameError::RequestTooLong { len: header.len.into() });
         }
         Ok(())
