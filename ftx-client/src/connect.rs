@@ -9,7 +9,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ftx_io::{Wire, deadline_after};
+use ftx_io::{BufferedStream, deadline_after};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -32,14 +32,14 @@ pub(crate) async fn connect(
     address: &ServerAddr,
     timeout: Duration,
     cancel: &Cancel,
-) -> Result<Wire, TransferError> {
+) -> Result<BufferedStream, TransferError> {
     let stream = tokio::select! {
         biased;
         () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
         connected = to(address, timeout) => connected,
     };
     stream
-        .and_then(Wire::new)
+        .and_then(BufferedStream::new)
         .map_err(|source| TransferError::Connect { address: address.clone(), source })
 }
 
@@ -191,7 +191,7 @@ mod tests {
         let port = 1;
         let error = to(&ServerAddr::new("localhost", port), LIMIT).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        let told = ftx_io::Chain(&error).to_string();
+        let told = ftx_io::ErrorChain(&error).to_string();
         assert!(told.contains(&format!(":{port} last: ")), "{told}");
         let error = to(&ServerAddr::new("127.0.0.1", port), LIMIT).await.unwrap_err();
         assert!(!error.to_string().contains("last"), "{error}");

@@ -11,8 +11,8 @@ use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::WireError as FrameError;
 use ftx_core::native::{Reason, StepError};
 use ftx_core::{Md5Digest, NameError, Status};
-use ftx_io::{ReadError, WireError};
-use ftx_store::StoreError;
+use ftx_io::{ReadError, StreamError};
+use ftx_store::{Side, StoreError};
 
 use crate::ServerAddr;
 
@@ -157,13 +157,13 @@ impl From<StoreError> for TransferError {
     }
 }
 
-impl From<WireError> for TransferError {
-    fn from(error: WireError) -> Self {
+impl From<StreamError> for TransferError {
+    fn from(error: StreamError) -> Self {
         match error {
-            WireError::Closed => Self::Closed,
-            WireError::Io(error) => Self::Connection(error),
-            WireError::Stopped => Self::Cancelled,
-            WireError::Timeout(limit) => Self::Timeout(limit),
+            StreamError::Closed => Self::Closed,
+            StreamError::Io(error) => Self::Connection(error),
+            StreamError::Stopped => Self::Cancelled,
+            StreamError::Timeout(limit) => Self::Timeout(limit),
             other => Self::Connection(io::Error::other(other)),
         }
     }
@@ -173,7 +173,7 @@ impl From<ReadError> for TransferError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Frame(error) => error.into(),
-            ReadError::Wire(error) => error.into(),
+            ReadError::Stream(error) => error.into(),
             other => Self::Connection(io::Error::other(other)),
         }
     }
@@ -206,7 +206,7 @@ impl TransferError {
             Self::Timeout(limit) => Self::Timeout(*limit),
             other => Self::Same {
                 reason: other.reason(),
-                message: ftx_io::Chain(other).to_string(),
+                message: ftx_io::ErrorChain(other).to_string(),
                 is_transient: other.is_transient(),
             },
         }
@@ -271,7 +271,7 @@ impl TransferError {
             Self::Fetch(error) => error.reason(),
             Self::Frame(error) | Self::Greeting(error) => error.reason(),
             Self::Internal { .. } => Reason::Internal,
-            Self::Local(error) => reason_of_local(error),
+            Self::Local(error) => error.kind().reason(Side::Client),
             Self::Name { .. } | Self::NoName { .. } => Reason::NameRefused,
             Self::NotNative => Reason::OtherDialect,
             Self::Refused { reason, .. } | Self::Same { reason, .. } => *reason,
@@ -338,31 +338,6 @@ fn refusal(status: Status) -> Reason {
         Ok(_) if status == Status::AlreadyExists => Reason::AlreadyExists,
         Ok(code) if code < 0 => Reason::from_code(code),
         _ => Reason::Malformed,
-    }
-}
-
-fn reason_of_local(error: &StoreError) -> Reason {
-    match error {
-        StoreError::AlreadyExists { .. } => Reason::LocalAlreadyExists,
-        StoreError::BadName { .. } => Reason::InvalidArgument,
-        StoreError::Cancelled { .. } => Reason::Cancelled,
-        StoreError::Changed { .. } => Reason::LocalChanged,
-        StoreError::InUse { .. } | StoreError::PartOfAnother { .. } => Reason::LocalInUse,
-        StoreError::IsDirectory { .. }
-        | StoreError::Link { .. }
-        | StoreError::NotDirectory { .. }
-        | StoreError::NotRegular { .. }
-        | StoreError::UnknownSize { .. } => Reason::LocalNotAFile,
-        StoreError::NoSpace { .. } | StoreError::TooLarge { .. } => Reason::LocalNoSpace,
-        StoreError::NotFound { .. } => Reason::LocalNotFound,
-        StoreError::Foreign { .. }
-        | StoreError::MountPoint { .. }
-        | StoreError::Outside { .. }
-        | StoreError::PartNamesTaken { .. }
-        | StoreError::PermissionDenied { .. }
-        | StoreError::ReadOnly { .. } => Reason::LocalPermissionDenied,
-        // Also what a later version may tell apart.
-        _ => Reason::LocalIoError,
     }
 }
 

@@ -76,7 +76,7 @@ impl From<&TransferError> for Failure {
             original: code.ok().filter(|code| *code < 0).unwrap_or(status::original(status)),
             retryable: error.is_transient(),
             os_error,
-            ..Self::with_status(status, ftx_io::Chain(error).to_string())
+            ..Self::with_status(status, ftx_io::ErrorChain(error).to_string())
         }
     }
 }

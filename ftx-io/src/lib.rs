@@ -1,8 +1,8 @@
 //! What the drivers of both sides share: moving a connection's bytes, and keeping disk and hash
 //! work off the threads that do so.
 //!
-//! Nothing here knows a dialect. [`Wire`] reads and writes within limits; [`StagingWriter`] and
-//! [`FileReader`] work on blocking threads, one piece ahead of the connection, so that socket, hash
+//! Nothing here knows a dialect. [`BufferedStream`] reads and writes within limits; [`StagingWriter`] and
+//! [`ReadAhead`] work on blocking threads, one piece ahead of the connection, so that socket, hash
 //! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
 
@@ -13,34 +13,34 @@ use ftx_store::StoreError;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
-mod chain;
 mod deadline;
+mod error_chain;
 mod field;
 mod legacy;
 mod native;
-mod wire;
+mod stream;
 
-pub use chain::{Chain, panic_text};
 pub use deadline::deadline_after;
+pub use error_chain::{ErrorChain, panic_text};
 pub use field::write_field;
 pub use legacy::hash::hash_prefix;
-pub use legacy::pipeline::StagingSlot;
-pub use legacy::reader::FileReader;
-pub use legacy::writer::StagingWriter;
-pub use native::frames::{FrameReader, FrameWriter, Frames, Incoming, ParkedFrames, ReadError};
-pub use wire::{Guard, ParkedWire, Wire, WireError};
+pub use legacy::read_ahead::ReadAhead;
+pub use legacy::staging_writer::StagingWriter;
+pub use legacy::write_behind::SharedStaging;
+pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
+pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 
 /// How many bytes of a file move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.
-pub const CHUNK: usize = 128 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 
 /// Bytes to receive of a file before they are handed to the disk, when `transfers` do so at the
 /// same time. Waking another thread costs as much as copying many of them, so one transfer alone
 /// takes large steps; many share what memory is meant for that.
 #[must_use]
-pub fn receive_chunk(transfers: usize) -> usize {
+pub fn receive_chunk_bytes(transfers: usize) -> usize {
     const TOGETHER: usize = 16 * 1024 * 1024;
-    (TOGETHER / transfers.max(1)).clamp(CHUNK / 2, 4 * CHUNK)
+    (TOGETHER / transfers.max(1)).clamp(CHUNK_BYTES / 2, 4 * CHUNK_BYTES)
 }
 
 thread_local! {

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ftx_io::{Frames, Guard, Wire};
+use ftx_io::{BufferedStream, Frames, IoLimits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_secs(5);
 
 /// A connection, and how many bytes its peer gets in the end.
-async fn connected() -> (Wire, JoinHandle<usize>) {
+async fn connected() -> (BufferedStream, JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (stream, _) = listener.accept().await.unwrap();
@@ -44,14 +44,14 @@ async fn connected() -> (Wire, JoinHandle<usize>) {
             }
         }
     });
-    (Wire::new(stream).unwrap(), reading)
+    (BufferedStream::new(stream).unwrap(), reading)
 }
 
 /// Bytes move all the time, so nobody may say that nothing went.
 #[tokio::test]
 async fn who_reads_slowly_is_not_taken_for_one_that_does_not_read() {
     let stop = CancellationToken::new();
-    let guard = Guard { limit: LIMIT, stop: &stop };
+    let guard = IoLimits { limit: LIMIT, stop: &stop };
     let data = vec![1; LEN];
     let body = async {
         let (mut wire, reading) = connected().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{Chain, Guard, Wire, WireError, deadline_after};
+use ftx_io::{BufferedStream, ErrorChain, IoLimits, StreamError, deadline_after};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -46,12 +46,12 @@ pub(crate) struct Troubles {
 
 impl<S: Store> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
-    pub(crate) fn guard(&self, limit: Duration) -> Guard<'_> {
-        Guard { limit, stop: &self.abort }
+    pub(crate) fn guard(&self, limit: Duration) -> IoLimits<'_> {
+        IoLimits { limit, stop: &self.abort }
     }
 
     /// The guard of bytes that are to move now.
-    pub(crate) fn stall(&self) -> Guard<'_> {
+    pub(crate) fn stall(&self) -> IoLimits<'_> {
         self.guard(self.timeouts.stall)
     }
 }
@@ -74,9 +74,9 @@ impl Hello {
     }
 
     /// Tells of the limit as it was set: what was left of it when the last wait began says nothing.
-    pub(crate) fn name_limit(self, error: WireError) -> WireError {
+    pub(crate) fn name_limit(self, error: StreamError) -> StreamError {
         match error {
-            WireError::Timeout(_) => WireError::Late(self.limit),
+            StreamError::Timeout(_) => StreamError::Late(self.limit),
             other => other,
         }
     }
@@ -88,7 +88,7 @@ pub(crate) async fn serve<S: Store + LegacyStore>(
     context: Arc<Context<S>>,
     places: Places,
 ) {
-    let mut wire = match Wire::new(stream) {
+    let mut wire = match BufferedStream::new(stream) {
         Ok(wire) => wire,
         Err(error) => {
             debug!(%error, "gone before it was served");
@@ -104,13 +104,13 @@ pub(crate) async fn serve<S: Store + LegacyStore>(
         Ok(Some(Dialect::Legacy)) => {
             if let Err(error) = driver::serve(wire, &context, hello, places).await {
                 context.monitor.error();
-                warn!(error = %Chain(&error), "connection ended early");
+                warn!(error = %ErrorChain(&error), "connection ended early");
             }
         }
         Ok(Some(Dialect::Native)) => {
             if let Err(error) = native::serve(wire, &context, hello, places).await {
                 context.monitor.error();
-                warn!(error = %Chain(&error), "connection ended early");
+                warn!(error = %ErrorChain(&error), "connection ended early");
             }
         }
         Ok(Some(dialect @ Dialect::Tls)) => {
@@ -127,10 +127,10 @@ pub(crate) async fn serve<S: Store + LegacyStore>(
 
 /// The client's dialect; `None` when there is nobody to talk to.
 async fn first_bytes<S: Store + LegacyStore>(
-    wire: &mut Wire,
+    wire: &mut BufferedStream,
     context: &Context<S>,
     hello: Hello,
-) -> Result<Option<Dialect>, WireError> {
+) -> Result<Option<Dialect>, StreamError> {
     loop {
         match sniff(wire.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),

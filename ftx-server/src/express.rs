@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_io::{Wire, WireError, dedicate_thread_of, spawn_blocking};
+use ftx_io::{BufferedStream, StreamError, dedicate_thread_of, spawn_blocking};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug};
@@ -62,10 +62,10 @@ impl Places {
 /// Runs a session on a thread to itself until its client pauses; `None` when it has left.
 pub(crate) async fn run<S: Store + LegacyStore>(
     mut session: Session<S>,
-    wire: Wire,
+    wire: BufferedStream,
     permit: OwnedSemaphorePermit,
-) -> Result<Option<(Session<S>, Wire)>, LegacyError> {
-    let parked = wire.park()?;
+) -> Result<Option<(Session<S>, BufferedStream)>, LegacyError> {
+    let parked = wire.detach()?;
     let (span, lender) = (Span::current(), Handle::current());
     let moved = spawn_blocking(move || -> Result<_, LegacyError> {
         let _entered = span.enter();
@@ -81,23 +81,23 @@ pub(crate) async fn run<S: Store + LegacyStore>(
         };
         dedicate_thread_of(lender, || {
             runtime.block_on(async {
-                let mut wire = parked.resume()?.keen()?;
+                let mut wire = parked.attach()?.with_busy_poll()?;
                 match session.run(&mut wire, Patience::Express).await? {
                     Stop::Left => Ok(None),
-                    Stop::Quiet | Stop::Streak(_) => Ok(Some((session, wire.park()?))),
+                    Stop::Quiet | Stop::Streak(_) => Ok(Some((session, wire.detach()?))),
                 }
             })
         })
     });
     match moved.await.map_err(|_| LegacyError::Panicked)?? {
-        Some((session, parked)) => Ok(Some((session, parked.resume()?))),
+        Some((session, parked)) => Ok(Some((session, parked.attach()?))),
         None => Ok(None),
     }
 }
 
 impl From<io::Error> for LegacyError {
     fn from(error: io::Error) -> Self {
-        WireError::from(error).into()
+        StreamError::from(error).into()
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ftx_io::Chain;
+use ftx_io::ErrorChain;
 use ftx_server::Server;
 use ftx_server::store::local::LocalStore;
 use tokio::net::TcpListener;
@@ -95,8 +95,9 @@ async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
     fit_into_limits(&mut config);
     let listener = bind(args).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let store = LocalStore::open(&config)
-        .map_err(|error| format!("cannot serve {}: {}", config.root.display(), Chain(&error)))?;
+    let store = LocalStore::open(&config).map_err(|error| {
+        format!("cannot serve {}: {}", config.root.display(), ErrorChain(&error))
+    })?;
     let server =
         Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
     // Before anybody is told that the server is there, and may want it to go.

@@ -168,7 +168,7 @@ fn last_part(path: &Path) -> Result<String, Refused> {
 /// anything in them. What is found is opened beneath the directory later, so that what has become a link
 /// by then is refused, too; unless links are to be followed.
 fn tree(path: &Path, base: Result<String, Refused>, follow: bool, found: &mut Found) {
-    let opened = || LocalTree::open(path).map_err(|error| unreadable(&ftx_io::Chain(&error)));
+    let opened = || LocalTree::open(path).map_err(|error| unreadable(&ftx_io::ErrorChain(&error)));
     let tree = if follow { Ok(None) } else { opened().map(Some) };
     let base = base.and_then(|base| parse(&base).map(|_| base));
     let (base, tree) = match (base, tree) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftx_client::{Event, Observer, Reason, TransferError, Transferred};
 use ftx_core::escaped;
-use ftx_io::Chain;
+use ftx_io::ErrorChain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ impl Report {
 
     /// Tells of an error that is about no transfer, and what to exit with.
     pub(crate) fn gave_up(&self, error: &TransferError) -> Exit {
-        let message = Chain(error).to_string();
+        let message = ErrorChain(error).to_string();
         if self.is_json() {
             let status = error.status();
             let line = json!({
@@ -139,7 +139,7 @@ impl Report {
 
     pub(crate) fn failed(&self, index: usize, job: &Job, error: &TransferError) {
         self.replace(None);
-        let mut message = Chain(error).to_string();
+        let mut message = ErrorChain(error).to_string();
         if job.direction == Direction::Download
             && matches!(error, TransferError::Refused { reason: Reason::NotAFile, .. })
         {
@@ -260,7 +260,7 @@ fn fields(event: &Event<'_>) -> Value {
             "attempt": attempt,
             "pause_ms": u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "status": error.status().code(),
-            "error": Chain(*error).to_string(),
+            "error": ErrorChain(*error).to_string(),
         }),
         _ => json!({}),
     }
@@ -281,7 +281,7 @@ fn sentence(event: &Event<'_>) -> String {
             let pause = humantime::format_duration(Duration::from_millis(
                 u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             ));
-            format!("{}; retry {attempt} in {pause}", Chain(*error))
+            format!("{}; retry {attempt} in {pause}", ErrorChain(*error))
         }
         _ => String::new(),
     }

@@ -305,7 +305,7 @@ fn open_cache(dir: Option<&Path>) -> ManifestCache {
         .map_err(|error| StoreError::io("open", dir, error))
         .and_then(|dir| ManifestCache::in_dir(&dir, limits));
     opened.unwrap_or_else(|error| {
-        debug!(error = %ftx_io::Chain(&error), "files are hashed anew each time");
+        debug!(error = %ftx_io::ErrorChain(&error), "files are hashed anew each time");
         ManifestCache::in_memory(limits)
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::{Limits, Reply, Request, decode_reply};
-use ftx_io::{Guard, Wire, WireError};
+use ftx_io::{BufferedStream, IoLimits, StreamError};
 use tracing::debug;
 
 use crate::{Cancel, TransferError};
@@ -12,14 +12,14 @@ use crate::{Cancel, TransferError};
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    wire: Wire,
+    wire: BufferedStream,
     timeout: Duration,
     cancel: Cancel,
 }
 
 impl Connection {
     /// A connection on which nothing was said yet, or nothing that an original server remembers.
-    pub(crate) fn new(wire: Wire, timeout: Duration, cancel: &Cancel) -> Self {
+    pub(crate) fn new(wire: BufferedStream, timeout: Duration, cancel: &Cancel) -> Self {
         Self { wire, timeout, cancel: cancel.clone() }
     }
 
@@ -34,13 +34,13 @@ impl Connection {
         debug!(?request, "sent");
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.wire.write_all(&bytes, guard).await?)
     }
 
     /// The server's next message.
     pub(crate) async fn receive(&mut self) -> Result<Reply, TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         loop {
             if let Some((reply, len)) = decode_reply(self.wire.buffered(), &Limits::default())? {
                 self.wire.consume(len);
@@ -61,7 +61,7 @@ impl Connection {
         limit: usize,
         soft: bool,
     ) -> Result<(), TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(soft) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(soft) };
         Ok(self.wire.read_body(chunk, limit, guard).await?)
     }
 
@@ -69,10 +69,10 @@ impl Connection {
     /// [`receive`](Self::receive): its word on an upload stands when all bytes are there. Only if
     /// they do not get there, a refusal that was heard is the reason.
     pub(crate) async fn write_body(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         match self.wire.write_body(bytes, guard).await {
             Ok(()) => Ok(()),
-            Err(WireError::Stopped) => Err(TransferError::Cancelled),
+            Err(StreamError::Stopped) => Err(TransferError::Cancelled),
             Err(error) => Err(self.refusal().map_or_else(|| error.into(), Into::into)),
         }
     }

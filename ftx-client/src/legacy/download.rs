@@ -4,7 +4,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
-use ftx_io::{StagingWriter, receive_chunk};
+use ftx_io::{StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
 use crate::legacy::connection::Connection;
@@ -105,7 +105,7 @@ impl Driver<'_> {
                 self.machine.prepared()?;
             }
             Action::Publish { md5 } => {
-                self.writer.as_mut().ok_or_else(out_of_step)?.settle().await?;
+                self.writer.as_mut().ok_or_else(out_of_step)?.drain().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
                 self.target.publish(writer, md5, self.observer, self.cancel).await?;
                 self.machine.published()?;
@@ -144,7 +144,7 @@ impl Driver<'_> {
     async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, TransferError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = receive_chunk(1);
+        let limit = receive_chunk_bytes(1);
         let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         let soft = !self.machine.must_read_to_end();
         self.connection.read_body(&mut chunk, limit, soft).await?;

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::File;
-use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
+use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_size};
 
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
@@ -32,7 +32,7 @@ impl Source {
             check_size(&path, &file, &identity)?;
             let mut file = File::from_std(file);
             let mut head = None;
-            if identity.size <= CHUNK as u64 {
+            if identity.size <= CHUNK_BYTES as u64 {
                 let mut whole = Vec::new();
                 let read = (&mut file).take(identity.size).read_to_end(&mut whole);
                 read.map_err(|error| StoreError::io("read", &path, error))?;
@@ -81,12 +81,12 @@ impl Source {
         offset: u64,
         len: u64,
         hash: bool,
-    ) -> Result<FileReader, TransferError> {
+    ) -> Result<ReadAhead, TransferError> {
         let hashed = self.hashed.take().filter(|hasher| hasher.len() == offset);
         let fresh = || (offset == 0).then(PrefixHasher::new);
         let hasher = if hash { hashed.or_else(fresh) } else { None };
         let file = self.clone_file()?;
-        FileReader::new(file, offset, len, hasher)
+        ReadAhead::new(file, offset, len, hasher)
             .map_err(|error| StoreError::io("read", &self.path, error).into())
     }
 

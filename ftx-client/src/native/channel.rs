@@ -9,7 +9,7 @@ use ftx_core::native::wire::{
     WAITING,
 };
 use ftx_core::shown;
-use ftx_io::{Frames, Guard, Incoming, Wire};
+use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
 use tracing::debug;
 
 use super::inbox::{Inbox, Owed};
@@ -41,7 +41,7 @@ pub(crate) enum Greeted {
     /// It speaks FTX.
     Native(Box<Channel>),
     /// It is an original server; the connection goes on in the legacy dialect.
-    Legacy(Wire),
+    Legacy(BufferedStream),
 }
 
 /// Which session a connection belongs to.
@@ -99,7 +99,7 @@ impl Terms {
 impl Channel {
     /// Sends preface and hello, and hears what the server is.
     pub(crate) async fn greet(
-        mut wire: Wire,
+        mut wire: BufferedStream,
         config: &Config,
         cancel: &Cancel,
         session: Session,
@@ -108,7 +108,7 @@ impl Channel {
             Session::New { replaces } => (None, replaces),
             Session::Joined(token) => (Some(token), None),
         };
-        let guard = Guard { limit: config.timeout, stop: cancel.token(true) };
+        let guard = IoLimits { limit: config.timeout, stop: cancel.token(true) };
         let hello = Request::Hello {
             versions: VERSIONS.to_vec(),
             features: vec![WAITING.to_owned()],
@@ -196,7 +196,7 @@ impl Channel {
     /// Sends what is queued, and then `data`. Answers that come meanwhile are kept: a server that
     /// cannot send its answers takes nothing more.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let send = writer.send(data, guard);
         tokio::pin!(send);
@@ -208,7 +208,7 @@ impl Channel {
                     Ok(Some(incoming)) => self.inbox.push(incoming)?,
                     Ok(None) => return Err(TransferError::Closed),
                     // The time is that of the sending.
-                    Err(ftx_io::ReadError::Wire(ftx_io::WireError::Timeout(_))) => {}
+                    Err(ftx_io::ReadError::Stream(ftx_io::StreamError::Timeout(_))) => {}
                     Err(error) => return Err(error.into()),
                 },
             }
@@ -220,7 +220,7 @@ impl Channel {
         if let Some(incoming) = self.inbox.pop() {
             return Ok(incoming);
         }
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         let next = self.frames.reader().next(guard).await?;
         next.ok_or(TransferError::Closed)
     }
@@ -265,7 +265,7 @@ impl Channel {
     /// What comes next, while what is queued goes out: a server that sends takes no requests
     /// meanwhile.
     async fn next_flushing(&mut self, limit: Duration) -> Result<Incoming, TransferError> {
-        let guard = Guard { limit, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let next = tokio::select! {
             biased;
@@ -286,10 +286,10 @@ impl Channel {
     /// What came already, if anything did; nothing is waited for.
     pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
         if self.inbox.is_empty() {
-            if !self.frames.holds_frame() {
-                self.frames.take_in(1).map_err(TransferError::Connection)?;
+            if !self.frames.has_complete_frame() {
+                self.frames.try_fill(1).map_err(TransferError::Connection)?;
             }
-            if !self.frames.holds_frame() {
+            if !self.frames.has_complete_frame() {
                 return Ok(None);
             }
         }
@@ -298,7 +298,7 @@ impl Channel {
 
     /// Whether nothing has come that could be looked at without waiting.
     pub(super) fn may_wait(&self) -> bool {
-        self.inbox.is_empty() && !self.frames.holds_frame()
+        self.inbox.is_empty() && !self.frames.has_complete_frame()
     }
 
     /// The next message, flushing what is queued.
@@ -318,13 +318,13 @@ impl Channel {
         chunk: &mut Vec<u8>,
         len: usize,
     ) -> Result<(), TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_exact(chunk, len, guard).await?)
     }
 
     /// Reads the hash behind the bytes of a file.
     pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
-        let guard = Guard { limit: self.timeout, stop: self.cancel.token(true) };
+        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_hash(guard).await?)
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use cap_std::fs::File;
 use ftx_store::PrefixHasher;
 
-use crate::{CHUNK, panicked, spawn_blocking};
+use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 
 /// What one blocking thread hashes before others get their turn and the caller is asked.
 const SLICE: u64 = 16 * 1024 * 1024;
@@ -38,11 +38,11 @@ pub async fn hash_prefix(
 }
 
 fn feed(file: &mut File, hasher: &mut PrefixHasher, len: u64) -> io::Result<()> {
-    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     let end = hasher.len() + len;
     while hasher.len() < end {
         chunk.clear();
-        let limit = (CHUNK as u64).min(end - hasher.len());
+        let limit = (CHUNK_BYTES as u64).min(end - hasher.len());
         if file.take(limit).read_to_end(&mut chunk)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

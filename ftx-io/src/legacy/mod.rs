@@ -1,9 +1,9 @@
 //! Input and output of the legacy dialect: chunks that are written and hashed behind the connection's
 //! back.
 
+pub(crate) mod background_hasher;
 pub(crate) mod hash;
-pub(crate) mod lane;
-pub(crate) mod pipeline;
-pub(crate) mod reader;
-pub(crate) mod trail;
-pub(crate) mod writer;
+pub(crate) mod read_ahead;
+pub(crate) mod serial_executor;
+pub(crate) mod staging_writer;
+pub(crate) mod write_behind;

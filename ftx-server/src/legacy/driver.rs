@@ -9,7 +9,7 @@ use ftx_core::Status;
 use ftx_core::legacy::server::{Action, Connection, Fact};
 use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{CHUNK, Chain, Wire, WireError, receive_chunk};
+use ftx_io::{BufferedStream, CHUNK_BYTES, ErrorChain, StreamError, receive_chunk_bytes};
 use ftx_store::StoreError;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
@@ -36,12 +36,12 @@ pub(crate) enum LegacyError {
     #[error("a download was broken off")]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Wire(#[from] StreamError),
 }
 
 /// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
 pub(crate) async fn serve<S: Store + LegacyStore>(
-    mut wire: Wire,
+    mut wire: BufferedStream,
     context: &Arc<Context<S>>,
     hello: Hello,
     places: Places,
@@ -119,7 +119,7 @@ impl<S: Store + LegacyStore> Session<S> {
     /// failed is kept.
     pub(crate) async fn run(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         patience: Patience,
     ) -> Result<Stop, LegacyError> {
         let result = self.converse(wire, patience).await;
@@ -129,7 +129,11 @@ impl<S: Store + LegacyStore> Session<S> {
         result
     }
 
-    async fn converse(&mut self, wire: &mut Wire, patience: Patience) -> Result<Stop, LegacyError> {
+    async fn converse(
+        &mut self,
+        wire: &mut BufferedStream,
+        patience: Patience,
+    ) -> Result<Stop, LegacyError> {
         loop {
             while let Some(action) = self.machine.poll() {
                 self.act(wire, action).await?;
@@ -153,7 +157,7 @@ impl<S: Store + LegacyStore> Session<S> {
     /// The client's next request, or why there is none.
     async fn next_request(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         patience: Patience,
     ) -> Result<Result<Request, Stop>, LegacyError> {
         self.spare = Vec::new();
@@ -187,11 +191,11 @@ impl<S: Store + LegacyStore> Session<S> {
             match more {
                 Ok(true) => {}
                 Ok(false) => return Ok(Err(Stop::Left)),
-                Err(WireError::Timeout(_)) if between && patience == Patience::Express => {
+                Err(StreamError::Timeout(_)) if between && patience == Patience::Express => {
                     self.streak = 0;
                     return Ok(Err(Stop::Quiet));
                 }
-                Err(WireError::Timeout(_)) if between => {
+                Err(StreamError::Timeout(_)) if between => {
                     debug!("closed: idle for too long");
                     return Ok(Err(Stop::Left));
                 }
@@ -205,7 +209,7 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut Wire, action: Action) -> Result<(), LegacyError> {
+    async fn act(&mut self, wire: &mut BufferedStream, action: Action) -> Result<(), LegacyError> {
         let fact = match action {
             Action::Send(reply) => return self.send(wire, &reply).await,
             Action::SendApart(reply) => {
@@ -223,7 +227,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 // Finding out may take longer than the server still has.
                 let offered = tokio::select! {
                     offered = context.store.offer_prefix(&name, limit) => offered,
-                    () = context.abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = context.abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match offered {
                     Ok(LegacyOffer { held, published, offer }) => {
@@ -266,7 +270,7 @@ impl<S: Store + LegacyStore> Session<S> {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
-                    () = abort.cancelled() => return Err(WireError::Stopped.into()),
+                    () = abort.cancelled() => return Err(StreamError::Stopped.into()),
                 };
                 match opened {
                     Ok(fact) => fact,
@@ -282,7 +286,7 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut Wire, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(&mut self, wire: &mut BufferedStream, reply: &Reply) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -311,7 +315,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     async fn send_body(
         &mut self,
-        wire: &mut Wire,
+        wire: &mut BufferedStream,
         mut offset: u64,
         mut left: u64,
     ) -> Result<(), LegacyError> {
@@ -330,7 +334,7 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and hands them to the store.
-    async fn receive(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn receive(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
@@ -347,17 +351,21 @@ impl<S: Store + LegacyStore> Session<S> {
     }
 
     /// Reads some of an upload's bytes and drops them.
-    async fn discard(&mut self, wire: &mut Wire, left: u64) -> Result<(), LegacyError> {
+    async fn discard(&mut self, wire: &mut BufferedStream, left: u64) -> Result<(), LegacyError> {
         let chunk = self.read_chunk(wire, left).await?;
         let len = chunk.len() as u64;
         self.spare = chunk;
         Ok(self.machine.fact(Fact::BodyReceived { len })?)
     }
 
-    async fn read_chunk(&mut self, wire: &mut Wire, left: u64) -> Result<Vec<u8>, WireError> {
+    async fn read_chunk(
+        &mut self,
+        wire: &mut BufferedStream,
+        left: u64,
+    ) -> Result<Vec<u8>, StreamError> {
         let mut chunk = std::mem::take(&mut self.spare);
         chunk.clear();
-        let limit = receive_chunk(self.context.monitor.active());
+        let limit = receive_chunk_bytes(self.context.monitor.active());
         let limit = usize::try_from(left).map_or(limit, |left| left.min(limit));
         wire.read_body(&mut chunk, limit, self.context.stall()).await?;
         self.context.monitor.received(chunk.len());
@@ -366,7 +374,7 @@ impl<S: Store + LegacyStore> Session<S> {
 
     /// Counts small files in a row.
     fn note_len(&mut self, len: u64) {
-        self.streak = if len <= CHUNK as u64 { self.streak.saturating_add(1) } else { 0 };
+        self.streak = if len <= CHUNK_BYTES as u64 { self.streak.saturating_add(1) } else { 0 };
     }
 
     async fn suspend(&mut self) {
@@ -385,9 +393,9 @@ impl<S: Store + LegacyStore> Session<S> {
     fn note(&self, error: &StoreError, what: &'static str) {
         self.context.monitor.error();
         if !error.is_general() {
-            warn!(error = %Chain(error), "{what}");
+            warn!(error = %ErrorChain(error), "{what}");
         } else if let Some(times) = self.context.troubles.requests.note() {
-            warn!(error = %Chain(error), times, "{what}");
+            warn!(error = %ErrorChain(error), times, "{what}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Frames, Guard, Incoming, WireError, spawn_blocking};
+use ftx_io::{Frames, Incoming, IoLimits, StreamError, spawn_blocking};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
@@ -107,7 +107,7 @@ impl<S: Store> Conversation<S> {
                 self.leave().await;
                 return Ok(Stop::Left);
             }
-            if !frames.is_torn() {
+            if !frames.is_desynced() {
                 // They arrived whole, whatever came behind them.
                 let _ = self.put_batch(frames).await;
             }
@@ -132,7 +132,7 @@ impl<S: Store> Conversation<S> {
             if self.batch.is_due(frames, self.context.monitor.active())? {
                 self.put_batch(frames).await?;
             }
-            if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.holds_frame()) {
+            if frames.queued() > 0 && (frames.queued() >= ANSWERS || !frames.has_complete_frame()) {
                 frames.writer().flush(self.stall()).await?;
             }
             if self.busy
@@ -268,7 +268,7 @@ impl<S: Store> Conversation<S> {
             tokio::select! {
                 biased;
                 done = &mut work => Ok(done),
-                () = over => Err(WireError::Stopped.into()),
+                () = over => Err(StreamError::Stopped.into()),
             }
         };
         let mut signs = SignsOfLife::new(request);
@@ -335,12 +335,12 @@ impl<S: Store> Conversation<S> {
     }
 
     /// The guard of bytes that are to move now.
-    pub(super) fn stall(&self) -> Guard<'_> {
+    pub(super) fn stall(&self) -> IoLimits<'_> {
         self.guard(self.context.timeouts.stall)
     }
 
-    pub(super) fn guard(&self, limit: Duration) -> Guard<'_> {
-        Guard { limit, stop: &self.session.over }
+    pub(super) fn guard(&self, limit: Duration) -> IoLimits<'_> {
+        IoLimits { limit, stop: &self.session.over }
     }
 }
 

@@ -5,7 +5,7 @@ use ftx_core::native::blocks::{
     BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
 };
 use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
-use ftx_io::{CHUNK, Frames, is_dedicated};
+use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
 use super::{NativeError, apart};
@@ -274,7 +274,8 @@ impl<S: Store> Conversation<S> {
             }
         }
         loop {
-            let len = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let len =
+                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             let spare = std::mem::take(&mut self.spare);
             let (chunk, back) = match file.read(offset, len, spare, hasher).await {
                 Ok(read) => read,

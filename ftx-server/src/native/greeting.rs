@@ -8,7 +8,7 @@ use ftx_core::native::wire::{
     check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{Frames, Incoming, ReadError, Wire, WireError};
+use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
 use tracing::debug;
 
 use super::conversation::Conversation;
@@ -30,7 +30,7 @@ struct Heard {
 
 /// Hears the client's preface and hello, and answers them. `None` if it left before.
 pub(super) async fn greet<S: Store>(
-    mut wire: Wire,
+    mut wire: BufferedStream,
     context: &Arc<Context<S>>,
     hello: Hello,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
@@ -40,7 +40,7 @@ pub(super) async fn greet<S: Store>(
         }
         match wire.fill(context.guard(hello.left())).await {
             Ok(true) => {}
-            Ok(false) | Err(WireError::Closed) => return Ok(None),
+            Ok(false) | Err(StreamError::Closed) => return Ok(None),
             Err(error) => return Err(hello.name_limit(error).into()),
         }
     };
@@ -80,14 +80,14 @@ async fn hear<S: Store>(
     context: &Context<S>,
     hello: Hello,
 ) -> Result<Option<Heard>, NativeError> {
-    let late = || hello.name_limit(WireError::Timeout(hello.left()));
+    let late = || hello.name_limit(StreamError::Timeout(hello.left()));
     let mut reader = frames.reader();
     // Around it all: each of its bytes may be soon after the one before.
     let next = tokio::time::timeout(hello.left(), reader.next(context.stall())).await;
     let (header, payload) = match next {
         Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
         Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),
-        Ok(Ok(None) | Err(ReadError::Wire(WireError::Closed))) => return Ok(None),
+        Ok(Ok(None) | Err(ReadError::Stream(StreamError::Closed))) => return Ok(None),
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => return Err(late().into()),
     };

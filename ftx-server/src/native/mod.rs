@@ -36,7 +36,8 @@ use std::time::Duration;
 use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{
-    Chain, Frames, Guard, ReadError, Wire, WireError, dedicate_thread_of, spawn_blocking,
+    BufferedStream, ErrorChain, Frames, IoLimits, ReadError, StreamError, dedicate_thread_of,
+    spawn_blocking,
 };
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::OwnedSemaphorePermit;
@@ -90,22 +91,22 @@ pub(crate) enum NativeError {
     #[error("the client broke the protocol")]
     Step(#[from] StepError),
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Wire(#[from] StreamError),
 }
 
 impl From<ReadError> for NativeError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Frame(error) => error.into(),
-            ReadError::Wire(error) => error.into(),
-            other => WireError::from(std::io::Error::other(other)).into(),
+            ReadError::Stream(error) => error.into(),
+            other => StreamError::from(std::io::Error::other(other)).into(),
         }
     }
 }
 
 impl From<std::io::Error> for NativeError {
     fn from(error: std::io::Error) -> Self {
-        WireError::from(error).into()
+        StreamError::from(error).into()
     }
 }
 
@@ -119,22 +120,22 @@ impl NativeError {
             Self::Panicked => Reason::Internal,
             Self::Refused { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
-            Self::Wire(WireError::Stopped) => Reason::ShuttingDown,
-            Self::Wire(WireError::Late(_) | WireError::Timeout(_)) => Reason::TimedOut,
+            Self::Wire(StreamError::Stopped) => Reason::ShuttingDown,
+            Self::Wire(StreamError::Late(_) | StreamError::Timeout(_)) => Reason::TimedOut,
             Self::Cut { .. } | Self::Wire(_) => return None,
         };
-        Some(Reply::goodbye(reason, Chain(self).to_string()))
+        Some(Reply::goodbye(reason, ErrorChain(self).to_string()))
     }
 
     /// Whether this is an ordinary end of a connection on which nothing is under way.
     fn is_ordinary(&self) -> bool {
-        matches!(self, Self::Idle(_) | Self::Over | Self::Wire(WireError::Closed))
+        matches!(self, Self::Idle(_) | Self::Over | Self::Wire(StreamError::Closed))
     }
 }
 
 /// Serves a native client until it leaves or something fails. What it was uploading is kept.
 pub(crate) async fn serve<S: Store>(
-    wire: Wire,
+    wire: BufferedStream,
     context: &Arc<Context<S>>,
     hello: Hello,
     places: Places,
@@ -163,7 +164,7 @@ async fn on_own_thread<S: Store>(
     mut conversation: Conversation<S>,
     permit: OwnedSemaphorePermit,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
-    let parked = frames.park()?;
+    let parked = frames.detach()?;
     let (span, lender) = (Span::current(), Handle::current());
     let moved = spawn_blocking(move || -> Result<_, NativeError> {
         let _entered = span.enter();
@@ -179,16 +180,16 @@ async fn on_own_thread<S: Store>(
         };
         dedicate_thread_of(lender, || {
             runtime.block_on(async {
-                let mut frames = parked.resume()?;
+                let mut frames = parked.attach()?;
                 match conversation.run(&mut frames, Place::Own).await? {
                     Stop::Left => Ok(None),
-                    Stop::Quiet | Stop::Busy(_) => Ok(Some((frames.park()?, conversation))),
+                    Stop::Quiet | Stop::Busy(_) => Ok(Some((frames.detach()?, conversation))),
                 }
             })
         })
     });
     match moved.await.map_err(|_| NativeError::Panicked)?? {
-        Some((parked, conversation)) => Ok(Some((parked.resume()?, conversation))),
+        Some((parked, conversation)) => Ok(Some((parked.attach()?, conversation))),
         None => Ok(None),
     }
 }
@@ -203,15 +204,15 @@ async fn apart<T: Send + 'static>(
 /// Tells a client why its connection is closed, if it can still hear it.
 async fn say_goodbye(frames: &mut Frames, error: &NativeError) {
     let Some(goodbye) = error.goodbye() else { return };
-    debug!(error = %Chain(error), "says goodbye");
+    debug!(error = %ErrorChain(error), "says goodbye");
     // The grace of a shutdown may be over, so this has a moment of its own.
     let moment = CancellationToken::new();
-    let guard = Guard { limit: FAREWELL, stop: &moment };
+    let guard = IoLimits { limit: FAREWELL, stop: &moment };
     let told = async {
-        if !frames.is_torn() {
+        if !frames.is_desynced() {
             frames.queue(&goodbye.encode(0)?);
             frames.writer().flush(guard).await?;
-            frames.part(guard).await?;
+            frames.shut_down(guard).await?;
         }
         Ok::<_, NativeError>(())
     };

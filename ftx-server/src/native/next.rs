@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ftx_io::{Frames, Incoming, WireError};
+use ftx_io::{Frames, Incoming, StreamError};
 
 use super::NativeError;
 use super::conversation::{Conversation, Place, Stop};
@@ -42,7 +42,7 @@ impl<S: Store> Conversation<S> {
             (self.busy, self.stays) = (false, false);
             self.spare = Vec::new();
             self.close_file();
-            frames.rest();
+            frames.shrink_buffers();
             if matches!(place, Place::Own) {
                 return Ok(Err(Stop::Quiet));
             }
@@ -95,7 +95,7 @@ impl<S: Store> Conversation<S> {
             biased;
             (request, lease) = self.waiting.turn() => Ok(Came::Turn(request, lease)),
             came = reader.wait(self.guard(limit)) => match came {
-                Err(WireError::Timeout(limit)) => Ok(Came::Nothing(limit)),
+                Err(StreamError::Timeout(limit)) => Ok(Came::Nothing(limit)),
                 came => Ok(if came? { Came::Something } else { Came::End }),
             },
             () = over => Err(NativeError::Over),

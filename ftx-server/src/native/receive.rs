@@ -1,6 +1,6 @@
 //! Bytes of files on their way in.
 
-use ftx_io::{Frames, WireError};
+use ftx_io::{Frames, StreamError};
 
 use super::NativeError;
 use super::conversation::Conversation;
@@ -59,7 +59,7 @@ impl<S: Store> Conversation<S> {
                 reader.read_data(chunk, end - before, guard).await?;
                 arrived((chunk.len() - before) as u64);
             }
-            Ok::<_, WireError>(())
+            Ok::<_, StreamError>(())
         };
         signs.during(writer, || (0, len as u64), read).await??;
         self.context.monitor.received(len);
@@ -68,6 +68,6 @@ impl<S: Store> Conversation<S> {
 
     /// How many bytes of a file are taken from the connection at a time.
     pub(super) fn piece(&self) -> usize {
-        ftx_io::receive_chunk(self.context.monitor.active()).min(ftx_io::CHUNK)
+        ftx_io::receive_chunk_bytes(self.context.monitor.active()).min(ftx_io::CHUNK_BYTES)
     }
 }

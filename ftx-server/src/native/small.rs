@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
-use ftx_io::{CHUNK, Frames};
+use ftx_io::{CHUNK_BYTES, Frames};
 use tracing::debug;
 
 use super::NativeError;
@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
-const HELD: u64 = CHUNK as u64;
+const HELD: u64 = CHUNK_BYTES as u64;
 
 /// Files that are stored together at most.
 const FILES: usize = 512;
@@ -70,10 +70,10 @@ impl Batch {
         if self.files.len() >= FILES || self.bytes >= most {
             return Ok(true);
         }
-        if !frames.holds_frame() {
-            frames.take_in(most / 4)?;
+        if !frames.has_complete_frame() {
+            frames.try_fill(most / 4)?;
         }
-        Ok(!frames.holds_frame())
+        Ok(!frames.has_complete_frame())
     }
 }
 
@@ -104,7 +104,7 @@ impl<S: Store> Conversation<S> {
             return Box::pin(self.store_apart(frames, request, offer)).await;
         }
         let mut data = Vec::new();
-        let wanted = usize::try_from(len).unwrap_or(CHUNK);
+        let wanted = usize::try_from(len).unwrap_or(CHUNK_BYTES);
         self.receive(frames, &mut SignsOfLife::new(request), &mut data, wanted, |_| {}).await?;
         let digest = Digest(frames.reader().read_hash(self.stall()).await?);
         let data = SmallData::Whole(data);

@@ -8,7 +8,7 @@ use ftx_core::native::blocks::{
 };
 use ftx_core::native::upload::{Completed, Duty, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
-use ftx_io::{Frames, WireError};
+use ftx_io::{Frames, StreamError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{info, warn};
 
@@ -177,7 +177,7 @@ impl<S: Store> Conversation<S> {
                 }
                 Completed::Wait if self.session.holds(request, upload) => tokio::select! {
                     () = changed => {}
-                    () = self.session.over.cancelled() => return Err(WireError::Stopped.into()),
+                    () = self.session.over.cancelled() => return Err(StreamError::Stopped.into()),
                 },
                 Completed::Wait => return Ok(Ok(false)),
             }

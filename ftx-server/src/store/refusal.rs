@@ -1,11 +1,9 @@
 //! Why a store does not do what a client asks.
 
-use std::io::ErrorKind;
-
 use ftx_core::native::Reason;
 use ftx_core::{NameError, RawNameError};
-use ftx_io::Chain;
-use ftx_store::StoreError;
+use ftx_io::ErrorChain;
+use ftx_store::{Side, StoreError};
 
 /// Why something is not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,35 +26,9 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        let reason = match &error {
-            StoreError::AlreadyExists { .. } => Reason::AlreadyExists,
-            StoreError::BadName { .. } => Reason::NameRefused,
-            StoreError::Cancelled { .. } => Reason::ShuttingDown,
-            StoreError::Changed { .. } => Reason::Changed,
-            StoreError::Exhausted { .. } => Reason::TooManyRequests,
-            StoreError::InUse { .. } => Reason::Busy,
-            StoreError::IsDirectory { .. }
-            | StoreError::Link { .. }
-            | StoreError::NotDirectory { .. }
-            | StoreError::NotRegular { .. } => Reason::NotAFile,
-            StoreError::NoSpace { .. } | StoreError::TooLarge { .. } => Reason::NoSpace,
-            StoreError::NotFound { .. } => Reason::NotFound,
-            StoreError::Outside { .. }
-            | StoreError::PermissionDenied { .. }
-            | StoreError::ReadOnly { .. }
-            | StoreError::MountPoint { .. } => Reason::PermissionDenied,
-            // Whoever begins anew gets another one.
-            StoreError::Vanished { .. } => Reason::Busy,
-            // Neither file nor directory.
-            StoreError::Io { op: "open", source, .. }
-                if source.kind() == ErrorKind::InvalidInput =>
-            {
-                Reason::NotAFile
-            }
-            _ => Reason::IoError,
-        };
+        let reason = error.kind().reason(Side::Server);
         let is_general = error.is_general();
-        Self { reason, message: Chain(&error).to_string(), is_general }
+        Self { reason, message: ErrorChain(&error).to_string(), is_general }
     }
 }
 

@@ -3,5 +3,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod blocks;
+pub(crate) mod digest;
 pub(crate) mod manifests;
-pub(crate) mod present;
+pub(crate) mod up_to_date;

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use cap_std::fs::{Dir, Metadata};
 use ftx_core::native::wire::Meta;
 
-use crate::checks::check_replaceable;
-use crate::files::remove;
-use crate::held::HeldFile;
+use crate::file::checks::check_replaceable;
+use crate::staging::files::remove;
+use crate::staging::locked_file::HeldFile;
 use crate::sys::{self, Attributes, Umask};
 use crate::{FileIdentity, StagingFiles, StoreError};
 
@@ -72,7 +72,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether others than us may write to a file here, so that one that does not get its name
-    /// [is not resumed](crate::private).
+    /// [is not resumed](crate::staging::private_file).
     pub(crate) fn is_for_others(&self) -> bool {
         self.wanted.are_of_others()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 
-use crate::identity::is_past;
+use crate::file::identity::is_past;
 
 /// What a path is opened for.
 #[derive(Clone, Copy, Debug)]

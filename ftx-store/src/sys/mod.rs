@@ -229,7 +229,7 @@ pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io:
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,
-/// which [`HeldFile`](crate::held::HeldFile) looks for: the staging goes on in a copy then.
+/// which [`HeldFile`](crate::staging::locked_file::HeldFile) looks for: the staging goes on in a copy then.
 fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     dir.hard_link(from, to_dir, to)?;
     dir.remove_file(from).inspect_err(|_| {

@@ -6,7 +6,7 @@ use std::io;
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use ftx_core::native::wire::Readers;
 
-use crate::private::Writers;
+use crate::staging::private_file::Writers;
 
 /// Has the file that is made be open to its owner alone.
 pub(crate) fn for_us_alone(options: &mut OpenOptions) {

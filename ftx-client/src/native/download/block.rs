@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
-use ftx_io::{CHUNK, blocking};
+use ftx_io::{CHUNK_BYTES, blocking};
 
 use super::{Asked, DownloadStream, Fetching, lock};
 use crate::native::channel::out_of_step;
@@ -41,7 +41,8 @@ impl DownloadStream {
         while offset < end {
             let mut chunk = std::mem::take(&mut self.spare);
             chunk.clear();
-            let piece = usize::try_from(end - offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let piece =
+                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             self.channel.read_exact(&mut chunk, piece).await?;
             let staging = Arc::clone(&staging);
             let written = blocking(fetching.place.path(), move || {
@@ -90,7 +91,7 @@ impl DownloadStream {
         while left > 0 {
             let mut chunk = std::mem::take(&mut self.spare);
             chunk.clear();
-            let piece = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+            let piece = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             self.channel.read_exact(&mut chunk, piece).await?;
             left -= piece as u64;
             self.spare = chunk;

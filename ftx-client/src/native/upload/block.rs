@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
 use ftx_core::native::upload::{Claim, Next};
 use ftx_core::native::wire::{BlockHead, Request};
-use ftx_io::CHUNK;
+use ftx_io::CHUNK_BYTES;
 
 use super::source::{Source, read_hashed};
 use super::unheard::Sent;
@@ -39,7 +39,7 @@ impl UploadStream {
         let mut offset = block_offset(index);
         let end = offset + len;
         let mut hasher = BlockHasher::new(size, index);
-        let step = if theirs.is_some() { len } else { CHUNK as u64 };
+        let step = if theirs.is_some() { len } else { CHUNK_BYTES as u64 };
         let mut begun = false;
         while offset < end {
             let piece = step.min(end - offset);

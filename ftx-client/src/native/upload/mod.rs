@@ -17,7 +17,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK, Digest};
 use ftx_core::native::upload::{Claim, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
-use ftx_io::CHUNK;
+use ftx_io::CHUNK_BYTES;
 use ftx_store::ManifestCache;
 
 use self::again::Again;
@@ -357,7 +357,7 @@ impl UploadStream {
         let head = FileHead::Put { name, meta, overwrite: self.shared.overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
         told.publish(request, Sent { digest, meta });
-        if size <= CHUNK as u64 {
+        if size <= CHUNK_BYTES as u64 {
             self.channel.queue_bytes(&data);
         } else {
             self.channel.send(&data).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
-use ftx_io::{CHUNK, blocking};
+use ftx_io::{CHUNK_BYTES, blocking};
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, check_size, meta_of};
 
 use super::Open;
@@ -65,8 +65,8 @@ impl Source {
         chunk: &mut Vec<u8>,
         mut see: impl FnMut(&[u8]),
     ) -> Result<(), StoreError> {
-        chunk.resize(usize::try_from(len).unwrap_or(CHUNK), 0);
-        for piece in chunk.chunks_mut(CHUNK) {
+        chunk.resize(usize::try_from(len).unwrap_or(CHUNK_BYTES), 0);
+        for piece in chunk.chunks_mut(CHUNK_BYTES) {
             self.positioned
                 .read_exact_at(&self.file, piece, offset)
                 .map_err(|error| StoreError::io("read", self.path(), error))?;

@@ -1,7 +1,7 @@
 //! A connection in the native dialect: frames in and out, and bytes of files between socket and
 //! caller without a buffer of ours in between.
 
-mod activity;
+mod idle_timer;
 mod reader;
 mod writer;
 
@@ -11,12 +11,12 @@ use ftx_core::native::wire::{HEADER_LEN, next_frame};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use self::activity::Activity;
+use self::idle_timer::IdleTimer;
 use self::reader::Inbox;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
-use crate::{Guard, Wire, WireError};
+use crate::{BufferedStream, IoLimits, StreamError};
 
 /// What a read makes room for at most, a batch of small files in one system call; and the largest
 /// buffer that is kept for what is sent next.
@@ -28,24 +28,24 @@ pub struct Frames {
     stream: TcpStream,
     inbox: Inbox,
     outbox: Outbox,
-    activity: Activity,
+    idle_timer: IdleTimer,
 }
 
 impl Frames {
     /// Takes a connection over from where its messages ended. Messages may have `longest` bytes.
     #[must_use]
-    pub fn new(wire: Wire, longest: u32) -> Self {
+    pub fn new(wire: BufferedStream, longest: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
         let (inbox, outbox) = (Inbox::new(bytes, longest), Outbox::default());
-        Self { stream, inbox, outbox, activity: Activity::new() }
+        Self { stream, inbox, outbox, idle_timer: IdleTimer::new() }
     }
 
     /// Both directions, to be used at the same time.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
         let (read, write) = self.stream.split();
-        let activity = &self.activity;
-        let reader = FrameReader { half: read, inbox: &mut self.inbox, activity };
-        (reader, FrameWriter { half: write, outbox: &mut self.outbox, activity })
+        let idle_timer = &self.idle_timer;
+        let reader = FrameReader { half: read, inbox: &mut self.inbox, idle_timer };
+        (reader, FrameWriter { half: write, outbox: &mut self.outbox, idle_timer })
     }
 
     /// The incoming direction.
@@ -72,14 +72,14 @@ impl Frames {
     /// Whether sending failed within the bytes of a file. The peer takes whatever follows for the
     /// rest of them, so nothing more can be said.
     #[must_use]
-    pub fn is_torn(&self) -> bool {
+    pub fn is_desynced(&self) -> bool {
         self.outbox.torn
     }
 
     /// Gives up the memory that is only needed while something moves.
-    pub fn rest(&mut self) {
-        self.inbox.rest();
-        self.outbox.rest();
+    pub fn shrink_buffers(&mut self) {
+        self.inbox.shrink();
+        self.outbox.shrink();
     }
 
     /// Says that nothing more comes, and waits until the peer has closed its side, too. What it still
@@ -87,8 +87,8 @@ impl Frames {
     /// said last.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn part(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
+    /// See [`StreamError`].
+    pub async fn shut_down(&mut self, guard: IoLimits<'_>) -> Result<(), StreamError> {
         self.stream.shutdown().await?;
         let hear_out = async {
             loop {
@@ -107,7 +107,7 @@ impl Frames {
 
     /// Whether a message or file is here to its end, so that reading it waits for nothing.
     #[must_use]
-    pub fn holds_frame(&self) -> bool {
+    pub fn has_complete_frame(&self) -> bool {
         let bytes = &self.inbox.bytes;
         match next_frame(bytes) {
             Ok(Some(header)) => {
@@ -123,7 +123,7 @@ impl Frames {
     ///
     /// # Errors
     /// The connection failed.
-    pub fn take_in(&mut self, most: usize) -> io::Result<()> {
+    pub fn try_fill(&mut self, most: usize) -> io::Result<()> {
         while self.inbox.bytes.len() < most {
             match self.inbox.try_read(&self.stream) {
                 Ok(0) => return Ok(()),
@@ -139,29 +139,29 @@ impl Frames {
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
-    pub fn park(self) -> io::Result<ParkedFrames> {
+    pub fn detach(self) -> io::Result<DetachedFrames> {
         let Self { stream, inbox, outbox, .. } = self;
-        Ok(ParkedFrames { stream: stream.into_std()?, inbox, outbox })
+        Ok(DetachedFrames { stream: stream.into_std()?, inbox, outbox })
     }
 }
 
 /// A connection that is on no runtime, on its way to another.
 #[derive(Debug)]
-pub struct ParkedFrames {
+pub struct DetachedFrames {
     stream: std::net::TcpStream,
     inbox: Inbox,
     outbox: Outbox,
 }
 
-impl ParkedFrames {
+impl DetachedFrames {
     /// Puts the connection on the current runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
-    pub fn resume(self) -> io::Result<Frames> {
+    pub fn attach(self) -> io::Result<Frames> {
         let Self { stream, inbox, outbox } = self;
         let stream = TcpStream::from_std(stream)?;
-        Ok(Frames { stream, inbox, outbox, activity: Activity::new() })
+        Ok(Frames { stream, inbox, outbox, idle_timer: IdleTimer::new() })
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::{Frames, Incoming};
-    use crate::{Guard, Wire, WireError};
+    use crate::{BufferedStream, IoLimits, StreamError};
 
     const LIMIT: Duration = Duration::from_secs(30);
 
@@ -184,7 +184,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        (Frames::new(Wire::new(stream).unwrap(), 1000), peer)
+        (Frames::new(BufferedStream::new(stream).unwrap(), 1000), peer)
     }
 
     #[tokio::test]
@@ -193,32 +193,32 @@ mod tests {
         let stop = CancellationToken::new();
         let (short, long) = (Duration::from_millis(20), LIMIT);
         let mut reader = frames.reader();
-        let waited = reader.wait(Guard { limit: short, stop: &stop }).await;
-        assert!(matches!(waited, Err(WireError::Timeout(_))));
+        let waited = reader.wait(IoLimits { limit: short, stop: &stop }).await;
+        assert!(matches!(waited, Err(StreamError::Timeout(_))));
         let frame = Request::Ping { payload: 5 }.encode(7).unwrap();
         peer.write_all(&frame[..15]).await.unwrap();
-        assert!(reader.wait(Guard { limit: long, stop: &stop }).await.unwrap());
-        let next = reader.next(Guard { limit: short, stop: &stop }).await;
+        assert!(reader.wait(IoLimits { limit: long, stop: &stop }).await.unwrap());
+        let next = reader.next(IoLimits { limit: short, stop: &stop }).await;
         assert!(next.is_err());
         peer.write_all(&frame[15..]).await.unwrap();
-        let next = reader.next(Guard { limit: long, stop: &stop }).await.unwrap();
+        let next = reader.next(IoLimits { limit: long, stop: &stop }).await.unwrap();
         assert!(matches!(next, Some(Incoming::Control { header, .. }) if header.request == 7));
         drop(peer);
-        assert!(!reader.wait(Guard { limit: long, stop: &stop }).await.unwrap());
+        assert!(!reader.wait(IoLimits { limit: long, stop: &stop }).await.unwrap());
     }
 
     /// What is queued goes on where it was; but never between the bytes of a file.
     #[tokio::test]
     async fn what_is_said_after_a_failure_is_whole_or_not_said() {
         let stop = CancellationToken::new();
-        let short = Guard { limit: Duration::from_millis(50), stop: &stop };
-        let long = Guard { limit: LIMIT, stop: &stop };
+        let short = IoLimits { limit: Duration::from_millis(50), stop: &stop };
+        let long = IoLimits { limit: LIMIT, stop: &stop };
         let large = vec![1; 32 << 20];
 
         let (mut frames, mut peer) = pair().await;
         frames.queue(&large);
         assert!(frames.writer().flush(short).await.is_err());
-        assert!(!frames.is_torn() && frames.queued() > 0);
+        assert!(!frames.is_desynced() && frames.queued() > 0);
         frames.queue(b"end");
         let reading = tokio::spawn(async move {
             let mut all = Vec::new();
@@ -226,13 +226,13 @@ mod tests {
             all
         });
         frames.writer().flush(long).await.unwrap();
-        frames.part(long).await.unwrap();
+        frames.shut_down(long).await.unwrap();
         assert!(reading.await.unwrap() == [&large[..], b"end"].concat());
 
         let (mut frames, _peer) = pair().await;
         frames.queue(&BlockHead { index: 0, len: 1 << 20 }.encode(1).unwrap());
         assert!(frames.writer().send(&large, short).await.is_err());
-        assert!(frames.is_torn());
+        assert!(frames.is_desynced());
         frames.queue(b"end");
         assert!(frames.writer().flush(long).await.is_err());
         assert!(frames.writer().try_flush().is_err());
@@ -242,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn the_system_sends_what_a_file_has() {
         let stop = CancellationToken::new();
-        let guard = Guard { limit: LIMIT, stop: &stop };
+        let guard = IoLimits { limit: LIMIT, stop: &stop };
         let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
@@ -257,10 +257,10 @@ mod tests {
         let (_, rest) = content.split_at(1_000);
         let sent = frames.writer().send_file(&file, 1_000, 4_000_000, guard).await.unwrap();
         assert_eq!(sent, if cfg!(target_os = "linux") { rest.len() as u64 } else { 0 });
-        assert!(!frames.is_torn());
+        assert!(!frames.is_desynced());
         frames.queue(b"end");
         frames.writer().flush(guard).await.unwrap();
-        frames.part(guard).await.unwrap();
+        frames.shut_down(guard).await.unwrap();
         let passed = if sent > 0 { rest } else { &[] };
         assert!(reading.await.unwrap() == [b"head", passed, b"end"].concat());
     }
@@ -268,13 +268,13 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_only_half_sent_tears_the_connection() {
         let stop = CancellationToken::new();
-        let short = Guard { limit: Duration::from_millis(50), stop: &stop };
+        let short = IoLimits { limit: Duration::from_millis(50), stop: &stop };
         let file = tempfile::tempfile().unwrap();
         file.set_len(64 << 20).unwrap();
         let (mut frames, _peer) = pair().await;
         match frames.writer().send_file(&file, 0, 64 << 20, short).await {
             Ok(sent) => assert_eq!(sent, 0, "all of it was taken"),
-            Err(_) => assert!(frames.is_torn()),
+            Err(_) => assert!(frames.is_desynced()),
         }
     }
 }

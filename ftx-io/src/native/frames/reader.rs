@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::LARGEST;
-use super::activity::Activity;
-use crate::{Guard, WireError};
+use super::idle_timer::IdleTimer;
+use crate::{IoLimits, StreamError};
 
 /// What the first read of an idle connection makes room for.
 const FIRST_READ: usize = 4 * 1024;
@@ -26,7 +26,7 @@ pub enum ReadError {
     Frame(#[from] FrameError),
     /// The connection failed.
     #[error(transparent)]
-    Wire(#[from] WireError),
+    Stream(#[from] StreamError),
 }
 
 /// What came in.
@@ -63,7 +63,7 @@ pub enum Incoming {
 pub struct FrameReader<'a> {
     pub(super) half: ReadHalf<'a>,
     pub(super) inbox: &'a mut Inbox,
-    pub(super) activity: &'a Activity,
+    pub(super) idle_timer: &'a IdleTimer,
 }
 
 impl FrameReader<'_> {
@@ -71,8 +71,8 @@ impl FrameReader<'_> {
     /// behind the last one. Nothing is lost when the wait is given up.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn wait(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+    /// See [`StreamError`].
+    pub async fn wait(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
         Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
     }
 
@@ -80,8 +80,8 @@ impl FrameReader<'_> {
     /// is lost when the wait is given up.
     ///
     /// # Errors
-    /// See [`ReadError`]; closing within a frame is [`WireError::Closed`].
-    pub async fn next(&mut self, guard: Guard<'_>) -> Result<Option<Incoming>, ReadError> {
+    /// See [`ReadError`]; closing within a frame is [`StreamError::Closed`].
+    pub async fn next(&mut self, guard: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
         loop {
             if let Some(incoming) = self.inbox.take_frame()? {
                 return Ok(Some(incoming));
@@ -96,15 +96,15 @@ impl FrameReader<'_> {
     /// there.
     ///
     /// # Errors
-    /// See [`WireError`].
+    /// See [`StreamError`].
     pub async fn read_data(
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
-        guard: Guard<'_>,
-    ) -> Result<(), WireError> {
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
         if guard.stop.is_cancelled() {
-            return Err(WireError::Stopped);
+            return Err(StreamError::Stopped);
         }
         let start = chunk.len();
         let buffered = limit.min(self.inbox.bytes.len());
@@ -117,13 +117,13 @@ impl FrameReader<'_> {
             }
             let mut room = (&mut *chunk).limit(left);
             match self.half.try_read_buf(&mut room) {
-                Ok(0) if chunk.len() == start => return Err(WireError::Closed),
+                Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
                 // The end is seen again, and reported, by the next read.
                 Ok(0) => return Ok(()),
-                Ok(_) => self.activity.note(),
+                Ok(_) => self.idle_timer.note(),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
-                Err(_) => self.activity.watch(guard, self.half.readable()).await?,
+                Err(_) => self.idle_timer.watch(guard, self.half.readable()).await?,
             }
         }
     }
@@ -131,13 +131,13 @@ impl FrameReader<'_> {
     /// Reads `len` bytes to the end of `chunk`.
     ///
     /// # Errors
-    /// See [`WireError`].
+    /// See [`StreamError`].
     pub async fn read_exact(
         &mut self,
         chunk: &mut Vec<u8>,
         len: usize,
-        guard: Guard<'_>,
-    ) -> Result<(), WireError> {
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
         let end = chunk.len() + len;
         while chunk.len() < end {
             let left = end - chunk.len();
@@ -149,32 +149,32 @@ impl FrameReader<'_> {
     /// Reads the hash that stands behind the bytes of a file.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn read_hash(&mut self, guard: Guard<'_>) -> Result<[u8; HASH_LEN], WireError> {
+    /// See [`StreamError`].
+    pub async fn read_hash(&mut self, guard: IoLimits<'_>) -> Result<[u8; HASH_LEN], StreamError> {
         loop {
             if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_LEN>().copied() {
                 self.inbox.bytes.advance(HASH_LEN);
                 return Ok(hash);
             }
             if !self.fill(guard).await? {
-                return Err(WireError::Closed);
+                return Err(StreamError::Closed);
             }
         }
     }
 
     /// Reads more; `false` when the peer closed the connection and nothing is buffered.
-    async fn fill(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+    async fn fill(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
         loop {
             if self.inbox.bytes.is_empty() {
                 // An idle connection keeps no memory.
                 self.inbox.bytes = BytesMut::new();
             }
-            self.activity.watch(guard, self.half.readable()).await?;
+            self.idle_timer.watch(guard, self.half.readable()).await?;
             match self.inbox.try_read(self.half.as_ref()) {
                 Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
-                Ok(0) => return Err(WireError::Closed),
+                Ok(0) => return Err(StreamError::Closed),
                 Ok(_) => {
-                    self.activity.note();
+                    self.idle_timer.note();
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -200,7 +200,7 @@ impl Inbox {
     }
 
     /// Gives up what is only needed while something comes in.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }

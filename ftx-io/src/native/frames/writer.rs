@@ -9,15 +9,15 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
 use super::LARGEST;
-use super::activity::Activity;
-use crate::{Guard, WireError};
+use super::idle_timer::IdleTimer;
+use crate::{IoLimits, StreamError};
 
 /// The outgoing direction of a connection.
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
     pub(super) half: WriteHalf<'a>,
     pub(super) outbox: &'a mut Outbox,
-    pub(super) activity: &'a Activity,
+    pub(super) idle_timer: &'a IdleTimer,
 }
 
 impl FrameWriter<'_> {
@@ -36,12 +36,12 @@ impl FrameWriter<'_> {
     /// anew when something comes in. When the wait is given up, what is not sent yet stays queued.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn flush(&mut self, guard: Guard<'_>) -> Result<(), WireError> {
+    /// See [`StreamError`].
+    pub async fn flush(&mut self, guard: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
             let written = self.half.write(&self.outbox.bytes);
-            let written = self.activity.watch(guard, written).await?;
+            let written = self.idle_timer.watch(guard, written).await?;
             self.outbox.sent(written)?;
         }
         Ok(())
@@ -66,18 +66,18 @@ impl FrameWriter<'_> {
     /// Sends what is queued, and then `data`, which are bytes of a file.
     ///
     /// # Errors
-    /// See [`WireError`]. If not all of `data` was sent, the connection [is torn](super::Frames::is_torn).
-    pub async fn send(&mut self, mut data: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
+    /// See [`StreamError`]. If not all of `data` was sent, the connection [is torn](super::Frames::is_desynced).
+    pub async fn send(&mut self, mut data: &[u8], guard: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
         // From here on, also if the wait is given up.
         self.outbox.torn = !data.is_empty();
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
             let written = if queued == 0 {
-                self.activity.watch(guard, self.half.write(data)).await?
+                self.idle_timer.watch(guard, self.half.write(data)).await?
             } else {
                 let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
-                self.activity.watch(guard, self.half.write_vectored(&parts)).await?
+                self.idle_timer.watch(guard, self.half.write_vectored(&parts)).await?
             };
             data.advance(written.saturating_sub(queued));
             self.outbox.sent(written)?;
@@ -94,14 +94,14 @@ impl FrameWriter<'_> {
     /// bytes may be among them.
     ///
     /// # Errors
-    /// See [`WireError`]. If not all was sent, the connection [is torn](super::Frames::is_torn).
+    /// See [`StreamError`]. If not all was sent, the connection [is torn](super::Frames::is_desynced).
     pub async fn send_file(
         &mut self,
         file: &File,
         offset: u64,
         len: u64,
-        guard: Guard<'_>,
-    ) -> Result<u64, WireError> {
+        guard: IoLimits<'_>,
+    ) -> Result<u64, StreamError> {
         self.flush(guard).await?;
         let stream: &TcpStream = self.half.as_ref();
         let mut sent = 0;
@@ -110,7 +110,7 @@ impl FrameWriter<'_> {
             let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
             let passing =
                 stream.async_io(Interest::WRITABLE, || pass(file, offset + sent, stream, piece));
-            match self.activity.watch(guard, passing).await? {
+            match self.idle_timer.watch(guard, passing).await? {
                 0 => break,
                 passed => sent += passed as u64,
             }
@@ -146,7 +146,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Gives up what is only needed while something goes out.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }

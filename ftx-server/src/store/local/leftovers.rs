@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_io::Chain;
+use ftx_io::ErrorChain;
 use ftx_store::{StagingFiles, StoreError};
 use tracing::{info, warn};
 
@@ -92,7 +92,7 @@ impl Leftovers {
                 Ok(name) => name,
                 Err(error) => {
                     // It may be readable the next time.
-                    warn!(error = %Chain(&error), "an interrupted upload cannot be read");
+                    warn!(error = %ErrorChain(&error), "an interrupted upload cannot be read");
                     continue;
                 }
             };

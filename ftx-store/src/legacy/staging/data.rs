@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use crate::held::HeldFile;
+use crate::staging::locked_file::HeldFile;
 use crate::{StagingFiles, StoreError};
 
 /// A held data file. Its position is where the next byte goes, unless it is torn.

@@ -5,8 +5,8 @@ use ftx_core::native::blocks::block_offset;
 
 use super::Staging;
 use super::data::DataFile;
-use crate::files::remove;
 use crate::legacy::hash::hash_up_to;
+use crate::staging::files::remove;
 use crate::{BlockStaging, PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {

@@ -26,10 +26,10 @@ use ftx_core::Md5Digest;
 
 use self::data::DataFile;
 pub use self::publish::Published;
-use crate::files::remove;
-use crate::flush::Flusher;
 use crate::legacy::hash::hash_up_to;
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
+use crate::staging::files::remove;
+use crate::staging::flusher::Flusher;
 use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what

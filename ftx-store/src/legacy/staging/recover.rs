@@ -2,7 +2,7 @@
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
 //! - The kernel still runs in which a checkpoint was written, of this very file
-//!   ([`run`](crate::run)). The process may have died, the page cache has not: everything that was
+//!   ([`run`](crate::staging::cache_epoch)). The process may have died, the page cache has not: everything that was
 //!   written is there, and since bytes are only ever appended in their order, the data is good to
 //!   its end, wherever the process died. Only what was not hashed yet is read again. That holds
 //!   where nobody else can have written the data or the journal.
@@ -17,7 +17,7 @@ use cap_std::fs::Dir;
 use super::Staging;
 use super::data::DataFile;
 use crate::legacy::hash::hash_up_to;
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
 use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
 
 /// A checkpoint that holds.

@@ -18,10 +18,10 @@ use std::path::Path;
 use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 
-use crate::files::{check_single, remove};
-use crate::held::HeldFile;
-use crate::meta::apply_time_to_new;
+use crate::file::meta::apply_time_to_new;
 use crate::publish::{ATTEMPTS, Place};
+use crate::staging::files::{check_single, remove};
+use crate::staging::locked_file::HeldFile;
 use crate::sys::{Attributes, Umask};
 use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 

@@ -6,7 +6,7 @@ use ftx_core::native::blocks::{Cv, block_len, block_offset};
 
 use super::BlockStaging;
 use super::hash::hash_listed;
-use crate::copy::copy_range;
+use crate::file::copy::copy_range;
 use crate::{FileIdentity, StoreError};
 
 /// A file to take blocks over from, whose chaining values are known.

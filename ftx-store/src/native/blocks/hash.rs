@@ -8,7 +8,7 @@ use std::thread;
 
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, block_count, block_len, block_offset};
 
-use crate::positioned::Positioned;
+use crate::file::positioned::Positioned;
 
 /// Size of one piece in bytes: small enough to stay in a core's cache while it is hashed.
 const PIECE_BYTES: usize = 128 * 1024;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::PartialManifest;
 
-use crate::flush::Flusher;
+use crate::staging::flusher::Flusher;
 use crate::{Journal, StagingFiles, StoreError};
 
 /// The journal and the table of a staging, and its syncs in the background.

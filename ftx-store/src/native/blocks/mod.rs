@@ -34,9 +34,9 @@ pub use self::hash::hash_blocks;
 use self::log::Log;
 pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
-use crate::held::HeldFile;
-use crate::positioned::Positioned;
-use crate::run::run_of;
+use crate::file::positioned::Positioned;
+use crate::staging::cache_epoch::run_of;
+use crate::staging::locked_file::HeldFile;
 use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;

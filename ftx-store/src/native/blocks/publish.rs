@@ -7,7 +7,7 @@ use ftx_core::native::blocks::Manifest;
 use ftx_core::native::wire::Meta;
 
 use super::BlockStaging;
-use crate::meta::apply_time_to_new;
+use crate::file::meta::apply_time_to_new;
 use crate::publish::{Prepared, Publishing, settle_name};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 

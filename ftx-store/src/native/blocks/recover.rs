@@ -1,7 +1,7 @@
 //! Going on after a crash: of which blocks the bytes are surely in the data.
 //!
 //! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a block was written to this very file ([`run`](crate::run)), and
+//! - The kernel still runs in which a block was written to this very file ([`run`](crate::staging::cache_epoch)), and
 //!   nobody else can have written it or the journal. The process may have died, the page cache has not: the block is in
 //!   the file, and is not read.
 //! - Any other kernel run, or an unknown one, or another file, or others can write one of the two, or a
@@ -20,8 +20,8 @@ use ftx_core::native::blocks::{PartialManifest, block_len, block_offset};
 use super::BlockStaging;
 use super::hash::hash_listed;
 use super::log::Log;
-use crate::held::HeldFile;
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
+use crate::staging::locked_file::HeldFile;
 use crate::{BootId, Journal, Record, StagingFiles, StoreError};
 
 /// What was found where a staging was looked for.

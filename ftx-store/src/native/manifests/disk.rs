@@ -25,7 +25,7 @@ use ftx_core::native::blocks::{Cv, Manifest, PartialManifest, block_count, block
 
 use super::memory::Entry;
 use crate::FileIdentity;
-use crate::files::remove;
+use crate::staging::files::remove;
 
 const MAGIC: &[u8; 8] = b"FTXMANI3";
 const IDENTITY_BYTES: usize = 56;

@@ -18,7 +18,7 @@ use self::acl::AccessList;
 #[cfg(test)]
 pub(crate) use self::acl::tests::bytes as acl_bytes;
 use super::{Umask, writers_by};
-use crate::private::Writers;
+use crate::staging::private_file::Writers;
 
 const SETGID: u32 = 0o2000;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cap_std::fs::File;
 use ftx_core::legacy::Held;
 use ftx_core::{Md5Digest, RemoteName};
-use ftx_io::{CHUNK, FileReader, blocking, hash_prefix};
+use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
 use crate::store::LegacyDownload;
@@ -22,7 +22,7 @@ pub struct LocalDownload {
     identity: FileIdentity,
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
-    reader: Option<(u64, FileReader)>,
+    reader: Option<(u64, ReadAhead)>,
     _share: Share,
 }
 
@@ -38,7 +38,7 @@ impl LocalDownload {
         let (mut file, metadata) = store.inner.root.open_regular(path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;
-        if identity.size <= CHUNK as u64 {
+        if identity.size <= CHUNK_BYTES as u64 {
             let mut whole = Vec::new();
             (&mut file).take(identity.size).read_to_end(&mut whole).map_err(failed)?;
             head = Some(whole);
@@ -58,7 +58,7 @@ impl LocalDownload {
     /// Ends the reading ahead: all handles of the file share one position.
     async fn settle(&mut self) {
         if let Some((_, reader)) = self.reader.take() {
-            reader.settle().await;
+            reader.wait().await;
         }
     }
 
@@ -131,7 +131,7 @@ impl LegacyDownload for LocalDownload {
             other => {
                 self.reader = other;
                 self.settle().await;
-                FileReader::new(self.clone_file()?, offset, len, None)
+                ReadAhead::new(self.clone_file()?, offset, len, None)
                     .map_err(|error| self.failed(error))?
             }
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_io::StagingSlot;
+use ftx_io::SharedStaging;
 use ftx_store::{PrefixHasher, Staging, StoreError};
 
 use crate::store::local::Inner;
@@ -43,7 +43,7 @@ pub(in crate::store::local) enum State {
 /// The connection that writes to a staging.
 #[derive(Clone, Debug)]
 pub(in crate::store::local) struct Writer {
-    pub(in crate::store::local) slot: StagingSlot,
+    pub(in crate::store::local) slot: SharedStaging,
     pub(in crate::store::local) heard: Heard,
     /// Ends when it writes no more.
     pub(in crate::store::local) done: Latch,

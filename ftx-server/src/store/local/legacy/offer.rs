@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Held;
-use ftx_io::{Chain, hash_prefix};
+use ftx_io::{ErrorChain, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
@@ -210,7 +210,7 @@ fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Lat
         Ok(None) => inner.index(|index| index.remove(name, id)),
         Err(error) => {
             // Perhaps it can be later.
-            warn!(error = %Chain(&error), name = name.as_str(), "an interrupted upload cannot be read");
+            warn!(error = %ErrorChain(&error), name = name.as_str(), "an interrupted upload cannot be read");
             inner.index(|index| index.release(name, id, None));
         }
     }

@@ -258,7 +258,7 @@ impl LegacyUpload for LocalUpload {
         let Some(writer) = &mut self.writer else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
-        if let Err(error) = writer.settle().await {
+        if let Err(error) = writer.drain().await {
             if let Err(error) = self.suspend().await {
                 warn!(%error, "how far an upload got could not be recorded");
             }

@@ -241,7 +241,7 @@ impl<'a> Opening<'a> {
                 }
                 Err(error @ StoreError::Cancelled { .. }) => return Err(error.into()),
                 Err(error) => {
-                    tracing::warn!(error = %ftx_io::Chain(&error), "an interrupted upload stays unread");
+                    tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
                     unread.push(hand);
                 }
             }
@@ -289,7 +289,7 @@ impl Published {
 fn put_away(Found { staging, hand }: Found<'_>) {
     let is_empty = staging.table().known() == 0;
     if let Err(error) = staging.suspend() {
-        tracing::warn!(error = %ftx_io::Chain(&error), "an upload's state could not be recorded");
+        tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");
     }
     if is_empty {
         hand.gone();

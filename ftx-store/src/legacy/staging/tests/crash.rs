@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::{bytes, create, files, hashed, md5, recover, scratch};
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
 use crate::{BootId, Journal, Staging, StoreError};
 
 const CHECKPOINT: usize = 4 << 20;

@@ -6,7 +6,7 @@ use std::path::Path;
 use cap_std::fs::OpenOptions;
 
 use super::{bytes, create, files, hasher_of, md5, recover, scratch};
-use crate::flush::Flusher;
+use crate::staging::flusher::Flusher;
 use crate::{Staging, StoreError};
 
 #[test]

@@ -103,7 +103,7 @@ fn a_journal_that_our_group_can_write_is_compared_with_the_data() {
         let mut staging = create(&dir).with_boot(HERE);
         staging.write(b"right").unwrap();
         staging.suspend().unwrap();
-        let boot = crate::run::run_of(HERE, &dir.open("data").unwrap().into_std());
+        let boot = crate::staging::cache_epoch::run_of(HERE, &dir.open("data").unwrap().into_std());
         dir.write("data", [b"right", &bytes(LEFT_BYTES - 5)[..]].concat()).unwrap();
         let mut journal = Journal::open(&dir, Path::new("journal")).unwrap().unwrap();
         let hasher = hasher_of(&bytes(LEFT_BYTES)).save();

@@ -9,7 +9,7 @@ use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
     recover_in, scratch, store,
 };
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
 use crate::{BootId, Journal, Record, StoreError};
 
 const SIZE: u64 = 3 * BLOCK + 100;

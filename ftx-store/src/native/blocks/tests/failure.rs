@@ -11,8 +11,8 @@ use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
     recover_in, scratch, source_of, store,
 };
-use crate::flush::Flusher;
-use crate::held::HeldFile;
+use crate::staging::flusher::Flusher;
+use crate::staging::locked_file::HeldFile;
 use crate::{Durability, FLUSH_BYTES, FileIdentity, Staging, StoreError};
 
 /// A file opened for reading refuses what is written, as a full disk does.

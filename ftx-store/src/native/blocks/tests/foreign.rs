@@ -9,7 +9,7 @@ use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Meta;
 
 use super::{HERE, bytes, create, cv_of, files, known, recover_in, scratch, store};
-use crate::run::run_of;
+use crate::staging::cache_epoch::run_of;
 use crate::{BlockStaging, Existing, Journal, Record};
 
 const SIZE: u64 = 3 * BLOCK + 100;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ftx_store::PrefixHasher;
 
-use crate::CHUNK;
+use crate::CHUNK_BYTES;
 
 /// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
 /// hash of an interrupted one takes seconds at the most.
@@ -23,13 +23,13 @@ const MAX_LAG: u64 = 2 * 1024 * 1024 * 1024;
 
 /// How old a transfer is before hashing begins. Most are over by then, and even threads of low
 /// priority cost the others cache and memory bandwidth.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const HASH_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes that are hashed before another staging has its turn.
 const TURN: u64 = 2 * 1024 * 1024;
 
 /// The hash of one staging, on its way behind the data.
-pub(crate) struct Trail {
+pub(crate) struct BackgroundHasher {
     hashing: Mutex<Hashing>,
     /// How many bytes can be hashed.
     written: AtomicU64,
@@ -51,8 +51,8 @@ struct Hashing {
     buffer: Vec<u8>,
 }
 
-impl Trail {
-    /// A trail that goes on where `hasher` is, which is where `file` stands.
+impl BackgroundHasher {
+    /// A hasher that goes on where `hasher` is, which is where `file` stands.
     pub(crate) fn new(hasher: PrefixHasher, file: File, patience: Duration) -> Arc<Self> {
         let len = hasher.len();
         Arc::new(Self {
@@ -132,7 +132,7 @@ impl Trail {
 
 impl Hashing {
     fn piece(&mut self, left: u64) -> io::Result<u64> {
-        let len = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let len = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.buffer.clear();
         (&mut self.file).take(len as u64).read_to_end(&mut self.buffer)?;
         if self.buffer.is_empty() {
@@ -145,7 +145,7 @@ impl Hashing {
 
 /// The threads that hash.
 struct Workers {
-    queue: Mutex<VecDeque<Arc<Trail>>>,
+    queue: Mutex<VecDeque<Arc<BackgroundHasher>>>,
     more: Condvar,
 }
 
@@ -162,8 +162,8 @@ static WORKERS: LazyLock<&'static Workers> = LazyLock::new(|| {
 });
 
 impl Workers {
-    fn queue(&self, trail: Arc<Trail>) {
-        self.lock().push_back(trail);
+    fn queue(&self, hasher: Arc<BackgroundHasher>) {
+        self.lock().push_back(hasher);
         self.more.notify_one();
     }
 
@@ -171,29 +171,31 @@ impl Workers {
         yield_to_others();
         loop {
             let mut queue = self.lock();
-            let trail = loop {
+            let hasher = loop {
                 match queue.pop_front() {
-                    Some(trail) => break trail,
+                    Some(hasher) => break hasher,
                     None => {
                         queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
                     }
                 }
             };
             drop(queue);
-            let more = trail.turn();
+            let more = hasher.turn();
             // Out of the queue before the last look, so that what is written meanwhile is not
             // missed: advance() either sees the flag down, or is seen here. A mere store could be
             // overtaken by the look that follows, even where a processor keeps all else in order.
-            trail.queued.swap(false, AcqRel);
-            let missed = trail.written.load(Relaxed) > trail.hashed() + 1;
-            if (more || missed) && !trail.stopped.load(Relaxed) && !trail.queued.swap(true, AcqRel)
+            hasher.queued.swap(false, AcqRel);
+            let missed = hasher.written.load(Relaxed) > hasher.hashed() + 1;
+            if (more || missed)
+                && !hasher.stopped.load(Relaxed)
+                && !hasher.queued.swap(true, AcqRel)
             {
-                self.queue(trail);
+                self.queue(hasher);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Trail>>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<BackgroundHasher>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -214,41 +216,43 @@ mod tests {
 
     use ftx_store::PrefixHasher;
 
-    use super::{MAX_LAG, PATIENCE, Trail};
+    use super::{BackgroundHasher, HASH_AFTER, MAX_LAG};
 
     #[test]
     fn the_hash_follows_what_is_written_but_for_the_last_byte() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        let hasher =
+            BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
         let whole = vec![7; 5_000_000];
         for piece in whole.chunks(100_000) {
             data.write_all(piece).unwrap();
-            trail.advance(data.as_file().metadata().unwrap().len());
+            hasher.advance(data.as_file().metadata().unwrap().len());
         }
-        while trail.hashed() + 1 < whole.len() as u64 {
+        while hasher.hashed() + 1 < whole.len() as u64 {
             std::thread::yield_now();
         }
         let expected = PrefixHasher::of(&whole[1..]);
-        assert_eq!(trail.hasher().digest(), expected.digest());
+        assert_eq!(hasher.hasher().digest(), expected.digest());
     }
 
     /// A worker that is just done with what was there must not miss what is written at that moment.
     #[test]
     fn what_is_written_last_is_never_missed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
+        let hasher =
+            BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
         // How many rounds there are is left to the machine: others come before these threads.
         let enough = Instant::now() + Duration::from_secs(20);
         for round in 1..=20_000 {
             data.write_all(b"xx").unwrap();
-            trail.advance(2 * round - 1);
+            hasher.advance(2 * round - 1);
             // Meets the worker at another point of its turn each time.
             for _ in 0..round % 500 {
                 std::hint::spin_loop();
             }
-            trail.advance(2 * round);
+            hasher.advance(2 * round);
             let deadline = Instant::now() + Duration::from_secs(60);
-            while trail.hashed() + 1 < 2 * round {
+            while hasher.hashed() + 1 < 2 * round {
                 assert!(Instant::now() < deadline, "round {round} is not hashed");
                 std::thread::yield_now();
             }
@@ -262,23 +266,23 @@ mod tests {
     fn what_is_not_hashed_yet_is_hashed_when_it_is_asked_for() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let patience = Duration::from_secs(3600);
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), patience);
+        let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), patience);
         data.write_all(b"hello").unwrap();
-        trail.advance(5);
-        assert_eq!(trail.hashed(), 0);
-        trail.catch_up(5, Instant::now() + patience);
-        assert_eq!(trail.hasher().digest(), PrefixHasher::of(b"hell").digest());
+        hasher.advance(5);
+        assert_eq!(hasher.hashed(), 0);
+        hasher.catch_up(5, Instant::now() + patience);
+        assert_eq!(hasher.hasher().digest(), PrefixHasher::of(b"hell").digest());
     }
 
     #[test]
     fn it_never_falls_further_behind_than_allowed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
-        let trail = Trail::new(PrefixHasher::new(), data.reopen().unwrap(), PATIENCE);
+        let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), HASH_AFTER);
         let len = MAX_LAG + 10_000_000;
         data.seek(SeekFrom::Start(len)).unwrap();
         data.write_all(b"x").unwrap();
-        trail.advance(len);
-        assert!(trail.hashed() >= len - MAX_LAG);
-        trail.stop();
+        hasher.advance(len);
+        assert!(hasher.hashed() >= len - MAX_LAG);
+        hasher.stop();
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-use crate::positioned::Positioned;
+use crate::file::positioned::Positioned;
 
 const PIECE_BYTES: u64 = 128 * 1024;
 
@@ -74,7 +74,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::{copy_by_hand, copy_range};
-    use crate::positioned::Positioned;
+    use crate::file::positioned::Positioned;
 
     #[test]
     fn both_ways_copy_the_same() {

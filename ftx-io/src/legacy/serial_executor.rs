@@ -10,7 +10,7 @@ const BATCH: usize = 32;
 
 /// A queue whose items are worked on in order. While there are any, it has one of the runtime's
 /// blocking threads; while there are none, it costs nothing but itself.
-pub(crate) struct Lane<T>(Arc<Shared<T>>);
+pub(crate) struct SerialExecutor<T>(Arc<Shared<T>>);
 
 type Work<T> = Box<dyn FnMut(T) + Send>;
 
@@ -21,13 +21,13 @@ struct Shared<T> {
 
 struct State<T> {
     items: VecDeque<T>,
-    /// A thread is at work, or about to be. It stays so after a panic: the lane is dead then, and
+    /// A thread is at work, or about to be. It stays so after a panic: the executor is dead then, and
     /// drops what it is given.
     running: bool,
     dead: bool,
 }
 
-impl<T: Send + 'static> Lane<T> {
+impl<T: Send + 'static> SerialExecutor<T> {
     pub(crate) fn new(work: impl FnMut(T) + Send + 'static) -> Self {
         let state = State { items: VecDeque::new(), running: false, dead: false };
         Self(Arc::new(Shared { state: Mutex::new(state), work: Mutex::new(Box::new(work)) }))

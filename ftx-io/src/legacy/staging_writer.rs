@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ftx_store::{Staging, StoreError};
 use tokio::sync::Semaphore;
 
-use crate::legacy::pipeline::{Pipeline, StagingSlot};
-use crate::{CHUNK, blocking};
+use crate::legacy::write_behind::{SharedStaging, WriteBehind};
+use crate::{CHUNK_BYTES, blocking};
 
 /// Makes the staging, when its time has come. Blocks.
 type Make = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
@@ -20,27 +20,27 @@ pub struct StagingWriter(Kind);
 
 enum Kind {
     Deferred { name: String, make: Make, held: Vec<u8> },
-    Direct(Pipeline),
+    Direct(WriteBehind),
 }
 
 impl StagingWriter {
     /// How many bytes at most make a file that is [`deferred`](Self::deferred).
-    pub const DEFERRED: u64 = CHUNK as u64;
+    pub const DEFERRED: u64 = CHUNK_BYTES as u64;
 
     /// A writer of this staging. Blocks.
     ///
     /// # Errors
     /// The staging's data cannot be opened for hashing.
     pub fn new(staging: Staging) -> Result<Self, StoreError> {
-        Ok(Self(Kind::Direct(Pipeline::new(staging)?)))
+        Ok(Self(Kind::Direct(WriteBehind::new(staging)?)))
     }
 
     /// Has it take one of these permits for each chunk until that is written: so no more threads than
     /// there are permits wait for a disk, however many stagings there are.
     #[must_use]
     pub fn sharing(mut self, permits: &Arc<Semaphore>) -> Self {
-        if let Kind::Direct(pipeline) = &mut self.0 {
-            pipeline.share(permits);
+        if let Kind::Direct(write_behind) = &mut self.0 {
+            write_behind.share(permits);
         }
         self
     }
@@ -57,10 +57,10 @@ impl StagingWriter {
 
     /// Where the staging is kept; `None` while there is none.
     #[must_use]
-    pub fn slot(&self) -> Option<StagingSlot> {
+    pub fn slot(&self) -> Option<SharedStaging> {
         match &self.0 {
             Kind::Deferred { .. } => None,
-            Kind::Direct(pipeline) => Some(pipeline.slot()),
+            Kind::Direct(write_behind) => Some(write_behind.slot()),
         }
     }
 
@@ -76,7 +76,7 @@ impl StagingWriter {
                 held.extend(&chunk);
                 Ok(chunk)
             }
-            Kind::Direct(pipeline) => pipeline.write(chunk).await,
+            Kind::Direct(write_behind) => write_behind.write(chunk).await,
         }
     }
 
@@ -84,10 +84,10 @@ impl StagingWriter {
     ///
     /// # Errors
     /// A chunk could not be written.
-    pub async fn settle(&mut self) -> Result<(), StoreError> {
+    pub async fn drain(&mut self) -> Result<(), StoreError> {
         match &mut self.0 {
             Kind::Deferred { .. } => Ok(()),
-            Kind::Direct(pipeline) => pipeline.settle().await,
+            Kind::Direct(write_behind) => write_behind.drain().await,
         }
     }
 
@@ -99,7 +99,7 @@ impl StagingWriter {
     pub async fn suspend(self) -> Result<(), StoreError> {
         match self.0 {
             Kind::Deferred { .. } => Ok(()),
-            Kind::Direct(pipeline) => pipeline.finish(Staging::suspend).await,
+            Kind::Direct(write_behind) => write_behind.finish(Staging::suspend).await,
         }
     }
 
@@ -108,7 +108,7 @@ impl StagingWriter {
     ///
     /// # Errors
     /// What `end` says; [`StoreError::InUse`] if somebody took the staging over. That an earlier
-    /// chunk could not be written is for [`settle`](Self::settle) to say: the staging is in good
+    /// chunk could not be written is for [`drain`](Self::drain) to say: the staging is in good
     /// order then, too.
     pub async fn finish<T: Send + 'static>(
         self,
@@ -125,7 +125,7 @@ impl StagingWriter {
                 })
                 .await
             }
-            Kind::Direct(pipeline) => pipeline.finish(end).await,
+            Kind::Direct(write_behind) => write_behind.finish(end).await,
         }
     }
 }
@@ -138,7 +138,7 @@ impl std::fmt::Debug for StagingWriter {
                 .field("name", name)
                 .field("held", &held.len())
                 .finish_non_exhaustive(),
-            Kind::Direct(pipeline) => pipeline.fmt(f),
+            Kind::Direct(write_behind) => write_behind.fmt(f),
         }
     }
 }

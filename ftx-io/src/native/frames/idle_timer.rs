@@ -4,18 +4,18 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::{Guard, WireError};
+use crate::{IoLimits, StreamError};
 
 /// When bytes last came in: a peer from which something comes is there, though it may take what it is
 /// sent only slowly. What goes out tells nothing: the system takes it for a peer that is gone, too.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(super) struct IdleTimer {
     start: Instant,
     /// Milliseconds from the start.
     last: AtomicU64,
 }
 
-impl Activity {
+impl IdleTimer {
     pub(super) fn new() -> Self {
         Self { start: Instant::now(), last: AtomicU64::new(0) }
     }
@@ -29,17 +29,17 @@ impl Activity {
     /// for the guard's limit.
     pub(super) async fn watch<T>(
         &self,
-        guard: Guard<'_>,
+        guard: IoLimits<'_>,
         io: impl Future<Output = io::Result<T>>,
-    ) -> Result<T, WireError> {
+    ) -> Result<T, StreamError> {
         tokio::pin!(io);
         let mut limit = guard.limit;
         loop {
-            match (Guard { limit, ..guard }).watch(&mut io).await {
-                Err(WireError::Timeout(_)) if self.quiet() < limit => {
+            match (IoLimits { limit, ..guard }).watch(&mut io).await {
+                Err(StreamError::Timeout(_)) if self.quiet() < limit => {
                     limit = guard.limit.saturating_sub(self.quiet());
                 }
-                Err(WireError::Timeout(_)) => return Err(WireError::Timeout(guard.limit)),
+                Err(StreamError::Timeout(_)) => return Err(StreamError::Timeout(guard.limit)),
                 done => return done,
             }
         }

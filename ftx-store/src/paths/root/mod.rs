@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use cap_std::fs::{Dir, File, Metadata};
 
-use crate::beneath::{check_dir_beneath, open_dir_beneath, open_regular_beneath};
-use crate::parents::{Parents, YoungDirectories};
-use crate::{Durability, DurableNames, StoreError, links, sys};
+use crate::paths::beneath::{check_dir_beneath, open_dir_beneath, open_regular_beneath};
+use crate::paths::links;
+use crate::paths::parents::{Parents, YoungDirectories};
+use crate::{Durability, DurableNames, StoreError, sys};
 
 /// A directory beneath which names stand for files: the root of a server, or the directory of a
 /// download.

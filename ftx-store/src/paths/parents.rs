@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
 
-use crate::beneath::{open_dir_beneath, open_or_create};
+use crate::paths::beneath::{open_dir_beneath, open_or_create};
 use crate::{FileIdentity, StoreError};
 
 /// A directory that a file is to be put into. It goes, with those above it that were made for the file,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::{Journal, Record, StoreError, private};
+use crate::staging::private_file;
+use crate::{Journal, Record, StoreError};
 
 /// Where a staging lies: the names of its two files, each a single component.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +85,7 @@ pub(crate) fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
         // In a directory such as `/tmp`, others' files cannot be removed.
         Err(error)
             if error.kind() == ErrorKind::PermissionDenied
-                && private::is_foreign(dir, path).unwrap_or(false) =>
+                && private_file::is_foreign(dir, path).unwrap_or(false) =>
         {
             Err(StoreError::Foreign { path: path.to_path_buf(), source: error })
         }

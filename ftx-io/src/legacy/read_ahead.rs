@@ -7,12 +7,12 @@ use cap_std::fs::File;
 use ftx_store::PrefixHasher;
 use tokio::task::JoinHandle;
 
-use crate::{CHUNK, panicked, spawn_blocking};
+use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 
 /// Reads a file from one position to its end, one chunk ahead of the connection, and may hash what
 /// it reads.
 #[derive(Debug)]
-pub struct FileReader {
+pub struct ReadAhead {
     state: State,
     /// Bytes that are still to be asked of the disk.
     left: u64,
@@ -31,7 +31,7 @@ struct Source {
     hasher: Option<PrefixHasher>,
 }
 
-impl FileReader {
+impl ReadAhead {
     /// A reader of the `len` bytes of `file` from `offset`. A `hasher` is fed with them; it must
     /// have been fed with the bytes before.
     ///
@@ -72,7 +72,7 @@ impl FileReader {
     }
 
     /// Waits for the read that is under way, after which the file's position is nobody's.
-    pub async fn settle(self) {
+    pub async fn wait(self) {
         if let State::Running(job) = self.state {
             // What it read is not wanted any more, nor why it could not.
             let _ = job.await;
@@ -92,7 +92,7 @@ impl FileReader {
         if self.left == 0 {
             return;
         }
-        let len = usize::try_from(self.left).map_or(CHUNK, |left| left.min(CHUNK));
+        let len = usize::try_from(self.left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.left -= len as u64;
         self.state = match mem::replace(&mut self.state, State::Broken) {
             State::Idle(mut source) => State::Running(spawn_blocking(move || {

@@ -12,8 +12,8 @@ use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, File, Metadata};
 
 use crate::StoreError;
-use crate::checks::check_replaceable;
-use crate::regular::{check, waiting_for_nobody};
+use crate::file::checks::check_replaceable;
+use crate::file::open::{check, waiting_for_nobody};
 use crate::sys::{self, Wanted};
 
 /// Opens the directory `path` beneath `base`. An empty path is `base` itself. Blocks.

@@ -8,9 +8,9 @@ use ftx_store::StoreError;
 
 /// Displays an error with its causes in one line, the outermost first. Nothing is said twice: the
 /// system's words are left out where the error's own say the same.
-pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         let mut error = self.0;
@@ -39,22 +39,22 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use std::io;
 
-    use super::Chain;
+    use super::ErrorChain;
     use ftx_store::StoreError;
 
-    use crate::WireError;
+    use crate::StreamError;
 
     #[test]
     fn causes_stand_behind_what_they_caused() {
-        let error = WireError::from(io::Error::other("cable cut"));
-        assert_eq!(Chain(&error).to_string(), "the connection failed: cable cut");
+        let error = StreamError::from(io::Error::other("cable cut"));
+        assert_eq!(ErrorChain(&error).to_string(), "the connection failed: cable cut");
     }
 
     #[test]
     fn what_an_error_says_itself_its_cause_does_not_say_again() {
         let told = |code| {
             let error = StoreError::io("write", "a", io::Error::from_raw_os_error(code));
-            Chain(&error).to_string()
+            ErrorChain(&error).to_string()
         };
         // ENOENT, ENOSPC, EACCES; EPERM and EDQUOT have something to add.
         for (code, adds) in [(2, false), (28, false), (13, false), (1, true), (122, true)] {
@@ -62,6 +62,6 @@ mod tests {
         }
         let full = io::Error::new(io::ErrorKind::StorageFull, "2 bytes are needed and 1 is free");
         let error = StoreError::io("store", "a", full);
-        assert!(Chain(&error).to_string().ends_with("2 bytes are needed and 1 is free"));
+        assert!(ErrorChain(&error).to_string().ends_with("2 bytes are needed and 1 is free"));
     }
 }

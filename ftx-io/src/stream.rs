@@ -24,7 +24,7 @@ const UNSENT: u32 = 256 * 1024;
 
 /// What ends a wait for the peer.
 #[derive(Clone, Copy, Debug)]
-pub struct Guard<'a> {
+pub struct IoLimits<'a> {
     /// The longest time without a byte moving.
     pub limit: Duration,
     /// Ends the wait at once when it is cancelled.
@@ -34,7 +34,7 @@ pub struct Guard<'a> {
 /// Why a connection's bytes stopped moving.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WireError {
+pub enum StreamError {
     /// The peer closed the connection where more was due.
     #[error("the connection was closed in the middle of a message or transfer")]
     Closed,
@@ -54,14 +54,14 @@ pub enum WireError {
 
 /// A connection and what was read from it beyond the last message.
 #[derive(Debug)]
-pub struct Wire {
+pub struct BufferedStream {
     stream: TcpStream,
     buffer: BytesMut,
-    /// The same connection, to be looked at without the runtime; see [`Wire::keen`].
+    /// The same connection, to be looked at without the runtime; see [`BufferedStream::with_busy_poll`].
     keen: Option<std::net::TcpStream>,
 }
 
-impl Wire {
+impl BufferedStream {
     /// Takes a connection over, and turns off the delay of small packets: messages are small, and
     /// the peer waits for each. From here on its system takes no more than it can soon send.
     ///
@@ -78,7 +78,7 @@ impl Wire {
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
-    pub fn keen(self) -> io::Result<Self> {
+    pub fn with_busy_poll(self) -> io::Result<Self> {
         let keen = self.stream.into_std()?;
         let stream = TcpStream::from_std(keen.try_clone()?)?;
         Ok(Self { stream, buffer: self.buffer, keen: Some(keen) })
@@ -88,8 +88,8 @@ impl Wire {
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
-    pub fn park(self) -> io::Result<ParkedWire> {
-        Ok(ParkedWire { stream: self.stream.into_std()?, buffer: self.buffer })
+    pub fn detach(self) -> io::Result<DetachedStream> {
+        Ok(DetachedStream { stream: self.stream.into_std()?, buffer: self.buffer })
     }
 
     /// The connection, and what was read and not yet consumed.
@@ -112,15 +112,15 @@ impl Wire {
     /// nothing is buffered.
     ///
     /// # Errors
-    /// See [`WireError`]; closing in the middle of a message is [`WireError::Closed`].
-    pub async fn fill(&mut self, guard: Guard<'_>) -> Result<bool, WireError> {
+    /// See [`StreamError`]; closing in the middle of a message is [`StreamError::Closed`].
+    pub async fn fill(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
         if !guard.stop.is_cancelled() && self.look_out() {
             return Ok(true);
         }
         self.buffer.reserve(MESSAGE_BUFFER);
         match guard.watch(self.stream.read_buf(&mut self.buffer)).await? {
             0 if self.buffer.is_empty() => Ok(false),
-            0 => Err(WireError::Closed),
+            0 => Err(StreamError::Closed),
             _ => Ok(true),
         }
     }
@@ -129,15 +129,15 @@ impl Wire {
     /// there.
     ///
     /// # Errors
-    /// See [`WireError`].
+    /// See [`StreamError`].
     pub async fn read_body(
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
-        guard: Guard<'_>,
-    ) -> Result<(), WireError> {
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
         if guard.stop.is_cancelled() {
-            return Err(WireError::Stopped);
+            return Err(StreamError::Stopped);
         }
         // More than a little is better read into its place, even if that means to sleep.
         let little = limit <= MESSAGE_BUFFER;
@@ -151,7 +151,7 @@ impl Wire {
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
         if guard.watch(self.stream.read_buf(&mut room)).await? == 0 {
-            return Err(WireError::Closed);
+            return Err(StreamError::Closed);
         }
         while room.has_remaining_mut() {
             match self.stream.try_read_buf(&mut room) {
@@ -189,8 +189,12 @@ impl Wire {
     /// Writes all of `bytes`; the guard's limit holds for each piece that the system takes.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn write_all(&mut self, mut bytes: &[u8], guard: Guard<'_>) -> Result<(), WireError> {
+    /// See [`StreamError`].
+    pub async fn write_all(
+        &mut self,
+        mut bytes: &[u8],
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
             let written = guard.watch(self.stream.write(bytes)).await?;
             bytes.advance(written);
@@ -203,12 +207,12 @@ impl Wire {
     /// peer says is buffered, as far as it is no more than a message or two.
     ///
     /// # Errors
-    /// See [`WireError`]; [`WireError::Closed`] as soon as the peer has closed its side.
+    /// See [`StreamError`]; [`StreamError::Closed`] as soon as the peer has closed its side.
     pub async fn write_body(
         &mut self,
         mut bytes: &[u8],
-        guard: Guard<'_>,
-    ) -> Result<(), WireError> {
+        guard: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
             let interest = match self.buffer.len() {
                 0..MESSAGE_BUFFER => Interest::READABLE | Interest::WRITABLE,
@@ -230,10 +234,10 @@ impl Wire {
     }
 
     /// Buffers what is there already.
-    fn hear(&mut self) -> Result<(), WireError> {
+    fn hear(&mut self) -> Result<(), StreamError> {
         self.buffer.reserve(MESSAGE_BUFFER);
         match self.stream.try_read_buf(&mut self.buffer) {
-            Ok(0) => Err(WireError::Closed),
+            Ok(0) => Err(StreamError::Closed),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
@@ -255,33 +259,37 @@ fn limit_unsent(_: &TcpStream) {}
 
 /// A connection that is on no runtime, on its way to another.
 #[derive(Debug)]
-pub struct ParkedWire {
+pub struct DetachedStream {
     stream: std::net::TcpStream,
     buffer: BytesMut,
 }
 
-impl ParkedWire {
+impl DetachedStream {
     /// Puts the connection on the current runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
-    pub fn resume(self) -> io::Result<Wire> {
-        Ok(Wire { stream: TcpStream::from_std(self.stream)?, buffer: self.buffer, keen: None })
+    pub fn attach(self) -> io::Result<BufferedStream> {
+        Ok(BufferedStream {
+            stream: TcpStream::from_std(self.stream)?,
+            buffer: self.buffer,
+            keen: None,
+        })
     }
 }
 
-impl Guard<'_> {
+impl IoLimits<'_> {
     /// Waits for `io` within the limits.
     ///
     /// # Errors
-    /// See [`WireError`].
-    pub async fn watch<T>(self, io: impl Future<Output = io::Result<T>>) -> Result<T, WireError> {
+    /// See [`StreamError`].
+    pub async fn watch<T>(self, io: impl Future<Output = io::Result<T>>) -> Result<T, StreamError> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(WireError::Stopped),
+            () = self.stop.cancelled() => Err(StreamError::Stopped),
             done = tokio::time::timeout(self.limit, io) => match done {
                 Ok(result) => Ok(result?),
-                Err(_) => Err(WireError::Timeout(self.limit)),
+                Err(_) => Err(StreamError::Timeout(self.limit)),
             },
         }
     }

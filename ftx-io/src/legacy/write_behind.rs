@@ -9,8 +9,8 @@ use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking;
-use crate::legacy::lane::Lane;
-use crate::legacy::trail::{PATIENCE, Trail};
+use crate::legacy::background_hasher::{BackgroundHasher, HASH_AFTER};
+use crate::legacy::serial_executor::SerialExecutor;
 
 /// Chunks of one staging that are on their way to the disk: one that is being written while the
 /// next is received and another waits. It is what an upload costs in memory.
@@ -19,14 +19,14 @@ const IN_FLIGHT: u32 = 3;
 /// The place a staging is kept in while it is written. Who takes the staging out becomes its
 /// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
 #[derive(Clone)]
-pub struct StagingSlot(Arc<Slot>);
+pub struct SharedStaging(Arc<Slot>);
 
 struct Slot {
     staging: Mutex<Option<Staging>>,
     /// The staging's length, [`TAKEN`] when it was taken out; changed under its lock, and read
     /// without it, since whoever holds the lock may be waiting for a disk.
     len: AtomicU64,
-    trail: Arc<Trail>,
+    hasher: Arc<BackgroundHasher>,
     error: Mutex<Option<StoreError>>,
     spare: Mutex<Vec<Vec<u8>>>,
 }
@@ -39,14 +39,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl StagingSlot {
+impl SharedStaging {
     /// Hashes what is written by now but for the last byte, as far as that is done by `deadline`; `None` if the
     /// staging was taken out. Blocks: not for reactor threads.
     #[must_use]
     pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
         let len = lock(&self.0.staging).as_ref()?.len();
-        self.0.trail.catch_up(len, deadline);
-        Some(self.0.trail.hasher())
+        self.0.hasher.catch_up(len, deadline);
+        Some(self.0.hasher.hasher())
     }
 
     /// Takes the staging out if nothing came in after what `hasher` has taken in, but for the byte
@@ -55,7 +55,7 @@ impl StagingSlot {
     pub fn take_at(&self, hasher: &PrefixHasher) -> Option<Staging> {
         let mut place = lock(&self.0.staging);
         let quiet = place.as_ref()?.len() <= hasher.len() + 1;
-        if quiet && self.0.trail.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
+        if quiet && self.0.hasher.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
     }
 
     /// Takes the staging out, whatever it holds. What is hashed of it is noted. Waits for the chunk
@@ -70,8 +70,8 @@ impl Slot {
     fn take(&self, place: &mut Option<Staging>) -> Option<Staging> {
         let mut staging = place.take()?;
         self.len.store(TAKEN, Relaxed);
-        self.trail.stop();
-        staging.hashed(self.trail.hasher());
+        self.hasher.stop();
+        staging.hashed(self.hasher.hasher());
         Some(staging)
     }
 
@@ -82,10 +82,10 @@ impl Slot {
         }
         let result = match &mut *lock(&self.staging) {
             Some(staging) => staging.append(chunk).map(|()| {
-                if self.trail.hashed() - staging.hasher().len().min(self.trail.hashed())
+                if self.hasher.hashed() - staging.hasher().len().min(self.hasher.hashed())
                     >= CHECKPOINT_BYTES
                 {
-                    staging.hashed(self.trail.hasher());
+                    staging.hashed(self.hasher.hasher());
                 }
                 self.len.store(staging.len(), Relaxed);
                 staging.len()
@@ -93,7 +93,7 @@ impl Slot {
             None => Err(StoreError::InUse { path: name.into() }),
         };
         match result {
-            Ok(len) => self.trail.advance(len),
+            Ok(len) => self.hasher.advance(len),
             Err(error) => *lock(&self.error) = Some(error),
         }
     }
@@ -101,7 +101,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.trail.stop();
+        self.hasher.stop();
     }
 }
 
@@ -110,10 +110,10 @@ impl Drop for Slot {
 type Chunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 /// Writes a staging behind the connection's back.
-pub(crate) struct Pipeline {
-    slot: StagingSlot,
+pub(crate) struct WriteBehind {
+    slot: SharedStaging,
     name: String,
-    lane: Lane<Chunk>,
+    executor: SerialExecutor<Chunk>,
     places: Arc<Semaphore>,
     /// For the chunks of all stagings.
     shared: Option<Arc<Semaphore>>,
@@ -121,7 +121,7 @@ pub(crate) struct Pipeline {
     end: u64,
 }
 
-impl Pipeline {
+impl WriteBehind {
     /// A writer of this staging.
     ///
     /// # Errors
@@ -129,24 +129,24 @@ impl Pipeline {
     pub(crate) fn new(staging: Staging) -> Result<Self, StoreError> {
         let name = staging.name().to_owned();
         let end = staging.len();
-        let trail = Trail::new(staging.hasher().clone(), staging.reader()?, PATIENCE);
+        let hasher = BackgroundHasher::new(staging.hasher().clone(), staging.reader()?, HASH_AFTER);
         let slot = Arc::new(Slot {
             staging: Mutex::new(Some(staging)),
             len: AtomicU64::new(end),
-            trail,
+            hasher,
             error: Mutex::default(),
             spare: Mutex::default(),
         });
-        let lane = {
+        let executor = {
             let (slot, name) = (Arc::clone(&slot), name.clone());
-            Lane::new(move |(chunk, place, permit): Chunk| {
+            SerialExecutor::new(move |(chunk, place, permit): Chunk| {
                 slot.append(&chunk, &name);
                 lock(&slot.spare).push(chunk);
                 drop((place, permit));
             })
         };
         let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        Ok(Self { slot: StagingSlot(slot), name, lane, places, shared: None, end })
+        Ok(Self { slot: SharedStaging(slot), name, executor, places, shared: None, end })
     }
 
     /// Has each chunk take one of these permits until it is written.
@@ -154,7 +154,7 @@ impl Pipeline {
         self.shared = Some(Arc::clone(permits));
     }
 
-    pub(crate) fn slot(&self) -> StagingSlot {
+    pub(crate) fn slot(&self) -> SharedStaging {
         self.slot.clone()
     }
 
@@ -166,11 +166,11 @@ impl Pipeline {
         };
         self.check()?;
         self.end += chunk.len() as u64;
-        self.lane.push((chunk, place, permit));
+        self.executor.push((chunk, place, permit));
         Ok(lock(&self.slot.0.spare).pop().unwrap_or_default())
     }
 
-    pub(crate) async fn settle(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn drain(&mut self) -> Result<(), StoreError> {
         self.idle().await;
         self.check()?;
         // Being idle came after the last chunk was written. Who takes the staging out just now is
@@ -219,15 +219,15 @@ impl Pipeline {
     }
 }
 
-impl std::fmt::Debug for Pipeline {
+impl std::fmt::Debug for WriteBehind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipeline").field("name", &self.name).field("end", &self.end).finish()
+        f.debug_struct("WriteBehind").field("name", &self.name).field("end", &self.end).finish()
     }
 }
 
-impl std::fmt::Debug for StagingSlot {
+impl std::fmt::Debug for SharedStaging {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StagingSlot").finish_non_exhaustive()
+        f.debug_struct("SharedStaging").finish_non_exhaustive()
     }
 }
 
@@ -241,23 +241,23 @@ mod tests {
     use cap_std::fs::Dir;
     use ftx_store::{Staging, StagingFiles, StoreError};
 
-    use super::{Pipeline, lock};
+    use super::{WriteBehind, lock};
 
-    fn in_staging(test: impl AsyncFnOnce(Pipeline)) {
+    fn in_staging(test: impl AsyncFnOnce(WriteBehind)) {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let files = StagingFiles { data: "a.data".into(), journal: "a.journal".into() };
         let staging = Staging::create(&dir, files, "a").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(test(Pipeline::new(staging).unwrap()));
+        runtime.block_on(test(WriteBehind::new(staging).unwrap()));
     }
 
     #[test]
     fn settling_waits_for_nobody_who_holds_the_staging() {
-        in_staging(async |mut pipeline| {
-            pipeline.write(b"hello".to_vec()).await.unwrap();
-            pipeline.settle().await.unwrap();
-            let slot = pipeline.slot();
+        in_staging(async |mut write_behind| {
+            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.drain().await.unwrap();
+            let slot = write_behind.slot();
             let (held, is_held) = mpsc::channel();
             let (settled, let_go) = mpsc::channel();
             let holder = thread::spawn(move || {
@@ -267,7 +267,7 @@ mod tests {
                 let_go.recv_timeout(Duration::from_secs(60))
             });
             is_held.recv().unwrap();
-            pipeline.settle().await.unwrap();
+            write_behind.drain().await.unwrap();
             settled.send(()).unwrap_or_default();
             assert!(holder.join().unwrap().is_ok(), "it waited");
         });
@@ -275,11 +275,11 @@ mod tests {
 
     #[test]
     fn settling_tells_that_the_staging_was_taken_out() {
-        in_staging(async |mut pipeline| {
-            pipeline.write(b"hello".to_vec()).await.unwrap();
-            pipeline.settle().await.unwrap();
-            assert_eq!(pipeline.slot().take().unwrap().len(), 5);
-            assert!(matches!(pipeline.settle().await, Err(StoreError::InUse { .. })));
+        in_staging(async |mut write_behind| {
+            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.drain().await.unwrap();
+            assert_eq!(write_behind.slot().take().unwrap().len(), 5);
+            assert!(matches!(write_behind.drain().await, Err(StoreError::InUse { .. })));
         });
     }
 }

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::copy::copy_range;
-use crate::files::{copy_of, remove};
-use crate::positioned::Positioned;
-use crate::{StoreError, private, sys};
+use crate::file::copy::copy_range;
+use crate::file::positioned::Positioned;
+use crate::staging::files::{copy_of, remove};
+use crate::staging::private_file;
+use crate::{StoreError, sys};
 
 /// How much is copied before the caller is asked again whether to go on.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
@@ -54,7 +55,7 @@ pub(crate) fn make_own(
 fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
     let mut beside = copy_of(path);
     for index in 1..=NAMES {
-        match private::create(dir, &beside) {
+        match private_file::create(dir, &beside) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let mut name = copy_of(path).into_os_string();
                 name.push(format!("-{index}"));

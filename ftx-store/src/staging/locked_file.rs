@@ -6,10 +6,10 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
-use crate::files::remove;
-use crate::own::make_own;
-use crate::parts::is_ours;
-use crate::private::{self, Found, Writers};
+use crate::staging::break_hard_link::make_own;
+use crate::staging::files::remove;
+use crate::staging::part_names::is_ours;
+use crate::staging::private_file::{self, Found, Writers};
 use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.
@@ -40,7 +40,7 @@ impl HeldFile {
         journal: Option<&Path>,
     ) -> Result<Self, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
-            match private::create(dir, path) {
+            match private_file::create(dir, path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     // Another process may be at work on it.
                     let _held = Self::open_at(dir, path)?;
@@ -63,7 +63,7 @@ impl HeldFile {
     /// is not ours; what an interrupted transfer left is replaced.
     pub(crate) fn create_part(dir: &Dir, files: &StagingFiles) -> Result<Option<Self>, StoreError> {
         let path = &files.data;
-        match private::create(dir, path) {
+        match private_file::create(dir, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 if is_ours(dir, files)? {
                     return Self::create_plain(dir, path, Some(&files.journal)).map(Some);
@@ -99,7 +99,7 @@ impl HeldFile {
     /// stays as it is.
     ///
     /// One that has another name, be it that of a published file or one in a backup made of links, is
-    /// replaced by a [copy](crate::own) first: writing to it would change what has that name. To give
+    /// replaced by a [copy](crate::staging::break_hard_link) first: writing to it would change what has that name. To give
     /// it up instead would cost all that has arrived. `go_on` is called now and then with the bytes
     /// copied so far, and may stop that.
     pub(crate) fn open(
@@ -122,7 +122,7 @@ impl HeldFile {
     /// The file of that name, locked, and what it looked like; `None` without one of ours.
     fn open_at(dir: &Dir, path: &Path) -> Result<Option<(Self, Metadata)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
-            let found = private::open(dir, path, true);
+            let found = private_file::open(dir, path, true);
             match found.map_err(|error| StoreError::io("open", path, error))? {
                 Found::Nothing | Found::Foreign => return Ok(None),
                 Found::Ours(file) => {

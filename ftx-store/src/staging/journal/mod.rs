@@ -42,8 +42,8 @@ use ftx_core::codec;
 use ftx_core::native::blocks::Cv;
 use serde::{Deserialize, Serialize};
 
-use crate::files::remove;
-use crate::private::{self, Found, Writers};
+use crate::staging::files::remove;
+use crate::staging::private_file::{self, Found, Writers};
 use crate::{BootId, HasherState, StoreError};
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
@@ -122,10 +122,10 @@ impl Journal {
     /// # Errors
     /// Those of creating and writing the file.
     pub fn create(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
-        let file = match private::create(dir, path) {
+        let file = match private_file::create(dir, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 remove(dir, path)?;
-                private::create(dir, path)
+                private_file::create(dir, path)
             }
             created => created,
         };
@@ -170,7 +170,7 @@ impl Journal {
     }
 
     fn open_unread(dir: &Dir, path: &Path, write: bool) -> Result<Option<Self>, StoreError> {
-        let found = private::open(dir, path, write);
+        let found = private_file::open(dir, path, write);
         let file = match found.map_err(|error| StoreError::io("open", path, error))? {
             Found::Nothing | Found::Foreign => return Ok(None),
             Found::Ours(file) => file,

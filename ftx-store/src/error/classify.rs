@@ -1,0 +1,161 @@
+//! Making a [`StoreError`] from the system's error, changing its path, and taking it apart.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+use crate::sys;
+
+impl StoreError {
+    /// Tells apart by the system's reason. `op` is a verb ("open", "write") that ends up in the
+    /// message, `path` the file it was done to.
+    #[must_use]
+    pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        if let Some(Self::RootGone { .. }) = source.get_ref().and_then(|own| own.downcast_ref()) {
+            return Self::RootGone { path };
+        }
+        if sys::is_exhausted(&source) {
+            return Self::Exhausted { op, path, source };
+        }
+        match source.kind() {
+            ErrorKind::AlreadyExists => Self::AlreadyExists { op, path, source },
+            ErrorKind::NotFound => Self::NotFound { op, path, source },
+            ErrorKind::IsADirectory => Self::IsDirectory { op, path, source },
+            ErrorKind::NotADirectory => Self::NotDirectory { op, path, source },
+            // What the system does not say is said by who looks where a path leads.
+            ErrorKind::PermissionDenied
+                if source.raw_os_error().is_none() && source.get_ref().is_some() =>
+            {
+                Self::Outside { op, path, source }
+            }
+            ErrorKind::PermissionDenied => Self::PermissionDenied { op, path, source },
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { op, path, source },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace { op, path, source },
+            ErrorKind::FileTooLarge => Self::TooLarge { op, path, source },
+            // Reads here always know how much there should be.
+            ErrorKind::UnexpectedEof => Self::Changed { path },
+            ErrorKind::WouldBlock if op == "lock" => Self::InUse { path },
+            // Of files, nothing else is busy for who renames or removes them.
+            ErrorKind::ResourceBusy if matches!(op, "rename" | "remove" | "replace") => {
+                Self::MountPoint { op, path, source }
+            }
+            ErrorKind::ExecutableFileBusy => Self::Running { op, path, source },
+            _ => Self::Io { op, path, source },
+        }
+    }
+
+    /// The same error, told of another file: of the one that its user knows, where the file that it
+    /// concerns is one of ours.
+    #[must_use]
+    pub fn about(mut self, file: impl AsRef<Path>) -> Self {
+        // That is about no file.
+        if !matches!(self, Self::OwnDirectoryGone { .. }) {
+            *self.path_mut() = file.as_ref().to_path_buf();
+        }
+        self
+    }
+
+    /// The same error with the path as the user knows it, where it is relative to a directory handle:
+    /// `dir` is the path that the handle was opened by.
+    #[must_use]
+    pub fn beneath(mut self, dir: impl AsRef<Path>) -> Self {
+        let path = self.path_mut();
+        *path = dir.as_ref().join(&path);
+        self
+    }
+
+    /// Whether it is the server, or the machine, that is in trouble, whatever file is asked for.
+    #[must_use]
+    pub fn is_general(&self) -> bool {
+        matches!(self, Self::Exhausted { .. } | Self::RootGone { .. })
+    }
+
+    /// Whether its text says all that the system's reason would.
+    #[must_use]
+    pub fn tells_cause(&self) -> bool {
+        match self {
+            Self::AlreadyExists { source, .. }
+            | Self::IsDirectory { source, .. }
+            | Self::MountPoint { source, .. }
+            | Self::NotDirectory { source, .. }
+            | Self::NotFound { source, .. }
+            | Self::OwnDirectoryGone { source, .. }
+            | Self::ReadOnly { source, .. }
+            | Self::Running { source, .. }
+            | Self::TooLarge { source, .. } => is_plain(source),
+            // A quota is another cause, and has a text of its own.
+            Self::NoSpace { source, .. } => {
+                is_plain(source) && source.kind() == ErrorKind::StorageFull
+            }
+            // What is not permitted to anybody is another cause than a mode.
+            Self::PermissionDenied { source, .. } => {
+                source.raw_os_error().map_or_else(|| is_plain(source), sys::is_about_mode)
+            }
+            _ => false,
+        }
+    }
+
+    fn path_mut(&mut self) -> &mut PathBuf {
+        match self {
+            Self::AlreadyExists { path, .. }
+            | Self::BadName { path }
+            | Self::Cancelled { path }
+            | Self::Changed { path }
+            | Self::Corrupt { path, .. }
+            | Self::Failed { path }
+            | Self::Foreign { path, .. }
+            | Self::Incomplete { path, .. }
+            | Self::InUse { path }
+            | Self::Exhausted { path, .. }
+            | Self::RootGone { path }
+            | Self::Link { path }
+            | Self::MountPoint { path, .. }
+            | Self::Outside { path, .. }
+            | Self::OwnDirectoryGone { path, .. }
+            | Self::PartNamesTaken { path }
+            | Self::RootInUse { path }
+            | Self::Running { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::UnknownSize { path, .. }
+            | Self::Vanished { path }
+            | Self::PartOfAnother { path }
+            | Self::Io { path, .. }
+            | Self::IsDirectory { path, .. }
+            | Self::NoSpace { path, .. }
+            | Self::NotDirectory { path, .. }
+            | Self::NotRegular { path, .. }
+            | Self::NotFound { path, .. }
+            | Self::PermissionDenied { path, .. }
+            | Self::ReadOnly { path, .. } => path,
+        }
+    }
+
+    /// The system's reason, or the error itself where there is none.
+    #[must_use]
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::AlreadyExists { source, .. }
+            | Self::Exhausted { source, .. }
+            | Self::Foreign { source, .. }
+            | Self::Io { source, .. }
+            | Self::IsDirectory { source, .. }
+            | Self::MountPoint { source, .. }
+            | Self::NoSpace { source, .. }
+            | Self::NotDirectory { source, .. }
+            | Self::NotFound { source, .. }
+            | Self::Outside { source, .. }
+            | Self::OwnDirectoryGone { source, .. }
+            | Self::PermissionDenied { source, .. }
+            | Self::ReadOnly { source, .. }
+            | Self::Running { source, .. }
+            | Self::TooLarge { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+}
+
+/// Whether an error of the system carries no text of its own.
+fn is_plain(error: &io::Error) -> bool {
+    error.get_ref().is_none()
+}
