@@ -11,8 +11,8 @@ const ROOTS: [&str; 9] =
 /// Folders without text that names anything.
 const SKIPPED: [&str; 2] = ["target", ".git"];
 
-/// Types in backticks that are not ours, and words of Qt and C in the same form.
-const FOREIGN: [&str; 1] = ["FileClient"];
+/// Words in the form of a type that are none of ours: a class of the original, a unit.
+const FOREIGN: [&str; 2] = ["FileClient", "MiB"];
 
 const MAX_MAP_LINES: usize = 200;
 
@@ -64,6 +64,26 @@ fn marked(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// The words in blocks of code that can only be names of types, since they have a capital inside.
+fn pictured(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut is_code = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if is_code {
+            let words = line.split(|c: char| !c.is_ascii_alphanumeric());
+            let is_name = |word: &&str| {
+                let after_small = word.chars().zip(word.chars().skip(1));
+                let mut pairs = after_small.map(|(a, b)| a.is_lowercase() && b.is_uppercase());
+                is_type_name(word) && pairs.any(|is_inner| is_inner)
+            };
+            found.extend(words.filter(is_name).map(|word| (number, word)));
+        }
+    }
+    found
+}
+
 /// Whether a word in backticks names a file or folder of this repository.
 fn is_path(word: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
@@ -101,25 +121,25 @@ fn is_function_name(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// The names of types, and of the variants of enums, that a source defines.
-fn defined(text: &str) -> impl Iterator<Item = &str> {
+/// The names of types that a source defines.
+fn types(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
-        let line = line.trim_start();
-        let line = line.strip_prefix("pub").map_or(line, |rest| {
-            rest.strip_prefix('(')
-                .and_then(|rest| rest.split_once(')'))
-                .map_or(rest, |(_, rest)| rest)
-        });
-        let mut words = line.split_whitespace();
-        let kinds = ["struct", "enum", "trait", "type", "union"];
-        let first = words.next()?;
-        let name = if kinds.contains(&first) { words.next()? } else { first };
-        let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
-        let (name, rest) = name.split_at(end);
-        // A variant stands alone on its line, or in front of its fields.
-        let is_defined =
-            kinds.contains(&first) || ["", ",", "{", "("].iter().any(|end| rest.starts_with(end));
-        (is_defined && is_type_name(name)).then_some(name)
+        let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+        let is_type = ["struct", "enum", "trait", "type", "union"].contains(&words.next()?);
+        let name = words.next().filter(|_| is_type)?;
+        let name = name.split(|c: char| !c.is_alphanumeric()).next()?;
+        is_type_name(name).then_some(name)
+    })
+}
+
+/// The names that stand alone on a line or in front of fields, as those of variants do.
+fn variants(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let line = line.trim();
+        let end = line.find(|c: char| !c.is_alphanumeric()).unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        let has_end = [",", " {", "("].iter().any(|end| rest.starts_with(end)) || rest.is_empty();
+        (has_end && is_type_name(name)).then_some(name)
     })
 }
 
@@ -159,22 +179,29 @@ fn paths_exist() {
 #[test]
 fn types_exist() {
     let sources = sources();
-    let types: BTreeSet<&str> = sources.iter().flat_map(|(_, text)| defined(text)).collect();
+    let is_message = |path: &Path| path.starts_with(root().join("ftx-core/src/native/wire"));
+    let types: BTreeSet<_> = sources.iter().flat_map(|(_, text)| types(text)).collect();
+    let wire = sources.iter().filter(|(path, _)| is_message(path));
+    let messages: BTreeSet<_> = wire.flat_map(|(_, text)| variants(text)).collect();
+    let variants: BTreeSet<_> = sources.iter().flat_map(|(_, text)| variants(text)).collect();
     let is_design = |path: &Path| {
         path.ends_with("ARCHITECTURE.md") || path.starts_with(root().join("docs/design"))
     };
     let mut missing = Vec::new();
     for (document, text) in documents().iter().filter(|(path, _)| is_design(path)) {
-        for (line, word) in marked(text) {
+        let pictured = pictured(text).into_iter();
+        for (line, word) in marked(text).into_iter().chain(pictured) {
             let parts: Vec<&str> = word.split("::").collect();
             let known = |(at, part): (usize, &&str)| {
-                if is_type_name(part) {
-                    types.contains(part) || FOREIGN.contains(part)
-                } else {
-                    // A function of a type.
-                    let is_of_type = at > 0 && is_type_name(parts[at - 1]);
-                    let function = format!("fn {part}");
-                    !is_of_type || sources.iter().any(|(_, text)| has_word(text, &function))
+                let is_of_type = at > 0 && is_type_name(parts[at - 1]);
+                let function = format!("fn {part}");
+                match (is_of_type, is_type_name(part)) {
+                    (true, true) => variants.contains(part),
+                    (true, false) => sources.iter().any(|(_, text)| has_word(text, &function)),
+                    (false, true) => {
+                        types.contains(part) || messages.contains(part) || FOREIGN.contains(part)
+                    }
+                    (false, false) => true,
                 }
             };
             if !parts.iter().enumerate().all(known) {
@@ -247,10 +274,12 @@ fn the_map_stays_a_map() {
 fn words_in_backticks_are_told_apart() {
     let text = "`a` and `b/c`\n```\n`code`\n```\n    `code`\n| `ftx-io/x.rs` |";
     assert_eq!(marked(text), [(1, "a"), (1, "b/c"), (6, "ftx-io/x.rs")]);
+    assert_eq!(pictured("`AbC`\n```text\nAb ─▶ AbC, ABC\n```"), [(3, "AbC")]);
     assert!(is_path("ftx-io/src/lib.rs") && is_path("docs/design/") && is_path("README.md"));
     assert!(!is_path("a/b") && !is_path("native::wire") && !is_path("ftx-client"));
     assert_eq!(links("[a](b.md#c) [d](https://e)").collect::<Vec<_>>(), ["b.md"]);
     let source =
         "pub(crate) struct A1b<T> {\n    Variant,\n    Other { x: u8 },\n    let Bad = 1;\n";
-    assert_eq!(defined(source).collect::<Vec<_>>(), ["A1b", "Variant", "Other"]);
+    assert_eq!(types(source).collect::<Vec<_>>(), ["A1b"]);
+    assert_eq!(variants(source).collect::<Vec<_>>(), ["Variant", "Other"]);
 }
