@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::{Config, Server};
+use ftx_server::{Config, Dialects, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -59,7 +59,8 @@ impl Setting {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
                 let store = LocalStore::open(&config).unwrap();
-                let server = Server::start(config, store).unwrap();
+                let server =
+                    Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 server.run(listener, async { drop(stopped.await) }).await;
             });
         });

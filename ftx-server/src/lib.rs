@@ -12,19 +12,22 @@
 #![forbid(unsafe_code)]
 
 mod config;
-mod connection;
+mod context;
+mod dedicated;
 mod descriptors;
-mod express;
+mod dispatch;
+mod handshake_deadline;
 mod legacy;
+mod log_throttle;
 mod monitor;
 mod native;
-mod rarely;
 mod server;
 pub mod store;
 mod worker;
 
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
+pub use dispatch::Dialects;
 pub use monitor::{Monitor, Snapshot};
 pub use server::Server;
 

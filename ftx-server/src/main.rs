@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ftx_io::ErrorChain;
-use ftx_server::Server;
 use ftx_server::store::local::LocalStore;
+use ftx_server::{Dialects, Server};
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 use tracing_subscriber::field::MakeExt as _;
@@ -98,8 +98,8 @@ async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
     let store = LocalStore::open(&config).map_err(|error| {
         format!("cannot serve {}: {}", config.root.display(), ErrorChain(&error))
     })?;
-    let server =
-        Server::start(config, store).map_err(|error| format!("cannot start a thread: {error}"))?;
+    let server = Server::start(config, store, Dialects::native().with_legacy())
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
     // Before anybody is told that the server is there, and may want it to go.
     let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
     outputs.announcements.line(format!("listening on {address}\n").as_bytes());

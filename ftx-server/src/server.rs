@@ -12,41 +12,44 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
-use crate::connection::{Context, Troubles};
+use crate::context::{Context, Throttles};
 use crate::descriptors::Use;
+use crate::dispatch::{Dialects, Dispatcher};
 use crate::monitor::Monitor;
-use crate::native::{Leases, Sessions};
-use crate::store::{LegacyStore, Store};
+use crate::native::lease::Leases;
+use crate::native::session::Sessions;
+use crate::store::Store;
 use crate::worker::{Handover, Worker};
 
 /// How long the acceptor waits when the system has no descriptor or memory left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server with its workers running, ready to accept.
-pub struct Server<S: Store + LegacyStore> {
+pub struct Server<S: Store> {
     context: Arc<Context<S>>,
     workers: Vec<Worker>,
     config: Config,
 }
 
-impl<S: Store + LegacyStore> Server<S> {
-    /// Starts the reactor threads.
+impl<S: Store> Server<S> {
+    /// Starts the reactor threads of a server that serves `store` in these dialects.
     ///
     /// # Errors
-    /// The system gives no thread or no event queue.
-    pub fn start(config: Config, store: S) -> io::Result<Self> {
+    /// The system refuses a thread or an event queue.
+    pub fn start(config: Config, store: S, dialects: Dialects<S>) -> io::Result<Self> {
         let context = Arc::new(Context {
             store,
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
-            troubles: Troubles::default(),
+            throttles: Throttles::default(),
             sessions: Sessions::default(),
             leases: Leases::new(config.timeouts.stall),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
+        let dispatcher = Arc::new(Dispatcher { context: Arc::clone(&context), dialects });
         let workers = (0..config.threads.get())
-            .map(|index| Worker::start(index, Arc::clone(&context)))
+            .map(|index| Worker::start(index, Arc::clone(&dispatcher)))
             .collect::<io::Result<_>>()?;
         Ok(Self { context, workers, config })
     }
@@ -91,7 +94,7 @@ impl<S: Store + LegacyStore> Server<S> {
                     debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
-                    if let Some(times) = self.context.troubles.accepting.note() {
+                    if let Some(times) = self.context.throttles.accepting.count() {
                         warn!(%error, times, "cannot accept; trying again");
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -108,7 +111,7 @@ impl<S: Store + LegacyStore> Server<S> {
             .flatten();
         let Some(descriptor) = room else {
             monitor.refused();
-            if let Some(times) = self.context.troubles.crowd.note() {
+            if let Some(times) = self.context.throttles.crowd.count() {
                 warn!(%peer, active, times, "closed: too many connections");
             }
             return;

@@ -14,18 +14,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
-use crate::connection::{self, Context};
 use crate::descriptors::Share;
-use crate::express::{self, Places};
+use crate::dispatch::{DEDICATED_THREADS, Dispatcher, WorkerThreads};
 use crate::monitor::ActiveGuard;
-use crate::store::{LONG_JOBS, LegacyStore, Store};
+use crate::store::{LONG_JOBS, Store};
 
 /// Threads of one worker for work that is short: none of it waits long for its turn.
 const SHORT_JOBS: usize = 16;
 
 /// Blocking threads of one worker. What takes one for longer needs a permit, or a place, and there are
 /// no more of these than threads.
-pub(crate) const BLOCKING_THREADS: usize = SHORT_JOBS + LONG_JOBS + express::ALL_PLACES;
+pub(crate) const BLOCKING_THREADS: usize = SHORT_JOBS + LONG_JOBS + DEDICATED_THREADS;
 
 /// How long a thread without work stays. Once there is one the system can refuse another, as under a
 /// limit of threads: what is to be done waits for that one, then. So the last never goes.
@@ -53,9 +52,9 @@ impl Worker {
     ///
     /// # Errors
     /// The system gives no thread or no event queue.
-    pub(crate) fn start<S: Store + LegacyStore>(
+    pub(crate) fn start<S: Store>(
         index: usize,
-        context: Arc<Context<S>>,
+        dispatcher: Arc<Dispatcher<S>>,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -71,7 +70,7 @@ impl Worker {
         let (working, works) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new();
         let thread = thread.name(format!("ftx-worker-{index}")).spawn(move || {
-            runtime.block_on(run(index, handovers, context));
+            runtime.block_on(run(index, handovers, dispatcher));
             drop(runtime);
             drop(working);
         })?;
@@ -97,13 +96,13 @@ impl Worker {
     }
 }
 
-async fn run<S: Store + LegacyStore>(
+async fn run<S: Store>(
     index: usize,
     mut handovers: mpsc::UnboundedReceiver<Handover>,
-    context: Arc<Context<S>>,
+    dispatcher: Arc<Dispatcher<S>>,
 ) {
     let tasks = TaskTracker::new();
-    let places = Places::new();
+    let threads = WorkerThreads::new();
     while let Some(Handover { stream, peer, active, descriptor }) = handovers.recv().await {
         let stream = match tokio::net::TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -112,11 +111,11 @@ async fn run<S: Store + LegacyStore>(
                 continue;
             }
         };
-        let (context, places) = (Arc::clone(&context), places.clone());
+        let (dispatcher, threads) = (Arc::clone(&dispatcher), threads.clone());
         let span = info_span!("connection", %peer, thread = index);
         tasks.spawn(
             async move {
-                connection::serve(stream, context, places).await;
+                dispatcher.serve(stream, threads).await;
                 debug!("closed");
                 drop((descriptor, active));
             }

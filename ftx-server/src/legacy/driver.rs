@@ -2,34 +2,44 @@
 //!
 //! What is said when is decided in [`ftx_core::legacy::server`]; here is no protocol decision.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::Status;
-use ftx_core::legacy::server::{Action, Connection, Fact};
-use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
+use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
+use ftx_core::legacy::wire::{
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, decode_request,
+};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{BufferedStream, CHUNK_BYTES, ErrorChain, StreamError, receive_chunk_bytes};
+use ftx_io::{
+    BufferedStream, CHUNK_BYTES, DetachedStream, ErrorChain, StreamError, receive_chunk_bytes,
+};
 use ftx_store::StoreError;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info, warn};
 
-use crate::connection::{Context, Hello};
-use crate::express::{self, Places};
+use crate::context::Context;
+use crate::dedicated::{self, DedicatedThreads, Movable, Placement, ThreadPanicked, Yield};
+use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::{Begin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
 const APART: Duration = Duration::from_millis(200);
 
+/// Small files in a row before a connection moves to a dedicated thread.
+const STREAK_FILES: u32 = 3;
+
+/// How long a client may pause before its connection leaves its dedicated thread.
+const DEDICATED_PAUSE: Duration = Duration::from_millis(20);
+
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
-    /// The thread that the session was on is gone; its panic has been printed.
-    #[error("a thread failed")]
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was being sent, which no message can say.
@@ -39,53 +49,29 @@ pub(crate) enum LegacyError {
     Wire(#[from] StreamError),
 }
 
-/// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
-pub(crate) async fn serve<S: Store + LegacyStore>(
-    mut wire: BufferedStream,
-    context: &Arc<Context<S>>,
-    hello: Hello,
-    places: Places,
-) -> Result<(), LegacyError> {
-    let mut session = Session::new(Arc::clone(context), hello, places);
-    loop {
-        match session.run(&mut wire, Patience::Reactor).await? {
-            Stop::Left => return Ok(()),
-            Stop::Streak(permit) => match express::run(session, wire, permit).await? {
-                Some(back) => (session, wire) = back,
-                None => return Ok(()),
-            },
-            Stop::Quiet => {}
-        }
+impl From<io::Error> for LegacyError {
+    fn from(error: io::Error) -> Self {
+        StreamError::from(error).into()
     }
 }
 
-/// Where a session runs, and so what it does when its client is silent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// On a reactor thread. After some small files in a row it asks for a thread to itself.
-    Reactor,
-    /// On a thread to itself, which it gives back when its client pauses.
-    Express,
-}
-
-/// Why a session is not running any more, between two requests.
-pub(crate) enum Stop {
-    /// The client has left, or is to leave.
-    Left,
-    /// The client pauses.
-    Quiet,
-    /// The client moves small files one after another.
-    Streak(OwnedSemaphorePermit),
+/// Serves a legacy client until it leaves or something fails. What it was uploading is kept.
+pub(crate) async fn serve<S: Store + LegacyStore>(
+    wire: BufferedStream,
+    context: &Arc<Context<S>>,
+    deadline: HandshakeDeadline,
+    threads: &DedicatedThreads,
+) -> Result<(), LegacyError> {
+    let session = Session::new(Arc::clone(context), deadline);
+    dedicated::serve(session, wire, threads).await
 }
 
 /// One client's conversation, apart from its connection.
 pub(crate) struct Session<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
-    machine: Connection,
+    machine: ServerMachine,
     /// When the first request must be there; `None` once it was heard.
-    hello: Option<Hello>,
-    /// Where the connection may move to while its files are small.
-    places: Places,
+    hello: Option<HandshakeDeadline>,
     /// Small files in a row.
     streak: u32,
     /// A buffer that was used and can be used again.
@@ -95,13 +81,49 @@ pub(crate) struct Session<S: Store + LegacyStore> {
     download: Option<S::Download>,
 }
 
+impl<S: Store + LegacyStore> Movable for Session<S> {
+    type Stream = BufferedStream;
+    type Detached = DetachedStream;
+    type Error = LegacyError;
+
+    fn detach(wire: BufferedStream) -> io::Result<DetachedStream> {
+        wire.detach()
+    }
+
+    fn attach(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()
+    }
+
+    fn attach_dedicated(parked: DetachedStream) -> io::Result<BufferedStream> {
+        parked.attach()?.with_busy_poll()
+    }
+
+    /// Serves the client until there is a reason to yield. The upload under way is kept when something
+    /// fails.
+    async fn run(
+        &mut self,
+        wire: &mut BufferedStream,
+        placement: Placement<'_>,
+    ) -> Result<Yield, LegacyError> {
+        let result = self.converse(wire, placement).await;
+        if result.is_err() {
+            self.suspend().await;
+        }
+        result
+    }
+
+    /// Asks for no dedicated thread until some more small files have come.
+    fn stay(&mut self) {
+        self.streak = 0;
+    }
+}
+
 impl<S: Store + LegacyStore> Session<S> {
-    fn new(context: Arc<Context<S>>, hello: Hello, places: Places) -> Self {
+    fn new(context: Arc<Context<S>>, deadline: HandshakeDeadline) -> Self {
         Self {
             context,
-            machine: Connection::new(),
-            hello: Some(hello),
-            places,
+            machine: ServerMachine::new(),
+            hello: Some(deadline),
             streak: 0,
             spare: Vec::new(),
             offer: None,
@@ -110,42 +132,23 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    /// Asks for no thread to itself until some more small files have come.
-    pub(crate) fn stay(&mut self) {
-        self.streak = 0;
-    }
-
-    /// Serves the client until there is a reason to stop. What it was uploading when something
-    /// failed is kept.
-    pub(crate) async fn run(
-        &mut self,
-        wire: &mut BufferedStream,
-        patience: Patience,
-    ) -> Result<Stop, LegacyError> {
-        let result = self.converse(wire, patience).await;
-        if result.is_err() {
-            self.suspend().await;
-        }
-        result
-    }
-
     async fn converse(
         &mut self,
         wire: &mut BufferedStream,
-        patience: Patience,
-    ) -> Result<Stop, LegacyError> {
+        placement: Placement<'_>,
+    ) -> Result<Yield, LegacyError> {
         loop {
             while let Some(action) = self.machine.poll() {
                 self.act(wire, action).await?;
             }
             match self.machine.want() {
-                Want::Message => match self.next_request(wire, patience).await? {
+                Want::Message => match self.next_request(wire, placement).await? {
                     Ok(request) => {
                         debug!(?request, "received");
                         self.machine.message(request)?;
                         self.hello = None;
                     }
-                    Err(stop) => return Ok(stop),
+                    Err(reason) => return Ok(reason),
                 },
                 Want::Body { left } => self.receive(wire, left).await?,
                 Want::Discard { left } => self.discard(wire, left).await?,
@@ -158,46 +161,49 @@ impl<S: Store + LegacyStore> Session<S> {
     async fn next_request(
         &mut self,
         wire: &mut BufferedStream,
-        patience: Patience,
-    ) -> Result<Result<Request, Stop>, LegacyError> {
+        placement: Placement<'_>,
+    ) -> Result<Result<LegacyRequest, Yield>, LegacyError> {
         self.spare = Vec::new();
         loop {
-            if let Some((request, len)) = decode_request(wire.buffered(), &Limits::default())? {
+            if let Some((request, len)) = decode_request(wire.buffered(), &DecodeLimits::default())?
+            {
                 wire.consume(len);
                 return Ok(Ok(request));
             }
             let timeouts = &self.context.timeouts;
             let between = wire.buffered().is_empty();
             if between
-                && self.streak >= express::STREAK
-                && patience == Patience::Reactor
-                && let Some(permit) = self.places.take()
+                && self.streak >= STREAK_FILES
+                && let Placement::Reactor(threads) = placement
+                && let Some(permit) = threads.permit()
             {
-                return Ok(Err(Stop::Streak(permit)));
+                return Ok(Err(Yield::Busy(permit)));
             }
-            if between && self.streak == 0 && patience == Patience::Express {
-                return Ok(Err(Stop::Quiet));
+            if between && self.streak == 0 && matches!(placement, Placement::Dedicated) {
+                return Ok(Err(Yield::Idle));
             }
-            let limit = match (self.hello, between, patience) {
+            let limit = match (self.hello, between, placement) {
                 (Some(hello), _, _) => hello.left(),
-                (None, true, Patience::Express) => express::PAUSE.min(timeouts.idle),
-                (None, true, Patience::Reactor) => timeouts.idle,
+                (None, true, Placement::Dedicated) => DEDICATED_PAUSE.min(timeouts.idle),
+                (None, true, Placement::Reactor(_)) => timeouts.idle,
                 (None, false, _) => timeouts.stall,
             };
             let more = tokio::select! {
                 more = wire.fill(self.context.guard(limit)) => more,
-                () = self.context.stop.cancelled() => return Ok(Err(Stop::Left)),
+                () = self.context.stop.cancelled() => return Ok(Err(Yield::Closed)),
             };
             match more {
                 Ok(true) => {}
-                Ok(false) => return Ok(Err(Stop::Left)),
-                Err(StreamError::Timeout(_)) if between && patience == Patience::Express => {
+                Ok(false) => return Ok(Err(Yield::Closed)),
+                Err(StreamError::Timeout(_))
+                    if between && matches!(placement, Placement::Dedicated) =>
+                {
                     self.streak = 0;
-                    return Ok(Err(Stop::Quiet));
+                    return Ok(Err(Yield::Idle));
                 }
                 Err(StreamError::Timeout(_)) if between => {
                     debug!("closed: idle for too long");
-                    return Ok(Err(Stop::Left));
+                    return Ok(Err(Yield::Closed));
                 }
                 Err(error) => {
                     return Err(match self.hello {
@@ -209,19 +215,23 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut BufferedStream, action: Action) -> Result<(), LegacyError> {
+    async fn act(
+        &mut self,
+        wire: &mut BufferedStream,
+        action: ServerAction,
+    ) -> Result<(), LegacyError> {
         let fact = match action {
-            Action::Send(reply) => return self.send(wire, &reply).await,
-            Action::SendApart(reply) => {
+            ServerAction::Send(reply) => return self.send(wire, &reply).await,
+            ServerAction::SendApart(reply) => {
                 tokio::time::sleep(APART).await;
                 return self.send(wire, &reply).await;
             }
-            Action::NameRefused { name, error } => {
+            ServerAction::NameRefused { name, error } => {
                 self.context.monitor.error();
                 warn!(?name, %error, "refused a name");
                 return Ok(());
             }
-            Action::OfferUpload { name, limit } => {
+            ServerAction::OfferUpload { name, limit } => {
                 self.offer = None;
                 let context = Arc::clone(&self.context);
                 // Finding out may take longer than the server still has.
@@ -237,7 +247,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::BeginUpload { name, resume, len } => {
+            ServerAction::BeginUpload { name, resume, len } => {
                 let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
                 let begin = if resume { Begin::Resume(offer) } else { Begin::Anew(offer) };
                 match self.context.store.begin(&name, begin, len).await {
@@ -255,7 +265,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::CommitUpload => {
+            ServerAction::CommitUpload => {
                 let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
                 match upload.publish().await {
                     Ok(md5) => {
@@ -266,7 +276,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload could not be published"),
                 }
             }
-            Action::OfferDownload { name, held, whole_only } => {
+            ServerAction::OfferDownload { name, held, whole_only } => {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
@@ -277,7 +287,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "a download was refused"),
                 }
             }
-            Action::SendBody { offset, len } => {
+            ServerAction::SendBody { offset, len } => {
                 self.send_body(wire, offset, len).await?;
                 self.context.monitor.downloaded();
                 Fact::BodySent
@@ -286,7 +296,11 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut BufferedStream, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(
+        &mut self,
+        wire: &mut BufferedStream,
+        reply: &LegacyReply,
+    ) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -296,7 +310,7 @@ impl<S: Store + LegacyStore> Session<S> {
     async fn open(
         &mut self,
         name: &ftx_core::RemoteName,
-        held: Option<ftx_core::legacy::Held>,
+        held: Option<ftx_core::legacy::Prefix>,
         whole_only: bool,
     ) -> Result<Fact, StoreError> {
         self.download = None;
@@ -394,7 +408,7 @@ impl<S: Store + LegacyStore> Session<S> {
         self.context.monitor.error();
         if !error.is_general() {
             warn!(error = %ErrorChain(error), "{what}");
-        } else if let Some(times) = self.context.troubles.requests.note() {
+        } else if let Some(times) = self.context.throttles.requests.count() {
             warn!(error = %ErrorChain(error), times, "{what}");
         }
     }

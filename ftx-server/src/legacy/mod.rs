@@ -1,3 +1,8 @@
-//! The legacy dialect: the protocol of the Qt programs.
+//! The legacy dialect: the protocol of the original Qt programs.
 
-pub(crate) mod driver;
+mod driver;
+
+pub(crate) use driver::serve;
+
+/// Threads of one worker that may be dedicated to connections of this dialect.
+pub(crate) const DEDICATED_THREADS: usize = 1;

@@ -1,13 +1,13 @@
 //! One connection's requests, in their order.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::wire::{FileHead, Reply, Request};
 use ftx_core::native::{Reason, StepError, StreamId};
-use ftx_io::{Frames, Incoming, IoLimits, StreamError, spawn_blocking};
-use tokio::sync::OwnedSemaphorePermit;
+use ftx_io::{DetachedFrames, Frames, Incoming, IoLimits, StreamError, spawn_blocking};
 use tracing::{debug, warn};
 
 use super::life::SignsOfLife;
@@ -18,8 +18,8 @@ use super::session::{Session, Upload};
 use super::small::{Batch, Expected};
 use super::waiting::Waiting;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
-use crate::connection::Context;
-use crate::express::Places;
+use crate::context::Context;
+use crate::dedicated::{Movable, Placement, Yield};
 use crate::store::{Owner, Progress, Refusal, Store, StoredFile as _, UploadOffer};
 
 /// Files of so many bytes are closed apart.
@@ -27,25 +27,6 @@ const LARGE: u64 = 64 * 1024 * 1024;
 
 /// Answers that wait for more of them before they are sent, in bytes.
 pub(super) const ANSWERS: usize = 32 * 1024;
-
-/// Where a connection is served.
-#[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
-    /// On a reactor thread, with places on threads of their own to ask for.
-    Reactor(&'a Places),
-    /// On a thread to itself.
-    Own,
-}
-
-/// Why a connection is not served any more, between two requests.
-pub(super) enum Stop {
-    /// The client has left.
-    Left,
-    /// The client pauses.
-    Quiet,
-    /// The client moves files.
-    Busy(OwnedSemaphorePermit),
-}
 
 /// One connection of a client, apart from its bytes.
 pub(super) struct Conversation<S: Store> {
@@ -73,6 +54,55 @@ pub(super) struct Conversation<S: Store> {
     pub(super) stays: bool,
 }
 
+impl<S: Store> Movable for Conversation<S> {
+    type Stream = Frames;
+    type Detached = DetachedFrames;
+    type Error = NativeError;
+
+    fn detach(frames: Frames) -> io::Result<DetachedFrames> {
+        frames.detach()
+    }
+
+    fn attach(parked: DetachedFrames) -> io::Result<Frames> {
+        parked.attach()
+    }
+
+    /// Serves the client until there is a reason to stop. When that is the end, what it was uploading
+    /// is kept.
+    async fn run(
+        &mut self,
+        frames: &mut Frames,
+        placement: Placement<'_>,
+    ) -> Result<Yield, NativeError> {
+        let mut result = self.converse(frames, placement).await;
+        if matches!(result, Ok(Yield::Closed) | Err(_)) {
+            if self.is_replaced() {
+                // What arrived here the client sends again if it wants to.
+                self.batch = Batch::default();
+                self.leave().await;
+                return Ok(Yield::Closed);
+            }
+            if !frames.is_desynced() {
+                // They arrived whole, whatever came behind them.
+                let _ = self.put_batch(frames).await;
+            }
+            let nothing_open = self.own.is_empty() && self.waiting.is_empty();
+            self.leave().await;
+            if let Err(error) = &result {
+                say_goodbye(frames, error).await;
+                if error.is_ordinary() && nothing_open {
+                    result = Ok(Yield::Closed);
+                }
+            }
+        }
+        result
+    }
+
+    fn stay(&mut self) {
+        self.stays = true;
+    }
+}
+
 impl<S: Store> Conversation<S> {
     pub(super) fn new(context: Arc<Context<S>>, session: Arc<Session<S::Staging>>) -> Self {
         Self {
@@ -92,42 +122,11 @@ impl<S: Store> Conversation<S> {
         }
     }
 
-    /// Serves the client until there is a reason to stop. When that is the end, what it was uploading
-    /// is kept.
-    pub(super) async fn run(
-        &mut self,
-        frames: &mut Frames,
-        place: Place<'_>,
-    ) -> Result<Stop, NativeError> {
-        let mut result = self.converse(frames, place).await;
-        if matches!(result, Ok(Stop::Left) | Err(_)) {
-            if self.is_replaced() {
-                // What arrived here the client sends again if it wants to.
-                self.batch = Batch::default();
-                self.leave().await;
-                return Ok(Stop::Left);
-            }
-            if !frames.is_desynced() {
-                // They arrived whole, whatever came behind them.
-                let _ = self.put_batch(frames).await;
-            }
-            let nothing_open = self.own.is_empty() && self.waiting.is_empty();
-            self.leave().await;
-            if let Err(error) = &result {
-                say_goodbye(frames, error).await;
-                if error.is_ordinary() && nothing_open {
-                    result = Ok(Stop::Left);
-                }
-            }
-        }
-        result
-    }
-
     async fn converse(
         &mut self,
         frames: &mut Frames,
-        place: Place<'_>,
-    ) -> Result<Stop, NativeError> {
+        placement: Placement<'_>,
+    ) -> Result<Yield, NativeError> {
         loop {
             if self.batch.is_due(frames, self.context.monitor.active())? {
                 self.put_batch(frames).await?;
@@ -137,18 +136,18 @@ impl<S: Store> Conversation<S> {
             }
             if self.busy
                 && !self.stays
-                && let Place::Reactor(places) = place
-                && let Some(permit) = places.take_native()
+                && let Placement::Reactor(threads) = placement
+                && let Some(permit) = threads.permit()
             {
-                return Ok(Stop::Busy(permit));
+                return Ok(Yield::Busy(permit));
             }
             if self.waiting.is_due() {
                 self.tell_waiting(frames)?;
             }
-            match self.next(frames, place).await? {
+            match self.next(frames, placement).await? {
                 Ok(Next::Incoming(incoming)) => self.handle(frames, incoming).await?,
                 Ok(Next::Turn(request, lease)) => self.turn(frames, request, lease).await?,
-                Err(stop) => return Ok(stop),
+                Err(reason) => return Ok(reason),
             }
         }
     }
@@ -234,7 +233,7 @@ impl<S: Store> Conversation<S> {
         let reason = refusal.reason.name();
         if !refusal.is_general {
             warn!(id = request, reason, error = %refusal, "refused");
-        } else if let Some(times) = self.context.troubles.requests.note() {
+        } else if let Some(times) = self.context.throttles.requests.count() {
             warn!(id = request, reason, times, error = %refusal, "refused");
         }
         // A client bounds what it keeps of such texts, and a name escaped in full can be longer.

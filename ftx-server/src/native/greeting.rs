@@ -13,7 +13,8 @@ use tracing::debug;
 
 use super::conversation::Conversation;
 use super::{AGENT, NativeError, REQUESTS, WINDOW, decode, say_goodbye};
-use crate::connection::{Context, Hello};
+use crate::context::Context;
+use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::Store;
 
 /// How long a client waits until its former session has ended; clients wait 30 s for a welcome.
@@ -32,23 +33,23 @@ struct Heard {
 pub(super) async fn greet<S: Store>(
     mut wire: BufferedStream,
     context: &Arc<Context<S>>,
-    hello: Hello,
+    deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
     let preface = loop {
         if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
             break *preface;
         }
-        match wire.fill(context.guard(hello.left())).await {
+        match wire.fill(context.guard(deadline.left())).await {
             Ok(true) => {}
             Ok(false) | Err(StreamError::Closed) => return Ok(None),
-            Err(error) => return Err(hello.name_limit(error).into()),
+            Err(error) => return Err(deadline.name_limit(error).into()),
         }
     };
     check_client_preface(preface)?;
     wire.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(wire, MAX_REQUEST);
     let heard = async {
-        let heard = hear(&mut frames, context, hello).await?;
+        let heard = hear(&mut frames, context, deadline).await?;
         if let Some(token) = heard.as_ref().and_then(|heard| heard.replaces) {
             replace(context, token).await?;
         }
@@ -78,12 +79,12 @@ pub(super) async fn greet<S: Store>(
 async fn hear<S: Store>(
     frames: &mut Frames,
     context: &Context<S>,
-    hello: Hello,
+    deadline: HandshakeDeadline,
 ) -> Result<Option<Heard>, NativeError> {
-    let late = || hello.name_limit(StreamError::Timeout(hello.left()));
+    let late = || deadline.name_limit(StreamError::Timeout(deadline.left()));
     let mut reader = frames.reader();
     // Around it all: each of its bytes may be soon after the one before.
-    let next = tokio::time::timeout(hello.left(), reader.next(context.stall())).await;
+    let next = tokio::time::timeout(deadline.left(), reader.next(context.stall())).await;
     let (header, payload) = match next {
         Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
         Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),

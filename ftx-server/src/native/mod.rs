@@ -19,13 +19,13 @@ mod ask;
 mod conversation;
 mod download;
 mod greeting;
-mod lease;
+pub(crate) mod lease;
 mod life;
 mod list;
 mod next;
 mod receive;
 mod recent;
-mod session;
+pub(crate) mod session;
 mod small;
 mod upload;
 mod waiting;
@@ -36,19 +36,14 @@ use std::time::Duration;
 use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{
-    BufferedStream, ErrorChain, Frames, IoLimits, ReadError, StreamError, dedicate_thread_of,
-    spawn_blocking,
+    BufferedStream, ErrorChain, Frames, IoLimits, ReadError, StreamError, spawn_blocking,
 };
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, debug};
+use tracing::debug;
 
-use self::conversation::{Conversation, Place, Stop};
-pub(crate) use self::lease::Leases;
-pub(crate) use self::session::Sessions;
-use crate::connection::{Context, Hello};
-use crate::express::Places;
+use crate::context::Context;
+use crate::dedicated::{self, DedicatedThreads, ThreadPanicked};
+use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::Store;
 
 /// Bytes of blocks that a connection's client may have on their way unanswered. They are taken from
@@ -61,6 +56,10 @@ const REQUESTS: u32 = 16 * 1024;
 
 /// Uploads that a connection may have open at the same time: each one takes some descriptors.
 const UPLOADS: usize = 64;
+
+/// Threads of one worker that may be dedicated to connections of this dialect: the streams of one
+/// client at least, since each of them keeps its thread busy.
+pub(crate) const DEDICATED_THREADS: usize = 4;
 
 /// How long a connection that is told to go has to hear that.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -82,9 +81,8 @@ pub(crate) enum NativeError {
     /// The server ends, and nothing is under way.
     #[error("the server is shutting down; connect again later")]
     Over,
-    /// The thread that the connection was on is gone; its panic has been printed.
-    #[error("a thread failed")]
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
     /// The client was told why.
     #[error("{message}")]
     Refused { reason: Reason, message: String },
@@ -117,7 +115,7 @@ impl NativeError {
             Self::Frame(error) => error.reason(),
             Self::Idle(_) => Reason::TimedOut,
             Self::Over => Reason::ShuttingDown,
-            Self::Panicked => Reason::Internal,
+            Self::Panicked(_) => Reason::Internal,
             Self::Refused { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
             Self::Wire(StreamError::Stopped) => Reason::ShuttingDown,
@@ -137,68 +135,23 @@ impl NativeError {
 pub(crate) async fn serve<S: Store>(
     wire: BufferedStream,
     context: &Arc<Context<S>>,
-    hello: Hello,
-    places: Places,
+    deadline: HandshakeDeadline,
+    threads: &DedicatedThreads,
 ) -> Result<(), NativeError> {
     let greeted = tokio::select! {
         biased;
-        greeted = greeting::greet(wire, context, hello) => greeted?,
+        greeted = greeting::greet(wire, context, deadline) => greeted?,
         () = context.stop.cancelled() => return Ok(()),
     };
-    let Some((mut frames, mut conversation)) = greeted else { return Ok(()) };
-    loop {
-        match conversation.run(&mut frames, Place::Reactor(&places)).await? {
-            Stop::Left => return Ok(()),
-            Stop::Quiet => {}
-            Stop::Busy(permit) => match on_own_thread(frames, conversation, permit).await? {
-                Some(back) => (frames, conversation) = back,
-                None => return Ok(()),
-            },
-        }
-    }
-}
-
-/// Serves a busy client on a thread to itself until it pauses; `None` when it has left.
-async fn on_own_thread<S: Store>(
-    frames: Frames,
-    mut conversation: Conversation<S>,
-    permit: OwnedSemaphorePermit,
-) -> Result<Option<(Frames, Conversation<S>)>, NativeError> {
-    let parked = frames.detach()?;
-    let (span, lender) = (Span::current(), Handle::current());
-    let moved = spawn_blocking(move || -> Result<_, NativeError> {
-        let _entered = span.enter();
-        let _permit = permit;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                debug!(%error, "a busy connection stays where it is");
-                conversation.stays = true;
-                return Ok(Some((parked, conversation)));
-            }
-        };
-        dedicate_thread_of(lender, || {
-            runtime.block_on(async {
-                let mut frames = parked.attach()?;
-                match conversation.run(&mut frames, Place::Own).await? {
-                    Stop::Left => Ok(None),
-                    Stop::Quiet | Stop::Busy(_) => Ok(Some((frames.detach()?, conversation))),
-                }
-            })
-        })
-    });
-    match moved.await.map_err(|_| NativeError::Panicked)?? {
-        Some((parked, conversation)) => Ok(Some((parked.attach()?, conversation))),
-        None => Ok(None),
-    }
+    let Some((frames, conversation)) = greeted else { return Ok(()) };
+    dedicated::serve(conversation, frames, threads).await
 }
 
 /// Runs what would hold up the other connections of a reactor thread.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, NativeError> {
-    spawn_blocking(work).await.map_err(|_| NativeError::Panicked)
+    spawn_blocking(work).await.map_err(|_| ThreadPanicked.into())
 }
 
 /// Tells a client why its connection is closed, if it can still hear it.

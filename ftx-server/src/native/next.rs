@@ -5,9 +5,10 @@ use std::time::Duration;
 use ftx_io::{Frames, Incoming, StreamError};
 
 use super::NativeError;
-use super::conversation::{Conversation, Place, Stop};
+use super::conversation::Conversation;
 use super::lease::Lease;
 use super::life::EVERY;
+use crate::dedicated::{Placement, Yield};
 use crate::store::Store;
 
 /// How long a client may pause before its connection goes back to the reactor.
@@ -35,27 +36,27 @@ impl<S: Store> Conversation<S> {
     pub(super) async fn next(
         &mut self,
         frames: &mut Frames,
-        place: Place<'_>,
-    ) -> Result<Result<Next, Stop>, NativeError> {
+        placement: Placement<'_>,
+    ) -> Result<Result<Next, Yield>, NativeError> {
         let mut came = self.wait(frames, PAUSE).await?;
         if matches!(came, Came::Nothing(_)) {
             (self.busy, self.stays) = (false, false);
             self.spare = Vec::new();
             self.close_file();
             frames.shrink_buffers();
-            if matches!(place, Place::Own) {
-                return Ok(Err(Stop::Quiet));
+            if matches!(placement, Placement::Dedicated) {
+                return Ok(Err(Yield::Idle));
             }
             came = self.wait_long(frames).await?;
         }
         match came {
             Came::Something => {}
             Came::Nothing(limit) => return Err(NativeError::Idle(limit)),
-            Came::End => return Ok(Err(Stop::Left)),
+            Came::End => return Ok(Err(Yield::Closed)),
             Came::Turn(request, lease) => return Ok(Ok(Next::Turn(request, lease))),
         }
         let next = frames.reader().next(self.stall()).await?;
-        Ok(next.map(Next::Incoming).ok_or(Stop::Left))
+        Ok(next.map(Next::Incoming).ok_or(Yield::Closed))
     }
 
     /// Waits for as long as a client may idle. One that stands in line does not, and is told so.

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::{Config, Monitor, Server};
+use ftx_server::{Config, Dialects, Monitor, Server};
 use ftx_store::{Durability, StoreError};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -53,7 +53,8 @@ impl Running {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let addr = listener.local_addr().unwrap();
                 let store = open(&config);
-                let server = Server::start(config, store).unwrap();
+                let server =
+                    Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 ready.send((addr, server.monitor())).unwrap();
                 let stop = async move { drop(stopped.await) };
                 server.run(listener, stop).await;

@@ -1,0 +1,52 @@
+//! The state that all connections of a server share.
+
+use std::time::Duration;
+
+use ftx_io::IoLimits;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Timeouts;
+use crate::log_throttle::LogThrottle;
+use crate::monitor::Monitor;
+use crate::native::lease::Leases;
+use crate::native::session::Sessions;
+use crate::store::Store;
+
+/// The state that all connections of a server share.
+pub(crate) struct Context<S: Store> {
+    pub(crate) store: S,
+    pub(crate) monitor: Monitor,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) throttles: Throttles,
+    /// The clients of the native dialect and their connections.
+    pub(crate) sessions: Sessions<S::Staging>,
+    /// Which of several runs uploads a source.
+    pub(crate) leases: Leases,
+    /// Set when a shutdown begins: idle connections close.
+    pub(crate) stop: CancellationToken,
+    /// Set when the grace of a shutdown is over: transfers are suspended.
+    pub(crate) abort: CancellationToken,
+}
+
+/// Failures that can recur with every request or connection, and are therefore logged rarely.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles {
+    /// Requests that fail for a reason on the server's side.
+    pub(crate) requests: LogThrottle,
+    /// Connections closed because the server is full.
+    pub(crate) crowd: LogThrottle,
+    /// Failures of `accept`.
+    pub(crate) accepting: LogThrottle,
+}
+
+impl<S: Store> Context<S> {
+    /// Ends a wait after `limit`, or when the grace of a shutdown is over.
+    pub(crate) fn guard(&self, limit: Duration) -> IoLimits<'_> {
+        IoLimits { limit, stop: &self.abort }
+    }
+
+    /// The guard of a read or write in the middle of a message or a transfer.
+    pub(crate) fn stall(&self) -> IoLimits<'_> {
+        self.guard(self.timeouts.stall)
+    }
+}

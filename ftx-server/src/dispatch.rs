@@ -1,0 +1,147 @@
+//! The dispatcher: finds out a new connection's dialect and runs that dialect's handler.
+//!
+//! This is the one file that names both dialects. The native one is always served; another one joins
+//! through [`Dialects`], as a handler that the dispatcher knows by its function alone. To build a server
+//! without the legacy dialect, delete the `legacy` folders, their `mod` and `pub use` lines, and
+//! [`Dialects::with_legacy`].
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ftx_core::dialect::{Dialect, Sniff, sniff};
+use ftx_io::{BufferedStream, ErrorChain, StreamError};
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::dedicated::DedicatedThreads;
+use crate::handshake_deadline::HandshakeDeadline;
+use crate::store::{LegacyStore, Store};
+use crate::{legacy, native};
+
+/// Threads of one worker that may be dedicated to connections.
+pub(crate) const DEDICATED_THREADS: usize = native::DEDICATED_THREADS + legacy::DEDICATED_THREADS;
+
+/// How a connection ended.
+type Served = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Serves a connection of one dialect, from its first byte to its end.
+type Serve<S> = fn(
+    BufferedStream,
+    Arc<Context<S>>,
+    HandshakeDeadline,
+    DedicatedThreads,
+) -> Pin<Box<dyn Future<Output = Served> + Send>>;
+
+/// The dialects that a server serves.
+pub struct Dialects<S: Store> {
+    legacy: Option<Serve<S>>,
+}
+
+impl<S: Store> Dialects<S> {
+    /// The native dialect alone. A client that speaks another one is disconnected.
+    #[must_use]
+    pub fn native() -> Self {
+        Self { legacy: None }
+    }
+}
+
+impl<S: Store + LegacyStore> Dialects<S> {
+    /// The legacy dialect in addition, the one of the original Qt programs.
+    #[must_use]
+    pub fn with_legacy(self) -> Self {
+        let serve: Serve<S> = |wire, context, deadline, threads| {
+            Box::pin(async move { Ok(legacy::serve(wire, &context, deadline, &threads).await?) })
+        };
+        Self { legacy: Some(serve) }
+    }
+}
+
+/// The dedicated threads of one worker; clones share them.
+#[derive(Clone)]
+pub(crate) struct WorkerThreads {
+    native: DedicatedThreads,
+    legacy: DedicatedThreads,
+}
+
+impl WorkerThreads {
+    pub(crate) fn new() -> Self {
+        Self {
+            native: DedicatedThreads::new(native::DEDICATED_THREADS),
+            legacy: DedicatedThreads::new(legacy::DEDICATED_THREADS),
+        }
+    }
+}
+
+/// Serves connections by their dialects.
+pub(crate) struct Dispatcher<S: Store> {
+    pub(crate) context: Arc<Context<S>>,
+    pub(crate) dialects: Dialects<S>,
+}
+
+impl<S: Store> Dispatcher<S> {
+    /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
+    pub(crate) async fn serve(&self, stream: TcpStream, threads: WorkerThreads) {
+        let context = &self.context;
+        let mut wire = match BufferedStream::new(stream) {
+            Ok(wire) => wire,
+            Err(error) => {
+                debug!(%error, "the client left before it was served");
+                return;
+            }
+        };
+        let deadline = HandshakeDeadline::new(context.timeouts.hello);
+        let dialect = tokio::select! {
+            dialect = first_bytes(&mut wire, context, deadline) => dialect,
+            () = context.stop.cancelled() => return,
+        };
+        let served = match (dialect, self.dialects.legacy) {
+            (Ok(Some(Dialect::Native)), _) => {
+                native::serve(wire, context, deadline, &threads.native).await.map_err(Into::into)
+            }
+            (Ok(Some(Dialect::Legacy)), Some(serve)) => {
+                serve(wire, Arc::clone(context), deadline, threads.legacy).await
+            }
+            (Ok(Some(dialect @ (Dialect::Legacy | Dialect::Tls))), _) => {
+                context.monitor.refused();
+                debug!(?dialect, "closed: this dialect is not served");
+                return;
+            }
+            (Ok(None), _) => return,
+            (Err(error), _) => {
+                context.monitor.refused();
+                debug!(%error, "closed before its first message");
+                return;
+            }
+        };
+        if let Err(error) = served {
+            context.monitor.error();
+            warn!(error = %ErrorChain(&*error), "connection ended early");
+        }
+    }
+}
+
+/// The client's dialect; `None` when the client has left, or speaks none that is known.
+async fn first_bytes<S: Store>(
+    wire: &mut BufferedStream,
+    context: &Context<S>,
+    deadline: HandshakeDeadline,
+) -> Result<Option<Dialect>, StreamError> {
+    loop {
+        match sniff(wire.buffered()) {
+            Sniff::Is(dialect) => return Ok(Some(dialect)),
+            Sniff::Unknown => {
+                context.monitor.refused();
+                debug!(first = ?wire.buffered().get(..8), "closed: no known dialect");
+                return Ok(None);
+            }
+            Sniff::Incomplete => {}
+        }
+        let filled = wire.fill(context.guard(deadline.left())).await;
+        if !filled.map_err(|error| deadline.name_limit(error))? {
+            return Ok(None);
+        }
+    }
+}
