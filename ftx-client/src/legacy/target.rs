@@ -119,7 +119,7 @@ impl Target {
                 let hashed = staging.hasher().clone();
                 place.check_target(&place.directory()?)?;
                 let published = staging.rewound(hashed)?.publish_beside(&place.name);
-                published.map(|_| ()).map_err(|error| error.about(place.path()))
+                published.map(|_| ()).map_err(|error| error.with_path(place.path()))
             }
             Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
         };
@@ -152,7 +152,7 @@ impl Target {
             }
             place.check_target(&place.directory()?)?;
             let published = staging.publish_beside(&place.name);
-            published.map(|_| Ok(())).map_err(|error| error.about(place.path()))
+            published.map(|_| Ok(())).map_err(|error| error.with_path(place.path()))
         };
         writer.finish(end).await?
     }
@@ -165,7 +165,7 @@ fn look(
     cancel: &Cancel,
 ) -> Result<(Local, Option<(File, FileIdentity)>), StoreError> {
     let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
-    if let Some(files) = place.parts.left(&dir)? {
+    if let Some(files) = place.parts.find(&dir)? {
         let mut go_on = hashing(observer, cancel, staged_bytes(&dir, &files));
         if let Some(staging) = recover(&dir, files, &mut go_on)? {
             let staging = staging.with_durability(place.durability);
@@ -188,8 +188,11 @@ fn recover(
         return Ok(Some(staging));
     }
     // What a download in the native dialect left is as good.
-    match BlockStaging::recover_with(dir, files, boot, go_on)?.staging() {
-        Some(blocks) => Staging::from_blocks(blocks, go_on),
+    let Some(blocks) = BlockStaging::recover_with(dir, files, boot, go_on)?.staging() else {
+        return Ok(None);
+    };
+    match blocks.into_prefix()? {
+        Some(prefix) => Staging::from_prefix(prefix, go_on).map(Some),
         None => Ok(None),
     }
 }
