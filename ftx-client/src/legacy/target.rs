@@ -5,8 +5,7 @@
 //! client leaves it, is taken over.
 
 use cap_std::fs::{Dir, File};
-use ftx_core::Md5Digest;
-use ftx_core::legacy::Prefix;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
@@ -80,7 +79,7 @@ impl Target {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let place = self.place.clone();
         let name = place.path().to_string_lossy().into_owned();
-        if start == 0 && len <= StagingWriter::DEFERRED {
+        if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }
