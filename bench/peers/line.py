@@ -1,12 +1,12 @@
 """A proxy between a client and a server on loopback, in a process of its own.
 
-It counts the bytes of each direction, delays them, and can hold a transfer at a certain byte, so
-that a client can be killed just there. Two threads for each direction: one reads and stamps, the
-other writes what is due. Delay costs no rate: what is on its way waits in memory, up to
-`IN_FLIGHT` for each direction, which is 2.5 GB/s at 50 ms. What limits is the copying, about
-1 GB/s on one core of 2026 (`python3 -m peers.line` measures it).
+The proxy counts the bytes of each direction, delays them, and can hold a transfer at an exact byte, so
+that a client can be killed there. Each direction has two threads: one reads and stamps the pieces, the
+other writes the due ones. Delay costs no rate: pieces in transit wait in memory, up to `IN_FLIGHT` for
+each direction, which allows 2.5 GB/s at 50 ms. Copying is the limit, about 1 GB/s on one core of 2026
+(`python3 -m peers.line` measures it).
 
-The delay is that of a line without losses whose windows are always open; TCP itself sees none.
+The delay is that of a line without losses whose windows are always open; TCP itself sees no delay.
 """
 import collections
 import contextlib
