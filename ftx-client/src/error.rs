@@ -4,13 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::download::DownloadError;
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::DecodeError;
 use ftx_core::native::download::FetchError;
-use ftx_core::native::wire::WireError as FrameError;
+use ftx_core::native::wire::FrameError;
 use ftx_core::native::{Reason, StepError};
-use ftx_core::{Md5Digest, NameError, Status};
+use ftx_core::{NameError, Status};
 use ftx_io::{ReadError, StreamError};
 use ftx_store::{Side, StoreError};
 

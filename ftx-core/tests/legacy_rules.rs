@@ -5,8 +5,8 @@ use ftx_core::legacy::download::{self, DownloadError, DownloadMachine};
 use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::upload::{self, UploadError, UploadMachine};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
-use ftx_core::legacy::{ORIGINAL_MAX_BYTES, Prefix, ProtocolError, Want};
-use ftx_core::{Md5Digest, RemoteName, Status};
+use ftx_core::legacy::{Md5Digest, ORIGINAL_MAX_BYTES, Prefix, ProtocolError, Want};
+use ftx_core::{RemoteName, Status};
 
 const MD5: Md5Digest = Md5Digest([7; 16]);
 

@@ -3,13 +3,13 @@
 #![no_main]
 
 use ftx_core::native::wire::{
-    BLOCK_FRAME_HEAD_LEN, BlockHead, FileFrame, FrameKind, HEADER_LEN, MAX_PAYLOAD, next_frame,
+    BLOCK_FRAME_HEAD_LEN, BlockHead, FileFrame, FrameKind, HEADER_LEN, MAX_PAYLOAD_BYTES, next_frame,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(Some(header)) = next_frame(input) else { return };
-    assert!(header.len <= MAX_PAYLOAD && input.starts_with(&header.encode()));
+    assert!(header.len <= MAX_PAYLOAD_BYTES && input.starts_with(&header.encode()));
     let payload = &input[HEADER_LEN..];
     match header.kind {
         FrameKind::Control => {}

@@ -5,8 +5,7 @@
 //! client leaves it, is taken over.
 
 use cap_std::fs::{Dir, File};
-use ftx_core::Md5Digest;
-use ftx_core::legacy::Prefix;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,

@@ -11,7 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_client::blocking::Client;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status, TransferError};
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
 use ftx_store::{Staging, StagingFiles};
 

@@ -18,11 +18,12 @@
 //! original is made in these modules.
 
 pub mod download;
+mod md5;
 pub mod server;
 pub mod upload;
 pub mod wire;
 
-use crate::Md5Digest;
+pub use md5::{Md5Digest, ParseMd5Error};
 
 /// The largest position or size that an original program reads rightly: it keeps the low 32 bits
 /// as a signed number.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
+    BLOCK_BYTES, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
 };
 use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
@@ -261,7 +261,7 @@ impl<S: Store> Conversation<S> {
 /// Bytes of which the client is told that they are here, which it hashes first.
 fn held_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
     let published = published.map(PartialManifest::known).unwrap_or_default();
-    staged.known().max(published).saturating_mul(BLOCK)
+    staged.known().max(published).saturating_mul(BLOCK_BYTES)
 }
 
 /// Ends an upload without publishing it.

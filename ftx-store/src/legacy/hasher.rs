@@ -4,7 +4,7 @@
 //! again for it would take longer than an old client waits. So the hasher's inner state goes into
 //! the journal with every checkpoint, and hashing goes on from there.
 
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 use md5::digest::common::hazmat::{DeserializeStateError, SerializableState, SerializedState};
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn digests_are_md5() {
-        assert_eq!(PrefixHasher::new().digest(), ftx_core::Md5Digest::EMPTY);
+        assert_eq!(PrefixHasher::new().digest(), ftx_core::legacy::Md5Digest::EMPTY);
         let digest = hashed(b"hello").digest().to_hex();
         assert_eq!(digest, "5d41402abc4b2a76b9719d911017c592");
     }

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _};
 use std::path::Path;
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Digest, Manifest, block_count, block_cv};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest, Manifest, block_count, block_cv};
 
 use crate::{FileIdentity, Positioned, StoreError, hash_blocks};
 
 /// The bytes of a block.
-const BLOCK_BYTES: usize = 1 << 20;
-const _: () = assert!(BLOCK_BYTES as u64 == BLOCK);
+const BLOCK_LEN: usize = 1 << 20;
+const _: () = assert!(BLOCK_LEN as u64 == BLOCK_BYTES);
 
 /// The digest of a file that is open at its start: by all cores where its size is known, and else of
 /// what is read until it ends. So a pipe has one, and a file of `/proc`, which says that it is empty.
@@ -86,25 +86,25 @@ fn reaches_beyond(file: &File, size: u64) -> io::Result<bool> {
 /// Reads to the end, and joins the digest from the blocks.
 fn digest_to_the_end(file: &File) -> io::Result<Digest> {
     let mut first = Vec::new();
-    file.take(BLOCK + 1).read_to_end(&mut first)?;
-    let more = match first.get(BLOCK_BYTES..) {
+    file.take(BLOCK_BYTES + 1).read_to_end(&mut first)?;
+    let more = match first.get(BLOCK_LEN..) {
         // There is no tree above a single block.
         None | Some([]) => return Ok(Digest::of(&first)),
         Some(more) => more.to_vec(),
     };
-    first.truncate(BLOCK_BYTES);
+    first.truncate(BLOCK_LEN);
     let (mut cvs, mut size, mut block) = (Vec::new(), 0_u64, first);
     while !block.is_empty() {
-        let index = size / BLOCK;
+        let index = size / BLOCK_BYTES;
         size = size.saturating_add(block.len() as u64);
         // Of the first block it is known that it is not the only one.
-        let cv = block_cv(size.max(BLOCK + 1), index, &block).map_err(io::Error::other)?;
+        let cv = block_cv(size.max(BLOCK_BYTES + 1), index, &block).map_err(io::Error::other)?;
         cvs.push(cv);
         block.clear();
         if index == 0 {
             block.extend(&more);
         }
-        file.take(BLOCK - block.len() as u64).read_to_end(&mut block)?;
+        file.take(BLOCK_BYTES - block.len() as u64).read_to_end(&mut block)?;
     }
     let manifest = Manifest::new(size, cvs).map_err(io::Error::other)?;
     Ok(manifest.digest())

@@ -41,6 +41,7 @@
 //! finds the end of a message and holds the [`DecodeLimits`].
 
 mod decoder;
+mod limits;
 mod message;
 mod primitive;
 mod qstring;
@@ -48,7 +49,8 @@ mod raw;
 mod typed;
 mod variant;
 
-pub use decoder::{DecodeError, DecodeLimits, decode_raw, decode_reply, decode_request};
+pub use decoder::{decode_raw, decode_reply, decode_request};
+pub use limits::{DecodeError, DecodeLimits};
 pub use message::{LegacyReply, LegacyRequest, MessageId};
 pub use qstring::QString;
 pub use raw::RawMessage;

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::Md5Digest;
+use crate::legacy::md5::Md5Digest;
 
 /// A `QString`: null, or any sequence of UTF-16 code units.
 ///

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::limits::{DecodeError, DecodeLimits};
 use super::primitive::{QtReader, QtWriter, ReadError};
 use super::{QString, Variant};
-use crate::legacy::wire::decoder::{DecodeError, DecodeLimits};
 
 /// An id and its entries, in the order in which they stand on the wire.
 #[derive(Clone, Debug, PartialEq)]

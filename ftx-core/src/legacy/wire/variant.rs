@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::QString;
-use super::decoder::DecodeError;
+use super::limits::DecodeError;
 use super::primitive::{QtReader, QtWriter, ReadError};
 
 /// Type ids of `QVariant`: the same in Qt 5 and Qt 6.

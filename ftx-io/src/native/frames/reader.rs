@@ -4,8 +4,8 @@ use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use ftx_core::native::wire::{
-    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameHeader, FrameKind,
-    HASH_LEN, HEADER_LEN, WireError as FrameError, next_frame,
+    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameError, FrameHeader,
+    FrameKind, HASH_LEN, HEADER_LEN, next_frame,
 };
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;

@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 
 use cap_std::fs::Dir;
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 
 use self::data::DataFile;
 pub use self::publish::PublishedStaging;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::Md5Digest;
 use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 use tempfile::TempDir;
 
 use super::{CHECKPOINT_BYTES, Staging};

@@ -42,24 +42,24 @@ impl fmt::Display for Md5Digest {
 /// A text that is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an MD5 digest is 32 hexadecimal digits")]
-pub struct ParseDigestError;
+pub struct ParseMd5Error;
 
 impl FromStr for Md5Digest {
-    type Err = ParseDigestError;
+    type Err = ParseMd5Error;
 
-    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+    fn from_str(text: &str) -> Result<Self, ParseMd5Error> {
         let digits = text.as_bytes();
         if digits.len() != 32 {
-            return Err(ParseDigestError);
+            return Err(ParseMd5Error);
         }
         let mut bytes = [0; 16];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let pair = core::str::from_utf8(pair).map_err(|_| ParseDigestError)?;
+            let pair = core::str::from_utf8(pair).map_err(|_| ParseMd5Error)?;
             // from_str_radix takes a sign, which is no digit.
             if pair.starts_with('+') {
-                return Err(ParseDigestError);
+                return Err(ParseMd5Error);
             }
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| ParseDigestError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| ParseMd5Error)?;
         }
         Ok(Self(bytes))
     }
