@@ -129,7 +129,11 @@ fn in_time_and_told() -> bool {
     let server = thread::spawn(move || {
         let mut peer = Peer::accept(&listener);
         assert!(matches!(peer.request(), LegacyRequest::DownloadHeader { .. }));
-        let (pos, len, md5) = (0, LEN.cast_signed(), Some(Md5Digest::EMPTY).into());
+        let (pos, len, md5) = (
+            0,
+            LEN.cast_signed(),
+            "d41d8cd98f00b204e9800998ecf8427e".parse::<Md5Digest>().ok().into(),
+        );
         peer.reply(&LegacyReply::DownloadHeader {
             status: Status::Ok,
             pos,
