@@ -79,7 +79,7 @@ impl Target {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let place = self.place.clone();
         let name = place.path().to_string_lossy().into_owned();
-        if start == 0 && len <= StagingWriter::DEFERRED {
+        if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }

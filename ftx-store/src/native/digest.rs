@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _};
-use std::path::Path;
 
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest, Manifest, block_count, block_cv};
 
-use crate::{FileIdentity, Positioned, StoreError, hash_blocks};
+use crate::{FileIdentity, Positioned, hash_blocks};
 
 /// The bytes of a block.
 const BLOCK_LEN: usize = 1 << 20;
@@ -41,38 +40,6 @@ pub fn digest_of_all(file: &File) -> io::Result<Digest> {
             digest_to_the_end(file)
         }
     }
-}
-
-/// Passes a file that ends where its size says, as `identity` has it: what is sent has a size before it
-/// is read.
-///
-/// # Errors
-/// [`StoreError::UnknownSize`] for one that does not, as in `/proc`; [`StoreError::Changed`] if it was
-/// changed just now; and those of reading.
-pub fn check_size(path: &Path, file: &File, identity: &FileIdentity) -> Result<(), StoreError> {
-    let failed = |error| StoreError::io("read", path, error);
-    let size = identity.size;
-    let (at, expected) = if size == 0 { (0, 0) } else { (size - 1, 1) };
-    let mut around_end = [0; 2];
-    if read_at(file, &mut around_end, at).map_err(failed)? == expected {
-        return Ok(());
-    }
-    if FileIdentity::of_std(file).map_err(failed)? != *identity {
-        return Err(StoreError::Changed { path: path.to_owned() });
-    }
-    Err(StoreError::UnknownSize { path: path.to_owned(), size })
-}
-
-/// Reads as much as there is, and tells how much that was.
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    for len in (1..=buffer.len()).rev() {
-        let Some(part) = buffer.get_mut(..len) else { continue };
-        match Positioned::default().read_exact_at(file, part, offset) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
-            read => return read.map(|()| len),
-        }
-    }
-    Ok(0)
 }
 
 /// Whether more than `size` bytes can be read of a file.
@@ -117,8 +84,8 @@ mod tests {
 
     use ftx_core::native::blocks::Digest;
 
-    use super::{check_size, digest_of_all};
-    use crate::{FileIdentity, StoreError};
+    use super::digest_of_all;
+    use crate::{FileIdentity, StoreError, check_size};
 
     #[test]
     fn a_regular_file_has_the_digest_of_its_bytes() {

@@ -28,8 +28,8 @@ use self::data::DataFile;
 pub use self::publish::PublishedStaging;
 use crate::legacy::hash::hash_up_to;
 use crate::staging::cache_epoch::cache_epoch;
-use crate::staging::files::remove;
 use crate::staging::flusher::Flusher;
+use crate::staging::private_file::remove;
 use crate::{
     BootId, Durability, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError, sys,
 };

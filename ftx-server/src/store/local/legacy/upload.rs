@@ -63,7 +63,7 @@ pub(in crate::store::local) async fn begin(
     begin: Begin<LocalOffer>,
     len: u64,
 ) -> Result<LocalUpload, StoreError> {
-    if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::DEFERRED {
+    if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::MAX_DEFERRED_BYTES {
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
         let id = inner.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
