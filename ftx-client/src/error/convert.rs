@@ -7,7 +7,7 @@ use ftx_core::legacy::download::DownloadError;
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::DecodeError;
 use ftx_core::native::download::FetchError;
-use ftx_core::native::wire::WireError as FrameError;
+use ftx_core::native::wire::FrameError;
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{ReadError, StreamError};
 use ftx_store::{Side, StoreError, StoreErrorKind};

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use ftx_core::Status;
+use ftx_core::legacy::Md5Digest;
 use ftx_core::native::Reason;
-use ftx_core::{Md5Digest, Status};
 use humantime::FormattedDuration;
 
 use super::TransferError;

@@ -54,7 +54,7 @@ impl Source {
         len: u64,
         observer: &Observer,
         cancel: &Cancel,
-    ) -> Result<ftx_core::Md5Digest, TransferError> {
+    ) -> Result<ftx_core::legacy::Md5Digest, TransferError> {
         observer.tell(&Event::Hashing { done: 0, total: len });
         let file = self.clone_file()?;
         let hashed = hash_prefix(file, len, |done| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
 use ftx_core::native::{Reason, StreamId};
 use ftx_io::{blocking, dedicate_thread, panic_text};
@@ -96,7 +96,7 @@ impl Native<'_> {
     ) {
         let wanted = match single {
             Some(size) => streams_for(size),
-            None => jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
+            None => jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK_BYTES * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
         let mut tries = Tries::new(self.config, self.is_used());
@@ -316,7 +316,7 @@ async fn size_of(path: &LocalPath) -> u64 {
 
 /// Connections that are worth it for a file of this size.
 fn streams_for(size: u64) -> usize {
-    usize::try_from(size / (4 * BLOCK)).unwrap_or(usize::MAX).max(1)
+    usize::try_from(size / (4 * BLOCK_BYTES)).unwrap_or(usize::MAX).max(1)
 }
 
 /// When there is another try.

@@ -23,4 +23,4 @@ mod step;
 
 pub use hex::ParseHexError;
 pub use reason::{Reason, Scope};
-pub use step::{BlockMismatch, Progress, StepError, StreamId};
+pub use step::{BlockMismatch, StepError, StreamId, TransferProgress};

@@ -2,9 +2,10 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
+    BLOCK_BYTES, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len,
+    block_offset,
 };
-use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
+use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Version};
 use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
@@ -25,13 +26,13 @@ impl<S: Store> Conversation<S> {
         request: u32,
         name: &str,
         version: Option<Version>,
-        what: What,
+        what: GetScope,
     ) -> Result<(), NativeError> {
         self.check_new(request)?;
         // A client that asks for a block again has not got the block that was announced.
         let distrusts = match (&what, version) {
-            (What::FreshManifest, _) => true,
-            (What::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
+            (GetScope::FreshManifest, _) => true,
+            (GetScope::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
             _ => false,
         };
         let file = match self.open(name, version, distrusts).await {
@@ -39,17 +40,18 @@ impl<S: Store> Conversation<S> {
             Err(refusal) => return self.refuse(frames, request, &refusal),
         };
         // Whoever fetches a file piece by piece names no version with the first of its requests only.
-        let counts = version.is_none() || matches!(what, What::Whole | What::WholeUnless(_));
+        let counts =
+            version.is_none() || matches!(what, GetScope::Whole | GetScope::WholeUnless(_));
         let sent = match what {
-            What::Whole => self.send_all(frames, request, &file).await,
-            What::WholeUnless(digest) if file.size() <= BLOCK => {
+            GetScope::Whole => self.send_all(frames, request, &file).await,
+            GetScope::WholeUnless(digest) if file.size() <= BLOCK_BYTES => {
                 self.send_unless(frames, request, &file, digest).await
             }
-            What::WholeUnless(_) => self.send_all(frames, request, &file).await,
-            What::Manifest | What::FreshManifest => {
+            GetScope::WholeUnless(_) => self.send_all(frames, request, &file).await,
+            GetScope::Manifest | GetScope::FreshManifest => {
                 self.send_manifest(frames, request, &file).await
             }
-            What::Blocks(ranges) => {
+            GetScope::Blocks(ranges) => {
                 self.recent.note(file.version(), &ranges);
                 self.send_ranges(frames, request, &file, &ranges).await
             }
@@ -110,7 +112,7 @@ impl<S: Store> Conversation<S> {
     }
 
     async fn send_all(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
-        if file.size() <= BLOCK {
+        if file.size() <= BLOCK_BYTES {
             self.send_file(frames, request, file).await
         } else {
             self.send_whole(frames, request, file).await
@@ -193,8 +195,8 @@ impl<S: Store> Conversation<S> {
             Ok(manifest) => manifest,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
-            let first = (page * MAX_CV_PAGE) as u64;
+        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
+            let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
             self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
             frames.writer().flush(self.stall()).await?;
         }

@@ -33,7 +33,7 @@ mod waiting;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_core::native::wire::{FrameHeader, Reply, Request, WireError as FrameError};
+use ftx_core::native::wire::{FrameError, FrameHeader, Reply, Request};
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{
     BufferedStream, ErrorChain, Frames, IoLimits, ReadError, StreamError, spawn_blocking,

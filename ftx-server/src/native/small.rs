@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
 use ftx_io::{CHUNK_BYTES, Frames};
 use tracing::debug;
@@ -123,7 +123,7 @@ impl<S: Store> Conversation<S> {
         self.check_new(request)?;
         let Expected { size, meta, digest } = file;
         match Self::name(name) {
-            Ok(name) if size > BLOCK => {
+            Ok(name) if size > BLOCK_BYTES => {
                 self.put_batch(frames).await?;
                 let expected = ExpectedFile { name, size, meta, digest };
                 self.confirm(frames, request, expected).await

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, block_count};
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
@@ -76,7 +76,7 @@ impl DownloadStream {
                 compare.found = Some(found);
                 self.ask(request, Asked::Compare(compare));
             }
-            Some(Asked::Unless(mut unless)) if found.size <= BLOCK => {
+            Some(Asked::Unless(mut unless)) if found.size <= BLOCK_BYTES => {
                 unless.found = Some(found);
                 self.ask(request, Asked::Unless(unless));
             }

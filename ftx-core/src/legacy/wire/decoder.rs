@@ -1,76 +1,13 @@
 //! Finding and reading the message at the front of what a peer has sent.
 //!
-//! Input comes from anybody, so every count and length is held against [`Limits`] before it is
+//! Input comes from anybody, so every count and length is held against [`DecodeLimits`] before it is
 //! believed, and a message that cannot end within its limit is refused as soon as that is certain:
-//! memory held for an unfinished message never exceeds [`Limits::message_bytes`].
+//! memory held for an unfinished message never exceeds [`DecodeLimits::message_bytes`].
 
-use super::primitive::{Reader, Stop};
-use super::{RawMessage, Reply, Request};
-
-/// How much of a message is accepted. The defaults leave room for every valid name several times
-/// over; the dialect's own messages have 12 to about 700 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of one message.
-    pub message_bytes: usize,
-    /// Entries of one message.
-    pub entries: usize,
-    /// Bytes of one key, text or byte array; a text has two bytes for each UTF-16 code unit.
-    pub string_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { message_bytes: 16 * 1024, entries: 64, string_bytes: 8704 }
-    }
-}
-
-/// Why bytes are no message of this dialect, whatever follows them. As there is no framing, nothing
-/// behind them can be found again: the connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The message cannot end within [`Limits::message_bytes`].
-    #[error("the message is longer than {limit} bytes; raise the limit or close the connection")]
-    MessageTooLong {
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// A text has half a code unit.
-    #[error(
-        "a text has {len} bytes, which is not a whole number of utf-16 units; close the connection"
-    )]
-    OddString {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A key, text or byte array is longer than [`Limits::string_bytes`].
-    #[error("a text has {len} bytes, more than {limit}; raise the limit or close the connection")]
-    StringTooLong {
-        /// The announced length in bytes.
-        len: u32,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// There are more entries than [`Limits::entries`].
-    #[error(
-        "the message has {count} entries, more than {limit}; raise the limit or close the connection"
-    )]
-    TooManyEntries {
-        /// The announced count.
-        count: u32,
-        /// The limit.
-        limit: usize,
-    },
-    /// A value is of a kind whose length is not known.
-    #[error(
-        "a value has the unknown kind {kind}, so its end cannot be found; close the connection"
-    )]
-    UnknownKind {
-        /// The type id of `QVariant`.
-        kind: u32,
-    },
-}
+use super::limits::{DecodeError, DecodeLimits};
+use super::primitive::{QtReader, ReadError};
+use super::raw::RawMessage;
+use super::{LegacyReply, LegacyRequest};
 
 /// Reads the message at the front of `input`, in whatever order its entries stand.
 ///
@@ -79,47 +16,50 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// A [`DecodeError`], as soon as no bytes that could follow would make a message of it.
-pub fn decode_raw(
+pub(super) fn decode_raw(
     input: &[u8],
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Option<(RawMessage, usize)>, DecodeError> {
-    let mut reader = Reader::new(input, limits);
+    let mut reader = QtReader::new(input, limits);
     match RawMessage::decode(&mut reader, limits) {
         Ok(message) => Ok(Some((message, reader.used()))),
-        Err(Stop::Incomplete) => Ok(None),
-        Err(Stop::Refused(error)) => Err(error),
+        Err(ReadError::Incomplete) => Ok(None),
+        Err(ReadError::Refused(error)) => Err(error),
     }
 }
 
 /// Reads a client's message from the front of `input`; otherwise like [`decode_raw`].
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no client sends is no error: [`Request::Unknown`].
+/// As [`decode_raw`]. An id that no client sends is no error: [`LegacyRequest::Unknown`].
 pub fn decode_request(
     input: &[u8],
-    limits: &Limits,
-) -> Result<Option<(Request, usize)>, DecodeError> {
+    limits: &DecodeLimits,
+) -> Result<Option<(LegacyRequest, usize)>, DecodeError> {
     let decoded = decode_raw(input, limits)?;
-    Ok(decoded.map(|(message, used)| (Request::from_raw(&message), used)))
+    Ok(decoded.map(|(message, used)| (LegacyRequest::from_raw(&message), used)))
 }
 
 /// Reads a server's message from the front of `input`; otherwise like [`decode_raw`].
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no server sends is no error: [`Reply::Unknown`].
-pub fn decode_reply(input: &[u8], limits: &Limits) -> Result<Option<(Reply, usize)>, DecodeError> {
+/// As [`decode_raw`]. An id that no server sends is no error: [`LegacyReply::Unknown`].
+pub fn decode_reply(
+    input: &[u8],
+    limits: &DecodeLimits,
+) -> Result<Option<(LegacyReply, usize)>, DecodeError> {
     let decoded = decode_raw(input, limits)?;
-    Ok(decoded.map(|(message, used)| (Reply::from_raw(&message), used)))
+    Ok(decoded.map(|(message, used)| (LegacyReply::from_raw(&message), used)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
-    use super::{DecodeError, Limits, RawMessage, decode_raw};
-    use crate::legacy::wire::{Value, Variant};
+    use super::{DecodeError, DecodeLimits, RawMessage, decode_raw};
+    use crate::legacy::wire::variant::{Value, Variant};
 
-    const TIGHT: Limits = Limits { message_bytes: 60, entries: 3, string_bytes: 20 };
+    const TIGHT: DecodeLimits = DecodeLimits { message_bytes: 60, entries: 3, string_bytes: 20 };
 
     fn bytes(message: &RawMessage) -> Vec<u8> {
         let mut out = Vec::new();
@@ -132,9 +72,9 @@ mod tests {
         let message = RawMessage::new(1).with("0123456789", 1).with("", 1);
         let bytes = bytes(&message);
         assert_eq!(bytes.len(), 12 + 37 + 17);
-        let limits = Limits { message_bytes: bytes.len(), ..TIGHT };
+        let limits = DecodeLimits { message_bytes: bytes.len(), ..TIGHT };
         assert_eq!(decode_raw(&bytes, &limits), Ok(Some((message, bytes.len()))));
-        let limits = Limits { message_bytes: bytes.len() - 1, ..TIGHT };
+        let limits = DecodeLimits { message_bytes: bytes.len() - 1, ..TIGHT };
         let refused = DecodeError::MessageTooLong { limit: bytes.len() - 1 };
         assert_eq!(decode_raw(&bytes, &limits), Err(refused));
     }
@@ -142,9 +82,9 @@ mod tests {
     /// With a limit one byte too small, the first `certain` bytes are refused and no fewer.
     fn refused_from(message: &RawMessage, certain: usize) {
         let bytes = bytes(message);
-        let fits = Limits { message_bytes: bytes.len(), ..TIGHT };
+        let fits = DecodeLimits { message_bytes: bytes.len(), ..TIGHT };
         let limit = bytes.len() - 1;
-        let short = Limits { message_bytes: limit, ..TIGHT };
+        let short = DecodeLimits { message_bytes: limit, ..TIGHT };
         let refused = Err(DecodeError::MessageTooLong { limit });
         assert_eq!(decode_raw(&bytes[..certain], &fits), Ok(None));
         assert_eq!(decode_raw(&bytes[..certain - 1], &short), Ok(None));

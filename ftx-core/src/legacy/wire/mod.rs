@@ -38,9 +38,10 @@
 //! # Layers
 //! `primitive` reads and writes Qt's basic types, `variant` a [`Variant`], `raw` a [`RawMessage`];
 //! `message` holds the typed messages and `typed` turns them into raw ones and back. `decoder`
-//! finds the end of a message and holds the [`Limits`].
+//! finds the end of a message and holds the [`DecodeLimits`].
 
 mod decoder;
+mod limits;
 mod message;
 mod primitive;
 mod qstring;
@@ -48,8 +49,11 @@ mod raw;
 mod typed;
 mod variant;
 
-pub use decoder::{DecodeError, Limits, decode_raw, decode_reply, decode_request};
-pub use message::{Reply, Request, RequestId};
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{decode_reply, decode_request};
+pub use limits::{DecodeError, DecodeLimits};
+pub(crate) use message::MessageId;
+pub use message::{LegacyReply, LegacyRequest};
 pub use qstring::QString;
-pub use raw::RawMessage;
-pub use variant::{Value, Variant};

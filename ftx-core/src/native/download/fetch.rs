@@ -15,10 +15,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::native::Reason;
-use crate::native::blocks::{
-    BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
-};
-use crate::native::step::{BlockMismatch, Progress, StepError, StreamId, existing_page};
+use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
+use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing_page};
 use crate::native::wire::MAX_RANGES;
 
 /// Why a download cannot go on.
@@ -70,7 +68,7 @@ impl FetchError {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FetchState {
     Idle,
     Manifest,
     Verified,
@@ -81,7 +79,7 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Fetch {
     window: u64,
-    state: State,
+    state: FetchState,
     /// What the target holds; no block of it counts before the manifest says so.
     local: PartialManifest,
     theirs: PartialManifest,
@@ -90,7 +88,7 @@ pub struct Fetch {
     todo: BlockSet,
     /// For each stream, what it asked for and has not got yet, one set for each request.
     asked: BTreeMap<StreamId, VecDeque<BlockSet>>,
-    progress: Progress,
+    progress: TransferProgress,
 }
 
 impl Fetch {
@@ -101,25 +99,14 @@ impl Fetch {
         let good = PartialManifest::new(size);
         Self {
             window: window.max(1),
-            state: State::Idle,
+            state: FetchState::Idle,
             local: local.resized(size),
             theirs: good.clone(),
             todo: BlockSet::whole(good.block_count()),
             good,
             asked: BTreeMap::new(),
-            progress: Progress::default(),
+            progress: TransferProgress::default(),
         }
-    }
-
-    /// A download of which `stream` has asked for everything by one `Get` of the whole, into an
-    /// empty target. What the stream does not bring is for others.
-    #[must_use]
-    pub fn whole(size: u64, stream: StreamId, window: u64) -> Self {
-        let mut fetch = Self::new(size, &PartialManifest::new(size), window);
-        fetch.state = State::Fetching;
-        let all = core::mem::take(&mut fetch.todo);
-        fetch.asked.entry(stream).or_default().push_back(all);
-        fetch
     }
 
     /// A download whose first blocks `stream` has asked for before the size was known, into an empty
@@ -127,7 +114,7 @@ impl Fetch {
     #[must_use]
     pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
         let mut fetch = Self::new(size, &PartialManifest::new(size), window);
-        fetch.state = State::Fetching;
+        fetch.state = FetchState::Fetching;
         let count = fetch.good.block_count();
         let count = first.end().min(count).saturating_sub(first.first);
         let asked = BlockRange { first: first.first, count };
@@ -145,15 +132,18 @@ impl Fetch {
     pub fn cvs(&mut self, first: u64, cvs: &[Cv]) -> Result<(), StepError> {
         let in_order = first == self.theirs.known();
         match self.state {
-            State::Idle | State::Manifest if in_order => {}
-            State::Idle | State::Manifest | State::Verified | State::Fetching => {
+            FetchState::Idle | FetchState::Manifest if in_order => {}
+            FetchState::Idle
+            | FetchState::Manifest
+            | FetchState::Verified
+            | FetchState::Fetching => {
                 return Err(StepError::OutOfStep { what: "a page of a manifest" });
             }
         }
         for (index, cv) in existing_page(self.theirs.size(), first, cvs.len())?.zip(cvs) {
             self.theirs.note(index, Some(*cv));
         }
-        self.state = State::Manifest;
+        self.state = FetchState::Manifest;
         Ok(())
     }
 
@@ -162,7 +152,7 @@ impl Fetch {
     /// # Errors
     /// Chaining values are missing, or do not make the digest.
     pub fn manifest(&mut self, digest: Digest) -> Result<(), FetchError> {
-        if !matches!(self.state, State::Idle | State::Manifest) {
+        if !matches!(self.state, FetchState::Idle | FetchState::Manifest) {
             return Err(StepError::OutOfStep { what: "the end of a manifest" }.into());
         }
         let Some(manifest) = self.theirs.complete() else {
@@ -179,14 +169,14 @@ impl Fetch {
                 self.progress.done += block_len(self.good.size(), index);
             }
         }
-        self.state = State::Verified;
+        self.state = FetchState::Verified;
         Ok(())
     }
 
     /// What a stream is to ask for next, in one request: the lowest blocks that nobody has asked
     /// for, as soon as half of the stream's window is free.
     pub fn next(&mut self, stream: StreamId) -> Option<Vec<BlockRange>> {
-        if self.state == State::Manifest {
+        if self.state == FetchState::Manifest {
             return None;
         }
         let asked = self.asked.get(&stream);
@@ -207,16 +197,9 @@ impl Fetch {
         if ranges.is_empty() {
             return None;
         }
-        self.state = State::Fetching;
+        self.state = FetchState::Fetching;
         self.asked.entry(stream).or_default().push_back(request);
         Some(ranges)
-    }
-
-    /// Whether the target holds another version of a block: let its journal forget that before the
-    /// first byte is written.
-    #[must_use]
-    pub fn replaces(&self, index: u64) -> bool {
-        self.local.get(index).is_some()
     }
 
     /// The block whose frame comes next on a stream, if one does.
@@ -248,7 +231,6 @@ impl Fetch {
         if let Some(request) = self.asked.get_mut(&stream).and_then(VecDeque::front_mut) {
             request.remove(BlockRange { first: index, count: 1 });
         }
-        self.local.forget(index);
         self.good.note(index, Some(computed));
         let len = block_len(self.good.size(), index);
         self.progress.done += len;
@@ -275,28 +257,15 @@ impl Fetch {
         Err(error)
     }
 
-    /// Takes note that a stream is no more: what it has not brought is for the others.
-    pub fn lost(&mut self, stream: StreamId) {
-        for range in self.asked.remove(&stream).iter().flatten().flat_map(BlockSet::ranges) {
-            self.todo.insert(range);
-        }
-    }
-
     /// Whether every block of the file is at the target.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.good.is_complete()
     }
 
-    /// The manifest of the file, once every block of it is at the target.
-    #[must_use]
-    pub fn finished(&self) -> Option<Manifest> {
-        self.good.complete()
-    }
-
     /// How far it is; `moved` counts blocks that arrived.
     #[must_use]
-    pub const fn progress(&self) -> Progress {
+    pub const fn progress(&self) -> TransferProgress {
         self.progress
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::Md5Digest;
 use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
@@ -62,7 +63,7 @@ pub(in crate::store::local) async fn begin(
     begin: Begin<LocalOffer>,
     len: u64,
 ) -> Result<LocalUpload, StoreError> {
-    if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::DEFERRED {
+    if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::MAX_DEFERRED_BYTES {
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
         let id = inner.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
@@ -151,7 +152,7 @@ fn open(
 
 fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
     let staging = inner.staging.make(|dir| Staging::create(dir, id.files(), name.as_str()));
-    let staging = staging.map_err(|error| error.about(name.as_str()))?;
+    let staging = staging.map_err(|error| error.with_path(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
 
@@ -232,7 +233,7 @@ fn publish(
     // Not that of the beginning: it may have been moved since.
     let (parents, target) = inner.root.place_of(Path::new(name.as_str()))?;
     let published = staging.publish(parents.dir(), &target);
-    let published = published.map_err(|error| error.about(name.as_str()))?;
+    let published = published.map_err(|error| error.with_path(name.as_str()))?;
     parents.keep();
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
@@ -159,7 +159,7 @@ impl StoredFile for LocalFile {
         if let Known::Whole(manifest) = &self.0.known {
             return Ok(Arc::clone(manifest));
         }
-        if self.0.identity.size <= BLOCK {
+        if self.0.identity.size <= BLOCK_BYTES {
             let manifest = self.blocking(move |opened| {
                 let Opened { inner, name, file, identity, .. } = opened;
                 manifest_of(inner, About { name, file, identity }, &progress)
@@ -169,7 +169,7 @@ impl StoredFile for LocalFile {
         let opened = Arc::clone(&self.0);
         let known = match &opened.known {
             Known::Whole(_) => opened.identity.size,
-            Known::Part(table) => table.known().saturating_mul(BLOCK),
+            Known::Part(table) => table.known().saturating_mul(BLOCK_BYTES),
         };
         let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
         let slow = if takes_long { Slow::Hash } else { Slow::Read };

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, block_count};
 use proptest::prelude::*;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{BootId, FileIdentity};
 
-const SIZE: u64 = 4 * BLOCK + 1234;
+const SIZE: u64 = 4 * BLOCK_BYTES + 1234;
 
 /// Two versions of the file: what was sent first, and what the sender has now.
 static VERSIONS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [bytes(SIZE, 0), bytes(SIZE, 1)]);
@@ -70,7 +70,7 @@ fn share(of: usize, part: u8) -> usize {
 /// What is left of the files when the machine has died.
 fn lose(dir: &Dir, kept: [u8; 5], journal: u8) {
     let mut data = dir.read("data").unwrap();
-    for (block, part) in data.chunks_mut(usize::try_from(BLOCK).unwrap()).zip(kept) {
+    for (block, part) in data.chunks_mut(usize::try_from(BLOCK_BYTES).unwrap()).zip(kept) {
         let kept = share(block.len(), part);
         block[kept..].fill(0);
     }
@@ -102,17 +102,17 @@ proptest! {
         let mut staging = new(run);
 
         for step in steps {
-            let before = staging.table();
+            let before = staging.block_map();
             let mut lossless = true;
             match step {
                 Step::Store { version, index } => {
                     store(&staging, &VERSIONS[version], index);
-                    prop_assert_eq!(staging.table().get(index), Some(cv_of(&VERSIONS[version], index)));
+                    prop_assert_eq!(staging.block_map().get(index), Some(cv_of(&VERSIONS[version], index)));
                     continue;
                 }
                 Step::Begin { version, index, share: part } => {
                     let block = block_of(&VERSIONS[version], index);
-                    staging.write_at(index * BLOCK, &block[..share(block.len(), part)]).unwrap();
+                    staging.write_at(index * BLOCK_BYTES, &block[..share(block.len(), part)]).unwrap();
                     is_true(&dir, &staging);
                     continue;
                 }
@@ -120,7 +120,7 @@ proptest! {
                     let source = published.open(version.to_string()).unwrap().into_std();
                     let identity = FileIdentity::of_std(&source).unwrap();
                     let block = (index, cv_of(&VERSIONS[version], index));
-                    staging.take_over(source_of(&source, &identity), &[block]).unwrap();
+                    staging.copy_blocks(source_of(&source, &identity), &[block]).unwrap();
                     continue;
                 }
                 Step::Suspend => staging.suspend().unwrap(),
@@ -139,13 +139,13 @@ proptest! {
             };
             is_true(&dir, &staging);
             if lossless {
-                prop_assert_eq!(staging.table(), before);
+                prop_assert_eq!(staging.block_map(), before);
             }
         }
 
         let whole = &VERSIONS[1];
         for index in 0..block_count(SIZE) {
-            if staging.table().get(index) != Some(cv_of(whole, index)) {
+            if staging.block_map().get(index) != Some(cv_of(whole, index)) {
                 store(&staging, whole, index);
             }
         }
