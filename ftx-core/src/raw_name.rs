@@ -38,7 +38,7 @@ impl RawName {
     pub const MAX_PART_BYTES: usize = 1024;
 
     /// The longest text, in bytes: of a directory of backslashes and a part without UTF-8.
-    pub const MAX_TEXT_BYTES: usize = 2 * RemoteName::MAX_BYTES + 1 + 4 * Self::MAX_PART_BYTES;
+    const MAX_TEXT_BYTES: usize = 2 * RemoteName::MAX_BYTES + 1 + 4 * Self::MAX_PART_BYTES;
 
     /// The name of what is called `part` in `directory`, `None` for the root.
     ///
@@ -91,8 +91,7 @@ impl RawName {
     }
 
     /// Bytes of its text.
-    #[must_use]
-    pub fn text_len(&self) -> usize {
+    pub(crate) fn text_len(&self) -> usize {
         let directory = self.directory.as_ref().map_or(0, |name| {
             let backslashes = name.as_str().bytes().filter(|byte| *byte == b'\\').count();
             name.as_str().len() + backslashes + 1

@@ -6,7 +6,8 @@
 
 use super::limits::{DecodeError, DecodeLimits};
 use super::primitive::{QtReader, ReadError};
-use super::{LegacyReply, LegacyRequest, RawMessage};
+use super::raw::RawMessage;
+use super::{LegacyReply, LegacyRequest};
 
 /// Reads the message at the front of `input`, in whatever order its entries stand.
 ///
@@ -15,7 +16,7 @@ use super::{LegacyReply, LegacyRequest, RawMessage};
 ///
 /// # Errors
 /// A [`DecodeError`], as soon as no bytes that could follow would make a message of it.
-pub fn decode_raw(
+pub(super) fn decode_raw(
     input: &[u8],
     limits: &DecodeLimits,
 ) -> Result<Option<(RawMessage, usize)>, DecodeError> {
@@ -56,7 +57,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{DecodeError, DecodeLimits, RawMessage, decode_raw};
-    use crate::legacy::wire::{Value, Variant};
+    use crate::legacy::wire::variant::{Value, Variant};
 
     const TIGHT: DecodeLimits = DecodeLimits { message_bytes: 60, entries: 3, string_bytes: 20 };
 

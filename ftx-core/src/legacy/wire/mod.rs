@@ -49,9 +49,11 @@ mod raw;
 mod typed;
 mod variant;
 
-pub use decoder::{decode_raw, decode_reply, decode_request};
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{decode_reply, decode_request};
 pub use limits::{DecodeError, DecodeLimits};
-pub use message::{LegacyReply, LegacyRequest, MessageId};
+pub(crate) use message::MessageId;
+pub use message::{LegacyReply, LegacyRequest};
 pub use qstring::QString;
-pub use raw::RawMessage;
-pub use variant::{Value, Variant};

@@ -51,7 +51,7 @@ impl From<&str> for QString {
 
 impl From<Option<Md5Digest>> for QString {
     fn from(md5: Option<Md5Digest>) -> Self {
-        md5.map_or(Self::NULL, |md5| Self::from(md5.to_hex().as_str()))
+        md5.map_or(Self::NULL, |md5| Self::from(alloc::format!("{md5}").as_str()))
     }
 }
 

@@ -104,8 +104,7 @@ impl PartialManifest {
     }
 
     /// Whether every block is known.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(in crate::native) fn is_complete(&self) -> bool {
         self.known() == self.block_count()
     }
 

@@ -13,9 +13,6 @@ use crate::native::blocks::BLOCK_BYTES;
 /// Bytes between the header and the bytes of the file.
 pub const BLOCK_HEAD_LEN: usize = 8;
 
-/// Bytes before the bytes of the file, header and head.
-pub const BLOCK_FRAME_HEAD_LEN: usize = HEADER_LEN + BLOCK_HEAD_LEN;
-
 const OVERHEAD_BYTES: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
 
 /// Which block a frame carries.
@@ -33,10 +30,10 @@ impl BlockHead {
     ///
     /// # Errors
     /// No block has so many bytes, or `request` is 0.
-    pub fn encode(&self, request: u32) -> Result<[u8; BLOCK_FRAME_HEAD_LEN], FrameError> {
+    pub fn encode(&self, request: u32) -> Result<[u8; HEADER_LEN + BLOCK_HEAD_LEN], FrameError> {
         self.check()?;
         let header = FrameHeader::new(FrameKind::Block, request, OVERHEAD_BYTES + self.len)?;
-        let mut bytes = [0; BLOCK_FRAME_HEAD_LEN];
+        let mut bytes = [0; HEADER_LEN + BLOCK_HEAD_LEN];
         let (head, index) = bytes.split_at_mut(HEADER_LEN);
         head.copy_from_slice(&header.encode());
         index.copy_from_slice(&self.index.to_le_bytes());

@@ -72,10 +72,6 @@ pub enum Listed {
 }
 
 impl Obstacle {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Link, Self::Special, Self::NotUtf8, Self::NameRefused, Self::TooLong];
-
     /// The word for it in output for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {

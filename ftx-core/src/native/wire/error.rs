@@ -1,8 +1,8 @@
 //! What can be wrong with a peer's bytes, or with what is to become some.
 
-use super::{
-    FrameKind, MAX_CV_PAGE_BLOCKS, MAX_FILE_HEAD_BYTES, MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES,
-};
+use super::file::MAX_FILE_HEAD_BYTES;
+use super::header::MAX_PAYLOAD_BYTES;
+use super::{FrameKind, MAX_CV_PAGE_BLOCKS, MAX_REQUEST_BYTES};
 use crate::codec::CodecError;
 use crate::native::Reason;
 

@@ -19,7 +19,7 @@ use crate::native::blocks::{BLOCK_BYTES, Digest};
 pub const FILE_PREFIX_LEN: usize = 4;
 
 /// The longest head, in bytes.
-pub const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
+pub(super) const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
 
 /// What a file frame says of its file. The order of variants and fields is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

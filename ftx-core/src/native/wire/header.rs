@@ -9,18 +9,16 @@ use core::fmt;
 
 use serde::Serialize;
 
-use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN, MAX_FILE_HEAD_BYTES};
+use super::file::MAX_FILE_HEAD_BYTES;
+use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN};
 use crate::codec::{self, MAX_RECORD_BYTES};
 use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes of a frame's header.
 pub const HEADER_LEN: usize = 12;
 
-/// A frame's header as it goes over the wire.
-pub type HeaderBytes = [u8; HEADER_LEN];
-
 /// The longest payload, in bytes: a block, and room for what goes with it.
-pub const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
+pub(super) const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +113,7 @@ impl FrameHeader {
 
     /// The bytes of the header.
     #[must_use]
-    pub const fn encode(&self) -> HeaderBytes {
+    pub const fn encode(&self) -> [u8; HEADER_LEN] {
         let [l0, l1, l2, l3] = self.len.to_le_bytes();
         let [r0, r1, r2, r3] = self.request.to_le_bytes();
         [l0, l1, l2, l3, r0, r1, r2, r3, self.kind.code(), 0, 0, 0]
@@ -126,7 +124,7 @@ impl FrameHeader {
     /// # Errors
     /// They are none: unknown kind, reserved bytes in use, a length that no such frame has, or a
     /// block or file that belongs to no request.
-    pub fn decode(bytes: &HeaderBytes) -> Result<Self, FrameError> {
+    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, FrameError> {
         let [l0, l1, l2, l3, r0, r1, r2, r3, kind, z0, z1, z2] = *bytes;
         let kind = FrameKind::from_code(kind).ok_or(FrameError::UnknownKind { kind })?;
         if [z0, z1, z2] != [0; 3] {

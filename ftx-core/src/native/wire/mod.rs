@@ -21,11 +21,11 @@ mod record;
 mod reply;
 mod request;
 
-pub use block::{BLOCK_FRAME_HEAD_LEN, BLOCK_HEAD_LEN, BlockHead};
+pub use block::{BLOCK_HEAD_LEN, BlockHead};
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::FrameError;
-pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout, MAX_FILE_HEAD_BYTES};
-pub use header::{FrameHeader, FrameKind, HEADER_LEN, HeaderBytes, MAX_PAYLOAD_BYTES, next_frame};
+pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout};
+pub use header::{FrameHeader, FrameKind, HEADER_LEN, next_frame};
 pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
     common_version, server_preface,

@@ -155,7 +155,7 @@ impl Request {
     ///
     /// # Errors
     /// It is another kind of frame, or longer than [`MAX_REQUEST_BYTES`].
-    pub fn check_header(header: &FrameHeader) -> Result<(), FrameError> {
+    fn check_header(header: &FrameHeader) -> Result<(), FrameError> {
         header.expect(FrameKind::Control)?;
         if header.len > MAX_REQUEST_BYTES {
             return Err(FrameError::RequestTooLong { len: header.len.into() });
