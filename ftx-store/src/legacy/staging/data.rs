@@ -1,4 +1,4 @@
-//! The data file of bytes in their order: cut back to its known length after a failed write.
+//! The data file of a staging of bytes, cut back to its valid length after a failed write.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -9,11 +9,11 @@ use cap_std::fs::Dir;
 use crate::staging::locked_file::LockedFile;
 use crate::{StagingFiles, StoreError};
 
-/// A held data file. Its position is where the next byte goes, unless it is torn.
+/// A locked data file. Its position is where the next byte goes, unless it is torn.
 #[derive(Debug)]
 pub(super) struct DataFile {
     held: LockedFile,
-    /// More is in the file than counts: a part of a write that failed, or what is to be replaced.
+    /// The file has bytes beyond the valid ones: part of a failed write, or bytes to be replaced.
     torn: bool,
 }
 
@@ -24,7 +24,7 @@ impl DataFile {
         Ok(Self { held, torn: false })
     }
 
-    /// A data file that is held already.
+    /// Takes over a locked data file.
     pub(super) fn of(held: LockedFile) -> Self {
         Self { held, torn: true }
     }
@@ -38,29 +38,30 @@ impl DataFile {
         Ok(LockedFile::open(dir, path, keep_going)?.map(|held| Self { held, torn: false }))
     }
 
-    /// Appends `bytes` to the `len` bytes that count; all or nothing.
+    /// Appends `bytes` behind the `len` valid ones; all or nothing.
     pub(super) fn append(&mut self, len: u64, bytes: &[u8]) -> io::Result<()> {
         self.trim(len)?;
         if let Err(error) = self.file().write_all(bytes) {
             self.torn = true;
-            // When this fails too, the next attempt begins with it.
+            // If this fails too, the next attempt starts with it.
             let _ = self.trim(len);
             return Err(error);
         }
         Ok(())
     }
 
-    /// Makes sure that only the `len` bytes that count are in the file.
+    /// Cuts the file to its `len` valid bytes.
     pub(super) fn trim(&mut self, len: u64) -> io::Result<()> {
         if self.torn { self.cut(len) } else { Ok(()) }
     }
 
-    /// Has the next [`append`](Self::append) or [`trim`](Self::trim) cut off what does not count.
+    /// Makes the next [`append`](Self::append) or [`trim`](Self::trim) cut off the invalid bytes.
     pub(super) fn cut_later(&mut self) {
         self.torn = true;
     }
 
-    /// Keeps the first `len` bytes and goes on behind them. What is not cut keeps its time, too.
+    /// Keeps the first `len` bytes, with the position behind them. A file that is not cut keeps its
+    /// time.
     pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
         self.torn = true;
         if self.file().metadata()?.len() != len {

@@ -138,7 +138,7 @@ fn a_leftover_of_a_crash_is_overwritten() {
     for alone in [false, true] {
         let scratch = Scratch::new();
         scratch.staging.write("s", "a leftover that is longer").unwrap();
-        // Published by a link, and the process died before the other name was removed.
+        // Published by a link, and the process died before it removed the other name.
         scratch.a.write("linked", "published").unwrap();
         scratch.a.hard_link("linked", &scratch.staging, "t").unwrap();
         let mut publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
@@ -177,7 +177,7 @@ fn part<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
     BatchFile { staging: StagingName::Part(parts), ..file(Path::new(""), dir, "x") }
 }
 
-/// An interrupted transfer lay there: what is said of its blocks must not outlive them.
+/// An interrupted transfer lay there: its journal must not outlive its blocks.
 #[test]
 fn a_journal_goes_with_what_it_is_about() {
     let scratch = Scratch::new();

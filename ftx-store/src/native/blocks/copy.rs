@@ -1,4 +1,4 @@
-//! Taking blocks over from another file of the same layout.
+//! Copying blocks from another version of the file.
 
 use std::fs::File;
 
@@ -9,22 +9,22 @@ use super::hash::hash_listed;
 use crate::file::copy::copy_range;
 use crate::{FileIdentity, StoreError};
 
-/// A file to take blocks over from, whose chaining values are known.
+/// The file to copy blocks from, whose chaining values are known.
 #[derive(Clone, Copy, Debug)]
 pub struct CopySource<'a> {
     /// The open file.
     pub file: &'a File,
-    /// What it was before and after it was hashed.
+    /// Its identity before and after it was hashed.
     pub identity: &'a FileIdentity,
 }
 
 impl BlockStaging {
-    /// Takes over blocks from the same places in `source`, where they have these chaining values. The
-    /// copies are hashed: what is known of `source` may be outdated without showing it. Any of them
-    /// counts as [stored](Self::stored) only when all are right.
+    /// Copies blocks from the same places in `source`, where they should have these chaining
+    /// values. The copies are hashed, since `source` may have changed invisibly. They count as
+    /// [stored](Self::stored) only if all of them match.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
+    /// [`StoreError::Changed`] when `source` has changed or is too short; those of
     /// [`write_at`](Self::write_at) and [`stored`](Self::stored).
     pub fn copy_blocks(
         &self,
