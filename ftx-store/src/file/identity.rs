@@ -102,7 +102,8 @@ impl FileIdentity {
         let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
         // A write sets both times to the present tick, so it stays invisible only if both had that value
         // already. One old time is enough to reveal it.
-        !is_past(self.mtime_ns, since) && !(cfg!(unix) && is_past(self.ctime_ns, since))
+        let is_old = is_past(self.mtime_ns, since) || (cfg!(unix) && is_past(self.ctime_ns, since));
+        !is_old
     }
 
     /// Whether both are the same file, regardless of its contents. Always true on systems without

@@ -235,12 +235,12 @@ impl<'a> Publishing<'a> {
     }
 }
 
-/// Finishes after the data in `held` has its name: removes the journal and makes the name durable.
+/// Finishes after the data in `locked` has its name: removes the journal and makes the name durable.
 /// Returns the identity, which the rename has changed.
 pub(crate) fn finish_publish(
     dir: &Dir,
     files: &StagingFiles,
-    held: &LockedFile,
+    locked: &LockedFile,
     target_dir: &Dir,
     target: &Path,
     durability: Durability,
@@ -251,7 +251,7 @@ pub(crate) fn finish_publish(
     if durability == Durability::Full {
         sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
     }
-    held.identity().map_err(|error| StoreError::io("stat", target, error))
+    locked.identity().map_err(|error| StoreError::io("stat", target, error))
 }
 
 /// Makes the name `path` in `dir`, or its absence, durable.

@@ -20,7 +20,7 @@ const OPEN_ATTEMPTS: u32 = 4;
 pub(crate) struct LockedFile {
     file: File,
     /// Whether dropping it must release the lock explicitly.
-    locked: bool,
+    unlock_on_drop: bool,
 }
 
 impl LockedFile {
@@ -28,9 +28,9 @@ impl LockedFile {
     /// that name and the `journal`, which must not outlive the data it describes.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
         // Only under the lock of the data: before, it could be another staging's.
-        let held = Self::create_plain(dir, path, Some(journal))?;
+        let locked = Self::create_plain(dir, path, Some(journal))?;
         remove(dir, journal)?;
-        Ok(held)
+        Ok(locked)
     }
 
     /// As [`create`](Self::create), but removes a journal only together with the data it describes.
@@ -50,7 +50,7 @@ impl LockedFile {
                 created => {
                     let file = created.map_err(|error| StoreError::io("create", path, error))?;
                     match Self::lock(file, dir, path)? {
-                        Some((held, _)) => return Ok(held),
+                        Some((locked, _)) => return Ok(locked),
                         None => continue,
                     }
                 }
@@ -72,7 +72,7 @@ impl LockedFile {
             }
             created => {
                 let file = created.map_err(|error| StoreError::io("create", path, error))?;
-                Ok(Self::lock(file, dir, path)?.map(|(held, _)| held))
+                Ok(Self::lock(file, dir, path)?.map(|(locked, _)| locked))
             }
         }
     }
@@ -91,7 +91,7 @@ impl LockedFile {
             opened => opened,
         };
         let file = opened.map_err(|error| StoreError::io("create", path, error))?.into_std();
-        Ok(Self { file, locked: false })
+        Ok(Self { file, unlock_on_drop: false })
     }
 
     /// Opens and locks the file; `None` when there is none, or one that other users could have
@@ -109,10 +109,10 @@ impl LockedFile {
         for _ in 0..OPEN_ATTEMPTS {
             match Self::open_at(dir, path)? {
                 None => return Ok(None),
-                Some((held, metadata)) if sys::has_other_names(&metadata) => {
-                    break_hard_link(dir, path, &held.file, keep_going)?;
+                Some((locked, metadata)) if sys::has_other_names(&metadata) => {
+                    break_hard_link(dir, path, &locked.file, keep_going)?;
                 }
-                Some((held, _)) => return Ok(Some(held)),
+                Some((locked, _)) => return Ok(Some(locked)),
             }
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
@@ -150,9 +150,9 @@ impl LockedFile {
         // published file, and writing to it would destroy it.
         let metadata = Metadata::from_file(&file);
         let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
-        let held = Self { file, locked: true };
+        let locked = Self { file, unlock_on_drop: true };
         let is_at = is_at(&FileIdentity::of(&metadata), dir, path)?;
-        Ok(is_at.then_some((held, metadata)))
+        Ok(is_at.then_some((locked, metadata)))
     }
 
     /// Whether only this user could have written it.
@@ -163,7 +163,7 @@ impl LockedFile {
     /// Promises that the file is open nowhere else, so that closing it releases the lock. That
     /// saves a system call.
     pub(crate) fn unlocked_by_closing(mut self) -> Self {
-        self.locked = false;
+        self.unlock_on_drop = false;
         self
     }
 
@@ -214,7 +214,7 @@ fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreE
 impl Drop for LockedFile {
     fn drop(&mut self) {
         // A background sync may keep the file open for a while, and the lock with it.
-        if self.locked {
+        if self.unlock_on_drop {
             let _ = self.file.unlock();
         }
     }
@@ -255,9 +255,9 @@ mod tests {
         let path = Path::new("data");
         let open = || LockedFile::open(&dir, path, &mut |_| true);
         assert!(open().unwrap().is_none());
-        let held = LockedFile::create_plain(&dir, path, None).unwrap();
+        let locked = LockedFile::create_plain(&dir, path, None).unwrap();
         assert!(matches!(open(), Err(StoreError::InUse { .. })));
-        drop(held);
+        drop(locked);
         assert!(open().unwrap().is_some());
     }
 
@@ -284,9 +284,9 @@ mod tests {
         let path = Path::new("data");
         dir.write("file", "published").unwrap();
         dir.hard_link("file", &dir, path).unwrap();
-        let held = LockedFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
-        held.file().set_len(3).unwrap();
-        drop(held);
+        let locked = LockedFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
+        locked.file().set_len(3).unwrap();
+        drop(locked);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");
         assert_eq!(dir.read_to_string(path).unwrap(), "pub");
         dir.remove_file(path).unwrap();

@@ -12,7 +12,7 @@ use crate::{StagingFiles, StoreError};
 /// A locked data file. Its position is where the next byte goes, unless it is torn.
 #[derive(Debug)]
 pub(super) struct DataFile {
-    held: LockedFile,
+    locked: LockedFile,
     /// The file has bytes beyond the valid ones: part of a failed write, or bytes to be replaced.
     torn: bool,
 }
@@ -20,13 +20,13 @@ pub(super) struct DataFile {
 impl DataFile {
     /// As [`LockedFile::create`].
     pub(super) fn create(dir: &Dir, files: &StagingFiles) -> Result<Self, StoreError> {
-        let held = LockedFile::create(dir, &files.data, &files.journal)?;
-        Ok(Self { held, torn: false })
+        let locked = LockedFile::create(dir, &files.data, &files.journal)?;
+        Ok(Self { locked, torn: false })
     }
 
     /// Takes over a locked data file.
-    pub(super) fn of(held: LockedFile) -> Self {
-        Self { held, torn: true }
+    pub(super) fn of(locked: LockedFile) -> Self {
+        Self { locked, torn: true }
     }
 
     /// As [`LockedFile::open`].
@@ -35,7 +35,7 @@ impl DataFile {
         path: &Path,
         keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        Ok(LockedFile::open(dir, path, keep_going)?.map(|held| Self { held, torn: false }))
+        Ok(LockedFile::open(dir, path, keep_going)?.map(|locked| Self { locked, torn: false }))
     }
 
     /// Appends `bytes` behind the `len` valid ones; all or nothing.
@@ -73,11 +73,11 @@ impl DataFile {
     }
 
     pub(super) fn file(&self) -> &File {
-        self.held.file()
+        self.locked.file()
     }
 
-    pub(super) fn held(&self) -> &LockedFile {
-        &self.held
+    pub(super) fn locked(&self) -> &LockedFile {
+        &self.locked
     }
 
     #[cfg(test)]
@@ -88,6 +88,6 @@ impl DataFile {
 
     #[cfg(test)]
     pub(super) fn swap_file(&mut self, file: File) -> File {
-        self.held.swap_file(file)
+        self.locked.swap_file(file)
     }
 }

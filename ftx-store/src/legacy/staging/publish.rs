@@ -63,9 +63,9 @@ impl Staging {
                 return Err(error);
             }
         };
-        let held = self.data.held();
+        let locked = self.data.locked();
         let identity =
-            finish_publish(&self.dir, &self.files, held, target_dir, target, self.durability)?;
+            finish_publish(&self.dir, &self.files, locked, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
         let stable = StableIdentity::of_published(self.data.file(), &identity, visible_since);
         Ok(PublishedStaging { len: self.len, md5, identity, stable })
@@ -78,7 +78,7 @@ impl Staging {
         let publishing = Publishing::new(target_dir, target, None, Existing::Replace)?;
         let prepared = publishing.prepare(self.data.file())?;
         self.sync()?;
-        self.data.held().check_is_at(&self.dir, &self.files.data)?;
+        self.data.locked().check_is_at(&self.dir, &self.files.data)?;
         let (dir, from) = (self.dir.try_clone(), self.files.data.clone());
         let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
         let file = self.data.file().try_clone();

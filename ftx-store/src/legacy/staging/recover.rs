@@ -126,8 +126,8 @@ fn find(
     keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<(String, TrustedCheckpoint)>, StoreError> {
     let identity =
-        data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let alone = data.held().is_written_by_us_alone();
+        data.locked().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let alone = data.locked().is_written_by_us_alone();
     let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?
         && journal.is_written_by_us_alone()?;
     let run = cache_epoch(boot.filter(|_| alone), data.file());
@@ -136,7 +136,7 @@ fn find(
         Some(point) => Some(point),
         None => {
             if told.sync_failed {
-                data.held()
+                data.locked()
                     .forget_unsynced()
                     .map_err(|e| StoreError::io("sync", &files.data, e))?;
             }

@@ -143,8 +143,8 @@ impl BatchPublisher {
         }
         outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it is renamed.
-            let Written { held, staging, place, .. } = written?;
-            let named = self.name(file, (held.file(), &staging), place, &mut new);
+            let Written { locked, staging, place, .. } = written?;
+            let named = self.name(file, (locked.file(), &staging), place, &mut new);
             named.inspect_err(|_| self.clear_away(&staging))
         }));
     }
@@ -158,18 +158,18 @@ impl BatchPublisher {
         check_single(file.target)?;
         let place = new.look(file)?;
         let (mode, made) = new.staging(self, &place)?;
-        let (held, staging) = self.create(file, mode)?;
+        let (locked, staging) = self.create(file, mode)?;
         #[cfg(test)]
-        let held = self.fill_disk_for(&staging, held);
-        let written = held.file().write_all(file.bytes);
+        let locked = self.fill_disk_for(&staging, locked);
+        let written = locked.file().write_all(file.bytes);
         let written = written.map_err(|error| StoreError::io("write", file.target, error));
         let done = written.and_then(|()| {
-            let given = place.apply_attributes(held.file(), &made)?;
-            apply_time_to_new(&file.meta, held.file(), file.target);
+            let given = place.apply_attributes(locked.file(), &made)?;
+            apply_time_to_new(&file.meta, locked.file(), file.target);
             Ok(given)
         });
         match done {
-            Ok(is_changed) => Ok(Written { held, staging, place, is_changed }),
+            Ok(is_changed) => Ok(Written { locked, staging, place, is_changed }),
             Err(error) => {
                 self.clear_away(&staging);
                 Err(error)
@@ -188,19 +188,19 @@ impl BatchPublisher {
         match file.staging {
             StagingName::Own(name) => {
                 check_single(name)?;
-                let held = if self.alone {
+                let locked = if self.alone {
                     LockedFile::create_unlocked(dir, name, mode)?
                 } else {
                     // It is open only here.
                     LockedFile::create_plain(dir, name, None)?.unlocked_by_closing()
                 };
-                Ok((held, Cow::Borrowed(name)))
+                Ok((locked, Cow::Borrowed(name)))
             }
             StagingName::Part(parts) => {
                 parts.check_target(dir)?;
                 for files in parts.all() {
-                    if let Some(held) = LockedFile::create_part(dir, &files)? {
-                        return Ok((held.unlocked_by_closing(), Cow::Owned(files.data)));
+                    if let Some(locked) = LockedFile::create_part(dir, &files)? {
+                        return Ok((locked.unlocked_by_closing(), Cow::Owned(files.data)));
                     }
                 }
                 Err(parts.taken())
@@ -225,9 +225,9 @@ impl BatchPublisher {
             return;
         }
         for (file, outcome) in files.iter().zip(written) {
-            let Ok(Written { held, staging, is_changed, .. }) = outcome else { continue };
+            let Ok(Written { locked, staging, is_changed, .. }) = outcome else { continue };
             let plain = !*is_changed && file.meta.mtime.is_none();
-            let synced = if plain { held.file().sync_data() } else { held.file().sync_all() };
+            let synced = if plain { locked.file().sync_data() } else { locked.file().sync_all() };
             if let Err(error) = synced {
                 self.clear_away(staging);
                 *outcome = Err(StoreError::io("sync", file.target, error));
@@ -260,13 +260,13 @@ impl BatchPublisher {
 
     /// A file opened for reading refuses writes, as a full disk does.
     #[cfg(test)]
-    fn fill_disk_for(&self, staging: &Path, mut held: LockedFile) -> LockedFile {
+    fn fill_disk_for(&self, staging: &Path, mut locked: LockedFile) -> LockedFile {
         if self.full_for.as_deref() == Some(staging)
             && let Ok(unwritable) = self.dir.open(staging)
         {
-            held.swap_file(unwritable.into_std());
+            locked.swap_file(unwritable.into_std());
         }
-        held
+        locked
     }
 
     fn clear_away(&self, staging: &Path) {
@@ -278,7 +278,7 @@ impl BatchPublisher {
 
 /// A file under its staging name.
 struct Written<'a> {
-    held: LockedFile,
+    locked: LockedFile,
     staging: Cow<'a, Path>,
     place: Destination<'a>,
     /// Its attributes were changed after it was created.

@@ -86,15 +86,15 @@ fn one_failure_concerns_one_file() {
             let scratch = Scratch::new();
             scratch.a.create_dir_all("directory/full").unwrap();
             scratch.a.write("taken", "old").unwrap();
-            let held = scratch.staging.create("held").unwrap().into_std();
-            held.lock().unwrap();
+            let locked = scratch.staging.create("locked").unwrap().into_std();
+            locked.lock().unwrap();
 
             let names = numbered(more);
             let [s1, s2, s3, s4] = ["s1", "s2", "s3", "s4"].map(Path::new);
             let mut files = vec![
                 file(s1, &scratch.a, "directory"),
                 BatchFile { existing: Existing::Keep, ..file(s2, &scratch.a, "taken") },
-                file(Path::new("held"), &scratch.a, "x"),
+                file(Path::new("locked"), &scratch.a, "x"),
                 file(Path::new("../a/s3"), &scratch.a, "x"),
                 file(s3, &scratch.a, "../b/x"),
                 file(s4, &scratch.b, "good"),
@@ -110,7 +110,7 @@ fn one_failure_concerns_one_file() {
             assert!(outcomes[5..].iter().all(Result::is_ok), "{outcomes:?}");
             assert_eq!(scratch.a.read("taken").unwrap(), b"old");
             assert_eq!(scratch.b.entries().unwrap().count(), 1 + more);
-            assert_eq!(scratch.leftovers(), 1, "only the one that is held");
+            assert_eq!(scratch.leftovers(), 1, "only the one that is locked");
         }
     }
 }

@@ -35,7 +35,7 @@ impl BlockStaging {
         for &(index, _) in blocks {
             let (offset, len) = (block_offset(index), block_len(self.size, index));
             self.forget_blocks(offset, len)?;
-            let copied = copy_range(source.file, self.held.file(), &self.positioned, offset, len)
+            let copied = copy_range(source.file, self.locked.file(), &self.positioned, offset, len)
                 .map_err(|error| StoreError::io("write", self.data(), error))?;
             if !copied {
                 return Err(changed());
@@ -55,7 +55,7 @@ impl BlockStaging {
     /// Whether the bytes of these blocks have these chaining values.
     fn has(&self, blocks: &[(u64, Cv)]) -> Result<bool, StoreError> {
         let indices: Vec<u64> = blocks.iter().map(|&(index, _)| index).collect();
-        let hashed = hash_listed(self.held.file(), self.size, &indices, None, &mut |_| true)
+        let hashed = hash_listed(self.locked.file(), self.size, &indices, None, &mut |_| true)
             .map_err(|error| StoreError::io("read", self.data(), error))?;
         let cvs = hashed.unwrap_or_default();
         Ok(blocks.iter().map(|&(_, cv)| cv).eq(cvs))

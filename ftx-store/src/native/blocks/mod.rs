@@ -55,7 +55,7 @@ pub struct BlockStaging {
     log: BlockLog,
     name: String,
     size: u64,
-    held: LockedFile,
+    locked: LockedFile,
     positioned: Positioned,
     durability: Durability,
 }
@@ -91,9 +91,9 @@ impl BlockStaging {
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
         files.check()?;
-        let held = LockedFile::create(dir, &files.data, &files.journal)?;
+        let locked = LockedFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
-        let (boot, created_unix) = (cache_epoch(boot, held.file()), sys::unix_now());
+        let (boot, created_unix) = (cache_epoch(boot, locked.file()), sys::unix_now());
         journal.append(&JournalRecord::Blocks {
             name: name.to_owned(),
             size,
@@ -101,7 +101,7 @@ impl BlockStaging {
             created_unix,
         })?;
         let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
-        Ok(Self::assemble(log, name.to_owned(), size, held))
+        Ok(Self::assemble(log, name.to_owned(), size, locked))
     }
 
     /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is
@@ -120,7 +120,7 @@ impl BlockStaging {
     /// beyond the end; [`StoreError::Failed`] after a failed sync.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.forget_blocks(offset, bytes.len() as u64)?;
-        let written = self.positioned.write_all_at(self.held.file(), bytes, offset);
+        let written = self.positioned.write_all_at(self.locked.file(), bytes, offset);
         written.map_err(|error| StoreError::io("write", self.data(), error))
     }
 
@@ -142,7 +142,7 @@ impl BlockStaging {
             let _ = entries.block_map.set(index, cv);
         }
         match self.durability {
-            Durability::Full => self.log.wrote(self.held.file(), len),
+            Durability::Full => self.log.wrote(self.locked.file(), len),
             Durability::None => Ok(()),
         }
     }
@@ -206,7 +206,7 @@ impl BlockStaging {
         self.log.finish_sync(|| Ok(()))?;
         let dir = self.log.dir().try_clone();
         let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
-        let (files, name, data) = (self.log.files().clone(), self.name, self.held);
+        let (files, name, data) = (self.log.files().clone(), self.name, self.locked);
         Ok(Some(StagedPrefix { dir, files, name, data, len }))
     }
 
@@ -222,9 +222,9 @@ impl BlockStaging {
         self.size
     }
 
-    fn assemble(log: BlockLog, name: String, size: u64, held: LockedFile) -> Self {
+    fn assemble(log: BlockLog, name: String, size: u64, locked: LockedFile) -> Self {
         let (positioned, durability) = (Positioned::default(), Durability::default());
-        Self { log, name, size, held, positioned, durability }
+        Self { log, name, size, locked, positioned, durability }
     }
 
     fn data(&self) -> &Path {

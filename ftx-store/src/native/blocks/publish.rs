@@ -53,8 +53,9 @@ impl BlockStaging {
                 missing: entries.block_map.block_count() - entries.block_map.known(),
             })?
         };
-        let (file, path) = (self.held.file(), &self.log.files().data);
-        let identity = self.held.identity().map_err(|error| StoreError::io("stat", path, error))?;
+        let (file, path) = (self.locked.file(), &self.log.files().data);
+        let identity =
+            self.locked.identity().map_err(|error| StoreError::io("stat", path, error))?;
         if identity.size != self.size {
             // Cut the remains of an earlier, longer version.
             let cut = file.set_len(self.size);
@@ -106,18 +107,19 @@ impl BlockStaging {
         let publishing = Publishing::new(target_dir, target, Some(meta), existing)?;
         let (manifest, prepared) = self.prepare_for(&publishing, target, meta)?;
         let (dir, files) = (self.log.dir(), self.log.files());
-        self.held.check_is_at(dir, &files.data)?;
-        let (from, file) = (&files.data, self.held.file());
+        self.locked.check_is_at(dir, &files.data)?;
+        let (from, file) = (&files.data, self.locked.file());
         let visible_since = publishing.publish(prepared, dir, from, file, || self.sync())?;
-        let identity = finish_publish(dir, files, &self.held, target_dir, target, self.durability)?;
-        let stable = StableIdentity::of_published(self.held.file(), &identity, visible_since);
+        let identity =
+            finish_publish(dir, files, &self.locked, target_dir, target, self.durability)?;
+        let stable = StableIdentity::of_published(self.locked.file(), &identity, visible_since);
         Ok(PublishedBlocks { manifest, identity, stable })
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         match self.durability {
             // The attributes and the time must survive, too.
-            Durability::Full => self.log.finish_sync(|| self.held.file().sync_all()),
+            Durability::Full => self.log.finish_sync(|| self.locked.file().sync_all()),
             Durability::None => Ok(()),
         }
     }

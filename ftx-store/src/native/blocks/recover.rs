@@ -83,13 +83,13 @@ impl BlockStaging {
     ) -> Result<Recovered, StoreError> {
         files.check()?;
         // The data first: the journal may be touched only under its lock.
-        let Some(held) = LockedFile::open(dir, &files.data, keep_going)? else {
+        let Some(locked) = LockedFile::open(dir, &files.data, keep_going)? else {
             files.remove_orphan(dir);
             return Ok(Recovered::Nothing);
         };
         let mut journal = Journal::open(dir, &files.journal)?;
-        let alone = is_ours_alone(&held, journal.as_ref(), &files)?;
-        let boot = cache_epoch(boot.filter(|_| alone), held.file());
+        let alone = is_ours_alone(&locked, journal.as_ref(), &files)?;
+        let boot = cache_epoch(boot.filter(|_| alone), locked.file());
         let told = match &mut journal {
             None => None,
             Some(journal) => match journal.first()? {
@@ -101,7 +101,7 @@ impl BlockStaging {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         };
-        let lost = told.prove(&held, &files, keep_going)?;
+        let lost = told.prove(&locked, &files, keep_going)?;
         if told.believed.known() == 0 {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
@@ -118,18 +118,18 @@ impl BlockStaging {
         }
         let size = told.believed.size();
         let log = BlockLog::new(dir, files, journal, told.believed)?;
-        let staging = Self::assemble(log, told.name, size, held);
+        let staging = Self::assemble(log, told.name, size, locked);
         Ok(Recovered::Staging(Box::new(staging)))
     }
 }
 
 /// Whether only this user could have written either file.
 fn is_ours_alone(
-    held: &LockedFile,
+    locked: &LockedFile,
     journal: Option<&Journal>,
     files: &StagingFiles,
 ) -> Result<bool, StoreError> {
-    let data = held.is_written_by_us_alone();
+    let data = locked.is_written_by_us_alone();
     let data = data.map_err(|error| StoreError::io("stat", &files.data, error))?;
     Ok(data && journal.map_or(Ok(true), Journal::is_written_by_us_alone)?)
 }
@@ -212,12 +212,12 @@ impl BlockClaims {
     /// Verifies the blocks that may be lost, and returns those that are.
     fn prove(
         &mut self,
-        held: &LockedFile,
+        locked: &LockedFile,
         files: &StagingFiles,
         keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Vec<u64>, StoreError> {
         let size = self.believed.size();
-        let identity = held.identity();
+        let identity = locked.identity();
         let there = identity.map_err(|error| StoreError::io("stat", &files.data, error))?.size;
         let is_there = |index| block_offset(index).saturating_add(block_len(size, index)) <= there;
         let tables = [&self.believed, &self.unproven];
@@ -232,11 +232,11 @@ impl BlockClaims {
         }
 
         if self.sync_failed {
-            held.forget_unsynced().map_err(|error| StoreError::io("sync", &files.data, error))?;
+            locked.forget_unsynced().map_err(|error| StoreError::io("sync", &files.data, error))?;
         }
         let unproven = mem::replace(&mut self.unproven, PartialManifest::new(size));
         let indices: Vec<u64> = unproven.known_from(0).map(|(index, _)| index).collect();
-        let file: &File = held.file();
+        let file: &File = locked.file();
         let Some(cvs) = hash_listed(file, size, &indices, None, keep_going)
             .map_err(|error| StoreError::io("read", &files.data, error))?
         else {

@@ -103,7 +103,7 @@ impl ManifestMemory {
 
     /// The number of files, and their bytes as counted.
     #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    pub(super) fn usage(&self) -> (usize, usize) {
         let bytes: usize = self.entries.iter().map(|(_, entry)| entry.bytes()).sum();
         assert_eq!(bytes, self.bytes);
         (self.entries.len(), bytes)

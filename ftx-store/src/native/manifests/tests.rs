@@ -148,25 +148,25 @@ fn memory_is_bounded_by_files_and_by_bytes() {
         // A recently used entry stays.
         assert!(cache.manifest(&identity(0, BLOCK_BYTES)).is_some());
     }
-    assert_eq!(cache.memory().held().0, LIMITS.entries);
+    assert_eq!(cache.memory().usage().0, LIMITS.entries);
     assert!(cache.manifest(&identity(49, BLOCK_BYTES)).is_some());
     assert!(cache.manifest(&identity(30, BLOCK_BYTES)).is_none());
 
     let large = 1000 * BLOCK_BYTES;
     for ino in 0..9 {
         cache.learn_all(&stable(identity(ino, large)), &manifest(large));
-        let (files, bytes) = cache.memory().held();
+        let (files, bytes) = cache.memory().usage();
         assert!(files <= LIMITS.entries && bytes <= LIMITS.bytes, "{files} {bytes}");
     }
     assert!(cache.manifest(&identity(8, large)).is_some());
 
     // Too large for the limit: the others stay.
-    let held = cache.memory().held();
+    let usage = cache.memory().usage();
     cache.learn_all(&stable(identity(99, 4 * large)), &manifest(4 * large));
-    assert_eq!(cache.memory().held(), held);
+    assert_eq!(cache.memory().usage(), usage);
     for index in 0..2100 {
         cache.learn(&stable(identity(98, 4 * large)), index, Cv([0; 32]));
-        assert!(cache.memory().held().1 <= LIMITS.bytes);
+        assert!(cache.memory().usage().1 <= LIMITS.bytes);
     }
 }
 

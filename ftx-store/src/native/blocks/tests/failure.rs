@@ -27,14 +27,14 @@ fn a_failed_write_costs_only_its_block() {
     let mut staging = create(&dir, 3 * BLOCK_BYTES);
     store(&staging, &data, 0);
     store(&staging, &data, 1);
-    let good = staging.held.swap_file(unwritable(&dir, "data"));
+    let good = staging.locked.swap_file(unwritable(&dir, "data"));
     for block in [1, 2] {
         let refused = staging.write_at(block * BLOCK_BYTES, b"other");
         assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
     }
     // The disk may have taken part of it.
     assert_eq!(known(&staging), [0]);
-    staging.held.swap_file(good);
+    staging.locked.swap_file(good);
     store(&staging, &data, 2);
     drop(staging);
     let staging = recover_in(&dir, HERE).unwrap();
@@ -213,9 +213,9 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
         end(staging);
-        let held = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
-        held.file().write_all_at(&[0; 100], BLOCK_BYTES).unwrap();
-        drop(held);
+        let locked = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
+        locked.file().write_all_at(&[0; 100], BLOCK_BYTES).unwrap();
+        drop(locked);
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
     }
 }

@@ -202,7 +202,7 @@ fn a_longer_version_leaves_nothing_behind() {
     let (_temp, dir) = scratch();
     let staging = create(&dir, 3);
     store(&staging, b"new", 0);
-    std::io::Write::write_all(&mut staging.held.file(), b"newer and longer").unwrap();
+    std::io::Write::write_all(&mut staging.locked.file(), b"newer and longer").unwrap();
     publish(staging, &dir).unwrap();
     assert_eq!(dir.read("file").unwrap(), b"new");
 }
