@@ -30,7 +30,6 @@ mod walk;
 
 use std::fs::TryLockError;
 use std::iter;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,43 +37,25 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
-use ftx_store::{
-    DurableNames, FileIdentity, PrefixHasher, Root, StableIdentity, StoreError, open_private_dir,
-};
-use lru::LruCache;
-use tracing::warn;
+use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
 use self::ages::Ages;
-use self::own_dir::OwnDir;
 pub(crate) use self::permits::LONG_JOBS;
-use self::permits::{Permit, Permits, Slow};
+use self::permits::{Permits, Slow};
 use self::turns::{Turn, Turns};
-use super::{Begin, LegacyOffer, LegacyStore};
 use crate::config::Config;
 use crate::descriptors::{Descriptors, Share, Use};
-use crate::store::local::leftovers::StagingId;
-use crate::store::local::legacy::index::Index;
 
-pub use crate::store::local::legacy::download::LocalDownload;
-pub use crate::store::local::legacy::offer::LocalOffer;
-pub use crate::store::local::legacy::upload::LocalUpload;
-use crate::store::local::native::Blocks;
-pub use crate::store::local::native::{LocalBlockUpload, LocalCursor, LocalFile};
+use self::legacy::LegacyState;
+pub use self::legacy::{LocalDownload, LocalOffer, LocalUpload};
+use self::native::NativeState;
+pub use self::native::{LocalBlockUpload, LocalCursor, LocalFile};
 
 /// The directory of ours in the root; no remote name can begin with it.
 const OURS: &str = ".ftx";
 
-/// How long finding out what is held may take. An original client waits 30 s for the answer.
-const OFFER_BUDGET: Duration = Duration::from_secs(20);
-
 /// How long at least lies between two searches for stagings that are too old.
 const SWEEP_PAUSE: Duration = Duration::from_secs(10 * 60);
-
-/// How many published files' MD5 states are remembered, at about 200 bytes each.
-const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
-    Some(count) => count,
-    None => NonZeroUsize::MIN,
-};
 
 /// A directory of files; clones are the same store.
 #[derive(Clone, Debug)]
@@ -87,14 +68,10 @@ struct Inner {
     root: Root,
     permits: Permits,
     descriptors: Descriptors,
-    staging: OwnDir,
-    index: Mutex<Index>,
-    /// MD5 states of whole published files.
-    known: Mutex<LruCache<FileIdentity, PrefixHasher>>,
     staging_ttl: Duration,
     ages: Ages,
-    /// What is kept for the native dialect.
-    blocks: Blocks,
+    native: NativeState,
+    legacy: LegacyState,
     /// Names that are being published or removed.
     turns: Turns,
     /// When old stagings were last looked for.
@@ -119,29 +96,23 @@ impl LocalStore {
         let root = Root::new(dir, config.durability, names).with_private(OURS).opened_at(path);
         let ours = open_private_dir(root.dir(), Path::new(OURS))?;
         let lock = lock(&ours, path)?;
-        let staging = OwnDir::open(&ours, "staging")?;
         let ages = Ages::open(&ours, config.staging_ttl)?;
-        let index = Index::load(&staging.get(), &ages, config.staging_ttl)?;
-        let blocks = Blocks::open(&ours, &ages, config)?;
+        let legacy = LegacyState::open(&ours, &ages, config)?;
+        let native = NativeState::open(&ours, &ages, config)?;
         ages.save();
-        let unread = index.unread();
         let inner = Arc::new(Inner {
             root,
             permits: Permits::default(),
             descriptors: config.descriptors.clone(),
-            staging,
-            index: Mutex::new(index),
-            known: Mutex::new(LruCache::new(REMEMBERED)),
             staging_ttl: config.staging_ttl,
             ages,
-            blocks,
+            native,
+            legacy,
             turns: Turns::default(),
             swept: Mutex::new(Instant::now()),
             _lock: lock,
         });
-        if !unread.is_empty() {
-            read_ahead(&inner, unread);
-        }
+        legacy::read_ahead(&inner);
         Ok(Self { inner })
     }
 
@@ -154,15 +125,6 @@ impl LocalStore {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
         ftx_io::blocking(Path::new(name.as_str()), move || work(&inner, &owned)).await
-    }
-
-    /// A permit to hash the first `len` bytes of a file for an answer that is due, if it takes one.
-    async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<Permit>, TooLate> {
-        if len <= native::SHORT {
-            return Ok(None);
-        }
-        let permit = self.inner.permits.take(Slow::Hash);
-        tokio::time::timeout_at(due.into(), permit).await.map(Some).map_err(|_| TooLate)
     }
 
     /// Runs disk work that may take long where it stalls no connection.
@@ -181,9 +143,6 @@ impl LocalStore {
         .await
     }
 }
-
-/// Nobody waits for it any more.
-struct TooLate;
 
 impl Inner {
     /// The turn of a file, by its name and by the one that a link of that name leads to. Blocks.
@@ -204,16 +163,10 @@ impl Inner {
         self.descriptors.take(what).ok_or_else(none)
     }
 
-    fn index<T>(&self, work: impl FnOnce(&mut Index) -> T) -> T {
-        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
-        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Removes the stagings of a name that nobody writes to: it was published. Blocks.
+    /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
-        for id in self.index(|index| index.claim_idle(name)) {
-            leftovers::remove(&self.staging.get(), id);
-        }
+        native::discard_idle(self, name);
+        legacy::discard_idle(self, name);
     }
 
     /// Removes old stagings, now and then. Blocks.
@@ -222,63 +175,10 @@ impl Inner {
         if swept.elapsed() >= SWEEP_PAUSE {
             *swept = Instant::now();
             drop(swept);
-            legacy::index::expire(self, self.staging_ttl);
+            legacy::expire(self, self.staging_ttl);
             native::expire(self, self.staging_ttl);
             self.ages.save();
         }
-    }
-
-    /// The MD5 state of a whole published file, if that very version was hashed before.
-    fn known(&self, identity: &FileIdentity) -> Option<PrefixHasher> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(identity).cloned()
-    }
-
-    /// Keeps the MD5 state of a whole published file.
-    fn remember(&self, stable: &StableIdentity, hasher: PrefixHasher) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.put(*stable.identity(), hasher);
-    }
-}
-
-impl LegacyStore for LocalStore {
-    type Offer = LocalOffer;
-    type Upload = LocalUpload;
-    type Download = LocalDownload;
-
-    async fn offer_prefix(
-        &self,
-        name: &RemoteName,
-        limit: u64,
-    ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
-        legacy::offer::look_up(self, name, limit).await
-    }
-
-    async fn begin(
-        &self,
-        name: &RemoteName,
-        begin: Begin<LocalOffer>,
-        len: u64,
-    ) -> Result<LocalUpload, StoreError> {
-        legacy::upload::begin(self, name, begin, len).await
-    }
-
-    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
-        let store = self.clone();
-        self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
-    }
-}
-
-/// Finds out how far the stagings got that an earlier run left, before their clients ask.
-fn read_ahead(inner: &Arc<Inner>, unread: Vec<(RemoteName, StagingId)>) {
-    let inner = Arc::downgrade(inner);
-    let read = move || {
-        for (name, id) in unread {
-            let Some(inner) = inner.upgrade() else { return };
-            legacy::offer::read(&inner, &name, id);
-        }
-    };
-    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
-        warn!(%error, "interrupted uploads are read only when their clients ask");
     }
 }
 

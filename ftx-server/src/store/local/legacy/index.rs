@@ -18,7 +18,7 @@ const DIR: &str = ".ftx/staging";
 
 /// All stagings.
 #[derive(Debug)]
-pub(in crate::store::local) struct Index {
+pub(super) struct Index {
     next: StagingId,
     by_name: HashMap<RemoteName, Vec<Entry>>,
 }
@@ -31,7 +31,7 @@ struct Entry {
 
 /// What is known of a staging.
 #[derive(Clone, Debug)]
-pub(in crate::store::local) enum State {
+pub(super) enum State {
     /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
     Idle(Option<PrefixHasher>),
     /// Its MD5 state is being found out; nobody may touch it meanwhile.
@@ -42,15 +42,15 @@ pub(in crate::store::local) enum State {
 
 /// The connection that writes to a staging.
 #[derive(Clone, Debug)]
-pub(in crate::store::local) struct Writer {
-    pub(in crate::store::local) slot: SharedStaging,
-    pub(in crate::store::local) heard: Heard,
+pub(super) struct Writer {
+    pub(super) slot: SharedStaging,
+    pub(super) heard: Heard,
     /// Ends when it writes no more.
-    pub(in crate::store::local) done: Latch,
+    pub(super) done: Latch,
 }
 
 /// What became of a staging that was offered.
-pub(in crate::store::local) enum Claim {
+pub(super) enum Claim {
     /// Nobody writes to it.
     Idle,
     /// It is being read.
@@ -63,11 +63,7 @@ pub(in crate::store::local) enum Claim {
 
 impl Index {
     /// Finds what earlier runs left in the staging directory.
-    pub(in crate::store::local) fn load(
-        staging: &Dir,
-        ages: &Ages,
-        ttl: Duration,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn load(staging: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
         let is_old = |id| ages.is_older(DIR, staging, id, ttl);
         let found = Leftovers::find(staging, DIR, is_old, Staging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
@@ -78,24 +74,24 @@ impl Index {
     }
 
     /// All stagings that nobody writes to.
-    pub(in crate::store::local) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
+    pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, State::Idle(_)))
     }
 
     /// A number for a new staging.
-    pub(in crate::store::local) fn new_id(&mut self) -> StagingId {
+    pub(super) fn new_id(&mut self) -> StagingId {
         let id = self.next;
         self.next = id.next();
         id
     }
 
     /// Notes a staging.
-    pub(in crate::store::local) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
+    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
         self.by_name.entry(name).or_default().push(Entry { id, state });
     }
 
     /// Forgets a staging.
-    pub(in crate::store::local) fn remove(&mut self, name: &RemoteName, id: StagingId) {
+    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| entry.id != id);
             if entries.is_empty() {
@@ -105,7 +101,7 @@ impl Index {
     }
 
     /// Notes that nobody writes to a staging any more.
-    pub(in crate::store::local) fn release(
+    pub(super) fn release(
         &mut self,
         name: &RemoteName,
         id: StagingId,
@@ -117,12 +113,7 @@ impl Index {
     }
 
     /// Notes that a writer is gone, if the staging is still its own.
-    pub(in crate::store::local) fn abandon(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-        heard: &Heard,
-    ) {
+    pub(super) fn abandon(&mut self, name: &RemoteName, id: StagingId, heard: &Heard) {
         if let Some(entry) = self.entry(name, id)
             && let State::Written(writer) = &entry.state
             && writer.heard.is(heard)
@@ -132,13 +123,13 @@ impl Index {
     }
 
     /// The stagings of a name.
-    pub(in crate::store::local) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
+    pub(super) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
         let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         entries.iter().map(|entry| (entry.id, entry.state.clone())).collect()
     }
 
     /// Takes a staging that nobody writes to out of the index, or says who does.
-    pub(in crate::store::local) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
+    pub(super) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
         match self.entry(name, id).map(|entry| entry.state.clone()) {
             Some(State::Written(writer)) => Claim::Written(writer),
             Some(State::Idle(_)) => {
@@ -151,11 +142,7 @@ impl Index {
     }
 
     /// Reserves a staging whose MD5 state is to be found out, if it is one.
-    pub(in crate::store::local) fn begin_reading(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match self.entry(name, id)?.state {
             State::Idle(None) => self.reserve(name, id),
             State::Idle(Some(_)) | State::Reading(_) | State::Written(_) => None,
@@ -163,11 +150,7 @@ impl Index {
     }
 
     /// What to wait for while a staging is being read.
-    pub(in crate::store::local) fn reading(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match &self.entry(name, id)?.state {
             State::Reading(reading) => Some(reading.clone()),
             State::Idle(_) | State::Written(_) => None,
@@ -175,18 +158,14 @@ impl Index {
     }
 
     /// Reserves a staging for the caller, who has it in hand; others wait until it is released.
-    pub(in crate::store::local) fn reserve(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn reserve(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         let reading = Latch::default();
         self.entry(name, id)?.state = State::Reading(reading.clone());
         Some(reading)
     }
 
     /// All stagings whose MD5 state is to be found out.
-    pub(in crate::store::local) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
+    pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, State::Idle(None)))
     }
 
@@ -202,7 +181,7 @@ impl Index {
     }
 
     /// Takes all stagings of a name that nobody writes to out of the index.
-    pub(in crate::store::local) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
+    pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
         let mut idle = Vec::new();
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| {
@@ -224,21 +203,20 @@ impl Index {
     }
 }
 
-/// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
-/// only.
+/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
 pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
-    let staging = &*inner.staging.get();
+    let staging = &*inner.legacy.dir.get();
     let is_old = |id: StagingId| inner.ages.is_older(DIR, staging, id, ttl);
-    for (name, id) in inner.index(|index| index.idle()) {
+    for (name, id) in inner.legacy.index(|index| index.idle()) {
         if !is_old(id) {
             continue;
         }
-        if let Claim::Idle = inner.index(|index| index.claim(&name, id)) {
+        if let Claim::Idle = inner.legacy.index(|index| index.claim(&name, id)) {
             // Somebody may have gone on with it since it was looked at.
             if is_old(id) {
                 remove(staging, id);
             } else {
-                inner.index(|index| index.add(name, id, State::Idle(None)));
+                inner.legacy.index(|index| index.add(name, id, State::Idle(None)));
             }
         }
     }

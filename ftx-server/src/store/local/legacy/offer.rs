@@ -12,12 +12,13 @@ use ftx_io::{ErrorChain, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
+use super::OFFER_BUDGET;
 use super::index::State;
 use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
 use crate::store::local::leftovers::StagingId;
 use crate::store::local::permits::Slow;
-use crate::store::local::{Inner, LocalStore, OFFER_BUDGET};
+use crate::store::local::{Inner, LocalStore};
 
 /// How long a client that asks for a name waits for another that is writing to it.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,10 +28,10 @@ const CHANGING_HANDS: Duration = Duration::from_millis(5);
 
 /// What was offered to a client.
 #[derive(Debug)]
-pub struct LocalOffer(pub(in crate::store::local) Kind);
+pub struct LocalOffer(pub(super) Kind);
 
 #[derive(Debug)]
-pub(in crate::store::local) enum Kind {
+pub(super) enum Kind {
     Nothing,
     Staged { id: StagingId, hasher: PrefixHasher },
     Published { file: File, identity: FileIdentity, hasher: PrefixHasher },
@@ -50,14 +51,14 @@ impl Kind {
 }
 
 /// Looks for a staging, then for the published file.
-pub(in crate::store::local) async fn look_up(
+pub(super) async fn look_up(
     store: &LocalStore,
     name: &RemoteName,
     limit: u64,
 ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     // Asked first: what is published from here on is seen below.
-    let is_staged = store.inner.index(|index| !index.of(name).is_empty());
+    let is_staged = store.inner.legacy.index(|index| !index.of(name).is_empty());
     let look = store.blocking(name, |inner, name| {
         inner.sweep();
         published(inner, name)
@@ -93,7 +94,7 @@ async fn staged(
 ) -> Result<Option<Kind>, StoreError> {
     loop {
         wait_for_others(&store.inner, name, deadline).await;
-        let states = store.inner.index(|index| index.of(name));
+        let states = store.inner.legacy.index(|index| index.of(name));
         if states.is_empty() {
             return Ok(None);
         }
@@ -141,20 +142,21 @@ async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instan
     let mut tried = BTreeSet::new();
     loop {
         let now = Instant::now();
-        let unsettled = inner.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
-            match state {
-                State::Idle(None) if tried.insert(id) => {
-                    Some((start_reading(inner, name, id), deadline))
+        let unsettled =
+            inner.legacy.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
+                match state {
+                    State::Idle(None) if tried.insert(id) => {
+                        Some((start_reading(inner, name, id), deadline))
+                    }
+                    State::Idle(None) => None,
+                    State::Reading(reading) if reading.has_ended() => None,
+                    State::Reading(reading) => Some((reading, deadline)),
+                    State::Written(writer) if writer.done.has_ended() => None,
+                    State::Written(writer) => Some((writer.done, patience)),
+                    State::Idle(Some(_)) => None,
                 }
-                State::Idle(None) => None,
-                State::Reading(reading) if reading.has_ended() => None,
-                State::Reading(reading) => Some((reading, deadline)),
-                State::Written(writer) if writer.done.has_ended() => None,
-                State::Written(writer) => Some((writer.done, patience)),
-                State::Idle(Some(_)) => None,
-            }
-            .filter(|(_, until)| now < *until)
-        });
+                .filter(|(_, until)| now < *until)
+            });
         match unsettled {
             Some((latch, until)) => latch.wait(until).await,
             None => return,
@@ -164,7 +166,7 @@ async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instan
 
 /// Reads a staging of an earlier run on a thread of its own.
 fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch {
-    match inner.index(|index| index.begin_reading(name, id)) {
+    match inner.legacy.index(|index| index.begin_reading(name, id)) {
         Some(reading) => go_on_reading(inner, name, id, reading),
         None => {
             let ended = Latch::default();
@@ -175,7 +177,7 @@ fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch 
 }
 
 /// Reads a reserved staging on a thread of its own, since it may take longer than anybody waits.
-pub(in crate::store::local) fn go_on_reading(
+pub(super) fn go_on_reading(
     inner: &Arc<Inner>,
     name: &RemoteName,
     id: StagingId,
@@ -185,7 +187,7 @@ pub(in crate::store::local) fn go_on_reading(
     let read = move || finish_reading(&reader, &owned, id, &ends);
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
         warn!(%error, "no thread to read an interrupted upload with");
-        inner.index(|index| index.release(name, id, None));
+        inner.legacy.index(|index| index.release(name, id, None));
         reading.end();
     }
     reading
@@ -193,25 +195,25 @@ pub(in crate::store::local) fn go_on_reading(
 
 /// Finds out how far a staging got that nobody writes to. Blocks as long as it takes to hash what
 /// is not hashed yet.
-pub(in crate::store::local) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
-    if let Some(reading) = inner.index(|index| index.begin_reading(name, id)) {
+pub(super) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
+    if let Some(reading) = inner.legacy.index(|index| index.begin_reading(name, id)) {
         finish_reading(inner, name, id, &reading);
     }
 }
 
 fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Latch) {
-    match Staging::recover(&inner.staging.get(), id.files()) {
+    match Staging::recover(&inner.legacy.dir.get(), id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Its files are let go of before others may have them.
             drop(staging);
-            inner.index(|index| index.release(name, id, Some(hasher)));
+            inner.legacy.index(|index| index.release(name, id, Some(hasher)));
         }
-        Ok(None) => inner.index(|index| index.remove(name, id)),
+        Ok(None) => inner.legacy.index(|index| index.remove(name, id)),
         Err(error) => {
             // Perhaps it can be later.
             warn!(error = %ErrorChain(&error), name = name.as_str(), "an interrupted upload cannot be read");
-            inner.index(|index| index.release(name, id, None));
+            inner.legacy.index(|index| index.release(name, id, None));
         }
     }
     reading.end();
@@ -255,7 +257,7 @@ async fn hash_published(
 ) -> Result<Kind, StoreError> {
     let Published { file, snapshot } = published;
     let identity = *snapshot.identity();
-    if let Some(hasher) = store.inner.known(&identity) {
+    if let Some(hasher) = store.inner.legacy.cached_md5(&identity) {
         return Ok(Kind::Published { file, identity, hasher });
     }
     let Ok(permit) = store.permit_to_hash(identity.size, deadline).await else {
@@ -267,7 +269,7 @@ async fn hash_published(
         Some((file, hasher)) => {
             let file = file.into_std();
             if let Some(stable) = snapshot.confirm(&file) {
-                store.inner.remember(&stable, hasher.clone());
+                store.inner.legacy.cache_md5(&stable, hasher.clone());
             }
             let now = FileIdentity::of_std(&file)
                 .map_err(|error| StoreError::io("look at", name.as_str(), error))?;

@@ -10,13 +10,13 @@ use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
 
+use super::OFFER_BUDGET;
 use super::index::{Claim, Index, State, Writer};
 use super::offer::{self, Kind, LocalOffer};
 use crate::store::local::latch::{Heard, Latch};
 use crate::store::local::leftovers::{self, StagingId};
-use crate::store::local::native;
 use crate::store::local::permits::{Slow, at_length};
-use crate::store::local::{Inner, LocalStore, OFFER_BUDGET, Share, Use};
+use crate::store::local::{Inner, LocalStore, Share, Use};
 use crate::store::{Begin, LegacyUpload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
@@ -50,13 +50,13 @@ struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.inner.index(|index| index.abandon(&self.name, self.id, &self.heard));
+        self.inner.legacy.index(|index| index.abandon(&self.name, self.id, &self.heard));
         self.done.end();
     }
 }
 
 /// Opens a staging, for a small new file only later.
-pub(in crate::store::local) async fn begin(
+pub(super) async fn begin(
     store: &LocalStore,
     name: &RemoteName,
     begin: Begin<LocalOffer>,
@@ -64,7 +64,7 @@ pub(in crate::store::local) async fn begin(
 ) -> Result<LocalUpload, StoreError> {
     if matches!(begin, Begin::Anew(_)) && len <= StagingWriter::DEFERRED {
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
-        let id = inner.index(Index::new_id);
+        let id = inner.legacy.index(Index::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
             let path = Path::new(owned.as_str());
             inner.root.check_present(path)?;
@@ -76,7 +76,7 @@ pub(in crate::store::local) async fn begin(
     }
     if let Begin::Resume(LocalOffer(Kind::Staged { id, .. })) = &begin {
         let deadline = Instant::now() + OFFER_BUDGET;
-        if let Some(reading) = store.inner.index(|index| index.reading(name, *id)) {
+        if let Some(reading) = store.inner.legacy.index(|index| index.reading(name, *id)) {
             reading.wait(deadline).await;
         }
     }
@@ -96,7 +96,7 @@ pub(in crate::store::local) async fn begin(
         if let Some(slot) = writer.slot() {
             let writer = Writer { slot, heard: heard.clone(), done: done.clone() };
             let state = State::Written(writer);
-            inner.index(|index| index.add(name.clone(), id, state));
+            inner.legacy.index(|index| index.add(name.clone(), id, state));
         }
         let inner = Arc::clone(inner);
         let registered = Registered { inner, name: name.clone(), id, heard, done, _share: share };
@@ -116,8 +116,8 @@ fn without_leftovers(
     begin: Begin<LocalOffer>,
 ) -> Begin<LocalOffer> {
     let Begin::Anew(LocalOffer(Kind::Staged { id, .. })) = begin else { return begin };
-    if let Claim::Idle = inner.index(|index| index.claim(name, id)) {
-        leftovers::remove(&inner.staging.get(), id);
+    if let Claim::Idle = inner.legacy.index(|index| index.claim(name, id)) {
+        leftovers::remove(&inner.legacy.dir.get(), id);
     }
     Begin::Anew(LocalOffer(Kind::Nothing))
 }
@@ -130,7 +130,7 @@ fn open(
     let changed = || StoreError::Changed { path: name.as_str().into() };
     match begin {
         Begin::Anew(_) => {
-            let id = inner.index(Index::new_id);
+            let id = inner.legacy.index(Index::new_id);
             Ok((id, create(inner, name, id)?))
         }
         Begin::Resume(LocalOffer(Kind::Nothing)) => Err(changed()),
@@ -143,14 +143,14 @@ fn open(
             }
             let id = room_for(inner, name, &hasher)?;
             let staging =
-                Staging::adopt(&inner.staging.get(), id.files(), name.as_str(), &file, hasher)?;
+                Staging::adopt(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
             Ok((id, staging))
         }
     }
 }
 
 fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
-    let staging = inner.staging.make(|dir| Staging::create(dir, id.files(), name.as_str()));
+    let staging = inner.legacy.dir.make(|dir| Staging::create(dir, id.files(), name.as_str()));
     let staging = staging.map_err(|error| error.about(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
@@ -166,10 +166,10 @@ fn resume(
     hasher: PrefixHasher,
 ) -> Result<(StagingId, Staging), StoreError> {
     let changed = || StoreError::Changed { path: name.as_str().into() };
-    match inner.index(|index| index.claim(name, id)) {
+    match inner.legacy.index(|index| index.claim(name, id)) {
         Claim::Gone => return Err(changed()),
         Claim::Reading => return Err(StoreError::InUse { path: name.as_str().into() }),
-        Claim::Idle => match Staging::recover(&inner.staging.get(), id.files()) {
+        Claim::Idle => match Staging::recover(&inner.legacy.dir.get(), id.files()) {
             Ok(Some(staging)) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
                 return Ok((id, staging.rewound(hasher)?));
             }
@@ -177,7 +177,7 @@ fn resume(
                 let len = staging.len();
                 let state = State::Idle(Some(staging.hasher().clone()));
                 drop(staging);
-                inner.index(|index| index.add(name.clone(), id, state));
+                inner.legacy.index(|index| index.add(name.clone(), id, state));
                 if len < hasher.len() {
                     // Some of what was offered has turned out to be lost.
                     return Err(changed());
@@ -186,7 +186,7 @@ fn resume(
             }
             Ok(None) => return Err(changed()),
             Err(error) => {
-                inner.index(|index| index.add(name.clone(), id, State::Idle(None)));
+                inner.legacy.index(|index| index.add(name.clone(), id, State::Idle(None)));
                 return Err(error);
             }
         },
@@ -194,20 +194,20 @@ fn resume(
             if writer.heard.silence() >= SILENT
                 && let Some(staging) = writer.slot.take_at(&hasher)
             {
-                inner.index(|index| index.remove(name, id));
+                inner.legacy.index(|index| index.remove(name, id));
                 return Ok((id, staging.rewound(hasher)?));
             }
         }
     }
     // Its first bytes do not change any more, whatever its writer does.
-    let file = match inner.staging.get().open(id.files().data) {
+    let file = match inner.legacy.dir.get().open(id.files().data) {
         // Published just now.
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed()),
         opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
     };
     let id = room_for(inner, name, &hasher)?;
     let staging =
-        Staging::adopt_private(&inner.staging.get(), id.files(), name.as_str(), &file, hasher)?;
+        Staging::adopt_private(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
     Ok((id, staging))
 }
 
@@ -218,7 +218,7 @@ fn room_for(
     hasher: &PrefixHasher,
 ) -> Result<StagingId, StoreError> {
     check_space(inner.root.dir(), Path::new(name.as_str()), hasher.len())?;
-    Ok(inner.index(Index::new_id))
+    Ok(inner.legacy.index(Index::new_id))
 }
 
 fn publish(
@@ -236,10 +236,9 @@ fn publish(
     parents.keep();
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
-        inner.remember(stable, hasher);
+        inner.legacy.cache_md5(stable, hasher);
     }
     inner.discard_idle(name);
-    native::discard_idle(inner, name);
     Ok(published.md5)
 }
 
@@ -278,13 +277,13 @@ impl LegacyUpload for LocalUpload {
                 let result = publish(&inner, &name, staging);
                 if result.is_err() {
                     // So little is sent again more easily than it is kept.
-                    leftovers::remove(&inner.staging.get(), id);
+                    leftovers::remove(&inner.legacy.dir.get(), id);
                 }
                 return result;
             };
             let result = publish(&inner, &name, staging);
             if result.is_ok() {
-                inner.index(|index| index.remove(&name, id));
+                inner.legacy.index(|index| index.remove(&name, id));
             }
             result
         };
@@ -302,13 +301,13 @@ impl LegacyUpload for LocalUpload {
             let (hasher, len) = (staging.hasher().clone(), staging.len());
             let nothing_new = staging.holds_nothing_new();
             // The client may be back already: it waits until this is done.
-            let reading = inner.index(|index| index.reserve(&name, id));
+            let reading = inner.legacy.index(|index| index.reserve(&name, id));
             drop(registered);
             let result = staging.suspend();
             if nothing_new {
-                inner.index(|index| index.remove(&name, id));
+                inner.legacy.index(|index| index.remove(&name, id));
             } else if result.is_ok() && hasher.len() + 1 >= len {
-                inner.index(|index| index.release(&name, id, Some(hasher)));
+                inner.legacy.index(|index| index.release(&name, id, Some(hasher)));
             } else if let Some(reading) = reading {
                 // Hashing goes on where it was.
                 offer::go_on_reading(&inner, &name, id, reading);
@@ -337,7 +336,7 @@ impl Drop for LocalUpload {
                 if let Err(error) = staging.discard() {
                     warn!(%error, "a staging of no use stays behind");
                 }
-                index.index(|index| index.remove(&name, id));
+                index.legacy.index(|index| index.remove(&name, id));
             } else {
                 drop(staging);
             }

@@ -52,7 +52,7 @@ impl LocalFile {
         let snapshot = ReadSnapshot::take(&file)
             .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
         let identity = *snapshot.identity();
-        let manifests = &inner.blocks.manifests;
+        let manifests = &inner.native.manifests;
         let forgotten = manifests.forgotten();
         let known = match manifests.manifest(&identity) {
             Some(manifest) => Known::Whole(manifest),
@@ -121,7 +121,7 @@ impl StoredFile for LocalFile {
         self.blocking(move |opened| {
             opened.unchanged()?;
             if let Some(stable) = opened.snapshot.confirm(&opened.file) {
-                opened.inner.blocks.manifests.learn(&stable, index, cv);
+                opened.inner.native.manifests.learn(&stable, index, cv);
             }
             Ok(())
         })
@@ -130,7 +130,7 @@ impl StoredFile for LocalFile {
 
     async fn forget(&self) -> Result<(), Refusal> {
         self.blocking(|opened| {
-            opened.inner.blocks.manifests.forget(&opened.identity);
+            opened.inner.native.manifests.forget(&opened.identity);
             Ok(())
         })
         .await
@@ -188,7 +188,7 @@ impl StoredFile for LocalFile {
     async fn is_present(&self) -> bool {
         let is_present = self.blocking(|opened| {
             let Opened { inner, name, identity, forgotten, .. } = opened;
-            if inner.blocks.manifests.forgotten() != *forgotten {
+            if inner.native.manifests.forgotten() != *forgotten {
                 // What is known of it may be what another client found to be wrong.
                 return Ok(false);
             }

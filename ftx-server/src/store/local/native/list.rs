@@ -17,7 +17,7 @@ pub(super) fn page(
     cursor: Option<LocalCursor>,
 ) -> Result<(Page, Option<LocalCursor>), StoreError> {
     let Listing { name, recursive, after, limit, bytes: most_bytes } = list;
-    let memory = &inner.blocks.names;
+    let memory = &inner.native.names;
     let mut walk = match cursor {
         Some(LocalCursor(walk)) => walk,
         None => Walk::new(&inner.root, memory, name.as_ref(), *recursive, after.as_ref())?,

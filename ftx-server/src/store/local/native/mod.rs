@@ -17,8 +17,8 @@ mod batches;
 mod confirm;
 mod current;
 mod file;
-mod hand;
 mod index;
+mod lease;
 mod list;
 mod offer;
 mod publish;
@@ -31,7 +31,7 @@ mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
@@ -42,20 +42,20 @@ use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub use self::file::LocalFile;
-use self::hand::Hand;
-use self::index::BlockIndex;
-pub(super) use self::index::expire;
+use self::index::{STAGING_DIR, Stagings};
+use self::lease::StagingLease;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
 pub(super) use self::table::SHORT;
 pub use self::upload::LocalBlockUpload;
+use self::upload::Shared;
 use super::ages::Ages;
 use super::own_dir::OwnDir;
 use super::permits::{Slow, at_length};
 use super::walk::{NameMemory, entry};
 use super::{Inner, LocalStore, subdirectory};
 use crate::config::Config;
-use crate::store::local::leftovers::remove;
+use crate::store::local::leftovers::{StagingId, remove};
 use crate::store::{
     ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer,
@@ -63,9 +63,9 @@ use crate::store::{
 
 /// What the native dialect adds to a store.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(super) struct NativeState {
     dir: OwnDir,
-    index: Mutex<BlockIndex>,
+    stagings: Stagings<Shared>,
     manifests: ManifestCache,
     ledger: Ledger,
     batches: batches::Batches,
@@ -75,30 +75,42 @@ pub(super) struct Blocks {
     names: NameMemory,
 }
 
-impl Blocks {
+impl NativeState {
     pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
         let dir = OwnDir::open(ours, "blocks")?;
-        let index = Mutex::new(BlockIndex::load(&dir.get(), ages, config.staging_ttl)?);
+        let stagings = Stagings::load(&dir.get(), ages, config.staging_ttl)?;
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
         let batches = batches::Batches::open(ours, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
-        Ok(Self { dir, index, manifests, ledger, batches, silent, names })
-    }
-
-    fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
-        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
-        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(Self { dir, stagings, manifests, ledger, batches, silent, names })
     }
 }
 
-/// Removes the stagings of a name that nobody has: it was published. Blocks.
+/// Removes the idle stagings of a name that was published. Blocks.
 pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
-    while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
-        remove(&inner.blocks.dir.get(), hand.id);
-        hand.gone();
+    while let Some(lease) = StagingLease::take_idle(&inner.native.stagings, name, None, |_| true) {
+        remove(&inner.native.dir.get(), lease.id);
+        lease.remove();
+    }
+}
+
+/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
+pub(super) fn expire(inner: &Inner, ttl: Duration) {
+    let NativeState { dir, stagings, .. } = &inner.native;
+    let dir = &*dir.get();
+    let is_old = |id: StagingId| inner.ages.is_older(STAGING_DIR, dir, id, ttl);
+    for (name, old) in stagings.idle() {
+        if is_old(old)
+            && let Some(lease) = StagingLease::take_idle(stagings, &name, None, |id| id == old)
+            // An upload may have resumed it since the first look.
+            && is_old(old)
+        {
+            remove(dir, old);
+            lease.remove();
+        }
     }
 }
 

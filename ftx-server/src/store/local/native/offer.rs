@@ -13,8 +13,8 @@ use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, Use};
-use super::hand::Hand;
-use super::index::Claim;
+use super::index::WriterLookup;
+use super::lease::StagingLease;
 use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
 use super::upload::{Base, Beginning, LocalBlockUpload, Shared};
 use crate::store::local::latch::Latch;
@@ -81,7 +81,7 @@ struct Opening<'a> {
 /// A staging to go on with. Its files are let go of before others may have it.
 struct Found<'a> {
     staging: BlockStaging,
-    hand: Hand<'a>,
+    lease: StagingLease<'a, Shared>,
 }
 
 /// The file that has the name now.
@@ -98,7 +98,7 @@ impl<'a> Opening<'a> {
         let published = self.published()?;
         self.check_overwrite(published.as_ref())?;
         let before = published.as_ref().map(|published| published.identity);
-        // While no staging is in hand: this may take long, and fail.
+        // While no staging is in lease: this may take long, and fail.
         let base = match published {
             Some(published) => self.base(published)?,
             None => None,
@@ -110,7 +110,7 @@ impl<'a> Opening<'a> {
             inner.root.check_not_mounted(path)?;
         }
 
-        let Found { staging, hand } = match self.claim()? {
+        let Found { staging, lease } = match self.claim()? {
             Some(found) => found,
             None => self.create()?,
         };
@@ -118,16 +118,16 @@ impl<'a> Opening<'a> {
         let staged = staging.table();
         // What is copied from the published file takes room, too.
         let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
-        let reserved = match inner.blocks.ledger.reserve(inner.root.dir(), path, missing) {
+        let reserved = match inner.native.ledger.reserve(inner.root.dir(), path, missing) {
             Ok(reserved) => reserved,
             Err(error) => {
-                put_away(Found { staging, hand });
+                put_away(Found { staging, lease });
                 return Err(error.into());
             }
         };
         let published = base.as_ref().map(|base| base.known.clone());
-        let beginning = Beginning { id: hand.id, staging, base, reserved };
-        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, hand);
+        let beginning = Beginning { id: lease.id, staging, base, reserved };
+        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, lease);
         Ok(Offered { upload, staged, published })
     }
 
@@ -210,39 +210,42 @@ impl<'a> Opening<'a> {
         Ok(best)
     }
 
-    /// All that the client may go on with. They stay in hand until all are there, so that each is looked
+    /// All that the client may go on with. They stay in lease until all are there, so that each is looked
     /// at once.
     fn found(self) -> Result<Vec<Found<'a>>, Halt> {
         let Self { inner, offer, .. } = self;
+        let stagings = &inner.native.stagings;
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for writer in self.writers()? {
             let is_own = writer.is_of(offer.owner);
             let is_left =
-                || writer.silence() >= inner.blocks.silent && writer.is_of_use(offer.size);
+                || writer.silence() >= inner.native.silent && writer.is_of_use(offer.size);
             if !is_own && !is_left() {
                 continue;
             }
-            match Hand::from(inner, &writer, offer.owner) {
-                Some(hand) => {
+            match StagingLease::take_from(stagings, &offer.name, &writer, offer.owner) {
+                Some(lease) => {
                     let staging = writer.take_over();
-                    found.extend(staging.map(|staging| Found { staging, hand }));
+                    found.extend(staging.map(|staging| Found { staging, lease }));
                 }
                 // It has just begun to end.
                 None if is_own => return Err(Halt::Wait(None)),
                 None => {}
             }
         }
-        while let Some(hand) = Hand::idle(inner, &offer.name, offer.owner, |_| true) {
-            match self.recover(&hand) {
-                Ok(Recovered::Staging(staging)) => found.push(Found { staging: *staging, hand }),
-                Ok(Recovered::Nothing | Recovered::OtherKind) => hand.gone(),
+        while let Some(lease) =
+            StagingLease::take_idle(stagings, &offer.name, offer.owner, |_| true)
+        {
+            match self.recover(&lease) {
+                Ok(Recovered::Staging(staging)) => found.push(Found { staging: *staging, lease }),
+                Ok(Recovered::Nothing | Recovered::OtherKind) => lease.remove(),
                 Err(StoreError::Cancelled { .. }) if !self.has_time => {
                     return Err(Halt::TakesLong);
                 }
                 Err(error @ StoreError::Cancelled { .. }) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
-                    unread.push(hand);
+                    unread.push(lease);
                 }
             }
         }
@@ -251,28 +254,28 @@ impl<'a> Opening<'a> {
 
     /// Uploads that write to stagings of the name.
     fn writers(self) -> Result<Vec<Arc<Shared>>, Halt> {
-        match self.inner.blocks.index(|index| index.claim(&self.offer.name, self.offer.owner)) {
-            Claim::Written(writers) => Ok(writers),
-            Claim::Wait(latch) => Err(Halt::Wait(latch)),
+        match self.inner.native.stagings.writers(&self.offer.name, self.offer.owner) {
+            WriterLookup::Found(writers) => Ok(writers),
+            WriterLookup::Wait(latch) => Err(Halt::Wait(latch)),
         }
     }
 
-    fn recover(self, hand: &Hand<'_>) -> Result<Recovered, StoreError> {
+    fn recover(self, lease: &StagingLease<'_, Shared>) -> Result<Recovered, StoreError> {
         let Self { inner, offer, progress, has_time } = self;
         let mut go_on = |done| (has_time || done <= SHORT) && progress.set(done, offer.size);
-        let (dir, files) = (inner.blocks.dir.get(), hand.id.files());
+        let (dir, files) = (inner.native.dir.get(), lease.id.files());
         BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)
     }
 
     fn create(self) -> Result<Found<'a>, StoreError> {
         let Self { inner, offer, .. } = self;
-        let hand = Hand::create(inner, &offer.name, offer.owner);
+        let lease = StagingLease::create(&inner.native.stagings, &offer.name, offer.owner);
         let name = offer.name.as_str();
-        let create = |dir: &Dir| BlockStaging::create(dir, hand.id.files(), name, offer.size);
-        match inner.blocks.dir.make(create) {
-            Ok(staging) => Ok(Found { staging, hand }),
+        let create = |dir: &Dir| BlockStaging::create(dir, lease.id.files(), name, offer.size);
+        match inner.native.dir.make(create) {
+            Ok(staging) => Ok(Found { staging, lease }),
             Err(error) => {
-                hand.gone();
+                lease.remove();
                 Err(error.about(name))
             }
         }
@@ -286,12 +289,12 @@ impl Published {
 }
 
 /// Leaves a staging for later.
-fn put_away(Found { staging, hand }: Found<'_>) {
+fn put_away(Found { staging, lease }: Found<'_>) {
     let is_empty = staging.table().known() == 0;
     if let Err(error) = staging.suspend() {
         tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");
     }
     if is_empty {
-        hand.gone();
+        lease.remove();
     }
 }

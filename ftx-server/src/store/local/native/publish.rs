@@ -10,8 +10,6 @@ use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
 
 use super::confirm::keep;
 use super::current::Current;
-use super::discard_idle;
-use super::hand::Hand;
 use super::upload::{Base, Shared};
 use crate::store::local::leftovers;
 use crate::store::{Progress, Refusal};
@@ -28,7 +26,7 @@ impl Shared {
         current: Option<&Current>,
         progress: &Progress,
     ) -> Result<bool, Refusal> {
-        let hand = Hand::from(&self.inner, self, self.owner).ok_or_else(|| self.taken_over())?;
+        let lease = self.lease().ok_or_else(|| self.taken_over())?;
         let staging = self.take().ok_or_else(|| self.taken_over())?;
         // It is closed here: if it is the last that is left of a large file, that takes its time.
         let base = self.take_base();
@@ -36,14 +34,13 @@ impl Shared {
         self.reserved.give_back();
         match &result {
             Ok(_) => {
-                hand.gone();
-                discard_idle(&self.inner, &self.name);
+                lease.remove();
                 self.inner.discard_idle(&self.name);
             }
             // Nobody comes back to it.
             Err(_) if self.owner.is_none() => {
-                leftovers::remove(&self.inner.blocks.dir.get(), self.id);
-                hand.gone();
+                leftovers::remove(&self.inner.native.dir.get(), self.id);
+                lease.remove();
             }
             Err(_) => {}
         }
@@ -89,7 +86,7 @@ impl Shared {
         let published = published.map_err(|error| self.refused(error))?;
         parents.keep();
         if let Some(stable) = &published.stable {
-            self.inner.blocks.manifests.learn_all(stable, &Arc::new(published.manifest));
+            self.inner.native.manifests.learn_all(stable, &Arc::new(published.manifest));
         }
         Ok(false)
     }
@@ -142,7 +139,7 @@ impl Shared {
             }
             if let Err(error) = staging.take_over(source, some) {
                 // What was known of it may be what is wrong.
-                self.inner.blocks.manifests.forget(identity);
+                self.inner.native.manifests.forget(identity);
                 return Err(self.refused(error));
             }
             self.heard.touch();

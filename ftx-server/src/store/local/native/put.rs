@@ -21,7 +21,6 @@ use ftx_store::{
 
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, LocalStore};
-use super::discard_idle;
 use super::space::Reservation;
 use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
 
@@ -68,16 +67,16 @@ struct Ready<'a> {
 
 fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
     let small = Path::new("small files");
-    match inner.root.check_present(small).and_then(|()| inner.blocks.batches.publisher()) {
+    match inner.root.check_present(small).and_then(|()| inner.native.batches.publisher()) {
         Ok(publisher) => {
             let (mut results, mut rest) = (Vec::with_capacity(files.len()), files);
             while !rest.is_empty() {
-                let part = part_len(rest, inner.blocks.batches.open_files);
+                let part = part_len(rest, inner.native.batches.open_files);
                 let (part, others) = rest.split_at(part);
                 results.extend(put_by(&publisher, inner, part));
                 rest = others;
             }
-            inner.blocks.batches.give_back(publisher);
+            inner.native.batches.give_back(publisher);
             results
         }
         Err(error) => {
@@ -154,7 +153,6 @@ fn put_by(
                 }
             };
             inner.discard_idle(&file.name);
-            discard_idle(inner, &file.name);
             Ok(outcome)
         })
         .collect();
@@ -221,7 +219,7 @@ struct Space {
 
 impl Space {
     fn reserve(inner: &Inner, files: &[SmallFile]) -> Self {
-        let (ledger, dir) = (&inner.blocks.ledger, inner.root.dir());
+        let (ledger, dir) = (&inner.native.ledger, inner.root.dir());
         let bytes = files.iter().map(|file| file.data.held() as u64).sum();
         if let Ok(reserved) = ledger.reserve(dir, Path::new("small files"), bytes) {
             return Self { reserved: vec![reserved], refused: HashMap::new() };
@@ -257,7 +255,7 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(inner: &'a Inner) -> Self {
-        let open_files = inner.blocks.batches.open_files;
+        let open_files = inner.native.batches.open_files;
         let present = PresentFiles::new(&inner.root).with_open_files(open_files);
         let (parents, stored) = (Targets::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }

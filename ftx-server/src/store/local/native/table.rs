@@ -36,7 +36,7 @@ impl About<'_> {
 
 /// Bytes of the blocks `wanted` that would have to be read.
 pub(super) fn unread(inner: &Inner, identity: &FileIdentity, wanted: BlockRange) -> u64 {
-    let manifests = &inner.blocks.manifests;
+    let manifests = &inner.native.manifests;
     if manifests.manifest(identity).is_some() {
         return 0;
     }
@@ -52,7 +52,7 @@ pub(super) fn manifest_of(
     about: About<'_>,
     progress: &Progress,
 ) -> Result<Arc<Manifest>, StoreError> {
-    if let Some(manifest) = inner.blocks.manifests.manifest(about.identity) {
+    if let Some(manifest) = inner.native.manifests.manifest(about.identity) {
         return Ok(manifest);
     }
     let table = table_of(inner, about, whole(about.identity), progress)?;
@@ -68,7 +68,7 @@ pub(super) fn table_of(
     wanted: BlockRange,
     progress: &Progress,
 ) -> Result<PartialManifest, StoreError> {
-    let manifests = &inner.blocks.manifests;
+    let manifests = &inner.native.manifests;
     let mut known = manifests.partial(about.identity);
     let missing = missing(&known, wanted);
     if missing.is_empty() {

@@ -12,8 +12,7 @@ use ftx_core::native::wire::{Meta, Overwrite, Token};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::hand::Hand;
-use super::index::Claim;
+use super::index::WriterLookup;
 use super::{LocalBlockUpload, LocalStore, Slow};
 use crate::config::Config;
 use crate::store::{Offered, Owner, Progress, StagedUpload as _, Store as _, UploadOffer};
@@ -110,8 +109,8 @@ async fn publishing(
         let published = upload.publish(Vec::new(), digest(), Progress::default()).await;
         published.map_err(|refusal| refusal.reason)
     });
-    let blocks = &store.inner.blocks;
-    while !matches!(blocks.index(|index| index.claim(&name(), OWN)), Claim::Wait(Some(_))) {
+    let stagings = &store.inner.native.stagings;
+    while !matches!(stagings.writers(&name(), OWN), WriterLookup::Wait(Some(_))) {
         tokio::task::yield_now().await;
     }
     published
@@ -161,9 +160,8 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let (_root, store) = setting();
     let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 1..BLOCKS).await;
-    let inner = Arc::clone(&store.inner);
     let shared = upload.shared();
-    let hand = Hand::from(&inner, &shared, OWN).unwrap();
+    let lease = shared.lease().unwrap();
     let staging = shared.take_over().unwrap();
     let mut back = back(&store);
     still_waits(&mut back).await;
@@ -171,7 +169,7 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let other = offer(store.clone(), Overwrite::Replace, Some(Owner::Run(Token([2; 16])))).await;
     assert_eq!(other.staged.known(), 0);
     staging.suspend().unwrap();
-    drop(hand);
+    drop(lease);
     assert_eq!(back.await.unwrap().staged.known(), BLOCKS - 1);
 }
 

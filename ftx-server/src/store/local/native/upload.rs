@@ -16,7 +16,7 @@ use tracing::warn;
 use super::super::permits::{Slow, at_length};
 use super::super::{Inner, Share};
 use super::current::Current;
-use super::hand::Hand;
+use super::lease::StagingLease;
 use super::space::Reservation;
 use crate::store::local::latch::Heard;
 use crate::store::local::leftovers::StagingId;
@@ -160,15 +160,20 @@ impl Shared {
         Refusal::new(Reason::TakenOver, message)
     }
 
+    /// Leases the staging; `None` if the upload has ended, or another one took it over.
+    pub(super) fn lease(&self) -> Option<StagingLease<'_, Self>> {
+        StagingLease::take_from(&self.inner.native.stagings, &self.name, self, self.owner)
+    }
+
     fn end(&self, discard: bool) -> Result<(), Refusal> {
         drop(self.take_base());
         // Nothing to end if it was taken over or published.
-        let Some(hand) = Hand::from(&self.inner, self, self.owner) else { return Ok(()) };
+        let Some(lease) = self.lease() else { return Ok(()) };
         let Some(staging) = self.take_over() else { return Ok(()) };
         let nothing = discard || staging.table().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
         if nothing {
-            hand.gone();
+            lease.remove();
         }
         result.map_err(|error| self.refused(error))
     }
@@ -179,10 +184,10 @@ impl LocalBlockUpload {
         inner: Arc<Inner>,
         offer: UploadOffer,
         beginning: Beginning,
-        hand: Hand<'_>,
+        lease: StagingLease<'_, Shared>,
     ) -> Self {
         let shared = Arc::new(Shared::new(inner, offer, beginning));
-        hand.give_to(&shared, shared.owner);
+        lease.transfer_to(&shared, shared.owner);
         Self(shared)
     }
 
