@@ -111,7 +111,7 @@ impl Place {
         if is_mount_point(dir, &self.name) {
             return Err(StoreError::io("replace", self.path(), ErrorKind::ResourceBusy.into()));
         }
-        self.parts.check_target(dir).map_err(|error| error.about(self.path()))
+        self.parts.check_target(dir).map_err(|error| error.with_path(self.path()))
     }
 
     /// Where the staging of a new version goes; what lies there is replaced. Blocks.

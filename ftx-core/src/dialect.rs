@@ -12,7 +12,7 @@
 //! The decision falls at the first byte that makes it certain, so that a connection which can
 //! become nothing is not waited for.
 
-use crate::legacy::wire::RequestId;
+use crate::legacy::wire::MessageId;
 
 /// What every native connection begins with, in both directions.
 ///
@@ -58,7 +58,7 @@ pub fn sniff(first: &[u8]) -> Sniff {
         Sniff::Is(Dialect::Native)
     } else if is(&TLS) {
         Sniff::Is(Dialect::Tls)
-    } else if RequestId::TABLE.iter().any(|id| is(&id.code().to_be_bytes())) {
+    } else if MessageId::TABLE.iter().any(|id| is(&id.code().to_be_bytes())) {
         Sniff::Is(Dialect::Legacy)
     } else if may_become {
         Sniff::Incomplete

@@ -8,11 +8,11 @@
     clippy::cast_possible_truncation
 )]
 
-use ftx_core::legacy::download::{self, Download};
-use ftx_core::legacy::server::{self, Connection, Fact};
-use ftx_core::legacy::upload::{self, Upload};
-use ftx_core::legacy::wire::{Limits, decode_reply, decode_request};
-use ftx_core::legacy::{Held, Want};
+use ftx_core::legacy::download::{self, DownloadMachine};
+use ftx_core::legacy::server::{self, Fact, ServerMachine};
+use ftx_core::legacy::upload::{self, UploadMachine};
+use ftx_core::legacy::wire::{DecodeLimits, decode_reply, decode_request};
+use ftx_core::legacy::{Prefix, Want};
 use ftx_core::{Md5Digest, RemoteName};
 use md5::{Digest as _, Md5};
 use proptest::prelude::*;
@@ -21,8 +21,8 @@ fn md5(bytes: &[u8]) -> Md5Digest {
     Md5Digest(Md5::digest(bytes).into())
 }
 
-fn held(bytes: &[u8]) -> Held {
-    Held { len: bytes.len() as u64, md5: md5(bytes) }
+fn held(bytes: &[u8]) -> Prefix {
+    Prefix { len: bytes.len() as u64, md5: md5(bytes) }
 }
 
 /// The server's disk: one name.
@@ -56,7 +56,7 @@ impl Link {
 
 /// A server that keeps what it gets on a [`Disk`], and the bytes that it has to say.
 struct Server<'a> {
-    machine: Connection,
+    machine: ServerMachine,
     disk: &'a mut Disk,
     open: bool,
     input: Vec<u8>,
@@ -65,7 +65,7 @@ struct Server<'a> {
 
 impl<'a> Server<'a> {
     fn new(disk: &'a mut Disk) -> Self {
-        let machine = Connection::new();
+        let machine = ServerMachine::new();
         Self { machine, disk, open: false, input: Vec::new(), output: Vec::new() }
     }
 
@@ -76,7 +76,7 @@ impl<'a> Server<'a> {
             }
             match self.machine.want() {
                 Want::Message => {
-                    let decoded = decode_request(&self.input, &Limits::default()).unwrap();
+                    let decoded = decode_request(&self.input, &DecodeLimits::default()).unwrap();
                     let Some((request, len)) = decoded else { return };
                     self.input.drain(..len);
                     self.machine.message(request).unwrap();
@@ -94,20 +94,20 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn act(&mut self, action: server::Action) {
+    fn act(&mut self, action: server::ServerAction) {
         let fact = match action {
-            server::Action::Send(reply) | server::Action::SendApart(reply) => {
+            server::ServerAction::Send(reply) | server::ServerAction::SendApart(reply) => {
                 return reply.encode(&mut self.output);
             }
-            server::Action::NameRefused { .. } => return,
-            server::Action::OfferUpload { .. } => {
+            server::ServerAction::NameRefused { .. } => return,
+            server::ServerAction::OfferUpload { .. } => {
                 let published = self.disk.staged.is_empty();
                 let bytes =
                     if published { self.disk.published.as_ref() } else { Some(&self.disk.staged) };
                 let held = bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| held(bytes));
                 Fact::UploadOffer { held, published }
             }
-            server::Action::BeginUpload { resume, .. } => {
+            server::ServerAction::BeginUpload { resume, .. } => {
                 if !resume {
                     self.disk.staged.clear();
                 } else if self.disk.staged.is_empty() {
@@ -116,21 +116,21 @@ impl<'a> Server<'a> {
                 self.open = true;
                 Fact::UploadBegun
             }
-            server::Action::CommitUpload => {
+            server::ServerAction::CommitUpload => {
                 assert!(self.open);
                 let whole = std::mem::take(&mut self.disk.staged);
                 let md5 = Some(md5(&whole));
                 self.disk.published = Some(whole);
                 Fact::UploadPublished { md5 }
             }
-            server::Action::OfferDownload { held, .. } => {
+            server::ServerAction::OfferDownload { held, .. } => {
                 let file = self.disk.published.as_ref().unwrap();
                 let matches = held.is_some_and(|held| {
                     file.get(..held.len as usize).is_some_and(|prefix| md5(prefix) == held.md5)
                 });
                 Fact::DownloadOffer { size: file.len() as u64, matches, md5: Some(md5(file)) }
             }
-            server::Action::SendBody { offset, len } => {
+            server::ServerAction::SendBody { offset, len } => {
                 let file = self.disk.published.as_ref().unwrap();
                 self.output.extend(&file[offset as usize..(offset + len) as usize]);
                 Fact::BodySent
@@ -162,27 +162,31 @@ fn name() -> RemoteName {
     RemoteName::parse("a/file").unwrap()
 }
 
-fn upload_once(file: &[u8], disk: &mut Disk, link: &mut Link) -> Result<upload::Outcome, Cut> {
+fn upload_once(
+    file: &[u8],
+    disk: &mut Disk,
+    link: &mut Link,
+) -> Result<upload::UploadOutcome, Cut> {
     let mut server = Server::new(disk);
-    let mut client = Upload::new(&name(), file.len() as u64);
+    let mut client = UploadMachine::new(&name(), file.len() as u64);
     let (mut output, mut input) = (Vec::new(), Vec::new());
     loop {
         while let Some(action) = client.poll() {
             match action {
-                upload::Action::Send(request) => request.encode(&mut output),
-                upload::Action::HashPrefix { len } => {
+                upload::UploadAction::Send(request) => request.encode(&mut output),
+                upload::UploadAction::HashPrefix { len } => {
                     client.hashed(md5(&file[..len as usize])).unwrap();
                 }
-                upload::Action::SendBody { offset, len, .. } => {
+                upload::UploadAction::SendBody { offset, len, .. } => {
                     output.extend(&file[offset as usize..(offset + len) as usize]);
                     client.sent(Some(md5(file))).unwrap();
                 }
-                upload::Action::Finish(outcome) => return Ok(outcome),
+                upload::UploadAction::Finish(outcome) => return Ok(outcome),
             }
         }
         assert_eq!(client.want(), Want::Message);
         server.exchange(link, &mut output, &mut input)?;
-        if let Some((reply, len)) = decode_reply(&input, &Limits::default()).unwrap() {
+        if let Some((reply, len)) = decode_reply(&input, &DecodeLimits::default()).unwrap() {
             input.drain(..len);
             client.message(reply).unwrap();
         }
@@ -194,29 +198,30 @@ fn download_once(
     local: &mut Option<Vec<u8>>,
     disk: &mut Disk,
     link: &mut Link,
-) -> Result<download::Outcome, Cut> {
+) -> Result<download::DownloadOutcome, Cut> {
     let mut server = Server::new(disk);
-    let mut client = Download::new(&name(), local.as_deref().map(held));
+    let mut client = DownloadMachine::new(&name(), local.as_deref().map(held));
     let (mut output, mut input) = (Vec::new(), Vec::new());
     loop {
         while let Some(action) = client.poll() {
             match action {
-                download::Action::Send(request) => request.encode(&mut output),
-                download::Action::Prepare { start, .. } => {
+                download::DownloadAction::Send(request) => request.encode(&mut output),
+                download::DownloadAction::Prepare { start, .. } => {
                     local.get_or_insert_default().truncate(start as usize);
                     client.prepared().unwrap();
                 }
-                download::Action::Publish { md5: whole } => {
+                download::DownloadAction::Publish { md5: whole } => {
                     assert_eq!(whole, Some(md5(local.as_ref().unwrap())));
                     client.published().unwrap();
                 }
-                download::Action::Finish(outcome) => return Ok(outcome),
+                download::DownloadAction::Finish(outcome) => return Ok(outcome),
             }
         }
         server.exchange(link, &mut output, &mut input)?;
         match client.want() {
             Want::Message => {
-                if let Some((reply, len)) = decode_reply(&input, &Limits::default()).unwrap() {
+                if let Some((reply, len)) = decode_reply(&input, &DecodeLimits::default()).unwrap()
+                {
                     input.drain(..len);
                     client.message(reply).unwrap();
                 }

@@ -2,8 +2,8 @@
 
 use ftx_core::Status;
 use ftx_core::legacy::wire::{
-    DecodeError, Limits, QString, RawMessage, Reply, Request, RequestId, Value, Variant,
-    decode_raw, decode_reply, decode_request,
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, MessageId, QString, RawMessage, Value,
+    Variant, decode_raw, decode_reply, decode_request,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -45,7 +45,7 @@ fn raw_message() -> impl Strategy<Value = RawMessage> {
 
 fn id() -> impl Strategy<Value = i64> {
     prop_oneof![
-        3 => prop::sample::select(RequestId::TABLE.as_slice()).prop_map(RequestId::code),
+        3 => prop::sample::select(MessageId::TABLE.as_slice()).prop_map(MessageId::code),
         1 => any::<i64>(),
     ]
 }
@@ -56,27 +56,27 @@ fn status() -> impl Strategy<Value = Status> {
 
 /// An id that neither side knows.
 fn unknown_id() -> impl Strategy<Value = i64> {
-    any::<i64>().prop_filter("a known id", |id| RequestId::from_code(*id).is_none())
+    any::<i64>().prop_filter("a known id", |id| MessageId::from_code(*id).is_none())
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> impl Strategy<Value = LegacyRequest> {
     prop_oneof![
         (qstring(), any::<bool>())
-            .prop_map(|(name, extended)| Request::UploadHeader { name, extended }),
-        any::<(i64, i64)>().prop_map(|(pos, len)| Request::UploadPos { pos, len }),
+            .prop_map(|(name, extended)| LegacyRequest::UploadHeader { name, extended }),
+        any::<(i64, i64)>().prop_map(|(pos, len)| LegacyRequest::UploadPos { pos, len }),
         (qstring(), any::<i64>(), qstring(), any::<bool>()).prop_map(
-            |(name, pos, md5, extended)| Request::DownloadHeader { name, pos, md5, extended }
+            |(name, pos, md5, extended)| LegacyRequest::DownloadHeader { name, pos, md5, extended }
         ),
-        status().prop_map(|status| Request::DownloadContent { status }),
-        status().prop_map(|status| Request::DownloadTail { status }),
-        unknown_id().prop_map(|id| Request::Unknown { id }),
+        status().prop_map(|status| LegacyRequest::DownloadContent { status }),
+        status().prop_map(|status| LegacyRequest::DownloadTail { status }),
+        unknown_id().prop_map(|id| LegacyRequest::Unknown { id }),
     ]
 }
 
-fn reply() -> impl Strategy<Value = Reply> {
+fn reply() -> impl Strategy<Value = LegacyReply> {
     prop_oneof![
         (status(), any::<i64>(), qstring(), any::<(bool, bool)>()).prop_map(
-            |(status, pos, md5, (extended, published))| Reply::UploadHeader {
+            |(status, pos, md5, (extended, published))| LegacyReply::UploadHeader {
                 status,
                 pos,
                 md5,
@@ -85,10 +85,10 @@ fn reply() -> impl Strategy<Value = Reply> {
                 published: extended && published,
             }
         ),
-        status().prop_map(|status| Reply::UploadPos { status }),
-        (status(), qstring()).prop_map(|(status, md5)| Reply::UploadTail { status, md5 }),
+        status().prop_map(|status| LegacyReply::UploadPos { status }),
+        (status(), qstring()).prop_map(|(status, md5)| LegacyReply::UploadTail { status, md5 }),
         (status(), any::<(i64, i64)>(), qstring(), any::<bool>()).prop_map(
-            |(status, (pos, len), md5, extended)| Reply::DownloadHeader {
+            |(status, (pos, len), md5, extended)| LegacyReply::DownloadHeader {
                 status,
                 pos,
                 len,
@@ -96,8 +96,8 @@ fn reply() -> impl Strategy<Value = Reply> {
                 extended
             }
         ),
-        status().prop_map(|status| Reply::DownloadTail { status }),
-        unknown_id().prop_map(|id| Reply::Unknown { id }),
+        status().prop_map(|status| LegacyReply::DownloadTail { status }),
+        unknown_id().prop_map(|id| LegacyReply::Unknown { id }),
     ]
 }
 
@@ -125,17 +125,17 @@ fn encoded(message: &RawMessage) -> Vec<u8> {
 }
 
 /// The outcome in a form in which a NaN equals itself.
-fn outcome(input: &[u8], limits: &Limits) -> Result<Option<(Vec<u8>, usize)>, DecodeError> {
+fn outcome(input: &[u8], limits: &DecodeLimits) -> Result<Option<(Vec<u8>, usize)>, DecodeError> {
     let decoded = decode_raw(input, limits)?;
     Ok(decoded.map(|(message, used)| (encoded(&message), used)))
 }
 
 /// Limits that small messages run into.
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = DecodeLimits> {
     prop_oneof![
-        Just(Limits::default()),
+        Just(DecodeLimits::default()),
         (0..300usize, 0..6usize, 0..40usize).prop_map(|(message_bytes, entries, string_bytes)| {
-            Limits { message_bytes, entries, string_bytes }
+            DecodeLimits { message_bytes, entries, string_bytes }
         }),
     ]
 }
@@ -145,7 +145,7 @@ proptest! {
     fn raw_messages_come_back(message in raw_message(), more in vec(any::<u8>(), 0..20)) {
         let bytes = encoded(&message);
         let used = bytes.len();
-        let decoded = decode_raw(&[bytes, more].concat(), &Limits::default());
+        let decoded = decode_raw(&[bytes, more].concat(), &DecodeLimits::default());
         prop_assert_eq!(decoded, Ok(Some((message, used))));
     }
 
@@ -154,7 +154,7 @@ proptest! {
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
         let used = bytes.len();
-        let decoded = decode_request(&bytes, &Limits::default());
+        let decoded = decode_request(&bytes, &DecodeLimits::default());
         prop_assert_eq!(decoded, Ok(Some((request, used))));
     }
 
@@ -163,18 +163,18 @@ proptest! {
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
         let used = bytes.len();
-        let decoded = decode_reply(&bytes, &Limits::default());
+        let decoded = decode_reply(&bytes, &DecodeLimits::default());
         prop_assert_eq!(decoded, Ok(Some((reply, used))));
     }
 
     #[test]
     fn any_message_is_a_request_and_a_reply(message in raw_message()) {
-        let request = Request::from_raw(&message);
+        let request = LegacyRequest::from_raw(&message);
         prop_assert_eq!(request.id(), message.id);
-        prop_assert_eq!(Request::from_raw(&request.to_raw()), request);
-        let reply = Reply::from_raw(&message);
+        prop_assert_eq!(LegacyRequest::from_raw(&request.to_raw()), request);
+        let reply = LegacyReply::from_raw(&message);
         prop_assert_eq!(reply.id(), message.id);
-        prop_assert_eq!(Reply::from_raw(&reply.to_raw()), reply);
+        prop_assert_eq!(LegacyReply::from_raw(&reply.to_raw()), reply);
     }
 
     #[test]
@@ -183,7 +183,7 @@ proptest! {
     ) {
         let mut bytes = encoded(&message);
         bytes.truncate(cut.index(bytes.len()));
-        prop_assert_eq!(decode_raw(&bytes, &Limits::default()), Ok(None));
+        prop_assert_eq!(decode_raw(&bytes, &DecodeLimits::default()), Ok(None));
     }
 
     /// Whatever was decided on a part of the input is what the whole input decides.

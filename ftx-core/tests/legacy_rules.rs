@@ -1,11 +1,11 @@
 //! The rules for facing an original program, one by one, with each machine driven by hand.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use ftx_core::legacy::download::{self, Download, DownloadError};
-use ftx_core::legacy::server::{Action, Connection, Fact};
-use ftx_core::legacy::upload::{self, Upload, UploadError};
-use ftx_core::legacy::wire::{QString, Reply, Request};
-use ftx_core::legacy::{Held, ORIGINAL_MAX, ProtocolError, Want};
+use ftx_core::legacy::download::{self, DownloadError, DownloadMachine};
+use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
+use ftx_core::legacy::upload::{self, UploadError, UploadMachine};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
+use ftx_core::legacy::{ORIGINAL_MAX_BYTES, Prefix, ProtocolError, Want};
 use ftx_core::{Md5Digest, RemoteName, Status};
 
 const MD5: Md5Digest = Md5Digest([7; 16]);
@@ -23,38 +23,38 @@ fn text(md5: Md5Digest) -> QString {
 }
 
 /// What the server does when it is told this, as far as it says something.
-fn told(server: &mut Connection, request: Request) -> Vec<Action> {
+fn told(server: &mut ServerMachine, request: LegacyRequest) -> Vec<ServerAction> {
     server.message(request).unwrap();
     std::iter::from_fn(|| server.poll()).collect()
 }
 
-fn answered(server: &mut Connection, fact: Fact) -> Vec<Action> {
+fn answered(server: &mut ServerMachine, fact: Fact) -> Vec<ServerAction> {
     server.fact(fact).unwrap();
     std::iter::from_fn(|| server.poll()).collect()
 }
 
 /// A server that was asked to upload, and offered `held` bytes.
-fn offering(held: u64, extended: bool) -> (Connection, Vec<Action>) {
-    let mut server = Connection::new();
-    told(&mut server, Request::UploadHeader { name: "f".into(), extended });
-    let held = (held > 0).then_some(Held { len: held, md5: MD5 });
+fn offering(held: u64, extended: bool) -> (ServerMachine, Vec<ServerAction>) {
+    let mut server = ServerMachine::new();
+    told(&mut server, LegacyRequest::UploadHeader { name: "f".into(), extended });
+    let held = (held > 0).then_some(Prefix { len: held, md5: MD5 });
     let said = answered(&mut server, Fact::UploadOffer { held, published: false });
     (server, said)
 }
 
-fn downloading(pos: i64, md5: QString, extended: bool, fact: Fact) -> (Connection, Reply) {
-    let mut server = Connection::new();
-    told(&mut server, Request::DownloadHeader { name: "f".into(), pos, md5, extended });
+fn downloading(pos: i64, md5: QString, extended: bool, fact: Fact) -> (ServerMachine, LegacyReply) {
+    let mut server = ServerMachine::new();
+    told(&mut server, LegacyRequest::DownloadHeader { name: "f".into(), pos, md5, extended });
     let said = answered(&mut server, fact);
-    let [Action::Send(reply)] = said.as_slice() else { panic!("{said:?}") };
+    let [ServerAction::Send(reply)] = said.as_slice() else { panic!("{said:?}") };
     (server, reply.clone())
 }
 
 #[test]
 fn an_original_client_is_offered_no_more_than_it_can_count() {
-    let mut server = Connection::new();
-    let said = told(&mut server, Request::UploadHeader { name: "f".into(), extended: false });
-    assert_eq!(said, [Action::OfferUpload { name: name(), limit: ORIGINAL_MAX }]);
+    let mut server = ServerMachine::new();
+    let said = told(&mut server, LegacyRequest::UploadHeader { name: "f".into(), extended: false });
+    assert_eq!(said, [ServerAction::OfferUpload { name: name(), limit: ORIGINAL_MAX_BYTES }]);
 }
 
 #[test]
@@ -67,37 +67,37 @@ fn positions_that_were_not_offered_are_refused() {
         (10, i64::MAX, Status::UploadError),
     ] {
         let (mut server, _) = offering(10, false);
-        let said = told(&mut server, Request::UploadPos { pos, len });
-        assert_eq!(said, [Action::Send(Reply::UploadPos { status })], "{pos} {len}");
+        let said = told(&mut server, LegacyRequest::UploadPos { pos, len });
+        assert_eq!(said, [ServerAction::Send(LegacyReply::UploadPos { status })], "{pos} {len}");
         assert_eq!(server.want(), Want::Message);
     }
 }
 
 #[test]
 fn a_101_without_a_100_is_an_open_error() {
-    let said = told(&mut Connection::new(), Request::UploadPos { pos: 0, len: 1 });
-    assert_eq!(said, [Action::Send(Reply::UploadPos { status: Status::OpenError })]);
+    let said = told(&mut ServerMachine::new(), LegacyRequest::UploadPos { pos: 0, len: 1 });
+    assert_eq!(said, [ServerAction::Send(LegacyReply::UploadPos { status: Status::OpenError })]);
 }
 
 #[test]
 fn a_failing_disk_is_reported_when_the_client_listens() {
     let (mut server, _) = offering(0, false);
-    told(&mut server, Request::UploadPos { pos: 0, len: 10 });
+    told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
     answered(&mut server, Fact::UploadBegun);
     assert_eq!(server.want(), Want::Body { left: 10 });
     assert_eq!(answered(&mut server, Fact::BodyFailed { status: Status::WriteError }), []);
     assert_eq!(server.want(), Want::Discard { left: 10 });
     assert_eq!(answered(&mut server, Fact::BodyReceived { len: 9 }), []);
     let said = answered(&mut server, Fact::BodyReceived { len: 1 });
-    let tail = Reply::UploadTail { status: Status::WriteError, md5: null() };
-    assert_eq!(said, [Action::Send(tail)]);
+    let tail = LegacyReply::UploadTail { status: Status::WriteError, md5: null() };
+    assert_eq!(said, [ServerAction::Send(tail)]);
     assert_eq!(server.want(), Want::Message);
 }
 
 #[test]
 fn more_bytes_than_announced_end_the_connection() {
     let (mut server, _) = offering(0, false);
-    told(&mut server, Request::UploadPos { pos: 0, len: 10 });
+    told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
     answered(&mut server, Fact::UploadBegun);
     let refused = server.fact(Fact::BodyReceived { len: 11 });
     assert_eq!(refused, Err(ProtocolError::TooManyBytes));
@@ -108,17 +108,20 @@ fn more_bytes_than_announced_end_the_connection() {
 fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
     for extended in [false, true] {
         let (mut server, _) = offering(0, extended);
-        told(&mut server, Request::UploadPos { pos: 0, len: 0 });
+        told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 0 });
         assert_eq!(
             answered(&mut server, Fact::UploadBegun),
-            [Action::Send(Reply::UploadPos { status: Status::Ok }), Action::CommitUpload]
+            [
+                ServerAction::Send(LegacyReply::UploadPos { status: Status::Ok }),
+                ServerAction::CommitUpload
+            ]
         );
         let said = answered(&mut server, Fact::UploadPublished { md5: Some(Md5Digest::EMPTY) });
         match said.as_slice() {
-            [Action::SendApart(Reply::UploadTail { md5, .. })] => {
+            [ServerAction::SendApart(LegacyReply::UploadTail { md5, .. })] => {
                 assert!(!extended && md5.is_null());
             }
-            [Action::Send(Reply::UploadTail { md5, .. })] => {
+            [ServerAction::Send(LegacyReply::UploadTail { md5, .. })] => {
                 assert!(extended && *md5 == text(Md5Digest::EMPTY));
             }
             said => panic!("{said:?}"),
@@ -130,26 +133,26 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
 fn asking_again_publishes_nothing() {
     // Somebody may only want to know what is held.
     let (mut server, _) = offering(10, false);
-    let said = told(&mut server, Request::UploadHeader { name: "g".into(), extended: false });
+    let said = told(&mut server, LegacyRequest::UploadHeader { name: "g".into(), extended: false });
     let name = RemoteName::parse("g").unwrap();
-    assert_eq!(said, [Action::OfferUpload { name, limit: ORIGINAL_MAX }]);
+    assert_eq!(said, [ServerAction::OfferUpload { name, limit: ORIGINAL_MAX_BYTES }]);
 }
 
 #[test]
 fn an_original_client_never_resumes_a_download() {
     let fact = Fact::DownloadOffer { size: 10, matches: true, md5: Some(MD5) };
     let (mut server, reply) = downloading(5, text(MD5), false, fact);
-    let Reply::DownloadHeader { status: Status::Ok, pos: 0, len: 10, md5, .. } = reply else {
+    let LegacyReply::DownloadHeader { status: Status::Ok, pos: 0, len: 10, md5, .. } = reply else {
         panic!("{reply:?}")
     };
     assert!(md5.is_null());
-    let said = told(&mut server, Request::DownloadContent { status: Status::Ok });
-    assert_eq!(said, [Action::SendBody { offset: 0, len: 10 }]);
+    let said = told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
+    assert_eq!(said, [ServerAction::SendBody { offset: 0, len: 10 }]);
 
     let (mut server, reply) = downloading(5, text(MD5), true, fact);
-    assert!(matches!(reply, Reply::DownloadHeader { pos: 5, len: 5, .. }));
-    let said = told(&mut server, Request::DownloadContent { status: Status::Ok });
-    assert_eq!(said, [Action::SendBody { offset: 5, len: 5 }]);
+    assert!(matches!(reply, LegacyReply::DownloadHeader { pos: 5, len: 5, .. }));
+    let said = told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
+    assert_eq!(said, [ServerAction::SendBody { offset: 5, len: 5 }]);
 }
 
 #[test]
@@ -157,9 +160,9 @@ fn what_an_original_client_cannot_take_is_an_error() {
     let offer = |size, matches| Fact::DownloadOffer { size, matches, md5: None };
     for (pos, md5, fact, expected) in [
         // Too large, even if the client has it; its size modulo 2^32 would be 0.
-        (0, null(), offer(ORIGINAL_MAX + 1, false), Status::DownloadError),
+        (0, null(), offer(ORIGINAL_MAX_BYTES + 1, false), Status::DownloadError),
         (0, null(), offer(1 << 32, false), Status::DownloadError),
-        (0, null(), offer(ORIGINAL_MAX, false), Status::Ok),
+        (0, null(), offer(ORIGINAL_MAX_BYTES, false), Status::Ok),
         // An empty file, which it has or has not.
         (0, null(), offer(0, false), Status::DownloadError),
         (3, text(MD5), offer(0, false), Status::DownloadError),
@@ -168,7 +171,7 @@ fn what_an_original_client_cannot_take_is_an_error() {
         (10, text(MD5), offer(10, true), Status::Ok),
     ] {
         let (_, reply) = downloading(pos, md5, false, fact);
-        let Reply::DownloadHeader { status, .. } = reply else { panic!("{reply:?}") };
+        let LegacyReply::DownloadHeader { status, .. } = reply else { panic!("{reply:?}") };
         assert_eq!(status, expected, "{fact:?}");
     }
 }
@@ -178,18 +181,22 @@ fn an_equal_copy_gets_nothing() {
     let fact = Fact::DownloadOffer { size: 10, matches: true, md5: None };
     for extended in [false, true] {
         let (mut server, reply) = downloading(10, text(MD5), extended, fact);
-        assert!(matches!(reply, Reply::DownloadHeader { status: Status::Ok, pos: 10, len: 0, .. }));
-        assert_eq!(told(&mut server, Request::DownloadContent { status: Status::Ok }), []);
+        assert!(matches!(
+            reply,
+            LegacyReply::DownloadHeader { status: Status::Ok, pos: 10, len: 0, .. }
+        ));
+        assert_eq!(told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok }), []);
     }
 }
 
 #[test]
 fn a_negative_position_is_refused_before_anything_is_looked_up() {
-    let mut server = Connection::new();
+    let mut server = ServerMachine::new();
     let md5 = text(Md5Digest::EMPTY);
-    let request = Request::DownloadHeader { name: "f".into(), pos: -1, md5, extended: false };
+    let request = LegacyRequest::DownloadHeader { name: "f".into(), pos: -1, md5, extended: false };
     let said = told(&mut server, request);
-    let [Action::Send(Reply::DownloadHeader { status: Status::SeekError, .. })] = said.as_slice()
+    let [ServerAction::Send(LegacyReply::DownloadHeader { status: Status::SeekError, .. })] =
+        said.as_slice()
     else {
         panic!("{said:?}")
     };
@@ -198,39 +205,43 @@ fn a_negative_position_is_refused_before_anything_is_looked_up() {
 #[test]
 fn refused_names_are_answered_and_told() {
     for bad in ["", "..", "../x", "/etc/passwd", "a\0b", ".ftx/lock", "C:x"] {
-        let mut server = Connection::new();
-        let said = told(&mut server, Request::UploadHeader { name: bad.into(), extended: false });
+        let mut server = ServerMachine::new();
+        let said =
+            told(&mut server, LegacyRequest::UploadHeader { name: bad.into(), extended: false });
         let [
-            Action::NameRefused { .. },
-            Action::Send(Reply::UploadHeader { status: Status::OpenError, pos: 0, .. }),
+            ServerAction::NameRefused { .. },
+            ServerAction::Send(LegacyReply::UploadHeader {
+                status: Status::OpenError, pos: 0, ..
+            }),
         ] = said.as_slice()
         else {
             panic!("{bad:?}: {said:?}")
         };
     }
-    let mut server = Connection::new();
+    let mut server = ServerMachine::new();
     let name = QString::from_units(vec![0xd800]);
-    let said = told(&mut server, Request::UploadHeader { name, extended: false });
-    assert!(matches!(said[0], Action::NameRefused { .. }));
+    let said = told(&mut server, LegacyRequest::UploadHeader { name, extended: false });
+    assert!(matches!(said[0], ServerAction::NameRefused { .. }));
 }
 
 #[test]
 fn unknown_ids_are_echoed_but_the_native_magic_is_not() {
-    let mut server = Connection::new();
-    let said = told(&mut server, Request::Unknown { id: 900 });
-    assert_eq!(said, [Action::Send(Reply::Unknown { id: 900 })]);
+    let mut server = ServerMachine::new();
+    let said = told(&mut server, LegacyRequest::Unknown { id: 900 });
+    assert_eq!(said, [ServerAction::Send(LegacyReply::Unknown { id: 900 })]);
     let magic = i64::from_be_bytes(ftx_core::dialect::MAGIC);
-    let refused = server.message(Request::Unknown { id: magic });
+    let refused = server.message(LegacyRequest::Unknown { id: magic });
     assert_eq!(refused, Err(ProtocolError::DialectChange));
 }
 
 /// An upload of `size` bytes to an original server that holds `held`.
-fn to_original(size: u64, held: i64) -> Upload {
-    let mut client = Upload::new(&name(), size);
+fn to_original(size: u64, held: i64) -> UploadMachine {
+    let mut client = UploadMachine::new(&name(), size);
     client.poll();
     let md5 = if held > 0 { text(MD5) } else { null() };
     let status = Status::Ok;
-    let reply = Reply::UploadHeader { status, pos: held, md5, extended: false, published: false };
+    let reply =
+        LegacyReply::UploadHeader { status, pos: held, md5, extended: false, published: false };
     client.message(reply).unwrap();
     client
 }
@@ -238,11 +249,11 @@ fn to_original(size: u64, held: i64) -> Upload {
 #[test]
 fn an_upload_to_an_original_server_never_resumes() {
     let mut client = to_original(10, 5);
-    let begin = upload::Action::Send(Request::UploadPos { pos: 0, len: 10 });
+    let begin = upload::UploadAction::Send(LegacyRequest::UploadPos { pos: 0, len: 10 });
     assert_eq!(client.poll(), Some(begin.clone()));
     // As much as the local file has: it may be the same, which is worth finding out.
     let mut client = to_original(10, 10);
-    assert_eq!(client.poll(), Some(upload::Action::HashPrefix { len: 10 }));
+    assert_eq!(client.poll(), Some(upload::UploadAction::HashPrefix { len: 10 }));
     client.hashed(Md5Digest::EMPTY).unwrap();
     assert_eq!(client.poll(), Some(begin));
 }
@@ -254,18 +265,19 @@ fn an_original_server_is_asked_what_it_stored() {
     {
         let mut client = to_original(10, 0);
         client.poll();
-        client.message(Reply::UploadPos { status: Status::Ok }).unwrap();
+        client.message(LegacyReply::UploadPos { status: Status::Ok }).unwrap();
         assert_eq!(
             client.poll(),
-            Some(upload::Action::SendBody { offset: 0, len: 10, hash: true })
+            Some(upload::UploadAction::SendBody { offset: 0, len: 10, hash: true })
         );
         client.sent(Some(MD5)).unwrap();
-        client.message(Reply::UploadTail { status: Status::Ok, md5: null() }).unwrap();
-        let Some(upload::Action::Send(Request::UploadHeader { .. })) = client.poll() else {
+        client.message(LegacyReply::UploadTail { status: Status::Ok, md5: null() }).unwrap();
+        let Some(upload::UploadAction::Send(LegacyRequest::UploadHeader { .. })) = client.poll()
+        else {
             panic!("no question")
         };
         let status = Status::Ok;
-        let result = client.message(Reply::UploadHeader {
+        let result = client.message(LegacyReply::UploadHeader {
             status,
             pos,
             md5,
@@ -281,29 +293,30 @@ fn an_original_server_is_asked_what_it_stored() {
 
 #[test]
 fn an_original_server_takes_no_large_file_and_loses_its_connection_to_an_empty_one() {
-    let mut client = Upload::new(&name(), ORIGINAL_MAX + 1);
+    let mut client = UploadMachine::new(&name(), ORIGINAL_MAX_BYTES + 1);
     client.poll();
     let (status, md5) = (Status::Ok, null());
-    let reply = Reply::UploadHeader { status, pos: 0, md5, extended: false, published: false };
-    assert_eq!(client.message(reply), Err(UploadError::TooLarge { size: ORIGINAL_MAX + 1 }));
+    let reply =
+        LegacyReply::UploadHeader { status, pos: 0, md5, extended: false, published: false };
+    assert_eq!(client.message(reply), Err(UploadError::TooLarge { size: ORIGINAL_MAX_BYTES + 1 }));
 
     let mut client = to_original(0, 0);
     client.poll();
-    client.message(Reply::UploadPos { status }).unwrap();
-    let Some(upload::Action::Finish(outcome)) = client.poll() else { panic!("not finished") };
+    client.message(LegacyReply::UploadPos { status }).unwrap();
+    let Some(upload::UploadAction::Finish(outcome)) = client.poll() else { panic!("not finished") };
     assert!(!outcome.reusable);
 }
 
 #[test]
 fn an_original_server_that_sends_is_read_to_the_end() {
-    let mut client = Download::new(&name(), None);
+    let mut client = DownloadMachine::new(&name(), None);
     client.poll();
     let (status, md5) = (Status::Ok, null());
     client
-        .message(Reply::DownloadHeader { status, pos: 0, len: 10, md5, extended: false })
+        .message(LegacyReply::DownloadHeader { status, pos: 0, len: 10, md5, extended: false })
         .unwrap();
     // Nothing is asked for before there is a place for it.
-    assert_eq!(client.poll(), Some(download::Action::Prepare { start: 0, len: 10 }));
+    assert_eq!(client.poll(), Some(download::DownloadAction::Prepare { start: 0, len: 10 }));
     assert_eq!(client.poll(), None);
     assert!(!client.must_read_to_end());
     client.prepared().unwrap();
@@ -316,12 +329,12 @@ fn an_original_server_that_sends_is_read_to_the_end() {
 
 #[test]
 fn a_server_that_names_impossible_ranges_is_not_believed() {
-    let held = Held { len: 5, md5: MD5 };
+    let held = Prefix { len: 5, md5: MD5 };
     for (pos, len) in [(3, 1), (-1, 1), (0, -1), (6, 0), (5, i64::MIN)] {
-        let mut client = Download::new(&name(), Some(held));
+        let mut client = DownloadMachine::new(&name(), Some(held));
         let (status, md5) = (Status::Ok, null());
         let result =
-            client.message(Reply::DownloadHeader { status, pos, len, md5, extended: true });
+            client.message(LegacyReply::DownloadHeader { status, pos, len, md5, extended: true });
         assert!(matches!(result, Err(DownloadError::Unexpected(_))), "{pos} {len}");
     }
 }

@@ -9,8 +9,8 @@
 )]
 
 use ftx_core::legacy::wire::{
-    DecodeError, Limits, QString, RawMessage, Reply, Request, Value, decode_raw, decode_reply,
-    decode_request,
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, QString, RawMessage, Value, decode_raw,
+    decode_reply, decode_request,
 };
 use serde_json::Value as Json;
 
@@ -35,7 +35,7 @@ fn bytes(json: &Json, of: &str) -> Vec<u8> {
 }
 
 fn raw(input: &[u8]) -> Result<Option<(RawMessage, usize)>, DecodeError> {
-    decode_raw(input, &Limits::default())
+    decode_raw(input, &DecodeLimits::default())
 }
 
 fn encoded(message: &RawMessage) -> Vec<u8> {
@@ -47,15 +47,16 @@ fn encoded(message: &RawMessage) -> Vec<u8> {
 /// What the typed messages make of `input`, by direction.
 fn typed(input: &[u8], direction: &str) -> (RawMessage, Vec<u8>) {
     let mut out = Vec::new();
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let (raw, used) = match direction {
         "c2s" => {
-            let (request, used): (Request, _) = decode_request(input, &limits).unwrap().unwrap();
+            let (request, used): (LegacyRequest, _) =
+                decode_request(input, &limits).unwrap().unwrap();
             request.encode(&mut out);
             (request.to_raw(), used)
         }
         "s2c" => {
-            let (reply, used): (Reply, _) = decode_reply(input, &limits).unwrap().unwrap();
+            let (reply, used): (LegacyReply, _) = decode_reply(input, &limits).unwrap().unwrap();
             reply.encode(&mut out);
             (reply.to_raw(), used)
         }
@@ -152,8 +153,9 @@ fn a_lone_status_is_read_from_a_reply() {
     for message in records(MESSAGES, "messages", 49) {
         let Some(code) = text(&message, "name").strip_prefix("status_") else { continue };
         let (reply, _) =
-            decode_reply(&bytes(&message, "qt6"), &Limits::default()).unwrap().unwrap();
-        let Reply::UploadHeader { status, pos: 0, md5, extended: false, published: false } = reply
+            decode_reply(&bytes(&message, "qt6"), &DecodeLimits::default()).unwrap().unwrap();
+        let LegacyReply::UploadHeader { status, pos: 0, md5, extended: false, published: false } =
+            reply
         else {
             panic!("{reply:?}")
         };
@@ -219,7 +221,7 @@ fn fact(reads: &str, name: &str) -> i64 {
 fn odd_input_ends_as_it_does_in_qt_or_is_refused() {
     use DecodeError::{OddString, StringTooLong, TooManyEntries, UnknownKind};
 
-    let limits = Limits::default();
+    let limits = DecodeLimits::default();
     let absurd = |what: &str| match what {
         "count 0xffffffff and nothing else" => {
             Some(TooManyEntries { count: u32::MAX, limit: limits.entries })

@@ -53,20 +53,18 @@ fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
     fetch.manifest(digest(&theirs)).unwrap();
     assert_eq!(fetch.progress(), Progress { done: 3 * BLOCK, moved: 0 });
     assert_eq!(fetch.next(0), Some(vec![range(1, 1), range(3, 1), range(5, 1)]));
-    assert!(fetch.replaces(3) && !fetch.replaces(1));
     for (index, cv) in [(1, A), (3, A), (5, A)] {
-        assert_eq!(fetch.finished(), None);
+        assert!(!fetch.is_finished());
         fetch.block(0, index, cv, cv).unwrap();
-        assert!(!fetch.replaces(index));
     }
     fetch.range_end(0).unwrap();
-    assert_eq!(fetch.finished().unwrap().digest(), digest(&theirs));
+    assert!(fetch.is_finished());
 }
 
 #[test]
 fn without_a_manifest_nothing_is_believed() {
     let mut fetch = Fetch::new(2 * BLOCK, &known(2 * BLOCK, &[(0, A), (1, A)]), 100);
-    assert_eq!((fetch.finished(), fetch.replaces(0)), (None, true));
+    assert!(!fetch.is_finished());
     assert_eq!(fetch.next(0), Some(vec![range(0, 2)]));
     assert!(fetch.cvs(0, &[A]).is_err() && fetch.manifest(digest(&[A, A])).is_err());
 }
@@ -121,28 +119,7 @@ fn an_answer_brings_all_that_was_asked_for() {
     fetch.range_end(0).unwrap();
     fetch.block(0, 2, A, A).unwrap();
     fetch.range_end(0).unwrap();
-    assert!(fetch.range_end(0).is_err() && fetch.finished().is_some());
-}
-
-#[test]
-fn what_a_lost_stream_did_not_bring_is_for_others() {
-    let mut fetch = empty(4 * BLOCK, 2);
-    assert_eq!(fetch.next(0), Some(vec![range(0, 2)]));
-    assert_eq!(fetch.next(1), Some(vec![range(2, 2)]));
-    fetch.block(0, 0, A, A).unwrap();
-    fetch.lost(0);
-    assert!(fetch.block(0, 1, A, A).is_err());
-    assert_eq!(fetch.next(2), Some(vec![range(1, 1)]));
-}
-
-#[test]
-fn the_whole_is_asked_for_at_once() {
-    let mut fetch = Fetch::whole(3 * BLOCK, 4, 1);
-    assert_eq!((fetch.next(4), fetch.expects(4)), (None, Some(0)));
-    fetch.block(4, 0, A, A).unwrap();
-    fetch.lost(4);
-    assert_eq!(fetch.next(5), Some(vec![range(1, 1)]));
-    assert!(Fetch::whole(0, 0, 1).finished().is_some());
+    assert!(fetch.range_end(0).is_err() && fetch.is_finished());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! rules, and cases that the model of a server seldom meets.
 #![allow(clippy::unwrap_used)]
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::upload::{
-    Accepted, Claim, Completed, Duty, HavePage, Next, Outlook, ReceiveError, Receiver, Sender,
+    BlockAction, Claim, Completed, HavePage, Next, ReceiveError, Receiver, Sender,
 };
 use ftx_core::native::wire::MAX_CV_PAGE;
 use ftx_core::native::{BlockMismatch, Progress, Reason, StepError};
@@ -33,14 +33,14 @@ fn send(sender: &mut Sender, stream: u32, cv: Cv) -> u64 {
 #[test]
 fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
     let mut sender = Sender::new(2 * BLOCK + 1, 8 * BLOCK);
-    assert_eq!((sender.claim(0), sender.outlook(0)), (None, Outlook::NotReady));
+    assert_eq!(sender.claim(0), None);
     sender.have(1, &[Some(A), None]).unwrap();
     sender.ready().unwrap();
     let claims = [0, 1, 0].map(|stream| sender.claim(stream).unwrap());
     assert_eq!(claims[0], Claim { index: 0, len: BLOCK, theirs: None });
     assert_eq!(claims[1], Claim { index: 1, len: BLOCK, theirs: Some(A) });
     assert_eq!(claims[2], Claim { index: 2, len: 1, theirs: None });
-    assert_eq!((sender.claim(0), sender.outlook(0)), (None, Outlook::Elsewhere));
+    assert_eq!(sender.claim(0), None);
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn what_was_hashed_before_is_not_read_again() {
 fn a_window_is_one_streams_and_a_block_always_fits_an_empty_one() {
     let mut sender = ready(5 * BLOCK, 2 * BLOCK);
     assert_eq!([0, 0].map(|stream| send(&mut sender, stream, A)), [0, 1]);
-    assert_eq!((sender.claim(0), sender.outlook(0)), (None, Outlook::WindowFull));
-    assert_eq!((send(&mut sender, 1, A), sender.outlook(1)), (2, Outlook::Claimable));
+    assert_eq!(sender.claim(0), None);
+    assert_eq!(send(&mut sender, 1, A), 2);
     sender.stored(0, 1).unwrap();
     assert_eq!(send(&mut sender, 0, A), 3);
 
@@ -90,27 +90,13 @@ fn a_window_is_one_streams_and_a_block_always_fits_an_empty_one() {
 }
 
 #[test]
-fn a_lost_stream_gives_everything_back() {
-    let mut sender = ready(4 * BLOCK, 2 * BLOCK);
-    assert_eq!(send(&mut sender, 0, A), 0);
-    assert!(sender.claim(0).is_some());
-    assert_eq!(send(&mut sender, 1, A), 2);
-    sender.lost(0);
-    assert_eq!(sender.stored(0, 0), Err(StepError::Unasked { index: 0, stream: 0 }));
-    // The number may be used for another connection.
-    assert_eq!([0, 0].map(|stream| send(&mut sender, stream, A)), [0, 1]);
-    sender.stored(1, 2).unwrap();
-}
-
-#[test]
 fn an_empty_file_needs_nothing_but_the_server() {
     let mut sender = Sender::new(0, 1);
     assert_eq!(sender.all_stored(), None);
     sender.ready().unwrap();
     let empty = Manifest::new(0, vec![]).unwrap().digest();
-    assert_eq!((sender.all_stored(), sender.outlook(0)), (Some(empty), Outlook::AllStored));
-    let plan = Receiver::new(PartialManifest::new(0), None).commit(empty).unwrap();
-    assert_eq!((plan.manifest.digest(), plan.unchanged), (empty, false));
+    assert_eq!((sender.all_stored(), sender.claim(0)), (Some(empty), None));
+    assert_eq!(Receiver::new(PartialManifest::new(0), None).commit(empty), Ok(vec![]));
 }
 
 #[test]
@@ -155,7 +141,6 @@ fn a_sender_takes_no_nonsense() {
     assert!(sender.stored(1, 0).is_err() && sender.stored(0, 1).is_err());
     sender.stored(0, 0).unwrap();
     assert!(sender.stored(0, 0).is_err());
-    sender.lost(7);
     assert_eq!(sender.progress(), Progress { done: BLOCK, moved: BLOCK });
 }
 
@@ -183,16 +168,21 @@ fn pages_are_short_and_skip_what_is_not_held() {
     assert!(blocks.iter().all(|block| *block == Some(A)) && blocks.len() == all.len());
 }
 
+/// The error of a commit, without committing.
+fn missing(receiver: &Receiver) -> Result<(), ReceiveError> {
+    receiver.clone().commit(Digest([0; 32])).map(drop)
+}
+
 #[test]
-fn a_replaced_block_is_forgotten_first_and_once() {
-    let mut receiver = Receiver::new(known(2 * BLOCK, &[(0, A)]), None);
-    let write = |forget| Accepted { duty: Duty::Write, forget };
-    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(write(true)));
+fn a_block_that_is_being_replaced_is_not_held() {
+    let mut receiver = Receiver::new(known(2 * BLOCK, &[(0, A), (1, A)]), None);
+    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
     receiver.lost(0);
-    assert_eq!(receiver.staged().known(), 0);
-    assert_eq!(receiver.accept(1, 0, BLOCK), Ok(write(false)));
+    assert_eq!(missing(&receiver), Err(ReceiveError::Missing { first: 0, count: 1 }));
+    assert_eq!(receiver.accept(1, 0, BLOCK), Ok(BlockAction::Write));
     assert_eq!(receiver.complete(1, B, B), Ok(Completed::Journal));
-    assert_eq!(receiver.staged().get(0), Some(B));
+    let digest = Manifest::new(2 * BLOCK, vec![B, A]).unwrap().digest();
+    assert_eq!(receiver.commit(digest), Ok(vec![]));
 }
 
 #[test]
@@ -202,70 +192,46 @@ fn a_block_that_did_not_arrive_as_sent_is_not_there() {
     let mismatch = BlockMismatch { index: 0, computed: A, claimed: B };
     let error = receiver.complete(0, A, B).unwrap_err();
     assert_eq!((error.reason(), error), (Reason::BlockMismatch, mismatch.into()));
-    assert_eq!((receiver.staged().known(), receiver.duty(0)), (0, Duty::Drop));
+    assert_eq!(missing(&receiver), Err(ReceiveError::Missing { first: 0, count: 1 }));
+    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
 }
 
-/// A receiver of a block that stream 0 is writing and others hold.
-fn contended(holders: u32) -> Receiver {
+#[test]
+fn a_block_is_written_by_one_stream_at_a_time() {
+    let mut receiver = Receiver::new(PartialManifest::new(2 * BLOCK), None);
+    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
+    let error = receiver.accept(1, 0, BLOCK).unwrap_err();
+    assert_eq!((error.reason(), error), (Reason::Busy, ReceiveError::InUse { index: 0 }));
+    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Write));
+    // The loss of the writer leaves its block to any stream.
+    receiver.lost(0);
+    assert_eq!(receiver.accept(2, 0, BLOCK), Ok(BlockAction::Write));
+    assert_eq!(receiver.complete(2, A, A), Ok(Completed::Journal));
+}
+
+#[test]
+fn a_stored_block_is_never_written_again() {
     let mut receiver = Receiver::new(PartialManifest::new(BLOCK), None);
     assert!(receiver.accept(0, 0, BLOCK).is_ok());
-    for stream in 1..=holders {
-        let hold = Accepted { duty: Duty::Hold, forget: false };
-        assert_eq!(receiver.accept(stream, 0, BLOCK), Ok(hold));
-    }
-    assert_eq!(receiver.duty(0), Duty::Write);
-    receiver
-}
-
-#[test]
-fn a_held_block_that_is_whole_first_is_written() {
-    let mut receiver = contended(2);
-    let supersedes = Some(0);
-    assert_eq!(receiver.complete(1, A, A), Ok(Completed::WriteHeld { supersedes }));
-    assert_eq!((receiver.duty(0), receiver.duty(1)), (Duty::Compare, Duty::Write));
-    // Nobody stops a block that is whole and being written.
-    assert_eq!(receiver.complete(2, A, A), Ok(Completed::Wait));
-    assert_eq!(receiver.complete(0, A, A), Ok(Completed::Wait));
-    assert_eq!(receiver.complete(1, A, A), Ok(Completed::Journal));
-    assert_eq!(receiver.complete(2, A, A), Ok(Completed::Known));
-    assert_eq!(receiver.complete(0, A, A), Ok(Completed::Known));
-}
-
-#[test]
-fn a_held_block_is_compared_when_the_writer_was_first() {
-    let mut receiver = contended(2);
     assert_eq!(receiver.complete(0, A, A), Ok(Completed::Journal));
-    assert_eq!(receiver.complete(1, A, A), Ok(Completed::Known));
+    for stream in [0, 1] {
+        assert_eq!(receiver.accept(stream, 0, BLOCK), Ok(BlockAction::Discard));
+    }
+    assert_eq!(receiver.complete(0, A, A), Ok(Completed::AlreadyStored));
     let changed = ReceiveError::Changed { index: 0 };
-    assert_eq!(receiver.complete(2, B, B), Err(changed));
-    assert_eq!(receiver.accept(3, 0, BLOCK).unwrap().duty, Duty::Compare);
-    assert_eq!(receiver.staged().get(0), Some(A));
-}
-
-#[test]
-fn a_held_block_is_written_when_the_writer_is_gone() {
-    let mut receiver = contended(1);
-    receiver.lost(0);
-    assert_eq!(receiver.complete(1, A, A), Ok(Completed::WriteHeld { supersedes: None }));
-    assert_eq!(receiver.complete(1, A, A), Ok(Completed::Journal));
-}
-
-#[test]
-fn a_block_that_nobody_kept_ends_the_upload() {
-    let mut receiver = contended(1);
-    assert!(receiver.complete(1, A, A).is_ok());
-    receiver.lost(1);
-    let interrupted = ReceiveError::Interrupted { index: 0 };
-    assert_eq!(receiver.complete(0, A, A), Err(interrupted));
+    assert_eq!(receiver.complete(1, B, B), Err(changed));
+    let digest = Manifest::new(BLOCK, vec![A]).unwrap().digest();
+    assert_eq!(receiver.commit(digest), Ok(vec![]));
 }
 
 #[test]
 fn a_receiver_takes_no_nonsense() {
     let mut receiver = Receiver::new(PartialManifest::new(BLOCK + 5), None);
-    assert!(matches!(receiver.accept(0, 2, 5), Err(StepError::NoSuchBlock { .. })));
+    let missing = StepError::NoSuchBlock { index: 2, count: 2 };
+    assert_eq!(receiver.accept(0, 2, 5), Err(missing.into()));
     assert!(receiver.accept(0, u64::MAX, 5).is_err());
     let wrong = StepError::WrongLength { index: 1, expected: 5, got: 4 };
-    assert_eq!(receiver.accept(0, 1, 4), Err(wrong));
+    assert_eq!(receiver.accept(0, 1, 4), Err(wrong.into()));
     assert!(matches!(receiver.complete(0, A, A), Err(ReceiveError::Step(_))));
     assert!(receiver.accept(0, 1, 5).is_ok());
     assert!(receiver.accept(0, 0, BLOCK).is_err(), "a block within a block");
@@ -287,26 +253,10 @@ fn a_commit_needs_every_block_and_the_right_digest() {
     let mismatch = ReceiveError::DigestMismatch { computed, claimed };
     assert_eq!(receiver.commit(claimed), Err(mismatch));
 
-    // Somebody is late with a block that has arrived.
-    assert_eq!(receiver.accept(1, 1, BLOCK).unwrap().duty, Duty::Compare);
-    let plan = receiver.commit(computed).unwrap();
-    assert_eq!(plan.copy, [BlockRange { first: 2, count: 1 }]);
-    assert!(!plan.unchanged && plan.manifest.digest() == computed);
+    // A stored block that is sent again does not delay the commit.
+    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Discard));
+    assert_eq!(receiver.commit(computed), Ok(vec![BlockRange { first: 2, count: 1 }]));
     assert!(receiver.commit(computed).is_err());
-    assert_eq!(receiver.complete(1, B, B), Ok(Completed::Dropped));
-    assert_eq!(receiver.accept(1, 1, BLOCK).unwrap().duty, Duty::Drop);
-}
-
-#[test]
-fn a_file_is_unchanged_if_size_and_blocks_are_the_same() {
-    let cvs = [(0, A), (1, B)];
-    let digest = known(2 * BLOCK, &cvs).complete().unwrap().digest();
-    let longer = known(4 * BLOCK, &[(0, A), (1, B), (2, A), (3, A)]);
-    let other = known(2 * BLOCK, &[(0, A), (1, A)]);
-    for (published, unchanged) in [(known(2 * BLOCK, &cvs), true), (longer, false), (other, false)]
-    {
-        let staged = known(2 * BLOCK, if unchanged { &[] } else { &cvs });
-        let plan = Receiver::new(staged, Some(&published)).commit(digest).unwrap();
-        assert_eq!(plan.unchanged, unchanged);
-    }
+    assert_eq!(receiver.complete(1, B, B), Ok(Completed::Discarded));
+    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Discard));
 }

@@ -24,7 +24,7 @@ impl fmt::Display for ErrorChain<'_> {
 
 /// What an error's cause adds to it.
 fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    let says_it = error.downcast_ref::<StoreError>().is_some_and(StoreError::tells_cause);
+    let says_it = error.downcast_ref::<StoreError>().is_some_and(StoreError::names_cause);
     if says_it { None } else { error.source() }
 }
 

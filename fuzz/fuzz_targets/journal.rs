@@ -8,7 +8,7 @@
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{block_len, block_offset};
-use ftx_store::{BlockStaging, Journal, Record, Recovered, Staging, StagingFiles};
+use ftx_store::{BlockStaging, Journal, JournalRecord, Recovered, Staging, StagingFiles};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, Vec<u8>, u16)| {
@@ -23,7 +23,7 @@ fuzz_target!(|input: (bool, Vec<u8>, u16)| {
         // Records with the right checksums, which a mutation would rarely hit.
         let mut journal = Journal::create(&dir, "journal".as_ref()).expect("it can be made");
         for record in bytes.split(|byte| *byte == 0xa5) {
-            if let Ok(record) = ftx_core::codec::decode::<Record>(record) {
+            if let Ok(record) = ftx_core::codec::decode::<JournalRecord>(record) {
                 journal.append(&record).expect("it can be written");
             }
         }
@@ -33,12 +33,12 @@ fuzz_target!(|input: (bool, Vec<u8>, u16)| {
         let _ = Staging::recover(&dir, files);
         return;
     };
-    let table = staging.table();
+    let table = staging.block_map();
     for (index, _) in table.known_from(0) {
         let end = block_offset(index) + block_len(staging.size(), index);
         assert!(end <= u64::from(data_len), "block {index} ends at {end} of {data_len}");
     }
     drop(staging);
     let again = BlockStaging::recover(&dir, files).expect("it was recovered before");
-    assert_eq!(again.staging().map(|staging| staging.table()), Some(table));
+    assert_eq!(again.staging().map(|staging| staging.block_map()), Some(table));
 });

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use ftx_core::legacy::wire::{Limits, QString, Reply, Request, decode_reply};
+use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, QString, decode_reply};
 
 use crate::wait::DEADLINE;
 
@@ -29,7 +29,7 @@ impl RawSocket {
     }
 
     /// Sends a request in one write.
-    pub fn send(&mut self, request: &Request) {
+    pub fn send(&mut self, request: &LegacyRequest) {
         self.send_bytes(&encoded(request));
     }
 
@@ -47,20 +47,20 @@ impl RawSocket {
     }
 
     /// Asks with 100 as an original client does.
-    pub fn upload_header(&mut self, name: &str) -> Option<Reply> {
-        self.send(&Request::UploadHeader { name: QString::from(name), extended: false });
+    pub fn upload_header(&mut self, name: &str) -> Option<LegacyReply> {
+        self.send(&LegacyRequest::UploadHeader { name: QString::from(name), extended: false });
         self.reply()
     }
 
     /// Asks with 101.
-    pub fn upload_pos(&mut self, pos: i64, len: i64) -> Option<Reply> {
-        self.send(&Request::UploadPos { pos, len });
+    pub fn upload_pos(&mut self, pos: i64, len: i64) -> Option<LegacyReply> {
+        self.send(&LegacyRequest::UploadPos { pos, len });
         self.reply()
     }
 
     /// Asks with 200 as an original client does that holds nothing.
-    pub fn download_header(&mut self, name: &str) -> Option<Reply> {
-        self.send(&Request::DownloadHeader {
+    pub fn download_header(&mut self, name: &str) -> Option<LegacyReply> {
+        self.send(&LegacyRequest::DownloadHeader {
             name: QString::from(name),
             pos: 0,
             md5: QString::NULL,
@@ -73,9 +73,9 @@ impl RawSocket {
     ///
     /// # Panics
     /// If neither happens, or it is no reply.
-    pub fn reply(&mut self) -> Option<Reply> {
+    pub fn reply(&mut self) -> Option<LegacyReply> {
         loop {
-            let decoded = decode_reply(&self.received, &Limits::default()).unwrap();
+            let decoded = decode_reply(&self.received, &DecodeLimits::default()).unwrap();
             if let Some((reply, taken)) = decoded {
                 self.received.drain(..taken);
                 return Some(reply);
@@ -147,7 +147,7 @@ impl RawSocket {
 
 /// A request's bytes.
 #[must_use]
-pub fn encoded(request: &Request) -> Vec<u8> {
+pub fn encoded(request: &LegacyRequest) -> Vec<u8> {
     let mut bytes = Vec::new();
     request.encode(&mut bytes);
     bytes

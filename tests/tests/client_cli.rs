@@ -12,7 +12,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::codec;
 use ftx_core::native::blocks::Cv;
-use ftx_store::{HasherState, Journal, PrefixHasher, Record};
+use ftx_store::{HasherState, Journal, JournalRecord, PrefixHasher};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::{Client, DEADLINE, Direction, NOBODY, Proxy, Server, wait_until, within};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -286,9 +286,11 @@ fn leave_a_huge_staging(local: &Path, dialect: &str) {
     let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
     let name = "a.bin".to_owned();
     if dialect == "native" {
-        journal.append(&Record::Blocks { name, size: len, boot: None, created_unix: 0 }).unwrap();
+        journal
+            .append(&JournalRecord::Blocks { name, size: len, boot: None, created_unix: 0 })
+            .unwrap();
         for index in 0..len / MIB {
-            journal.append(&Record::Block { index, cv: Cv([7; 32]) }).unwrap();
+            journal.append(&JournalRecord::Block { index, cv: Cv([7; 32]) }).unwrap();
         }
         return;
     }
@@ -296,8 +298,8 @@ fn leave_a_huge_staging(local: &Path, dialect: &str) {
     state[..8].copy_from_slice(&len.to_le_bytes());
     let hasher: HasherState = codec::decode(&state).unwrap();
     assert_eq!(hasher.len(), len);
-    journal.append(&Record::Begin { name, boot: None, created_unix: 0 }).unwrap();
-    journal.append(&Record::Checkpoint { boot: None, hasher }).unwrap();
+    journal.append(&JournalRecord::Begin { name, boot: None, created_unix: 0 }).unwrap();
+    journal.append(&JournalRecord::Checkpoint { boot: None, hasher }).unwrap();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, RawSocket, Server, encoded};
 use tempfile::tempdir;
@@ -54,10 +54,10 @@ fn listing(dir: &Path) -> Vec<(String, u64)> {
 fn assert_serves(server: &Server) {
     let mut socket = RawSocket::connect(server.addr());
     let header = socket.upload_header("still-here").unwrap();
-    assert!(matches!(header, Reply::UploadHeader { status: Status::Ok, .. }), "{header:?}");
-    assert_eq!(socket.upload_pos(0, 4), Some(Reply::UploadPos { status: Status::Ok }));
+    assert!(matches!(header, LegacyReply::UploadHeader { status: Status::Ok, .. }), "{header:?}");
+    assert_eq!(socket.upload_pos(0, 4), Some(LegacyReply::UploadPos { status: Status::Ok }));
     socket.send_bytes(b"here");
-    assert!(matches!(socket.reply(), Some(Reply::UploadTail { status: Status::Ok, .. })));
+    assert!(matches!(socket.reply(), Some(LegacyReply::UploadTail { status: Status::Ok, .. })));
     fs::remove_file(server.file("still-here")).unwrap();
 }
 
@@ -72,15 +72,15 @@ fn names_that_lead_elsewhere_are_refused_with_a_status() {
     let mut socket = RawSocket::connect(server.addr());
     for name in FORBIDDEN {
         let up = socket.upload_header(name);
-        let Some(Reply::UploadHeader { status, pos: 0, md5, .. }) = up else {
+        let Some(LegacyReply::UploadHeader { status, pos: 0, md5, .. }) = up else {
             panic!("{name:?}: {up:?}")
         };
         assert!(status == Status::OpenError && md5.is_null(), "{name:?}: {status:?}");
         // As if it had been accepted.
         let pos = socket.upload_pos(0, 3);
-        assert_eq!(pos, Some(Reply::UploadPos { status: Status::OpenError }), "{name:?}");
+        assert_eq!(pos, Some(LegacyReply::UploadPos { status: Status::OpenError }), "{name:?}");
         let down = socket.download_header(name);
-        let Some(Reply::DownloadHeader { status, len: 0, .. }) = down else {
+        let Some(LegacyReply::DownloadHeader { status, len: 0, .. }) = down else {
             panic!("{name:?}: {down:?}")
         };
         assert_eq!(status, Status::OpenError, "{name:?}");
@@ -102,10 +102,10 @@ fn unpaired_surrogates_and_endless_names_are_refused() {
         QString::from(deep.as_str()),
     ] {
         let mut socket = RawSocket::connect(server.addr());
-        socket.send(&Request::UploadHeader { name: name.clone(), extended: false });
+        socket.send(&LegacyRequest::UploadHeader { name: name.clone(), extended: false });
         // A name that is longer than any message may be closes the connection instead.
         if let Some(reply) = socket.reply()
-            && !matches!(reply, Reply::UploadHeader { status: Status::OpenError, .. })
+            && !matches!(reply, LegacyReply::UploadHeader { status: Status::OpenError, .. })
         {
             // Two thousand directories are too deep for no one; they are the client's own.
             assert!(name.to_text().is_some_and(|text| text == deep), "{name:?}: {reply:?}");
@@ -128,14 +128,17 @@ fn symbolic_links_do_not_lead_out() {
     let mut socket = RawSocket::connect(server.addr());
     let down = socket.download_header("link");
     assert!(
-        matches!(down, Some(Reply::DownloadHeader { status: Status::OpenError, .. })),
+        matches!(down, Some(LegacyReply::DownloadHeader { status: Status::OpenError, .. })),
         "{down:?}"
     );
     let _ = socket.upload_header("dir/x");
-    if socket.upload_pos(0, 3) == Some(Reply::UploadPos { status: Status::Ok }) {
+    if socket.upload_pos(0, 3) == Some(LegacyReply::UploadPos { status: Status::Ok }) {
         socket.send_bytes(b"abc");
         let tail = socket.reply();
-        assert!(!matches!(tail, Some(Reply::UploadTail { status: Status::Ok, .. })), "{tail:?}");
+        assert!(
+            !matches!(tail, Some(LegacyReply::UploadTail { status: Status::Ok, .. })),
+            "{tail:?}"
+        );
     }
     assert!(fs::read_dir(outer.path().join("elsewhere")).unwrap().next().is_none());
     assert_content(&outer.path().join("secret"), content(1, 100));
@@ -170,8 +173,10 @@ fn announced_lengths_are_not_believed() {
     let mut lengths = Vec::new();
     // Entry count, then key length, then value length, each as large as can be said.
     for (patch_at, value) in [(8, u32::MAX), (12, 0x7fff_fffe), (45, 0x7fff_fffe)] {
-        let mut bytes =
-            encoded(&Request::UploadHeader { name: QString::from("hello.txt"), extended: false });
+        let mut bytes = encoded(&LegacyRequest::UploadHeader {
+            name: QString::from("hello.txt"),
+            extended: false,
+        });
         bytes[patch_at..patch_at + 4].copy_from_slice(&value.to_be_bytes());
         lengths.push(bytes);
     }
@@ -188,7 +193,9 @@ fn announced_lengths_are_not_believed() {
         let mut socket = RawSocket::connect(server.addr());
         let _ = socket.upload_header("odd");
         let reply = socket.upload_pos(pos, len);
-        let Some(Reply::UploadPos { status }) = reply else { panic!("{pos} {len}: {reply:?}") };
+        let Some(LegacyReply::UploadPos { status }) = reply else {
+            panic!("{pos} {len}: {reply:?}")
+        };
         assert!(!status.is_ok(), "{pos} {len}");
     }
     let grown = server.peak_rss_kib() - before;
@@ -238,7 +245,7 @@ fn an_upload_that_stands_still_is_closed_and_kept() {
 
     let mut socket = RawSocket::connect(server.addr());
     let reply = socket.upload_header("a.bin");
-    let Some(Reply::UploadHeader { status: Status::Ok, pos, md5, .. }) = reply else {
+    let Some(LegacyReply::UploadHeader { status: Status::Ok, pos, md5, .. }) = reply else {
         panic!("{reply:?}")
     };
     // All but the last byte: there is always one to send.
@@ -256,7 +263,7 @@ fn many_idle_connections_cost_little() {
     let mut sockets: Vec<_> = (0..800).map(|_| RawSocket::connect(server.addr())).collect();
     for socket in &mut sockets {
         let reply = socket.download_header("none");
-        assert!(matches!(reply, Some(Reply::DownloadHeader { .. })), "{reply:?}");
+        assert!(matches!(reply, Some(LegacyReply::DownloadHeader { .. })), "{reply:?}");
     }
     let each = (server.peak_rss_kib() - before) * 1024 / 800;
     assert!(each < 64 * 1024, "{each} bytes for a connection");
@@ -267,7 +274,7 @@ fn many_idle_connections_cost_little() {
 fn split_and_joined_messages_are_understood() {
     let root = tempdir().unwrap();
     let server = Server::start(root.path());
-    let upload = Request::UploadHeader { name: QString::from("a.bin"), extended: false };
+    let upload = LegacyRequest::UploadHeader { name: QString::from("a.bin"), extended: false };
     let bytes = encoded(&upload);
     for at in 1..bytes.len() {
         let mut socket = RawSocket::connect(server.addr());
@@ -275,21 +282,21 @@ fn split_and_joined_messages_are_understood() {
         socket.send_bytes(&bytes[at..]);
         let reply = socket.reply();
         assert!(
-            matches!(reply, Some(Reply::UploadHeader { status: Status::Ok, .. })),
+            matches!(reply, Some(LegacyReply::UploadHeader { status: Status::Ok, .. })),
             "split at {at}: {reply:?}"
         );
     }
     // Two requests and the bytes of the file in one write; the original loses all but the first.
     let mut joined = bytes;
-    joined.extend(encoded(&Request::UploadPos { pos: 0, len: 5 }));
+    joined.extend(encoded(&LegacyRequest::UploadPos { pos: 0, len: 5 }));
     joined.extend(b"bytes");
-    joined.extend(encoded(&Request::DownloadTail { status: Status::Ok }));
+    joined.extend(encoded(&LegacyRequest::DownloadTail { status: Status::Ok }));
     let mut socket = RawSocket::connect(server.addr());
     socket.send_bytes(&joined);
-    assert!(matches!(socket.reply(), Some(Reply::UploadHeader { status: Status::Ok, .. })));
-    assert_eq!(socket.reply(), Some(Reply::UploadPos { status: Status::Ok }));
-    assert!(matches!(socket.reply(), Some(Reply::UploadTail { status: Status::Ok, .. })));
-    assert_eq!(socket.reply(), Some(Reply::DownloadTail { status: Status::Ok }));
+    assert!(matches!(socket.reply(), Some(LegacyReply::UploadHeader { status: Status::Ok, .. })));
+    assert_eq!(socket.reply(), Some(LegacyReply::UploadPos { status: Status::Ok }));
+    assert!(matches!(socket.reply(), Some(LegacyReply::UploadTail { status: Status::Ok, .. })));
+    assert_eq!(socket.reply(), Some(LegacyReply::DownloadTail { status: Status::Ok }));
     assert_eq!(fs::read(server.file("a.bin")).unwrap(), b"bytes");
 }
 
@@ -300,7 +307,7 @@ fn unknown_requests_are_answered_as_the_original_does() {
     let mut socket = RawSocket::connect(server.addr());
     let _ = socket.download_header("none");
     for id in [0, 103, 999, -5, i64::MIN] {
-        socket.send(&Request::Unknown { id });
+        socket.send(&LegacyRequest::Unknown { id });
         let mut wanted = id.to_be_bytes().to_vec();
         wanted.extend([0; 4]);
         assert_eq!(socket.file_bytes(12), wanted);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
 use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, encoded, wait_until};
 use rustix::process::Signal;
@@ -152,7 +152,7 @@ fn a_reader_that_does_not_read_delays_nobody() {
     let mut stalled: Vec<_> = (0..4).map(|_| RawSocket::connect(server.addr())).collect();
     for socket in &mut stalled {
         let _ = socket.download_header("big");
-        socket.send(&Request::DownloadContent { status: Status::Ok });
+        socket.send(&LegacyRequest::DownloadContent { status: Status::Ok });
         // The sending has begun.
         let _ = socket.file_bytes(1);
     }
@@ -172,7 +172,7 @@ fn a_connection_too_many_is_closed() {
         assert!(socket.download_header("none").is_some());
     }
     assert!(RawSocket::connect(server.addr()).is_closed_within(DEADLINE));
-    assert!(matches!(kept[0].download_header("none"), Some(Reply::DownloadHeader { .. })));
+    assert!(matches!(kept[0].download_header("none"), Some(LegacyReply::DownloadHeader { .. })));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
     let root = tempdir().unwrap();
     let server =
         Server::builder(root.path()).args(["--hello-timeout", "700ms", "--log", "debug"]).start();
-    let request = encoded(&Request::DownloadTail { status: Status::Ok });
+    let request = encoded(&LegacyRequest::DownloadTail { status: Status::Ok });
     for said in [&[][..], &request[..1], &request[..8], &request[..request.len() - 1]] {
         let mut socket = RawSocket::connect(server.addr());
         socket.send_bytes(said);

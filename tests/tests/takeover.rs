@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::Reply;
+use ftx_core::legacy::wire::LegacyReply;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, RawSocket, Server, wait_until};
 use tempfile::tempdir;
@@ -14,7 +14,7 @@ const LEN: usize = 4 * MIB;
 fn begin(server: &Server, whole: &[u8], until: usize) -> (RawSocket, usize) {
     let mut socket = RawSocket::connect(server.addr());
     let reply = socket.upload_header("a.bin");
-    let Some(Reply::UploadHeader { status: Status::Ok, pos, md5, .. }) = reply else {
+    let Some(LegacyReply::UploadHeader { status: Status::Ok, pos, md5, .. }) = reply else {
         panic!("{reply:?}")
     };
     let from = usize::try_from(pos).unwrap();
@@ -22,7 +22,7 @@ fn begin(server: &Server, whole: &[u8], until: usize) -> (RawSocket, usize) {
         assert_eq!(md5.to_text(), Some(content(1, pos.cast_unsigned()).md5()));
     }
     let left = i64::try_from(whole.len() - from).unwrap();
-    assert_eq!(socket.upload_pos(pos, left), Some(Reply::UploadPos { status: Status::Ok }));
+    assert_eq!(socket.upload_pos(pos, left), Some(LegacyReply::UploadPos { status: Status::Ok }));
     socket.send_bytes(&whole[from..until.max(from)]);
     (socket, from)
 }
@@ -32,13 +32,13 @@ fn begin_anew(server: &Server, whole: &[u8]) -> RawSocket {
     let mut socket = RawSocket::connect(server.addr());
     let _ = socket.upload_header("a.bin");
     let len = i64::try_from(whole.len()).unwrap();
-    assert_eq!(socket.upload_pos(0, len), Some(Reply::UploadPos { status: Status::Ok }));
+    assert_eq!(socket.upload_pos(0, len), Some(LegacyReply::UploadPos { status: Status::Ok }));
     socket
 }
 
 fn assert_published(mut socket: RawSocket, server: &Server) {
     let tail = socket.reply();
-    assert!(matches!(tail, Some(Reply::UploadTail { status: Status::Ok, .. })), "{tail:?}");
+    assert!(matches!(tail, Some(LegacyReply::UploadTail { status: Status::Ok, .. })), "{tail:?}");
     assert_content(&server.file("a.bin"), content(1, LEN as u64));
 }
 
@@ -84,7 +84,7 @@ fn a_client_that_comes_back_early_is_offered_what_it_had_sent() {
         let arrived = format!("bytes_in={} ", 24 * MIB);
         wait_until("all has arrived", DEADLINE, || server.monitor().total.contains(&arrived));
         let offered = RawSocket::connect(server.addr()).upload_header("a.bin");
-        let Some(Reply::UploadHeader { pos, .. }) = offered else { panic!("{offered:?}") };
+        let Some(LegacyReply::UploadHeader { pos, .. }) = offered else { panic!("{offered:?}") };
         assert!(pos >= 16 << 20, "offered {pos} bytes, older version: {older:?}");
     }
 }
@@ -99,12 +99,15 @@ fn two_that_were_offered_the_same_bytes_do_not_spoil_them() {
     wait_until("the first is gone", DEADLINE, || server.monitor().active == [0]);
     let mut slow = RawSocket::connect(server.addr());
     let offered = slow.upload_header("a.bin");
-    assert!(matches!(offered, Some(Reply::UploadHeader { pos: 0xf_ffff, .. })), "{offered:?}");
+    assert!(
+        matches!(offered, Some(LegacyReply::UploadHeader { pos: 0xf_ffff, .. })),
+        "{offered:?}"
+    );
     let (quick, _) = begin(&server, &whole, LEN);
     assert_published(quick, &server);
     // What it was offered is gone. It may be refused; it must not be led to store something else.
     let left = i64::try_from(LEN - (MIB - 1)).unwrap();
-    if slow.upload_pos(0xf_ffff, left) == Some(Reply::UploadPos { status: Status::Ok }) {
+    if slow.upload_pos(0xf_ffff, left) == Some(LegacyReply::UploadPos { status: Status::Ok }) {
         slow.send_bytes(&whole[MIB - 1..]);
         let _ = slow.reply();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ftx_core::legacy::upload::UploadError;
-use ftx_core::legacy::wire::{Limits, Reply, Request, decode_reply};
+use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_reply};
 use ftx_io::{BufferedStream, IoLimits, StreamError};
 use tracing::debug;
 
@@ -30,7 +30,7 @@ impl Connection {
 
     /// Sends a message in one write, small enough for one segment: an original server takes
     /// whatever one read gives for one message.
-    pub(crate) async fn send(&mut self, request: &Request) -> Result<(), TransferError> {
+    pub(crate) async fn send(&mut self, request: &LegacyRequest) -> Result<(), TransferError> {
         debug!(?request, "sent");
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
@@ -39,10 +39,12 @@ impl Connection {
     }
 
     /// The server's next message.
-    pub(crate) async fn receive(&mut self) -> Result<Reply, TransferError> {
+    pub(crate) async fn receive(&mut self) -> Result<LegacyReply, TransferError> {
         let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         loop {
-            if let Some((reply, len)) = decode_reply(self.wire.buffered(), &Limits::default())? {
+            if let Some((reply, len)) =
+                decode_reply(self.wire.buffered(), &DecodeLimits::default())?
+            {
                 self.wire.consume(len);
                 debug!(?reply, "received");
                 return Ok(reply);
@@ -79,8 +81,8 @@ impl Connection {
 
     /// The server's refusal of an upload, if that is what it said last.
     fn refusal(&self) -> Option<UploadError> {
-        match decode_reply(self.wire.buffered(), &Limits::default()) {
-            Ok(Some((Reply::UploadTail { status, .. }, _))) if !status.is_ok() => {
+        match decode_reply(self.wire.buffered(), &DecodeLimits::default()) {
+            Ok(Some((LegacyReply::UploadTail { status, .. }, _))) if !status.is_ok() => {
                 Some(UploadError::Refused(status))
             }
             _ => None,

@@ -3,7 +3,7 @@
 use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
-use ftx_core::legacy::download::{Action, Download, DownloadError, Outcome};
+use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine, DownloadOutcome};
 use ftx_io::{StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
@@ -18,8 +18,8 @@ pub(crate) async fn run(
     target: Target,
     observer: &Observer,
     cancel: &Cancel,
-) -> Result<Outcome, TransferError> {
-    let machine = Download::new(name, target.held());
+) -> Result<DownloadOutcome, TransferError> {
+    let machine = DownloadMachine::new(name, target.held());
     let progress = Progress { done: 0, size: 0 };
     let mut driver = Driver {
         connection,
@@ -51,7 +51,7 @@ struct Progress {
 struct Driver<'a> {
     connection: &'a mut Connection,
     target: Target,
-    machine: Download,
+    machine: DownloadMachine,
     writer: Option<StagingWriter>,
     spare: Vec<u8>,
     progress: Progress,
@@ -61,7 +61,7 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    async fn run(&mut self) -> Result<Outcome, TransferError> {
+    async fn run(&mut self) -> Result<DownloadOutcome, TransferError> {
         let mut told = false;
         loop {
             while let Some(action) = self.machine.poll() {
@@ -94,23 +94,26 @@ impl Driver<'_> {
         }
     }
 
-    async fn act(&mut self, action: Action) -> Result<Option<Outcome>, TransferError> {
+    async fn act(
+        &mut self,
+        action: DownloadAction,
+    ) -> Result<Option<DownloadOutcome>, TransferError> {
         match action {
-            Action::Send(request) => self.connection.send(&request).await?,
-            Action::Prepare { start, len } => {
+            DownloadAction::Send(request) => self.connection.send(&request).await?,
+            DownloadAction::Prepare { start, len } => {
                 let writer = self.target.prepare(start, len).await?;
                 self.progress = Progress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
                 self.machine.prepared()?;
             }
-            Action::Publish { md5 } => {
+            DownloadAction::Publish { md5 } => {
                 self.writer.as_mut().ok_or_else(out_of_step)?.drain().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
                 self.target.publish(writer, md5, self.observer, self.cancel).await?;
                 self.machine.published()?;
             }
-            Action::Finish(outcome) => {
+            DownloadAction::Finish(outcome) => {
                 if outcome.already_there {
                     self.target.settle().await?;
                 }

@@ -6,7 +6,7 @@
 
 use cap_std::fs::{Dir, File};
 use ftx_core::Md5Digest;
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
@@ -61,13 +61,13 @@ impl Target {
     }
 
     /// What is here, as the server is told.
-    pub(crate) fn held(&self) -> Option<Held> {
+    pub(crate) fn held(&self) -> Option<Prefix> {
         let hasher = match &self.local {
             Local::Nothing => None,
             Local::Staged(staging) => Some(staging.hasher()),
             Local::Whole { hasher, .. } => Some(hasher),
         };
-        hasher.map(|hasher| Held { len: hasher.len(), md5: hasher.digest() })
+        hasher.map(|hasher| Prefix { len: hasher.len(), md5: hasher.digest() })
     }
 
     /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held. For a small
@@ -120,7 +120,7 @@ impl Target {
                 let hashed = staging.hasher().clone();
                 place.check_target(&place.directory()?)?;
                 let published = staging.rewound(hashed)?.publish_beside(&place.name);
-                published.map(|_| ()).map_err(|error| error.about(place.path()))
+                published.map(|_| ()).map_err(|error| error.with_path(place.path()))
             }
             Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
         };
@@ -153,7 +153,7 @@ impl Target {
             }
             place.check_target(&place.directory()?)?;
             let published = staging.publish_beside(&place.name);
-            published.map(|_| Ok(())).map_err(|error| error.about(place.path()))
+            published.map(|_| Ok(())).map_err(|error| error.with_path(place.path()))
         };
         writer.finish(end).await?
     }
@@ -166,7 +166,7 @@ fn look(
     cancel: &Cancel,
 ) -> Result<(Local, Option<(File, FileIdentity)>), StoreError> {
     let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
-    if let Some(files) = place.parts.left(&dir)? {
+    if let Some(files) = place.parts.find(&dir)? {
         let mut go_on = hashing(observer, cancel, staged_bytes(&dir, &files));
         if let Some(staging) = recover(&dir, files, &mut go_on)? {
             let staging = staging.with_durability(place.durability);
@@ -189,8 +189,11 @@ fn recover(
         return Ok(Some(staging));
     }
     // What a download in the native dialect left is as good.
-    match BlockStaging::recover_with(dir, files, boot, go_on)?.staging() {
-        Some(blocks) => Staging::from_blocks(blocks, go_on),
+    let Some(blocks) = BlockStaging::recover_with(dir, files, boot, go_on)?.staging() else {
+        return Ok(None);
+    };
+    match blocks.into_prefix()? {
+        Some(prefix) => Staging::from_prefix(prefix, go_on).map(Some),
         None => Ok(None),
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
-use ftx_core::legacy::upload::{Action, Outcome, Upload};
+use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
 use ftx_store::{PrefixHasher, StoreError};
 
 use crate::legacy::connection::Connection;
@@ -19,34 +19,36 @@ pub(crate) async fn run(
     name: &RemoteName,
     observer: &Observer,
     cancel: &Cancel,
-) -> Result<Outcome, TransferError> {
+) -> Result<UploadOutcome, TransferError> {
     let source = Source::open(path).await?;
-    let machine = Upload::new(name, source.size());
+    let machine = UploadMachine::new(name, source.size());
     Driver { connection, source, machine, observer, cancel }.run().await
 }
 
 struct Driver<'a> {
     connection: &'a mut Connection,
     source: Source,
-    machine: Upload,
+    machine: UploadMachine,
     observer: &'a Observer,
     cancel: &'a Cancel,
 }
 
 impl Driver<'_> {
-    async fn run(mut self) -> Result<Outcome, TransferError> {
+    async fn run(mut self) -> Result<UploadOutcome, TransferError> {
         loop {
             while let Some(action) = self.machine.poll() {
                 match action {
-                    Action::Send(request) => self.connection.send(&request).await?,
-                    Action::HashPrefix { len } => {
+                    UploadAction::Send(request) => self.connection.send(&request).await?,
+                    UploadAction::HashPrefix { len } => {
                         let md5 = self.source.hash(len, self.observer, self.cancel).await?;
                         // The server may publish what it has without another byte.
                         self.source.unchanged()?;
                         self.machine.hashed(md5)?;
                     }
-                    Action::SendBody { offset, len, hash } => self.send(offset, len, hash).await?,
-                    Action::Finish(outcome) => {
+                    UploadAction::SendBody { offset, len, hash } => {
+                        self.send(offset, len, hash).await?
+                    }
+                    UploadAction::Finish(outcome) => {
                         self.source.unchanged()?;
                         return Ok(outcome);
                     }

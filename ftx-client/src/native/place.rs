@@ -134,7 +134,7 @@ impl Place {
 
     fn look_now(&self, mut go_on: GoOn) -> Result<Option<Local>, StoreError> {
         let Some(dir) = self.at.existing_directory()? else { return Ok(None) };
-        let left = self.at.parts.left(&dir)?;
+        let left = self.at.parts.find(&dir)?;
         let recovered = match &left {
             None => Recovered::Nothing,
             Some(files) => {
@@ -201,7 +201,7 @@ impl Place {
             at.check_target(&at.directory()?)?;
             let published = staging
                 .publish_beside(&at.name, &meta, Existing::Replace)
-                .map_err(|error| error.about(at.path()))?;
+                .map_err(|error| error.with_path(at.path()))?;
             if let Some(stable) = &published.stable {
                 manifests.learn_all(stable, &Arc::new(published.manifest));
             }
@@ -296,14 +296,14 @@ impl Local {
             }
         };
         if let Some(base) = &base {
-            let table = staging.table();
+            let table = staging.block_map();
             let here: Vec<(u64, Cv)> = (0..block_count(size))
                 .filter(|&index| fits(&held, index) && !fits(&table, index))
                 .filter_map(|index| Some((index, held.get(index)?)))
                 .collect();
             base.give(place, &staging, &here, &mut *go_on)?;
         }
-        let table = staging.table();
+        let table = staging.block_map();
         Ok(Some((staging, table)))
     }
 }
@@ -322,7 +322,7 @@ impl Base {
         let (size, source) =
             (staging.size(), CopySource { file: &self.file, identity: &self.identity });
         for some in blocks.chunks(COPIED) {
-            match staging.take_over(source, some) {
+            match staging.copy_blocks(source, some) {
                 Err(StoreError::Changed { .. }) => {
                     place.manifests.forget(&self.identity);
                     return Ok(());

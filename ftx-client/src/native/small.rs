@@ -6,8 +6,8 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 use ftx_io::blocking;
 use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, PresentFiles, Root, StagingName,
-    StoreError,
+    BatchFile, BatchPublisher, Durability, Existing, FileIdentity, Root, StagingName, StoreError,
+    UpToDateFiles,
 };
 
 use super::place::Place;
@@ -150,12 +150,12 @@ fn keep_in(root: &Root, group: &[SmallFile]) -> Vec<Outcome> {
             Data::Fetched(_) => None,
         })
         .collect();
-    let mut present = PresentFiles::new(root);
+    let mut present = UpToDateFiles::new(root);
     let mut outcomes: Vec<Outcome> = here
         .iter()
         .enumerate()
         .map(|(index, (file, identity, name))| {
-            let is_there = present.still_has(index, name, identity, &file.meta);
+            let is_there = present.is_unchanged(index, name, identity, &file.meta);
             let changed = || StoreError::Changed { path: file.place.path().to_owned() };
             let done = Transferred { moved: 0, already_there: true };
             (file.job, if is_there { Ok(done) } else { Err(changed().into()) })
@@ -197,7 +197,7 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
             let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
             // As its user knows it, not as it is called in its directory.
-            (file.job, done.map_err(|error| error.about(file.place.path()).into()))
+            (file.job, done.map_err(|error| error.with_path(file.place.path()).into()))
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use cap_std::fs::Dir;
 use ftx_client::blocking::Client;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status, TransferError};
 use ftx_core::Md5Digest;
-use ftx_core::legacy::wire::{Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
 use ftx_store::{Staging, StagingFiles};
 
 use crate::server::{Peer, listen};
@@ -128,15 +128,21 @@ fn in_time_and_told() -> bool {
     });
     let server = thread::spawn(move || {
         let mut peer = Peer::accept(&listener);
-        assert!(matches!(peer.request(), Request::DownloadHeader { .. }));
+        assert!(matches!(peer.request(), LegacyRequest::DownloadHeader { .. }));
         let (pos, len, md5) = (0, LEN.cast_signed(), Some(Md5Digest::EMPTY).into());
-        peer.reply(&Reply::DownloadHeader { status: Status::Ok, pos, len, md5, extended: true });
-        assert!(matches!(peer.request(), Request::DownloadContent { .. }));
+        peer.reply(&LegacyReply::DownloadHeader {
+            status: Status::Ok,
+            pos,
+            len,
+            md5,
+            extended: true,
+        });
+        assert!(matches!(peer.request(), LegacyRequest::DownloadContent { .. }));
         for _ in 0..LEN >> 20 {
             peer.send(&[7; 1 << 20]);
         }
-        assert!(matches!(peer.request(), Request::DownloadTail { .. }));
-        peer.reply(&Reply::DownloadTail { status: Status::Ok });
+        assert!(matches!(peer.request(), LegacyRequest::DownloadTail { .. }));
+        peer.reply(&LegacyReply::DownloadTail { status: Status::Ok });
     });
     let begun = Instant::now();
     let result = client.download(&name(), &path);

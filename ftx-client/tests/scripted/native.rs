@@ -19,7 +19,7 @@ use ftx_client::{
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Request, Version, What};
-use ftx_store::{Journal, Record, hash_blocks};
+use ftx_store::{Journal, JournalRecord, hash_blocks};
 
 use crate::native_peer::NativePeer;
 use crate::server::listen;
@@ -100,7 +100,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
     File::create(&part).unwrap().set_len(LEN).unwrap();
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
     let mut journal = Journal::create(&dir, Path::new("a.bin.ftxpart.journal")).unwrap();
-    let begin = Record::Begin { name: "a.bin".to_owned(), boot: None, created_unix: 0 };
+    let begin = JournalRecord::Begin { name: "a.bin".to_owned(), boot: None, created_unix: 0 };
     journal.append(&begin).unwrap();
     let theirs = manifest(&part);
     let hashed = stopped(
@@ -118,7 +118,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
     assert_eq!(fs::metadata(&part).unwrap().len(), LEN, "it is not kept");
     assert!(matches!(
         Journal::peek(&dir, Path::new("a.bin.ftxpart.journal")),
-        Ok(Some(Record::Begin { .. }))
+        Ok(Some(JournalRecord::Begin { .. }))
     ));
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use ftx_client::blocking::Client;
 use ftx_client::{Status, TransferError, Transferred};
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_store::StoreError;
 
 use crate::server::{Peer, listen};
@@ -45,17 +45,17 @@ fn download(
         let path = path.clone();
         move || {
             let mut peer = Peer::accept(&listener);
-            let Request::DownloadHeader { .. } = peer.request() else { panic!() };
+            let LegacyRequest::DownloadHeader { .. } = peer.request() else { panic!() };
             // It has been hashed: the request tells its MD5.
             meanwhile(&path);
             let (pos, len) = (i64::try_from(size).unwrap(), i64::try_from(tail.len()).unwrap());
             let (status, md5, extended) = (Status::Ok, QString::NULL, false);
-            peer.reply(&Reply::DownloadHeader { status, pos, len, md5, extended });
+            peer.reply(&LegacyReply::DownloadHeader { status, pos, len, md5, extended });
             while let Some(request) = peer.next_request() {
                 match request {
-                    Request::DownloadContent { .. } => peer.send(tail),
-                    Request::DownloadTail { .. } => {
-                        peer.reply(&Reply::DownloadTail { status: Status::Ok });
+                    LegacyRequest::DownloadContent { .. } => peer.send(tail),
+                    LegacyRequest::DownloadTail { .. } => {
+                        peer.reply(&LegacyReply::DownloadTail { status: Status::Ok });
                     }
                     other => panic!("{other:?}"),
                 }

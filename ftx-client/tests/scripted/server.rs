@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use ftx_client::ServerAddr;
-use ftx_core::legacy::wire::{Limits, Reply, Request, decode_request};
+use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
 
 pub(crate) fn listen() -> (TcpListener, ServerAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -26,15 +26,15 @@ impl Peer {
     }
 
     /// The client's next message.
-    pub(crate) fn request(&mut self) -> Request {
+    pub(crate) fn request(&mut self) -> LegacyRequest {
         self.next_request().expect("the client closed")
     }
 
     /// The same; `None` when the client has closed.
-    pub(crate) fn next_request(&mut self) -> Option<Request> {
+    pub(crate) fn next_request(&mut self) -> Option<LegacyRequest> {
         loop {
             if let Some((request, len)) =
-                decode_request(&self.received, &Limits::default()).unwrap()
+                decode_request(&self.received, &DecodeLimits::default()).unwrap()
             {
                 self.received.drain(..len);
                 return Some(request);
@@ -53,7 +53,7 @@ impl Peer {
         self.received.drain(..len).collect()
     }
 
-    pub(crate) fn reply(&mut self, reply: &Reply) {
+    pub(crate) fn reply(&mut self, reply: &LegacyReply) {
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
         self.send(&bytes);

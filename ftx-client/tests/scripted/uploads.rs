@@ -7,7 +7,7 @@ use std::thread;
 use ftx_client::blocking::Client;
 use ftx_client::{Status, TransferError, Transferred};
 use ftx_core::legacy::upload::UploadError;
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 
 use crate::server::{Peer, listen};
 use crate::{SOON, config, name};
@@ -29,16 +29,16 @@ fn upload(
     // It stays behind if the test fails.
     thread::spawn(move || tell.send(upload_file(&path, address)));
     let mut peer = Peer::accept(&listener);
-    assert!(matches!(peer.request(), Request::UploadHeader { .. }));
-    peer.reply(&Reply::UploadHeader {
+    assert!(matches!(peer.request(), LegacyRequest::UploadHeader { .. }));
+    peer.reply(&LegacyReply::UploadHeader {
         status: Status::Ok,
         pos: 0,
         md5: QString::NULL,
         extended: true,
         published: false,
     });
-    assert_eq!(peer.request(), Request::UploadPos { pos: 0, len: len.cast_signed() });
-    peer.reply(&Reply::UploadPos { status: Status::Ok });
+    assert_eq!(peer.request(), LegacyRequest::UploadPos { pos: 0, len: len.cast_signed() });
+    peer.reply(&LegacyReply::UploadPos { status: Status::Ok });
     then(&mut peer);
     told.recv_timeout(SOON).expect("it is still sending to a server that is gone")
 }
@@ -47,8 +47,8 @@ fn upload_file(path: &Path, address: ftx_client::ServerAddr) -> Result<Transferr
     Client::new(address, config()).unwrap().upload(path, &name())
 }
 
-fn refusal() -> Reply {
-    Reply::UploadTail { status: Status::WriteError, md5: QString::NULL }
+fn refusal() -> LegacyReply {
+    LegacyReply::UploadTail { status: Status::WriteError, md5: QString::NULL }
 }
 
 fn is_refused(result: &Result<Transferred, TransferError>) -> bool {
@@ -96,7 +96,7 @@ fn a_refusal_is_the_reason_if_the_server_closes_after_it() {
 #[test]
 fn a_confirmation_that_comes_early_does_not_make_up_for_closing() {
     let result = upload(LEN, |peer| {
-        peer.reply(&Reply::UploadTail { status: Status::Ok, md5: QString::NULL });
+        peer.reply(&LegacyReply::UploadTail { status: Status::Ok, md5: QString::NULL });
         peer.shut_write();
     });
     assert!(matches!(result, Err(TransferError::Closed)), "{result:?}");

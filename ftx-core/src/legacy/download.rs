@@ -17,35 +17,35 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 
 use super::server::wire_held;
-use super::wire::{QString, Reply, Request};
-use super::{Held, Peer, ProtocolError, Want};
+use super::wire::{LegacyReply, LegacyRequest, QString};
+use super::{Peer, Prefix, ProtocolError, Want};
 use crate::{Md5Digest, RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum DownloadAction {
     /// Send a message, in one write.
-    Send(Request),
+    Send(LegacyRequest),
     /// Make the local staging ready for `len` bytes from `start`: `start` is either 0 or what the
-    /// local copy was said to hold. Answer with [`Download::prepared`].
+    /// local copy was said to hold. Answer with [`DownloadMachine::prepared`].
     Prepare {
         /// Where the bytes go.
         start: u64,
         /// How many will follow.
         len: u64,
     },
-    /// All bytes are here: publish the file locally. Answer with [`Download::published`].
+    /// All bytes are here: publish the file locally. Answer with [`DownloadMachine::published`].
     Publish {
         /// What the MD5 of the whole file must be, where the server said so.
         md5: Option<Md5Digest>,
     },
     /// It has ended well.
-    Finish(Outcome),
+    Finish(DownloadOutcome),
 }
 
 /// How a download ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct DownloadOutcome {
     /// Bytes that were received now.
     pub received: u64,
     /// The local copy was whole, and nothing was received. If it is a staging, the driver
@@ -83,7 +83,7 @@ impl DownloadError {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum DownloadState {
     Offered,
     Preparing { peer: Peer, len: u64, md5: Option<Md5Digest> },
     Receiving { peer: Peer, len: u64, left: u64, md5: Option<Md5Digest> },
@@ -95,25 +95,25 @@ enum State {
 
 /// A client's side of one download.
 #[derive(Debug)]
-pub struct Download {
-    held: Option<Held>,
-    state: State,
-    actions: VecDeque<Action>,
+pub struct DownloadMachine {
+    held: Option<Prefix>,
+    state: DownloadState,
+    actions: VecDeque<DownloadAction>,
 }
 
-impl Download {
+impl DownloadMachine {
     /// A download of `name`, of which `held` is here already; its first action sends the request.
     #[must_use]
-    pub fn new(name: &RemoteName, held: Option<Held>) -> Self {
+    pub fn new(name: &RemoteName, held: Option<Prefix>) -> Self {
         let (pos, md5) = wire_held(held);
         let name = QString::from(name.as_str());
-        let request = Request::DownloadHeader { name, pos, md5, extended: true };
-        let actions = VecDeque::from([Action::Send(request)]);
-        Self { held, state: State::Offered, actions }
+        let request = LegacyRequest::DownloadHeader { name, pos, md5, extended: true };
+        let actions = VecDeque::from([DownloadAction::Send(request)]);
+        Self { held, state: DownloadState::Offered, actions }
     }
 
     /// The next thing to do.
-    pub fn poll(&mut self) -> Option<Action> {
+    pub fn poll(&mut self) -> Option<DownloadAction> {
         self.actions.pop_front()
     }
 
@@ -121,11 +121,11 @@ impl Download {
     #[must_use]
     pub fn want(&self) -> Want {
         match self.state {
-            State::Offered | State::Tail { .. } => Want::Message,
-            State::Preparing { .. } | State::Publishing { .. } => Want::Fact,
-            State::Receiving { left, .. } => Want::Body { left },
-            State::Draining { left, .. } => Want::Discard { left },
-            State::Ended => Want::Nothing,
+            DownloadState::Offered | DownloadState::Tail { .. } => Want::Message,
+            DownloadState::Preparing { .. } | DownloadState::Publishing { .. } => Want::Fact,
+            DownloadState::Receiving { left, .. } => Want::Body { left },
+            DownloadState::Draining { left, .. } => Want::Discard { left },
+            DownloadState::Ended => Want::Nothing,
         }
     }
 
@@ -135,8 +135,8 @@ impl Download {
     pub const fn must_read_to_end(&self) -> bool {
         matches!(
             self.state,
-            State::Receiving { peer: Peer::Original, .. }
-                | State::Draining { peer: Peer::Original, .. }
+            DownloadState::Receiving { peer: Peer::Original, .. }
+                | DownloadState::Draining { peer: Peer::Original, .. }
         )
     }
 
@@ -145,10 +145,13 @@ impl Download {
     /// # Errors
     /// The download has failed; unless the error is [`DownloadError::Refused`], the connection is
     /// not to be used any more.
-    pub fn message(&mut self, reply: Reply) -> Result<(), DownloadError> {
-        let state = core::mem::replace(&mut self.state, State::Ended);
+    pub fn message(&mut self, reply: LegacyReply) -> Result<(), DownloadError> {
+        let state = core::mem::replace(&mut self.state, DownloadState::Ended);
         match (state, reply) {
-            (State::Offered, Reply::DownloadHeader { status, pos, len, md5, extended }) => {
+            (
+                DownloadState::Offered,
+                LegacyReply::DownloadHeader { status, pos, len, md5, extended },
+            ) => {
                 if status == Status::AlreadyExists {
                     self.finish(0, true);
                     return Ok(());
@@ -157,19 +160,19 @@ impl Download {
                 let md5 = md5.to_text().and_then(|text| text.parse().ok());
                 self.offered(Peer::from_extended(extended), pos, len, md5)
             }
-            (State::Tail { len, md5 }, Reply::DownloadTail { status }) => {
+            (DownloadState::Tail { len, md5 }, LegacyReply::DownloadTail { status }) => {
                 accept(status)?;
                 self.publish(len, md5);
                 Ok(())
             }
             (
-                State::Offered
-                | State::Preparing { .. }
-                | State::Receiving { .. }
-                | State::Draining { .. }
-                | State::Tail { .. }
-                | State::Publishing { .. }
-                | State::Ended,
+                DownloadState::Offered
+                | DownloadState::Preparing { .. }
+                | DownloadState::Receiving { .. }
+                | DownloadState::Draining { .. }
+                | DownloadState::Tail { .. }
+                | DownloadState::Publishing { .. }
+                | DownloadState::Ended,
                 reply,
             ) => Err(DownloadError::Unexpected(shown(&alloc::format!("{reply:?}")))),
         }
@@ -180,15 +183,16 @@ impl Download {
     /// # Errors
     /// The fact is out of step.
     pub fn prepared(&mut self) -> Result<(), DownloadError> {
-        let State::Preparing { peer, len, md5 } = self.state else {
+        let DownloadState::Preparing { peer, len, md5 } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
         };
         if len == 0 {
             self.publish(0, md5);
             return Ok(());
         }
-        self.actions.push_back(Action::Send(Request::DownloadContent { status: Status::Ok }));
-        self.state = State::Receiving { peer, len, left: len, md5 };
+        self.actions
+            .push_back(DownloadAction::Send(LegacyRequest::DownloadContent { status: Status::Ok }));
+        self.state = DownloadState::Receiving { peer, len, left: len, md5 };
         Ok(())
     }
 
@@ -199,31 +203,32 @@ impl Download {
     /// The last byte of a body that could not be stored gives [`DownloadError::NotStored`].
     pub fn received(&mut self, count: u64) -> Result<(), DownloadError> {
         match self.state {
-            State::Receiving { peer, len, left, md5 } => {
+            DownloadState::Receiving { peer, len, left, md5 } => {
                 let left = left.checked_sub(count).ok_or(ProtocolError::TooManyBytes)?;
                 if left > 0 {
-                    self.state = State::Receiving { peer, len, left, md5 };
+                    self.state = DownloadState::Receiving { peer, len, left, md5 };
                 } else {
                     let status = Status::Ok;
-                    self.actions.push_back(Action::Send(Request::DownloadTail { status }));
-                    self.state = State::Tail { len, md5 };
+                    self.actions
+                        .push_back(DownloadAction::Send(LegacyRequest::DownloadTail { status }));
+                    self.state = DownloadState::Tail { len, md5 };
                 }
                 Ok(())
             }
-            State::Draining { peer, left, status } => {
+            DownloadState::Draining { peer, left, status } => {
                 let left = left.checked_sub(count).ok_or(ProtocolError::TooManyBytes)?;
                 if left == 0 {
-                    self.state = State::Ended;
+                    self.state = DownloadState::Ended;
                     return Err(DownloadError::NotStored(status));
                 }
-                self.state = State::Draining { peer, left, status };
+                self.state = DownloadState::Draining { peer, left, status };
                 Ok(())
             }
-            State::Offered
-            | State::Preparing { .. }
-            | State::Tail { .. }
-            | State::Publishing { .. }
-            | State::Ended => Err(ProtocolError::OutOfStep.into()),
+            DownloadState::Offered
+            | DownloadState::Preparing { .. }
+            | DownloadState::Tail { .. }
+            | DownloadState::Publishing { .. }
+            | DownloadState::Ended => Err(ProtocolError::OutOfStep.into()),
         }
     }
 
@@ -233,12 +238,12 @@ impl Download {
     /// The peer can be left at once.
     pub fn store_failed(&mut self, status: Status) -> Result<(), DownloadError> {
         match self.state {
-            State::Receiving { peer: peer @ Peer::Original, left, .. } => {
-                self.state = State::Draining { peer, left, status };
+            DownloadState::Receiving { peer: peer @ Peer::Original, left, .. } => {
+                self.state = DownloadState::Draining { peer, left, status };
                 Ok(())
             }
             _ => {
-                self.state = State::Ended;
+                self.state = DownloadState::Ended;
                 Err(DownloadError::NotStored(status))
             }
         }
@@ -249,7 +254,7 @@ impl Download {
     /// # Errors
     /// The fact is out of step.
     pub fn published(&mut self) -> Result<(), DownloadError> {
-        let State::Publishing { len } = self.state else {
+        let DownloadState::Publishing { len } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
         };
         self.finish(len, false);
@@ -257,13 +262,13 @@ impl Download {
     }
 
     fn finish(&mut self, received: u64, already_there: bool) {
-        self.state = State::Ended;
-        self.actions.push_back(Action::Finish(Outcome { received, already_there }));
+        self.state = DownloadState::Ended;
+        self.actions.push_back(DownloadAction::Finish(DownloadOutcome { received, already_there }));
     }
 
     fn publish(&mut self, len: u64, md5: Option<Md5Digest>) {
-        self.actions.push_back(Action::Publish { md5 });
-        self.state = State::Publishing { len };
+        self.actions.push_back(DownloadAction::Publish { md5 });
+        self.state = DownloadState::Publishing { len };
     }
 
     fn offered(
@@ -291,8 +296,8 @@ impl Download {
             self.finish(0, true);
             return Ok(());
         }
-        self.actions.push_back(Action::Prepare { start, len });
-        self.state = State::Preparing { peer, len, md5 };
+        self.actions.push_back(DownloadAction::Prepare { start, len });
+        self.state = DownloadState::Preparing { peer, len, md5 };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The legacy dialect: what the Qt `FileServer`/`FileClient` system speaks.
 //!
-//! A connection carries one job at a time. [`server::Connection`] answers a client for as long as
-//! it stays; [`upload::Upload`] and [`download::Download`] each bring one file across from the
+//! A connection carries one job at a time. [`server::ServerMachine`] answers a client for as long as
+//! it stays; [`upload::UploadMachine`] and [`download::DownloadMachine`] each bring one file across from the
 //! client's side. All three are driven the same way:
 //!
 //! 1. take actions with `poll` until there are none, and carry each out;
@@ -26,7 +26,7 @@ use crate::Md5Digest;
 
 /// The largest position or size that an original program reads rightly: it keeps the low 32 bits
 /// as a signed number.
-pub const ORIGINAL_MAX: u64 = i32::MAX as u64;
+pub const ORIGINAL_MAX_BYTES: u64 = i32::MAX as u64;
 
 /// What kind of program the other side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Peer {
 
 /// The first bytes of a file, as one side holds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Prefix {
     /// How many bytes.
     pub len: u64,
     /// Their MD5.

@@ -18,22 +18,22 @@
 use alloc::collections::VecDeque;
 use alloc::string::String;
 
-use super::wire::{QString, Reply, Request};
-use super::{Held, ORIGINAL_MAX, Peer, ProtocolError, Want};
+use super::wire::{LegacyReply, LegacyRequest, QString};
+use super::{ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
 use crate::{Md5Digest, RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum UploadAction {
     /// Send a message, in one write.
-    Send(Request),
+    Send(LegacyRequest),
     /// Compute the MD5 of the first `len` bytes of the local file. Answer with
-    /// [`Upload::hashed`].
+    /// [`UploadMachine::hashed`].
     HashPrefix {
         /// How many bytes.
         len: u64,
     },
-    /// Send `len` bytes of the local file from `offset`. Answer with [`Upload::sent`].
+    /// Send `len` bytes of the local file from `offset`. Answer with [`UploadMachine::sent`].
     SendBody {
         /// Where to start.
         offset: u64,
@@ -43,12 +43,12 @@ pub enum Action {
         hash: bool,
     },
     /// It has ended well.
-    Finish(Outcome),
+    Finish(UploadOutcome),
 }
 
 /// How an upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct UploadOutcome {
     /// Bytes of the file that were sent now; the server had the others.
     pub sent: u64,
     /// The server had the whole file, and nothing was sent.
@@ -74,7 +74,7 @@ pub enum UploadError {
     Unexpected(String),
     /// An original server never confirms such a file, and its connection is lost.
     #[error(
-        "{size} bytes are more than an original server can take ({ORIGINAL_MAX}); use an ftx server"
+        "{size} bytes are more than an original server can take ({ORIGINAL_MAX_BYTES}); use an ftx server"
     )]
     TooLarge {
         /// The file's size.
@@ -105,9 +105,9 @@ impl UploadError {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum UploadState {
     Offered,
-    Hashing { peer: Peer, offer: Held, published: bool },
+    Hashing { peer: Peer, offer: Prefix, published: bool },
     Opening { peer: Peer, start: u64 },
     Sending { peer: Peer, start: u64 },
     Tail { peer: Peer, start: u64, md5: Option<Md5Digest> },
@@ -117,21 +117,21 @@ enum State {
 
 /// A client's side of one upload.
 #[derive(Debug)]
-pub struct Upload {
+pub struct UploadMachine {
     name: QString,
     size: u64,
-    state: State,
-    actions: VecDeque<Action>,
+    state: UploadState,
+    actions: VecDeque<UploadAction>,
 }
 
-impl Upload {
+impl UploadMachine {
     /// An upload of a local file of `size` bytes; its first action sends the request.
     #[must_use]
     pub fn new(name: &RemoteName, size: u64) -> Self {
         let mut upload = Self {
             name: QString::from(name.as_str()),
             size,
-            state: State::Offered,
+            state: UploadState::Offered,
             actions: VecDeque::new(),
         };
         upload.ask();
@@ -139,7 +139,7 @@ impl Upload {
     }
 
     /// The next thing to do.
-    pub fn poll(&mut self) -> Option<Action> {
+    pub fn poll(&mut self) -> Option<UploadAction> {
         self.actions.pop_front()
     }
 
@@ -147,12 +147,12 @@ impl Upload {
     #[must_use]
     pub fn want(&self) -> Want {
         match self.state {
-            State::Offered
-            | State::Opening { .. }
-            | State::Tail { .. }
-            | State::Confirming { .. } => Want::Message,
-            State::Hashing { .. } | State::Sending { .. } => Want::Fact,
-            State::Ended => Want::Nothing,
+            UploadState::Offered
+            | UploadState::Opening { .. }
+            | UploadState::Tail { .. }
+            | UploadState::Confirming { .. } => Want::Message,
+            UploadState::Hashing { .. } | UploadState::Sending { .. } => Want::Fact,
+            UploadState::Ended => Want::Nothing,
         }
     }
 
@@ -161,10 +161,13 @@ impl Upload {
     /// # Errors
     /// The upload has failed; unless the error is [`UploadError::Refused`], the connection is not
     /// to be used any more.
-    pub fn message(&mut self, reply: Reply) -> Result<(), UploadError> {
-        let state = core::mem::replace(&mut self.state, State::Ended);
+    pub fn message(&mut self, reply: LegacyReply) -> Result<(), UploadError> {
+        let state = core::mem::replace(&mut self.state, UploadState::Ended);
         self.state = match (state, reply) {
-            (State::Offered, Reply::UploadHeader { status, pos, md5, extended, published }) => {
+            (
+                UploadState::Offered,
+                LegacyReply::UploadHeader { status, pos, md5, extended, published },
+            ) => {
                 if status == Status::AlreadyExists {
                     self.finish(0, true, true);
                     return Ok(());
@@ -172,18 +175,24 @@ impl Upload {
                 accept(status)?;
                 self.offered(Peer::from_extended(extended), pos, &md5, published)?
             }
-            (State::Opening { peer, start }, Reply::UploadPos { status }) => {
+            (UploadState::Opening { peer, start }, LegacyReply::UploadPos { status }) => {
                 if start > 0 && status == Status::SeekError {
                     return Err(UploadError::OfferGone(status));
                 }
                 accept(status)?;
                 self.opened(peer, start)
             }
-            (State::Tail { peer, start, md5 }, Reply::UploadTail { status, md5: stored }) => {
+            (
+                UploadState::Tail { peer, start, md5 },
+                LegacyReply::UploadTail { status, md5: stored },
+            ) => {
                 accept(status)?;
                 return self.ended(peer, start, md5, &stored);
             }
-            (State::Confirming { md5 }, Reply::UploadHeader { status, pos, md5: stored, .. }) => {
+            (
+                UploadState::Confirming { md5 },
+                LegacyReply::UploadHeader { status, pos, md5: stored, .. },
+            ) => {
                 accept(status)?;
                 if u64::try_from(pos) == Ok(self.size) && parse(&stored) == Some(md5) {
                     self.finish(self.size, false, true);
@@ -193,25 +202,25 @@ impl Upload {
                 return Err(UploadError::NotStored { stored: shown(&stored) });
             }
             (
-                State::Offered
-                | State::Hashing { .. }
-                | State::Opening { .. }
-                | State::Sending { .. }
-                | State::Tail { .. }
-                | State::Confirming { .. }
-                | State::Ended,
+                UploadState::Offered
+                | UploadState::Hashing { .. }
+                | UploadState::Opening { .. }
+                | UploadState::Sending { .. }
+                | UploadState::Tail { .. }
+                | UploadState::Confirming { .. }
+                | UploadState::Ended,
                 reply,
             ) => return Err(UploadError::Unexpected(shown(&alloc::format!("{reply:?}")))),
         };
         Ok(())
     }
 
-    /// Takes the MD5 that [`Action::HashPrefix`] asked for.
+    /// Takes the MD5 that [`UploadAction::HashPrefix`] asked for.
     ///
     /// # Errors
     /// The upload has failed.
     pub fn hashed(&mut self, md5: Md5Digest) -> Result<(), UploadError> {
-        let State::Hashing { peer, offer, published } = self.state else {
+        let UploadState::Hashing { peer, offer, published } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
         };
         let equal = md5 == offer.md5;
@@ -224,27 +233,32 @@ impl Upload {
         Ok(())
     }
 
-    /// Takes note that all bytes of [`Action::SendBody`] are on their way. `md5` is that of the
+    /// Takes note that all bytes of [`UploadAction::SendBody`] are on their way. `md5` is that of the
     /// whole local file; an original server's confirmation cannot be checked without it.
     ///
     /// # Errors
     /// The upload has failed.
     pub fn sent(&mut self, md5: Option<Md5Digest>) -> Result<(), UploadError> {
-        let State::Sending { peer, start } = self.state else {
+        let UploadState::Sending { peer, start } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
         };
-        self.state = State::Tail { peer, start, md5 };
+        self.state = UploadState::Tail { peer, start, md5 };
         Ok(())
     }
 
     fn ask(&mut self) {
         let name = self.name.clone();
-        self.actions.push_back(Action::Send(Request::UploadHeader { name, extended: true }));
+        self.actions
+            .push_back(UploadAction::Send(LegacyRequest::UploadHeader { name, extended: true }));
     }
 
     fn finish(&mut self, sent: u64, already_there: bool, reusable: bool) {
-        self.state = State::Ended;
-        self.actions.push_back(Action::Finish(Outcome { sent, already_there, reusable }));
+        self.state = UploadState::Ended;
+        self.actions.push_back(UploadAction::Finish(UploadOutcome {
+            sent,
+            already_there,
+            reusable,
+        }));
     }
 
     fn offered(
@@ -253,7 +267,7 @@ impl Upload {
         pos: i64,
         md5: &QString,
         published: bool,
-    ) -> Result<State, UploadError> {
+    ) -> Result<UploadState, UploadError> {
         let Ok(len) = u64::try_from(pos) else {
             return Err(UploadError::Unexpected(alloc::format!("it holds {pos} bytes")));
         };
@@ -261,38 +275,38 @@ impl Upload {
         let useful = if peer.is_ftx() { len <= self.size } else { len == self.size };
         match parse(md5) {
             Some(md5) if len > 0 && useful => {
-                self.actions.push_back(Action::HashPrefix { len });
-                Ok(State::Hashing { peer, offer: Held { len, md5 }, published })
+                self.actions.push_back(UploadAction::HashPrefix { len });
+                Ok(UploadState::Hashing { peer, offer: Prefix { len, md5 }, published })
             }
             _ => self.begin(peer, 0),
         }
     }
 
-    fn begin(&mut self, peer: Peer, start: u64) -> Result<State, UploadError> {
+    fn begin(&mut self, peer: Peer, start: u64) -> Result<UploadState, UploadError> {
         let size = self.size;
-        if !peer.is_ftx() && size > ORIGINAL_MAX {
+        if !peer.is_ftx() && size > ORIGINAL_MAX_BYTES {
             return Err(UploadError::TooLarge { size });
         }
         let (Ok(pos), Ok(len)) = (i64::try_from(start), i64::try_from(size - start)) else {
             return Err(UploadError::TooLarge { size });
         };
-        self.actions.push_back(Action::Send(Request::UploadPos { pos, len }));
-        Ok(State::Opening { peer, start })
+        self.actions.push_back(UploadAction::Send(LegacyRequest::UploadPos { pos, len }));
+        Ok(UploadState::Opening { peer, start })
     }
 
-    fn opened(&mut self, peer: Peer, start: u64) -> State {
+    fn opened(&mut self, peer: Peer, start: u64) -> UploadState {
         let len = self.size - start;
         if len > 0 {
             // What an ftx server says is done is done.
             let hash = !peer.is_ftx();
-            self.actions.push_back(Action::SendBody { offset: start, len, hash });
-            return State::Sending { peer, start };
+            self.actions.push_back(UploadAction::SendBody { offset: start, len, hash });
+            return UploadState::Sending { peer, start };
         }
         if peer.is_ftx() {
-            return State::Tail { peer, start, md5: None };
+            return UploadState::Tail { peer, start, md5: None };
         }
         self.finish(0, false, false);
-        State::Ended
+        UploadState::Ended
     }
 
     fn ended(
@@ -312,7 +326,7 @@ impl Upload {
             }
             (Peer::Original, Some(md5)) => {
                 self.ask();
-                self.state = State::Confirming { md5 };
+                self.state = UploadState::Confirming { md5 };
                 Ok(())
             }
             (Peer::Original, None) => Err(ProtocolError::OutOfStep.into()),

@@ -2,7 +2,7 @@
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::block_len;
-use ftx_core::native::upload::{Next, Outlook, Sender};
+use ftx_core::native::upload::{Next, Sender};
 
 use crate::disk::{File, cv};
 use crate::faults::{Crash, Faults, Side};
@@ -16,7 +16,7 @@ const MAX_STEPS: u32 = 100_000;
 pub(crate) enum End {
     Done,
     Failed,
-    /// The connection of the offer is gone.
+    /// A connection is gone.
     Cut,
 }
 
@@ -84,10 +84,7 @@ impl<'a> Client<'a> {
             match faults.below(20) {
                 0 if faults.cuts > 0 => {
                     faults.cuts -= 1;
-                    if stream == self.streams[0] {
-                        return Ok(End::Cut);
-                    }
-                    self.reconnect(stream, server, faults);
+                    return Ok(End::Cut);
                 }
                 1..=7 => self.block(stream, server, faults)?,
                 8..=12 => {
@@ -105,7 +102,6 @@ impl<'a> Client<'a> {
             if !self.commit_sent
                 && let Some(digest) = self.sender.all_stored()
             {
-                assert_eq!(self.sender.outlook(stream), Outlook::AllStored);
                 self.commit_sent = true;
                 let commit = Item::Commit { request: self.request, digest };
                 self.send(self.streams[0], commit, server, faults)?;
@@ -134,10 +130,7 @@ impl<'a> Client<'a> {
         server: &mut Server,
         faults: &mut Faults,
     ) -> Result<(), Crash> {
-        let Some(claim) = self.sender.claim(on) else {
-            assert_ne!(self.sender.outlook(on), Outlook::Claimable);
-            return Ok(());
-        };
+        let Some(claim) = self.sender.claim(on) else { return Ok(()) };
         let (size, index, request) = (self.file.size, claim.index, self.request);
         let content = self.file.blocks[usize::try_from(index).unwrap()];
         let cv = cv(size, index, content);
@@ -167,18 +160,6 @@ impl<'a> Client<'a> {
             None => {}
         }
         Ok(None)
-    }
-
-    fn reconnect(&mut self, lost: StreamId, server: &mut Server, faults: &mut Faults) {
-        self.hang_up(lost, server, faults);
-        self.account.lost += 1;
-        self.sender.lost(lost);
-        let new = self.connect(server);
-        for stream in &mut self.streams {
-            if *stream == lost {
-                *stream = new;
-            }
-        }
     }
 
     /// Some of what is on its way still arrives, in its time.

@@ -4,38 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{Cv, Digest, PartialManifest};
-use ftx_core::native::upload::{Completed, Duty, HavePage, ReceiveError, Receiver};
+use ftx_core::native::upload::{BlockAction, Completed, HavePage, Receiver};
 
-use crate::disk::{Disk, Record, cv};
+use crate::disk::{Disk, File, Record, cv};
 use crate::faults::{Crash, Faults, Side};
 
 /// What a client sends. A block is several pieces, so that a connection can be cut within one.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
-    Offer {
-        request: u32,
-        size: u64,
-    },
-    Begin {
-        request: u32,
-        index: u64,
-        len: u64,
-    },
-    Half {
-        which: usize,
-        content: u8,
-    },
-    End {
-        cv: Cv,
-    },
-    /// Not from the client: a block that was held is written.
-    WriteHeld {
-        cv: Cv,
-    },
-    Commit {
-        request: u32,
-        digest: Digest,
-    },
+    Offer { request: u32, size: u64 },
+    Begin { request: u32, index: u64, len: u64 },
+    Half { which: usize, content: u8 },
+    End { cv: Cv },
+    Commit { request: u32, digest: Digest },
     Lost,
 }
 
@@ -53,6 +34,7 @@ struct Arriving {
     request: u32,
     index: u64,
     halves: [u8; 2],
+    action: BlockAction,
 }
 
 #[derive(Debug, Default)]
@@ -94,7 +76,6 @@ impl Server {
             Item::Begin { request, index, len } => self.begin(stream, request, index, len, faults),
             Item::Half { which, content } => self.half(stream, which, content, faults),
             Item::End { cv } => self.end(stream, cv, faults),
-            Item::WriteHeld { cv } => self.write_held(stream, cv, faults),
             Item::Commit { request, digest } => self.commit(stream, request, digest, faults),
             Item::Lost => {
                 self.connections.remove(&stream);
@@ -157,15 +138,16 @@ impl Server {
         len: u64,
         faults: &mut Faults,
     ) -> Result<(), Crash> {
+        let mut action = BlockAction::Discard;
         if let Some(receiver) = self.receiver(request) {
-            let accepted = receiver.accept(stream, index, len).unwrap();
-            if accepted.forget {
+            action = receiver.accept(stream, index, len).unwrap();
+            if action == BlockAction::Write && self.disk.table().get(index).is_some() {
                 faults.effect(Side::Server)?;
                 self.disk.journal.push(Record::Forget { index });
             }
         }
         let connection = self.connections.get_mut(&stream).unwrap();
-        connection.arriving = Some(Arriving { request, index, halves: [0; 2] });
+        connection.arriving = Some(Arriving { request, index, halves: [0; 2], action });
         Ok(())
     }
 
@@ -179,9 +161,8 @@ impl Server {
         let connection = self.connections.get_mut(&stream).unwrap();
         let arriving = connection.arriving.as_mut().unwrap();
         arriving.halves[which] = content;
-        let (request, index) = (arriving.request, arriving.index);
-        let Some(receiver) = self.receiver(request) else { return Ok(()) };
-        if receiver.duty(stream) != Duty::Write {
+        let (request, index, action) = (arriving.request, arriving.index, arriving.action);
+        if self.receiver(request).is_none() || action == BlockAction::Discard {
             return Ok(());
         }
         faults.effect(Side::Server)?;
@@ -194,7 +175,7 @@ impl Server {
 
     fn end(&mut self, stream: StreamId, claimed: Cv, faults: &mut Faults) -> Result<(), Crash> {
         let connection = self.connections.get_mut(&stream).unwrap();
-        let Arriving { request, index, halves } = *connection.arriving.as_ref().unwrap();
+        let Arriving { request, index, halves, .. } = *connection.arriving.as_ref().unwrap();
         assert_eq!(halves[0], halves[1]);
         let computed = cv(self.disk.staging_size, index, halves[0]);
         let Some(receiver) = self.receiver(request) else { return Ok(()) };
@@ -204,32 +185,10 @@ impl Server {
                 self.disk.journal.push(Record::Block { index, cv: computed });
                 self.answer(stream, Answer::Stored(index), faults)
             }
-            Ok(Completed::Known) => self.answer(stream, Answer::Stored(index), faults),
-            Ok(Completed::Dropped) => Ok(()),
-            Ok(Completed::WriteHeld { .. }) => {
-                self.next(stream, Item::WriteHeld { cv: claimed });
-                Ok(())
-            }
-            Ok(Completed::Wait) => {
-                self.next(stream, Item::End { cv: claimed });
-                Ok(())
-            }
-            Err(ReceiveError::Interrupted { .. }) => self.fail(faults),
+            Ok(Completed::AlreadyStored) => self.answer(stream, Answer::Stored(index), faults),
+            Ok(Completed::Discarded) => Ok(()),
             Err(error) => panic!("{error}"),
         }
-    }
-
-    /// A step of the server itself, which others may overtake.
-    fn next(&mut self, stream: StreamId, item: Item) {
-        self.connections.get_mut(&stream).unwrap().to_server.push_front(item);
-    }
-
-    fn write_held(&mut self, stream: StreamId, cv: Cv, faults: &mut Faults) -> Result<(), Crash> {
-        let arriving = self.connections[&stream].arriving.as_ref().unwrap();
-        for (which, content) in arriving.halves.into_iter().enumerate() {
-            self.half(stream, which, content, faults)?;
-        }
-        self.end(stream, cv, faults)
     }
 
     fn commit(
@@ -240,9 +199,11 @@ impl Server {
         faults: &mut Faults,
     ) -> Result<(), Crash> {
         let Some(receiver) = self.receiver(request) else { return Ok(()) };
-        let plan = receiver.commit(digest).unwrap();
-        if !plan.unchanged {
-            for index in plan.copy.iter().flat_map(|range| range.first..range.end()) {
+        let copy = receiver.commit(digest).unwrap();
+        let published = self.disk.published.as_ref().map(File::manifest);
+        let unchanged = published.as_ref().is_some_and(|published| published.digest() == digest);
+        if !unchanged {
+            for index in copy.iter().flat_map(|range| range.first..range.end()) {
                 let at = usize::try_from(index).unwrap();
                 let content = self.disk.published.as_ref().unwrap().blocks[at];
                 faults.effect(Side::Server)?;
@@ -250,7 +211,7 @@ impl Server {
                     return self.fail(faults);
                 }
                 self.disk.data.insert(index, [content; 2]);
-                let cv = plan.manifest.cvs()[at];
+                let cv = cv(self.disk.staging_size, index, content);
                 faults.effect(Side::Server)?;
                 self.disk.journal.push(Record::Block { index, cv });
             }
@@ -258,6 +219,6 @@ impl Server {
             self.disk.publish();
         }
         self.upload = None;
-        self.answer(stream, Answer::Done(plan.manifest.digest()), faults)
+        self.answer(stream, Answer::Done(digest), faults)
     }
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::Status;
-use ftx_core::legacy::server::{Action, Connection, Fact};
-use ftx_core::legacy::wire::{DecodeError, Limits, Reply, Request, decode_request};
+use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
+use ftx_core::legacy::wire::{
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, decode_request,
+};
 use ftx_core::legacy::{ProtocolError, Want};
 use ftx_io::{
     BufferedStream, CHUNK_BYTES, DetachedStream, ErrorChain, StreamError, receive_chunk_bytes,
@@ -67,7 +69,7 @@ pub(crate) async fn serve<S: Store + LegacyStore>(
 /// One client's conversation, apart from its connection.
 pub(crate) struct Session<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
-    machine: Connection,
+    machine: ServerMachine,
     /// When the first request must be there; `None` once it was heard.
     hello: Option<HandshakeDeadline>,
     /// Small files in a row.
@@ -120,7 +122,7 @@ impl<S: Store + LegacyStore> Session<S> {
     fn new(context: Arc<Context<S>>, deadline: HandshakeDeadline) -> Self {
         Self {
             context,
-            machine: Connection::new(),
+            machine: ServerMachine::new(),
             hello: Some(deadline),
             streak: 0,
             spare: Vec::new(),
@@ -160,10 +162,11 @@ impl<S: Store + LegacyStore> Session<S> {
         &mut self,
         wire: &mut BufferedStream,
         placement: Placement<'_>,
-    ) -> Result<Result<Request, Yield>, LegacyError> {
+    ) -> Result<Result<LegacyRequest, Yield>, LegacyError> {
         self.spare = Vec::new();
         loop {
-            if let Some((request, len)) = decode_request(wire.buffered(), &Limits::default())? {
+            if let Some((request, len)) = decode_request(wire.buffered(), &DecodeLimits::default())?
+            {
                 wire.consume(len);
                 return Ok(Ok(request));
             }
@@ -212,19 +215,23 @@ impl<S: Store + LegacyStore> Session<S> {
         }
     }
 
-    async fn act(&mut self, wire: &mut BufferedStream, action: Action) -> Result<(), LegacyError> {
+    async fn act(
+        &mut self,
+        wire: &mut BufferedStream,
+        action: ServerAction,
+    ) -> Result<(), LegacyError> {
         let fact = match action {
-            Action::Send(reply) => return self.send(wire, &reply).await,
-            Action::SendApart(reply) => {
+            ServerAction::Send(reply) => return self.send(wire, &reply).await,
+            ServerAction::SendApart(reply) => {
                 tokio::time::sleep(APART).await;
                 return self.send(wire, &reply).await;
             }
-            Action::NameRefused { name, error } => {
+            ServerAction::NameRefused { name, error } => {
                 self.context.monitor.error();
                 warn!(?name, %error, "refused a name");
                 return Ok(());
             }
-            Action::OfferUpload { name, limit } => {
+            ServerAction::OfferUpload { name, limit } => {
                 self.offer = None;
                 let context = Arc::clone(&self.context);
                 // Finding out may take longer than the server still has.
@@ -240,7 +247,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::BeginUpload { name, resume, len } => {
+            ServerAction::BeginUpload { name, resume, len } => {
                 let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
                 let begin = if resume { Begin::Resume(offer) } else { Begin::Anew(offer) };
                 match self.context.store.begin(&name, begin, len).await {
@@ -258,7 +265,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload was refused"),
                 }
             }
-            Action::CommitUpload => {
+            ServerAction::CommitUpload => {
                 let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
                 match upload.publish().await {
                     Ok(md5) => {
@@ -269,7 +276,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "an upload could not be published"),
                 }
             }
-            Action::OfferDownload { name, held, whole_only } => {
+            ServerAction::OfferDownload { name, held, whole_only } => {
                 let abort = self.context.abort.clone();
                 let opened = tokio::select! {
                     opened = self.open(&name, held, whole_only) => opened,
@@ -280,7 +287,7 @@ impl<S: Store + LegacyStore> Session<S> {
                     Err(error) => self.failed(&error, "a download was refused"),
                 }
             }
-            Action::SendBody { offset, len } => {
+            ServerAction::SendBody { offset, len } => {
                 self.send_body(wire, offset, len).await?;
                 self.context.monitor.downloaded();
                 Fact::BodySent
@@ -289,7 +296,11 @@ impl<S: Store + LegacyStore> Session<S> {
         Ok(self.machine.fact(fact)?)
     }
 
-    async fn send(&mut self, wire: &mut BufferedStream, reply: &Reply) -> Result<(), LegacyError> {
+    async fn send(
+        &mut self,
+        wire: &mut BufferedStream,
+        reply: &LegacyReply,
+    ) -> Result<(), LegacyError> {
         debug!(?reply, "sent");
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -299,7 +310,7 @@ impl<S: Store + LegacyStore> Session<S> {
     async fn open(
         &mut self,
         name: &ftx_core::RemoteName,
-        held: Option<ftx_core::legacy::Held>,
+        held: Option<ftx_core::legacy::Prefix>,
         whole_only: bool,
     ) -> Result<Fact, StoreError> {
         self.download = None;

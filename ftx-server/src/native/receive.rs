@@ -1,5 +1,6 @@
 //! Bytes of files on their way in.
 
+use ftx_core::native::blocks::Cv;
 use ftx_io::{Frames, StreamError};
 
 use super::NativeError;
@@ -8,21 +9,20 @@ use super::life::SignsOfLife;
 use crate::store::Store;
 
 impl<S: Store> Conversation<S> {
-    /// Reads bytes of a file that nobody wants, and their hash.
+    /// Reads and discards bytes of a file, and returns the hash behind them.
     pub(super) async fn drain(
         &mut self,
         frames: &mut Frames,
         request: u32,
         mut left: u64,
-    ) -> Result<(), NativeError> {
+    ) -> Result<Cv, NativeError> {
         let mut signs = SignsOfLife::new(request);
         while left > 0 {
             let (chunk, len) = self.piece_of(frames, &mut signs, left, |_| {}).await?;
             left -= len;
             self.spare = chunk;
         }
-        frames.reader().read_hash(self.stall()).await?;
-        Ok(())
+        Ok(Cv(frames.reader().read_hash(self.stall()).await?))
     }
 
     /// Reads some of the bytes of a file, and says how many. As they arrive, `arrived` is told.

@@ -9,23 +9,17 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
-use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::lease::Lease;
-
-/// Blocks that may be held in memory at a time, by all connections: each is one that another
-/// connection is bringing too, and hardly ever is there one.
-const HELD: usize = 32;
 
 type ByToken<U> = Mutex<HashMap<Token, Weak<Session<U>>>>;
 
 /// All sessions of a server.
 pub(crate) struct Sessions<U> {
     by_token: Arc<ByToken<U>>,
-    /// Room for blocks that are held.
-    held: Arc<Semaphore>,
 }
 
 /// One client's connections. It ends with the last of them.
@@ -49,11 +43,6 @@ pub(super) struct Upload<U> {
     pub(super) size: u64,
     pub(super) handle: U,
     receiver: Mutex<Receiver>,
-    /// Held for reading by who writes to the staging, and for a moment for writing by who takes a
-    /// block over from another connection: what that one was writing is written then.
-    pub(super) writing: RwLock<()>,
-    /// Told when another connection may find its block in another state.
-    pub(super) changed: Notify,
     /// The turn of its source, let go of when the staging is: so it is dropped last.
     pub(super) lease: Option<Lease>,
 }
@@ -65,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<U> Default for Sessions<U> {
     fn default() -> Self {
-        Self { by_token: Arc::default(), held: Arc::new(Semaphore::new(HELD)) }
+        Self { by_token: Arc::default() }
     }
 }
 
@@ -105,11 +94,6 @@ impl<U> Sessions<U> {
         };
         gone.cancelled().await;
     }
-
-    /// Room to hold a block, if there is some.
-    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.held).try_acquire_owned().ok()
-    }
 }
 
 impl<U> Session<U> {
@@ -124,11 +108,6 @@ impl<U> Session<U> {
 
     pub(super) fn upload(&self, request: u32) -> Option<Arc<Upload<U>>> {
         lock(&self.uploads).get(&request).cloned()
-    }
-
-    /// Whether this very upload is under way.
-    pub(super) fn holds(&self, request: u32, upload: &Arc<Upload<U>>) -> bool {
-        self.upload(request).is_some_and(|own| Arc::ptr_eq(&own, upload))
     }
 
     /// Whether a request of this id is an upload under way.
@@ -149,8 +128,7 @@ impl<U> Session<U> {
 
     pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
         let removed = lock(&self.uploads).remove(&request);
-        if let Some(upload) = &removed {
-            upload.changed.notify_waiters();
+        if removed.is_some() {
             self.ended.notify_waiters();
         }
         removed
@@ -178,7 +156,6 @@ impl<U> Session<U> {
         let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
         for upload in uploads {
             upload.receiver().lost(stream);
-            upload.changed.notify_waiters();
         }
     }
 }
@@ -191,8 +168,7 @@ impl<U> Upload<U> {
         lease: Option<Lease>,
     ) -> Self {
         let (name, size) = offered;
-        let (receiver, writing) = (Mutex::new(receiver), RwLock::new(()));
-        Self { name, size, handle, receiver, writing, changed: Notify::new(), lease }
+        Self { name, size, handle, receiver: Mutex::new(receiver), lease }
     }
 
     /// Leaves its source to the next run, unless this one may come back to it.

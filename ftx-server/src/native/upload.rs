@@ -1,15 +1,15 @@
 //! Uploads, block by block.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
     BLOCK, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
 };
-use ftx_core::native::upload::{Completed, Duty, Receiver};
+use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
-use ftx_io::{Frames, StreamError};
-use tokio::sync::OwnedSemaphorePermit;
+use ftx_io::Frames;
 use tracing::{info, warn};
 
 use super::conversation::{Conversation, request_in_use};
@@ -84,15 +84,39 @@ impl<S: Store> Conversation<S> {
     ) -> Result<(), NativeError> {
         let Some(upload) = self.session.upload(request) else {
             // It failed, or was taken over, while this was on its way.
-            return self.drain(frames, request, head.len).await;
+            self.drain(frames, request, head.len).await?;
+            return Ok(());
         };
-        // The staging sees by itself to what is to be forgotten.
-        upload.receiver().accept(self.stream, head.index, head.len)?;
+        let accepted = upload.receiver().accept(self.stream, head.index, head.len);
+        let action = match accepted {
+            Ok(action) => action,
+            Err(ReceiveError::Step(error)) => return Err(error.into()),
+            Err(error) => {
+                let refusal = Refusal::new(error.reason(), error.to_string());
+                self.fail(frames, request, &refusal).await?;
+                self.drain(frames, request, head.len).await?;
+                return Ok(());
+            }
+        };
+        match action {
+            BlockAction::Write => self.write_block(frames, request, &upload, head).await,
+            BlockAction::Discard => {
+                let claimed = self.drain(frames, request, head.len).await?;
+                self.complete(frames, request, &upload, head, (claimed, claimed)).await
+            }
+        }
+    }
+
+    /// Writes a block to the staging as its bytes arrive.
+    async fn write_block(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        upload: &Arc<Upload<S::Staging>>,
+        head: BlockHead,
+    ) -> Result<(), NativeError> {
         let lease = upload.lease.as_ref();
-        // What comes twice moves nothing.
-        let is_new = upload.receiver().duty(self.stream) == Duty::Write;
-        let arrived = |bytes| lease.filter(|_| is_new).into_iter().for_each(|it| it.arrived(bytes));
-        let mut held = Held::default();
+        let arrived = |bytes| lease.into_iter().for_each(|it| it.arrived(bytes));
         let mut signs = SignsOfLife::new(request);
         let mut hasher = BlockHasher::new(upload.size, head.index);
         let mut offset = block_offset(head.index);
@@ -100,12 +124,19 @@ impl<S: Store> Conversation<S> {
         while left > 0 {
             let (chunk, len) = self.piece_of(frames, &mut signs, left, arrived).await?;
             let at_work = lease.map(Lease::work);
-            let stored = self.store_piece(&upload, offset, chunk, hasher, &mut held);
-            match signs.during(frames.writer(), || (0, head.len), stored).await? {
-                Ok(back) => hasher = back,
-                Err(refusal) => {
+            let mut written = pin!(upload.handle.write(offset, chunk, hasher));
+            let waited = signs.during(frames.writer(), || (0, head.len), written.as_mut()).await;
+            match waited {
+                Ok(Ok((chunk, back))) => (self.spare, hasher) = (chunk, back),
+                Ok(Err(refusal)) => {
                     self.fail(frames, request, &refusal).await?;
-                    return self.drain(frames, request, left - len).await;
+                    self.drain(frames, request, left - len).await?;
+                    return Ok(());
+                }
+                Err(lost) => {
+                    // Another connection may write the block once this one is gone.
+                    let _ = written.await;
+                    return Err(lost);
                 }
             }
             drop(at_work);
@@ -113,102 +144,47 @@ impl<S: Store> Conversation<S> {
             left -= len;
         }
         let claimed = Cv(frames.reader().read_hash(self.stall()).await?);
-        let computed = match hasher.finish() {
-            Ok(computed) => Ok(computed),
-            // Nobody has hashed what is for nobody.
-            Err(_) if upload.receiver().duty(self.stream) == Duty::Drop => Ok(claimed),
-            Err(error) => Err(Refusal::new(Reason::Malformed, error.to_string())),
-        };
-        let at_work = lease.map(Lease::work);
-        let stored = match computed {
-            Ok(computed) => {
-                let cvs = (computed, claimed);
-                let completed = self.complete(&upload, request, head.index, cvs, held);
-                signs.during(frames.writer(), || (0, head.len), completed).await??
+        match hasher.finish() {
+            Ok(computed) => self.complete(frames, request, upload, head, (computed, claimed)).await,
+            Err(error) => {
+                let refusal = Refusal::new(Reason::Malformed, error.to_string());
+                self.fail(frames, request, &refusal).await
             }
-            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Records a block that has arrived, and answers it.
+    async fn complete(
+        &mut self,
+        frames: &mut Frames,
+        request: u32,
+        upload: &Arc<Upload<S::Staging>>,
+        head: BlockHead,
+        (computed, claimed): (Cv, Cv),
+    ) -> Result<(), NativeError> {
+        let index = head.index;
+        let completed = upload.receiver().complete(self.stream, computed, claimed);
+        let stored = match completed {
+            Ok(Completed::Journal) => {
+                let lease = upload.lease.as_ref();
+                let at_work = lease.map(Lease::work);
+                let work = upload.handle.stored(index, claimed);
+                let mut signs = SignsOfLife::new(request);
+                let stored = signs.during(frames.writer(), || (0, head.len), work).await?;
+                drop(at_work);
+                if let (Ok(()), Some(lease)) = (&stored, lease) {
+                    lease.stored(block_len(upload.size, index));
+                }
+                stored
+            }
+            Ok(Completed::AlreadyStored) => Ok(()),
+            Ok(Completed::Discarded) => return Ok(()),
+            Err(error) => Err(Refusal::new(error.reason(), error.to_string())),
         };
-        drop(at_work);
         match stored {
-            Ok(true) => self.reply(frames, request, &Reply::Stored { index: head.index }),
-            Ok(false) => Ok(()),
+            Ok(()) => self.reply(frames, request, &Reply::Stored { index }),
             Err(refusal) => self.fail(frames, request, &refusal).await,
         }
-    }
-
-    /// Sees to it that a block which is here is stored. Whether that is to be answered.
-    async fn complete(
-        &self,
-        upload: &Arc<Upload<S::Staging>>,
-        request: u32,
-        index: u64,
-        (computed, claimed): (Cv, Cv),
-        mut held: Held,
-    ) -> Result<Result<bool, Refusal>, NativeError> {
-        loop {
-            // From before the question, so that no change in between is missed.
-            let changed = upload.changed.notified();
-            let completed = upload.receiver().complete(self.stream, computed, claimed);
-            upload.changed.notify_waiters();
-            let completed = match completed {
-                Ok(completed) => completed,
-                Err(error) => return Ok(Err(Refusal::new(error.reason(), error.to_string()))),
-            };
-            match completed {
-                Completed::Journal => {
-                    let stored = upload.handle.stored(index, claimed).await;
-                    if let (Ok(()), Some(lease)) = (&stored, &upload.lease) {
-                        lease.stored(block_len(upload.size, index));
-                    }
-                    return Ok(stored.map(|()| true));
-                }
-                Completed::Known => return Ok(Ok(true)),
-                Completed::Dropped => return Ok(Ok(false)),
-                Completed::WriteHeld { supersedes } => {
-                    if supersedes.is_some() {
-                        drop(upload.writing.write().await);
-                    }
-                    let hasher = BlockHasher::new(upload.size, index);
-                    let block = std::mem::take(&mut held.bytes);
-                    let written = upload.handle.write(block_offset(index), block, hasher).await;
-                    if let Err(refusal) = written {
-                        return Ok(Err(refusal));
-                    }
-                }
-                Completed::Wait if self.session.holds(request, upload) => tokio::select! {
-                    () = changed => {}
-                    () = self.session.over.cancelled() => return Err(StreamError::Stopped.into()),
-                },
-                Completed::Wait => return Ok(Ok(false)),
-            }
-        }
-    }
-
-    async fn store_piece(
-        &mut self,
-        upload: &Upload<S::Staging>,
-        offset: u64,
-        chunk: Vec<u8>,
-        hasher: BlockHasher,
-        held: &mut Held,
-    ) -> Result<BlockHasher, Refusal> {
-        let writing = upload.writing.read().await;
-        let duty = upload.receiver().duty(self.stream);
-        let (chunk, hasher) = match duty {
-            Duty::Write => upload.handle.write(offset, chunk, hasher).await?,
-            Duty::Hold => {
-                if held.room.is_none() {
-                    held.room = Some(self.context.sessions.room().ok_or_else(too_many)?);
-                }
-                held.bytes.extend_from_slice(&chunk);
-                hashed(chunk, hasher).await?
-            }
-            Duty::Compare => hashed(chunk, hasher).await?,
-            Duty::Drop => (chunk, hasher),
-        };
-        drop(writing);
-        self.spare = chunk;
-        Ok(hasher)
     }
 
     pub(super) async fn commit(
@@ -223,9 +199,8 @@ impl<S: Store> Conversation<S> {
             return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
         };
         let joined = Arc::clone(&upload);
-        let plan = apart(move || joined.receiver().commit(digest)).await?;
-        let plan = match plan {
-            Ok(plan) => plan,
+        let copy = match apart(move || joined.receiver().commit(digest)).await? {
+            Ok(copy) => copy,
             Err(error) => {
                 let refusal = Refusal::new(error.reason(), error.to_string());
                 return self.fail(frames, request, &refusal).await;
@@ -233,7 +208,7 @@ impl<S: Store> Conversation<S> {
         };
         let progress = Progress::default();
         let at_work = upload.lease.as_ref().map(Lease::work);
-        let work = upload.handle.publish(plan.copy, digest, progress.clone());
+        let work = upload.handle.publish(copy, digest, progress.clone());
         let published = self.working(frames, request, progress, work).await?;
         drop(at_work);
         self.release(request);
@@ -283,35 +258,10 @@ impl<S: Store> Conversation<S> {
     }
 }
 
-/// A block that is held because another connection is writing it.
-#[derive(Default)]
-struct Held {
-    bytes: Vec<u8>,
-    /// Given back when it is dropped.
-    room: Option<OwnedSemaphorePermit>,
-}
-
 /// Bytes of which the client is told that they are here, which it hashes first.
 fn held_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
     let published = published.map(PartialManifest::known).unwrap_or_default();
     staged.known().max(published).saturating_mul(BLOCK)
-}
-
-fn too_many() -> Refusal {
-    let message = "too many connections bring the same block at once; offer the file again";
-    Refusal::new(Reason::TooManyRequests, message)
-}
-
-/// Hashes bytes that are not written.
-async fn hashed(
-    chunk: Vec<u8>,
-    mut hasher: BlockHasher,
-) -> Result<(Vec<u8>, BlockHasher), Refusal> {
-    let work = move || {
-        hasher.update(&chunk);
-        (chunk, hasher)
-    };
-    apart(work).await.map_err(|error| Refusal::new(Reason::Internal, error.to_string()))
 }
 
 /// Ends an upload without publishing it.

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_tests::RawSocket;
 
 use crate::DEADLINE;
@@ -13,47 +13,48 @@ use crate::DEADLINE;
 /// A connection, and what came over it beyond the last reply.
 pub(crate) struct Client(RawSocket);
 
-pub(crate) fn encoded(requests: &[Request]) -> Vec<u8> {
+pub(crate) fn encoded(requests: &[LegacyRequest]) -> Vec<u8> {
     requests.iter().flat_map(ftx_tests::encoded).collect()
 }
 
-pub(crate) fn ask_upload(name: &str) -> Request {
-    Request::UploadHeader { name: QString::from(name), extended: false }
+pub(crate) fn ask_upload(name: &str) -> LegacyRequest {
+    LegacyRequest::UploadHeader { name: QString::from(name), extended: false }
 }
 
-pub(crate) fn ask_download(name: &str) -> Request {
+pub(crate) fn ask_download(name: &str) -> LegacyRequest {
     let (name, md5) = (QString::from(name), QString::NULL);
-    Request::DownloadHeader { name, pos: 0, md5, extended: false }
+    LegacyRequest::DownloadHeader { name, pos: 0, md5, extended: false }
 }
 
-pub(crate) fn begin(pos: usize, len: usize) -> Request {
-    Request::UploadPos { pos: i64::try_from(pos).unwrap(), len: i64::try_from(len).unwrap() }
+pub(crate) fn begin(pos: usize, len: usize) -> LegacyRequest {
+    LegacyRequest::UploadPos { pos: i64::try_from(pos).unwrap(), len: i64::try_from(len).unwrap() }
 }
 
-pub(crate) const CONTENT: Request = Request::DownloadContent { status: Status::Ok };
-pub(crate) const TAIL: Request = Request::DownloadTail { status: Status::Ok };
-pub(crate) const BEGUN: Reply = Reply::UploadPos { status: Status::Ok };
-pub(crate) const STORED: Reply = Reply::UploadTail { status: Status::Ok, md5: QString::NULL };
+pub(crate) const CONTENT: LegacyRequest = LegacyRequest::DownloadContent { status: Status::Ok };
+pub(crate) const TAIL: LegacyRequest = LegacyRequest::DownloadTail { status: Status::Ok };
+pub(crate) const BEGUN: LegacyReply = LegacyReply::UploadPos { status: Status::Ok };
+pub(crate) const STORED: LegacyReply =
+    LegacyReply::UploadTail { status: Status::Ok, md5: QString::NULL };
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         Self(RawSocket::connect(addr))
     }
 
-    pub(crate) fn ask(&mut self, request: &Request) -> Reply {
+    pub(crate) fn ask(&mut self, request: &LegacyRequest) -> LegacyReply {
         self.send(request);
         self.reply()
     }
 
     /// The next reply.
-    pub(crate) fn reply(&mut self) -> Reply {
+    pub(crate) fn reply(&mut self) -> LegacyReply {
         self.0.reply().expect("closed instead of a reply")
     }
 
     /// Asks with 100 and begins anew.
     pub(crate) fn begin_upload(&mut self, name: &str, len: usize) {
         let reply = self.ask(&ask_upload(name));
-        assert!(matches!(reply, Reply::UploadHeader { status: Status::Ok, .. }), "{reply:?}");
+        assert!(matches!(reply, LegacyReply::UploadHeader { status: Status::Ok, .. }), "{reply:?}");
         assert_eq!(self.ask(&begin(0, len)), BEGUN);
     }
 
@@ -66,7 +67,7 @@ impl Client {
     /// What is offered of `name`: how many bytes, and their MD5.
     pub(crate) fn offered(&mut self, name: &str) -> (usize, String) {
         match self.ask(&ask_upload(name)) {
-            Reply::UploadHeader { status: Status::Ok, pos, md5, .. } => {
+            LegacyReply::UploadHeader { status: Status::Ok, pos, md5, .. } => {
                 (usize::try_from(pos).unwrap(), md5.to_text().unwrap_or_default())
             }
             other => panic!("{other:?}"),
@@ -75,12 +76,12 @@ impl Client {
 
     pub(crate) fn download(&mut self, name: &str) -> Vec<u8> {
         let len = match self.ask(&ask_download(name)) {
-            Reply::DownloadHeader { status: Status::Ok, len, pos: 0, .. } => len,
+            LegacyReply::DownloadHeader { status: Status::Ok, len, pos: 0, .. } => len,
             other => panic!("{other:?}"),
         };
         self.send(&CONTENT);
         let bytes = self.file_bytes(usize::try_from(len).unwrap());
-        assert_eq!(self.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
+        assert_eq!(self.ask(&TAIL), LegacyReply::DownloadTail { status: Status::Ok });
         bytes
     }
 

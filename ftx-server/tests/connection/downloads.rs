@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 
 use crate::client::{CONTENT, Client, TAIL, ask_download};
 use crate::running::Running;
@@ -18,7 +18,7 @@ fn begun(server: &Running, bytes: &[u8]) -> Client {
     fs::write(server.path().join("a.bin"), bytes).unwrap();
     let mut client = server.client();
     let header = client.ask(&ask_download("a.bin"));
-    assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }), "{header:?}");
+    assert!(matches!(header, LegacyReply::DownloadHeader { status: Status::Ok, .. }), "{header:?}");
     client.send(&CONTENT);
     assert!(client.file_bytes(MIB) == bytes[..MIB]);
     client
@@ -31,7 +31,7 @@ fn a_file_that_is_replaced_is_sent_as_it_was() {
     let mut client = begun(&server, &old);
     server.client().upload("a.bin", &content(2, 300_000));
     assert!(client.file_bytes(LEN - MIB) == old[MIB..]);
-    assert_eq!(client.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
+    assert_eq!(client.ask(&TAIL), LegacyReply::DownloadTail { status: Status::Ok });
     assert!(client.download("a.bin") == content(2, 300_000));
 }
 
@@ -42,7 +42,7 @@ fn a_file_that_is_removed_is_sent_as_it_was() {
     let mut client = begun(&server, &old);
     fs::remove_file(server.path().join("a.bin")).unwrap();
     assert!(client.file_bytes(LEN - MIB) == old[MIB..]);
-    assert_eq!(client.ask(&TAIL), Reply::DownloadTail { status: Status::Ok });
+    assert_eq!(client.ask(&TAIL), LegacyReply::DownloadTail { status: Status::Ok });
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn what_the_client_holds_already_is_not_sent_again() {
     for (held, extended, expected) in
         [(MIB, false, (MIB, 0)), (MIB / 2, false, (0, MIB)), (MIB / 2, true, (MIB / 2, MIB / 2))]
     {
-        let reply = server.client().ask(&Request::DownloadHeader {
+        let reply = server.client().ask(&LegacyRequest::DownloadHeader {
             name: QString::from("a.bin"),
             pos: i64::try_from(held).unwrap(),
             md5: QString::from(md5(&bytes[..held]).as_str()),
             extended,
         });
-        let Reply::DownloadHeader { status: Status::Ok, pos, len, .. } = reply else {
+        let LegacyReply::DownloadHeader { status: Status::Ok, pos, len, .. } = reply else {
             panic!("{reply:?}");
         };
         assert_eq!((pos, len), (expected.0 as i64, expected.1 as i64), "{held} {extended}");

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use ftx_core::Status;
-use ftx_core::legacy::wire::{QString, Reply, Request};
+use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 
 use crate::client::{BEGUN, CONTENT, STORED, TAIL, ask_download, ask_upload, begin, encoded};
 use crate::running::Running;
 use crate::{MIB, content, md5, wait_until};
 
-fn offer_of(pos: usize, md5: QString) -> Reply {
+fn offer_of(pos: usize, md5: QString) -> LegacyReply {
     let pos = i64::try_from(pos).unwrap();
-    Reply::UploadHeader { status: Status::Ok, pos, md5, extended: false, published: false }
+    LegacyReply::UploadHeader { status: Status::Ok, pos, md5, extended: false, published: false }
 }
 
 #[test]
@@ -32,11 +32,14 @@ fn a_conversation_can_be_cut_at_every_byte() {
         let mut replies: Vec<_> = (0..due).map(|_| client.reply()).collect();
         client.send_bytes(&bytes[cut..]);
         replies.extend((due..3).map(|_| client.reply()));
-        assert!(matches!(replies[0], Reply::UploadHeader { status: Status::Ok, .. }), "{cut}");
+        assert!(
+            matches!(replies[0], LegacyReply::UploadHeader { status: Status::Ok, .. }),
+            "{cut}"
+        );
         assert_eq!(replies[1..], [BEGUN, STORED], "{cut}");
         let header = client.reply();
         assert!(
-            matches!(header, Reply::DownloadHeader { status: Status::Ok, len: 5, .. }),
+            matches!(header, LegacyReply::DownloadHeader { status: Status::Ok, len: 5, .. }),
             "{cut}: {header:?}"
         );
         assert_eq!(client.file_bytes(5), body, "{cut}");
@@ -86,9 +89,9 @@ fn whole_conversations_can_come_in_one_piece() {
     }
     for (name, body) in &files {
         let header = client.reply();
-        assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }), "{name}");
+        assert!(matches!(header, LegacyReply::DownloadHeader { status: Status::Ok, .. }), "{name}");
         assert!(client.file_bytes(body.len()) == *body, "{name}");
-        assert_eq!(client.reply(), Reply::DownloadTail { status: Status::Ok }, "{name}");
+        assert_eq!(client.reply(), LegacyReply::DownloadTail { status: Status::Ok }, "{name}");
     }
 }
 
@@ -97,15 +100,15 @@ fn many_requests_in_one_piece_are_all_answered() {
     let server = Running::start();
     let mut client = server.client();
     let requests: Vec<_> =
-        (0..500).map(|id| Request::Unknown { id: 1000 + id }).chain([TAIL]).collect();
+        (0..500).map(|id| LegacyRequest::Unknown { id: 1000 + id }).chain([TAIL]).collect();
     let mut bytes = encoded(&[TAIL]);
     bytes.extend(encoded(&requests));
     client.send_bytes(&bytes);
-    assert_eq!(client.reply(), Reply::DownloadTail { status: Status::Ok });
+    assert_eq!(client.reply(), LegacyReply::DownloadTail { status: Status::Ok });
     for id in 0..500 {
-        assert_eq!(client.reply(), Reply::Unknown { id: 1000 + id });
+        assert_eq!(client.reply(), LegacyReply::Unknown { id: 1000 + id });
     }
-    assert_eq!(client.reply(), Reply::DownloadTail { status: Status::Ok });
+    assert_eq!(client.reply(), LegacyReply::DownloadTail { status: Status::Ok });
 }
 
 #[test]
@@ -124,14 +127,14 @@ fn an_upload_goes_on_from_what_is_offered() {
     assert_eq!(digest, md5(&bytes[..len]));
     // A position that was not offered is refused, and the offer stays good.
     let refused = client.ask(&begin(len - 1, bytes.len() - len + 1));
-    assert_eq!(refused, Reply::UploadPos { status: Status::SeekError });
+    assert_eq!(refused, LegacyReply::UploadPos { status: Status::SeekError });
     assert_eq!(client.ask(&begin(len, bytes.len() - len)), BEGUN);
     client.send_bytes(&bytes[len..]);
     assert_eq!(client.reply(), STORED);
     assert!(server.read("a.bin") == bytes);
     // And is used up.
     let refused = client.ask(&begin(len, 10));
-    assert_eq!(refused, Reply::UploadPos { status: Status::OpenError });
+    assert_eq!(refused, LegacyReply::UploadPos { status: Status::OpenError });
 }
 
 #[test]
@@ -140,17 +143,17 @@ fn negative_numbers_are_refused() {
     let mut client = server.client();
     client.offered("a.bin");
     for (pos, len) in [(-1, 10), (0, -1), (i64::MIN, i64::MIN), (i64::MAX, 1)] {
-        let reply = client.ask(&Request::UploadPos { pos, len });
+        let reply = client.ask(&LegacyRequest::UploadPos { pos, len });
         assert!(
-            matches!(reply, Reply::UploadPos { status } if status != Status::Ok),
+            matches!(reply, LegacyReply::UploadPos { status } if status != Status::Ok),
             "{pos} {len}: {reply:?}"
         );
     }
     let (name, md5) = (QString::from("a.bin"), QString::NULL);
-    let download = Request::DownloadHeader { name, pos: -1, md5, extended: false };
+    let download = LegacyRequest::DownloadHeader { name, pos: -1, md5, extended: false };
     let reply = client.ask(&download);
     assert!(
-        matches!(reply, Reply::DownloadHeader { status, .. } if status != Status::Ok),
+        matches!(reply, LegacyReply::DownloadHeader { status, .. } if status != Status::Ok),
         "{reply:?}"
     );
     client.upload("a.bin", b"still served");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::Status;
 use ftx_core::dialect::MAGIC;
-use ftx_core::legacy::wire::Reply;
+use ftx_core::legacy::wire::LegacyReply;
 
 use crate::client::{Client, ask_download, ask_upload, encoded};
 use crate::running::Running;
@@ -106,7 +106,7 @@ fn a_download_that_nobody_reads_is_closed() {
     file.set_len(64 << 20).unwrap();
     let mut client = server.client();
     let header = client.ask(&ask_download("big"));
-    assert!(matches!(header, Reply::DownloadHeader { status: Status::Ok, .. }));
+    assert!(matches!(header, LegacyReply::DownloadHeader { status: Status::Ok, .. }));
     client.send(&crate::client::CONTENT);
     wait_until("it is closed", || server.active() == 0);
     assert_eq!(server.monitor.snapshot().downloads, 0);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ftx_core::legacy::wire::{QString, Request};
+use ftx_core::legacy::wire::{LegacyRequest, QString};
 use ftx_tests::RawSocket;
 
 use crate::client::{STORED, begin};
@@ -119,7 +119,7 @@ fn an_answer_that_takes_long_to_find_does_not_keep_it_beyond_the_grace() {
     // It takes no space, and is hashed for 20 seconds before that is given up.
     file.set_len(1 << 40).unwrap();
     let mut client = server.client();
-    client.send(&Request::UploadHeader { name: QString::from("huge"), extended: true });
+    client.send(&LegacyRequest::UploadHeader { name: QString::from("huge"), extended: true });
     // The request is read long before its answer is found. If it is not, there is no answer either.
     thread::sleep(Duration::from_millis(100));
     let (took, _root) = server.stop();

@@ -21,7 +21,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_server::Config;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
@@ -72,8 +72,8 @@ fn md5(bytes: &[u8]) -> Md5Digest {
     PrefixHasher::of(bytes).digest()
 }
 
-fn held(bytes: &[u8]) -> Held {
-    Held { len: bytes.len() as u64, md5: md5(bytes) }
+fn held(bytes: &[u8]) -> Prefix {
+    Prefix { len: bytes.len() as u64, md5: md5(bytes) }
 }
 
 async fn offer(store: &LocalStore, file: &str) -> LegacyOffer<LocalOffer> {

@@ -1,5 +1,6 @@
 //! Uploads of files of many blocks.
 
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::block_count;
 use ftx_core::native::wire::{Meta, Mtime, Overwrite, Reply, Request, Token};
 
@@ -87,36 +88,46 @@ fn an_upload_survives_the_loss_of_a_connection_that_is_not_its_own() {
     assert!(server.read("a.bin") == file);
 }
 
-/// A block that hangs on one connection is sent on another, and arrives on both in the end.
+/// A block that one connection is sending is refused on another; a new offer resumes what arrived.
 #[test]
-fn a_block_that_hangs_is_written_by_who_brings_all_of_it_first() {
+fn a_block_that_another_connection_is_sending_is_refused() {
     let server = Running::start();
     let file = content(1, 2 * MIB);
-    for comes_in_time in [true, false] {
-        let name = format!("{comes_in_time}");
-        let mut first = server.client().greet(None);
-        let mut second = server.client().greet(Some(first.session()));
-        let id = first.begin(&name, &file, 1).id;
-        let frame = block_frame(id, &file, 1);
-        first.send_blocks(id, &file, [0]);
-        let before = server.monitor.snapshot().bytes_in;
-        second.send_bytes(&frame[..600_000]);
-        wait_until("half of it is received", || {
-            server.monitor.snapshot().bytes_in >= before + 400_000
-        });
-        first.send_blocks(id, &file, [1]);
-        if comes_in_time {
-            second.send_bytes(&frame[600_000..]);
-            assert_eq!(second.reply_to(id), Reply::Stored { index: 1 });
-            first.commit(id, &file);
-        } else {
-            first.commit(id, &file);
-            second.send_bytes(&frame[600_000..]);
-        }
-        assert!(server.read(&name) == file);
-        // That it came too late is nobody's concern.
-        assert_eq!(second.ask(&Request::Ping { payload: 1 }), Reply::Pong { payload: 1 });
-    }
+    let mut first = server.client().greet(None);
+    let mut second = server.client().greet(Some(first.session()));
+    let id = first.begin("a.bin", &file, 1).id;
+    let frame = block_frame(id, &file, 1);
+    first.send_blocks(id, &file, [0]);
+    let before = server.monitor.snapshot().bytes_in;
+    second.send_bytes(&frame[..600_000]);
+    wait_until("half of it is received", || server.monitor.snapshot().bytes_in >= before + 400_000);
+    first.send_bytes(&frame);
+    assert_eq!(first.failure(id), Reason::Busy);
+    // The upload has ended: the rest of the block is read and discarded without an answer.
+    second.send_bytes(&frame[600_000..]);
+    assert_eq!(second.ask(&Request::Ping { payload: 1 }), Reply::Pong { payload: 1 });
+    let again = first.begin("a.bin", &file, 1);
+    assert_eq!(again.resumed, MIB as u64);
+    first.send_blocks(again.id, &file, [1]);
+    first.commit(again.id, &file);
+    assert!(server.read("a.bin") == file);
+}
+
+/// A block that arrives late, after another connection has stored it.
+#[test]
+fn a_block_that_is_stored_already_is_discarded() {
+    let server = Running::start();
+    let file = content(1, 2 * MIB);
+    let mut first = server.client().greet(None);
+    let mut second = server.client().greet(Some(first.session()));
+    let id = first.begin("a.bin", &file, 1).id;
+    first.send_blocks(id, &file, 0..2);
+    second.send_blocks(id, &file, [1]);
+    second.send_bytes(&block_frame(id, &file, 1)[..600_000]);
+    first.commit(id, &file);
+    second.send_bytes(&block_frame(id, &file, 1)[600_000..]);
+    assert_eq!(second.ask(&Request::Ping { payload: 1 }), Reply::Pong { payload: 1 });
+    assert!(server.read("a.bin") == file);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn blocks_of_an_upload_that_failed_are_dropped_on_every_connection() {
     crate::wait_until("half of it is received", || {
         server.monitor.snapshot().bytes_in > 2 * MIB as u64 + 600_000
     });
-    client.send_bytes(&raw_block(id, 2, block(&file, 2), Cv([7; 32])));
+    client.send_bytes(&raw_block(id, 3, block(&file, 3), Cv([7; 32])));
     assert_eq!(client.failure(id), Reason::BlockMismatch);
     other.send_bytes(&frame[700_000..]);
     other.send_bytes(&block_frame(id, &file, 2));

@@ -45,10 +45,10 @@ impl StoreError {
         }
     }
 
-    /// The same error, told of another file: of the one that its user knows, where the file that it
-    /// concerns is one of ours.
+    /// Replaces the path by `file`, the path that the user knows, where the error concerns one of ftx's own
+    /// files.
     #[must_use]
-    pub fn about(mut self, file: impl AsRef<Path>) -> Self {
+    pub fn with_path(mut self, file: impl AsRef<Path>) -> Self {
         // That is about no file.
         if !matches!(self, Self::OwnDirectoryGone { .. }) {
             *self.path_mut() = file.as_ref().to_path_buf();
@@ -73,7 +73,7 @@ impl StoreError {
 
     /// Whether its text says all that the system's reason would.
     #[must_use]
-    pub fn tells_cause(&self) -> bool {
+    pub fn names_cause(&self) -> bool {
         match self {
             Self::AlreadyExists { source, .. }
             | Self::IsDirectory { source, .. }

@@ -54,7 +54,7 @@ fn what_concerns_every_file_is_told_apart_and_stays_so_on_its_way() {
 #[test]
 fn it_can_be_told_of_another_file() {
     let error = StoreError::io("write", ".ftx/x", io::Error::from(ErrorKind::StorageFull));
-    assert!(error.about("a/b").to_string().contains("cannot write \"a/b\""));
+    assert!(error.with_path("a/b").to_string().contains("cannot write \"a/b\""));
 }
 
 #[test]

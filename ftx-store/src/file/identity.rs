@@ -93,15 +93,15 @@ impl FileIdentity {
             && (self.ctime_ns == other.ctime_ns || self.nlink != other.nlink)
     }
 
-    /// Whether every write since the moment `since` shows in the identity. A file system tells the time in
-    /// ticks, so a write in the same tick as the one before may not.
+    /// Whether a write at or after `since` could leave the identity unchanged. File systems keep time in
+    /// ticks, so a second write within one tick is invisible.
     #[must_use]
-    pub(crate) fn is_settled(&self, since: SystemTime) -> bool {
-        let Ok(since) = since.duration_since(UNIX_EPOCH) else { return false };
+    pub(crate) fn is_racy(&self, since: SystemTime) -> bool {
+        let Ok(since) = since.duration_since(UNIX_EPOCH) else { return true };
         let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
-        // A write sets both times to its own, and goes unseen only if both had that value before. So
-        // one that is old is enough: with a time of modification of last year it would show.
-        is_past(self.mtime_ns, since) || (cfg!(unix) && is_past(self.ctime_ns, since))
+        // A write sets both times to the present tick, so it stays invisible only if both had that value
+        // already. One old time is enough to reveal it.
+        !is_past(self.mtime_ns, since) && !(cfg!(unix) && is_past(self.ctime_ns, since))
     }
 
     /// Whether both name the same file, whatever happened to its contents. Always true on systems
@@ -162,13 +162,13 @@ mod tests {
         let at = |ns: i128| UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap());
         let second = 1_000_000_000;
         let (fine, coarse) = (second * second + 123_456_789, second * second);
-        for (time, settled_after) in [(fine, second / 10), (coarse, 2 * second)] {
+        for (time, racy_for) in [(fine, second / 10), (coarse, 2 * second)] {
             let file =
                 FileIdentity { dev: 1, ino: 2, size: 3, mtime_ns: time, ctime_ns: time, nlink: 1 };
-            assert!(!file.is_settled(at(time + settled_after - 1)));
-            assert!(file.is_settled(at(time + settled_after)));
+            assert!(file.is_racy(at(time + racy_for - 1)));
+            assert!(!file.is_racy(at(time + racy_for)));
             let set_back = FileIdentity { mtime_ns: time - 3600 * second, ..file };
-            assert!(set_back.is_settled(at(time)));
+            assert!(!set_back.is_racy(at(time)));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{StoreError, check_regular, sys};
 /// # Errors
 /// It cannot be opened, leads out of `dir`, or is no regular file.
 pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
-    check(path, dir.open_with(path, &waiting_for_nobody()))
+    check(path, dir.open_with(path, &nonblocking_options()))
 }
 
 /// As [`open_regular`], of a path that the caller may name: it is not confined.
@@ -22,7 +22,7 @@ pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
 /// # Errors
 /// It cannot be opened, or is no regular file.
 pub fn open_regular_ambient(path: &Path) -> Result<(File, Metadata), StoreError> {
-    check(path, File::open_ambient_with(path, &waiting_for_nobody(), ambient_authority()))
+    check(path, File::open_ambient_with(path, &nonblocking_options(), ambient_authority()))
 }
 
 pub(crate) fn check(
@@ -36,10 +36,10 @@ pub(crate) fn check(
     Ok((file, metadata))
 }
 
-pub(crate) fn waiting_for_nobody() -> OpenOptions {
+pub(crate) fn nonblocking_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true);
-    sys::wait_for_nobody(&mut options);
+    sys::set_nonblocking(&mut options);
     options
 }
 

@@ -55,14 +55,14 @@ impl ReadSnapshot {
         let since = SystemTime::now();
         let identity = FileIdentity::of_std(file)?;
         let is_candidate = identity.size >= MIN_CACHED_BYTES
-            && identity.is_settled(since)
+            && !identity.is_racy(since)
             && sys::protects_written_pages(file);
         if !is_candidate || !is_synced_soon(file) {
             return Ok(Self { identity, shows_changes: false });
         }
         // A store before the sync may show only now.
         let identity = FileIdentity::of_std(file)?;
-        Ok(Self { identity, shows_changes: identity.is_settled(since) })
+        Ok(Self { identity, shows_changes: !identity.is_racy(since) })
     }
 
     /// The identity before reading.
@@ -124,7 +124,7 @@ impl StableIdentity {
         identity: &FileIdentity,
         visible_since: SystemTime,
     ) -> Option<Self> {
-        let shows_changes = identity.is_settled(visible_since) && sys::protects_written_pages(file);
+        let shows_changes = !identity.is_racy(visible_since) && sys::protects_written_pages(file);
         shows_changes.then_some(Self(*identity))
     }
 

@@ -9,7 +9,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 
 /// Hashes the first `len` bytes that `file` gives.
 ///
-/// After each piece of 128 KiB `go_on` is called with the bytes hashed so far; when it answers
+/// After each piece of 128 KiB `keep_going` is called with the bytes hashed so far; when it answers
 /// `false` the work ends with `None`. It is not called once all is hashed.
 ///
 /// # Errors
@@ -18,10 +18,10 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub fn hash_prefix(
     file: &mut impl Read,
     len: u64,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<PrefixHasher>> {
     let mut hasher = PrefixHasher::new();
-    Ok(hash_up_to(&mut hasher, file, len, go_on)?.then_some(hasher))
+    Ok(hash_up_to(&mut hasher, file, len, keep_going)?.then_some(hasher))
 }
 
 /// Lets `hasher` go on with what `file` gives until it has taken in `len` bytes in all; `false`
@@ -30,7 +30,7 @@ pub(crate) fn hash_up_to(
     hasher: &mut PrefixHasher,
     file: &mut impl Read,
     len: u64,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<bool> {
     let mut buffer = vec![0; PIECE_BYTES];
     while hasher.len() < len {
@@ -38,7 +38,7 @@ pub(crate) fn hash_up_to(
         let piece = buffer.get_mut(..wanted).unwrap_or_default();
         file.read_exact(piece)?;
         hasher.update(piece);
-        if hasher.len() < len && !go_on(hasher.len()) {
+        if hasher.len() < len && !keep_going(hasher.len()) {
             return Ok(false);
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::native::batch::{FEW_FILES, LEAST_OPEN_FILES, OPEN_FILES};
+use crate::native::batch::{MAX_OPEN_FILES, MAX_SINGLY_SYNCED_FILES, MIN_OPEN_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// A file of at most one block, as it is to be.
@@ -26,7 +26,7 @@ pub struct ExpectedFile<'a> {
 /// Looks for small files that are up to date. Those that are get their time and mode, and become as
 /// durable as if they were stored now: the process that stored them may have died before its syncs.
 #[derive(Debug)]
-pub struct PresentFiles<'a> {
+pub struct UpToDateFiles<'a> {
     root: &'a Root,
     buffer: Vec<u8>,
     open_files: usize,
@@ -34,18 +34,18 @@ pub struct PresentFiles<'a> {
     failed: Vec<(usize, StoreError)>,
 }
 
-impl<'a> PresentFiles<'a> {
+impl<'a> UpToDateFiles<'a> {
     /// For files beneath `root`.
     #[must_use]
     pub fn new(root: &'a Root) -> Self {
         let (unsynced, failed) = (Vec::new(), Vec::new());
-        Self { root, buffer: Vec::new(), open_files: OPEN_FILES, unsynced, failed }
+        Self { root, buffer: Vec::new(), open_files: MAX_OPEN_FILES, unsynced, failed }
     }
 
     /// Has at most about so many files open at a time, where there are few descriptors.
     #[must_use]
     pub fn with_open_files(mut self, open_files: usize) -> Self {
-        self.open_files = open_files.clamp(LEAST_OPEN_FILES, OPEN_FILES);
+        self.open_files = open_files.clamp(MIN_OPEN_FILES, MAX_OPEN_FILES);
         self
     }
 
@@ -54,15 +54,19 @@ impl<'a> PresentFiles<'a> {
     ///
     /// # Errors
     /// What has the name is no file, and is not replaced by one either.
-    pub fn has(&mut self, index: usize, expected: &ExpectedFile<'a>) -> Result<bool, StoreError> {
+    pub fn is_up_to_date(
+        &mut self,
+        index: usize,
+        expected: &ExpectedFile<'a>,
+    ) -> Result<bool, StoreError> {
         let Some(file) = self.open(expected)? else { return Ok(false) };
         self.take(index, expected.path, file, &expected.meta);
         Ok(true)
     }
 
-    /// As [`has`](Self::has), for a file that was seen to be the one that is meant: whether it still is
+    /// As [`is_up_to_date`](Self::is_up_to_date), for a file that was seen to be the one that is meant: whether it still is
     /// what it was then.
-    pub fn still_has(
+    pub fn is_unchanged(
         &mut self,
         index: usize,
         path: &'a Path,
@@ -121,7 +125,7 @@ impl<'a> PresentFiles<'a> {
         let unsynced = std::mem::take(&mut self.unsynced);
         // Names and all: they were there before. One that fails may be about somebody else's file; each
         // by itself tells whose.
-        if unsynced.len() > FEW_FILES
+        if unsynced.len() > MAX_SINGLY_SYNCED_FILES
             && let Ok(dir) = self.root.dir().open(".")
             && sys::sync_file_system(&dir.into_std()).unwrap_or(false)
         {
@@ -155,7 +159,7 @@ mod tests {
     use ftx_core::native::blocks::Digest;
     use ftx_core::native::wire::{Meta, Mtime};
 
-    use super::{ExpectedFile, OPEN_FILES, PresentFiles};
+    use super::{ExpectedFile, MAX_OPEN_FILES, UpToDateFiles};
     use crate::{Durability, FileIdentity, Root, StoreError, meta_of};
 
     fn expected<'a>(path: &'a str, bytes: &[u8]) -> ExpectedFile<'a> {
@@ -182,12 +186,13 @@ mod tests {
         let before = meta_of(&dir.metadata("other").unwrap());
         for durability in [Durability::None, Durability::Full] {
             let root = root(&dir, durability);
-            let mut files = PresentFiles::new(&root);
+            let mut files = UpToDateFiles::new(&root);
             let looks = ["same", "sub/same", "other", "longer", "empty", "none", "../same"];
-            let found = looks.map(|name| files.has(0, &expected(name, b"hello")).unwrap());
+            let found =
+                looks.map(|name| files.is_up_to_date(0, &expected(name, b"hello")).unwrap());
             assert_eq!(found, [true, true, false, false, false, false, false]);
-            assert!(files.has(0, &expected("empty", b"")).unwrap());
-            let refused = files.has(0, &expected("sub", b"hello")).unwrap_err();
+            assert!(files.is_up_to_date(0, &expected("empty", b"")).unwrap());
+            let refused = files.is_up_to_date(0, &expected("sub", b"hello")).unwrap_err();
             assert!(matches!(refused, StoreError::IsDirectory { .. }), "{refused:?}");
             assert!(files.finish().is_empty());
         }
@@ -207,14 +212,14 @@ mod tests {
         dir.write("file", "hello").unwrap();
         let seen = FileIdentity::of(&dir.metadata("file").unwrap());
         let root = root(&dir, Durability::Full);
-        let mut files = PresentFiles::new(&root);
+        let mut files = UpToDateFiles::new(&root);
         let meta = Meta { executable: true, ..Meta::default() };
-        assert!(files.still_has(0, Path::new("file"), &seen, &meta));
+        assert!(files.is_unchanged(0, Path::new("file"), &seen, &meta));
         assert_eq!(meta_of(&dir.metadata("file").unwrap()).executable, cfg!(unix));
         dir.write("file", "hello!").unwrap();
-        assert!(!files.still_has(1, Path::new("file"), &seen, &meta));
+        assert!(!files.is_unchanged(1, Path::new("file"), &seen, &meta));
         dir.remove_file("file").unwrap();
-        assert!(!files.still_has(2, Path::new("file"), &seen, &meta));
+        assert!(!files.is_unchanged(2, Path::new("file"), &seen, &meta));
         assert!(files.finish().is_empty());
     }
 
@@ -225,10 +230,10 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("file", "hello").unwrap();
         let root = root(&dir, Durability::Full);
-        let mut files = PresentFiles::new(&root);
-        for index in 0..3 * OPEN_FILES {
-            assert!(files.has(index, &expected("file", b"hello")).unwrap());
-            assert!(files.unsynced.len() < OPEN_FILES);
+        let mut files = UpToDateFiles::new(&root);
+        for index in 0..3 * MAX_OPEN_FILES {
+            assert!(files.is_up_to_date(index, &expected("file", b"hello")).unwrap());
+            assert!(files.unsynced.len() < MAX_OPEN_FILES);
         }
         assert!(files.finish().is_empty());
     }

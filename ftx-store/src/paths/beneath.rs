@@ -13,8 +13,8 @@ use cap_std::fs::{Dir, File, Metadata};
 
 use crate::StoreError;
 use crate::file::checks::check_replaceable;
-use crate::file::open::{check, waiting_for_nobody};
-use crate::sys::{self, Wanted};
+use crate::file::open::{check, nonblocking_options};
+use crate::sys::{self, OpenFor};
 
 /// Opens the directory `path` beneath `base`. An empty path is `base` itself. Blocks.
 ///
@@ -24,7 +24,7 @@ use crate::sys::{self, Wanted};
 /// names the part, relative to `base`.
 pub fn open_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     check_plain(path)?;
-    match sys::open_without_links(base, path, Wanted::Directory) {
+    match sys::open_without_links(base, path, OpenFor::Directory) {
         Some(Err(error)) if is_too_long(&error) => walk(base, path, false),
         Some(opened) => opened.map(Dir::from_std_file).map_err(|e| StoreError::io("open", path, e)),
         None => walk(base, path, false),
@@ -70,7 +70,7 @@ pub(crate) fn check_dir_beneath(base: &Dir, path: &Path) -> Result<(), StoreErro
 /// As [`open_dir_beneath`]; the file cannot be opened, or is no regular file.
 pub fn open_regular_beneath(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
     check_plain(path)?;
-    match sys::open_without_links(base, path, Wanted::Contents) {
+    match sys::open_without_links(base, path, OpenFor::Contents) {
         Some(Err(error)) if is_too_long(&error) => walk_to_regular(base, path),
         Some(opened) => check(path, opened.map(File::from_std)),
         None => walk_to_regular(base, path),
@@ -87,7 +87,7 @@ fn walk_to_regular(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
         return Err(StoreError::BadName { path: path.to_path_buf() });
     };
     let (dir, name) = (walk(base, parent, false)?, Path::new(name));
-    let opened = dir.open_with(name, waiting_for_nobody().follow(FollowSymlinks::No));
+    let opened = dir.open_with(name, nonblocking_options().follow(FollowSymlinks::No));
     match opened {
         Err(error) => Err(unopened(&dir, name, path, error)),
         opened => check(path, opened),

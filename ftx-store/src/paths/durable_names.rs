@@ -22,7 +22,7 @@ const MAX_REMEMBERED: usize = 16 * 1024;
 
 /// A directory in the directory that has its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Name {
+struct DirectoryName {
     parent: DirectoryId,
     directory: DirectoryId,
 }
@@ -30,7 +30,7 @@ struct Name {
 /// Remembers which directories have durable names.
 #[derive(Debug, Default)]
 pub struct DurableNames {
-    known: Mutex<BTreeSet<Name>>,
+    known: Mutex<BTreeSet<DirectoryName>>,
 }
 
 impl DurableNames {
@@ -63,14 +63,14 @@ impl DurableNames {
     }
 
     /// Makes the name of one directory durable; `None` if it and all above it are known to be.
-    fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<Step>> {
+    fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<EnsuredName>> {
         let id = sys::directory_id(directory)?;
         let above = sys::parent_id(directory)?;
         // The root of a file system has its name elsewhere, or none.
         if above.same_as(&id) || !above.is_on_device_of(&id) {
             return Ok(None);
         }
-        let name = Name { parent: above, directory: id };
+        let name = DirectoryName { parent: above, directory: id };
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&name) {
             return Ok(None);
         }
@@ -83,23 +83,23 @@ impl DurableNames {
                         "the directories above cannot be synced; if they are new, a loss of power may take them away"
                     );
                 }
-                let name = id.is_settled(now).then_some(name);
-                return Ok(Some(Step { name, parent: None }));
+                let name = (!id.is_racy(now)).then_some(name);
+                return Ok(Some(EnsuredName { name, parent: None }));
             }
             opened => opened?,
         };
         sys::sync_directory(&parent)?;
         // Another directory that is made in its place gets its number, and in the same tick of the clock
         // its time of birth.
-        let name = id.is_settled(now).then_some(name);
-        Ok(Some(Step { name, parent: Some(parent) }))
+        let name = (!id.is_racy(now)).then_some(name);
+        Ok(Some(EnsuredName { name, parent: Some(parent) }))
     }
 }
 
 /// A directory whose name has become durable.
-struct Step {
+struct EnsuredName {
     /// To be remembered.
-    name: Option<Name>,
+    name: Option<DirectoryName>,
     /// The directory above, which is next.
     parent: Option<File>,
 }
@@ -123,14 +123,14 @@ mod tests {
         let root = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         root.create_dir_all("a/b").unwrap();
         let names = DurableNames::default();
-        let [young, old] = [0, 3600].map(|secs| SystemTime::now() + Duration::from_secs(secs));
+        let [pending, old] = [0, 3600].map(|secs| SystemTime::now() + Duration::from_secs(secs));
         let ensure = |path, now| {
             names.ensure_at(&root.open_dir(path).unwrap(), now).unwrap();
             known(&names)
         };
         // One that has just been made is synced again the next time.
-        let above = ensure("a/b", young);
-        assert_eq!(ensure("a/b", young), above);
+        let above = ensure("a/b", pending);
+        assert_eq!(ensure("a/b", pending), above);
         let all = ensure("a/b", old);
         assert!(all >= above + 2);
         assert_eq!(ensure("a", old), all);

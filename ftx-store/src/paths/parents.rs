@@ -20,21 +20,21 @@ use crate::{FileIdentity, StoreError};
 pub struct Parents {
     dir: Dir,
     base: Arc<Dir>,
-    young: Arc<YoungDirectories>,
-    claims: Vec<Claim>,
+    pending: Arc<PendingDirectories>,
+    claims: Vec<DirectoryClaim>,
 }
 
 /// Directories in which nothing has a name yet, with how many files are on their way into them.
 #[derive(Debug, Default)]
-pub(crate) struct YoungDirectories(Mutex<HashMap<Key, usize>>);
+pub(crate) struct PendingDirectories(Mutex<HashMap<DirectoryKey, usize>>);
 
 /// Device and inode: a directory may be reached by several paths.
-type Key = (u64, u64);
+type DirectoryKey = (u64, u64);
 
-/// A young directory that one file is on its way into.
+/// A pending directory that one file is on its way into.
 #[derive(Debug)]
-struct Claim {
-    key: Key,
+struct DirectoryClaim {
+    key: DirectoryKey,
     path: PathBuf,
 }
 
@@ -53,9 +53,9 @@ impl Parents {
 
     /// Something has a name in it, or the directory itself was asked for: it stays.
     pub fn keep(mut self) {
-        let mut young = self.young.lock();
-        for Claim { key, .. } in self.claims.drain(..) {
-            young.remove(&key);
+        let mut pending = self.pending.lock();
+        for DirectoryClaim { key, .. } in self.claims.drain(..) {
+            pending.remove(&key);
         }
     }
 }
@@ -63,13 +63,13 @@ impl Parents {
 impl Drop for Parents {
     fn drop(&mut self) {
         if !self.claims.is_empty() {
-            let mut young = self.young.lock();
-            give_up(&mut young, &self.base, std::mem::take(&mut self.claims));
+            let mut pending = self.pending.lock();
+            release(&mut pending, &self.base, std::mem::take(&mut self.claims));
         }
     }
 }
 
-impl YoungDirectories {
+impl PendingDirectories {
     /// Opens the directory `path` beneath `base`, with those above it; makes them where they are missing.
     /// As [`create_dir_beneath`](crate::create_dir_beneath).
     pub(crate) fn make(
@@ -78,12 +78,12 @@ impl YoungDirectories {
         path: &Path,
     ) -> Result<Parents, StoreError> {
         let with = |dir, claims| {
-            let (base, young) = (Arc::clone(base), Arc::clone(self));
-            Ok(Parents { dir, base, young, claims })
+            let (base, pending) = (Arc::clone(base), Arc::clone(self));
+            Ok(Parents { dir, base, pending, claims })
         };
         match open_dir_beneath(base, path) {
             Err(StoreError::NotFound { .. }) => {}
-            // Nearly always it is there, and was for long. Looked at in this order: one that is not young
+            // Nearly always it is there, and was for long. Looked at in this order: one that is not pending
             // any more and is still there stays.
             opened => {
                 let dir = opened?;
@@ -92,31 +92,31 @@ impl YoungDirectories {
                 }
             }
         }
-        let mut young = self.lock();
+        let mut pending = self.lock();
         let mut claims = Vec::new();
-        match walk(&mut young, base, path, &mut claims) {
+        match walk(&mut pending, base, path, &mut claims) {
             Ok(dir) => {
-                drop(young);
+                drop(pending);
                 with(dir, claims)
             }
             Err(error) => {
-                give_up(&mut young, base, claims);
+                release(&mut pending, base, claims);
                 Err(error)
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DirectoryKey, usize>> {
         // A claim that a panic leaves behind only keeps a directory.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn walk(
-    young: &mut HashMap<Key, usize>,
+    pending: &mut HashMap<DirectoryKey, usize>,
     base: &Dir,
     path: &Path,
-    claims: &mut Vec<Claim>,
+    claims: &mut Vec<DirectoryClaim>,
 ) -> Result<Dir, StoreError> {
     let mut dir = base.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
     let mut walked = PathBuf::new();
@@ -130,24 +130,24 @@ fn walk(
         }
         let FileIdentity { dev, ino, .. } = identity(&dir, &walked)?;
         let key = (dev, ino);
-        match young.get_mut(&key) {
+        match pending.get_mut(&key) {
             Some(wanted) if !is_new => *wanted += 1,
             None if !is_new => continue,
             // Also in place of one of that number that somebody else has removed.
-            _ => drop(young.insert(key, 1)),
+            _ => drop(pending.insert(key, 1)),
         }
-        claims.push(Claim { key, path: walked.clone() });
+        claims.push(DirectoryClaim { key, path: walked.clone() });
     }
     Ok(dir)
 }
 
 /// Removes the directories that nobody else wants, the deepest first.
-fn give_up(young: &mut HashMap<Key, usize>, base: &Dir, claims: Vec<Claim>) {
-    for Claim { key, path } in claims.into_iter().rev() {
-        match young.get_mut(&key) {
+fn release(pending: &mut HashMap<DirectoryKey, usize>, base: &Dir, claims: Vec<DirectoryClaim>) {
+    for DirectoryClaim { key, path } in claims.into_iter().rev() {
+        match pending.get_mut(&key) {
             Some(wanted) if *wanted > 1 => *wanted -= 1,
             Some(_) => {
-                young.remove(&key);
+                pending.remove(&key);
                 remove(base, &path, key);
             }
             // It was of use to somebody else.
@@ -157,7 +157,7 @@ fn give_up(young: &mut HashMap<Key, usize>, base: &Dir, claims: Vec<Claim>) {
 }
 
 /// Removes a directory of ours, unless something is in it or others have moved it.
-fn remove(base: &Dir, path: &Path, key: Key) {
+fn remove(base: &Dir, path: &Path, key: DirectoryKey) {
     let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
     let Ok(above) = open_dir_beneath(base, above) else { return };
     let is_it = above.symlink_metadata(name).is_ok_and(|metadata| {
@@ -184,23 +184,23 @@ mod tests {
     use cap_std::fs::Dir;
     use tempfile::TempDir;
 
-    use super::{Parents, YoungDirectories};
+    use super::{Parents, PendingDirectories};
 
     struct Setting {
         _temp: TempDir,
         base: Arc<Dir>,
-        young: Arc<YoungDirectories>,
+        pending: Arc<PendingDirectories>,
     }
 
     impl Setting {
         fn new() -> Self {
             let temp = tempfile::tempdir().unwrap();
             let base = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
-            Self { _temp: temp, base: Arc::new(base), young: Arc::default() }
+            Self { _temp: temp, base: Arc::new(base), pending: Arc::default() }
         }
 
         fn make(&self, path: &str) -> Parents {
-            self.young.make(&self.base, Path::new(path)).unwrap()
+            self.pending.make(&self.base, Path::new(path)).unwrap()
         }
 
         fn names(&self) -> Vec<String> {
@@ -218,7 +218,7 @@ mod tests {
         drop(setting.make("new/below"));
         assert!(setting.base.exists("old/empty") && !setting.base.exists("old/empty/new"));
         assert_eq!(setting.names(), ["old"]);
-        assert!(setting.young.lock().is_empty());
+        assert!(setting.pending.lock().is_empty());
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         parents.dir().write("file", "").unwrap();
         drop(parents);
         assert!(setting.base.exists("kept/below") && setting.base.exists("kept/other/file"));
-        assert!(setting.young.lock().is_empty());
+        assert!(setting.pending.lock().is_empty());
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         let setting = Setting::new();
         let long = "x".repeat(300);
         let path = Path::new("a/b").join(long);
-        assert!(setting.young.make(&setting.base, &path).is_err());
+        assert!(setting.pending.make(&setting.base, &path).is_err());
         assert!(setting.names().is_empty());
     }
 

@@ -10,7 +10,7 @@ use ftx_core::native::wire::Meta;
 
 use crate::file::checks::check_replaceable;
 use crate::staging::files::remove;
-use crate::staging::locked_file::HeldFile;
+use crate::staging::locked_file::LockedFile;
 use crate::sys::{self, Attributes, Umask};
 use crate::{FileIdentity, StagingFiles, StoreError};
 
@@ -36,11 +36,11 @@ pub enum Existing {
 }
 
 /// How often another file may take the name while one is to be published.
-pub(crate) const ATTEMPTS: u32 = 16;
+pub(crate) const MAX_RENAME_ATTEMPTS: u32 = 16;
 
 /// The place that a file is to get: what has its name, and the attributes that it takes over.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Destination<'a> {
     dir: &'a Dir,
     name: &'a Path,
     /// The file that is to be replaced, as it was when it was looked at.
@@ -48,7 +48,7 @@ pub(crate) struct Place<'a> {
     wanted: Attributes,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Destination<'a> {
     /// Looks at what has the name `name`, a single component, in `dir`. `new` tells what a file has that
     /// is made there, and `meta` what is known of the one that is to be published.
     ///
@@ -87,8 +87,12 @@ impl<'a> Place<'a> {
     ///
     /// # Errors
     /// The file would be open to somebody to whom the old one is closed.
-    pub(crate) fn give_to(&self, file: &File, current: &Attributes) -> Result<bool, StoreError> {
-        let given = self.wanted.give_to(file, current, self.name);
+    pub(crate) fn apply_attributes(
+        &self,
+        file: &File,
+        current: &Attributes,
+    ) -> Result<bool, StoreError> {
+        let given = self.wanted.apply_to(file, current, self.name);
         given.map_err(|error| StoreError::io("set the mode of", self.name, error))
     }
 
@@ -144,7 +148,7 @@ pub(crate) struct Publishing<'a> {
 
 /// A place for the file, and whether the file has what it takes over there.
 pub(crate) struct Prepared<'a> {
-    place: Place<'a>,
+    place: Destination<'a>,
     current: Attributes,
     is_given: bool,
 }
@@ -172,12 +176,12 @@ impl<'a> Publishing<'a> {
     /// crash: then they are for the last moment.
     ///
     /// # Errors
-    /// Those of [`Place`].
+    /// Those of [`Destination`].
     pub(crate) fn prepare(&self, file: &File) -> Result<Prepared<'_>, StoreError> {
         let mut prepared = self.look(file)?;
         prepared.is_given = !prepared.place.is_for_others();
         if prepared.is_given {
-            prepared.place.give_to(file, &prepared.current)?;
+            prepared.place.apply_attributes(file, &prepared.current)?;
         }
         Ok(prepared)
     }
@@ -186,7 +190,7 @@ impl<'a> Publishing<'a> {
     /// attributes durable. Returns a moment before the file had its name.
     ///
     /// # Errors
-    /// Those of [`Place`], of syncing and of renaming; then the file is closed to others again.
+    /// Those of [`Destination`], of syncing and of renaming; then the file is closed to others again.
     pub(crate) fn publish<'s>(
         &'s self,
         prepared: Prepared<'s>,
@@ -196,7 +200,7 @@ impl<'a> Publishing<'a> {
         sync: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<SystemTime, StoreError> {
         let published = self.try_to_publish(prepared, dir, from, file, sync);
-        published.inspect_err(|_| Attributes::take_from(file))
+        published.inspect_err(|_| Attributes::revoke(file))
     }
 
     fn try_to_publish<'s>(
@@ -207,9 +211,9 @@ impl<'a> Publishing<'a> {
         file: &File,
         mut sync: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<SystemTime, StoreError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_RENAME_ATTEMPTS {
             let Prepared { place, current, is_given } = &prepared;
-            if !is_given && place.give_to(file, current)? {
+            if !is_given && place.apply_attributes(file, current)? {
                 sync()?;
             }
             let visible_since = SystemTime::now();
@@ -224,7 +228,7 @@ impl<'a> Publishing<'a> {
     fn look<'s>(&'s self, file: &File) -> Result<Prepared<'s>, StoreError> {
         let dir = self.parent.as_ref().unwrap_or(self.dir);
         let new = |dir: &Dir| Attributes::of_new(dir, self.umask);
-        let place = Place::look(dir, self.name, self.meta, new)?;
+        let place = Destination::look(dir, self.name, self.meta, new)?;
         let current = Attributes::of(file);
         let current = current.map_err(|error| StoreError::io("look at", self.name, error))?;
         Ok(Prepared { place, current, is_given: false })
@@ -233,10 +237,10 @@ impl<'a> Publishing<'a> {
 
 /// What is left to do when the data in `held` has its name: remove the journal, and make the name
 /// durable. Returns the identity, which renaming has changed.
-pub(crate) fn settle_name(
+pub(crate) fn finish_publish(
     dir: &Dir,
     files: &StagingFiles,
-    held: &HeldFile,
+    held: &LockedFile,
     target_dir: &Dir,
     target: &Path,
     durability: Durability,

@@ -93,7 +93,7 @@ impl Setting {
             Way::Batch | Way::BatchAlone => {
                 let mut publisher = BatchPublisher::new(&self.staging, Durability::Full)?;
                 if way == Way::BatchAlone {
-                    publisher = publisher.alone();
+                    publisher = publisher.with_exclusive_dir();
                 }
                 let file = BatchFile {
                     staging: crate::StagingName::Own(Path::new("data")),
@@ -306,16 +306,16 @@ fn what_is_no_regular_file_is_named_and_stays() {
 /// Something else takes the name between the look and the step.
 #[test]
 fn what_takes_the_name_meanwhile_is_looked_at_again() {
-    use super::{Place, Publishing};
+    use super::{Destination, Publishing};
     use crate::sys::{Attributes, Umask};
 
     let setting = Setting::new();
     let (name, from) = (Path::new("file"), Path::new("data"));
     let look = || {
         let new = |dir: &Dir| Attributes::of_new(dir, Umask::current());
-        Place::look(&setting.to, name, None, new).unwrap()
+        Destination::look(&setting.to, name, None, new).unwrap()
     };
-    let take = |place: &Place<'_>| {
+    let take = |place: &Destination<'_>| {
         setting.staging.write(from, BYTES).unwrap();
         place.take(&setting.staging, from, Existing::Replace)
     };

@@ -21,23 +21,23 @@ use crate::{StoreError, sys};
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Names that are tried for a copy. One that is left by a crash looks like anybody's file.
-const NAMES: usize = 8;
+const MAX_COPY_NAMES: usize = 8;
 
 /// Puts a copy of `file` in its place, which is `path` in `dir`; whoever holds the file sees to it that
-/// nobody else does. Until it is whole the copy lies beside it. `go_on` is called now and then with the
+/// nobody else does. Until it is whole the copy lies beside it. `keep_going` is called now and then with the
 /// bytes copied so far.
 ///
 /// # Errors
-/// [`StoreError::Cancelled`] when `go_on` says `false`, and those of copying; then nothing has changed.
-pub(crate) fn make_own(
+/// [`StoreError::Cancelled`] when `keep_going` says `false`, and those of copying; then nothing has changed.
+pub(crate) fn break_hard_link(
     dir: &Dir,
     path: &Path,
     file: &File,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("copy", path, error);
     let (beside, made) = create_beside(dir, path).map_err(failed)?;
-    let copied = copy(&made, file, go_on).map_err(failed);
+    let copied = copy(&made, file, keep_going).map_err(failed);
     let replaced = copied.and_then(|whole| {
         if whole {
             dir.rename(&beside, dir, path).map_err(failed)
@@ -54,7 +54,7 @@ pub(crate) fn make_own(
 /// Makes a file for the copy, under a name that nobody has.
 fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
     let mut beside = copy_of(path);
-    for index in 1..=NAMES {
+    for index in 1..=MAX_COPY_NAMES {
         match private_file::create(dir, &beside) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let mut name = copy_of(path).into_os_string();
@@ -67,8 +67,8 @@ fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Copies what is in `file`, and none of its holes; `false` when `go_on` said so.
-fn copy(copy: &File, file: &File, go_on: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
+/// Copies what is in `file`, and none of its holes; `false` when `keep_going` said so.
+fn copy(copy: &File, file: &File, keep_going: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let (mut at, mut done) = (0, 0_u64);
     while let Some(data) = sys::data_from(file, at, metadata.len()) {
@@ -78,7 +78,7 @@ fn copy(copy: &File, file: &File, go_on: &mut dyn FnMut(u64) -> bool) -> io::Res
         }
         at = data.start.saturating_add(len);
         done = done.saturating_add(len);
-        if !go_on(done) {
+        if !keep_going(done) {
             return Ok(false);
         }
     }
@@ -94,7 +94,7 @@ mod tests {
 
     use cap_std::ambient_authority;
 
-    use super::{Dir, Path, make_own};
+    use super::{Dir, Path, break_hard_link};
     use crate::{FileIdentity, StoreError};
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         // A user's file, or what an earlier try left.
         dir.write("data.own", "half").unwrap();
         let file = dir.open(path).unwrap().into_std();
-        make_own(&dir, path, &file, &mut |_| true).unwrap();
+        break_hard_link(&dir, path, &file, &mut |_| true).unwrap();
 
         let copy = dir.open(path).unwrap().into_std();
         let [old, new] = [&file, &copy].map(|file| file.metadata().unwrap());
@@ -129,7 +129,7 @@ mod tests {
         dir.write("data", "bytes").unwrap();
         let file = dir.open("data").unwrap().into_std();
         let before = FileIdentity::of_std(&file).unwrap();
-        let stopped = make_own(&dir, Path::new("data"), &file, &mut |_| false);
+        let stopped = break_hard_link(&dir, Path::new("data"), &file, &mut |_| false);
         assert!(matches!(stopped, Err(StoreError::Cancelled { .. })), "{stopped:?}");
         assert_eq!(FileIdentity::of(&dir.metadata("data").unwrap()), before);
         assert_eq!(dir.entries().unwrap().count(), 1);

@@ -11,7 +11,7 @@ use crate::{BootId, FileIdentity, PrefixHasher, sys};
 
 /// Names the page cache of `file` in the kernel run `boot`: equal ones mean that all that was written to
 /// the file is there. `None`, which is equal to nothing, where the system does not tell.
-pub(crate) fn run_of(boot: Option<BootId>, file: &File) -> Option<BootId> {
+pub(crate) fn cache_epoch(boot: Option<BootId>, file: &File) -> Option<BootId> {
     let BootId(boot) = boot?;
     let identity = FileIdentity::of_std(file).ok()?;
     // Any hash would do: it only has to be as long as the id of a kernel run, which it stands for.
@@ -28,7 +28,7 @@ mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
 
-    use super::{BootId, File, FileIdentity, run_of};
+    use super::{BootId, File, FileIdentity, cache_epoch};
 
     #[test]
     fn each_file_in_each_kernel_run_has_a_name_of_its_own() {
@@ -36,15 +36,15 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let [a, b] = ["a", "b"].map(|name| dir.create(name).unwrap().into_std());
         let [here, elsewhere] = [1, 2].map(|id| Some(BootId([id; 16])));
-        assert_eq!(run_of(None, &a), None);
-        let named = run_of(here, &a);
+        assert_eq!(cache_epoch(None, &a), None);
+        let named = cache_epoch(here, &a);
         assert!(named.is_some() && named != here);
-        assert_ne!(run_of(elsewhere, &a), named);
-        assert_ne!(run_of(here, &b), named);
+        assert_ne!(cache_epoch(elsewhere, &a), named);
+        assert_ne!(cache_epoch(here, &b), named);
         // Whatever becomes of its names and bytes, it is the same file.
         dir.write("a", "bytes").unwrap();
         dir.rename("a", &dir, "c").unwrap();
-        assert_eq!(run_of(here, &dir.open("c").unwrap().into_std()), named);
+        assert_eq!(cache_epoch(here, &dir.open("c").unwrap().into_std()), named);
     }
 
     /// Its number may be that of the file that was there before.
@@ -55,7 +55,7 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let create = || {
             let file = dir.create("a").unwrap();
-            (run_of(Some(BootId([1; 16])), &file.try_clone().unwrap().into_std()), file)
+            (cache_epoch(Some(BootId([1; 16])), &file.try_clone().unwrap().into_std()), file)
         };
         let born = |file: &File| FileIdentity::of_std(file).unwrap().ctime_ns;
         let (first, file) = create();

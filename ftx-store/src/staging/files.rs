@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Dir;
 
 use crate::staging::private_file;
-use crate::{Journal, Record, StoreError};
+use crate::{Journal, JournalRecord, StoreError};
 
 /// Where a staging lies: the names of its two files, each a single component.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl StagingFiles {
         dir: &Dir,
         journal: Option<&mut Journal>,
     ) -> Result<(), StoreError> {
-        match journal.map(|journal| journal.append(&Record::Distrust)) {
+        match journal.map(|journal| journal.append(&JournalRecord::Distrust)) {
             // Starting over is worse than going on, but better than a damaged file.
             Some(Err(_)) => remove(dir, &self.journal),
             Some(Ok(())) | None => Ok(()),

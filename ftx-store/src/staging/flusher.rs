@@ -12,13 +12,13 @@ use std::thread::{self, JoinHandle};
 pub const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A sync under way, and how it ends.
-type Running = JoinHandle<io::Result<()>>;
+type RunningSync = JoinHandle<io::Result<()>>;
 
 /// At most one sync under way, and the count of bytes since it began. Dropping it lets a sync run
 /// to its end unwatched, so whoever has one [waits](Self::wait) before.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
-    running: Option<Running>,
+    running: Option<RunningSync>,
     dirty: u64,
 }
 
@@ -34,7 +34,7 @@ impl Flusher {
         &mut self,
         file: &File,
         bytes: u64,
-        start: impl FnOnce(&File) -> io::Result<Running>,
+        start: impl FnOnce(&File) -> io::Result<RunningSync>,
     ) -> io::Result<()> {
         self.note(bytes);
         if self.dirty < FLUSH_BYTES {
@@ -104,7 +104,7 @@ impl Flusher {
     }
 }
 
-fn in_background(file: &File) -> io::Result<Running> {
+fn in_background(file: &File) -> io::Result<RunningSync> {
     let file = file.try_clone()?;
     thread::Builder::new().name("ftx-flush".into()).spawn(move || file.sync_data())
 }

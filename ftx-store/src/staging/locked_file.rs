@@ -6,10 +6,10 @@ use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
-use crate::staging::break_hard_link::make_own;
+use crate::staging::break_hard_link::break_hard_link;
 use crate::staging::files::remove;
 use crate::staging::part_names::is_ours;
-use crate::staging::private_file::{self, Found, Writers};
+use crate::staging::private_file::{self, PartialFile, Writers};
 use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.
@@ -17,13 +17,13 @@ const OPEN_ATTEMPTS: u32 = 4;
 
 /// An open and locked data file. The lock goes with the process, so it is never stale.
 #[derive(Debug)]
-pub(crate) struct HeldFile {
+pub(crate) struct LockedFile {
     file: File,
     /// There is a lock that is let go of before the file is closed.
     locked: bool,
 }
 
-impl HeldFile {
+impl LockedFile {
     /// Makes and locks an empty file that nobody else can open. A file of that name is removed, and so is
     /// the `journal`: it must not outlive the data that it describes.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
@@ -80,7 +80,7 @@ impl HeldFile {
     /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
     /// at who may have had it; what lies there is removed.
     /// It has `mode`, as far as the process's mask leaves it.
-    pub(crate) fn create_alone(dir: &Dir, path: &Path, mode: u32) -> Result<Self, StoreError> {
+    pub(crate) fn create_unlocked(dir: &Dir, path: &Path, mode: u32) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         sys::with_mode(&mut options, mode);
@@ -100,18 +100,18 @@ impl HeldFile {
     ///
     /// One that has another name, be it that of a published file or one in a backup made of links, is
     /// replaced by a [copy](crate::staging::break_hard_link) first: writing to it would change what has that name. To give
-    /// it up instead would cost all that has arrived. `go_on` is called now and then with the bytes
+    /// it up instead would cost all that has arrived. `keep_going` is called now and then with the bytes
     /// copied so far, and may stop that.
     pub(crate) fn open(
         dir: &Dir,
         path: &Path,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
             match Self::open_at(dir, path)? {
                 None => return Ok(None),
                 Some((held, metadata)) if sys::has_other_names(&metadata) => {
-                    make_own(dir, path, &held.file, go_on)?;
+                    break_hard_link(dir, path, &held.file, keep_going)?;
                 }
                 Some((held, _)) => return Ok(Some(held)),
             }
@@ -124,8 +124,8 @@ impl HeldFile {
         for _ in 0..OPEN_ATTEMPTS {
             let found = private_file::open(dir, path, true);
             match found.map_err(|error| StoreError::io("open", path, error))? {
-                Found::Nothing | Found::Foreign => return Ok(None),
-                Found::Ours(file) => {
+                PartialFile::Missing | PartialFile::Foreign => return Ok(None),
+                PartialFile::Ours(file) => {
                     let locked = Self::lock(file, dir, path)?;
                     if locked.is_some() {
                         return Ok(locked);
@@ -212,7 +212,7 @@ fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreE
     }
 }
 
-impl Drop for HeldFile {
+impl Drop for LockedFile {
     fn drop(&mut self) {
         // A sync in the background may keep the file open for a while, and the lock with it.
         if self.locked {
@@ -229,7 +229,7 @@ mod tests {
     use cap_std::fs::Dir;
     use tempfile::TempDir;
 
-    use super::{HeldFile, is_at};
+    use super::{LockedFile, is_at};
     use crate::StoreError;
 
     fn scratch() -> (TempDir, Dir) {
@@ -242,7 +242,7 @@ mod tests {
     fn a_file_that_took_its_name_while_being_opened_is_not_touched() {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
-        let ours = HeldFile::create_plain(&dir, path, None).unwrap().identity().unwrap();
+        let ours = LockedFile::create_plain(&dir, path, None).unwrap().identity().unwrap();
         assert!(is_at(&ours, &dir, path).unwrap());
         dir.rename(path, &dir, "file").unwrap();
         assert!(!is_at(&ours, &dir, path).unwrap());
@@ -254,9 +254,9 @@ mod tests {
     fn a_held_file_is_refused_to_others_until_it_is_dropped() {
         let (_temp, dir) = scratch();
         let path = Path::new("data");
-        let open = || HeldFile::open(&dir, path, &mut |_| true);
+        let open = || LockedFile::open(&dir, path, &mut |_| true);
         assert!(open().unwrap().is_none());
-        let held = HeldFile::create_plain(&dir, path, None).unwrap();
+        let held = LockedFile::create_plain(&dir, path, None).unwrap();
         assert!(matches!(open(), Err(StoreError::InUse { .. })));
         drop(held);
         assert!(open().unwrap().is_some());
@@ -273,7 +273,7 @@ mod tests {
         for bytes in ["", "bytes"] {
             dir.write("data", bytes).unwrap();
             dir.set_permissions("data", cap_std::fs::Permissions::from_mode(0o755)).unwrap();
-            HeldFile::create_plain(&dir, Path::new("data"), None).unwrap();
+            LockedFile::create_plain(&dir, Path::new("data"), None).unwrap();
             assert_eq!(mode() & 0o111, 0);
         }
     }
@@ -285,14 +285,14 @@ mod tests {
         let path = Path::new("data");
         dir.write("file", "published").unwrap();
         dir.hard_link("file", &dir, path).unwrap();
-        let held = HeldFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
+        let held = LockedFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
         held.file().set_len(3).unwrap();
         drop(held);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");
         assert_eq!(dir.read_to_string(path).unwrap(), "pub");
         dir.remove_file(path).unwrap();
         dir.hard_link("file", &dir, path).unwrap();
-        assert_eq!(HeldFile::create_plain(&dir, path, None).unwrap().identity().unwrap().size, 0);
+        assert_eq!(LockedFile::create_plain(&dir, path, None).unwrap().identity().unwrap().size, 0);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");
     }
 }

@@ -8,4 +8,5 @@ pub(crate) mod flusher;
 pub(crate) mod journal;
 pub(crate) mod locked_file;
 pub(crate) mod part_names;
+pub(crate) mod prefix;
 pub(crate) mod private_file;

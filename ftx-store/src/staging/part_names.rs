@@ -17,16 +17,16 @@ use crate::staging::private_file::Writers;
 use crate::{Journal, StagingFiles, StoreError};
 
 /// What the name of a partial file has behind the target's name.
-const PART: &str = ".ftxpart";
+const PART_SUFFIX: &str = ".ftxpart";
 /// What the name of a journal has behind the partial file's.
-const JOURNAL: &str = ".journal";
+const JOURNAL_SUFFIX: &str = ".journal";
 
 /// Bytes that a name has at most.
 const MAX_NAME_BYTES: usize = 255;
 
 /// Names that a target's partial file can have. To look whether there is a journal costs a system call
 /// for each.
-const NAMES: usize = 8;
+const MAX_PART_NAMES: usize = 8;
 
 /// The names that the partial file of one target can have, in the same directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct PartNames {
 
 /// Whose the files of one name are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+enum PartOwner {
     /// There are none, or what is left of ours is of no use.
     Nobody,
     Ours,
@@ -54,16 +54,16 @@ impl PartNames {
     ///
     /// # Errors
     /// Those of looking at files.
-    pub fn left(&self, dir: &Dir) -> Result<Option<StagingFiles>, StoreError> {
+    pub fn find(&self, dir: &Dir) -> Result<Option<StagingFiles>, StoreError> {
         for files in self.all() {
-            if owner(dir, &files)? == Owner::Ours {
+            if owner(dir, &files)? == PartOwner::Ours {
                 return Ok(Some(files));
             }
         }
         Ok(None)
     }
 
-    /// Where a new partial file goes: in place of the one that is [left](Self::left), or else where
+    /// Where a new partial file goes: in place of the one that is [left](Self::find), or else where
     /// nothing is.
     ///
     /// # Errors
@@ -72,11 +72,11 @@ impl PartNames {
         let mut free = None;
         for files in self.all() {
             match owner(dir, &files)? {
-                Owner::Ours => return Ok(files),
-                Owner::Nobody => {
+                PartOwner::Ours => return Ok(files),
+                PartOwner::Nobody => {
                     free.get_or_insert(files);
                 }
-                Owner::Others => {}
+                PartOwner::Others => {}
             }
         }
         free.ok_or_else(|| self.taken())
@@ -88,15 +88,16 @@ impl PartNames {
     /// # Errors
     /// [`StoreError::PartOfAnother`], and those of looking at files.
     pub fn check_target(&self, dir: &Dir) -> Result<(), StoreError> {
-        let Some(name) = self.target.to_str().filter(|name| name.contains(PART)) else {
+        let Some(name) = self.target.to_str().filter(|name| name.contains(PART_SUFFIX)) else {
             return Ok(());
         };
-        let as_data = StagingFiles { data: name.into(), journal: suffixed(&self.target, JOURNAL) };
+        let as_data =
+            StagingFiles { data: name.into(), journal: suffixed(&self.target, JOURNAL_SUFFIX) };
         let as_journal = name
-            .strip_suffix(JOURNAL)
+            .strip_suffix(JOURNAL_SUFFIX)
             .map(|data| StagingFiles { data: data.into(), journal: self.target.clone() });
         for files in [Some(as_data), as_journal].into_iter().flatten() {
-            if owner(dir, &files)? == Owner::Ours {
+            if owner(dir, &files)? == PartOwner::Ours {
                 return Err(StoreError::PartOfAnother { path: self.target.clone() });
             }
         }
@@ -105,7 +106,7 @@ impl PartNames {
 
     /// All names, those that are tried first coming first.
     pub(crate) fn all(&self) -> impl Iterator<Item = StagingFiles> + '_ {
-        (0..NAMES).map(|index| self.nth(index))
+        (0..MAX_PART_NAMES).map(|index| self.nth(index))
     }
 
     pub(crate) fn taken(&self) -> StoreError {
@@ -114,20 +115,20 @@ impl PartNames {
 
     fn nth(&self, index: usize) -> StagingFiles {
         let part = match index {
-            0 => Cow::Borrowed(PART),
-            index => Cow::Owned(format!("{PART}-{index}")),
+            0 => Cow::Borrowed(PART_SUFFIX),
+            index => Cow::Owned(format!("{PART_SUFFIX}-{index}")),
         };
-        let data = suffixed(&stem(&self.target, part.len() + JOURNAL.len()), &part);
-        StagingFiles { journal: suffixed(&data, JOURNAL), data }
+        let data = suffixed(&stem(&self.target, part.len() + JOURNAL_SUFFIX.len()), &part);
+        StagingFiles { journal: suffixed(&data, JOURNAL_SUFFIX), data }
     }
 }
 
 /// Whether a journal of ours belongs to `files`, so that both may be replaced.
 pub(crate) fn is_ours(dir: &Dir, files: &StagingFiles) -> Result<bool, StoreError> {
-    Ok(owner(dir, files)? == Owner::Ours)
+    Ok(owner(dir, files)? == PartOwner::Ours)
 }
 
-fn owner(dir: &Dir, files: &StagingFiles) -> Result<Owner, StoreError> {
+fn owner(dir: &Dir, files: &StagingFiles) -> Result<PartOwner, StoreError> {
     let data = match dir.symlink_metadata(&files.data) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         found => Some(found.map_err(|error| StoreError::io("look at", &files.data, error))?),
@@ -135,9 +136,9 @@ fn owner(dir: &Dir, files: &StagingFiles) -> Result<Owner, StoreError> {
     let has_journal = dir.symlink_metadata(&files.journal).is_ok();
     let is_ours = has_journal && Journal::is_ours(dir, &files.journal);
     Ok(match data {
-        None if !has_journal || is_ours => Owner::Nobody,
-        Some(data) if is_ours && Writers::of(&data) != Writers::Others => Owner::Ours,
-        _ => Owner::Others,
+        None if !has_journal || is_ours => PartOwner::Nobody,
+        Some(data) if is_ours && Writers::of(&data) != Writers::Others => PartOwner::Ours,
+        _ => PartOwner::Others,
     })
 }
 
@@ -222,7 +223,7 @@ mod tests {
             dir.symlink("nowhere", "a.ftxpart-2").unwrap();
             assert_eq!(parts.choose(&dir).unwrap().data, Path::new("a.ftxpart-3"));
         }
-        assert_eq!(parts.left(&dir).unwrap(), None);
+        assert_eq!(parts.find(&dir).unwrap(), None);
         for files in parts.all() {
             dir.write(&files.journal, "").unwrap();
         }
@@ -238,7 +239,7 @@ mod tests {
         let files = parts.choose(&dir).unwrap();
         interrupt(&dir, files.clone());
         dir.remove_file("a.ftxpart").unwrap();
-        assert_eq!(parts.left(&dir).unwrap(), Some(files.clone()));
+        assert_eq!(parts.find(&dir).unwrap(), Some(files.clone()));
         assert_eq!(parts.choose(&dir).unwrap(), files);
     }
 

@@ -37,7 +37,7 @@ impl Writers {
 pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
-    sys::for_us_alone(&mut options);
+    sys::owner_only(&mut options);
     Ok(dir.open_with(path, &options)?.into_std())
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
 /// making and opening it.
 pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     let mut builder = DirBuilder::new();
-    sys::dir_for_us_alone(&mut builder);
+    sys::owner_only_dir(&mut builder);
     match dir.create_dir_with(name, &builder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => made.map_err(|error| StoreError::io("create", name, error))?,
@@ -63,7 +63,7 @@ pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
         let source = io::Error::new(ErrorKind::PermissionDenied, text);
         return Err(StoreError::PermissionDenied { op: "use", path: name.to_path_buf(), source });
     }
-    if let Err(error) = sys::close_to_others(&opened) {
+    if let Err(error) = sys::restrict_to_owner(&opened) {
         tracing::warn!(%error, ?name, "stays open to other users");
     }
     Ok(opened)
@@ -84,8 +84,8 @@ fn belongs_to_other(dir: &Dir) -> io::Result<bool> {
 
 /// What lies under the name of a partial file.
 #[derive(Debug)]
-pub(crate) enum Found {
-    Nothing,
+pub(crate) enum PartialFile {
+    Missing,
     /// A file that we may resume.
     Ours(File),
     /// A link, or a file that others can have written.
@@ -93,22 +93,24 @@ pub(crate) enum Found {
 }
 
 /// Opens a partial file, with `write` for writing, too.
-pub(crate) fn open(dir: &Dir, path: &Path, write: bool) -> io::Result<Found> {
+pub(crate) fn open(dir: &Dir, path: &Path, write: bool) -> io::Result<PartialFile> {
     let mut options = OpenOptions::new();
     options.read(true).write(write).follow(FollowSymlinks::No);
-    sys::wait_for_nobody(&mut options);
+    sys::set_nonblocking(&mut options);
     let file = match dir.open_with(path, &options) {
         Ok(file) => file.into_std(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return if is_foreign(dir, path)? { Ok(Found::Foreign) } else { Err(error) },
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(PartialFile::Missing),
+        Err(error) => {
+            return if is_foreign(dir, path)? { Ok(PartialFile::Foreign) } else { Err(error) };
+        }
     };
     let metadata = Metadata::from_file(&file)?;
     if metadata.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
     }
     Ok(match Writers::of(&metadata) {
-        Writers::Us | Writers::OurGroup => Found::Ours(file),
-        Writers::Others => Found::Foreign,
+        Writers::Us | Writers::OurGroup => PartialFile::Ours(file),
+        Writers::Others => PartialFile::Foreign,
     })
 }
 
@@ -130,7 +132,7 @@ mod tests {
     use cap_std::ambient_authority;
     use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 
-    use super::{Found, create, open, open_private_dir};
+    use super::{PartialFile, create, open, open_private_dir};
     use crate::StoreError;
 
     #[test]
@@ -169,18 +171,18 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let part = Path::new("part");
-        assert!(matches!(open(&dir, part, true).unwrap(), Found::Nothing));
+        assert!(matches!(open(&dir, part, true).unwrap(), PartialFile::Missing));
         create(&dir, part).unwrap();
         let mode = |mode| dir.set_permissions(part, Permissions::from_mode(mode)).unwrap();
         assert_eq!(dir.metadata(part).unwrap().permissions().mode() & 0o777, 0o600);
         for (bits, is_ours) in [(0o600, true), (0o644, true), (0o664, true), (0o666, false)] {
             mode(bits);
-            assert_eq!(matches!(open(&dir, part, true).unwrap(), Found::Ours(_)), is_ours);
+            assert_eq!(matches!(open(&dir, part, true).unwrap(), PartialFile::Ours(_)), is_ours);
         }
         mode(0o600);
         dir.symlink("part", "link").unwrap();
         dir.create_dir("dir").unwrap();
-        assert!(matches!(open(&dir, Path::new("link"), true).unwrap(), Found::Foreign));
+        assert!(matches!(open(&dir, Path::new("link"), true).unwrap(), PartialFile::Foreign));
         for write in [false, true] {
             assert!(open(&dir, Path::new("dir"), write).is_err());
         }

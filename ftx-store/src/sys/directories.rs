@@ -11,7 +11,7 @@ use crate::file::identity::is_past;
 
 /// What a path is opened for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum OpenFor {
     Directory,
     /// Reading it, if it is a regular file.
     Contents,
@@ -23,7 +23,7 @@ pub(crate) enum Wanted {
 pub(crate) fn open_without_links(
     dir: &Dir,
     path: &Path,
-    wanted: Wanted,
+    wanted: OpenFor,
 ) -> Option<io::Result<File>> {
     #[cfg(target_os = "linux")]
     {
@@ -31,9 +31,9 @@ pub(crate) fn open_without_links(
         use rustix::io::Errno;
 
         let flags = match wanted {
-            Wanted::Directory => OFlags::PATH | OFlags::DIRECTORY,
-            // As with `wait_for_nobody`.
-            Wanted::Contents => OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
+            OpenFor::Directory => OFlags::PATH | OFlags::DIRECTORY,
+            // As with `set_nonblocking`.
+            OpenFor::Contents => OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
         };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let flags = flags | OFlags::CLOEXEC;
@@ -68,13 +68,13 @@ impl DirectoryId {
         self.dev == other.dev
     }
 
-    /// Whether a directory that is made at `now` or later has another time of birth; not where the file
-    /// system tells none.
-    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+    /// Whether a directory created at `now` or later could have the same time of birth. Always true where
+    /// the file system records none.
+    pub(crate) fn is_racy(&self, now: SystemTime) -> bool {
         let since_1970 = |now: Duration| i128::try_from(now.as_nanos()).unwrap_or(0);
         let now = now.duration_since(UNIX_EPOCH).map_or(0, since_1970);
-        self.birth.is_some_and(|(secs, nanos)| {
-            is_past(i128::from(secs) * 1_000_000_000 + i128::from(nanos), now)
+        self.birth.is_none_or(|(secs, nanos)| {
+            !is_past(i128::from(secs) * 1_000_000_000 + i128::from(nanos), now)
         })
     }
 

@@ -19,14 +19,14 @@ pub(crate) use self::attributes::Attributes;
 #[cfg(all(test, unix))]
 pub(crate) use self::attributes::acl_bytes;
 pub(crate) use self::directories::{
-    DirectoryId, Wanted, directory_id, is_removed, open_dir, open_without_links, parent_id,
+    DirectoryId, OpenFor, directory_id, is_removed, open_dir, open_without_links, parent_id,
     sync_dir, sync_directory,
 };
 #[cfg(unix)]
 use self::permissions::writers_by;
 pub(crate) use self::permissions::{
-    Umask, close_to_others, dir_for_us_alone, for_us_alone, has_other_names, have_same_owner,
-    is_about_mode, is_executable, is_owned_by_us, readers, set_executable, with_mode, writers,
+    Umask, has_other_names, have_same_owner, is_about_mode, is_executable, is_owned_by_us,
+    owner_only, owner_only_dir, readers, restrict_to_owner, set_executable, with_mode, writers,
 };
 
 /// Names one run of one kernel: what was in its page cache is there as long as it runs.
@@ -229,7 +229,7 @@ pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io:
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,
-/// which [`HeldFile`](crate::staging::locked_file::HeldFile) looks for: the staging goes on in a copy then.
+/// which [`LockedFile`](crate::staging::locked_file::LockedFile) looks for: the staging goes on in a copy then.
 fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     dir.hard_link(from, to_dir, to)?;
     dir.remove_file(from).inspect_err(|_| {
@@ -264,7 +264,7 @@ pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
 /// Has opening a pipe not wait for a writer, and a terminal not become the process's own. With regular
 /// files it makes no difference, neither here nor when they are read.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
-pub(crate) fn wait_for_nobody(options: &mut OpenOptions) {
+pub(crate) fn set_nonblocking(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
         let flags = rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits();

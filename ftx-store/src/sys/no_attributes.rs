@@ -38,9 +38,9 @@ impl Attributes {
         false
     }
 
-    pub(crate) fn give_to(&self, _: &File, _: &Self, _: &Path) -> io::Result<bool> {
+    pub(crate) fn apply_to(&self, _: &File, _: &Self, _: &Path) -> io::Result<bool> {
         Ok(false)
     }
 
-    pub(crate) fn take_from(_: &File) {}
+    pub(crate) fn revoke(_: &File) {}
 }

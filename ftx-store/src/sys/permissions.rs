@@ -9,7 +9,7 @@ use ftx_core::native::wire::Readers;
 use crate::staging::private_file::Writers;
 
 /// Has the file that is made be open to its owner alone.
-pub(crate) fn for_us_alone(options: &mut OpenOptions) {
+pub(crate) fn owner_only(options: &mut OpenOptions) {
     with_mode(options, 0o600);
 }
 
@@ -22,13 +22,13 @@ pub(crate) fn with_mode(options: &mut OpenOptions, mode: u32) {
 
 /// Has the directory that is made be open to its owner alone.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
-pub(crate) fn dir_for_us_alone(builder: &mut DirBuilder) {
+pub(crate) fn owner_only_dir(builder: &mut DirBuilder) {
     #[cfg(unix)]
     cap_std::fs::DirBuilderExt::mode(builder, 0o700);
 }
 
 /// Closes a directory of ours to other users.
-pub(crate) fn close_to_others(dir: &Dir) -> io::Result<()> {
+pub(crate) fn restrict_to_owner(dir: &Dir) -> io::Result<()> {
     #[cfg(unix)]
     {
         use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};

@@ -179,14 +179,14 @@ fn a_directory_and_a_removal_are_promised_after_a_sync_only() {
 fn a_legacy_offer_of_a_file_is_a_promise_to_a_client_that_sends_nothing() {
     let mut request = Vec::new();
     let name = legacy::QString::from("x");
-    legacy::Request::UploadHeader { name, extended: false }.encode(&mut request);
+    legacy::LegacyRequest::UploadHeader { name, extended: false }.encode(&mut request);
     let (mut offer, mut send, mut agreed, mut stored) = Default::default();
     let (md5, status) = (legacy::QString::from("0"), Status::Ok);
-    legacy::Reply::UploadHeader { status, pos: 5, md5, extended: false, published: false }
+    legacy::LegacyReply::UploadHeader { status, pos: 5, md5, extended: false, published: false }
         .encode(&mut offer);
-    legacy::Request::UploadPos { pos: 0, len: 5 }.encode(&mut send);
-    legacy::Reply::UploadPos { status }.encode(&mut agreed);
-    legacy::Reply::UploadTail { status, md5: legacy::QString::NULL }.encode(&mut stored);
+    legacy::LegacyRequest::UploadPos { pos: 0, len: 5 }.encode(&mut send);
+    legacy::LegacyReply::UploadPos { status }.encode(&mut agreed);
+    legacy::LegacyReply::UploadTail { status, md5: legacy::QString::NULL }.encode(&mut stored);
 
     let offered = || Record::default().heard(&request).said(&offer);
     assert_eq!(offered().verdict().faults.len(), 2);

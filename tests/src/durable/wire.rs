@@ -172,17 +172,17 @@ impl Legacy {
             let raw = self.raw.min(heard.len());
             heard.drain(..raw);
             self.raw -= raw;
-            let decoded = legacy::decode_request(heard, &legacy::Limits::default());
+            let decoded = legacy::decode_request(heard, &legacy::DecodeLimits::default());
             let Some((request, taken)) = decoded.expect("no request").filter(|_| self.raw == 0)
             else {
                 return sends;
             };
             heard.drain(..taken);
             match request {
-                legacy::Request::UploadHeader { name, .. } => {
+                legacy::LegacyRequest::UploadHeader { name, .. } => {
                     self.name = name.to_text().unwrap_or_default();
                 }
-                legacy::Request::UploadPos { len, .. } => {
+                legacy::LegacyRequest::UploadPos { len, .. } => {
                     self.follow = usize::try_from(len).unwrap_or(0);
                     sends = true;
                 }
@@ -192,16 +192,17 @@ impl Legacy {
     }
 
     fn say(&mut self, said: &mut Vec<u8>, promises: &mut Vec<Said>) {
-        while let Ok(Some((reply, taken))) = legacy::decode_reply(said, &legacy::Limits::default())
+        while let Ok(Some((reply, taken))) =
+            legacy::decode_reply(said, &legacy::DecodeLimits::default())
         {
             said.drain(..taken);
             let promise = Promise { name: self.name.clone(), of: Promised::File };
             match reply {
-                legacy::Reply::UploadHeader { status: Status::AlreadyExists, .. }
-                | legacy::Reply::UploadTail { status: Status::Ok, .. } => {
+                legacy::LegacyReply::UploadHeader { status: Status::AlreadyExists, .. }
+                | legacy::LegacyReply::UploadTail { status: Status::Ok, .. } => {
                     promises.push(Said::Promise(promise));
                 }
-                legacy::Reply::UploadHeader {
+                legacy::LegacyReply::UploadHeader {
                     status: Status::Ok,
                     pos,
                     extended,
@@ -210,7 +211,7 @@ impl Legacy {
                 } if pos > 0 && (published || !extended) => {
                     promises.push(Said::Offered(promise));
                 }
-                legacy::Reply::UploadPos { status: Status::Ok } => self.raw = self.follow,
+                legacy::LegacyReply::UploadPos { status: Status::Ok } => self.raw = self.follow,
                 _ => {}
             }
         }

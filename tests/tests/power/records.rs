@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ftx_core::legacy::wire::Reply;
+use ftx_core::legacy::wire::LegacyReply;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::durable::{Others, Verdict, judge_client, judge_server};
 use ftx_tests::{Call, Client, Direction, Outcome, Plan, Proxy, RawSocket, Server, Strace};
@@ -85,7 +85,7 @@ fn an_original_client_is_offered_what_is_safe() {
     write_file(&disk.join("a"), content(1, 1000));
     let mut socket = RawSocket::connect(server.addr());
     let reply = socket.upload_header("a").unwrap();
-    assert!(matches!(reply, Reply::UploadHeader { pos: 1000, .. }), "{reply:?}");
+    assert!(matches!(reply, LegacyReply::UploadHeader { pos: 1000, .. }), "{reply:?}");
     drop(socket);
     assert_code(&server.terminate(END), 0, "the server");
     let verdict = judge_server(&disk, &strace.calls(), Others::Count);

@@ -1,17 +1,17 @@
 //! What a server's state machine and its driver tell each other.
 
-use crate::legacy::Held;
-use crate::legacy::wire::{QString, Reply};
+use crate::legacy::Prefix;
+use crate::legacy::wire::{LegacyReply, QString};
 use crate::{Md5Digest, NameError, RemoteName, Status};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ServerAction {
     /// Send a message, in one write.
-    Send(Reply),
+    Send(LegacyReply),
     /// Send a message so that it cannot arrive glued to the one before: an original client that
     /// waits for two replies in a row takes everything that one read gives for the first of them.
-    SendApart(Reply),
+    SendApart(LegacyReply),
     /// Look up what is held of this file. Answer with [`Fact::UploadOffer`] or [`Fact::Failed`].
     OfferUpload {
         /// The file's name.
@@ -39,7 +39,7 @@ pub enum Action {
         /// The file's name.
         name: RemoteName,
         /// What the client holds; `None` to skip the comparison.
-        held: Option<Held>,
+        held: Option<Prefix>,
         /// Compare only if the client holds exactly as much as the file has.
         whole_only: bool,
     },
@@ -66,7 +66,7 @@ pub enum Fact {
     /// What is held of the file to be uploaded.
     UploadOffer {
         /// The bytes held, `None` if there are none worth an offer.
-        held: Option<Held>,
+        held: Option<Prefix>,
         /// They are the published file; otherwise a staging.
         published: bool,
     },

@@ -21,33 +21,33 @@
 use alloc::collections::VecDeque;
 
 use self::reply::{download_header, upload_header, upload_tail};
-use super::wire::{QString, Reply, Request};
-use super::{Held, ORIGINAL_MAX, Peer, ProtocolError, Want};
+use super::wire::{LegacyReply, LegacyRequest, QString};
+use super::{ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
 use crate::dialect::MAGIC;
 use crate::{Md5Digest, NameError, RemoteName, Status};
 
 mod action;
 mod reply;
 
-pub use self::action::{Action, Fact};
+pub use self::action::{Fact, ServerAction};
 pub(super) use self::reply::wire_held;
 
 #[derive(Debug)]
-enum State {
-    Ready(Pending),
+enum ServerState {
+    Ready(LastOffer),
     OfferingUpload { name: RemoteName, peer: Peer },
     OpeningUpload { peer: Peer, len: u64 },
     Receiving { peer: Peer, left: u64 },
     Draining { left: u64, status: Status },
     Committing { peer: Peer, empty: bool },
-    OfferingDownload { peer: Peer, held: Option<Held>, pos: i64 },
+    OfferingDownload { peer: Peer, held: Option<Prefix>, pos: i64 },
     Sending,
     Failed,
 }
 
 /// What the messages so far allow the next one to refer to.
 #[derive(Debug)]
-enum Pending {
+enum LastOffer {
     Nothing,
     Upload { name: RemoteName, peer: Peer, held: u64 },
     Download { offset: u64, len: u64 },
@@ -55,26 +55,26 @@ enum Pending {
 
 /// A server's side of one connection.
 #[derive(Debug)]
-pub struct Connection {
-    state: State,
-    actions: VecDeque<Action>,
+pub struct ServerMachine {
+    state: ServerState,
+    actions: VecDeque<ServerAction>,
 }
 
-impl Default for Connection {
+impl Default for ServerMachine {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Connection {
+impl ServerMachine {
     /// A connection on which nothing was said yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Ready(Pending::Nothing), actions: VecDeque::new() }
+        Self { state: ServerState::Ready(LastOffer::Nothing), actions: VecDeque::new() }
     }
 
     /// The next thing to do.
-    pub fn poll(&mut self) -> Option<Action> {
+    pub fn poll(&mut self) -> Option<ServerAction> {
         self.actions.pop_front()
     }
 
@@ -82,51 +82,46 @@ impl Connection {
     #[must_use]
     pub fn want(&self) -> Want {
         match &self.state {
-            State::Ready(_) => Want::Message,
-            State::Receiving { left, .. } => Want::Body { left: *left },
-            State::Draining { left, .. } => Want::Discard { left: *left },
-            State::OfferingUpload { .. }
-            | State::OpeningUpload { .. }
-            | State::Committing { .. }
-            | State::OfferingDownload { .. }
-            | State::Sending => Want::Fact,
-            State::Failed => Want::Nothing,
+            ServerState::Ready(_) => Want::Message,
+            ServerState::Receiving { left, .. } => Want::Body { left: *left },
+            ServerState::Draining { left, .. } => Want::Discard { left: *left },
+            ServerState::OfferingUpload { .. }
+            | ServerState::OpeningUpload { .. }
+            | ServerState::Committing { .. }
+            | ServerState::OfferingDownload { .. }
+            | ServerState::Sending => Want::Fact,
+            ServerState::Failed => Want::Nothing,
         }
-    }
-
-    /// Whether no transfer is under way: the connection can be closed without loss.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Ready(_))
     }
 
     /// Takes the client's next message, when [`want`](Self::want) is [`Want::Message`].
     ///
     /// # Errors
     /// The connection cannot go on and is to be closed.
-    pub fn message(&mut self, request: Request) -> Result<(), ProtocolError> {
-        let State::Ready(pending) = core::mem::replace(&mut self.state, State::Failed) else {
+    pub fn message(&mut self, request: LegacyRequest) -> Result<(), ProtocolError> {
+        let ServerState::Ready(pending) = core::mem::replace(&mut self.state, ServerState::Failed)
+        else {
             return Err(ProtocolError::OutOfStep);
         };
         self.state = match request {
-            Request::UploadHeader { name, extended } => {
+            LegacyRequest::UploadHeader { name, extended } => {
                 self.upload_header(name, Peer::from_extended(extended))
             }
-            Request::UploadPos { pos, len } => self.upload_pos(pending, pos, len),
-            Request::DownloadHeader { name, pos, md5, extended } => {
+            LegacyRequest::UploadPos { pos, len } => self.upload_pos(pending, pos, len),
+            LegacyRequest::DownloadHeader { name, pos, md5, extended } => {
                 self.download_header(name, pos, &md5, Peer::from_extended(extended))
             }
-            Request::DownloadContent { .. } => self.download_content(pending),
-            Request::DownloadTail { .. } => {
-                self.send(Reply::DownloadTail { status: Status::Ok });
-                State::Ready(pending)
+            LegacyRequest::DownloadContent { .. } => self.download_content(pending),
+            LegacyRequest::DownloadTail { .. } => {
+                self.send(LegacyReply::DownloadTail { status: Status::Ok });
+                ServerState::Ready(pending)
             }
-            Request::Unknown { id } if id.to_be_bytes() == MAGIC => {
+            LegacyRequest::Unknown { id } if id.to_be_bytes() == MAGIC => {
                 return Err(ProtocolError::DialectChange);
             }
-            Request::Unknown { id } => {
-                self.send(Reply::Unknown { id });
-                State::Ready(pending)
+            LegacyRequest::Unknown { id } => {
+                self.send(LegacyReply::Unknown { id });
+                ServerState::Ready(pending)
             }
         };
         Ok(())
@@ -137,83 +132,83 @@ impl Connection {
     /// # Errors
     /// The fact does not fit; the connection is to be closed.
     pub fn fact(&mut self, fact: Fact) -> Result<(), ProtocolError> {
-        let state = core::mem::replace(&mut self.state, State::Failed);
+        let state = core::mem::replace(&mut self.state, ServerState::Failed);
         self.state = match (state, fact) {
-            (State::OfferingUpload { name, peer }, Fact::UploadOffer { held, published }) => {
+            (ServerState::OfferingUpload { name, peer }, Fact::UploadOffer { held, published }) => {
                 self.offered_upload(name, peer, held, published)
             }
-            (State::OfferingUpload { peer, .. }, Fact::Failed { status }) => {
+            (ServerState::OfferingUpload { peer, .. }, Fact::Failed { status }) => {
                 self.send(upload_header(status, None, peer, false));
-                State::Ready(Pending::Nothing)
+                ServerState::Ready(LastOffer::Nothing)
             }
-            (State::OpeningUpload { peer, len }, Fact::UploadBegun) => {
-                self.send(Reply::UploadPos { status: Status::Ok });
+            (ServerState::OpeningUpload { peer, len }, Fact::UploadBegun) => {
+                self.send(LegacyReply::UploadPos { status: Status::Ok });
                 if len == 0 {
-                    self.actions.push_back(Action::CommitUpload);
-                    State::Committing { peer, empty: true }
+                    self.actions.push_back(ServerAction::CommitUpload);
+                    ServerState::Committing { peer, empty: true }
                 } else {
-                    State::Receiving { peer, left: len }
+                    ServerState::Receiving { peer, left: len }
                 }
             }
-            (State::OpeningUpload { .. }, Fact::Failed { status }) => {
-                self.send(Reply::UploadPos { status });
-                State::Ready(Pending::Nothing)
+            (ServerState::OpeningUpload { .. }, Fact::Failed { status }) => {
+                self.send(LegacyReply::UploadPos { status });
+                ServerState::Ready(LastOffer::Nothing)
             }
-            (State::Receiving { peer, left }, Fact::BodyReceived { len }) => {
+            (ServerState::Receiving { peer, left }, Fact::BodyReceived { len }) => {
                 match left.checked_sub(len).ok_or(ProtocolError::TooManyBytes)? {
                     0 => {
-                        self.actions.push_back(Action::CommitUpload);
-                        State::Committing { peer, empty: false }
+                        self.actions.push_back(ServerAction::CommitUpload);
+                        ServerState::Committing { peer, empty: false }
                     }
-                    left => State::Receiving { peer, left },
+                    left => ServerState::Receiving { peer, left },
                 }
             }
             // The client hears of it when it has sent all: an original one does not listen before.
-            (State::Receiving { left, .. }, Fact::BodyFailed { status }) => {
-                State::Draining { left, status }
+            (ServerState::Receiving { left, .. }, Fact::BodyFailed { status }) => {
+                ServerState::Draining { left, status }
             }
-            (State::Draining { left, status }, Fact::BodyReceived { len }) => {
+            (ServerState::Draining { left, status }, Fact::BodyReceived { len }) => {
                 match left.checked_sub(len).ok_or(ProtocolError::TooManyBytes)? {
                     0 => {
                         self.send(upload_tail(status, None));
-                        State::Ready(Pending::Nothing)
+                        ServerState::Ready(LastOffer::Nothing)
                     }
-                    left => State::Draining { left, status },
+                    left => ServerState::Draining { left, status },
                 }
             }
-            (State::Committing { peer, empty }, Fact::UploadPublished { md5 }) => {
+            (ServerState::Committing { peer, empty }, Fact::UploadPublished { md5 }) => {
                 self.end_upload(peer, empty, upload_tail(Status::Ok, md5.filter(|_| peer.is_ftx())))
             }
-            (State::Committing { peer, empty }, Fact::Failed { status }) => {
+            (ServerState::Committing { peer, empty }, Fact::Failed { status }) => {
                 self.end_upload(peer, empty, upload_tail(status, None))
             }
             (
-                State::OfferingDownload { peer, held, .. },
+                ServerState::OfferingDownload { peer, held, .. },
                 Fact::DownloadOffer { size, matches, md5 },
             ) => self.offered_download(peer, held.filter(|_| matches), size, md5),
-            (State::OfferingDownload { peer, pos, .. }, Fact::Failed { status }) => {
+            (ServerState::OfferingDownload { peer, pos, .. }, Fact::Failed { status }) => {
                 self.send(download_header(status, pos, 0, None, peer));
-                State::Ready(Pending::Nothing)
+                ServerState::Ready(LastOffer::Nothing)
             }
-            (State::Sending, Fact::BodySent) => State::Ready(Pending::Nothing),
+            (ServerState::Sending, Fact::BodySent) => ServerState::Ready(LastOffer::Nothing),
             (
-                State::Ready(_)
-                | State::OfferingUpload { .. }
-                | State::OpeningUpload { .. }
-                | State::Receiving { .. }
-                | State::Draining { .. }
-                | State::Committing { .. }
-                | State::OfferingDownload { .. }
-                | State::Sending
-                | State::Failed,
+                ServerState::Ready(_)
+                | ServerState::OfferingUpload { .. }
+                | ServerState::OpeningUpload { .. }
+                | ServerState::Receiving { .. }
+                | ServerState::Draining { .. }
+                | ServerState::Committing { .. }
+                | ServerState::OfferingDownload { .. }
+                | ServerState::Sending
+                | ServerState::Failed,
                 _,
             ) => return Err(ProtocolError::OutOfStep),
         };
         Ok(())
     }
 
-    fn send(&mut self, reply: Reply) {
-        self.actions.push_back(Action::Send(reply));
+    fn send(&mut self, reply: LegacyReply) {
+        self.actions.push_back(ServerAction::Send(reply));
     }
 
     /// The name, or the open error that the original gives for what it cannot open.
@@ -222,89 +217,97 @@ impl Connection {
             Some(text) => RemoteName::parse(&text),
             None => Err(NameError::NotUnicode),
         };
-        parsed.map_err(|error| self.actions.push_back(Action::NameRefused { name, error })).ok()
+        parsed
+            .map_err(|error| self.actions.push_back(ServerAction::NameRefused { name, error }))
+            .ok()
     }
 
-    fn upload_header(&mut self, name: QString, peer: Peer) -> State {
+    fn upload_header(&mut self, name: QString, peer: Peer) -> ServerState {
         let Some(name) = self.parse_name(name) else {
             self.send(upload_header(Status::OpenError, None, peer, false));
-            return State::Ready(Pending::Nothing);
+            return ServerState::Ready(LastOffer::Nothing);
         };
         let limit = match peer {
             Peer::Ftx => i64::MAX.unsigned_abs(),
-            Peer::Original => ORIGINAL_MAX,
+            Peer::Original => ORIGINAL_MAX_BYTES,
         };
-        self.actions.push_back(Action::OfferUpload { name: name.clone(), limit });
-        State::OfferingUpload { name, peer }
+        self.actions.push_back(ServerAction::OfferUpload { name: name.clone(), limit });
+        ServerState::OfferingUpload { name, peer }
     }
 
     fn offered_upload(
         &mut self,
         name: RemoteName,
         peer: Peer,
-        held: Option<Held>,
+        held: Option<Prefix>,
         published: bool,
-    ) -> State {
+    ) -> ServerState {
         self.send(upload_header(Status::Ok, held, peer, published));
-        State::Ready(Pending::Upload { name, peer, held: held.map_or(0, |held| held.len) })
+        ServerState::Ready(LastOffer::Upload { name, peer, held: held.map_or(0, |held| held.len) })
     }
 
-    fn upload_pos(&mut self, pending: Pending, pos: i64, len: i64) -> State {
-        let Pending::Upload { name, peer, held } = pending else {
-            self.send(Reply::UploadPos { status: Status::OpenError });
-            return State::Ready(Pending::Nothing);
+    fn upload_pos(&mut self, pending: LastOffer, pos: i64, len: i64) -> ServerState {
+        let LastOffer::Upload { name, peer, held } = pending else {
+            self.send(LegacyReply::UploadPos { status: Status::OpenError });
+            return ServerState::Ready(LastOffer::Nothing);
         };
         let refusal = match (u64::try_from(pos), u64::try_from(len)) {
             (Ok(pos), Ok(_)) if pos != 0 && pos != held => Status::SeekError,
             (Ok(_), Ok(_)) if pos.checked_add(len).is_none() => Status::UploadError,
             (Ok(pos), Ok(len)) => {
-                self.actions.push_back(Action::BeginUpload { name, resume: pos != 0, len });
-                return State::OpeningUpload { peer, len };
+                self.actions.push_back(ServerAction::BeginUpload { name, resume: pos != 0, len });
+                return ServerState::OpeningUpload { peer, len };
             }
             (Err(_), _) => Status::SeekError,
             (Ok(_), Err(_)) => Status::UploadError,
         };
-        self.send(Reply::UploadPos { status: refusal });
-        State::Ready(Pending::Upload { name, peer, held })
+        self.send(LegacyReply::UploadPos { status: refusal });
+        ServerState::Ready(LastOffer::Upload { name, peer, held })
     }
 
-    fn end_upload(&mut self, peer: Peer, empty: bool, reply: Reply) -> State {
+    fn end_upload(&mut self, peer: Peer, empty: bool, reply: LegacyReply) -> ServerState {
         self.actions.push_back(match peer {
             // Nothing was received since the reply to 101, so the two would travel together.
-            Peer::Original if empty => Action::SendApart(reply),
-            Peer::Original | Peer::Ftx => Action::Send(reply),
+            Peer::Original if empty => ServerAction::SendApart(reply),
+            Peer::Original | Peer::Ftx => ServerAction::Send(reply),
         });
-        State::Ready(Pending::Nothing)
+        ServerState::Ready(LastOffer::Nothing)
     }
 
-    fn download_header(&mut self, name: QString, pos: i64, md5: &QString, peer: Peer) -> State {
+    fn download_header(
+        &mut self,
+        name: QString,
+        pos: i64,
+        md5: &QString,
+        peer: Peer,
+    ) -> ServerState {
         let Some(name) = self.parse_name(name) else {
             self.send(download_header(Status::OpenError, pos, 0, None, peer));
-            return State::Ready(Pending::Nothing);
+            return ServerState::Ready(LastOffer::Nothing);
         };
         let Ok(len) = u64::try_from(pos) else {
             self.send(download_header(Status::SeekError, pos, 0, None, peer));
-            return State::Ready(Pending::Nothing);
+            return ServerState::Ready(LastOffer::Nothing);
         };
         let md5 = md5.to_text().and_then(|text| text.parse().ok());
-        let held = md5.map(|md5| Held { len, md5 });
+        let held = md5.map(|md5| Prefix { len, md5 });
         let whole_only = !peer.is_ftx();
-        self.actions.push_back(Action::OfferDownload { name, held, whole_only });
-        State::OfferingDownload { peer, held, pos }
+        self.actions.push_back(ServerAction::OfferDownload { name, held, whole_only });
+        ServerState::OfferingDownload { peer, held, pos }
     }
 
     fn offered_download(
         &mut self,
         peer: Peer,
-        held: Option<Held>,
+        held: Option<Prefix>,
         size: u64,
         md5: Option<Md5Digest>,
-    ) -> State {
+    ) -> ServerState {
         let held_whole = held.is_some_and(|held| held.len == size);
         let (status, offset) = match peer {
             Peer::Ftx => (Status::Ok, held.map_or(0, |held| held.len.min(size))),
             // No larger number is read rightly: better no file than a false one.
-            Peer::Original if size > ORIGINAL_MAX => (Status::DownloadError, 0),
+            Peer::Original if size > ORIGINAL_MAX_BYTES => (Status::DownloadError, 0),
             Peer::Original if held_whole => (Status::Ok, size),
             // A length of 0 would tell the client that it has the file already.
             Peer::Original if size == 0 => (Status::DownloadError, 0),
@@ -314,21 +317,21 @@ impl Connection {
         let len = if status.is_ok() { size - offset } else { 0 };
         let (Ok(wire_pos), Ok(wire_len)) = (i64::try_from(offset), i64::try_from(len)) else {
             self.send(download_header(Status::DownloadError, 0, 0, None, peer));
-            return State::Ready(Pending::Nothing);
+            return ServerState::Ready(LastOffer::Nothing);
         };
         self.send(download_header(status, wire_pos, wire_len, md5, peer));
         match len {
-            0 => State::Ready(Pending::Nothing),
-            len => State::Ready(Pending::Download { offset, len }),
+            0 => ServerState::Ready(LastOffer::Nothing),
+            len => ServerState::Ready(LastOffer::Download { offset, len }),
         }
     }
 
-    fn download_content(&mut self, pending: Pending) -> State {
-        let Pending::Download { offset, len } = pending else {
+    fn download_content(&mut self, pending: LastOffer) -> ServerState {
+        let LastOffer::Download { offset, len } = pending else {
             // The original says nothing either; the client has its answer to 200.
-            return State::Ready(pending);
+            return ServerState::Ready(pending);
         };
-        self.actions.push_back(Action::SendBody { offset, len });
-        State::Sending
+        self.actions.push_back(ServerAction::SendBody { offset, len });
+        ServerState::Sending
     }
 }

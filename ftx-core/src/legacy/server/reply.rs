@@ -1,21 +1,21 @@
 //! Messages of a server, from what it has to say.
 
-use crate::legacy::wire::{QString, Reply};
-use crate::legacy::{Held, Peer};
+use crate::legacy::wire::{LegacyReply, QString};
+use crate::legacy::{Peer, Prefix};
 use crate::{Md5Digest, Status};
 
 pub(super) fn upload_header(
     status: Status,
-    held: Option<Held>,
+    held: Option<Prefix>,
     peer: Peer,
     published: bool,
-) -> Reply {
+) -> LegacyReply {
     let (len, md5) = wire_held(held);
-    Reply::UploadHeader { status, pos: len, md5, extended: peer.is_ftx(), published }
+    LegacyReply::UploadHeader { status, pos: len, md5, extended: peer.is_ftx(), published }
 }
 
-pub(super) fn upload_tail(status: Status, md5: Option<Md5Digest>) -> Reply {
-    Reply::UploadTail { status, md5: md5.into() }
+pub(super) fn upload_tail(status: Status, md5: Option<Md5Digest>) -> LegacyReply {
+    LegacyReply::UploadTail { status, md5: md5.into() }
 }
 
 pub(super) fn download_header(
@@ -24,13 +24,13 @@ pub(super) fn download_header(
     len: i64,
     md5: Option<Md5Digest>,
     peer: Peer,
-) -> Reply {
+) -> LegacyReply {
     let md5 = md5.filter(|_| peer.is_ftx() && status.is_ok()).into();
-    Reply::DownloadHeader { status, pos, len, md5, extended: peer.is_ftx() }
+    LegacyReply::DownloadHeader { status, pos, len, md5, extended: peer.is_ftx() }
 }
 
 /// Position and MD5 as they go into a message: none held is 0 and null.
-pub(in crate::legacy) fn wire_held(held: Option<Held>) -> (i64, QString) {
+pub(in crate::legacy) fn wire_held(held: Option<Prefix>) -> (i64, QString) {
     let fits = held.and_then(|held| Some((i64::try_from(held.len).ok()?, Some(held.md5).into())));
     fits.unwrap_or((0, QString::NULL))
 }

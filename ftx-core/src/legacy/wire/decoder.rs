@@ -1,16 +1,16 @@
 //! Finding and reading the message at the front of what a peer has sent.
 //!
-//! Input comes from anybody, so every count and length is held against [`Limits`] before it is
+//! Input comes from anybody, so every count and length is held against [`DecodeLimits`] before it is
 //! believed, and a message that cannot end within its limit is refused as soon as that is certain:
-//! memory held for an unfinished message never exceeds [`Limits::message_bytes`].
+//! memory held for an unfinished message never exceeds [`DecodeLimits::message_bytes`].
 
-use super::primitive::{Reader, Stop};
-use super::{RawMessage, Reply, Request};
+use super::primitive::{QtReader, ReadError};
+use super::{LegacyReply, LegacyRequest, RawMessage};
 
 /// How much of a message is accepted. The defaults leave room for every valid name several times
 /// over; the dialect's own messages have 12 to about 700 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct DecodeLimits {
     /// Bytes of one message.
     pub message_bytes: usize,
     /// Entries of one message.
@@ -19,7 +19,7 @@ pub struct Limits {
     pub string_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for DecodeLimits {
     fn default() -> Self {
         Self { message_bytes: 16 * 1024, entries: 64, string_bytes: 8704 }
     }
@@ -30,7 +30,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The message cannot end within [`Limits::message_bytes`].
+    /// The message cannot end within [`DecodeLimits::message_bytes`].
     #[error("the message is longer than {limit} bytes; raise the limit or close the connection")]
     MessageTooLong {
         /// The limit in bytes.
@@ -44,7 +44,7 @@ pub enum DecodeError {
         /// Its length in bytes.
         len: usize,
     },
-    /// A key, text or byte array is longer than [`Limits::string_bytes`].
+    /// A key, text or byte array is longer than [`DecodeLimits::string_bytes`].
     #[error("a text has {len} bytes, more than {limit}; raise the limit or close the connection")]
     StringTooLong {
         /// The announced length in bytes.
@@ -52,7 +52,7 @@ pub enum DecodeError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// There are more entries than [`Limits::entries`].
+    /// There are more entries than [`DecodeLimits::entries`].
     #[error(
         "the message has {count} entries, more than {limit}; raise the limit or close the connection"
     )]
@@ -81,45 +81,48 @@ pub enum DecodeError {
 /// A [`DecodeError`], as soon as no bytes that could follow would make a message of it.
 pub fn decode_raw(
     input: &[u8],
-    limits: &Limits,
+    limits: &DecodeLimits,
 ) -> Result<Option<(RawMessage, usize)>, DecodeError> {
-    let mut reader = Reader::new(input, limits);
+    let mut reader = QtReader::new(input, limits);
     match RawMessage::decode(&mut reader, limits) {
         Ok(message) => Ok(Some((message, reader.used()))),
-        Err(Stop::Incomplete) => Ok(None),
-        Err(Stop::Refused(error)) => Err(error),
+        Err(ReadError::Incomplete) => Ok(None),
+        Err(ReadError::Refused(error)) => Err(error),
     }
 }
 
 /// Reads a client's message from the front of `input`; otherwise like [`decode_raw`].
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no client sends is no error: [`Request::Unknown`].
+/// As [`decode_raw`]. An id that no client sends is no error: [`LegacyRequest::Unknown`].
 pub fn decode_request(
     input: &[u8],
-    limits: &Limits,
-) -> Result<Option<(Request, usize)>, DecodeError> {
+    limits: &DecodeLimits,
+) -> Result<Option<(LegacyRequest, usize)>, DecodeError> {
     let decoded = decode_raw(input, limits)?;
-    Ok(decoded.map(|(message, used)| (Request::from_raw(&message), used)))
+    Ok(decoded.map(|(message, used)| (LegacyRequest::from_raw(&message), used)))
 }
 
 /// Reads a server's message from the front of `input`; otherwise like [`decode_raw`].
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no server sends is no error: [`Reply::Unknown`].
-pub fn decode_reply(input: &[u8], limits: &Limits) -> Result<Option<(Reply, usize)>, DecodeError> {
+/// As [`decode_raw`]. An id that no server sends is no error: [`LegacyReply::Unknown`].
+pub fn decode_reply(
+    input: &[u8],
+    limits: &DecodeLimits,
+) -> Result<Option<(LegacyReply, usize)>, DecodeError> {
     let decoded = decode_raw(input, limits)?;
-    Ok(decoded.map(|(message, used)| (Reply::from_raw(&message), used)))
+    Ok(decoded.map(|(message, used)| (LegacyReply::from_raw(&message), used)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
-    use super::{DecodeError, Limits, RawMessage, decode_raw};
+    use super::{DecodeError, DecodeLimits, RawMessage, decode_raw};
     use crate::legacy::wire::{Value, Variant};
 
-    const TIGHT: Limits = Limits { message_bytes: 60, entries: 3, string_bytes: 20 };
+    const TIGHT: DecodeLimits = DecodeLimits { message_bytes: 60, entries: 3, string_bytes: 20 };
 
     fn bytes(message: &RawMessage) -> Vec<u8> {
         let mut out = Vec::new();
@@ -132,9 +135,9 @@ mod tests {
         let message = RawMessage::new(1).with("0123456789", 1).with("", 1);
         let bytes = bytes(&message);
         assert_eq!(bytes.len(), 12 + 37 + 17);
-        let limits = Limits { message_bytes: bytes.len(), ..TIGHT };
+        let limits = DecodeLimits { message_bytes: bytes.len(), ..TIGHT };
         assert_eq!(decode_raw(&bytes, &limits), Ok(Some((message, bytes.len()))));
-        let limits = Limits { message_bytes: bytes.len() - 1, ..TIGHT };
+        let limits = DecodeLimits { message_bytes: bytes.len() - 1, ..TIGHT };
         let refused = DecodeError::MessageTooLong { limit: bytes.len() - 1 };
         assert_eq!(decode_raw(&bytes, &limits), Err(refused));
     }
@@ -142,9 +145,9 @@ mod tests {
     /// With a limit one byte too small, the first `certain` bytes are refused and no fewer.
     fn refused_from(message: &RawMessage, certain: usize) {
         let bytes = bytes(message);
-        let fits = Limits { message_bytes: bytes.len(), ..TIGHT };
+        let fits = DecodeLimits { message_bytes: bytes.len(), ..TIGHT };
         let limit = bytes.len() - 1;
-        let short = Limits { message_bytes: limit, ..TIGHT };
+        let short = DecodeLimits { message_bytes: limit, ..TIGHT };
         let refused = Err(DecodeError::MessageTooLong { limit });
         assert_eq!(decode_raw(&bytes[..certain], &fits), Ok(None));
         assert_eq!(decode_raw(&bytes[..certain - 1], &short), Ok(None));

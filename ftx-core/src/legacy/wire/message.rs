@@ -10,7 +10,7 @@ use crate::Status;
 /// The ids of the dialect's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i64)]
-pub enum RequestId {
+pub enum MessageId {
     /// 100: asks to upload under a name; the reply says what the server holds of it.
     UploadHeader = 100,
     /// 101: says where the bytes go and how many follow.
@@ -25,7 +25,7 @@ pub enum RequestId {
     DownloadTail = 203,
 }
 
-impl RequestId {
+impl MessageId {
     /// All ids of the dialect, ascending.
     pub const TABLE: [Self; 6] = [
         Self::UploadHeader,
@@ -54,7 +54,7 @@ impl RequestId {
 /// `extended` marks an ftx client: it adds the entry `ftx_peer` to its 100 and 200 requests, which
 /// original servers ignore and ftx servers answer by adding the same entry to the reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum LegacyRequest {
     /// 100.
     UploadHeader {
         /// `file_prjpath`: the name below the server's root.
@@ -99,7 +99,7 @@ pub enum Request {
 
 /// What a server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
+pub enum LegacyReply {
     /// Reply to 100.
     UploadHeader {
         /// `reply_status`.

@@ -38,7 +38,7 @@
 //! # Layers
 //! `primitive` reads and writes Qt's basic types, `variant` a [`Variant`], `raw` a [`RawMessage`];
 //! `message` holds the typed messages and `typed` turns them into raw ones and back. `decoder`
-//! finds the end of a message and holds the [`Limits`].
+//! finds the end of a message and holds the [`DecodeLimits`].
 
 mod decoder;
 mod message;
@@ -48,8 +48,8 @@ mod raw;
 mod typed;
 mod variant;
 
-pub use decoder::{DecodeError, Limits, decode_raw, decode_reply, decode_request};
-pub use message::{Reply, Request, RequestId};
+pub use decoder::{DecodeError, DecodeLimits, decode_raw, decode_reply, decode_request};
+pub use message::{LegacyReply, LegacyRequest, MessageId};
 pub use qstring::QString;
 pub use raw::RawMessage;
 pub use variant::{Value, Variant};

@@ -3,38 +3,38 @@
 use alloc::vec::Vec;
 
 use super::QString;
-use super::decoder::{DecodeError, Limits};
+use super::decoder::{DecodeError, DecodeLimits};
 
 /// The length that stands for a null string or a null byte array.
 const NULL_LENGTH: u32 = u32::MAX;
 
 /// Why reading stopped. That input is not all there yet is the everyday case, not an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum ReadError {
     /// More bytes are needed to go on.
     Incomplete,
     /// No bytes that could follow make a message of this.
     Refused(DecodeError),
 }
 
-impl From<DecodeError> for Stop {
+impl From<DecodeError> for ReadError {
     fn from(error: DecodeError) -> Self {
         Self::Refused(error)
     }
 }
 
 /// Reads one message from the front of its input, within limits.
-pub(super) struct Reader<'a> {
+pub(super) struct QtReader<'a> {
     rest: &'a [u8],
-    limits: &'a Limits,
+    limits: &'a DecodeLimits,
     /// Bytes of the message that were read.
     used: usize,
     /// Bytes that must at least follow what is read next, as told by [`Self::expect`].
     owed: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(input: &'a [u8], limits: &'a Limits) -> Self {
+impl<'a> QtReader<'a> {
+    pub(super) fn new(input: &'a [u8], limits: &'a DecodeLimits) -> Self {
         Self { rest: input, limits, used: 0, owed: 0 }
     }
 
@@ -48,31 +48,31 @@ impl<'a> Reader<'a> {
         self.used
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Stop> {
+    pub(super) fn u8(&mut self) -> Result<u8, ReadError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Stop> {
+    pub(super) fn u32(&mut self) -> Result<u32, ReadError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, Stop> {
+    pub(super) fn i32(&mut self) -> Result<i32, ReadError> {
         self.array().map(i32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Stop> {
+    pub(super) fn u64(&mut self) -> Result<u64, ReadError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, Stop> {
+    pub(super) fn i64(&mut self) -> Result<i64, ReadError> {
         self.array().map(i64::from_be_bytes)
     }
 
-    pub(super) fn f64(&mut self) -> Result<f64, Stop> {
+    pub(super) fn f64(&mut self) -> Result<f64, ReadError> {
         self.array().map(f64::from_be_bytes)
     }
 
-    pub(super) fn qstring(&mut self) -> Result<QString, Stop> {
+    pub(super) fn qstring(&mut self) -> Result<QString, ReadError> {
         let Some(len) = self.length()? else { return Ok(QString::NULL) };
         if len % 2 != 0 {
             return Err(DecodeError::OddString { len }.into());
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte array, `None` for the null one.
-    pub(super) fn byte_array(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    pub(super) fn byte_array(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         match self.length()? {
             None => Ok(None),
             Some(len) => self.take(len).map(|bytes| Some(bytes.to_vec())),
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The length of what follows, judged at once; `None` for null.
-    fn length(&mut self) -> Result<Option<usize>, Stop> {
+    fn length(&mut self) -> Result<Option<usize>, ReadError> {
         let announced = self.u32()?;
         if announced == NULL_LENGTH {
             return Ok(None);
@@ -102,19 +102,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
         let bytes = self.take(N)?;
-        bytes.first_chunk().copied().ok_or(Stop::Incomplete)
+        bytes.first_chunk().copied().ok_or(ReadError::Incomplete)
     }
 
     /// The next `len` bytes. Nothing is allocated for bytes that are not there.
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Stop> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], ReadError> {
         let limit = self.limits.message_bytes;
         let used = self.used.saturating_add(len);
         if used.saturating_add(self.owed) > limit {
             return Err(DecodeError::MessageTooLong { limit }.into());
         }
-        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Stop::Incomplete)?;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(ReadError::Incomplete)?;
         self.rest = rest;
         self.used = used;
         Ok(bytes)
@@ -123,9 +123,9 @@ impl<'a> Reader<'a> {
 
 /// Appends to a buffer. What is too long for the wire's 32-bit lengths has no business here: names
 /// are bounded, and everything else is of fixed size.
-pub(super) struct Writer<'a>(&'a mut Vec<u8>);
+pub(super) struct QtWriter<'a>(&'a mut Vec<u8>);
 
-impl<'a> Writer<'a> {
+impl<'a> QtWriter<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
         Self(out)
     }
@@ -185,16 +185,16 @@ impl<'a> Writer<'a> {
 mod tests {
     use std::vec::Vec;
 
-    use super::{DecodeError, Limits, QString, Reader, Stop, Writer};
+    use super::{DecodeError, DecodeLimits, QString, QtReader, QtWriter, ReadError};
 
-    fn limits() -> Limits {
-        Limits { message_bytes: 64, entries: 4, string_bytes: 8 }
+    fn limits() -> DecodeLimits {
+        DecodeLimits { message_bytes: 64, entries: 4, string_bytes: 8 }
     }
 
     #[test]
     fn every_type_is_read_as_it_was_written() {
         let mut out = Vec::new();
-        let mut writer = Writer::new(&mut out);
+        let mut writer = QtWriter::new(&mut out);
         writer.u8(0xfe);
         writer.u32(0xfedc_ba98);
         writer.i32(-2);
@@ -215,7 +215,7 @@ mod tests {
         ];
         assert_eq!(hex::encode(&out), golden.concat());
         let limits = limits();
-        let mut reader = Reader::new(&out, &limits);
+        let mut reader = QtReader::new(&out, &limits);
         assert_eq!(reader.u8(), Ok(0xfe));
         assert_eq!(reader.u32(), Ok(0xfedc_ba98));
         assert_eq!(reader.i32(), Ok(-2));
@@ -224,20 +224,20 @@ mod tests {
         assert_eq!(reader.f64(), Ok(-1.5));
         assert_eq!(reader.qstring(), Ok(QString::from("é!")));
         assert_eq!(reader.byte_array(), Ok(Some(Vec::from([1, 2, 3]))));
-        assert_eq!((reader.used(), reader.u8()), (out.len(), Err(Stop::Incomplete)));
+        assert_eq!((reader.used(), reader.u8()), (out.len(), Err(ReadError::Incomplete)));
     }
 
     #[test]
     fn null_and_empty_differ() {
         let mut out = Vec::new();
-        let mut writer = Writer::new(&mut out);
+        let mut writer = QtWriter::new(&mut out);
         writer.qstring(&QString::NULL);
         writer.qstring(&QString::from(""));
         writer.byte_array(None);
         writer.byte_array(Some(&[]));
         assert_eq!(hex::encode(&out), "ffffffff00000000ffffffff00000000");
         let limits = limits();
-        let mut reader = Reader::new(&out, &limits);
+        let mut reader = QtReader::new(&out, &limits);
         assert_eq!(reader.qstring(), Ok(QString::NULL));
         assert_eq!(reader.qstring(), Ok(QString::from("")));
         assert_eq!(reader.byte_array(), Ok(None));
@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn a_length_is_judged_before_its_bytes_are_there() {
         let limits = limits();
-        let read = |bytes: &[u8]| Reader::new(bytes, &limits).qstring();
-        assert_eq!(read(&[0, 0, 0, 8]), Err(Stop::Incomplete));
+        let read = |bytes: &[u8]| QtReader::new(bytes, &limits).qstring();
+        assert_eq!(read(&[0, 0, 0, 8]), Err(ReadError::Incomplete));
         assert_eq!(read(&[0, 0, 0, 3]), Err(DecodeError::OddString { len: 3 }.into()));
         for len in [10u32, 0x7fff_fffe, 0xffff_fffe] {
             let error = DecodeError::StringTooLong { len, limit: 8 };
@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn what_must_still_follow_counts_against_the_limit() {
         let limits = limits();
-        let mut reader = Reader::new(&[], &limits);
+        let mut reader = QtReader::new(&[], &limits);
         reader.expect(60);
-        assert_eq!(reader.u32(), Err(Stop::Incomplete));
+        assert_eq!(reader.u32(), Err(ReadError::Incomplete));
         reader.expect(61);
         assert_eq!(reader.u32(), Err(DecodeError::MessageTooLong { limit: 64 }.into()));
     }

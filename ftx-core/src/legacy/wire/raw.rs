@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::primitive::{Reader, Stop, Writer};
+use super::primitive::{QtReader, QtWriter, ReadError};
 use super::{QString, Variant};
-use crate::legacy::wire::decoder::{DecodeError, Limits};
+use crate::legacy::wire::decoder::{DecodeError, DecodeLimits};
 
 /// An id and its entries, in the order in which they stand on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,10 @@ impl RawMessage {
         self
     }
 
-    pub(super) fn decode(reader: &mut Reader<'_>, limits: &Limits) -> Result<Self, Stop> {
+    pub(super) fn decode(
+        reader: &mut QtReader<'_>,
+        limits: &DecodeLimits,
+    ) -> Result<Self, ReadError> {
         let mut message = Self::new(reader.i64()?);
         let announced = reader.u32()?;
         let count = match usize::try_from(announced) {
@@ -54,7 +57,7 @@ impl RawMessage {
 
     /// Appends the message to `out`, entries in their order.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut writer = Writer::new(out);
+        let mut writer = QtWriter::new(out);
         writer.i64(self.id);
         writer.length(self.entries.len());
         for (key, value) in &self.entries {

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{QString, RawMessage, Reply, Request, RequestId};
+use super::{LegacyReply, LegacyRequest, MessageId, QString, RawMessage};
 use crate::Status;
 
 /// Names of entries, in Qt 5's order.
@@ -25,16 +25,16 @@ mod peer {
     pub(super) const PUBLISHED: i64 = 2;
 }
 
-impl Request {
+impl LegacyRequest {
     /// The message's id.
     #[must_use]
     pub const fn id(&self) -> i64 {
         match self {
-            Self::UploadHeader { .. } => RequestId::UploadHeader.code(),
-            Self::UploadPos { .. } => RequestId::UploadPos.code(),
-            Self::DownloadHeader { .. } => RequestId::DownloadHeader.code(),
-            Self::DownloadContent { .. } => RequestId::DownloadContent.code(),
-            Self::DownloadTail { .. } => RequestId::DownloadTail.code(),
+            Self::UploadHeader { .. } => MessageId::UploadHeader.code(),
+            Self::UploadPos { .. } => MessageId::UploadPos.code(),
+            Self::DownloadHeader { .. } => MessageId::DownloadHeader.code(),
+            Self::DownloadContent { .. } => MessageId::DownloadContent.code(),
+            Self::DownloadTail { .. } => MessageId::DownloadTail.code(),
             Self::Unknown { id } => *id,
         }
     }
@@ -70,37 +70,37 @@ impl Request {
     /// What a client means by these entries.
     #[must_use]
     pub fn from_raw(raw: &RawMessage) -> Self {
-        match RequestId::from_code(raw.id) {
-            Some(RequestId::UploadHeader) => {
+        match MessageId::from_code(raw.id) {
+            Some(MessageId::UploadHeader) => {
                 Self::UploadHeader { name: raw.text(key::FILE_PRJPATH), extended: raw.extended() }
             }
-            Some(RequestId::UploadPos) => {
+            Some(MessageId::UploadPos) => {
                 Self::UploadPos { pos: raw.number(key::FILE_POS), len: raw.number(key::FILE_SIZE) }
             }
-            Some(RequestId::DownloadHeader) => Self::DownloadHeader {
+            Some(MessageId::DownloadHeader) => Self::DownloadHeader {
                 name: raw.text(key::FILE_PRJPATH),
                 pos: raw.number(key::FILE_POS),
                 md5: raw.text(key::FILE_MD5),
                 extended: raw.extended(),
             },
-            Some(RequestId::DownloadContent) => Self::DownloadContent { status: raw.status() },
-            Some(RequestId::DownloadTail) => Self::DownloadTail { status: raw.status() },
+            Some(MessageId::DownloadContent) => Self::DownloadContent { status: raw.status() },
+            Some(MessageId::DownloadTail) => Self::DownloadTail { status: raw.status() },
             // 103 belongs to the server; the original treats it as any id that it does not know.
-            Some(RequestId::UploadTail) | None => Self::Unknown { id: raw.id },
+            Some(MessageId::UploadTail) | None => Self::Unknown { id: raw.id },
         }
     }
 }
 
-impl Reply {
+impl LegacyReply {
     /// The message's id.
     #[must_use]
     pub const fn id(&self) -> i64 {
         match self {
-            Self::UploadHeader { .. } => RequestId::UploadHeader.code(),
-            Self::UploadPos { .. } => RequestId::UploadPos.code(),
-            Self::UploadTail { .. } => RequestId::UploadTail.code(),
-            Self::DownloadHeader { .. } => RequestId::DownloadHeader.code(),
-            Self::DownloadTail { .. } => RequestId::DownloadTail.code(),
+            Self::UploadHeader { .. } => MessageId::UploadHeader.code(),
+            Self::UploadPos { .. } => MessageId::UploadPos.code(),
+            Self::UploadTail { .. } => MessageId::UploadTail.code(),
+            Self::DownloadHeader { .. } => MessageId::DownloadHeader.code(),
+            Self::DownloadTail { .. } => MessageId::DownloadTail.code(),
             Self::Unknown { id } => *id,
         }
     }
@@ -135,28 +135,28 @@ impl Reply {
     /// What a server means by these entries.
     #[must_use]
     pub fn from_raw(raw: &RawMessage) -> Self {
-        match RequestId::from_code(raw.id) {
-            Some(RequestId::UploadHeader) => Self::UploadHeader {
+        match MessageId::from_code(raw.id) {
+            Some(MessageId::UploadHeader) => Self::UploadHeader {
                 status: raw.status(),
                 pos: raw.number(key::FILE_POS),
                 md5: raw.text(key::FILE_MD5),
                 extended: raw.extended(),
                 published: raw.number(key::FTX_PEER) == peer::PUBLISHED,
             },
-            Some(RequestId::UploadPos) => Self::UploadPos { status: raw.status() },
-            Some(RequestId::UploadTail) => {
+            Some(MessageId::UploadPos) => Self::UploadPos { status: raw.status() },
+            Some(MessageId::UploadTail) => {
                 Self::UploadTail { status: raw.status(), md5: raw.text(key::FILE_MD5) }
             }
-            Some(RequestId::DownloadHeader) => Self::DownloadHeader {
+            Some(MessageId::DownloadHeader) => Self::DownloadHeader {
                 status: raw.status(),
                 pos: raw.number(key::FILE_POS),
                 len: raw.number(key::FILE_SIZE),
                 md5: raw.text(key::FILE_MD5),
                 extended: raw.extended(),
             },
-            Some(RequestId::DownloadTail) => Self::DownloadTail { status: raw.status() },
+            Some(MessageId::DownloadTail) => Self::DownloadTail { status: raw.status() },
             // 202 is answered by the raw bytes, not by a message.
-            Some(RequestId::DownloadContent) | None => Self::Unknown { id: raw.id },
+            Some(MessageId::DownloadContent) | None => Self::Unknown { id: raw.id },
         }
     }
 }
@@ -188,7 +188,7 @@ impl RawMessage {
 mod tests {
     use std::vec::Vec;
 
-    use super::{QString, RawMessage, Reply, Request, Status};
+    use super::{LegacyReply, LegacyRequest, QString, RawMessage, Status};
     use crate::legacy::wire::Value;
 
     fn keys(raw: &RawMessage) -> Vec<std::string::String> {
@@ -201,40 +201,47 @@ mod tests {
     fn entries_stand_in_descending_order() {
         let (name, md5) = (QString::from("a"), QString::from("d41d8cd98f00b204e9800998ecf8427e"));
         let requests = [
-            Request::UploadHeader { name: name.clone(), extended: true },
-            Request::UploadPos { pos: 1, len: 2 },
-            Request::DownloadHeader { name, pos: 1, md5: md5.clone(), extended: true },
+            LegacyRequest::UploadHeader { name: name.clone(), extended: true },
+            LegacyRequest::UploadPos { pos: 1, len: 2 },
+            LegacyRequest::DownloadHeader { name, pos: 1, md5: md5.clone(), extended: true },
         ];
         let replies = [
-            Reply::UploadHeader {
+            LegacyReply::UploadHeader {
                 status: OK,
                 pos: 1,
                 md5: md5.clone(),
                 extended: true,
                 published: true,
             },
-            Reply::UploadTail { status: OK, md5: md5.clone() },
-            Reply::DownloadHeader { status: OK, pos: 1, len: 2, md5, extended: true },
+            LegacyReply::UploadTail { status: OK, md5: md5.clone() },
+            LegacyReply::DownloadHeader { status: OK, pos: 1, len: 2, md5, extended: true },
         ];
-        for raw in requests.iter().map(Request::to_raw).chain(replies.iter().map(Reply::to_raw)) {
+        for raw in requests
+            .iter()
+            .map(LegacyRequest::to_raw)
+            .chain(replies.iter().map(LegacyReply::to_raw))
+        {
             let keys = keys(&raw);
             assert!(keys.is_sorted_by(|a, b| a > b), "{keys:?}");
         }
         for request in requests {
-            assert_eq!(Request::from_raw(&request.to_raw()), request);
+            assert_eq!(LegacyRequest::from_raw(&request.to_raw()), request);
         }
         for reply in replies {
-            assert_eq!(Reply::from_raw(&reply.to_raw()), reply);
+            assert_eq!(LegacyReply::from_raw(&reply.to_raw()), reply);
         }
     }
 
     #[test]
     fn a_peer_of_ours_marks_itself_with_a_number_from_1_on() {
         let peer = |value: Value| {
-            let request = Request::from_raw(&RawMessage::new(100).with("ftx_peer", value.clone()));
-            let reply = Reply::from_raw(&RawMessage::new(100).with("ftx_peer", value));
-            let Request::UploadHeader { extended: by_request, .. } = request else { panic!() };
-            let Reply::UploadHeader { extended, published, .. } = reply else { panic!() };
+            let request =
+                LegacyRequest::from_raw(&RawMessage::new(100).with("ftx_peer", value.clone()));
+            let reply = LegacyReply::from_raw(&RawMessage::new(100).with("ftx_peer", value));
+            let LegacyRequest::UploadHeader { extended: by_request, .. } = request else {
+                panic!()
+            };
+            let LegacyReply::UploadHeader { extended, published, .. } = reply else { panic!() };
             assert_eq!(by_request, extended);
             (extended, published)
         };
@@ -248,9 +255,9 @@ mod tests {
 
     #[test]
     fn an_md5_that_the_original_never_sends_is_left_out_when_null() {
-        let tail = Reply::UploadTail { status: OK, md5: QString::NULL };
+        let tail = LegacyReply::UploadTail { status: OK, md5: QString::NULL };
         assert_eq!(keys(&tail.to_raw()), ["reply_status"]);
-        let header = Reply::DownloadHeader {
+        let header = LegacyReply::DownloadHeader {
             status: OK,
             pos: 0,
             len: 1,
@@ -262,23 +269,26 @@ mod tests {
 
     #[test]
     fn an_id_of_the_other_direction_is_unknown() {
-        assert_eq!(Request::from_raw(&RawMessage::new(103)), Request::Unknown { id: 103 });
-        assert_eq!(Reply::from_raw(&RawMessage::new(202)), Reply::Unknown { id: 202 });
+        assert_eq!(
+            LegacyRequest::from_raw(&RawMessage::new(103)),
+            LegacyRequest::Unknown { id: 103 }
+        );
+        assert_eq!(LegacyReply::from_raw(&RawMessage::new(202)), LegacyReply::Unknown { id: 202 });
         let unknown = RawMessage::new(-1).with("file_pos", 5);
-        assert_eq!(Request::from_raw(&unknown).to_raw(), RawMessage::new(-1));
-        assert_eq!(Reply::from_raw(&unknown).to_raw(), RawMessage::new(-1));
+        assert_eq!(LegacyRequest::from_raw(&unknown).to_raw(), RawMessage::new(-1));
+        assert_eq!(LegacyReply::from_raw(&unknown).to_raw(), RawMessage::new(-1));
     }
 
     #[test]
     fn missing_entries_read_as_zero_and_null() {
-        let expected = Request::DownloadHeader {
+        let expected = LegacyRequest::DownloadHeader {
             name: QString::NULL,
             pos: 0,
             md5: QString::NULL,
             extended: false,
         };
-        assert_eq!(Request::from_raw(&RawMessage::new(200)), expected);
-        let expected = Reply::UploadPos { status: OK };
-        assert_eq!(Reply::from_raw(&RawMessage::new(101)), expected);
+        assert_eq!(LegacyRequest::from_raw(&RawMessage::new(200)), expected);
+        let expected = LegacyReply::UploadPos { status: OK };
+        assert_eq!(LegacyReply::from_raw(&RawMessage::new(101)), expected);
     }
 }

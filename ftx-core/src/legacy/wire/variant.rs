@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::QString;
 use super::decoder::DecodeError;
-use super::primitive::{Reader, Stop, Writer};
+use super::primitive::{QtReader, QtWriter, ReadError};
 
 /// Type ids of `QVariant`: the same in Qt 5 and Qt 6.
 mod kind {
@@ -60,7 +60,7 @@ impl Variant {
     /// The fewest bytes that a variant takes: its kind and the null mark.
     pub(super) const MIN_BYTES: usize = 5;
 
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Stop> {
+    pub(super) fn decode(reader: &mut QtReader<'_>) -> Result<Self, ReadError> {
         let kind = reader.u32()?;
         let null = reader.u8()? != 0;
         let value = match kind {
@@ -78,7 +78,7 @@ impl Variant {
         Ok(Self { null, value })
     }
 
-    pub(super) fn encode(&self, writer: &mut Writer<'_>) {
+    pub(super) fn encode(&self, writer: &mut QtWriter<'_>) {
         writer.u32(self.value.kind());
         writer.u8(u8::from(self.null));
         match &self.value {

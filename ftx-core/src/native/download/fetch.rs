@@ -15,9 +15,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::native::Reason;
-use crate::native::blocks::{
-    BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
-};
+use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{BlockMismatch, Progress, StepError, StreamId, existing_page};
 use crate::native::wire::MAX_RANGES;
 
@@ -111,17 +109,6 @@ impl Fetch {
         }
     }
 
-    /// A download of which `stream` has asked for everything by one `Get` of the whole, into an
-    /// empty target. What the stream does not bring is for others.
-    #[must_use]
-    pub fn whole(size: u64, stream: StreamId, window: u64) -> Self {
-        let mut fetch = Self::new(size, &PartialManifest::new(size), window);
-        fetch.state = State::Fetching;
-        let all = core::mem::take(&mut fetch.todo);
-        fetch.asked.entry(stream).or_default().push_back(all);
-        fetch
-    }
-
     /// A download whose first blocks `stream` has asked for before the size was known, into an empty
     /// target: those of `first` that the file has. The rest is for whoever asks.
     #[must_use]
@@ -212,13 +199,6 @@ impl Fetch {
         Some(ranges)
     }
 
-    /// Whether the target holds another version of a block: let its journal forget that before the
-    /// first byte is written.
-    #[must_use]
-    pub fn replaces(&self, index: u64) -> bool {
-        self.local.get(index).is_some()
-    }
-
     /// The block whose frame comes next on a stream, if one does.
     #[must_use]
     pub fn expects(&self, stream: StreamId) -> Option<u64> {
@@ -248,7 +228,6 @@ impl Fetch {
         if let Some(request) = self.asked.get_mut(&stream).and_then(VecDeque::front_mut) {
             request.remove(BlockRange { first: index, count: 1 });
         }
-        self.local.forget(index);
         self.good.note(index, Some(computed));
         let len = block_len(self.good.size(), index);
         self.progress.done += len;
@@ -275,23 +254,10 @@ impl Fetch {
         Err(error)
     }
 
-    /// Takes note that a stream is no more: what it has not brought is for the others.
-    pub fn lost(&mut self, stream: StreamId) {
-        for range in self.asked.remove(&stream).iter().flatten().flat_map(BlockSet::ranges) {
-            self.todo.insert(range);
-        }
-    }
-
     /// Whether every block of the file is at the target.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.good.is_complete()
-    }
-
-    /// The manifest of the file, once every block of it is at the target.
-    #[must_use]
-    pub fn finished(&self) -> Option<Manifest> {
-        self.good.complete()
     }
 
     /// How far it is; `moved` counts blocks that arrived.

@@ -14,10 +14,10 @@
 //! Both are used by all connections of a session at once, which they know by their
 //! [`StreamId`](super::StreamId), and see no bytes: drivers read, hash, send and write.
 
-mod duty;
+mod action;
 mod receiver;
 mod sender;
 
-pub use duty::{Accepted, Completed, Duty, HavePage, Plan, ReceiveError};
+pub use action::{BlockAction, Completed, HavePage, ReceiveError};
 pub use receiver::Receiver;
-pub use sender::{Claim, Next, Outlook, Sender};
+pub use sender::{Claim, Next, Sender};

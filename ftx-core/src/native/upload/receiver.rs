@@ -1,33 +1,33 @@
-//! A server's side of one upload: what it holds, what it takes, and what the file is made of.
+//! A server's side of one upload: the blocks that it holds, and the file that they make.
 //!
 //! # Blocks that are sent again
-//! A client that loses a stream sends the stream's unanswered blocks on another one, and what was
-//! on its way on the first may still arrive, even later. So for each block:
-//! - one stream writes it at a time, the one that began last;
-//! - once it has arrived, it is only compared: nothing touches it before the commit.
+//! A client sends each block once. Two rules keep the staging intact if it does not:
+//! - one stream writes a block at a time; the block is refused on any other stream;
+//! - a stored block is never written again before the commit.
+//!
+//! The loss of a stream that was writing a block leaves the block to other streams.
 //!
 //! # Blocks that are replaced
-//! A staging that holds another version of a block must forget it, durably, before a byte of it
-//! is overwritten: a crash in between would leave bytes that do not have the chaining value that
-//! the journal gives them.
+//! A staging that holds another version of a block must durably remove it from its journal before
+//! the first byte is overwritten. After a crash within the write the block would otherwise not have
+//! the chaining value in the journal.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{Accepted, Completed, Duty, HavePage, Plan, ReceiveError};
+use super::{BlockAction, Completed, HavePage, ReceiveError};
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{BlockMismatch, StepError, StreamId, existing};
 use crate::native::wire::MAX_CV_PAGE;
 
-/// Blocks that are not known in a row, from which on a new page is shorter.
-const GAP: u64 = 32;
+/// A run of unknown blocks longer than this ends a page.
+const MAX_GAP_BLOCKS: u64 = 32;
 
+/// A block whose frame has begun.
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     index: u64,
-    duty: Duty,
-    /// All of it has arrived, and it is being written.
-    whole: bool,
+    action: BlockAction,
 }
 
 /// A server's side of one upload, from its `Offer` to its `Commit`.
@@ -35,10 +35,8 @@ struct Arrival {
 pub struct Receiver {
     staged: PartialManifest,
     published: PartialManifest,
-    /// The published version has the size that is offered.
-    same_size: bool,
-    /// Arrived during this upload.
-    arrived: BlockSet,
+    /// Blocks stored during this upload.
+    stored: BlockSet,
     /// At most one block for each stream.
     arriving: BTreeMap<StreamId, Arrival>,
     resumed: u64,
@@ -46,25 +44,25 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// An upload that goes on from a staging, which is of the size that is offered, and may take
-    /// blocks over from a published version of any size.
+    /// An upload that resumes from a staging of the offered size. Blocks may be copied from a
+    /// published version of any size.
     #[must_use]
     pub fn new(staged: PartialManifest, published: Option<&PartialManifest>) -> Self {
         let size = staged.size();
         let resumed = staged.known_from(0).map(|(index, _)| block_len(size, index)).sum();
         Self {
             staged,
-            same_size: published.is_some_and(|published| published.size() == size),
             published: published
                 .map_or(PartialManifest::new(size), |published| published.resized(size)),
-            arrived: BlockSet::new(),
+            stored: BlockSet::new(),
             arriving: BTreeMap::new(),
             resumed,
             committed: false,
         }
     }
 
-    /// What is held, as pages for `Have`: of the staging, else of the published version.
+    /// The blocks that the server holds, as pages for `Have`: those of the staging, otherwise those
+    /// of the published version.
     pub fn have(&self) -> impl Iterator<Item = HavePage> + '_ {
         let mut next = 0;
         core::iter::from_fn(move || {
@@ -74,110 +72,89 @@ impl Receiver {
         })
     }
 
-    /// For `Ready`: bytes of the staging that it began with.
+    /// Bytes that the staging held at the beginning, for `Ready`.
     #[must_use]
     pub const fn resumed(&self) -> u64 {
         self.resumed
     }
 
-    /// Takes note that the frame of a block begins on a stream.
+    /// Takes the head of a block frame. The answer holds for all bytes of the block.
     ///
     /// # Errors
-    /// There is no such block, it has another length, or the stream is in another block.
+    /// [`ReceiveError::InUse`] if another stream is writing the block: the upload has failed.
+    /// [`ReceiveError::Step`] if the file has no such block, the block has another length, or the
+    /// stream is within a block.
     pub fn accept(
         &mut self,
         stream: StreamId,
         index: u64,
         len: u64,
-    ) -> Result<Accepted, StepError> {
+    ) -> Result<BlockAction, ReceiveError> {
         let expected = existing(self.staged.size(), index)?;
         if len != expected {
-            return Err(StepError::WrongLength { index, expected, got: len });
+            return Err(StepError::WrongLength { index, expected, got: len }.into());
         }
         if self.arriving.contains_key(&stream) {
-            return Err(StepError::OutOfStep { what: "a block within a block" });
+            return Err(StepError::OutOfStep { what: "a block within a block" }.into());
         }
-        let duty = if self.committed {
-            Duty::Drop
-        } else if self.arrived.contains(index) {
-            Duty::Compare
-        } else if self.writer(index).is_some() {
-            Duty::Hold
+        let action = if self.committed || self.stored.contains(index) {
+            BlockAction::Discard
+        } else if self.writes().any(|written| written == index) {
+            return Err(ReceiveError::InUse { index });
         } else {
-            Duty::Write
+            self.staged.forget(index);
+            BlockAction::Write
         };
-        self.arriving.insert(stream, Arrival { index, duty, whole: false });
-        let forget = duty == Duty::Write && self.staged.forget(index).is_some();
-        Ok(Accepted { duty, forget })
+        self.arriving.insert(stream, Arrival { index, action });
+        Ok(action)
     }
 
-    /// What to do with bytes that arrive on a stream; look before each write, since another stream
-    /// may have brought the block meanwhile.
-    #[must_use]
-    pub fn duty(&self, stream: StreamId) -> Duty {
-        self.arriving.get(&stream).map_or(Duty::Drop, |arrival| arrival.duty)
-    }
-
-    /// Takes note that all bytes of a block are there, and what was to be written is written.
+    /// Takes the end of a block, after its bytes were written or discarded. `computed` is the
+    /// chaining value of written bytes and has no meaning for discarded ones.
     ///
     /// # Errors
-    /// It is not as it was sent, not as it was sent before, or nobody has kept it. The upload has
-    /// failed.
+    /// The block was damaged, or differs from the stored one: the upload has failed.
     pub fn complete(
         &mut self,
         stream: StreamId,
         computed: Cv,
         claimed: Cv,
     ) -> Result<Completed, ReceiveError> {
-        let Some(Arrival { index, duty, .. }) = self.arriving.remove(&stream) else {
+        let Some(Arrival { index, action }) = self.arriving.remove(&stream) else {
             return Err(StepError::OutOfStep { what: "the end of no block" }.into());
         };
-        match (duty, self.writer(index)) {
-            (Duty::Drop, _) => Ok(Completed::Dropped),
-            _ if computed != claimed => Err(BlockMismatch { index, computed, claimed }.into()),
-            _ if self.arrived.contains(index) => {
-                let same = self.staged.get(index) == Some(computed);
-                if same { Ok(Completed::Known) } else { Err(ReceiveError::Changed { index }) }
-            }
-            (Duty::Write, _) => {
+        match action {
+            BlockAction::Write if computed == claimed => {
                 self.staged.note(index, Some(computed));
-                self.arrived.insert(BlockRange { first: index, count: 1 });
+                self.stored.insert(BlockRange { first: index, count: 1 });
                 Ok(Completed::Journal)
             }
-            (Duty::Hold | Duty::Compare, Some((_, Arrival { whole: true, .. })))
-            | (Duty::Compare, Some(_)) => {
-                self.arriving.insert(stream, Arrival { index, duty, whole: false });
-                Ok(Completed::Wait)
+            BlockAction::Write => Err(BlockMismatch { index, computed, claimed }.into()),
+            BlockAction::Discard if self.committed => Ok(Completed::Discarded),
+            BlockAction::Discard if self.staged.get(index) == Some(claimed) => {
+                Ok(Completed::AlreadyStored)
             }
-            (Duty::Hold, writer) => {
-                let supersedes = writer.map(|(writer, arrival)| {
-                    self.arriving.insert(writer, Arrival { duty: Duty::Compare, ..arrival });
-                    writer
-                });
-                let arrival = Arrival { index, duty: Duty::Write, whole: true };
-                self.arriving.insert(stream, arrival);
-                Ok(Completed::WriteHeld { supersedes })
-            }
-            (Duty::Compare, None) => Err(ReceiveError::Interrupted { index }),
+            BlockAction::Discard => Err(ReceiveError::Changed { index }),
         }
     }
 
-    /// Takes note that a stream is no more: its block is not going to arrive on it. Tell it when
-    /// the write that the stream is in, if any, has ended: another stream may write next.
+    /// Records the loss of a stream: another one may write its block. A driver calls this only after
+    /// the last write of the stream has ended.
     pub fn lost(&mut self, stream: StreamId) {
         self.arriving.remove(&stream);
     }
 
-    /// Takes a `Commit`: what to copy, and to publish. Blocks that arrive later are dropped.
+    /// Takes a `Commit` and returns the blocks to copy from the published version; the staging holds
+    /// all other blocks. Blocks that arrive later are discarded.
     ///
     /// # Errors
-    /// The file is not whole, or not the one that the client means. The upload has failed; what
-    /// is staged stays good.
-    pub fn commit(&mut self, digest: Digest) -> Result<Plan, ReceiveError> {
+    /// Blocks are missing, or make a file with another digest. The upload has failed; the staging
+    /// stays good.
+    pub fn commit(&mut self, digest: Digest) -> Result<Vec<BlockRange>, ReceiveError> {
         if self.committed {
             return Err(StepError::OutOfStep { what: "a second Commit" }.into());
         }
-        if self.arriving.values().any(|arrival| arrival.duty == Duty::Write) {
+        if self.writes().next().is_some() {
             return Err(StepError::OutOfStep { what: "a Commit within a block" }.into());
         }
         let mut whole = self.staged.clone();
@@ -198,23 +175,13 @@ impl Receiver {
             return Err(ReceiveError::DigestMismatch { computed, claimed: digest });
         }
         self.committed = true;
-        self.arriving.values_mut().for_each(|arrival| arrival.duty = Duty::Drop);
-        let unchanged = self.same_size && self.published.complete().as_ref() == Some(&manifest);
-        Ok(Plan { manifest, copy: copy.ranges().collect(), unchanged })
+        Ok(copy.ranges().collect())
     }
 
-    /// What the staging holds.
-    #[must_use]
-    pub const fn staged(&self) -> &PartialManifest {
-        &self.staged
-    }
-
-    /// The stream that is writing a block, if one is.
-    fn writer(&self, index: u64) -> Option<(StreamId, Arrival)> {
-        let mut writers = self.arriving.iter();
-        let writer =
-            writers.find(|(_, arrival)| arrival.index == index && arrival.duty == Duty::Write)?;
-        Some((*writer.0, *writer.1))
+    /// The blocks that are being written.
+    fn writes(&self) -> impl Iterator<Item = u64> {
+        let arrivals = self.arriving.values();
+        arrivals.filter(|arrival| arrival.action == BlockAction::Write).map(|arrival| arrival.index)
     }
 
     fn held_from(&self, first: u64) -> Option<(u64, Cv)> {
@@ -232,7 +199,7 @@ impl Receiver {
         let mut blocks = Vec::from([Some(cv)]);
         let mut next = first + 1;
         while let Some((index, cv)) = self.held_from(next) {
-            if index - next > GAP || index - first >= MAX_CV_PAGE as u64 {
+            if index - next > MAX_GAP_BLOCKS || index - first >= MAX_CV_PAGE as u64 {
                 break;
             }
             blocks.extend((next..index).map(|_| None));

@@ -5,10 +5,11 @@
 //! ```text
 //!            claim            hashed: Send, sent          stored
 //!    Todo ──────────▶ Claimed ──────────────────▶ Sent ──────────▶ Settled
-//!     ▲                  │ hashed: Skip             │                 ▲
-//!     │                  └──────────────────────────┼─────────────────┘
-//!     └──────────────── lost ───────────────────────┘
+//!                        │ hashed: Skip                               ▲
+//!                        └────────────────────────────────────────────┘
 //! ```
+//!
+//! The loss of a stream ends the attempt: its blocks are claimed again after a new `Offer`.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -36,21 +37,6 @@ pub enum Next {
     Skip,
     /// Send it.
     Send,
-}
-
-/// What a stream can hope for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
-    /// The server has not said yet that blocks can come.
-    NotReady,
-    /// There is a block to claim.
-    Claimable,
-    /// The window is full: a `Stored` on this stream opens it.
-    WindowFull,
-    /// Every block is settled or with a stream; should one be lost, there will be some again.
-    Elsewhere,
-    /// Every block is settled. [`Sender::all_stored`] has the digest.
-    AllStored,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -204,20 +190,6 @@ impl Sender {
         Ok(())
     }
 
-    /// Takes note that a stream is no more: what it claimed or sent without an answer is for the
-    /// others again.
-    pub fn lost(&mut self, stream: StreamId) {
-        let todo = &mut self.todo;
-        self.out.retain(|&index, out| {
-            let keep = out.stream != stream;
-            if !keep {
-                todo.insert(BlockRange { first: index, count: 1 });
-            }
-            keep
-        });
-        self.unanswered.remove(&stream);
-    }
-
     /// The digest for `Commit`, once the server has every block.
     #[must_use]
     pub fn all_stored(&self) -> Option<Digest> {
@@ -225,22 +197,6 @@ impl Sender {
             self.own.complete().map(|manifest| manifest.digest())
         } else {
             None
-        }
-    }
-
-    /// What a stream can hope for; the reason when [`claim`](Self::claim) gives none.
-    #[must_use]
-    pub fn outlook(&self, stream: StreamId) -> Outlook {
-        if !self.ready {
-            Outlook::NotReady
-        } else if self.claimable(stream).is_some() {
-            Outlook::Claimable
-        } else if !self.todo.is_empty() {
-            Outlook::WindowFull
-        } else if self.out.is_empty() {
-            Outlook::AllStored
-        } else {
-            Outlook::Elsewhere
         }
     }
 

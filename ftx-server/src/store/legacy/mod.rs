@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_store::StoreError;
 
@@ -53,7 +53,7 @@ pub trait LegacyStore: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct LegacyOffer<O> {
     /// Its first bytes, `None` if there is nothing to resume from.
-    pub held: Option<Held>,
+    pub held: Option<Prefix>,
     /// They are the published file, not a staging.
     pub published: bool,
     /// To be handed back with [`LegacyStore::begin`].
@@ -106,7 +106,10 @@ pub trait LegacyDownload: Send {
     ///
     /// # Errors
     /// The file cannot be read.
-    fn starts_with(&mut self, held: Held) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn starts_with(
+        &mut self,
+        held: Prefix,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Reads up to `len` bytes from `offset` into a buffer, of which `spare` may become the next.
     /// Returns at least one byte.

@@ -6,56 +6,56 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use crate::staging::locked_file::HeldFile;
+use crate::staging::locked_file::LockedFile;
 use crate::{StagingFiles, StoreError};
 
 /// A held data file. Its position is where the next byte goes, unless it is torn.
 #[derive(Debug)]
 pub(super) struct DataFile {
-    held: HeldFile,
+    held: LockedFile,
     /// More is in the file than counts: a part of a write that failed, or what is to be replaced.
     torn: bool,
 }
 
 impl DataFile {
-    /// As [`HeldFile::create`].
+    /// As [`LockedFile::create`].
     pub(super) fn create(dir: &Dir, files: &StagingFiles) -> Result<Self, StoreError> {
-        let held = HeldFile::create(dir, &files.data, &files.journal)?;
+        let held = LockedFile::create(dir, &files.data, &files.journal)?;
         Ok(Self { held, torn: false })
     }
 
     /// A data file that is held already.
-    pub(super) fn of(held: HeldFile) -> Self {
+    pub(super) fn of(held: LockedFile) -> Self {
         Self { held, torn: true }
     }
 
-    /// As [`HeldFile::open`].
+    /// As [`LockedFile::open`].
     pub(super) fn open(
         dir: &Dir,
         path: &Path,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        Ok(HeldFile::open(dir, path, go_on)?.map(|held| Self { held, torn: false }))
+        Ok(LockedFile::open(dir, path, keep_going)?.map(|held| Self { held, torn: false }))
     }
 
     /// Appends `bytes` to the `len` bytes that count; all or nothing.
     pub(super) fn append(&mut self, len: u64, bytes: &[u8]) -> io::Result<()> {
-        self.settle(len)?;
+        self.trim(len)?;
         if let Err(error) = self.file().write_all(bytes) {
             self.torn = true;
             // When this fails too, the next attempt begins with it.
-            let _ = self.settle(len);
+            let _ = self.trim(len);
             return Err(error);
         }
         Ok(())
     }
 
     /// Makes sure that only the `len` bytes that count are in the file.
-    pub(super) fn settle(&mut self, len: u64) -> io::Result<()> {
+    pub(super) fn trim(&mut self, len: u64) -> io::Result<()> {
         if self.torn { self.cut(len) } else { Ok(()) }
     }
 
-    /// Has the next [`append`](Self::append) or [`settle`](Self::settle) cut off what does not count.
+    /// Has the next [`append`](Self::append) or [`trim`](Self::trim) cut off what does not count.
     pub(super) fn cut_later(&mut self) {
         self.torn = true;
     }
@@ -75,7 +75,7 @@ impl DataFile {
         self.held.file()
     }
 
-    pub(super) fn held(&self) -> &HeldFile {
+    pub(super) fn held(&self) -> &LockedFile {
         &self.held
     }
 

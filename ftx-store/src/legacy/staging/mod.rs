@@ -12,7 +12,7 @@
 
 mod adopt;
 mod data;
-mod from_blocks;
+mod from_prefix;
 mod publish;
 mod recover;
 #[cfg(test)]
@@ -25,12 +25,14 @@ use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use self::data::DataFile;
-pub use self::publish::Published;
+pub use self::publish::PublishedStaging;
 use crate::legacy::hash::hash_up_to;
-use crate::staging::cache_epoch::run_of;
+use crate::staging::cache_epoch::cache_epoch;
 use crate::staging::files::remove;
 use crate::staging::flusher::Flusher;
-use crate::{BootId, Durability, Journal, PrefixHasher, Record, StagingFiles, StoreError, sys};
+use crate::{
+    BootId, Durability, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError, sys,
+};
 
 /// How many bytes lie between two points from which a staging can be gone on with, and so what
 /// a crash costs at most, beyond the size of one write.
@@ -156,23 +158,26 @@ impl Staging {
         self.checkpoint_if_due();
     }
 
-    /// Hashes what was appended and is not hashed yet, by reading it again. `go_on` is called now and
+    /// Hashes what was appended and is not hashed yet, by reading it again. `keep_going` is called now and
     /// then with the bytes hashed so far; `false` when it said so.
     ///
     /// # Errors
     /// Those of reading.
-    pub fn catch_up(&mut self, go_on: &mut dyn FnMut(u64) -> bool) -> Result<bool, StoreError> {
-        self.catch_up_to(self.len, go_on)
+    pub fn catch_up(
+        &mut self,
+        keep_going: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<bool, StoreError> {
+        self.catch_up_to(self.len, keep_going)
     }
 
     fn catch_up_to(
         &mut self,
         len: u64,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<bool, StoreError> {
         let mut file = self.reader()?;
         let mut hasher = self.hasher.clone();
-        let done = hash_up_to(&mut hasher, &mut file, len, go_on)
+        let done = hash_up_to(&mut hasher, &mut file, len, keep_going)
             .map_err(|error| StoreError::io("read", &self.files.data, error))?;
         self.hashed(hasher);
         Ok(done)
@@ -317,13 +322,13 @@ impl Staging {
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         // It would say of bytes that may be lost that they are there.
         self.check_not_failed()?;
-        let boot = run_of(self.boot, self.data.file());
-        let record = Record::Checkpoint { boot, hasher: self.hasher.save() };
+        let boot = cache_epoch(self.boot, self.data.file());
+        let record = JournalRecord::Checkpoint { boot, hasher: self.hasher.save() };
         match &mut self.journal {
             Some(journal) => journal.append(&record)?,
             None => {
                 let mut journal = Journal::create(&self.dir, &self.files.journal)?;
-                journal.append(&Record::Begin {
+                journal.append(&JournalRecord::Begin {
                     name: self.name.clone(),
                     boot,
                     created_unix: sys::unix_now(),

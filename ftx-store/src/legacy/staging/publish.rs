@@ -7,12 +7,12 @@ use cap_std::fs::Dir;
 use ftx_core::Md5Digest;
 
 use super::Staging;
-use crate::publish::{Publishing, settle_name};
+use crate::publish::{Publishing, finish_publish};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
 /// What was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishedStaging {
     /// Its length in bytes.
     pub len: u64,
     /// Its digest, if hashing has caught up with it.
@@ -28,7 +28,7 @@ impl Staging {
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
-    pub fn publish_beside(self, target: &Path) -> Result<Published, StoreError> {
+    pub fn publish_beside(self, target: &Path) -> Result<PublishedStaging, StoreError> {
         let dir = self.dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
         self.publish(&dir, target)
     }
@@ -46,7 +46,11 @@ impl Staging {
     /// Those of what has the name and is no regular file ([`StoreError::Link`],
     /// [`StoreError::IsDirectory`], [`StoreError::NotRegular`]), and those of syncing and renaming. The staging is then on the disk and can be recovered, unless
     /// it was the sync of the directory that failed: then the file has its name, for now.
-    pub fn publish(mut self, target_dir: &Dir, target: &Path) -> Result<Published, StoreError> {
+    pub fn publish(
+        mut self,
+        target_dir: &Dir,
+        target: &Path,
+    ) -> Result<PublishedStaging, StoreError> {
         self.check_not_failed()?;
         let visible_since = match self.rename(target_dir, target) {
             Ok(since) => since,
@@ -60,15 +64,15 @@ impl Staging {
         };
         let held = self.data.held();
         let identity =
-            settle_name(&self.dir, &self.files, held, target_dir, target, self.durability)?;
+            finish_publish(&self.dir, &self.files, held, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
         let stable = StableIdentity::of_published(self.data.file(), &identity, visible_since);
-        Ok(Published { len: self.len, md5, identity, stable })
+        Ok(PublishedStaging { len: self.len, md5, identity, stable })
     }
 
     /// Gives the data its name, and tells a moment before it had it.
     fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<SystemTime, StoreError> {
-        let settled = self.data.settle(self.len());
+        let settled = self.data.trim(self.len());
         settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
         let publishing = Publishing::new(target_dir, target, None, Existing::Replace)?;
         let prepared = publishing.prepare(self.data.file())?;

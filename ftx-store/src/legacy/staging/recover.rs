@@ -17,11 +17,11 @@ use cap_std::fs::Dir;
 use super::Staging;
 use super::data::DataFile;
 use crate::legacy::hash::hash_up_to;
-use crate::staging::cache_epoch::run_of;
-use crate::{BootId, Journal, PrefixHasher, Record, StagingFiles, StoreError};
+use crate::staging::cache_epoch::cache_epoch;
+use crate::{BootId, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError};
 
 /// A checkpoint that holds.
-struct Point {
+struct TrustedCheckpoint {
     hasher: PrefixHasher,
     /// Where its record ends in the journal.
     end: u64,
@@ -39,7 +39,7 @@ impl Staging {
     /// Those of reading the journal.
     pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
         match Journal::peek(dir, &files.journal)? {
-            Some(Record::Begin { name, .. }) => Ok(Some(name)),
+            Some(JournalRecord::Begin { name, .. }) => Ok(Some(name)),
             _ => Ok(None),
         }
     }
@@ -57,31 +57,31 @@ impl Staging {
     }
 
     /// As [`recover`](Self::recover), with `boot` for the present kernel run. When the data must
-    /// be verified, `go_on` is called now and then with the bytes read so far.
+    /// be verified, `keep_going` is called now and then with the bytes read so far.
     ///
     /// # Errors
-    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `go_on` says `false`, and then
+    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `keep_going` says `false`, and then
     /// all that is usable stays.
     pub fn recover_with(
         dir: &Dir,
         files: StagingFiles,
         boot: Option<BootId>,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(mut data) = DataFile::open(dir, &files.data, go_on)? else {
+        let Some(mut data) = DataFile::open(dir, &files.data, keep_going)? else {
             files.remove_orphan(dir);
             return Ok(None);
         };
         let mut opened = Journal::open(dir, &files.journal)?;
         if let Some(journal) = &mut opened
-            && matches!(journal.first()?, Some(Record::Blocks { .. }))
+            && matches!(journal.first()?, Some(JournalRecord::Blocks { .. }))
         {
             return Ok(None);
         }
         let found = match opened {
-            Some(mut journal) => find(&mut journal, &mut data, &files, boot, go_on)?
+            Some(mut journal) => find(&mut journal, &mut data, &files, boot, keep_going)?
                 .map(|(name, point)| (journal, name, point)),
             None => None,
         };
@@ -108,7 +108,7 @@ impl Staging {
             }
         }
         // All but the last byte, so that one who goes on from there always has something to send.
-        if !staging.catch_up_to(staging.len - 1, go_on)? {
+        if !staging.catch_up_to(staging.len - 1, keep_going)? {
             return Err(StoreError::Cancelled { path: staging.files.data.clone() });
         }
         Ok(Some(staging))
@@ -121,14 +121,14 @@ fn find(
     data: &mut DataFile,
     files: &StagingFiles,
     boot: Option<BootId>,
-    go_on: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<(String, Point)>, StoreError> {
+    keep_going: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<(String, TrustedCheckpoint)>, StoreError> {
     let identity =
         data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
     let alone = data.held().is_written_by_us_alone();
     let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?
         && journal.is_written_by_us_alone()?;
-    let run = run_of(boot.filter(|_| alone), data.file());
+    let run = cache_epoch(boot.filter(|_| alone), data.file());
     let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
     let point = match told.newest {
         Some(point) => Some(point),
@@ -138,17 +138,17 @@ fn find(
                     .forget_unsynced()
                     .map_err(|e| StoreError::io("sync", &files.data, e))?;
             }
-            verify(journal, data, identity.size, files, go_on)?
+            verify(journal, data, identity.size, files, keep_going)?
         }
     };
     Ok(point.filter(|point| point.len > 0).map(|point| (told.name, point)))
 }
 
 /// What the journal tells by itself.
-struct Told {
+struct JournalClaims {
     name: String,
     /// The newest checkpoint of this run that the data is long enough for.
-    newest: Option<Point>,
+    newest: Option<TrustedCheckpoint>,
     sync_failed: bool,
 }
 
@@ -157,31 +157,32 @@ fn believe(
     journal: &mut Journal,
     data_len: u64,
     run: Option<BootId>,
-) -> Result<Option<Told>, StoreError> {
-    let mut told: Option<Told> = None;
+) -> Result<Option<JournalClaims>, StoreError> {
+    let mut told: Option<JournalClaims> = None;
     journal.for_each(|record, end| {
         match (record, &mut told) {
-            (Record::Begin { name, .. }, None) => {
-                told = Some(Told { name, newest: None, sync_failed: false });
+            (JournalRecord::Begin { name, .. }, None) => {
+                told = Some(JournalClaims { name, newest: None, sync_failed: false });
             }
-            (Record::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
+            (JournalRecord::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
                 let holds = run.is_some() && saved_in == run && hasher.len() <= data_len;
                 if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
-                    told.newest = Some(Point { hasher, end, len: data_len, trusted: true });
+                    told.newest =
+                        Some(TrustedCheckpoint { hasher, end, len: data_len, trusted: true });
                 }
             }
-            (Record::Distrust, Some(told)) => {
+            (JournalRecord::Distrust, Some(told)) => {
                 told.newest = None;
                 told.sync_failed = true;
             }
             // Nothing here writes such a journal; what follows is not believed.
-            (Record::Begin { .. }, Some(_))
-            | (Record::Checkpoint { .. } | Record::Distrust, None)
+            (JournalRecord::Begin { .. }, Some(_))
+            | (JournalRecord::Checkpoint { .. } | JournalRecord::Distrust, None)
             | (
-                Record::Blocks { .. }
-                | Record::Block { .. }
-                | Record::Run { .. }
-                | Record::Forget { .. },
+                JournalRecord::Blocks { .. }
+                | JournalRecord::Block { .. }
+                | JournalRecord::Run { .. }
+                | JournalRecord::Forget { .. },
                 _,
             ) => return Ok(false),
         }
@@ -196,8 +197,8 @@ fn verify(
     data: &DataFile,
     data_len: u64,
     files: &StagingFiles,
-    go_on: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Point>, StoreError> {
+    keep_going: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<TrustedCheckpoint>, StoreError> {
     let read_error = |error| StoreError::io("read", &files.data, error);
     let mut file = data.file();
     file.rewind().map_err(read_error)?;
@@ -205,17 +206,17 @@ fn verify(
     let mut hasher = PrefixHasher::new();
     let mut newest = None;
     journal.for_each(|record, end| {
-        let Record::Checkpoint { hasher: saved, .. } = record else { return Ok(true) };
+        let JournalRecord::Checkpoint { hasher: saved, .. } = record else { return Ok(true) };
         if !(hasher.len()..=data_len).contains(&saved.len()) {
             return Ok(false);
         }
-        if !hash_up_to(&mut hasher, &mut file, saved.len(), go_on).map_err(read_error)? {
+        if !hash_up_to(&mut hasher, &mut file, saved.len(), keep_going).map_err(read_error)? {
             return Err(StoreError::Cancelled { path: files.data.clone() });
         }
         let agrees = hasher.save() == saved;
         if agrees {
             let len = hasher.len();
-            newest = Some(Point { hasher: hasher.clone(), end, len, trusted: false });
+            newest = Some(TrustedCheckpoint { hasher: hasher.clone(), end, len, trusted: false });
         }
         Ok(agrees)
     })?;

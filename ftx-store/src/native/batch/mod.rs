@@ -19,19 +19,19 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
 
 use crate::file::meta::apply_time_to_new;
-use crate::publish::{ATTEMPTS, Place};
+use crate::publish::{Destination, MAX_RENAME_ATTEMPTS};
 use crate::staging::files::{check_single, remove};
-use crate::staging::locked_file::HeldFile;
+use crate::staging::locked_file::LockedFile;
 use crate::sys::{Attributes, Umask};
 use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 
 /// How many files are open at a time: each one costs a descriptor until it is synced.
-pub(crate) const OPEN_FILES: usize = 128;
+pub(crate) const MAX_OPEN_FILES: usize = 128;
 /// Fewer are not worth it: with them a batch is synced as a whole.
-pub(crate) const LEAST_OPEN_FILES: usize = 4 * FEW_FILES;
+pub(crate) const MIN_OPEN_FILES: usize = 4 * MAX_SINGLY_SYNCED_FILES;
 /// Up to so many files are synced one by one. A sync of the whole file system costs as much as a
 /// few of them, but writes back what others left dirty, too.
-pub(crate) const FEW_FILES: usize = 4;
+pub(crate) const MAX_SINGLY_SYNCED_FILES: usize = 4;
 
 /// Under which name a file is written.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ impl BatchPublisher {
             dir,
             durability,
             alone: false,
-            open_files: OPEN_FILES,
+            open_files: MAX_OPEN_FILES,
             #[cfg(test)]
             full_for: None,
         })
@@ -92,7 +92,7 @@ impl BatchPublisher {
     /// Says that nobody else, here or in another process, uses the staging directory. That saves four
     /// system calls for each file.
     #[must_use]
-    pub fn alone(mut self) -> Self {
+    pub fn with_exclusive_dir(mut self) -> Self {
         self.alone = true;
         self
     }
@@ -100,13 +100,13 @@ impl BatchPublisher {
     /// Has at most about so many files open at a time, where there are few descriptors.
     #[must_use]
     pub fn with_open_files(mut self, open_files: usize) -> Self {
-        self.open_files = open_files.clamp(LEAST_OPEN_FILES, OPEN_FILES);
+        self.open_files = open_files.clamp(MIN_OPEN_FILES, MAX_OPEN_FILES);
         self
     }
 
     /// Whether somebody has removed the staging directory.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
+    pub fn is_dir_removed(&self) -> bool {
         sys::is_removed(&self.dir)
     }
 
@@ -162,7 +162,7 @@ impl BatchPublisher {
         let written = held.file().write_all(file.bytes);
         let written = written.map_err(|error| StoreError::io("write", file.target, error));
         let done = written.and_then(|()| {
-            let given = place.give_to(held.file(), &made)?;
+            let given = place.apply_attributes(held.file(), &made)?;
             apply_time_to_new(&file.meta, held.file(), file.target);
             Ok(given)
         });
@@ -180,23 +180,23 @@ impl BatchPublisher {
         &self,
         file: &BatchFile<'a>,
         mode: u32,
-    ) -> Result<(HeldFile, Cow<'a, Path>), StoreError> {
+    ) -> Result<(LockedFile, Cow<'a, Path>), StoreError> {
         let dir = &self.dir;
         match file.staging {
             StagingName::Own(name) => {
                 check_single(name)?;
                 let held = if self.alone {
-                    HeldFile::create_alone(dir, name, mode)?
+                    LockedFile::create_unlocked(dir, name, mode)?
                 } else {
                     // It is open nowhere but here.
-                    HeldFile::create_plain(dir, name, None)?.unlocked_by_closing()
+                    LockedFile::create_plain(dir, name, None)?.unlocked_by_closing()
                 };
                 Ok((held, Cow::Borrowed(name)))
             }
             StagingName::Part(parts) => {
                 parts.check_target(dir)?;
                 for files in parts.all() {
-                    if let Some(held) = HeldFile::create_part(dir, &files)? {
+                    if let Some(held) = LockedFile::create_part(dir, &files)? {
                         return Ok((held.unlocked_by_closing(), Cow::Owned(files.data)));
                     }
                 }
@@ -206,7 +206,7 @@ impl BatchPublisher {
     }
 
     fn open_file_system(&self, files: usize) -> Option<File> {
-        let worth_it = self.durability == Durability::Full && files > FEW_FILES;
+        let worth_it = self.durability == Durability::Full && files > MAX_SINGLY_SYNCED_FILES;
         worth_it.then(|| self.dir.open(".").ok())?.map(cap_std::fs::File::into_std)
     }
 
@@ -237,17 +237,17 @@ impl BatchPublisher {
         &self,
         file: &BatchFile<'a>,
         (data, staging): (&File, &Path),
-        mut place: Place<'a>,
+        mut place: Destination<'a>,
         new: &mut NewFiles<'a>,
     ) -> Result<(), StoreError> {
         let failed = |op, error| StoreError::io(op, file.target, error);
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_RENAME_ATTEMPTS {
             if place.take(&self.dir, staging, file.existing)? {
                 return Ok(());
             }
             place = new.look(file)?;
             let current = Attributes::of(data).map_err(|error| failed("look at", error))?;
-            if place.give_to(data, &current)? && self.durability == Durability::Full {
+            if place.apply_attributes(data, &current)? && self.durability == Durability::Full {
                 data.sync_all().map_err(|error| failed("sync", error))?;
             }
         }
@@ -256,7 +256,7 @@ impl BatchPublisher {
 
     /// A file opened for reading refuses what is written, as a full disk does.
     #[cfg(test)]
-    fn fill_disk_for(&self, staging: &Path, mut held: HeldFile) -> HeldFile {
+    fn fill_disk_for(&self, staging: &Path, mut held: LockedFile) -> LockedFile {
         if self.full_for.as_deref() == Some(staging)
             && let Ok(unwritable) = self.dir.open(staging)
         {
@@ -274,9 +274,9 @@ impl BatchPublisher {
 
 /// A file that lies under its staging name.
 struct Written<'a> {
-    held: HeldFile,
+    held: LockedFile,
     staging: Cow<'a, Path>,
-    place: Place<'a>,
+    place: Destination<'a>,
     /// It was given other attributes than it was made with.
     is_changed: bool,
 }
@@ -295,9 +295,9 @@ impl<'a> NewFiles<'a> {
     }
 
     /// The place that a file is to get.
-    fn look(&mut self, file: &BatchFile<'a>) -> Result<Place<'a>, StoreError> {
+    fn look(&mut self, file: &BatchFile<'a>) -> Result<Destination<'a>, StoreError> {
         let BatchFile { target_dir, target, .. } = *file;
-        Place::look(target_dir, target, Some(&file.meta), |dir| match &self.last {
+        Destination::look(target_dir, target, Some(&file.meta), |dir| match &self.last {
             Some((last, attributes)) if std::ptr::eq(*last, target_dir) => Ok(attributes.clone()),
             _ => {
                 let attributes = Attributes::of_new(dir, self.umask)?;
@@ -311,7 +311,7 @@ impl<'a> NewFiles<'a> {
     fn staging(
         &mut self,
         publisher: &BatchPublisher,
-        place: &Place<'_>,
+        place: &Destination<'_>,
     ) -> Result<(u32, Attributes), StoreError> {
         let new = match self.of_stagings.take() {
             Some(new) => new,

@@ -5,8 +5,10 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BatchFile, BatchPublisher, OPEN_FILES, StagingName};
-use crate::{Durability, Existing, Journal, PartNames, Record, StagingFiles, StoreError, meta_of};
+use super::{BatchFile, BatchPublisher, MAX_OPEN_FILES, StagingName};
+use crate::{
+    Durability, Existing, Journal, JournalRecord, PartNames, StagingFiles, StoreError, meta_of,
+};
 
 const BOTH: [Durability; 2] = [Durability::Full, Durability::None];
 
@@ -52,7 +54,7 @@ fn numbered(count: usize) -> Vec<(PathBuf, String)> {
 #[test]
 fn any_number_of_files_is_published_in_order() {
     for durability in BOTH {
-        for count in [0, 1, 3, OPEN_FILES + 7] {
+        for count in [0, 1, 3, MAX_OPEN_FILES + 7] {
             let scratch = Scratch::new();
             let names = numbered(count);
             let files: Vec<_> = names
@@ -64,7 +66,7 @@ fn any_number_of_files_is_published_in_order() {
                 .collect();
             let mut publisher = BatchPublisher::new(&scratch.staging, durability).unwrap();
             if count > 1 {
-                publisher = publisher.alone();
+                publisher = publisher.with_exclusive_dir();
             }
             let outcomes = publisher.publish(&files);
             assert_eq!(outcomes.len(), count);
@@ -141,7 +143,7 @@ fn a_leftover_of_a_crash_is_overwritten() {
         scratch.a.hard_link("linked", &scratch.staging, "t").unwrap();
         let mut publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
         if alone {
-            publisher = publisher.alone();
+            publisher = publisher.with_exclusive_dir();
         }
         for (staging, target) in [("s", "x"), ("t", "y")] {
             let file = file(Path::new(staging), &scratch.a, target);
@@ -182,7 +184,7 @@ fn a_journal_goes_with_what_it_is_about() {
     let parts = PartNames::of("x");
     let StagingFiles { data, journal } = parts.choose(&scratch.staging).unwrap();
     scratch.staging.write(&data, "some blocks").unwrap();
-    let begin = Record::Begin { name: "x".to_owned(), boot: None, created_unix: 0 };
+    let begin = JournalRecord::Begin { name: "x".to_owned(), boot: None, created_unix: 0 };
     Journal::create(&scratch.staging, &journal).unwrap().append(&begin).unwrap();
     let publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
     let outcomes = publisher.publish(&[part(&parts, &scratch.a)]);

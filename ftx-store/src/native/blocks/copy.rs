@@ -26,7 +26,7 @@ impl BlockStaging {
     /// # Errors
     /// [`StoreError::Changed`] when `source` has changed or is shorter than that; those of
     /// [`write_at`](Self::write_at) and [`stored`](Self::stored).
-    pub fn take_over(
+    pub fn copy_blocks(
         &self,
         source: CopySource<'_>,
         blocks: &[(u64, Cv)],
@@ -34,7 +34,7 @@ impl BlockStaging {
         let changed = || StoreError::Changed { path: self.name.clone().into() };
         for &(index, _) in blocks {
             let (offset, len) = (block_offset(index), block_len(self.size, index));
-            self.give_up(offset, len)?;
+            self.forget_blocks(offset, len)?;
             let copied = copy_range(source.file, self.held.file(), &self.positioned, offset, len)
                 .map_err(|error| StoreError::io("write", self.data(), error))?;
             if !copied {

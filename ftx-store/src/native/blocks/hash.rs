@@ -16,7 +16,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 /// The chaining values of the blocks `range` of `file`, which has `size` bytes, in their order.
 ///
 /// `threads` work on it, the calling one among them; as many as there are cores if `None`. At the start and
-/// now and then `go_on` is called, on the calling thread, with the bytes hashed so far; when it answers
+/// now and then `keep_going` is called, on the calling thread, with the bytes hashed so far; when it answers
 /// `false` the work ends with `None`. It is not called once all is hashed.
 ///
 /// # Errors
@@ -28,14 +28,14 @@ pub fn hash_blocks(
     size: u64,
     range: BlockRange,
     threads: Option<NonZeroUsize>,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<Vec<Cv>>> {
     if range.end() > block_count(size) {
         let text = format!("a file of {size} bytes has no blocks {range:?}");
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
     let indices: Vec<u64> = (range.first..range.end()).collect();
-    hash_listed(file, size, &indices, threads, go_on)
+    hash_listed(file, size, &indices, threads, keep_going)
 }
 
 /// As [`hash_blocks`], for the blocks with these indices, all of which such a file must have.
@@ -44,13 +44,13 @@ pub(super) fn hash_listed(
     size: u64,
     indices: &[u64],
     threads: Option<NonZeroUsize>,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<Vec<Cv>>> {
     // The other threads may be done with everything before this one gets to ask.
-    if !indices.is_empty() && !go_on(0) {
+    if !indices.is_empty() && !keep_going(0) {
         return Ok(None);
     }
-    let work = Work {
+    let work = HashJob {
         file,
         positioned: Positioned::default(),
         size,
@@ -70,7 +70,7 @@ pub(super) fn hash_listed(
                 builder.spawn_scoped(scope, || work.share(&mut |_| true)).ok()
             };
             let helpers: Vec<_> = (0..helpers).filter_map(spawn).collect();
-            let mut found = work.share(go_on);
+            let mut found = work.share(keep_going);
             for helper in helpers {
                 found.extend(helper.join().unwrap_or_else(|_| {
                     vec![(0, Err(io::Error::other("a thread that hashed died")))]
@@ -84,7 +84,7 @@ pub(super) fn hash_listed(
 }
 
 /// What the threads share.
-struct Work<'a> {
+struct HashJob<'a> {
     file: &'a File,
     positioned: Positioned,
     size: u64,
@@ -98,16 +98,16 @@ struct Work<'a> {
     stopped: AtomicBool,
 }
 
-impl Work<'_> {
+impl HashJob<'_> {
     /// Hashes blocks until none is left or the work is stopped; what it found, by place in the
     /// list.
-    fn share(&self, go_on: &mut dyn FnMut(u64) -> bool) -> Vec<(usize, io::Result<Cv>)> {
+    fn share(&self, keep_going: &mut dyn FnMut(u64) -> bool) -> Vec<(usize, io::Result<Cv>)> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut found = Vec::new();
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(&index) = self.indices.get(at) else { return found };
-            match self.hash(index, &mut buffer, go_on) {
+            match self.hash(index, &mut buffer, keep_going) {
                 Ok(None) => return found,
                 Ok(Some(cv)) => found.push((at, Ok(cv))),
                 Err(error) => {
@@ -124,7 +124,7 @@ impl Work<'_> {
         &self,
         index: u64,
         buffer: &mut [u8],
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> io::Result<Option<Cv>> {
         let mut hasher = BlockHasher::new(self.size, index);
         let mut offset = block_offset(index);
@@ -136,7 +136,7 @@ impl Work<'_> {
             let len = piece.len() as u64;
             offset = offset.saturating_add(len);
             let done = self.done.fetch_add(len, Ordering::Relaxed) + len;
-            if done < self.total && !go_on(done) {
+            if done < self.total && !keep_going(done) {
                 self.stopped.store(true, Ordering::Relaxed);
             }
             if self.stopped.load(Ordering::Relaxed) && done < self.total {

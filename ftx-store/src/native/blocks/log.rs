@@ -16,33 +16,33 @@ use crate::{Journal, StagingFiles, StoreError};
 
 /// The journal and the table of a staging, and its syncs in the background.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct BlockLog {
     dir: Dir,
     files: StagingFiles,
-    pub(super) entries: Mutex<Entries>,
+    pub(super) entries: Mutex<BlockEntries>,
     /// Apart from the entries, so that whoever waits for the disk does not hold up the others' writes.
     pub(super) flusher: Mutex<Flusher>,
 }
 
 /// What is known of the data.
 #[derive(Debug)]
-pub(super) struct Entries {
+pub(super) struct BlockEntries {
     pub(super) journal: Journal,
-    pub(super) table: PartialManifest,
+    pub(super) block_map: PartialManifest,
     /// A sync failed: nobody knows any more what the rest is worth.
     failed: bool,
 }
 
-impl Log {
+impl BlockLog {
     /// That of the staging in `files`, of whose data the journal tells what `table` holds.
     pub(super) fn new(
         dir: &Dir,
         files: StagingFiles,
         journal: Journal,
-        table: PartialManifest,
+        block_map: PartialManifest,
     ) -> Result<Self, StoreError> {
         let dir = dir.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
-        let entries = Mutex::new(Entries { journal, table, failed: false });
+        let entries = Mutex::new(BlockEntries { journal, block_map, failed: false });
         Ok(Self { dir, files, entries, flusher: Mutex::default() })
     }
 
@@ -55,7 +55,7 @@ impl Log {
     }
 
     /// The entries, unless nobody knows any more what they are worth.
-    pub(super) fn entries(&self) -> Result<MutexGuard<'_, Entries>, StoreError> {
+    pub(super) fn entries(&self) -> Result<MutexGuard<'_, BlockEntries>, StoreError> {
         let entries = self.any_entries();
         if entries.failed {
             return Err(StoreError::Failed { path: self.files.data.clone() });
@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// The entries, whatever they are worth.
-    pub(super) fn any_entries(&self) -> MutexGuard<'_, Entries> {
+    pub(super) fn any_entries(&self) -> MutexGuard<'_, BlockEntries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,7 +116,7 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for BlockLog {
     fn drop(&mut self) {
         if let Err(error) = self.finish_sync(|| Ok(())) {
             let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -27,17 +27,19 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len};
+use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len, block_offset};
 
 pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
-use self::log::Log;
+use self::log::BlockLog;
 pub use self::publish::PublishedBlocks;
 pub use self::recover::Recovered;
 use crate::file::positioned::Positioned;
-use crate::staging::cache_epoch::run_of;
-use crate::staging::locked_file::HeldFile;
-use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
+use crate::staging::cache_epoch::cache_epoch;
+use crate::staging::locked_file::LockedFile;
+use crate::{
+    BootId, Durability, Journal, JournalRecord, StagedPrefix, StagingFiles, StoreError, sys,
+};
 
 /// A file on its way, block by block: created, written to, then published, discarded or suspended;
 /// what was suspended, or left by a crash, is recovered.
@@ -50,10 +52,10 @@ use crate::{BootId, Durability, Journal, Record, StagingFiles, StoreError, sys};
 #[derive(Debug)]
 pub struct BlockStaging {
     /// Dropped before the data file is let go of, since it may have to note something.
-    log: Log,
+    log: BlockLog,
     name: String,
     size: u64,
-    held: HeldFile,
+    held: LockedFile,
     positioned: Positioned,
     durability: Durability,
 }
@@ -89,11 +91,16 @@ impl BlockStaging {
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
         files.check()?;
-        let held = HeldFile::create(dir, &files.data, &files.journal)?;
+        let held = LockedFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
-        let (boot, created_unix) = (run_of(boot, held.file()), sys::unix_now());
-        journal.append(&Record::Blocks { name: name.to_owned(), size, boot, created_unix })?;
-        let log = Log::new(dir, files, journal, PartialManifest::new(size))?;
+        let (boot, created_unix) = (cache_epoch(boot, held.file()), sys::unix_now());
+        journal.append(&JournalRecord::Blocks {
+            name: name.to_owned(),
+            size,
+            boot,
+            created_unix,
+        })?;
+        let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
         Ok(Self::assemble(log, name.to_owned(), size, held))
     }
 
@@ -111,7 +118,7 @@ impl BlockStaging {
     /// Those of writing, after which the same bytes can be tried again; [`StoreError::Io`] for bytes
     /// beyond the end; [`StoreError::Failed`] after a failed sync.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.give_up(offset, bytes.len() as u64)?;
+        self.forget_blocks(offset, bytes.len() as u64)?;
         let written = self.positioned.write_all_at(self.held.file(), bytes, offset);
         written.map_err(|error| StoreError::io("write", self.data(), error))
     }
@@ -130,8 +137,8 @@ impl BlockStaging {
         }
         {
             let mut entries = self.log.entries()?;
-            entries.journal.append(&Record::Block { index, cv })?;
-            let _ = entries.table.set(index, cv);
+            entries.journal.append(&JournalRecord::Block { index, cv })?;
+            let _ = entries.block_map.set(index, cv);
         }
         match self.durability {
             Durability::Full => self.log.wrote(self.held.file(), len),
@@ -141,8 +148,8 @@ impl BlockStaging {
 
     /// The blocks that are stored now.
     #[must_use]
-    pub fn table(&self) -> PartialManifest {
-        self.log.any_entries().table.clone()
+    pub fn block_map(&self) -> PartialManifest {
+        self.log.any_entries().block_map.clone()
     }
 
     /// Whether bytes are being made durable in the background, so that whoever [stores](Self::stored)
@@ -153,7 +160,7 @@ impl BlockStaging {
     }
 
     /// The data, to be read from its start, through a handle of its own. Only the bytes of blocks
-    /// that are [stored](Self::table) mean anything.
+    /// that are [stored](Self::block_map) mean anything.
     ///
     /// # Errors
     /// Those of opening the file again.
@@ -168,7 +175,7 @@ impl BlockStaging {
     /// # Errors
     /// Those of a sync under way, and of removing files.
     pub fn suspend(self) -> Result<(), StoreError> {
-        if self.log.entries()?.table.known() == 0 {
+        if self.log.entries()?.block_map.known() == 0 {
             return self.discard();
         }
         self.log.finish_sync(|| Ok(()))
@@ -182,15 +189,24 @@ impl BlockStaging {
         self.log.discard()
     }
 
-    /// What is on the disk of it, still held, for another kind of staging.
+    /// Reduces the staging to the blocks before the first gap, for a staging of bytes. `None` if there are
+    /// none; then both files are removed.
     ///
     /// # Errors
-    /// Those of a sync under way, after which there is no telling what of it is on the disk.
-    pub(crate) fn into_parts(self) -> Result<(Dir, StagingFiles, String, HeldFile), StoreError> {
+    /// Those of removing files, and of a sync under way, after which nobody knows which bytes the disk
+    /// holds.
+    pub fn into_prefix(self) -> Result<Option<StagedPrefix>, StoreError> {
+        let gap = self.block_map().missing().ranges().next().map(|range| range.first);
+        let len = gap.map_or(self.size, block_offset);
+        if len == 0 {
+            self.discard()?;
+            return Ok(None);
+        }
         self.log.finish_sync(|| Ok(()))?;
         let dir = self.log.dir().try_clone();
         let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
-        Ok((dir, self.log.files().clone(), self.name, self.held))
+        let (files, name, data) = (self.log.files().clone(), self.name, self.held);
+        Ok(Some(StagedPrefix { dir, files, name, data, len }))
     }
 
     /// The name given when it was created.
@@ -205,7 +221,7 @@ impl BlockStaging {
         self.size
     }
 
-    fn assemble(log: Log, name: String, size: u64, held: HeldFile) -> Self {
+    fn assemble(log: BlockLog, name: String, size: u64, held: LockedFile) -> Self {
         let (positioned, durability) = (Positioned::default(), Durability::default());
         Self { log, name, size, held, positioned, durability }
     }
@@ -215,7 +231,7 @@ impl BlockStaging {
     }
 
     /// Forgets the blocks that these bytes belong to, which are about to change.
-    fn give_up(&self, offset: u64, len: u64) -> Result<(), StoreError> {
+    fn forget_blocks(&self, offset: u64, len: u64) -> Result<(), StoreError> {
         let Some(end) = offset.checked_add(len).filter(|&end| end <= self.size) else {
             return Err(self.beyond_the_end());
         };
@@ -224,9 +240,9 @@ impl BlockStaging {
         }
         let mut entries = self.log.entries()?;
         for index in offset / BLOCK..end.div_ceil(BLOCK) {
-            if entries.table.get(index).is_some() {
-                entries.journal.append(&Record::Forget { index })?;
-                entries.table.forget(index);
+            if entries.block_map.get(index).is_some() {
+                entries.journal.append(&JournalRecord::Forget { index })?;
+                entries.block_map.forget(index);
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use ftx_core::native::wire::Meta;
 
 use super::BlockStaging;
 use crate::file::meta::apply_time_to_new;
-use crate::publish::{Prepared, Publishing, settle_name};
+use crate::publish::{Prepared, Publishing, finish_publish};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
 /// What was published.
@@ -48,9 +48,9 @@ impl BlockStaging {
     ) -> Result<(Manifest, Prepared<'a>), StoreError> {
         let manifest = {
             let entries = self.log.entries()?;
-            entries.table.complete().ok_or_else(|| StoreError::Incomplete {
+            entries.block_map.complete().ok_or_else(|| StoreError::Incomplete {
                 path: self.name.clone().into(),
-                missing: entries.table.block_count() - entries.table.known(),
+                missing: entries.block_map.block_count() - entries.block_map.known(),
             })?
         };
         let (file, path) = (self.held.file(), &self.log.files().data);
@@ -109,7 +109,7 @@ impl BlockStaging {
         self.held.check_is_at(dir, &files.data)?;
         let (from, file) = (&files.data, self.held.file());
         let visible_since = publishing.publish(prepared, dir, from, file, || self.sync())?;
-        let identity = settle_name(dir, files, &self.held, target_dir, target, self.durability)?;
+        let identity = finish_publish(dir, files, &self.held, target_dir, target, self.durability)?;
         let stable = StableIdentity::of_published(self.held.file(), &identity, visible_since);
         Ok(PublishedBlocks { manifest, identity, stable })
     }

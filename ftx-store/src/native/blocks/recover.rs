@@ -19,10 +19,10 @@ use ftx_core::native::blocks::{PartialManifest, block_len, block_offset};
 
 use super::BlockStaging;
 use super::hash::hash_listed;
-use super::log::Log;
-use crate::staging::cache_epoch::run_of;
-use crate::staging::locked_file::HeldFile;
-use crate::{BootId, Journal, Record, StagingFiles, StoreError};
+use super::log::BlockLog;
+use crate::staging::cache_epoch::cache_epoch;
+use crate::staging::locked_file::LockedFile;
+use crate::{BootId, Journal, JournalRecord, StagingFiles, StoreError};
 
 /// What was found where a staging was looked for.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl BlockStaging {
     /// Those of reading the journal.
     pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
         match Journal::peek(dir, &files.journal)? {
-            Some(Record::Blocks { name, .. }) => Ok(Some(name)),
+            Some(JournalRecord::Blocks { name, .. }) => Ok(Some(name)),
             _ => Ok(None),
         }
     }
@@ -70,30 +70,30 @@ impl BlockStaging {
     }
 
     /// As [`recover`](Self::recover), with `boot` for the present kernel run. When data must be
-    /// verified, `go_on` is called now and then with the bytes read so far.
+    /// verified, `keep_going` is called now and then with the bytes read so far.
     ///
     /// # Errors
-    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `go_on` says `false`, and then
+    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `keep_going` says `false`, and then
     /// everything stays.
     pub fn recover_with(
         dir: &Dir,
         files: StagingFiles,
         boot: Option<BootId>,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Recovered, StoreError> {
         files.check()?;
         // The data first: its lock tells whether the journal may be touched.
-        let Some(held) = HeldFile::open(dir, &files.data, go_on)? else {
+        let Some(held) = LockedFile::open(dir, &files.data, keep_going)? else {
             files.remove_orphan(dir);
             return Ok(Recovered::Nothing);
         };
         let mut journal = Journal::open(dir, &files.journal)?;
         let alone = is_ours_alone(&held, journal.as_ref(), &files)?;
-        let boot = run_of(boot.filter(|_| alone), held.file());
+        let boot = cache_epoch(boot.filter(|_| alone), held.file());
         let told = match &mut journal {
             None => None,
             Some(journal) => match journal.first()? {
-                Some(Record::Begin { .. }) => return Ok(Recovered::OtherKind),
+                Some(JournalRecord::Begin { .. }) => return Ok(Recovered::OtherKind),
                 _ => believe(journal, boot)?,
             },
         };
@@ -101,23 +101,23 @@ impl BlockStaging {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         };
-        let lost = told.prove(&held, &files, go_on)?;
+        let lost = told.prove(&held, &files, keep_going)?;
         if told.believed.known() == 0 {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         }
         journal.cut(told.end)?;
         for index in lost {
-            journal.append(&Record::Forget { index })?;
+            journal.append(&JournalRecord::Forget { index })?;
         }
         if (told.run != boot || told.sync_failed)
-            && let Err(error) = journal.append(&Record::Run { boot })
+            && let Err(error) = journal.append(&JournalRecord::Run { boot })
         {
             // Nothing is believed for the lack of it, only read again.
             tracing::warn!(%error, name = told.name, "a crash would now cost more to resume");
         }
         let size = told.believed.size();
-        let log = Log::new(dir, files, journal, told.believed)?;
+        let log = BlockLog::new(dir, files, journal, told.believed)?;
         let staging = Self::assemble(log, told.name, size, held);
         Ok(Recovered::Staging(Box::new(staging)))
     }
@@ -125,7 +125,7 @@ impl BlockStaging {
 
 /// Whether nobody but this user can have written either file.
 fn is_ours_alone(
-    held: &HeldFile,
+    held: &LockedFile,
     journal: Option<&Journal>,
     files: &StagingFiles,
 ) -> Result<bool, StoreError> {
@@ -135,7 +135,7 @@ fn is_ours_alone(
 }
 
 /// What the journal tells by itself.
-struct Told {
+struct BlockClaims {
     name: String,
     /// Where the last record ends that makes sense.
     end: u64,
@@ -150,14 +150,14 @@ struct Told {
 }
 
 /// Reads the journal; `None` when it is not that of a staging of blocks.
-fn believe(journal: &mut Journal, boot: Option<BootId>) -> Result<Option<Told>, StoreError> {
-    let mut told: Option<Told> = None;
+fn believe(journal: &mut Journal, boot: Option<BootId>) -> Result<Option<BlockClaims>, StoreError> {
+    let mut told: Option<BlockClaims> = None;
     journal.for_each(|record, end| {
         let makes_sense = match (record, &mut told) {
-            (Record::Blocks { name, size, boot: run, .. }, None) => {
+            (JournalRecord::Blocks { name, size, boot: run, .. }, None) => {
                 let nothing = || PartialManifest::new(size);
                 let (believed, unproven) = (nothing(), nothing());
-                told = Some(Told { name, end, run, sync_failed: false, believed, unproven });
+                told = Some(BlockClaims { name, end, run, sync_failed: false, believed, unproven });
                 true
             }
             (record, Some(told)) => told.take(&record, boot),
@@ -171,24 +171,24 @@ fn believe(journal: &mut Journal, boot: Option<BootId>) -> Result<Option<Told>, 
     Ok(told)
 }
 
-impl Told {
+impl BlockClaims {
     /// Takes in a record; `false` if nothing here writes such a journal, so that neither it nor what
     /// follows is believed.
-    fn take(&mut self, record: &Record, boot: Option<BootId>) -> bool {
+    fn take(&mut self, record: &JournalRecord, boot: Option<BootId>) -> bool {
         match *record {
-            Record::Block { index, cv } => {
+            JournalRecord::Block { index, cv } => {
                 self.believed.forget(index);
                 self.unproven.forget(index);
                 let here = boot.is_some() && self.run == boot;
-                let table = if here { &mut self.believed } else { &mut self.unproven };
-                table.set(index, cv)
+                let block_map = if here { &mut self.believed } else { &mut self.unproven };
+                block_map.set(index, cv)
             }
-            Record::Forget { index } => {
+            JournalRecord::Forget { index } => {
                 self.believed.forget(index);
                 self.unproven.forget(index);
                 true
             }
-            Record::Run { boot: run } => {
+            JournalRecord::Run { boot: run } => {
                 self.run = run;
                 self.sync_failed = false;
                 if boot.is_some() && run == boot {
@@ -198,21 +198,23 @@ impl Told {
                 }
                 true
             }
-            Record::Distrust => {
+            JournalRecord::Distrust => {
                 self.sync_failed = true;
                 move_all(&mut self.believed, &mut self.unproven);
                 true
             }
-            Record::Begin { .. } | Record::Checkpoint { .. } | Record::Blocks { .. } => false,
+            JournalRecord::Begin { .. }
+            | JournalRecord::Checkpoint { .. }
+            | JournalRecord::Blocks { .. } => false,
         }
     }
 
     /// Proves the blocks that may have got lost, and returns those that have.
     fn prove(
         &mut self,
-        held: &HeldFile,
+        held: &LockedFile,
         files: &StagingFiles,
-        go_on: &mut dyn FnMut(u64) -> bool,
+        keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Vec<u64>, StoreError> {
         let size = self.believed.size();
         let identity = held.identity();
@@ -221,7 +223,7 @@ impl Told {
         let tables = [&self.believed, &self.unproven];
         let mut lost: Vec<u64> = tables
             .into_iter()
-            .flat_map(|table| table.known_from(0))
+            .flat_map(|map| map.known_from(0))
             .filter_map(|(index, _)| (!is_there(index)).then_some(index))
             .collect();
         for &index in &lost {
@@ -235,7 +237,7 @@ impl Told {
         let unproven = mem::replace(&mut self.unproven, PartialManifest::new(size));
         let indices: Vec<u64> = unproven.known_from(0).map(|(index, _)| index).collect();
         let file: &File = held.file();
-        let Some(cvs) = hash_listed(file, size, &indices, None, go_on)
+        let Some(cvs) = hash_listed(file, size, &indices, None, keep_going)
             .map_err(|error| StoreError::io("read", &files.data, error))?
         else {
             return Err(StoreError::Cancelled { path: files.data.clone() });

@@ -23,7 +23,7 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{Cv, Manifest, PartialManifest, block_count, block_cv};
 
-use super::memory::Entry;
+use super::memory::CachedManifest;
 use crate::FileIdentity;
 use crate::staging::files::remove;
 
@@ -31,13 +31,13 @@ const MAGIC: &[u8; 8] = b"FTXMANI3";
 const IDENTITY_BYTES: usize = 56;
 const HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
 const CV_BYTES: usize = 32;
-const UNKNOWN: Cv = Cv([0; CV_BYTES]);
+const UNKNOWN_CV: Cv = Cv([0; CV_BYTES]);
 const CRC_BYTES: usize = 4;
-const TEMPORARY: &str = "tmp";
+const TEMPORARY_EXTENSION: &str = "tmp";
 
 /// A directory of manifests.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct ManifestFiles {
     dir: Dir,
     limit: usize,
     /// At least as many as there are; held while the oldest are removed.
@@ -46,12 +46,12 @@ pub(super) struct Disk {
     next: AtomicU64,
 }
 
-impl Disk {
+impl ManifestFiles {
     pub(super) fn open(dir: &Dir, limit: usize) -> io::Result<Self> {
         let dir = dir.try_clone()?;
         for entry in dir.entries()? {
             let path = PathBuf::from(entry?.file_name());
-            if path.extension().is_some_and(|kind| kind == TEMPORARY) {
+            if path.extension().is_some_and(|kind| kind == TEMPORARY_EXTENSION) {
                 remove_or_log(&dir, &path);
             }
         }
@@ -62,7 +62,7 @@ impl Disk {
     }
 
     /// What is known of the file of this identity. What is damaged, or about another file, is removed.
-    pub(super) fn load(&self, identity: &FileIdentity) -> Option<Entry> {
+    pub(super) fn load(&self, identity: &FileIdentity) -> Option<CachedManifest> {
         let path = path_of(identity)?;
         let entry = match self.read(&path, identity) {
             Ok(entry) => entry,
@@ -78,7 +78,7 @@ impl Disk {
         entry
     }
 
-    pub(super) fn store(&self, identity: &FileIdentity, entry: &Entry) {
+    pub(super) fn store(&self, identity: &FileIdentity, entry: &CachedManifest) {
         let Some(path) = path_of(identity) else { return };
         let stored = self.write(&path, &encode(identity, entry)).and_then(|()| {
             let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl Disk {
         }
     }
 
-    fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<Entry>> {
+    fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<CachedManifest>> {
         let file = self.dir.open(path)?;
         let expected = file_bytes(identity.size);
         // Before anything is allocated.
@@ -113,7 +113,7 @@ impl Disk {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let temporary = path.with_extension(format!("{number}.{TEMPORARY}"));
+        let temporary = path.with_extension(format!("{number}.{TEMPORARY_EXTENSION}"));
         let written = self.dir.write(&temporary, bytes);
         written.and_then(|()| self.dir.rename(&temporary, &self.dir, path)).inspect_err(|_| {
             remove_or_log(&self.dir, &temporary);
@@ -127,7 +127,7 @@ impl Disk {
         for entry in self.dir.entries()? {
             let entry = entry?;
             let path = PathBuf::from(entry.file_name());
-            if path.extension().is_some_and(|kind| kind == TEMPORARY) {
+            if path.extension().is_some_and(|kind| kind == TEMPORARY_EXTENSION) {
                 continue;
             }
             // One that is gone by now needs no sweeping.
@@ -178,23 +178,23 @@ fn file_bytes(size: u64) -> Option<u64> {
     cvs.checked_add((HEAD_BYTES + CRC_BYTES) as u64)
 }
 
-pub(super) fn encode(identity: &FileIdentity, entry: &Entry) -> Vec<u8> {
+pub(super) fn encode(identity: &FileIdentity, entry: &CachedManifest) -> Vec<u8> {
     let cvs = usize::try_from(block_count(identity.size)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEAD_BYTES + cvs * CV_BYTES + CRC_BYTES);
     bytes.extend(MAGIC);
     bytes.extend(identity_bytes(identity));
     match entry {
-        Entry::Whole(manifest) => bytes.extend(manifest.cvs().iter().flat_map(|cv| cv.0)),
-        Entry::Part(partial) => {
+        CachedManifest::Whole(manifest) => bytes.extend(manifest.cvs().iter().flat_map(|cv| cv.0)),
+        CachedManifest::Part(partial) => {
             let all = 0..block_count(identity.size);
-            bytes.extend(all.flat_map(|index| partial.get(index).unwrap_or(UNKNOWN).0));
+            bytes.extend(all.flat_map(|index| partial.get(index).unwrap_or(UNKNOWN_CV).0));
         }
     }
     bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
     bytes
 }
 
-fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<Entry> {
+fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<CachedManifest> {
     let (rest, crc) = bytes.split_last_chunk::<CRC_BYTES>()?;
     if crc32fast::hash(rest) != u32::from_le_bytes(*crc) {
         return None;
@@ -202,14 +202,14 @@ fn decode(bytes: &[u8], identity: &FileIdentity) -> Option<Entry> {
     let rest = rest.strip_prefix(MAGIC)?.strip_prefix(identity_bytes(identity).as_slice())?;
     let (cvs, []) = rest.as_chunks::<CV_BYTES>() else { return None };
     let cvs: Vec<Cv> = cvs.iter().map(|cv| Cv(*cv)).collect();
-    if !cvs.contains(&UNKNOWN) {
-        return Some(Entry::Whole(Arc::new(Manifest::new(identity.size, cvs).ok()?)));
+    if !cvs.contains(&UNKNOWN_CV) {
+        return Some(CachedManifest::Whole(Arc::new(Manifest::new(identity.size, cvs).ok()?)));
     }
     let mut partial = PartialManifest::new(identity.size);
     for (index, cv) in (0..).zip(cvs) {
-        if cv != UNKNOWN && !partial.set(index, cv) {
+        if cv != UNKNOWN_CV && !partial.set(index, cv) {
             return None;
         }
     }
-    Some(Entry::Part(partial))
+    Some(CachedManifest::Part(partial))
 }

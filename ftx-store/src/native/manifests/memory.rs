@@ -17,14 +17,14 @@ const PART_BYTES: usize = 50;
 
 /// What is known of a file.
 #[derive(Clone, Debug)]
-pub(super) enum Entry {
+pub(super) enum CachedManifest {
     /// Everything.
     Whole(Arc<Manifest>),
     /// Something, not everything.
     Part(PartialManifest),
 }
 
-impl Entry {
+impl CachedManifest {
     fn bytes(&self) -> usize {
         ENTRY_BYTES.saturating_add(match self {
             Self::Whole(manifest) => manifest.cvs().len().saturating_mul(WHOLE_BYTES),
@@ -36,19 +36,19 @@ impl Entry {
 }
 
 #[derive(Debug)]
-pub(super) struct Memory {
-    entries: LruCache<FileIdentity, Entry>,
+pub(super) struct ManifestMemory {
+    entries: LruCache<FileIdentity, CachedManifest>,
     /// What all entries take together.
     bytes: usize,
     limits: ManifestLimits,
 }
 
-impl Memory {
+impl ManifestMemory {
     pub(super) fn new(limits: ManifestLimits) -> Self {
         Self { entries: LruCache::unbounded(), bytes: 0, limits }
     }
 
-    pub(super) fn get(&mut self, identity: &FileIdentity) -> Option<&Entry> {
+    pub(super) fn get(&mut self, identity: &FileIdentity) -> Option<&CachedManifest> {
         self.entries.get(identity)
     }
 
@@ -61,27 +61,27 @@ impl Memory {
     ) -> Option<Arc<Manifest>> {
         let mut partial = match self.remove(identity) {
             // Equal identities mean equal contents.
-            Some(whole @ Entry::Whole(_)) => {
+            Some(whole @ CachedManifest::Whole(_)) => {
                 self.put(identity, whole);
                 return None;
             }
-            Some(Entry::Part(partial)) => partial,
+            Some(CachedManifest::Part(partial)) => partial,
             None => PartialManifest::new(identity.size),
         };
         // A block beyond the end is not one of this file.
         let _ = partial.set(index, cv);
         let completed = partial.complete().map(Arc::new);
         if let Some(manifest) = &completed {
-            self.put(identity, Entry::Whole(Arc::clone(manifest)));
+            self.put(identity, CachedManifest::Whole(Arc::clone(manifest)));
         } else if partial.known() > 0 {
-            self.put(identity, Entry::Part(partial));
+            self.put(identity, CachedManifest::Part(partial));
         }
         completed
     }
 
     /// Takes an entry in, in place of the one before, at the expense of those that nobody asked for
     /// the longest. One that does not fit at all is not taken in.
-    pub(super) fn put(&mut self, identity: &FileIdentity, entry: Entry) {
+    pub(super) fn put(&mut self, identity: &FileIdentity, entry: CachedManifest) {
         self.remove(identity);
         let bytes = entry.bytes();
         if bytes > self.limits.bytes || self.limits.entries == 0 {
@@ -95,7 +95,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn remove(&mut self, identity: &FileIdentity) -> Option<Entry> {
+    pub(super) fn remove(&mut self, identity: &FileIdentity) -> Option<CachedManifest> {
         let entry = self.entries.pop(identity)?;
         self.bytes = self.bytes.saturating_sub(entry.bytes());
         Some(entry)

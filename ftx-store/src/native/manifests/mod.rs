@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest};
 
-use self::disk::Disk;
-use self::memory::{Entry, Memory};
+use self::disk::ManifestFiles;
+use self::memory::{CachedManifest, ManifestMemory};
 use crate::{FileIdentity, StableIdentity, StoreError};
 
 /// How much a [`ManifestCache`] may hold.
@@ -44,8 +44,8 @@ impl Default for ManifestLimits {
 /// threads at once.
 #[derive(Debug)]
 pub struct ManifestCache {
-    memory: Mutex<Memory>,
-    disk: Option<Disk>,
+    memory: Mutex<ManifestMemory>,
+    disk: Option<ManifestFiles>,
     /// How often something was dropped on request.
     forgotten: AtomicU64,
 }
@@ -55,7 +55,7 @@ impl ManifestCache {
     #[must_use]
     pub fn in_memory(limits: ManifestLimits) -> Self {
         let forgotten = AtomicU64::new(0);
-        Self { memory: Mutex::new(Memory::new(limits)), disk: None, forgotten }
+        Self { memory: Mutex::new(ManifestMemory::new(limits)), disk: None, forgotten }
     }
 
     /// One that keeps manifests in `dir`, too, where nothing else may lie, and knows those that
@@ -64,7 +64,7 @@ impl ManifestCache {
     /// # Errors
     /// Those of duplicating the handle and of reading the directory.
     pub fn in_dir(dir: &Dir, limits: ManifestLimits) -> Result<Self, StoreError> {
-        let disk = Disk::open(dir, limits.files)
+        let disk = ManifestFiles::open(dir, limits.files)
             .map_err(|error| StoreError::io("read", "manifests", error))?;
         Ok(Self { disk: Some(disk), ..Self::in_memory(limits) })
     }
@@ -75,7 +75,7 @@ impl ManifestCache {
         let identity = stable.identity();
         let completed = self.memory().learn(identity, index, cv);
         if let Some(manifest) = completed {
-            self.keep(identity, &Entry::Whole(manifest));
+            self.keep(identity, &CachedManifest::Whole(manifest));
         }
     }
 
@@ -86,7 +86,7 @@ impl ManifestCache {
         if manifest.size() != identity.size {
             return;
         }
-        let entry = Entry::Whole(Arc::clone(manifest));
+        let entry = CachedManifest::Whole(Arc::clone(manifest));
         self.keep(identity, &entry);
         self.memory().put(identity, entry);
     }
@@ -102,10 +102,10 @@ impl ManifestCache {
         if partial.size() != identity.size {
             return;
         }
-        if matches!(self.memory().get(identity), Some(Entry::Whole(_))) {
+        if matches!(self.memory().get(identity), Some(CachedManifest::Whole(_))) {
             return;
         }
-        let entry = Entry::Part(partial);
+        let entry = CachedManifest::Part(partial);
         self.keep(identity, &entry);
         self.memory().put(identity, entry);
     }
@@ -114,13 +114,13 @@ impl ManifestCache {
     #[must_use]
     pub fn manifest(&self, identity: &FileIdentity) -> Option<Arc<Manifest>> {
         match self.memory().get(identity) {
-            Some(Entry::Whole(manifest)) => return Some(Arc::clone(manifest)),
-            Some(Entry::Part(_)) => return None,
+            Some(CachedManifest::Whole(manifest)) => return Some(Arc::clone(manifest)),
+            Some(CachedManifest::Part(_)) => return None,
             None => {}
         }
         match self.load(identity)? {
-            Entry::Whole(manifest) => Some(manifest),
-            Entry::Part(_) => None,
+            CachedManifest::Whole(manifest) => Some(manifest),
+            CachedManifest::Part(_) => None,
         }
     }
 
@@ -129,8 +129,8 @@ impl ManifestCache {
     pub fn partial(&self, identity: &FileIdentity) -> PartialManifest {
         let known = self.memory().get(identity).cloned();
         match known.or_else(|| self.load(identity)) {
-            Some(Entry::Part(partial)) => partial,
-            Some(Entry::Whole(manifest)) => PartialManifest::from(&*manifest),
+            Some(CachedManifest::Part(partial)) => partial,
+            Some(CachedManifest::Whole(manifest)) => PartialManifest::from(&*manifest),
             None => PartialManifest::new(identity.size),
         }
     }
@@ -153,18 +153,18 @@ impl ManifestCache {
     }
 
     /// What the disk has. Not under the lock of the memory: others need not wait for the disk.
-    fn load(&self, identity: &FileIdentity) -> Option<Entry> {
+    fn load(&self, identity: &FileIdentity) -> Option<CachedManifest> {
         let disk = self.disk.as_ref().filter(|_| is_kept(identity))?;
         let entry = disk.load(identity)?;
         self.memory().put(identity, entry.clone());
         Some(entry)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, ManifestMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, identity: &FileIdentity, entry: &Entry) {
+    fn keep(&self, identity: &FileIdentity, entry: &CachedManifest) {
         if let Some(disk) = self.disk.as_ref().filter(|_| is_kept(identity)) {
             disk.store(identity, entry);
         }

@@ -187,7 +187,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
     damaged.push([&good[..], &[0]].concat());
     // Whole, but of another file.
     let other = FileIdentity { ino: 2, ..file };
-    damaged.push(super::disk::encode(&other, &super::Entry::Whole(manifest(size))));
+    damaged.push(super::disk::encode(&other, &super::CachedManifest::Whole(manifest(size))));
     for bytes in damaged {
         dir.write(&name, &bytes).unwrap();
         let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();

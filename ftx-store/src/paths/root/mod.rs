@@ -8,7 +8,7 @@ use cap_std::fs::{Dir, File, Metadata};
 
 use crate::paths::beneath::{check_dir_beneath, open_dir_beneath, open_regular_beneath};
 use crate::paths::links;
-use crate::paths::parents::{Parents, YoungDirectories};
+use crate::paths::parents::{Parents, PendingDirectories};
 use crate::{Durability, DurableNames, StoreError, sys};
 
 /// A directory beneath which names stand for files: the root of a server, or the directory of a
@@ -24,7 +24,7 @@ pub struct Root {
     /// A directory in it that no name leads to.
     private: Option<&'static str>,
     /// Those that were made for files that have no name yet.
-    young: Arc<YoungDirectories>,
+    pending: Arc<PendingDirectories>,
     durability: Durability,
     names: Arc<DurableNames>,
 }
@@ -34,8 +34,8 @@ impl Root {
     /// `names` remembers which are.
     #[must_use]
     pub fn new(dir: Dir, durability: Durability, names: Arc<DurableNames>) -> Self {
-        let (dir, young) = (Arc::new(dir), Arc::default());
-        Self { dir, path: None, private: None, young, durability, names }
+        let (dir, pending) = (Arc::new(dir), Arc::default());
+        Self { dir, path: None, private: None, pending, durability, names }
     }
 
     /// Refuses all names with [`StoreError::RootGone`] once the directory was removed, or `path`, by
@@ -140,7 +140,7 @@ impl Root {
     /// Those of [`create_parents`](Self::create_parents); nothing new is left then.
     pub fn make_parents(&self, path: &Path) -> Result<Parents, StoreError> {
         let parent = self.parent_to_make(path)?;
-        let parents = self.follow(parent, |parent| self.young.make(&self.dir, parent))?;
+        let parents = self.follow(parent, |parent| self.pending.make(&self.dir, parent))?;
         if self.durability == Durability::Full {
             let durable = self.names.ensure(parents.dir());
             durable.map_err(|error| StoreError::io("sync", parent, error))?;

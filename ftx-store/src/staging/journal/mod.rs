@@ -13,7 +13,7 @@
 //!   u32  CRC-32 (IEEE) over the four bytes of the length and the payload
 //!        payload
 //! ```
-//! All integers are little-endian. Payloads are [`Record`]s as [`ftx_core::codec`] writes them:
+//! All integers are little-endian. Payloads are [`JournalRecord`]s as [`ftx_core::codec`] writes them:
 //! ```text
 //! 00000000  Begin       u64 length and UTF-8 bytes of name; boot; u64 created_unix
 //! 01000000  Checkpoint  boot; u64 length of the data; u64 88; 88 bytes of hasher
@@ -43,7 +43,7 @@ use ftx_core::native::blocks::Cv;
 use serde::{Deserialize, Serialize};
 
 use crate::staging::files::remove;
-use crate::staging::private_file::{self, Found, Writers};
+use crate::staging::private_file::{self, PartialFile, Writers};
 use crate::{BootId, HasherState, StoreError};
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
@@ -55,7 +55,7 @@ const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 /// One entry of a journal. Its form in bytes is given above; variants are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum Record {
+pub enum JournalRecord {
     /// What the staging is for; the first record of every journal.
     Begin {
         /// The name the file will be published under, as the staging's owner wrote it.
@@ -156,7 +156,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of opening and reading the file.
-    pub fn peek(dir: &Dir, path: &Path) -> Result<Option<Record>, StoreError> {
+    pub fn peek(dir: &Dir, path: &Path) -> Result<Option<JournalRecord>, StoreError> {
         match Self::open_unread(dir, path, false)? {
             Some(mut journal) => journal.first(),
             None => Ok(None),
@@ -172,8 +172,8 @@ impl Journal {
     fn open_unread(dir: &Dir, path: &Path, write: bool) -> Result<Option<Self>, StoreError> {
         let found = private_file::open(dir, path, write);
         let file = match found.map_err(|error| StoreError::io("open", path, error))? {
-            Found::Nothing | Found::Foreign => return Ok(None),
-            Found::Ours(file) => file,
+            PartialFile::Missing | PartialFile::Foreign => return Ok(None),
+            PartialFile::Ours(file) => file,
         };
         let mut magic = [0; MAGIC.len()];
         match (&file).read_exact(&mut magic) {
@@ -187,7 +187,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of writing; [`StoreError::Corrupt`] for a record longer than the format allows.
-    pub fn append(&mut self, record: &Record) -> Result<(), StoreError> {
+    pub fn append(&mut self, record: &JournalRecord) -> Result<(), StoreError> {
         let corrupt = |detail| StoreError::Corrupt { path: self.path.clone(), detail };
         let payload = codec::encode(record).map_err(|error| corrupt(error.to_string()))?;
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
@@ -218,7 +218,7 @@ impl Journal {
     /// Those of reading, and what `visit` fails with.
     pub fn for_each(
         &mut self,
-        mut visit: impl FnMut(Record, u64) -> Result<bool, StoreError>,
+        mut visit: impl FnMut(JournalRecord, u64) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let read_error = |error| StoreError::io("read", &self.path, error);
         let mut end = MAGIC.len() as u64;
@@ -237,7 +237,7 @@ impl Journal {
     }
 
     /// The first record.
-    pub(crate) fn first(&mut self) -> Result<Option<Record>, StoreError> {
+    pub(crate) fn first(&mut self) -> Result<Option<JournalRecord>, StoreError> {
         let mut first = None;
         self.for_each(|record, _| {
             first = Some(record);
@@ -286,10 +286,10 @@ impl Journal {
         let mut told = bytes[..bytes.len() - rest.len()].to_vec();
         while let Ok(Some((mut record, len))) = read_record(&mut &*rest) {
             match &mut record {
-                Record::Begin { boot, .. }
-                | Record::Checkpoint { boot, .. }
-                | Record::Blocks { boot, .. }
-                | Record::Run { boot } => *boot = boot.and(run),
+                JournalRecord::Begin { boot, .. }
+                | JournalRecord::Checkpoint { boot, .. }
+                | JournalRecord::Blocks { boot, .. }
+                | JournalRecord::Run { boot } => *boot = boot.and(run),
                 _ => {}
             }
             let payload = codec::encode(&record).unwrap();
@@ -310,7 +310,7 @@ impl Journal {
 }
 
 /// The next record and its length in the file; `None` where the good ones end.
-fn read_record(reader: &mut impl Read) -> io::Result<Option<(Record, u64)>> {
+fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)>> {
     let mut len = [0; 4];
     let mut crc = [0; 4];
     if !read_whole(reader, &mut len)? || !read_whole(reader, &mut crc)? {

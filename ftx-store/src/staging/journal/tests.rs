@@ -5,7 +5,7 @@ use cap_std::fs::Dir;
 use ftx_core::native::blocks::Cv;
 use tempfile::TempDir;
 
-use super::{Journal, Record};
+use super::{Journal, JournalRecord};
 use crate::{BootId, PrefixHasher, StoreError};
 
 fn scratch() -> (TempDir, Dir) {
@@ -14,17 +14,17 @@ fn scratch() -> (TempDir, Dir) {
     (temp, dir)
 }
 
-fn begin() -> Record {
-    Record::Begin { name: "é/b".into(), boot: Some(BootId([7; 16])), created_unix: 1 }
+fn begin() -> JournalRecord {
+    JournalRecord::Begin { name: "é/b".into(), boot: Some(BootId([7; 16])), created_unix: 1 }
 }
 
-fn checkpoint(len: usize) -> Record {
+fn checkpoint(len: usize) -> JournalRecord {
     let mut hasher = PrefixHasher::new();
     hasher.update(&vec![b'a'; len]);
-    Record::Checkpoint { boot: None, hasher: hasher.save() }
+    JournalRecord::Checkpoint { boot: None, hasher: hasher.save() }
 }
 
-fn records(journal: &mut Journal) -> Vec<Record> {
+fn records(journal: &mut Journal) -> Vec<JournalRecord> {
     let mut records = Vec::new();
     journal
         .for_each(|record, _| {
@@ -39,7 +39,7 @@ fn path() -> &'static Path {
     Path::new("journal")
 }
 
-fn write(dir: &Dir, records: &[Record]) {
+fn write(dir: &Dir, records: &[JournalRecord]) {
     let mut journal = Journal::create(dir, path()).unwrap();
     for record in records {
         journal.append(record).unwrap();
@@ -50,7 +50,7 @@ fn write(dir: &Dir, records: &[Record]) {
 #[test]
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
-    write(&dir, &[begin(), checkpoint(2), Record::Distrust]);
+    write(&dir, &[begin(), checkpoint(2), JournalRecord::Distrust]);
     let hex: String = dir.read(path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     #[rustfmt::skip]
     let golden = [
@@ -82,10 +82,10 @@ fn the_bytes_of_blocks_are_as_specified() {
     write(
         &dir,
         &[
-            Record::Blocks { name: "é/b".into(), size: 3 << 20, boot, created_unix: 1 },
-            Record::Block { index: 2, cv: Cv([0xab; 32]) },
-            Record::Forget { index: 2 },
-            Record::Run { boot: None },
+            JournalRecord::Blocks { name: "é/b".into(), size: 3 << 20, boot, created_unix: 1 },
+            JournalRecord::Block { index: 2, cv: Cv([0xab; 32]) },
+            JournalRecord::Forget { index: 2 },
+            JournalRecord::Run { boot: None },
         ],
     );
     let hex: String = dir.read(path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -139,14 +139,14 @@ fn cutting_forgets_later_records() {
         .unwrap();
     assert_eq!(ends.len(), 2);
     journal.cut(ends[1]).unwrap();
-    journal.append(&Record::Distrust).unwrap();
-    assert_eq!(records(&mut journal), [begin(), checkpoint(1), Record::Distrust]);
+    journal.append(&JournalRecord::Distrust).unwrap();
+    assert_eq!(records(&mut journal), [begin(), checkpoint(1), JournalRecord::Distrust]);
 }
 
 #[test]
 fn a_journal_cut_anywhere_keeps_its_whole_records_and_goes_on() {
     let (_temp, dir) = scratch();
-    let all = [begin(), checkpoint(70), Record::Distrust, checkpoint(99)];
+    let all = [begin(), checkpoint(70), JournalRecord::Distrust, checkpoint(99)];
     write(&dir, &all);
     let bytes = dir.read(path()).unwrap();
     // Lengths of the file at which every record in it is whole.
@@ -220,7 +220,7 @@ fn unknown_records_end_the_reading() {
 fn a_record_that_could_not_be_read_is_not_written() {
     let (_temp, dir) = scratch();
     let mut journal = Journal::create(&dir, path()).unwrap();
-    let record = Record::Begin { name: "x".repeat(1 << 16), boot: None, created_unix: 0 };
+    let record = JournalRecord::Begin { name: "x".repeat(1 << 16), boot: None, created_unix: 0 };
     assert!(matches!(journal.append(&record), Err(StoreError::Corrupt { .. })));
     journal.append(&begin()).unwrap();
     assert_eq!(records(&mut journal), [begin()]);

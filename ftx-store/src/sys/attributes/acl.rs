@@ -5,17 +5,17 @@ const VERSION: u32 = 2;
 const ENTRY_BYTES: usize = 8;
 
 /// Tags of entries.
-const OWNER: u16 = 0x01;
-const GROUP: u16 = 0x04;
-const MASK: u16 = 0x10;
-const OTHERS: u16 = 0x20;
+const TAG_OWNER: u16 = 0x01;
+const TAG_GROUP: u16 = 0x04;
+const TAG_MASK: u16 = 0x10;
+const TAG_OTHERS: u16 = 0x20;
 
 /// A list whose bytes make sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AccessList(Vec<Entry>);
+pub(super) struct AccessList(Vec<AclEntry>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
+struct AclEntry {
     tag: u16,
     /// As the three bits of a mode.
     permissions: u16,
@@ -29,7 +29,7 @@ impl AccessList {
         if u32::from_le_bytes(*version) != VERSION || !rest.is_empty() {
             return None;
         }
-        let entry = |&[t0, t1, p0, p1, id @ ..]: &[u8; ENTRY_BYTES]| Entry {
+        let entry = |&[t0, t1, p0, p1, id @ ..]: &[u8; ENTRY_BYTES]| AclEntry {
             tag: u16::from_le_bytes([t0, t1]),
             permissions: u16::from_le_bytes([p0, p1]),
             id: u32::from_le_bytes(id),
@@ -39,7 +39,7 @@ impl AccessList {
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = VERSION.to_le_bytes().to_vec();
-        for Entry { tag, permissions, id } in &self.0 {
+        for AclEntry { tag, permissions, id } in &self.0 {
             bytes.extend_from_slice(&tag.to_le_bytes());
             bytes.extend_from_slice(&permissions.to_le_bytes());
             bytes.extend_from_slice(&id.to_le_bytes());
@@ -51,11 +51,11 @@ impl AccessList {
     /// belongs to another group now, and members of the old one are among the others. Returns what the
     /// others have.
     pub(super) fn lose_group(&mut self) -> u16 {
-        let mask = self.permissions(MASK).unwrap_or(7);
-        let group = self.permissions(GROUP).unwrap_or(0) & mask;
-        let both = group & self.permissions(OTHERS).unwrap_or(0);
-        self.set(GROUP, both);
-        self.set(OTHERS, both);
+        let mask = self.permissions(TAG_MASK).unwrap_or(7);
+        let group = self.permissions(TAG_GROUP).unwrap_or(0) & mask;
+        let both = group & self.permissions(TAG_OTHERS).unwrap_or(0);
+        self.set(TAG_GROUP, both);
+        self.set(TAG_OTHERS, both);
         both
     }
 
@@ -64,9 +64,9 @@ impl AccessList {
     pub(super) fn inherit(&mut self, mode: u32) -> u32 {
         let class = |shift: u32| u16::try_from(mode >> shift & 7).unwrap_or(0);
         // Where there is a mask, the group's bits of a mode are those.
-        let middle = if self.permissions(MASK).is_some() { MASK } else { GROUP };
+        let middle = if self.permissions(TAG_MASK).is_some() { TAG_MASK } else { TAG_GROUP };
         let mut made = 0;
-        for (tag, shift) in [(OWNER, 6), (middle, 3), (OTHERS, 0)] {
+        for (tag, shift) in [(TAG_OWNER, 6), (middle, 3), (TAG_OTHERS, 0)] {
             let permissions = self.permissions(tag).unwrap_or(0) & class(shift);
             self.set(tag, permissions);
             made |= u32::from(permissions) << shift;
@@ -87,7 +87,7 @@ impl AccessList {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{AccessList, Entry, GROUP, MASK, OTHERS, OWNER};
+    use super::{AccessList, AclEntry, TAG_GROUP, TAG_MASK, TAG_OTHERS, TAG_OWNER};
 
     const USER: u16 = 0x02;
 
@@ -99,13 +99,13 @@ pub(crate) mod tests {
         mask: u16,
         others: u16,
     ) -> Vec<u8> {
-        let entry = |tag, permissions, id| Entry { tag, permissions, id };
+        let entry = |tag, permissions, id| AclEntry { tag, permissions, id };
         AccessList(vec![
-            entry(OWNER, owner, u32::MAX),
+            entry(TAG_OWNER, owner, u32::MAX),
             entry(USER, user, id),
-            entry(GROUP, group, u32::MAX),
-            entry(MASK, mask, u32::MAX),
-            entry(OTHERS, others, u32::MAX),
+            entry(TAG_GROUP, group, u32::MAX),
+            entry(TAG_MASK, mask, u32::MAX),
+            entry(TAG_OTHERS, others, u32::MAX),
         ])
         .to_bytes()
     }

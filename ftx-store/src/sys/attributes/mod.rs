@@ -30,14 +30,14 @@ pub(crate) struct Attributes {
     group: u32,
     /// What the owner, the group and others may do.
     mode: u32,
-    list: List,
+    list: AclState,
     /// Of a file that is replaced, which some may use already.
     is_of_old: bool,
 }
 
 /// An access control list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum List {
+enum AclState {
     None,
     Some(AccessList),
     /// There may be one, and it can't be told what it says.
@@ -63,9 +63,9 @@ impl Attributes {
         let own_group = getegid().as_raw();
         let mode = 0o666 & !umask.bits();
         let plain =
-            Self { owner: None, group: own_group, mode, list: List::None, is_of_old: false };
+            Self { owner: None, group: own_group, mode, list: AclState::None, is_of_old: false };
         let has_setgid = metadata.mode() & SETGID != 0;
-        if default == List::None && !has_setgid && metadata.gid() == own_group {
+        if default == AclState::None && !has_setgid && metadata.gid() == own_group {
             return Ok(plain);
         }
         // What it becomes is for the kernel to say: mounts differ in whose group it has.
@@ -76,21 +76,21 @@ impl Attributes {
         }
         let group = if has_setgid { metadata.gid() } else { own_group };
         Ok(match default {
-            List::Some(mut list) => {
+            AclState::Some(mut list) => {
                 let mode = list.inherit(0o666);
-                Self { group, mode, list: List::Some(list), ..plain }
+                Self { group, mode, list: AclState::Some(list), ..plain }
             }
-            List::None | List::Unknown => Self { group, ..plain },
+            AclState::None | AclState::Unknown => Self { group, ..plain },
         })
     }
 
     /// The mode with which to make a file that is to have `wanted`, where new files have these; and what it
     /// has then. With `alone` nobody else can get at it there; otherwise it is made for us alone.
     pub(crate) fn made_for(&self, wanted: &Self, umask: Umask, alone: bool) -> (u32, Self) {
-        let is_plain = [self, wanted].iter().all(|attributes| attributes.list == List::None);
+        let is_plain = [self, wanted].iter().all(|attributes| attributes.list == AclState::None);
         let fits = alone && is_plain && wanted.group == self.group && wanted.is_ours();
         let mode = if fits { wanted.mode } else { 0o600 };
-        let list = if self.list == List::None { List::None } else { List::Unknown };
+        let list = if self.list == AclState::None { AclState::None } else { AclState::Unknown };
         (mode, Self { mode: mode & !umask.bits(), list, ..self.clone() })
     }
 
@@ -130,13 +130,13 @@ impl Attributes {
     /// # Errors
     /// It would stay open to somebody to whom it should be closed. That it stays closed to somebody is
     /// only logged; `path` is for that.
-    pub(crate) fn give_to(&self, file: &File, current: &Self, path: &Path) -> io::Result<bool> {
+    pub(crate) fn apply_to(&self, file: &File, current: &Self, path: &Path) -> io::Result<bool> {
         let mut wanted = self.clone();
         let is_others = wanted
             .owner
             .is_some_and(|owner| owner != current.owner.unwrap_or_else(|| geteuid().as_raw()));
         let moves = is_others || wanted.group != current.group;
-        let relists = wanted.list != current.list || wanted.list == List::Unknown;
+        let relists = wanted.list != current.list || wanted.list == AclState::Unknown;
         let mut mode = current.mode;
         if (moves || relists) && mode & 0o077 != 0 {
             mode &= 0o700;
@@ -159,13 +159,13 @@ impl Attributes {
         Ok(true)
     }
 
-    /// Closes a file that was [given](Self::give_to) others' attributes and did not get its name.
-    pub(crate) fn take_from(file: &File) {
+    /// Closes a file that was [given](Self::apply_to) others' attributes and did not get its name.
+    pub(crate) fn revoke(file: &File) {
         let _ = set_mode(file, 0o600);
         let _ = fchown(file, Some(geteuid()), Some(getegid()));
     }
 
-    fn new(metadata: &Metadata, list: List) -> Self {
+    fn new(metadata: &Metadata, list: AclState) -> Self {
         let (owner, group) = (Some(metadata.uid()), metadata.gid());
         Self { owner, group, mode: metadata.mode() & 0o777, list, is_of_old: false }
     }
@@ -173,14 +173,14 @@ impl Attributes {
     /// Sets the list, or removes the one that is there. Whether the mode has to be set now.
     fn set_list(&mut self, file: &File, current: &Self, path: &Path) -> bool {
         let set = match &self.list {
-            List::Some(list) => read::set(file, &list.to_bytes()),
-            List::None | List::Unknown if current.list == List::None => Ok(()),
-            List::None | List::Unknown => read::remove(file),
+            AclState::Some(list) => read::set(file, &list.to_bytes()),
+            AclState::None | AclState::Unknown if current.list == AclState::None => Ok(()),
+            AclState::None | AclState::Unknown => read::remove(file),
         };
         if let Err(error) = &set {
             tracing::warn!(%error, ?path, "its access control list cannot be kept, so it is closed");
         }
-        if set.is_err() || self.list == List::Unknown {
+        if set.is_err() || self.list == AclState::Unknown {
             self.mode &= 0o700;
         }
         true
@@ -189,7 +189,7 @@ impl Attributes {
     /// The file stays with another group, so that whoever had rights by the old one has those of all
     /// others, and members of the other one no more than these.
     fn lose_group(&mut self) {
-        if let List::Some(list) = &mut self.list {
+        if let AclState::Some(list) = &mut self.list {
             let others = list.lose_group();
             // What is the group's is the mask.
             self.mode = self.mode & 0o770 | (self.mode & u32::from(others));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use super::List;
+use super::AclState;
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::{default_of, of_file, of_name, probe, remove, set};
@@ -20,7 +20,7 @@ mod linux {
     };
     use rustix::io::Errno;
 
-    use super::{Dir, File, List, Path, io};
+    use super::{AclState, Dir, File, Path, io};
     use crate::sys::attributes::acl::AccessList;
 
     const ACCESS: &str = "system.posix_acl_access";
@@ -31,17 +31,17 @@ mod linux {
     const MAX_BYTES: usize = 64 * 1024;
 
     /// The list of an open file.
-    pub(in super::super) fn of_file(file: &File) -> List {
+    pub(in super::super) fn of_file(file: &File) -> AclState {
         list(|buffer| fgetxattr(file, ACCESS, buffer))
     }
 
     /// The list of the file `name` in `dir`, a single component and no link.
-    pub(in super::super) fn of_name(dir: &Dir, name: &Path) -> List {
+    pub(in super::super) fn of_name(dir: &Dir, name: &Path) -> AclState {
         of_opened(dir, name, ACCESS)
     }
 
     /// The list that files which are made in `dir` begin with.
-    pub(in super::super) fn default_of(dir: &Dir) -> List {
+    pub(in super::super) fn default_of(dir: &Dir) -> AclState {
         of_opened(dir, Path::new("."), DEFAULT)
     }
 
@@ -63,7 +63,7 @@ mod linux {
         openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from)
     }
 
-    fn of_opened(dir: &Dir, name: &Path, which: &str) -> List {
+    fn of_opened(dir: &Dir, name: &Path, which: &str) -> AclState {
         let open = |flags: OFlags| -> Result<OwnedFd, Errno> {
             let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             openat(dir, name, flags, Mode::empty())
@@ -76,12 +76,12 @@ mod linux {
                     let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
                     list(|buffer| getxattr(&path, which, buffer))
                 }
-                Err(_) => List::Unknown,
+                Err(_) => AclState::Unknown,
             },
         }
     }
 
-    fn list(mut get: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> List {
+    fn list(mut get: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> AclState {
         let mut buffer = vec![0; USUAL_BYTES];
         let mut got = get(&mut buffer);
         if got == Err(Errno::RANGE) {
@@ -89,11 +89,12 @@ mod linux {
             got = get(&mut buffer);
         }
         match got {
-            Ok(len) => {
-                buffer.get(..len).and_then(AccessList::parse).map_or(List::Unknown, List::Some)
-            }
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => List::None,
-            Err(_) => List::Unknown,
+            Ok(len) => buffer
+                .get(..len)
+                .and_then(AccessList::parse)
+                .map_or(AclState::Unknown, AclState::Some),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => AclState::None,
+            Err(_) => AclState::Unknown,
         }
     }
 }
@@ -101,18 +102,18 @@ mod linux {
 /// Other systems have lists of another kind, which are left to them.
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Dir, File, List, Path, io};
+    use super::{AclState, Dir, File, Path, io};
 
-    pub(in super::super) fn of_file(_: &File) -> List {
-        List::None
+    pub(in super::super) fn of_file(_: &File) -> AclState {
+        AclState::None
     }
 
-    pub(in super::super) fn of_name(_: &Dir, _: &Path) -> List {
-        List::None
+    pub(in super::super) fn of_name(_: &Dir, _: &Path) -> AclState {
+        AclState::None
     }
 
-    pub(in super::super) fn default_of(_: &Dir) -> List {
-        List::None
+    pub(in super::super) fn default_of(_: &Dir) -> AclState {
+        AclState::None
     }
 
     pub(in super::super) fn set(_: &File, _: &[u8]) -> io::Result<()> {

@@ -2,10 +2,10 @@ use ftx_core::native::wire::{Meta, Readers};
 
 use super::acl::AccessList;
 use super::acl::tests::bytes;
-use super::{Attributes, List};
+use super::{AclState, Attributes};
 
 fn old(mode: u32) -> Attributes {
-    Attributes { owner: Some(1), group: 2, mode, list: List::None, is_of_old: true }
+    Attributes { owner: Some(1), group: 2, mode, list: AclState::None, is_of_old: true }
 }
 
 #[test]
@@ -29,12 +29,12 @@ fn without_its_group_a_file_is_open_to_nobody_to_whom_it_was_closed() {
 #[test]
 fn without_its_group_the_list_of_a_file_keeps_its_users() {
     let list = |group, others| AccessList::parse(&bytes(6, (6, 77), group, 6, others)).unwrap();
-    let mut file = Attributes { list: List::Some(list(6, 4)), ..old(0o664) };
+    let mut file = Attributes { list: AclState::Some(list(6, 4)), ..old(0o664) };
     file.lose_group();
-    assert_eq!(file, Attributes { list: List::Some(list(4, 4)), ..old(0o664) });
-    let mut file = Attributes { list: List::Some(list(6, 0)), ..old(0o660) };
+    assert_eq!(file, Attributes { list: AclState::Some(list(4, 4)), ..old(0o664) });
+    let mut file = Attributes { list: AclState::Some(list(6, 0)), ..old(0o660) };
     file.lose_group();
-    assert_eq!(file, Attributes { list: List::Some(list(0, 0)), ..old(0o660) });
+    assert_eq!(file, Attributes { list: AclState::Some(list(0, 0)), ..old(0o660) });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use cap_std::fs::File;
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_core::{Md5Digest, RemoteName};
 use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
@@ -85,7 +85,7 @@ impl LegacyDownload for LocalDownload {
         self.store.inner.legacy.cached_md5(&self.identity).map(|hasher| hasher.digest())
     }
 
-    async fn starts_with(&mut self, held: Held) -> Result<bool, StoreError> {
+    async fn starts_with(&mut self, held: Prefix) -> Result<bool, StoreError> {
         let whole = held.len == self.size();
         if let Some(md5) = self.md5().filter(|_| whole) {
             return Ok(md5 == held.md5);

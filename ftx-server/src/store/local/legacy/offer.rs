@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::fs::File;
 use ftx_core::RemoteName;
-use ftx_core::legacy::Held;
+use ftx_core::legacy::Prefix;
 use ftx_io::{ErrorChain, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
@@ -45,7 +45,7 @@ impl Kind {
             Self::Published { hasher, .. } => (true, hasher),
         };
         let len = hasher.len();
-        let held = (len > 0 && len <= limit).then(|| Held { len, md5: hasher.digest() })?;
+        let held = (len > 0 && len <= limit).then(|| Prefix { len, md5: hasher.digest() })?;
         Some(LegacyOffer { held: Some(held), published, offer: LocalOffer(self) })
     }
 }

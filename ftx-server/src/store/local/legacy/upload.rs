@@ -151,7 +151,7 @@ fn open(
 
 fn create(inner: &Inner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
     let staging = inner.legacy.dir.make(|dir| Staging::create(dir, id.files(), name.as_str()));
-    let staging = staging.map_err(|error| error.about(name.as_str()))?;
+    let staging = staging.map_err(|error| error.with_path(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
 
@@ -232,7 +232,7 @@ fn publish(
     // Not that of the beginning: it may have been moved since.
     let (parents, target) = inner.root.place_of(Path::new(name.as_str()))?;
     let published = staging.publish(parents.dir(), &target);
-    let published = published.map_err(|error| error.about(name.as_str()))?;
+    let published = published.map_err(|error| error.with_path(name.as_str()))?;
     parents.keep();
     drop(turn);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {

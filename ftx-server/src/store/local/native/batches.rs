@@ -51,7 +51,7 @@ impl Batches {
         let name = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             while let Some(publisher) = idle.publishers.pop() {
-                if !publisher.is_gone() {
+                if !publisher.is_dir_removed() {
                     return Ok(publisher);
                 }
             }
@@ -59,7 +59,9 @@ impl Batches {
             format!("{:x}", idle.made)
         };
         let dir = self.dir.make(|dir| made_in(dir, &name))?;
-        Ok(BatchPublisher::new(&dir, self.durability)?.alone().with_open_files(self.open_files))
+        Ok(BatchPublisher::new(&dir, self.durability)?
+            .with_exclusive_dir()
+            .with_open_files(self.open_files))
     }
 
     /// Takes one back.

@@ -115,7 +115,7 @@ impl<'a> Opening<'a> {
             None => self.create()?,
         };
         let staging = staging.with_durability(inner.root.durability());
-        let staged = staging.table();
+        let staged = staging.block_map();
         // What is copied from the published file takes room, too.
         let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
         let reserved = match inner.native.ledger.reserve(inner.root.dir(), path, missing) {
@@ -201,7 +201,7 @@ impl<'a> Opening<'a> {
     fn claim(self) -> Result<Option<Found<'a>>, Halt> {
         let found = self.found()?;
         let size = self.offer.size;
-        let known = |found: &Found<'_>| found.staging.table().known();
+        let known = |found: &Found<'_>| found.staging.block_map().known();
         let (mut fitting, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.staging.size() == size);
         fitting.sort_by_key(known);
@@ -276,7 +276,7 @@ impl<'a> Opening<'a> {
             Ok(staging) => Ok(Found { staging, lease }),
             Err(error) => {
                 lease.remove();
-                Err(error.about(name))
+                Err(error.with_path(name))
             }
         }
     }
@@ -290,7 +290,7 @@ impl Published {
 
 /// Leaves a staging for later.
 fn put_away(Found { staging, lease }: Found<'_>) {
-    let is_empty = staging.table().known() == 0;
+    let is_empty = staging.block_map().known() == 0;
     if let Err(error) = staging.suspend() {
         tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");
     }

@@ -137,7 +137,7 @@ impl Shared {
             if !progress.set(done, total) {
                 return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
             }
-            if let Err(error) = staging.take_over(source, some) {
+            if let Err(error) = staging.copy_blocks(source, some) {
                 // What was known of it may be what is wrong.
                 self.inner.native.manifests.forget(identity);
                 return Err(self.refused(error));

@@ -15,8 +15,8 @@ use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::blocking;
 use ftx_store::{
-    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, PresentFiles,
-    StagingName, StoreError,
+    BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, StagingName,
+    StoreError, UpToDateFiles,
 };
 
 use super::super::permits::{Slow, at_length};
@@ -147,7 +147,7 @@ fn put_by(
                 Step::Store(ready) => {
                     let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
                     let published = published.next().ok_or_else(lost)?;
-                    published.map_err(|error| error.about(file.name.as_str()))?;
+                    published.map_err(|error| error.with_path(file.name.as_str()))?;
                     used.insert(ready.parent);
                     PutOutcome::Stored
                 }
@@ -246,7 +246,7 @@ impl Space {
 struct Plan<'a> {
     inner: &'a Inner,
     parents: Targets,
-    present: PresentFiles<'a>,
+    present: UpToDateFiles<'a>,
     /// Whether the next file whose bytes are here is looked at.
     looks: bool,
     /// What is going to be stored, and is something else until then.
@@ -256,7 +256,7 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(inner: &'a Inner) -> Self {
         let open_files = inner.native.batches.open_files;
-        let present = PresentFiles::new(&inner.root).with_open_files(open_files);
+        let present = UpToDateFiles::new(&inner.root).with_open_files(open_files);
         let (parents, stored) = (Targets::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }
     }
@@ -301,7 +301,7 @@ impl<'a> Plan<'a> {
         let path = Path::new(file.name.as_str());
         let SmallFile { digest, meta, .. } = *file;
         let expected = ExpectedFile { path, size: file.data.size(), digest, meta };
-        Ok(self.present.has(index, &expected)?)
+        Ok(self.present.is_up_to_date(index, &expected)?)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Uploads that end while somebody else wants what they have.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 

@@ -103,7 +103,7 @@ impl Shared {
     /// Whether it has something of a file of this size.
     pub(super) fn is_of_use(&self, size: u64) -> bool {
         let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
-        self.size == size && staging.as_ref().is_some_and(|staging| staging.table().known() > 0)
+        self.size == size && staging.as_ref().is_some_and(|staging| staging.block_map().known() > 0)
     }
 
     /// How long nothing was written.
@@ -152,7 +152,7 @@ impl Shared {
 
     /// What the client is told: it knows the file by its name, not by that of the staging.
     pub(super) fn refused(&self, error: StoreError) -> Refusal {
-        error.about(self.name.as_str()).into()
+        error.with_path(self.name.as_str()).into()
     }
 
     pub(super) fn taken_over(&self) -> Refusal {
@@ -170,7 +170,7 @@ impl Shared {
         // Nothing to end if it was taken over or published.
         let Some(lease) = self.lease() else { return Ok(()) };
         let Some(staging) = self.take_over() else { return Ok(()) };
-        let nothing = discard || staging.table().known() == 0;
+        let nothing = discard || staging.block_map().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
         if nothing {
             lease.remove();

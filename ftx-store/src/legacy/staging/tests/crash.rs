@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::{bytes, create, files, hashed, md5, recover, scratch};
-use crate::staging::cache_epoch::run_of;
+use crate::staging::cache_epoch::cache_epoch;
 use crate::{BootId, Journal, Staging, StoreError};
 
 const CHECKPOINT: usize = 4 << 20;
@@ -42,7 +42,7 @@ fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
     }
     dir.write("data", data).unwrap();
     // The journal is that of this file.
-    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    let run = cache_epoch(HERE, &dir.open("data").unwrap().into_std());
     dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 
 use super::{bytes, create, files, hasher_of, scratch};
-use crate::{BootId, Journal, Record, Staging, StoreError};
+use crate::{BootId, Journal, JournalRecord, Staging, StoreError};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 
@@ -103,11 +103,12 @@ fn a_journal_that_our_group_can_write_is_compared_with_the_data() {
         let mut staging = create(&dir).with_boot(HERE);
         staging.write(b"right").unwrap();
         staging.suspend().unwrap();
-        let boot = crate::staging::cache_epoch::run_of(HERE, &dir.open("data").unwrap().into_std());
+        let boot =
+            crate::staging::cache_epoch::cache_epoch(HERE, &dir.open("data").unwrap().into_std());
         dir.write("data", [b"right", &bytes(LEFT_BYTES - 5)[..]].concat()).unwrap();
         let mut journal = Journal::open(&dir, Path::new("journal")).unwrap().unwrap();
         let hasher = hasher_of(&bytes(LEFT_BYTES)).save();
-        journal.append(&Record::Checkpoint { boot, hasher }).unwrap();
+        journal.append(&JournalRecord::Checkpoint { boot, hasher }).unwrap();
         drop(journal);
         let group = rustix::process::getegid().as_raw();
         chown(temp.path().join("journal"), None, Some(group)).unwrap();

@@ -23,7 +23,7 @@ fn blocks_are_taken_over_from_another_version() {
     store(&staging, &new, 0);
     let identity = FileIdentity::of_std(&source).unwrap();
     let blocks = [2, 1].map(|index| (index, cv_of(&old, index)));
-    staging.take_over(source_of(&source, &identity), &blocks).unwrap();
+    staging.copy_blocks(source_of(&source, &identity), &blocks).unwrap();
     is_true(&dir, &staging);
     let mut expected = old.clone();
     expected[..block_of(&new, 0).len()].copy_from_slice(block_of(&new, 0));
@@ -35,7 +35,7 @@ fn blocks_are_taken_over_from_another_version() {
     // The version that was copied from is shorter by now.
     let staging = create(&dir, size);
     let source = dir.open("data").unwrap().into_std();
-    let refused = staging.take_over(source_of(&source, &identity), &[(1, cv_of(&old, 1))]);
+    let refused = staging.copy_blocks(source_of(&source, &identity), &[(1, cv_of(&old, 1))]);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(known(&staging), []);
 }
@@ -55,7 +55,7 @@ fn copies_are_hashed_whatever_is_known_of_the_source() {
         // As if it had not shown.
         let identity = FileIdentity::of_std(&source).unwrap();
         let staging = create(&dir, size);
-        let taken = staging.take_over(source_of(&source, &identity), &blocks);
+        let taken = staging.copy_blocks(source_of(&source, &identity), &blocks);
         assert_eq!(taken.is_ok(), right, "{taken:?}");
         assert_eq!(known(&staging), if right { vec![0, 1] } else { vec![] });
     }
@@ -77,7 +77,7 @@ fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
         written.set_modified(SystemTime::UNIX_EPOCH + nanos).unwrap();
     }
     let staging = create(&dir, BLOCK);
-    let refused = staging.take_over(source_of(&source, &hashed), &[(0, cv_of(&old, 0))]);
+    let refused = staging.copy_blocks(source_of(&source, &hashed), &[(0, cv_of(&old, 0))]);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
 }
 
@@ -96,7 +96,7 @@ fn nothing_is_taken_over_from_a_version_that_has_changed() {
     written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let staging = create(&dir, size);
     let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
-    let refused = staging.take_over(source_of(&source, &identity), &blocks);
+    let refused = staging.copy_blocks(source_of(&source, &identity), &blocks);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(known(&staging), []);
     drop(staging);

@@ -9,8 +9,8 @@ use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
     recover_in, scratch, store,
 };
-use crate::staging::cache_epoch::run_of;
-use crate::{BootId, Journal, Record, StoreError};
+use crate::staging::cache_epoch::cache_epoch;
+use crate::{BootId, Journal, JournalRecord, StoreError};
 
 const SIZE: u64 = 3 * BLOCK + 100;
 
@@ -29,7 +29,7 @@ fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
     }
     dir.write("data", data).unwrap();
     // The journal is that of this file.
-    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    let run = cache_epoch(HERE, &dir.open("data").unwrap().into_std());
     dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
@@ -209,14 +209,14 @@ fn leftovers_that_are_of_no_use_are_removed() {
 
 #[test]
 fn records_that_make_no_sense_end_the_reading() {
-    let senseless = |index| Record::Block { index, cv: cv_of(b"x", 0) };
-    let blocks = Record::Blocks { name: "n".into(), size: 1, boot: HERE, created_unix: 0 };
+    let senseless = |index| JournalRecord::Block { index, cv: cv_of(b"x", 0) };
+    let blocks = JournalRecord::Blocks { name: "n".into(), size: 1, boot: HERE, created_unix: 0 };
     for record in [senseless(4), senseless(u64::MAX), blocks] {
         let (_temp, dir) = scratch();
         let data = leave(&dir, &[0, 1]);
         let mut journal = Journal::open(&dir, "journal".as_ref()).unwrap().unwrap();
         journal.append(&record).unwrap();
-        journal.append(&Record::Forget { index: 0 }).unwrap();
+        journal.append(&JournalRecord::Forget { index: 0 }).unwrap();
         drop(journal);
         let staging = recover_in(&dir, HERE).unwrap();
         assert_eq!(known(&staging), [0, 1]);

@@ -12,8 +12,8 @@ use super::{
     recover_in, scratch, source_of, store,
 };
 use crate::staging::flusher::Flusher;
-use crate::staging::locked_file::HeldFile;
-use crate::{Durability, FLUSH_BYTES, FileIdentity, Staging, StoreError};
+use crate::staging::locked_file::LockedFile;
+use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
 
 /// A file opened for reading refuses what is written, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
@@ -84,7 +84,7 @@ fn bytes_beyond_the_end_are_refused() {
     let identity = FileIdentity::of_std(&source).unwrap();
     for index in [2, u64::MAX] {
         assert!(matches!(staging.stored(index, cv), Err(StoreError::Io { .. })));
-        let taken = staging.take_over(source_of(&source, &identity), &[(index, cv)]);
+        let taken = staging.copy_blocks(source_of(&source, &identity), &[(index, cv)]);
         assert!(matches!(taken, Err(StoreError::Io { .. })));
     }
     assert_eq!((known(&staging), dir.metadata("data").unwrap().len()), (vec![], 0));
@@ -98,7 +98,7 @@ fn failing() -> Flusher {
 fn after_a_failed_sync_only_what_the_disk_holds_counts() {
     let outcomes: [fn(BlockStaging) -> Result<(), StoreError>; 3] = [
         |staging| {
-            let cv = staging.table().get(1).unwrap();
+            let cv = staging.block_map().get(1).unwrap();
             (0..FLUSH_BYTES / BLOCK).try_for_each(|_| staging.stored(1, cv))
         },
         BlockStaging::suspend,
@@ -202,7 +202,7 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
     let ends: [fn(BlockStaging); 3] = [
         drop,
         |staging| assert!(publish(staging, &scratch().1).is_err()),
-        |staging| assert!(Staging::from_blocks(staging, &mut |_| true).is_err()),
+        |staging| assert!(staging.into_prefix().is_err()),
     ];
     for end in ends {
         let (_temp, dir) = scratch();
@@ -212,7 +212,7 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
         end(staging);
-        let held = HeldFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
+        let held = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
         held.file().write_all_at(&[0; 100], BLOCK).unwrap();
         drop(held);
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);

@@ -9,8 +9,8 @@ use ftx_core::native::blocks::BLOCK;
 use ftx_core::native::wire::Meta;
 
 use super::{HERE, bytes, create, cv_of, files, known, recover_in, scratch, store};
-use crate::staging::cache_epoch::run_of;
-use crate::{BlockStaging, Existing, Journal, Record};
+use crate::staging::cache_epoch::cache_epoch;
+use crate::{BlockStaging, Existing, Journal, JournalRecord};
 
 const SIZE: u64 = 3 * BLOCK + 100;
 
@@ -47,7 +47,7 @@ fn begins_anew(dir: &Dir) {
     assert!(now.ino() != before.try_clone().unwrap().into_std().metadata().unwrap().ino());
     assert_eq!((now.len(), now.mode() & 0o7777), (0, 0o600));
     assert_eq!(mode(dir, "journal"), 0o600);
-    assert!(staging.table().known() == 0);
+    assert!(staging.block_map().known() == 0);
     let new = bytes(SIZE, 9);
     (0..4).for_each(|index| store(&staging, &new, index));
     drop(staging);
@@ -125,8 +125,8 @@ fn a_journal_that_our_group_can_write_is_compared_with_the_data() {
         store(&staging, &bytes(SIZE, 1), 3);
         drop(staging);
         let mut journal = Journal::open(&dir, Path::new("journal")).unwrap().unwrap();
-        journal.append(&Record::Forget { index: 3 }).unwrap();
-        journal.append(&Record::Block { index: 1, cv: cv_of(&data, 1) }).unwrap();
+        journal.append(&JournalRecord::Forget { index: 3 }).unwrap();
+        journal.append(&JournalRecord::Block { index: 1, cv: cv_of(&data, 1) }).unwrap();
         drop(journal);
         give_to_our_group(&temp.path().join("journal"));
         set_mode(&dir, "journal", bits);
@@ -210,7 +210,7 @@ fn a_planted_pair_that_names_this_kernel_run_is_not_resumed() {
         dir.remove_file(path).unwrap();
     }
     dir.write("data", bytes(SIZE, 1)).unwrap();
-    let run = run_of(HERE, &dir.open("data").unwrap().into_std());
+    let run = cache_epoch(HERE, &dir.open("data").unwrap().into_std());
     dir.write("journal", Journal::retold(&journal, run)).unwrap();
     for path in ["data", "journal"] {
         set_mode(&dir, path, 0o666);

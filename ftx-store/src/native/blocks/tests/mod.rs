@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use super::{BlockStaging, CopySource, Recovered};
 use crate::{
-    BootId, Durability, Existing, FileIdentity, Journal, Record, Staging, StagingFiles, StoreError,
-    meta_of,
+    BootId, Durability, Existing, FileIdentity, Journal, JournalRecord, Staging, StagingFiles,
+    StoreError, meta_of,
 };
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
@@ -79,13 +79,13 @@ fn store(staging: &BlockStaging, data: &[u8], index: u64) {
 }
 
 fn known(staging: &BlockStaging) -> Vec<u64> {
-    staging.table().known_from(0).map(|(index, _)| index).collect()
+    staging.block_map().known_from(0).map(|(index, _)| index).collect()
 }
 
 /// Every block that the staging claims to have is in the data, with its chaining value.
 fn is_true(dir: &Dir, staging: &BlockStaging) {
     let data = dir.read("data").unwrap();
-    for (index, cv) in staging.table().known_from(0) {
+    for (index, cv) in staging.block_map().known_from(0) {
         let start = usize::try_from(index * BLOCK).unwrap();
         let end = start + usize::try_from(block_len(staging.size(), index)).unwrap();
         let found = block_cv(staging.size(), index, &data[start..end]).unwrap();
@@ -108,7 +108,7 @@ fn blocks_in_any_order_become_the_file() {
             store(&staging, &data, index);
             is_true(&dir, &staging);
         }
-        let manifest = staging.table().complete().unwrap();
+        let manifest = staging.block_map().complete().unwrap();
         let published = publish(staging, &dir).unwrap();
         assert_eq!(published.manifest, manifest);
         assert_eq!(published.identity, FileIdentity::of(&dir.metadata("file").unwrap()));
@@ -248,12 +248,12 @@ fn suspending_and_recovering_goes_on_exactly_there() {
     let mut staging = create(&dir, size);
     for index in [3, 0, 4, 1, 2] {
         store(&staging, &data, index);
-        let table = staging.table();
+        let block_map = staging.block_map();
         let journal = dir.metadata("journal").unwrap().len();
         staging.suspend().unwrap();
         staging = recover_in(&dir, HERE).unwrap();
         assert_eq!((staging.name(), staging.size()), ("a/name", size));
-        assert_eq!(staging.table(), table);
+        assert_eq!(staging.block_map(), block_map);
         assert_eq!(dir.metadata("journal").unwrap().len(), journal, "suspending costs nothing");
     }
     publish(staging, &dir).unwrap();
@@ -296,7 +296,7 @@ fn each_kind_of_staging_leaves_the_other_alone() {
     assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
     let first = Journal::peek(&dir, Path::new("journal")).unwrap();
     assert!(
-        matches!(&first, Some(Record::Blocks { name, size: 5, .. }) if name == "a/name"),
+        matches!(&first, Some(JournalRecord::Blocks { name, size: 5, .. }) if name == "a/name"),
         "{first:?}"
     );
     assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);

@@ -102,12 +102,12 @@ proptest! {
         let mut staging = new(run);
 
         for step in steps {
-            let before = staging.table();
+            let before = staging.block_map();
             let mut lossless = true;
             match step {
                 Step::Store { version, index } => {
                     store(&staging, &VERSIONS[version], index);
-                    prop_assert_eq!(staging.table().get(index), Some(cv_of(&VERSIONS[version], index)));
+                    prop_assert_eq!(staging.block_map().get(index), Some(cv_of(&VERSIONS[version], index)));
                     continue;
                 }
                 Step::Begin { version, index, share: part } => {
@@ -120,7 +120,7 @@ proptest! {
                     let source = published.open(version.to_string()).unwrap().into_std();
                     let identity = FileIdentity::of_std(&source).unwrap();
                     let block = (index, cv_of(&VERSIONS[version], index));
-                    staging.take_over(source_of(&source, &identity), &[block]).unwrap();
+                    staging.copy_blocks(source_of(&source, &identity), &[block]).unwrap();
                     continue;
                 }
                 Step::Suspend => staging.suspend().unwrap(),
@@ -139,13 +139,13 @@ proptest! {
             };
             is_true(&dir, &staging);
             if lossless {
-                prop_assert_eq!(staging.table(), before);
+                prop_assert_eq!(staging.block_map(), before);
             }
         }
 
         let whole = &VERSIONS[1];
         for index in 0..block_count(SIZE) {
-            if staging.table().get(index) != Some(cv_of(whole, index)) {
+            if staging.block_map().get(index) != Some(cv_of(whole, index)) {
                 store(&staging, whole, index);
             }
         }

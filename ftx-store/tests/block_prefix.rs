@@ -1,0 +1,68 @@
+//! A staging of blocks that becomes a staging of bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::{BLOCK, BlockHasher};
+
+use ftx_store::{BlockStaging, PrefixHasher, Staging, StagingFiles, StoreError};
+
+const SIZE: u64 = 4 * BLOCK + 7;
+
+fn files() -> StagingFiles {
+    StagingFiles { data: "data".into(), journal: "journal".into() }
+}
+
+fn converted(
+    blocks: BlockStaging,
+    keep_going: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Staging>, StoreError> {
+    match blocks.into_prefix()? {
+        Some(prefix) => Staging::from_prefix(prefix, keep_going).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A staging that holds these blocks, each full of its index.
+fn holding(dir: &Dir, indices: &[u64]) -> BlockStaging {
+    let staging = BlockStaging::create(dir, files(), "name", SIZE).unwrap();
+    for &index in indices {
+        let bytes = vec![u8::try_from(index).unwrap(); usize::try_from(BLOCK).unwrap()];
+        let mut hasher = BlockHasher::new(SIZE, index);
+        hasher.update(&bytes);
+        staging.write_at(index * BLOCK, &bytes).unwrap();
+        staging.stored(index, hasher.finish().unwrap()).unwrap();
+    }
+    staging
+}
+
+#[test]
+fn what_lies_before_the_first_gap_stays() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    let blocks = holding(&dir, &[0, 1, 3]);
+    let staging = converted(blocks, &mut |_| true).unwrap().unwrap();
+    assert_eq!((staging.len(), staging.name()), (2 * BLOCK, "name"));
+    drop(staging);
+    let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
+    assert_eq!(staging.len(), 2 * BLOCK);
+    staging.write(b"and more").unwrap();
+    let mut hasher = PrefixHasher::new();
+    hasher.update(&vec![0; usize::try_from(BLOCK).unwrap()]);
+    hasher.update(&vec![1; usize::try_from(BLOCK).unwrap()]);
+    hasher.update(b"and more");
+    assert_eq!(staging.digest(), hasher.digest());
+}
+
+#[test]
+fn nothing_is_made_of_nothing_and_nothing_is_lost_when_it_is_stopped() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    let stopped = converted(holding(&dir, &[0, 1, 3]), &mut |_| false);
+    assert!(matches!(stopped, Err(StoreError::Cancelled { .. })), "{stopped:?}");
+    let blocks = BlockStaging::recover(&dir, files()).unwrap().staging().unwrap();
+    assert_eq!(blocks.block_map().known(), 3);
+    drop(blocks);
+    assert!(converted(holding(&dir, &[1]), &mut |_| true).unwrap().is_none());
+    assert!(!dir.exists("data") && !dir.exists("journal"));
+}
