@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::context::{Context, Throttles};
-use crate::descriptors::Use;
+use crate::descriptors::DescriptorUse;
 use crate::dispatch::{Dialects, Dispatcher};
 use crate::monitor::Monitor;
 use crate::native::lease::Leases;
@@ -107,7 +107,7 @@ impl<S: Store> Server<S> {
         let monitor = &self.context.monitor;
         let (thread, active) = monitor.least_active();
         let room = (active < self.config.max_connections)
-            .then(|| self.config.descriptors.take(Use::Connection))
+            .then(|| self.config.descriptors.take(DescriptorUse::Connection))
             .flatten();
         let Some(descriptor) = room else {
             monitor.refused();

@@ -7,7 +7,7 @@ use ftx_io::Frames;
 use super::NativeError;
 use super::conversation::Conversation;
 use super::list::Asked;
-use crate::store::{Progress, Refusal, Store, StoredFile};
+use crate::store::{Refusal, Store, StoredFile, WorkProgress};
 
 impl<S: Store> Conversation<S> {
     pub(super) async fn ask(
@@ -25,13 +25,13 @@ impl<S: Store> Conversation<S> {
         let answer = match request {
             Request::List { name, recursive, after, limit } => {
                 let work = self.list(Asked { name, recursive, after, limit }, paused);
-                let listed = self.working(frames, id, Progress::default(), work).await?;
+                let listed = self.working(frames, id, WorkProgress::default(), work).await?;
                 listed.map(|(reply, paused)| {
                     self.paused = paused;
                     reply
                 })
             }
-            other => self.working(frames, id, Progress::default(), self.answer(other)).await?,
+            other => self.working(frames, id, WorkProgress::default(), self.answer(other)).await?,
         };
         match answer {
             Ok(reply) => self.reply(frames, id, &reply),
@@ -71,7 +71,7 @@ impl<S: Store> Conversation<S> {
             Err(refusal) => return self.refuse(frames, id, &refusal),
         };
         self.found(frames, id, &file)?;
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let work = file.manifest(progress.clone());
         match self.working(frames, id, progress, work).await? {
             Ok(manifest) => self.reply(frames, id, &Reply::End { digest: Some(manifest.digest()) }),

@@ -20,7 +20,7 @@ use super::waiting::Waiting;
 use super::{NativeError, UPLOADS, decode, say_goodbye};
 use crate::context::Context;
 use crate::dedicated::{Movable, Placement, Yield};
-use crate::store::{Owner, Progress, Refusal, Store, StoredFile as _, UploadOffer};
+use crate::store::{Refusal, Store, StoredFile as _, UploadOffer, UploadOwner, WorkProgress};
 
 /// Files of so many bytes are closed apart.
 const LARGE: u64 = 64 * 1024 * 1024;
@@ -190,7 +190,7 @@ impl<S: Store> Conversation<S> {
             Request::Hello { .. } => Err(StepError::OutOfStep { what: "a second Hello" }.into()),
             Request::Offer { name, size, meta, overwrite, run, source } => {
                 self.busy = true;
-                let owner = Some(source.map_or(Owner::Run(run), Owner::Source));
+                let owner = Some(source.map_or(UploadOwner::Run(run), UploadOwner::Source));
                 match Self::name(&name) {
                     Ok(name) => {
                         let offer = UploadOffer { name, size, meta, overwrite, owner };
@@ -252,7 +252,7 @@ impl<S: Store> Conversation<S> {
         &self,
         frames: &mut Frames,
         request: u32,
-        progress: Progress,
+        progress: WorkProgress,
         work: impl Future<Output = T>,
     ) -> Result<T, NativeError> {
         let progress = StoppedAtLast(progress);
@@ -362,7 +362,7 @@ pub(super) fn request_in_use(request: u32) -> NativeError {
 }
 
 /// Tells work to stop when nobody waits for it any more.
-struct StoppedAtLast(Progress);
+struct StoppedAtLast(WorkProgress);
 
 impl Drop for StoppedAtLast {
     fn drop(&mut self) {

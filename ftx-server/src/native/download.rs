@@ -9,7 +9,7 @@ use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
 
 use super::conversation::{ANSWERS, Conversation};
 use super::{NativeError, apart};
-use crate::store::{Progress, Refusal, Store, StoredFile};
+use crate::store::{Refusal, Store, StoredFile, WorkProgress};
 
 /// So few bytes of a file are copied and sent together with what follows: a system call for each small
 /// file takes longer, and wakes the client for each.
@@ -125,7 +125,7 @@ impl<S: Store> Conversation<S> {
         file: &S::File,
         theirs: Digest,
     ) -> Outcome {
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let work = file.manifest(progress.clone());
         let digest = match self.working(frames, request, progress, work).await? {
             Ok(manifest) => manifest.digest(),
@@ -187,7 +187,7 @@ impl<S: Store> Conversation<S> {
         file: &S::File,
     ) -> Outcome {
         self.found(frames, request, file)?;
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let work = file.manifest(progress.clone());
         let manifest = match self.working(frames, request, progress, work).await? {
             Ok(manifest) => manifest,

@@ -4,7 +4,7 @@ use ftx_core::native::wire::{Listed, Reply};
 use ftx_core::{RawName, RemoteName};
 
 use super::conversation::Conversation;
-use crate::store::{Listing, Refusal, Store};
+use crate::store::{ListRequest, Refusal, Store};
 
 /// Entries that one answer has at most.
 const ENTRIES: u32 = 32 * 1024;
@@ -31,8 +31,8 @@ pub(super) struct PausedListing<C> {
 
 impl<C> PausedListing<C> {
     /// The cursor for this page, if it is the next one.
-    fn cursor_for(self, list: &Listing) -> Option<C> {
-        let Listing { name, recursive, after, .. } = list;
+    fn cursor_for(self, list: &ListRequest) -> Option<C> {
+        let ListRequest { name, recursive, after, .. } = list;
         let is_next = *name == self.name
             && *recursive == self.recursive
             && after.as_ref().is_some_and(|after| *after == self.last);
@@ -51,12 +51,12 @@ impl<S: Store> Conversation<S> {
         let name = if name.is_empty() { None } else { Some(Self::name(&name)?) };
         let after = after.as_deref().map(RawName::parse).transpose()?;
         let limit = usize::try_from(limit.clamp(1, ENTRIES)).unwrap_or(1);
-        let list = Listing { name, recursive, after, limit, bytes: ENTRY_BYTES };
+        let list = ListRequest { name, recursive, after, limit, bytes: ENTRY_BYTES };
         let cursor = paused.and_then(|paused| paused.cursor_for(&list));
         let (page, cursor) = self.context.store.list(list.clone(), cursor).await?;
         let last = page.entries.last().map(Listed::raw_name);
         let paused = cursor.zip(last).map(|(cursor, last)| {
-            let Listing { name, recursive, .. } = list;
+            let ListRequest { name, recursive, .. } = list;
             PausedListing { name, recursive, last, cursor }
         });
         Ok((Reply::Entries { entries: page.entries, more: page.more }, paused))

@@ -12,8 +12,8 @@ use super::NativeError;
 use super::conversation::Conversation;
 use super::life::SignsOfLife;
 use crate::store::{
-    ExpectedFile, Offered, Progress, PutOutcome, Refusal, SmallData, SmallFile, StagedUpload,
-    Store, UploadOffer,
+    ExpectedFile, OpenedUpload, PutOutcome, Refusal, SmallData, SmallFile, StagedUpload, Store,
+    UploadOffer, WorkProgress,
 };
 
 /// Files of more bytes are not kept in memory until they are whole.
@@ -149,7 +149,7 @@ impl<S: Store> Conversation<S> {
         expected: ExpectedFile,
     ) -> Result<(), NativeError> {
         let (context, digest) = (Arc::clone(&self.context), expected.digest);
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let work = context.store.confirm(expected, progress.clone());
         match self.working(frames, request, progress, work).await? {
             Ok(true) => {
@@ -195,10 +195,10 @@ impl<S: Store> Conversation<S> {
     ) -> Result<(), NativeError> {
         let size = offer.size;
         let context = Arc::clone(&self.context);
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let work = context.store.offer(offer, progress.clone());
         let upload = match self.working(frames, request, progress, work).await? {
-            Ok(Offered { upload, .. }) => upload,
+            Ok(OpenedUpload { upload, .. }) => upload,
             Err(refusal) => {
                 self.drain(frames, request, size).await?;
                 return self.refuse(frames, request, &refusal);
@@ -214,7 +214,7 @@ impl<S: Store> Conversation<S> {
         };
         let result = match received {
             Ok(digest) => {
-                let progress = Progress::default();
+                let progress = WorkProgress::default();
                 let work = upload.publish(Vec::new(), digest, progress.clone());
                 let published = self.working(frames, request, progress, work).await?;
                 published.map(|unchanged| Reply::Done { digest, unchanged })

@@ -17,7 +17,7 @@ use super::lease::Lease;
 use super::life::SignsOfLife;
 use super::session::Upload;
 use super::{NativeError, apart};
-use crate::store::{Offered, Progress, Refusal, StagedUpload, Store, UploadOffer};
+use crate::store::{OpenedUpload, Refusal, StagedUpload, Store, UploadOffer, WorkProgress};
 
 impl<S: Store> Conversation<S> {
     /// Begins an upload, with the lease of its source if it has one.
@@ -29,11 +29,11 @@ impl<S: Store> Conversation<S> {
         lease: Option<Lease>,
     ) -> Result<(), NativeError> {
         let (name, size) = (offer.name.clone(), offer.size);
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let context = Arc::clone(&self.context);
         let work = context.store.offer(offer, progress.clone());
         let at_work = lease.as_ref().map(Lease::work);
-        let Offered { upload, staged, published } =
+        let OpenedUpload { upload, staged, published } =
             match self.working(frames, request, progress, work).await? {
                 Ok(offered) => offered,
                 Err(refusal) => {
@@ -206,7 +206,7 @@ impl<S: Store> Conversation<S> {
                 return self.fail(frames, request, &refusal).await;
             }
         };
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let at_work = upload.lease.as_ref().map(Lease::work);
         let work = upload.handle.publish(copy, digest, progress.clone());
         let published = self.working(frames, request, progress, work).await?;
@@ -236,7 +236,7 @@ impl<S: Store> Conversation<S> {
         // Whatever ended it before has been answered.
         let Some(upload) = self.release(request) else { return Ok(()) };
         let away = put_away(&upload, discard);
-        self.working(frames, request, Progress::default(), away).await?;
+        self.working(frames, request, WorkProgress::default(), away).await?;
         upload.let_go(true);
         let message = "the client gave the upload up";
         self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
@@ -252,7 +252,7 @@ impl<S: Store> Conversation<S> {
         // If it has ended meanwhile, that was answered where it did.
         let Some(upload) = self.release(request) else { return Ok(()) };
         let away = put_away(&upload, false);
-        self.working(frames, request, Progress::default(), away).await?;
+        self.working(frames, request, WorkProgress::default(), away).await?;
         upload.let_go(false);
         self.refuse(frames, request, refusal)
     }

@@ -18,14 +18,14 @@
 //! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
 //! Publishing a name discards the stagings of it that nobody writes to.
 
-mod ages;
+mod expiry;
 mod latch;
-mod leftovers;
 mod legacy;
+mod name_locks;
 mod native;
-mod own_dir;
 mod permits;
-mod turns;
+mod private_dir;
+mod recovery;
 mod walk;
 
 use std::fs::TryLockError;
@@ -39,12 +39,12 @@ use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
-use self::ages::Ages;
-pub(crate) use self::permits::LONG_JOBS;
-use self::permits::{Permits, Slow};
-use self::turns::{Turn, Turns};
+use self::expiry::ExpiryClock;
+use self::name_locks::{NameLock, NameLocks};
+pub(crate) use self::permits::MAX_LONG_JOBS;
+use self::permits::{JobKind, JobPermits};
 use crate::config::Config;
-use crate::descriptors::{Descriptors, Share, Use};
+use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
 use self::legacy::LegacyState;
 pub use self::legacy::{LocalDownload, LocalOffer, LocalUpload};
@@ -52,7 +52,7 @@ use self::native::NativeState;
 pub use self::native::{LocalBlockUpload, LocalCursor, LocalFile};
 
 /// The directory of ours in the root; no remote name can begin with it.
-const OURS: &str = ".ftx";
+const PRIVATE_DIR: &str = ".ftx";
 
 /// How long at least lies between two searches for stagings that are too old.
 const SWEEP_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -60,20 +60,20 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// A directory of files; clones are the same store.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct StoreInner {
     root: Root,
-    permits: Permits,
+    permits: JobPermits,
     descriptors: Descriptors,
     staging_ttl: Duration,
-    ages: Ages,
+    expiry: ExpiryClock,
     native: NativeState,
     legacy: LegacyState,
     /// Names that are being published or removed.
-    turns: Turns,
+    name_locks: NameLocks,
     /// When old stagings were last looked for.
     swept: Mutex<Instant>,
     /// Locked as long as the store is open.
@@ -93,22 +93,23 @@ impl LocalStore {
             .map_err(|error| StoreError::io("open", path, error))?;
         // The name of the root itself becomes durable with the first file.
         let names = Arc::new(DurableNames::default());
-        let root = Root::new(dir, config.durability, names).with_private(OURS).opened_at(path);
-        let ours = open_private_dir(root.dir(), Path::new(OURS))?;
+        let root =
+            Root::new(dir, config.durability, names).with_private(PRIVATE_DIR).opened_at(path);
+        let ours = open_private_dir(root.dir(), Path::new(PRIVATE_DIR))?;
         let lock = lock(&ours, path)?;
-        let ages = Ages::open(&ours, config.staging_ttl)?;
-        let legacy = LegacyState::open(&ours, &ages, config)?;
-        let native = NativeState::open(&ours, &ages, config)?;
-        ages.save();
-        let inner = Arc::new(Inner {
+        let expiry = ExpiryClock::open(&ours, config.staging_ttl)?;
+        let legacy = LegacyState::open(&ours, &expiry, config)?;
+        let native = NativeState::open(&ours, &expiry, config)?;
+        expiry.save();
+        let inner = Arc::new(StoreInner {
             root,
-            permits: Permits::default(),
+            permits: JobPermits::default(),
             descriptors: config.descriptors.clone(),
             staging_ttl: config.staging_ttl,
-            ages,
+            expiry,
             native,
             legacy,
-            turns: Turns::default(),
+            name_locks: NameLocks::default(),
             swept: Mutex::new(Instant::now()),
             _lock: lock,
         });
@@ -120,7 +121,7 @@ impl LocalStore {
     async fn blocking<T: Send + 'static>(
         &self,
         name: &RemoteName,
-        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
@@ -130,9 +131,9 @@ impl LocalStore {
     /// Runs disk work that may take long where it stalls no connection.
     async fn slowly<T: Send + 'static>(
         &self,
-        slow: Slow,
+        slow: JobKind,
         name: &RemoteName,
-        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let permit = self.inner.permits.take_unless_dedicated(slow).await;
         self.blocking(name, move |inner, name| {
@@ -144,16 +145,16 @@ impl LocalStore {
     }
 }
 
-impl Inner {
+impl StoreInner {
     /// The turn of a file, by its name and by the one that a link of that name leads to. Blocks.
-    fn turn(&self, name: &RemoteName) -> Turn<'_> {
+    fn lock_name(&self, name: &RemoteName) -> NameLock<'_> {
         let target = self.root.link_target(Path::new(name.as_str()));
         let target = target.as_deref().and_then(Path::to_str).map(RemoteName::parse);
-        self.turns.take(iter::once(name.clone()).chain(target.and_then(Result::ok)))
+        self.name_locks.lock(iter::once(name.clone()).chain(target.and_then(Result::ok)))
     }
 
     /// Descriptors for what stays open under this name.
-    fn share(&self, name: &RemoteName, what: Use) -> Result<Share, StoreError> {
+    fn share(&self, name: &RemoteName, what: DescriptorUse) -> Result<DescriptorShare, StoreError> {
         let none = || {
             let text =
                 "connections and open files have all the descriptors that there are for them";
@@ -177,7 +178,7 @@ impl Inner {
             drop(swept);
             legacy::expire(self, self.staging_ttl);
             native::expire(self, self.staging_ttl);
-            self.ages.save();
+            self.expiry.save();
         }
     }
 }

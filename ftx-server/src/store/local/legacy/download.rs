@@ -12,7 +12,7 @@ use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
 use super::{OFFER_BUDGET, TooLate};
 use crate::store::LegacyDownload;
-use crate::store::local::{LocalStore, Share, Use};
+use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore};
 
 /// One version of a published file.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct LocalDownload {
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
     reader: Option<(u64, ReadAhead)>,
-    _share: Share,
+    _share: DescriptorShare,
 }
 
 impl LocalDownload {
@@ -32,7 +32,7 @@ impl LocalDownload {
     pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
-        let share = store.inner.share(name, Use::Download)?;
+        let share = store.inner.share(name, DescriptorUse::Download)?;
         let (mut file, metadata) = store.inner.root.open_regular(path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;

@@ -27,17 +27,17 @@ use lru::LruCache;
 use tracing::warn;
 
 pub use self::download::LocalDownload;
-use self::index::Index;
+use self::index::PrefixIndex;
 pub(super) use self::index::expire;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
-use super::ages::Ages;
-use super::own_dir::OwnDir;
-use super::permits::{Permit, Slow};
-use super::{Inner, LocalStore, leftovers, native};
+use super::expiry::ExpiryClock;
+use super::permits::{JobKind, JobPermit};
+use super::private_dir::PrivateDir;
+use super::{LocalStore, StoreInner, native, recovery};
 use crate::config::Config;
-use crate::store::local::leftovers::StagingId;
-use crate::store::{Begin, LegacyOffer, LegacyStore};
+use crate::store::local::recovery::StagingId;
+use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
 
 /// The longest time for hashing before an answer. An original client waits 30 s for it.
 const OFFER_BUDGET: Duration = Duration::from_secs(20);
@@ -51,20 +51,24 @@ const CACHED_MD5_FILES: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
 /// The part of a store's state that serves the legacy dialect.
 #[derive(Debug)]
 pub(super) struct LegacyState {
-    dir: OwnDir,
-    index: Mutex<Index>,
+    dir: PrivateDir,
+    index: Mutex<PrefixIndex>,
     /// MD5 states of whole published files.
     md5_cache: Mutex<LruCache<FileIdentity, PrefixHasher>>,
 }
 
 impl LegacyState {
-    pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
-        let dir = OwnDir::open(ours, "staging")?;
-        let index = Mutex::new(Index::load(&dir.get(), ages, config.staging_ttl)?);
+    pub(super) fn open(
+        ours: &Dir,
+        expiry: &ExpiryClock,
+        config: &Config,
+    ) -> Result<Self, StoreError> {
+        let dir = PrivateDir::open(ours, "staging")?;
+        let index = Mutex::new(PrefixIndex::load(&dir.get(), expiry, config.staging_ttl)?);
         Ok(Self { dir, index, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
 
-    fn index<T>(&self, work: impl FnOnce(&mut Index) -> T) -> T {
+    fn index<T>(&self, work: impl FnOnce(&mut PrefixIndex) -> T) -> T {
         // Every change to the index is a single step, so a panic elsewhere leaves it in order.
         work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -82,14 +86,14 @@ impl LegacyState {
 }
 
 /// Removes the idle stagings of a name that was published. Blocks.
-pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
+pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
     for id in inner.legacy.index(|index| index.claim_idle(name)) {
-        leftovers::remove(&inner.legacy.dir.get(), id);
+        recovery::remove(&inner.legacy.dir.get(), id);
     }
 }
 
 /// Hashes the stagings of earlier runs in the background, before their clients ask.
-pub(super) fn read_ahead(inner: &Arc<Inner>) {
+pub(super) fn read_ahead(inner: &Arc<StoreInner>) {
     let unread: Vec<(RemoteName, StagingId)> = inner.legacy.index(|index| index.unread());
     if unread.is_empty() {
         return;
@@ -111,11 +115,11 @@ struct TooLate;
 
 impl LocalStore {
     /// A permit to hash the first `len` bytes of a file for an answer that is due, if that takes one.
-    async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<Permit>, TooLate> {
-        if len <= native::SHORT {
+    async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<JobPermit>, TooLate> {
+        if len <= native::SHORT_HASH_BYTES {
             return Ok(None);
         }
-        let permit = self.inner.permits.take(Slow::Hash);
+        let permit = self.inner.permits.take(JobKind::Hash);
         tokio::time::timeout_at(due.into(), permit).await.map(Some).map_err(|_| TooLate)
     }
 }
@@ -136,7 +140,7 @@ impl LegacyStore for LocalStore {
     async fn begin(
         &self,
         name: &RemoteName,
-        begin: Begin<LocalOffer>,
+        begin: LegacyBegin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, StoreError> {
         upload::begin(self, name, begin, len).await

@@ -8,10 +8,10 @@ use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_store::{BlockStaging, StoreError};
 
-use crate::store::Owner;
-use crate::store::local::ages::Ages;
+use crate::store::UploadOwner;
+use crate::store::local::expiry::ExpiryClock;
 use crate::store::local::latch::Latch;
-use crate::store::local::leftovers::{Leftovers, StagingId};
+use crate::store::local::recovery::{OrphanedStagings, StagingId};
 
 /// The directory of the stagings, as logs and the record of ages name it.
 pub(super) const STAGING_DIR: &str = ".ftx/blocks";
@@ -39,10 +39,10 @@ enum StagingState<W> {
     Idle,
     /// An upload of `owner` writes to it. The reference is weak: an upload ends when its connection drops
     /// it.
-    Written { by: Weak<W>, owner: Option<Owner> },
+    Written { by: Weak<W>, owner: Option<UploadOwner> },
     /// A lease for an upload of `owner`, which reads, suspends or publishes it. Its content is settled
     /// when the lease is `released`.
-    Leased { owner: Option<Owner>, released: Latch },
+    Leased { owner: Option<UploadOwner>, released: Latch },
 }
 
 /// The uploads that write to a name.
@@ -56,9 +56,9 @@ pub(super) enum WriterLookup<W> {
 
 impl<W> Stagings<W> {
     /// Finds the stagings of earlier runs in `dir`.
-    pub(super) fn load(dir: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
-        let is_old = |id| ages.is_older(STAGING_DIR, dir, id, ttl);
-        let found = Leftovers::find(dir, STAGING_DIR, is_old, BlockStaging::name_of)?;
+    pub(super) fn load(dir: &Dir, expiry: &ExpiryClock, ttl: Duration) -> Result<Self, StoreError> {
+        let is_old = |id| expiry.is_expired(STAGING_DIR, dir, id, ttl);
+        let found = OrphanedStagings::find(dir, STAGING_DIR, is_old, BlockStaging::name_of)?;
         let mut by_name = HashMap::<_, Vec<_>>::new();
         for (name, id) in found.stagings {
             by_name.entry(name).or_default().push(StagingEntry { id, state: StagingState::Idle });
@@ -75,7 +75,7 @@ impl<W> Stagings<W> {
     pub(super) fn create(
         &self,
         name: &RemoteName,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
         released: Latch,
     ) -> StagingId {
         self.with(|index| {
@@ -110,7 +110,7 @@ impl<W> Stagings<W> {
         name: &RemoteName,
         id: StagingId,
         by: Weak<W>,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
     ) {
         self.set(name, id, StagingState::Written { by, owner });
     }
@@ -124,8 +124,8 @@ impl<W> Stagings<W> {
     }
 
     /// The writers of a name, unless `owner` must wait for one of its own stagings first.
-    pub(super) fn writers(&self, name: &RemoteName, owner: Option<Owner>) -> WriterLookup<W> {
-        let is_own = |of: &Option<Owner>| of.is_some() && *of == owner;
+    pub(super) fn writers(&self, name: &RemoteName, owner: Option<UploadOwner>) -> WriterLookup<W> {
+        let is_own = |of: &Option<UploadOwner>| of.is_some() && *of == owner;
         self.with(|index| {
             let mut writers = Vec::new();
             for entry in index.entries_mut(name) {
@@ -151,7 +151,7 @@ impl<W> Stagings<W> {
         &self,
         name: &RemoteName,
         writer: &W,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
         released: Latch,
     ) -> Option<StagingId> {
         let is_its = |entry: &&mut StagingEntry<W>| match &entry.state {
@@ -170,7 +170,7 @@ impl<W> Stagings<W> {
         &self,
         name: &RemoteName,
         wanted: impl Fn(StagingId) -> bool,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
         released: Latch,
     ) -> Option<StagingId> {
         let is_idle = |entry: &&mut StagingEntry<W>| {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 
 use super::index::Stagings;
-use crate::store::Owner;
+use crate::store::UploadOwner;
 use crate::store::local::latch::Latch;
-use crate::store::local::leftovers::StagingId;
+use crate::store::local::recovery::StagingId;
 
 /// An exclusive claim on a staging: only its holder may touch the files, and a later offer of the same
 /// owner waits for its end. Dropping it leaves the staging to the next upload that wants it, so close the
@@ -27,7 +27,7 @@ impl<'a, W> StagingLease<'a, W> {
     pub(super) fn create(
         stagings: &'a Stagings<W>,
         name: &RemoteName,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
     ) -> Self {
         let released = Latch::default();
         let id = stagings.create(name, owner, released.clone());
@@ -38,7 +38,7 @@ impl<'a, W> StagingLease<'a, W> {
     pub(super) fn take_idle(
         stagings: &'a Stagings<W>,
         name: &RemoteName,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
         wanted: impl Fn(StagingId) -> bool,
     ) -> Option<Self> {
         let released = Latch::default();
@@ -52,7 +52,7 @@ impl<'a, W> StagingLease<'a, W> {
         stagings: &'a Stagings<W>,
         name: &RemoteName,
         writer: &W,
-        owner: Option<Owner>,
+        owner: Option<UploadOwner>,
     ) -> Option<Self> {
         let released = Latch::default();
         let id = stagings.take_from(name, writer, owner, released.clone())?;
@@ -66,7 +66,7 @@ impl<'a, W> StagingLease<'a, W> {
     }
 
     /// `writer`, an upload of `owner`, writes to the staging from now on.
-    pub(super) fn transfer_to(mut self, writer: &Arc<W>, owner: Option<Owner>) {
+    pub(super) fn transfer_to(mut self, writer: &Arc<W>, owner: Option<UploadOwner>) {
         self.is_settled = true;
         self.stagings.assign(&self.name, self.id, Arc::downgrade(writer), owner);
     }
