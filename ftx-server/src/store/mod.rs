@@ -319,7 +319,7 @@ pub trait StoredFile: Send + Sync + 'static {
     fn version(&self) -> Version;
 
     /// The chaining value of a block, where it is known without reading it.
-    fn known(&self, index: u64) -> Option<Cv>;
+    fn known_cv(&self, index: u64) -> Option<Cv>;
 
     /// The file itself, where it is one of this system, which can send it without its being read here.
     fn local(&self) -> Option<&std::fs::File>;
@@ -365,5 +365,5 @@ pub trait StoredFile: Send + Sync + 'static {
     fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Whether its name still stands for it, and nothing that was known of its blocks has been dropped.
-    fn is_present(&self) -> impl Future<Output = bool> + Send;
+    fn is_current(&self) -> impl Future<Output = bool> + Send;
 }

@@ -106,7 +106,7 @@ impl StoredFile for LocalFile {
         version_of(&self.0.identity)
     }
 
-    fn known(&self, index: u64) -> Option<Cv> {
+    fn known_cv(&self, index: u64) -> Option<Cv> {
         match &self.0.known {
             KnownBlocks::Whole(manifest) => {
                 manifest.cvs().get(usize::try_from(index).ok()?).copied()
@@ -187,7 +187,7 @@ impl StoredFile for LocalFile {
         self.blocking(OpenFile::unchanged).await
     }
 
-    async fn is_present(&self) -> bool {
+    async fn is_current(&self) -> bool {
         let is_present = self.blocking(|opened| {
             let OpenFile { inner, name, identity, forgotten, .. } = opened;
             if inner.native.manifests.forgotten() != *forgotten {
