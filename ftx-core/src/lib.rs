@@ -32,14 +32,12 @@ pub mod dialect;
 pub mod legacy;
 pub mod native;
 
-mod digest;
 mod name;
 mod raw_name;
 mod shown;
 mod status;
 mod text;
 
-pub use digest::{Md5Digest, ParseDigestError};
 pub use name::{NameError, RemoteName};
 pub use raw_name::{RawName, RawNameError, escaped_bytes};
 pub use shown::shown;

@@ -38,7 +38,7 @@ impl RawName {
     pub const MAX_PART_BYTES: usize = 1024;
 
     /// The longest text, in bytes: of a directory of backslashes and a part without UTF-8.
-    pub const MAX_TEXT_BYTES: usize = 2 * RemoteName::MAX_BYTES + 1 + 4 * Self::MAX_PART_BYTES;
+    const MAX_TEXT_BYTES: usize = 2 * RemoteName::MAX_BYTES + 1 + 4 * Self::MAX_PART_BYTES;
 
     /// The name of what is called `part` in `directory`, `None` for the root.
     ///
@@ -91,8 +91,7 @@ impl RawName {
     }
 
     /// Bytes of its text.
-    #[must_use]
-    pub fn text_len(&self) -> usize {
+    pub(crate) fn text_len(&self) -> usize {
         let directory = self.directory.as_ref().map_or(0, |name| {
             let backslashes = name.as_str().bytes().filter(|byte| *byte == b'\\').count();
             name.as_str().len() + backslashes + 1
@@ -122,8 +121,8 @@ impl RawName {
         })
     }
 
-    pub(crate) fn place(&self) -> Place<'_> {
-        Place { directory: self.directory.as_ref().map(RemoteName::as_str), part: &self.part }
+    pub(crate) fn place(&self) -> NameKey<'_> {
+        NameKey { directory: self.directory.as_ref().map(RemoteName::as_str), part: &self.part }
     }
 }
 
@@ -172,31 +171,31 @@ impl PartialOrd for RawName {
 
 /// Where something is: the common form of all names in listings.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place<'a> {
+pub(crate) struct NameKey<'a> {
     pub(crate) directory: Option<&'a str>,
     pub(crate) part: &'a [u8],
 }
 
-impl<'a> Place<'a> {
+impl<'a> NameKey<'a> {
     fn parts(self) -> impl Iterator<Item = &'a [u8]> {
         let directory = self.directory.into_iter().flat_map(|directory| directory.split('/'));
         directory.map(str::as_bytes).chain(core::iter::once(self.part))
     }
 }
 
-impl Ord for Place<'_> {
+impl Ord for NameKey<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.parts().cmp(other.parts())
     }
 }
 
-impl PartialOrd for Place<'_> {
+impl PartialOrd for NameKey<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<'a> From<&'a RemoteName> for Place<'a> {
+impl<'a> From<&'a RemoteName> for NameKey<'a> {
     fn from(name: &'a RemoteName) -> Self {
         Self { directory: name.parent(), part: name.file_name().as_bytes() }
     }
@@ -217,13 +216,13 @@ impl RawNameError {
 
 /// Any bytes as a text, escaped as a [`RawName`] is: for people who are told of a local name.
 pub fn escaped_bytes(bytes: &[u8]) -> impl fmt::Display + '_ {
-    struct Escaped<'a>(&'a [u8]);
-    impl fmt::Display for Escaped<'_> {
+    struct EscapedBytes<'a>(&'a [u8]);
+    impl fmt::Display for EscapedBytes<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             escape(self.0, f)
         }
     }
-    Escaped(bytes)
+    EscapedBytes(bytes)
 }
 
 fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,12 +8,12 @@
     clippy::cast_possible_truncation
 )]
 
+use ftx_core::RemoteName;
 use ftx_core::legacy::download::{self, DownloadMachine};
 use ftx_core::legacy::server::{self, Fact, ServerMachine};
 use ftx_core::legacy::upload::{self, UploadMachine};
 use ftx_core::legacy::wire::{DecodeLimits, decode_reply, decode_request};
-use ftx_core::legacy::{Prefix, Want};
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::legacy::{Md5Digest, Prefix, Want};
 use md5::{Digest as _, Md5};
 use proptest::prelude::*;
 

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest, block_count, block_len};
+use ftx_core::native::blocks::{
+    BLOCK_BYTES, Cv, Manifest, PartialManifest, block_count, block_len,
+};
 use ftx_core::native::download::Fetch;
 use proptest::prelude::*;
 
@@ -119,7 +121,7 @@ fn run(
 }
 
 fn files() -> impl Strategy<Value = Vec<File>> {
-    let size = (0..9u64, 0..2u64).prop_map(|(n, cut)| (n * BLOCK).saturating_sub(cut * 17));
+    let size = (0..9u64, 0..2u64).prop_map(|(n, cut)| (n * BLOCK_BYTES).saturating_sub(cut * 17));
     let file = |size: u64| {
         let count = usize::try_from(block_count(size)).unwrap();
         prop::collection::vec(0..3u8, count).prop_map(move |blocks| File { size, blocks })

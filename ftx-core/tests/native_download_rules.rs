@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use ftx_core::native::blocks::{
-    BLOCK, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
+    BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
 };
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::MAX_RANGES;
-use ftx_core::native::{BlockMismatch, Progress, Reason, StepError};
+use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const B: Cv = Cv([0xbb; 32]);
@@ -26,12 +26,12 @@ fn range(first: u64, count: u64) -> BlockRange {
 }
 
 fn digest(cvs: &[Cv]) -> Digest {
-    Manifest::new(cvs.len() as u64 * BLOCK, cvs.to_vec()).unwrap().digest()
+    Manifest::new(cvs.len() as u64 * BLOCK_BYTES, cvs.to_vec()).unwrap().digest()
 }
 
 #[test]
 fn a_stream_asks_again_when_half_of_its_window_is_free() {
-    let mut fetch = empty(20 * BLOCK, 4);
+    let mut fetch = empty(20 * BLOCK_BYTES, 4);
     assert_eq!(fetch.next(0), Some(vec![range(0, 4)]));
     assert_eq!(fetch.next(1), Some(vec![range(4, 4)]));
     fetch.block(0, 0, A, A).unwrap();
@@ -39,19 +39,22 @@ fn a_stream_asks_again_when_half_of_its_window_is_free() {
     fetch.block(0, 1, A, A).unwrap();
     assert_eq!(fetch.next(0), Some(vec![range(8, 2)]));
     assert_eq!(fetch.expects(0), Some(2));
-    assert_eq!(fetch.progress(), Progress { done: 2 * BLOCK, moved: 2 * BLOCK });
+    assert_eq!(
+        fetch.progress(),
+        TransferProgress { done: 2 * BLOCK_BYTES, moved: 2 * BLOCK_BYTES }
+    );
 }
 
 #[test]
 fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
     let theirs = [A, A, B, A, B, A];
-    let local = known(9 * BLOCK, &[(0, A), (2, B), (3, B), (4, B), (7, A)]);
-    let mut fetch = Fetch::new(6 * BLOCK, &local, 100);
+    let local = known(9 * BLOCK_BYTES, &[(0, A), (2, B), (3, B), (4, B), (7, A)]);
+    let mut fetch = Fetch::new(6 * BLOCK_BYTES, &local, 100);
     fetch.cvs(0, &theirs[..4]).unwrap();
     assert_eq!(fetch.next(0), None, "the manifest is not there yet");
     fetch.cvs(4, &theirs[4..]).unwrap();
     fetch.manifest(digest(&theirs)).unwrap();
-    assert_eq!(fetch.progress(), Progress { done: 3 * BLOCK, moved: 0 });
+    assert_eq!(fetch.progress(), TransferProgress { done: 3 * BLOCK_BYTES, moved: 0 });
     assert_eq!(fetch.next(0), Some(vec![range(1, 1), range(3, 1), range(5, 1)]));
     for (index, cv) in [(1, A), (3, A), (5, A)] {
         assert!(!fetch.is_finished());
@@ -63,7 +66,7 @@ fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
 
 #[test]
 fn without_a_manifest_nothing_is_believed() {
-    let mut fetch = Fetch::new(2 * BLOCK, &known(2 * BLOCK, &[(0, A), (1, A)]), 100);
+    let mut fetch = Fetch::new(2 * BLOCK_BYTES, &known(2 * BLOCK_BYTES, &[(0, A), (1, A)]), 100);
     assert!(!fetch.is_finished());
     assert_eq!(fetch.next(0), Some(vec![range(0, 2)]));
     assert!(fetch.cvs(0, &[A]).is_err() && fetch.manifest(digest(&[A, A])).is_err());
@@ -71,7 +74,7 @@ fn without_a_manifest_nothing_is_believed() {
 
 #[test]
 fn a_manifest_must_be_whole_in_order_and_make_its_digest() {
-    let mut fetch = empty(3 * BLOCK, 100);
+    let mut fetch = empty(3 * BLOCK_BYTES, 100);
     assert!(matches!(fetch.cvs(1, &[A]), Err(StepError::OutOfStep { .. })));
     assert!(matches!(fetch.cvs(0, &[A; 4]), Err(StepError::NoSuchBlock { .. })));
     fetch.cvs(0, &[A, B]).unwrap();
@@ -88,7 +91,7 @@ fn a_manifest_must_be_whole_in_order_and_make_its_digest() {
 
 #[test]
 fn a_block_is_the_one_that_was_asked_for_as_it_was_sent_and_of_the_version() {
-    let mut fetch = empty(3 * BLOCK, 100);
+    let mut fetch = empty(3 * BLOCK_BYTES, 100);
     fetch.cvs(0, &[A; 3]).unwrap();
     fetch.manifest(digest(&[A; 3])).unwrap();
     let unasked = |index, stream| Err(StepError::Unasked { index, stream }.into());
@@ -106,7 +109,7 @@ fn a_block_is_the_one_that_was_asked_for_as_it_was_sent_and_of_the_version() {
 
 #[test]
 fn an_answer_brings_all_that_was_asked_for() {
-    let mut fetch = empty(3 * BLOCK, 2);
+    let mut fetch = empty(3 * BLOCK_BYTES, 2);
     assert!(matches!(fetch.range_end(0), Err(FetchError::Step(_))));
     assert!(fetch.next(0).is_some());
     fetch.block(0, 0, A, A).unwrap();
@@ -126,7 +129,8 @@ fn an_answer_brings_all_that_was_asked_for() {
 fn a_request_names_not_too_many_ranges() {
     let blocks = 3 * MAX_RANGES as u64;
     let local: Vec<_> = (0..blocks).step_by(2).map(|index| (index, A)).collect();
-    let mut fetch = Fetch::new(blocks * BLOCK, &known(blocks * BLOCK, &local), u64::MAX);
+    let mut fetch =
+        Fetch::new(blocks * BLOCK_BYTES, &known(blocks * BLOCK_BYTES, &local), u64::MAX);
     let cvs = vec![A; usize::try_from(blocks).unwrap()];
     fetch.cvs(0, &cvs).unwrap();
     fetch.manifest(digest(&cvs)).unwrap();

@@ -9,21 +9,24 @@
 use ftx_core::RawName;
 use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameHeader, FrameKind,
-    HEADER_LEN, Listed, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_RANGES, MAX_REQUEST, Meta,
-    Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, What,
-    WireError, next_frame,
+    BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameError, FrameHeader,
+    FrameKind, GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_RANGES, MAX_REQUEST_BYTES,
+    Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version,
+    next_frame,
 };
 use proptest::prelude::*;
+
+/// The longest head of a file frame.
+const MAX_FILE_HEAD_BYTES: u32 = 16_384;
 
 fn control(request: u32, record: &[u8]) -> (FrameHeader, Vec<u8>) {
     let header = FrameHeader::new(FrameKind::Control, request, record.len() as u64).unwrap();
     (header, record.to_vec())
 }
 
-fn header(len: u32, request: u32, kind: u8, reserved: [u8; 3]) -> Result<FrameHeader, WireError> {
+fn header(len: u32, request: u32, kind: u8, reserved: [u8; 3]) -> Result<FrameHeader, FrameError> {
     let bytes = [&len.to_le_bytes()[..], &request.to_le_bytes(), &[kind], &reserved].concat();
     FrameHeader::decode(bytes.first_chunk().unwrap())
 }
@@ -31,16 +34,16 @@ fn header(len: u32, request: u32, kind: u8, reserved: [u8; 3]) -> Result<FrameHe
 #[test]
 fn a_header_has_a_known_kind_and_zeros_at_its_end() {
     for kind in (0..=u8::MAX).filter(|kind| !(1..=3).contains(kind)) {
-        assert_eq!(header(100, 1, kind, [0; 3]), Err(WireError::UnknownKind { kind }));
+        assert_eq!(header(100, 1, kind, [0; 3]), Err(FrameError::UnknownKind { kind }));
     }
     for reserved in [[1, 0, 0], [0, 1, 0], [0, 0, 0x80]] {
-        assert_eq!(header(100, 1, 1, reserved), Err(WireError::Reserved));
+        assert_eq!(header(100, 1, 1, reserved), Err(FrameError::Reserved));
     }
 }
 
 #[test]
 fn each_kind_has_its_lengths() {
-    let head = MAX_FILE_HEAD as u32;
+    let head = MAX_FILE_HEAD_BYTES;
     let bounds = [(1, 4, 1 << 20), (2, 41, (1 << 20) + 40), (3, 40, (1 << 20) + 36 + head)];
     for (kind, least, most) in bounds {
         for len in [least, most] {
@@ -48,10 +51,10 @@ fn each_kind_has_its_lengths() {
         }
         for len in [least - 1, most + 1, u32::MAX] {
             let error = header(len, 1, kind, [0; 3]).unwrap_err();
-            assert!(matches!(error, WireError::PayloadLength { .. }), "{kind} {len}");
+            assert!(matches!(error, FrameError::PayloadLength { .. }), "{kind} {len}");
             assert_eq!(error.reason(), Reason::Malformed);
         }
-        assert!(most <= MAX_PAYLOAD);
+        assert!(most <= 1_114_112);
     }
 }
 
@@ -69,7 +72,7 @@ fn a_header_is_read_once_it_is_there() {
 #[test]
 fn ids_are_for_requests_and_zero_for_the_connection() {
     for kind in [2, 3] {
-        assert!(matches!(header(100, 0, kind, [0; 3]), Err(WireError::RequestId { .. })));
+        assert!(matches!(header(100, 0, kind, [0; 3]), Err(FrameError::RequestId { .. })));
     }
     let hello = Request::Hello {
         versions: vec![1],
@@ -81,33 +84,33 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
     };
     let stat = Request::Stat { name: "f".into() };
     for (request, right, wrong) in [(&hello, 0, 1), (&stat, 1, 0)] {
-        assert!(matches!(request.encode(wrong), Err(WireError::RequestId { .. })));
+        assert!(matches!(request.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = request.encode(right).unwrap();
         let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
         let decoded = Request::decode(&header, &payload);
-        assert!(matches!(decoded, Err(WireError::RequestId { .. })), "{decoded:?}");
+        assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
     for (reply, right, wrong) in
         [(&Reply::goodbye(Reason::ShuttingDown, ""), 0, 1), (&Reply::Removed, 1, 0)]
     {
-        assert!(matches!(reply.encode(wrong), Err(WireError::RequestId { .. })));
+        assert!(matches!(reply.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = reply.encode(right).unwrap();
         let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
         let decoded = Reply::decode(&header, &payload);
-        assert!(matches!(decoded, Err(WireError::RequestId { .. })), "{decoded:?}");
+        assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
 }
 
 #[test]
 fn a_request_is_short() {
-    let fits = (MAX_REQUEST - 12) as usize;
+    let fits = (MAX_REQUEST_BYTES - 12) as usize;
     let stat = |len| Request::Stat { name: "x".repeat(len) };
-    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST as usize);
-    let too_long = Err(WireError::RequestTooLong { len: u64::from(MAX_REQUEST) + 1 });
+    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST_BYTES as usize);
+    let too_long = Err(FrameError::RequestTooLong { len: u64::from(MAX_REQUEST_BYTES) + 1 });
     assert_eq!(stat(fits + 1).encode(1), too_long);
     let (header, payload) = control(1, &encode(&stat(fits + 1)).unwrap());
-    assert_eq!(Request::check_header(&header).unwrap_err().reason(), Reason::LimitExceeded);
-    assert!(Request::decode(&header, &payload).is_err());
+    let error = Request::decode(&header, &payload).unwrap_err();
+    assert_eq!(error.reason(), Reason::LimitExceeded);
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn ranges_and_pages_are_short() {
     let get = |count| Request::Get {
         name: "x".repeat(4096),
         version: None,
-        what: What::Blocks(vec![BlockRange { first: 0, count: 1 }; count]),
+        what: GetScope::Blocks(vec![BlockRange { first: 0, count: 1 }; count]),
     };
     assert!(get(MAX_RANGES).encode(1).is_ok());
     assert!(get(MAX_RANGES + 1).encode(1).is_err());
@@ -124,9 +127,11 @@ fn ranges_and_pages_are_short() {
 
     let have = |len| Reply::Have { first: 0, blocks: vec![Some(Cv([0; 32])); len] };
     let cvs = |len| Reply::Cvs { first: 0, cvs: vec![Cv([0; 32]); len] };
-    assert!(have(MAX_CV_PAGE).encode(1).is_ok() && cvs(MAX_CV_PAGE).encode(1).is_ok());
-    for reply in [have(MAX_CV_PAGE + 1), cvs(MAX_CV_PAGE + 1)] {
-        let too_long = WireError::PageTooLong { len: MAX_CV_PAGE as u64 + 1 };
+    assert!(
+        have(MAX_CV_PAGE_BLOCKS).encode(1).is_ok() && cvs(MAX_CV_PAGE_BLOCKS).encode(1).is_ok()
+    );
+    for reply in [have(MAX_CV_PAGE_BLOCKS + 1), cvs(MAX_CV_PAGE_BLOCKS + 1)] {
+        let too_long = FrameError::PageTooLong { len: MAX_CV_PAGE_BLOCKS as u64 + 1 };
         assert_eq!(reply.encode(1), Err(too_long.clone()));
         let (header, payload) = control(1, &encode(&reply).unwrap());
         assert_eq!(Reply::decode(&header, &payload), Err(too_long));
@@ -186,7 +191,7 @@ fn what_a_server_lists_has_names_that_lead_nowhere_else() {
         {
             let error = decoded(name).unwrap_err();
             assert_eq!(error.reason(), Reason::Malformed);
-            let WireError::Record { source, .. } = error else { panic!("{error:?}") };
+            let FrameError::Record { source, .. } = error else { panic!("{error:?}") };
             let text = source.to_string();
             assert!(["name", "part"].iter().any(|what| text.contains(what)), "{text}");
             assert!(text.len() < 1300 && !text.contains(['\0', '\u{1b}']), "{text}");
@@ -261,10 +266,10 @@ fn features_that_nobody_knows_are_read() {
 
 #[test]
 fn a_block_frame_holds_a_block() {
-    for (len, fits) in [(0, false), (1, true), (BLOCK, true), (BLOCK + 1, false)] {
+    for (len, fits) in [(0, false), (1, true), (BLOCK_BYTES, true), (BLOCK_BYTES + 1, false)] {
         let encoded = BlockHead { index: u64::MAX, len }.encode(1);
         assert_eq!(encoded.is_ok(), fits, "{len}");
-        assert!(fits || matches!(encoded, Err(WireError::BlockLength { .. })));
+        assert!(fits || matches!(encoded, Err(FrameError::BlockLength { .. })));
     }
     assert!(BlockHead { index: 0, len: 1 }.encode(0).is_err());
     let (header, _) = control(1, &[0; 60]);
@@ -280,10 +285,13 @@ fn put(name_len: usize) -> FileHead {
 #[test]
 fn the_parts_of_a_file_frame_are_bounded() {
     let around = encode(&put(0)).unwrap().len();
-    assert!(put(MAX_FILE_HEAD - around).encode(1, BLOCK).is_ok());
-    let long_head = put(MAX_FILE_HEAD - around + 1).encode(1, 0);
-    assert!(matches!(long_head, Err(WireError::FileHead { .. })));
-    assert_eq!(put(1).encode(1, BLOCK + 1), Err(WireError::FileLength { len: BLOCK + 1 }));
+    assert!(put(MAX_FILE_HEAD_BYTES as usize - around).encode(1, BLOCK_BYTES).is_ok());
+    let long_head = put(MAX_FILE_HEAD_BYTES as usize - around + 1).encode(1, 0);
+    assert!(matches!(long_head, Err(FrameError::FileHead { .. })));
+    assert_eq!(
+        put(1).encode(1, BLOCK_BYTES + 1),
+        Err(FrameError::FileLength { len: BLOCK_BYTES + 1 })
+    );
     assert!(put(1).encode(0, 1).is_err());
 
     let header = FrameHeader::new(FrameKind::File, 1, 100).unwrap();
@@ -291,12 +299,12 @@ fn the_parts_of_a_file_frame_are_bounded() {
     assert_eq!(layout(60), Ok(FileLayout { head_len: 60, data_len: 4 }));
     assert_eq!(layout(64), Ok(FileLayout { head_len: 64, data_len: 0 }));
     for len in [65, u32::MAX] {
-        assert_eq!(layout(len), Err(WireError::FileHead { len: len.into() }));
+        assert_eq!(layout(len), Err(FrameError::FileHead { len: len.into() }));
     }
-    let full = FrameHeader::new(FrameKind::File, 1, BLOCK + 36 + 10).unwrap();
+    let full = FrameHeader::new(FrameKind::File, 1, BLOCK_BYTES + 36 + 10).unwrap();
     assert!(FileLayout::decode(&full, 10u32.to_le_bytes()).is_ok());
     let more = FileLayout::decode(&full, 9u32.to_le_bytes());
-    assert_eq!(more, Err(WireError::FileLength { len: BLOCK + 1 }));
+    assert_eq!(more, Err(FrameError::FileLength { len: BLOCK_BYTES + 1 }));
 }
 
 #[test]
@@ -334,11 +342,11 @@ fn requests() -> impl Strategy<Value = Request> {
     ];
     let range = (any::<u64>(), any::<u64>()).prop_map(|(first, count)| BlockRange { first, count });
     let what = prop_oneof![
-        Just(What::Whole),
-        Just(What::Manifest),
-        Just(What::FreshManifest),
-        prop::collection::vec(range, 0..5).prop_map(What::Blocks),
-        any::<[u8; 32]>().prop_map(|digest| What::WholeUnless(Digest(digest))),
+        Just(GetScope::Whole),
+        Just(GetScope::Manifest),
+        Just(GetScope::FreshManifest),
+        prop::collection::vec(range, 0..5).prop_map(GetScope::Blocks),
+        any::<[u8; 32]>().prop_map(|digest| GetScope::WholeUnless(Digest(digest))),
     ];
     prop_oneof![
         (names(), any::<u64>(), meta, overwrite, token.clone(), prop::option::of(token)).prop_map(

@@ -2,12 +2,12 @@
 //! rules, and cases that the model of a server seldom meets.
 #![allow(clippy::unwrap_used)]
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::upload::{
-    BlockAction, Claim, Completed, HavePage, Next, ReceiveError, Receiver, Sender,
+    BlockAction, ClaimedBlock, Completed, HavePage, ReceiveError, Receiver, SendDecision, Sender,
 };
-use ftx_core::native::wire::MAX_CV_PAGE;
-use ftx_core::native::{BlockMismatch, Progress, Reason, StepError};
+use ftx_core::native::wire::MAX_CV_PAGE_BLOCKS;
+use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const B: Cv = Cv([0xbb; 32]);
@@ -32,57 +32,60 @@ fn send(sender: &mut Sender, stream: u32, cv: Cv) -> u64 {
 
 #[test]
 fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
-    let mut sender = Sender::new(2 * BLOCK + 1, 8 * BLOCK);
+    let mut sender = Sender::new(2 * BLOCK_BYTES + 1, 8 * BLOCK_BYTES);
     assert_eq!(sender.claim(0), None);
     sender.have(1, &[Some(A), None]).unwrap();
     sender.ready().unwrap();
     let claims = [0, 1, 0].map(|stream| sender.claim(stream).unwrap());
-    assert_eq!(claims[0], Claim { index: 0, len: BLOCK, theirs: None });
-    assert_eq!(claims[1], Claim { index: 1, len: BLOCK, theirs: Some(A) });
-    assert_eq!(claims[2], Claim { index: 2, len: 1, theirs: None });
+    assert_eq!(claims[0], ClaimedBlock { index: 0, len: BLOCK_BYTES, theirs: None });
+    assert_eq!(claims[1], ClaimedBlock { index: 1, len: BLOCK_BYTES, theirs: Some(A) });
+    assert_eq!(claims[2], ClaimedBlock { index: 2, len: 1, theirs: None });
     assert_eq!(sender.claim(0), None);
 }
 
 #[test]
 fn what_the_server_has_is_not_sent() {
-    let mut sender = Sender::new(3 * BLOCK, 8 * BLOCK);
+    let mut sender = Sender::new(3 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(A), None]).unwrap();
     sender.ready().unwrap();
     (0..3).for_each(|_| assert!(sender.claim(0).is_some()));
-    assert_eq!(sender.hashed(0, A), Ok(Next::Skip));
-    assert_eq!(sender.hashed(1, B), Ok(Next::Send));
-    assert_eq!(sender.hashed(2, A), Ok(Next::Send));
+    assert_eq!(sender.hashed(0, A), Ok(SendDecision::Skip));
+    assert_eq!(sender.hashed(1, B), Ok(SendDecision::Send));
+    assert_eq!(sender.hashed(2, A), Ok(SendDecision::Send));
     for index in [1, 2] {
         sender.sent(index, if index == 1 { B } else { A }).unwrap();
         assert_eq!(sender.all_stored(), None);
         sender.stored(0, index).unwrap();
     }
-    let manifest = Manifest::new(3 * BLOCK, vec![A, B, A]).unwrap();
+    let manifest = Manifest::new(3 * BLOCK_BYTES, vec![A, B, A]).unwrap();
     assert_eq!(sender.all_stored(), Some(manifest.digest()));
-    assert_eq!(sender.progress(), Progress { done: 3 * BLOCK, moved: 2 * BLOCK });
+    assert_eq!(
+        sender.progress(),
+        TransferProgress { done: 3 * BLOCK_BYTES, moved: 2 * BLOCK_BYTES }
+    );
 }
 
 #[test]
 fn what_was_hashed_before_is_not_read_again() {
-    let own = known(3 * BLOCK, &[(0, A), (1, A)]);
-    let mut sender = Sender::with_known(own, 8 * BLOCK);
+    let own = known(3 * BLOCK_BYTES, &[(0, A), (1, A)]);
+    let mut sender = Sender::with_known(own, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(B), Some(B)]).unwrap();
     sender.ready().unwrap();
-    assert_eq!(sender.progress().done, BLOCK);
-    assert_eq!(sender.claim(0), Some(Claim { index: 1, len: BLOCK, theirs: None }));
-    assert_eq!(sender.claim(0), Some(Claim { index: 2, len: BLOCK, theirs: Some(B) }));
+    assert_eq!(sender.progress().done, BLOCK_BYTES);
+    assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 1, len: BLOCK_BYTES, theirs: None }));
+    assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 2, len: BLOCK_BYTES, theirs: Some(B) }));
 }
 
 #[test]
 fn a_window_is_one_streams_and_a_block_always_fits_an_empty_one() {
-    let mut sender = ready(5 * BLOCK, 2 * BLOCK);
+    let mut sender = ready(5 * BLOCK_BYTES, 2 * BLOCK_BYTES);
     assert_eq!([0, 0].map(|stream| send(&mut sender, stream, A)), [0, 1]);
     assert_eq!(sender.claim(0), None);
     assert_eq!(send(&mut sender, 1, A), 2);
     sender.stored(0, 1).unwrap();
     assert_eq!(send(&mut sender, 0, A), 3);
 
-    let mut narrow = ready(2 * BLOCK, 1);
+    let mut narrow = ready(2 * BLOCK_BYTES, 1);
     assert_eq!(send(&mut narrow, 0, A), 0);
     assert_eq!(narrow.claim(0), None);
     narrow.stored(0, 0).unwrap();
@@ -101,7 +104,7 @@ fn an_empty_file_needs_nothing_but_the_server() {
 
 #[test]
 fn blocks_are_spoken_of_in_ascending_order() {
-    let mut sender = Sender::new(8 * BLOCK, 8 * BLOCK);
+    let mut sender = Sender::new(8 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     let goes_back = StepError::OutOfStep { what: "a Have that goes back" };
     assert_eq!(sender.unspoken(), 8);
     sender.have(2, &[Some(A), None]).unwrap();
@@ -122,7 +125,7 @@ fn blocks_are_spoken_of_in_ascending_order() {
 
 #[test]
 fn a_sender_takes_no_nonsense() {
-    let mut sender = Sender::new(2 * BLOCK, 8 * BLOCK);
+    let mut sender = Sender::new(2 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     for (first, len) in [(0, 3), (2, 1), (u64::MAX, 1), (3, 0)] {
         let error = sender.have(first, &vec![None; len]).unwrap_err();
         assert!(matches!(error, StepError::NoSuchBlock { count: 2, .. }), "{first} {len}");
@@ -141,29 +144,29 @@ fn a_sender_takes_no_nonsense() {
     assert!(sender.stored(1, 0).is_err() && sender.stored(0, 1).is_err());
     sender.stored(0, 0).unwrap();
     assert!(sender.stored(0, 0).is_err());
-    assert_eq!(sender.progress(), Progress { done: BLOCK, moved: BLOCK });
+    assert_eq!(sender.progress(), TransferProgress { done: BLOCK_BYTES, moved: BLOCK_BYTES });
 }
 
 #[test]
 fn a_have_is_of_the_staging_and_else_of_the_published_version() {
-    let staged = known(4 * BLOCK, &[(1, A)]);
-    let published = known(9 * BLOCK, &[(0, B), (1, B), (3, B), (4, B)]);
+    let staged = known(4 * BLOCK_BYTES, &[(1, A)]);
+    let published = known(9 * BLOCK_BYTES, &[(0, B), (1, B), (3, B), (4, B)]);
     let receiver = Receiver::new(staged, Some(&published));
     let pages: Vec<_> = receiver.have().collect();
     let blocks = vec![Some(B), Some(A), None, Some(B)];
     assert_eq!(pages, [HavePage { first: 0, blocks }]);
-    assert_eq!(receiver.resumed(), BLOCK);
+    assert_eq!(receiver.resumed(), BLOCK_BYTES);
     assert_eq!(Receiver::new(PartialManifest::new(1), None).have().count(), 0);
 }
 
 #[test]
 fn pages_are_short_and_skip_what_is_not_held() {
-    let page = MAX_CV_PAGE as u64;
+    let page = MAX_CV_PAGE_BLOCKS as u64;
     let last = (1 << 44) - 1;
     let all: Vec<_> = (0..page + 2).chain([last]).map(|index| (index, A)).collect();
     let receiver = Receiver::new(known(u64::MAX, &all), None);
     let pages = receiver.have().map(|page| (page.first, page.blocks.len()));
-    assert_eq!(pages.collect::<Vec<_>>(), [(0, MAX_CV_PAGE), (page, 2), (last, 1)]);
+    assert_eq!(pages.collect::<Vec<_>>(), [(0, MAX_CV_PAGE_BLOCKS), (page, 2), (last, 1)]);
     let blocks: Vec<_> = receiver.have().flat_map(|page| page.blocks).collect();
     assert!(blocks.iter().all(|block| *block == Some(A)) && blocks.len() == all.len());
 }
@@ -175,58 +178,58 @@ fn missing(receiver: &Receiver) -> Result<(), ReceiveError> {
 
 #[test]
 fn a_block_that_is_being_replaced_is_not_held() {
-    let mut receiver = Receiver::new(known(2 * BLOCK, &[(0, A), (1, A)]), None);
-    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
+    let mut receiver = Receiver::new(known(2 * BLOCK_BYTES, &[(0, A), (1, A)]), None);
+    assert_eq!(receiver.accept(0, 0, BLOCK_BYTES), Ok(BlockAction::Write));
     receiver.lost(0);
     assert_eq!(missing(&receiver), Err(ReceiveError::Missing { first: 0, count: 1 }));
-    assert_eq!(receiver.accept(1, 0, BLOCK), Ok(BlockAction::Write));
+    assert_eq!(receiver.accept(1, 0, BLOCK_BYTES), Ok(BlockAction::Write));
     assert_eq!(receiver.complete(1, B, B), Ok(Completed::Journal));
-    let digest = Manifest::new(2 * BLOCK, vec![B, A]).unwrap().digest();
+    let digest = Manifest::new(2 * BLOCK_BYTES, vec![B, A]).unwrap().digest();
     assert_eq!(receiver.commit(digest), Ok(vec![]));
 }
 
 #[test]
 fn a_block_that_did_not_arrive_as_sent_is_not_there() {
-    let mut receiver = Receiver::new(PartialManifest::new(BLOCK), None);
-    assert!(receiver.accept(0, 0, BLOCK).is_ok());
+    let mut receiver = Receiver::new(PartialManifest::new(BLOCK_BYTES), None);
+    assert!(receiver.accept(0, 0, BLOCK_BYTES).is_ok());
     let mismatch = BlockMismatch { index: 0, computed: A, claimed: B };
     let error = receiver.complete(0, A, B).unwrap_err();
     assert_eq!((error.reason(), error), (Reason::BlockMismatch, mismatch.into()));
     assert_eq!(missing(&receiver), Err(ReceiveError::Missing { first: 0, count: 1 }));
-    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
+    assert_eq!(receiver.accept(0, 0, BLOCK_BYTES), Ok(BlockAction::Write));
 }
 
 #[test]
 fn a_block_is_written_by_one_stream_at_a_time() {
-    let mut receiver = Receiver::new(PartialManifest::new(2 * BLOCK), None);
-    assert_eq!(receiver.accept(0, 0, BLOCK), Ok(BlockAction::Write));
-    let error = receiver.accept(1, 0, BLOCK).unwrap_err();
+    let mut receiver = Receiver::new(PartialManifest::new(2 * BLOCK_BYTES), None);
+    assert_eq!(receiver.accept(0, 0, BLOCK_BYTES), Ok(BlockAction::Write));
+    let error = receiver.accept(1, 0, BLOCK_BYTES).unwrap_err();
     assert_eq!((error.reason(), error), (Reason::Busy, ReceiveError::InUse { index: 0 }));
-    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Write));
+    assert_eq!(receiver.accept(1, 1, BLOCK_BYTES), Ok(BlockAction::Write));
     // The loss of the writer leaves its block to any stream.
     receiver.lost(0);
-    assert_eq!(receiver.accept(2, 0, BLOCK), Ok(BlockAction::Write));
+    assert_eq!(receiver.accept(2, 0, BLOCK_BYTES), Ok(BlockAction::Write));
     assert_eq!(receiver.complete(2, A, A), Ok(Completed::Journal));
 }
 
 #[test]
 fn a_stored_block_is_never_written_again() {
-    let mut receiver = Receiver::new(PartialManifest::new(BLOCK), None);
-    assert!(receiver.accept(0, 0, BLOCK).is_ok());
+    let mut receiver = Receiver::new(PartialManifest::new(BLOCK_BYTES), None);
+    assert!(receiver.accept(0, 0, BLOCK_BYTES).is_ok());
     assert_eq!(receiver.complete(0, A, A), Ok(Completed::Journal));
     for stream in [0, 1] {
-        assert_eq!(receiver.accept(stream, 0, BLOCK), Ok(BlockAction::Discard));
+        assert_eq!(receiver.accept(stream, 0, BLOCK_BYTES), Ok(BlockAction::Discard));
     }
     assert_eq!(receiver.complete(0, A, A), Ok(Completed::AlreadyStored));
     let changed = ReceiveError::Changed { index: 0 };
     assert_eq!(receiver.complete(1, B, B), Err(changed));
-    let digest = Manifest::new(BLOCK, vec![A]).unwrap().digest();
+    let digest = Manifest::new(BLOCK_BYTES, vec![A]).unwrap().digest();
     assert_eq!(receiver.commit(digest), Ok(vec![]));
 }
 
 #[test]
 fn a_receiver_takes_no_nonsense() {
-    let mut receiver = Receiver::new(PartialManifest::new(BLOCK + 5), None);
+    let mut receiver = Receiver::new(PartialManifest::new(BLOCK_BYTES + 5), None);
     let missing = StepError::NoSuchBlock { index: 2, count: 2 };
     assert_eq!(receiver.accept(0, 2, 5), Err(missing.into()));
     assert!(receiver.accept(0, u64::MAX, 5).is_err());
@@ -234,18 +237,18 @@ fn a_receiver_takes_no_nonsense() {
     assert_eq!(receiver.accept(0, 1, 4), Err(wrong.into()));
     assert!(matches!(receiver.complete(0, A, A), Err(ReceiveError::Step(_))));
     assert!(receiver.accept(0, 1, 5).is_ok());
-    assert!(receiver.accept(0, 0, BLOCK).is_err(), "a block within a block");
+    assert!(receiver.accept(0, 0, BLOCK_BYTES).is_err(), "a block within a block");
     receiver.lost(9);
 }
 
 #[test]
 fn a_commit_needs_every_block_and_the_right_digest() {
-    let digest = |cvs: &[Cv]| Manifest::new(3 * BLOCK, cvs.to_vec()).unwrap().digest();
-    let published = known(4 * BLOCK, &[(2, B)]);
-    let mut receiver = Receiver::new(known(3 * BLOCK, &[(0, A)]), Some(&published));
+    let digest = |cvs: &[Cv]| Manifest::new(3 * BLOCK_BYTES, cvs.to_vec()).unwrap().digest();
+    let published = known(4 * BLOCK_BYTES, &[(2, B)]);
+    let mut receiver = Receiver::new(known(3 * BLOCK_BYTES, &[(0, A)]), Some(&published));
     let missing = ReceiveError::Missing { first: 1, count: 1 };
     assert_eq!(receiver.commit(digest(&[A, A, B])), Err(missing));
-    assert!(receiver.accept(0, 1, BLOCK).is_ok());
+    assert!(receiver.accept(0, 1, BLOCK_BYTES).is_ok());
     let within = receiver.commit(digest(&[A, A, B])).unwrap_err();
     assert_eq!(within.reason(), Reason::OutOfStep);
     assert!(receiver.complete(0, A, A).is_ok());
@@ -254,9 +257,9 @@ fn a_commit_needs_every_block_and_the_right_digest() {
     assert_eq!(receiver.commit(claimed), Err(mismatch));
 
     // A stored block that is sent again does not delay the commit.
-    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Discard));
+    assert_eq!(receiver.accept(1, 1, BLOCK_BYTES), Ok(BlockAction::Discard));
     assert_eq!(receiver.commit(computed), Ok(vec![BlockRange { first: 2, count: 1 }]));
     assert!(receiver.commit(computed).is_err());
     assert_eq!(receiver.complete(1, B, B), Ok(Completed::Discarded));
-    assert_eq!(receiver.accept(1, 1, BLOCK), Ok(BlockAction::Discard));
+    assert_eq!(receiver.accept(1, 1, BLOCK_BYTES), Ok(BlockAction::Discard));
 }

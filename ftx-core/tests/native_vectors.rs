@@ -6,8 +6,8 @@ use ftx_core::RawName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileFrame, FileHead, FrameHeader, FrameKind,
-    HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
-    Untransferable, Version, What, next_frame, server_preface,
+    GetScope, HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
+    Untransferable, Version, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -143,20 +143,20 @@ fn requests_of_an_upload() {
 #[rustfmt::skip]
 fn requests_of_a_download() {
     let get = |version, what| Request::Get { name: text("f"), version, what };
-    request(7, &get(None, What::Whole), &[
+    request(7, &get(None, GetScope::Whole), &[
         "12000000", "07000000", "01", "000000",
         "04000000", "0100000000000000", "66",
         "00",                                    // any version
         "00000000",                              // whole
     ]);
-    request(7, &get(Some(version()), What::Manifest), &[
+    request(7, &get(Some(version()), GetScope::Manifest), &[
         "22000000", "07000000", "01", "000000",
         "04000000", "0100000000000000", "66",
         "01", VERSION,
         "01000000",                              // manifest
     ]);
     let ranges = vec![BlockRange { first: 2, count: 3 }, BlockRange { first: 9, count: 1 }];
-    request(7, &get(None, What::Blocks(ranges)), &[
+    request(7, &get(None, GetScope::Blocks(ranges)), &[
         "3a000000", "07000000", "01", "000000",
         "04000000", "0100000000000000", "66", "00",
         "02000000",                              // blocks
@@ -164,12 +164,12 @@ fn requests_of_a_download() {
         "0200000000000000", "0300000000000000",  // first, count
         "0900000000000000", "0100000000000000",
     ]);
-    request(7, &get(None, What::WholeUnless(digest())), &[
+    request(7, &get(None, GetScope::WholeUnless(digest())), &[
         "32000000", "07000000", "01", "000000",
         "04000000", "0100000000000000", "66", "00",
         "03000000", HASH,                        // whole unless
     ]);
-    request(7, &get(None, What::FreshManifest), &[
+    request(7, &get(None, GetScope::FreshManifest), &[
         "12000000", "07000000", "01", "000000",
         "04000000", "0100000000000000", "66", "00",
         "04000000",                              // fresh manifest

@@ -39,8 +39,8 @@ pub const CHUNK_BYTES: usize = 128 * 1024;
 /// takes large steps; many share what memory is meant for that.
 #[must_use]
 pub fn receive_chunk_bytes(transfers: usize) -> usize {
-    const TOGETHER: usize = 16 * 1024 * 1024;
-    (TOGETHER / transfers.max(1)).clamp(CHUNK_BYTES / 2, 4 * CHUNK_BYTES)
+    const RECEIVE_TOTAL_BYTES: usize = 16 * 1024 * 1024;
+    (RECEIVE_TOTAL_BYTES / transfers.max(1)).clamp(CHUNK_BYTES / 2, 4 * CHUNK_BYTES)
 }
 
 thread_local! {

@@ -12,15 +12,15 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// Room for messages, which are a few hundred bytes; idle connections keep no more than this.
-const MESSAGE_BUFFER: usize = 4 * 1024;
+const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
 
-/// How long a keen connection is looked at before its thread sleeps.
-const KEEN: Duration = Duration::from_micros(60);
+/// How long a polled connection is looked at before its thread sleeps.
+const BUSY_POLL_FOR: Duration = Duration::from_micros(60);
 
 /// Bytes that the system has taken and not begun to send, at most: more are taken when half of them
 /// have gone.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 256 * 1024;
+const NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 
 /// What ends a wait for the peer.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +44,10 @@ pub enum StreamError {
     /// What was due at a certain time was not there, whatever moved until then.
     #[error("what was due was not here within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    /// The guard's token was cancelled.
+    /// The limits's token was cancelled.
     #[error("stopped")]
     Stopped,
-    /// Nothing moved for the guard's limit.
+    /// Nothing moved for the limits's limit.
     #[error("nothing came or went for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
 }
@@ -58,7 +58,7 @@ pub struct BufferedStream {
     stream: TcpStream,
     buffer: BytesMut,
     /// The same connection, to be looked at without the runtime; see [`BufferedStream::with_busy_poll`].
-    keen: Option<std::net::TcpStream>,
+    polled: Option<std::net::TcpStream>,
 }
 
 impl BufferedStream {
@@ -70,7 +70,7 @@ impl BufferedStream {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         limit_unsent(&stream);
-        Ok(Self { stream, buffer: BytesMut::new(), keen: None })
+        Ok(Self { stream, buffer: BytesMut::new(), polled: None })
     }
 
     /// Has reads look out for the peer's next bytes for a moment before they sleep. For a thread
@@ -79,9 +79,9 @@ impl BufferedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn with_busy_poll(self) -> io::Result<Self> {
-        let keen = self.stream.into_std()?;
-        let stream = TcpStream::from_std(keen.try_clone()?)?;
-        Ok(Self { stream, buffer: self.buffer, keen: Some(keen) })
+        let polled = self.stream.into_std()?;
+        let stream = TcpStream::from_std(polled.try_clone()?)?;
+        Ok(Self { stream, buffer: self.buffer, polled: Some(polled) })
     }
 
     /// Takes the connection off the runtime that it is on.
@@ -113,12 +113,12 @@ impl BufferedStream {
     ///
     /// # Errors
     /// See [`StreamError`]; closing in the middle of a message is [`StreamError::Closed`].
-    pub async fn fill(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
-        if !guard.stop.is_cancelled() && self.look_out() {
+    pub async fn fill(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
+        if !limits.stop.is_cancelled() && self.busy_poll() {
             return Ok(true);
         }
-        self.buffer.reserve(MESSAGE_BUFFER);
-        match guard.watch(self.stream.read_buf(&mut self.buffer)).await? {
+        self.buffer.reserve(MESSAGE_BUFFER_BYTES);
+        match limits.watch(self.stream.read_buf(&mut self.buffer)).await? {
             0 if self.buffer.is_empty() => Ok(false),
             0 => Err(StreamError::Closed),
             _ => Ok(true),
@@ -134,14 +134,14 @@ impl BufferedStream {
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
-        if guard.stop.is_cancelled() {
+        if limits.stop.is_cancelled() {
             return Err(StreamError::Stopped);
         }
         // More than a little is better read into its place, even if that means to sleep.
-        let little = limit <= MESSAGE_BUFFER;
-        if !self.buffer.is_empty() || (little && self.look_out()) {
+        let little = limit <= MESSAGE_BUFFER_BYTES;
+        if !self.buffer.is_empty() || (little && self.busy_poll()) {
             let len = limit.min(self.buffer.len());
             chunk.put(self.buffer.split_to(len));
             return Ok(());
@@ -150,7 +150,7 @@ impl BufferedStream {
         self.buffer = BytesMut::new();
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
-        if guard.watch(self.stream.read_buf(&mut room)).await? == 0 {
+        if limits.watch(self.stream.read_buf(&mut room)).await? == 0 {
             return Err(StreamError::Closed);
         }
         while room.has_remaining_mut() {
@@ -165,14 +165,14 @@ impl BufferedStream {
         Ok(())
     }
 
-    /// Whether bytes came in while a keen connection was looked at. The end, and what went wrong,
+    /// Whether bytes came in while a polled connection was looked at. The end, and what went wrong,
     /// are left for the read that follows to find.
-    fn look_out(&mut self) -> bool {
-        let Some(keen) = &mut self.keen else { return false };
-        let mut bytes = [0; MESSAGE_BUFFER];
-        let until = Instant::now() + KEEN;
+    fn busy_poll(&mut self) -> bool {
+        let Some(polled) = &mut self.polled else { return false };
+        let mut bytes = [0; MESSAGE_BUFFER_BYTES];
+        let until = Instant::now() + BUSY_POLL_FOR;
         while Instant::now() < until {
-            match keen.read(&mut bytes) {
+            match polled.read(&mut bytes) {
                 Ok(len) if len > 0 => {
                     self.buffer.extend(bytes.iter().take(len));
                     return true;
@@ -186,17 +186,17 @@ impl BufferedStream {
         false
     }
 
-    /// Writes all of `bytes`; the guard's limit holds for each piece that the system takes.
+    /// Writes all of `bytes`; the limits's limit holds for each piece that the system takes.
     ///
     /// # Errors
     /// See [`StreamError`].
     pub async fn write_all(
         &mut self,
         mut bytes: &[u8],
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
-            let written = guard.watch(self.stream.write(bytes)).await?;
+            let written = limits.watch(self.stream.write(bytes)).await?;
             bytes.advance(written);
         }
         Ok(())
@@ -211,16 +211,16 @@ impl BufferedStream {
     pub async fn write_body(
         &mut self,
         mut bytes: &[u8],
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
             let interest = match self.buffer.len() {
-                0..MESSAGE_BUFFER => Interest::READABLE | Interest::WRITABLE,
+                0..MESSAGE_BUFFER_BYTES => Interest::READABLE | Interest::WRITABLE,
                 _ => Interest::WRITABLE,
             };
-            let ready = guard.watch(self.stream.ready(interest)).await?;
+            let ready = limits.watch(self.stream.ready(interest)).await?;
             if ready.is_readable() {
-                self.hear()?;
+                self.buffer_available()?;
             }
             if ready.is_writable() {
                 match self.stream.try_write(bytes) {
@@ -234,8 +234,8 @@ impl BufferedStream {
     }
 
     /// Buffers what is there already.
-    fn hear(&mut self) -> Result<(), StreamError> {
-        self.buffer.reserve(MESSAGE_BUFFER);
+    fn buffer_available(&mut self) -> Result<(), StreamError> {
+        self.buffer.reserve(MESSAGE_BUFFER_BYTES);
         match self.stream.try_read_buf(&mut self.buffer) {
             Ok(0) => Err(StreamError::Closed),
             Ok(_) => Ok(()),
@@ -251,7 +251,7 @@ impl BufferedStream {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn limit_unsent(stream: &TcpStream) {
     // Where it cannot be had, only a very slow peer fares worse.
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES);
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -273,7 +273,7 @@ impl DetachedStream {
         Ok(BufferedStream {
             stream: TcpStream::from_std(self.stream)?,
             buffer: self.buffer,
-            keen: None,
+            polled: None,
         })
     }
 }

@@ -3,11 +3,11 @@
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, BlockHasher};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher};
 
 use ftx_store::{BlockStaging, PrefixHasher, Staging, StagingFiles, StoreError};
 
-const SIZE: u64 = 4 * BLOCK + 7;
+const SIZE: u64 = 4 * BLOCK_BYTES + 7;
 
 fn files() -> StagingFiles {
     StagingFiles { data: "data".into(), journal: "journal".into() }
@@ -27,10 +27,10 @@ fn converted(
 fn holding(dir: &Dir, indices: &[u64]) -> BlockStaging {
     let staging = BlockStaging::create(dir, files(), "name", SIZE).unwrap();
     for &index in indices {
-        let bytes = vec![u8::try_from(index).unwrap(); usize::try_from(BLOCK).unwrap()];
+        let bytes = vec![u8::try_from(index).unwrap(); usize::try_from(BLOCK_BYTES).unwrap()];
         let mut hasher = BlockHasher::new(SIZE, index);
         hasher.update(&bytes);
-        staging.write_at(index * BLOCK, &bytes).unwrap();
+        staging.write_at(index * BLOCK_BYTES, &bytes).unwrap();
         staging.stored(index, hasher.finish().unwrap()).unwrap();
     }
     staging
@@ -42,14 +42,14 @@ fn what_lies_before_the_first_gap_stays() {
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
     let blocks = holding(&dir, &[0, 1, 3]);
     let staging = converted(blocks, &mut |_| true).unwrap().unwrap();
-    assert_eq!((staging.len(), staging.name()), (2 * BLOCK, "name"));
+    assert_eq!((staging.len(), staging.name()), (2 * BLOCK_BYTES, "name"));
     drop(staging);
     let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
-    assert_eq!(staging.len(), 2 * BLOCK);
+    assert_eq!(staging.len(), 2 * BLOCK_BYTES);
     staging.write(b"and more").unwrap();
     let mut hasher = PrefixHasher::new();
-    hasher.update(&vec![0; usize::try_from(BLOCK).unwrap()]);
-    hasher.update(&vec![1; usize::try_from(BLOCK).unwrap()]);
+    hasher.update(&vec![0; usize::try_from(BLOCK_BYTES).unwrap()]);
+    hasher.update(&vec![1; usize::try_from(BLOCK_BYTES).unwrap()]);
     hasher.update(b"and more");
     assert_eq!(staging.digest(), hasher.digest());
 }

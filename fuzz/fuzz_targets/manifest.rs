@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Manifest};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,7 @@ fuzz_target!(|input: (u16, u8, Vec<u8>)| {
     let (at, keep, bytes) = input;
     let temp = tempfile::tempdir().expect("a directory can be made");
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).expect("it is there");
-    let size = 2 * BLOCK + 5;
+    let size = 2 * BLOCK_BYTES + 5;
     let identity = FileIdentity { dev: 1, ino: 2, size, mtime_ns: 3, ctime_ns: 4, nlink: 1 };
     let cvs = (0..3).map(|byte| Cv([byte + 1; 32])).collect();
     let manifest = Arc::new(Manifest::new(size, cvs).expect("there is one for each block"));

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, PartialManifest, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, PartialManifest, block_count};
 use ftx_core::native::download::Fetch;
 use ftx_core::native::upload::{Receiver, Sender};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 /// A few sizes at the edges, so that what is told fits now and then.
 fn size(u: &mut Unstructured) -> Result<u64> {
     let blocks = u.int_in_range(0..=5)?;
-    let sizes = [blocks * BLOCK, blocks * BLOCK + 1, (blocks * BLOCK).saturating_sub(1), u64::MAX];
+    let sizes = [blocks * BLOCK_BYTES, blocks * BLOCK_BYTES + 1, (blocks * BLOCK_BYTES).saturating_sub(1), u64::MAX];
     u.choose(&sizes).copied()
 }
 
@@ -42,7 +42,7 @@ fn table(u: &mut Unstructured, size: u64) -> Result<PartialManifest> {
 
 fn upload(u: &mut Unstructured) -> Result<()> {
     let size = size(u)?;
-    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=4 * BLOCK)?);
+    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=4 * BLOCK_BYTES)?);
     while !u.is_empty() {
         match u.int_in_range(0..=6)? {
             0 => {
@@ -64,7 +64,7 @@ fn upload(u: &mut Unstructured) -> Result<()> {
             5 => {
                 let _ = sender.stored(stream(u)?, index(u)?);
             }
-            _ => assert!(sender.all_stored().is_none() || sender.own().is_complete()),
+            _ => assert!(sender.all_stored().is_none() || sender.own().complete().is_some()),
         }
         assert!(sender.progress().done <= size);
     }
@@ -81,7 +81,7 @@ fn receive(u: &mut Unstructured) -> Result<()> {
     while !u.is_empty() {
         match u.int_in_range(0..=3)? {
             0 => {
-                let len = if u.arbitrary()? { BLOCK } else { u.int_in_range(0..=BLOCK)? };
+                let len = if u.arbitrary()? { BLOCK_BYTES } else { u.int_in_range(0..=BLOCK_BYTES)? };
                 let _ = receiver.accept(stream(u)?, index(u)?, len);
             }
             1 => {

@@ -40,6 +40,8 @@ pub mod stub;
 
 mod client;
 mod disk;
+#[cfg(test)]
+mod documents;
 mod loopfs;
 mod mapping;
 mod process;

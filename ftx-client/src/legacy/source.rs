@@ -54,7 +54,7 @@ impl Source {
         len: u64,
         observer: &Observer,
         cancel: &Cancel,
-    ) -> Result<ftx_core::Md5Digest, TransferError> {
+    ) -> Result<ftx_core::legacy::Md5Digest, TransferError> {
         observer.tell(&Event::Hashing { done: 0, total: len });
         let file = self.clone_file()?;
         let hashed = hash_prefix(file, len, |done| {
@@ -64,7 +64,7 @@ impl Source {
         let (_, hasher) = hashed
             .await
             .map_err(|error| StoreError::io("read", &self.path, error))?
-            .ok_or(TransferError::Cancelled)?;
+            .ok_or(TransferError::cancelled())?;
         let digest = hasher.digest();
         self.hashed = Some(hasher);
         Ok(digest)
@@ -97,7 +97,7 @@ impl Source {
         if FileIdentity::of(&metadata) == self.identity {
             return Ok(());
         }
-        Err(TransferError::Changed { path: self.path.clone() })
+        Err(TransferError::local_changed(&self.path))
     }
 
     pub(crate) fn path(&self) -> &Path {

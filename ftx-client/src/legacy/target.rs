@@ -5,8 +5,7 @@
 //! client leaves it, is taken over.
 
 use cap_std::fs::{Dir, File};
-use ftx_core::Md5Digest;
-use ftx_core::legacy::Prefix;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{StagingWriter, blocking, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
@@ -54,7 +53,7 @@ impl Target {
             let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
                 .await
                 .map_err(|error| StoreError::io("read", path.path(), error))?
-                .ok_or(TransferError::Cancelled)?;
+                .ok_or(TransferError::cancelled())?;
             local = Local::Whole { file, identity, hasher };
         }
         Ok(Self { place, local })
@@ -80,7 +79,7 @@ impl Target {
         let local = std::mem::replace(&mut self.local, Local::Nothing);
         let place = self.place.clone();
         let name = place.path().to_string_lossy().into_owned();
-        if start == 0 && len <= StagingWriter::DEFERRED {
+        if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
         }
@@ -142,13 +141,13 @@ impl Target {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
                     staging.suspend()?;
-                    return Ok(Err(TransferError::Cancelled));
+                    return Ok(Err(TransferError::cancelled()));
                 }
                 let received = staging.digest();
                 if received != expected {
                     // There is no telling which of its bytes are wrong.
                     staging.discard()?;
-                    return Ok(Err(TransferError::Digest { received, expected }));
+                    return Ok(Err(TransferError::digest_mismatch(received, expected)));
                 }
             }
             place.check_target(&place.directory()?)?;

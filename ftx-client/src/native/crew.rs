@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
 use ftx_core::native::{Reason, StreamId};
 use ftx_io::{blocking, dedicate_thread, panic_text};
@@ -96,7 +96,7 @@ impl Native<'_> {
     ) {
         let wanted = match single {
             Some(size) => streams_for(size),
-            None => jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK * 64)),
+            None => jobs.len().div_ceil(FILES_A_STREAM).max(streams_for(BLOCK_BYTES * 64)),
         };
         let run = Arc::new(Run::new(jobs, keep_going));
         let mut tries = Tries::new(self.config, self.is_used());
@@ -138,7 +138,7 @@ impl Native<'_> {
             None
         };
         let Some((attempt, pause)) = pause else {
-            run.give_up(error);
+            run.give_up(&error);
             run.tell(watch);
             return false;
         };
@@ -148,7 +148,7 @@ impl Native<'_> {
         run.put_all_back();
         tokio::select! {
             () = self.cancel.token(true).cancelled() => {
-                run.give_up(TransferError::Cancelled);
+                run.give_up(&TransferError::cancelled());
                 run.tell(watch);
                 false
             }
@@ -235,7 +235,7 @@ impl Native<'_> {
         .await?
         {
             Greeted::Native(channel) => Ok(*channel),
-            Greeted::Legacy(_) => Err(TransferError::NotNative),
+            Greeted::Legacy(_) => Err(TransferError::not_native()),
         }
     }
 }
@@ -252,7 +252,7 @@ impl Leaving<'_> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if let Some(crew) = self.0 {
-            crew.fail(TransferError::Cancelled);
+            crew.fail(TransferError::cancelled());
         }
     }
 }
@@ -281,7 +281,7 @@ impl<T: Task> Helper<T> {
         }));
         if let Err(panic) = helped {
             // The files that it was at stay taken as long as the try goes on.
-            task.crew().fail(TransferError::Internal { message: panic_text(&*panic).to_owned() });
+            task.crew().fail(TransferError::internal(panic_text(&*panic)));
         }
     }
 
@@ -316,7 +316,7 @@ async fn size_of(path: &LocalPath) -> u64 {
 
 /// Connections that are worth it for a file of this size.
 fn streams_for(size: u64) -> usize {
-    usize::try_from(size / (4 * BLOCK)).unwrap_or(usize::MAX).max(1)
+    usize::try_from(size / (4 * BLOCK_BYTES)).unwrap_or(usize::MAX).max(1)
 }
 
 /// When there is another try.

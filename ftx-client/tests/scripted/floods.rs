@@ -6,8 +6,8 @@ use std::thread;
 use ftx_client::Dialect;
 use ftx_client::blocking::Client;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, Cv};
-use ftx_core::native::wire::{Meta, Reply, Request, Version, What};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
+use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
 
 use crate::native::upload;
 use crate::native_peer::NativePeer;
@@ -33,7 +33,7 @@ fn a_server_that_floods_while_the_client_sends_is_left() {
     for (reply, times) in floods {
         let results = upload(&[BLOCKS], 1, false, move |listener| {
             let mut peer = NativePeer::accept_window(&listener, WINDOW);
-            peer.offered(BLOCKS * BLOCK);
+            peer.offered(BLOCKS * BLOCK_BYTES);
             // Of a request that was never made.
             let flood = reply.encode(9999).unwrap().repeat(times);
             let mut sent = 0;
@@ -80,7 +80,7 @@ fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
-        let Some((id, Request::Get { what: What::Manifest, .. })) = peer.request() else {
+        let Some((id, Request::Get { what: GetScope::Manifest, .. })) = peer.request() else {
             panic!()
         };
         let (meta, version) = (Meta::default(), Version([1; 16]));

@@ -12,7 +12,7 @@ use ftx_client::blocking::Client;
 use ftx_client::{Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred};
 use ftx_client::{Upload, Watch};
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Reply, Request, Token};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ use crate::native_peer::NativePeer;
 use crate::server::listen;
 use crate::{config, name};
 
-const LEN: u64 = 2 * BLOCK;
+const LEN: u64 = 2 * BLOCK_BYTES;
 
 fn client(address: ServerAddr, timeout: Duration) -> Client {
     let mut config = config();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ftx_client::blocking::Client;
 use ftx_client::{Dialect, TransferError, Transferred};
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, Digest};
+use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::wire::{Overwrite, Reply, Request};
 
 use crate::native_peer::{NativePeer, SESSION};
@@ -16,7 +16,7 @@ use crate::server::listen;
 use crate::{config, name};
 
 const SMALL: u64 = 100;
-const LARGE: u64 = 2 * BLOCK;
+const LARGE: u64 = 2 * BLOCK_BYTES;
 
 /// Uploads a file of zeros twice, as the connection breaks at the end of the first try. The server then
 /// refuses it because of an existing file, which has the digest `there`.

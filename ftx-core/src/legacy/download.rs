@@ -18,8 +18,8 @@ use alloc::string::String;
 
 use super::server::wire_held;
 use super::wire::{LegacyReply, LegacyRequest, QString};
-use super::{Peer, Prefix, ProtocolError, Want};
-use crate::{Md5Digest, RemoteName, Status, shown};
+use super::{Md5Digest, Peer, Prefix, ProtocolError, Want};
+use crate::{RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,23 +14,24 @@
 //! # Original peers and ftx peers
 //! The original programs truncate what they resume into, read numbers as 32 bits and confirm what
 //! they did not check. Peers of our own mark themselves with one extra entry, `ftx_peer`, which
-//! the originals ignore; [`Peer`] says which kind a machine faces, and every exception made for an
+//! the originals ignore; `Peer` says which kind a machine faces, and every exception made for an
 //! original is made in these modules.
 
 pub mod download;
+mod md5;
 pub mod server;
 pub mod upload;
 pub mod wire;
 
-use crate::Md5Digest;
+pub use md5::{Md5Digest, ParseMd5Error};
 
 /// The largest position or size that an original program reads rightly: it keeps the low 32 bits
 /// as a signed number.
-pub const ORIGINAL_MAX_BYTES: u64 = i32::MAX as u64;
+const ORIGINAL_MAX_BYTES: u64 = i32::MAX as u64;
 
 /// What kind of program the other side is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
+enum Peer {
     /// One of ours, by its `ftx_peer` entry.
     Ftx,
     /// The original Qt program, or something that speaks like it.
@@ -44,7 +45,7 @@ impl Peer {
 
     /// Whether the other side is one of ours.
     #[must_use]
-    pub const fn is_ftx(self) -> bool {
+    const fn is_ftx(self) -> bool {
         matches!(self, Self::Ftx)
     }
 }

@@ -19,8 +19,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 
 use super::wire::{LegacyReply, LegacyRequest, QString};
-use super::{ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
-use crate::{Md5Digest, RemoteName, Status, shown};
+use super::{Md5Digest, ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
+use crate::{RemoteName, Status, shown};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ pub struct BlockMismatch {
 
 /// How far a transfer is, in bytes of its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct TransferProgress {
     /// Bytes that are where they belong, whether or not they were moved for that.
     pub done: u64,
     /// Bytes that went over the wire, those that did so again included.

@@ -2,7 +2,7 @@
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::block_len;
-use ftx_core::native::upload::{Next, Sender};
+use ftx_core::native::upload::{SendDecision, Sender};
 
 use crate::disk::{File, cv};
 use crate::faults::{Crash, Faults, Side};
@@ -134,7 +134,7 @@ impl<'a> Client<'a> {
         let (size, index, request) = (self.file.size, claim.index, self.request);
         let content = self.file.blocks[usize::try_from(index).unwrap()];
         let cv = cv(size, index, content);
-        if claim.theirs.is_some() && self.sender.hashed(index, cv).unwrap() == Next::Skip {
+        if claim.theirs.is_some() && self.sender.hashed(index, cv).unwrap() == SendDecision::Skip {
             return Ok(());
         }
         self.account.sent += 1;

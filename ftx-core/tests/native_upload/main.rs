@@ -14,7 +14,7 @@ mod disk;
 mod faults;
 mod server;
 
-use ftx_core::native::blocks::{BLOCK, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, block_count};
 use proptest::prelude::*;
 
 use client::{Account, Client, End};
@@ -28,7 +28,7 @@ const WINDOW_BLOCKS: u64 = 2;
 fn upload(file: &File, streams: usize, server: &mut Server, faults: &mut Faults) -> Account {
     let mut account = Account::default();
     for _ in 0..20 {
-        let client = Client::new(file, WINDOW_BLOCKS * BLOCK, &mut account);
+        let client = Client::new(file, WINDOW_BLOCKS * BLOCK_BYTES, &mut account);
         match client.run(streams, server, faults) {
             Ok(End::Done) => {
                 assert_eq!(server.disk.published.as_ref(), Some(file));
@@ -44,7 +44,7 @@ fn upload(file: &File, streams: usize, server: &mut Server, faults: &mut Faults)
 }
 
 fn sizes() -> impl Strategy<Value = u64> {
-    (0..7u64, 0..2u64).prop_map(|(blocks, cut)| (blocks * BLOCK).saturating_sub(cut * 17))
+    (0..7u64, 0..2u64).prop_map(|(blocks, cut)| (blocks * BLOCK_BYTES).saturating_sub(cut * 17))
 }
 
 fn file_of(size: u64) -> impl Strategy<Value = File> {
@@ -151,7 +151,7 @@ proptest! {
             faults.crash_at = Some(faults.effects + crash_after);
             // The two of the same size more often.
             let file = &files[which / 2];
-            let client = Client::new(file, WINDOW_BLOCKS * BLOCK, &mut account);
+            let client = Client::new(file, WINDOW_BLOCKS * BLOCK_BYTES, &mut account);
             if let Err(Crash(Side::Server)) = client.run(streams, &mut server, &mut faults) {
                 server.crash();
             }

@@ -1,4 +1,4 @@
-//! Hashing that trails behind what is written.
+//! HashProgress that trails behind what is written.
 //!
 //! MD5 is slower than a fast connection. A transfer that ends well does not need it; one that is
 //! interrupted needs it to be gone on with. So it is done beside the transfer, by threads of low
@@ -19,18 +19,18 @@ use crate::CHUNK_BYTES;
 
 /// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
 /// hash of an interrupted one takes seconds at the most.
-const MAX_LAG: u64 = 2 * 1024 * 1024 * 1024;
+const MAX_LAG_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// How old a transfer is before hashing begins. Most are over by then, and even threads of low
 /// priority cost the others cache and memory bandwidth.
 pub(crate) const HASH_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes that are hashed before another staging has its turn.
-const TURN: u64 = 2 * 1024 * 1024;
+const TURN_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The hash of one staging, on its way behind the data.
 pub(crate) struct BackgroundHasher {
-    hashing: Mutex<Hashing>,
+    hashing: Mutex<HashProgress>,
     /// How many bytes can be hashed.
     written: AtomicU64,
     /// How many are.
@@ -44,7 +44,7 @@ pub(crate) struct BackgroundHasher {
     stopped: AtomicBool,
 }
 
-struct Hashing {
+struct HashProgress {
     hasher: PrefixHasher,
     /// Stands where the hasher does.
     file: File,
@@ -56,7 +56,7 @@ impl BackgroundHasher {
     pub(crate) fn new(hasher: PrefixHasher, file: File, patience: Duration) -> Arc<Self> {
         let len = hasher.len();
         Arc::new(Self {
-            hashing: Mutex::new(Hashing { hasher, file, buffer: Vec::new() }),
+            hashing: Mutex::new(HashProgress { hasher, file, buffer: Vec::new() }),
             written: AtomicU64::new(len),
             hashed: AtomicU64::new(len),
             begins: Instant::now() + patience,
@@ -70,9 +70,11 @@ impl BackgroundHasher {
     pub(crate) fn advance(self: &Arc<Self>, len: u64) {
         self.written.store(len, Relaxed);
         if Instant::now() >= self.begins && !self.queued.swap(true, AcqRel) {
-            WORKERS.queue(Arc::clone(self));
+            HASH_THREADS.queue(Arc::clone(self));
         }
-        while len - self.hashed.load(Relaxed).min(len) > MAX_LAG && !self.stopped.load(Relaxed) {
+        while len - self.hashed.load(Relaxed).min(len) > MAX_LAG_BYTES
+            && !self.stopped.load(Relaxed)
+        {
             self.turn();
         }
     }
@@ -102,7 +104,7 @@ impl BackgroundHasher {
     /// Hashes for a while; whether there is more to do.
     fn turn(&self) -> bool {
         let mut done = 0;
-        while done < TURN {
+        while done < TURN_BYTES {
             // Let go of between pieces, so that nobody waits for the whole turn.
             let mut hashing = self.hashing();
             let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len() + 1);
@@ -125,12 +127,12 @@ impl BackgroundHasher {
         true
     }
 
-    fn hashing(&self) -> MutexGuard<'_, Hashing> {
+    fn hashing(&self) -> MutexGuard<'_, HashProgress> {
         self.hashing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Hashing {
+impl HashProgress {
     fn piece(&mut self, left: u64) -> io::Result<u64> {
         let len = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.buffer.clear();
@@ -144,14 +146,14 @@ impl Hashing {
 }
 
 /// The threads that hash.
-struct Workers {
+struct HashThreads {
     queue: Mutex<VecDeque<Arc<BackgroundHasher>>>,
     more: Condvar,
 }
 
-static WORKERS: LazyLock<&'static Workers> = LazyLock::new(|| {
-    let workers: &'static Workers =
-        Box::leak(Box::new(Workers { queue: Mutex::default(), more: Condvar::new() }));
+static HASH_THREADS: LazyLock<&'static HashThreads> = LazyLock::new(|| {
+    let workers: &'static HashThreads =
+        Box::leak(Box::new(HashThreads { queue: Mutex::default(), more: Condvar::new() }));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     for index in 0..threads {
         let thread = std::thread::Builder::new().name(format!("ftx-hash-{index}"));
@@ -161,7 +163,7 @@ static WORKERS: LazyLock<&'static Workers> = LazyLock::new(|| {
     workers
 });
 
-impl Workers {
+impl HashThreads {
     fn queue(&self, hasher: Arc<BackgroundHasher>) {
         self.lock().push_back(hasher);
         self.more.notify_one();
@@ -216,7 +218,7 @@ mod tests {
 
     use ftx_store::PrefixHasher;
 
-    use super::{BackgroundHasher, HASH_AFTER, MAX_LAG};
+    use super::{BackgroundHasher, HASH_AFTER, MAX_LAG_BYTES};
 
     #[test]
     fn the_hash_follows_what_is_written_but_for_the_last_byte() {
@@ -278,11 +280,11 @@ mod tests {
     fn it_never_falls_further_behind_than_allowed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), HASH_AFTER);
-        let len = MAX_LAG + 10_000_000;
+        let len = MAX_LAG_BYTES + 10_000_000;
         data.seek(SeekFrom::Start(len)).unwrap();
         data.write_all(b"x").unwrap();
         hasher.advance(len);
-        assert!(hasher.hashed() >= len - MAX_LAG);
+        assert!(hasher.hashed() >= len - MAX_LAG_BYTES);
         hasher.stop();
     }
 }

@@ -8,7 +8,7 @@ use ftx_store::PrefixHasher;
 use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 
 /// What one blocking thread hashes before others get their turn and the caller is asked.
-const SLICE: u64 = 16 * 1024 * 1024;
+const SLICE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Hashes the first `len` bytes of `file`, and gives the file back. `go_on` is told how many bytes
 /// are done, every 16 MiB and at the end; `None` when it answers no.
@@ -23,7 +23,7 @@ pub async fn hash_prefix(
     let mut hasher = PrefixHasher::new();
     file.seek(SeekFrom::Start(0))?;
     while hasher.len() < len {
-        let slice = SLICE.min(len - hasher.len());
+        let slice = SLICE_BYTES.min(len - hasher.len());
         (file, hasher) = spawn_blocking(move || {
             feed(&mut file, &mut hasher, slice)?;
             io::Result::Ok((file, hasher))

@@ -13,20 +13,20 @@ use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 /// it reads.
 #[derive(Debug)]
 pub struct ReadAhead {
-    state: State,
+    state: ReadState,
     /// Bytes that are still to be asked of the disk.
     left: u64,
 }
 
 #[derive(Debug)]
-enum State {
-    Idle(Source),
-    Running(JoinHandle<(Source, io::Result<Vec<u8>>)>),
+enum ReadState {
+    Idle(HashedFile),
+    Running(JoinHandle<(HashedFile, io::Result<Vec<u8>>)>),
     Broken,
 }
 
 #[derive(Debug)]
-struct Source {
+struct HashedFile {
     file: File,
     hasher: Option<PrefixHasher>,
 }
@@ -44,7 +44,7 @@ impl ReadAhead {
         hasher: Option<PrefixHasher>,
     ) -> io::Result<Self> {
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Self { state: State::Idle(Source { file, hasher }), left: len })
+        Ok(Self { state: ReadState::Idle(HashedFile { file, hasher }), left: len })
     }
 
     /// The next bytes, and starts to read those after them into `spare`. Empty after the last.
@@ -52,28 +52,28 @@ impl ReadAhead {
     /// # Errors
     /// The file cannot be read, or ends early ([`io::ErrorKind::UnexpectedEof`]).
     pub async fn next(&mut self, spare: Vec<u8>) -> io::Result<Vec<u8>> {
-        if matches!(self.state, State::Idle(_)) {
+        if matches!(self.state, ReadState::Idle(_)) {
             self.read_ahead(Vec::new());
         }
-        match mem::replace(&mut self.state, State::Broken) {
-            State::Running(job) => {
+        match mem::replace(&mut self.state, ReadState::Broken) {
+            ReadState::Running(job) => {
                 let (source, chunk) = job.await.map_err(panicked)?;
                 let chunk = chunk?;
-                self.state = State::Idle(source);
+                self.state = ReadState::Idle(source);
                 self.read_ahead(spare);
                 Ok(chunk)
             }
-            State::Idle(source) => {
-                self.state = State::Idle(source);
+            ReadState::Idle(source) => {
+                self.state = ReadState::Idle(source);
                 Ok(Vec::new())
             }
-            State::Broken => Err(io::Error::other("an earlier read failed")),
+            ReadState::Broken => Err(io::Error::other("an earlier read failed")),
         }
     }
 
     /// Waits for the read that is under way, after which the file's position is nobody's.
     pub async fn wait(self) {
-        if let State::Running(job) = self.state {
+        if let ReadState::Running(job) = self.state {
             // What it read is not wanted any more, nor why it could not.
             let _ = job.await;
         }
@@ -83,8 +83,8 @@ impl ReadAhead {
     #[must_use]
     pub fn into_parts(self) -> Option<(File, Option<PrefixHasher>)> {
         match self.state {
-            State::Idle(Source { file, hasher }) => Some((file, hasher)),
-            State::Running(_) | State::Broken => None,
+            ReadState::Idle(HashedFile { file, hasher }) => Some((file, hasher)),
+            ReadState::Running(_) | ReadState::Broken => None,
         }
     }
 
@@ -94,8 +94,8 @@ impl ReadAhead {
         }
         let len = usize::try_from(self.left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.left -= len as u64;
-        self.state = match mem::replace(&mut self.state, State::Broken) {
-            State::Idle(mut source) => State::Running(spawn_blocking(move || {
+        self.state = match mem::replace(&mut self.state, ReadState::Broken) {
+            ReadState::Idle(mut source) => ReadState::Running(spawn_blocking(move || {
                 let chunk = source.read(len, spare);
                 (source, chunk)
             })),
@@ -104,7 +104,7 @@ impl ReadAhead {
     }
 }
 
-impl Source {
+impl HashedFile {
     fn read(&mut self, len: usize, mut chunk: Vec<u8>) -> io::Result<Vec<u8>> {
         chunk.clear();
         chunk.reserve(len);

@@ -10,57 +10,61 @@ use crate::legacy::write_behind::{SharedStaging, WriteBehind};
 use crate::{CHUNK_BYTES, blocking};
 
 /// Makes the staging, when its time has come. Blocks.
-type Make = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
+type MakeStaging = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
 
 /// Writes a staging, some chunks behind the connection.
 ///
 /// What fits into one chunk is kept in memory until it is whole, so that a small file costs one
 /// step on a blocking thread and not one for each thing that is done to it.
-pub struct StagingWriter(Kind);
+pub struct StagingWriter(WriterMode);
 
-enum Kind {
-    Deferred { name: String, make: Make, held: Vec<u8> },
+enum WriterMode {
+    Deferred { name: String, make: MakeStaging, buffered: Vec<u8> },
     Direct(WriteBehind),
 }
 
 impl StagingWriter {
     /// How many bytes at most make a file that is [`deferred`](Self::deferred).
-    pub const DEFERRED: u64 = CHUNK_BYTES as u64;
+    pub const MAX_DEFERRED_BYTES: u64 = CHUNK_BYTES as u64;
 
     /// A writer of this staging. Blocks.
     ///
     /// # Errors
     /// The staging's data cannot be opened for hashing.
     pub fn new(staging: Staging) -> Result<Self, StoreError> {
-        Ok(Self(Kind::Direct(WriteBehind::new(staging)?)))
+        Ok(Self(WriterMode::Direct(WriteBehind::new(staging)?)))
     }
 
     /// Has it take one of these permits for each chunk until that is written: so no more threads than
     /// there are permits wait for a disk, however many stagings there are.
     #[must_use]
     pub fn sharing(mut self, permits: &Arc<Semaphore>) -> Self {
-        if let Kind::Direct(write_behind) = &mut self.0 {
+        if let WriterMode::Direct(write_behind) = &mut self.0 {
             write_behind.share(permits);
         }
         self
     }
 
-    /// A writer of at most [`DEFERRED`](Self::DEFERRED) bytes into a staging that `make` creates
+    /// A writer of at most [`MAX_DEFERRED_BYTES`](Self::MAX_DEFERRED_BYTES) bytes into a staging that `make` creates
     /// when they are all there.
     #[must_use]
     pub fn deferred(
         name: &str,
         make: impl FnOnce() -> Result<Staging, StoreError> + Send + 'static,
     ) -> Self {
-        Self(Kind::Deferred { name: name.to_owned(), make: Box::new(make), held: Vec::new() })
+        Self(WriterMode::Deferred {
+            name: name.to_owned(),
+            make: Box::new(make),
+            buffered: Vec::new(),
+        })
     }
 
     /// Where the staging is kept; `None` while there is none.
     #[must_use]
     pub fn slot(&self) -> Option<SharedStaging> {
         match &self.0 {
-            Kind::Deferred { .. } => None,
-            Kind::Direct(write_behind) => Some(write_behind.slot()),
+            WriterMode::Deferred { .. } => None,
+            WriterMode::Direct(write_behind) => Some(write_behind.slot()),
         }
     }
 
@@ -71,12 +75,14 @@ impl StagingWriter {
     /// An earlier chunk could not be written.
     pub async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         match &mut self.0 {
-            Kind::Deferred { held, .. } if held.is_empty() => Ok(std::mem::replace(held, chunk)),
-            Kind::Deferred { held, .. } => {
-                held.extend(&chunk);
+            WriterMode::Deferred { buffered, .. } if buffered.is_empty() => {
+                Ok(std::mem::replace(buffered, chunk))
+            }
+            WriterMode::Deferred { buffered, .. } => {
+                buffered.extend(&chunk);
                 Ok(chunk)
             }
-            Kind::Direct(write_behind) => write_behind.write(chunk).await,
+            WriterMode::Direct(write_behind) => write_behind.write(chunk).await,
         }
     }
 
@@ -86,8 +92,8 @@ impl StagingWriter {
     /// A chunk could not be written.
     pub async fn drain(&mut self) -> Result<(), StoreError> {
         match &mut self.0 {
-            Kind::Deferred { .. } => Ok(()),
-            Kind::Direct(write_behind) => write_behind.drain().await,
+            WriterMode::Deferred { .. } => Ok(()),
+            WriterMode::Direct(write_behind) => write_behind.drain().await,
         }
     }
 
@@ -98,8 +104,8 @@ impl StagingWriter {
     /// How far the staging got could not be recorded.
     pub async fn suspend(self) -> Result<(), StoreError> {
         match self.0 {
-            Kind::Deferred { .. } => Ok(()),
-            Kind::Direct(write_behind) => write_behind.finish(Staging::suspend).await,
+            WriterMode::Deferred { .. } => Ok(()),
+            WriterMode::Direct(write_behind) => write_behind.finish(Staging::suspend).await,
         }
     }
 
@@ -115,17 +121,17 @@ impl StagingWriter {
         end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match self.0 {
-            Kind::Deferred { name, make, held } => {
+            WriterMode::Deferred { name, make, buffered } => {
                 blocking(Path::new(&name), move || {
                     let mut staging = make()?;
-                    match staging.write(&held) {
+                    match staging.write(&buffered) {
                         Ok(()) => end(staging),
                         Err(error) => staging.discard().and(Err(error)),
                     }
                 })
                 .await
             }
-            Kind::Direct(write_behind) => write_behind.finish(end).await,
+            WriterMode::Direct(write_behind) => write_behind.finish(end).await,
         }
     }
 }
@@ -133,12 +139,12 @@ impl StagingWriter {
 impl std::fmt::Debug for StagingWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Kind::Deferred { name, held, .. } => f
+            WriterMode::Deferred { name, buffered, .. } => f
                 .debug_struct("Deferred")
                 .field("name", name)
-                .field("held", &held.len())
+                .field("buffered", &buffered.len())
                 .finish_non_exhaustive(),
-            Kind::Direct(write_behind) => write_behind.fmt(f),
+            WriterMode::Direct(write_behind) => write_behind.fmt(f),
         }
     }
 }

@@ -14,16 +14,16 @@ use crate::legacy::serial_executor::SerialExecutor;
 
 /// Chunks of one staging that are on their way to the disk: one that is being written while the
 /// next is received and another waits. It is what an upload costs in memory.
-const IN_FLIGHT: u32 = 3;
+const MAX_CHUNKS_IN_FLIGHT: u32 = 3;
 
 /// The place a staging is kept in while it is written. Who takes the staging out becomes its
 /// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
 #[derive(Clone)]
-pub struct SharedStaging(Arc<Slot>);
+pub struct SharedStaging(Arc<StagingSlot>);
 
-struct Slot {
+struct StagingSlot {
     staging: Mutex<Option<Staging>>,
-    /// The staging's length, [`TAKEN`] when it was taken out; changed under its lock, and read
+    /// The staging's length, [`TAKEN_LEN`] when it was taken out; changed under its lock, and read
     /// without it, since whoever holds the lock may be waiting for a disk.
     len: AtomicU64,
     hasher: Arc<BackgroundHasher>,
@@ -32,7 +32,7 @@ struct Slot {
 }
 
 /// Stands for the length of a staging that is here no more; no file is as long.
-const TAKEN: u64 = u64::MAX;
+const TAKEN_LEN: u64 = u64::MAX;
 
 /// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,10 +66,10 @@ impl SharedStaging {
     }
 }
 
-impl Slot {
+impl StagingSlot {
     fn take(&self, place: &mut Option<Staging>) -> Option<Staging> {
         let mut staging = place.take()?;
-        self.len.store(TAKEN, Relaxed);
+        self.len.store(TAKEN_LEN, Relaxed);
         self.hasher.stop();
         staging.hashed(self.hasher.hasher());
         Some(staging)
@@ -99,7 +99,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for StagingSlot {
     fn drop(&mut self) {
         self.hasher.stop();
     }
@@ -107,14 +107,14 @@ impl Drop for Slot {
 
 /// A chunk on its way, the place it takes up among those in flight, and its share of what all stagings
 /// together may have on their way.
-type Chunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+type QueuedChunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 /// Writes a staging behind the connection's back.
 pub(crate) struct WriteBehind {
     slot: SharedStaging,
     name: String,
-    executor: SerialExecutor<Chunk>,
-    places: Arc<Semaphore>,
+    executor: SerialExecutor<QueuedChunk>,
+    permits_in_flight: Arc<Semaphore>,
     /// For the chunks of all stagings.
     shared: Option<Arc<Semaphore>>,
     /// The staging's length when everything that was handed over is written.
@@ -130,7 +130,7 @@ impl WriteBehind {
         let name = staging.name().to_owned();
         let end = staging.len();
         let hasher = BackgroundHasher::new(staging.hasher().clone(), staging.reader()?, HASH_AFTER);
-        let slot = Arc::new(Slot {
+        let slot = Arc::new(StagingSlot {
             staging: Mutex::new(Some(staging)),
             len: AtomicU64::new(end),
             hasher,
@@ -139,14 +139,14 @@ impl WriteBehind {
         });
         let executor = {
             let (slot, name) = (Arc::clone(&slot), name.clone());
-            SerialExecutor::new(move |(chunk, place, permit): Chunk| {
+            SerialExecutor::new(move |(chunk, place, permit): QueuedChunk| {
                 slot.append(&chunk, &name);
                 lock(&slot.spare).push(chunk);
                 drop((place, permit));
             })
         };
-        let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        Ok(Self { slot: SharedStaging(slot), name, executor, places, shared: None, end })
+        let permits_in_flight = Arc::new(Semaphore::new(MAX_CHUNKS_IN_FLIGHT as usize));
+        Ok(Self { slot: SharedStaging(slot), name, executor, permits_in_flight, shared: None, end })
     }
 
     /// Has each chunk take one of these permits until it is written.
@@ -159,7 +159,8 @@ impl WriteBehind {
     }
 
     pub(crate) async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.broken())?;
+        let place =
+            Arc::clone(&self.permits_in_flight).acquire_owned().await.map_err(|_| self.broken())?;
         let permit = match &self.shared {
             Some(shared) => Arc::clone(shared).acquire_owned().await.ok(),
             None => None,
@@ -177,7 +178,7 @@ impl WriteBehind {
         // noticed by what follows.
         match self.slot.0.len.load(Relaxed) {
             len if len == self.end => Ok(()),
-            TAKEN => Err(StoreError::InUse { path: self.name.clone().into() }),
+            TAKEN_LEN => Err(StoreError::InUse { path: self.name.clone().into() }),
             // A chunk is lost without an error only when its thread panicked.
             _ => Err(self.broken()),
         }
@@ -199,7 +200,7 @@ impl WriteBehind {
 
     async fn idle(&self) {
         // Fails only if the semaphore is closed, which nobody does.
-        drop(self.places.acquire_many(IN_FLIGHT).await);
+        drop(self.permits_in_flight.acquire_many(MAX_CHUNKS_IN_FLIGHT).await);
     }
 
     fn check(&self) -> Result<(), StoreError> {

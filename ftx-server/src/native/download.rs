@@ -3,9 +3,10 @@
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len, block_offset,
+    BLOCK_BYTES, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len,
+    block_offset,
 };
-use ftx_core::native::wire::{BlockHead, FileHead, MAX_CV_PAGE, Reply, Version, What};
+use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Version};
 use ftx_io::{CHUNK_BYTES, is_dedicated};
 
 use super::connection::MAX_QUEUED_REPLY_BYTES;
@@ -22,27 +23,30 @@ pub(super) async fn on_get<S: Store>(
     cx: &mut RequestContext<'_, S>,
     name: &str,
     version: Option<Version>,
-    what: What,
+    scope: GetScope,
 ) -> Result<(), RequestError> {
     cx.connection.check_new(cx.id)?;
     // A client that requests a block twice did not get the announced block the first time.
-    let distrusts = match (&what, version) {
-        (What::FreshManifest, _) => true,
-        (What::Blocks(ranges), Some(version)) => cx.connection.recent.repeats(version, ranges),
+    let distrusts = match (&scope, version) {
+        (GetScope::FreshManifest, _) => true,
+        (GetScope::Blocks(ranges), Some(version)) => cx.connection.recent.repeats(version, ranges),
         _ => false,
     };
     let name = RemoteName::parse(name)?;
     let file = open(cx, &name, version, distrusts).await?;
     // A client that downloads a file in pieces names no version in its first request only.
-    let is_counted = version.is_none() || matches!(what, What::Whole | What::WholeUnless(_));
-    match what {
-        What::WholeUnless(digest) if file.size() <= BLOCK => {
+    let is_counted =
+        version.is_none() || matches!(scope, GetScope::Whole | GetScope::WholeUnless(_));
+    match scope {
+        GetScope::WholeUnless(digest) if file.size() <= BLOCK_BYTES => {
             send_file_unless(cx, &file, digest).await?;
         }
-        What::Whole | What::WholeUnless(_) if file.size() <= BLOCK => send_file(cx, &file).await?,
-        What::Whole | What::WholeUnless(_) => send_all_blocks(cx, &file).await?,
-        What::Manifest | What::FreshManifest => send_manifest(cx, &file).await?,
-        What::Blocks(ranges) => {
+        GetScope::Whole | GetScope::WholeUnless(_) if file.size() <= BLOCK_BYTES => {
+            send_file(cx, &file).await?
+        }
+        GetScope::Whole | GetScope::WholeUnless(_) => send_all_blocks(cx, &file).await?,
+        GetScope::Manifest | GetScope::FreshManifest => send_manifest(cx, &file).await?,
+        GetScope::Blocks(ranges) => {
             cx.connection.recent.record(file.version(), &ranges);
             send_ranges(cx, &file, &ranges).await?;
         }
@@ -145,8 +149,8 @@ async fn send_manifest<S: Store>(
     reply_found(cx, file)?;
     let progress = WorkProgress::default();
     let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
-    for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE).enumerate() {
-        let first = (page * MAX_CV_PAGE) as u64;
+    for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
+        let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
         cx.reply(&Reply::Cvs { first, cvs: cvs.to_vec() })?;
         cx.flush().await?;
     }

@@ -1,6 +1,6 @@
 //! The errors of the native dialect: of a connection, and of a request.
 
-use ftx_core::native::wire::{Reply, WireError as FrameError};
+use ftx_core::native::wire::{FrameError, Reply};
 use ftx_core::native::{Reason, StepError};
 use ftx_core::{NameError, RawNameError};
 use ftx_io::{ErrorChain, ReadError, StreamError};

@@ -179,9 +179,9 @@ async fn handle_control<S: Store>(
         }
         Request::Commit { digest } => upload::on_commit(cx, digest).await,
         Request::Abandon { discard } => upload::on_abandon(cx, discard).await,
-        Request::Get { name, version, what } => {
+        Request::Get { name, version, what: scope } => {
             cx.connection.is_busy = true;
-            download::on_get(cx, &name, version, what).await
+            download::on_get(cx, &name, version, scope).await
         }
         Request::Ping { payload } => Ok(cx.reply(&Reply::Pong { payload })?),
         other => metadata::on_request(cx, other).await,

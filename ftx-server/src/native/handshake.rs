@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, MAX_REQUEST, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS, WAITING,
-    check_client_preface, common_version, server_preface,
+    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    WAITING, check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
 use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
@@ -65,7 +65,7 @@ pub(super) async fn accept<S: Store>(
     };
     check_client_preface(preface)?;
     stream.consume(CLIENT_PREFACE.len());
-    let mut frames = Frames::new(stream, MAX_REQUEST);
+    let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
     let hello = async {
         let hello = read_hello(&mut frames, context, deadline).await?;
         if let Some(token) = hello.as_ref().and_then(|hello| hello.replaces) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Digest, Manifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
 use ftx_io::{CHUNK_BYTES, Frames};
 use tracing::debug;
@@ -49,7 +49,7 @@ pub(super) async fn on_check<S: Store>(
     cx: &mut RequestContext<'_, S>,
     expected: ExpectedFile,
 ) -> Result<(), RequestError> {
-    if expected.size <= BLOCK {
+    if expected.size <= BLOCK_BYTES {
         cx.connection.batch.push_check(cx.id, expected);
         return Ok(());
     }

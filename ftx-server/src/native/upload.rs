@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
-    BLOCK, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
+    BLOCK_BYTES, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
 };
 use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
@@ -251,7 +251,7 @@ pub(super) async fn suspend<U: StagedUpload>(upload: &ActiveUpload<U>, discard: 
 /// The bytes that the client hashes first, since it learns that the server has them.
 fn known_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
     let published = published.map(PartialManifest::known).unwrap_or_default();
-    staged.known().max(published).saturating_mul(BLOCK)
+    staged.known().max(published).saturating_mul(BLOCK_BYTES)
 }
 
 fn refusal_of(error: &ReceiveError) -> Refusal {

@@ -21,8 +21,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ftx_core::legacy::Prefix;
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_server::Config;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
 use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload};

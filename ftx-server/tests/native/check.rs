@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
-use ftx_core::native::wire::{FileHead, Meta, Mtime, Readers, Reply, Request, What};
+use ftx_core::native::wire::{FileHead, GetScope, Meta, Mtime, Readers, Reply, Request};
 
 use crate::client::{Client, done, get, new_id};
 use crate::frame::{Frame, put_frame};
@@ -151,12 +151,12 @@ fn a_file_that_the_client_has_is_not_sent() {
         // Twice, since by then its digest may be known.
         for _ in 0..2 {
             let id = new_id();
-            client.send(id, &get("a", None, What::WholeUnless(digest(&bytes))));
+            client.send(id, &get("a", None, GetScope::WholeUnless(digest(&bytes))));
             let Reply::Found { size, .. } = client.reply_to(id) else { panic!("not found") };
             assert_eq!(size, len as u64);
             assert_eq!(client.reply_to(id), Reply::End { digest: Some(digest(&bytes)) });
             let id = new_id();
-            client.send(id, &get("a", None, What::WholeUnless(Digest([7; 32]))));
+            client.send(id, &get("a", None, GetScope::WholeUnless(Digest([7; 32]))));
             match client.frame() {
                 Frame::File {
                     head: FileHead::Got { .. }, bytes: sent, digest: claimed, ..
@@ -171,13 +171,13 @@ fn a_file_that_the_client_has_is_not_sent() {
     let large = content(1, MIB + 1);
     std::fs::write(server.path().join("large"), &large).unwrap();
     let id = new_id();
-    client.send(id, &get("large", None, What::WholeUnless(digest(&large))));
+    client.send(id, &get("large", None, GetScope::WholeUnless(digest(&large))));
     let Reply::Found { .. } = client.reply_to(id) else { panic!("not found") };
     for index in 0..2 {
         assert!(matches!(client.frame(), Frame::Block { index: sent, .. } if sent == index));
     }
     assert_eq!(client.reply_to(id), Reply::End { digest: Some(digest(&large)) });
     let id = new_id();
-    client.send(id, &get("none", None, What::WholeUnless(Digest([7; 32]))));
+    client.send(id, &get("none", None, GetScope::WholeUnless(Digest([7; 32]))));
     assert_eq!(client.failure(id), Reason::NotFound);
 }

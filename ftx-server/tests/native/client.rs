@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Cv, block_count};
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FileHead, Meta, Overwrite, PREFACE_LEN, Reply, Request, Token, Version, What,
-    server_preface,
+    CLIENT_PREFACE, FileHead, GetScope, Meta, Overwrite, PREFACE_LEN, Reply, Request, Token,
+    Version, server_preface,
 };
 
 use crate::frame::{Frame, block_frame, first_of, put_frame};
@@ -71,7 +71,7 @@ pub(crate) fn offer_of(name: &str, size: usize, run: u8, source: u8) -> Request 
     Request::Offer { name, size, meta, overwrite, run, source }
 }
 
-pub(crate) fn get(name: &str, version: Option<Version>, what: What) -> Request {
+pub(crate) fn get(name: &str, version: Option<Version>, what: GetScope) -> Request {
     Request::Get { name: name.to_owned(), version, what }
 }
 
@@ -281,7 +281,7 @@ impl Client {
     /// Downloads a whole file, and verifies every hash.
     pub(crate) fn download(&mut self, name: &str) -> Vec<u8> {
         let id = new_id();
-        self.send(id, &get(name, None, What::Whole));
+        self.send(id, &get(name, None, GetScope::Whole));
         let size = match self.frame() {
             Frame::File { request, head: FileHead::Got { .. }, bytes, digest: claimed } => {
                 assert_eq!((request, claimed), (id, digest(&bytes)), "{name}");

@@ -11,7 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, block_count};
-use ftx_core::native::wire::{Meta, Overwrite, Reply, Request, Version, What};
+use ftx_core::native::wire::{GetScope, Meta, Overwrite, Reply, Request, Version};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 
 use crate::client::{Client, get, new_id, offer};
@@ -42,7 +42,7 @@ fn cvs(file: &[u8]) -> Vec<Cv> {
     (0..block_count(file.len() as u64)).map(|index| cv(file, index)).collect()
 }
 
-fn manifest(client: &mut Client, what: What, version: Option<Version>) -> (Version, Vec<Cv>) {
+fn manifest(client: &mut Client, what: GetScope, version: Option<Version>) -> (Version, Vec<Cv>) {
     let id = new_id();
     client.send(id, &get("a", version, what));
     let Reply::Found { version, .. } = client.reply_to(id) else { panic!("not found") };
@@ -70,7 +70,7 @@ fn told_digest(client: &mut Client) -> Option<Digest> {
 fn fetch(client: &mut Client, version: Option<Version>, index: u64) -> (Version, Vec<u8>, Cv) {
     let id = new_id();
     let ranges = vec![BlockRange { first: index, count: 1 }];
-    client.send(id, &get("a", version, What::Blocks(ranges)));
+    client.send(id, &get("a", version, GetScope::Blocks(ranges)));
     let Reply::Found { version, .. } = client.reply_to(id) else { panic!("not found") };
     let Frame::Block { bytes, cv, .. } = client.frame() else { panic!("no block") };
     assert_eq!(client.reply_to(id), Reply::End { digest: None });
@@ -80,7 +80,7 @@ fn fetch(client: &mut Client, version: Option<Version>, index: u64) -> (Version,
 /// Without asking for it, clients hear the truth.
 fn tells_the_truth(server: &Running, file: &[u8]) {
     let mut client = server.client().greet(None);
-    assert!(manifest(&mut client, What::Manifest, None).1 == cvs(file));
+    assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(file));
     assert_eq!(told_digest(&mut client), Some(digest(file)));
     assert!(client.download("a") == file);
 }
@@ -91,10 +91,13 @@ fn a_fresh_manifest_is_true_and_stays_so() {
         let (file, wrong) = (content(1, len), content(2, len));
         let server = poisoned(&file, &wrong);
         let mut client = server.client().greet(None);
-        assert!(manifest(&mut client, What::Manifest, None).1 == cvs(&wrong), "it is not cached");
+        assert!(
+            manifest(&mut client, GetScope::Manifest, None).1 == cvs(&wrong),
+            "it is not cached"
+        );
         assert_eq!(told_digest(&mut client), Some(digest(&wrong)));
-        assert!(manifest(&mut client, What::FreshManifest, None).1 == cvs(&file), "{len}");
-        assert!(manifest(&mut client, What::Manifest, None).1 == cvs(&file), "{len}");
+        assert!(manifest(&mut client, GetScope::FreshManifest, None).1 == cvs(&file), "{len}");
+        assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(&file), "{len}");
         assert_eq!(told_digest(&mut client), Some(digest(&file)), "{len}");
         tells_the_truth(&server, &file);
         drop(client);
@@ -109,17 +112,17 @@ fn a_fresh_manifest_is_of_the_version_that_is_asked_for() {
     let (file, wrong) = (content(1, LENS[0]), content(2, LENS[0]));
     let server = poisoned(&file, &wrong);
     let mut client = server.client().greet(None);
-    let (version, _) = manifest(&mut client, What::Manifest, None);
+    let (version, _) = manifest(&mut client, GetScope::Manifest, None);
     // On a connection that has the file open already.
-    let (again, told) = manifest(&mut client, What::FreshManifest, Some(version));
+    let (again, told) = manifest(&mut client, GetScope::FreshManifest, Some(version));
     assert!(again == version && told == cvs(&file));
-    let (_, told) = manifest(&mut client, What::Manifest, Some(version));
+    let (_, told) = manifest(&mut client, GetScope::Manifest, Some(version));
     assert!(told == cvs(&file));
     fs::write(server.path().join("a"), &wrong).unwrap();
     let id = new_id();
-    client.send(id, &get("a", Some(version), What::FreshManifest));
+    client.send(id, &get("a", Some(version), GetScope::FreshManifest));
     assert_eq!(client.failure(id), Reason::Changed);
-    let (_, told) = manifest(&mut client, What::FreshManifest, None);
+    let (_, told) = manifest(&mut client, GetScope::FreshManifest, None);
     assert!(told == cvs(&wrong));
 }
 
@@ -129,10 +132,10 @@ fn what_one_client_found_out_holds_for_the_others() {
     let (file, wrong) = (content(1, LENS[0]), content(2, LENS[0]));
     let server = poisoned(&file, &wrong);
     let mut other = server.client().greet(None);
-    let (version, _) = manifest(&mut other, What::Manifest, None);
+    let (version, _) = manifest(&mut other, GetScope::Manifest, None);
     let mut client = server.client().greet(None);
-    manifest(&mut client, What::FreshManifest, None);
-    assert!(manifest(&mut other, What::Manifest, Some(version)).1 == cvs(&file));
+    manifest(&mut client, GetScope::FreshManifest, None);
+    assert!(manifest(&mut other, GetScope::Manifest, Some(version)).1 == cvs(&file));
     let (_, _, told) = fetch(&mut other, Some(version), 1);
     assert_eq!(told, cv(&file, 1));
 }
@@ -144,7 +147,7 @@ fn a_block_that_is_asked_for_again_comes_with_its_true_chaining_value() {
             let (file, wrong) = (content(1, len), content(2, len));
             let server = poisoned(&file, &wrong);
             let mut client = server.client().greet(None);
-            let known = names_version.then(|| manifest(&mut client, What::Manifest, None).0);
+            let known = names_version.then(|| manifest(&mut client, GetScope::Manifest, None).0);
             let (version, bytes, told) = fetch(&mut client, known, 1);
             assert!(bytes == block(&file, 1));
             assert_eq!(told, cv(&wrong, 1), "it is not cached");
@@ -296,7 +299,7 @@ fn a_change_that_does_not_show_is_told() {
         flip(&server.path().join("a"), len / 2);
         assert_eq!(client.ask(&check(&old)), Reply::Wanted, "{len}");
         assert_eq!(client.ask(&check(&new)), unchanged(&new), "{len}");
-        assert!(manifest(&mut client, What::Manifest, None).1 == cvs(&new), "{len}");
+        assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(&new), "{len}");
         assert_eq!(told_digest(&mut client), Some(digest(&new)), "{len}");
         assert!(client.download("a") == new, "{len}");
         fs::remove_file(server.path().join("a")).unwrap();

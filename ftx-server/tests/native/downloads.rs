@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Cv, Manifest};
-use ftx_core::native::wire::{FileHead, MAX_CV_PAGE, Reply, Request, Version, What};
+use ftx_core::native::wire::{FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Request, Version};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 
 use crate::client::{Client, get, new_id};
@@ -43,7 +43,7 @@ fn a_file_of_a_block_is_one_frame() {
     for (len, one_frame) in [(0, true), (300_000, true), (MIB, true), (MIB + 1, false)] {
         fs::write(server.path().join("a"), content(1, len)).unwrap();
         let id = new_id();
-        client.send(id, &get("a", None, What::Whole));
+        client.send(id, &get("a", None, GetScope::Whole));
         let is_one = match client.frame() {
             Frame::File { head: FileHead::Got { version, .. }, .. } => {
                 assert!(version == version_of(&mut client, "a"));
@@ -58,7 +58,7 @@ fn a_file_of_a_block_is_one_frame() {
 
 fn version_of(client: &mut Client, name: &str) -> Version {
     let id = new_id();
-    client.send(id, &get(name, None, What::Blocks(Vec::new())));
+    client.send(id, &get(name, None, GetScope::Blocks(Vec::new())));
     let Reply::Found { version, .. } = client.reply_to(id) else { panic!("not found") };
     assert_eq!(client.reply_to(id), Reply::End { digest: None });
     version
@@ -67,7 +67,7 @@ fn version_of(client: &mut Client, name: &str) -> Version {
 /// The manifest: chaining values and digest.
 fn manifest(client: &mut Client, name: &str) -> (u64, Vec<Cv>) {
     let id = new_id();
-    client.send(id, &get(name, None, What::Manifest));
+    client.send(id, &get(name, None, GetScope::Manifest));
     let Reply::Found { size, .. } = client.reply_to(id) else { panic!("not found") };
     let mut all = Vec::new();
     loop {
@@ -101,7 +101,7 @@ fn a_manifest_has_the_chaining_value_of_every_block() {
 #[test]
 fn a_long_manifest_comes_in_pages() {
     let root = tempfile::tempdir().unwrap();
-    let count = MAX_CV_PAGE + 100;
+    let count = MAX_CV_PAGE_BLOCKS + 100;
     // It takes no space, and what it is made of is known already.
     let size = (count * MIB) as u64;
     let file = fs::File::create(root.path().join("huge")).unwrap();
@@ -133,7 +133,7 @@ fn what_is_no_file_is_refused() {
         ("none/below", Reason::NotFound),
     ];
     for (name, reason) in cases {
-        for what in [What::Whole, What::Manifest, What::Blocks(Vec::new())] {
+        for what in [GetScope::Whole, GetScope::Manifest, GetScope::Blocks(Vec::new())] {
             let id = new_id();
             client.send(id, &get(name, None, what));
             assert_eq!(client.failure(id), reason, "{name}");
@@ -153,13 +153,13 @@ fn another_version_is_not_sent() {
     client.put("a", b"new");
     let new = version_of(&mut client, "a");
     assert!(old != new);
-    for what in [What::Whole, What::Manifest, What::Blocks(Vec::new())] {
+    for what in [GetScope::Whole, GetScope::Manifest, GetScope::Blocks(Vec::new())] {
         let id = new_id();
         client.send(id, &get("a", Some(old), what));
         assert_eq!(client.failure(id), Reason::Changed);
     }
     let id = new_id();
-    client.send(id, &get("a", Some(new), What::Whole));
+    client.send(id, &get("a", Some(new), GetScope::Whole));
     assert!(matches!(client.frame(), Frame::File { bytes, .. } if bytes == b"new"));
 }
 
@@ -173,12 +173,12 @@ fn a_version_is_gone_when_another_has_its_name() {
     let old = version_of(&mut client, "a");
     other.put("a", b"new");
     let id = new_id();
-    client.send(id, &get("a", Some(old), What::Blocks(Vec::new())));
+    client.send(id, &get("a", Some(old), GetScope::Blocks(Vec::new())));
     assert_eq!(client.failure(id), Reason::Changed);
     let new = version_of(&mut client, "a");
     assert_eq!(other.ask(&Request::Remove { name: "a".to_owned() }), Reply::Removed);
     let id = new_id();
-    client.send(id, &get("a", Some(new), What::Blocks(Vec::new())));
+    client.send(id, &get("a", Some(new), GetScope::Blocks(Vec::new())));
     assert_eq!(client.failure(id), Reason::NotFound);
 }
 
@@ -187,7 +187,7 @@ fn begun(server: &Running, len: usize) -> (Client, u32) {
     fs::write(server.path().join("a"), content(1, len)).unwrap();
     let mut client = server.client().greet(None);
     let id = new_id();
-    client.send(id, &get("a", None, What::Whole));
+    client.send(id, &get("a", None, GetScope::Whole));
     assert!(matches!(client.frame(), Frame::Reply(_, Reply::Found { .. })));
     assert!(matches!(client.frame(), Frame::Block { index: 0, .. }));
     (client, id)
@@ -279,7 +279,8 @@ fn many_small_files_can_be_asked_for_at_once() {
     let mut client = server.client().greet(None);
     let ids: Vec<_> = files.iter().map(|_| new_id()).collect();
     let asks = ids.iter().enumerate();
-    let asks = asks.map(|(at, id)| get(&at.to_string(), None, What::Whole).encode(*id).unwrap());
+    let asks =
+        asks.map(|(at, id)| get(&at.to_string(), None, GetScope::Whole).encode(*id).unwrap());
     client.send_bytes(&asks.collect::<Vec<_>>().concat());
     for (file, id) in files.iter().zip(ids) {
         match client.frame() {

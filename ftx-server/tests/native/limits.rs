@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BlockRange;
-use ftx_core::native::wire::{Request, What};
+use ftx_core::native::wire::{GetScope, Request};
 
 use crate::client::{get, new_id};
 use crate::frame::{block_frame, put_frame};
@@ -102,7 +102,7 @@ fn a_download_that_nobody_reads_is_closed_and_frees_everything() {
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
     let mut client = server.client().greet(None);
-    client.send(new_id(), &get("big", None, What::Whole));
+    client.send(new_id(), &get("big", None, GetScope::Whole));
     wait_until("it is closed", || server.active() == 0);
     assert_eq!(server.monitor.snapshot().downloads, 0);
     assert!(server.monitor.snapshot().errors > 0);
@@ -132,7 +132,7 @@ fn small_blocks_that_nobody_reads_are_not_held() {
     std::fs::write(server.path().join("a"), &file).unwrap();
     let ranges = vec![BlockRange { first: 0, count: 1 }; ASKED];
     let mut client = server.client().greet(None);
-    client.send(new_id(), &get("a", None, What::Blocks(ranges)));
+    client.send(new_id(), &get("a", None, GetScope::Blocks(ranges)));
     wait_until("it is closed", || {
         let now = server.monitor.snapshot();
         now.bytes_out > 0 && now.active.iter().sum::<usize>() == 0
@@ -176,7 +176,7 @@ fn a_reader_that_does_not_read_delays_nobody() {
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
     let mut stuck = server.client().greet(None);
-    stuck.send(new_id(), &get("big", None, What::Whole));
+    stuck.send(new_id(), &get("big", None, GetScope::Whole));
     wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
     let mut client = server.client().greet(None);
     let start = Instant::now();

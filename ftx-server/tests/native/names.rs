@@ -3,7 +3,7 @@
 use std::fs;
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{Overwrite, Reply, Request, What};
+use ftx_core::native::wire::{GetScope, Overwrite, Reply, Request};
 
 use crate::client::{get, new_id, offer};
 use crate::frame::{Frame, put_frame, put_frame_if};
@@ -22,9 +22,9 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
     let mut frames: Vec<_> = [
         offer(name, 5, Overwrite::Replace, 1),
         offer(name, 5 * MIB, Overwrite::Fail, 1),
-        get(name, None, What::Whole),
-        get(name, None, What::Manifest),
-        get(name, None, What::Blocks(Vec::new())),
+        get(name, None, GetScope::Whole),
+        get(name, None, GetScope::Manifest),
+        get(name, None, GetScope::Blocks(Vec::new())),
         Request::Stat { name: text.clone() },
         Request::Digest { name: text.clone() },
         Request::Remove { name: text.clone() },

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{Listed, Meta, Overwrite, Reply, Request, Token, What};
+use ftx_core::native::wire::{GetScope, Listed, Meta, Overwrite, Reply, Request, Token};
 
 use crate::client::{Client, get, new_id, offer};
 use crate::frame::{Frame, put_frame, put_frame_if, raw_put};
@@ -100,11 +100,11 @@ fn check(name: &str, size: usize) -> Request {
 fn looks(name: &str) -> Vec<Request> {
     let text = name.to_owned();
     vec![
-        get(name, None, What::Whole),
-        get(name, None, What::WholeUnless(digest(SECRET))),
-        get(name, None, What::Manifest),
-        get(name, None, What::FreshManifest),
-        get(name, None, What::Blocks(Vec::new())),
+        get(name, None, GetScope::Whole),
+        get(name, None, GetScope::WholeUnless(digest(SECRET))),
+        get(name, None, GetScope::Manifest),
+        get(name, None, GetScope::FreshManifest),
+        get(name, None, GetScope::Blocks(Vec::new())),
         Request::Stat { name: text.clone() },
         Request::Digest { name: text },
         list(name, false),

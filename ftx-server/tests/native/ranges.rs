@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BlockRange;
-use ftx_core::native::wire::{MAX_RANGES, Reply, Request, What};
+use ftx_core::native::wire::{GetScope, MAX_RANGES, Reply, Request};
 
 use crate::client::{Client, get, new_id};
 use crate::frame::Frame;
@@ -21,12 +21,12 @@ fn served() -> (Running, Vec<u8>) {
     (server, file)
 }
 
-fn ranges(of: &[(u64, u64)]) -> What {
-    What::Blocks(of.iter().map(|&(first, count)| BlockRange { first, count }).collect())
+fn ranges(of: &[(u64, u64)]) -> GetScope {
+    GetScope::Blocks(of.iter().map(|&(first, count)| BlockRange { first, count }).collect())
 }
 
 /// The blocks that are sent for `what`; each is as it should be.
-fn blocks(client: &mut Client, file: &[u8], what: What) -> Vec<u64> {
+fn blocks(client: &mut Client, file: &[u8], what: GetScope) -> Vec<u64> {
     let id = new_id();
     client.send(id, &get("a", None, what));
     assert!(matches!(client.reply_to(id), Reply::Found { size, .. } if size == file.len() as u64));

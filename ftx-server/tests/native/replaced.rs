@@ -2,7 +2,7 @@
 //! after what they ask now.
 
 use ftx_core::native::blocks::BlockRange;
-use ftx_core::native::wire::{Reply, Request, Token, What};
+use ftx_core::native::wire::{GetScope, Reply, Request, Token};
 
 use crate::client::{Client, get, new_id};
 use crate::frame::put_frame;
@@ -14,7 +14,7 @@ const LEN: usize = 4 * MIB + 5;
 /// Has the server send so much that is not read that it comes to nothing else.
 fn hang(server: &Running, client: &mut Client) {
     std::fs::write(server.path().join("large"), vec![7; 64 * MIB]).unwrap();
-    client.send(new_id(), &get("large", None, What::Whole));
+    client.send(new_id(), &get("large", None, GetScope::Whole));
     wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
 }
 
@@ -52,7 +52,7 @@ fn a_session_that_hangs_in_small_blocks_is_replaced_at_once() {
     let mut lost = server.client().greet(None);
     let ranges = vec![BlockRange { first: 0, count: 1 }; 2000];
     for _ in 0..2 {
-        lost.send(new_id(), &get("small", None, What::Blocks(ranges.clone())));
+        lost.send(new_id(), &get("small", None, GetScope::Blocks(ranges.clone())));
     }
     wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
     let mut back = server.client().greet_again(lost.session());

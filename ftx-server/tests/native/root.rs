@@ -3,7 +3,7 @@
 use std::fs;
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{Overwrite, Reply, Request, What};
+use ftx_core::native::wire::{GetScope, Overwrite, Reply, Request};
 
 use crate::client::{Client, get, new_id, offer};
 use crate::frame::put_frame;
@@ -29,7 +29,7 @@ fn assert_refused(client: &mut Client) {
         Request::Remove { name: name() },
         Request::MakeDirectory { name: "d".to_owned() },
         Request::Digest { name: name() },
-        get("a", None, What::Whole),
+        get("a", None, GetScope::Whole),
         offer("b", 2 * MIB, Overwrite::Replace, 1),
     ];
     for request in requests {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{CLIENT_PREFACE, Request, What};
+use ftx_core::native::wire::{CLIENT_PREFACE, GetScope, Request};
 
 use crate::client::{get, new_id};
 use crate::frame::block_frame;
@@ -83,7 +83,7 @@ fn a_download_is_cut_off_after_the_grace_and_nothing_false_is_said() {
     let file = content(1, 64 * MIB);
     std::fs::write(server.path().join("big"), &file).unwrap();
     let mut client = server.client().greet(None);
-    client.send(new_id(), &get("big", None, What::Whole));
+    client.send(new_id(), &get("big", None, GetScope::Whole));
     wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
     let start = Instant::now();
     server.ask_to_stop();
@@ -115,7 +115,7 @@ fn hashing_does_not_keep_it_beyond_the_grace() {
     }
     let mut clients: Vec<_> = (0..3).map(|_| server.client().greet(None)).collect();
     clients[0].send(new_id(), &Request::Digest { name: "one".to_owned() });
-    clients[1].send(new_id(), &get("two", None, What::Manifest));
+    clients[1].send(new_id(), &get("two", None, GetScope::Manifest));
     let size = 5 * MIB;
     let offer = crate::client::offer(
         "three",

@@ -1,11 +1,12 @@
 //! What is checked before a file is opened or filled.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata};
 
-use crate::{StoreError, available_bytes};
+use crate::{FileIdentity, Positioned, StoreError, available_bytes};
 
 /// Passes regular files only: a directory has no contents, and opening a pipe or a device waits or
 /// does worse.
@@ -76,4 +77,36 @@ pub fn check_space(dir: &Dir, path: &Path, len: u64) -> Result<(), StoreError> {
     }
     let text = format!("{len} bytes are needed and {available} are free");
     Err(StoreError::io("store", path, io::Error::new(ErrorKind::StorageFull, text)))
+}
+
+/// Passes a file that ends where its size says, as `identity` has it: what is sent has a size before it
+/// is read.
+///
+/// # Errors
+/// [`StoreError::UnknownSize`] for one that does not, as in `/proc`; [`StoreError::Changed`] if it was
+/// changed just now; and those of reading.
+pub fn check_size(path: &Path, file: &File, identity: &FileIdentity) -> Result<(), StoreError> {
+    let failed = |error| StoreError::io("read", path, error);
+    let size = identity.size;
+    let (at, expected) = if size == 0 { (0, 0) } else { (size - 1, 1) };
+    let mut around_end = [0; 2];
+    if read_at(file, &mut around_end, at).map_err(failed)? == expected {
+        return Ok(());
+    }
+    if FileIdentity::of_std(file).map_err(failed)? != *identity {
+        return Err(StoreError::Changed { path: path.to_owned() });
+    }
+    Err(StoreError::UnknownSize { path: path.to_owned(), size })
+}
+
+/// Reads as much as there is, and tells how much that was.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    for len in (1..=buffer.len()).rev() {
+        let Some(part) = buffer.get_mut(..len) else { continue };
+        match Positioned::default().read_exact_at(file, part, offset) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
+            read => return read.map(|()| len),
+        }
+    }
+    Ok(0)
 }

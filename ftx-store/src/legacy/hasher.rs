@@ -4,10 +4,11 @@
 //! again for it would take longer than an old client waits. So the hasher's inner state goes into
 //! the journal with every checkpoint, and hashing goes on from there.
 
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 use md5::digest::common::hazmat::{DeserializeStateError, SerializableState, SerializedState};
 use md5::{Digest as _, Md5};
-use serde::{Deserialize, Serialize};
+
+use crate::HasherState;
 
 /// MD5 over everything [`update`](Self::update) was given, plus how much that was.
 #[derive(Clone, Default)]
@@ -83,29 +84,6 @@ impl std::fmt::Debug for PrefixHasher {
     }
 }
 
-/// A saved [`PrefixHasher`]. Two are equal when they were saved after the same bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HasherState {
-    len: u64,
-    /// What the hash implementation makes of itself; a test holds its bytes, since they are part
-    /// of the journal's format.
-    md5: Vec<u8>,
-}
-
-impl HasherState {
-    /// How many bytes had been hashed.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether no byte had been hashed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-}
-
 /// Bytes that are no saved hasher, or one of another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the saved hasher state is not usable; hash the data again")]
@@ -115,7 +93,8 @@ pub struct BadHasherState {
 
 #[cfg(test)]
 mod tests {
-    use super::{HasherState, PrefixHasher};
+    use super::PrefixHasher;
+    use crate::HasherState;
 
     fn hashed(bytes: &[u8]) -> PrefixHasher {
         let mut hasher = PrefixHasher::new();
@@ -125,8 +104,9 @@ mod tests {
 
     #[test]
     fn digests_are_md5() {
-        assert_eq!(PrefixHasher::new().digest(), ftx_core::Md5Digest::EMPTY);
-        let digest = hashed(b"hello").digest().to_hex();
+        let empty = PrefixHasher::new().digest().to_string();
+        assert_eq!(empty, "d41d8cd98f00b204e9800998ecf8427e");
+        let digest = hashed(b"hello").digest().to_string();
         assert_eq!(digest, "5d41402abc4b2a76b9719d911017c592");
     }
 

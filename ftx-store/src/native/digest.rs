@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _};
-use std::path::Path;
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Digest, Manifest, block_count, block_cv};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest, Manifest, block_count, block_cv};
 
-use crate::{FileIdentity, Positioned, StoreError, hash_blocks};
+use crate::{FileIdentity, Positioned, hash_blocks};
 
 /// The bytes of a block.
-const BLOCK_BYTES: usize = 1 << 20;
-const _: () = assert!(BLOCK_BYTES as u64 == BLOCK);
+const BLOCK_LEN: usize = 1 << 20;
+const _: () = assert!(BLOCK_LEN as u64 == BLOCK_BYTES);
 
 /// The digest of a file that is open at its start: by all cores where its size is known, and else of
 /// what is read until it ends. So a pipe has one, and a file of `/proc`, which says that it is empty.
@@ -43,38 +42,6 @@ pub fn digest_of_all(file: &File) -> io::Result<Digest> {
     }
 }
 
-/// Passes a file that ends where its size says, as `identity` has it: what is sent has a size before it
-/// is read.
-///
-/// # Errors
-/// [`StoreError::UnknownSize`] for one that does not, as in `/proc`; [`StoreError::Changed`] if it was
-/// changed just now; and those of reading.
-pub fn check_size(path: &Path, file: &File, identity: &FileIdentity) -> Result<(), StoreError> {
-    let failed = |error| StoreError::io("read", path, error);
-    let size = identity.size;
-    let (at, expected) = if size == 0 { (0, 0) } else { (size - 1, 1) };
-    let mut around_end = [0; 2];
-    if read_at(file, &mut around_end, at).map_err(failed)? == expected {
-        return Ok(());
-    }
-    if FileIdentity::of_std(file).map_err(failed)? != *identity {
-        return Err(StoreError::Changed { path: path.to_owned() });
-    }
-    Err(StoreError::UnknownSize { path: path.to_owned(), size })
-}
-
-/// Reads as much as there is, and tells how much that was.
-fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    for len in (1..=buffer.len()).rev() {
-        let Some(part) = buffer.get_mut(..len) else { continue };
-        match Positioned::default().read_exact_at(file, part, offset) {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {}
-            read => return read.map(|()| len),
-        }
-    }
-    Ok(0)
-}
-
 /// Whether more than `size` bytes can be read of a file.
 fn reaches_beyond(file: &File, size: u64) -> io::Result<bool> {
     match Positioned::default().read_exact_at(file, &mut [0], size) {
@@ -86,25 +53,25 @@ fn reaches_beyond(file: &File, size: u64) -> io::Result<bool> {
 /// Reads to the end, and joins the digest from the blocks.
 fn digest_to_the_end(file: &File) -> io::Result<Digest> {
     let mut first = Vec::new();
-    file.take(BLOCK + 1).read_to_end(&mut first)?;
-    let more = match first.get(BLOCK_BYTES..) {
+    file.take(BLOCK_BYTES + 1).read_to_end(&mut first)?;
+    let more = match first.get(BLOCK_LEN..) {
         // There is no tree above a single block.
         None | Some([]) => return Ok(Digest::of(&first)),
         Some(more) => more.to_vec(),
     };
-    first.truncate(BLOCK_BYTES);
+    first.truncate(BLOCK_LEN);
     let (mut cvs, mut size, mut block) = (Vec::new(), 0_u64, first);
     while !block.is_empty() {
-        let index = size / BLOCK;
+        let index = size / BLOCK_BYTES;
         size = size.saturating_add(block.len() as u64);
         // Of the first block it is known that it is not the only one.
-        let cv = block_cv(size.max(BLOCK + 1), index, &block).map_err(io::Error::other)?;
+        let cv = block_cv(size.max(BLOCK_BYTES + 1), index, &block).map_err(io::Error::other)?;
         cvs.push(cv);
         block.clear();
         if index == 0 {
             block.extend(&more);
         }
-        file.take(BLOCK - block.len() as u64).read_to_end(&mut block)?;
+        file.take(BLOCK_BYTES - block.len() as u64).read_to_end(&mut block)?;
     }
     let manifest = Manifest::new(size, cvs).map_err(io::Error::other)?;
     Ok(manifest.digest())
@@ -117,8 +84,8 @@ mod tests {
 
     use ftx_core::native::blocks::Digest;
 
-    use super::{check_size, digest_of_all};
-    use crate::{FileIdentity, StoreError};
+    use super::digest_of_all;
+    use crate::{FileIdentity, StoreError, check_size};
 
     #[test]
     fn a_regular_file_has_the_digest_of_its_bytes() {

@@ -9,8 +9,8 @@ use cap_std::fs::{Dir, Metadata};
 use ftx_core::native::wire::Meta;
 
 use crate::file::checks::check_replaceable;
-use crate::staging::files::remove;
 use crate::staging::locked_file::LockedFile;
+use crate::staging::private_file::remove;
 use crate::sys::{self, Attributes, Umask};
 use crate::{FileIdentity, StagingFiles, StoreError};
 

@@ -13,8 +13,8 @@ use cap_std::fs::Dir;
 
 use crate::file::copy::copy_range;
 use crate::file::positioned::Positioned;
-use crate::staging::files::{copy_of, remove};
-use crate::staging::private_file;
+use crate::staging::files::copy_of;
+use crate::staging::private_file::{self, remove};
 use crate::{StoreError, sys};
 
 /// How much is copied before the caller is asked again whether to go on.

@@ -7,20 +7,20 @@
 
 use std::fs::File;
 
-use crate::{BootId, FileIdentity, PrefixHasher, sys};
+use ftx_core::native::blocks::Digest;
+
+use crate::{BootId, FileIdentity, sys};
 
 /// Names the page cache of `file` in the kernel run `boot`: equal ones mean that all that was written to
 /// the file is there. `None`, which is equal to nothing, where the system does not tell.
 pub(crate) fn cache_epoch(boot: Option<BootId>, file: &File) -> Option<BootId> {
     let BootId(boot) = boot?;
     let identity = FileIdentity::of_std(file).ok()?;
-    // Any hash would do: it only has to be as long as the id of a kernel run, which it stands for.
-    let mut hasher = PrefixHasher::new();
-    hasher.update(&boot);
-    for number in [identity.dev, identity.ino].into_iter().chain(sys::mount_and_birth(file)) {
-        hasher.update(&number.to_le_bytes());
-    }
-    Some(BootId(hasher.digest().0))
+    let numbers = [identity.dev, identity.ino].into_iter().chain(sys::mount_and_birth(file));
+    let mut bytes = boot.to_vec();
+    bytes.extend(numbers.flat_map(u64::to_le_bytes));
+    // As long as the boot id that it stands for.
+    Digest::of(&bytes).0.first_chunk().copied().map(BootId)
 }
 
 #[cfg(test)]

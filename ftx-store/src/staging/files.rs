@@ -1,12 +1,11 @@
 //! The two files of a staging.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use crate::staging::private_file;
+use crate::staging::private_file::remove;
 use crate::{Journal, JournalRecord, StoreError};
 
 /// Where a staging lies: the names of its two files, each a single component.
@@ -75,20 +74,5 @@ pub(crate) fn check_single(path: &Path) -> Result<(), StoreError> {
         Ok(())
     } else {
         Err(StoreError::BadName { path: path.to_path_buf() })
-    }
-}
-
-/// Removes a file; one that is gone already is no error.
-pub(crate) fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
-    match dir.remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // In a directory such as `/tmp`, others' files cannot be removed.
-        Err(error)
-            if error.kind() == ErrorKind::PermissionDenied
-                && private_file::is_foreign(dir, path).unwrap_or(false) =>
-        {
-            Err(StoreError::Foreign { path: path.to_path_buf(), source: error })
-        }
-        removed => removed.map_err(|error| StoreError::io("remove", path, error)),
     }
 }

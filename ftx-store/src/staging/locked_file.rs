@@ -7,9 +7,9 @@ use std::path::Path;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
 
 use crate::staging::break_hard_link::break_hard_link;
-use crate::staging::files::remove;
 use crate::staging::part_names::is_ours;
-use crate::staging::private_file::{self, PartialFile, Writers};
+use crate::staging::private_file::{self, PartialFile, remove};
+use crate::sys::Writers;
 use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
 /// Opening competes with publishing, which takes the file away; once is enough nearly always.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::Digest;
 
-use crate::staging::private_file::Writers;
+use crate::sys::Writers;
 use crate::{Journal, StagingFiles, StoreError};
 
 /// What the name of a partial file has behind the target's name.

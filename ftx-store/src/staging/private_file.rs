@@ -10,28 +10,8 @@ use std::path::Path;
 use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt as _};
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 
-use crate::{StoreError, sys};
-
-/// Who may have written a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writers {
-    /// Nobody but us.
-    Us,
-    /// We, and members of our own group.
-    OurGroup,
-    /// Other users.
-    Others,
-}
-
-impl Writers {
-    pub(crate) fn of(metadata: &Metadata) -> Self {
-        if metadata.is_file() { sys::writers(metadata) } else { Self::Others }
-    }
-
-    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
-        Ok(Self::of(&Metadata::from_file(file)?))
-    }
-}
+use crate::StoreError;
+use crate::sys::{self, Writers};
 
 /// Makes a file that nobody else can open. A file or link of that name is an error.
 pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
@@ -122,6 +102,21 @@ pub(crate) fn is_foreign(dir: &Dir, path: &Path) -> io::Result<bool> {
             let metadata = metadata?;
             Ok(!metadata.is_dir() && Writers::of(&metadata) == Writers::Others)
         }
+    }
+}
+
+/// Removes a file; one that is gone already is no error.
+pub(crate) fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
+    match dir.remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // In a directory such as `/tmp`, others' files cannot be removed.
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && is_foreign(dir, path).unwrap_or(false) =>
+        {
+            Err(StoreError::Foreign { path: path.to_path_buf(), source: error })
+        }
+        removed => removed.map_err(|error| StoreError::io("remove", path, error)),
     }
 }
 

@@ -6,7 +6,26 @@ use std::io;
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use ftx_core::native::wire::Readers;
 
-use crate::staging::private_file::Writers;
+/// Who may have written a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writers {
+    /// Nobody but us.
+    Us,
+    /// We, and members of our own group.
+    OurGroup,
+    /// Other users.
+    Others,
+}
+
+impl Writers {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        if metadata.is_file() { writers(metadata) } else { Self::Others }
+    }
+
+    pub(crate) fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&Metadata::from_file(file)?))
+    }
+}
 
 /// Has the file that is made be open to its owner alone.
 pub(crate) fn owner_only(options: &mut OpenOptions) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest, Manifest, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, block_count};
 use ftx_core::native::download::{Fetch, FetchError};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
@@ -53,7 +53,7 @@ impl DownloadStream {
                         Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
                     Reply::Failed { reason, message } => {
-                        self.failed(request, refused(reason, message));
+                        self.failed(request, refused(reason, &message));
                         Ok(())
                     }
                     _ => Err(out_of_step("an answer to another request")),
@@ -76,7 +76,7 @@ impl DownloadStream {
                 compare.found = Some(found);
                 self.ask(request, Asked::Compare(compare));
             }
-            Some(Asked::Unless(mut unless)) if found.size <= BLOCK => {
+            Some(Asked::Unless(mut unless)) if found.size <= BLOCK_BYTES => {
                 unless.found = Some(found);
                 self.ask(request, Asked::Unless(unless));
             }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, Digest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::download::Fetch;
-use ftx_core::native::wire::{Meta, Request, Version, What};
+use ftx_core::native::wire::{GetScope, Meta, Request, Version};
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use super::channel::{Channel, HEARD_FRAMES, leaves};
@@ -29,7 +29,7 @@ const OPENING: usize = 16;
 
 /// Bytes of a local file that may take long to hash and to copy. Meanwhile nothing is read from the
 /// connection, so nothing may be on its way then.
-const LONG: u64 = 64 * BLOCK;
+const LONG: u64 = 64 * BLOCK_BYTES;
 
 /// Queued bytes from which on they are sent.
 const SEND_AT: usize = 8 * 1024;
@@ -199,7 +199,7 @@ impl DownloadStream {
                     let request = self.shared.crew.new_request();
                     let (name, version) =
                         (fetching.name.clone().into(), Some(fetching.found.version));
-                    let what = What::Blocks(ranges);
+                    let what = GetScope::Blocks(ranges);
                     self.channel.queue(request, &Request::Get { name, version, what })?;
                     self.ask(request, Asked::Blocks(fetching));
                 }
@@ -315,7 +315,7 @@ impl DownloadStream {
                     return Ok(());
                 }
             };
-        if let Some(size) = size.filter(|size| *size <= BLOCK && !mismatched) {
+        if let Some(size) = size.filter(|size| *size <= BLOCK_BYTES && !mismatched) {
             return self.small_file(index, name, place, size).await;
         }
         let request = self.shared.crew.new_request();
@@ -332,11 +332,11 @@ impl DownloadStream {
         let asked = match local {
             None => {
                 let first = BlockRange { first: 0, count: WINDOW };
-                self.channel.queue(request, &ask(What::Blocks(vec![first])))?;
+                self.channel.queue(request, &ask(GetScope::Blocks(vec![first])))?;
                 Asked::Start { job: index, name, place, first: Some(first) }
             }
             Some(local) => {
-                let what = if mismatched { What::FreshManifest } else { What::Manifest };
+                let what = if mismatched { GetScope::FreshManifest } else { GetScope::Manifest };
                 self.channel.queue(request, &ask(what))?;
                 let (found, cvs) = (None, Vec::new());
                 Asked::Compare(Box::new(Compare { job: index, name, place, local, found, cvs }))
@@ -362,7 +362,7 @@ impl DownloadStream {
             }
         };
         let request = self.shared.crew.new_request();
-        let what = here.map_or(What::Whole, |here| What::WholeUnless(here.digest));
+        let what = here.map_or(GetScope::Whole, |here| GetScope::WholeUnless(here.digest));
         let get = Request::Get { name: name.clone().into(), version: None, what };
         self.channel.queue(request, &get)?;
         let asked = match here {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_offset};
-use ftx_core::native::upload::{Claim, Next};
+use ftx_core::native::upload::{ClaimedBlock, SendDecision};
 use ftx_core::native::wire::{BlockHead, Request};
 use ftx_io::CHUNK_BYTES;
 
@@ -18,7 +18,7 @@ impl UploadStream {
     pub(super) async fn block(
         &mut self,
         open: &Arc<Open>,
-        claim: Claim,
+        claim: ClaimedBlock,
     ) -> Result<(), TransferError> {
         match self.send_block(open, claim).await {
             // The file cannot be read; the connection is as it was.
@@ -31,8 +31,8 @@ impl UploadStream {
         }
     }
 
-    async fn send_block(&mut self, open: &Arc<Open>, claim: Claim) -> Result<(), Trouble> {
-        let Claim { index, len, theirs } = claim;
+    async fn send_block(&mut self, open: &Arc<Open>, claim: ClaimedBlock) -> Result<(), Trouble> {
+        let ClaimedBlock { index, len, theirs } = claim;
         let size = open.source.identity.size;
         let cached = lock(&open.sender).own().get(index);
         let head = BlockHead { index, len }.encode(open.request)?;
@@ -55,7 +55,7 @@ impl UploadStream {
             offset += piece;
             if theirs.is_some() {
                 let cv = finish(&hasher, &open.source)?;
-                if lock(&open.sender).hashed(index, cv)? == Next::Skip {
+                if lock(&open.sender).hashed(index, cv)? == SendDecision::Skip {
                     self.spare = chunk;
                     self.tell_progress(open);
                     self.wake_if_stored(open);
@@ -107,7 +107,7 @@ impl UploadStream {
         }
         if open.distrusted.load(Relaxed) {
             // Blocks that were not read may be others than they were said to be.
-            self.give_up(&open, TransferError::Outdated { path: open.source.path().to_owned() });
+            self.give_up(&open, TransferError::outdated_manifest(open.source.path()));
             return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
@@ -140,5 +140,5 @@ impl<E: Into<TransferError>> From<E> for Trouble {
 }
 
 fn finish(hasher: &BlockHasher, source: &Source) -> Result<Cv, TransferError> {
-    hasher.finish().map_err(|_| TransferError::Changed { path: source.path().to_owned() })
+    hasher.finish().map_err(|_| TransferError::local_changed(source.path()))
 }

@@ -96,14 +96,14 @@ fn keep(manifests: &ManifestCache, open: &Open) {
 
 #[cfg(test)]
 mod tests {
-    use ftx_core::native::blocks::{BLOCK, PartialManifest};
+    use ftx_core::native::blocks::{BLOCK_BYTES, PartialManifest};
 
     use super::Kept;
 
     #[test]
     fn what_is_written_for_a_file_is_little() {
         for (blocks, most) in [(255, 0), (256, 1), (2048, 8), (1 << 20, 16)] {
-            let size = blocks * BLOCK;
+            let size = blocks * BLOCK_BYTES;
             let kept = Kept::new(&PartialManifest::new(size));
             let times = (1..=blocks).filter(|known| kept.is_due(*known, size)).count();
             assert_eq!(times, most, "{blocks}");

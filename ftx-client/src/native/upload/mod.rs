@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK, Digest};
-use ftx_core::native::upload::{Claim, Sender};
+use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
+use ftx_core::native::upload::{ClaimedBlock, Sender};
 use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK_BYTES;
 use ftx_store::ManifestCache;
@@ -107,7 +107,7 @@ pub(super) struct UploadStream {
 }
 
 enum Work {
-    Block(Arc<Open>, Claim),
+    Block(Arc<Open>, ClaimedBlock),
     Commit(Arc<Open>, Digest),
     File(usize),
     Wanted(usize),
@@ -247,7 +247,7 @@ impl UploadStream {
                     return Work::Commit(Arc::clone(open), digest);
                 }
             }
-            if self.has_room(BLOCK)
+            if self.has_room(BLOCK_BYTES)
                 && let Some(claim) = sender.claim(self.stream)
             {
                 return Work::Block(Arc::clone(open), claim);
@@ -273,7 +273,7 @@ impl UploadStream {
         Owed {
             requests: self.pending.len() as u64,
             unspoken: own.map(|open| lock(&open.sender).unspoken()).fold(0, sum),
-            sent: self.sent.values().map(|bytes| bytes.div_ceil(BLOCK)).fold(0, sum),
+            sent: self.sent.values().map(|bytes| bytes.div_ceil(BLOCK_BYTES)).fold(0, sum),
         }
     }
 
@@ -295,7 +295,7 @@ impl UploadStream {
             }
         };
         let size = source.identity.size;
-        if size <= BLOCK {
+        if size <= BLOCK_BYTES {
             return self.small(job, source, name, &told, asks).await;
         }
         let request = self.shared.crew.new_request();

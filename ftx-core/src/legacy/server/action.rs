@@ -1,8 +1,8 @@
 //! What a server's state machine and its driver tell each other.
 
-use crate::legacy::Prefix;
 use crate::legacy::wire::{LegacyReply, QString};
-use crate::{Md5Digest, NameError, RemoteName, Status};
+use crate::legacy::{Md5Digest, Prefix};
+use crate::{NameError, RemoteName, Status};
 
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

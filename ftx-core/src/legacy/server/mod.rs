@@ -22,9 +22,9 @@ use alloc::collections::VecDeque;
 
 use self::reply::{download_header, upload_header, upload_tail};
 use super::wire::{LegacyReply, LegacyRequest, QString};
-use super::{ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
+use super::{Md5Digest, ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
 use crate::dialect::MAGIC;
-use crate::{Md5Digest, NameError, RemoteName, Status};
+use crate::{NameError, RemoteName, Status};
 
 mod action;
 mod reply;

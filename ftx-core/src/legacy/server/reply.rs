@@ -1,8 +1,8 @@
 //! Messages of a server, from what it has to say.
 
+use crate::Status;
 use crate::legacy::wire::{LegacyReply, QString};
-use crate::legacy::{Peer, Prefix};
-use crate::{Md5Digest, Status};
+use crate::legacy::{Md5Digest, Peer, Prefix};
 
 pub(super) fn upload_header(
     status: Status,

@@ -4,73 +4,10 @@
 //! believed, and a message that cannot end within its limit is refused as soon as that is certain:
 //! memory held for an unfinished message never exceeds [`DecodeLimits::message_bytes`].
 
+use super::limits::{DecodeError, DecodeLimits};
 use super::primitive::{QtReader, ReadError};
-use super::{LegacyReply, LegacyRequest, RawMessage};
-
-/// How much of a message is accepted. The defaults leave room for every valid name several times
-/// over; the dialect's own messages have 12 to about 700 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DecodeLimits {
-    /// Bytes of one message.
-    pub message_bytes: usize,
-    /// Entries of one message.
-    pub entries: usize,
-    /// Bytes of one key, text or byte array; a text has two bytes for each UTF-16 code unit.
-    pub string_bytes: usize,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self { message_bytes: 16 * 1024, entries: 64, string_bytes: 8704 }
-    }
-}
-
-/// Why bytes are no message of this dialect, whatever follows them. As there is no framing, nothing
-/// behind them can be found again: the connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The message cannot end within [`DecodeLimits::message_bytes`].
-    #[error("the message is longer than {limit} bytes; raise the limit or close the connection")]
-    MessageTooLong {
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// A text has half a code unit.
-    #[error(
-        "a text has {len} bytes, which is not a whole number of utf-16 units; close the connection"
-    )]
-    OddString {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A key, text or byte array is longer than [`DecodeLimits::string_bytes`].
-    #[error("a text has {len} bytes, more than {limit}; raise the limit or close the connection")]
-    StringTooLong {
-        /// The announced length in bytes.
-        len: u32,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// There are more entries than [`DecodeLimits::entries`].
-    #[error(
-        "the message has {count} entries, more than {limit}; raise the limit or close the connection"
-    )]
-    TooManyEntries {
-        /// The announced count.
-        count: u32,
-        /// The limit.
-        limit: usize,
-    },
-    /// A value is of a kind whose length is not known.
-    #[error(
-        "a value has the unknown kind {kind}, so its end cannot be found; close the connection"
-    )]
-    UnknownKind {
-        /// The type id of `QVariant`.
-        kind: u32,
-    },
-}
+use super::raw::RawMessage;
+use super::{LegacyReply, LegacyRequest};
 
 /// Reads the message at the front of `input`, in whatever order its entries stand.
 ///
@@ -79,7 +16,7 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// A [`DecodeError`], as soon as no bytes that could follow would make a message of it.
-pub fn decode_raw(
+pub(super) fn decode_raw(
     input: &[u8],
     limits: &DecodeLimits,
 ) -> Result<Option<(RawMessage, usize)>, DecodeError> {
@@ -120,7 +57,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{DecodeError, DecodeLimits, RawMessage, decode_raw};
-    use crate::legacy::wire::{Value, Variant};
+    use crate::legacy::wire::variant::{Value, Variant};
 
     const TIGHT: DecodeLimits = DecodeLimits { message_bytes: 60, entries: 3, string_bytes: 20 };
 

@@ -10,7 +10,7 @@ use crate::Status;
 /// The ids of the dialect's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i64)]
-pub enum MessageId {
+pub(crate) enum MessageId {
     /// 100: asks to upload under a name; the reply says what the server holds of it.
     UploadHeader = 100,
     /// 101: says where the bytes go and how many follow.
@@ -27,7 +27,7 @@ pub enum MessageId {
 
 impl MessageId {
     /// All ids of the dialect, ascending.
-    pub const TABLE: [Self; 6] = [
+    pub(crate) const TABLE: [Self; 6] = [
         Self::UploadHeader,
         Self::UploadPos,
         Self::UploadTail,
@@ -38,13 +38,13 @@ impl MessageId {
 
     /// The id with this number, or `None` if the dialect has no such message.
     #[must_use]
-    pub fn from_code(code: i64) -> Option<Self> {
+    pub(super) fn from_code(code: i64) -> Option<Self> {
         Self::TABLE.into_iter().find(|id| id.code() == code)
     }
 
     /// The number on the wire.
     #[must_use]
-    pub const fn code(self) -> i64 {
+    pub(crate) const fn code(self) -> i64 {
         self as i64
     }
 }

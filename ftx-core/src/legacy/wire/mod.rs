@@ -41,6 +41,7 @@
 //! finds the end of a message and holds the [`DecodeLimits`].
 
 mod decoder;
+mod limits;
 mod message;
 mod primitive;
 mod qstring;
@@ -48,8 +49,11 @@ mod raw;
 mod typed;
 mod variant;
 
-pub use decoder::{DecodeError, DecodeLimits, decode_raw, decode_reply, decode_request};
-pub use message::{LegacyReply, LegacyRequest, MessageId};
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{decode_reply, decode_request};
+pub use limits::{DecodeError, DecodeLimits};
+pub(crate) use message::MessageId;
+pub use message::{LegacyReply, LegacyRequest};
 pub use qstring::QString;
-pub use raw::RawMessage;
-pub use variant::{Value, Variant};

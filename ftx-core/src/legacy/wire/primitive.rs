@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::QString;
-use super::decoder::{DecodeError, DecodeLimits};
+use super::limits::{DecodeError, DecodeLimits};
 
 /// The length that stands for a null string or a null byte array.
 const NULL_LENGTH: u32 = u32::MAX;

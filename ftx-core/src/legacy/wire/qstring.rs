@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::Md5Digest;
+use crate::legacy::md5::Md5Digest;
 
 /// A `QString`: null, or any sequence of UTF-16 code units.
 ///
@@ -51,7 +51,7 @@ impl From<&str> for QString {
 
 impl From<Option<Md5Digest>> for QString {
     fn from(md5: Option<Md5Digest>) -> Self {
-        md5.map_or(Self::NULL, |md5| Self::from(md5.to_hex().as_str()))
+        md5.map_or(Self::NULL, |md5| Self::from(alloc::format!("{md5}").as_str()))
     }
 }
 

@@ -2,17 +2,18 @@
 
 use alloc::vec::Vec;
 
+use super::QString;
+use super::limits::{DecodeError, DecodeLimits};
 use super::primitive::{QtReader, QtWriter, ReadError};
-use super::{QString, Variant};
-use crate::legacy::wire::decoder::{DecodeError, DecodeLimits};
+use super::variant::Variant;
 
 /// An id and its entries, in the order in which they stand on the wire.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RawMessage {
+pub(super) struct RawMessage {
     /// The message's id.
-    pub id: i64,
+    pub(super) id: i64,
     /// Keys and values; a key may be there more than once.
-    pub entries: Vec<(QString, Variant)>,
+    pub(super) entries: Vec<(QString, Variant)>,
 }
 
 impl RawMessage {
@@ -21,13 +22,13 @@ impl RawMessage {
 
     /// A message without entries.
     #[must_use]
-    pub const fn new(id: i64) -> Self {
+    pub(super) const fn new(id: i64) -> Self {
         Self { id, entries: Vec::new() }
     }
 
     /// Adds an entry behind the others.
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<Variant>) -> Self {
+    pub(super) fn with(mut self, key: &str, value: impl Into<Variant>) -> Self {
         self.entries.push((key.into(), value.into()));
         self
     }
@@ -56,7 +57,7 @@ impl RawMessage {
     }
 
     /// Appends the message to `out`, entries in their order.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = QtWriter::new(out);
         writer.i64(self.id);
         writer.length(self.entries.len());
@@ -69,7 +70,7 @@ impl RawMessage {
     /// The value of a key: the last one, as a `QMap` keeps it, if the key is repeated. The null
     /// key is the empty key.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Variant> {
+    pub(super) fn get(&self, key: &str) -> Option<&Variant> {
         let same = |(candidate, _): &&(QString, Variant)| {
             candidate.units().unwrap_or_default().iter().copied().eq(key.encode_utf16())
         };
@@ -78,13 +79,13 @@ impl RawMessage {
 
     /// The value of a key as a number; 0 if it is missing or none.
     #[must_use]
-    pub fn number(&self, key: &str) -> i64 {
+    pub(super) fn number(&self, key: &str) -> i64 {
         self.get(key).map_or(0, Variant::to_i64)
     }
 
     /// The value of a key as a text; null if it is missing.
     #[must_use]
-    pub fn text(&self, key: &str) -> QString {
+    pub(super) fn text(&self, key: &str) -> QString {
         self.get(key).map_or(QString::NULL, Variant::to_qstring)
     }
 }

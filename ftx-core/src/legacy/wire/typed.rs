@@ -5,7 +5,8 @@
 
 use alloc::vec::Vec;
 
-use super::{LegacyReply, LegacyRequest, MessageId, QString, RawMessage};
+use super::raw::RawMessage;
+use super::{LegacyReply, LegacyRequest, MessageId, QString};
 use crate::Status;
 
 /// Names of entries, in Qt 5's order.
@@ -46,7 +47,7 @@ impl LegacyRequest {
 
     /// The message as entries, in Qt 5's order.
     #[must_use]
-    pub fn to_raw(&self) -> RawMessage {
+    pub(super) fn to_raw(&self) -> RawMessage {
         let raw = RawMessage::new(self.id());
         match self {
             Self::UploadHeader { name, extended } => {
@@ -69,7 +70,7 @@ impl LegacyRequest {
 
     /// What a client means by these entries.
     #[must_use]
-    pub fn from_raw(raw: &RawMessage) -> Self {
+    pub(super) fn from_raw(raw: &RawMessage) -> Self {
         match MessageId::from_code(raw.id) {
             Some(MessageId::UploadHeader) => {
                 Self::UploadHeader { name: raw.text(key::FILE_PRJPATH), extended: raw.extended() }
@@ -112,7 +113,7 @@ impl LegacyReply {
 
     /// The message as entries, in Qt 5's order.
     #[must_use]
-    pub fn to_raw(&self) -> RawMessage {
+    pub(super) fn to_raw(&self) -> RawMessage {
         let raw = RawMessage::new(self.id());
         match self {
             Self::UploadHeader { status, pos, md5, extended, published } => raw
@@ -134,7 +135,7 @@ impl LegacyReply {
 
     /// What a server means by these entries.
     #[must_use]
-    pub fn from_raw(raw: &RawMessage) -> Self {
+    pub(super) fn from_raw(raw: &RawMessage) -> Self {
         match MessageId::from_code(raw.id) {
             Some(MessageId::UploadHeader) => Self::UploadHeader {
                 status: raw.status(),
@@ -189,7 +190,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::{LegacyReply, LegacyRequest, QString, RawMessage, Status};
-    use crate::legacy::wire::Value;
+    use crate::legacy::wire::variant::Value;
 
     fn keys(raw: &RawMessage) -> Vec<std::string::String> {
         raw.entries.iter().filter_map(|(key, _)| key.to_text()).collect()

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::QString;
-use super::decoder::DecodeError;
+use super::limits::DecodeError;
 use super::primitive::{QtReader, QtWriter, ReadError};
 
 /// Type ids of `QVariant`: the same in Qt 5 and Qt 6.
@@ -22,12 +22,12 @@ mod kind {
 
 /// A value with the null mark that stands beside it on the wire.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Variant {
+pub(super) struct Variant {
     /// `QVariant::isNull()` of the writer. It changes nothing about the value and is kept for exact
     /// re-encoding only.
-    pub null: bool,
+    pub(super) null: bool,
     /// What it holds.
-    pub value: Value,
+    pub(super) value: Value,
 }
 
 /// What a [`Variant`] holds.
@@ -35,7 +35,7 @@ pub struct Variant {
 /// The original programs send [`LongLong`](Self::LongLong) and [`QString`](Self::QString) only; a
 /// kind that is not here has an unknown length and ends decoding.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// Kind 0: nothing, in no bytes.
     Invalid,
     /// Kind 1, one byte.
@@ -98,7 +98,7 @@ impl Variant {
     /// numbers, fractions are rounded, and what is no number is 0. Unlike the original programs,
     /// which use `toInt`, it keeps all 64 bits.
     #[must_use]
-    pub fn to_i64(&self) -> i64 {
+    pub(super) fn to_i64(&self) -> i64 {
         match &self.value {
             Value::Invalid => 0,
             Value::Bool(value) => i64::from(*value),
@@ -117,7 +117,7 @@ impl Variant {
     /// The value as a text, as `QVariant::toString` gives it: numbers in decimal, byte arrays as
     /// UTF-8, and nothing as the null string.
     #[must_use]
-    pub fn to_qstring(&self) -> QString {
+    pub(super) fn to_qstring(&self) -> QString {
         match &self.value {
             Value::Invalid | Value::QByteArray(None) => QString::NULL,
             Value::Bool(value) => text(value),
@@ -137,7 +137,7 @@ impl Variant {
 impl Value {
     /// The type id on the wire.
     #[must_use]
-    pub const fn kind(&self) -> u32 {
+    pub(super) const fn kind(&self) -> u32 {
         match self {
             Self::Invalid => kind::INVALID,
             Self::Bool(_) => kind::BOOL,

@@ -91,11 +91,11 @@ mod tests {
     use std::vec;
 
     use super::{BlockHasher, WrongLength, block_cv};
-    use crate::native::blocks::BLOCK;
+    use crate::native::blocks::BLOCK_BYTES;
 
     #[test]
     fn pieces_make_no_difference() {
-        let size = 2 * BLOCK + 3000;
+        let size = 2 * BLOCK_BYTES + 3000;
         let bytes = vec![7; 3000];
         let whole = block_cv(size, 2, &bytes);
         for piece in [1, 64, 1000, 1024, 2999] {
@@ -113,11 +113,11 @@ mod tests {
 
     #[test]
     fn place_and_size_of_the_file_are_part_of_the_value() {
-        let bytes = vec![0; usize::try_from(BLOCK).unwrap()];
-        let [alone, first, second] = [(BLOCK, 0), (2 * BLOCK, 0), (2 * BLOCK, 1)]
+        let bytes = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
+        let [alone, first, second] = [(BLOCK_BYTES, 0), (2 * BLOCK_BYTES, 0), (2 * BLOCK_BYTES, 1)]
             .map(|(size, index)| block_cv(size, index, &bytes).unwrap());
         assert!(alone != first && first != second && second != alone);
-        assert_eq!(block_cv(9 * BLOCK + 1, 1, &bytes), Ok(second));
+        assert_eq!(block_cv(9 * BLOCK_BYTES + 1, 1, &bytes), Ok(second));
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let wrong = |index, expected, got| Err(WrongLength { index, expected, got });
         assert_eq!(block_cv(5, 0, &[0; 4]), wrong(0, 5, 4));
         assert_eq!(block_cv(5, 0, &[0; 6]), wrong(0, 5, 6));
-        assert_eq!(block_cv(BLOCK + 1, 1, &[0; 2]), wrong(1, 1, 2));
+        assert_eq!(block_cv(BLOCK_BYTES + 1, 1, &[0; 2]), wrong(1, 1, 2));
         assert_eq!(block_cv(0, 0, &[]), wrong(0, 0, 0));
         assert_eq!(block_cv(5, u64::MAX, &[1]), wrong(u64::MAX, 0, 1));
         let mut hasher = BlockHasher::new(5, 0);

@@ -99,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Manifest, WrongCount};
-    use crate::native::blocks::{BLOCK, Cv, block_cv};
+    use crate::native::blocks::{BLOCK_BYTES, Cv, block_cv};
 
     fn bytes(size: u64, seed: u64) -> Vec<u8> {
         let mut xof = blake3::Hasher::new();
@@ -111,7 +111,7 @@ mod tests {
     /// The digest is that of the bytes.
     fn joins(size: u64, seed: u64) {
         let bytes = bytes(size, seed);
-        let blocks = bytes.chunks(usize::try_from(BLOCK).unwrap());
+        let blocks = bytes.chunks(usize::try_from(BLOCK_BYTES).unwrap());
         let cvs = (0..).zip(blocks).map(|(index, block)| block_cv(size, index, block).unwrap());
         let manifest = Manifest::new(size, cvs.collect()).unwrap();
         assert_eq!(manifest.digest().0, *blake3::hash(&bytes).as_bytes(), "{size}");
@@ -119,11 +119,11 @@ mod tests {
 
     #[test]
     fn the_digest_is_that_of_the_file() {
-        for size in [0, 1, 1023, 1024, 1025, 2048, BLOCK - 1, BLOCK, BLOCK + 1] {
+        for size in [0, 1, 1023, 1024, 1025, 2048, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1] {
             joins(size, size);
         }
         for blocks in 2..=9 {
-            for size in [blocks * BLOCK - 1, blocks * BLOCK, blocks * BLOCK + 1] {
+            for size in [blocks * BLOCK_BYTES - 1, blocks * BLOCK_BYTES, blocks * BLOCK_BYTES + 1] {
                 joins(size, size);
             }
         }
@@ -134,7 +134,7 @@ mod tests {
         let cvs = std::vec![Cv([0; 32]); 2];
         let wrong = WrongCount { size: 5, expected: 1, got: 2 };
         assert_eq!(Manifest::new(5, cvs.clone()), Err(wrong));
-        assert!(Manifest::new(BLOCK + 1, cvs).is_ok());
+        assert!(Manifest::new(BLOCK_BYTES + 1, cvs).is_ok());
         let absurd = Manifest::new(u64::MAX, Vec::new());
         assert_eq!(absurd, Err(WrongCount { size: u64::MAX, expected: 1 << 44, got: 0 }));
     }
@@ -142,7 +142,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
-        fn the_digest_of_any_file_is_joined(size in 0..24 * BLOCK, seed: u64) {
+        fn the_digest_of_any_file_is_joined(size in 0..24 * BLOCK_BYTES, seed: u64) {
             joins(size, seed);
         }
     }

@@ -23,7 +23,7 @@ pub use set::BlockSet;
 use super::hex::{debug_in_hex, in_hex};
 
 /// Bytes of a block; only the last one of a file may be shorter.
-pub const BLOCK: u64 = 1 << 20;
+pub const BLOCK_BYTES: u64 = 1 << 20;
 
 /// The chaining value of a block: the 32-byte hash of its subtree.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,40 +69,43 @@ impl BlockRange {
 /// How many blocks a file of `size` bytes has; an empty one has none.
 #[must_use]
 pub const fn block_count(size: u64) -> u64 {
-    size.div_ceil(BLOCK)
+    size.div_ceil(BLOCK_BYTES)
 }
 
 /// How many bytes the block `index` of a file of `size` bytes has, or 0 if there is no such block.
 #[must_use]
 pub const fn block_len(size: u64, index: u64) -> u64 {
     let left = size.saturating_sub(block_offset(index));
-    if left < BLOCK { left } else { BLOCK }
+    if left < BLOCK_BYTES { left } else { BLOCK_BYTES }
 }
 
 /// Where the block `index` begins, in bytes; the largest number there is if that is beyond any file.
 #[must_use]
 pub const fn block_offset(index: u64) -> u64 {
-    index.saturating_mul(BLOCK)
+    index.saturating_mul(BLOCK_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, BlockRange, block_count, block_len};
+    use super::{BLOCK_BYTES, BlockRange, block_count, block_len};
 
     #[test]
     fn only_the_last_block_is_shorter() {
         assert_eq!((block_count(0), block_len(0, 0)), (0, 0));
         assert_eq!((block_count(1), block_len(1, 0)), (1, 1));
-        assert_eq!((block_count(BLOCK), block_len(BLOCK, 0), block_len(BLOCK, 1)), (1, BLOCK, 0));
-        let size = 3 * BLOCK + 5;
+        assert_eq!(
+            (block_count(BLOCK_BYTES), block_len(BLOCK_BYTES, 0), block_len(BLOCK_BYTES, 1)),
+            (1, BLOCK_BYTES, 0)
+        );
+        let size = 3 * BLOCK_BYTES + 5;
         assert_eq!(block_count(size), 4);
-        assert_eq!([2, 3, 4].map(|index| block_len(size, index)), [BLOCK, 5, 0]);
+        assert_eq!([2, 3, 4].map(|index| block_len(size, index)), [BLOCK_BYTES, 5, 0]);
     }
 
     #[test]
     fn no_number_overflows() {
         assert_eq!(block_count(u64::MAX), 1 << 44);
-        assert_eq!(block_len(u64::MAX, (1 << 44) - 1), BLOCK - 1);
+        assert_eq!(block_len(u64::MAX, (1 << 44) - 1), BLOCK_BYTES - 1);
         assert_eq!(block_len(u64::MAX, u64::MAX), 0);
         assert_eq!(BlockRange { first: 2, count: u64::MAX }.end(), u64::MAX);
     }

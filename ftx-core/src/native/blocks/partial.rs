@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::{BLOCK, BlockRange, BlockSet, Cv, Manifest, block_count};
+use super::{BLOCK_BYTES, BlockRange, BlockSet, Cv, Manifest, block_count};
 
 /// The chaining values of some blocks of a file.
 ///
@@ -48,8 +48,11 @@ impl PartialManifest {
         if size == self.size {
             return self.clone();
         }
-        let whole =
-            if size <= BLOCK || self.size <= BLOCK { 0 } else { size.min(self.size) / BLOCK };
+        let whole = if size <= BLOCK_BYTES || self.size <= BLOCK_BYTES {
+            0
+        } else {
+            size.min(self.size) / BLOCK_BYTES
+        };
         Self { size, cvs: self.cvs.range(..whole).map(|(index, cv)| (*index, *cv)).collect() }
     }
 
@@ -101,8 +104,7 @@ impl PartialManifest {
     }
 
     /// Whether every block is known.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(in crate::native) fn is_complete(&self) -> bool {
         self.known() == self.block_count()
     }
 
@@ -127,7 +129,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::PartialManifest;
-    use crate::native::blocks::{BLOCK, BlockRange, Cv, Manifest};
+    use crate::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Manifest};
 
     fn missing(partial: &PartialManifest) -> Vec<(u64, u64)> {
         partial.missing().ranges().map(|BlockRange { first, count }| (first, count)).collect()
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn it_is_complete_when_every_block_is_known() {
-        let size = 3 * BLOCK;
+        let size = 3 * BLOCK_BYTES;
         let mut partial = PartialManifest::new(size);
         assert_eq!(missing(&partial), [(0, 3)]);
         assert!(partial.set(1, Cv([1; 32])));
@@ -159,19 +161,22 @@ mod tests {
 
     #[test]
     fn whole_blocks_are_the_same_in_files_of_other_sizes() {
-        let manifest = Manifest::new(2 * BLOCK + 1, [0, 1, 2].map(|byte| Cv([byte; 32])).into());
+        let manifest =
+            Manifest::new(2 * BLOCK_BYTES + 1, [0, 1, 2].map(|byte| Cv([byte; 32])).into());
         let partial = PartialManifest::from(&manifest.unwrap());
         assert_eq!(partial.resized(partial.size()), partial);
-        for (size, known) in [(4 * BLOCK, 2), (2 * BLOCK, 2), (2 * BLOCK - 1, 1), (BLOCK, 0)] {
+        for (size, known) in
+            [(4 * BLOCK_BYTES, 2), (2 * BLOCK_BYTES, 2), (2 * BLOCK_BYTES - 1, 1), (BLOCK_BYTES, 0)]
+        {
             let resized = partial.resized(size);
             assert_eq!((resized.size(), resized.known()), (size, known));
             assert!(
                 resized.known_from(0).eq(partial.known_from(0).take_while(|(i, _)| *i < known))
             );
         }
-        let mut single = PartialManifest::new(BLOCK);
+        let mut single = PartialManifest::new(BLOCK_BYTES);
         assert!(single.set(0, Cv([0; 32])));
-        assert_eq!(single.resized(2 * BLOCK).known(), 0);
+        assert_eq!(single.resized(2 * BLOCK_BYTES).known(), 0);
     }
 
     #[test]

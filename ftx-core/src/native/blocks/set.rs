@@ -65,7 +65,7 @@ impl BlockSet {
     }
 
     /// Takes out the lowest blocks, at most `limit` of them, which lie side by side.
-    pub fn take_lowest(&mut self, limit: u64) -> Option<BlockRange> {
+    pub(in crate::native) fn take_lowest(&mut self, limit: u64) -> Option<BlockRange> {
         let (&first, &end) = self.ranges.first_key_value()?;
         let range = BlockRange { first, count: (end - first).min(limit) };
         self.remove(range);

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use crate::native::Reason;
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
-use crate::native::step::{BlockMismatch, Progress, StepError, StreamId, existing_page};
+use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing_page};
 use crate::native::wire::MAX_RANGES;
 
 /// Why a download cannot go on.
@@ -68,7 +68,7 @@ impl FetchError {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FetchState {
     Idle,
     Manifest,
     Verified,
@@ -79,7 +79,7 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Fetch {
     window: u64,
-    state: State,
+    state: FetchState,
     /// What the target holds; no block of it counts before the manifest says so.
     local: PartialManifest,
     theirs: PartialManifest,
@@ -88,7 +88,7 @@ pub struct Fetch {
     todo: BlockSet,
     /// For each stream, what it asked for and has not got yet, one set for each request.
     asked: BTreeMap<StreamId, VecDeque<BlockSet>>,
-    progress: Progress,
+    progress: TransferProgress,
 }
 
 impl Fetch {
@@ -99,13 +99,13 @@ impl Fetch {
         let good = PartialManifest::new(size);
         Self {
             window: window.max(1),
-            state: State::Idle,
+            state: FetchState::Idle,
             local: local.resized(size),
             theirs: good.clone(),
             todo: BlockSet::whole(good.block_count()),
             good,
             asked: BTreeMap::new(),
-            progress: Progress::default(),
+            progress: TransferProgress::default(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Fetch {
     #[must_use]
     pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
         let mut fetch = Self::new(size, &PartialManifest::new(size), window);
-        fetch.state = State::Fetching;
+        fetch.state = FetchState::Fetching;
         let count = fetch.good.block_count();
         let count = first.end().min(count).saturating_sub(first.first);
         let asked = BlockRange { first: first.first, count };
@@ -132,15 +132,18 @@ impl Fetch {
     pub fn cvs(&mut self, first: u64, cvs: &[Cv]) -> Result<(), StepError> {
         let in_order = first == self.theirs.known();
         match self.state {
-            State::Idle | State::Manifest if in_order => {}
-            State::Idle | State::Manifest | State::Verified | State::Fetching => {
+            FetchState::Idle | FetchState::Manifest if in_order => {}
+            FetchState::Idle
+            | FetchState::Manifest
+            | FetchState::Verified
+            | FetchState::Fetching => {
                 return Err(StepError::OutOfStep { what: "a page of a manifest" });
             }
         }
         for (index, cv) in existing_page(self.theirs.size(), first, cvs.len())?.zip(cvs) {
             self.theirs.note(index, Some(*cv));
         }
-        self.state = State::Manifest;
+        self.state = FetchState::Manifest;
         Ok(())
     }
 
@@ -149,7 +152,7 @@ impl Fetch {
     /// # Errors
     /// Chaining values are missing, or do not make the digest.
     pub fn manifest(&mut self, digest: Digest) -> Result<(), FetchError> {
-        if !matches!(self.state, State::Idle | State::Manifest) {
+        if !matches!(self.state, FetchState::Idle | FetchState::Manifest) {
             return Err(StepError::OutOfStep { what: "the end of a manifest" }.into());
         }
         let Some(manifest) = self.theirs.complete() else {
@@ -166,14 +169,14 @@ impl Fetch {
                 self.progress.done += block_len(self.good.size(), index);
             }
         }
-        self.state = State::Verified;
+        self.state = FetchState::Verified;
         Ok(())
     }
 
     /// What a stream is to ask for next, in one request: the lowest blocks that nobody has asked
     /// for, as soon as half of the stream's window is free.
     pub fn next(&mut self, stream: StreamId) -> Option<Vec<BlockRange>> {
-        if self.state == State::Manifest {
+        if self.state == FetchState::Manifest {
             return None;
         }
         let asked = self.asked.get(&stream);
@@ -194,7 +197,7 @@ impl Fetch {
         if ranges.is_empty() {
             return None;
         }
-        self.state = State::Fetching;
+        self.state = FetchState::Fetching;
         self.asked.entry(stream).or_default().push_back(request);
         Some(ranges)
     }
@@ -262,7 +265,7 @@ impl Fetch {
 
     /// How far it is; `moved` counts blocks that arrived.
     #[must_use]
-    pub const fn progress(&self) -> Progress {
+    pub const fn progress(&self) -> TransferProgress {
         self.progress
     }
 }

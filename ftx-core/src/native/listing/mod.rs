@@ -11,7 +11,7 @@ use alloc::string::ToString as _;
 
 use crate::native::StepError;
 use crate::native::wire::{Listed, Request};
-use crate::raw_name::Place;
+use crate::raw_name::NameKey;
 use crate::{RawName, RemoteName};
 
 /// A listing of one directory, from its first page to its last.
@@ -84,7 +84,7 @@ impl Listing {
     }
 
     /// Whether the listing may have this name.
-    fn lists(&self, place: Place<'_>) -> bool {
+    fn lists(&self, place: NameKey<'_>) -> bool {
         let Some(directory) = &self.directory else {
             return self.recursive || place.directory.is_none();
         };

@@ -20,4 +20,4 @@ mod sender;
 
 pub use action::{BlockAction, Completed, HavePage, ReceiveError};
 pub use receiver::Receiver;
-pub use sender::{Claim, Next, Sender};
+pub use sender::{ClaimedBlock, SendDecision, Sender};

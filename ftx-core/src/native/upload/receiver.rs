@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::{BlockAction, Completed, HavePage, ReceiveError};
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{BlockMismatch, StepError, StreamId, existing};
-use crate::native::wire::MAX_CV_PAGE;
+use crate::native::wire::MAX_CV_PAGE_BLOCKS;
 
 /// A run of unknown blocks longer than this ends a page.
 const MAX_GAP_BLOCKS: u64 = 32;
@@ -199,7 +199,7 @@ impl Receiver {
         let mut blocks = Vec::from([Some(cv)]);
         let mut next = first + 1;
         while let Some((index, cv)) = self.held_from(next) {
-            if index - next > MAX_GAP_BLOCKS || index - first >= MAX_CV_PAGE as u64 {
+            if index - next > MAX_GAP_BLOCKS || index - first >= MAX_CV_PAGE_BLOCKS as u64 {
                 break;
             }
             blocks.extend((next..index).map(|_| None));

@@ -15,11 +15,11 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
-use crate::native::step::{Progress, StepError, StreamId, existing_page};
+use crate::native::step::{StepError, StreamId, TransferProgress, existing_page};
 
 /// A block to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct ClaimedBlock {
     /// Index of the block.
     pub index: u64,
     /// Its bytes.
@@ -32,7 +32,7 @@ pub struct Claim {
 /// What to do with a block that is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Next {
+pub enum SendDecision {
     /// Nothing, the server has it.
     Skip,
     /// Send it.
@@ -40,7 +40,7 @@ pub enum Next {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Out {
+struct BlockInFlight {
     stream: StreamId,
     sent: bool,
 }
@@ -57,10 +57,10 @@ pub struct Sender {
     spoken_of: u64,
     todo: BlockSet,
     /// Claimed or sent.
-    out: BTreeMap<u64, Out>,
+    out: BTreeMap<u64, BlockInFlight>,
     /// Bytes of the blocks in `out`.
     unanswered: BTreeMap<StreamId, u64>,
-    progress: Progress,
+    progress: TransferProgress,
 }
 
 impl Sender {
@@ -87,7 +87,7 @@ impl Sender {
             own,
             out: BTreeMap::new(),
             unanswered: BTreeMap::new(),
-            progress: Progress::default(),
+            progress: TransferProgress::default(),
         }
     }
 
@@ -140,29 +140,29 @@ impl Sender {
     }
 
     /// Gives the stream the lowest block that nobody has looked at, unless its window is full.
-    pub fn claim(&mut self, stream: StreamId) -> Option<Claim> {
+    pub fn claim(&mut self, stream: StreamId) -> Option<ClaimedBlock> {
         let index = self.claimable(stream)?;
         self.todo.remove(BlockRange { first: index, count: 1 });
-        self.out.insert(index, Out { stream, sent: false });
+        self.out.insert(index, BlockInFlight { stream, sent: false });
         let len = self.len(index);
         *self.unanswered.entry(stream).or_default() += len;
         // Where ours is known, it is another than theirs: `ready` has settled the rest.
         let theirs = if self.own.get(index).is_some() { None } else { self.theirs.get(index) };
-        Some(Claim { index, len, theirs })
+        Some(ClaimedBlock { index, len, theirs })
     }
 
     /// Takes note of a claimed block's chaining value, and says whether the block is sent.
     ///
     /// # Errors
     /// The block is not claimed.
-    pub fn hashed(&mut self, index: u64, cv: Cv) -> Result<Next, StepError> {
+    pub fn hashed(&mut self, index: u64, cv: Cv) -> Result<SendDecision, StepError> {
         let stream = self.claimed(index)?;
         self.own.note(index, Some(cv));
         if self.theirs.get(index) == Some(cv) {
             self.settle(index, stream);
-            return Ok(Next::Skip);
+            return Ok(SendDecision::Skip);
         }
-        Ok(Next::Send)
+        Ok(SendDecision::Send)
     }
 
     /// Takes note that a claimed block is being sent, with this chaining value. Tell it before
@@ -173,7 +173,7 @@ impl Sender {
     pub fn sent(&mut self, index: u64, cv: Cv) -> Result<(), StepError> {
         let stream = self.claimed(index)?;
         self.own.note(index, Some(cv));
-        self.out.insert(index, Out { stream, sent: true });
+        self.out.insert(index, BlockInFlight { stream, sent: true });
         self.progress.moved += self.len(index);
         Ok(())
     }
@@ -202,7 +202,7 @@ impl Sender {
 
     /// How far it is; `moved` counts blocks that were sent.
     #[must_use]
-    pub const fn progress(&self) -> Progress {
+    pub const fn progress(&self) -> TransferProgress {
         self.progress
     }
 

@@ -7,23 +7,20 @@
 //! The chaining value stands behind the bytes, so that the sender reads them once: it hashes each
 //! piece and sends it. Neither side needs to hold the frame.
 
-use super::{FrameHeader, FrameKind, HASH_LEN, HEADER_LEN, WireError};
-use crate::native::blocks::BLOCK;
+use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, HEADER_LEN};
+use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes between the header and the bytes of the file.
 pub const BLOCK_HEAD_LEN: usize = 8;
 
-/// Bytes before the bytes of the file, header and head.
-pub const BLOCK_FRAME_HEAD_LEN: usize = HEADER_LEN + BLOCK_HEAD_LEN;
-
-const AROUND: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
+const OVERHEAD_BYTES: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
 
 /// Which block a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHead {
     /// Index of the block.
     pub index: u64,
-    /// Bytes of the file in the frame, 1 to [`BLOCK`]. Whether the block has so many is for the
+    /// Bytes of the file in the frame, 1 to [`BLOCK_BYTES`]. Whether the block has so many is for the
     /// receiver to see.
     pub len: u64,
 }
@@ -33,10 +30,10 @@ impl BlockHead {
     ///
     /// # Errors
     /// No block has so many bytes, or `request` is 0.
-    pub fn encode(&self, request: u32) -> Result<[u8; BLOCK_FRAME_HEAD_LEN], WireError> {
+    pub fn encode(&self, request: u32) -> Result<[u8; HEADER_LEN + BLOCK_HEAD_LEN], FrameError> {
         self.check()?;
-        let header = FrameHeader::new(FrameKind::Block, request, AROUND + self.len)?;
-        let mut bytes = [0; BLOCK_FRAME_HEAD_LEN];
+        let header = FrameHeader::new(FrameKind::Block, request, OVERHEAD_BYTES + self.len)?;
+        let mut bytes = [0; HEADER_LEN + BLOCK_HEAD_LEN];
         let (head, index) = bytes.split_at_mut(HEADER_LEN);
         head.copy_from_slice(&header.encode());
         index.copy_from_slice(&self.index.to_le_bytes());
@@ -47,16 +44,16 @@ impl BlockHead {
     ///
     /// # Errors
     /// It is another kind of frame, or no block has so many bytes.
-    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Block)?;
-        let len = u64::from(header.len).saturating_sub(AROUND);
+        let len = u64::from(header.len).saturating_sub(OVERHEAD_BYTES);
         let head = Self { index: u64::from_le_bytes(head), len };
         head.check()?;
         Ok(head)
     }
 
-    fn check(&self) -> Result<(), WireError> {
+    fn check(&self) -> Result<(), FrameError> {
         let len = self.len;
-        if (1..=BLOCK).contains(&len) { Ok(()) } else { Err(WireError::BlockLength { len }) }
+        if (1..=BLOCK_BYTES).contains(&len) { Ok(()) } else { Err(FrameError::BlockLength { len }) }
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Meta;
-use crate::raw_name::Place;
+use crate::raw_name::NameKey;
 use crate::{NameError, RawName, RawNameError, RemoteName};
 
 /// What a name stands for.
@@ -63,7 +63,7 @@ pub struct Untransferable {
 ///
 /// In a record it is written as an [`Entry`] is, with a third kind that has the [`Obstacle`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Record", into = "Record")]
+#[serde(try_from = "ListedRecord", into = "ListedRecord")]
 pub enum Listed {
     /// A file or directory.
     Entry(Entry),
@@ -72,10 +72,6 @@ pub enum Listed {
 }
 
 impl Obstacle {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Link, Self::Special, Self::NotUtf8, Self::NameRefused, Self::TooLong];
-
     /// The word for it in output for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -142,9 +138,9 @@ impl Listed {
         8 + name + kind + 8 + 1 + mtime + 1
     }
 
-    pub(crate) fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> NameKey<'_> {
         match self {
-            Self::Entry(entry) => Place::from(&entry.name),
+            Self::Entry(entry) => NameKey::from(&entry.name),
             Self::Untransferable(other) => other.name.place(),
         }
     }
@@ -152,15 +148,15 @@ impl Listed {
 
 /// The bytes of a [`Listed`].
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct ListedRecord {
     name: String,
-    kind: RecordKind,
+    kind: ListedKind,
     size: u64,
     meta: Meta,
 }
 
 #[derive(Serialize, Deserialize)]
-enum RecordKind {
+enum ListedKind {
     File,
     Directory,
     Untransferable(Obstacle),
@@ -175,15 +171,15 @@ enum ListedError {
     RawName(#[from] RawNameError),
 }
 
-impl TryFrom<Record> for Listed {
+impl TryFrom<ListedRecord> for Listed {
     type Error = ListedError;
 
-    fn try_from(record: Record) -> Result<Self, ListedError> {
-        let Record { name, kind, size, meta } = record;
+    fn try_from(record: ListedRecord) -> Result<Self, ListedError> {
+        let ListedRecord { name, kind, size, meta } = record;
         let kind = match kind {
-            RecordKind::File => EntryKind::File,
-            RecordKind::Directory => EntryKind::Directory,
-            RecordKind::Untransferable(obstacle) => {
+            ListedKind::File => EntryKind::File,
+            ListedKind::Directory => EntryKind::Directory,
+            ListedKind::Untransferable(obstacle) => {
                 let name = RawName::try_from(name)?;
                 return Ok(Self::Untransferable(Untransferable { name, obstacle, size, meta }));
             }
@@ -192,18 +188,18 @@ impl TryFrom<Record> for Listed {
     }
 }
 
-impl From<Listed> for Record {
+impl From<Listed> for ListedRecord {
     fn from(listed: Listed) -> Self {
         match listed {
             Listed::Entry(Entry { name, kind, size, meta }) => {
                 let kind = match kind {
-                    EntryKind::File => RecordKind::File,
-                    EntryKind::Directory => RecordKind::Directory,
+                    EntryKind::File => ListedKind::File,
+                    EntryKind::Directory => ListedKind::Directory,
                 };
                 Self { name: name.into(), kind, size, meta }
             }
             Listed::Untransferable(Untransferable { name, obstacle, size, meta }) => {
-                let kind = RecordKind::Untransferable(obstacle);
+                let kind = ListedKind::Untransferable(obstacle);
                 Self { name: name.into(), kind, size, meta }
             }
         }

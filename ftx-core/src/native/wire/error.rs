@@ -1,13 +1,15 @@
 //! What can be wrong with a peer's bytes, or with what is to become some.
 
-use super::{FrameKind, MAX_CV_PAGE, MAX_FILE_HEAD, MAX_PAYLOAD, MAX_REQUEST};
+use super::file::MAX_FILE_HEAD_BYTES;
+use super::header::MAX_PAYLOAD_BYTES;
+use super::{FrameKind, MAX_CV_PAGE_BLOCKS, MAX_REQUEST_BYTES};
 use crate::codec::CodecError;
 use crate::native::Reason;
 
 /// Why bytes are no part of an FTX/1 connection, or a value cannot become one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum WireError {
+pub enum FrameError {
     /// The first bytes are not the preface.
     #[error("the connection begins with {got:02x?}, which is no FTX preface; check the port")]
     BadPreface {
@@ -22,7 +24,7 @@ pub enum WireError {
     },
     /// The head of a file frame is too long, or reaches beyond the frame.
     #[error(
-        "the head of a file frame has {len} bytes; at most {MAX_FILE_HEAD} and no more than the \
+        "the head of a file frame has {len} bytes; at most {MAX_FILE_HEAD_BYTES} and no more than the \
          frame are allowed"
     )]
     FileHead {
@@ -36,13 +38,15 @@ pub enum WireError {
         len: u64,
     },
     /// A page speaks of more blocks than one may.
-    #[error("a page speaks of {len} blocks; at most {MAX_CV_PAGE} are allowed, so split it")]
+    #[error("a page speaks of {len} blocks; at most {MAX_CV_PAGE_BLOCKS} are allowed, so split it")]
     PageTooLong {
         /// How many blocks.
         len: u64,
     },
     /// The payload is longer or shorter than such a frame can be.
-    #[error("a {kind} frame cannot have {len} bytes of payload; none has more than {MAX_PAYLOAD}")]
+    #[error(
+        "a {kind} frame cannot have {len} bytes of payload; none has more than {MAX_PAYLOAD_BYTES}"
+    )]
     PayloadLength {
         /// The frame's kind.
         kind: FrameKind,
@@ -66,7 +70,7 @@ pub enum WireError {
         request: u32,
     },
     /// A client's message is longer than a server makes room for.
-    #[error("a request has {len} bytes; at most {MAX_REQUEST} are allowed, so split it")]
+    #[error("a request has {len} bytes; at most {MAX_REQUEST_BYTES} are allowed, so split it")]
     RequestTooLong {
         /// Its length in bytes.
         len: u64,
@@ -90,7 +94,7 @@ pub enum WireError {
     },
 }
 
-impl WireError {
+impl FrameError {
     /// The reason to give in the `Goodbye`.
     #[must_use]
     pub const fn reason(&self) -> Reason {

@@ -11,15 +11,15 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version, WireError};
+use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version};
 use crate::codec;
-use crate::native::blocks::{BLOCK, Digest};
+use crate::native::blocks::{BLOCK_BYTES, Digest};
 
 /// Bytes between the header and the head.
 pub const FILE_PREFIX_LEN: usize = 4;
 
 /// The longest head, in bytes.
-pub const MAX_FILE_HEAD: usize = 16 << 10;
+pub(super) const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
 
 /// What a file frame says of its file. The order of variants and fields is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +47,13 @@ impl FileHead {
     ///
     /// # Errors
     /// The head or the file is too long, or `request` is 0.
-    pub fn encode(&self, request: u32, data_len: u64) -> Result<Vec<u8>, WireError> {
+    pub fn encode(&self, request: u32, data_len: u64) -> Result<Vec<u8>, FrameError> {
         let kind = FrameKind::File;
-        let head = codec::encode(self).map_err(|source| WireError::Record { kind, source })?;
+        let head = codec::encode(self).map_err(|source| FrameError::Record { kind, source })?;
         let layout = FileLayout { head_len: head.len(), data_len };
         layout.check()?;
         let header = FrameHeader::new(kind, request, layout.payload_len())?;
-        // No more than MAX_FILE_HEAD, which was checked.
+        // No more than MAX_FILE_HEAD_BYTES, which was checked.
         let head_len = u32::try_from(head.len()).unwrap_or(u32::MAX);
         Ok([&header.encode()[..], &head_len.to_le_bytes(), &head].concat())
     }
@@ -62,9 +62,9 @@ impl FileHead {
     ///
     /// # Errors
     /// They are none.
-    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let kind = FrameKind::File;
-        codec::decode(bytes).map_err(|source| WireError::Record { kind, source })
+        codec::decode(bytes).map_err(|source| FrameError::Record { kind, source })
     }
 }
 
@@ -82,13 +82,13 @@ impl FileLayout {
     ///
     /// # Errors
     /// It is another kind of frame, or its parts are longer than allowed.
-    pub fn decode(header: &FrameHeader, prefix: [u8; FILE_PREFIX_LEN]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, prefix: [u8; FILE_PREFIX_LEN]) -> Result<Self, FrameError> {
         header.expect(FrameKind::File)?;
         let len = u64::from(u32::from_le_bytes(prefix));
         let around = (FILE_PREFIX_LEN + HASH_LEN) as u64;
         let data_len = u64::from(header.len).checked_sub(around + len);
         let (Some(data_len), Ok(head_len)) = (data_len, usize::try_from(len)) else {
-            return Err(WireError::FileHead { len });
+            return Err(FrameError::FileHead { len });
         };
         let layout = Self { head_len, data_len };
         layout.check()?;
@@ -99,12 +99,12 @@ impl FileLayout {
         (FILE_PREFIX_LEN + HASH_LEN + self.head_len) as u64 + self.data_len
     }
 
-    fn check(&self) -> Result<(), WireError> {
-        if self.head_len > MAX_FILE_HEAD {
-            return Err(WireError::FileHead { len: self.head_len as u64 });
+    fn check(&self) -> Result<(), FrameError> {
+        if self.head_len > MAX_FILE_HEAD_BYTES {
+            return Err(FrameError::FileHead { len: self.head_len as u64 });
         }
-        if self.data_len > BLOCK {
-            return Err(WireError::FileLength { len: self.data_len });
+        if self.data_len > BLOCK_BYTES {
+            return Err(FrameError::FileLength { len: self.data_len });
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl FileLayout {
 pub struct FileFrame<'a> {
     /// What it says of its file.
     pub head: FileHead,
-    /// The file, at most [`BLOCK`] bytes.
+    /// The file, at most [`BLOCK_BYTES`] bytes.
     pub data: &'a [u8],
     /// The digest as the sender gives it; whether `data` has it is for the receiver to see.
     pub digest: Digest,
@@ -126,9 +126,9 @@ impl<'a> FileFrame<'a> {
     ///
     /// # Errors
     /// It is none, or not all of it.
-    pub fn decode(header: &FrameHeader, payload: &'a [u8]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, payload: &'a [u8]) -> Result<Self, FrameError> {
         let kind = FrameKind::File;
-        let wrong = WireError::PayloadLength { kind, len: payload.len() as u64 };
+        let wrong = FrameError::PayloadLength { kind, len: payload.len() as u64 };
         let Some((prefix, rest)) = payload.split_first_chunk() else { return Err(wrong) };
         let layout = FileLayout::decode(header, *prefix)?;
         let Some((head, rest)) = rest.split_at_checked(layout.head_len) else { return Err(wrong) };

@@ -9,18 +9,16 @@ use core::fmt;
 
 use serde::Serialize;
 
-use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, HASH_LEN, MAX_FILE_HEAD, WireError};
+use super::file::MAX_FILE_HEAD_BYTES;
+use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN};
 use crate::codec::{self, MAX_RECORD_BYTES};
-use crate::native::blocks::BLOCK;
+use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes of a frame's header.
 pub const HEADER_LEN: usize = 12;
 
-/// A frame's header as it goes over the wire.
-pub type HeaderBytes = [u8; HEADER_LEN];
-
 /// The longest payload, in bytes: a block, and room for what goes with it.
-pub const MAX_PAYLOAD: u32 = (1 << 20) + (1 << 16);
+pub(super) const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,11 +61,11 @@ impl FrameKind {
             Self::Control => (4, MAX_RECORD_BYTES as u64),
             Self::Block => {
                 let around = sum([BLOCK_HEAD_LEN, HASH_LEN, 0]);
-                (around + 1, around + BLOCK)
+                (around + 1, around + BLOCK_BYTES)
             }
             Self::File => {
                 let around = sum([FILE_PREFIX_LEN, HASH_LEN, 0]);
-                (around + 4, around + sum([MAX_FILE_HEAD, 0, 0]) + BLOCK)
+                (around + 4, around + sum([MAX_FILE_HEAD_BYTES, 0, 0]) + BLOCK_BYTES)
             }
         }
     }
@@ -99,15 +97,15 @@ impl FrameHeader {
     ///
     /// # Errors
     /// No frame of this kind has so many or so few.
-    pub fn new(kind: FrameKind, request: u32, len: u64) -> Result<Self, WireError> {
+    pub fn new(kind: FrameKind, request: u32, len: u64) -> Result<Self, FrameError> {
         let (least, most) = kind.bounds();
-        let wrong = WireError::PayloadLength { kind, len };
+        let wrong = FrameError::PayloadLength { kind, len };
         if !(least..=most).contains(&len) {
             return Err(wrong);
         }
         if request == 0 && kind != FrameKind::Control {
             let what = if kind == FrameKind::Block { "a block frame" } else { "a file frame" };
-            return Err(WireError::RequestId { what, request });
+            return Err(FrameError::RequestId { what, request });
         }
         let len = u32::try_from(len).map_err(|_| wrong)?;
         Ok(Self { kind, request, len })
@@ -115,7 +113,7 @@ impl FrameHeader {
 
     /// The bytes of the header.
     #[must_use]
-    pub const fn encode(&self) -> HeaderBytes {
+    pub const fn encode(&self) -> [u8; HEADER_LEN] {
         let [l0, l1, l2, l3] = self.len.to_le_bytes();
         let [r0, r1, r2, r3] = self.request.to_le_bytes();
         [l0, l1, l2, l3, r0, r1, r2, r3, self.kind.code(), 0, 0, 0]
@@ -126,11 +124,11 @@ impl FrameHeader {
     /// # Errors
     /// They are none: unknown kind, reserved bytes in use, a length that no such frame has, or a
     /// block or file that belongs to no request.
-    pub fn decode(bytes: &HeaderBytes) -> Result<Self, WireError> {
+    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, FrameError> {
         let [l0, l1, l2, l3, r0, r1, r2, r3, kind, z0, z1, z2] = *bytes;
-        let kind = FrameKind::from_code(kind).ok_or(WireError::UnknownKind { kind })?;
+        let kind = FrameKind::from_code(kind).ok_or(FrameError::UnknownKind { kind })?;
         if [z0, z1, z2] != [0; 3] {
-            return Err(WireError::Reserved);
+            return Err(FrameError::Reserved);
         }
         let len = u32::from_le_bytes([l0, l1, l2, l3]);
         Self::new(kind, u32::from_le_bytes([r0, r1, r2, r3]), len.into())
@@ -139,10 +137,10 @@ impl FrameHeader {
     /// Asserts what the payload is.
     ///
     /// # Errors
-    /// [`WireError::WrongKind`].
-    pub fn expect(&self, expected: FrameKind) -> Result<(), WireError> {
+    /// [`FrameError::WrongKind`].
+    pub fn expect(&self, expected: FrameKind) -> Result<(), FrameError> {
         let got = self.kind;
-        if got == expected { Ok(()) } else { Err(WireError::WrongKind { expected, got }) }
+        if got == expected { Ok(()) } else { Err(FrameError::WrongKind { expected, got }) }
     }
 }
 
@@ -151,14 +149,14 @@ impl FrameHeader {
 ///
 /// # Errors
 /// The bytes are no header: the connection cannot go on.
-pub fn next_frame(buffered: &[u8]) -> Result<Option<FrameHeader>, WireError> {
+pub fn next_frame(buffered: &[u8]) -> Result<Option<FrameHeader>, FrameError> {
     buffered.first_chunk().map(FrameHeader::decode).transpose()
 }
 
 /// A whole control frame.
-pub(super) fn control_frame<T: Serialize>(request: u32, record: &T) -> Result<Vec<u8>, WireError> {
+pub(super) fn control_frame<T: Serialize>(request: u32, record: &T) -> Result<Vec<u8>, FrameError> {
     let kind = FrameKind::Control;
-    let record = codec::encode(record).map_err(|source| WireError::Record { kind, source })?;
+    let record = codec::encode(record).map_err(|source| FrameError::Record { kind, source })?;
     let header = FrameHeader::new(kind, request, record.len() as u64)?;
     Ok([&header.encode()[..], &record].concat())
 }

@@ -21,18 +21,20 @@ mod record;
 mod reply;
 mod request;
 
-pub use block::{BLOCK_FRAME_HEAD_LEN, BLOCK_HEAD_LEN, BlockHead};
+pub use block::{BLOCK_HEAD_LEN, BlockHead};
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
-pub use error::WireError;
-pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout, MAX_FILE_HEAD};
-pub use header::{FrameHeader, FrameKind, HEADER_LEN, HeaderBytes, MAX_PAYLOAD, next_frame};
+pub use error::FrameError;
+pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout};
+pub use header::{FrameHeader, FrameKind, HEADER_LEN, next_frame};
 pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
     common_version, server_preface,
 };
-pub use record::{MAX_CV_PAGE, MAX_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version, What};
+pub use record::{
+    GetScope, MAX_CV_PAGE_BLOCKS, MAX_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version,
+};
 pub use reply::Reply;
-pub use request::{MAX_REQUEST, Request};
+pub use request::{MAX_REQUEST_BYTES, Request};
 
 /// The feature by which a client says that it understands [`Reply::Waiting`].
 pub const WAITING: &str = "waiting";

@@ -3,7 +3,7 @@
 //! An original server answers the client's preface with the magic and a zero, which is how a client
 //! finds out what it faces; so a native server's number there is never zero.
 
-use super::WireError;
+use super::FrameError;
 use crate::dialect::MAGIC;
 
 /// The version of the protocol that is specified in `PROTOCOL.md`.
@@ -24,10 +24,10 @@ const fn preface(number: u32) -> [u8; PREFACE_LEN] {
     [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3]
 }
 
-fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, WireError> {
+fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, FrameError> {
     let [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3] = bytes;
     if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
-        return Err(WireError::BadPreface { got: bytes });
+        return Err(FrameError::BadPreface { got: bytes });
     }
     Ok(u32::from_le_bytes([n0, n1, n2, n3]))
 }
@@ -35,9 +35,9 @@ fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, WireError> {
 /// Looks at what a client sent first.
 ///
 /// # Errors
-/// [`WireError::BadPreface`], or [`WireError::Reserved`] when the zeros are none.
-pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), WireError> {
-    if number(bytes)? == 0 { Ok(()) } else { Err(WireError::Reserved) }
+/// [`FrameError::BadPreface`], or [`FrameError::Reserved`] when the zeros are none.
+pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), FrameError> {
+    if number(bytes)? == 0 { Ok(()) } else { Err(FrameError::Reserved) }
 }
 
 /// What a server answers first: the magic and the version that is spoken from here on. With no
@@ -71,8 +71,8 @@ impl ServerPreface {
     /// Looks at what a server answered first.
     ///
     /// # Errors
-    /// [`WireError::BadPreface`]: it is neither.
-    pub fn decode(bytes: [u8; PREFACE_LEN]) -> Result<Self, WireError> {
+    /// [`FrameError::BadPreface`]: it is neither.
+    pub fn decode(bytes: [u8; PREFACE_LEN]) -> Result<Self, FrameError> {
         Ok(match number(bytes)? {
             0 => Self::Legacy,
             version => Self::Native { version },
@@ -83,7 +83,7 @@ impl ServerPreface {
 #[cfg(test)]
 mod tests {
     use super::{
-        CLIENT_PREFACE, ServerPreface, WireError, check_client_preface, common_version,
+        CLIENT_PREFACE, FrameError, ServerPreface, check_client_preface, common_version,
         server_preface,
     };
 
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(server_preface(1), *b"\x89FTX\r\n\x1a\n\x01\0\0\0");
         assert_eq!(server_preface(0), server_preface(1));
         assert_eq!(check_client_preface(CLIENT_PREFACE), Ok(()));
-        assert_eq!(check_client_preface(server_preface(1)), Err(WireError::Reserved));
+        assert_eq!(check_client_preface(server_preface(1)), Err(FrameError::Reserved));
         assert!(check_client_preface([0; 12]).is_err());
     }
 
@@ -103,7 +103,7 @@ mod tests {
         let native = ServerPreface::decode(server_preface(0x0102_0304));
         assert_eq!(native, Ok(ServerPreface::Native { version: 0x0102_0304 }));
         let other = *b"HTTP/1.1 400";
-        assert_eq!(ServerPreface::decode(other), Err(WireError::BadPreface { got: other }));
+        assert_eq!(ServerPreface::decode(other), Err(FrameError::BadPreface { got: other }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::native::blocks::{BlockRange, Digest};
 use crate::native::hex::{debug_in_hex, in_hex};
 
 /// Most blocks that a `Have` or `Cvs` speaks of.
-pub const MAX_CV_PAGE: usize = 16_384;
+pub const MAX_CV_PAGE_BLOCKS: usize = 16_384;
 
 /// Most ranges that a `Get` names.
 pub const MAX_RANGES: usize = 2_048;
@@ -135,7 +135,7 @@ pub enum Overwrite {
 
 /// What is wanted of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
+pub enum GetScope {
     /// 0: all its bytes.
     Whole,
     /// 1: its chaining values.

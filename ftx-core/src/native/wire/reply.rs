@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
-use super::{Entry, FrameHeader, FrameKind, Listed, MAX_CV_PAGE, Meta, Token, Version, WireError};
+use super::{
+    Entry, FrameError, FrameHeader, FrameKind, Listed, MAX_CV_PAGE_BLOCKS, Meta, Token, Version,
+};
 use crate::codec;
 use crate::native::Reason;
 use crate::native::blocks::{Cv, Digest};
@@ -34,7 +36,7 @@ pub enum Reply {
     Have {
         /// Index of the first block that it speaks of.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE`].
+        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
         blocks: Vec<Option<Cv>>,
     },
     /// 2: the blocks can come.
@@ -67,7 +69,7 @@ pub enum Reply {
     Cvs {
         /// Index of the first block.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE`].
+        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
         cvs: Vec<Cv>,
     },
     /// 7: that was all.
@@ -136,7 +138,7 @@ impl Reply {
     ///
     /// # Errors
     /// It is too long, or cannot have this request id.
-    pub fn encode(&self, request: u32) -> Result<Vec<u8>, WireError> {
+    pub fn encode(&self, request: u32) -> Result<Vec<u8>, FrameError> {
         self.check(request)?;
         control_frame(request, self)
     }
@@ -145,20 +147,20 @@ impl Reply {
     ///
     /// # Errors
     /// It is none, or cannot have this request id. The connection cannot go on.
-    pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Control)?;
         let kind = FrameKind::Control;
         let reply: Self =
-            codec::decode(payload).map_err(|source| WireError::Record { kind, source })?;
+            codec::decode(payload).map_err(|source| FrameError::Record { kind, source })?;
         reply.check(header.request)?;
         Ok(reply)
     }
 
-    fn check(&self, request: u32) -> Result<(), WireError> {
+    fn check(&self, request: u32) -> Result<(), FrameError> {
         match (self, request) {
             (Self::Pong { .. }, _) | (Self::Welcome { .. } | Self::Goodbye { .. }, 0) => Ok(()),
             (Self::Welcome { .. } | Self::Goodbye { .. }, 1..) => {
-                Err(WireError::RequestId { what: "a welcome or goodbye", request })
+                Err(FrameError::RequestId { what: "a welcome or goodbye", request })
             }
             (Self::Have { blocks, .. }, 1..) => check_page(blocks.len()),
             (Self::Cvs { cvs, .. }, 1..) => check_page(cvs.len()),
@@ -179,13 +181,13 @@ impl Reply {
                 | Self::Waiting,
                 request,
             ) => match request {
-                0 => Err(WireError::RequestId { what: "a reply", request }),
+                0 => Err(FrameError::RequestId { what: "a reply", request }),
                 _ => Ok(()),
             },
         }
     }
 }
 
-fn check_page(len: usize) -> Result<(), WireError> {
-    if len > MAX_CV_PAGE { Err(WireError::PageTooLong { len: len as u64 }) } else { Ok(()) }
+fn check_page(len: usize) -> Result<(), FrameError> {
+    if len > MAX_CV_PAGE_BLOCKS { Err(FrameError::PageTooLong { len: len as u64 }) } else { Ok(()) }
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
 use super::{
-    FrameHeader, FrameKind, MAX_RANGES, Meta, Overwrite, Token, Version, What, WireError,
+    FrameError, FrameHeader, FrameKind, GetScope, MAX_RANGES, Meta, Overwrite, Token, Version,
     next_frame,
 };
 use crate::codec;
 use crate::native::blocks::Digest;
 
 /// The longest request, in bytes of its record: a server makes room for no more.
-pub const MAX_REQUEST: u32 = 1 << 16;
+pub const MAX_REQUEST_BYTES: u32 = 1 << 16;
 
 /// A client's message. Variants and fields are written in their order, so variants are only ever
 /// appended.
@@ -71,7 +71,7 @@ pub enum Request {
         /// The version that it must be, or whichever it is.
         version: Option<Version>,
         /// What is wanted of it.
-        what: What,
+        what: GetScope,
     },
     /// 5: what does this name stand for?
     Stat {
@@ -129,7 +129,7 @@ impl Request {
     ///
     /// # Errors
     /// It is too long, names too many ranges, or cannot have this request id.
-    pub fn encode(&self, request: u32) -> Result<Vec<u8>, WireError> {
+    pub fn encode(&self, request: u32) -> Result<Vec<u8>, FrameError> {
         self.check(request)?;
         let frame = control_frame(request, self)?;
         if let Some(header) = next_frame(&frame)? {
@@ -142,11 +142,11 @@ impl Request {
     ///
     /// # Errors
     /// It is none, or cannot have this request id. The connection cannot go on.
-    pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, WireError> {
+    pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, FrameError> {
         Self::check_header(header)?;
         let kind = FrameKind::Control;
         let request: Self =
-            codec::decode(payload).map_err(|source| WireError::Record { kind, source })?;
+            codec::decode(payload).map_err(|source| FrameError::Record { kind, source })?;
         request.check(header.request)?;
         Ok(request)
     }
@@ -154,21 +154,21 @@ impl Request {
     /// Looks at the header of a control frame from a client, before room is made for its payload.
     ///
     /// # Errors
-    /// It is another kind of frame, or longer than [`MAX_REQUEST`].
-    pub fn check_header(header: &FrameHeader) -> Result<(), WireError> {
+    /// It is another kind of frame, or longer than [`MAX_REQUEST_BYTES`].
+    fn check_header(header: &FrameHeader) -> Result<(), FrameError> {
         header.expect(FrameKind::Control)?;
-        if header.len > MAX_REQUEST {
-            return Err(WireError::RequestTooLong { len: header.len.into() });
+        if header.len > MAX_REQUEST_BYTES {
+            return Err(FrameError::RequestTooLong { len: header.len.into() });
         }
         Ok(())
     }
 
-    fn check(&self, request: u32) -> Result<(), WireError> {
+    fn check(&self, request: u32) -> Result<(), FrameError> {
         match (self, request) {
-            (Self::Hello { .. }, 1..) => Err(WireError::RequestId { what: "a hello", request }),
+            (Self::Hello { .. }, 1..) => Err(FrameError::RequestId { what: "a hello", request }),
             (Self::Hello { .. }, 0) | (Self::Ping { .. }, _) => Ok(()),
-            (Self::Get { what: What::Blocks(ranges), .. }, _) if ranges.len() > MAX_RANGES => {
-                Err(WireError::RequestTooLong { len: 16 * ranges.len() as u64 })
+            (Self::Get { what: GetScope::Blocks(ranges), .. }, _) if ranges.len() > MAX_RANGES => {
+                Err(FrameError::RequestTooLong { len: 16 * ranges.len() as u64 })
             }
             (
                 Self::Offer { .. }
@@ -183,7 +183,7 @@ impl Request {
                 | Self::Check { .. },
                 request,
             ) => match request {
-                0 => Err(WireError::RequestId { what: "a request", request }),
+                0 => Err(FrameError::RequestId { what: "a request", request }),
                 _ => Ok(()),
             },
         }

@@ -26,20 +26,20 @@ impl IdleTimer {
     }
 
     /// Waits for `io`, which is one way of the connection, until nothing has moved that way or come in
-    /// for the guard's limit.
+    /// for the limits's limit.
     pub(super) async fn watch<T>(
         &self,
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
         io: impl Future<Output = io::Result<T>>,
     ) -> Result<T, StreamError> {
         tokio::pin!(io);
-        let mut limit = guard.limit;
+        let mut limit = limits.limit;
         loop {
-            match (IoLimits { limit, ..guard }).watch(&mut io).await {
+            match (IoLimits { limit, ..limits }).watch(&mut io).await {
                 Err(StreamError::Timeout(_)) if self.quiet() < limit => {
-                    limit = guard.limit.saturating_sub(self.quiet());
+                    limit = limits.limit.saturating_sub(self.quiet());
                 }
-                Err(StreamError::Timeout(_)) => return Err(StreamError::Timeout(guard.limit)),
+                Err(StreamError::Timeout(_)) => return Err(StreamError::Timeout(limits.limit)),
                 done => return done,
             }
         }

@@ -20,7 +20,7 @@ use crate::{BufferedStream, IoLimits, StreamError};
 
 /// What a read makes room for at most, a batch of small files in one system call; and the largest
 /// buffer that is kept for what is sent next.
-const LARGEST: usize = 256 * 1024;
+const MAX_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A connection that carries frames.
 #[derive(Debug)]
@@ -32,11 +32,11 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Takes a connection over from where its messages ended. Messages may have `longest` bytes.
+    /// Takes a connection over from where its messages ended. Messages may have `max_message_bytes` bytes.
     #[must_use]
-    pub fn new(wire: BufferedStream, longest: u32) -> Self {
+    pub fn new(wire: BufferedStream, max_message_bytes: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
-        let (inbox, outbox) = (Inbox::new(bytes, longest), Outbox::default());
+        let (inbox, outbox) = (Inbox::new(bytes, max_message_bytes), Outbox::default());
         Self { stream, inbox, outbox, idle_timer: IdleTimer::new() }
     }
 
@@ -73,7 +73,7 @@ impl Frames {
     /// rest of them, so nothing more can be said.
     #[must_use]
     pub fn is_desynced(&self) -> bool {
-        self.outbox.torn
+        self.outbox.desynced
     }
 
     /// Gives up the memory that is only needed while something moves.
@@ -88,7 +88,7 @@ impl Frames {
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn shut_down(&mut self, guard: IoLimits<'_>) -> Result<(), StreamError> {
+    pub async fn shut_down(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.stream.shutdown().await?;
         let hear_out = async {
             loop {
@@ -102,7 +102,7 @@ impl Frames {
                 }
             }
         };
-        guard.watch(hear_out).await
+        limits.watch(hear_out).await
     }
 
     /// Whether a message or file is here to its end, so that reading it waits for nothing.
@@ -242,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn the_system_sends_what_a_file_has() {
         let stop = CancellationToken::new();
-        let guard = IoLimits { limit: LIMIT, stop: &stop };
+        let limits = IoLimits { limit: LIMIT, stop: &stop };
         let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
@@ -255,12 +255,12 @@ mod tests {
         frames.queue(b"head");
         // More than there is.
         let (_, rest) = content.split_at(1_000);
-        let sent = frames.writer().send_file(&file, 1_000, 4_000_000, guard).await.unwrap();
+        let sent = frames.writer().send_file(&file, 1_000, 4_000_000, limits).await.unwrap();
         assert_eq!(sent, if cfg!(target_os = "linux") { rest.len() as u64 } else { 0 });
         assert!(!frames.is_desynced());
         frames.queue(b"end");
-        frames.writer().flush(guard).await.unwrap();
-        frames.shut_down(guard).await.unwrap();
+        frames.writer().flush(limits).await.unwrap();
+        frames.shut_down(limits).await.unwrap();
         let passed = if sent > 0 { rest } else { &[] };
         assert!(reading.await.unwrap() == [b"head", passed, b"end"].concat());
     }

@@ -4,18 +4,18 @@ use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use ftx_core::native::wire::{
-    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameHeader, FrameKind,
-    HASH_LEN, HEADER_LEN, WireError as FrameError, next_frame,
+    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameError, FrameHeader,
+    FrameKind, HASH_LEN, HEADER_LEN, next_frame,
 };
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
-use super::LARGEST;
+use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
 use crate::{IoLimits, StreamError};
 
 /// What the first read of an idle connection makes room for.
-const FIRST_READ: usize = 4 * 1024;
+const FIRST_READ_BYTES: usize = 4 * 1024;
 
 /// Why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +72,8 @@ impl FrameReader<'_> {
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn wait(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
-        Ok(!self.inbox.bytes.is_empty() || self.fill(guard).await?)
+    pub async fn wait(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
+        Ok(!self.inbox.bytes.is_empty() || self.fill(limits).await?)
     }
 
     /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
@@ -81,12 +81,12 @@ impl FrameReader<'_> {
     ///
     /// # Errors
     /// See [`ReadError`]; closing within a frame is [`StreamError::Closed`].
-    pub async fn next(&mut self, guard: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
+    pub async fn next(&mut self, limits: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
         loop {
             if let Some(incoming) = self.inbox.take_frame()? {
                 return Ok(Some(incoming));
             }
-            if !self.fill(guard).await? {
+            if !self.fill(limits).await? {
                 return Ok(None);
             }
         }
@@ -101,9 +101,9 @@ impl FrameReader<'_> {
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
-        if guard.stop.is_cancelled() {
+        if limits.stop.is_cancelled() {
             return Err(StreamError::Stopped);
         }
         let start = chunk.len();
@@ -123,7 +123,7 @@ impl FrameReader<'_> {
                 Ok(_) => self.idle_timer.note(),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
-                Err(_) => self.idle_timer.watch(guard, self.half.readable()).await?,
+                Err(_) => self.idle_timer.watch(limits, self.half.readable()).await?,
             }
         }
     }
@@ -136,12 +136,12 @@ impl FrameReader<'_> {
         &mut self,
         chunk: &mut Vec<u8>,
         len: usize,
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
         let end = chunk.len() + len;
         while chunk.len() < end {
             let left = end - chunk.len();
-            self.read_data(chunk, left, guard).await?;
+            self.read_data(chunk, left, limits).await?;
         }
         Ok(())
     }
@@ -150,26 +150,26 @@ impl FrameReader<'_> {
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn read_hash(&mut self, guard: IoLimits<'_>) -> Result<[u8; HASH_LEN], StreamError> {
+    pub async fn read_hash(&mut self, limits: IoLimits<'_>) -> Result<[u8; HASH_LEN], StreamError> {
         loop {
             if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_LEN>().copied() {
                 self.inbox.bytes.advance(HASH_LEN);
                 return Ok(hash);
             }
-            if !self.fill(guard).await? {
+            if !self.fill(limits).await? {
                 return Err(StreamError::Closed);
             }
         }
     }
 
     /// Reads more; `false` when the peer closed the connection and nothing is buffered.
-    async fn fill(&mut self, guard: IoLimits<'_>) -> Result<bool, StreamError> {
+    async fn fill(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
         loop {
             if self.inbox.bytes.is_empty() {
                 // An idle connection keeps no memory.
                 self.inbox.bytes = BytesMut::new();
             }
-            self.idle_timer.watch(guard, self.half.readable()).await?;
+            self.idle_timer.watch(limits, self.half.readable()).await?;
             match self.inbox.try_read(self.half.as_ref()) {
                 Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
                 Ok(0) => return Err(StreamError::Closed),
@@ -190,13 +190,13 @@ pub(super) struct Inbox {
     pub(super) bytes: BytesMut,
     /// What the next read makes room for.
     step: usize,
-    /// The longest message that is taken, in bytes.
-    longest: u32,
+    /// The max_message_bytes message that is taken, in bytes.
+    max_message_bytes: u32,
 }
 
 impl Inbox {
-    pub(super) fn new(bytes: BytesMut, longest: u32) -> Self {
-        Self { bytes, step: FIRST_READ, longest }
+    pub(super) fn new(bytes: BytesMut, max_message_bytes: u32) -> Self {
+        Self { bytes, step: FIRST_READ_BYTES, max_message_bytes }
     }
 
     /// Gives up what is only needed while something comes in.
@@ -204,14 +204,14 @@ impl Inbox {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }
-        self.step = FIRST_READ;
+        self.step = FIRST_READ_BYTES;
     }
 
     pub(super) fn try_read(&mut self, stream: &TcpStream) -> io::Result<usize> {
         self.bytes.reserve(self.step);
         let len = stream.try_read_buf(&mut self.bytes)?;
         if len >= self.step {
-            self.step = (2 * self.step).min(LARGEST);
+            self.step = (2 * self.step).min(MAX_BUFFER_BYTES);
         }
         Ok(len)
     }
@@ -223,12 +223,12 @@ impl Inbox {
         let payload = self.bytes.get(HEADER_LEN..).unwrap_or_default();
         match header.kind {
             FrameKind::Control => {
-                if header.len > self.longest {
+                if header.len > self.max_message_bytes {
                     return Err(FrameError::RequestTooLong { len: header.len.into() });
                 }
                 let len = usize::try_from(header.len).unwrap_or(usize::MAX);
                 if payload.len() < len {
-                    self.step = self.step.max(len.min(LARGEST));
+                    self.step = self.step.max(len.min(MAX_BUFFER_BYTES));
                     return Ok(None);
                 }
                 self.bytes.advance(HEADER_LEN);

@@ -8,7 +8,7 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::WriteHalf;
 
-use super::LARGEST;
+use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
 use crate::{IoLimits, StreamError};
 
@@ -32,16 +32,16 @@ impl FrameWriter<'_> {
         self.outbox.bytes.len()
     }
 
-    /// Sends what is queued. The guard's limit holds for each piece that the system takes, and begins
+    /// Sends what is queued. The limits's limit holds for each piece that the system takes, and begins
     /// anew when something comes in. When the wait is given up, what is not sent yet stays queued.
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn flush(&mut self, guard: IoLimits<'_>) -> Result<(), StreamError> {
+    pub async fn flush(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
             let written = self.half.write(&self.outbox.bytes);
-            let written = self.idle_timer.watch(guard, written).await?;
+            let written = self.idle_timer.watch(limits, written).await?;
             self.outbox.sent(written)?;
         }
         Ok(())
@@ -66,23 +66,23 @@ impl FrameWriter<'_> {
     /// Sends what is queued, and then `data`, which are bytes of a file.
     ///
     /// # Errors
-    /// See [`StreamError`]. If not all of `data` was sent, the connection [is torn](super::Frames::is_desynced).
-    pub async fn send(&mut self, mut data: &[u8], guard: IoLimits<'_>) -> Result<(), StreamError> {
+    /// See [`StreamError`]. If not all of `data` was sent, the connection [is desynced](super::Frames::is_desynced).
+    pub async fn send(&mut self, mut data: &[u8], limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
         // From here on, also if the wait is given up.
-        self.outbox.torn = !data.is_empty();
+        self.outbox.desynced = !data.is_empty();
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
             let written = if queued == 0 {
-                self.idle_timer.watch(guard, self.half.write(data)).await?
+                self.idle_timer.watch(limits, self.half.write(data)).await?
             } else {
                 let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
-                self.idle_timer.watch(guard, self.half.write_vectored(&parts)).await?
+                self.idle_timer.watch(limits, self.half.write_vectored(&parts)).await?
             };
             data.advance(written.saturating_sub(queued));
             self.outbox.sent(written)?;
         }
-        self.outbox.torn = false;
+        self.outbox.desynced = false;
         Ok(())
     }
 
@@ -94,28 +94,28 @@ impl FrameWriter<'_> {
     /// bytes may be among them.
     ///
     /// # Errors
-    /// See [`StreamError`]. If not all was sent, the connection [is torn](super::Frames::is_desynced).
+    /// See [`StreamError`]. If not all was sent, the connection [is desynced](super::Frames::is_desynced).
     pub async fn send_file(
         &mut self,
         file: &File,
         offset: u64,
         len: u64,
-        guard: IoLimits<'_>,
+        limits: IoLimits<'_>,
     ) -> Result<u64, StreamError> {
-        self.flush(guard).await?;
+        self.flush(limits).await?;
         let stream: &TcpStream = self.half.as_ref();
         let mut sent = 0;
-        self.outbox.torn = true;
+        self.outbox.desynced = true;
         while sent < len {
             let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
             let passing =
                 stream.async_io(Interest::WRITABLE, || pass(file, offset + sent, stream, piece));
-            match self.idle_timer.watch(guard, passing).await? {
+            match self.idle_timer.watch(limits, passing).await? {
                 0 => break,
                 passed => sent += passed as u64,
             }
         }
-        self.outbox.torn = false;
+        self.outbox.desynced = false;
         Ok(sent)
     }
 }
@@ -141,7 +141,7 @@ fn pass(_: &File, _: u64, _: &TcpStream, _: usize) -> io::Result<usize> {
 pub(super) struct Outbox {
     pub(super) bytes: BytesMut,
     /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
-    pub(super) torn: bool,
+    pub(super) desynced: bool,
 }
 
 impl Outbox {
@@ -153,7 +153,7 @@ impl Outbox {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.torn { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if self.desynced { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 
     /// Takes note that the system has taken `written` bytes, of what is queued first.
@@ -162,7 +162,7 @@ impl Outbox {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.bytes.advance(written.min(self.bytes.len()));
-        if self.bytes.is_empty() && self.bytes.capacity() > LARGEST {
+        if self.bytes.is_empty() && self.bytes.capacity() > MAX_BUFFER_BYTES {
             self.bytes = BytesMut::new();
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use ftx_core::legacy::Prefix;
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_store::StoreError;
 
 /// A namespace of files.

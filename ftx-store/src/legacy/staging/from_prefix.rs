@@ -5,7 +5,7 @@ use cap_std::fs::Dir;
 use super::Staging;
 use super::data::DataFile;
 use crate::legacy::hash::hash_up_to;
-use crate::staging::files::remove;
+use crate::staging::private_file::remove;
 use crate::{PrefixHasher, StagedPrefix, StagingFiles, StoreError};
 
 impl Staging {

@@ -22,14 +22,14 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 
 use cap_std::fs::Dir;
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 
 use self::data::DataFile;
 pub use self::publish::PublishedStaging;
 use crate::legacy::hash::hash_up_to;
 use crate::staging::cache_epoch::cache_epoch;
-use crate::staging::files::remove;
 use crate::staging::flusher::Flusher;
+use crate::staging::private_file::remove;
 use crate::{
     BootId, Durability, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError, sys,
 };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use cap_std::fs::Dir;
-use ftx_core::Md5Digest;
+use ftx_core::legacy::Md5Digest;
 
 use super::Staging;
 use crate::publish::{Publishing, finish_publish};

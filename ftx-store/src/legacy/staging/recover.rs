@@ -181,7 +181,7 @@ fn believe(
             | (
                 JournalRecord::Blocks { .. }
                 | JournalRecord::Block { .. }
-                | JournalRecord::Run { .. }
+                | JournalRecord::Epoch { .. }
                 | JournalRecord::Forget { .. },
                 _,
             ) => return Ok(false),

@@ -20,8 +20,9 @@ use ftx_core::native::wire::Meta;
 
 use crate::file::meta::apply_time_to_new;
 use crate::publish::{Destination, MAX_RENAME_ATTEMPTS};
-use crate::staging::files::{check_single, remove};
+use crate::staging::files::check_single;
 use crate::staging::locked_file::LockedFile;
+use crate::staging::private_file::remove;
 use crate::sys::{Attributes, Umask};
 use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 

@@ -27,7 +27,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, PartialManifest, block_len, block_offset};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, PartialManifest, block_len, block_offset};
 
 pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
@@ -239,7 +239,7 @@ impl BlockStaging {
             return Ok(());
         }
         let mut entries = self.log.entries()?;
-        for index in offset / BLOCK..end.div_ceil(BLOCK) {
+        for index in offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES) {
             if entries.block_map.get(index).is_some() {
                 entries.journal.append(&JournalRecord::Forget { index })?;
                 entries.block_map.forget(index);

@@ -111,7 +111,7 @@ impl BlockStaging {
             journal.append(&JournalRecord::Forget { index })?;
         }
         if (told.run != boot || told.sync_failed)
-            && let Err(error) = journal.append(&JournalRecord::Run { boot })
+            && let Err(error) = journal.append(&JournalRecord::Epoch { boot })
         {
             // Nothing is believed for the lack of it, only read again.
             tracing::warn!(%error, name = told.name, "a crash would now cost more to resume");
@@ -188,7 +188,7 @@ impl BlockClaims {
                 self.unproven.forget(index);
                 true
             }
-            JournalRecord::Run { boot: run } => {
+            JournalRecord::Epoch { boot: run } => {
                 self.run = run;
                 self.sync_failed = false;
                 if boot.is_some() && run == boot {

@@ -25,7 +25,7 @@ use ftx_core::native::blocks::{Cv, Manifest, PartialManifest, block_count, block
 
 use super::memory::CachedManifest;
 use crate::FileIdentity;
-use crate::staging::files::remove;
+use crate::staging::private_file::remove;
 
 const MAGIC: &[u8; 8] = b"FTXMANI3";
 const IDENTITY_BYTES: usize = 56;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Manifest, PartialManifest};
 
 use self::disk::ManifestFiles;
 use self::memory::{CachedManifest, ManifestMemory};
@@ -173,5 +173,5 @@ impl ManifestCache {
 
 /// Reading one block takes less time than finding out where its chaining value lies.
 fn is_kept(identity: &FileIdentity) -> bool {
-    identity.size > BLOCK
+    identity.size > BLOCK_BYTES
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, Manifest, PartialManifest, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Manifest, PartialManifest, block_count};
 use tempfile::TempDir;
 
 use super::{ManifestCache, ManifestLimits};
@@ -46,7 +46,7 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
     for (cache, kept) in
         [(ManifestCache::in_memory(LIMITS), 0), (ManifestCache::in_dir(&dir, LIMITS).unwrap(), 1)]
     {
-        let size = 3 * BLOCK;
+        let size = 3 * BLOCK_BYTES;
         let (file, whole) = (identity(1, size), manifest(size));
         assert_eq!(cache.partial(&file).known(), 0);
         for index in [2, 0, 3, u64::MAX] {
@@ -59,7 +59,7 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
 
         cache.learn(&stable(file), 1, cv(1));
         assert_eq!(cache.manifest(&file), Some(Arc::clone(&whole)));
-        assert!(cache.partial(&file).is_complete());
+        assert!(cache.partial(&file).complete().is_some());
         assert_eq!(entries(&dir).len(), kept);
         // Nothing of it is lost by learning more.
         cache.learn(&stable(file), 1, cv(1));
@@ -75,23 +75,23 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
 fn a_manifest_outlives_the_process_if_the_file_has_more_than_a_block() {
     let (_temp, dir) = scratch();
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
-    for (ino, size) in [(1, BLOCK), (2, BLOCK + 1), (3, 40 * BLOCK)] {
+    for (ino, size) in [(1, BLOCK_BYTES), (2, BLOCK_BYTES + 1), (3, 40 * BLOCK_BYTES)] {
         cache.learn_all(&stable(identity(ino, size)), &manifest(size));
         assert_eq!(cache.manifest(&identity(ino, size)), Some(manifest(size)));
     }
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
-    assert_eq!(cache.manifest(&identity(1, BLOCK)), None);
-    assert_eq!(cache.manifest(&identity(2, BLOCK + 1)), Some(manifest(BLOCK + 1)));
-    assert_eq!(cache.partial(&identity(3, 40 * BLOCK)).known(), 40);
+    assert_eq!(cache.manifest(&identity(1, BLOCK_BYTES)), None);
+    assert_eq!(cache.manifest(&identity(2, BLOCK_BYTES + 1)), Some(manifest(BLOCK_BYTES + 1)));
+    assert_eq!(cache.partial(&identity(3, 40 * BLOCK_BYTES)).known(), 40);
     // From here on it is in memory.
     entries(&dir).iter().for_each(|name| dir.remove_file(name).unwrap());
-    assert_eq!(cache.manifest(&identity(3, 40 * BLOCK)), Some(manifest(40 * BLOCK)));
+    assert_eq!(cache.manifest(&identity(3, 40 * BLOCK_BYTES)), Some(manifest(40 * BLOCK_BYTES)));
 }
 
 #[test]
 fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
     let (_temp, dir) = scratch();
-    let size = 300 * BLOCK + 1;
+    let size = 300 * BLOCK_BYTES + 1;
     let file = identity(1, size);
     let mut known = PartialManifest::new(size);
     for index in [0, 7, 299, 300] {
@@ -121,7 +121,7 @@ fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
 fn any_change_of_the_file_is_another_identity() {
     let (_temp, dir) = scratch();
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     let file = identity(1, size);
     cache.learn_all(&stable(file), &manifest(size));
     for other in [
@@ -136,7 +136,7 @@ fn any_change_of_the_file_is_another_identity() {
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
     // A manifest of another size is not that of this file.
     let other = identity(9, size);
-    cache.learn_all(&stable(other), &manifest(3 * BLOCK));
+    cache.learn_all(&stable(other), &manifest(3 * BLOCK_BYTES));
     assert_eq!(cache.manifest(&other), None);
 }
 
@@ -144,15 +144,15 @@ fn any_change_of_the_file_is_another_identity() {
 fn memory_is_bounded_by_files_and_by_bytes() {
     let cache = ManifestCache::in_memory(LIMITS);
     for ino in 0..50 {
-        cache.learn_all(&stable(identity(ino, BLOCK)), &manifest(BLOCK));
+        cache.learn_all(&stable(identity(ino, BLOCK_BYTES)), &manifest(BLOCK_BYTES));
         // One that is asked for stays.
-        assert!(cache.manifest(&identity(0, BLOCK)).is_some());
+        assert!(cache.manifest(&identity(0, BLOCK_BYTES)).is_some());
     }
     assert_eq!(cache.memory().held().0, LIMITS.entries);
-    assert!(cache.manifest(&identity(49, BLOCK)).is_some());
-    assert!(cache.manifest(&identity(30, BLOCK)).is_none());
+    assert!(cache.manifest(&identity(49, BLOCK_BYTES)).is_some());
+    assert!(cache.manifest(&identity(30, BLOCK_BYTES)).is_none());
 
-    let large = 1000 * BLOCK;
+    let large = 1000 * BLOCK_BYTES;
     for ino in 0..9 {
         cache.learn_all(&stable(identity(ino, large)), &manifest(large));
         let (files, bytes) = cache.memory().held();
@@ -173,7 +173,7 @@ fn memory_is_bounded_by_files_and_by_bytes() {
 #[test]
 fn a_damaged_manifest_is_removed_and_not_believed() {
     let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     let file = identity(1, size);
     ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&stable(file), &manifest(size));
     let name = entries(&dir).remove(0);
@@ -204,7 +204,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
     let file =
-        FileIdentity { dev: 1, ino: 2, size: BLOCK + 1, mtime_ns: -1, ctime_ns: 3, nlink: 1 };
+        FileIdentity { dev: 1, ino: 2, size: BLOCK_BYTES + 1, mtime_ns: -1, ctime_ns: 3, nlink: 1 };
     let whole = Arc::new(Manifest::new(file.size, vec![Cv([0xab; 32]), Cv([0xcd; 32])]).unwrap());
     ManifestCache::in_dir(&dir, LIMITS).unwrap().learn_all(&stable(file), &whole);
     assert_eq!(entries(&dir), ["a952602966370c3328d3b122a78b8dcd"]);
@@ -230,7 +230,7 @@ fn the_bytes_are_as_specified() {
 #[test]
 fn the_oldest_on_the_disk_give_way() {
     let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     dir.write("left.0.tmp", "by a crash").unwrap();
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     assert!(entries(&dir).is_empty());
@@ -264,7 +264,7 @@ fn a_directory_that_is_gone_costs_only_what_would_be_kept() {
     dir.create_dir("manifests").unwrap();
     let cache = ManifestCache::in_dir(&dir.open_dir("manifests").unwrap(), LIMITS).unwrap();
     dir.remove_dir_all("manifests").unwrap();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     cache.learn_all(&stable(identity(1, size)), &manifest(size));
     assert!(cache.manifest(&identity(1, size)).is_some());
     assert!(cache.manifest(&identity(2, size)).is_none());

@@ -20,7 +20,7 @@
 //! 02000000  Distrust
 //! 03000000  Blocks      u64 length and UTF-8 bytes of name; u64 size; boot; u64 created_unix
 //! 04000000  Block       u64 index; 32 bytes of chaining value
-//! 05000000  Run         boot
+//! 05000000  Epoch       boot
 //! 06000000  Forget      u64 index
 //!
 //! boot      00, or 01 and 16 bytes that name the kernel run and the data file: any that another run or
@@ -32,6 +32,10 @@
 //! only the others and `Distrust` follow. Reading stops at the first record that is cut, fails its checksum
 //! or is of a kind not known here, and the file is cut there before anything is appended.
 
+mod record;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -39,73 +43,18 @@ use std::time::SystemTime;
 
 use cap_std::fs::Dir;
 use ftx_core::codec;
-use ftx_core::native::blocks::Cv;
-use serde::{Deserialize, Serialize};
 
-use crate::staging::files::remove;
-use crate::staging::private_file::{self, PartialFile, Writers};
-use crate::{BootId, HasherState, StoreError};
+pub use self::record::{HasherState, JournalRecord};
+
+use crate::StoreError;
+use crate::staging::private_file::{self, PartialFile, remove};
+use crate::sys::Writers;
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
 /// Length and checksum.
 const HEAD_BYTES: usize = 8;
 /// No record comes near it; a greater length is damage, and must not become an allocation.
 const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
-
-/// One entry of a journal. Its form in bytes is given above; variants are only ever added.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum JournalRecord {
-    /// What the staging is for; the first record of every journal.
-    Begin {
-        /// The name the file will be published under, as the staging's owner wrote it.
-        name: String,
-        /// The kernel run in which the staging was created, told of its data file.
-        boot: Option<BootId>,
-        /// When it was created, seconds since 1970.
-        created_unix: u64,
-    },
-    /// The data was this long, with this hash.
-    Checkpoint {
-        /// The kernel run, told of the data file, in whose page cache the data was when this was
-        /// written.
-        boot: Option<BootId>,
-        /// Length and hash of the data.
-        hasher: HasherState,
-    },
-    /// A sync of the data failed: what the page cache holds may not be on the disk, so the
-    /// records before this one must be verified whichever kernel run they are from.
-    Distrust,
-    /// What the staging of blocks is for; the first record of its journal.
-    Blocks {
-        /// The name the file will be published under, as the staging's owner wrote it.
-        name: String,
-        /// How many bytes the whole file has.
-        size: u64,
-        /// The kernel run in which the staging was created, told of its data file.
-        boot: Option<BootId>,
-        /// When it was created, seconds since 1970.
-        created_unix: u64,
-    },
-    /// The bytes of a block are in the data file, since this kernel run.
-    Block {
-        /// Index of the block.
-        index: u64,
-        /// Its chaining value.
-        cv: Cv,
-    },
-    /// Later blocks are from this kernel run; and all that the records before this one leave in the
-    /// table was found in the data in it.
-    Run {
-        /// The kernel run, told of the data file.
-        boot: Option<BootId>,
-    },
-    /// The bytes of a block are about to change, or were not found in the data.
-    Forget {
-        /// Index of the block.
-        index: u64,
-    },
-}
 
 /// An open journal, to be appended to.
 #[derive(Debug)]
@@ -281,7 +230,7 @@ impl Journal {
 
     /// The bytes of a journal, with all that they tell of one kernel run told of `run`.
     #[cfg(test)]
-    pub(crate) fn retold(bytes: &[u8], run: Option<BootId>) -> Vec<u8> {
+    pub(crate) fn retold(bytes: &[u8], run: Option<crate::BootId>) -> Vec<u8> {
         let mut rest = bytes.strip_prefix(MAGIC).unwrap_or_default();
         let mut told = bytes[..bytes.len() - rest.len()].to_vec();
         while let Ok(Some((mut record, len))) = read_record(&mut &*rest) {
@@ -289,7 +238,7 @@ impl Journal {
                 JournalRecord::Begin { boot, .. }
                 | JournalRecord::Checkpoint { boot, .. }
                 | JournalRecord::Blocks { boot, .. }
-                | JournalRecord::Run { boot } => *boot = boot.and(run),
+                | JournalRecord::Epoch { boot } => *boot = boot.and(run),
                 _ => {}
             }
             let payload = codec::encode(&record).unwrap();
@@ -343,6 +292,3 @@ fn checksum(len: u32, payload: &[u8]) -> u32 {
     crc.update(payload);
     crc.finalize()
 }
-
-#[cfg(test)]
-mod tests;

@@ -85,7 +85,7 @@ fn the_bytes_of_blocks_are_as_specified() {
             JournalRecord::Blocks { name: "é/b".into(), size: 3 << 20, boot, created_unix: 1 },
             JournalRecord::Block { index: 2, cv: Cv([0xab; 32]) },
             JournalRecord::Forget { index: 2 },
-            JournalRecord::Run { boot: None },
+            JournalRecord::Epoch { boot: None },
         ],
     );
     let hex: String = dir.read(path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -17,8 +17,7 @@ use rustix::process::{getegid, geteuid};
 use self::acl::AccessList;
 #[cfg(test)]
 pub(crate) use self::acl::tests::bytes as acl_bytes;
-use super::{Umask, writers_by};
-use crate::staging::private_file::Writers;
+use crate::sys::permissions::{Umask, Writers, writers_by};
 
 const SETGID: u32 = 0o2000;
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use cap_std::fs::File;
-use ftx_core::legacy::Prefix;
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 

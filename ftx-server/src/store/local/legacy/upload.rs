@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftx_core::{Md5Digest, RemoteName};
+use ftx_core::RemoteName;
+use ftx_core::legacy::Md5Digest;
 use ftx_io::StagingWriter;
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
@@ -62,7 +63,7 @@ pub(super) async fn begin(
     begin: LegacyBegin<LocalOffer>,
     len: u64,
 ) -> Result<LocalUpload, StoreError> {
-    if matches!(begin, LegacyBegin::Anew(_)) && len <= StagingWriter::DEFERRED {
+    if matches!(begin, LegacyBegin::Anew(_)) && len <= StagingWriter::MAX_DEFERRED_BYTES {
         let (inner, owned) = (Arc::clone(&store.inner), name.clone());
         let id = inner.legacy.index(PrefixIndex::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {

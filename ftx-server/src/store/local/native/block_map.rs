@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{
-    BLOCK, BlockRange, Manifest, PartialManifest, block_count, block_offset,
+    BLOCK_BYTES, BlockRange, Manifest, PartialManifest, block_count, block_offset,
 };
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
@@ -13,7 +13,7 @@ use super::super::StoreInner;
 use crate::store::WorkProgress;
 
 /// Bytes that are hashed at most before others that hash much have had their turn.
-pub(in crate::store::local) const SHORT_HASH_BYTES: u64 = 64 * BLOCK;
+pub(in crate::store::local) const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// Blocks that are hashed at a time. If nobody waits for them any more, so many are hashed in vain.
 const STEP_BLOCKS: u64 = 256;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
@@ -161,7 +161,7 @@ impl StoredFile for LocalFile {
         if let KnownBlocks::Whole(manifest) = &self.0.known {
             return Ok(Arc::clone(manifest));
         }
-        if self.0.identity.size <= BLOCK {
+        if self.0.identity.size <= BLOCK_BYTES {
             let manifest = self.blocking(move |opened| {
                 let OpenFile { inner, name, file, identity, .. } = opened;
                 manifest_of(inner, FileRef { name, file, identity }, &progress)
@@ -171,7 +171,7 @@ impl StoredFile for LocalFile {
         let opened = Arc::clone(&self.0);
         let known = match &opened.known {
             KnownBlocks::Whole(_) => opened.identity.size,
-            KnownBlocks::Part(block_map) => block_map.known().saturating_mul(BLOCK),
+            KnownBlocks::Part(block_map) => block_map.known().saturating_mul(BLOCK_BYTES),
         };
         let takes_long = opened.identity.size.saturating_sub(known) > SHORT_HASH_BYTES;
         let slow = if takes_long { JobKind::Hash } else { JobKind::Read };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockRange, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
@@ -119,7 +119,7 @@ impl<'a> Opening<'a> {
         let staging = staging.with_durability(inner.root.durability());
         let staged = staging.block_map();
         // What is copied from the published file takes room, too.
-        let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK));
+        let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK_BYTES));
         let reserved = match inner.native.ledger.reserve(inner.root.dir(), path, missing) {
             Ok(reserved) => reserved,
             Err(error) => {

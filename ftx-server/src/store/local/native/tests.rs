@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK, BlockHasher, Digest, Manifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ use crate::store::{
 };
 
 const BLOCKS: u64 = 3;
-const LEN: u64 = BLOCKS * BLOCK;
+const LEN: u64 = BLOCKS * BLOCK_BYTES;
 
 /// Long enough for an offer that does not wait to be answered.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -83,16 +83,16 @@ fn back(store: &LocalStore) -> JoinHandle<OpenedUpload<LocalBlockUpload>> {
 
 /// Writes blocks of zeros.
 async fn write(upload: &LocalBlockUpload, blocks: std::ops::Range<u64>) {
-    let zeros = vec![0; usize::try_from(BLOCK).unwrap()];
+    let zeros = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
     for index in blocks {
         let hasher = BlockHasher::new(LEN, index);
-        let (_, hasher) = upload.write(index * BLOCK, zeros.clone(), hasher).await.unwrap();
+        let (_, hasher) = upload.write(index * BLOCK_BYTES, zeros.clone(), hasher).await.unwrap();
         upload.stored(index, hasher.finish().unwrap()).await.unwrap();
     }
 }
 
 fn digest() -> Digest {
-    let zeros = vec![0; usize::try_from(BLOCK).unwrap()];
+    let zeros = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
     let cv = |index| {
         let mut hasher = BlockHasher::new(LEN, index);
         hasher.update(&zeros);
@@ -205,7 +205,7 @@ fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
         runtime.block_on(async {
             write(&upload, 0..1).await;
             let mut hasher = BlockHasher::new(LEN, 0);
-            hasher.update(&vec![0; usize::try_from(BLOCK).unwrap()]);
+            hasher.update(&vec![0; usize::try_from(BLOCK_BYTES).unwrap()]);
             let mut stored = pin!(upload.stored(0, hasher.finish().unwrap()));
             {
                 let mut held = shared.staging.write().unwrap();
@@ -246,7 +246,7 @@ async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
 /// However often reading a large file is broken off, it comes to an end.
 #[tokio::test]
 async fn what_was_read_before_a_stop_is_known() {
-    const LARGE: u64 = 600 * BLOCK;
+    const LARGE: u64 = 600 * BLOCK_BYTES;
     let (root, store) = setting();
     let path = root.path().join("a.bin");
     let file = std::fs::File::create(&path).unwrap();
@@ -262,7 +262,7 @@ async fn what_was_read_before_a_stop_is_known() {
             let progress = progress.clone();
             async move { opened.manifest(progress).await.map(|_| ()) }
         });
-        while progress.get().0 < 300 * BLOCK && !reading.is_finished() {
+        while progress.get().0 < 300 * BLOCK_BYTES && !reading.is_finished() {
             tokio::task::yield_now().await;
         }
         progress.stop();

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::OpenOptions;
-use ftx_core::native::blocks::{BLOCK, Manifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, Manifest};
 
 use super::{
     HERE, block_of, bytes, create, cv_of, is_true, known, publish, recover_in, scratch, source_of,
@@ -15,7 +15,7 @@ use crate::{FileIdentity, StoreError};
 #[test]
 fn blocks_are_taken_over_from_another_version() {
     let (_temp, dir) = scratch();
-    let size = 2 * BLOCK + 9;
+    let size = 2 * BLOCK_BYTES + 9;
     let (old, new) = (bytes(size, 0), bytes(size, 1));
     dir.write("file", &old).unwrap();
     let source = dir.open("file").unwrap().into_std();
@@ -44,14 +44,14 @@ fn blocks_are_taken_over_from_another_version() {
 #[test]
 fn copies_are_hashed_whatever_is_known_of_the_source() {
     let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     let old = bytes(size, 0);
     dir.write("file", &old).unwrap();
     let source = dir.open("file").unwrap().into_std();
     let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
     let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));
     for (bytes, right) in [(&b"changed"[..], false), (&block_of(&old, 1)[..7], true)] {
-        written.write_all_at(bytes, BLOCK).unwrap();
+        written.write_all_at(bytes, BLOCK_BYTES).unwrap();
         // As if it had not shown.
         let identity = FileIdentity::of_std(&source).unwrap();
         let staging = create(&dir, size);
@@ -65,7 +65,7 @@ fn copies_are_hashed_whatever_is_known_of_the_source() {
 #[test]
 fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
     let (_temp, dir) = scratch();
-    let old = bytes(BLOCK, 0);
+    let old = bytes(BLOCK_BYTES, 0);
     dir.write("file", &old).unwrap();
     let source = dir.open("file").unwrap().into_std();
     let hashed = FileIdentity::of_std(&source).unwrap();
@@ -76,7 +76,7 @@ fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
         written.write_all_at(b"changed", 0).unwrap();
         written.set_modified(SystemTime::UNIX_EPOCH + nanos).unwrap();
     }
-    let staging = create(&dir, BLOCK);
+    let staging = create(&dir, BLOCK_BYTES);
     let refused = staging.copy_blocks(source_of(&source, &hashed), &[(0, cv_of(&old, 0))]);
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
 }
@@ -86,13 +86,13 @@ fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
 #[test]
 fn nothing_is_taken_over_from_a_version_that_has_changed() {
     let (_temp, dir) = scratch();
-    let size = 2 * BLOCK;
+    let size = 2 * BLOCK_BYTES;
     let old = bytes(size, 0);
     dir.write("file", &old).unwrap();
     let source = dir.open("file").unwrap().into_std();
     let identity = FileIdentity::of_std(&source).unwrap();
     let written = dir.open_with("file", OpenOptions::new().write(true)).unwrap().into_std();
-    written.write_all_at(b"changed", BLOCK).unwrap();
+    written.write_all_at(b"changed", BLOCK_BYTES).unwrap();
     written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let staging = create(&dir, size);
     let blocks = [0, 1].map(|index| (index, cv_of(&old, index)));

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, OpenOptions};
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 
 use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
@@ -12,7 +12,7 @@ use super::{
 use crate::staging::cache_epoch::cache_epoch;
 use crate::{BootId, Journal, JournalRecord, StoreError};
 
-const SIZE: u64 = 3 * BLOCK + 100;
+const SIZE: u64 = 3 * BLOCK_BYTES + 100;
 
 /// Leaves a staging with the blocks of `order`, in that order, and returns the whole file.
 fn leave(dir: &Dir, order: &[u64]) -> Vec<u8> {
@@ -85,7 +85,8 @@ fn data_that_is_too_short_costs_only_its_blocks() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[2, 0, 3, 1]);
     let journal = dir.read("journal").unwrap();
-    let blocks = [0, BLOCK, 2 * BLOCK, 3 * BLOCK, SIZE].map(|end| usize::try_from(end).unwrap());
+    let blocks = [0, BLOCK_BYTES, 2 * BLOCK_BYTES, 3 * BLOCK_BYTES, SIZE]
+        .map(|end| usize::try_from(end).unwrap());
     for boot in [HERE, ELSEWHERE, None] {
         for len in blocks.into_iter().flat_map(|end| [end.saturating_sub(1), end, end + 1]) {
             let len = len.min(data.len());
@@ -102,7 +103,7 @@ fn a_block_that_was_lost_does_not_come_back() {
     for boot in [HERE, ELSEWHERE] {
         let (_temp, dir) = scratch();
         let data = leave(&dir, &[0, 1, 2]);
-        dir.write("data", &data[..usize::try_from(BLOCK).unwrap()]).unwrap();
+        dir.write("data", &data[..usize::try_from(BLOCK_BYTES).unwrap()]).unwrap();
         let staging = recover_in(&dir, boot).unwrap();
         assert_eq!(known(&staging), [0]);
         store(&staging, &data, 3);
@@ -117,11 +118,12 @@ fn a_wrong_byte_is_noticed_in_another_kernel_run() {
     let data = leave(&dir, &[2, 0, 3, 1]);
     let journal = dir.read("journal").unwrap();
     for boot in [ELSEWHERE, None] {
-        for at in [0, BLOCK - 1, BLOCK, 2 * BLOCK + 7, 3 * BLOCK, SIZE - 1] {
+        for at in [0, BLOCK_BYTES - 1, BLOCK_BYTES, 2 * BLOCK_BYTES + 7, 3 * BLOCK_BYTES, SIZE - 1]
+        {
             let mut damaged = data.clone();
             damaged[usize::try_from(at).unwrap()] ^= 0x10;
             put(&dir, &damaged, &journal);
-            let expected: Vec<u64> = (0..4).filter(|&index| index != at / BLOCK).collect();
+            let expected: Vec<u64> = (0..4).filter(|&index| index != at / BLOCK_BYTES).collect();
             assert_eq!(recovered(&dir, boot), expected, "{boot:?} {at}");
         }
     }
@@ -141,7 +143,7 @@ fn the_same_kernel_run_is_believed_without_reading() {
 fn what_was_verified_is_believed_from_then_on() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[0, 1, 2]);
-    let at = usize::try_from(BLOCK).unwrap();
+    let at = usize::try_from(BLOCK_BYTES).unwrap();
     dir.write("data", [&data[..at], &vec![0; at], &data[2 * at..]].concat()).unwrap();
     let staging = recover_in(&dir, ELSEWHERE).unwrap();
     assert_eq!(known(&staging), [0, 2]);
@@ -264,7 +266,7 @@ fn a_copy_of_a_staging_is_not_believed_unread() {
     let copy = dir.open_dir("copy").unwrap();
     dir.copy("data", &copy, "data").unwrap();
     dir.copy("journal", &copy, "journal").unwrap();
-    data[..usize::try_from(BLOCK).unwrap()].fill(0);
+    data[..usize::try_from(BLOCK_BYTES).unwrap()].fill(0);
     copy.write("data", &data).unwrap();
     assert_eq!(recovered(&copy, HERE), [1, 2, 3]);
     assert_eq!(recovered(&dir, HERE), [0, 1, 2, 3]);

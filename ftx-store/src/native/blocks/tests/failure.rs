@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::PoisonError;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 
 use super::{
     BlockStaging, ELSEWHERE, HERE, bytes, create, cv_of, files, is_true, known, publish,
@@ -23,13 +23,13 @@ fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
 #[test]
 fn a_failed_write_costs_only_its_block() {
     let (_temp, dir) = scratch();
-    let data = bytes(3 * BLOCK, 0);
-    let mut staging = create(&dir, 3 * BLOCK);
+    let data = bytes(3 * BLOCK_BYTES, 0);
+    let mut staging = create(&dir, 3 * BLOCK_BYTES);
     store(&staging, &data, 0);
     store(&staging, &data, 1);
     let good = staging.held.swap_file(unwritable(&dir, "data"));
     for block in [1, 2] {
-        let refused = staging.write_at(block * BLOCK, b"other");
+        let refused = staging.write_at(block * BLOCK_BYTES, b"other");
         assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
     }
     // The disk may have taken a part of it.
@@ -47,14 +47,14 @@ fn a_failed_write_costs_only_its_block() {
 #[test]
 fn a_journal_that_takes_nothing_leaves_what_was_known() {
     let (_temp, dir) = scratch();
-    let data = bytes(2 * BLOCK, 0);
-    let mut staging = create(&dir, 2 * BLOCK);
+    let data = bytes(2 * BLOCK_BYTES, 0);
+    let mut staging = create(&dir, 2 * BLOCK_BYTES);
     store(&staging, &data, 0);
     let journal = unwritable(&dir, "journal");
     let entries = staging.log.entries.get_mut().unwrap();
     let good = entries.journal.swap_file(journal);
 
-    staging.write_at(BLOCK, &data[..5]).unwrap();
+    staging.write_at(BLOCK_BYTES, &data[..5]).unwrap();
     let refused = staging.stored(1, cv_of(&data, 1));
     assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
     // A block that cannot be forgotten must not be written to either.
@@ -74,8 +74,9 @@ fn a_journal_that_takes_nothing_leaves_what_was_known() {
 #[test]
 fn bytes_beyond_the_end_are_refused() {
     let (_temp, dir) = scratch();
-    let staging = create(&dir, BLOCK + 1);
-    for (offset, len) in [(BLOCK + 1, 1), (BLOCK, 2), (u64::MAX, 1), (u64::MAX - 1, 4)] {
+    let staging = create(&dir, BLOCK_BYTES + 1);
+    for (offset, len) in [(BLOCK_BYTES + 1, 1), (BLOCK_BYTES, 2), (u64::MAX, 1), (u64::MAX - 1, 4)]
+    {
         let refused = staging.write_at(offset, &vec![0; len]);
         assert!(matches!(refused, Err(StoreError::Io { .. })), "{offset}");
     }
@@ -99,15 +100,15 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
     let outcomes: [fn(BlockStaging) -> Result<(), StoreError>; 3] = [
         |staging| {
             let cv = staging.block_map().get(1).unwrap();
-            (0..FLUSH_BYTES / BLOCK).try_for_each(|_| staging.stored(1, cv))
+            (0..FLUSH_BYTES / BLOCK_BYTES).try_for_each(|_| staging.stored(1, cv))
         },
         BlockStaging::suspend,
         |staging| publish(staging, &scratch().1).map(|_| ()),
     ];
     for outcome in outcomes {
         let (_temp, dir) = scratch();
-        let data = bytes(2 * BLOCK, 0);
-        let staging = create(&dir, 2 * BLOCK).with_durability(Durability::Full);
+        let data = bytes(2 * BLOCK_BYTES, 0);
+        let staging = create(&dir, 2 * BLOCK_BYTES).with_durability(Durability::Full);
         store(&staging, &data, 0);
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
@@ -115,7 +116,7 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
         assert!(matches!(told, Err(StoreError::Io { op: "sync", .. })), "{told:?}");
         // The pages of the second block were lost.
         let mut lost = data.clone();
-        lost[usize::try_from(BLOCK).unwrap()..].fill(0);
+        lost[usize::try_from(BLOCK_BYTES).unwrap()..].fill(0);
         dir.write("data", lost).unwrap();
         let staging = recover_in(&dir, HERE).unwrap();
         assert_eq!(known(&staging), [0]);
@@ -130,8 +131,8 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
 #[test]
 fn a_staging_that_failed_to_sync_does_no_more() {
     let (_temp, dir) = scratch();
-    let data = bytes(BLOCK, 0);
-    let staging = create(&dir, BLOCK);
+    let data = bytes(BLOCK_BYTES, 0);
+    let staging = create(&dir, BLOCK_BYTES);
     store(&staging, &data, 0);
     assert!(staging.log.note_sync(Err(io::Error::from_raw_os_error(5))).is_err());
     assert!(matches!(staging.write_at(0, b"x"), Err(StoreError::Failed { .. })));
@@ -206,14 +207,14 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
     ];
     for end in ends {
         let (_temp, dir) = scratch();
-        let data = bytes(3 * BLOCK, 0);
-        let staging = create(&dir, 3 * BLOCK).with_durability(Durability::Full);
+        let data = bytes(3 * BLOCK_BYTES, 0);
+        let staging = create(&dir, 3 * BLOCK_BYTES).with_durability(Durability::Full);
         store(&staging, &data, 0);
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
         end(staging);
         let held = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
-        held.file().write_all_at(&[0; 100], BLOCK).unwrap();
+        held.file().write_all_at(&[0; 100], BLOCK_BYTES).unwrap();
         drop(held);
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
     }

@@ -5,14 +5,14 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
-use ftx_core::native::blocks::BLOCK;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Meta;
 
 use super::{HERE, bytes, create, cv_of, files, known, recover_in, scratch, store};
 use crate::staging::cache_epoch::cache_epoch;
 use crate::{BlockStaging, Existing, Journal, JournalRecord};
 
-const SIZE: u64 = 3 * BLOCK + 100;
+const SIZE: u64 = 3 * BLOCK_BYTES + 100;
 
 /// Leaves all blocks of a file, with a journal that this kernel run believes.
 fn leave(dir: &Dir, seed: u8) -> Vec<u8> {
@@ -91,7 +91,7 @@ fn of_data_that_our_group_can_write_the_right_blocks_are_resumed() {
         (0o644, true, vec![0, 1, 2, 3]),
     ] {
         let mut data = leave(&dir, 0);
-        data[usize::try_from(BLOCK).unwrap() + 5] ^= u8::from(flipped);
+        data[usize::try_from(BLOCK_BYTES).unwrap() + 5] ^= u8::from(flipped);
         dir.write("data", &data).unwrap();
         give_to_our_group(&temp.path().join("data"));
         set_mode(&dir, "data", bits);

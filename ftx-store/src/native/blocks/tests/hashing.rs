@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::num::NonZeroUsize;
 
-use ftx_core::native::blocks::{BLOCK, BlockRange, Cv, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, block_count};
 
 use super::{bytes, cv_of};
 use crate::hash_blocks;
@@ -16,7 +16,7 @@ fn file_of(data: &[u8]) -> std::fs::File {
 
 #[test]
 fn any_number_of_threads_finds_the_same() {
-    for size in [0, 1, BLOCK, 7 * BLOCK + 3] {
+    for size in [0, 1, BLOCK_BYTES, 7 * BLOCK_BYTES + 3] {
         let data = bytes(size, 0);
         let file = file_of(&data);
         let count = block_count(size);
@@ -34,13 +34,13 @@ fn any_number_of_threads_finds_the_same() {
 
 #[test]
 fn it_stops_when_told_and_tells_how_far_it_is() {
-    let data = bytes(4 * BLOCK, 0);
+    let data = bytes(4 * BLOCK_BYTES, 0);
     let whole = BlockRange { first: 0, count: 4 };
     for threads in [1, 3] {
         let mut seen = Vec::new();
         let stopped = hash_blocks(
             &file_of(&data),
-            4 * BLOCK,
+            4 * BLOCK_BYTES,
             whole,
             NonZeroUsize::new(threads),
             &mut |done| {
@@ -54,17 +54,17 @@ fn it_stops_when_told_and_tells_how_far_it_is() {
             continue;
         }
         assert_eq!((stopped.unwrap(), seen.len()), (None, 3));
-        assert!(seen.is_sorted() && *seen.last().unwrap() < 4 * BLOCK);
+        assert!(seen.is_sorted() && *seen.last().unwrap() < 4 * BLOCK_BYTES);
     }
 }
 
 #[test]
 fn a_file_that_ends_early_is_an_error() {
-    let file = file_of(&bytes(2 * BLOCK, 0));
+    let file = file_of(&bytes(2 * BLOCK_BYTES, 0));
     for threads in [1, 4] {
         let range = BlockRange { first: 0, count: 4 };
         let threads = NonZeroUsize::new(threads);
-        let error = hash_blocks(&file, 4 * BLOCK, range, threads, &mut |_| true).unwrap_err();
+        let error = hash_blocks(&file, 4 * BLOCK_BYTES, range, threads, &mut |_| true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, Cv, block_count, block_cv, block_len};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, block_count, block_cv, block_len};
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ fn bytes(size: u64, seed: u8) -> Vec<u8> {
 }
 
 fn block_of(data: &[u8], index: u64) -> &[u8] {
-    data.chunks(usize::try_from(BLOCK).unwrap()).nth(usize::try_from(index).unwrap()).unwrap()
+    data.chunks(usize::try_from(BLOCK_BYTES).unwrap()).nth(usize::try_from(index).unwrap()).unwrap()
 }
 
 fn cv_of(data: &[u8], index: u64) -> Cv {
@@ -74,7 +74,7 @@ fn cv_of(data: &[u8], index: u64) -> Cv {
 }
 
 fn store(staging: &BlockStaging, data: &[u8], index: u64) {
-    staging.write_at(index * BLOCK, block_of(data, index)).unwrap();
+    staging.write_at(index * BLOCK_BYTES, block_of(data, index)).unwrap();
     staging.stored(index, cv_of(data, index)).unwrap();
 }
 
@@ -86,7 +86,7 @@ fn known(staging: &BlockStaging) -> Vec<u64> {
 fn is_true(dir: &Dir, staging: &BlockStaging) {
     let data = dir.read("data").unwrap();
     for (index, cv) in staging.block_map().known_from(0) {
-        let start = usize::try_from(index * BLOCK).unwrap();
+        let start = usize::try_from(index * BLOCK_BYTES).unwrap();
         let end = start + usize::try_from(block_len(staging.size(), index)).unwrap();
         let found = block_cv(staging.size(), index, &data[start..end]).unwrap();
         assert_eq!(found, cv, "block {index}");
@@ -99,7 +99,7 @@ fn publish(staging: BlockStaging, dir: &Dir) -> Result<super::PublishedBlocks, S
 
 #[test]
 fn blocks_in_any_order_become_the_file() {
-    for size in [0, 1, BLOCK, 3 * BLOCK, 3 * BLOCK + 5] {
+    for size in [0, 1, BLOCK_BYTES, 3 * BLOCK_BYTES, 3 * BLOCK_BYTES + 5] {
         let (_temp, dir) = scratch();
         let data = bytes(size, 0);
         let staging = create(&dir, size);
@@ -120,7 +120,7 @@ fn blocks_in_any_order_become_the_file() {
 #[test]
 fn a_block_may_arrive_in_pieces_and_from_several_threads() {
     let (_temp, dir) = scratch();
-    let size = 8 * BLOCK + 77;
+    let size = 8 * BLOCK_BYTES + 77;
     let data = bytes(size, 0);
     let staging = create(&dir, size).with_durability(Durability::Full);
     std::thread::scope(|scope| {
@@ -128,7 +128,7 @@ fn a_block_may_arrive_in_pieces_and_from_several_threads() {
             let (staging, data) = (&staging, &data);
             scope.spawn(move || {
                 for index in (thread..block_count(size)).step_by(3) {
-                    let mut offset = index * BLOCK;
+                    let mut offset = index * BLOCK_BYTES;
                     for piece in block_of(data, index).chunks(100_000) {
                         staging.write_at(offset, piece).unwrap();
                         offset += piece.len() as u64;
@@ -145,8 +145,8 @@ fn a_block_may_arrive_in_pieces_and_from_several_threads() {
 #[test]
 fn what_is_missing_keeps_it_from_being_published() {
     let (_temp, dir) = scratch();
-    let data = bytes(3 * BLOCK, 0);
-    let staging = create(&dir, 3 * BLOCK);
+    let data = bytes(3 * BLOCK_BYTES, 0);
+    let staging = create(&dir, 3 * BLOCK_BYTES);
     store(&staging, &data, 1);
     let refused = publish(staging, &dir);
     assert!(matches!(refused, Err(StoreError::Incomplete { missing: 2, .. })), "{refused:?}");
@@ -224,14 +224,14 @@ fn only_what_was_written_gets_the_name() {
 #[test]
 fn a_block_that_is_written_again_is_unknown_meanwhile() {
     let (_temp, dir) = scratch();
-    let size = 3 * BLOCK;
+    let size = 3 * BLOCK_BYTES;
     let (old, new) = (bytes(size, 0), bytes(size, 1));
     let staging = create(&dir, size);
     (0..3).for_each(|index| store(&staging, &old, index));
     staging.write_at(5, b"").unwrap();
     assert_eq!(known(&staging), [0, 1, 2]);
     // The last byte of a block and the first of the next.
-    staging.write_at(BLOCK - 1, &new[..2]).unwrap();
+    staging.write_at(BLOCK_BYTES - 1, &new[..2]).unwrap();
     assert_eq!(known(&staging), [2]);
     drop(staging);
     let staging = recover_in(&dir, HERE).unwrap();
@@ -243,7 +243,7 @@ fn a_block_that_is_written_again_is_unknown_meanwhile() {
 #[test]
 fn suspending_and_recovering_goes_on_exactly_there() {
     let (_temp, dir) = scratch();
-    let size = 4 * BLOCK + 1;
+    let size = 4 * BLOCK_BYTES + 1;
     let data = bytes(size, 0);
     let mut staging = create(&dir, size);
     for index in [3, 0, 4, 1, 2] {
@@ -263,7 +263,7 @@ fn suspending_and_recovering_goes_on_exactly_there() {
 #[test]
 fn discarding_and_suspending_nothing_leave_nothing() {
     let (_temp, dir) = scratch();
-    create(&dir, BLOCK).suspend().unwrap();
+    create(&dir, BLOCK_BYTES).suspend().unwrap();
     assert_eq!(dir.entries().unwrap().count(), 0);
     let staging = create(&dir, 1);
     store(&staging, b"x", 0);

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use cap_std::fs::Dir;
-use ftx_core::native::blocks::{BLOCK, block_count};
+use ftx_core::native::blocks::{BLOCK_BYTES, block_count};
 use proptest::prelude::*;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{BootId, FileIdentity};
 
-const SIZE: u64 = 4 * BLOCK + 1234;
+const SIZE: u64 = 4 * BLOCK_BYTES + 1234;
 
 /// Two versions of the file: what was sent first, and what the sender has now.
 static VERSIONS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [bytes(SIZE, 0), bytes(SIZE, 1)]);
@@ -70,7 +70,7 @@ fn share(of: usize, part: u8) -> usize {
 /// What is left of the files when the machine has died.
 fn lose(dir: &Dir, kept: [u8; 5], journal: u8) {
     let mut data = dir.read("data").unwrap();
-    for (block, part) in data.chunks_mut(usize::try_from(BLOCK).unwrap()).zip(kept) {
+    for (block, part) in data.chunks_mut(usize::try_from(BLOCK_BYTES).unwrap()).zip(kept) {
         let kept = share(block.len(), part);
         block[kept..].fill(0);
     }
@@ -112,7 +112,7 @@ proptest! {
                 }
                 Step::Begin { version, index, share: part } => {
                     let block = block_of(&VERSIONS[version], index);
-                    staging.write_at(index * BLOCK, &block[..share(block.len(), part)]).unwrap();
+                    staging.write_at(index * BLOCK_BYTES, &block[..share(block.len(), part)]).unwrap();
                     is_true(&dir, &staging);
                     continue;
                 }

@@ -1,9 +1,14 @@
 //! Properties of the legacy codec over arbitrary messages and arbitrary bytes.
 
-use ftx_core::Status;
-use ftx_core::legacy::wire::{
-    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, MessageId, QString, RawMessage, Value,
-    Variant, decode_raw, decode_reply, decode_request,
+use std::vec::Vec;
+
+use crate::Status;
+use crate::legacy::wire::decoder::decode_raw;
+use crate::legacy::wire::raw::RawMessage;
+use crate::legacy::wire::variant::{Value, Variant};
+use crate::legacy::wire::{
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, MessageId, QString, decode_reply,
+    decode_request,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -35,7 +40,7 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn raw_message() -> impl Strategy<Value = RawMessage> {
     let key = prop_oneof![
-        3 => prop::sample::select(vec!["reply_status", "ftx_peer", "file_size", "file_prjpath",
+        3 => prop::sample::select(std::vec!["reply_status", "ftx_peer", "file_size", "file_prjpath",
             "file_pos", "file_md5"]).prop_map(QString::from),
         1 => qstring(),
     ];

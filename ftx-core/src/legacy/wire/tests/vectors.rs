@@ -1,22 +1,19 @@
 //! The legacy codec against bytes that real Qt programs wrote: `testdata/legacy/README.md`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests; the manifest's exemption covers test functions only"
-)]
+use std::string::ToString as _;
+use std::vec::Vec;
 
-use ftx_core::legacy::wire::{
-    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, QString, RawMessage, Value, decode_raw,
-    decode_reply, decode_request,
+use crate::legacy::wire::decoder::decode_raw;
+use crate::legacy::wire::raw::RawMessage;
+use crate::legacy::wire::variant::Value;
+use crate::legacy::wire::{
+    DecodeError, DecodeLimits, LegacyReply, LegacyRequest, QString, decode_reply, decode_request,
 };
 use serde_json::Value as Json;
 
-const MESSAGES: &str = include_str!("../testdata/legacy/messages.json");
-const EXCHANGES: &str = include_str!("../testdata/legacy/exchanges.json");
-const ODD: &str = include_str!("../testdata/legacy/odd.json");
+const MESSAGES: &str = include_str!("../../../../testdata/legacy/messages.json");
+const EXCHANGES: &str = include_str!("../../../../testdata/legacy/exchanges.json");
+const ODD: &str = include_str!("../../../../testdata/legacy/odd.json");
 
 /// The records of one file.
 fn records(file: &str, of: &str, expected: usize) -> Vec<Json> {

@@ -1,0 +1,135 @@
+//! Facts about file systems: free space, mount points, and which ones sync as a whole.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+
+/// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the
+/// system does not tell.
+///
+/// # Errors
+/// Those of asking the system.
+pub fn available_bytes(dir: &Dir) -> io::Result<u64> {
+    #[cfg(unix)]
+    {
+        let stat = rustix::fs::fstatvfs(dir)?;
+        // The blocks that only root may use are not counted.
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
+}
+
+/// Whether `name` in `dir` is the root of a mount, so that no other file can take its place; `false`
+/// where the system does not tell. A link is not followed.
+#[must_use]
+pub fn is_mount_point(dir: &Dir, name: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags};
+
+        // STATX_ATTR_MOUNT_ROOT, since Linux 5.8.
+        const MOUNT_ROOT: u64 = 0x2000;
+        let told = rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+        told.is_ok_and(|told| told.stx_attributes.bits() & MOUNT_ROOT != 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (dir, name);
+        false
+    }
+}
+
+/// Whether `file` lies on a file system where a store through a mapping moves the file's times unless
+/// its page has been dirty since the last sync.
+pub(crate) fn protects_written_pages(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let kind = rustix::fs::fstatfs(file).map(|stat| u32::try_from(stat.f_type));
+        matches!(kind, Ok(Ok(EXT | XFS | BTRFS)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
+}
+
+/// What `statfs` calls file systems.
+#[cfg(target_os = "linux")]
+const EXT: u32 = 0xef53;
+#[cfg(target_os = "linux")]
+const XFS: u32 = 0x5846_5342;
+#[cfg(target_os = "linux")]
+const BTRFS: u32 = 0x9123_683e;
+#[cfg(target_os = "linux")]
+const F2FS: u32 = 0xf2f5_2010;
+#[cfg(target_os = "linux")]
+const TMPFS: u32 = 0x0102_1994;
+
+/// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
+/// `false` where there is no such call, or where it is not known to do so.
+pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        let kind = rustix::fs::fstatfs(dir)?.f_type;
+        if !u32::try_from(kind).is_ok_and(syncs_all) {
+            return Ok(false);
+        }
+        rustix::fs::syncfs(dir)?;
+        Ok(true)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = dir;
+        Ok(false)
+    }
+}
+
+/// Whether `syncfs` writes back all files of a file system of this kind, and tells what could not be.
+/// Others say yes and do less: FUSE passes it on to few of its servers, and a layer above another file
+/// system need not tell of that one's failures.
+#[cfg(target_os = "linux")]
+fn syncs_all(kind: u32) -> bool {
+    // On tmpfs there is nothing to write back.
+    matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+    use cap_std::fs::Dir;
+
+    use super::available_bytes;
+    use crate::sys::sync_dir;
+
+    #[test]
+    fn a_directory_can_be_measured_and_synced() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        dir.create_dir("sub").unwrap();
+        // A directory opened through another is a handle of another kind.
+        for dir in [&dir, &dir.open_dir("sub").unwrap()] {
+            assert!(available_bytes(dir).unwrap() > 0);
+            sync_dir(dir).unwrap();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_what_syncs_all_it_holds_is_synced_as_a_whole() {
+        use super::{sync_file_system, syncs_all};
+
+        assert!(!sync_file_system(&std::fs::File::open("/proc").unwrap()).unwrap());
+        // FUSE, NFS, overlayfs, CIFS.
+        for other in [0x6573_5546, 0x6969, 0x794c_7630, 0xff53_4d42, 0] {
+            assert!(!syncs_all(other));
+        }
+        assert!(syncs_all(0xef53));
+    }
+}
