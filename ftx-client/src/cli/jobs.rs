@@ -60,13 +60,10 @@ pub(crate) enum Refused {
 
 impl Refused {
     pub(crate) fn error(&self, path: &Path) -> TransferError {
-        let path = path.to_owned();
         match self {
-            Self::NoName => TransferError::NoName { path },
-            Self::Name(name, source) => {
-                TransferError::Name { name: name.clone(), source: source.clone() }
-            }
-            Self::Unreadable(detail) => TransferError::Unreadable { path, detail: detail.clone() },
+            Self::NoName => TransferError::no_name(path),
+            Self::Name(name, source) => TransferError::name_refused(name).caused_by(source.clone()),
+            Self::Unreadable(detail) => TransferError::unreadable(path, detail),
         }
     }
 }

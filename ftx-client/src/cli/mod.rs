@@ -105,10 +105,12 @@ async fn command(args: &Args, mut client: Client, report: &Report) -> Exit {
 
 impl Exit {
     fn of(error: &TransferError) -> Self {
-        match error {
-            TransferError::Cancelled => Self::Interrupted,
-            TransferError::Connect { .. } => Self::NoConnection,
-            _ => Self::Failed,
+        if error.is_cancelled() {
+            Self::Interrupted
+        } else if error.is_unreachable() {
+            Self::NoConnection
+        } else {
+            Self::Failed
         }
     }
 }

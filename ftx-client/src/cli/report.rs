@@ -141,7 +141,8 @@ impl Report {
         self.replace(None);
         let mut message = ErrorChain(error).to_string();
         if job.direction == Direction::Download
-            && matches!(error, TransferError::Refused { reason: Reason::NotAFile, .. })
+            && error.is_refusal()
+            && error.reason() == Reason::NotAFile
         {
             message += &format!("; to download all of a directory, say {}/", job.name());
         }

@@ -46,7 +46,7 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
             for name in names {
                 match client.make_directory(name).await {
                     Ok(_) => {}
-                    Err(TransferError::NotNative) => {
+                    Err(error) if error.is_not_native() => {
                         let text = "the server has no way to be asked for empty directories";
                         report.message(&format!("{text}; they are left out"));
                         break;

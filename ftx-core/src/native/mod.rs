@@ -22,5 +22,5 @@ mod reason;
 mod step;
 
 pub use hex::ParseHexError;
-pub use reason::Reason;
+pub use reason::{Reason, Scope};
 pub use step::{BlockMismatch, StepError, StreamId, TransferProgress};

@@ -8,7 +8,8 @@ use crate::status::c_text;
 
 macro_rules! reason_table {
     ($( $(#[doc = $doc:literal])+
-        $variant:ident = $code:literal, $name:literal, $status:ident, $again:literal, $text:literal;
+        $variant:ident = $code:literal, $name:literal, $status:ident, $scope:ident, $again:literal,
+            $text:literal;
     )+) => {
         /// Why an operation failed.
         ///
@@ -83,6 +84,15 @@ macro_rules! reason_table {
                 }
             }
 
+            /// The part of a client that the failure affects besides the failed request.
+            #[must_use]
+            pub const fn scope(self) -> Scope {
+                match self {
+                    $( Reason::$variant => Scope::$scope, )+
+                    Reason::Other(code) => scope_of_unknown(code),
+                }
+            }
+
             /// Whether a retry may succeed without any change by the user.
             #[must_use]
             pub const fn may_pass(self) -> bool {
@@ -93,6 +103,29 @@ macro_rules! reason_table {
             }
         }
     };
+}
+
+/// The part of a client that a failure affects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// The call as a whole: the caller stopped it, its arguments are wrong, or ftx has a fault.
+    Client,
+    /// The connection: the files on it did not fail, and another connection can resume them.
+    Connection,
+    /// The file of the request.
+    File,
+    /// The peer's messages: nothing further on this connection can be trusted.
+    Protocol,
+}
+
+const fn scope_of_unknown(code: i32) -> Scope {
+    match code {
+        -200..=-101 => Scope::Connection,
+        -300..=-201 => Scope::Protocol,
+        -700..=-501 => Scope::Client,
+        _ => Scope::File,
+    }
 }
 
 const fn status_of_unknown(code: i32) -> Status {
@@ -112,131 +145,131 @@ const fn status_of_unknown(code: i32) -> Status {
 
 reason_table! {
     /// The server's host name has no address.
-    AddressNotFound = -101, "ADDRESS_NOT_FOUND", ConnectError, true,
+    AddressNotFound = -101, "ADDRESS_NOT_FOUND", ConnectError, Connection, true,
         "the server's name has no address";
     /// No connection to the server could be made.
-    ConnectFailed = -102, "CONNECT_FAILED", ConnectError, true,
+    ConnectFailed = -102, "CONNECT_FAILED", ConnectError, Connection, true,
         "no connection to the server could be made";
     /// The connection broke.
-    ConnectionLost = -103, "CONNECTION_LOST", Timeout, true,
+    ConnectionLost = -103, "CONNECTION_LOST", Timeout, Connection, true,
         "the connection was lost";
     /// The peer was silent for too long.
-    TimedOut = -104, "TIMED_OUT", Timeout, true,
+    TimedOut = -104, "TIMED_OUT", Timeout, Connection, true,
         "the peer said nothing for too long";
     /// No encrypted connection could be made: a bad certificate, or no common cipher.
-    TlsFailed = -105, "TLS_FAILED", ConnectError, false,
+    TlsFailed = -105, "TLS_FAILED", ConnectError, Connection, false,
         "no encrypted connection could be made";
 
     /// The peer's bytes are not a message.
-    Malformed = -201, "MALFORMED", UnknownData, false,
+    Malformed = -201, "MALFORMED", UnknownData, Protocol, false,
         "the peer's bytes are no valid message";
     /// The peer speaks another protocol.
-    OtherDialect = -202, "OTHER_DIALECT", UnknownData, false,
+    OtherDialect = -202, "OTHER_DIALECT", UnknownData, Protocol, false,
         "the peer speaks another protocol";
     /// Both sides speak FTX, but have no version in common.
-    NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, false,
+    NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, Protocol, false,
         "both sides have no version of the protocol in common";
     /// A message came where it does not belong.
-    OutOfStep = -204, "OUT_OF_STEP", UnknownData, false,
+    OutOfStep = -204, "OUT_OF_STEP", UnknownData, Protocol, false,
         "a message came where it does not belong";
     /// The peer exceeded an announced limit.
-    LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, false,
+    LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, Protocol, false,
         "the peer exceeded a limit of the protocol";
 
     /// The local file does not exist.
-    LocalNotFound = -301, "LOCAL_NOT_FOUND", OpenError, false,
+    LocalNotFound = -301, "LOCAL_NOT_FOUND", OpenError, File, false,
         "the local file does not exist";
     /// The local file may not be opened.
-    LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, false,
+    LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, File, false,
         "no permission for the local file";
     /// The local path is not a regular file.
-    LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, false,
+    LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, File, false,
         "the local path is not a regular file";
     /// No space for the local file.
-    LocalNoSpace = -304, "LOCAL_NO_SPACE", WriteError, false,
+    LocalNoSpace = -304, "LOCAL_NO_SPACE", WriteError, File, false,
         "no space left for the local file";
     /// The local file could not be read or written.
-    LocalIoError = -305, "LOCAL_IO_ERROR", WriteError, false,
+    LocalIoError = -305, "LOCAL_IO_ERROR", WriteError, File, false,
         "the local file could not be read or written";
     /// The local file was changed while it was sent.
-    LocalChanged = -306, "LOCAL_CHANGED", UploadError, true,
+    LocalChanged = -306, "LOCAL_CHANGED", UploadError, File, true,
         "the local file was changed meanwhile";
     /// Another process writes to the local file.
-    LocalInUse = -307, "LOCAL_IN_USE", OpenError, true,
+    LocalInUse = -307, "LOCAL_IN_USE", OpenError, File, true,
         "the local file is in use";
     /// The local file exists, and must not be replaced.
-    LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, false,
+    LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, File, false,
         "the local file is there already";
 
     /// The name breaks the rules for names.
-    NameRefused = -401, "NAME_REFUSED", OpenError, false,
+    NameRefused = -401, "NAME_REFUSED", OpenError, File, false,
         "the name is not allowed";
     /// There is no such file.
-    NotFound = -402, "NOT_FOUND", OpenError, false,
+    NotFound = -402, "NOT_FOUND", OpenError, File, false,
         "there is no such file on the server";
     /// The server lacks permission for its own file.
-    PermissionDenied = -403, "PERMISSION_DENIED", OpenError, false,
+    PermissionDenied = -403, "PERMISSION_DENIED", OpenError, File, false,
         "the server has no permission for the file";
     /// The name belongs to a directory or a special file.
-    NotAFile = -404, "NOT_A_FILE", OpenError, false,
+    NotAFile = -404, "NOT_A_FILE", OpenError, File, false,
         "the name is not that of a file";
     /// The server has no space for the file.
-    NoSpace = -405, "NO_SPACE", WriteError, false,
+    NoSpace = -405, "NO_SPACE", WriteError, File, false,
         "no space left on the server";
     /// The file exists, and must not be replaced. The status of nearly the same name means
     /// success.
-    AlreadyExists = -406, "ALREADY_EXISTS", OpenError, false,
+    AlreadyExists = -406, "ALREADY_EXISTS", OpenError, File, false,
         "there is such a file on the server already";
     /// The file to replace does not have the expected digest.
-    PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, false,
+    PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, File, false,
         "the file on the server is not the expected one";
     /// The file no longer has the requested version.
-    Changed = -408, "CHANGED", DownloadError, true,
+    Changed = -408, "CHANGED", DownloadError, File, true,
         "the file on the server was changed meanwhile";
     /// The same run returned on another connection, or another run of the same source took over a
     /// stalled upload. It resumes from the stored blocks.
-    TakenOver = -409, "TAKEN_OVER", UploadError, false,
+    TakenOver = -409, "TAKEN_OVER", UploadError, File, false,
         "the upload was taken over by another connection";
     /// Another connection is using the file.
-    Busy = -410, "BUSY", UploadError, true,
+    Busy = -410, "BUSY", UploadError, File, true,
         "the file is in use on the server";
     /// The stored file does not have the digest that the client announced.
-    DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, true,
+    DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, File, true,
         "the stored file does not have the announced digest";
     /// A block was damaged on its way.
-    BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, true,
+    BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, File, true,
         "a block did not arrive as it was sent";
     /// The server could not read or write its file.
-    IoError = -413, "IO_ERROR", WriteError, false,
+    IoError = -413, "IO_ERROR", WriteError, File, false,
         "the server could not read or write the file";
     /// The file is larger than the server accepts.
-    TooLarge = -414, "TOO_LARGE", WriteError, false,
+    TooLarge = -414, "TOO_LARGE", WriteError, File, false,
         "the file is too large for the server";
     /// The server is shutting down.
-    ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, true,
+    ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, Connection, true,
         "the server is shutting down";
     /// The server does not accept the client's credentials.
-    Unauthorised = -416, "UNAUTHORISED", ConnectError, false,
+    Unauthorised = -416, "UNAUTHORISED", ConnectError, File, false,
         "the server does not accept the credentials";
     /// The client has more open requests or connections than the server allows.
-    TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, true,
+    TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, File, true,
         "too many requests at a time";
     /// The server does not support the request.
-    Unsupported = -418, "UNSUPPORTED", UnknownData, false,
+    Unsupported = -418, "UNSUPPORTED", UnknownData, File, false,
         "the server does not support the request";
 
     /// An argument is invalid.
-    InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, false,
+    InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, Client, false,
         "an argument is not valid";
     /// The server's address cannot be read.
-    InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, false,
+    InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, Client, false,
         "the server's address is not valid";
     /// The caller cancelled the transfer.
-    Cancelled = -503, "CANCELLED", Timeout, false,
+    Cancelled = -503, "CANCELLED", Timeout, Client, false,
         "cancelled; it can be continued";
 
     /// A fault of ftx itself.
-    Internal = -601, "INTERNAL", UnknownData, false,
+    Internal = -601, "INTERNAL", UnknownData, Client, false,
         "an internal error; please report it";
 }
 
@@ -251,7 +284,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
-    use super::Reason;
+    use super::{Reason, Scope};
     use crate::Status;
 
     #[test]
@@ -286,6 +319,17 @@ mod tests {
         let expected =
             [Timeout, Timeout, UnknownData, OpenError, WriteError, OpenError, UnknownData];
         assert_eq!(statuses, expected);
+    }
+
+    #[test]
+    fn the_scope_follows_the_group_but_for_a_server_that_shuts_down() {
+        for reason in Reason::TABLE {
+            let by_group = Reason::Other(reason.code()).scope();
+            match reason {
+                Reason::ShuttingDown => assert_eq!(reason.scope(), Scope::Connection),
+                _ => assert_eq!(reason.scope(), by_group, "{reason}"),
+            }
+        }
     }
 
     #[test]
