@@ -35,12 +35,19 @@ pub(crate) async fn connect(
 ) -> Result<BufferedStream, TransferError> {
     let stream = tokio::select! {
         biased;
-        () = cancel.token(true).cancelled() => return Err(TransferError::Cancelled),
+        () = cancel.token(true).cancelled() => return Err(TransferError::cancelled()),
         connected = to(address, timeout) => connected,
     };
-    stream
-        .and_then(BufferedStream::new)
-        .map_err(|source| TransferError::Connect { address: address.clone(), source })
+    stream.and_then(BufferedStream::new).map_err(|source| unreachable(address, source))
+}
+
+fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
+    let error = if source.kind() == io::ErrorKind::NotFound {
+        TransferError::address_not_found(address)
+    } else {
+        TransferError::connect_failed(address)
+    };
+    error.caused_by(source)
 }
 
 /// Connects to the first of the host's addresses that answers, all within `limit`.

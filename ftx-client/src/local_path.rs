@@ -71,7 +71,7 @@ impl LocalTree {
     /// The tree in a directory that is there, and is opened now.
     ///
     /// # Errors
-    /// [`TransferError::Local`]: it cannot be opened.
+    /// The file cannot be used: it cannot be opened.
     pub fn open(root: impl Into<PathBuf>) -> Result<Arc<Self>, TransferError> {
         let root = root.into();
         let dir = Dir::open_ambient_dir(ambient(&root), ambient_authority())
@@ -145,7 +145,7 @@ impl LocalPath {
     /// Makes the directory of this path, and those above it, unless they are there. Blocks.
     ///
     /// # Errors
-    /// [`TransferError::Local`]: a file or a link that is not followed is in the way, or what the system
+    /// The path cannot be used: a file or a link that is not followed is in the way, or what the system
     /// says.
     pub fn create_directory(&self, durability: Durability) -> Result<(), TransferError> {
         self.directory(Some(durability))?;
@@ -167,7 +167,7 @@ impl LocalPath {
     /// Whether this is a directory without anything in it. Blocks.
     ///
     /// # Errors
-    /// [`TransferError::Local`]: it cannot be read, is no directory, or a link that is not followed is in the
+    /// The file cannot be used: it cannot be read, is no directory, or a link that is not followed is in the
     /// way.
     pub fn is_empty_directory(&self) -> Result<bool, TransferError> {
         let Some(dir) = self.directory(None)? else { return Ok(false) };
@@ -284,7 +284,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::{LocalPath, LocalTree};
-    use crate::{Durability, TransferError};
+    use crate::Durability;
     use ftx_store::StoreError;
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
         for path in ["../x", "/x", "x/../../y", temp.path().join("x").to_str().unwrap()] {
             let refused = LocalPath::beneath(&tree, path).create_directory(Durability::None);
             assert!(
-                matches!(refused, Err(TransferError::Local(StoreError::BadName { .. }))),
+                matches!(&refused, Err(error) if matches!(error.store_error(), Some(StoreError::BadName { .. }))),
                 "{path}: {refused:?}"
             );
         }

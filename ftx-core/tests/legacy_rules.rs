@@ -5,8 +5,16 @@ use ftx_core::legacy::download::{self, DownloadError, DownloadMachine};
 use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::upload::{self, UploadError, UploadMachine};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
-use ftx_core::legacy::{Md5Digest, ORIGINAL_MAX_BYTES, Prefix, ProtocolError, Want};
+use ftx_core::legacy::{Md5Digest, Prefix, ProtocolError, Want};
 use ftx_core::{RemoteName, Status};
+
+/// The digest of no bytes.
+const EMPTY: Md5Digest = Md5Digest([
+    0xd4, 0x1d, 0x8c, 0xd9, 0x8f, 0x00, 0xb2, 0x04, 0xe9, 0x80, 0x09, 0x98, 0xec, 0xf8, 0x42, 0x7e,
+]);
+
+/// The largest position that an original program reads rightly.
+const ORIGINAL_MAX_BYTES: u64 = 0x7fff_ffff;
 
 const MD5: Md5Digest = Md5Digest([7; 16]);
 
@@ -116,13 +124,13 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
                 ServerAction::CommitUpload
             ]
         );
-        let said = answered(&mut server, Fact::UploadPublished { md5: Some(Md5Digest::EMPTY) });
+        let said = answered(&mut server, Fact::UploadPublished { md5: Some(EMPTY) });
         match said.as_slice() {
             [ServerAction::SendApart(LegacyReply::UploadTail { md5, .. })] => {
                 assert!(!extended && md5.is_null());
             }
             [ServerAction::Send(LegacyReply::UploadTail { md5, .. })] => {
-                assert!(extended && *md5 == text(Md5Digest::EMPTY));
+                assert!(extended && *md5 == text(EMPTY));
             }
             said => panic!("{said:?}"),
         }
@@ -166,7 +174,7 @@ fn what_an_original_client_cannot_take_is_an_error() {
         // An empty file, which it has or has not.
         (0, null(), offer(0, false), Status::DownloadError),
         (3, text(MD5), offer(0, false), Status::DownloadError),
-        (0, text(Md5Digest::EMPTY), offer(0, true), Status::Ok),
+        (0, text(EMPTY), offer(0, true), Status::Ok),
         // Equal.
         (10, text(MD5), offer(10, true), Status::Ok),
     ] {
@@ -192,7 +200,7 @@ fn an_equal_copy_gets_nothing() {
 #[test]
 fn a_negative_position_is_refused_before_anything_is_looked_up() {
     let mut server = ServerMachine::new();
-    let md5 = text(Md5Digest::EMPTY);
+    let md5 = text(EMPTY);
     let request = LegacyRequest::DownloadHeader { name: "f".into(), pos: -1, md5, extended: false };
     let said = told(&mut server, request);
     let [ServerAction::Send(LegacyReply::DownloadHeader { status: Status::SeekError, .. })] =
@@ -254,14 +262,13 @@ fn an_upload_to_an_original_server_never_resumes() {
     // As much as the local file has: it may be the same, which is worth finding out.
     let mut client = to_original(10, 10);
     assert_eq!(client.poll(), Some(upload::UploadAction::HashPrefix { len: 10 }));
-    client.hashed(Md5Digest::EMPTY).unwrap();
+    client.hashed(EMPTY).unwrap();
     assert_eq!(client.poll(), Some(begin));
 }
 
 #[test]
 fn an_original_server_is_asked_what_it_stored() {
-    for (pos, md5, good) in
-        [(10, text(MD5), true), (10, text(Md5Digest::EMPTY), false), (9, text(MD5), false)]
+    for (pos, md5, good) in [(10, text(MD5), true), (10, text(EMPTY), false), (9, text(MD5), false)]
     {
         let mut client = to_original(10, 0);
         client.poll();

@@ -102,7 +102,7 @@ async fn list(
     let listed = client.list(directory.as_ref(), recursive, put).await;
     let listed = match listed {
         // The last entries were not kept then.
-        Ok(()) if client.cancel().is_cancelled() => Err(TransferError::Cancelled),
+        Ok(()) if client.cancel().is_cancelled() => Err(TransferError::cancelled()),
         listed => listed,
     };
     let result = listed.map_err(|error| Failure::from(&error));
@@ -138,7 +138,7 @@ async fn ask_about(
     name: &RemoteName,
 ) -> Result<(), Failure> {
     if client.cancel().is_cancelled() {
-        return Err(TransferError::Cancelled.into());
+        return Err(TransferError::cancelled().into());
     }
     match job.kind {
         Kind::Stat => {

@@ -64,7 +64,7 @@ fn upload(u: &mut Unstructured) -> Result<()> {
             5 => {
                 let _ = sender.stored(stream(u)?, index(u)?);
             }
-            _ => assert!(sender.all_stored().is_none() || sender.own().is_complete()),
+            _ => assert!(sender.all_stored().is_none() || sender.own().complete().is_some()),
         }
         assert!(sender.progress().done <= size);
     }

@@ -209,6 +209,20 @@ fn types_exist() {
             }
         }
     }
+    for (document, text) in documents().iter().filter(|(path, _)| is_design(path)) {
+        for (number, line) in (1..).zip(text.lines()) {
+            // "`Type` in `path`" says where it is defined.
+            let parts: Vec<_> = line.split('`').collect();
+            let places = parts.windows(3).filter(|part| part[1] == " in " && is_path(part[2]));
+            let wrong = places.filter(|part| {
+                let source = fs::read_to_string(root().join(part[2])).unwrap_or_default();
+                is_type_name(part[0]) && !self::types(&source).any(|name| name == part[0])
+            });
+            let place = document.display();
+            missing
+                .extend(wrong.map(|part| format!("{place}:{number}: {} in {}", part[0], part[2])));
+        }
+    }
     assert!(missing.is_empty(), "no such types or functions:\n{}", missing.join("\n"));
 }
 

@@ -17,7 +17,7 @@ impl Client {
     /// What `name` stands for on the server. Native servers only.
     ///
     /// # Errors
-    /// [`TransferError::NotNative`]; there is nothing of that name, or what went wrong.
+    /// The server is not native, nothing has that name, or the request failed.
     pub async fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
         self.asked(async |channel, id, _| channel.stat(id, name).await).await
     }
@@ -113,7 +113,7 @@ impl Client {
                 link.next_request += 1;
                 (link.channel.take(), id)
             }
-            Spoken::Legacy { .. } | Spoken::Unknown => return Err(TransferError::NotNative),
+            Spoken::Legacy { .. } | Spoken::Unknown => return Err(TransferError::not_native()),
         };
         if let Some(channel) = channel {
             return Ok((channel, id));
@@ -125,7 +125,7 @@ impl Client {
                 }
                 Ok((channel, id))
             }
-            _ => Err(TransferError::NotNative),
+            _ => Err(TransferError::not_native()),
         }
     }
 

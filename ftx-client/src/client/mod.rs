@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// A handle that stops this client's transfers, from any thread. Once it was used, transfers
-    /// end with [`TransferError::Cancelled`].
+    /// end with [`TransferError::cancelled()`].
     #[must_use]
     pub fn cancel(&self) -> Cancel {
         self.cancel.clone()
@@ -142,7 +142,7 @@ impl Client {
         let file = Upload { path: path.into(), name: name.clone() };
         let mut single = Single { observer: self.observer.clone(), result: None };
         self.upload_all(&[file], false, &mut single).await?;
-        single.result.unwrap_or(Err(TransferError::Closed))
+        single.result.unwrap_or(Err(TransferError::closed()))
     }
 
     /// Downloads `name` to the local file `path`, whose directory is made if it is not there. The
@@ -159,7 +159,7 @@ impl Client {
         let file = Download { name: name.clone(), path: path.into(), size: None };
         let mut single = Single { observer: self.observer.clone(), result: None };
         self.download_all(&[file], false, &mut single).await?;
-        single.result.unwrap_or(Err(TransferError::Closed))
+        single.result.unwrap_or(Err(TransferError::closed()))
     }
 
     /// Uploads files, and tells `watch` what becomes of each. When one fails, those that are not
@@ -285,7 +285,7 @@ impl Client {
         match Channel::greet(wire, config, cancel, Session::New { replaces }).await? {
             Greeted::Native(channel) => Ok(Spoken::Native(Link::new(channel))),
             Greeted::Legacy(_) if config.dialect == Dialect::Native => {
-                Err(TransferError::NotNative)
+                Err(TransferError::not_native())
             }
             Greeted::Legacy(wire) => {
                 let connection = Connection::new(wire, config.timeout, cancel);
@@ -313,15 +313,14 @@ fn open_cache(dir: Option<&Path>) -> ManifestCache {
 fn stops<T>(result: &Result<T, TransferError>, keep_going: bool) -> bool {
     match result {
         Ok(_) => false,
-        Err(TransferError::Cancelled) => true,
-        Err(_) => !keep_going,
+        Err(error) => error.is_cancelled() || !keep_going,
     }
 }
 
 fn random_token() -> Result<Token, TransferError> {
     let mut token = [0; 16];
     getrandom::fill(&mut token)
-        .map_err(|error| TransferError::Connection(std::io::Error::other(error)))?;
+        .map_err(|error| TransferError::connection(std::io::Error::other(error)))?;
     Ok(Token(token))
 }
 

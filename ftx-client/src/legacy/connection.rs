@@ -50,7 +50,7 @@ impl Connection {
                 return Ok(reply);
             }
             if !self.wire.fill(guard).await? {
-                return Err(TransferError::Closed);
+                return Err(TransferError::closed());
             }
         }
     }
@@ -74,7 +74,7 @@ impl Connection {
         let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         match self.wire.write_body(bytes, guard).await {
             Ok(()) => Ok(()),
-            Err(StreamError::Stopped) => Err(TransferError::Cancelled),
+            Err(StreamError::Stopped) => Err(TransferError::cancelled()),
             Err(error) => Err(self.refusal().map_or_else(|| error.into(), Into::into)),
         }
     }

@@ -34,13 +34,7 @@ pub(crate) async fn run(
     };
     let result = driver.run().await;
     driver.suspend().await;
-    // What the machine knows as a status is known here with its cause.
-    match (result, driver.store_error) {
-        (Err(TransferError::Download(DownloadError::NotStored(_))), Some(error)) => {
-            Err(error.into())
-        }
-        (result, _) => result,
-    }
+    result
 }
 
 struct Progress {
@@ -71,7 +65,7 @@ impl Driver<'_> {
             }
             if self.cancel.is_cancelled() {
                 if !self.machine.must_read_to_end() {
-                    return Err(TransferError::Cancelled);
+                    return Err(TransferError::cancelled());
                 }
                 if !std::mem::replace(&mut told, true) {
                     let left = self.progress.size - self.progress.done;
@@ -81,12 +75,14 @@ impl Driver<'_> {
             match self.machine.want() {
                 Want::Message => {
                     let reply = self.connection.receive().await?;
-                    self.machine.message(reply)?;
+                    self.machine.message(reply).map_err(|error| self.failed(error))?;
                 }
                 Want::Body { left } => self.receive(left).await?,
                 Want::Discard { left } => {
                     let chunk = self.read_chunk(left).await?;
-                    self.machine.received(chunk.len() as u64)?;
+                    self.machine
+                        .received(chunk.len() as u64)
+                        .map_err(|error| self.failed(error))?;
                     self.spare = chunk;
                 }
                 Want::Fact | Want::Nothing => return Err(out_of_step()),
@@ -105,13 +101,13 @@ impl Driver<'_> {
                 self.progress = Progress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
-                self.machine.prepared()?;
+                self.machine.prepared().map_err(|error| self.failed(error))?;
             }
             DownloadAction::Publish { md5 } => {
                 self.writer.as_mut().ok_or_else(out_of_step)?.drain().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
                 self.target.publish(writer, md5, self.observer, self.cancel).await?;
-                self.machine.published()?;
+                self.machine.published().map_err(|error| self.failed(error))?;
             }
             DownloadAction::Finish(outcome) => {
                 if outcome.already_there {
@@ -138,10 +134,10 @@ impl Driver<'_> {
                 let status = error.status();
                 self.store_error = Some(error);
                 self.suspend().await;
-                self.machine.store_failed(status)?;
+                self.machine.store_failed(status).map_err(|error| self.failed(error))?;
             }
         }
-        Ok(self.machine.received(len)?)
+        self.machine.received(len).map_err(|error| self.failed(error))
     }
 
     async fn read_chunk(&mut self, left: u64) -> Result<Vec<u8>, TransferError> {
@@ -152,6 +148,14 @@ impl Driver<'_> {
         let soft = !self.machine.must_read_to_end();
         self.connection.read_body(&mut chunk, limit, soft).await?;
         Ok(chunk)
+    }
+
+    /// The machine knows a local failure by its status only, so the cause is added here.
+    fn failed(&mut self, error: DownloadError) -> TransferError {
+        match (error, self.store_error.take()) {
+            (DownloadError::NotStored(_), Some(cause)) => cause.into(),
+            (error, _) => error.into(),
+        }
     }
 
     /// Keeps what has arrived for the next try.

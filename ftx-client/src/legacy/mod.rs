@@ -94,7 +94,7 @@ impl Legacy<'_> {
     /// nothing is ever left over on it.
     async fn connect(&mut self) -> Result<Connection, TransferError> {
         if self.cancel.is_cancelled() {
-            return Err(TransferError::Cancelled);
+            return Err(TransferError::cancelled());
         }
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
@@ -170,7 +170,7 @@ impl Tries {
 
 async fn pause_unless(cancel: &Cancel, pause: Duration) -> Result<(), TransferError> {
     tokio::select! {
-        () = cancel.token(true).cancelled() => Err(TransferError::Cancelled),
+        () = cancel.token(true).cancelled() => Err(TransferError::cancelled()),
         () = tokio::time::sleep(pause) => Ok(()),
     }
 }

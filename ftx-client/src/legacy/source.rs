@@ -64,7 +64,7 @@ impl Source {
         let (_, hasher) = hashed
             .await
             .map_err(|error| StoreError::io("read", &self.path, error))?
-            .ok_or(TransferError::Cancelled)?;
+            .ok_or(TransferError::cancelled())?;
         let digest = hasher.digest();
         self.hashed = Some(hasher);
         Ok(digest)
@@ -97,7 +97,7 @@ impl Source {
         if FileIdentity::of(&metadata) == self.identity {
             return Ok(());
         }
-        Err(TransferError::Changed { path: self.path.clone() })
+        Err(TransferError::local_changed(&self.path))
     }
 
     pub(crate) fn path(&self) -> &Path {

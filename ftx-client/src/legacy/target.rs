@@ -53,7 +53,7 @@ impl Target {
             let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
                 .await
                 .map_err(|error| StoreError::io("read", path.path(), error))?
-                .ok_or(TransferError::Cancelled)?;
+                .ok_or(TransferError::cancelled())?;
             local = Local::Whole { file, identity, hasher };
         }
         Ok(Self { place, local })
@@ -141,13 +141,13 @@ impl Target {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
                     staging.suspend()?;
-                    return Ok(Err(TransferError::Cancelled));
+                    return Ok(Err(TransferError::cancelled()));
                 }
                 let received = staging.digest();
                 if received != expected {
                     // There is no telling which of its bytes are wrong.
                     staging.discard()?;
-                    return Ok(Err(TransferError::Digest { received, expected }));
+                    return Ok(Err(TransferError::digest_mismatch(received, expected)));
                 }
             }
             place.check_target(&place.directory()?)?;

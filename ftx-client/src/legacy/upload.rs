@@ -101,7 +101,7 @@ impl Driver<'_> {
 
     fn unreadable(&self, error: io::Error) -> TransferError {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            return TransferError::Changed { path: self.source.path().to_owned() };
+            return TransferError::local_changed(self.source.path());
         }
         StoreError::io("read", self.source.path(), error).into()
     }

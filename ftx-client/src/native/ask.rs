@@ -16,7 +16,7 @@ impl Channel {
         let reply = self.answer(id).await?;
         self.unheard = false;
         match reply {
-            Reply::Failed { reason, message } => Err(refused(reason, message)),
+            Reply::Failed { reason, message } => Err(refused(reason, &message)),
             reply => Ok(reply),
         }
     }

@@ -126,10 +126,10 @@ impl Channel {
                 break *preface;
             }
             if !wire.fill(guard).await? {
-                return Err(TransferError::Closed);
+                return Err(TransferError::closed());
             }
         };
-        let preface = ServerPreface::decode(preface).map_err(TransferError::Greeting)?;
+        let preface = ServerPreface::decode(preface).map_err(TransferError::handshake)?;
         wire.consume(PREFACE_LEN);
         if preface == ServerPreface::Legacy {
             return Ok(Greeted::Legacy(wire));
@@ -206,7 +206,7 @@ impl Channel {
                 sent = &mut send => return Ok(sent?),
                 incoming = reader.next(guard), if !self.inbox.holds_data() => match incoming {
                     Ok(Some(incoming)) => self.inbox.push(incoming)?,
-                    Ok(None) => return Err(TransferError::Closed),
+                    Ok(None) => return Err(TransferError::closed()),
                     // The time is that of the sending.
                     Err(ftx_io::ReadError::Stream(ftx_io::StreamError::Timeout(_))) => {}
                     Err(error) => return Err(error.into()),
@@ -222,7 +222,7 @@ impl Channel {
         }
         let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         let next = self.frames.reader().next(guard).await?;
-        next.ok_or(TransferError::Closed)
+        next.ok_or(TransferError::closed())
     }
 
     /// What comes next, while what is queued goes out as the server takes it; `None` when something
@@ -255,7 +255,9 @@ impl Channel {
     async fn next_from(&mut self, owes: bool) -> Result<Incoming, TransferError> {
         if !owes {
             match self.next_flushing(self.timeout / 2).await {
-                Err(TransferError::Timeout(_)) => self.queue(0, &Request::Ping { payload: 0 })?,
+                Err(error) if error.reason() == Reason::TimedOut => {
+                    self.queue(0, &Request::Ping { payload: 0 })?;
+                }
                 next => return next,
             }
         }
@@ -275,19 +277,19 @@ impl Channel {
             }
             next = reader.next(guard) => next?,
         };
-        next.ok_or(TransferError::Closed)
+        next.ok_or(TransferError::closed())
     }
 
     /// Sends as much of what is queued as goes out at once.
     pub(super) fn try_flush(&mut self) -> Result<(), TransferError> {
-        self.frames.writer().try_flush().map_err(TransferError::Connection)
+        self.frames.writer().try_flush().map_err(TransferError::connection)
     }
 
     /// What came already, if anything did; nothing is waited for.
     pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
         if self.inbox.is_empty() {
             if !self.frames.has_complete_frame() {
-                self.frames.try_fill(1).map_err(TransferError::Connection)?;
+                self.frames.try_fill(1).map_err(TransferError::connection)?;
             }
             if !self.frames.has_complete_frame() {
                 return Ok(None);
@@ -334,7 +336,7 @@ pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply
     let reply = fit_to_be_shown(Reply::decode(header, payload)?);
     debug!(id = header.request, ?reply, "received");
     match reply {
-        Reply::Goodbye { reason, message } => Err(refused(reason, message)),
+        Reply::Goodbye { reason, message } => Err(refused(reason, &message)),
         reply => Ok((header.request, reply)),
     }
 }
@@ -354,8 +356,8 @@ fn fit_to_be_shown(reply: Reply) -> Reply {
 }
 
 /// The error that a server's refusal is; the message is one that [`decode`] gave.
-pub(super) fn refused(reason: i32, message: String) -> TransferError {
-    TransferError::Refused { reason: Reason::from_code(reason), message }
+pub(super) fn refused(reason: i32, message: &str) -> TransferError {
+    TransferError::refused(Reason::from_code(reason), message)
 }
 
 /// Whether a connection leaves after what came of listening to it: if nothing is lost with it, it is

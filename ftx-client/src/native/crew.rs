@@ -138,7 +138,7 @@ impl Native<'_> {
             None
         };
         let Some((attempt, pause)) = pause else {
-            run.give_up(error);
+            run.give_up(&error);
             run.tell(watch);
             return false;
         };
@@ -148,7 +148,7 @@ impl Native<'_> {
         run.put_all_back();
         tokio::select! {
             () = self.cancel.token(true).cancelled() => {
-                run.give_up(TransferError::Cancelled);
+                run.give_up(&TransferError::cancelled());
                 run.tell(watch);
                 false
             }
@@ -235,7 +235,7 @@ impl Native<'_> {
         .await?
         {
             Greeted::Native(channel) => Ok(*channel),
-            Greeted::Legacy(_) => Err(TransferError::NotNative),
+            Greeted::Legacy(_) => Err(TransferError::not_native()),
         }
     }
 }
@@ -252,7 +252,7 @@ impl Leaving<'_> {
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if let Some(crew) = self.0 {
-            crew.fail(TransferError::Cancelled);
+            crew.fail(TransferError::cancelled());
         }
     }
 }
@@ -281,7 +281,7 @@ impl<T: Task> Helper<T> {
         }));
         if let Err(panic) = helped {
             // The files that it was at stay taken as long as the try goes on.
-            task.crew().fail(TransferError::Internal { message: panic_text(&*panic).to_owned() });
+            task.crew().fail(TransferError::internal(panic_text(&*panic)));
         }
     }
 

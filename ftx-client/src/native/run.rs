@@ -185,21 +185,19 @@ impl<J> Run<J> {
 
     /// Fails what is left: those that were begun, at least one file, and with `keep_going` all others,
     /// too. Each that was postponed has its own reason.
-    pub(super) fn give_up(&self, error: TransferError) {
+    pub(super) fn give_up(&self, error: &TransferError) {
         let postponed = std::mem::take(&mut self.state().postponed);
         for (index, error) in postponed {
             self.state().taken.insert(index);
             self.finish(index, Err(error));
         }
-        let mut error = Some(error);
         loop {
             let index = {
                 let mut state = self.state();
                 state.taken.first().copied().or_else(|| state.next())
             };
-            let (Some(index), Some(this)) = (index, error.take()) else { return };
-            error = Some(this.again());
-            self.finish(index, Err(this));
+            let Some(index) = index else { return };
+            self.finish(index, Err(error.clone()));
         }
     }
 }
@@ -236,7 +234,7 @@ impl Crew {
     ) {
         match result {
             Err(error) if error.is_about_connection() => self.fail(error),
-            Err(TransferError::Cancelled) => self.fail(TransferError::Cancelled),
+            Err(error) if error.is_cancelled() => self.fail(error),
             Err(error) if error.is_transient() => run.postpone(job, error),
             result => run.finish(job, result),
         }
@@ -269,10 +267,10 @@ impl Crew {
     pub(super) fn check(&self) -> Result<(), TransferError> {
         // In this order: a try that is over is cancelled for its own connections.
         if self.over.load(Relaxed) {
-            return Err(TransferError::Closed);
+            return Err(TransferError::closed());
         }
         if self.cancel.is_cancelled() {
-            return Err(TransferError::Cancelled);
+            return Err(TransferError::cancelled());
         }
         Ok(())
     }

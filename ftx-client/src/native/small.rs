@@ -92,14 +92,8 @@ impl Batch {
                 outcomes
             }
             Err(error) => {
-                let mut error = Some(TransferError::from(error));
-                jobs.into_iter()
-                    .filter_map(|job| {
-                        let this = error.take()?;
-                        error = Some(this.again());
-                        Some((job, Err(this)))
-                    })
-                    .collect()
+                let error = TransferError::from(error);
+                jobs.into_iter().map(|job| (job, Err(error.clone()))).collect()
             }
         }
     }

@@ -72,9 +72,8 @@ fn download(
 }
 
 fn assert_changed(result: &Result<Transferred, TransferError>) {
-    let Err(TransferError::Local(StoreError::Changed { path })) = result else {
-        panic!("{result:?}");
-    };
+    let error = result.as_ref().unwrap_err();
+    let Some(StoreError::Changed { path }) = error.store_error() else { panic!("{error:?}") };
     assert!(path.ends_with("a.bin"), "{}", path.display());
 }
 

@@ -1,4 +1,4 @@
-//! Why something failed, finer than a status: one table for the wire, the libraries and C.
+//! Reasons of failures, finer than a status: one table for the wire, the libraries and C.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -8,14 +8,15 @@ use crate::status::c_text;
 
 macro_rules! reason_table {
     ($( $(#[doc = $doc:literal])+
-        $variant:ident = $code:literal, $name:literal, $status:ident, $again:literal, $text:literal;
+        $variant:ident = $code:literal, $name:literal, $status:ident, $scope:ident, $again:literal,
+            $text:literal;
     )+) => {
         /// Why an operation failed.
         ///
-        /// Codes lie below -100, below all of [`Status`], and never change. They are grouped: -101
-        /// and on is the network, -201 the protocol, -301 the client's own files, -401 what the
-        /// server refuses, -501 the caller's mistakes, -601 faults of ftx itself. A code that is
-        /// not in the table is kept as [`Other`](Self::Other): a newer peer may know more.
+        /// Codes lie below -100, below all of [`Status`], and never change. Their groups are the
+        /// network (from -101), the protocol (-201), the client's own files (-301), refusals of the
+        /// server (-401), mistakes of the caller (-501) and faults of ftx itself (-601). A code
+        /// outside the table is kept as [`Other`](Self::Other): a newer peer may know more.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -37,7 +38,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// The reason with this number; never fails, unknown numbers are kept.
+            /// The reason with this number. An unknown number becomes [`Other`](Self::Other).
             #[must_use]
             pub const fn from_code(code: i32) -> Self {
                 match code {
@@ -55,7 +56,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// What the code means, as a sentence fragment in lower case.
+            /// The meaning of the code, as a sentence fragment in lower case.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self {
@@ -73,8 +74,8 @@ macro_rules! reason_table {
                 }
             }
 
-            /// The status that stands for it where only the original's codes are known; never
-            /// one that an API takes for success.
+            /// The status for interfaces that know only the original's codes. It never means
+            /// success.
             #[must_use]
             pub const fn status(self) -> Status {
                 match self {
@@ -83,7 +84,16 @@ macro_rules! reason_table {
                 }
             }
 
-            /// Whether the same may go well a little later, without anybody doing anything.
+            /// The part of a client that the failure affects besides the failed request.
+            #[must_use]
+            pub const fn scope(self) -> Scope {
+                match self {
+                    $( Reason::$variant => Scope::$scope, )+
+                    Reason::Other(code) => scope_of_unknown(code),
+                }
+            }
+
+            /// Whether a retry may succeed without any change by the user.
             #[must_use]
             pub const fn may_pass(self) -> bool {
                 match self {
@@ -93,6 +103,29 @@ macro_rules! reason_table {
             }
         }
     };
+}
+
+/// The part of a client that a failure affects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// The call as a whole: the caller stopped it, its arguments are wrong, or ftx has a fault.
+    Client,
+    /// The connection: the files on it did not fail, and another connection can resume them.
+    Connection,
+    /// The file of the request.
+    File,
+    /// The peer's messages: nothing further on this connection can be trusted.
+    Protocol,
+}
+
+const fn scope_of_unknown(code: i32) -> Scope {
+    match code {
+        -200..=-101 => Scope::Connection,
+        -300..=-201 => Scope::Protocol,
+        -700..=-501 => Scope::Client,
+        _ => Scope::File,
+    }
 }
 
 const fn status_of_unknown(code: i32) -> Status {
@@ -112,131 +145,131 @@ const fn status_of_unknown(code: i32) -> Status {
 
 reason_table! {
     /// The server's host name has no address.
-    AddressNotFound = -101, "ADDRESS_NOT_FOUND", ConnectError, true,
+    AddressNotFound = -101, "ADDRESS_NOT_FOUND", ConnectError, Connection, true,
         "the server's name has no address";
     /// No connection to the server could be made.
-    ConnectFailed = -102, "CONNECT_FAILED", ConnectError, true,
+    ConnectFailed = -102, "CONNECT_FAILED", ConnectError, Connection, true,
         "no connection to the server could be made";
-    /// The connection was there and is there no more.
-    ConnectionLost = -103, "CONNECTION_LOST", Timeout, true,
+    /// The connection broke.
+    ConnectionLost = -103, "CONNECTION_LOST", Timeout, Connection, true,
         "the connection was lost";
-    /// The peer said nothing for too long.
-    TimedOut = -104, "TIMED_OUT", Timeout, true,
+    /// The peer was silent for too long.
+    TimedOut = -104, "TIMED_OUT", Timeout, Connection, true,
         "the peer said nothing for too long";
-    /// No encrypted connection could be made: a certificate, or what both sides support.
-    TlsFailed = -105, "TLS_FAILED", ConnectError, false,
+    /// No encrypted connection could be made: a bad certificate, or no common cipher.
+    TlsFailed = -105, "TLS_FAILED", ConnectError, Connection, false,
         "no encrypted connection could be made";
 
-    /// The peer's bytes are no message.
-    Malformed = -201, "MALFORMED", UnknownData, false,
+    /// The peer's bytes are not a message.
+    Malformed = -201, "MALFORMED", UnknownData, Protocol, false,
         "the peer's bytes are no valid message";
     /// The peer speaks another protocol.
-    OtherDialect = -202, "OTHER_DIALECT", UnknownData, false,
+    OtherDialect = -202, "OTHER_DIALECT", UnknownData, Protocol, false,
         "the peer speaks another protocol";
-    /// Both sides speak FTX, and no version in common.
-    NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, false,
+    /// Both sides speak FTX, but have no version in common.
+    NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, Protocol, false,
         "both sides have no version of the protocol in common";
     /// A message came where it does not belong.
-    OutOfStep = -204, "OUT_OF_STEP", UnknownData, false,
+    OutOfStep = -204, "OUT_OF_STEP", UnknownData, Protocol, false,
         "a message came where it does not belong";
-    /// The peer exceeded a limit that it was told.
-    LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, false,
+    /// The peer exceeded an announced limit.
+    LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, Protocol, false,
         "the peer exceeded a limit of the protocol";
 
     /// The local file does not exist.
-    LocalNotFound = -301, "LOCAL_NOT_FOUND", OpenError, false,
+    LocalNotFound = -301, "LOCAL_NOT_FOUND", OpenError, File, false,
         "the local file does not exist";
     /// The local file may not be opened.
-    LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, false,
+    LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, File, false,
         "no permission for the local file";
-    /// The local path is no regular file.
-    LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, false,
+    /// The local path is not a regular file.
+    LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, File, false,
         "the local path is not a regular file";
     /// No space for the local file.
-    LocalNoSpace = -304, "LOCAL_NO_SPACE", WriteError, false,
+    LocalNoSpace = -304, "LOCAL_NO_SPACE", WriteError, File, false,
         "no space left for the local file";
     /// The local file could not be read or written.
-    LocalIoError = -305, "LOCAL_IO_ERROR", WriteError, false,
+    LocalIoError = -305, "LOCAL_IO_ERROR", WriteError, File, false,
         "the local file could not be read or written";
     /// The local file was changed while it was sent.
-    LocalChanged = -306, "LOCAL_CHANGED", UploadError, true,
+    LocalChanged = -306, "LOCAL_CHANGED", UploadError, File, true,
         "the local file was changed meanwhile";
-    /// Somebody else writes to the local file.
-    LocalInUse = -307, "LOCAL_IN_USE", OpenError, true,
+    /// Another process writes to the local file.
+    LocalInUse = -307, "LOCAL_IN_USE", OpenError, File, true,
         "the local file is in use";
-    /// There is a local file already, and it was not to be replaced.
-    LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, false,
+    /// The local file exists, and must not be replaced.
+    LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, File, false,
         "the local file is there already";
 
     /// The name breaks the rules for names.
-    NameRefused = -401, "NAME_REFUSED", OpenError, false,
+    NameRefused = -401, "NAME_REFUSED", OpenError, File, false,
         "the name is not allowed";
     /// There is no such file.
-    NotFound = -402, "NOT_FOUND", OpenError, false,
+    NotFound = -402, "NOT_FOUND", OpenError, File, false,
         "there is no such file on the server";
-    /// The server may not do that with its files.
-    PermissionDenied = -403, "PERMISSION_DENIED", OpenError, false,
+    /// The server lacks permission for its own file.
+    PermissionDenied = -403, "PERMISSION_DENIED", OpenError, File, false,
         "the server has no permission for the file";
-    /// The name is that of a directory, or of something else that is no file.
-    NotAFile = -404, "NOT_A_FILE", OpenError, false,
+    /// The name belongs to a directory or a special file.
+    NotAFile = -404, "NOT_A_FILE", OpenError, File, false,
         "the name is not that of a file";
     /// The server has no space for the file.
-    NoSpace = -405, "NO_SPACE", WriteError, false,
+    NoSpace = -405, "NO_SPACE", WriteError, File, false,
         "no space left on the server";
-    /// There is such a file, and it was not to be replaced. Not the status of nearly the same
-    /// name, which says that all is well.
-    AlreadyExists = -406, "ALREADY_EXISTS", OpenError, false,
+    /// The file exists, and must not be replaced. The status of nearly the same name means
+    /// success.
+    AlreadyExists = -406, "ALREADY_EXISTS", OpenError, File, false,
         "there is such a file on the server already";
-    /// The file to be replaced is not the one that was named.
-    PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, false,
+    /// The file to replace does not have the expected digest.
+    PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, File, false,
         "the file on the server is not the expected one";
-    /// The file is no longer the version that was asked for.
-    Changed = -408, "CHANGED", DownloadError, true,
+    /// The file no longer has the requested version.
+    Changed = -408, "CHANGED", DownloadError, File, true,
         "the file on the server was changed meanwhile";
-    /// The same run came back on another connection, or another one of the same source after this upload
-    /// had stood still; it goes on with what arrived.
-    TakenOver = -409, "TAKEN_OVER", UploadError, false,
+    /// The same run returned on another connection, or another run of the same source took over a
+    /// stalled upload. It resumes from the stored blocks.
+    TakenOver = -409, "TAKEN_OVER", UploadError, File, false,
         "the upload was taken over by another connection";
-    /// Somebody else is at it.
-    Busy = -410, "BUSY", UploadError, true,
+    /// Another connection is using the file.
+    Busy = -410, "BUSY", UploadError, File, true,
         "the file is in use on the server";
-    /// What was stored does not have the digest that the client named.
-    DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, true,
+    /// The stored file does not have the digest that the client announced.
+    DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, File, true,
         "the stored file does not have the announced digest";
-    /// A block did not arrive as it was sent.
-    BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, true,
+    /// A block was damaged on its way.
+    BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, File, true,
         "a block did not arrive as it was sent";
     /// The server could not read or write its file.
-    IoError = -413, "IO_ERROR", WriteError, false,
+    IoError = -413, "IO_ERROR", WriteError, File, false,
         "the server could not read or write the file";
-    /// The file is larger than the server takes.
-    TooLarge = -414, "TOO_LARGE", WriteError, false,
+    /// The file is larger than the server accepts.
+    TooLarge = -414, "TOO_LARGE", WriteError, File, false,
         "the file is too large for the server";
-    /// The server is about to end.
-    ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, true,
+    /// The server is shutting down.
+    ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, Connection, true,
         "the server is shutting down";
-    /// The client did not prove that it may use the server.
-    Unauthorised = -416, "UNAUTHORISED", ConnectError, false,
+    /// The server does not accept the client's credentials.
+    Unauthorised = -416, "UNAUTHORISED", ConnectError, File, false,
         "the server does not accept the credentials";
-    /// More requests at a time, or more connections, than the server allows.
-    TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, true,
+    /// The client has more open requests or connections than the server allows.
+    TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, File, true,
         "too many requests at a time";
-    /// The server does not do such a thing.
-    Unsupported = -418, "UNSUPPORTED", UnknownData, false,
+    /// The server does not support the request.
+    Unsupported = -418, "UNSUPPORTED", UnknownData, File, false,
         "the server does not support the request";
 
-    /// An argument makes no sense.
-    InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, false,
+    /// An argument is invalid.
+    InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, Client, false,
         "an argument is not valid";
     /// The server's address cannot be read.
-    InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, false,
+    InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, Client, false,
         "the server's address is not valid";
-    /// The caller stopped it.
-    Cancelled = -503, "CANCELLED", Timeout, false,
+    /// The caller cancelled the transfer.
+    Cancelled = -503, "CANCELLED", Timeout, Client, false,
         "cancelled; it can be continued";
 
-    /// Something is wrong with ftx itself.
-    Internal = -601, "INTERNAL", UnknownData, false,
+    /// A fault of ftx itself.
+    Internal = -601, "INTERNAL", UnknownData, Client, false,
         "an internal error; please report it";
 }
 
@@ -251,7 +284,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
-    use super::Reason;
+    use super::{Reason, Scope};
     use crate::Status;
 
     #[test]
@@ -286,6 +319,17 @@ mod tests {
         let expected =
             [Timeout, Timeout, UnknownData, OpenError, WriteError, OpenError, UnknownData];
         assert_eq!(statuses, expected);
+    }
+
+    #[test]
+    fn the_scope_follows_the_group_but_for_a_server_that_shuts_down() {
+        for reason in Reason::TABLE {
+            let by_group = Reason::Other(reason.code()).scope();
+            match reason {
+                Reason::ShuttingDown => assert_eq!(reason.scope(), Scope::Connection),
+                _ => assert_eq!(reason.scope(), by_group, "{reason}"),
+            }
+        }
     }
 
     #[test]

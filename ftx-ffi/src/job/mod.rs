@@ -161,9 +161,8 @@ impl Job {
 
     /// Adds a file.
     pub(crate) fn add(&self, path: PathBuf, name: &str) -> Result<(), Failure> {
-        let name = RemoteName::parse(name).map_err(|source| {
-            Failure::from(&TransferError::Name { name: name.to_owned(), source })
-        });
+        let name = RemoteName::parse(name)
+            .map_err(|source| Failure::from(&TransferError::name_refused(name).caused_by(source)));
         let file = File { path, name, done: 0, size: None, digest: None, outcome: None };
         let mut state = self.state();
         state.must_be(Phase::New, "files are added to")?;

@@ -18,5 +18,5 @@ use content::{DEADLINE, MIB, content};
 use running::wait_until;
 
 fn md5(bytes: &[u8]) -> String {
-    PrefixHasher::of(bytes).digest().to_hex()
+    PrefixHasher::of(bytes).digest().to_string()
 }

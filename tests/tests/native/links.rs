@@ -214,7 +214,7 @@ fn what_became_a_link_after_it_was_found_is_not_uploaded() {
                 match &ends[..] {
                     [Ok(_), Err(error), Ok(_)] => {
                         assert_eq!(error.reason(), Reason::LocalNotAFile);
-                        let TransferError::Local(StoreError::Link { path }) = error else {
+                        let Some(StoreError::Link { path }) = error.store_error() else {
                             panic!("{error:?}");
                         };
                         assert_eq!(*path, root.join(link));

@@ -53,7 +53,7 @@ impl DownloadStream {
                         Some(Asked::Start { .. }) | None => Err(out_of_step("an end of nothing")),
                     },
                     Reply::Failed { reason, message } => {
-                        self.failed(request, refused(reason, message));
+                        self.failed(request, refused(reason, &message));
                         Ok(())
                     }
                     _ => Err(out_of_step("an answer to another request")),

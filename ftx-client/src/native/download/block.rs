@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
@@ -72,7 +73,7 @@ impl DownloadStream {
             },
         };
         if let Err(error) = arrived {
-            if matches!(error, TransferError::Fetch(FetchError::Mismatch(_))) {
+            if error.reason() == Reason::BlockMismatch {
                 self.shared.mismatched(fetching.job);
             }
             // What has arrived stays on the disk.
@@ -150,7 +151,7 @@ impl DownloadStream {
         if Digest::of(&data).0 != claimed {
             let name = place.path().display().to_string();
             self.shared.mismatched(job);
-            self.shared.finish(job, Err(TransferError::Damaged { name }));
+            self.shared.finish(job, Err(TransferError::damaged(&name)));
             return Ok(());
         }
         self.shared.run.note(job, Note::Started { from: 0, size: len });

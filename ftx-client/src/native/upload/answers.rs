@@ -66,7 +66,7 @@ impl UploadStream {
                 _ => Err(out_of_step("an answer to another request")),
             },
             Reply::Failed { reason, message } => {
-                self.failed(request, refused(reason, message)).await
+                self.failed(request, refused(reason, &message)).await
             }
             _ => Err(out_of_step("an answer to another request")),
         }
@@ -175,5 +175,5 @@ impl UploadStream {
 
 /// What becomes of a file that the server says is done, with the digest of what it stored.
 fn as_sent(sent: Digest, stored: Digest, done: Transferred) -> Result<Transferred, TransferError> {
-    if stored == sent { Ok(done) } else { Err(TransferError::StoredOther) }
+    if stored == sent { Ok(done) } else { Err(TransferError::stored_other()) }
 }

@@ -107,7 +107,7 @@ impl UploadStream {
         }
         if open.distrusted.load(Relaxed) {
             // Blocks that were not read may be others than they were said to be.
-            self.give_up(&open, TransferError::Outdated { path: open.source.path().to_owned() });
+            self.give_up(&open, TransferError::outdated_manifest(open.source.path()));
             return Ok(());
         }
         self.channel.queue(open.request, &Request::Commit { digest })?;
@@ -140,5 +140,5 @@ impl<E: Into<TransferError>> From<E> for Trouble {
 }
 
 fn finish(hasher: &BlockHasher, source: &Source) -> Result<Cv, TransferError> {
-    hasher.finish().map_err(|_| TransferError::Changed { path: source.path().to_owned() })
+    hasher.finish().map_err(|_| TransferError::local_changed(source.path()))
 }

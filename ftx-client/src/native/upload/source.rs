@@ -84,7 +84,7 @@ impl Source {
         if now == self.identity {
             return Ok(());
         }
-        Err(TransferError::Changed { path: self.path().to_owned() })
+        Err(TransferError::local_changed(self.path()))
     }
 }
 

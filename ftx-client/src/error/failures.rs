@@ -1,0 +1,86 @@
+//! The table of failures that the client itself detects.
+
+use std::path::Path;
+
+use ftx_core::Status;
+use ftx_core::legacy::Md5Digest;
+use ftx_core::native::Reason;
+use humantime::FormattedDuration;
+
+use super::TransferError;
+use crate::ServerAddr;
+
+/// One row a failure: its reason, and its text for people with what was being done with which thing.
+/// Status and transience are those of the reason, unless the row names others in brackets.
+macro_rules! failures {
+    ($( $(#[doc = $doc:literal])+
+        $vis:vis $failure:ident($($arg:ident: $type:ty),*) = $reason:ident
+            $([$($column:ident: $value:expr),+])?, $text:literal;
+    )+) => {
+        /// The failures that the client itself detects.
+        impl TransferError {
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                $vis fn $failure($($arg: $type),*) -> Self {
+                    Self::new(Reason::$reason, format!($text))
+                        $($(.$column($value))+)?
+                }
+            )+
+        }
+    };
+}
+
+failures! {
+    /// The server's host name has no address.
+    pub(crate) address_not_found(address: &ServerAddr) = AddressNotFound,
+        "cannot connect to {address}; is the server running there?";
+    /// The caller stopped the transfer.
+    pub cancelled() = Cancelled,
+        "cancelled; what was transferred is kept, and the same command goes on from there";
+    /// The server closed the connection.
+    pub(crate) closed() = ConnectionLost,
+        "the server closed the connection";
+    /// No connection could be made.
+    pub(crate) connect_failed(address: &ServerAddr) = ConnectFailed,
+        "cannot connect to {address}; is the server running there?";
+    /// The connection failed.
+    pub(crate) connection_lost() = ConnectionLost,
+        "the connection failed";
+    /// A small file did not arrive as it was sent.
+    pub(crate) damaged(name: &str) = DigestMismatch [with_status: Status::DownloadError],
+        "{name:?} did not arrive as it was sent; try again";
+    /// The whole file arrived, but it is not the server's file.
+    pub(crate) digest_mismatch(received: Md5Digest, expected: Md5Digest) =
+        DigestMismatch [with_status: Status::DownloadError],
+        "the file arrived as MD5 {received}, but the server has {expected}; try again";
+    /// A fault of this program.
+    pub(crate) internal(message: &str) = Internal,
+        "an internal error: {message}; please report it";
+    /// The local file changed while it was sent. A retry would only race with its writer.
+    pub(crate) local_changed(path: &Path) =
+        LocalChanged [with_status: Status::OpenError, with_transience: false],
+        "{path:?} changed while it was being sent; send it again when it is finished";
+    /// The name cannot be used on a server.
+    pub name_refused(name: &str) = NameRefused,
+        "the name {name:?} cannot be used on a server";
+    /// The local path gives no name to use on the server.
+    pub no_name(path: &Path) = NameRefused,
+        "{path:?} has no name that can be used on the server; choose one with --as";
+    /// The server does not speak the native dialect, which the call needs.
+    pub(crate) not_native() = OtherDialect,
+        "the server speaks the original protocol only, which cannot do that";
+    /// The cached manifest of a local file is not that of the file.
+    pub(crate) outdated_manifest(path: &Path) = LocalChanged [with_status: Status::OpenError],
+        "what was known of {path:?} is outdated; the file is read again";
+    /// The server confirms the file with the digest of another one. The same bytes would give the same
+    /// answer.
+    pub(crate) stored_other() = DigestMismatch [with_transience: false],
+        "the server says that it stored other bytes than were sent; the server is at fault";
+    /// The server sent nothing for too long.
+    pub(crate) timed_out(limit: FormattedDuration) = TimedOut,
+        "the server said nothing for {limit}";
+    /// A local directory cannot be read.
+    pub unreadable(path: &Path, detail: &str) = LocalIoError [with_status: Status::OpenError],
+        "{path:?} cannot be read: {detail}";
+}

@@ -1,0 +1,4 @@
+//! The legacy codec as a whole.
+
+mod properties;
+mod vectors;
