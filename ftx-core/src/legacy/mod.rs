@@ -1,19 +1,19 @@
-//! The legacy dialect: what the Qt `FileServer`/`FileClient` system speaks.
+//! The legacy dialect, spoken by the Qt `FileServer`/`FileClient` system.
 //!
 //! A connection carries one job at a time. [`server::ServerMachine`] answers a client for as long as
 //! it stays; [`upload::UploadMachine`] and [`download::DownloadMachine`] each bring one file across from the
 //! client's side. All three are driven the same way:
 //!
-//! 1. take actions with `poll` until there are none, and carry each out;
-//! 2. look at `want`: decode the peer's next message, move bytes of a file, or tell a fact that an
-//!    earlier action asked for;
-//! 3. hand that in, and start over.
+//! 1. take actions with `poll` until there are none, and carry out each of them;
+//! 2. look at `want`: decode the peer's next message, move bytes of a file, or determine the fact
+//!    that an earlier action requires;
+//! 3. pass the result to the machine, and start over.
 //!
-//! Contents of files are counted here, never copied.
+//! The machines count the bytes of files and never copy them.
 //!
 //! # Original peers and ftx peers
-//! The original programs truncate what they resume into, read numbers as 32 bits and confirm what
-//! they did not check. Peers of our own mark themselves with one extra entry, `ftx_peer`, which
+//! The original programs truncate a file before resuming it, read numbers as 32 bits and confirm
+//! uploads without checking them. Peers of our own mark themselves with one extra entry, `ftx_peer`, which
 //! the originals ignore; `Peer` says which kind a machine faces, and every exception made for an
 //! original is made in these modules.
 
@@ -25,16 +25,16 @@ pub mod wire;
 
 pub use md5::{Md5Digest, ParseMd5Error};
 
-/// The largest position or size that an original program reads rightly: it keeps the low 32 bits
+/// The largest position or size that an original program reads correctly: it keeps the low 32 bits
 /// as a signed number.
 const ORIGINAL_MAX_BYTES: u64 = i32::MAX as u64;
 
-/// What kind of program the other side is.
+/// The kind of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Peer {
-    /// One of ours, by its `ftx_peer` entry.
+    /// An ftx program, recognised by its `ftx_peer` entry.
     Ftx,
-    /// The original Qt program, or something that speaks like it.
+    /// The original Qt program, or a program that speaks like it.
     Original,
 }
 
@@ -43,56 +43,56 @@ impl Peer {
         if extended { Self::Ftx } else { Self::Original }
     }
 
-    /// Whether the other side is one of ours.
+    /// Whether the peer is an ftx program.
     #[must_use]
     const fn is_ftx(self) -> bool {
         matches!(self, Self::Ftx)
     }
 }
 
-/// The first bytes of a file, as one side holds them.
+/// The first bytes of a file that one side holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
-    /// How many bytes.
+    /// Length in bytes.
     pub len: u64,
     /// Their MD5.
     pub md5: Md5Digest,
 }
 
-/// What a state machine waits for.
+/// The input that a state machine needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     /// The peer's next message.
     Message,
-    /// `left` bytes of a file from the peer, to be stored.
+    /// `left` bytes of a file from the peer. The driver stores them.
     Body {
-        /// Bytes that are still to come.
+        /// Bytes still to read.
         left: u64,
     },
-    /// `left` bytes of a file from the peer, to be read and thrown away: the peer goes on sending
-    /// what it announced, and the next message stands behind it.
+    /// `left` bytes of a file from the peer. The driver discards them: the peer sends all bytes that it
+    /// has announced, and the next message stands behind them.
     Discard {
-        /// Bytes that are still to come.
+        /// Bytes still to read.
         left: u64,
     },
-    /// The fact that an action asked for. Nothing is to be read from the peer meanwhile.
+    /// The fact that an action requires. The driver must not read from the peer meanwhile.
     Fact,
-    /// Nothing: the machine has ended.
+    /// No input: the machine has ended.
     Nothing,
 }
 
-/// The machine was told something that does not fit its state. The connection cannot go on.
+/// Input that does not fit the state of a machine. The connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A client probes for the native dialect in the middle of a legacy conversation. Answering
-    /// as the original does would make it believe that this server is one.
+    /// A client probes for the native dialect on a connection in the legacy dialect. An answer like the
+    /// original's would make it believe that this server is one.
     #[error("the peer changed its dialect in the middle of a connection")]
     DialectChange,
-    /// More bytes of a file were counted than were announced.
+    /// The driver counted more bytes of a file than were announced.
     #[error("more bytes of the file than were announced")]
     TooManyBytes,
-    /// A driver told a fact that no action asked for.
+    /// The driver reported a fact that no action requires.
     #[error("fact out of step with the protocol")]
     OutOfStep,
 }

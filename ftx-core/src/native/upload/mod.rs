@@ -1,8 +1,8 @@
-//! Both sides of one upload: which blocks are sent, and when the file is whole.
+//! Both sides of one upload: they decide which blocks are sent, and when the file is complete.
 //!
 //! ```text
 //!   Sender (client)                              Receiver (server)
-//!     have    ◀──────────── Have ──────────────── have: what the server holds
+//!     have    ◀──────────── Have ──────────────── have: blocks of the server
 //!     ready   ◀──────────── Ready ───────────────
 //!     claim ─▶ read, hash
 //!     hashed: Skip, or Send
@@ -11,8 +11,8 @@
 //!     all_stored ────────── Commit ─────────────▶ commit: copy, publish
 //! ```
 //!
-//! Both are used by all connections of a session at once, which they know by their
-//! [`StreamId`](super::StreamId), and see no bytes: drivers read, hash, send and write.
+//! All connections of a session share one machine, which knows them by their
+//! [`StreamId`](super::StreamId). The machines see no bytes: drivers read, hash, send and write.
 
 mod action;
 mod receiver;

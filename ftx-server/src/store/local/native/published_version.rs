@@ -9,20 +9,22 @@ use ftx_core::native::blocks::Digest;
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, StoreError};
 
-use super::super::Inner;
-use super::super::permits::{Slow, at_length};
-use super::table::{About, SHORT, is_at, manifest_of, unread, whole};
-use crate::store::{Progress, Refusal};
+use super::super::StoreInner;
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::block_map::{
+    FileRef, SHORT_HASH_BYTES, all_blocks, has_name, manifest_of, unread_bytes,
+};
+use crate::store::{Refusal, WorkProgress};
 
 /// The published version of a file, whose digest is known from the cache or was just read.
 #[derive(Debug)]
-pub(super) struct Current {
+pub(super) struct PublishedVersion {
     pub(super) file: File,
     pub(super) digest: Digest,
     identity: FileIdentity,
 }
 
-impl Current {
+impl PublishedVersion {
     /// The version that is published as `name`, if it has `size` bytes where that is given. `None` if
     /// there is none, it cannot be read, or it changes meanwhile.
     ///
@@ -31,22 +33,23 @@ impl Current {
     /// # Errors
     /// It cannot be read to its end, or nobody waits for it any more.
     pub(super) async fn find(
-        inner: &Arc<Inner>,
+        inner: &Arc<StoreInner>,
         name: &RemoteName,
         size: Option<u64>,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> Result<Option<Self>, Refusal> {
         let (store, owned) = (Arc::clone(inner), name.clone());
         let open = move || open(&store, &owned, size);
-        let Some((file, identity, unread)) = blocking(Path::new(name.as_str()), open).await? else {
+        let Some((file, identity, unread_bytes)) = blocking(Path::new(name.as_str()), open).await?
+        else {
             return Ok(None);
         };
-        let kind = if unread > SHORT { Slow::Hash } else { Slow::Read };
+        let kind = if unread_bytes > SHORT_HASH_BYTES { JobKind::Hash } else { JobKind::Read };
         let permit = inner.permits.take(kind).await;
         let (store, owned) = (Arc::clone(inner), name.clone());
-        at_length(permit, move || {
-            let about = About { name: &owned, file: &file, identity: &identity };
-            match manifest_of(&store, about, &progress) {
+        on_blocking_pool(permit, move || {
+            let file_ref = FileRef { name: &owned, file: &file, identity: &identity };
+            match manifest_of(&store, file_ref, &progress) {
                 Ok(manifest) => Ok(Some(Self { digest: manifest.digest(), file, identity })),
                 Err(StoreError::Changed { .. }) => Ok(None),
                 Err(error) => Err(error.into()),
@@ -56,15 +59,15 @@ impl Current {
     }
 
     /// Whether `name` still stands for this version. Blocks.
-    pub(super) fn is_still_at(&self, inner: &Inner, name: &RemoteName) -> bool {
-        is_at(&self.identity, inner, name)
+    pub(super) fn still_has_name(&self, inner: &StoreInner, name: &RemoteName) -> bool {
+        has_name(&self.identity, inner, name)
     }
 }
 
 /// The published file, and how many bytes of it are to be read. A file that cannot be opened can still
 /// be replaced.
 fn open(
-    inner: &Inner,
+    inner: &StoreInner,
     name: &RemoteName,
     size: Option<u64>,
 ) -> Result<Option<(File, FileIdentity, u64)>, StoreError> {
@@ -81,6 +84,6 @@ fn open(
     };
     let identity = FileIdentity::of_std(&file);
     let identity = identity.map_err(|error| StoreError::io("look at", path, error))?;
-    let unread = unread(inner, &identity, whole(&identity));
-    Ok(Some((file, identity, unread)))
+    let unread_bytes = unread_bytes(inner, &identity, all_blocks(&identity));
+    Ok(Some((file, identity, unread_bytes)))
 }

@@ -9,37 +9,40 @@ use tokio::task::yield_now;
 use tokio::time::advance;
 
 use super::meter::MIN_MOVING_BYTES;
-use super::{COMEBACK, Lease, Leases, MAX_LINE, PRECEDENCE, Ticket, Wanted};
+use super::{
+    LeaseRequest, LeaseTicket, MAX_QUEUE_LEN, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT, SourceLease,
+    SourceLeases,
+};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 const SOURCE: Token = Token([7; 16]);
 
-fn leases() -> Leases {
-    Leases::new(LIMIT)
+fn leases() -> SourceLeases {
+    SourceLeases::new(LIMIT)
 }
 
-fn want(leases: &Leases, run: u8) -> Wanted {
+fn want(leases: &SourceLeases, run: u8) -> LeaseRequest {
     let name = RemoteName::parse("a.bin").unwrap();
-    leases.want(&name, SOURCE, Token([run; 16]))
+    leases.request(&name, SOURCE, Token([run; 16]))
 }
 
-fn lease(leases: &Leases, run: u8) -> Lease {
+fn lease(leases: &SourceLeases, run: u8) -> SourceLease {
     match want(leases, run) {
-        Wanted::Lease(lease) => lease,
+        LeaseRequest::Granted(lease) => lease,
         other => panic!("{other:?}"),
     }
 }
 
-fn ticket(leases: &Leases, run: u8) -> Ticket {
+fn ticket(leases: &SourceLeases, run: u8) -> LeaseTicket {
     match want(leases, run) {
-        Wanted::Ticket(ticket) => ticket,
+        LeaseRequest::Queued(ticket) => ticket,
         other => panic!("{other:?}"),
     }
 }
 
 /// The lease, if the turn has come by now.
-async fn taken(ticket: &Ticket) -> Option<Lease> {
+async fn taken(ticket: &LeaseTicket) -> Option<SourceLease> {
     let mut turn = std::pin::pin!(ticket.turn());
     let polled = std::future::poll_fn(|context| Poll::Ready(turn.as_mut().poll(context))).await;
     match polled {
@@ -49,8 +52,8 @@ async fn taken(ticket: &Ticket) -> Option<Lease> {
 }
 
 /// Whether nobody has or wants anything.
-fn is_empty(leases: &Leases) -> bool {
-    leases.table().by_key.is_empty()
+fn is_empty(leases: &SourceLeases) -> bool {
+    leases.queues().by_key.is_empty()
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,14 +64,17 @@ async fn of_two_runs_of_one_source_the_second_one_waits_until_the_first_is_done(
     assert!(taken(&second).await.is_none());
     // Another name, and another source, are another matter.
     let other = RemoteName::parse("b.bin").unwrap();
-    assert!(matches!(leases.want(&other, SOURCE, Token([2; 16])), Wanted::Lease(_)));
+    assert!(matches!(leases.request(&other, SOURCE, Token([2; 16])), LeaseRequest::Granted(_)));
     let name = RemoteName::parse("a.bin").unwrap();
-    assert!(matches!(leases.want(&name, Token([8; 16]), Token([2; 16])), Wanted::Lease(_)));
-    first.done();
+    assert!(matches!(
+        leases.request(&name, Token([8; 16]), Token([2; 16])),
+        LeaseRequest::Granted(_)
+    ));
+    first.end();
     let second = taken(&second).await.unwrap();
     drop(first);
-    assert!(matches!(want(&leases, 3), Wanted::Ticket(_)));
-    second.done();
+    assert!(matches!(want(&leases, 3), LeaseRequest::Queued(_)));
+    second.end();
     assert!(is_empty(&leases));
 }
 
@@ -80,7 +86,7 @@ async fn who_waits_hears_of_its_turn() {
     let waiting = tokio::spawn(async move { second.turn().await.is_some() });
     yield_now().await;
     assert!(!waiting.is_finished());
-    first.done();
+    first.end();
     // The clock stands still meanwhile: it does not hear of it by looking again.
     yield_now().await;
     assert!(waiting.is_finished() && waiting.await.unwrap());
@@ -91,10 +97,10 @@ async fn who_came_first_is_the_next() {
     let leases = leases();
     let first = lease(&leases, 1);
     let line = [2, 3, 4].map(|run| ticket(&leases, run));
-    first.done();
+    first.end();
     assert!(taken(&line[2]).await.is_none() && taken(&line[1]).await.is_none());
     let second = taken(&line[0]).await.unwrap();
-    second.done();
+    second.end();
     assert!(taken(&line[2]).await.is_none());
     assert!(taken(&line[1]).await.is_some());
 }
@@ -105,12 +111,12 @@ async fn who_does_not_take_its_turn_holds_nobody_up() {
     let leases = leases();
     let first = lease(&leases, 1);
     let [idle, next] = [2, 3].map(|run| ticket(&leases, run));
-    first.done();
+    first.end();
     assert!(taken(&next).await.is_none());
-    advance(PRECEDENCE).await;
+    advance(PRECEDENCE_PER_PLACE).await;
     let third = taken(&next).await.unwrap();
     assert!(taken(&idle).await.is_none());
-    third.done();
+    third.end();
     assert!(taken(&idle).await.is_some());
 }
 
@@ -120,10 +126,10 @@ async fn a_run_that_comes_back_takes_over_at_once() {
     let old = lease(&leases, 1);
     let second = ticket(&leases, 2);
     let back = lease(&leases, 1);
-    // What becomes of the old one changes nothing.
-    old.done();
+    // GetScope becomes of the old one changes nothing.
+    old.end();
     assert!(taken(&second).await.is_none());
-    back.done();
+    back.end();
     assert!(taken(&second).await.is_some());
 }
 
@@ -133,17 +139,17 @@ async fn a_lost_run_has_some_seconds_to_come_back_before_those_in_line() {
     let old = lease(&leases, 1);
     let second = ticket(&leases, 2);
     drop(old);
-    advance(COMEBACK - SECOND).await;
+    advance(RETURN_TIMEOUT - SECOND).await;
     assert!(taken(&second).await.is_none());
     let back = lease(&leases, 1);
     advance(SECOND).await;
     assert!(taken(&second).await.is_none());
-    back.lost();
-    advance(COMEBACK).await;
+    back.suspend();
+    advance(RETURN_TIMEOUT).await;
     let second = taken(&second).await.unwrap();
     // Too late: it waits like all others.
     let late = ticket(&leases, 1);
-    second.done();
+    second.end();
     assert!(taken(&late).await.is_some());
 }
 
@@ -168,12 +174,12 @@ async fn an_upload_that_stands_still_is_overtaken_and_waits_in_its_turn() {
     let second = taken(&second).await.unwrap();
     // The first hears of it when it goes on, and comes back.
     let back = ticket(&leases, 1);
-    first.lost();
+    first.suspend();
     advance(LIMIT - SECOND).await;
     second.stored(1 << 20);
     advance(LIMIT - SECOND).await;
     assert!(taken(&back).await.is_none());
-    second.done();
+    second.end();
     assert!(taken(&back).await.is_some());
 }
 
@@ -222,7 +228,7 @@ async fn what_the_server_does_is_no_standing_still() {
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
     advance(LIMIT - SECOND).await;
-    let work = first.work();
+    let work = first.begin_work();
     advance(10 * LIMIT).await;
     assert!(taken(&second).await.is_none());
     drop(work);
@@ -237,7 +243,7 @@ async fn a_client_has_time_to_hash_what_is_here() {
     let leases = leases();
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
-    first.told(64 << 30, 100 << 30);
+    first.begin_hashing(64 << 30, 100 << 30);
     assert_eq!(second.progress(), (64 << 30, 100 << 30));
     advance(LIMIT + Duration::from_secs(1023)).await;
     assert!(taken(&second).await.is_none());
@@ -274,7 +280,7 @@ async fn a_waiter_that_goes_away_leaves_nothing() {
     let first = lease(&leases, 1);
     let [gone, next] = [2, 3].map(|run| ticket(&leases, run));
     drop(gone);
-    first.done();
+    first.end();
     let second = taken(&next).await.unwrap();
     drop((next, second));
     assert!(is_empty(&leases));
@@ -288,7 +294,7 @@ async fn a_waiter_that_comes_back_keeps_its_place() {
     let back = ticket(&leases, 2);
     assert!(old.turn().await.is_none());
     drop(old);
-    first.done();
+    first.end();
     assert!(taken(&next).await.is_none());
     assert!(taken(&back).await.is_some());
 }
@@ -301,13 +307,13 @@ async fn a_line_has_an_end() {
     let runs = (0..).map(|run: u128| Token((run + 1000).to_le_bytes()));
     let mut line = Vec::new();
     for run in runs {
-        match leases.want(&name, SOURCE, run) {
-            Wanted::Ticket(ticket) => line.push(ticket),
-            Wanted::Refused => break,
-            Wanted::Lease(lease) => panic!("{lease:?}"),
+        match leases.request(&name, SOURCE, run) {
+            LeaseRequest::Queued(ticket) => line.push(ticket),
+            LeaseRequest::QueueFull => break,
+            LeaseRequest::Granted(lease) => panic!("{lease:?}"),
         }
     }
-    assert_eq!(line.len(), MAX_LINE);
+    assert_eq!(line.len(), MAX_QUEUE_LEN);
     line.pop();
     let _other = ticket(&leases, 2);
 }

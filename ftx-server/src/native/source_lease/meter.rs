@@ -1,71 +1,71 @@
-//! Whether an upload moves.
+//! The meter that shows whether an upload makes progress.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// An upload of which fewer bytes arrive within the limit stands still: a byte now and then holds
-/// nothing.
+/// An upload stands still if fewer bytes arrive within the limit: a byte now and then is no progress.
 pub(super) const MIN_MOVING_BYTES: u64 = 64 * 1024;
 
-/// Bytes that count although no block was completed by them: what many connections may have under way.
+/// Bytes that count as progress although they completed no block: as many as several connections may have
+/// in flight.
 const MAX_UNPROVEN_BYTES: u64 = 128 * 1024 * 1024;
 
-/// How fast a client reads and hashes at least what it is told that the server holds. It sends nothing
+/// The least speed at which a client reads and hashes the bytes that the server has. It sends nothing
 /// meanwhile.
 const HASHED_BYTES_PER_S: u64 = 64 * 1024 * 1024;
 
 /// Measures the bytes of one upload as they arrive.
 #[derive(Debug)]
-pub(super) struct Meter(Mutex<State>);
+pub(super) struct ProgressMeter(Mutex<MeterState>);
 
 #[derive(Debug)]
-struct State {
-    /// How long it may stand still.
+struct MeterState {
+    /// How long the upload may stand still.
     limit: Duration,
-    /// For the client to hash what is here.
+    /// Additional time for the client to hash the bytes that the server has.
     hashing: Duration,
-    /// When enough had arrived last.
+    /// The last time of progress.
     since: Instant,
-    /// Bytes that have arrived from then on.
+    /// Bytes that have arrived since.
     bytes: u64,
-    /// Bytes that have arrived since a block was stored.
+    /// Bytes that have arrived since the last block was stored.
     unproven: u64,
     has_stored: bool,
-    /// What the server is doing for the upload, and since when; it is not the client's fault then.
-    works: u32,
+    /// The running jobs of the server for the upload, and their start. Their time does not count.
+    jobs: u32,
     working_since: Instant,
-    /// Bytes that are here, and all there will be.
+    /// Bytes that the server has, and the size.
     progress: (u64, u64),
 }
 
-impl Meter {
+impl ProgressMeter {
     pub(super) fn new(limit: Duration) -> Self {
         let now = Instant::now();
-        Self(Mutex::new(State {
+        Self(Mutex::new(MeterState {
             limit,
             hashing: Duration::ZERO,
             since: now,
             bytes: 0,
             unproven: 0,
             has_stored: false,
-            works: 0,
+            jobs: 0,
             working_since: now,
             progress: (0, 0),
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MeterState> {
         // Each change is a single step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When it will have stood still for too long, unless more arrives; not while the server works.
+    /// When the upload will have stood still for too long; `None` while the server works for it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let state = self.state();
         let limit = state.limit.saturating_add(state.hashing);
-        (state.works == 0).then(|| later(state.since, limit))
+        (state.jobs == 0).then(|| later(state.since, limit))
     }
 
     pub(super) fn has_stored(&self) -> bool {
@@ -76,11 +76,11 @@ impl Meter {
         self.state().progress
     }
 
-    /// The client was told of so many bytes that are here, of so many in all.
-    pub(super) fn told(&self, held: u64, size: u64) {
+    /// The client learned that the server has `known` bytes of `size`, and hashes them now.
+    pub(super) fn begin_hashing(&self, known: u64, size: u64) {
         let mut state = self.state();
-        state.progress = (held.min(size), size);
-        state.hashing = Duration::from_secs(held.div_ceil(HASHED_BYTES_PER_S));
+        state.progress = (known.min(size), size);
+        state.hashing = Duration::from_secs(known.div_ceil(HASHED_BYTES_PER_S));
     }
 
     pub(super) fn arrived(&self, bytes: u64) {
@@ -95,7 +95,7 @@ impl Meter {
         }
     }
 
-    /// A block of so many bytes is stored.
+    /// A block of this size has been stored.
     pub(super) fn stored(&self, bytes: u64) {
         let mut state = self.state();
         state.unproven = 0;
@@ -107,30 +107,30 @@ impl Meter {
 
     pub(super) fn begin_work(&self) {
         let mut state = self.state();
-        if state.works == 0 {
+        if state.jobs == 0 {
             state.working_since = Instant::now();
         }
-        state.works += 1;
+        state.jobs += 1;
     }
 
     pub(super) fn end_work(&self) {
         let mut state = self.state();
-        state.works = state.works.saturating_sub(1);
-        if state.works == 0 {
+        state.jobs = state.jobs.saturating_sub(1);
+        if state.jobs == 0 {
             // As if no time had passed.
             state.since = later(state.since, state.working_since.elapsed()).min(Instant::now());
         }
     }
 }
 
-impl State {
+impl MeterState {
     fn moved(&mut self) {
         self.bytes = 0;
         self.since = Instant::now();
     }
 }
 
-/// `Instant` has an end that a limit may lie beyond.
+/// The sum of both, within the range of `Instant`.
 fn later(from: Instant, by: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     from + by.min(CENTURY)

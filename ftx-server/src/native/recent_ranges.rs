@@ -1,14 +1,14 @@
-//! Blocks that a client asked for a moment ago.
+//! The blocks that a client requested last.
 
 use std::collections::VecDeque;
 
 use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::Version;
 
-/// How many ranges are remembered.
+/// The number of ranges that are remembered.
 const MAX_RANGES: usize = 64;
 
-/// The ranges of one version of a file that a connection asked for last.
+/// The ranges of one version of a file that a connection requested last.
 #[derive(Debug, Default)]
 pub(super) struct RecentRanges {
     version: Option<Version>,
@@ -16,15 +16,15 @@ pub(super) struct RecentRanges {
 }
 
 impl RecentRanges {
-    /// Whether any of these blocks was asked for already.
+    /// Whether any of these blocks was requested before.
     pub(super) fn repeats(&self, version: Version, ranges: &[BlockRange]) -> bool {
         let overlap = |a: &BlockRange, b: &BlockRange| a.first < b.end() && b.first < a.end();
         self.version == Some(version)
             && ranges.iter().any(|range| self.ranges.iter().any(|recent| overlap(range, recent)))
     }
 
-    /// Remembers that these were asked for.
-    pub(super) fn note(&mut self, version: Version, ranges: &[BlockRange]) {
+    /// Remembers a request.
+    pub(super) fn record(&mut self, version: Version, ranges: &[BlockRange]) {
         if self.version != Some(version) {
             self.version = Some(version);
             self.ranges.clear();
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_block_is_repeated_only_of_the_same_version() {
         let mut recent = RecentRanges::default();
-        recent.note(ONE, &[range(0, 8), range(20, 1)]);
+        recent.record(ONE, &[range(0, 8), range(20, 1)]);
         for (first, count, is_repeated) in
             [(0, 1, true), (7, 5, true), (8, 12, false), (20, 1, true), (21, u64::MAX, false)]
         {
@@ -57,7 +57,7 @@ mod tests {
             assert_eq!(repeats(ONE), is_repeated, "{first} {count}");
             assert!(!repeats(OTHER));
         }
-        recent.note(OTHER, &[range(30, 1)]);
+        recent.record(OTHER, &[range(30, 1)]);
         assert!(!recent.repeats(OTHER, &[range(0, 8)]));
     }
 
@@ -65,7 +65,7 @@ mod tests {
     fn only_so_many_are_remembered() {
         let mut recent = RecentRanges::default();
         for first in 0..1000 {
-            recent.note(ONE, &[range(first, 1)]);
+            recent.record(ONE, &[range(first, 1)]);
             assert!(recent.ranges.len() <= MAX_RANGES);
         }
         assert!(recent.repeats(ONE, &[range(999, 1)]) && !recent.repeats(ONE, &[range(0, 1)]));

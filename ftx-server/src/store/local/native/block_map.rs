@@ -9,24 +9,24 @@ use ftx_core::native::blocks::{
 };
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
-use super::super::Inner;
-use crate::store::Progress;
+use super::super::StoreInner;
+use crate::store::WorkProgress;
 
 /// Bytes that are hashed at most before others that hash much have had their turn.
-pub(in crate::store::local) const SHORT: u64 = 64 * BLOCK_BYTES;
+pub(in crate::store::local) const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// Blocks that are hashed at a time. If nobody waits for them any more, so many are hashed in vain.
-const STEP: u64 = 256;
+const STEP_BLOCKS: u64 = 256;
 
 /// A file, the version of it that is meant, and its name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct About<'a> {
+pub(super) struct FileRef<'a> {
     pub(super) name: &'a RemoteName,
     pub(super) file: &'a std::fs::File,
     pub(super) identity: &'a FileIdentity,
 }
 
-impl About<'_> {
+impl FileRef<'_> {
     fn is_unchanged(&self) -> Result<bool, StoreError> {
         let now = FileIdentity::of_std(self.file);
         let now = now.map_err(|error| StoreError::io("look at", self.name.as_str(), error))?;
@@ -35,8 +35,8 @@ impl About<'_> {
 }
 
 /// Bytes of the blocks `wanted` that would have to be read.
-pub(super) fn unread(inner: &Inner, identity: &FileIdentity, wanted: BlockRange) -> u64 {
-    let manifests = &inner.blocks.manifests;
+pub(super) fn unread_bytes(inner: &StoreInner, identity: &FileIdentity, wanted: BlockRange) -> u64 {
+    let manifests = &inner.native.manifests;
     if manifests.manifest(identity).is_some() {
         return 0;
     }
@@ -48,69 +48,69 @@ pub(super) fn unread(inner: &Inner, identity: &FileIdentity, wanted: BlockRange)
 
 /// The manifest of a file; what is not known of it is read.
 pub(super) fn manifest_of(
-    inner: &Inner,
-    about: About<'_>,
-    progress: &Progress,
+    inner: &StoreInner,
+    file_ref: FileRef<'_>,
+    progress: &WorkProgress,
 ) -> Result<Arc<Manifest>, StoreError> {
-    if let Some(manifest) = inner.blocks.manifests.manifest(about.identity) {
+    if let Some(manifest) = inner.native.manifests.manifest(file_ref.identity) {
         return Ok(manifest);
     }
-    let table = table_of(inner, about, whole(about.identity), progress)?;
-    let changed = || StoreError::Changed { path: about.name.as_str().into() };
-    Ok(Arc::new(table.complete().ok_or_else(changed)?))
+    let block_map = block_map_of(inner, file_ref, all_blocks(file_ref.identity), progress)?;
+    let changed = || StoreError::Changed { path: file_ref.name.as_str().into() };
+    Ok(Arc::new(block_map.complete().ok_or_else(changed)?))
 }
 
 /// What is known of a file, and all there is to know of the blocks `wanted`; what is not known of
 /// them is read. What was read before somebody stopped it need not be read again.
-pub(super) fn table_of(
-    inner: &Inner,
-    about: About<'_>,
+pub(super) fn block_map_of(
+    inner: &StoreInner,
+    file_ref: FileRef<'_>,
     wanted: BlockRange,
-    progress: &Progress,
+    progress: &WorkProgress,
 ) -> Result<PartialManifest, StoreError> {
-    let manifests = &inner.blocks.manifests;
-    let mut known = manifests.partial(about.identity);
+    let manifests = &inner.native.manifests;
+    let mut known = manifests.partial(file_ref.identity);
     let missing = missing(&known, wanted);
     if missing.is_empty() {
         return Ok(known);
     }
-    let snapshot = ReadSnapshot::take(about.file);
+    let snapshot = ReadSnapshot::take(file_ref.file);
     let snapshot =
-        snapshot.map_err(|error| StoreError::io("look at", about.name.as_str(), error))?;
-    let read = read(about, &missing, &mut known, progress)?;
-    let changed = || StoreError::Changed { path: about.name.as_str().into() };
-    if !about.is_unchanged()? {
+        snapshot.map_err(|error| StoreError::io("look at", file_ref.name.as_str(), error))?;
+    let read = read(file_ref, &missing, &mut known, progress)?;
+    let changed = || StoreError::Changed { path: file_ref.name.as_str().into() };
+    if !file_ref.is_unchanged()? {
         return Err(changed());
     }
-    let stable = snapshot.confirm(about.file);
+    let stable = snapshot.confirm(file_ref.file);
     if let Some(stable) = &stable {
         manifests.learn_part(stable, known.clone());
     }
     if !read {
-        return Err(StoreError::Cancelled { path: about.name.as_str().into() });
+        return Err(StoreError::Cancelled { path: file_ref.name.as_str().into() });
     }
     Ok(known)
 }
 
 /// Hashes these blocks; `false` when nobody waits for them any more.
 fn read(
-    about: About<'_>,
+    file_ref: FileRef<'_>,
     missing: &[BlockRange],
     known: &mut PartialManifest,
-    progress: &Progress,
+    progress: &WorkProgress,
 ) -> Result<bool, StoreError> {
-    let size = about.identity.size;
+    let size = file_ref.identity.size;
     let total: u64 = missing.iter().map(|&range| len_of(size, range)).sum();
     let mut before = 0;
     for &BlockRange { first, count } in missing {
         let end = first.saturating_add(count);
         let mut first = first;
         while first < end {
-            let step = BlockRange { first, count: STEP.min(end - first) };
+            let step = BlockRange { first, count: STEP_BLOCKS.min(end - first) };
             let mut go_on = |done| progress.set(before + done, total);
-            let hashed = hash_blocks(about.file, size, step, None, &mut go_on);
+            let hashed = hash_blocks(file_ref.file, size, step, None, &mut go_on);
             let hashed =
-                hashed.map_err(|error| StoreError::io("read", about.name.as_str(), error))?;
+                hashed.map_err(|error| StoreError::io("read", file_ref.name.as_str(), error))?;
             let Some(cvs) = hashed else { return Ok(false) };
             for (index, cv) in (first..).zip(cvs) {
                 let _ = known.set(index, cv);
@@ -123,7 +123,7 @@ fn read(
 }
 
 /// All blocks of a file.
-pub(super) fn whole(identity: &FileIdentity) -> BlockRange {
+pub(super) fn all_blocks(identity: &FileIdentity) -> BlockRange {
     BlockRange { first: 0, count: block_count(identity.size) }
 }
 
@@ -138,7 +138,7 @@ fn len_of(size: u64, range: BlockRange) -> u64 {
 }
 
 /// Whether the name still stands for the version of this identity.
-pub(super) fn is_at(identity: &FileIdentity, inner: &Inner, name: &RemoteName) -> bool {
+pub(super) fn has_name(identity: &FileIdentity, inner: &StoreInner, name: &RemoteName) -> bool {
     let metadata = inner.root.metadata(Path::new(name.as_str()));
     metadata.is_ok_and(|metadata| FileIdentity::of(&metadata).same_content(identity))
 }

@@ -6,33 +6,33 @@ use std::sync::{Mutex, PoisonError};
 use cap_std::fs::Dir;
 use ftx_store::{BatchPublisher, Durability, StoreError};
 
-use super::super::own_dir::OwnDir;
+use super::super::private_dir::PrivateDir;
 
 /// Where small files are written before they get their names.
 ///
 /// Each batch has a directory to itself: in one for all, every file would wait for the others'.
 #[derive(Debug)]
-pub(super) struct Batches {
-    dir: OwnDir,
+pub(super) struct BatchDirs {
+    dir: PrivateDir,
     durability: Durability,
     /// Files that each may have open at a time.
     pub(super) open_files: usize,
-    idle: Mutex<Idle>,
+    idle: Mutex<IdlePublishers>,
 }
 
 #[derive(Debug, Default)]
-struct Idle {
+struct IdlePublishers {
     publishers: Vec<BatchPublisher>,
     made: u64,
 }
 
-impl Batches {
+impl BatchDirs {
     pub(super) fn open(
         ours: &Dir,
         durability: Durability,
         open_files: usize,
     ) -> Result<Self, StoreError> {
-        let own = OwnDir::open(ours, "batch")?;
+        let own = PrivateDir::open(ours, "batch")?;
         let dir = own.get();
         // Nothing in it is good for anything after a crash.
         let failed = |error| StoreError::io("clear", ".ftx/batch", error);

@@ -16,7 +16,7 @@ pub(super) struct StagingId(u64);
 
 /// What earlier runs left in a directory.
 #[derive(Debug)]
-pub(super) struct Leftovers {
+pub(super) struct OrphanedStagings {
     /// What can be gone on with, by the name that it is for.
     pub(super) stagings: Vec<(RemoteName, StagingId)>,
     /// One that is used by nobody, nor are those that follow.
@@ -59,7 +59,7 @@ impl fmt::Display for StagingId {
     }
 }
 
-impl Leftovers {
+impl OrphanedStagings {
     /// Looks for them in `dir`, which is called `what`, and removes what is of no use: what `is_old`, and
     /// what has no journal. `name_of` reads the name from a journal.
     pub(super) fn find(
@@ -131,7 +131,7 @@ fn remove_file(dir: &Dir, file: &Path) {
 mod tests {
     use cap_std::ambient_authority;
 
-    use super::{Dir, Leftovers, StagingId};
+    use super::{Dir, OrphanedStagings, StagingId};
 
     /// A staging was being copied to a file of its own when the server was killed.
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("0000000000000001.data.own", "half").unwrap();
         dir.write("notes.own", "somebody's").unwrap();
-        Leftovers::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
+        OrphanedStagings::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert!(!dir.exists("0000000000000001.data.own") && dir.exists("notes.own"));
     }
 
@@ -151,7 +151,7 @@ mod tests {
         for stray in ["ffffffffffffffff.x", "fffffffffffffffe.data", "0000000000000007.journal"] {
             dir.write(stray, "").unwrap();
         }
-        let found = Leftovers::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
+        let found = OrphanedStagings::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert_eq!(found.next, StagingId(8));
     }
 }

@@ -28,7 +28,7 @@ use cap_std::fs::Dir;
 use ftx_store::{BootId, StagingFiles, StoreError};
 use tracing::warn;
 
-use crate::store::local::leftovers::StagingId;
+use crate::store::local::recovery::StagingId;
 
 const NAME: &str = "ages";
 const NEW_NAME: &str = "ages.new";
@@ -39,7 +39,7 @@ const OFFLINE_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A moment, by all clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct ClockReading {
     /// Which run of a kernel it is in.
     boot: Option<BootId>,
     /// How long that runs, or this process where the system does not tell; in milliseconds.
@@ -49,11 +49,11 @@ pub(super) struct Moment {
 }
 
 /// Tells the present moment.
-type Clock = fn() -> Moment;
+type ReadClock = fn() -> ClockReading;
 
 /// A staging's files, as they were when they were first seen so.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct Sighting {
     times: [i128; 2],
     at_ms: u64,
     /// Since the ages were saved.
@@ -62,16 +62,16 @@ struct Seen {
 
 /// The ages of all stagings of a root.
 #[derive(Debug)]
-pub(super) struct Ages {
+pub(super) struct ExpiryClock {
     ours: Dir,
-    clock: Clock,
+    clock: ReadClock,
     /// What was counted until then.
     counted_ms: u64,
-    since: Moment,
-    seen: Mutex<HashMap<(String, StagingId), Seen>>,
+    since: ClockReading,
+    seen: Mutex<HashMap<(String, StagingId), Sighting>>,
 }
 
-impl Ages {
+impl ExpiryClock {
     /// Goes on counting where the last server of the root ended, whose directory of ours is `ours`.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Ages {
         Self::open_with(ours, ttl, now)
     }
 
-    fn open_with(ours: &Dir, ttl: Duration, clock: Clock) -> Result<Self, StoreError> {
+    fn open_with(ours: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
         let ours = ours.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
         let since = clock();
         let text = ours.read_to_string(NAME).unwrap_or_default();
@@ -95,13 +95,16 @@ impl Ages {
     }
 
     /// Whether nobody has written to a staging for `ttl`. It lies in `dir`, which is called `what`.
-    pub(super) fn is_older(&self, what: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+    pub(super) fn is_expired(&self, what: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
         let StagingFiles { data, journal } = id.files();
         let times = [time_of(dir, &journal), time_of(dir, &data)];
         let now_ms = self.count_ms();
         let mut seen = self.seen();
-        let entry =
-            seen.entry((what.to_owned(), id)).or_insert(Seen { times, at_ms: now_ms, again: true });
+        let entry = seen.entry((what.to_owned(), id)).or_insert(Sighting {
+            times,
+            at_ms: now_ms,
+            again: true,
+        });
         if entry.times != times {
             (entry.times, entry.at_ms) = (times, now_ms);
         }
@@ -111,13 +114,13 @@ impl Ages {
 
     /// Keeps the count and the ages of those stagings that were looked at since this was done last.
     pub(super) fn save(&self) {
-        let Moment { boot, uptime_ms, unix_secs } = (self.clock)();
+        let ClockReading { boot, uptime_ms, unix_secs } = (self.clock)();
         let boot = boot.map_or_else(|| "-".to_owned(), |boot| hex(&boot));
         let count_ms = self.count_ms();
         let mut text = format!("{HEADER}\n{count_ms} {boot} {uptime_ms} {unix_secs}\n");
         let mut seen = self.seen();
         seen.retain(|_, seen| std::mem::take(&mut seen.again));
-        for ((what, id), Seen { times: [journal, data], at_ms, .. }) in &*seen {
+        for ((what, id), Sighting { times: [journal, data], at_ms, .. }) in &*seen {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{what} {id} {journal} {data} {at_ms}");
         }
@@ -133,13 +136,13 @@ impl Ages {
         self.counted_ms.saturating_add(passed_ms)
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<(String, StagingId), Seen>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<(String, StagingId), Sighting>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What has surely passed between two moments, or may have as far as `offline_max_ms`.
-fn passed_ms(then: &Moment, now: &Moment, offline_max_ms: u64) -> u64 {
+fn passed_ms(then: &ClockReading, now: &ClockReading, offline_max_ms: u64) -> u64 {
     if then.boot.is_some() && then.boot == now.boot {
         return now.uptime_ms.saturating_sub(then.uptime_ms);
     }
@@ -147,16 +150,16 @@ fn passed_ms(then: &Moment, now: &Moment, offline_max_ms: u64) -> u64 {
     by_clock_ms.min(offline_max_ms)
 }
 
-type Saved = (u64, Moment, HashMap<(String, StagingId), Seen>);
+type SavedClock = (u64, ClockReading, HashMap<(String, StagingId), Sighting>);
 
 /// What was saved; `None` if it makes no sense.
-fn parse(text: &str) -> Option<Saved> {
+fn parse(text: &str) -> Option<SavedClock> {
     let mut lines = text.lines();
     if lines.next()? != HEADER {
         return None;
     }
     let [count_ms, boot, uptime_ms, unix_secs] = fields(lines.next()?)?;
-    let moment = Moment {
+    let moment = ClockReading {
         boot: unhex(boot),
         uptime_ms: uptime_ms.parse().ok()?,
         unix_secs: unix_secs.parse().ok()?,
@@ -166,7 +169,10 @@ fn parse(text: &str) -> Option<Saved> {
         let [what, id, journal, data, at_ms] = fields(line)?;
         let times = [journal.parse().ok()?, data.parse().ok()?];
         let at_ms = at_ms.parse().ok()?;
-        seen.insert((what.to_owned(), StagingId::parse(id)?), Seen { times, at_ms, again: false });
+        seen.insert(
+            (what.to_owned(), StagingId::parse(id)?),
+            Sighting { times, at_ms, again: false },
+        );
     }
     Some((count_ms.parse().ok()?, moment, seen))
 }
@@ -197,7 +203,7 @@ fn time_of(dir: &Dir, file: &Path) -> i128 {
     }
 }
 
-fn now() -> Moment {
+fn now() -> ClockReading {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let started = *STARTED;
@@ -205,7 +211,7 @@ fn now() -> Moment {
         (Some(boot), Some(uptime_ms)) => (Some(boot), uptime_ms),
         _ => (None, millis(started.elapsed())),
     };
-    Moment { boot, uptime_ms, unix_secs: unix.as_secs() }
+    ClockReading { boot, uptime_ms, unix_secs: unix.as_secs() }
 }
 
 /// How long the kernel runs, suspended or not; `None` where the system does not tell.
@@ -235,8 +241,8 @@ mod tests {
     const TTL: Duration = Duration::from_secs(7 * DAY_SECS);
 
     thread_local! {
-        static NOW: Cell<Moment> = const {
-            Cell::new(Moment { boot: Some(BootId([1; 16])), uptime_ms: 0, unix_secs: 0 })
+        static NOW: Cell<ClockReading> = const {
+            Cell::new(ClockReading { boot: Some(BootId([1; 16])), uptime_ms: 0, unix_secs: 0 })
         };
     }
 
@@ -253,17 +259,21 @@ mod tests {
             let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
             let id = StagingId::parse("7").unwrap();
             dir.write(id.files().data, "").unwrap();
-            NOW.set(Moment { boot: Some(BootId([1; 16])), uptime_ms: 0, unix_secs: 1_700_000_000 });
+            NOW.set(ClockReading {
+                boot: Some(BootId([1; 16])),
+                uptime_ms: 0,
+                unix_secs: 1_700_000_000,
+            });
             Self { _temp: temp, dir, id }
         }
 
-        fn start(&self) -> Ages {
-            Ages::open_with(&self.dir, TTL, || NOW.get()).unwrap()
+        fn start(&self) -> ExpiryClock {
+            ExpiryClock::open_with(&self.dir, TTL, || NOW.get()).unwrap()
         }
 
-        fn is_old(&self, ages: &Ages) -> bool {
-            let is_old = ages.is_older("blocks", &self.dir, self.id, TTL);
-            ages.save();
+        fn is_old(&self, expiry: &ExpiryClock) -> bool {
+            let is_old = expiry.is_expired("blocks", &self.dir, self.id, TTL);
+            expiry.save();
             is_old
         }
     }
@@ -276,25 +286,25 @@ mod tests {
     }
 
     fn jump(secs: u64) {
-        NOW.set(Moment { unix_secs: secs, ..NOW.get() });
+        NOW.set(ClockReading { unix_secs: secs, ..NOW.get() });
     }
 
     fn boot(id: u8) {
-        NOW.set(Moment { boot: Some(BootId([id; 16])), uptime_ms: 0, ..NOW.get() });
+        NOW.set(ClockReading { boot: Some(BootId([id; 16])), uptime_ms: 0, ..NOW.get() });
     }
 
     #[test]
     fn a_staging_that_nobody_writes_to_gets_too_old() {
         let scratch = Scratch::new();
-        let ages = scratch.start();
-        assert!(!scratch.is_old(&ages));
+        let expiry = scratch.start();
+        assert!(!scratch.is_old(&expiry));
         pass(7);
-        assert!(!scratch.is_old(&ages));
+        assert!(!scratch.is_old(&expiry));
         pass(1);
-        assert!(scratch.is_old(&ages));
+        assert!(scratch.is_old(&expiry));
         // Written to.
         scratch.dir.write(scratch.id.files().journal, "").unwrap();
-        assert!(!scratch.is_old(&ages));
+        assert!(!scratch.is_old(&expiry));
     }
 
     #[test]
@@ -308,11 +318,11 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_makes_nothing_older() {
         let scratch = Scratch::new();
-        let ages = scratch.start();
-        assert!(!scratch.is_old(&ages));
+        let expiry = scratch.start();
+        assert!(!scratch.is_old(&expiry));
         for secs in [4_000_000_000, 0, 1_700_000_000] {
             jump(secs);
-            assert!(!scratch.is_old(&ages));
+            assert!(!scratch.is_old(&expiry));
             assert!(!scratch.is_old(&scratch.start()));
         }
     }
