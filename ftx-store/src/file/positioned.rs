@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 
-/// How a file is read and written at an offset. Where the system cannot do that by itself, all who
-/// use a file must share one of these.
+/// Access to a file by offset. On systems without such calls, all users of a file must share one of
+/// these.
 #[derive(Debug, Default)]
 pub struct Positioned {
-    /// Keeps the position between moving to it and using it.
+    /// Held from seeking until reading or writing.
     #[cfg(not(unix))]
     position: std::sync::Mutex<()>,
 }

@@ -1,4 +1,5 @@
-//! Who may do what with a file, where a system does not tell: files have what their directory gives them.
+//! Owner, mode and access control list on a system without them: files inherit from their
+//! directory.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,7 @@ use ftx_core::native::wire::Meta;
 
 use super::Umask;
 
-/// Who may do what with a file.
+/// The access attributes of a file: none on this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes;
 

@@ -52,7 +52,7 @@ fn execute_bits_follow_the_transfer_where_it_says_something() {
         assert_eq!(with(mode, Some(true)), executable);
         assert_eq!(with(mode, None), mode);
     }
-    // Who may read is for the source to say of new files only.
+    // The source decides about readers of new files only.
     assert_eq!(with(0o644, Some(true)), 0o755);
     let new = Attributes { is_of_old: false, ..old(0o644) };
     let meta = Meta { readers: Readers::Owner, ..Meta::default() };
