@@ -1,4 +1,4 @@
-/* Moves files with libftx, in calls that block and tell of progress, as applications do.
+/* Transfers files with libftx, in blocking calls with a progress callback, as applications do.
  *
  *   client upload ADDRESS PATH NAME
  *   client download ADDRESS NAME PATH
@@ -16,7 +16,7 @@
 
 #include "ftx.h"
 
-/* What a progress bar would show. */
+/* The value of a progress bar. */
 struct bar {
     uint64_t events, files, bytes;
 };

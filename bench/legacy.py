@@ -3,9 +3,9 @@
 
   bench/legacy.py --seed DIR [--runs N] [--dir DIR] [ROW...]
 
-DIR holds seed-server and seed-client, built with optimisation. ftx is taken from target/release.
-All pairs of a row run in turn in the same run; times are medians, and the ratio is that of the
-original pair's median to the pair's (above 1: ftx is faster). Nothing here is a test.
+DIR holds seed-server and seed-client, built with optimisation; ftx comes from target/release. All
+pairs of a row run in turn in the same run. Times are medians; the ratio is the original pair's median
+divided by the pair's (above 1: ftx is faster). None of this is a test.
 """
 import argparse
 import os
@@ -55,7 +55,7 @@ class Original:
                                        env=dict(ENV, QT_LOGGING_RULES="", QT_LOGGING_TO_CONSOLE="1"))
             line = process.stderr.readline()
             if "successful" in line:
-                # It goes on writing for each connection; nobody must make it wait for a reader.
+                # seed-server writes lines for each connection, and must not block on a full pipe.
                 subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
                 return process, port
             process.kill()

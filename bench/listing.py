@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures how long a listing of a directory takes, and prints a Markdown table.
+"""Measures the time to list a directory, and prints a Markdown table.
 
   bench/listing.py [--bin DIR] [--runs N] [NAMES...]
 
-DIR holds ftx-server and ftx-client, target/release if it is not given; NAMES are numbers of files, 50000 and 400000 if
-none are given. A time is that of the whole client, the best of the runs; the memory is the most that the server had.
+DIR holds ftx-server and ftx-client, by default target/release. NAMES are numbers of files, by default 50000 and
+400000. The time is that of the whole client, the best of the runs; the memory is the server's peak.
 """
 import argparse
 import shutil
@@ -18,12 +18,12 @@ RELEASE = Path(__file__).resolve().parent.parent / "target/release"
 
 
 def measure(programs, count, runs):
-    """Seconds of the fastest run, and the server's peak in MiB."""
+    """Returns the seconds of the fastest run, and the server's peak memory in MiB."""
     with tempfile.TemporaryDirectory() as root:
         directory = Path(root, "d")
         directory.mkdir()
         for index in range(count):
-            # In no order.
+            # In random order.
             (directory / f"{index * 2654435761 % (1 << 32):010d}-name").touch()
         server = subprocess.Popen([programs / "ftx-server", "--root", root, "--listen", "127.0.0.1:0"],
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

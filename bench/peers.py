@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Measures ftx beside other ways to move files, and prints a Markdown table.
+"""Measures ftx and other programs that transfer files, and prints a Markdown table.
 
   bench/peers.py [--bin DIR] [--only ROWS] [--runs N] [--size MIB] [--files N] [--json FILE]
 
-README.md beside this file says how to run it and how to read what it prints. It needs, on Debian:
+README.md beside this file says how to run it and how to read its output. It needs, on Debian:
 
   apt-get install nginx-light curl rsync vsftpd aria2 b3sum diffutils
 
@@ -13,7 +13,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-# The package `peers` beside this file, not this file: of two, Python takes the directory.
+# Imports the package `peers` beside this file: Python prefers the directory to the file.
 from peers.cli import main  # noqa: E402
 
 main()

@@ -1,10 +1,10 @@
 # find_package(ftx) defines
 #
 #   ftx::ftx         the C ABI (ftx.h)
-#   ftx::ftx_static  the same as an archive, part of the program
+#   ftx::ftx_static  the same as an archive, linked into the program
 #   ftx::cpp         the C++ header (ftx.hpp)
-#   ftx::qt          the Qt classes; if Qt 5 or Qt 6 was found before. Their sources become part of
-#                    the program; moc is run for them.
+#   ftx::qt          the Qt classes, if Qt 5 or Qt 6 was found before. Their sources are compiled into
+#                    the program, with moc.
 
 get_filename_component(ftx_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 

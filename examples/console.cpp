@@ -1,4 +1,4 @@
-// FileClient in a Qt console program: uploads files, with progress.
+// FileClient in a Qt console program: uploads files and reports each result.
 //
 //     ./console 127.0.0.1 7411 report.pdf ...
 #include <fileclient.h>

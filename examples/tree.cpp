@@ -1,4 +1,4 @@
-// Shows what is on a server, as a tree, and downloads what is named.
+// Prints the files and directories of a server, and downloads the named files.
 //
 //     c++ tree.cpp $(pkg-config --cflags --libs ftx) -o tree
 //     ./tree 127.0.0.1:7411 [FILE...]

@@ -1,4 +1,4 @@
-/* Uploads a file, and shows how far it is.
+/* Uploads a file and shows its progress.
  *
  *     cc upload.c $(pkg-config --cflags --libs ftx) -o upload
  *     ./upload 127.0.0.1:7411 report.pdf */

@@ -57,7 +57,7 @@ def ctl(req, n, body=b''): return frame(1, req, u32(n) + body)
 def hello(session=None, replaces=None):
     return MAGIC + u32(0) + ctl(0, 0, u64(1) + u32(1) + u64(0) + text('adv/0') + opt(session) + opt(None) + opt(replaces))
 def offer(req, name, size, writer=b'w' * 16, meta=META, over=u32(0), source=None):
-    """`writer` is the run, 16 bytes; `source` as well, or None for what is no file."""
+    """`writer` is the run, 16 bytes; `source` is 16 bytes, or None if the source is not a regular file."""
     return ctl(req, 1, text(name) + u64(size) + meta + over + writer + opt(source))
 def commit(req, digest): return ctl(req, 2, digest)
 def get(req, name, what=u32(0), version=None): return ctl(req, 4, text(name) + opt(version) + what)
@@ -65,7 +65,7 @@ def put(req, name, data, meta=META, over=u32(0), digest=None):
     head = u32(0) + text(name) + meta + over
     return frame(3, req, u32(len(head)) + head + data + (digest or blake3(data)))
 def block(req, index, data, cv): return frame(2, req, u64(index) + data + cv)
-# a server's
+# the messages of a server
 def welcome(window=8 << 20, requests=1024, session=b's' * 16):
     return MAGIC + u32(1) + ctl(0, 0, u32(1) + u64(0) + text('adv/0') + session + u64(window) + u32(requests))
 def entry(name, kind=0, size=0, meta=META): return text(name) + u32(kind) + u64(size) + meta
@@ -103,7 +103,7 @@ def connect(port, session=None, timeout=20, replaces=None):
     return c
 
 def hostile_server(handler):
-    """handler(conn, kind, req, payload) for each frame behind the Hello, which is answered. Returns its port."""
+    """Answers the Hello, then calls handler(conn, kind, req, payload) for each frame. Returns the port."""
     l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     l.bind(('127.0.0.1', 0)); l.listen(50)
     def serve(s):

@@ -1,4 +1,4 @@
-"""Uses what ftxlib.py has for uploads, listings and downloads; tests/tests/ftxlib.rs runs it."""
+"""Uses ftxlib.py for uploads, listings and downloads; tests/tests/ftxlib.rs runs this program."""
 import os, struct, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from ftxlib import *
@@ -6,7 +6,7 @@ from ftxlib import *
 HAVE, READY, STORED, DONE, FOUND, ENTRIES, WORKING, FAILED, PONG = 1, 2, 3, 4, 5, 9, 10, 11, 12
 
 def reply(conn, req):
-    """The next reply to this request: its number and its fields."""
+    """Returns the next reply to this request: its number and its fields."""
     kind, to, payload = conn.frame()
     assert (kind, to) == (1, req), (kind, to, payload)
     return struct.unpack('<I', payload[:4])[0], payload[4:]
@@ -24,7 +24,7 @@ def main():
         conn.send(offer(1, 'dir/a', len(data), source=b's' * 16))
         assert reply_but(conn, 1, HAVE, WORKING) == (READY, u64(0))
 
-        # The same source in another run waits, and its connection does other things meanwhile.
+        # The same source in another run waits, and its connection handles other requests meanwhile.
         other = connect(server.port)
         other.send(offer(1, 'dir/a', len(data), writer=b'x' * 16, source=b's' * 16))
         assert reply(other, 1) == (WORKING, u64(0) + u64(len(data)))
@@ -35,7 +35,7 @@ def main():
             kind, to, payload = other.frame()
         assert (kind, to, payload) == (1, 2, u32(PONG) + u64(5))
 
-        # Without a source it is nobody else's.
+        # An offer without a source does not wait.
         alone = connect(server.port)
         alone.send(offer(1, 'dir/a', len(data), writer=b'y' * 16))
         assert reply_but(alone, 1, HAVE, WORKING) == (READY, u64(0))

@@ -1,11 +1,12 @@
-"""What `bench/peers.py` is made of.
+"""The parts of `bench/peers.py`.
 
   cli      the command line, and the order of the runs
-  rows     what is measured: one module for each kind of row
+  rows     the measurements: one module for each kind of row
   rig      directories, sources, timing and verifying of one run
   process  starting, awaiting and ending of programs
   line     a proxy that counts, delays and holds
   native   the first bytes of FTX/1, for connections that no client program makes
-  report   tables and JSON; targets: what ftx is held to
+  report   tables and JSON
+  targets  the targets of ftx
   ftx, library, nginx, rsync, vsftpd, cp    the peers
 """

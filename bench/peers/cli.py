@@ -27,7 +27,7 @@ def main():
     if args.ftx:
         check(args.bin, args.dialect)
         peers.insert(0, Ftx(args.bin, args.dialect))
-    # What was started ends on the way out, and so must have a way out.
+    # The cleanup of started processes runs on exit, so signals must become an exit.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda number, _: sys.exit(128 + number))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -59,7 +59,7 @@ def arguments():
     add = parser.add_argument
     add("--bin", type=lambda text: Path(text).resolve(), default=ROOT / "target" / "release", metavar="DIR",
         help="where ftx-server and ftx-client are (default: target/release)")
-    add("--dialect", choices=("native", "legacy"), default="native", help="what ftx speaks")
+    add("--dialect", choices=("native", "legacy"), default="native", help="the dialect of ftx-client")
     add("--no-ftx", dest="ftx", action="store_false", help="measure the peers alone")
     add("--only", type=lambda text: text.split(","), default=[], metavar="ROWS",
         help="rows, or beginnings of their names: 1,3,6-upload")
@@ -70,7 +70,7 @@ def arguments():
         help="how many small files (default: 10000)")
     add("--delay", type=float, default=50, metavar="MS", help="each way, row 7 (default: 50)")
     add("--dir", default="/dev/shm", help="where the files are (default: %(default)s)")
-    add("--json", metavar="FILE", help="write all results there, too")
+    add("--json", metavar="FILE", help="also write all results to FILE")
     return parser.parse_args()
 
 
@@ -95,7 +95,7 @@ def wanted(row, only):
 
 
 def measure(row, rig, runs):
-    """All cases in turn, `runs` times: what disturbs the machine for a while disturbs them all."""
+    """Runs all cases in turn, `runs` times, so that a disturbance of the machine affects all of them."""
     results = {(case.name, case.group): report.Stats(case.subject) for case in row.cases}
     for turn in range(runs):
         for case in row.cases:
@@ -109,7 +109,7 @@ def measure(row, rig, runs):
 
 
 def attempt(row, case, stats, action, what):
-    """A case that fails once is left out from then on, and says so loudly."""
+    """Runs a case once. A case that fails is reported, and skipped from then on."""
     if stats.failed:
         return
     print(f"row {row.id}, {case.name} {case.group}: {what}", file=sys.stderr)

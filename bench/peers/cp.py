@@ -1,4 +1,4 @@
-"""cp, for orientation: what the file system alone takes."""
+"""cp, for orientation: the time of the file system alone."""
 import contextlib
 
 from .process import first_version

@@ -8,7 +8,7 @@ from .process import WITH_US, Failed, first_version, running, tail
 
 
 class Ftx:
-    """`durability` is that of the side which writes; `dialect` is the client's option."""
+    """`durability` is the writing side's; `dialect` is the client's option."""
 
     needs = {}
 
@@ -50,7 +50,7 @@ class Ftx:
         if self.dialect == "native":
             names = [f"{name}/"]
         else:
-            # The legacy dialect cannot list; this client is told what it would have seen.
+            # The legacy dialect cannot list, so the client gets the names on its command line.
             root = Path(here).parent / "there"
             names = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*.bin"))
         return [*self._fetch(), f"127.0.0.1:{port}", *names, "--out-dir", here]
@@ -64,7 +64,7 @@ class Ftx:
 
 
 def check(directory, dialect):
-    """Ends the program if the binaries are not there or do not speak the dialect."""
+    """Ends the program if the binaries are missing or do not speak the dialect."""
     for one in ("ftx-server", "ftx-client"):
         if not (directory / one).is_file():
             sys.exit(f"{directory / one} is missing: "
@@ -75,7 +75,7 @@ def check(directory, dialect):
 
 
 def chooses(client, known={}):
-    """Whether the client lets its dialect be chosen. Older ones speak the legacy one only."""
+    """Whether the client has the option `--dialect`. Older clients speak only the legacy dialect."""
     if client not in known:
         done = subprocess.run([client, "upload", "--help"], capture_output=True, text=True)
         known[client] = "--dialect" in done.stdout

@@ -1,4 +1,4 @@
-"""A program in C with libftx, which is compiled here, and ftx-server."""
+"""ftx-server and a C program with libftx, which this module compiles."""
 import subprocess
 from pathlib import Path
 
@@ -14,18 +14,18 @@ class Library(Ftx):
     def __init__(self, directory, durability="full"):
         super().__init__(directory, "native", durability)
         self.name = "libftx from C"
-        # Where cargo has put it, or beside the programs of an installation.
+        # In cargo's target directory, or beside the programs of an installation.
         places = (directory, directory.parent / "lib")
         self._library = next((one for one in places if (one / "libftx.so").is_file()), None)
 
     def compile(self, rig):
-        """Makes the program, once for each rig."""
+        """Compiles the program, once for each rig."""
         if self._library is None:
             raise Failed("libftx.so is missing: cargo build --release -p ftx-ffi")
         self._client = rig.top / "client"
         if self._client.exists():
             return
-        # The program asks for it by the name of its ABI, which it has only where it is installed.
+        # The program loads the library by the name of its ABI, which only an installation has.
         (rig.top / "libftx.so.1").symlink_to(self._library.resolve() / "libftx.so")
         done = subprocess.run(
             ["cc", "-O2", "-Wall", "-I", ROOT / "include", "-o", self._client,

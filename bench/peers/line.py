@@ -1,12 +1,12 @@
 """A proxy between a client and a server on loopback, in a process of its own.
 
-It counts the bytes of each direction, delays them, and can hold a transfer at a certain byte, so
-that a client can be killed just there. Two threads for each direction: one reads and stamps, the
-other writes what is due. Delay costs no rate: what is on its way waits in memory, up to
-`IN_FLIGHT` for each direction, which is 2.5 GB/s at 50 ms. What limits is the copying, about
-1 GB/s on one core of 2026 (`python3 -m peers.line` measures it).
+The proxy counts the bytes of each direction, delays them, and can hold a transfer at an exact byte, so
+that a client can be killed there. Each direction has two threads: one reads and stamps the pieces, the
+other writes the due ones. Delay costs no rate: pieces in transit wait in memory, up to `IN_FLIGHT` for
+each direction, which allows 2.5 GB/s at 50 ms. Copying is the limit, about 1 GB/s on one core of 2026
+(`python3 -m peers.line` measures it).
 
-The delay is that of a line without losses whose windows are always open; TCP itself sees none.
+The delay is that of a line without losses whose windows are always open; TCP itself sees no delay.
 """
 import collections
 import contextlib
@@ -23,10 +23,10 @@ UP, DOWN = "up", "down"
 
 
 class Line:
-    """Use with `with`; `port` is where the client goes instead of to the server.
+    """A context manager; clients connect to `port` instead of the server's port.
 
     `delay` is in seconds, each way. `hold` is (UP or DOWN, bytes): the direction stops for good
-    when just so many bytes have passed in it, over all connections.
+    after exactly that many bytes, over all connections.
     """
 
     def __init__(self, port, delay=0.0, hold=None):
@@ -46,12 +46,12 @@ class Line:
         return self
 
     def __exit__(self, *_):
-        # The kernel closes all connections, as when a machine between the two goes away.
+        # The kernel closes all connections, as if a machine in between had failed.
         self._process.kill()
         self._process.join()
 
     def counts(self):
-        """Bytes that passed up and down."""
+        """Returns the bytes that passed up and down."""
         return {UP: self._counts[0], DOWN: self._counts[1]}
 
     def wait_held(self, seconds):
@@ -65,8 +65,8 @@ class Line:
             threading.Thread(target=self._connect, args=(client, time.monotonic())).start()
 
     def _connect(self, client, began):
-        # As on a long line: the server learns of the connection one delay later, the client
-        # of that after another, and only then sends.
+        # As on a long line: the server sees the connection one delay later, the client sees the
+        # answer after another delay, and only then sends.
         pause(began + self._delay)
         try:
             server = socket.create_connection(("127.0.0.1", self._server))
@@ -89,13 +89,13 @@ class Line:
         while piece := receive(source):
             piece = self._count(direction, piece)
             if not piece:
-                # Held. Nothing is read any more; the connection stays as it is.
+                # Held. The line reads no further bytes; the connection stays open.
                 return
             pipe.put(max(time.monotonic(), not_before) + self._delay, piece)
         pipe.put(time.monotonic() + self._delay, b"")
 
     def _count(self, direction, piece):
-        """Counts, and cuts `piece` where the hold is."""
+        """Counts the bytes, and cuts `piece` at the hold."""
         index = 0 if direction == UP else 1
         with self._counts.get_lock():
             if self._hold and self._hold[0] == direction:
@@ -113,14 +113,14 @@ class Line:
                         self._held.set()
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            # The receiver is gone, and the sender must learn of it.
+            # The receiver is gone, and the sender must see that.
             for one in (source, sink):
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
 
 
 class Pipe:
-    """Pieces on their way, with the time at which they arrive; empty bytes are the end."""
+    """Pieces in transit, with their time of arrival; empty bytes mark the end."""
 
     def __init__(self):
         self._pieces, self._bytes = collections.deque(), 0

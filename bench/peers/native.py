@@ -1,5 +1,5 @@
-"""As much of FTX/1 as it takes to hold connections open, and to upload small files over many
-connections at the same moment, which client programs that start one after another would not."""
+"""The part of FTX/1 that holds connections open and uploads small files over many connections at the
+same moment. Client programs that start one after another would not send at the same moment."""
 import selectors
 import socket
 import struct
@@ -41,7 +41,7 @@ def digest(path):
 
 
 def connect(port):
-    """A connection on which the server has said `Welcome`."""
+    """Returns a connection on which the server has sent `Welcome`."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
     connection.sendall(hello())
     preface = receive(connection, 12)
@@ -67,7 +67,7 @@ def receive(connection, size):
 
 
 def put_all(connections, data, digest_of):
-    """Uploads `data` over each connection, under a name for each, at once. Returns seconds."""
+    """Uploads `data` over all connections at once, under a name for each. Returns seconds."""
     with selectors.DefaultSelector() as selector:
         for index, connection in enumerate(connections):
             connection.setblocking(False)

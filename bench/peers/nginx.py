@@ -14,7 +14,7 @@ http {{
     sendfile on;
     tcp_nopush on;
     client_max_body_size 0;
-    # Of the same file system as the files, so that a PUT ends with a rename.
+    # On the file system of the files, so that a PUT ends with a rename.
     client_body_temp_path {spare}/body;
     proxy_temp_path {spare}/proxy;
     fastcgi_temp_path {spare}/fastcgi;
@@ -51,7 +51,7 @@ class Nginx:
             yield server
 
     def upload(self, port, path):
-        # curl would wait for a go-ahead; nginx gives it at once, as with small files.
+        # Without this, curl would wait for "100 Continue" before it sends.
         return ["curl", "-fsS", "-H", "Expect:", "-T", path, f"http://127.0.0.1:{port}/{path.name}"]
 
     def download(self, port, name, here):

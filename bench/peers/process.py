@@ -1,4 +1,4 @@
-"""Starts programs, waits until they can be used, and ends them whatever happens."""
+"""Starts programs, waits until they are ready, and ends them in every case."""
 import contextlib
 import os
 import re
@@ -14,16 +14,16 @@ START_SECONDS = 10
 PORT_TRIES = 5
 NOBODY = 65534
 
-# Ends a server even if this program is killed and cannot do it.
+# Ends a server even if this program is killed.
 WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
 class Failed(Exception):
-    """A program did not do what the run needs; the text names it and what it said."""
+    """A program failed; the text has its name and its message."""
 
 
 def unprivileged():
-    """Arguments for Popen that drop root's rights. Nothing to drop: none."""
+    """Returns arguments for Popen that drop root's rights; none without root."""
     if os.geteuid() != 0:
         return {}
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
@@ -37,12 +37,12 @@ def require(commands):
 
 
 def which(command):
-    """Servers are in sbin, which is not on everybody's path."""
+    """Returns the path of a program. Servers are in sbin, which not every user's PATH has."""
     return shutil.which(command, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def first_version(*command):
-    """The first number with dots that `command` says of itself."""
+    """Returns the first dotted number in the output of `command`."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     found = re.search(r"\d+\.\d+[\w.+-]*", done.stdout + done.stderr)
     return found[0] if found else "unknown"
@@ -62,7 +62,7 @@ def running(argv, log, **options):
 
 
 def wait(process, seconds):
-    """The exit code, or None if the time is over. At once, where Popen looks every 50 ms."""
+    """Returns the exit code, or None after the timeout. Returns at once; Popen polls every 50 ms."""
     pidfd = os.pidfd_open(process.pid)
     try:
         return process.wait() if select.select([pidfd], [], [], seconds)[0] else None
@@ -71,7 +71,7 @@ def wait(process, seconds):
 
 
 def end(process, grace=5):
-    """SIGTERM, and SIGKILL for what is left of the group."""
+    """Sends SIGTERM, then SIGKILL to the rest of the group."""
     if process.poll() is None:
         process.terminate()
         wait(process, grace)
@@ -84,10 +84,10 @@ def end(process, grace=5):
 
 @contextlib.contextmanager
 def listening(argv_for, log, **options):
-    """A server that cannot choose its port itself: `argv_for(port)` says how to start it.
+    """A server that cannot choose its port itself: `argv_for(port)` returns its command line.
 
-    Yields (process, port). Between finding a free port and using it somebody else may take it;
-    then the server ends, and another port is tried.
+    Yields (process, port). Another program may take the free port before the server does; then the
+    server ends, and the next attempt uses another port.
     """
     for _ in range(PORT_TRIES):
         port = free_port()
@@ -99,13 +99,13 @@ def listening(argv_for, log, **options):
 
 
 def accepts(process, port):
-    """Whether the server takes connections before it ends or the time is over."""
+    """Whether the server accepts connections before it ends or the time is over."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return True
-        # Nothing tells when another program listens; the pause only keeps the core free for it.
+        # No event reports that another program listens; the pause only leaves the core to it.
         time.sleep(0.005)
     return False
 
@@ -122,12 +122,12 @@ def tail(log):
 
 
 def peak_rss(process):
-    """The most memory that `process` had so far, in bytes."""
+    """Returns the peak memory of `process` so far, in bytes."""
     return status_bytes(process, "VmHWM")
 
 
 def rss(process):
-    """The memory that `process` has, in bytes."""
+    """Returns the present memory of `process`, in bytes."""
     return status_bytes(process, "VmRSS")
 
 

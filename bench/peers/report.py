@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 @dataclass
 class Stats:
-    """All runs of one case. `failed` says why there are no more of them."""
+    """All runs of one case. `failed` is the reason why there are no more of them."""
 
     subject: bool
     seconds: list = field(default_factory=list)
@@ -38,7 +38,7 @@ def highest(one, other):
 
 
 def head(args, versions):
-    """Where, when and with what: without it the numbers say nothing."""
+    """Returns machine, date and versions, without which the numbers mean nothing."""
     cpu = "unknown processor"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -84,7 +84,7 @@ def cells_of(row, results, group, stats):
 
 
 def ratios(results, group, stats):
-    """The median over that of each ftx in the group, in their order; above 1, ftx is faster."""
+    """Returns the median divided by that of each ftx in the group, in order; above 1, ftx is faster."""
     if stats.subject:
         return ""
     ours = [one for (_, of), one in results.items() if one.subject and of == group and one.median]
@@ -99,7 +99,7 @@ def print_targets(looked):
 
 
 def write_json(path, facts, measured, looked):
-    """One object: `head`, `rows` with each run's seconds, and `targets`. Bytes and seconds."""
+    """Returns one object: `head`, `rows` with each run's seconds, and `targets`. Bytes and seconds."""
     rows = [{"id": row.id, "title": row.title, "cases": [
         {"name": name, "group": group, "median": stats.median, **asdict(stats)}
         for (name, group), stats in results.items()]} for row, results in measured]

@@ -1,4 +1,4 @@
-"""Directories, sources, timing and verifying: what each run of each peer needs."""
+"""Directories, sources, timing and verification for each run of each peer."""
 import contextlib
 import os
 import random
@@ -18,7 +18,7 @@ COMMAND_SECONDS = 1800
 
 @dataclass
 class Sample:
-    """What one run gave. `wire` is in bytes, both directions; `rss` and `idle` are in bytes."""
+    """The result of one run. `wire` is in bytes, both directions; `rss` and `idle` are in bytes."""
 
     seconds: float | None = None
     wire: int | None = None
@@ -28,25 +28,25 @@ class Sample:
 
 @dataclass
 class Places:
-    """The directories of one run: the client's, the server's, and one for what else there is."""
+    """The directories of one run: the client's, the server's, and one for other files."""
 
     here: Path
     there: Path
     spare: Path
 
     def side(self, direction):
-        """Where an upload or a download comes from, and where it goes."""
+        """Returns the source and the target directory of an upload or a download."""
         return (self.here, self.there) if direction == "upload" else (self.there, self.here)
 
 
 class Rig:
-    """A directory of its own on `base`, removed at the end; sources are made once and linked."""
+    """A temporary directory on `base`, removed at the end; sources are made once and linked."""
 
     def __init__(self, base):
         self._base = base
 
     def __enter__(self):
-        # Peers run as nobody and write here; so nothing may depend on who made it.
+        # Peers run as nobody and write here, so permissions must not depend on the caller's umask.
         os.umask(0)
         self.top = Path(tempfile.mkdtemp(dir=self._base, prefix="ftx-bench."))
         self.top.chmod(0o755)
@@ -58,7 +58,7 @@ class Rig:
 
     @contextlib.contextmanager
     def places(self):
-        """Empty directories, which are removed with all that was written to them."""
+        """Yields empty directories, and removes them with their contents."""
         top = Path(tempfile.mkdtemp(dir=self.top, prefix="run."))
         top.chmod(0o755)
         places = Places(top / "here", top / "there", top / "spare")
@@ -80,7 +80,7 @@ class Rig:
         return path
 
     def changed(self, size, share):
-        """The same file with `share` of its blocks made anew, in random places."""
+        """The same file with `share` of its blocks replaced, at random places."""
         path = self.top / "pool" / f"changed-{size}"
         blocks = size // BLOCK
         if not path.exists():
@@ -116,14 +116,14 @@ def link_tree(source, target):
 
 
 def timed(argv, places):
-    """Seconds from the start of a command, process and all, to its end."""
+    """Returns the seconds from the start of the command's process to its end."""
     begin = time.monotonic()
     run(argv, places)
     return time.monotonic() - begin
 
 
 def run(argv, places):
-    """Carries out a command in the client's directory; all must go well."""
+    """Runs a command in the client's directory; it must succeed."""
     log = places.spare / "client.log"
     with running(argv, log, **at_home(places)) as process:
         code = wait(process, COMMAND_SECONDS)
@@ -134,7 +134,7 @@ def run(argv, places):
 
 
 def at_home(places):
-    """Where clients run. What they keep to find it out once lies in the run's directory, too."""
+    """Returns the environment of clients, whose caches are in the run's directory."""
     env = {**os.environ, "XDG_CACHE_HOME": str(places.spare / "cache")}
     return {"cwd": places.here, "env": env}
 
@@ -146,7 +146,7 @@ def verify_file(source, target):
 
 
 def verify_tree(source, target, flat=False):
-    """Fails if a file of `source` is not below `target`. `flat`: there by its last name only."""
+    """Fails if a file of `source` is missing below `target`. `flat`: only the last part of its name counts."""
     for path in source.rglob("*.bin"):
         other = target / (path.name if flat else path.relative_to(source))
         if not other.is_file() or other.read_bytes() != path.read_bytes():

@@ -1,4 +1,4 @@
-"""An rsync daemon and its client. A checksum of each file as a whole is compared by rsync."""
+"""An rsync daemon and its client. rsync compares one checksum of each whole file."""
 import contextlib
 
 from .process import first_version, listening
@@ -17,7 +17,7 @@ log file = {spare}/rsyncd.log
 
 
 class Rsync:
-    """`flags` are further ones of the client, which the name shows."""
+    """`flags` are further flags of the client; the name shows them."""
 
     needs = {"rsync": "rsync"}
 

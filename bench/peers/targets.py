@@ -1,7 +1,7 @@
-"""What ftx is held to. Each target looks at a row's results and says (measured, met).
+"""The targets of ftx. Each target judges a row's results and returns (measured, met).
 
-`results` is {(name, group): Stats}; a target that finds nothing to look at is not measured, and
-says (None, None). None of these is a test: a machine under load misses targets of time.
+`results` is {(name, group): Stats}; a target without results is not measured and returns
+(None, None). No target is a test: a machine under load misses targets of time.
 """
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 
 def subject(results, group=""):
-    """The first of ftx in a group: the one that targets are about."""
+    """Returns the first ftx in a group, the subject of the targets."""
     return next((one for (_, of), one in results.items() if one.subject and of == group), None)
 
 
@@ -20,7 +20,7 @@ class Faster:
     than: str
     by: float = 1.0
     group: str = ""
-    # Which of ftx, where there are several; the first one if none is named.
+    # The name of the ftx case; the first one if there is no name.
     ours: str = ""
 
     def __str__(self):
@@ -57,7 +57,7 @@ class WireAtMost:
 
 @dataclass
 class DelayCosts:
-    """How many times as long it takes in the group `group` as in the group `plain`."""
+    """The time in the group `group` divided by the time in the group `plain`."""
 
     plain: str
     group: str
@@ -76,7 +76,7 @@ class DelayCosts:
 
 @dataclass
 class PeakAtMost:
-    """The most memory that the server had at any time."""
+    """The peak memory of the server."""
 
     bytes: int
 
@@ -92,7 +92,7 @@ class PeakAtMost:
 
 @dataclass
 class IdleAtMost:
-    """Memory that a connection costs which does nothing."""
+    """The memory of an idle connection."""
 
     bytes: int
 

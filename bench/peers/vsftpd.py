@@ -1,7 +1,7 @@
 """vsftpd with curl, anonymous. Nothing is verified.
 
-As root it runs as vsftpd wants to, and its sessions as ftp; otherwise as whoever started it.
-Its data connections have ports of their own, so it does not go through a line.
+Started by root, it runs as root, which vsftpd requires, and its sessions run as ftp; otherwise it runs as
+the caller. Its data connections have separate ports, so it does not go through a line.
 """
 import contextlib
 import os
@@ -36,7 +36,7 @@ class Vsftpd:
     needs = {"vsftpd": "vsftpd", "curl": "curl"}
 
     def version(self):
-        # It says its version to its standard input.
+        # vsftpd writes its version to its standard input.
         with tempfile.TemporaryFile("w+") as said:
             subprocess.run([which("vsftpd"), "-v"], stdin=said)
             said.seek(0)
@@ -46,14 +46,14 @@ class Vsftpd:
     def serve(self, places):
         config = places.spare / "vsftpd.conf"
         root = os.geteuid() == 0
-        # Its package's user: it enters the user's home first, and nobody has none.
+        # The user of its package: vsftpd enters the user's home first, and nobody has no home.
         who = "ftp_username=ftp\nnopriv_user=nobody" if root else "run_as_launching_user=YES"
-        # It refuses a directory for its helpers that others may write to.
+        # vsftpd refuses a directory for its helpers that other users may write to.
         empty = places.spare / "empty"
         empty.mkdir(mode=0o555, exist_ok=True)
 
         def argv(port):
-            # It refuses an anonymous root that is writable, too: so it is the directory above.
+            # vsftpd also refuses a writable anonymous root, so the root is the directory above.
             config.write_text(CONFIG.format(port=port, root=places.there.parent,
                                             spare=empty, who=who))
             config.chmod(0o644)

@@ -1,4 +1,4 @@
-// A small application: pick files, see how far each is, pause, resume and cancel them.
+// A small application: picks files, shows the progress of each, pauses, resumes and cancels them.
 //
 //     ./transfers [HOST PORT [FILE...]]
 #include "window.h"

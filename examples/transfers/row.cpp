@@ -29,7 +29,7 @@ Row::Row(const QString &path, ftx::qt::Client *client, QWidget *parent)
     connect(job, &Job::progress, this,
             [this](int, qint64 done, qint64 total) { show(done, total); });
     connect(job, &Job::paused, this, [this] {
-        // It may have been told to go on since.
+        // The user may have resumed it since.
         if (paused)
             state->setText(tr("paused"));
     });
@@ -47,7 +47,7 @@ void Row::lay(const QString &path)
     name->setText(QFontMetrics(bold).elidedText(text, Qt::ElideMiddle, NAME_WIDTH));
     name->setToolTip(path);
     bar->setMaximum(STEPS);
-    // For those who look for them.
+    // Tests find the widgets by these names.
     name->setObjectName(QStringLiteral("name"));
     state->setObjectName(QStringLiteral("state"));
     pause->setObjectName(QStringLiteral("pause"));

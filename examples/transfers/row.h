@@ -1,4 +1,4 @@
-// One file on its way: how far it is, and buttons to pause and to cancel it.
+// The row of one file: its progress, and buttons to pause and to cancel it.
 #ifndef ROW_H
 #define ROW_H
 

@@ -9,7 +9,7 @@
 
 Window::Window(QWidget *parent)
     : QWidget(parent), host(new QLineEdit(QStringLiteral("127.0.0.1"))), port(new QSpinBox),
-      hint(new QLabel(tr("Nothing here yet: pick the files that are to be uploaded."))),
+      hint(new QLabel(tr("No files yet: pick the files to upload."))),
       rows(new QVBoxLayout)
 {
     port->setRange(1, 65535);
@@ -63,11 +63,11 @@ void Window::pickFiles()
 void Window::addRow(const QString &path)
 {
     hint->hide();
-    // Above what fills the rest.
+    // Above the stretch at the bottom.
     rows->insertWidget(rows->count() - 1, new Row(path, client(), this));
 }
 
-// Rows keep the client that they began with: it goes only with the window.
+// Rows keep the client they started with, so a client lives as long as the window.
 ftx::qt::Client *Window::client()
 {
     const QString wanted = host->text() + QLatin1Char(':') + QString::number(port->value());

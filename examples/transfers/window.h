@@ -1,4 +1,4 @@
-// A window with a row for each file on its way.
+// A window with a row for each file.
 #ifndef WINDOW_H
 #define WINDOW_H
 

@@ -8,8 +8,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Timeouts;
 use crate::log_throttle::LogThrottle;
 use crate::monitor::Monitor;
-use crate::native::lease::Leases;
-use crate::native::session::Sessions;
 use crate::store::Store;
 
 /// The state that all connections of a server share.
@@ -18,10 +16,6 @@ pub(crate) struct Context<S: Store> {
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
     pub(crate) throttles: Throttles,
-    /// The clients of the native dialect and their connections.
-    pub(crate) sessions: Sessions<S::Staging>,
-    /// Which of several runs uploads a source.
-    pub(crate) leases: Leases,
     /// Set when a shutdown begins: idle connections close.
     pub(crate) stop: CancellationToken,
     /// Set when the grace of a shutdown is over: transfers are suspended.

@@ -16,10 +16,10 @@ const RESERVE: (usize, usize) = (64, 4096);
 
 /// Descriptors that connections and open files share; clones are the same ones.
 #[derive(Clone, Debug)]
-pub struct Descriptors(Arc<Shared>);
+pub struct Descriptors(Arc<DescriptorPool>);
 
 #[derive(Debug)]
-struct Shared {
+struct DescriptorPool {
     /// For connections and open files.
     total: usize,
     free: AtomicUsize,
@@ -28,7 +28,7 @@ struct Shared {
 
 /// What a share is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum DescriptorUse {
     Connection,
     Download,
     Upload,
@@ -36,8 +36,8 @@ pub(crate) enum Use {
 
 /// Some of the descriptors, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
-    of: Arc<Shared>,
+pub(crate) struct DescriptorShare {
+    of: Arc<DescriptorPool>,
     count: usize,
 }
 
@@ -65,7 +65,7 @@ impl Descriptors {
         let (least, most) = RESERVE;
         let reserve = (limit / 4).clamp(least, most).min(limit / 2);
         let total = limit - reserve;
-        Self(Arc::new(Shared { total, free: AtomicUsize::new(total), reserve }))
+        Self(Arc::new(DescriptorPool { total, free: AtomicUsize::new(total), reserve }))
     }
 
     /// As many as anybody wants.
@@ -86,21 +86,21 @@ impl Descriptors {
     }
 
     /// A share, unless that would leave too little for others.
-    pub(crate) fn take(&self, what: Use) -> Option<Share> {
-        let Shared { total, free, .. } = &*self.0;
+    pub(crate) fn take(&self, what: DescriptorUse) -> Option<DescriptorShare> {
+        let DescriptorPool { total, free, .. } = &*self.0;
         // A connection that can say nothing but no is better than none.
         let (count, kept) = match what {
-            Use::Connection => (1, 0),
-            Use::Download => (1, total / 8),
-            Use::Upload => (OF_UPLOAD, total / 4),
+            DescriptorUse::Connection => (1, 0),
+            DescriptorUse::Download => (1, total / 8),
+            DescriptorUse::Upload => (OF_UPLOAD, total / 4),
         };
         let less = |free: usize| free.checked_sub(count).filter(|left| *left >= kept);
         free.fetch_update(Relaxed, Relaxed, less).ok()?;
-        Some(Share { of: Arc::clone(&self.0), count })
+        Some(DescriptorShare { of: Arc::clone(&self.0), count })
     }
 }
 
-impl Drop for Share {
+impl Drop for DescriptorShare {
     fn drop(&mut self) {
         self.of.free.fetch_add(self.count, Relaxed);
     }
@@ -123,9 +123,9 @@ pub fn raise_descriptor_limit() -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Descriptors, Use};
+    use super::{DescriptorUse, Descriptors};
 
-    fn all(descriptors: &Descriptors, what: Use) -> Vec<super::Share> {
+    fn all(descriptors: &Descriptors, what: DescriptorUse) -> Vec<super::DescriptorShare> {
         std::iter::from_fn(|| descriptors.take(what)).collect()
     }
 
@@ -133,14 +133,14 @@ mod tests {
     fn some_are_left_for_those_who_come_later() {
         let descriptors = Descriptors::of(1024);
         assert_eq!(descriptors.for_connections(), 768);
-        let uploads = all(&descriptors, Use::Upload);
+        let uploads = all(&descriptors, DescriptorUse::Upload);
         assert_eq!(uploads.len(), (768 - 192) / 5);
-        let downloads = all(&descriptors, Use::Download);
+        let downloads = all(&descriptors, DescriptorUse::Download);
         assert!(downloads.len() >= 96);
-        let connections = all(&descriptors, Use::Connection);
+        let connections = all(&descriptors, DescriptorUse::Connection);
         assert_eq!(connections.len(), 96);
         drop((uploads, downloads, connections));
-        assert_eq!(all(&descriptors, Use::Connection).len(), 768);
+        assert_eq!(all(&descriptors, DescriptorUse::Connection).len(), 768);
     }
 
     #[test]
@@ -148,8 +148,11 @@ mod tests {
         for limit in [0, 1, 10, 64, 256, 4096, 1 << 20, usize::MAX] {
             let descriptors = Descriptors::of(limit);
             assert!(descriptors.for_connections() <= limit);
-            assert!(descriptors.take(Use::Connection).is_some() == (limit > 0), "{limit}");
+            assert!(
+                descriptors.take(DescriptorUse::Connection).is_some() == (limit > 0),
+                "{limit}"
+            );
         }
-        assert!(Descriptors::unlimited().take(Use::Upload).is_some());
+        assert!(Descriptors::unlimited().take(DescriptorUse::Upload).is_some());
     }
 }

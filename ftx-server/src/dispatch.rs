@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::dedicated::DedicatedThreads;
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::native::NativeShared;
 use crate::store::{LegacyStore, Store};
 use crate::{legacy, native};
 
@@ -77,11 +78,17 @@ impl WorkerThreads {
 
 /// Serves connections by their dialects.
 pub(crate) struct Dispatcher<S: Store> {
-    pub(crate) context: Arc<Context<S>>,
-    pub(crate) dialects: Dialects<S>,
+    context: Arc<Context<S>>,
+    native: NativeShared<S::Staging>,
+    dialects: Dialects<S>,
 }
 
 impl<S: Store> Dispatcher<S> {
+    pub(crate) fn new(context: Arc<Context<S>>, dialects: Dialects<S>) -> Self {
+        let native = NativeShared::new(context.timeouts.stall);
+        Self { context, native, dialects }
+    }
+
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
     pub(crate) async fn serve(&self, stream: TcpStream, threads: WorkerThreads) {
         let context = &self.context;
@@ -99,7 +106,9 @@ impl<S: Store> Dispatcher<S> {
         };
         let served = match (dialect, self.dialects.legacy) {
             (Ok(Some(Dialect::Native)), _) => {
-                native::serve(wire, context, deadline, &threads.native).await.map_err(Into::into)
+                native::serve(wire, context, &self.native, deadline, &threads.native)
+                    .await
+                    .map_err(Into::into)
             }
             (Ok(Some(Dialect::Legacy)), Some(serve)) => {
                 serve(wire, Arc::clone(context), deadline, threads.legacy).await

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// Counts of a running server; clones count together.
 #[derive(Clone, Debug)]
 pub struct Monitor {
-    shared: Arc<Shared>,
+    shared: Arc<Counters>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Counters {
     active: Box<[AtomicUsize]>,
     totals: Totals<AtomicU64>,
 }
@@ -53,7 +53,7 @@ pub struct Snapshot {
 impl Monitor {
     pub(crate) fn new(threads: usize) -> Self {
         let active = (0..threads).map(|_| AtomicUsize::new(0)).collect();
-        Self { shared: Arc::new(Shared { active, totals: Totals::default() }) }
+        Self { shared: Arc::new(Counters { active, totals: Totals::default() }) }
     }
 
     /// The counts now.

@@ -13,11 +13,9 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::context::{Context, Throttles};
-use crate::descriptors::Use;
+use crate::descriptors::DescriptorUse;
 use crate::dispatch::{Dialects, Dispatcher};
 use crate::monitor::Monitor;
-use crate::native::lease::Leases;
-use crate::native::session::Sessions;
 use crate::store::Store;
 use crate::worker::{Handover, Worker};
 
@@ -42,12 +40,10 @@ impl<S: Store> Server<S> {
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
             throttles: Throttles::default(),
-            sessions: Sessions::default(),
-            leases: Leases::new(config.timeouts.stall),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
-        let dispatcher = Arc::new(Dispatcher { context: Arc::clone(&context), dialects });
+        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&context), dialects));
         let workers = (0..config.threads.get())
             .map(|index| Worker::start(index, Arc::clone(&dispatcher)))
             .collect::<io::Result<_>>()?;
@@ -107,7 +103,7 @@ impl<S: Store> Server<S> {
         let monitor = &self.context.monitor;
         let (thread, active) = monitor.least_active();
         let room = (active < self.config.max_connections)
-            .then(|| self.config.descriptors.take(Use::Connection))
+            .then(|| self.config.descriptors.take(DescriptorUse::Connection))
             .flatten();
         let Some(descriptor) = room else {
             monitor.refused();

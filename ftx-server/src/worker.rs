@@ -14,17 +14,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
-use crate::descriptors::Share;
+use crate::descriptors::DescriptorShare;
 use crate::dispatch::{DEDICATED_THREADS, Dispatcher, WorkerThreads};
 use crate::monitor::ActiveGuard;
-use crate::store::{LONG_JOBS, Store};
+use crate::store::{MAX_LONG_JOBS, Store};
 
 /// Threads of one worker for work that is short: none of it waits long for its turn.
-const SHORT_JOBS: usize = 16;
+const MAX_SHORT_JOBS: usize = 16;
 
 /// Blocking threads of one worker. What takes one for longer needs a permit, or a place, and there are
 /// no more of these than threads.
-pub(crate) const BLOCKING_THREADS: usize = SHORT_JOBS + LONG_JOBS + DEDICATED_THREADS;
+pub(crate) const BLOCKING_THREADS: usize = MAX_SHORT_JOBS + MAX_LONG_JOBS + DEDICATED_THREADS;
 
 /// How long a thread without work stays. Once there is one the system can refuse another, as under a
 /// limit of threads: what is to be done waits for that one, then. So the last never goes.
@@ -36,7 +36,7 @@ pub(crate) struct Handover {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
     pub(crate) active: ActiveGuard,
-    pub(crate) descriptor: Share,
+    pub(crate) descriptor: DescriptorShare,
 }
 
 /// A running reactor thread. It ends when this is dropped and its last connection has ended.

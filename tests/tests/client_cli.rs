@@ -20,6 +20,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
+mod docs;
+
 const MIB: u64 = 1 << 20;
 
 fn setting() -> (Server, TempDir, TempDir) {

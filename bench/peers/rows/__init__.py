@@ -1,4 +1,4 @@
-"""What is measured. Each module's `rows(setup)` gives some rows, in their order."""
+"""The measurements. Each module's `rows(setup)` returns some rows, in order."""
 import contextlib
 from dataclasses import dataclass, field
 from typing import Callable
@@ -10,7 +10,7 @@ from ..rig import Rig, Sample
 
 @dataclass
 class Setup:
-    """What the command line says: sizes in bytes, the delay in seconds each way."""
+    """The settings of the command line: sizes in bytes, the delay in seconds each way."""
 
     ftx: Callable  # ftx(durability, label) gives a list: one peer, or none with --no-ftx
     library: Callable  # library() gives the same of a program in C
@@ -22,8 +22,8 @@ class Setup:
 
 @dataclass
 class Case:
-    """One line of a row. `run` measures; `count` does the same once more through a line, and
-    gives the bytes that passed: counting costs time, so no time is taken there."""
+    """One line of a row. `run` measures; `count` repeats the work through a line and returns the bytes
+    that passed. Counting costs time, so `count` measures none."""
 
     name: str
     run: Callable[[Rig], Sample]
@@ -34,8 +34,8 @@ class Case:
 
 @dataclass
 class Row:
-    """Cases that are compared with each other, within their groups. `amount` is what one run
-    moves, and `unit` what it is counted in: "MB" (10^6 bytes) or "files"."""
+    """Cases that are compared with each other, within their groups. `amount` is the work of one run,
+    and `unit` its unit: "MB" (10^6 bytes) or "files"."""
 
     id: str
     title: str
@@ -50,13 +50,13 @@ def is_ftx(peer):
 
 
 def rss_of(peer, process):
-    """The peak of a server of ours; those of others consist of several processes."""
+    """Returns the peak memory of ftx-server; other servers consist of several processes."""
     return peak_rss(process) if is_ftx(peer) else None
 
 
 @contextlib.contextmanager
 def through(port, delay):
-    """Where the client goes: to the server, or to a line if there is a delay, be it 0."""
+    """Yields the port for the client: the server's, or a line's if there is a delay, even of 0."""
     if delay is None:
         yield port
         return

@@ -13,7 +13,7 @@ NAME = "one.bin"
 SHARE = 0.01
 SETTLED = 2.1
 FIRST = ", the first time"
-# Without what the client has kept of the first upload, the file is hashed again.
+# Without the client's cache of the first upload, the file is hashed again.
 HASHED = "without its cache"
 LATER = 10
 
@@ -22,7 +22,7 @@ def rows(setup):
     mb, mib, size = setup.size / 1e6, setup.size >> 20, setup.size
     checksum = Rsync("--checksum")
     ftx, hashed = setup.ftx(), setup.ftx(label=HASHED, options=["--no-cache"])
-    # rsync without flags looks at size and time only, and so is no measure for ftx.
+    # rsync without flags compares only size and time, so ftx is not measured by it.
     yield Row("4", f"upload of {mib} MiB again, unchanged", mb, "MB",
               [*[case(peer, size, False) for peer in [*ftx, *hashed, checksum, Rsync()]],
                *[first(peer, size) for peer in setup.ftx()]],
@@ -35,7 +35,7 @@ def rows(setup):
 
 
 def first(peer, size):
-    """What row 1 measures, beside what it is compared with here."""
+    """The measurement of row 1, for comparison with the repeated upload."""
     return Case(peer.name + FIRST, lambda rig: move(rig, peer, "upload", size))
 
 
@@ -50,14 +50,14 @@ def again(rig, peer, size, changed, count=False):
     with rig.places() as places:
         path = places.here / NAME
         os.link(rig.file(size), path)
-        # As old as files mostly are: what changed just now is not believed to be unchanged.
+        # As old as most files are: ftx does not trust the times of a file that has just changed.
         time.sleep(SETTLED)
         with peer.serve(places) as (process, port):
             run(peer.upload(port, path), places)
             if changed:
                 path.unlink()
                 os.link(rig.changed(size, SHARE), path)
-                # Else its time could be the old one's, and rsync would see no change.
+                # Otherwise the file could keep its time, and rsync would see no change.
                 later = rig.file(size).stat().st_mtime + LATER
                 os.utime(path, (later, later))
             if count:

@@ -27,7 +27,7 @@ def idle_of(peer):
     def run(rig):
         with rig.places() as places, peer.serve(places, "auto") as (process, port):
             with contextlib.ExitStack() as stack:
-                # The first one pays for what all of them share.
+                # The first connection pays for the memory that all connections share.
                 stack.enter_context(native.connect(port))
                 before = rss(process)
                 for _ in range(IDLE):

@@ -1,5 +1,5 @@
-"""Row 7: what a long line costs. Each peer also goes through a line without delay, so that the
-line's own cost is on both sides."""
+"""Row 7: the cost of a long line. Each peer also goes through a line without delay, so that the line's
+own cost is on both sides."""
 from ..nginx import Nginx
 from ..rig import Sample
 from ..rsync import Rsync
@@ -33,6 +33,6 @@ def rows(setup):
 
 
 def stop_and_wait(what, trips, delay, group):
-    """What the round trips alone would take; computed, not measured."""
+    """The time of the round trips alone; computed, not measured."""
     return Case(f"stop-and-wait, {what} a round trip (computed)",
                 lambda rig: Sample(trips * 2 * delay), group=group)

@@ -1,4 +1,4 @@
-"""Row 9: libftx in a program in C beside ftx-client, which is the same without it."""
+"""Row 9: a C program with libftx, and ftx-client, which does the same without it."""
 from ..targets import Faster
 from . import Case, Row, trees, whole
 

@@ -1,8 +1,7 @@
 """Row 3: the end of a file of which 90 % has arrived.
 
-For ftx a real transfer is held by a line when 90 % have passed, and its client is killed with
-SIGKILL. For rsync, which would throw away what a killed client has sent, the target is the first
-90 % of the file.
+For ftx a line holds a real transfer after 90 %, and the row kills its client with SIGKILL. rsync would
+discard the bytes of a killed client, so its target is the first 90 % of the file.
 """
 import os
 import shutil
@@ -17,8 +16,8 @@ from . import Case, Row, is_ftx, rss_of
 NAME, LOG = "one.bin", "killed.log"
 THERE = 0.9
 HOLD_SECONDS = 120
-# What may be sent again of a transfer that was cut: 8 MiB for each connection, and ftx makes two
-# where it sees no delay. What had reached the killed client's kernel only is part of it.
+# The bytes that a cut transfer may send again: 8 MiB for each connection, and ftx makes two connections
+# without delay. Bytes that had reached only the killed client's kernel are part of them.
 AGAIN = 2 * 8 * MIB
 
 
@@ -42,7 +41,7 @@ def case(peer, direction, size):
 
 
 def finish(rig, peer, direction, size, count=False):
-    """Brings 90 % there, and measures what finishes it. Returns the sample and the bytes."""
+    """Transfers 90 %, and measures the rest. Returns the sample and the bytes."""
     with rig.places() as places:
         source, target = places.side(direction)
         os.link(rig.file(size), source / NAME)

@@ -1,4 +1,4 @@
-"""Rows 6 and 10: many small files, 100 in each directory; and once more, though they are there."""
+"""Rows 6 and 10: many small files, 100 in each directory; and once more, with all of them up to date."""
 from ..line import Line
 from ..rig import Sample, link_tree, run, timed, verify_tree
 from ..rsync import Rsync
@@ -19,7 +19,7 @@ def rows(setup):
 
 
 def rows_again(setup):
-    # rsync without flags looks at size and time only, and so is no measure for ftx.
+    # rsync without flags compares only size and time, so ftx is not measured by it.
     checksum = Rsync("--checksum")
     peers = [*setup.ftx("none", "durability none"), checksum, Rsync()]
     for direction in ("upload", "download"):
@@ -36,7 +36,7 @@ def case_again(peer, direction, files):
 
 
 def again(rig, peer, direction, files, count=False):
-    """Moves a tree that is there. Returns the sample and the bytes."""
+    """Transfers a tree that is up to date. Returns the sample and the bytes."""
     with rig.places() as places:
         source, target = places.side(direction)
         link_tree(rig.tree(files, SIZE), source / NAME)

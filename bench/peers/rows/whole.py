@@ -1,4 +1,4 @@
-"""Rows 1 and 2: one big file, which the other side does not have."""
+"""Rows 1 and 2: one big file that the other side does not have."""
 import os
 
 from ..cp import Cp

@@ -21,7 +21,7 @@ use tracing::{debug, info, warn};
 use crate::context::Context;
 use crate::dedicated::{self, DedicatedThreads, Movable, Placement, ThreadPanicked, Yield};
 use crate::handshake_deadline::HandshakeDeadline;
-use crate::store::{Begin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
+use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
 
 /// How long a message that must arrive on its own waits after the one before: long enough for a
 /// client on a slow line to have read that, short enough to be no nuisance.
@@ -249,7 +249,8 @@ impl<S: Store + LegacyStore> Session<S> {
             }
             ServerAction::BeginUpload { name, resume, len } => {
                 let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
-                let begin = if resume { Begin::Resume(offer) } else { Begin::Anew(offer) };
+                let begin =
+                    if resume { LegacyBegin::Resume(offer) } else { LegacyBegin::Anew(offer) };
                 match self.context.store.begin(&name, begin, len).await {
                     Ok(upload) => {
                         info!(name = name.as_str(), resume, len, "upload begins");

@@ -1,330 +1,318 @@
 //! Downloads, block by block.
 
+use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len,
     block_offset,
 };
 use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Version};
-use ftx_io::{CHUNK_BYTES, Frames, is_dedicated};
+use ftx_io::{CHUNK_BYTES, is_dedicated};
 
-use super::conversation::{ANSWERS, Conversation};
-use super::{NativeError, apart};
-use crate::store::{Progress, Refusal, Store, StoredFile};
+use super::connection::MAX_QUEUED_REPLY_BYTES;
+use super::error::{NativeError, RequestError};
+use super::metadata::reply_found;
+use super::request::{RequestContext, on_blocking_thread};
+use crate::store::{Refusal, Store, StoredFile, WorkProgress};
 
-/// So few bytes of a file are copied and sent together with what follows: a system call for each small
-/// file takes longer, and wakes the client for each.
-const COPIED: usize = 16 * 1024;
+/// Up to this many bytes of a file are copied and sent together with the next frame: a system call for
+/// each small file takes longer, and wakes the client for each.
+const MAX_COPIED_BYTES: usize = 16 * 1024;
 
-/// How a request ended: for the client to hear, or with the connection.
-type Outcome = Result<Result<(), Refusal>, NativeError>;
-
-impl<S: Store> Conversation<S> {
-    pub(super) async fn get(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        name: &str,
-        version: Option<Version>,
-        what: GetScope,
-    ) -> Result<(), NativeError> {
-        self.check_new(request)?;
-        // A client that asks for a block again has not got the block that was announced.
-        let distrusts = match (&what, version) {
-            (GetScope::FreshManifest, _) => true,
-            (GetScope::Blocks(ranges), Some(version)) => self.recent.repeats(version, ranges),
-            _ => false,
-        };
-        let file = match self.open(name, version, distrusts).await {
-            Ok(file) => file,
-            Err(refusal) => return self.refuse(frames, request, &refusal),
-        };
-        // Whoever fetches a file piece by piece names no version with the first of its requests only.
-        let counts =
-            version.is_none() || matches!(what, GetScope::Whole | GetScope::WholeUnless(_));
-        let sent = match what {
-            GetScope::Whole => self.send_all(frames, request, &file).await,
-            GetScope::WholeUnless(digest) if file.size() <= BLOCK_BYTES => {
-                self.send_unless(frames, request, &file, digest).await
-            }
-            GetScope::WholeUnless(_) => self.send_all(frames, request, &file).await,
-            GetScope::Manifest | GetScope::FreshManifest => {
-                self.send_manifest(frames, request, &file).await
-            }
-            GetScope::Blocks(ranges) => {
-                self.recent.note(file.version(), &ranges);
-                self.send_ranges(frames, request, &file, &ranges).await
-            }
-        };
-        match sent? {
-            Ok(()) => {
-                if counts {
-                    self.context.monitor.downloaded();
-                }
-                // The name was parsed when the file was opened.
-                if let Ok(name) = Self::name(name) {
-                    self.file = Some((name, file));
-                }
-                Ok(())
-            }
-            Err(refusal) => self.refuse(frames, request, &refusal),
+pub(super) async fn on_get<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    name: &str,
+    version: Option<Version>,
+    scope: GetScope,
+) -> Result<(), RequestError> {
+    cx.connection.check_new(cx.id)?;
+    // A client that requests a block twice did not get the announced block the first time.
+    let distrusts = match (&scope, version) {
+        (GetScope::FreshManifest, _) => true,
+        (GetScope::Blocks(ranges), Some(version)) => cx.connection.recent.repeats(version, ranges),
+        _ => false,
+    };
+    let name = RemoteName::parse(name)?;
+    let file = open(cx, &name, version, distrusts).await?;
+    // A client that downloads a file in pieces names no version in its first request only.
+    let is_counted =
+        version.is_none() || matches!(scope, GetScope::Whole | GetScope::WholeUnless(_));
+    match scope {
+        GetScope::WholeUnless(digest) if file.size() <= BLOCK_BYTES => {
+            send_file_unless(cx, &file, digest).await?;
+        }
+        GetScope::Whole | GetScope::WholeUnless(_) if file.size() <= BLOCK_BYTES => {
+            send_file(cx, &file).await?
+        }
+        GetScope::Whole | GetScope::WholeUnless(_) => send_all_blocks(cx, &file).await?,
+        GetScope::Manifest | GetScope::FreshManifest => send_manifest(cx, &file).await?,
+        GetScope::Blocks(ranges) => {
+            cx.connection.recent.record(file.version(), &ranges);
+            send_ranges(cx, &file, &ranges).await?;
         }
     }
+    if is_counted {
+        cx.connection.context.monitor.downloaded();
+    }
+    cx.connection.file = Some((name, file));
+    Ok(())
+}
 
-    /// The file, in the version that is asked for. With `distrusts`, what is cached of it is dropped.
-    async fn open(
-        &mut self,
-        name: &str,
-        version: Option<Version>,
-        distrusts: bool,
-    ) -> Result<S::File, Refusal> {
-        let name = Self::name(name)?;
-        if let Some((last, file)) = self.file.take() {
-            let is_it = last == name && version == Some(file.version());
-            if is_it && !distrusts && file.is_present().await {
-                return Ok(file);
-            }
-            self.file = Some((last, file));
-            self.close_file();
+/// Opens the requested version of a file. With `distrusts`, drops the cached chaining values first.
+async fn open<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    name: &RemoteName,
+    version: Option<Version>,
+    distrusts: bool,
+) -> Result<S::File, Refusal> {
+    if let Some((last, file)) = cx.connection.file.take() {
+        let is_it = last == *name && version == Some(file.version());
+        if is_it && !distrusts && file.is_current().await {
+            return Ok(file);
         }
-        let mut file = self.context.store.open(&name).await?;
-        if distrusts {
-            file.forget().await?;
-            file = self.context.store.open(&name).await?;
-        }
-        match version {
-            Some(version) if version != file.version() => {
-                let message = format!("{name:?} has changed; ask for the present version");
-                Err(Refusal::new(Reason::Changed, message))
-            }
-            _ => Ok(file),
+        cx.connection.file = Some((last, file));
+        cx.connection.close_file();
+    }
+    let store = &cx.connection.context.store;
+    let mut file = store.open(name).await?;
+    if distrusts {
+        file.forget().await?;
+        file = store.open(name).await?;
+    }
+    if version.is_some_and(|version| version != file.version()) {
+        let message = format!("{name:?} has changed; ask for the present version");
+        return Err(Refusal::new(Reason::Changed, message));
+    }
+    Ok(file)
+}
+
+/// Sends a file of at most one block, unless the client has it.
+async fn send_file_unless<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+    theirs: Digest,
+) -> Result<(), RequestError> {
+    let progress = WorkProgress::default();
+    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    let digest = manifest.digest();
+    if digest != theirs {
+        return send_file(cx, file).await;
+    }
+    reply_found(cx, file)?;
+    Ok(cx.reply(&Reply::End { digest: Some(digest) })?)
+}
+
+/// Sends a file of at most one block in one frame.
+async fn send_file<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+) -> Result<(), RequestError> {
+    let size = file.size();
+    let head = FileHead::Got { meta: file.meta(), version: file.version() };
+    let head = head.encode(cx.id, size)?;
+    if size == 0 {
+        cx.frames.queue(&head);
+        cx.frames.queue(&Manifest::empty().digest().0);
+        return Ok(());
+    }
+    let SentBlock { cv, changed } = send_bytes(cx, &head, file, 0).await?;
+    if let Some(Refusal { reason, message, .. }) = changed {
+        // Only a hash may follow these bytes, and it would make them a file.
+        return Err(NativeError::Cut { reason, message }.into());
+    }
+    cx.frames.queue(&cv.0);
+    Ok(())
+}
+
+async fn send_all_blocks<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+) -> Result<(), RequestError> {
+    reply_found(cx, file)?;
+    let mut cvs = Vec::new();
+    for index in 0..block_count(file.size()) {
+        cvs.push(send_block(cx, file, index).await?);
+    }
+    let size = file.size();
+    let digest = on_blocking_thread(move || match Manifest::new(size, cvs) {
+        Ok(manifest) => Ok(manifest.digest()),
+        Err(error) => Err(RequestError::refused(Reason::Internal, error.to_string())),
+    });
+    let digest = Some(digest.await?);
+    Ok(cx.reply(&Reply::End { digest })?)
+}
+
+async fn send_manifest<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+) -> Result<(), RequestError> {
+    reply_found(cx, file)?;
+    let progress = WorkProgress::default();
+    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
+        let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
+        cx.reply(&Reply::Cvs { first, cvs: cvs.to_vec() })?;
+        cx.flush().await?;
+    }
+    Ok(cx.reply(&Reply::End { digest: Some(manifest.digest()) })?)
+}
+
+async fn send_ranges<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+    ranges: &[BlockRange],
+) -> Result<(), RequestError> {
+    reply_found(cx, file)?;
+    for range in ranges {
+        // A client may request blocks before it knows the size.
+        for index in range.first..range.end().min(block_count(file.size())) {
+            send_block(cx, file, index).await?;
         }
     }
+    Ok(cx.reply(&Reply::End { digest: None })?)
+}
 
-    pub(super) fn found(
-        &self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-    ) -> Result<(), NativeError> {
-        let (size, meta, version) = (file.size(), file.meta(), file.version());
-        self.reply(frames, request, &Reply::Found { size, meta, version })
+/// Sends a block in one frame. Returns its chaining value.
+async fn send_block<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    file: &S::File,
+    index: u64,
+) -> Result<Cv, RequestError> {
+    let head = BlockHead { index, len: block_len(file.size(), index) }.encode(cx.id)?;
+    let SentBlock { cv, changed } = send_bytes(cx, &head, file, index).await?;
+    cx.frames.queue(&cv.0);
+    // One request may name thousands of blocks that are too small to be sent at once.
+    if cx.frames.queued() >= MAX_QUEUED_REPLY_BYTES {
+        cx.flush().await?;
     }
+    match changed {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(cv),
+    }
+}
 
-    async fn send_all(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
-        if file.size() <= BLOCK_BYTES {
-            self.send_file(frames, request, file).await
+/// A block whose bytes were sent, without its hash.
+struct SentBlock {
+    cv: Cv,
+    /// Set if the file changed: the bytes may be of two versions.
+    changed: Option<Refusal>,
+}
+
+/// Sends the head of a frame and the bytes of a block, so that only the hash is missing. If the bytes
+/// cannot be read, or the file is seen to have changed before the first byte, sends nothing.
+async fn send_bytes<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    head: &[u8],
+    file: &S::File,
+    index: u64,
+) -> Result<SentBlock, RequestError> {
+    let known = file.known_cv(index);
+    let (start, len) = (block_offset(index), block_len(file.size(), index));
+    let mut block = BlockReader {
+        index,
+        offset: start,
+        end: start + len,
+        known,
+        hasher: None,
+        is_begun: false,
+    };
+    if let Some(cv) = known {
+        send_unread(cx, head, file, &mut block).await?;
+        if block.offset == block.end {
+            return Ok(SentBlock { cv, changed: file.unchanged().await.err() });
+        }
+    } else {
+        block.hasher = Some(BlockHasher::new(file.size(), index));
+    }
+    loop {
+        let spare = std::mem::take(&mut cx.connection.spare);
+        let (chunk, sent) = block.read(file, spare).await?;
+        if !block.is_begun {
+            cx.frames.queue(head);
+            block.is_begun = true;
+        }
+        if chunk.len() <= MAX_COPIED_BYTES {
+            cx.frames.queue(&chunk);
         } else {
-            self.send_whole(frames, request, file).await
+            cx.frames.writer().send(&chunk, cx.connection.stall()).await?;
         }
-    }
-
-    /// Sends a file of at most a block, unless the client has it.
-    async fn send_unless(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-        theirs: Digest,
-    ) -> Outcome {
-        let progress = Progress::default();
-        let work = file.manifest(progress.clone());
-        let digest = match self.working(frames, request, progress, work).await? {
-            Ok(manifest) => manifest.digest(),
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        if digest != theirs {
-            return self.send_file(frames, request, file).await;
-        }
-        self.found(frames, request, file)?;
-        self.reply(frames, request, &Reply::End { digest: Some(digest) })?;
-        Ok(Ok(()))
-    }
-
-    /// Sends a file of at most a block in one frame.
-    async fn send_file(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
-        let size = file.size();
-        let head = FileHead::Got { meta: file.meta(), version: file.version() };
-        let head = head.encode(request, size)?;
-        if size == 0 {
-            frames.queue(&head);
-            frames.queue(&Manifest::empty().digest().0);
-        } else {
-            match self.send_bytes(frames, &head, file, 0).await? {
-                Ok(Sent { cv, changed: None }) => frames.queue(&cv.0),
-                Ok(Sent { changed: Some(Refusal { reason, message, .. }), .. }) => {
-                    // Nothing can follow these bytes but a hash that makes them a file.
-                    return Err(NativeError::Cut { reason, message });
-                }
-                Err(refusal) => return Ok(Err(refusal)),
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    async fn send_whole(&mut self, frames: &mut Frames, request: u32, file: &S::File) -> Outcome {
-        self.found(frames, request, file)?;
-        let mut cvs = Vec::new();
-        for index in 0..block_count(file.size()) {
-            match self.send_block(frames, request, file, index).await? {
-                Ok(cv) => cvs.push(cv),
-                Err(refusal) => return Ok(Err(refusal)),
-            }
-        }
-        let size = file.size();
-        let digest = apart(move || Manifest::new(size, cvs).map(|manifest| manifest.digest()));
-        match digest.await? {
-            Ok(digest) => {
-                self.reply(frames, request, &Reply::End { digest: Some(digest) })?;
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(Refusal::new(Reason::Internal, error.to_string()))),
-        }
-    }
-
-    async fn send_manifest(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-    ) -> Outcome {
-        self.found(frames, request, file)?;
-        let progress = Progress::default();
-        let work = file.manifest(progress.clone());
-        let manifest = match self.working(frames, request, progress, work).await? {
-            Ok(manifest) => manifest,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
-            let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
-            self.reply(frames, request, &Reply::Cvs { first, cvs: cvs.to_vec() })?;
-            frames.writer().flush(self.stall()).await?;
-        }
-        self.reply(frames, request, &Reply::End { digest: Some(manifest.digest()) })?;
-        Ok(Ok(()))
-    }
-
-    async fn send_ranges(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-        ranges: &[BlockRange],
-    ) -> Outcome {
-        self.found(frames, request, file)?;
-        for range in ranges {
-            // A client may ask before it knows the size.
-            for index in range.first..range.end().min(block_count(file.size())) {
-                if let Err(refusal) = self.send_block(frames, request, file, index).await? {
-                    return Ok(Err(refusal));
-                }
-            }
-        }
-        self.reply(frames, request, &Reply::End { digest: None })?;
-        Ok(Ok(()))
-    }
-
-    async fn send_block(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        file: &S::File,
-        index: u64,
-    ) -> Result<Result<Cv, Refusal>, NativeError> {
-        let head = BlockHead { index, len: block_len(file.size(), index) }.encode(request)?;
-        match self.send_bytes(frames, &head, file, index).await? {
-            Ok(Sent { cv, changed }) => {
-                frames.queue(&cv.0);
-                // One request may ask for thousands of blocks that are too small to be sent at once.
-                if frames.queued() >= ANSWERS {
-                    frames.writer().flush(self.stall()).await?;
-                }
-                Ok(changed.map_or(Ok(cv), Err))
-            }
-            Err(refusal) => Ok(Err(refusal)),
-        }
-    }
-
-    /// Sends the head of a frame and the bytes of a block behind it; only its hash is missing then.
-    /// If they cannot be read, or are known to be a mix before any was sent, nothing is.
-    async fn send_bytes(
-        &mut self,
-        frames: &mut Frames,
-        head: &[u8],
-        file: &S::File,
-        index: u64,
-    ) -> Result<Result<Sent, Refusal>, NativeError> {
-        let known = file.known(index);
-        let mut hasher = known.is_none().then(|| BlockHasher::new(file.size(), index));
-        let mut offset = block_offset(index);
-        let start = offset;
-        let end = offset + block_len(file.size(), index);
-        let mut begun = false;
-        // Nothing has to see bytes whose hash is known but the client, who verifies them.
-        if let (Some(cv), Some(local)) = (known, file.local())
-            && is_dedicated()
-            && end - start > COPIED as u64
-        {
-            frames.queue(head);
-            begun = true;
-            let sent = frames.writer().send_file(local, start, end - start, self.stall()).await?;
-            self.context.monitor.sent(usize::try_from(sent).unwrap_or(usize::MAX));
-            offset += sent;
-            if offset == end {
-                let changed = file.unchanged().await.err();
-                return Ok(Ok(Sent { cv, changed }));
-            }
-        }
-        loop {
-            let len =
-                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-            let spare = std::mem::take(&mut self.spare);
-            let (chunk, back) = match file.read(offset, len, spare, hasher).await {
-                Ok(read) => read,
-                Err(refusal) if !begun => return Ok(Err(refusal)),
-                Err(Refusal { reason, message, .. }) => {
-                    // In the middle of a frame there is no way to say it.
-                    return Err(NativeError::Cut { reason, message });
-                }
-            };
-            hasher = back;
-            let mut sent = None;
-            if offset + len as u64 == end {
-                let finished = hasher.as_ref().map(BlockHasher::finish).transpose();
-                let (cv, checked) = match (known, finished) {
-                    (Some(cv), _) => (cv, file.unchanged().await),
-                    (None, Ok(Some(cv))) => (cv, file.learn(index, cv).await),
-                    (None, _) => (Cv([0; 32]), Err(changed())),
-                };
-                match checked {
-                    Err(refusal) if !begun => return Ok(Err(refusal)),
-                    checked => sent = Some(Sent { cv, changed: checked.err() }),
-                }
-            }
-            if !begun {
-                frames.queue(head);
-                begun = true;
-            }
-            if chunk.len() <= COPIED {
-                frames.queue(&chunk);
-            } else {
-                frames.writer().send(&chunk, self.stall()).await?;
-            }
-            self.context.monitor.sent(chunk.len());
-            offset += len as u64;
-            self.spare = chunk;
-            if let Some(sent) = sent {
-                return Ok(Ok(sent));
-            }
+        cx.connection.context.monitor.sent(chunk.len());
+        cx.connection.spare = chunk;
+        if let Some(sent) = sent {
+            return Ok(sent);
         }
     }
 }
 
-/// What became of a block whose bytes were sent.
-struct Sent {
-    cv: Cv,
-    /// Set if the file is not what it was: the bytes may be a mix.
-    changed: Option<Refusal>,
+/// Has the system send the bytes of a block, as far as it does. The server need not see bytes whose
+/// chaining value is known: the client verifies them.
+async fn send_unread<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    head: &[u8],
+    file: &S::File,
+    block: &mut BlockReader,
+) -> Result<(), RequestError> {
+    let BlockReader { offset, end, .. } = *block;
+    let Some(local) = file.local() else { return Ok(()) };
+    if !is_dedicated() || end - offset <= MAX_COPIED_BYTES as u64 {
+        return Ok(());
+    }
+    cx.frames.queue(head);
+    block.is_begun = true;
+    let limits = cx.connection.stall();
+    let sent = cx.frames.writer().send_file(local, offset, end - offset, limits).await?;
+    cx.connection.context.monitor.sent(usize::try_from(sent).unwrap_or(usize::MAX));
+    block.offset += sent;
+    Ok(())
+}
+
+/// Reads a block in pieces.
+struct BlockReader {
+    index: u64,
+    offset: u64,
+    end: u64,
+    known: Option<Cv>,
+    /// Unless the chaining value is known.
+    hasher: Option<BlockHasher>,
+    /// The head of the frame has been queued. From then on the protocol has no room for a failure.
+    is_begun: bool,
+}
+
+impl BlockReader {
+    /// Reads the next piece; with the last one, checks that the file has not changed.
+    async fn read<F: StoredFile>(
+        &mut self,
+        file: &F,
+        spare: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<SentBlock>), RequestError> {
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        let len = left.min(CHUNK_BYTES);
+        let read = file.read(self.offset, len, spare, self.hasher.take()).await;
+        let (chunk, hasher) = read.map_err(|refusal| self.failed(refusal))?;
+        self.hasher = hasher;
+        self.offset += len as u64;
+        if self.offset < self.end {
+            return Ok((chunk, None));
+        }
+        let finished = self.hasher.as_ref().map(BlockHasher::finish).transpose();
+        let (cv, checked) = match (self.known, finished) {
+            (Some(cv), _) => (cv, file.unchanged().await),
+            (None, Ok(Some(cv))) => (cv, file.learn(self.index, cv).await),
+            (None, _) => (Cv([0; 32]), Err(changed())),
+        };
+        match checked {
+            Err(refusal) if !self.is_begun => Err(refusal.into()),
+            checked => Ok((chunk, Some(SentBlock { cv, changed: checked.err() }))),
+        }
+    }
+
+    fn failed(&self, refusal: Refusal) -> RequestError {
+        if self.is_begun {
+            let Refusal { reason, message, .. } = refusal;
+            return NativeError::Cut { reason, message }.into();
+        }
+        refusal.into()
+    }
 }
 
 fn changed() -> Refusal {

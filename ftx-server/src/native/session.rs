@@ -1,4 +1,4 @@
-//! What the connections of one client share.
+//! Sessions: the state that the connections of one client share.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,41 +13,41 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::lease::Lease;
+use super::source_lease::SourceLease;
 
-type ByToken<U> = Mutex<HashMap<Token, Weak<Session<U>>>>;
+type SessionsByToken<U> = Mutex<HashMap<Token, Weak<ClientSession<U>>>>;
 
 /// All sessions of a server.
-pub(crate) struct Sessions<U> {
-    by_token: Arc<ByToken<U>>,
+pub(super) struct Sessions<U> {
+    by_token: Arc<SessionsByToken<U>>,
 }
 
-/// One client's connections. It ends with the last of them.
-pub(super) struct Session<U> {
+/// The connections of one client. A session ends with the last of them.
+pub(super) struct ClientSession<U> {
     token: Token,
-    /// Set when nothing more of it is to be begun: the server's grace is over, or the client has come
-    /// back with another session in its place.
+    /// Set when the session may begin nothing more: the grace of a shutdown is over, or the client has
+    /// replaced it by a new session.
     pub(super) over: CancellationToken,
-    /// Set when its last connection has ended.
+    /// Set when the last connection has ended.
     gone: CancellationToken,
-    sessions: Weak<ByToken<U>>,
-    uploads: Mutex<HashMap<u32, Arc<Upload<U>>>>,
-    /// Told when an upload has ended.
+    sessions: Weak<SessionsByToken<U>>,
+    uploads: Mutex<HashMap<u32, Arc<ActiveUpload<U>>>>,
+    /// Notified when an upload has ended.
     ended: Notify,
     streams: AtomicU32,
 }
 
-/// An upload that any connection of the session may bring blocks for.
-pub(super) struct Upload<U> {
+/// An upload, whose blocks may arrive over any connection of the session.
+pub(super) struct ActiveUpload<U> {
     pub(super) name: RemoteName,
     pub(super) size: u64,
     pub(super) handle: U,
     receiver: Mutex<Receiver>,
-    /// The turn of its source, let go of when the staging is: so it is dropped last.
-    pub(super) lease: Option<Lease>,
+    /// The lease of the source. It is the last field, so that it is released after the staging.
+    pub(super) lease: Option<SourceLease>,
 }
 
-/// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
+/// Locks for one step. Each step leaves the data in order, so a panic elsewhere does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -59,18 +59,18 @@ impl<U> Default for Sessions<U> {
 }
 
 impl<U> Sessions<U> {
-    /// The session with this token, or a new one without a token; `None` if there is no such session.
-    /// `abort` ends it with all others.
+    /// Returns the session with this token, or a new one without a token; `None` if there is no such
+    /// session. `abort` ends all sessions.
     pub(super) fn join(
         &self,
         token: Option<Token>,
         abort: &CancellationToken,
-    ) -> Option<Arc<Session<U>>> {
+    ) -> Option<Arc<ClientSession<U>>> {
         if let Some(token) = token {
             return lock(&self.by_token).get(&token).and_then(Weak::upgrade);
         }
         let token = random_token()?;
-        let session = Arc::new(Session {
+        let session = Arc::new(ClientSession {
             token,
             over: abort.child_token(),
             gone: CancellationToken::new(),
@@ -83,7 +83,7 @@ impl<U> Sessions<U> {
         Some(session)
     }
 
-    /// Begins nothing more of a session, and waits until its last connection has ended.
+    /// Ends a session, and waits until its last connection has ended.
     pub(super) async fn end(&self, token: Token) {
         let gone = {
             let Some(session) = lock(&self.by_token).get(&token).and_then(Weak::upgrade) else {
@@ -96,37 +96,37 @@ impl<U> Sessions<U> {
     }
 }
 
-impl<U> Session<U> {
+impl<U> ClientSession<U> {
     pub(super) fn token(&self) -> Token {
         self.token
     }
 
-    /// A number for a connection.
+    /// A number for a new connection.
     pub(super) fn new_stream(&self) -> StreamId {
         self.streams.fetch_add(1, Relaxed)
     }
 
-    pub(super) fn upload(&self, request: u32) -> Option<Arc<Upload<U>>> {
+    pub(super) fn upload(&self, request: u32) -> Option<Arc<ActiveUpload<U>>> {
         lock(&self.uploads).get(&request).cloned()
     }
 
-    /// Whether a request of this id is an upload under way.
+    /// Whether an upload has this request id.
     pub(super) fn has(&self, request: u32) -> bool {
         lock(&self.uploads).contains_key(&request)
     }
 
-    /// Takes an upload in, unless there is one of this id.
-    pub(super) fn add(&self, request: u32, upload: &Arc<Upload<U>>) -> bool {
+    /// Adds an upload; `false` if there is one with this request id.
+    pub(super) fn add(&self, request: u32, upload: &Arc<ActiveUpload<U>>) -> bool {
         match lock(&self.uploads).entry(request) {
             Entry::Occupied(_) => false,
-            Entry::Vacant(place) => {
-                place.insert(Arc::clone(upload));
+            Entry::Vacant(vacant) => {
+                vacant.insert(Arc::clone(upload));
                 true
             }
         }
     }
 
-    pub(super) fn remove(&self, request: u32) -> Option<Arc<Upload<U>>> {
+    pub(super) fn remove(&self, request: u32) -> Option<Arc<ActiveUpload<U>>> {
         let removed = lock(&self.uploads).remove(&request);
         if removed.is_some() {
             self.ended.notify_waiters();
@@ -134,24 +134,19 @@ impl<U> Session<U> {
         removed
     }
 
-    /// Whether no upload is under way.
-    pub(super) fn is_quiet(&self) -> bool {
-        lock(&self.uploads).is_empty()
-    }
-
-    /// Waits until no upload is under way on any connection.
-    pub(super) async fn quiet(&self) {
+    /// Waits until no connection has an upload.
+    pub(super) async fn without_uploads(&self) {
         loop {
-            // Before looking, so that no end is missed in between.
+            // Registered before the check, so that no notification is missed.
             let ended = self.ended.notified();
-            if self.is_quiet() {
+            if lock(&self.uploads).is_empty() {
                 return;
             }
             ended.await;
         }
     }
 
-    /// Takes note that a connection is no more.
+    /// Releases the blocks that a connection was sending when it ended.
     pub(super) fn lost(&self, stream: StreamId) {
         let uploads: Vec<_> = lock(&self.uploads).values().cloned().collect();
         for upload in uploads {
@@ -160,22 +155,23 @@ impl<U> Session<U> {
     }
 }
 
-impl<U> Upload<U> {
+impl<U> ActiveUpload<U> {
     pub(super) fn new(
         offered: (RemoteName, u64),
         handle: U,
         receiver: Receiver,
-        lease: Option<Lease>,
+        lease: Option<SourceLease>,
     ) -> Self {
         let (name, size) = offered;
         Self { name, size, handle, receiver: Mutex::new(receiver), lease }
     }
 
-    /// Leaves its source to the next run, unless this one may come back to it.
-    pub(super) fn let_go(&self, is_done: bool) {
+    /// Releases the lease of the source: to the next run if the upload `is_done`, otherwise after a pause
+    /// in which this run may come back.
+    pub(super) fn release_lease(&self, is_done: bool) {
         match &self.lease {
-            Some(lease) if is_done => lease.done(),
-            Some(lease) => lease.lost(),
+            Some(lease) if is_done => lease.end(),
+            Some(lease) => lease.suspend(),
             None => {}
         }
     }
@@ -185,7 +181,7 @@ impl<U> Upload<U> {
     }
 }
 
-impl<U> Drop for Session<U> {
+impl<U> Drop for ClientSession<U> {
     fn drop(&mut self) {
         if let Some(sessions) = self.sessions.upgrade() {
             lock(&sessions).remove(&self.token);
@@ -194,7 +190,7 @@ impl<U> Drop for Session<U> {
     }
 }
 
-/// 16 bytes that nobody can guess.
+/// 16 bytes that cannot be guessed.
 fn random_token() -> Option<Token> {
     let mut token = [0; 16];
     match getrandom::fill(&mut token) {

@@ -9,264 +9,251 @@ use ftx_core::native::blocks::{
 };
 use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
-use ftx_io::Frames;
 use tracing::{info, warn};
 
-use super::conversation::{Conversation, request_in_use};
-use super::lease::Lease;
-use super::life::SignsOfLife;
-use super::session::Upload;
-use super::{NativeError, apart};
-use crate::store::{Offered, Progress, Refusal, StagedUpload, Store, UploadOffer};
+use super::error::{NativeError, RequestError};
+use super::heartbeat::Heartbeat;
+use super::request::{RequestContext, on_blocking_thread};
+use super::session::ActiveUpload;
+use super::source_lease::SourceLease;
+use crate::store::{OpenedUpload, Refusal, StagedUpload, Store, UploadOffer, WorkProgress};
 
-impl<S: Store> Conversation<S> {
-    /// Begins an upload, with the lease of its source if it has one.
-    pub(super) async fn begin(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        offer: UploadOffer,
-        lease: Option<Lease>,
-    ) -> Result<(), NativeError> {
-        let (name, size) = (offer.name.clone(), offer.size);
-        let progress = Progress::default();
-        let context = Arc::clone(&self.context);
-        let work = context.store.offer(offer, progress.clone());
-        let at_work = lease.as_ref().map(Lease::work);
-        let Offered { upload, staged, published } =
-            match self.working(frames, request, progress, work).await? {
-                Ok(offered) => offered,
-                Err(refusal) => {
-                    // There is nothing to come back to.
-                    lease.iter().for_each(Lease::done);
-                    return self.refuse(frames, request, &refusal);
-                }
-            };
-        let held = held_bytes(&staged, published.as_ref());
-        let receiver = apart(move || Receiver::new(staged, published.as_ref())).await?;
-        let resumed = receiver.resumed();
-        info!(name = name.as_str(), size, resumed, "upload begins");
-        // The client may take its time to read what it is told.
+/// Begins an upload, with the lease of its source if it has one.
+pub(super) async fn begin<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    offer: UploadOffer,
+    lease: Option<SourceLease>,
+) -> Result<(), RequestError> {
+    let (name, size) = (offer.name.clone(), offer.size);
+    let progress = WorkProgress::default();
+    let context = Arc::clone(&cx.connection.context);
+    let work = context.store.offer(offer, progress.clone());
+    let at_work = lease.as_ref().map(SourceLease::begin_work);
+    let opened = cx.working(progress, work).await;
+    if let Err(RequestError::Refused(_)) = opened {
+        // There is no staging to come back to.
+        lease.iter().for_each(SourceLease::end);
+    }
+    let OpenedUpload { upload, staged, published } = opened?;
+    let known = known_bytes(&staged, published.as_ref());
+    let receiver = move || Ok::<_, NativeError>(Receiver::new(staged, published.as_ref()));
+    let receiver = on_blocking_thread(receiver).await?;
+    let resumed = receiver.resumed();
+    info!(name = name.as_str(), size, resumed, "upload begins");
+    // A client that reads the list of blocks slowly counts as one that stands still.
+    drop(at_work);
+    let sent = send_known_blocks(cx, &receiver).await;
+    if let Some(lease) = &lease {
+        lease.begin_hashing(known, size);
+    }
+    // The session gets the upload even if the client did not get the list: the upload is suspended then.
+    let upload = Arc::new(ActiveUpload::new((name, size), upload, receiver, lease));
+    if !cx.connection.add_upload(cx.id, &upload) {
+        suspend(&upload, false).await;
+        return Err(NativeError::id_in_use(cx.id).into());
+    }
+    sent?;
+    Ok(cx.reply(&Reply::Ready { resumed })?)
+}
+
+/// Sends the list of blocks that the server has.
+async fn send_known_blocks<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    receiver: &Receiver,
+) -> Result<(), NativeError> {
+    for page in receiver.have() {
+        cx.reply(&Reply::Have { first: page.first, blocks: page.blocks })?;
+        cx.flush().await?;
+    }
+    Ok(())
+}
+
+/// A block arrives.
+pub(super) async fn on_block<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    head: BlockHead,
+) -> Result<(), RequestError> {
+    let Some(upload) = cx.connection.session.upload(cx.id) else {
+        // The upload failed, or was taken over, while this block was under way.
+        return Ok(());
+    };
+    let received = receive_block(cx, &upload, head).await;
+    end_if_refused(cx, received).await
+}
+
+async fn receive_block<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    upload: &Arc<ActiveUpload<S::Staging>>,
+    head: BlockHead,
+) -> Result<(), RequestError> {
+    let accepted = upload.receiver().accept(cx.connection.stream, head.index, head.len);
+    let action = match accepted {
+        Ok(action) => action,
+        Err(ReceiveError::Step(error)) => return Err(error.into()),
+        Err(error) => return Err(refusal_of(&error).into()),
+    };
+    let (computed, claimed) = match action {
+        BlockAction::Write => write_block(cx, upload, head).await?,
+        BlockAction::Discard => {
+            let claimed = cx.discard_body().await?;
+            (claimed, claimed)
+        }
+    };
+    record_block(cx, upload, head, computed, claimed).await
+}
+
+/// Writes a block to the staging as its bytes arrive. Returns its chaining value as computed here, and as
+/// the client claims.
+async fn write_block<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    upload: &Arc<ActiveUpload<S::Staging>>,
+    head: BlockHead,
+) -> Result<(Cv, Cv), RequestError> {
+    let lease = upload.lease.as_ref();
+    let arrived = |bytes| lease.into_iter().for_each(|lease| lease.arrived(bytes));
+    let mut heartbeat = Heartbeat::new(cx.id);
+    let mut hasher = BlockHasher::new(upload.size, head.index);
+    let mut offset = block_offset(head.index);
+    while cx.body_bytes() > 0 {
+        let chunk = cx.read_piece(&mut heartbeat, arrived).await?;
+        offset += chunk.len() as u64;
+        let at_work = lease.map(SourceLease::begin_work);
+        let start = offset - chunk.len() as u64;
+        let write = async { Ok(upload.handle.write(start, chunk, hasher).await?) };
+        let mut write = pin!(write);
+        let written = heartbeat.during(cx.frames.writer(), || (0, head.len), write.as_mut()).await;
+        if let Err(RequestError::Fatal(_)) = written {
+            // Another connection may write the block once this one has ended.
+            let _: Result<_, RequestError> = write.await;
+        }
+        (cx.connection.spare, hasher) = written?;
         drop(at_work);
-        let told = self.tell_held(frames, request, &receiver).await;
-        if let Some(lease) = &lease {
-            lease.told(held, size);
-        }
-        // Also if it was not heard: this is what is put away then.
-        let upload = Arc::new(Upload::new((name, size), upload, receiver, lease));
-        if !self.adopt(request, &upload) {
-            put_away(&upload, false).await;
-            return Err(request_in_use(request));
-        }
-        told?;
-        self.reply(frames, request, &Reply::Ready { resumed })
     }
+    let claimed = Cv(cx.read_hash().await?);
+    let computed = hasher.finish();
+    let computed =
+        computed.map_err(|error| RequestError::refused(Reason::Malformed, error.to_string()))?;
+    Ok((computed, claimed))
+}
 
-    async fn tell_held(
-        &self,
-        frames: &mut Frames,
-        request: u32,
-        receiver: &Receiver,
-    ) -> Result<(), NativeError> {
-        for page in receiver.have() {
-            let have = Reply::Have { first: page.first, blocks: page.blocks };
-            self.reply(frames, request, &have)?;
-            frames.writer().flush(self.stall()).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn block(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        head: BlockHead,
-    ) -> Result<(), NativeError> {
-        let Some(upload) = self.session.upload(request) else {
-            // It failed, or was taken over, while this was on its way.
-            self.drain(frames, request, head.len).await?;
-            return Ok(());
-        };
-        let accepted = upload.receiver().accept(self.stream, head.index, head.len);
-        let action = match accepted {
-            Ok(action) => action,
-            Err(ReceiveError::Step(error)) => return Err(error.into()),
-            Err(error) => {
-                let refusal = Refusal::new(error.reason(), error.to_string());
-                self.fail(frames, request, &refusal).await?;
-                self.drain(frames, request, head.len).await?;
-                return Ok(());
-            }
-        };
-        match action {
-            BlockAction::Write => self.write_block(frames, request, &upload, head).await,
-            BlockAction::Discard => {
-                let claimed = self.drain(frames, request, head.len).await?;
-                self.complete(frames, request, &upload, head, (claimed, claimed)).await
-            }
-        }
-    }
-
-    /// Writes a block to the staging as its bytes arrive.
-    async fn write_block(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        upload: &Arc<Upload<S::Staging>>,
-        head: BlockHead,
-    ) -> Result<(), NativeError> {
-        let lease = upload.lease.as_ref();
-        let arrived = |bytes| lease.into_iter().for_each(|it| it.arrived(bytes));
-        let mut signs = SignsOfLife::new(request);
-        let mut hasher = BlockHasher::new(upload.size, head.index);
-        let mut offset = block_offset(head.index);
-        let mut left = head.len;
-        while left > 0 {
-            let (chunk, len) = self.piece_of(frames, &mut signs, left, arrived).await?;
-            let at_work = lease.map(Lease::work);
-            let mut written = pin!(upload.handle.write(offset, chunk, hasher));
-            let waited = signs.during(frames.writer(), || (0, head.len), written.as_mut()).await;
-            match waited {
-                Ok(Ok((chunk, back))) => (self.spare, hasher) = (chunk, back),
-                Ok(Err(refusal)) => {
-                    self.fail(frames, request, &refusal).await?;
-                    self.drain(frames, request, left - len).await?;
-                    return Ok(());
-                }
-                Err(lost) => {
-                    // Another connection may write the block once this one is gone.
-                    let _ = written.await;
-                    return Err(lost);
-                }
-            }
+/// Records a block that has arrived in the journal, and replies to it.
+async fn record_block<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    upload: &Arc<ActiveUpload<S::Staging>>,
+    head: BlockHead,
+    computed: Cv,
+    claimed: Cv,
+) -> Result<(), RequestError> {
+    let index = head.index;
+    let completed = upload.receiver().complete(cx.connection.stream, computed, claimed);
+    match completed.map_err(|error| refusal_of(&error))? {
+        Completed::Journal => {
+            let at_work = upload.lease.as_ref().map(SourceLease::begin_work);
+            let record = async { Ok(upload.handle.stored(index, claimed).await?) };
+            let mut heartbeat = Heartbeat::new(cx.id);
+            heartbeat
+                .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), record)
+                .await?;
             drop(at_work);
-            offset += len;
-            left -= len;
-        }
-        let claimed = Cv(frames.reader().read_hash(self.stall()).await?);
-        match hasher.finish() {
-            Ok(computed) => self.complete(frames, request, upload, head, (computed, claimed)).await,
-            Err(error) => {
-                let refusal = Refusal::new(Reason::Malformed, error.to_string());
-                self.fail(frames, request, &refusal).await
+            if let Some(lease) = &upload.lease {
+                lease.stored(block_len(upload.size, index));
             }
         }
+        Completed::AlreadyStored => {}
+        Completed::Discarded => return Ok(()),
     }
+    Ok(cx.reply(&Reply::Stored { index })?)
+}
 
-    /// Records a block that has arrived, and answers it.
-    async fn complete(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        upload: &Arc<Upload<S::Staging>>,
-        head: BlockHead,
-        (computed, claimed): (Cv, Cv),
-    ) -> Result<(), NativeError> {
-        let index = head.index;
-        let completed = upload.receiver().complete(self.stream, computed, claimed);
-        let stored = match completed {
-            Ok(Completed::Journal) => {
-                let lease = upload.lease.as_ref();
-                let at_work = lease.map(Lease::work);
-                let work = upload.handle.stored(index, claimed);
-                let mut signs = SignsOfLife::new(request);
-                let stored = signs.during(frames.writer(), || (0, head.len), work).await?;
-                drop(at_work);
-                if let (Ok(()), Some(lease)) = (&stored, lease) {
-                    lease.stored(block_len(upload.size, index));
-                }
-                stored
-            }
-            Ok(Completed::AlreadyStored) => Ok(()),
-            Ok(Completed::Discarded) => return Ok(()),
-            Err(error) => Err(Refusal::new(error.reason(), error.to_string())),
-        };
-        match stored {
-            Ok(()) => self.reply(frames, request, &Reply::Stored { index }),
-            Err(refusal) => self.fail(frames, request, &refusal).await,
-        }
+/// All blocks have been sent: publishes the file.
+pub(super) async fn on_commit<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    digest: Digest,
+) -> Result<(), RequestError> {
+    let Some(upload) = cx.connection.session.upload(cx.id) else {
+        cx.connection.waiting.take(cx.id);
+        let message = "there is no such upload, or not any more; offer the file again";
+        return Err(RequestError::refused(Reason::OutOfStep, message));
+    };
+    let shared = Arc::clone(&upload);
+    let copy = on_blocking_thread(move || {
+        let copy = shared.receiver().commit(digest);
+        copy.map_err(|error| RequestError::from(refusal_of(&error)))
+    });
+    let copy = match copy.await {
+        Ok(copy) => copy,
+        Err(error) => return end_if_refused(cx, Err(error)).await,
+    };
+    let progress = WorkProgress::default();
+    let at_work = upload.lease.as_ref().map(SourceLease::begin_work);
+    let work = upload.handle.publish(copy, digest, progress.clone());
+    let published = cx.working(progress, work).await;
+    drop(at_work);
+    if !matches!(published, Err(RequestError::Fatal(_))) {
+        cx.connection.remove_upload(cx.id);
+        upload.release_lease(published.is_ok());
     }
+    let unchanged = published?;
+    info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
+    cx.connection.context.monitor.uploaded();
+    Ok(cx.reply(&Reply::Done { digest, unchanged })?)
+}
 
-    pub(super) async fn commit(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        digest: Digest,
-    ) -> Result<(), NativeError> {
-        let Some(upload) = self.session.upload(request) else {
-            self.waiting.remove(request);
-            let message = "there is no such upload, or not any more; offer the file again";
-            return self.refuse(frames, request, &Refusal::new(Reason::OutOfStep, message));
-        };
-        let joined = Arc::clone(&upload);
-        let copy = match apart(move || joined.receiver().commit(digest)).await? {
-            Ok(copy) => copy,
-            Err(error) => {
-                let refusal = Refusal::new(error.reason(), error.to_string());
-                return self.fail(frames, request, &refusal).await;
-            }
-        };
-        let progress = Progress::default();
-        let at_work = upload.lease.as_ref().map(Lease::work);
-        let work = upload.handle.publish(copy, digest, progress.clone());
-        let published = self.working(frames, request, progress, work).await?;
-        drop(at_work);
-        self.release(request);
-        upload.let_go(published.is_ok());
-        match published {
-            Ok(unchanged) => {
-                info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
-                self.context.monitor.uploaded();
-                self.reply(frames, request, &Reply::Done { digest, unchanged })
-            }
-            Err(refusal) => self.refuse(frames, request, &refusal),
-        }
+/// The client cancels an upload, or the wait for one.
+pub(super) async fn on_abandon<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    discard: bool,
+) -> Result<(), RequestError> {
+    if cx.connection.waiting.take(cx.id).is_some() {
+        let message = "the client does not wait any more";
+        return Ok(cx.reply(&Reply::failed(Reason::Cancelled, message))?);
     }
+    // An upload that ended before has been answered.
+    let Some(upload) = cx.connection.remove_upload(cx.id) else { return Ok(()) };
+    suspend_working(cx, &upload, discard).await?;
+    upload.release_lease(true);
+    let message = "the client gave the upload up";
+    Ok(cx.reply(&Reply::failed(Reason::Cancelled, message))?)
+}
 
-    pub(super) async fn abandon(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        discard: bool,
-    ) -> Result<(), NativeError> {
-        if self.waiting.remove(request) {
-            let message = "the client does not wait any more";
-            return self.reply(frames, request, &Reply::failed(Reason::Cancelled, message));
-        }
-        // Whatever ended it before has been answered.
-        let Some(upload) = self.release(request) else { return Ok(()) };
-        let away = put_away(&upload, discard);
-        self.working(frames, request, Progress::default(), away).await?;
-        upload.let_go(true);
-        let message = "the client gave the upload up";
-        self.reply(frames, request, &Reply::failed(Reason::Cancelled, message))
-    }
+/// Ends the upload of a request that was refused. Its blocks are kept.
+async fn end_if_refused<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    result: Result<(), RequestError>,
+) -> Result<(), RequestError> {
+    let Err(RequestError::Refused(refusal)) = result else { return result };
+    // An upload that ended in the meantime has been answered.
+    let Some(upload) = cx.connection.remove_upload(cx.id) else { return Ok(()) };
+    suspend_working(cx, &upload, false).await?;
+    upload.release_lease(false);
+    Err(refusal.into())
+}
 
-    /// Ends an upload that cannot go on. What arrived is kept.
-    async fn fail(
-        &mut self,
-        frames: &mut Frames,
-        request: u32,
-        refusal: &Refusal,
-    ) -> Result<(), NativeError> {
-        // If it has ended meanwhile, that was answered where it did.
-        let Some(upload) = self.release(request) else { return Ok(()) };
-        let away = put_away(&upload, false);
-        self.working(frames, request, Progress::default(), away).await?;
-        upload.let_go(false);
-        self.refuse(frames, request, refusal)
+async fn suspend_working<S: Store>(
+    cx: &mut RequestContext<'_, S>,
+    upload: &ActiveUpload<S::Staging>,
+    discard: bool,
+) -> Result<(), RequestError> {
+    let work = async {
+        suspend(upload, discard).await;
+        Ok::<_, RequestError>(())
+    };
+    cx.working(WorkProgress::default(), work).await
+}
+
+/// Ends an upload without publishing it.
+pub(super) async fn suspend<U: StagedUpload>(upload: &ActiveUpload<U>, discard: bool) {
+    if let Err(error) = upload.handle.end(discard).await {
+        warn!(%error, name = upload.name.as_str(), "the progress of an upload could not be recorded");
     }
 }
 
-/// Bytes of which the client is told that they are here, which it hashes first.
-fn held_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
+/// The bytes that the client hashes first, since it learns that the server has them.
+fn known_bytes(staged: &PartialManifest, published: Option<&PartialManifest>) -> u64 {
     let published = published.map(PartialManifest::known).unwrap_or_default();
     staged.known().max(published).saturating_mul(BLOCK_BYTES)
 }
 
-/// Ends an upload without publishing it.
-pub(super) async fn put_away<U: StagedUpload>(upload: &Upload<U>, discard: bool) {
-    if let Err(error) = upload.handle.end(discard).await {
-        warn!(%error, name = upload.name.as_str(), "how far an upload got could not be recorded");
-    }
+fn refusal_of(error: &ReceiveError) -> Refusal {
+    Refusal::new(error.reason(), error.to_string())
 }

@@ -20,8 +20,8 @@ mod legacy;
 pub mod local;
 mod refusal;
 
-pub use legacy::{Begin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload};
-pub(crate) use local::LONG_JOBS;
+pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload};
+pub(crate) use local::MAX_LONG_JOBS;
 pub use refusal::Refusal;
 
 /// A namespace of files, block by block.
@@ -41,8 +41,8 @@ pub trait Store: Send + Sync + Sized + 'static {
     fn offer(
         &self,
         offer: UploadOffer,
-        progress: Progress,
-    ) -> impl Future<Output = Result<Offered<Self::Staging>, Refusal>> + Send;
+        progress: WorkProgress,
+    ) -> impl Future<Output = Result<OpenedUpload<Self::Staging>, Refusal>> + Send;
 
     /// Stores small files if they have their digests, or finds out that they are there already; all
     /// durable before it returns where the store promises that. One result for each, in their order; one
@@ -61,7 +61,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     fn confirm(
         &self,
         expected: ExpectedFile,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
     /// Opens the present version of a file.
@@ -84,9 +84,9 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// There is no such directory, or a part of it cannot be listed.
     fn list(
         &self,
-        list: Listing,
+        list: ListRequest,
         cursor: Option<Self::Cursor>,
-    ) -> impl Future<Output = Result<(Page, Option<Self::Cursor>), Refusal>> + Send;
+    ) -> impl Future<Output = Result<(ListPage, Option<Self::Cursor>), Refusal>> + Send;
 
     /// Makes a directory, and those above it, unless it is there.
     ///
@@ -116,13 +116,13 @@ pub struct UploadOffer {
     /// What may become of a file that is there.
     pub overwrite: Overwrite,
     /// Whose upload it is; `None` for somebody who does not come back to it.
-    pub owner: Option<Owner>,
+    pub owner: Option<UploadOwner>,
 }
 
 /// Whose upload it is. Of all offers of one owner the last one has what the others began: of several
 /// runs that upload one source, only the one whose turn it is offers anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum UploadOwner {
     /// That of a run of a client.
     Run(Token),
     /// That of whoever uploads this source.
@@ -131,7 +131,7 @@ pub enum Owner {
 
 /// What a store has for a file that is to be uploaded.
 #[derive(Debug)]
-pub struct Offered<U> {
+pub struct OpenedUpload<U> {
     /// Where its blocks go.
     pub upload: U,
     /// Blocks that an interrupted upload left.
@@ -210,7 +210,7 @@ pub enum PutOutcome {
 
 /// What is asked of a directory.
 #[derive(Clone, Debug)]
-pub struct Listing {
+pub struct ListRequest {
     /// The directory; `None` for the root.
     pub name: Option<RemoteName>,
     /// With all that is below.
@@ -225,7 +225,7 @@ pub struct Listing {
 
 /// Some of a directory.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct ListPage {
     /// What is there, in order.
     pub entries: Vec<Listed>,
     /// There is more.
@@ -235,16 +235,16 @@ pub struct Page {
 /// How far a store is with reading its own files, as it goes on, and whether somebody still waits
 /// for that; clones are of the same work.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Work>);
+pub struct WorkProgress(Arc<WorkCounters>);
 
 #[derive(Debug, Default)]
-struct Work {
+struct WorkCounters {
     done: AtomicU64,
     total: AtomicU64,
     stopped: AtomicBool,
 }
 
-impl Progress {
+impl WorkProgress {
     /// Bytes that were read, and that are to be read.
     #[must_use]
     pub fn get(&self) -> (u64, u64) {
@@ -297,7 +297,7 @@ pub trait StagedUpload: Send + Sync + 'static {
         &self,
         copy: Vec<BlockRange>,
         digest: Digest,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
     /// Puts the staging away for later, or throws it away.
@@ -319,7 +319,7 @@ pub trait StoredFile: Send + Sync + 'static {
     fn version(&self) -> Version;
 
     /// The chaining value of a block, where it is known without reading it.
-    fn known(&self, index: u64) -> Option<Cv>;
+    fn known_cv(&self, index: u64) -> Option<Cv>;
 
     /// The file itself, where it is one of this system, which can send it without its being read here.
     fn local(&self) -> Option<&std::fs::File>;
@@ -355,7 +355,7 @@ pub trait StoredFile: Send + Sync + 'static {
     /// The file cannot be read, or changed.
     fn manifest(
         &self,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> impl Future<Output = Result<Arc<Manifest>, Refusal>> + Send;
 
     /// Fails if the file was written to since it was opened: what was read is a mix then.
@@ -365,5 +365,5 @@ pub trait StoredFile: Send + Sync + 'static {
     fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Whether its name still stands for it, and nothing that was known of its blocks has been dropped.
-    fn is_present(&self) -> impl Future<Output = bool> + Send;
+    fn is_current(&self) -> impl Future<Output = bool> + Send;
 }

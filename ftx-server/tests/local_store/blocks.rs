@@ -9,7 +9,8 @@ use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest, block_len, blo
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_server::store::local::{LocalBlockUpload, LocalStore};
 use ftx_server::store::{
-    Offered, Owner, Progress, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
+    OpenedUpload, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
+    UploadOwner, WorkProgress,
 };
 
 use crate::{MIB, assert_file, config, content, name, open, pass_days};
@@ -35,15 +36,15 @@ async fn offer(
     file: &str,
     size: usize,
     writer: u8,
-) -> Result<Offered<LocalBlockUpload>, Refusal> {
+) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
     let offer = UploadOffer {
         name: name(file),
         size: size as u64,
         meta: Meta::default(),
         overwrite: Overwrite::Replace,
-        owner: Some(Owner::Run(Token([writer; 16]))),
+        owner: Some(UploadOwner::Run(Token([writer; 16]))),
     };
-    store.offer(offer, Progress::default()).await
+    store.offer(offer, WorkProgress::default()).await
 }
 
 async fn store_blocks(
@@ -60,7 +61,7 @@ async fn store_blocks(
 }
 
 async fn publish(upload: &LocalBlockUpload, file: &[u8]) -> Result<bool, Refusal> {
-    upload.publish(Vec::new(), digest(file), Progress::default()).await
+    upload.publish(Vec::new(), digest(file), WorkProgress::default()).await
 }
 
 /// An upload of blocks that is interrupted.
@@ -70,7 +71,7 @@ async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], blocks: &[u64
     offered.upload.end(false).await.unwrap();
 }
 
-fn known(offered: &Offered<LocalBlockUpload>) -> Vec<u64> {
+fn known(offered: &OpenedUpload<LocalBlockUpload>) -> Vec<u64> {
     offered.staged.known_from(0).map(|(index, _)| index).collect()
 }
 
@@ -240,12 +241,12 @@ async fn what_cannot_be_published_leaves_the_old_version_and_is_kept() {
     store_blocks(&offered.upload, &new, [0]).await.unwrap();
     // Stopped before blocks are copied.
     let copy = vec![ftx_core::native::blocks::BlockRange { first: 1, count: 3 }];
-    let stopped = Progress::default();
+    let stopped = WorkProgress::default();
     stopped.stop();
     let failed = offered.upload.publish(copy.clone(), digest(&new), stopped).await.unwrap_err();
     assert_eq!(failed.reason, Reason::ShuttingDown);
     assert_file(root.path(), "a", &old);
-    assert!(offered.upload.publish(copy, digest(&new), Progress::default()).await.is_err());
+    assert!(offered.upload.publish(copy, digest(&new), WorkProgress::default()).await.is_err());
     drop((offered, store));
     let store = open_again(root.path()).await;
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
@@ -278,7 +279,7 @@ async fn blocks_are_not_copied_from_a_file_that_changes() {
     std::os::unix::fs::FileExt::write_all_at(&file, b"changed", 2 * MIB as u64).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let copy = vec![ftx_core::native::blocks::BlockRange { first: 1, count: 3 }];
-    let failed = offered.upload.publish(copy, digest(&new), Progress::default()).await;
+    let failed = offered.upload.publish(copy, digest(&new), WorkProgress::default()).await;
     assert_eq!(failed.unwrap_err().reason, Reason::Changed);
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
     assert_eq!(known(&offered), [0]);
@@ -324,7 +325,7 @@ async fn a_file_is_hashed_once() {
     let mut read = Vec::new();
     for run in 0..3 {
         let opened = store.open(&name("a")).await.unwrap();
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let manifest = opened.manifest(progress.clone()).await.unwrap();
         assert_eq!(manifest.digest(), digest(&file));
         read.push(progress.get().1);
@@ -345,10 +346,10 @@ async fn what_is_uploaded_is_known() {
     let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), ..Meta::default() };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
     let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
-    let offered = store.offer(request, Progress::default()).await.unwrap();
+    let offered = store.offer(request, WorkProgress::default()).await.unwrap();
     store_blocks(&offered.upload, &file, 0..4).await.unwrap();
     publish(&offered.upload, &file).await.unwrap();
-    let progress = Progress::default();
+    let progress = WorkProgress::default();
     let opened = store.open(&name("a")).await.unwrap();
     assert_eq!(opened.manifest(progress.clone()).await.unwrap().digest(), digest(&file));
     assert_eq!(progress.get(), (0, 0));

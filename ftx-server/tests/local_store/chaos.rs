@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ftx_core::RemoteName;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{Begin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -91,8 +91,8 @@ impl Client {
         let ours =
             held.filter(|(len, held)| *len < self.bytes.len() && md5(&self.bytes[..*len]) == *held);
         let (begin, at) = match ours {
-            Some((len, _)) => (Begin::Resume(offered.offer), len),
-            None => (Begin::Anew(offered.offer), 0),
+            Some((len, _)) => (LegacyBegin::Resume(offered.offer), len),
+            None => (LegacyBegin::Anew(offered.offer), 0),
         };
         let len = (self.bytes.len() - at) as u64;
         let upload = store.begin(&self.name, begin, len).await?;

@@ -25,7 +25,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_server::Config;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{Begin, LegacyOffer, LegacyStore, LegacyUpload};
+use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload};
 use ftx_store::{Durability, PrefixHasher, StoreError};
 
 use content::{DEADLINE, MIB, content};
@@ -82,7 +82,7 @@ async fn offer(store: &LocalStore, file: &str) -> LegacyOffer<LocalOffer> {
 
 async fn begin_anew(store: &LocalStore, file: &str, len: usize) -> LocalUpload {
     let offered = offer(store, file).await;
-    store.begin(&name(file), Begin::Anew(offered.offer), len as u64).await.unwrap()
+    store.begin(&name(file), LegacyBegin::Anew(offered.offer), len as u64).await.unwrap()
 }
 
 async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), StoreError> {
@@ -129,7 +129,7 @@ async fn finish_from(
     offered: LegacyOffer<LocalOffer>,
 ) {
     let rest = &bytes[usize::try_from(offered.held.unwrap().len).unwrap()..];
-    let begin = Begin::Resume(offered.offer);
+    let begin = LegacyBegin::Resume(offered.offer);
     let mut upload = store.begin(&name(file), begin, rest.len() as u64).await.unwrap();
     write(&mut upload, rest).await.unwrap();
     upload.publish().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -31,7 +31,7 @@ async fn nothing_offered_cannot_be_resumed() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "a.bin").await;
-    let begun = store.begin(&name("a.bin"), Begin::Resume(offered.offer), 10).await;
+    let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
     assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
 }
 
@@ -111,7 +111,7 @@ async fn a_file_that_changed_after_the_offer_is_not_gone_on_from() {
         let offered = offer(&store, "a.bin").await;
         assert!(offered.published);
         change(&path);
-        let begun = store.begin(&name("a.bin"), Begin::Resume(offered.offer), 10).await;
+        let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
         assert!(matches!(begun, Err(StoreError::Changed { .. })), "{what}: {begun:?}");
     }
     assert_eq!(staged_files(root.path()), [""; 0]);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ftx_core::{RemoteName, Status};
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::tempdir;
@@ -30,7 +30,7 @@ async fn assert_unreachable(store: &LocalStore, file: &str) {
             Err(_) => continue,
         };
         assert_eq!(offered.held, None, "{file} is offered");
-        let begun = store.begin(&name(file), Begin::Anew(offered.offer), len).await;
+        let begun = store.begin(&name(file), LegacyBegin::Anew(offered.offer), len).await;
         let Ok(mut upload) = begun else { continue };
         write(&mut upload, &content(1, usize::try_from(len).unwrap())).await.unwrap();
         upload.publish().await.expect_err(file);
@@ -316,7 +316,7 @@ async fn more_than_the_disk_holds_is_refused_before_anything_is_written() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "d/a.bin").await;
-    let begun = store.begin(&name("d/a.bin"), Begin::Anew(offered.offer), ALL).await;
+    let begun = store.begin(&name("d/a.bin"), LegacyBegin::Anew(offered.offer), ALL).await;
     assert!(matches!(begun, Err(StoreError::NoSpace { .. })), "{begun:?}");
     assert_eq!(staged_files(root.path()), [""; 0]);
     assert!(!root.path().join("d").exists());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -65,7 +65,7 @@ async fn early_and_late(root: &Path, store: &LocalStore, files: &Files, keep: bo
     assert!(early_len < late_len);
 
     let rest = &files.other[early_len..];
-    let begin = Begin::Resume(early.offer);
+    let begin = LegacyBegin::Resume(early.offer);
     let mut upload = store.begin(&name("a.bin"), begin, rest.len() as u64).await.unwrap();
     write(&mut upload, &rest[..MIB]).await.unwrap();
     let upload = if keep {
@@ -86,7 +86,7 @@ struct Late {
 /// Takes the late offer up with `one`; either it is refused, or `one` is there whole.
 async fn assert_not_mixed(root: &Path, store: &LocalStore, files: &Files, late: Late) {
     let rest = &files.one[late.len..];
-    match store.begin(&name("a.bin"), Begin::Resume(late.offer), rest.len() as u64).await {
+    match store.begin(&name("a.bin"), LegacyBegin::Resume(late.offer), rest.len() as u64).await {
         Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
         Err(error) => panic!("{error}"),
         Ok(mut upload) => {
@@ -125,7 +125,7 @@ async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
     crate::interrupted(&store, "a.bin", &bytes, 600_000).await;
     let offered = offer(&store, "a.bin").await;
     let len = assert_offers_start_of(&offered, &bytes);
-    let begin = Begin::Resume(offered.offer);
+    let begin = LegacyBegin::Resume(offered.offer);
     let upload = store.begin(&name("a.bin"), begin, (bytes.len() - len) as u64).await.unwrap();
     upload.suspend().await.unwrap();
     let staged = staged_data(root.path());
@@ -142,7 +142,7 @@ async fn the_last_byte_that_is_offered_stays_what_it_was() {
     let store = open(root.path());
     let resume = async |offer, from: usize, bytes: &[u8]| {
         let len = (bytes.len() - from) as u64;
-        store.begin(&name("a.bin"), Begin::Resume(offer), len).await
+        store.begin(&name("a.bin"), LegacyBegin::Resume(offer), len).await
     };
     let mut writer = begin_anew(&store, "a.bin", files.one.len()).await;
     write(&mut writer, &files.one[..COMMON]).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
     tokio::select! {
         biased;
         // A disk may be as fast as that; then it is given up right after.
-        opened = store.begin(&file, Begin::Anew(offered.offer), MIB as u64) => drop(opened),
+        opened = store.begin(&file, LegacyBegin::Anew(offered.offer), MIB as u64) => drop(opened),
         () = std::future::ready(()) => {}
     }
     let mut upload = begin_anew(&store, "a.bin", MIB).await;
@@ -211,7 +211,7 @@ async fn a_staging_that_could_not_be_resumed_can_be_resumed_later() {
     let file = fs::File::open(staged_data(root.path())).unwrap();
     file.lock().unwrap();
     let len = (bytes.len() - 599_999) as u64;
-    let begun = store.begin(&name("d/a.bin"), Begin::Resume(offered.offer), len).await;
+    let begun = store.begin(&name("d/a.bin"), LegacyBegin::Resume(offered.offer), len).await;
     assert!(matches!(begun, Err(StoreError::InUse { .. })), "{begun:?}");
     drop(file);
     let offered = offer(&store, "d/a.bin").await;

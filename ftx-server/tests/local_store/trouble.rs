@@ -4,7 +4,7 @@ use std::fs;
 
 use ftx_server::Descriptors;
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -15,7 +15,7 @@ async fn an_upload_that_is_refused_or_given_up_leaves_no_directories() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "new/below/a").await;
-    let begun = store.begin(&name("new/below/a"), Begin::Anew(offered.offer), 1 << 60).await;
+    let begun = store.begin(&name("new/below/a"), LegacyBegin::Anew(offered.offer), 1 << 60).await;
     assert!(matches!(begun, Err(StoreError::NoSpace { .. })), "{begun:?}");
     for len in [10, MIB] {
         let mut upload = begin_anew(&store, "new/below/a", len).await;
@@ -63,7 +63,7 @@ async fn without_descriptors_it_is_refused_for_now() {
     let refused = loop {
         let file = name(&format!("{}", uploads.len()));
         let offered = store.offer_prefix(&file, ALL).await.unwrap();
-        match store.begin(&file, Begin::Anew(offered.offer), MIB as u64).await {
+        match store.begin(&file, LegacyBegin::Anew(offered.offer), MIB as u64).await {
             Ok(upload) => uploads.push(upload),
             Err(error) => break error,
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, LegacyDownload as _, LegacyStore as _};
+use ftx_server::store::{LegacyBegin, LegacyDownload as _, LegacyStore as _};
 use ftx_store::{MIN_CACHED_BYTES, ReadSnapshot, StoreError};
 use tempfile::tempdir;
 
@@ -96,7 +96,7 @@ async fn a_file_that_changed_after_the_offer_without_showing_it_is_not_resumed()
             let offered = offer(&store, "a.bin").await;
             assert!(offered.published);
             flip(&root.path().join("a.bin"), at);
-            let begun = store.begin(&name("a.bin"), Begin::Resume(offered.offer), 10).await;
+            let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
             assert!(matches!(begun, Err(StoreError::Changed { .. })), "{at}: {begun:?}");
             assert_eq!(staged_files(root.path()), [""; 0]);
         }

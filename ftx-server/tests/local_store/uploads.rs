@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ftx_server::store::local::LocalStore;
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -100,7 +100,7 @@ async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
         let from = assert_offers_start_of(&offered, &bytes);
         assert!(from >= end, "step {step}: {from} bytes, but {end} were there before");
         end = from + 250_000;
-        let begin = Begin::Resume(offered.offer);
+        let begin = LegacyBegin::Resume(offered.offer);
         let len = (bytes.len() - from) as u64;
         let mut upload = store.begin(&name("d/a.bin"), begin, len).await.unwrap();
         write(&mut upload, &bytes[from..end]).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_crash_never_costs_the_truth() {
     interrupted(&store, "d/a.bin", &bytes, 5 * MIB).await;
     let offered = offer(&store, "d/a.bin").await;
     let held = usize::try_from(offered.held.unwrap().len).unwrap();
-    let (begin, left) = (Begin::Resume(offered.offer), (bytes.len() - held) as u64);
+    let (begin, left) = (LegacyBegin::Resume(offered.offer), (bytes.len() - held) as u64);
     let mut upload = store.begin(&name("d/a.bin"), begin, left).await.unwrap();
     let mut upload_of_b = begin_anew(&store, "b.bin", 300_000).await;
     upload_of_b.write(content(7, 1)).await.unwrap();
@@ -196,7 +196,7 @@ async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile(
     let offered = offer(&store, "a.bin").await;
     assert!(offered.published);
     assert_eq!(assert_offers_start_of(&offered, &bytes), MIB);
-    let begin = Begin::Resume(offered.offer);
+    let begin = LegacyBegin::Resume(offered.offer);
     let mut upload = store.begin(&name("a.bin"), begin, MIB as u64).await.unwrap();
     write(&mut upload, &bytes[MIB..]).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes[..MIB]);

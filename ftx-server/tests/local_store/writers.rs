@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ftx_server::store::local::LocalUpload;
-use ftx_server::store::{Begin, LegacyStore as _, LegacyUpload as _};
+use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
 
@@ -75,7 +75,7 @@ async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
     assert!(from > 0);
     // It is alive.
     write(&mut first, &bytes[MIB..MIB + 1]).await.unwrap();
-    let begin = Begin::Resume(offered.offer);
+    let begin = LegacyBegin::Resume(offered.offer);
     let len = (bytes.len() - from) as u64;
     let mut second = store.begin(&name("a.bin"), begin, len).await.unwrap();
     write(&mut first, &bytes[MIB + 1..MIB + 500_000]).await.unwrap();
@@ -109,7 +109,8 @@ async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
         assert_eq!(from, MIB - 1);
         let files = staged_files(root.path());
         let len = (bytes.len() - from) as u64;
-        let mut new = store.begin(&name(end), Begin::Resume(offered.offer), len).await.unwrap();
+        let mut new =
+            store.begin(&name(end), LegacyBegin::Resume(offered.offer), len).await.unwrap();
         assert_eq!(staged_files(root.path()), files, "it was not taken over but copied");
         write(&mut new, &bytes[from..from + 300_000]).await.unwrap();
         end_superseded(end, old).await;
@@ -152,8 +153,9 @@ async fn two_clients_resume_the_same_staging() {
     let from = assert_offers_start_of(&one, &bytes);
     assert_eq!(assert_offers_start_of(&other, &bytes), from);
     let len = (bytes.len() - from) as u64;
-    let mut first = store.begin(&name("a.bin"), Begin::Resume(one.offer), len).await.unwrap();
-    let mut second = store.begin(&name("a.bin"), Begin::Resume(other.offer), len).await.unwrap();
+    let mut first = store.begin(&name("a.bin"), LegacyBegin::Resume(one.offer), len).await.unwrap();
+    let mut second =
+        store.begin(&name("a.bin"), LegacyBegin::Resume(other.offer), len).await.unwrap();
     for piece in bytes[from..].chunks(70_000) {
         write(&mut first, piece).await.unwrap();
         write(&mut second, piece).await.unwrap();
@@ -173,7 +175,7 @@ async fn an_offer_of_what_was_published_meanwhile_is_gone() {
     interrupted(&store, "a.bin", &bytes, MIB).await;
     let late = offer(&store, "a.bin").await;
     finish(&store, "a.bin", &bytes).await;
-    let begun = store.begin(&name("a.bin"), Begin::Resume(late.offer), MIB as u64).await;
+    let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(late.offer), MIB as u64).await;
     assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
     assert_file(root.path(), "a.bin", &bytes);
 }

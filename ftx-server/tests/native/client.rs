@@ -34,7 +34,7 @@ pub(crate) struct Terms {
 
 /// What a server has of a file that is offered.
 #[derive(Debug)]
-pub(crate) struct Offered {
+pub(crate) struct OpenedUpload {
     pub(crate) id: u32,
     pub(crate) have: BTreeMap<u64, Cv>,
     pub(crate) resumed: u64,
@@ -211,14 +211,14 @@ impl Client {
     }
 
     /// Offers a file and hears what the server has of it.
-    pub(crate) fn offer(&mut self, request: &Request) -> Result<Offered, Reason> {
+    pub(crate) fn offer(&mut self, request: &Request) -> Result<OpenedUpload, Reason> {
         let id = new_id();
         self.send(id, request);
         self.hear_offered(id)
     }
 
     /// Hears what the server has of a file that was offered.
-    pub(crate) fn hear_offered(&mut self, id: u32) -> Result<Offered, Reason> {
+    pub(crate) fn hear_offered(&mut self, id: u32) -> Result<OpenedUpload, Reason> {
         let mut have = BTreeMap::new();
         loop {
             match self.reply_to(id) {
@@ -226,7 +226,7 @@ impl Client {
                     let blocks = (first..).zip(blocks);
                     have.extend(blocks.filter_map(|(index, cv)| Some((index, cv?))));
                 }
-                Reply::Ready { resumed } => return Ok(Offered { id, have, resumed }),
+                Reply::Ready { resumed } => return Ok(OpenedUpload { id, have, resumed }),
                 Reply::Failed { reason, .. } => return Err(Reason::from_code(reason)),
                 other => panic!("{other:?}"),
             }
@@ -234,7 +234,7 @@ impl Client {
     }
 
     /// Offers a file of which blocks are sent next.
-    pub(crate) fn begin(&mut self, name: &str, file: &[u8], writer: u8) -> Offered {
+    pub(crate) fn begin(&mut self, name: &str, file: &[u8], writer: u8) -> OpenedUpload {
         self.offer(&offer(name, file.len(), Overwrite::Replace, writer)).unwrap()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, WAITING};
 
-use crate::client::{Client, Offered, hello, new_id, offer_of};
+use crate::client::{Client, OpenedUpload, hello, new_id, offer_of};
 use crate::frame::{Frame, block_frame};
 use crate::resume::staged;
 use crate::running::Running;
@@ -27,7 +27,7 @@ fn wait_in_line(client: &mut Client, name: &str, run: u8) -> u32 {
     id
 }
 
-fn begin(client: &mut Client, name: &str, run: u8) -> Offered {
+fn begin(client: &mut Client, name: &str, run: u8) -> OpenedUpload {
     client.offer(&offer_of(name, LEN, run, 7)).unwrap()
 }
 

@@ -1,4 +1,4 @@
-//! The JSON events of a run, as README documents them.
+//! The JSON events of a run, as `docs/json.md` documents them.
 
 use std::collections::BTreeMap;
 use std::fs;

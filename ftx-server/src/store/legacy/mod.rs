@@ -35,7 +35,7 @@ pub trait LegacyStore: Send + Sync + 'static {
     fn begin(
         &self,
         name: &RemoteName,
-        offer: Begin<Self::Offer>,
+        offer: LegacyBegin<Self::Offer>,
         len: u64,
     ) -> impl Future<Output = Result<Self::Upload, StoreError>> + Send;
 
@@ -62,7 +62,7 @@ pub struct LegacyOffer<O> {
 
 /// How an upload begins.
 #[derive(Debug)]
-pub enum Begin<O> {
+pub enum LegacyBegin<O> {
     /// With the first byte. The client was offered this and can't use it.
     Anew(O),
     /// Behind the bytes of this offer.

@@ -1,16 +1,16 @@
-//! Signs between those that use a staging: the end of something, and the time of the last write.
+//! Signals between the users of a staging: the end of something, and the time of the last write.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-/// Lets others wait for something to end.
+/// An event that happens once and that any number of tasks can wait for; clones are the same event.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Latch(CancellationToken);
 
 impl Latch {
-    /// Says that it has ended.
+    /// Wakes the tasks that wait.
     pub(super) fn end(&self) {
         self.0.cancel();
     }
@@ -19,23 +19,23 @@ impl Latch {
         self.0.is_cancelled()
     }
 
-    /// Waits for its end, however long it takes.
+    /// Waits for the end without a limit.
     pub(super) async fn ended(&self) {
         self.0.cancelled().await;
     }
 
-    /// Waits for its end, at most until `deadline`.
+    /// Waits for the end, at most until `deadline`.
     pub(super) async fn wait(&self, deadline: Instant) {
-        // Whether it came to its end or not is seen by who looks at the index again.
+        // The caller looks at the index again, which shows whether the end has come.
         let _ = tokio::time::timeout_at(deadline.into(), self.0.cancelled()).await;
     }
 }
 
-/// When a writer last wrote.
+/// When a writer last wrote; clones belong to the same writer.
 #[derive(Clone, Debug)]
-pub(super) struct Heard(Arc<Mutex<Instant>>);
+pub(super) struct LastWrite(Arc<Mutex<Instant>>);
 
-impl Heard {
+impl LastWrite {
     pub(super) fn now() -> Self {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
@@ -48,8 +48,8 @@ impl Heard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// Whether both are of the same writer.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Whether both belong to the same writer.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }

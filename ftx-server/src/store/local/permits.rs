@@ -1,9 +1,8 @@
-//! Permits: no more slow jobs at a time than there are threads for, with some left for short ones.
+//! Permits bound the slow jobs of the whole server, so that short ones always find a thread.
 //!
-//! Whatever may take long, because it waits for a disk or for another job, takes a permit before it takes
-//! a thread. So a disk that is slow for those who write leaves others their threads: to look at a file,
-//! or to read what is in memory, takes none. Permits are for the whole server, threads belong to a
-//! worker.
+//! A job that may take long, because it waits for a disk or for another job, takes a permit before it
+//! takes a thread. So a disk on which writes are slow leaves threads to jobs that take no permit, such as
+//! a `stat` or a read from the page cache. Permits belong to the server, threads to a worker.
 
 use std::sync::Arc;
 
@@ -13,25 +12,24 @@ use crate::store::Refusal;
 
 /// Slow work, by what it waits for, with how many jobs of all clients may do so at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slow {
-    /// For bytes of large files that are hashed. Each job uses all cores; more of them would only take
-    /// longer each.
+pub(super) enum JobKind {
+    /// Hashes large files. Each job uses all cores; more of them would only take longer each.
     Hash,
-    /// For directories and small amounts of data to be read.
+    /// Reads directories and small amounts of data.
     Read,
-    /// For the disk to have everything, or for a turn with a name, whose holder may wait for that. Many
-    /// together cost a disk little more than one.
+    /// Waits for an fsync, or for a name lock, whose holder may wait for one. Many together cost a disk
+    /// little more than one.
     Sync,
-    /// For the disk to take more, or for others who write to the same staging.
+    /// Waits for the disk to accept a write, or for another writer of the same staging.
     Write,
 }
 
 /// Slow jobs of all kinds at a time.
-pub(crate) const LONG_JOBS: usize =
-    Slow::Hash.most() + Slow::Read.most() + Slow::Sync.most() + Slow::Write.most();
+pub(crate) const MAX_LONG_JOBS: usize =
+    JobKind::Hash.limit() + JobKind::Read.limit() + JobKind::Sync.limit() + JobKind::Write.limit();
 
-impl Slow {
-    const fn most(self) -> usize {
+impl JobKind {
+    const fn limit(self) -> usize {
         match self {
             Self::Hash => 4,
             Self::Read => 8,
@@ -42,60 +40,59 @@ impl Slow {
 
 /// The permits of a server.
 #[derive(Debug)]
-pub(super) struct Permits {
+pub(super) struct JobPermits {
     hash: Arc<Semaphore>,
     read: Arc<Semaphore>,
     sync: Arc<Semaphore>,
     write: Arc<Semaphore>,
 }
 
-/// Leave for one slow job, until it is dropped.
+/// A permit for one slow job, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
-    /// `None` if the semaphore was closed, which nobody does.
+pub(super) struct JobPermit {
+    /// `None` if the semaphore was closed, which never happens.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Default for Permits {
+impl Default for JobPermits {
     fn default() -> Self {
-        let permits = |slow: Slow| Arc::new(Semaphore::new(slow.most()));
+        let permits = |slow: JobKind| Arc::new(Semaphore::new(slow.limit()));
         Self {
-            hash: permits(Slow::Hash),
-            read: permits(Slow::Read),
-            sync: permits(Slow::Sync),
-            write: permits(Slow::Write),
+            hash: permits(JobKind::Hash),
+            read: permits(JobKind::Read),
+            sync: permits(JobKind::Sync),
+            write: permits(JobKind::Write),
         }
     }
 }
 
-impl Permits {
-    /// Waits for a permit, behind those who wait already. Whoever has one must not wait for another of
-    /// its kind.
-    pub(super) async fn take(&self, slow: Slow) -> Permit {
-        Permit { _permit: Arc::clone(self.of(slow)).acquire_owned().await.ok() }
+impl JobPermits {
+    /// Waits for a permit in first-come order. The holder of one must not wait for another of its kind.
+    pub(super) async fn take(&self, slow: JobKind) -> JobPermit {
+        JobPermit { _permit: Arc::clone(self.of(slow)).acquire_owned().await.ok() }
     }
 
-    /// As [`take`](Self::take), unless the calling thread serves a single connection and does the work
-    /// itself.
-    pub(super) async fn take_unless_dedicated(&self, slow: Slow) -> Option<Permit> {
+    /// As [`take`](Self::take), unless the calling thread is dedicated to one connection and does the
+    /// work itself.
+    pub(super) async fn take_unless_dedicated(&self, slow: JobKind) -> Option<JobPermit> {
         if ftx_io::is_dedicated() { None } else { Some(self.take(slow).await) }
     }
 
-    /// The permits of a kind, for those who take one for each piece of work.
-    pub(super) fn of(&self, slow: Slow) -> &Arc<Semaphore> {
+    /// The semaphore of a kind, for callers that take a permit for each piece of work.
+    pub(super) fn of(&self, slow: JobKind) -> &Arc<Semaphore> {
         match slow {
-            Slow::Hash => &self.hash,
-            Slow::Read => &self.read,
-            Slow::Sync => &self.sync,
-            Slow::Write => &self.write,
+            JobKind::Hash => &self.hash,
+            JobKind::Read => &self.read,
+            JobKind::Sync => &self.sync,
+            JobKind::Write => &self.write,
         }
     }
 }
 
-/// Runs slow work on another thread in any case: meanwhile somebody is told that it goes on, or that it
-/// is to stop.
-pub(super) async fn at_length<T: Send + 'static>(
-    permit: Permit,
+/// Runs slow work on another thread, even where the calling one is dedicated: it must send heartbeats and
+/// see a cancellation meanwhile.
+pub(super) async fn on_blocking_pool<T: Send + 'static>(
+    permit: JobPermit,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let failed = |_| Refusal::new(ftx_core::native::Reason::Internal, "a disk thread failed");

@@ -10,8 +10,9 @@ use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
+use super::{OFFER_BUDGET, TooLate};
 use crate::store::LegacyDownload;
-use crate::store::local::{LocalStore, OFFER_BUDGET, Share, TooLate, Use};
+use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore};
 
 /// One version of a published file.
 #[derive(Debug)]
@@ -23,18 +24,15 @@ pub struct LocalDownload {
     /// The whole of a small file, read when it was opened: it costs no step of its own then.
     head: Option<Vec<u8>>,
     reader: Option<(u64, ReadAhead)>,
-    _share: Share,
+    _share: DescriptorShare,
 }
 
 impl LocalDownload {
     /// Opens a published file. Blocks.
-    pub(in crate::store::local) fn open(
-        store: LocalStore,
-        name: &RemoteName,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn open(store: LocalStore, name: &RemoteName) -> Result<Self, StoreError> {
         let path = Path::new(name.as_str());
         let failed = |error| StoreError::io("read", path, error);
-        let share = store.inner.share(name, Use::Download)?;
+        let share = store.inner.share(name, DescriptorUse::Download)?;
         let (mut file, metadata) = store.inner.root.open_regular(path)?;
         let identity = FileIdentity::of(&metadata);
         let mut head = None;
@@ -84,7 +82,7 @@ impl LegacyDownload for LocalDownload {
     }
 
     fn md5(&self) -> Option<Md5Digest> {
-        self.store.inner.known(&self.identity).map(|hasher| hasher.digest())
+        self.store.inner.legacy.cached_md5(&self.identity).map(|hasher| hasher.digest())
     }
 
     async fn starts_with(&mut self, held: Prefix) -> Result<bool, StoreError> {
@@ -114,7 +112,7 @@ impl LegacyDownload for LocalDownload {
         };
         let digest = hasher.digest();
         if let Some(stable) = snapshot.confirm(&file.into_std()).filter(|_| whole) {
-            self.store.inner.remember(&stable, hasher);
+            self.store.inner.legacy.cache_md5(&stable, hasher);
         }
         Ok(digest == held.md5)
     }

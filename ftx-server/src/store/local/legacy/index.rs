@@ -8,94 +8,94 @@ use ftx_core::RemoteName;
 use ftx_io::SharedStaging;
 use ftx_store::{PrefixHasher, Staging, StoreError};
 
-use crate::store::local::Inner;
-use crate::store::local::ages::Ages;
-use crate::store::local::latch::{Heard, Latch};
-use crate::store::local::leftovers::{Leftovers, StagingId, remove};
+use crate::store::local::StoreInner;
+use crate::store::local::expiry::ExpiryClock;
+use crate::store::local::latch::{LastWrite, Latch};
+use crate::store::local::recovery::{OrphanedStagings, StagingId, remove};
 
 /// What the directory of the stagings is called.
 const DIR: &str = ".ftx/staging";
 
 /// All stagings.
 #[derive(Debug)]
-pub(in crate::store::local) struct Index {
+pub(super) struct PrefixIndex {
     next: StagingId,
-    by_name: HashMap<RemoteName, Vec<Entry>>,
+    by_name: HashMap<RemoteName, Vec<PrefixEntry>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PrefixEntry {
     id: StagingId,
-    state: State,
+    state: PrefixState,
 }
 
 /// What is known of a staging.
 #[derive(Clone, Debug)]
-pub(in crate::store::local) enum State {
+pub(super) enum PrefixState {
     /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
     Idle(Option<PrefixHasher>),
     /// Its MD5 state is being found out; nobody may touch it meanwhile.
     Reading(Latch),
     /// A connection writes to it.
-    Written(Writer),
+    Written(PrefixWriter),
 }
 
 /// The connection that writes to a staging.
 #[derive(Clone, Debug)]
-pub(in crate::store::local) struct Writer {
-    pub(in crate::store::local) slot: SharedStaging,
-    pub(in crate::store::local) heard: Heard,
+pub(super) struct PrefixWriter {
+    pub(super) slot: SharedStaging,
+    pub(super) last_write: LastWrite,
     /// Ends when it writes no more.
-    pub(in crate::store::local) done: Latch,
+    pub(super) done: Latch,
 }
 
 /// What became of a staging that was offered.
-pub(in crate::store::local) enum Claim {
+pub(super) enum PrefixClaim {
     /// Nobody writes to it.
     Idle,
     /// It is being read.
     Reading,
     /// It has a writer.
-    Written(Writer),
+    Written(PrefixWriter),
     /// It was published or discarded.
     Gone,
 }
 
-impl Index {
+impl PrefixIndex {
     /// Finds what earlier runs left in the staging directory.
-    pub(in crate::store::local) fn load(
+    pub(super) fn load(
         staging: &Dir,
-        ages: &Ages,
+        expiry: &ExpiryClock,
         ttl: Duration,
     ) -> Result<Self, StoreError> {
-        let is_old = |id| ages.is_older(DIR, staging, id, ttl);
-        let found = Leftovers::find(staging, DIR, is_old, Staging::name_of)?;
+        let is_old = |id| expiry.is_expired(DIR, staging, id, ttl);
+        let found = OrphanedStagings::find(staging, DIR, is_old, Staging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
-            index.add(name, id, State::Idle(None));
+            index.add(name, id, PrefixState::Idle(None));
         }
         Ok(index)
     }
 
     /// All stagings that nobody writes to.
-    pub(in crate::store::local) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
-        self.those(|state| matches!(state, State::Idle(_)))
+    pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
+        self.those(|state| matches!(state, PrefixState::Idle(_)))
     }
 
     /// A number for a new staging.
-    pub(in crate::store::local) fn new_id(&mut self) -> StagingId {
+    pub(super) fn new_id(&mut self) -> StagingId {
         let id = self.next;
         self.next = id.next();
         id
     }
 
     /// Notes a staging.
-    pub(in crate::store::local) fn add(&mut self, name: RemoteName, id: StagingId, state: State) {
-        self.by_name.entry(name).or_default().push(Entry { id, state });
+    pub(super) fn add(&mut self, name: RemoteName, id: StagingId, state: PrefixState) {
+        self.by_name.entry(name).or_default().push(PrefixEntry { id, state });
     }
 
     /// Forgets a staging.
-    pub(in crate::store::local) fn remove(&mut self, name: &RemoteName, id: StagingId) {
+    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| entry.id != id);
             if entries.is_empty() {
@@ -105,92 +105,75 @@ impl Index {
     }
 
     /// Notes that nobody writes to a staging any more.
-    pub(in crate::store::local) fn release(
+    pub(super) fn release(
         &mut self,
         name: &RemoteName,
         id: StagingId,
         hasher: Option<PrefixHasher>,
     ) {
         if let Some(entry) = self.entry(name, id) {
-            entry.state = State::Idle(hasher);
+            entry.state = PrefixState::Idle(hasher);
         }
     }
 
     /// Notes that a writer is gone, if the staging is still its own.
-    pub(in crate::store::local) fn abandon(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-        heard: &Heard,
-    ) {
+    pub(super) fn abandon(&mut self, name: &RemoteName, id: StagingId, last_write: &LastWrite) {
         if let Some(entry) = self.entry(name, id)
-            && let State::Written(writer) = &entry.state
-            && writer.heard.is(heard)
+            && let PrefixState::Written(writer) = &entry.state
+            && writer.last_write.is_same(last_write)
         {
-            entry.state = State::Idle(None);
+            entry.state = PrefixState::Idle(None);
         }
     }
 
     /// The stagings of a name.
-    pub(in crate::store::local) fn of(&self, name: &RemoteName) -> Vec<(StagingId, State)> {
+    pub(super) fn of(&self, name: &RemoteName) -> Vec<(StagingId, PrefixState)> {
         let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         entries.iter().map(|entry| (entry.id, entry.state.clone())).collect()
     }
 
     /// Takes a staging that nobody writes to out of the index, or says who does.
-    pub(in crate::store::local) fn claim(&mut self, name: &RemoteName, id: StagingId) -> Claim {
+    pub(super) fn claim(&mut self, name: &RemoteName, id: StagingId) -> PrefixClaim {
         match self.entry(name, id).map(|entry| entry.state.clone()) {
-            Some(State::Written(writer)) => Claim::Written(writer),
-            Some(State::Idle(_)) => {
+            Some(PrefixState::Written(writer)) => PrefixClaim::Written(writer),
+            Some(PrefixState::Idle(_)) => {
                 self.remove(name, id);
-                Claim::Idle
+                PrefixClaim::Idle
             }
-            Some(State::Reading(_)) => Claim::Reading,
-            None => Claim::Gone,
+            Some(PrefixState::Reading(_)) => PrefixClaim::Reading,
+            None => PrefixClaim::Gone,
         }
     }
 
     /// Reserves a staging whose MD5 state is to be found out, if it is one.
-    pub(in crate::store::local) fn begin_reading(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match self.entry(name, id)?.state {
-            State::Idle(None) => self.reserve(name, id),
-            State::Idle(Some(_)) | State::Reading(_) | State::Written(_) => None,
+            PrefixState::Idle(None) => self.reserve(name, id),
+            PrefixState::Idle(Some(_)) | PrefixState::Reading(_) | PrefixState::Written(_) => None,
         }
     }
 
     /// What to wait for while a staging is being read.
-    pub(in crate::store::local) fn reading(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match &self.entry(name, id)?.state {
-            State::Reading(reading) => Some(reading.clone()),
-            State::Idle(_) | State::Written(_) => None,
+            PrefixState::Reading(reading) => Some(reading.clone()),
+            PrefixState::Idle(_) | PrefixState::Written(_) => None,
         }
     }
 
     /// Reserves a staging for the caller, who has it in hand; others wait until it is released.
-    pub(in crate::store::local) fn reserve(
-        &mut self,
-        name: &RemoteName,
-        id: StagingId,
-    ) -> Option<Latch> {
+    pub(super) fn reserve(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         let reading = Latch::default();
-        self.entry(name, id)?.state = State::Reading(reading.clone());
+        self.entry(name, id)?.state = PrefixState::Reading(reading.clone());
         Some(reading)
     }
 
     /// All stagings whose MD5 state is to be found out.
-    pub(in crate::store::local) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
-        self.those(|state| matches!(state, State::Idle(None)))
+    pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
+        self.those(|state| matches!(state, PrefixState::Idle(None)))
     }
 
-    fn those(&self, wanted: impl Fn(&State) -> bool) -> Vec<(RemoteName, StagingId)> {
+    fn those(&self, wanted: impl Fn(&PrefixState) -> bool) -> Vec<(RemoteName, StagingId)> {
         let entries = self
             .by_name
             .iter()
@@ -202,11 +185,11 @@ impl Index {
     }
 
     /// Takes all stagings of a name that nobody writes to out of the index.
-    pub(in crate::store::local) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
+    pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
         let mut idle = Vec::new();
         if let Some(entries) = self.by_name.get_mut(name) {
             entries.retain(|entry| {
-                let is_idle = matches!(entry.state, State::Idle(_));
+                let is_idle = matches!(entry.state, PrefixState::Idle(_));
                 if is_idle {
                     idle.push(entry.id);
                 }
@@ -219,26 +202,25 @@ impl Index {
         idle
     }
 
-    fn entry(&mut self, name: &RemoteName, id: StagingId) -> Option<&mut Entry> {
+    fn entry(&mut self, name: &RemoteName, id: StagingId) -> Option<&mut PrefixEntry> {
         self.by_name.get_mut(name)?.iter_mut().find(|entry| entry.id == id)
     }
 }
 
-/// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
-/// only.
-pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
-    let staging = &*inner.staging.get();
-    let is_old = |id: StagingId| inner.ages.is_older(DIR, staging, id, ttl);
-    for (name, id) in inner.index(|index| index.idle()) {
+/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
+pub(in crate::store::local) fn expire(inner: &StoreInner, ttl: Duration) {
+    let staging = &*inner.legacy.dir.get();
+    let is_old = |id: StagingId| inner.expiry.is_expired(DIR, staging, id, ttl);
+    for (name, id) in inner.legacy.index(|index| index.idle()) {
         if !is_old(id) {
             continue;
         }
-        if let Claim::Idle = inner.index(|index| index.claim(&name, id)) {
+        if let PrefixClaim::Idle = inner.legacy.index(|index| index.claim(&name, id)) {
             // Somebody may have gone on with it since it was looked at.
             if is_old(id) {
                 remove(staging, id);
             } else {
-                inner.index(|index| index.add(name, id, State::Idle(None)));
+                inner.legacy.index(|index| index.add(name, id, PrefixState::Idle(None)));
             }
         }
     }

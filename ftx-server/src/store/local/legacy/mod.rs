@@ -1,6 +1,153 @@
 //! The local directory as the legacy dialect sees it: stagings that grow byte by byte.
+//!
+//! ```text
+//! ROOT/.ftx/staging/<id>.data     the first bytes of a file
+//! ROOT/.ftx/staging/<id>.journal  their number, and the MD5 state there
+//! ```
+//!
+//! # Ownership of stagings
+//! A name can have several stagings, but no two connections write to the same one. A client that
+//! resumes takes over a staging without a writer, or with a writer that has been silent. If the writer
+//! is alive, the offered bytes are copied to a new staging, and both uploads continue independently.
+//! Publishing a name discards its idle stagings.
 
-pub(super) mod download;
-pub(super) mod index;
-pub(super) mod offer;
-pub(super) mod upload;
+mod download;
+mod index;
+mod offer;
+mod upload;
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, StoreError};
+use lru::LruCache;
+use tracing::warn;
+
+pub use self::download::LocalDownload;
+use self::index::PrefixIndex;
+pub(super) use self::index::expire;
+pub use self::offer::LocalOffer;
+pub use self::upload::LocalUpload;
+use super::expiry::ExpiryClock;
+use super::permits::{JobKind, JobPermit};
+use super::private_dir::PrivateDir;
+use super::{LocalStore, StoreInner, native, recovery};
+use crate::config::Config;
+use crate::store::local::recovery::StagingId;
+use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
+
+/// The longest time for hashing before an answer. An original client waits 30 s for it.
+const OFFER_BUDGET: Duration = Duration::from_secs(20);
+
+/// The number of published files whose MD5 states are cached, at about 200 bytes each.
+const CACHED_MD5_FILES: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+
+/// The part of a store's state that serves the legacy dialect.
+#[derive(Debug)]
+pub(super) struct LegacyState {
+    dir: PrivateDir,
+    index: Mutex<PrefixIndex>,
+    /// MD5 states of whole published files.
+    md5_cache: Mutex<LruCache<FileIdentity, PrefixHasher>>,
+}
+
+impl LegacyState {
+    pub(super) fn open(
+        ours: &Dir,
+        expiry: &ExpiryClock,
+        config: &Config,
+    ) -> Result<Self, StoreError> {
+        let dir = PrivateDir::open(ours, "staging")?;
+        let index = Mutex::new(PrefixIndex::load(&dir.get(), expiry, config.staging_ttl)?);
+        Ok(Self { dir, index, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
+    }
+
+    fn index<T>(&self, work: impl FnOnce(&mut PrefixIndex) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The MD5 state of a whole published file, if that very version was hashed before.
+    fn cached_md5(&self, identity: &FileIdentity) -> Option<PrefixHasher> {
+        self.md5_cache.lock().unwrap_or_else(PoisonError::into_inner).get(identity).cloned()
+    }
+
+    /// Caches the MD5 state of a whole published file.
+    fn cache_md5(&self, stable: &StableIdentity, hasher: PrefixHasher) {
+        let mut cache = self.md5_cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.put(*stable.identity(), hasher);
+    }
+}
+
+/// Removes the idle stagings of a name that was published. Blocks.
+pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
+    for id in inner.legacy.index(|index| index.claim_idle(name)) {
+        recovery::remove(&inner.legacy.dir.get(), id);
+    }
+}
+
+/// Hashes the stagings of earlier runs in the background, before their clients ask.
+pub(super) fn read_ahead(inner: &Arc<StoreInner>) {
+    let unread: Vec<(RemoteName, StagingId)> = inner.legacy.index(|index| index.unread());
+    if unread.is_empty() {
+        return;
+    }
+    let inner = Arc::downgrade(inner);
+    let read = move || {
+        for (name, id) in unread {
+            let Some(inner) = inner.upgrade() else { return };
+            offer::read(&inner, &name, id);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
+        warn!(%error, "interrupted uploads are read only when their clients ask");
+    }
+}
+
+/// The deadline of an answer has passed.
+struct TooLate;
+
+impl LocalStore {
+    /// A permit to hash the first `len` bytes of a file for an answer that is due, if that takes one.
+    async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<JobPermit>, TooLate> {
+        if len <= native::SHORT_HASH_BYTES {
+            return Ok(None);
+        }
+        let permit = self.inner.permits.take(JobKind::Hash);
+        tokio::time::timeout_at(due.into(), permit).await.map(Some).map_err(|_| TooLate)
+    }
+}
+
+impl LegacyStore for LocalStore {
+    type Offer = LocalOffer;
+    type Upload = LocalUpload;
+    type Download = LocalDownload;
+
+    async fn offer_prefix(
+        &self,
+        name: &RemoteName,
+        limit: u64,
+    ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
+        offer::look_up(self, name, limit).await
+    }
+
+    async fn begin(
+        &self,
+        name: &RemoteName,
+        begin: LegacyBegin<LocalOffer>,
+        len: u64,
+    ) -> Result<LocalUpload, StoreError> {
+        upload::begin(self, name, begin, len).await
+    }
+
+    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
+        let store = self.clone();
+        self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
+    }
+}

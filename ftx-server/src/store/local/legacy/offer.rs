@@ -12,36 +12,37 @@ use ftx_io::{ErrorChain, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
-use super::index::State;
+use super::OFFER_BUDGET;
+use super::index::PrefixState;
 use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
-use crate::store::local::leftovers::StagingId;
-use crate::store::local::permits::Slow;
-use crate::store::local::{Inner, LocalStore, OFFER_BUDGET};
+use crate::store::local::permits::JobKind;
+use crate::store::local::recovery::StagingId;
+use crate::store::local::{LocalStore, StoreInner};
 
 /// How long a client that asks for a name waits for another that is writing to it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const WRITER_WAIT: Duration = Duration::from_millis(500);
 
 /// How soon to look again at a staging that changes hands: it is in no index for a few steps.
-const CHANGING_HANDS: Duration = Duration::from_millis(5);
+const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// What was offered to a client.
 #[derive(Debug)]
-pub struct LocalOffer(pub(in crate::store::local) Kind);
+pub struct LocalOffer(pub(super) OfferKind);
 
 #[derive(Debug)]
-pub(in crate::store::local) enum Kind {
+pub(super) enum OfferKind {
     Nothing,
     Staged { id: StagingId, hasher: PrefixHasher },
-    Published { file: File, identity: FileIdentity, hasher: PrefixHasher },
+    UnhashedFile { file: File, identity: FileIdentity, hasher: PrefixHasher },
 }
 
-impl Kind {
+impl OfferKind {
     fn offered(self, limit: u64) -> Option<LegacyOffer<LocalOffer>> {
         let (published, hasher) = match &self {
             Self::Nothing => return None,
             Self::Staged { hasher, .. } => (false, hasher),
-            Self::Published { hasher, .. } => (true, hasher),
+            Self::UnhashedFile { hasher, .. } => (true, hasher),
         };
         let len = hasher.len();
         let held = (len > 0 && len <= limit).then(|| Prefix { len, md5: hasher.digest() })?;
@@ -50,14 +51,14 @@ impl Kind {
 }
 
 /// Looks for a staging, then for the published file.
-pub(in crate::store::local) async fn look_up(
+pub(super) async fn look_up(
     store: &LocalStore,
     name: &RemoteName,
     limit: u64,
 ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     // Asked first: what is published from here on is seen below.
-    let is_staged = store.inner.index(|index| !index.of(name).is_empty());
+    let is_staged = store.inner.legacy.index(|index| !index.of(name).is_empty());
     let look = store.blocking(name, |inner, name| {
         inner.sweep();
         published(inner, name)
@@ -74,14 +75,15 @@ pub(in crate::store::local) async fn look_up(
         Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
             let hashed = hash_published(store, name, published, deadline).await?;
             // A client that has just this file takes it for stored, and says no more.
-            let durable = move |inner: &Arc<Inner>, name: &RemoteName| {
+            let durable = move |inner: &Arc<StoreInner>, name: &RemoteName| {
                 make_durable(inner, name, &hashed).map(|()| hashed)
             };
-            store.slowly(Slow::Sync, name, durable).await?
+            store.slowly(JobKind::Sync, name, durable).await?
         }
-        _ => Kind::Nothing,
+        _ => OfferKind::Nothing,
     };
-    let nothing = LegacyOffer { held: None, published: false, offer: LocalOffer(Kind::Nothing) };
+    let nothing =
+        LegacyOffer { held: None, published: false, offer: LocalOffer(OfferKind::Nothing) };
     Ok(whole.offered(limit).unwrap_or(nothing))
 }
 
@@ -90,14 +92,14 @@ async fn staged(
     store: &LocalStore,
     name: &RemoteName,
     deadline: Instant,
-) -> Result<Option<Kind>, StoreError> {
+) -> Result<Option<OfferKind>, StoreError> {
     loop {
         wait_for_others(&store.inner, name, deadline).await;
-        let states = store.inner.index(|index| index.of(name));
+        let states = store.inner.legacy.index(|index| index.of(name));
         if states.is_empty() {
             return Ok(None);
         }
-        let permit = store.inner.permits.take(Slow::Read);
+        let permit = store.inner.permits.take(JobKind::Read);
         let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Ok(None);
         };
@@ -108,53 +110,54 @@ async fn staged(
         });
         match look.await? {
             // Its writer is just putting it away, and the index will soon say so.
-            None if Instant::now() < deadline => tokio::time::sleep(CHANGING_HANDS).await,
+            None if Instant::now() < deadline => tokio::time::sleep(RELEASE_POLL).await,
             found => return Ok(found.flatten()),
         }
     }
 }
 
 /// The longest of these stagings; `None` while one of them is changing hands. Blocks.
-fn longest(states: Vec<(StagingId, State)>, deadline: Instant) -> Option<Option<Kind>> {
+fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Option<Option<OfferKind>> {
     let mut longest: Option<(StagingId, PrefixHasher)> = None;
     for (id, state) in states {
         let hasher = match state {
-            State::Idle(hasher) => hasher,
+            PrefixState::Idle(hasher) => hasher,
             // Its client may have lost it, and be back before that is noticed here.
-            State::Written(writer) => Some(writer.slot.hash_all(deadline)?),
+            PrefixState::Written(writer) => Some(writer.slot.hash_all(deadline)?),
             // It takes too long; the next client that asks finds it ready.
-            State::Reading(_) => None,
+            PrefixState::Reading(_) => None,
         };
         longest = longest
             .into_iter()
             .chain(hasher.map(|hasher| (id, hasher)))
             .max_by_key(|(_, hasher)| hasher.len());
     }
-    Some(longest.map(|(id, hasher)| Kind::Staged { id, hasher }))
+    Some(longest.map(|(id, hasher)| OfferKind::Staged { id, hasher }))
 }
 
 /// Waits until it is known how far the name's stagings got. Who writes to one may be a connection
 /// that its client has lost already, with bytes that are still to be read, so it is given a moment.
-async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instant) {
-    let patience = deadline.min(Instant::now() + PATIENCE);
+async fn wait_for_others(inner: &Arc<StoreInner>, name: &RemoteName, deadline: Instant) {
+    let patience = deadline.min(Instant::now() + WRITER_WAIT);
     // One that could not be read is not read again for the same client.
     let mut tried = BTreeSet::new();
     loop {
         let now = Instant::now();
-        let unsettled = inner.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
-            match state {
-                State::Idle(None) if tried.insert(id) => {
-                    Some((start_reading(inner, name, id), deadline))
+        let unsettled =
+            inner.legacy.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
+                match state {
+                    PrefixState::Idle(None) if tried.insert(id) => {
+                        Some((start_reading(inner, name, id), deadline))
+                    }
+                    PrefixState::Idle(None) => None,
+                    PrefixState::Reading(reading) if reading.has_ended() => None,
+                    PrefixState::Reading(reading) => Some((reading, deadline)),
+                    PrefixState::Written(writer) if writer.done.has_ended() => None,
+                    PrefixState::Written(writer) => Some((writer.done, patience)),
+                    PrefixState::Idle(Some(_)) => None,
                 }
-                State::Idle(None) => None,
-                State::Reading(reading) if reading.has_ended() => None,
-                State::Reading(reading) => Some((reading, deadline)),
-                State::Written(writer) if writer.done.has_ended() => None,
-                State::Written(writer) => Some((writer.done, patience)),
-                State::Idle(Some(_)) => None,
-            }
-            .filter(|(_, until)| now < *until)
-        });
+                .filter(|(_, until)| now < *until)
+            });
         match unsettled {
             Some((latch, until)) => latch.wait(until).await,
             None => return,
@@ -163,8 +166,8 @@ async fn wait_for_others(inner: &Arc<Inner>, name: &RemoteName, deadline: Instan
 }
 
 /// Reads a staging of an earlier run on a thread of its own.
-fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch {
-    match inner.index(|index| index.begin_reading(name, id)) {
+fn start_reading(inner: &Arc<StoreInner>, name: &RemoteName, id: StagingId) -> Latch {
+    match inner.legacy.index(|index| index.begin_reading(name, id)) {
         Some(reading) => go_on_reading(inner, name, id, reading),
         None => {
             let ended = Latch::default();
@@ -175,8 +178,8 @@ fn start_reading(inner: &Arc<Inner>, name: &RemoteName, id: StagingId) -> Latch 
 }
 
 /// Reads a reserved staging on a thread of its own, since it may take longer than anybody waits.
-pub(in crate::store::local) fn go_on_reading(
-    inner: &Arc<Inner>,
+pub(super) fn go_on_reading(
+    inner: &Arc<StoreInner>,
     name: &RemoteName,
     id: StagingId,
     reading: Latch,
@@ -185,7 +188,7 @@ pub(in crate::store::local) fn go_on_reading(
     let read = move || finish_reading(&reader, &owned, id, &ends);
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
         warn!(%error, "no thread to read an interrupted upload with");
-        inner.index(|index| index.release(name, id, None));
+        inner.legacy.index(|index| index.release(name, id, None));
         reading.end();
     }
     reading
@@ -193,53 +196,57 @@ pub(in crate::store::local) fn go_on_reading(
 
 /// Finds out how far a staging got that nobody writes to. Blocks as long as it takes to hash what
 /// is not hashed yet.
-pub(in crate::store::local) fn read(inner: &Inner, name: &RemoteName, id: StagingId) {
-    if let Some(reading) = inner.index(|index| index.begin_reading(name, id)) {
+pub(super) fn read(inner: &StoreInner, name: &RemoteName, id: StagingId) {
+    if let Some(reading) = inner.legacy.index(|index| index.begin_reading(name, id)) {
         finish_reading(inner, name, id, &reading);
     }
 }
 
-fn finish_reading(inner: &Inner, name: &RemoteName, id: StagingId, reading: &Latch) {
-    match Staging::recover(&inner.staging.get(), id.files()) {
+fn finish_reading(inner: &StoreInner, name: &RemoteName, id: StagingId, reading: &Latch) {
+    match Staging::recover(&inner.legacy.dir.get(), id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Its files are let go of before others may have them.
             drop(staging);
-            inner.index(|index| index.release(name, id, Some(hasher)));
+            inner.legacy.index(|index| index.release(name, id, Some(hasher)));
         }
-        Ok(None) => inner.index(|index| index.remove(name, id)),
+        Ok(None) => inner.legacy.index(|index| index.remove(name, id)),
         Err(error) => {
             // Perhaps it can be later.
             warn!(error = %ErrorChain(&error), name = name.as_str(), "an interrupted upload cannot be read");
-            inner.index(|index| index.release(name, id, None));
+            inner.legacy.index(|index| index.release(name, id, None));
         }
     }
     reading.end();
 }
 
 /// The published file, before it is read.
-struct Published {
+struct UnhashedFile {
     file: File,
     snapshot: ReadSnapshot,
 }
 
 /// The published file, if there is one. An error where there can be none.
-fn published(inner: &Inner, name: &RemoteName) -> Result<Option<Published>, StoreError> {
+fn published(inner: &StoreInner, name: &RemoteName) -> Result<Option<UnhashedFile>, StoreError> {
     let file = match inner.root.open_regular(Path::new(name.as_str())) {
         Err(StoreError::NotFound { .. }) => return Ok(None),
         opened => opened?.0.into_std(),
     };
     let snapshot = ReadSnapshot::take(&file);
     let snapshot = snapshot.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
-    Ok(Some(Published { file: File::from_std(file), snapshot }))
+    Ok(Some(UnhashedFile { file: File::from_std(file), snapshot }))
 }
 
 /// Makes a published file durable that is about to be offered: the server that published it may have
 /// been killed before its syncs.
-fn make_durable(inner: &Inner, name: &RemoteName, offer: &Kind) -> Result<(), StoreError> {
+fn make_durable(
+    inner: &StoreInner,
+    name: &RemoteName,
+    offer: &OfferKind,
+) -> Result<(), StoreError> {
     let path = Path::new(name.as_str());
     match offer {
-        Kind::Published { file, .. } if inner.root.durability() == Durability::Full => {
+        OfferKind::UnhashedFile { file, .. } if inner.root.durability() == Durability::Full => {
             let synced = file.sync_all().and_then(|()| inner.root.make_durable(path));
             synced.map_err(|error| StoreError::io("sync", path, error))
         }
@@ -250,16 +257,16 @@ fn make_durable(inner: &Inner, name: &RemoteName, offer: &Kind) -> Result<(), St
 async fn hash_published(
     store: &LocalStore,
     name: &RemoteName,
-    published: Published,
+    published: UnhashedFile,
     deadline: Instant,
-) -> Result<Kind, StoreError> {
-    let Published { file, snapshot } = published;
+) -> Result<OfferKind, StoreError> {
+    let UnhashedFile { file, snapshot } = published;
     let identity = *snapshot.identity();
-    if let Some(hasher) = store.inner.known(&identity) {
-        return Ok(Kind::Published { file, identity, hasher });
+    if let Some(hasher) = store.inner.legacy.cached_md5(&identity) {
+        return Ok(OfferKind::UnhashedFile { file, identity, hasher });
     }
     let Ok(permit) = store.permit_to_hash(identity.size, deadline).await else {
-        return Ok(Kind::Nothing);
+        return Ok(OfferKind::Nothing);
     };
     let hashed = hash_prefix(file, identity.size, |_| Instant::now() < deadline).await;
     drop(permit);
@@ -267,15 +274,19 @@ async fn hash_published(
         Some((file, hasher)) => {
             let file = file.into_std();
             if let Some(stable) = snapshot.confirm(&file) {
-                store.inner.remember(&stable, hasher.clone());
+                store.inner.legacy.cache_md5(&stable, hasher.clone());
             }
             let now = FileIdentity::of_std(&file)
                 .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let file = File::from_std(file);
             // What was hashed may be a mixture otherwise.
             let unchanged = now.same_content(&identity);
-            Ok(if unchanged { Kind::Published { file, identity, hasher } } else { Kind::Nothing })
+            Ok(if unchanged {
+                OfferKind::UnhashedFile { file, identity, hasher }
+            } else {
+                OfferKind::Nothing
+            })
         }
-        None => Ok(Kind::Nothing),
+        None => Ok(OfferKind::Nothing),
     }
 }

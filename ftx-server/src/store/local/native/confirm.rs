@@ -8,31 +8,33 @@ use ftx_core::RemoteName;
 use ftx_core::native::wire::Meta;
 use ftx_store::{Durability, StoreError, apply_meta};
 
-use super::super::Inner;
-use super::super::permits::{Slow, at_length};
-use super::current::Current;
-use crate::store::{ExpectedFile, Progress, Refusal};
+use super::super::StoreInner;
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::published_version::PublishedVersion;
+use crate::store::{ExpectedFile, Refusal, WorkProgress};
 
 /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
 /// and mode, and is durable as if it had been sent.
 pub(super) async fn confirm(
-    inner: &Arc<Inner>,
+    inner: &Arc<StoreInner>,
     expected: ExpectedFile,
-    progress: Progress,
+    progress: WorkProgress,
 ) -> Result<bool, Refusal> {
     let ExpectedFile { name, size, digest, meta } = expected;
-    let current = Current::find(inner, &name, Some(size), progress).await?;
-    let Some(current) = current.filter(|current| current.digest == digest) else {
+    let published_version = PublishedVersion::find(inner, &name, Some(size), progress).await?;
+    let Some(published_version) =
+        published_version.filter(|published_version| published_version.digest == digest)
+    else {
         return Ok(false);
     };
-    let permit = inner.permits.take(Slow::Sync).await;
+    let permit = inner.permits.take(JobKind::Sync).await;
     let inner = Arc::clone(inner);
-    at_length(permit, move || {
-        let turn = inner.turn(&name);
-        if !current.is_still_at(&inner, &name) {
+    on_blocking_pool(permit, move || {
+        let lock = inner.lock_name(&name);
+        if !published_version.still_has_name(&inner, &name) {
             return Ok(false);
         }
-        keep(&inner, &name, &current.file, &meta, || drop(turn))?;
+        keep(&inner, &name, &published_version.file, &meta, || drop(lock))?;
         Ok(true)
     })
     .await?
@@ -41,7 +43,7 @@ pub(super) async fn confirm(
 /// Gives a published file its time and mode, and makes it durable: the server that published it may
 /// have been killed before its syncs. `named` is called before the syncs.
 pub(super) fn keep(
-    inner: &Inner,
+    inner: &StoreInner,
     name: &RemoteName,
     file: &File,
     meta: &Meta,

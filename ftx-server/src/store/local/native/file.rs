@@ -9,33 +9,33 @@ use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
-use super::super::permits::{Slow, at_length};
-use super::super::{Inner, Share, Use};
-use super::table::{About, SHORT, manifest_of};
-use crate::store::{Progress, Refusal, StoredFile};
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::{DescriptorShare, DescriptorUse, StoreInner};
+use super::block_map::{FileRef, SHORT_HASH_BYTES, manifest_of};
+use crate::store::{Refusal, StoredFile, WorkProgress};
 
 /// An open file as it was when it was opened; clones are the same one.
 #[derive(Clone, Debug)]
-pub struct LocalFile(Arc<Opened>);
+pub struct LocalFile(Arc<OpenFile>);
 
 #[derive(Debug)]
-struct Opened {
-    inner: Arc<Inner>,
+struct OpenFile {
+    inner: Arc<StoreInner>,
     name: RemoteName,
     file: std::fs::File,
     positioned: Positioned,
     identity: FileIdentity,
     meta: Meta,
-    known: Known,
+    known: KnownBlocks,
     /// What was [forgotten](ftx_store::ManifestCache::forgotten) before that was looked up.
     forgotten: u64,
     snapshot: ReadSnapshot,
-    _share: Share,
+    _share: DescriptorShare,
 }
 
 /// What was known of a file's blocks when it was opened.
 #[derive(Debug)]
-enum Known {
+enum KnownBlocks {
     /// Everything; others share it.
     Whole(Arc<Manifest>),
     /// Something.
@@ -44,22 +44,22 @@ enum Known {
 
 impl LocalFile {
     /// Opens a published file. Blocks.
-    pub(super) fn open(inner: &Arc<Inner>, name: &RemoteName) -> Result<Self, StoreError> {
-        let share = inner.share(name, Use::Download)?;
+    pub(super) fn open(inner: &Arc<StoreInner>, name: &RemoteName) -> Result<Self, StoreError> {
+        let share = inner.share(name, DescriptorUse::Download)?;
         let (file, metadata) = inner.root.open_regular(Path::new(name.as_str()))?;
         let (meta, file) = (meta_of(&metadata), file.into_std());
         let (inner, name) = (Arc::clone(inner), name.clone());
         let snapshot = ReadSnapshot::take(&file)
             .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
         let identity = *snapshot.identity();
-        let manifests = &inner.blocks.manifests;
+        let manifests = &inner.native.manifests;
         let forgotten = manifests.forgotten();
         let known = match manifests.manifest(&identity) {
-            Some(manifest) => Known::Whole(manifest),
-            None => Known::Part(manifests.partial(&identity)),
+            Some(manifest) => KnownBlocks::Whole(manifest),
+            None => KnownBlocks::Part(manifests.partial(&identity)),
         };
         let positioned = Positioned::default();
-        Ok(Self(Arc::new(Opened {
+        Ok(Self(Arc::new(OpenFile {
             inner,
             name,
             file,
@@ -75,14 +75,14 @@ impl LocalFile {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Opened) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&OpenFile) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let opened = Arc::clone(&self.0);
         Ok(blocking(Path::new(self.0.name.as_str()), move || work(&opened)).await?)
     }
 }
 
-impl Opened {
+impl OpenFile {
     fn unchanged(&self) -> Result<(), StoreError> {
         let now = FileIdentity::of_std(&self.file)
             .map_err(|error| StoreError::io("look at", self.name.as_str(), error))?;
@@ -106,10 +106,12 @@ impl StoredFile for LocalFile {
         version_of(&self.0.identity)
     }
 
-    fn known(&self, index: u64) -> Option<Cv> {
+    fn known_cv(&self, index: u64) -> Option<Cv> {
         match &self.0.known {
-            Known::Whole(manifest) => manifest.cvs().get(usize::try_from(index).ok()?).copied(),
-            Known::Part(table) => table.get(index),
+            KnownBlocks::Whole(manifest) => {
+                manifest.cvs().get(usize::try_from(index).ok()?).copied()
+            }
+            KnownBlocks::Part(block_map) => block_map.get(index),
         }
     }
 
@@ -121,7 +123,7 @@ impl StoredFile for LocalFile {
         self.blocking(move |opened| {
             opened.unchanged()?;
             if let Some(stable) = opened.snapshot.confirm(&opened.file) {
-                opened.inner.blocks.manifests.learn(&stable, index, cv);
+                opened.inner.native.manifests.learn(&stable, index, cv);
             }
             Ok(())
         })
@@ -130,7 +132,7 @@ impl StoredFile for LocalFile {
 
     async fn forget(&self) -> Result<(), Refusal> {
         self.blocking(|opened| {
-            opened.inner.blocks.manifests.forget(&opened.identity);
+            opened.inner.native.manifests.forget(&opened.identity);
             Ok(())
         })
         .await
@@ -155,40 +157,40 @@ impl StoredFile for LocalFile {
         .await
     }
 
-    async fn manifest(&self, progress: Progress) -> Result<Arc<Manifest>, Refusal> {
-        if let Known::Whole(manifest) = &self.0.known {
+    async fn manifest(&self, progress: WorkProgress) -> Result<Arc<Manifest>, Refusal> {
+        if let KnownBlocks::Whole(manifest) = &self.0.known {
             return Ok(Arc::clone(manifest));
         }
         if self.0.identity.size <= BLOCK_BYTES {
             let manifest = self.blocking(move |opened| {
-                let Opened { inner, name, file, identity, .. } = opened;
-                manifest_of(inner, About { name, file, identity }, &progress)
+                let OpenFile { inner, name, file, identity, .. } = opened;
+                manifest_of(inner, FileRef { name, file, identity }, &progress)
             });
             return manifest.await;
         }
         let opened = Arc::clone(&self.0);
         let known = match &opened.known {
-            Known::Whole(_) => opened.identity.size,
-            Known::Part(table) => table.known().saturating_mul(BLOCK_BYTES),
+            KnownBlocks::Whole(_) => opened.identity.size,
+            KnownBlocks::Part(block_map) => block_map.known().saturating_mul(BLOCK_BYTES),
         };
-        let takes_long = opened.identity.size.saturating_sub(known) > SHORT;
-        let slow = if takes_long { Slow::Hash } else { Slow::Read };
+        let takes_long = opened.identity.size.saturating_sub(known) > SHORT_HASH_BYTES;
+        let slow = if takes_long { JobKind::Hash } else { JobKind::Read };
         let permit = opened.inner.permits.take(slow).await;
         let work = move || {
-            let Opened { inner, name, file, identity, .. } = &*opened;
-            manifest_of(inner, About { name, file, identity }, &progress)
+            let OpenFile { inner, name, file, identity, .. } = &*opened;
+            manifest_of(inner, FileRef { name, file, identity }, &progress)
         };
-        Ok(at_length(permit, work).await??)
+        Ok(on_blocking_pool(permit, work).await??)
     }
 
     async fn unchanged(&self) -> Result<(), Refusal> {
-        self.blocking(Opened::unchanged).await
+        self.blocking(OpenFile::unchanged).await
     }
 
-    async fn is_present(&self) -> bool {
+    async fn is_current(&self) -> bool {
         let is_present = self.blocking(|opened| {
-            let Opened { inner, name, identity, forgotten, .. } = opened;
-            if inner.blocks.manifests.forgotten() != *forgotten {
+            let OpenFile { inner, name, identity, forgotten, .. } = opened;
+            if inner.native.manifests.forgotten() != *forgotten {
                 // What is known of it may be what another client found to be wrong.
                 return Ok(false);
             }

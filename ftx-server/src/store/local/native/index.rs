@@ -1,193 +1,204 @@
-//! Which stagings of blocks there are, and who has them.
+//! The index of the stagings that grow block by block: which exist, and who writes to each.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_store::{BlockStaging, StoreError};
 
-use super::Inner;
-use super::hand::Hand;
-use super::upload::Shared;
-use crate::store::Owner;
-use crate::store::local::ages::Ages;
+use crate::store::UploadOwner;
+use crate::store::local::expiry::ExpiryClock;
 use crate::store::local::latch::Latch;
-use crate::store::local::leftovers::{Leftovers, StagingId, remove};
+use crate::store::local::recovery::{OrphanedStagings, StagingId};
 
-/// What the directory of the stagings is called.
-const DIR: &str = ".ftx/blocks";
+/// The directory of the stagings, as logs and the record of ages name it.
+pub(super) const STAGING_DIR: &str = ".ftx/blocks";
 
-/// All stagings of blocks.
+/// The stagings of a root. `W` is a writer: an upload to which a staging belongs.
 #[derive(Debug)]
-pub(super) struct BlockIndex {
+pub(super) struct Stagings<W>(Mutex<StagingIndex<W>>);
+
+#[derive(Debug)]
+struct StagingIndex<W> {
     next: StagingId,
-    by_name: HashMap<RemoteName, Vec<Entry>>,
+    by_name: HashMap<RemoteName, Vec<StagingEntry<W>>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StagingEntry<W> {
     id: StagingId,
-    state: State,
+    state: StagingState<W>,
 }
 
-/// Who has a staging.
+/// The claim on a staging.
 #[derive(Debug)]
-enum State {
-    /// Nobody.
+enum StagingState<W> {
+    /// None: any upload of the name may resume it.
     Idle,
-    /// An upload that writes to it, of this client. Not kept here: an upload that nobody drives any
-    /// more ends.
-    Written { by: Weak<Shared>, of: Option<Owner> },
-    /// It changes hands, for an upload of this client: it is read, put away or published. How much of
-    /// it there is is known when that has ended.
-    InHand { of: Option<Owner>, ends: Latch },
+    /// An upload of `owner` writes to it. The reference is weak: an upload ends when its connection drops
+    /// it.
+    Written { by: Weak<W>, owner: Option<UploadOwner> },
+    /// A lease for an upload of `owner`, which reads, suspends or publishes it. Its content is settled
+    /// when the lease is `released`.
+    Leased { owner: Option<UploadOwner>, released: Latch },
 }
 
-/// What one client may have of a name.
+/// The uploads that write to a name.
 #[derive(Debug)]
-pub(super) enum Claim {
-    /// A staging of the client's own changes hands; without a latch for a moment only.
+pub(super) enum WriterLookup<W> {
+    /// A staging of the owner's changes hands: wait for this latch, or for a moment without one.
     Wait(Option<Latch>),
-    /// These uploads write to stagings.
-    Written(Vec<Arc<Shared>>),
+    /// These uploads, of any owner.
+    Found(Vec<Arc<W>>),
 }
 
-impl BlockIndex {
-    /// Finds what earlier runs left.
-    pub(super) fn load(dir: &Dir, ages: &Ages, ttl: Duration) -> Result<Self, StoreError> {
-        let is_old = |id| ages.is_older(DIR, dir, id, ttl);
-        let found = Leftovers::find(dir, DIR, is_old, BlockStaging::name_of)?;
-        let mut index = Self { next: found.next, by_name: HashMap::new() };
+impl<W> Stagings<W> {
+    /// Finds the stagings of earlier runs in `dir`.
+    pub(super) fn load(dir: &Dir, expiry: &ExpiryClock, ttl: Duration) -> Result<Self, StoreError> {
+        let is_old = |id| expiry.is_expired(STAGING_DIR, dir, id, ttl);
+        let found = OrphanedStagings::find(dir, STAGING_DIR, is_old, BlockStaging::name_of)?;
+        let mut by_name = HashMap::<_, Vec<_>>::new();
         for (name, id) in found.stagings {
-            index.by_name.entry(name).or_default().push(Entry { id, state: State::Idle });
+            by_name.entry(name).or_default().push(StagingEntry { id, state: StagingState::Idle });
         }
-        Ok(index)
+        Ok(Self(Mutex::new(StagingIndex { next: found.next, by_name })))
     }
 
-    /// A new staging, in the hand of who makes it.
+    fn with<T>(&self, work: impl FnOnce(&mut StagingIndex<W>) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a staging under a new id, leased to an upload of `owner`.
     pub(super) fn create(
-        &mut self,
+        &self,
         name: &RemoteName,
-        of: Option<Owner>,
-        ends: Latch,
+        owner: Option<UploadOwner>,
+        released: Latch,
     ) -> StagingId {
-        let id = self.next;
-        self.next = id.next();
-        let state = State::InHand { of, ends };
-        self.by_name.entry(name.clone()).or_default().push(Entry { id, state });
-        id
+        self.with(|index| {
+            let id = index.next;
+            index.next = id.next();
+            let state = StagingState::Leased { owner, released };
+            index.by_name.entry(name.clone()).or_default().push(StagingEntry { id, state });
+            id
+        })
     }
 
     /// Forgets a staging.
-    pub(super) fn remove(&mut self, name: &RemoteName, id: StagingId) {
-        if let Some(entries) = self.by_name.get_mut(name) {
-            entries.retain(|entry| entry.id != id);
-            if entries.is_empty() {
-                self.by_name.remove(name);
+    pub(super) fn remove(&self, name: &RemoteName, id: StagingId) {
+        self.with(|index| {
+            if let Some(entries) = index.by_name.get_mut(name) {
+                entries.retain(|entry| entry.id != id);
+                if entries.is_empty() {
+                    index.by_name.remove(name);
+                }
             }
-        }
+        });
     }
 
-    /// Notes that nobody has a staging any more.
-    pub(super) fn release(&mut self, name: &RemoteName, id: StagingId) {
-        self.set(name, id, State::Idle);
+    /// Ends the claim on a staging.
+    pub(super) fn release(&self, name: &RemoteName, id: StagingId) {
+        self.set(name, id, StagingState::Idle);
     }
 
-    /// Notes that an upload of this client writes to a staging from now on.
-    pub(super) fn written(
-        &mut self,
+    /// Gives a staging to a writer, an upload of `owner`.
+    pub(super) fn assign(
+        &self,
         name: &RemoteName,
         id: StagingId,
-        by: Weak<Shared>,
-        of: Option<Owner>,
+        by: Weak<W>,
+        owner: Option<UploadOwner>,
     ) {
-        self.set(name, id, State::Written { by, of });
+        self.set(name, id, StagingState::Written { by, owner });
     }
 
-    fn set(&mut self, name: &RemoteName, id: StagingId, state: State) {
-        let entries = self.by_name.get_mut(name).map(Vec::as_mut_slice).unwrap_or_default();
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.id == id) {
-            entry.state = state;
-        }
+    fn set(&self, name: &RemoteName, id: StagingId, state: StagingState<W>) {
+        self.with(|index| {
+            if let Some(entry) = index.entries_mut(name).iter_mut().find(|entry| entry.id == id) {
+                entry.state = state;
+            }
+        });
     }
 
-    /// Those who write to a name, unless a client is to wait for one of its own stagings.
-    pub(super) fn claim(&self, name: &RemoteName, client: Option<Owner>) -> Claim {
-        let entries = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-        let mut writers = Vec::new();
-        for entry in entries {
-            match &entry.state {
-                State::InHand { of, ends } if of.is_some() && *of == client => {
-                    return Claim::Wait(Some(ends.clone()));
+    /// The writers of a name, unless `owner` must wait for one of its own stagings first.
+    pub(super) fn writers(&self, name: &RemoteName, owner: Option<UploadOwner>) -> WriterLookup<W> {
+        let is_own = |of: &Option<UploadOwner>| of.is_some() && *of == owner;
+        self.with(|index| {
+            let mut writers = Vec::new();
+            for entry in index.entries_mut(name) {
+                match &entry.state {
+                    StagingState::Leased { owner, released } if is_own(owner) => {
+                        return WriterLookup::Wait(Some(released.clone()));
+                    }
+                    StagingState::Written { by, owner } => match by.upgrade() {
+                        Some(writer) => writers.push(writer),
+                        // It is being dropped, and is about to lease its staging.
+                        None if is_own(owner) => return WriterLookup::Wait(None),
+                        None => {}
+                    },
+                    StagingState::Idle | StagingState::Leased { .. } => {}
                 }
-                State::Written { by, of } => match by.upgrade() {
-                    Some(writer) => writers.push(writer),
-                    // It is dropped just now, and takes the staging into its hand.
-                    None if of.is_some() && *of == client => return Claim::Wait(None),
-                    None => {}
-                },
-                State::Idle | State::InHand { .. } => {}
             }
-        }
-        Claim::Written(writers)
+            WriterLookup::Found(writers)
+        })
     }
 
-    /// Takes a staging out of the hands of who writes to it, if it still is in these.
-    pub(super) fn take_from(&mut self, writer: &Shared, of: Option<Owner>, ends: Latch) -> bool {
-        let is_of = |entry: &Entry| match &entry.state {
-            State::Written { by, .. } => std::ptr::eq(by.as_ptr(), writer),
-            State::Idle | State::InHand { .. } => false,
+    /// Leases the staging of `writer` to an upload of `owner`, if the writer still has one.
+    pub(super) fn take_from(
+        &self,
+        name: &RemoteName,
+        writer: &W,
+        owner: Option<UploadOwner>,
+        released: Latch,
+    ) -> Option<StagingId> {
+        let is_its = |entry: &&mut StagingEntry<W>| match &entry.state {
+            StagingState::Written { by, .. } => std::ptr::eq(by.as_ptr(), writer),
+            StagingState::Idle | StagingState::Leased { .. } => false,
         };
-        let entries = self.by_name.get_mut(&writer.name).map(Vec::as_mut_slice);
-        match entries.unwrap_or_default().iter_mut().find(|entry| is_of(entry)) {
-            Some(entry) => {
-                entry.state = State::InHand { of, ends };
-                true
-            }
-            None => false,
-        }
+        self.with(|index| {
+            let entry = index.entries_mut(name).iter_mut().find(is_its)?;
+            entry.state = StagingState::Leased { owner, released };
+            Some(entry.id)
+        })
     }
 
-    /// Takes a staging of the name into the hand that nobody has, and that is `wanted`.
+    /// Leases an idle staging that is `wanted` to an upload of `owner`.
     pub(super) fn take_idle(
-        &mut self,
+        &self,
         name: &RemoteName,
         wanted: impl Fn(StagingId) -> bool,
-        of: Option<Owner>,
-    ) -> Option<(StagingId, Latch)> {
-        let is_idle = |entry: &&mut Entry| matches!(entry.state, State::Idle) && wanted(entry.id);
-        let entry = self.by_name.get_mut(name)?.iter_mut().find(is_idle)?;
-        let ends = Latch::default();
-        entry.state = State::InHand { of, ends: ends.clone() };
-        Some((entry.id, ends))
+        owner: Option<UploadOwner>,
+        released: Latch,
+    ) -> Option<StagingId> {
+        let is_idle = |entry: &&mut StagingEntry<W>| {
+            matches!(entry.state, StagingState::Idle) && wanted(entry.id)
+        };
+        self.with(|index| {
+            let entry = index.entries_mut(name).iter_mut().find(is_idle)?;
+            entry.state = StagingState::Leased { owner, released };
+            Some(entry.id)
+        })
     }
 
-    fn idle(&self) -> Vec<(RemoteName, StagingId)> {
-        let all = self
-            .by_name
-            .iter()
-            .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
-        all.filter(|(_, entry)| matches!(entry.state, State::Idle))
-            .map(|(name, entry)| (name.clone(), entry.id))
-            .collect()
+    /// All idle stagings.
+    pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
+        self.with(|index| {
+            let all = index
+                .by_name
+                .iter()
+                .flat_map(|(name, entries)| entries.iter().map(move |entry| (name, entry)));
+            all.filter(|(_, entry)| matches!(entry.state, StagingState::Idle))
+                .map(|(name, entry)| (name.clone(), entry.id))
+                .collect()
+        })
     }
 }
 
-/// Removes the stagings that nobody has written to for `ttl`. Blocks, and locks the index for moments
-/// only.
-pub(in crate::store::local) fn expire(inner: &Inner, ttl: Duration) {
-    let dir = &*inner.blocks.dir.get();
-    let is_old = |id: StagingId| inner.ages.is_older(DIR, dir, id, ttl);
-    for (name, old) in inner.blocks.index(|index| index.idle()) {
-        if is_old(old)
-            && let Some(hand) = Hand::idle(inner, &name, None, |id| id == old)
-            // Somebody may have gone on with it since it was looked at.
-            && is_old(old)
-        {
-            remove(dir, old);
-            hand.gone();
-        }
+impl<W> StagingIndex<W> {
+    fn entries_mut(&mut self, name: &RemoteName) -> &mut [StagingEntry<W>] {
+        self.by_name.get_mut(name).map(Vec::as_mut_slice).unwrap_or_default()
     }
 }

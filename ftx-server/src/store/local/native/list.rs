@@ -2,27 +2,27 @@
 
 use ftx_store::StoreError;
 
-use super::super::Inner;
-use super::super::walk::Walk;
-use crate::store::{Listing, Page};
+use super::super::StoreInner;
+use super::super::walk::TreeWalk;
+use crate::store::{ListPage, ListRequest};
 
 /// Where a listing is: names that were read with those of the pages so far. It holds no descriptor.
 #[derive(Debug)]
-pub struct LocalCursor(Walk);
+pub struct LocalCursor(TreeWalk);
 
 /// The next page of a listing, and where it goes on. Blocks.
 pub(super) fn page(
-    inner: &Inner,
-    list: &Listing,
+    inner: &StoreInner,
+    list: &ListRequest,
     cursor: Option<LocalCursor>,
-) -> Result<(Page, Option<LocalCursor>), StoreError> {
-    let Listing { name, recursive, after, limit, bytes: most_bytes } = list;
-    let memory = &inner.blocks.names;
+) -> Result<(ListPage, Option<LocalCursor>), StoreError> {
+    let ListRequest { name, recursive, after, limit, bytes: most_bytes } = list;
+    let memory = &inner.native.names;
     let mut walk = match cursor {
         Some(LocalCursor(walk)) => walk,
-        None => Walk::new(&inner.root, memory, name.as_ref(), *recursive, after.as_ref())?,
+        None => TreeWalk::new(&inner.root, memory, name.as_ref(), *recursive, after.as_ref())?,
     };
-    let mut page = Page::default();
+    let mut page = ListPage::default();
     let mut bytes = 0;
     while let Some(listed) = walk.next()? {
         bytes += listed.record_len();

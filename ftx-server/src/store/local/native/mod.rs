@@ -13,25 +13,25 @@
 //! Any other owner takes over what nobody writes to, or whose writer has been silent for as long as a
 //! transfer may stand still; otherwise it gets a staging of its own.
 
-mod batches;
+mod batch_dirs;
+mod block_map;
 mod confirm;
-mod current;
 mod file;
-mod hand;
 mod index;
+mod lease;
 mod list;
 mod offer;
 mod publish;
+mod published_version;
 mod put;
 mod space;
-mod table;
 #[cfg(test)]
 mod tests;
 mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cap_std::fs::Dir;
@@ -41,64 +41,80 @@ use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
+pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
-use self::hand::Hand;
-use self::index::BlockIndex;
-pub(super) use self::index::expire;
+use self::index::{STAGING_DIR, Stagings};
+use self::lease::StagingLease;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
-pub(super) use self::table::SHORT;
+use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
-use super::ages::Ages;
-use super::own_dir::OwnDir;
-use super::permits::{Slow, at_length};
+use super::expiry::ExpiryClock;
+use super::permits::{JobKind, on_blocking_pool};
+use super::private_dir::PrivateDir;
 use super::walk::{NameMemory, entry};
-use super::{Inner, LocalStore, subdirectory};
+use super::{LocalStore, StoreInner, subdirectory};
 use crate::config::Config;
-use crate::store::local::leftovers::remove;
+use crate::store::local::recovery::{StagingId, remove};
 use crate::store::{
-    ExpectedFile, Listing, Offered, Page, Progress, PutOutcome, Refusal, SmallFile, Store,
-    UploadOffer,
+    ExpectedFile, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
+    UploadOffer, WorkProgress,
 };
 
 /// What the native dialect adds to a store.
 #[derive(Debug)]
-pub(super) struct Blocks {
-    dir: OwnDir,
-    index: Mutex<BlockIndex>,
+pub(super) struct NativeState {
+    dir: PrivateDir,
+    stagings: Stagings<BlockWriter>,
     manifests: ManifestCache,
     ledger: Ledger,
-    batches: batches::Batches,
+    batch_dirs: batch_dirs::BatchDirs,
     /// How long another client's writer must have been silent for its staging to be taken over.
     silent: Duration,
     /// For the names of directories that are listed.
     names: NameMemory,
 }
 
-impl Blocks {
-    pub(super) fn open(ours: &Dir, ages: &Ages, config: &Config) -> Result<Self, StoreError> {
-        let dir = OwnDir::open(ours, "blocks")?;
-        let index = Mutex::new(BlockIndex::load(&dir.get(), ages, config.staging_ttl)?);
+impl NativeState {
+    pub(super) fn open(
+        ours: &Dir,
+        expiry: &ExpiryClock,
+        config: &Config,
+    ) -> Result<Self, StoreError> {
+        let dir = PrivateDir::open(ours, "blocks")?;
+        let stagings = Stagings::load(&dir.get(), expiry, config.staging_ttl)?;
         let manifests = subdirectory(ours, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
-        let batches = batches::Batches::open(ours, config.durability, open_files)?;
+        let batch_dirs = batch_dirs::BatchDirs::open(ours, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
-        Ok(Self { dir, index, manifests, ledger, batches, silent, names })
-    }
-
-    fn index<T>(&self, work: impl FnOnce(&mut BlockIndex) -> T) -> T {
-        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
-        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(Self { dir, stagings, manifests, ledger, batch_dirs, silent, names })
     }
 }
 
-/// Removes the stagings of a name that nobody has: it was published. Blocks.
-pub(super) fn discard_idle(inner: &Inner, name: &RemoteName) {
-    while let Some(hand) = Hand::idle(inner, name, None, |_| true) {
-        remove(&inner.blocks.dir.get(), hand.id);
-        hand.gone();
+/// Removes the idle stagings of a name that was published. Blocks.
+pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
+    while let Some(lease) = StagingLease::take_idle(&inner.native.stagings, name, None, |_| true) {
+        remove(&inner.native.dir.get(), lease.id);
+        lease.remove();
+    }
+}
+
+/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
+pub(super) fn expire(inner: &StoreInner, ttl: Duration) {
+    let NativeState { dir, stagings, .. } = &inner.native;
+    let dir = &*dir.get();
+    let is_old = |id: StagingId| inner.expiry.is_expired(STAGING_DIR, dir, id, ttl);
+    for (name, old) in stagings.idle() {
+        if is_old(old)
+            && let Some(lease) = StagingLease::take_idle(stagings, &name, None, |id| id == old)
+            // An upload may have resumed it since the first look.
+            && is_old(old)
+        {
+            remove(dir, old);
+            lease.remove();
+        }
     }
 }
 
@@ -107,7 +123,7 @@ impl LocalStore {
     async fn native<T: Send + 'static>(
         &self,
         name: &RemoteName,
-        work: impl FnOnce(&Arc<Inner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let (inner, owned) = (Arc::clone(&self.inner), name.clone());
         let done = blocking(Path::new(name.as_str()), move || Ok(work(&inner, &owned)));
@@ -123,8 +139,8 @@ impl Store for LocalStore {
     async fn offer(
         &self,
         offer: UploadOffer,
-        progress: Progress,
-    ) -> Result<Offered<LocalBlockUpload>, Refusal> {
+        progress: WorkProgress,
+    ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
         offer::open(&self.inner, offer, progress).await
     }
 
@@ -132,7 +148,11 @@ impl Store for LocalStore {
         put::put(self, files).await
     }
 
-    async fn confirm(&self, expected: ExpectedFile, progress: Progress) -> Result<bool, Refusal> {
+    async fn confirm(
+        &self,
+        expected: ExpectedFile,
+        progress: WorkProgress,
+    ) -> Result<bool, Refusal> {
         confirm::confirm(&self.inner, expected, progress).await
     }
 
@@ -155,19 +175,19 @@ impl Store for LocalStore {
 
     async fn list(
         &self,
-        list: Listing,
+        list: ListRequest,
         cursor: Option<LocalCursor>,
-    ) -> Result<(Page, Option<LocalCursor>), Refusal> {
+    ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
-        let permit = inner.permits.take(Slow::Read).await;
-        let listed = at_length(permit, move || list::page(&inner, &list, cursor)).await?;
+        let permit = inner.permits.take(JobKind::Read).await;
+        let listed = on_blocking_pool(permit, move || list::page(&inner, &list, cursor)).await?;
         Ok(listed?)
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(Slow::Sync).await;
-        at_length(permit, move || {
+        let permit = inner.permits.take(JobKind::Sync).await;
+        on_blocking_pool(permit, move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
             let dir = inner.root.create_parents(&inside)?;
@@ -182,10 +202,10 @@ impl Store for LocalStore {
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(Slow::Sync).await;
-        at_length(permit, move || {
+        let permit = inner.permits.take(JobKind::Sync).await;
+        on_blocking_pool(permit, move || {
             let path = Path::new(name.as_str());
-            let _turn = inner.turns.take([name.clone()]);
+            let _lock = inner.name_locks.lock([name.clone()]);
             let removed = inner.root.remove_file(path);
             // A file that is missing may have been removed by a server that was killed before its sync.
             let is_absent = match &removed {

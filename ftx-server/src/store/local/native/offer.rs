@@ -11,20 +11,22 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::permits::{Slow, at_length};
-use super::super::{Inner, Use};
-use super::hand::Hand;
-use super::index::Claim;
-use super::table::{About, SHORT, manifest_of, table_of, unread, whole};
-use super::upload::{Base, Beginning, LocalBlockUpload, Shared};
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::{DescriptorUse, StoreInner};
+use super::block_map::{
+    FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
+};
+use super::index::WriterLookup;
+use super::lease::StagingLease;
+use super::upload::{Basis, BlockWriter, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
-use crate::store::{Offered, Progress, Refusal, UploadOffer};
+use crate::store::{OpenedUpload, Refusal, UploadOffer, WorkProgress};
 
 /// How soon to look again at a staging that is just let go of.
-const LETTING_GO: Duration = Duration::from_millis(5);
+const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// Why a staging is not opened now.
-enum Halt {
+enum OpenError {
     /// Much has to be read first, for which there are only so many at a time.
     TakesLong,
     /// A staging of the client's own changes hands; without a latch for a moment only.
@@ -32,7 +34,7 @@ enum Halt {
     Refused(Refusal),
 }
 
-impl<E: Into<Refusal>> From<E> for Halt {
+impl<E: Into<Refusal>> From<E> for OpenError {
     fn from(error: E) -> Self {
         Self::Refused(error.into())
     }
@@ -41,29 +43,29 @@ impl<E: Into<Refusal>> From<E> for Halt {
 /// Opens a staging for the file. If an earlier upload of this client is just ending, what became of it
 /// is waited for.
 pub(super) async fn open(
-    inner: &Arc<Inner>,
+    inner: &Arc<StoreInner>,
     offer: UploadOffer,
-    progress: Progress,
-) -> Result<Offered<LocalBlockUpload>, Refusal> {
-    let share = inner.share(&offer.name, Use::Upload)?;
-    let mut slow = Slow::Write;
+    progress: WorkProgress,
+) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
+    let share = inner.share(&offer.name, DescriptorUse::Upload)?;
+    let mut slow = JobKind::Write;
     loop {
         let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
-        let has_time = slow == Slow::Hash;
+        let has_time = slow == JobKind::Hash;
         let permit = inner.permits.take(slow).await;
-        let opened = at_length(permit, move || {
+        let opened = on_blocking_pool(permit, move || {
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
         });
-        slow = Slow::Write;
+        slow = JobKind::Write;
         match opened.await? {
             Ok(offered) => {
                 offered.upload.holds(share);
                 return Ok(offered);
             }
-            Err(Halt::Refused(refusal)) => return Err(refusal),
-            Err(Halt::TakesLong) => slow = Slow::Hash,
-            Err(Halt::Wait(Some(latch))) => latch.ended().await,
-            Err(Halt::Wait(None)) => tokio::time::sleep(LETTING_GO).await,
+            Err(OpenError::Refused(refusal)) => return Err(refusal),
+            Err(OpenError::TakesLong) => slow = JobKind::Hash,
+            Err(OpenError::Wait(Some(latch))) => latch.ended().await,
+            Err(OpenError::Wait(None)) => tokio::time::sleep(RELEASE_POLL).await,
         }
     }
 }
@@ -71,46 +73,46 @@ pub(super) async fn open(
 /// A file that is offered.
 #[derive(Clone, Copy)]
 struct Opening<'a> {
-    inner: &'a Inner,
+    inner: &'a StoreInner,
     offer: &'a UploadOffer,
-    progress: &'a Progress,
+    progress: &'a WorkProgress,
     /// However much there is to be read.
     has_time: bool,
 }
 
 /// A staging to go on with. Its files are let go of before others may have it.
-struct Found<'a> {
+struct LeasedStaging<'a> {
     staging: BlockStaging,
-    hand: Hand<'a>,
+    lease: StagingLease<'a, BlockWriter>,
 }
 
 /// The file that has the name now.
-struct Published {
+struct PublishedFile {
     file: std::fs::File,
     identity: FileIdentity,
 }
 
 impl<'a> Opening<'a> {
-    fn open(self, shared: &Arc<Inner>) -> Result<Offered<LocalBlockUpload>, Halt> {
+    fn open(self, shared: &Arc<StoreInner>) -> Result<OpenedUpload<LocalBlockUpload>, OpenError> {
         let Self { inner, offer, .. } = self;
         let path = Path::new(offer.name.as_str());
         inner.sweep();
         let published = self.published()?;
         self.check_overwrite(published.as_ref())?;
         let before = published.as_ref().map(|published| published.identity);
-        // While no staging is in hand: this may take long, and fail.
-        let base = match published {
-            Some(published) => self.base(published)?,
+        // While no staging is in lease: this may take long, and fail.
+        let basis = match published {
+            Some(published) => self.basis(published)?,
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.check_place(path)?;
+        inner.root.check_target(path)?;
         // Unless it may be the very file, which stays as it is.
         if before.is_none_or(|before| before.size != offer.size) {
             inner.root.check_not_mounted(path)?;
         }
 
-        let Found { staging, hand } = match self.claim()? {
+        let LeasedStaging { staging, lease } = match self.claim()? {
             Some(found) => found,
             None => self.create()?,
         };
@@ -118,32 +120,32 @@ impl<'a> Opening<'a> {
         let staged = staging.block_map();
         // What is copied from the published file takes room, too.
         let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK_BYTES));
-        let reserved = match inner.blocks.ledger.reserve(inner.root.dir(), path, missing) {
+        let reserved = match inner.native.ledger.reserve(inner.root.dir(), path, missing) {
             Ok(reserved) => reserved,
             Err(error) => {
-                put_away(Found { staging, hand });
+                suspend(LeasedStaging { staging, lease });
                 return Err(error.into());
             }
         };
-        let published = base.as_ref().map(|base| base.known.clone());
-        let beginning = Beginning { id: hand.id, staging, base, reserved };
-        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, hand);
-        Ok(Offered { upload, staged, published })
+        let published = basis.as_ref().map(|basis| basis.known.clone());
+        let beginning = WriterParts { id: lease.id, staging, basis, reserved };
+        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, lease);
+        Ok(OpenedUpload { upload, staged, published })
     }
 
     /// The published file, if there is one. An error where there can be none.
-    fn published(self) -> Result<Option<Published>, StoreError> {
+    fn published(self) -> Result<Option<PublishedFile>, StoreError> {
         match self.inner.root.open_regular(Path::new(self.offer.name.as_str())) {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
             Ok((file, metadata)) => {
                 let identity = FileIdentity::of(&metadata);
-                Ok(Some(Published { file: file.into_std(), identity }))
+                Ok(Some(PublishedFile { file: file.into_std(), identity }))
             }
         }
     }
 
-    fn check_overwrite(self, published: Option<&Published>) -> Result<(), Halt> {
+    fn check_overwrite(self, published: Option<&PublishedFile>) -> Result<(), OpenError> {
         let name = &self.offer.name;
         match (self.offer.overwrite, published) {
             (Overwrite::Replace, _) | (Overwrite::Fail, None) => Ok(()),
@@ -156,9 +158,9 @@ impl<'a> Opening<'a> {
                 Err(Refusal::new(Reason::PreconditionFailed, message).into())
             }
             (Overwrite::IfUnchanged(expected), Some(published)) => {
-                self.may_read(published, whole(&published.identity))?;
-                let about = published.about(name);
-                let manifest = manifest_of(self.inner, about, self.progress)?;
+                self.may_read(published, all_blocks(&published.identity))?;
+                let file_ref = published.file_ref(name);
+                let manifest = manifest_of(self.inner, file_ref, self.progress)?;
                 if manifest.digest() == expected {
                     return Ok(());
                 }
@@ -169,7 +171,7 @@ impl<'a> Opening<'a> {
     }
 
     /// What is published, as something to take blocks from. `None` if it has none.
-    fn base(self, published: Published) -> Result<Option<Base>, Halt> {
+    fn basis(self, published: PublishedFile) -> Result<Option<Basis>, OpenError> {
         let size = self.offer.size.min(published.identity.size);
         // Of a file that is longer than the new one, only so much can be of use.
         let useful = BlockRange { first: 0, count: block_count(size) };
@@ -177,10 +179,11 @@ impl<'a> Opening<'a> {
             return Ok(None);
         }
         self.may_read(&published, useful)?;
-        match table_of(self.inner, published.about(&self.offer.name), useful, self.progress) {
+        match block_map_of(self.inner, published.file_ref(&self.offer.name), useful, self.progress)
+        {
             Ok(known) => {
-                let Published { file, identity } = published;
-                Ok(Some(Base { file, identity, known }))
+                let PublishedFile { file, identity } = published;
+                Ok(Some(Basis { file, identity, known }))
             }
             // Whoever changes it now is not our concern; it is to be replaced.
             Err(StoreError::Changed { .. }) => Ok(None),
@@ -189,60 +192,67 @@ impl<'a> Opening<'a> {
     }
 
     /// Whether these blocks may be read now.
-    fn may_read(self, published: &Published, wanted: BlockRange) -> Result<(), Halt> {
-        if self.has_time || unread(self.inner, &published.identity, wanted) <= SHORT {
+    fn may_read(self, published: &PublishedFile, wanted: BlockRange) -> Result<(), OpenError> {
+        if self.has_time
+            || unread_bytes(self.inner, &published.identity, wanted) <= SHORT_HASH_BYTES
+        {
             return Ok(());
         }
-        Err(Halt::TakesLong)
+        Err(OpenError::TakesLong)
     }
 
     /// A staging to go on with: the client's own, or one that nobody writes to; the one with the most
     /// in it.
-    fn claim(self) -> Result<Option<Found<'a>>, Halt> {
+    fn claim(self) -> Result<Option<LeasedStaging<'a>>, OpenError> {
         let found = self.found()?;
         let size = self.offer.size;
-        let known = |found: &Found<'_>| found.staging.block_map().known();
+        let known = |found: &LeasedStaging<'_>| found.staging.block_map().known();
         let (mut fitting, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.staging.size() == size);
         fitting.sort_by_key(known);
         let best = fitting.pop();
-        fitting.into_iter().chain(others).for_each(put_away);
+        fitting.into_iter().chain(others).for_each(suspend);
         Ok(best)
     }
 
-    /// All that the client may go on with. They stay in hand until all are there, so that each is looked
+    /// All that the client may go on with. They stay in lease until all are there, so that each is looked
     /// at once.
-    fn found(self) -> Result<Vec<Found<'a>>, Halt> {
+    fn found(self) -> Result<Vec<LeasedStaging<'a>>, OpenError> {
         let Self { inner, offer, .. } = self;
-        let (mut found, mut unread) = (Vec::new(), Vec::new());
+        let stagings = &inner.native.stagings;
+        let (mut found, mut unread_bytes) = (Vec::new(), Vec::new());
         for writer in self.writers()? {
             let is_own = writer.is_of(offer.owner);
             let is_left =
-                || writer.silence() >= inner.blocks.silent && writer.is_of_use(offer.size);
+                || writer.silence() >= inner.native.silent && writer.is_of_use(offer.size);
             if !is_own && !is_left() {
                 continue;
             }
-            match Hand::from(inner, &writer, offer.owner) {
-                Some(hand) => {
+            match StagingLease::take_from(stagings, &offer.name, &writer, offer.owner) {
+                Some(lease) => {
                     let staging = writer.take_over();
-                    found.extend(staging.map(|staging| Found { staging, hand }));
+                    found.extend(staging.map(|staging| LeasedStaging { staging, lease }));
                 }
                 // It has just begun to end.
-                None if is_own => return Err(Halt::Wait(None)),
+                None if is_own => return Err(OpenError::Wait(None)),
                 None => {}
             }
         }
-        while let Some(hand) = Hand::idle(inner, &offer.name, offer.owner, |_| true) {
-            match self.recover(&hand) {
-                Ok(Recovered::Staging(staging)) => found.push(Found { staging: *staging, hand }),
-                Ok(Recovered::Nothing | Recovered::OtherKind) => hand.gone(),
+        while let Some(lease) =
+            StagingLease::take_idle(stagings, &offer.name, offer.owner, |_| true)
+        {
+            match self.recover(&lease) {
+                Ok(Recovered::Staging(staging)) => {
+                    found.push(LeasedStaging { staging: *staging, lease })
+                }
+                Ok(Recovered::Nothing | Recovered::OtherKind) => lease.remove(),
                 Err(StoreError::Cancelled { .. }) if !self.has_time => {
-                    return Err(Halt::TakesLong);
+                    return Err(OpenError::TakesLong);
                 }
                 Err(error @ StoreError::Cancelled { .. }) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
-                    unread.push(hand);
+                    unread_bytes.push(lease);
                 }
             }
         }
@@ -250,48 +260,49 @@ impl<'a> Opening<'a> {
     }
 
     /// Uploads that write to stagings of the name.
-    fn writers(self) -> Result<Vec<Arc<Shared>>, Halt> {
-        match self.inner.blocks.index(|index| index.claim(&self.offer.name, self.offer.owner)) {
-            Claim::Written(writers) => Ok(writers),
-            Claim::Wait(latch) => Err(Halt::Wait(latch)),
+    fn writers(self) -> Result<Vec<Arc<BlockWriter>>, OpenError> {
+        match self.inner.native.stagings.writers(&self.offer.name, self.offer.owner) {
+            WriterLookup::Found(writers) => Ok(writers),
+            WriterLookup::Wait(latch) => Err(OpenError::Wait(latch)),
         }
     }
 
-    fn recover(self, hand: &Hand<'_>) -> Result<Recovered, StoreError> {
+    fn recover(self, lease: &StagingLease<'_, BlockWriter>) -> Result<Recovered, StoreError> {
         let Self { inner, offer, progress, has_time } = self;
-        let mut go_on = |done| (has_time || done <= SHORT) && progress.set(done, offer.size);
-        let (dir, files) = (inner.blocks.dir.get(), hand.id.files());
+        let mut go_on =
+            |done| (has_time || done <= SHORT_HASH_BYTES) && progress.set(done, offer.size);
+        let (dir, files) = (inner.native.dir.get(), lease.id.files());
         BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)
     }
 
-    fn create(self) -> Result<Found<'a>, StoreError> {
+    fn create(self) -> Result<LeasedStaging<'a>, StoreError> {
         let Self { inner, offer, .. } = self;
-        let hand = Hand::create(inner, &offer.name, offer.owner);
+        let lease = StagingLease::create(&inner.native.stagings, &offer.name, offer.owner);
         let name = offer.name.as_str();
-        let create = |dir: &Dir| BlockStaging::create(dir, hand.id.files(), name, offer.size);
-        match inner.blocks.dir.make(create) {
-            Ok(staging) => Ok(Found { staging, hand }),
+        let create = |dir: &Dir| BlockStaging::create(dir, lease.id.files(), name, offer.size);
+        match inner.native.dir.make(create) {
+            Ok(staging) => Ok(LeasedStaging { staging, lease }),
             Err(error) => {
-                hand.gone();
+                lease.remove();
                 Err(error.with_path(name))
             }
         }
     }
 }
 
-impl Published {
-    fn about<'a>(&'a self, name: &'a RemoteName) -> About<'a> {
-        About { name, file: &self.file, identity: &self.identity }
+impl PublishedFile {
+    fn file_ref<'a>(&'a self, name: &'a RemoteName) -> FileRef<'a> {
+        FileRef { name, file: &self.file, identity: &self.identity }
     }
 }
 
 /// Leaves a staging for later.
-fn put_away(Found { staging, hand }: Found<'_>) {
+fn suspend(LeasedStaging { staging, lease }: LeasedStaging<'_>) {
     let is_empty = staging.block_map().known() == 0;
     if let Err(error) = staging.suspend() {
         tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");
     }
     if is_empty {
-        hand.gone();
+        lease.remove();
     }
 }

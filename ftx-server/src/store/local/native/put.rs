@@ -19,9 +19,8 @@ use ftx_store::{
     StoreError, UpToDateFiles,
 };
 
-use super::super::permits::{Slow, at_length};
-use super::super::{Inner, LocalStore};
-use super::discard_idle;
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::{LocalStore, StoreInner};
 use super::space::Reservation;
 use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
 
@@ -36,10 +35,12 @@ pub(super) async fn put(
     let work = move || put_all(&inner, &files);
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
-        Durability::Full => at_length(store.inner.permits.take(Slow::Sync).await, work).await,
+        Durability::Full => {
+            on_blocking_pool(store.inner.permits.take(JobKind::Sync).await, work).await
+        }
         // Without them, waking another thread takes longer than the work.
         Durability::None => {
-            let permit = store.inner.permits.take_unless_dedicated(Slow::Sync).await;
+            let permit = store.inner.permits.take_unless_dedicated(JobKind::Sync).await;
             let done = blocking(Path::new("small files"), move || {
                 let done = work();
                 drop(permit);
@@ -52,32 +53,32 @@ pub(super) async fn put(
 }
 
 /// What is to be done about a file.
-enum Step<'a> {
+enum PutStep<'a> {
     /// Nothing more.
     Done(PutOutcome),
-    Store(Ready<'a>),
+    Store(ReadyFile<'a>),
 }
 
 /// A file that has a directory to go to.
-struct Ready<'a> {
+struct ReadyFile<'a> {
     bytes: &'a [u8],
     staging: PathBuf,
     parent: usize,
     existing: Existing,
 }
 
-fn put_all(inner: &Inner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
+fn put_all(inner: &StoreInner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
     let small = Path::new("small files");
-    match inner.root.check_present(small).and_then(|()| inner.blocks.batches.publisher()) {
+    match inner.root.check_not_removed(small).and_then(|()| inner.native.batch_dirs.publisher()) {
         Ok(publisher) => {
             let (mut results, mut rest) = (Vec::with_capacity(files.len()), files);
             while !rest.is_empty() {
-                let part = part_len(rest, inner.blocks.batches.open_files);
+                let part = part_len(rest, inner.native.batch_dirs.open_files);
                 let (part, others) = rest.split_at(part);
                 results.extend(put_by(&publisher, inner, part));
                 rest = others;
             }
-            inner.blocks.batches.give_back(publisher);
+            inner.native.batch_dirs.give_back(publisher);
             results
         }
         Err(error) => {
@@ -99,14 +100,14 @@ fn part_len(files: &[SmallFile], dirs: usize) -> usize {
 
 fn put_by(
     publisher: &BatchPublisher,
-    inner: &Inner,
+    inner: &StoreInner,
     files: &[SmallFile],
 ) -> Vec<Result<PutOutcome, Refusal>> {
-    let space = Space::reserve(inner, files);
-    let _turn = inner.turns.take(files.iter().map(|file| file.name.clone()));
-    let mut plan = Plan::new(inner);
+    let space = BatchSpace::reserve(inner, files);
+    let _lock = inner.name_locks.lock(files.iter().map(|file| file.name.clone()));
+    let mut plan = BatchPlan::new(inner);
     let numbered = files.iter().enumerate();
-    let mut steps: Vec<Result<Step<'_>, Refusal>> = numbered
+    let mut steps: Vec<Result<PutStep<'_>, Refusal>> = numbered
         .map(|(index, file)| match &file.data {
             SmallData::Expected(_) => plan.look(index, file),
             SmallData::Whole(bytes) => {
@@ -115,7 +116,7 @@ fn put_by(
             }
         })
         .collect();
-    let Plan { parents, present, .. } = plan;
+    let BatchPlan { parents, present, .. } = plan;
     for (index, error) in present.finish() {
         if let Some(step) = steps.get_mut(index) {
             *step = Err(error.into());
@@ -125,7 +126,7 @@ fn put_by(
         .iter()
         .zip(&steps)
         .filter_map(|(file, step)| {
-            let Ok(Step::Store(ready)) = step else { return None };
+            let Ok(PutStep::Store(ready)) = step else { return None };
             Some(BatchFile {
                 staging: StagingName::Own(&ready.staging),
                 target_dir: parents.get(ready.parent)?,
@@ -143,9 +144,9 @@ fn put_by(
         .zip(steps)
         .map(|(file, step)| {
             let outcome = match step? {
-                Step::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
-                Step::Done(outcome) => outcome,
-                Step::Store(ready) => {
+                PutStep::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
+                PutStep::Done(outcome) => outcome,
+                PutStep::Store(ready) => {
                     let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
                     let published = published.next().ok_or_else(lost)?;
                     published.map_err(|error| error.with_path(file.name.as_str()))?;
@@ -154,7 +155,6 @@ fn put_by(
                 }
             };
             inner.discard_idle(&file.name);
-            discard_idle(inner, &file.name);
             Ok(outcome)
         })
         .collect();
@@ -166,13 +166,13 @@ fn put_by(
 /// it is asked where it leads, and the file is published there.
 fn publish(
     publisher: &BatchPublisher,
-    inner: &Inner,
+    inner: &StoreInner,
     files: &[SmallFile],
-    steps: &[Result<Step<'_>, Refusal>],
+    steps: &[Result<PutStep<'_>, Refusal>],
     batch: &[BatchFile<'_>],
 ) -> Vec<Result<(), StoreError>> {
     let names = files.iter().zip(steps).filter_map(|(file, step)| match step {
-        Ok(Step::Store(_)) => Some(&file.name),
+        Ok(PutStep::Store(_)) => Some(&file.name),
         _ => None,
     });
     let mut published = publish_with_retry(publisher, batch);
@@ -181,7 +181,7 @@ fn publish(
             continue;
         }
         let path = Path::new(name.as_str());
-        *outcome = inner.root.place_of(path).and_then(|(parents, target)| {
+        *outcome = inner.root.target_of(path).and_then(|(parents, target)| {
             let file = BatchFile { target_dir: parents.dir(), target: &target, ..*file };
             let done = publisher.publish(&[file]).pop();
             done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;
@@ -212,16 +212,16 @@ fn publish_with_retry(
 }
 
 /// Room for the files of a batch: for all together, or else for as many as there is room for.
-struct Space {
+struct BatchSpace {
     /// Given back when it is dropped.
     reserved: Vec<Reservation>,
     /// Why there is none for these.
     refused: HashMap<usize, Refusal>,
 }
 
-impl Space {
-    fn reserve(inner: &Inner, files: &[SmallFile]) -> Self {
-        let (ledger, dir) = (&inner.blocks.ledger, inner.root.dir());
+impl BatchSpace {
+    fn reserve(inner: &StoreInner, files: &[SmallFile]) -> Self {
+        let (ledger, dir) = (&inner.native.ledger, inner.root.dir());
         let bytes = files.iter().map(|file| file.data.held() as u64).sum();
         if let Ok(reserved) = ledger.reserve(dir, Path::new("small files"), bytes) {
             return Self { reserved: vec![reserved], refused: HashMap::new() };
@@ -245,9 +245,9 @@ impl Space {
 }
 
 /// Finds out what is to be done about each file of a batch.
-struct Plan<'a> {
-    inner: &'a Inner,
-    parents: Targets,
+struct BatchPlan<'a> {
+    inner: &'a StoreInner,
+    parents: TargetDirs,
     present: UpToDateFiles<'a>,
     /// Whether the next file whose bytes are here is looked at.
     looks: bool,
@@ -255,18 +255,18 @@ struct Plan<'a> {
     stored: HashSet<&'a RemoteName>,
 }
 
-impl<'a> Plan<'a> {
-    fn new(inner: &'a Inner) -> Self {
-        let open_files = inner.blocks.batches.open_files;
+impl<'a> BatchPlan<'a> {
+    fn new(inner: &'a StoreInner) -> Self {
+        let open_files = inner.native.batch_dirs.open_files;
         let present = UpToDateFiles::new(&inner.root).with_open_files(open_files);
-        let (parents, stored) = (Targets::default(), HashSet::new());
+        let (parents, stored) = (TargetDirs::default(), HashSet::new());
         Self { inner, parents, present, looks: true, stored }
     }
 
     /// For a file whose bytes are not here.
-    fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<Step<'a>, Refusal> {
+    fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<PutStep<'a>, Refusal> {
         let there = !self.stored.contains(&file.name) && self.has(index, file)?;
-        Ok(Step::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
+        Ok(PutStep::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
     }
 
     /// For one whose bytes are.
@@ -275,7 +275,7 @@ impl<'a> Plan<'a> {
         index: usize,
         file: &'a SmallFile,
         bytes: &'a [u8],
-    ) -> Result<Step<'a>, Refusal> {
+    ) -> Result<PutStep<'a>, Refusal> {
         if Digest::of(bytes) != file.digest {
             let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
@@ -291,12 +291,17 @@ impl<'a> Plan<'a> {
         if self.looks && existing == Existing::Replace {
             self.looks = self.has(index, file)?;
             if self.looks {
-                return Ok(Step::Done(PutOutcome::Unchanged));
+                return Ok(PutStep::Done(PutOutcome::Unchanged));
             }
         }
         let parent = self.parents.of(self.inner, file)?;
         self.stored.insert(&file.name);
-        Ok(Step::Store(Ready { bytes, staging: format!("{index:x}").into(), parent, existing }))
+        Ok(PutStep::Store(ReadyFile {
+            bytes,
+            staging: format!("{index:x}").into(),
+            parent,
+            existing,
+        }))
     }
 
     fn has(&mut self, index: usize, file: &'a SmallFile) -> Result<bool, Refusal> {
@@ -309,13 +314,13 @@ impl<'a> Plan<'a> {
 
 /// Directories that files of a batch go to; mostly it is the same one for many.
 #[derive(Default)]
-struct Targets {
+struct TargetDirs {
     dirs: Vec<Parents>,
     last: Option<String>,
 }
 
-impl Targets {
-    fn of(&mut self, inner: &Inner, file: &SmallFile) -> Result<usize, Refusal> {
+impl TargetDirs {
+    fn of(&mut self, inner: &StoreInner, file: &SmallFile) -> Result<usize, Refusal> {
         let parent = file.name.parent().unwrap_or_default();
         if self.last.as_deref() != Some(parent) {
             self.last = None;

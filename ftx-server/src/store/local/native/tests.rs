@@ -1,7 +1,6 @@
 //! Uploads that end while somebody else wants what they have.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -12,11 +11,12 @@ use ftx_core::native::wire::{Meta, Overwrite, Token};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::hand::Hand;
-use super::index::Claim;
-use super::{LocalBlockUpload, LocalStore, Slow};
+use super::index::WriterLookup;
+use super::{JobKind, LocalBlockUpload, LocalStore};
 use crate::config::Config;
-use crate::store::{Offered, Owner, Progress, StagedUpload as _, Store as _, UploadOffer};
+use crate::store::{
+    OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
+};
 
 const BLOCKS: u64 = 3;
 const LEN: u64 = BLOCKS * BLOCK_BYTES;
@@ -38,7 +38,7 @@ fn who_waits_for_a_name_leaves_threads_to_others() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(crate::BLOCKING_THREADS);
     runtime.build().unwrap().block_on(async {
-        let turn = store.inner.turns.take([name()]);
+        let lock = store.inner.name_locks.lock([name()]);
         let waiting: Vec<_> = (0..WAITING)
             .map(|_| {
                 let store = store.clone();
@@ -49,11 +49,11 @@ fn who_waits_for_a_name_leaves_threads_to_others() {
         for _ in 0..WAITING {
             tokio::task::yield_now().await;
         }
-        assert_eq!(store.inner.permits.of(Slow::Sync).available_permits(), 0);
+        assert_eq!(store.inner.permits.of(JobKind::Sync).available_permits(), 0);
         let asked = name();
         let stat = tokio::time::timeout(Duration::from_secs(60), store.stat(&asked));
         assert!(stat.await.expect("others have all threads").is_err());
-        drop(turn);
+        drop(lock);
         for removed in waiting {
             assert!(removed.await.unwrap());
         }
@@ -64,20 +64,20 @@ fn name() -> RemoteName {
     RemoteName::parse("dir/a.bin").unwrap()
 }
 
-const OWN: Option<Owner> = Some(Owner::Run(Token([1; 16])));
+const OWN: Option<UploadOwner> = Some(UploadOwner::Run(Token([1; 16])));
 
 async fn offer(
     store: LocalStore,
     overwrite: Overwrite,
-    owner: Option<Owner>,
-) -> Offered<LocalBlockUpload> {
+    owner: Option<UploadOwner>,
+) -> OpenedUpload<LocalBlockUpload> {
     let (name, meta) = (name(), Meta::default());
     let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
-    store.offer(offer, Progress::default()).await.unwrap()
+    store.offer(offer, WorkProgress::default()).await.unwrap()
 }
 
 /// The client is back, and asks on a connection of its own.
-fn back(store: &LocalStore) -> JoinHandle<Offered<LocalBlockUpload>> {
+fn back(store: &LocalStore) -> JoinHandle<OpenedUpload<LocalBlockUpload>> {
     tokio::spawn(offer(store.clone(), Overwrite::Replace, OWN))
 }
 
@@ -107,17 +107,17 @@ async fn publishing(
     upload: LocalBlockUpload,
 ) -> JoinHandle<Result<bool, Reason>> {
     let published = tokio::spawn(async move {
-        let published = upload.publish(Vec::new(), digest(), Progress::default()).await;
+        let published = upload.publish(Vec::new(), digest(), WorkProgress::default()).await;
         published.map_err(|refusal| refusal.reason)
     });
-    let blocks = &store.inner.blocks;
-    while !matches!(blocks.index(|index| index.claim(&name(), OWN)), Claim::Wait(Some(_))) {
+    let stagings = &store.inner.native.stagings;
+    while !matches!(stagings.writers(&name(), OWN), WriterLookup::Wait(Some(_))) {
         tokio::task::yield_now().await;
     }
     published
 }
 
-async fn still_waits(task: &mut JoinHandle<Offered<LocalBlockUpload>>) {
+async fn still_waits(task: &mut JoinHandle<OpenedUpload<LocalBlockUpload>>) {
     let answered = tokio::time::timeout(MOMENT, task).await;
     assert!(answered.is_err(), "it does not wait: {answered:?}");
 }
@@ -125,53 +125,53 @@ async fn still_waits(task: &mut JoinHandle<Offered<LocalBlockUpload>>) {
 #[tokio::test]
 async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
     let (_root, store) = setting();
-    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 0..BLOCKS).await;
-    let turn = store.inner.turns.take([name()]);
+    let lock = store.inner.name_locks.lock([name()]);
     let published = publishing(&store, upload).await;
     let mut back = back(&store);
     still_waits(&mut back).await;
-    drop(turn);
+    drop(lock);
     assert_eq!(published.await.unwrap(), Ok(false));
     let again = back.await.unwrap();
     assert_eq!(again.published.unwrap().known(), BLOCKS);
-    assert!(again.upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap());
+    assert!(again.upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap());
 }
 
 #[tokio::test]
 async fn who_comes_back_while_publishing_fails_finds_the_staging() {
     let (root, store) = setting();
     std::fs::create_dir(root.path().join("dir")).unwrap();
-    let Offered { upload, .. } = offer(store.clone(), Overwrite::Fail, OWN).await;
+    let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Fail, OWN).await;
     write(&upload, 0..BLOCKS).await;
-    let turn = store.inner.turns.take([name()]);
+    let lock = store.inner.name_locks.lock([name()]);
     let published = publishing(&store, upload).await;
     let mut back = back(&store);
     still_waits(&mut back).await;
     std::fs::write(root.path().join("dir/a.bin"), "somebody else's").unwrap();
-    drop(turn);
+    drop(lock);
     assert_eq!(published.await.unwrap(), Err(Reason::AlreadyExists));
     let again = back.await.unwrap();
     assert_eq!(again.staged.known(), BLOCKS);
-    again.upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+    again.upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
 }
 
 #[tokio::test]
 async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let (_root, store) = setting();
-    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 1..BLOCKS).await;
-    let inner = Arc::clone(&store.inner);
     let shared = upload.shared();
-    let hand = Hand::from(&inner, &shared, OWN).unwrap();
+    let lease = shared.lease().unwrap();
     let staging = shared.take_over().unwrap();
     let mut back = back(&store);
     still_waits(&mut back).await;
     // Another client does not wait for it.
-    let other = offer(store.clone(), Overwrite::Replace, Some(Owner::Run(Token([2; 16])))).await;
+    let other =
+        offer(store.clone(), Overwrite::Replace, Some(UploadOwner::Run(Token([2; 16])))).await;
     assert_eq!(other.staged.known(), 0);
     staging.suspend().unwrap();
-    drop(hand);
+    drop(lease);
     assert_eq!(back.await.unwrap().staged.known(), BLOCKS - 1);
 }
 
@@ -182,14 +182,14 @@ async fn what_was_replaced_is_closed_when_an_upload_ends() {
     std::fs::create_dir(root.path().join("dir")).unwrap();
     for publishes in [true, false] {
         std::fs::write(root.path().join("dir/a.bin"), vec![1; 100]).unwrap();
-        let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+        let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
         if publishes {
             write(&upload, 0..BLOCKS).await;
-            upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+            upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
         } else {
             upload.end(false).await.unwrap();
         }
-        assert!(upload.shared().take_base().is_none());
+        assert!(upload.shared().take_basis().is_none());
     }
 }
 
@@ -224,10 +224,10 @@ fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
 async fn the_file_goes_where_its_name_says_at_the_end() {
     let (root, store) = setting();
     std::fs::create_dir(root.path().join("dir")).unwrap();
-    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
+    let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 0..BLOCKS).await;
     std::fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();
-    upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap();
+    upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
     assert!(root.path().join("dir/a.bin").exists());
     assert!(!root.path().join("old/a.bin").exists());
 }
@@ -236,9 +236,9 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
 #[tokio::test]
 async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
     let (root, store) = setting();
-    let Offered { upload, .. } = offer(store.clone(), Overwrite::Replace, None).await;
+    let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, None).await;
     write(&upload, 0..1).await;
-    let failed = upload.publish(Vec::new(), digest(), Progress::default()).await.unwrap_err();
+    let failed = upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap_err();
     assert!(failed.message.contains("dir/a.bin"), "{failed}");
     assert_eq!(std::fs::read_dir(root.path().join(".ftx/blocks")).unwrap().count(), 0);
 }
@@ -257,7 +257,7 @@ async fn what_was_read_before_a_stop_is_known() {
     for _ in 0..2 {
         use crate::store::StoredFile as _;
         let opened = store.open(&name).await.unwrap();
-        let progress = Progress::default();
+        let progress = WorkProgress::default();
         let reading = tokio::spawn({
             let progress = progress.clone();
             async move { opened.manifest(progress).await.map(|_| ()) }

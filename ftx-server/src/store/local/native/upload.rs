@@ -13,38 +13,38 @@ use ftx_io::blocking;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::permits::{Slow, at_length};
-use super::super::{Inner, Share};
-use super::current::Current;
-use super::hand::Hand;
+use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::{DescriptorShare, StoreInner};
+use super::lease::StagingLease;
+use super::published_version::PublishedVersion;
 use super::space::Reservation;
-use crate::store::local::latch::Heard;
-use crate::store::local::leftovers::StagingId;
-use crate::store::{Owner, Progress, Refusal, StagedUpload, UploadOffer};
+use crate::store::local::latch::LastWrite;
+use crate::store::local::recovery::StagingId;
+use crate::store::{Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
 
 /// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
-const SLOW: Duration = Duration::from_millis(250);
+const SLOW_WRITE: Duration = Duration::from_millis(250);
 
 /// How often an upload is said to be alive that waits for its own commit.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A handle of an upload; clones are the same one.
 #[derive(Clone, Debug)]
-pub struct LocalBlockUpload(Arc<Shared>);
+pub struct LocalBlockUpload(Arc<BlockWriter>);
 
 /// One client's upload of one file.
 #[derive(Debug)]
-pub(in crate::store::local) struct Shared {
-    pub(super) inner: Arc<Inner>,
+pub(in crate::store::local) struct BlockWriter {
+    pub(super) inner: Arc<StoreInner>,
     pub(super) name: RemoteName,
     pub(super) id: StagingId,
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<UploadOwner>,
     pub(super) size: u64,
     pub(super) meta: Meta,
     pub(super) overwrite: Overwrite,
     /// The version that was published then, if blocks of it can be of use.
-    pub(super) base: Mutex<Option<Base>>,
-    pub(super) heard: Heard,
+    pub(super) basis: Mutex<Option<Basis>>,
+    pub(super) last_write: LastWrite,
     /// The disk took its time for what was written last.
     slow: AtomicBool,
     pub(super) reserved: Reservation,
@@ -52,12 +52,12 @@ pub(in crate::store::local) struct Shared {
     /// many readers, and whoever takes it out as the only writer: so nobody writes any more then.
     pub(super) staging: RwLock<Option<BlockStaging>>,
     /// Of the descriptors.
-    share: OnceLock<Share>,
+    share: OnceLock<DescriptorShare>,
 }
 
 /// A published version to take blocks from.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct Basis {
     pub(super) file: std::fs::File,
     pub(super) identity: FileIdentity,
     /// What is known of its blocks; not of those that the offered file cannot have.
@@ -65,19 +65,19 @@ pub(super) struct Base {
 }
 
 /// What an upload begins with.
-pub(super) struct Beginning {
+pub(super) struct WriterParts {
     pub(super) id: StagingId,
     pub(super) staging: BlockStaging,
-    pub(super) base: Option<Base>,
+    pub(super) basis: Option<Basis>,
     pub(super) reserved: Reservation,
 }
 
-impl Shared {
-    fn new(inner: Arc<Inner>, offer: UploadOffer, beginning: Beginning) -> Self {
+impl BlockWriter {
+    fn new(inner: Arc<StoreInner>, offer: UploadOffer, beginning: WriterParts) -> Self {
         let UploadOffer { name, size, meta, overwrite, owner } = offer;
-        let Beginning { id, staging, base, reserved } = beginning;
-        let (heard, staging) = (Heard::now(), RwLock::new(Some(staging)));
-        let base = Mutex::new(base);
+        let WriterParts { id, staging, basis, reserved } = beginning;
+        let (last_write, staging) = (LastWrite::now(), RwLock::new(Some(staging)));
+        let basis = Mutex::new(basis);
         Self {
             inner,
             name,
@@ -86,8 +86,8 @@ impl Shared {
             size,
             meta,
             overwrite,
-            base,
-            heard,
+            basis,
+            last_write,
             slow: AtomicBool::new(false),
             reserved,
             staging,
@@ -96,7 +96,7 @@ impl Shared {
     }
 
     /// Whether this is the client who uploads.
-    pub(super) fn is_of(&self, owner: Option<Owner>) -> bool {
+    pub(super) fn is_of(&self, owner: Option<UploadOwner>) -> bool {
         owner.is_some() && self.owner == owner
     }
 
@@ -108,7 +108,7 @@ impl Shared {
 
     /// How long nothing was written.
     pub(super) fn silence(&self) -> Duration {
-        self.heard.silence()
+        self.last_write.silence()
     }
 
     /// Takes the staging out, and what is reserved for it; writing fails from then on. Waits for
@@ -119,8 +119,8 @@ impl Shared {
         Some(staging)
     }
 
-    pub(super) fn take_base(&self) -> Option<Base> {
-        self.base.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn take_basis(&self) -> Option<Basis> {
+        self.basis.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn take(&self) -> Option<BlockStaging> {
@@ -131,12 +131,12 @@ impl Shared {
         &self,
         work: impl FnOnce(&BlockStaging) -> Result<T, StoreError>,
     ) -> Result<T, Refusal> {
-        self.heard.touch();
+        self.last_write.touch();
         let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
         let staging = staging.as_ref().ok_or_else(|| self.taken_over())?;
         let begun = Instant::now();
         let done = work(staging);
-        self.slow.store(begun.elapsed() >= SLOW, Relaxed);
+        self.slow.store(begun.elapsed() >= SLOW_WRITE, Relaxed);
         done.map_err(|error| self.refused(error))
     }
 
@@ -160,15 +160,20 @@ impl Shared {
         Refusal::new(Reason::TakenOver, message)
     }
 
+    /// Leases the staging; `None` if the upload has ended, or another one took it over.
+    pub(super) fn lease(&self) -> Option<StagingLease<'_, Self>> {
+        StagingLease::take_from(&self.inner.native.stagings, &self.name, self, self.owner)
+    }
+
     fn end(&self, discard: bool) -> Result<(), Refusal> {
-        drop(self.take_base());
+        drop(self.take_basis());
         // Nothing to end if it was taken over or published.
-        let Some(hand) = Hand::from(&self.inner, self, self.owner) else { return Ok(()) };
+        let Some(lease) = self.lease() else { return Ok(()) };
         let Some(staging) = self.take_over() else { return Ok(()) };
         let nothing = discard || staging.block_map().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
         if nothing {
-            hand.gone();
+            lease.remove();
         }
         result.map_err(|error| self.refused(error))
     }
@@ -176,29 +181,29 @@ impl Shared {
 
 impl LocalBlockUpload {
     pub(super) fn new(
-        inner: Arc<Inner>,
+        inner: Arc<StoreInner>,
         offer: UploadOffer,
-        beginning: Beginning,
-        hand: Hand<'_>,
+        beginning: WriterParts,
+        lease: StagingLease<'_, BlockWriter>,
     ) -> Self {
-        let shared = Arc::new(Shared::new(inner, offer, beginning));
-        hand.give_to(&shared, shared.owner);
+        let shared = Arc::new(BlockWriter::new(inner, offer, beginning));
+        lease.transfer_to(&shared, shared.owner);
         Self(shared)
     }
 
     /// Holds its descriptors until it is no more.
-    pub(super) fn holds(&self, share: Share) {
+    pub(super) fn holds(&self, share: DescriptorShare) {
         let _ = self.0.share.set(share);
     }
 
     #[cfg(test)]
-    pub(super) fn shared(&self) -> Arc<Shared> {
+    pub(super) fn shared(&self) -> Arc<BlockWriter> {
         Arc::clone(&self.0)
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let shared = Arc::clone(&self.0);
         blocking(Path::new(self.0.name.as_str()), move || Ok(work(&shared))).await?
@@ -209,11 +214,11 @@ impl LocalBlockUpload {
     async fn writing<T: Send + 'static>(
         &self,
         may_wait: bool,
-        work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let permits = &self.0.inner.permits;
         if !may_wait {
-            let permit = permits.take_unless_dedicated(Slow::Write).await;
+            let permit = permits.take_unless_dedicated(JobKind::Write).await;
             let done = self.blocking(move |shared| {
                 let done = work(shared);
                 drop(permit);
@@ -221,8 +226,8 @@ impl LocalBlockUpload {
             });
             return done.await;
         }
-        let (shared, permit) = (Arc::clone(&self.0), permits.take(Slow::Write).await);
-        at_length(permit, move || work(&shared)).await?
+        let (shared, permit) = (Arc::clone(&self.0), permits.take(JobKind::Write).await);
+        on_blocking_pool(permit, move || work(&shared)).await?
     }
 }
 
@@ -254,40 +259,42 @@ impl StagedUpload for LocalBlockUpload {
         &self,
         copy: Vec<BlockRange>,
         digest: Digest,
-        progress: Progress,
+        progress: WorkProgress,
     ) -> Result<bool, Refusal> {
         let shared = Arc::clone(&self.0);
-        let current = if shared.needs_current(digest) {
-            let found = Current::find(&shared.inner, &shared.name, None, progress.clone());
-            heard_during(&shared.heard, found).await?
+        let published_version = if shared.needs_current(digest) {
+            let found = PublishedVersion::find(&shared.inner, &shared.name, None, progress.clone());
+            touch_during(&shared.last_write, found).await?
         } else {
             None
         };
-        let permit = shared.inner.permits.take(Slow::Sync).await;
-        at_length(permit, move || shared.publish(&copy, digest, current.as_ref(), &progress))
-            .await?
+        let permit = shared.inner.permits.take(JobKind::Sync).await;
+        on_blocking_pool(permit, move || {
+            shared.publish(&copy, digest, published_version.as_ref(), &progress)
+        })
+        .await?
     }
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Throwing a staging away waits for the sync that goes on.
-        let permit = shared.inner.permits.take(Slow::Sync).await;
-        at_length(permit, move || shared.end(discard)).await?
+        let permit = shared.inner.permits.take(JobKind::Sync).await;
+        on_blocking_pool(permit, move || shared.end(discard)).await?
     }
 }
 
 /// Waits for work that the client does not write during, so that it is not taken for silent.
-async fn heard_during<T>(heard: &Heard, work: impl Future<Output = T>) -> T {
+async fn touch_during<T>(last_write: &LastWrite, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = tokio::time::sleep(HEARTBEAT) => heard.touch(),
+            () = tokio::time::sleep(TOUCH_INTERVAL) => last_write.touch(),
         }
     }
 }
 
-impl Drop for Shared {
+impl Drop for BlockWriter {
     fn drop(&mut self) {
         // Whoever drives an upload ends it where it may block; this is for one that did not get to.
         if let Err(error) = self.end(false) {

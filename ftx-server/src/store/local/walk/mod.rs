@@ -15,36 +15,36 @@ use ftx_core::{RawName, RemoteName};
 use ftx_store::{Root, StoreError, meta_of};
 
 pub(super) use self::names::NameMemory;
-use self::names::{Names, Share};
+use self::names::{MemoryShare, SortedNames};
 
 /// Bytes that a directory on the way to where the walk is takes besides its names.
 const LEVEL_BYTES: usize = 128;
 
 /// A walk through a tree: parts in byte order, a directory before what is in it.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct TreeWalk {
     root: Root,
     recursive: bool,
     /// The name of the directory where it is and a slash, or nothing for the root.
     prefix: String,
     /// From the top of the walk to where it is.
-    levels: Vec<Level>,
+    levels: Vec<WalkLevel>,
     /// The directory of the last level, if it is open. The others are not: a tree may be deeper than
     /// there are descriptors.
     here: Option<Dir>,
     /// What comes next, before anything else.
     put_back: Option<Listed>,
-    share: Share,
+    share: MemoryShare,
 }
 
 #[derive(Debug)]
-struct Level {
+struct WalkLevel {
     /// How much of the walk's prefix is this directory's.
     prefix_len: usize,
-    names: Names,
+    names: SortedNames,
 }
 
-impl Walk {
+impl TreeWalk {
     /// A walk through `name`, or the whole root, behind `after`.
     ///
     /// # Errors
@@ -151,7 +151,8 @@ impl Walk {
 
     /// Goes down into a directory, whose name the prefix has already.
     fn enter(&mut self, dir: Dir, after: Option<Vec<u8>>) {
-        self.levels.push(Level { prefix_len: self.prefix.len(), names: Names::behind(after) });
+        self.levels
+            .push(WalkLevel { prefix_len: self.prefix.len(), names: SortedNames::behind(after) });
         self.here = Some(dir);
     }
 
@@ -237,7 +238,7 @@ impl Walk {
 
     fn skip_behind(&mut self, part: &[u8]) {
         if let Some(level) = self.levels.last_mut() {
-            level.names = Names::behind(Some(part.to_owned()));
+            level.names = SortedNames::behind(Some(part.to_owned()));
         }
     }
 
@@ -251,7 +252,7 @@ impl Walk {
         let name = RawName::new(directory, part.as_encoded_bytes()).map_err(|_| impossible())?;
         // The walk may have come to the root through a link, where names do not begin with it.
         let is_private = self.root.is_private(Path::new(&told));
-        if is_private && part == OsStr::new(super::OURS) {
+        if is_private && part == OsStr::new(super::PRIVATE_DIR) {
             return Ok(None);
         }
         let Some(metadata) = unless_gone(&told, dir.symlink_metadata(Path::new(part)))? else {

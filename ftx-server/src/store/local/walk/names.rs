@@ -1,4 +1,4 @@
-//! Names of a directory in their order, with bounded memory.
+//! SortedNames of a directory in their order, with bounded memory.
 //!
 //! A directory is read once, as long as its names fit the memory that all listings of the server share.
 //! Where they do not, the smaller ones are kept, and it is read again for those behind them.
@@ -48,19 +48,19 @@ impl NameMemory {
     }
 
     /// A share of it, of no bytes so far.
-    pub(super) fn share(&self) -> Share {
-        Share { memory: self.clone(), bytes: 0 }
+    pub(super) fn share(&self) -> MemoryShare {
+        MemoryShare { memory: self.clone(), bytes: 0 }
     }
 }
 
 /// A listing's part of the memory, which is given back with it.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct MemoryShare {
     memory: NameMemory,
     bytes: usize,
 }
 
-impl Share {
+impl MemoryShare {
     /// Makes room for so many bytes in all; `false` if others have too much for that.
     pub(super) fn reach(&mut self, bytes: usize) -> bool {
         let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else {
@@ -87,15 +87,15 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryShare {
     fn drop(&mut self) {
         self.shrink(0);
     }
 }
 
-/// Names of one directory, from some name on.
+/// SortedNames of one directory, from some name on.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct SortedNames {
     /// The next names, the last one first.
     next: Vec<Box<OsStr>>,
     /// Bytes that they take.
@@ -106,7 +106,7 @@ pub(super) struct Names {
     more: bool,
 }
 
-impl Names {
+impl SortedNames {
     /// All names behind `after`.
     pub(super) fn behind(after: Option<Vec<u8>>) -> Self {
         Self { next: Vec::new(), bytes: 0, read_to: after, more: true }
@@ -147,7 +147,7 @@ impl Names {
     pub(super) fn read(
         &mut self,
         dir: &Dir,
-        share: &mut Share,
+        share: &mut MemoryShare,
         mut others: usize,
         mut forget_others: impl FnMut(),
     ) -> io::Result<()> {

@@ -13,10 +13,10 @@ use ftx_core::{RawName, RemoteName};
 use ftx_store::{Durability, Root};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{NameMemory, Walk};
+use super::{NameMemory, TreeWalk};
 
 /// What is listed, each followed by why it cannot be transferred, if it cannot.
-fn all(mut walk: Walk) -> Vec<String> {
+fn all(mut walk: TreeWalk) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(listed) = walk.next().unwrap() {
         names.push(told(&listed));
@@ -31,10 +31,10 @@ fn told(listed: &Listed) -> String {
     }
 }
 
-fn walk(root: &Root, name: Option<&str>, recursive: bool, after: Option<&str>) -> Walk {
+fn walk(root: &Root, name: Option<&str>, recursive: bool, after: Option<&str>) -> TreeWalk {
     let name = name.map(|name| RemoteName::parse(name).unwrap());
     let after = after.map(|after| RawName::parse(after).unwrap());
-    Walk::new(root, &NameMemory::default(), name.as_ref(), recursive, after.as_ref()).unwrap()
+    TreeWalk::new(root, &NameMemory::default(), name.as_ref(), recursive, after.as_ref()).unwrap()
 }
 
 fn empty() -> (tempfile::TempDir, Root) {
@@ -115,7 +115,7 @@ fn a_walk_goes_on_behind_every_name() {
     assert_eq!(below, ["a/b/x"]);
 }
 
-/// Names of all kinds, in the order of their bytes.
+/// SortedNames of all kinds, in the order of their bytes.
 #[cfg(unix)]
 #[test]
 fn nothing_but_the_servers_own_is_left_out() {
@@ -153,7 +153,7 @@ fn nothing_but_the_servers_own_is_left_out() {
     let mut walk = walk(&root, None, true, None);
     while let Some(listed) = walk.next().unwrap() {
         let rest =
-            all(Walk::new(&root, &NameMemory::default(), None, true, Some(&listed.raw_name()))
+            all(TreeWalk::new(&root, &NameMemory::default(), None, true, Some(&listed.raw_name()))
                 .unwrap());
         assert_eq!(
             rest.first().cloned(),
@@ -182,14 +182,14 @@ fn a_directory_is_read_once_if_its_names_fit_and_in_parts_otherwise() {
     for (shared, floor) in [(1 << 20, 1000), (100_000, 1000), (0, 10_000), (0, 1 << 20)] {
         let memory = NameMemory::new(shared, floor);
         assert!(
-            all(Walk::new(&root, &memory, None, true, None).unwrap()) == names,
+            all(TreeWalk::new(&root, &memory, None, true, None).unwrap()) == names,
             "{shared} {floor}"
         );
         assert_eq!(memory.left(), shared);
     }
     // What appears when it was read does not belong to it any more.
     let memory = NameMemory::default();
-    let mut walk = Walk::new(&root, &memory, None, true, None).unwrap();
+    let mut walk = TreeWalk::new(&root, &memory, None, true, None).unwrap();
     walk.next().unwrap();
     fs::write(temp.path().join("0"), "").unwrap();
     fs::write(temp.path().join("zz"), "").unwrap();
@@ -216,7 +216,7 @@ fn the_names_of_a_whole_tree_have_one_bound() {
     expected.sort_by(|one, other| one.split('/').cmp(other.split('/')));
     for (shared, floor) in [(0, 0), (0, 2000), (0, 12_000), (15_000, 0), (1 << 20, 0)] {
         let memory = NameMemory::new(shared, floor);
-        assert_eq!(all(Walk::new(&root, &memory, None, true, None).unwrap()), expected);
+        assert_eq!(all(TreeWalk::new(&root, &memory, None, true, None).unwrap()), expected);
         assert_eq!(memory.left(), shared);
     }
 }
@@ -226,7 +226,7 @@ fn a_walk_that_is_put_away_has_its_part_of_the_memory_or_is_given_up() {
     let (_temp, root, names) = many(500);
     let memory = NameMemory::new(200_000, 1 << 20);
     let mut seen = Vec::new();
-    let mut walk = Walk::new(&root, &memory, None, true, None).unwrap();
+    let mut walk = TreeWalk::new(&root, &memory, None, true, None).unwrap();
     for _ in 0..7 {
         let next = walk.next().unwrap().unwrap();
         walk.put_back(next);
@@ -242,7 +242,7 @@ fn a_walk_that_is_put_away_has_its_part_of_the_memory_or_is_given_up() {
     assert!(seen == names);
     assert_eq!(memory.left(), 200_000);
     let memory = NameMemory::new(10_000, 1 << 20);
-    let mut walk = Walk::new(&root, &memory, None, true, None).unwrap();
+    let mut walk = TreeWalk::new(&root, &memory, None, true, None).unwrap();
     walk.next().unwrap();
     assert!(walk.suspend().is_none());
     assert_eq!(memory.left(), 10_000);
@@ -303,7 +303,7 @@ fn what_is_no_directory_cannot_be_listed() {
     let (_temp, root) = tree();
     for name in ["b", "nothing"] {
         let name = RemoteName::parse(name).unwrap();
-        let walk = Walk::new(&root, &NameMemory::default(), Some(&name), true, None);
+        let walk = TreeWalk::new(&root, &NameMemory::default(), Some(&name), true, None);
         assert!(walk.is_err());
     }
 }

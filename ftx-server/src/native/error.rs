@@ -1,0 +1,123 @@
+//! The errors of the native dialect: of a connection, and of a request.
+
+use ftx_core::native::wire::{FrameError, Reply};
+use ftx_core::native::{Reason, StepError};
+use ftx_core::{NameError, RawNameError};
+use ftx_io::{ErrorChain, ReadError, StreamError};
+use std::time::Duration;
+
+use crate::dedicated::ThreadPanicked;
+use crate::store::Refusal;
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NativeError {
+    /// A file could not be read in the middle of a block, where the protocol has no room for a failure.
+    #[error("a download was broken off: {message}")]
+    Cut { reason: Reason, message: String },
+    #[error("the client's message cannot be understood")]
+    Frame(#[from] FrameError),
+    /// The client has sent no request for too long.
+    #[error("no request within {}", humantime::format_duration(*.0))]
+    Idle(Duration),
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
+    /// The connection is closed for this reason, which the client is told.
+    #[error("{message}")]
+    Rejected { reason: Reason, message: String },
+    /// The server stops, and no upload is under way.
+    #[error("the server is shutting down; connect again later")]
+    ShuttingDown,
+    #[error("the client broke the protocol")]
+    Step(#[from] StepError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(super) enum RequestError {
+    /// The client gets a `Failed` reply, and the connection continues.
+    Refused(Refusal),
+    /// The connection ends.
+    Fatal(NativeError),
+}
+
+impl NativeError {
+    /// The `Goodbye` for the client, where it can still read one.
+    pub(super) fn goodbye(&self) -> Option<Reply> {
+        let reason = match self {
+            Self::Frame(error) => error.reason(),
+            Self::Idle(_) => Reason::TimedOut,
+            Self::ShuttingDown => Reason::ShuttingDown,
+            Self::Panicked(_) => Reason::Internal,
+            Self::Rejected { reason, .. } => *reason,
+            Self::Step(error) => error.reason(),
+            Self::Stream(StreamError::Stopped) => Reason::ShuttingDown,
+            Self::Stream(StreamError::Late(_) | StreamError::Timeout(_)) => Reason::TimedOut,
+            Self::Cut { .. } | Self::Stream(_) => return None,
+        };
+        Some(Reply::goodbye(reason, ErrorChain(self).to_string()))
+    }
+
+    /// Whether this is an ordinary end of a connection without uploads.
+    pub(super) fn is_ordinary(&self) -> bool {
+        matches!(self, Self::Idle(_) | Self::ShuttingDown | Self::Stream(StreamError::Closed))
+    }
+
+    /// The error for a request id that an upload of the session already uses: their replies could not be
+    /// told apart.
+    pub(super) fn id_in_use(request: u32) -> Self {
+        Self::Rejected {
+            reason: Reason::OutOfStep,
+            message: format!("request {request} is an upload under way; give each a new id"),
+        }
+    }
+}
+
+impl From<ReadError> for NativeError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Frame(error) => error.into(),
+            ReadError::Stream(error) => error.into(),
+            other => StreamError::from(std::io::Error::other(other)).into(),
+        }
+    }
+}
+
+impl From<std::io::Error> for NativeError {
+    fn from(error: std::io::Error) -> Self {
+        StreamError::from(error).into()
+    }
+}
+
+impl RequestError {
+    /// A refusal for this reason.
+    pub(super) fn refused(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(reason, message))
+    }
+}
+
+impl From<Refusal> for RequestError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<NameError> for RequestError {
+    fn from(error: NameError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<RawNameError> for RequestError {
+    fn from(error: RawNameError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl<E: Into<NativeError>> From<E> for RequestError {
+    fn from(error: E) -> Self {
+        Self::Fatal(error.into())
+    }
+}

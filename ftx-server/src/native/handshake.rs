@@ -1,0 +1,183 @@
+//! The handshake: the client's preface and `Hello`, and the server's answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftx_core::native::wire::{
+    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    WAITING, check_client_preface, common_version, server_preface,
+};
+use ftx_core::native::{Reason, StepError};
+use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
+use tracing::debug;
+
+use super::connection::NativeConnection;
+use super::error::NativeError;
+use super::goodbye::say_goodbye;
+use super::request::decode;
+use super::shared::NativeShared;
+use crate::context::Context;
+use crate::handshake_deadline::HandshakeDeadline;
+use crate::store::Store;
+
+/// The program and its version, as clients see them.
+const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));
+
+/// Bytes of blocks that a connection's client may have in flight without a reply. They are read one piece
+/// at a time, so this costs no memory here.
+const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Requests that a connection's client may have in flight without a reply. Those that wait lie in the
+/// system's buffers, so this costs no memory here.
+const MAX_REQUESTS: u32 = 16 * 1024;
+
+/// How long a client waits for the end of the session that it replaces; clients wait 30 s for a welcome.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Versions of a client that an error names.
+const MAX_NAMED_VERSIONS: usize = 8;
+
+/// The parts of a client's `Hello` that matter here.
+struct ClientHello {
+    versions: Vec<u32>,
+    session: Option<Token>,
+    agent: String,
+    replaces: Option<Token>,
+    understands_waiting: bool,
+}
+
+/// Reads the client's preface and `Hello`, and answers them. `None` if the client left before.
+pub(super) async fn accept<S: Store>(
+    mut stream: BufferedStream,
+    context: &Arc<Context<S>>,
+    shared: &NativeShared<S::Staging>,
+    deadline: HandshakeDeadline,
+) -> Result<Option<(Frames, NativeConnection<S>)>, NativeError> {
+    let preface = loop {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+            break *preface;
+        }
+        match stream.fill(context.guard(deadline.left())).await {
+            Ok(true) => {}
+            Ok(false) | Err(StreamError::Closed) => return Ok(None),
+            Err(error) => return Err(deadline.name_limit(error).into()),
+        }
+    };
+    check_client_preface(preface)?;
+    stream.consume(CLIENT_PREFACE.len());
+    let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
+    let hello = async {
+        let hello = read_hello(&mut frames, context, deadline).await?;
+        if let Some(token) = hello.as_ref().and_then(|hello| hello.replaces) {
+            end_replaced(shared, token).await?;
+        }
+        Ok(hello)
+    };
+    let answered = match hello.await {
+        Ok(Some(hello)) => welcome(&mut frames, context, shared, hello),
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            frames.queue(&server_preface(VERSION));
+            Err(error)
+        }
+    };
+    match answered {
+        Ok(connection) => {
+            frames.writer().flush(context.stall()).await?;
+            Ok(Some((frames, connection)))
+        }
+        Err(error) => {
+            say_goodbye(&mut frames, &error).await;
+            Err(error)
+        }
+    }
+}
+
+/// Reads the client's `Hello`; `None` if the client left before.
+async fn read_hello<S: Store>(
+    frames: &mut Frames,
+    context: &Context<S>,
+    deadline: HandshakeDeadline,
+) -> Result<Option<ClientHello>, NativeError> {
+    let late = || deadline.name_limit(StreamError::Timeout(deadline.left()));
+    let mut reader = frames.reader();
+    // The deadline covers the whole message: a client may send it byte by byte.
+    let next = tokio::time::timeout(deadline.left(), reader.next(context.stall())).await;
+    let (header, payload) = match next {
+        Ok(Ok(Some(Incoming::Control { header, payload }))) => (header, payload),
+        Ok(Ok(Some(Incoming::Block { .. } | Incoming::File { .. }))) => return Err(no_hello()),
+        Ok(Ok(None) | Err(ReadError::Stream(StreamError::Closed))) => return Ok(None),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => return Err(late().into()),
+    };
+    match decode(&header, &payload)? {
+        Request::Hello { versions, features, agent, session, replaces, .. } => {
+            let understands_waiting = features.iter().any(|feature| feature == WAITING);
+            Ok(Some(ClientHello { versions, session, agent, replaces, understands_waiting }))
+        }
+        _ => Err(no_hello()),
+    }
+}
+
+/// Ends the client's former session.
+async fn end_replaced<U>(shared: &NativeShared<U>, token: Token) -> Result<(), NativeError> {
+    let ended = shared.sessions.end(token);
+    tokio::time::timeout(REPLACE_TIMEOUT, ended).await.map_err(|_| {
+        let message = "a connection that you had before is still at work; connect again".to_owned();
+        NativeError::Rejected { reason: Reason::Busy, message }
+    })
+}
+
+/// Queues the `Welcome`.
+///
+/// # Errors
+/// The client gets a `Goodbye` instead.
+fn welcome<S: Store>(
+    frames: &mut Frames,
+    context: &Arc<Context<S>>,
+    shared: &NativeShared<S::Staging>,
+    hello: ClientHello,
+) -> Result<NativeConnection<S>, NativeError> {
+    let ClientHello { versions, session, agent, understands_waiting, .. } = hello;
+    let version = common_version(&versions);
+    frames.queue(&server_preface(version.unwrap_or(VERSION)));
+    let Some(version) = version else {
+        let message = format!(
+            "versions {} of FTX are spoken there and {VERSIONS:?} here; update one side",
+            name_versions(&versions)
+        );
+        return Err(NativeError::Rejected { reason: Reason::NoCommonVersion, message });
+    };
+    let Some(session) = shared.sessions.join(session, &context.abort) else {
+        let message = "the session has ended; connect without its token".to_owned();
+        return Err(NativeError::Rejected { reason: Reason::OutOfStep, message });
+    };
+    debug!(agent, version, "native client");
+    let welcome = Reply::Welcome {
+        version,
+        // The known features that the client has named.
+        features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
+        agent: AGENT.to_owned(),
+        session: session.token(),
+        window: WINDOW_BYTES,
+        requests: MAX_REQUESTS,
+    };
+    frames.queue(&welcome.encode(0)?);
+    let (context, leases) = (Arc::clone(context), shared.leases.clone());
+    Ok(NativeConnection::new(context, leases, session, understands_waiting))
+}
+
+/// The versions as an error names them. A client may claim thousands, and the log gets them too.
+fn name_versions(versions: &[u32]) -> String {
+    match versions.split_at_checked(MAX_NAMED_VERSIONS) {
+        Some((first, rest)) if !rest.is_empty() => {
+            let first: Vec<_> = first.iter().map(u32::to_string).collect();
+            format!("[{}, and {} more]", first.join(", "), rest.len())
+        }
+        _ => format!("{versions:?}"),
+    }
+}
+
+fn no_hello() -> NativeError {
+    StepError::OutOfStep { what: "a request before the Hello" }.into()
+}

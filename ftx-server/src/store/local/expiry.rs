@@ -1,0 +1,361 @@
+//! How old stagings are, by a clock that only counts what a server saw pass.
+//!
+//! The system's clock jumps: a machine without one of its own boots in 1970 and learns the time later,
+//! and somebody corrects a year. If a staging were as old as that clock says, one jump forward would
+//! remove all. So a server of the root counts time itself, and keeps the count in `.ftx/ages`:
+//!
+//! - While a kernel runs, the count grows with its uptime, whether a server runs or not.
+//! - From one run of a kernel to another it grows by what the system's clock says has passed, but by
+//!   a day at most, and by a quarter of the time that stagings are kept.
+//!
+//! A staging is as old as the count has grown since its files were first seen with the times that they
+//! have. Those times are only compared, so it does not matter which clock they are from.
+//!
+//! ```text
+//! ftx-ages 1
+//! <count ms> <boot id or -> <uptime ms> <seconds since 1970>
+//! <directory> <id> <journal's time ns> <data's time ns> <count ms when they were first seen>
+//! ```
+//! Without that file, or with a damaged one, all stagings count as new.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+use ftx_store::{BootId, StagingFiles, StoreError};
+use tracing::warn;
+
+use crate::store::local::recovery::StagingId;
+
+const NAME: &str = "ages";
+const NEW_NAME: &str = "ages.new";
+const HEADER: &str = "ftx-ages 1";
+
+/// What passes at most between two runs of a kernel.
+const OFFLINE_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A moment, by all clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClockReading {
+    /// Which run of a kernel it is in.
+    boot: Option<BootId>,
+    /// How long that runs, or this process where the system does not tell; in milliseconds.
+    uptime_ms: u64,
+    /// By the system's clock.
+    unix_secs: u64,
+}
+
+/// Tells the present moment.
+type ReadClock = fn() -> ClockReading;
+
+/// A staging's files, as they were when they were first seen so.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    times: [i128; 2],
+    at_ms: u64,
+    /// Since the ages were saved.
+    again: bool,
+}
+
+/// The ages of all stagings of a root.
+#[derive(Debug)]
+pub(super) struct ExpiryClock {
+    ours: Dir,
+    clock: ReadClock,
+    /// What was counted until then.
+    counted_ms: u64,
+    since: ClockReading,
+    seen: Mutex<HashMap<(String, StagingId), Sighting>>,
+}
+
+impl ExpiryClock {
+    /// Goes on counting where the last server of the root ended, whose directory of ours is `ours`.
+    ///
+    /// # Errors
+    /// Those of duplicating the handle.
+    pub(super) fn open(ours: &Dir, ttl: Duration) -> Result<Self, StoreError> {
+        Self::open_with(ours, ttl, now)
+    }
+
+    fn open_with(ours: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
+        let ours = ours.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
+        let since = clock();
+        let text = ours.read_to_string(NAME).unwrap_or_default();
+        let (counted_ms, seen) = match parse(&text) {
+            Some((counted_ms, then, seen)) => {
+                let offline_max_ms = OFFLINE_MAX_MS.min(millis(ttl) / 4);
+                (counted_ms.saturating_add(passed_ms(&then, &since, offline_max_ms)), seen)
+            }
+            None => (0, HashMap::new()),
+        };
+        Ok(Self { ours, clock, counted_ms, since, seen: Mutex::new(seen) })
+    }
+
+    /// Whether nobody has written to a staging for `ttl`. It lies in `dir`, which is called `what`.
+    pub(super) fn is_expired(&self, what: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+        let StagingFiles { data, journal } = id.files();
+        let times = [time_of(dir, &journal), time_of(dir, &data)];
+        let now_ms = self.count_ms();
+        let mut seen = self.seen();
+        let entry = seen.entry((what.to_owned(), id)).or_insert(Sighting {
+            times,
+            at_ms: now_ms,
+            again: true,
+        });
+        if entry.times != times {
+            (entry.times, entry.at_ms) = (times, now_ms);
+        }
+        entry.again = true;
+        now_ms.saturating_sub(entry.at_ms) > millis(ttl)
+    }
+
+    /// Keeps the count and the ages of those stagings that were looked at since this was done last.
+    pub(super) fn save(&self) {
+        let ClockReading { boot, uptime_ms, unix_secs } = (self.clock)();
+        let boot = boot.map_or_else(|| "-".to_owned(), |boot| hex(&boot));
+        let count_ms = self.count_ms();
+        let mut text = format!("{HEADER}\n{count_ms} {boot} {uptime_ms} {unix_secs}\n");
+        let mut seen = self.seen();
+        seen.retain(|_, seen| std::mem::take(&mut seen.again));
+        for ((what, id), Sighting { times: [journal, data], at_ms, .. }) in &*seen {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{what} {id} {journal} {data} {at_ms}");
+        }
+        drop(seen);
+        let written = self.ours.write(NEW_NAME, text);
+        if let Err(error) = written.and_then(|()| self.ours.rename(NEW_NAME, &self.ours, NAME)) {
+            warn!(%error, "interrupted uploads may be kept longer than they are meant to be");
+        }
+    }
+
+    fn count_ms(&self) -> u64 {
+        let passed_ms = (self.clock)().uptime_ms.saturating_sub(self.since.uptime_ms);
+        self.counted_ms.saturating_add(passed_ms)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<(String, StagingId), Sighting>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has surely passed between two moments, or may have as far as `offline_max_ms`.
+fn passed_ms(then: &ClockReading, now: &ClockReading, offline_max_ms: u64) -> u64 {
+    if then.boot.is_some() && then.boot == now.boot {
+        return now.uptime_ms.saturating_sub(then.uptime_ms);
+    }
+    let by_clock_ms = now.unix_secs.saturating_sub(then.unix_secs).saturating_mul(1000);
+    by_clock_ms.min(offline_max_ms)
+}
+
+type SavedClock = (u64, ClockReading, HashMap<(String, StagingId), Sighting>);
+
+/// What was saved; `None` if it makes no sense.
+fn parse(text: &str) -> Option<SavedClock> {
+    let mut lines = text.lines();
+    if lines.next()? != HEADER {
+        return None;
+    }
+    let [count_ms, boot, uptime_ms, unix_secs] = fields(lines.next()?)?;
+    let moment = ClockReading {
+        boot: unhex(boot),
+        uptime_ms: uptime_ms.parse().ok()?,
+        unix_secs: unix_secs.parse().ok()?,
+    };
+    let mut seen = HashMap::new();
+    for line in lines {
+        let [what, id, journal, data, at_ms] = fields(line)?;
+        let times = [journal.parse().ok()?, data.parse().ok()?];
+        let at_ms = at_ms.parse().ok()?;
+        seen.insert(
+            (what.to_owned(), StagingId::parse(id)?),
+            Sighting { times, at_ms, again: false },
+        );
+    }
+    Some((count_ms.parse().ok()?, moment, seen))
+}
+
+fn fields<const N: usize>(line: &str) -> Option<[&str; N]> {
+    line.split(' ').collect::<Vec<_>>().try_into().ok()
+}
+
+fn hex(BootId(bytes): &BootId) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+fn unhex(text: &str) -> Option<BootId> {
+    Some(BootId(u128::from_str_radix(text, 16).ok()?.to_be_bytes()))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When a file was last written to, in nanoseconds from 1970 by whatever clock; 0 if it is not there.
+fn time_of(dir: &Dir, file: &Path) -> i128 {
+    let Ok(Ok(time)) = dir.metadata(file).map(|metadata| metadata.modified()) else { return 0 };
+    let nanos = |since: Duration| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
+    match time.into_std().duration_since(UNIX_EPOCH) {
+        Ok(since) => nanos(since),
+        Err(error) => nanos(error.duration()).saturating_neg(),
+    }
+}
+
+fn now() -> ClockReading {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started = *STARTED;
+    let (boot, uptime_ms) = match (BootId::current(), uptime_ms()) {
+        (Some(boot), Some(uptime_ms)) => (Some(boot), uptime_ms),
+        _ => (None, millis(started.elapsed())),
+    };
+    ClockReading { boot, uptime_ms, unix_secs: unix.as_secs() }
+}
+
+/// How long the kernel runs, suspended or not; `None` where the system does not tell.
+fn uptime_ms() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+
+        let time = clock_gettime(ClockId::Boottime);
+        let (secs, nanos) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_nsec).ok()?);
+        Some(secs.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    const DAY_SECS: u64 = DAY_MS / 1000;
+    const TTL: Duration = Duration::from_secs(7 * DAY_SECS);
+
+    thread_local! {
+        static NOW: Cell<ClockReading> = const {
+            Cell::new(ClockReading { boot: Some(BootId([1; 16])), uptime_ms: 0, unix_secs: 0 })
+        };
+    }
+
+    /// A staging, and a clock that is turned by hand.
+    struct Scratch {
+        _temp: tempfile::TempDir,
+        dir: Dir,
+        id: StagingId,
+    }
+
+    impl Scratch {
+        fn new() -> Self {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+            let id = StagingId::parse("7").unwrap();
+            dir.write(id.files().data, "").unwrap();
+            NOW.set(ClockReading {
+                boot: Some(BootId([1; 16])),
+                uptime_ms: 0,
+                unix_secs: 1_700_000_000,
+            });
+            Self { _temp: temp, dir, id }
+        }
+
+        fn start(&self) -> ExpiryClock {
+            ExpiryClock::open_with(&self.dir, TTL, || NOW.get()).unwrap()
+        }
+
+        fn is_old(&self, expiry: &ExpiryClock) -> bool {
+            let is_old = expiry.is_expired("blocks", &self.dir, self.id, TTL);
+            expiry.save();
+            is_old
+        }
+    }
+
+    fn pass(days: u64) {
+        let mut now = NOW.get();
+        now.uptime_ms += days * DAY_MS;
+        now.unix_secs += days * DAY_SECS;
+        NOW.set(now);
+    }
+
+    fn jump(secs: u64) {
+        NOW.set(ClockReading { unix_secs: secs, ..NOW.get() });
+    }
+
+    fn boot(id: u8) {
+        NOW.set(ClockReading { boot: Some(BootId([id; 16])), uptime_ms: 0, ..NOW.get() });
+    }
+
+    #[test]
+    fn a_staging_that_nobody_writes_to_gets_too_old() {
+        let scratch = Scratch::new();
+        let expiry = scratch.start();
+        assert!(!scratch.is_old(&expiry));
+        pass(7);
+        assert!(!scratch.is_old(&expiry));
+        pass(1);
+        assert!(scratch.is_old(&expiry));
+        // Written to.
+        scratch.dir.write(scratch.id.files().journal, "").unwrap();
+        assert!(!scratch.is_old(&expiry));
+    }
+
+    #[test]
+    fn no_server_needs_to_run_meanwhile() {
+        let scratch = Scratch::new();
+        assert!(!scratch.is_old(&scratch.start()));
+        pass(8);
+        assert!(scratch.is_old(&scratch.start()));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_makes_nothing_older() {
+        let scratch = Scratch::new();
+        let expiry = scratch.start();
+        assert!(!scratch.is_old(&expiry));
+        for secs in [4_000_000_000, 0, 1_700_000_000] {
+            jump(secs);
+            assert!(!scratch.is_old(&expiry));
+            assert!(!scratch.is_old(&scratch.start()));
+        }
+    }
+
+    /// A machine without a clock of its own begins in 1970, and learns the time when it runs.
+    #[test]
+    fn a_boot_counts_as_a_day_at_most() {
+        let scratch = Scratch::new();
+        assert!(!scratch.is_old(&scratch.start()));
+        for run in 2..=8 {
+            boot(run);
+            jump(1_700_000_000 + u64::from(run) * 365 * DAY_SECS);
+            assert!(!scratch.is_old(&scratch.start()), "{run}");
+        }
+        boot(9);
+        pass(1);
+        assert!(scratch.is_old(&scratch.start()));
+    }
+
+    #[test]
+    fn what_is_damaged_makes_everything_new() {
+        let scratch = Scratch::new();
+        assert!(!scratch.is_old(&scratch.start()));
+        pass(8);
+        for damaged in ["", "ftx-ages 2\n", "ftx-ages 1\n1 - 2\n", "ftx-ages 1\n1 - 2 3\nx\n"] {
+            scratch.dir.write(NAME, damaged).unwrap();
+            assert!(!scratch.is_old(&scratch.start()), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn uptime_grows() {
+        assert!(now().uptime_ms <= now().uptime_ms);
+        assert_eq!(cfg!(target_os = "linux"), uptime_ms().is_some());
+    }
+}
