@@ -71,7 +71,7 @@ impl FileIdentity {
     /// The identity of an open file.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn of_file(file: &File) -> std::io::Result<Self> {
         Ok(Self::of(&file.metadata()?))
     }
@@ -79,7 +79,7 @@ impl FileIdentity {
     /// The identity of an open file of the standard library.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn of_std(file: &std::fs::File) -> std::io::Result<Self> {
         Ok(Self::of(&Metadata::from_file(file)?))
     }

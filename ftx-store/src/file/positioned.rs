@@ -17,7 +17,7 @@ impl Positioned {
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    /// Read errors; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
     pub fn read_exact_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
@@ -26,7 +26,7 @@ impl Positioned {
     /// Writes all of `bytes` from `offset` on.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Write errors.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
     pub fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
@@ -38,7 +38,7 @@ impl Positioned {
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    /// Read errors; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     pub fn read_exact_at(&self, mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         use std::io::{Read as _, Seek as _};
 
@@ -50,7 +50,7 @@ impl Positioned {
     /// Writes all of `bytes` from `offset` on.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Write errors.
     pub fn write_all_at(&self, mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         use std::io::{Seek as _, Write as _};
 

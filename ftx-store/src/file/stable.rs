@@ -52,7 +52,7 @@ impl ReadSnapshot {
     /// some seconds.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn take(file: &File) -> io::Result<Self> {
         let since = SystemTime::now();
         let identity = FileIdentity::of_std(file)?;

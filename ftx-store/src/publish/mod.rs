@@ -62,7 +62,7 @@ impl<'a> Destination<'a> {
     ) -> Result<Self, StoreError> {
         let found = look_at(dir, name)?;
         let taken_over = match &found {
-            Some(old) => Ok(Attributes::of_old(dir, name, old)),
+            Some(old) => Ok(Attributes::of_existing(dir, name, old)),
             None => new(dir),
         };
         let wanted = taken_over.map_err(|error| StoreError::io("look at", name, error))?;
@@ -73,12 +73,17 @@ impl<'a> Destination<'a> {
     /// Whether other users may write to a file with these attributes. A partial file with them
     /// [would not be resumed](crate::staging::private_file).
     pub(crate) fn is_for_others(&self) -> bool {
-        self.wanted.are_of_others()
+        self.wanted.let_others_write()
     }
 
-    /// As [`Attributes::made_for`], for a file with this destination.
-    pub(crate) fn made_in(&self, new: &Attributes, umask: Umask, alone: bool) -> (u32, Attributes) {
-        new.made_for(&self.wanted, umask, alone)
+    /// As [`Attributes::created_for`], for a file with this destination.
+    pub(crate) fn created_in(
+        &self,
+        new: &Attributes,
+        umask: Umask,
+        exclusive: bool,
+    ) -> (u32, Attributes) {
+        new.created_for(&self.wanted, umask, exclusive)
     }
 
     /// Gives `file`, which has the attributes `current`, those that it takes over. Returns whether
@@ -147,7 +152,7 @@ pub(crate) struct Publishing<'a> {
 
 /// A destination, and whether the file has its attributes already.
 pub(crate) struct Prepared<'a> {
-    place: Destination<'a>,
+    destination: Destination<'a>,
     current: Attributes,
     is_given: bool,
 }
@@ -178,9 +183,9 @@ impl<'a> Publishing<'a> {
     /// As [`Destination`].
     pub(crate) fn prepare(&self, file: &File) -> Result<Prepared<'_>, StoreError> {
         let mut prepared = self.look(file)?;
-        prepared.is_given = !prepared.place.is_for_others();
+        prepared.is_given = !prepared.destination.is_for_others();
         if prepared.is_given {
-            prepared.place.apply_attributes(file, &prepared.current)?;
+            prepared.destination.apply_attributes(file, &prepared.current)?;
         }
         Ok(prepared)
     }
@@ -212,12 +217,12 @@ impl<'a> Publishing<'a> {
         mut sync: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<SystemTime, StoreError> {
         for _ in 0..MAX_RENAME_ATTEMPTS {
-            let Prepared { place, current, is_given } = &prepared;
-            if !is_given && place.apply_attributes(file, current)? {
+            let Prepared { destination, current, is_given } = &prepared;
+            if !is_given && destination.apply_attributes(file, current)? {
                 sync()?;
             }
             let visible_since = SystemTime::now();
-            if place.take(dir, from, self.existing)? {
+            if destination.take(dir, from, self.existing)? {
                 return Ok(visible_since);
             }
             prepared = self.look(file)?;
@@ -228,10 +233,10 @@ impl<'a> Publishing<'a> {
     fn look<'s>(&'s self, file: &File) -> Result<Prepared<'s>, StoreError> {
         let dir = self.parent.as_ref().unwrap_or(self.dir);
         let new = |dir: &Dir| Attributes::of_new(dir, self.umask);
-        let place = Destination::look(dir, self.name, self.meta, new)?;
+        let destination = Destination::look(dir, self.name, self.meta, new)?;
         let current = Attributes::of(file);
         let current = current.map_err(|error| StoreError::io("look at", self.name, error))?;
-        Ok(Prepared { place, current, is_given: false })
+        Ok(Prepared { destination, current, is_given: false })
     }
 }
 

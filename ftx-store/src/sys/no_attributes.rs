@@ -19,7 +19,7 @@ impl Attributes {
         Ok(Self)
     }
 
-    pub(crate) fn of_old(_: &Dir, _: &Path, _: &Metadata) -> Self {
+    pub(crate) fn of_existing(_: &Dir, _: &Path, _: &Metadata) -> Self {
         Self
     }
 
@@ -27,7 +27,7 @@ impl Attributes {
         Ok(Self)
     }
 
-    pub(crate) fn made_for(&self, _: &Self, _: Umask, _: bool) -> (u32, Self) {
+    pub(crate) fn created_for(&self, _: &Self, _: Umask, _: bool) -> (u32, Self) {
         (0o666, Self)
     }
 
@@ -35,7 +35,7 @@ impl Attributes {
         self
     }
 
-    pub(crate) fn are_of_others(&self) -> bool {
+    pub(crate) fn let_others_write(&self) -> bool {
         false
     }
 

@@ -57,7 +57,7 @@ impl Staging {
         Self::recover_with(dir, files, BootId::current(), &mut |_| true)
     }
 
-    /// As [`recover`](Self::recover), with `boot` as the present kernel run. While data is
+    /// As [`recover`](Self::recover), with `boot` as the present kernel epoch. While data is
     /// verified, calls `keep_going` now and then with the bytes read so far.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl Staging {
         staging.saved = staging.hasher.len();
         staging.len = point.len;
         if !point.trusted && boot.is_some() {
-            // One verification is enough for this kernel run. It is not a write to the staging: a
+            // One verification is enough for this kernel epoch. It is not a write to the staging: a
             // server that recovers all stagings at each start must not keep them for ever.
             let modified = staging.journal.as_ref().and_then(Journal::modified);
             staging.checkpoint_or_warn();
@@ -127,15 +127,15 @@ fn find(
 ) -> Result<Option<(String, TrustedCheckpoint)>, StoreError> {
     let identity =
         data.locked().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let alone = data.locked().is_written_by_us_alone();
-    let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?
+    let ours_alone = data.locked().is_written_by_us_alone();
+    let ours_alone = ours_alone.map_err(|error| StoreError::io("stat", &files.data, error))?
         && journal.is_written_by_us_alone()?;
-    let run = cache_epoch(boot.filter(|_| alone), data.file());
-    let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
-    let point = match told.newest {
+    let epoch = cache_epoch(boot.filter(|_| ours_alone), data.file());
+    let Some(claims) = read_claims(journal, identity.size, epoch)? else { return Ok(None) };
+    let point = match claims.newest {
         Some(point) => Some(point),
         None => {
-            if told.sync_failed {
+            if claims.sync_failed {
                 data.locked()
                     .forget_unsynced()
                     .map_err(|e| StoreError::io("sync", &files.data, e))?;
@@ -143,7 +143,7 @@ fn find(
             verify(journal, data, identity.size, files, keep_going)?
         }
     };
-    Ok(point.filter(|point| point.len > 0).map(|point| (told.name, point)))
+    Ok(point.filter(|point| point.len > 0).map(|point| (claims.name, point)))
 }
 
 /// The journal's claims.
@@ -155,27 +155,27 @@ struct JournalClaims {
 }
 
 /// Reads the journal; `None` when it is not that of a staging.
-fn believe(
+fn read_claims(
     journal: &mut Journal,
     data_len: u64,
-    run: Option<BootId>,
+    epoch: Option<BootId>,
 ) -> Result<Option<JournalClaims>, StoreError> {
-    let mut told: Option<JournalClaims> = None;
+    let mut claims: Option<JournalClaims> = None;
     journal.for_each(|record, end| {
-        match (record, &mut told) {
+        match (record, &mut claims) {
             (JournalRecord::Begin { name, .. }, None) => {
-                told = Some(JournalClaims { name, newest: None, sync_failed: false });
+                claims = Some(JournalClaims { name, newest: None, sync_failed: false });
             }
-            (JournalRecord::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
-                let holds = run.is_some() && saved_in == run && hasher.len() <= data_len;
+            (JournalRecord::Checkpoint { boot: saved_in, hasher }, Some(claims)) => {
+                let holds = epoch.is_some() && saved_in == epoch && hasher.len() <= data_len;
                 if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
-                    told.newest =
+                    claims.newest =
                         Some(TrustedCheckpoint { hasher, end, len: data_len, trusted: true });
                 }
             }
-            (JournalRecord::Distrust, Some(told)) => {
-                told.newest = None;
-                told.sync_failed = true;
+            (JournalRecord::Distrust, Some(claims)) => {
+                claims.newest = None;
+                claims.sync_failed = true;
             }
             // ftx never writes such a journal, so the rest is not believed.
             (JournalRecord::Begin { .. }, Some(_))
@@ -190,7 +190,7 @@ fn believe(
         }
         Ok(true)
     })?;
-    Ok(told)
+    Ok(claims)
 }
 
 /// Finds the newest checkpoint whose hash the data matches.

@@ -67,7 +67,7 @@ pub struct BatchPublisher {
     dir: Dir,
     durability: Durability,
     /// No one else uses the directory.
-    alone: bool,
+    exclusive_dir: bool,
     open_files: usize,
     /// The staging name whose file finds no space.
     #[cfg(test)]
@@ -84,7 +84,7 @@ impl BatchPublisher {
         Ok(Self {
             dir,
             durability,
-            alone: false,
+            exclusive_dir: false,
             open_files: MAX_OPEN_FILES,
             #[cfg(test)]
             full_for: None,
@@ -95,7 +95,7 @@ impl BatchPublisher {
     /// saves four system calls a file.
     #[must_use]
     pub fn with_exclusive_dir(mut self) -> Self {
-        self.alone = true;
+        self.exclusive_dir = true;
         self
     }
 
@@ -143,8 +143,8 @@ impl BatchPublisher {
         }
         outcomes.extend(files.iter().zip(written).map(|(file, written)| {
             // It stays locked until it is renamed.
-            let Written { locked, staging, place, .. } = written?;
-            let named = self.name(file, (locked.file(), &staging), place, &mut new);
+            let Written { locked, staging, destination, .. } = written?;
+            let named = self.name(file, (locked.file(), &staging), destination, &mut new);
             named.inspect_err(|_| self.clear_away(&staging))
         }));
     }
@@ -156,20 +156,20 @@ impl BatchPublisher {
         new: &mut NewFiles<'a>,
     ) -> Result<Written<'a>, StoreError> {
         check_single(file.target)?;
-        let place = new.look(file)?;
-        let (mode, made) = new.staging(self, &place)?;
+        let destination = new.look(file)?;
+        let (mode, made) = new.staging(self, &destination)?;
         let (locked, staging) = self.create(file, mode)?;
         #[cfg(test)]
         let locked = self.fill_disk_for(&staging, locked);
         let written = locked.file().write_all(file.bytes);
         let written = written.map_err(|error| StoreError::io("write", file.target, error));
         let done = written.and_then(|()| {
-            let given = place.apply_attributes(locked.file(), &made)?;
+            let given = destination.apply_attributes(locked.file(), &made)?;
             apply_time_to_new(&file.meta, locked.file(), file.target);
             Ok(given)
         });
         match done {
-            Ok(is_changed) => Ok(Written { locked, staging, place, is_changed }),
+            Ok(is_changed) => Ok(Written { locked, staging, destination, is_changed }),
             Err(error) => {
                 self.clear_away(&staging);
                 Err(error)
@@ -188,7 +188,7 @@ impl BatchPublisher {
         match file.staging {
             StagingName::Own(name) => {
                 check_single(name)?;
-                let locked = if self.alone {
+                let locked = if self.exclusive_dir {
                     LockedFile::create_unlocked(dir, name, mode)?
                 } else {
                     // It is open only here.
@@ -241,17 +241,18 @@ impl BatchPublisher {
         &self,
         file: &BatchFile<'a>,
         (data, staging): (&File, &Path),
-        mut place: Destination<'a>,
+        mut destination: Destination<'a>,
         new: &mut NewFiles<'a>,
     ) -> Result<(), StoreError> {
         let failed = |op, error| StoreError::io(op, file.target, error);
         for _ in 0..MAX_RENAME_ATTEMPTS {
-            if place.take(&self.dir, staging, file.existing)? {
+            if destination.take(&self.dir, staging, file.existing)? {
                 return Ok(());
             }
-            place = new.look(file)?;
+            destination = new.look(file)?;
             let current = Attributes::of(data).map_err(|error| failed("look at", error))?;
-            if place.apply_attributes(data, &current)? && self.durability == Durability::Full {
+            if destination.apply_attributes(data, &current)? && self.durability == Durability::Full
+            {
                 data.sync_all().map_err(|error| failed("sync", error))?;
             }
         }
@@ -280,7 +281,7 @@ impl BatchPublisher {
 struct Written<'a> {
     locked: LockedFile,
     staging: Cow<'a, Path>,
-    place: Destination<'a>,
+    destination: Destination<'a>,
     /// Its attributes were changed after it was created.
     is_changed: bool,
 }
@@ -315,14 +316,14 @@ impl<'a> NewFiles<'a> {
     fn staging(
         &mut self,
         publisher: &BatchPublisher,
-        place: &Destination<'_>,
+        destination: &Destination<'_>,
     ) -> Result<(u32, Attributes), StoreError> {
         let new = match self.of_stagings.take() {
             Some(new) => new,
             None => Attributes::of_new(&publisher.dir, self.umask)
                 .map_err(|error| StoreError::io("look at", ".", error))?,
         };
-        let made = place.made_in(&new, self.umask, publisher.alone);
+        let made = destination.created_in(&new, self.umask, publisher.exclusive_dir);
         self.of_stagings = Some(new);
         Ok(made)
     }
@@ -349,18 +350,18 @@ fn sync_dir_once(dir: &Dir, synced: &mut Vec<(FileIdentity, io::Result<()>)>) ->
     let known = synced.iter().rev().find(|(known, _)| known.same_file(&identity));
     match known {
         Some((_, Ok(()))) => Ok(()),
-        Some((_, Err(error))) => Err(again(error)),
+        Some((_, Err(error))) => Err(copied(error)),
         None => {
             let outcome = sys::sync_dir(dir);
-            let told = outcome.as_ref().map_err(again).copied();
+            let outcome_here = outcome.as_ref().map_err(copied).copied();
             synced.push((identity, outcome));
-            told
+            outcome_here
         }
     }
 }
 
 /// Copies an error for another file.
-fn again(error: &io::Error) -> io::Error {
+fn copied(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),

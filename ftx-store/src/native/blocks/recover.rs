@@ -88,37 +88,37 @@ impl BlockStaging {
             return Ok(Recovered::Nothing);
         };
         let mut journal = Journal::open(dir, &files.journal)?;
-        let alone = is_ours_alone(&locked, journal.as_ref(), &files)?;
-        let boot = cache_epoch(boot.filter(|_| alone), locked.file());
-        let told = match &mut journal {
+        let ours_alone = is_ours_alone(&locked, journal.as_ref(), &files)?;
+        let boot = cache_epoch(boot.filter(|_| ours_alone), locked.file());
+        let claims = match &mut journal {
             None => None,
             Some(journal) => match journal.first()? {
                 Some(JournalRecord::Begin { .. }) => return Ok(Recovered::OtherKind),
-                _ => believe(journal, boot)?,
+                _ => read_claims(journal, boot)?,
             },
         };
-        let (Some(mut journal), Some(mut told)) = (journal, told) else {
+        let (Some(mut journal), Some(mut claims)) = (journal, claims) else {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         };
-        let lost = told.prove(&locked, &files, keep_going)?;
-        if told.believed.known() == 0 {
+        let lost = claims.verify(&locked, &files, keep_going)?;
+        if claims.trusted.known() == 0 {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         }
-        journal.cut(told.end)?;
+        journal.cut(claims.end)?;
         for index in lost {
             journal.append(&JournalRecord::Forget { index })?;
         }
-        if (told.run != boot || told.sync_failed)
+        if (claims.epoch != boot || claims.sync_failed)
             && let Err(error) = journal.append(&JournalRecord::Epoch { boot })
         {
             // Without the record the blocks are only verified again.
-            tracing::warn!(%error, name = told.name, "the journal cannot be written; resuming after a crash would cost more");
+            tracing::warn!(%error, name = claims.name, "the journal cannot be written; resuming after a crash would cost more");
         }
-        let size = told.believed.size();
-        let log = BlockLog::new(dir, files, journal, told.believed)?;
-        let staging = Self::assemble(log, told.name, size, locked);
+        let size = claims.trusted.size();
+        let log = BlockLog::new(dir, files, journal, claims.trusted)?;
+        let staging = Self::assemble(log, claims.name, size, locked);
         Ok(Recovered::Staging(Box::new(staging)))
     }
 }
@@ -140,67 +140,71 @@ struct BlockClaims {
     /// The end of the last plausible record.
     end: u64,
     /// The cache epoch of later blocks.
-    run: Option<BootId>,
+    epoch: Option<BootId>,
     /// A sync failed, and no later epoch has verified the data since.
     sync_failed: bool,
     /// Blocks written or verified in this epoch.
-    believed: PartialManifest,
+    trusted: PartialManifest,
     /// Blocks that may be lost.
-    unproven: PartialManifest,
+    unverified: PartialManifest,
 }
 
 /// Reads the journal; `None` when it is not that of a staging of blocks.
-fn believe(journal: &mut Journal, boot: Option<BootId>) -> Result<Option<BlockClaims>, StoreError> {
-    let mut told: Option<BlockClaims> = None;
+fn read_claims(
+    journal: &mut Journal,
+    boot: Option<BootId>,
+) -> Result<Option<BlockClaims>, StoreError> {
+    let mut claims: Option<BlockClaims> = None;
     journal.for_each(|record, end| {
-        let makes_sense = match (record, &mut told) {
-            (JournalRecord::Blocks { name, size, boot: run, .. }, None) => {
+        let makes_sense = match (record, &mut claims) {
+            (JournalRecord::Blocks { name, size, boot: epoch, .. }, None) => {
                 let nothing = || PartialManifest::new(size);
-                let (believed, unproven) = (nothing(), nothing());
-                told = Some(BlockClaims { name, end, run, sync_failed: false, believed, unproven });
+                let (trusted, unverified) = (nothing(), nothing());
+                claims =
+                    Some(BlockClaims { name, end, epoch, sync_failed: false, trusted, unverified });
                 true
             }
-            (record, Some(told)) => told.take(&record, boot),
+            (record, Some(claims)) => claims.apply(&record, boot),
             (_, None) => false,
         };
-        if let Some(told) = told.as_mut().filter(|_| makes_sense) {
-            told.end = end;
+        if let Some(claims) = claims.as_mut().filter(|_| makes_sense) {
+            claims.end = end;
         }
         Ok(makes_sense)
     })?;
-    Ok(told)
+    Ok(claims)
 }
 
 impl BlockClaims {
     /// Applies a record; `false` if ftx never writes such a journal, so that neither this record
-    /// nor the following ones are believed.
-    fn take(&mut self, record: &JournalRecord, boot: Option<BootId>) -> bool {
+    /// nor the following ones are trusted.
+    fn apply(&mut self, record: &JournalRecord, boot: Option<BootId>) -> bool {
         match *record {
             JournalRecord::Block { index, cv } => {
-                self.believed.forget(index);
-                self.unproven.forget(index);
-                let here = boot.is_some() && self.run == boot;
-                let block_map = if here { &mut self.believed } else { &mut self.unproven };
+                self.trusted.forget(index);
+                self.unverified.forget(index);
+                let here = boot.is_some() && self.epoch == boot;
+                let block_map = if here { &mut self.trusted } else { &mut self.unverified };
                 block_map.set(index, cv)
             }
             JournalRecord::Forget { index } => {
-                self.believed.forget(index);
-                self.unproven.forget(index);
+                self.trusted.forget(index);
+                self.unverified.forget(index);
                 true
             }
-            JournalRecord::Epoch { boot: run } => {
-                self.run = run;
+            JournalRecord::Epoch { boot: epoch } => {
+                self.epoch = epoch;
                 self.sync_failed = false;
-                if boot.is_some() && run == boot {
-                    move_all(&mut self.unproven, &mut self.believed);
+                if boot.is_some() && epoch == boot {
+                    move_all(&mut self.unverified, &mut self.trusted);
                 } else {
-                    move_all(&mut self.believed, &mut self.unproven);
+                    move_all(&mut self.trusted, &mut self.unverified);
                 }
                 true
             }
             JournalRecord::Distrust => {
                 self.sync_failed = true;
-                move_all(&mut self.believed, &mut self.unproven);
+                move_all(&mut self.trusted, &mut self.unverified);
                 true
             }
             JournalRecord::Begin { .. }
@@ -210,40 +214,40 @@ impl BlockClaims {
     }
 
     /// Verifies the blocks that may be lost, and returns those that are.
-    fn prove(
+    fn verify(
         &mut self,
         locked: &LockedFile,
         files: &StagingFiles,
         keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Vec<u64>, StoreError> {
-        let size = self.believed.size();
+        let size = self.trusted.size();
         let identity = locked.identity();
         let there = identity.map_err(|error| StoreError::io("stat", &files.data, error))?.size;
         let is_there = |index| block_offset(index).saturating_add(block_len(size, index)) <= there;
-        let tables = [&self.believed, &self.unproven];
+        let tables = [&self.trusted, &self.unverified];
         let mut lost: Vec<u64> = tables
             .into_iter()
             .flat_map(|map| map.known_from(0))
             .filter_map(|(index, _)| (!is_there(index)).then_some(index))
             .collect();
         for &index in &lost {
-            self.believed.forget(index);
-            self.unproven.forget(index);
+            self.trusted.forget(index);
+            self.unverified.forget(index);
         }
 
         if self.sync_failed {
             locked.forget_unsynced().map_err(|error| StoreError::io("sync", &files.data, error))?;
         }
-        let unproven = mem::replace(&mut self.unproven, PartialManifest::new(size));
-        let indices: Vec<u64> = unproven.known_from(0).map(|(index, _)| index).collect();
+        let unverified = mem::replace(&mut self.unverified, PartialManifest::new(size));
+        let indices: Vec<u64> = unverified.known_from(0).map(|(index, _)| index).collect();
         let file: &File = locked.file();
         let Some(cvs) = hash_listed(file, size, &indices, None, keep_going)
             .map_err(|error| StoreError::io("read", &files.data, error))?
         else {
             return Err(StoreError::Cancelled { path: files.data.clone() });
         };
-        for ((index, told), found) in unproven.known_from(0).zip(cvs) {
-            if told != found || !self.believed.set(index, told) {
+        for ((index, recorded), found) in unverified.known_from(0).zip(cvs) {
+            if recorded != found || !self.trusted.set(index, recorded) {
                 lost.push(index);
             }
         }

@@ -110,7 +110,7 @@ impl Root {
     ///
     /// # Errors
     /// [`StoreError::RootGone`], with the path `name`.
-    pub fn check_present(&self, name: &Path) -> Result<(), StoreError> {
+    pub fn check_not_removed(&self, name: &Path) -> Result<(), StoreError> {
         match &self.path {
             Some(path) if sys::is_removed_or_replaced(&self.dir, path) => {
                 Err(StoreError::RootGone { path: name.to_path_buf() })
@@ -176,7 +176,7 @@ impl Root {
     /// # Errors
     /// As [`make_parents`](Self::make_parents); a link leads out of the root, or to the private
     /// directory.
-    pub fn place_of(&self, path: &Path) -> Result<(Parents, PathBuf), StoreError> {
+    pub fn target_of(&self, path: &Path) -> Result<(Parents, PathBuf), StoreError> {
         let parents = self.make_parents(path)?;
         let Some(name) = path.file_name().map(PathBuf::from) else {
             return Err(StoreError::BadName { path: path.to_path_buf() });
@@ -191,12 +191,12 @@ impl Root {
         Ok((parents.leading_to(dir), name))
     }
 
-    /// Checks, without creating anything, whether [`place_of`](Self::place_of) would probably
+    /// Checks, without creating anything, whether [`target_of`](Self::target_of) would probably
     /// succeed.
     ///
     /// # Errors
-    /// As [`place_of`](Self::place_of), as far as they can be foreseen.
-    pub fn check_place(&self, path: &Path) -> Result<(), StoreError> {
+    /// As [`target_of`](Self::target_of), as far as they can be foreseen.
+    pub fn check_target(&self, path: &Path) -> Result<(), StoreError> {
         self.check_parents(path)?;
         if self.is_link(path) { self.behind_link(path).map(|_| ()) } else { Ok(()) }
     }
@@ -300,7 +300,7 @@ impl Root {
         path: &Path,
         work: impl Fn(&Path) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check_present(path)?;
+        self.check_not_removed(path)?;
         match work(path) {
             Err(StoreError::Link { .. }) => {
                 let real = self.resolve(path);

@@ -31,7 +31,7 @@ pub(crate) struct Attributes {
     mode: u32,
     list: AclState,
     /// They come from a file to be replaced, which already has users.
-    is_of_old: bool,
+    is_replaced: bool,
 }
 
 /// An access control list.
@@ -51,8 +51,8 @@ impl Attributes {
 
     /// Returns those of the file `name` in `dir`, a single component and no link, whose inspection
     /// gave `metadata`.
-    pub(crate) fn of_old(dir: &Dir, name: &Path, metadata: &Metadata) -> Self {
-        Self { is_of_old: true, ..Self::new(metadata, read::of_name(dir, name)) }
+    pub(crate) fn of_existing(dir: &Dir, name: &Path, metadata: &Metadata) -> Self {
+        Self { is_replaced: true, ..Self::new(metadata, read::of_name(dir, name)) }
     }
 
     /// Returns those of a new file in `dir`, given `umask`.
@@ -62,7 +62,7 @@ impl Attributes {
         let own_group = getegid().as_raw();
         let mode = 0o666 & !umask.bits();
         let plain =
-            Self { owner: None, group: own_group, mode, list: AclState::None, is_of_old: false };
+            Self { owner: None, group: own_group, mode, list: AclState::None, is_replaced: false };
         let has_setgid = metadata.mode() & SETGID != 0;
         if default == AclState::None && !has_setgid && metadata.gid() == own_group {
             return Ok(plain);
@@ -84,11 +84,11 @@ impl Attributes {
     }
 
     /// Returns the mode to create a file with that will get `wanted`, where new files have `self`,
-    /// and the attributes it has then. With `alone` no other user can reach the file; otherwise it
-    /// is created for this user alone.
-    pub(crate) fn made_for(&self, wanted: &Self, umask: Umask, alone: bool) -> (u32, Self) {
+    /// and the attributes it has then. With `exclusive` no other user can reach the file; otherwise it
+    /// is created for this user exclusive.
+    pub(crate) fn created_for(&self, wanted: &Self, umask: Umask, exclusive: bool) -> (u32, Self) {
         let is_plain = [self, wanted].iter().all(|attributes| attributes.list == AclState::None);
-        let fits = alone && is_plain && wanted.group == self.group && wanted.is_ours();
+        let fits = exclusive && is_plain && wanted.group == self.group && wanted.is_ours();
         let mode = if fits { wanted.mode } else { 0o600 };
         let list = if self.list == AclState::None { AclState::None } else { AclState::Unknown };
         (mode, Self { mode: mode & !umask.bits(), list, ..self.clone() })
@@ -102,7 +102,7 @@ impl Attributes {
     /// keeps its execute bits.
     pub(crate) fn with(mut self, meta: Option<&Meta>) -> Self {
         let executable = meta.map(|meta| meta.executable);
-        if !self.is_of_old {
+        if !self.is_replaced {
             self.mode &= !match meta.map(|meta| meta.readers).unwrap_or_default() {
                 Readers::All => 0,
                 Readers::Group => 0o007,
@@ -118,7 +118,7 @@ impl Attributes {
     }
 
     /// Whether other users, outside this user's own group, may write to such a file.
-    pub(crate) fn are_of_others(&self) -> bool {
+    pub(crate) fn let_others_write(&self) -> bool {
         let owner = self.owner.unwrap_or_else(|| geteuid().as_raw());
         writers_by(owner, self.group, self.mode) == Writers::Others
     }
@@ -169,7 +169,7 @@ impl Attributes {
 
     fn new(metadata: &Metadata, list: AclState) -> Self {
         let (owner, group) = (Some(metadata.uid()), metadata.gid());
-        Self { owner, group, mode: metadata.mode() & 0o777, list, is_of_old: false }
+        Self { owner, group, mode: metadata.mode() & 0o777, list, is_replaced: false }
     }
 
     /// Sets the list, or removes an existing one. The mode must be set afterwards.
