@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ftx_client::{
-    Client, Download, Listed, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
+    Client, FileDownload, FileUpload, Listed, Observer, RemoteName, TransferError, Transferred,
+    Watch,
 };
 
 use crate::api::entry::FtxEntry;
@@ -51,19 +52,19 @@ async fn transfer(
         let indices = usable.iter().map(|(index, ..)| *index).collect();
         let mut watch = Watching { job, indices, failure: None };
         let reached = if job.kind == JobKind::Upload {
-            let upload = |(_, file, name): (usize, &JobFile, RemoteName)| Upload {
+            let upload = |(_, file, name): (usize, &JobFile, RemoteName)| FileUpload {
                 path: file.path.clone().into(),
                 name,
             };
-            let files: Vec<Upload> = usable.into_iter().map(upload).collect();
+            let files: Vec<FileUpload> = usable.into_iter().map(upload).collect();
             client.upload_all(&files, keep_going, &mut watch).await
         } else {
-            let download = |(_, file, name): (usize, &JobFile, RemoteName)| Download {
+            let download = |(_, file, name): (usize, &JobFile, RemoteName)| FileDownload {
                 name,
                 path: file.path.clone().into(),
                 size: file.size,
             };
-            let files: Vec<Download> = usable.into_iter().map(download).collect();
+            let files: Vec<FileDownload> = usable.into_iter().map(download).collect();
             client.download_all(&files, keep_going, &mut watch).await
         };
         if let Err(error) = reached {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ftx_client::{Client, Config, Observer, ServerAddr};
+use ftx_client::{Client, ClientConfig, Observer, ServerAddr};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::execute::run;
@@ -59,7 +59,7 @@ struct Schedule {
 
 impl ClientThread {
     /// A client, with its thread.
-    pub(crate) fn start(address: ServerAddr, config: Config) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn start(address: ServerAddr, config: ClientConfig) -> Result<Arc<Self>, Failure> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let no = |what| move |error: io::Error| Failure::system(what, &error);
         let events = EventQueue::pollable().map_err(no("cannot make an event descriptor"))?;
@@ -90,7 +90,7 @@ impl ClientThread {
     }
 
     /// The thread's life. The event loop is made there: what it leaves on a thread goes with it.
-    fn live(&self, address: &ServerAddr, config: &Config) {
+    fn live(&self, address: &ServerAddr, config: &ClientConfig) {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name(format!("{THREAD_PREFIX}disk"))
@@ -144,7 +144,7 @@ impl ClientThread {
         }
     }
 
-    fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &Config) {
+    fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &ClientConfig) {
         let new = || Client::new(address.clone(), config.clone());
         let mut client = new();
         while let Some(job) = self.next() {
@@ -157,7 +157,13 @@ impl ClientThread {
         }
     }
 
-    fn do_job(&self, runtime: &Runtime, client: &mut Client, config: &Config, job: &Arc<Job>) {
+    fn do_job(
+        &self,
+        runtime: &Runtime,
+        client: &mut Client,
+        config: &ClientConfig,
+        job: &Arc<Job>,
+    ) {
         let Some(cancel) = job.begin() else { return };
         client.set_cancel(cancel);
         let settings = job.settings();

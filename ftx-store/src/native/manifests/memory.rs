@@ -1,4 +1,4 @@
-//! The manifests in memory, of the files that were asked for last.
+//! The most recently used manifests, in memory.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use lru::LruCache;
 use super::ManifestLimits;
 use crate::FileIdentity;
 
-/// What an entry takes beside its chaining values.
+/// The memory of an entry without its chaining values.
 const ENTRY_BYTES: usize = 256;
-/// What a chaining value takes in a complete manifest.
+/// The memory of a chaining value in a complete manifest.
 const WHOLE_BYTES: usize = size_of::<Cv>();
-/// What it takes in a partial one.
+/// The memory of a chaining value in a partial manifest.
 const PART_BYTES: usize = 50;
 
-/// What is known of a file.
+/// The known blocks of a file.
 #[derive(Clone, Debug)]
 pub(super) enum CachedManifest {
-    /// Everything.
+    /// All blocks.
     Whole(Arc<Manifest>),
-    /// Something, not everything.
+    /// Some blocks.
     Part(PartialManifest),
 }
 
@@ -38,7 +38,7 @@ impl CachedManifest {
 #[derive(Debug)]
 pub(super) struct ManifestMemory {
     entries: LruCache<FileIdentity, CachedManifest>,
-    /// What all entries take together.
+    /// The memory of all entries.
     bytes: usize,
     limits: ManifestLimits,
 }
@@ -52,7 +52,7 @@ impl ManifestMemory {
         self.entries.get(identity)
     }
 
-    /// Takes note of one block; the manifest if that was the last one missing.
+    /// Adds one block; returns the manifest if it completes it.
     pub(super) fn learn(
         &mut self,
         identity: &FileIdentity,
@@ -68,7 +68,7 @@ impl ManifestMemory {
             Some(CachedManifest::Part(partial)) => partial,
             None => PartialManifest::new(identity.size),
         };
-        // A block beyond the end is not one of this file.
+        // A block beyond the end is ignored.
         let _ = partial.set(index, cv);
         let completed = partial.complete().map(Arc::new);
         if let Some(manifest) = &completed {
@@ -79,8 +79,8 @@ impl ManifestMemory {
         completed
     }
 
-    /// Takes an entry in, in place of the one before, at the expense of those that nobody asked for
-    /// the longest. One that does not fit at all is not taken in.
+    /// Inserts or replaces an entry, evicting the least recently used ones. An entry that exceeds
+    /// the limit is not inserted.
     pub(super) fn put(&mut self, identity: &FileIdentity, entry: CachedManifest) {
         self.remove(identity);
         let bytes = entry.bytes();
@@ -101,9 +101,9 @@ impl ManifestMemory {
         Some(entry)
     }
 
-    /// Files, and bytes as they are counted.
+    /// The number of files, and their bytes as counted.
     #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    pub(super) fn usage(&self) -> (usize, usize) {
         let bytes: usize = self.entries.iter().map(|(_, entry)| entry.bytes()).sum();
         assert_eq!(bytes, self.bytes);
         (self.entries.len(), bytes)

@@ -1,4 +1,4 @@
-//! Asking the system for access control lists, and what a new file would be.
+//! Querying access control lists, and the attributes of a new file.
 
 use std::fs::File;
 use std::io;
@@ -26,7 +26,7 @@ mod linux {
     const ACCESS: &str = "system.posix_acl_access";
     const DEFAULT: &str = "system.posix_acl_default";
 
-    /// Room for the lists that there are; the longest has `MAX_BYTES`.
+    /// Room for a usual list; the longest has `MAX_BYTES`.
     const USUAL_BYTES: usize = 512;
     const MAX_BYTES: usize = 64 * 1024;
 
@@ -40,7 +40,7 @@ mod linux {
         of_opened(dir, name, ACCESS)
     }
 
-    /// The list that files which are made in `dir` begin with.
+    /// The list that new files in `dir` start with.
     pub(in super::super) fn default_of(dir: &Dir) -> AclState {
         of_opened(dir, Path::new("."), DEFAULT)
     }
@@ -56,8 +56,8 @@ mod linux {
         }
     }
 
-    /// A file that is made in `dir`, without a name, and gone when it is closed. `None` where the file
-    /// system has no such files.
+    /// Creates a nameless file in `dir` that vanishes when closed. `None` where the file system has
+    /// no such files.
     pub(in super::super) fn probe(dir: &Dir) -> Option<File> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from)
@@ -70,7 +70,7 @@ mod linux {
         };
         match open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(opened) => list(|buffer| fgetxattr(opened.as_fd(), which, buffer)),
-            // One that may not be read can be looked at by the name of its descriptor.
+            // An unreadable file can still be inspected through its descriptor's name.
             Err(_) => match open(OFlags::PATH) {
                 Ok(opened) => {
                     let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
@@ -99,7 +99,7 @@ mod linux {
     }
 }
 
-/// Other systems have lists of another kind, which are left to them.
+/// Other systems have lists of another kind, which are left alone.
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use super::{AclState, Dir, File, Path, io};

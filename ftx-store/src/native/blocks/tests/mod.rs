@@ -1,5 +1,5 @@
-//! How a staging of blocks lives when nothing crashes; `copying`, `crash`, `failure` and
-//! `property` hold the rest.
+//! The life of a staging of blocks without crashes; `copying`, `crash`, `failure` and `property`
+//! cover the rest.
 
 mod copying;
 mod crash;
@@ -82,7 +82,7 @@ fn known(staging: &BlockStaging) -> Vec<u64> {
     staging.block_map().known_from(0).map(|(index, _)| index).collect()
 }
 
-/// Every block that the staging claims to have is in the data, with its chaining value.
+/// Every block that the staging claims is in the data, with its chaining value.
 fn is_true(dir: &Dir, staging: &BlockStaging) {
     let data = dir.read("data").unwrap();
     for (index, cv) in staging.block_map().known_from(0) {
@@ -202,12 +202,12 @@ fn a_longer_version_leaves_nothing_behind() {
     let (_temp, dir) = scratch();
     let staging = create(&dir, 3);
     store(&staging, b"new", 0);
-    std::io::Write::write_all(&mut staging.held.file(), b"newer and longer").unwrap();
+    std::io::Write::write_all(&mut staging.locked.file(), b"newer and longer").unwrap();
     publish(staging, &dir).unwrap();
     assert_eq!(dir.read("file").unwrap(), b"new");
 }
 
-/// Somebody has put another file where the data was: that must not get the name.
+/// Another file has taken the place of the data, and must not be published.
 #[test]
 fn only_what_was_written_gets_the_name() {
     let (_temp, dir) = scratch();
