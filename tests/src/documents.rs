@@ -15,6 +15,7 @@ const SKIPPED: [&str; 2] = ["target", ".git"];
 const FOREIGN: [&str; 2] = ["FileClient", "MiB"];
 
 const MAX_MAP_LINES: usize = 200;
+const MAX_README_LINES: usize = 150;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -280,8 +281,10 @@ fn threads_are_those_of_the_sources() {
 }
 
 #[test]
-fn the_map_stays_a_map() {
+fn what_is_read_first_stays_short() {
     assert!(map().lines().count() <= MAX_MAP_LINES);
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= MAX_README_LINES);
 }
 
 #[test]

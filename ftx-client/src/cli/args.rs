@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, ServerAddr};
+use ftx_client::{ClientConfig, DialectChoice, Digest, Durability, Overwrite, ServerAddr};
 use ftx_core::escaped;
 
 use super::output;
@@ -259,14 +259,14 @@ impl ClientArgs {
         output::exit_with(&error)
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let mut config = Config::default();
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
         config.retries = self.retries;
         config.timeout = self.timeout;
         config.dialect = match self.dialect {
-            DialectArg::Auto => Dialect::Auto,
-            DialectArg::Native => Dialect::Native,
-            DialectArg::Legacy => Dialect::Legacy,
+            DialectArg::Auto => DialectChoice::Auto,
+            DialectArg::Native => DialectChoice::Native,
+            DialectArg::Legacy => DialectChoice::Legacy,
         };
         config.cache = if self.no_cache { None } else { cache_dir() };
         config.streams = self.streams.and_then(|Streams(streams)| streams);

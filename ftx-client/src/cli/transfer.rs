@@ -1,6 +1,6 @@
 //! Runs the jobs of an upload or a download.
 
-use ftx_client::{Client, Download, Observer, TransferError, Transferred, Upload, Watch};
+use ftx_client::{Client, FileDownload, FileUpload, Observer, TransferError, Transferred, Watch};
 
 use super::exit::Exit;
 use super::job::{Direction, FileJob};
@@ -139,14 +139,14 @@ impl TransferView<'_> {
             Direction::Upload => {
                 let files = files.into_iter().map(|(job, name)| {
                     let path = job.path.clone();
-                    Upload { path, name }
+                    FileUpload { path, name }
                 });
                 client.upload_all(&files.collect::<Vec<_>>(), keep_going, self).await
             }
             Direction::Download => {
                 let files = files.into_iter().map(|(job, name)| {
                     let (path, size) = (job.path.clone(), job.size);
-                    Download { name, path, size }
+                    FileDownload { name, path, size }
                 });
                 client.download_all(&files.collect::<Vec<_>>(), keep_going, self).await
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status};
 use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
@@ -31,8 +31,8 @@ const WHOLE: u64 = 64 << 20;
 fn client(
     address: ServerAddr,
     hashing: impl Fn(&Cancel, u64, u64) + Send + Sync + 'static,
-) -> Client {
-    let mut client = Client::new(address, config()).unwrap();
+) -> BlockingClient {
+    let mut client = BlockingClient::new(address, config()).unwrap();
     let cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
         if let Event::Hashing { done, total } = *event {

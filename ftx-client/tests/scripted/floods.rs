@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::thread;
 
-use ftx_client::Dialect;
-use ftx_client::blocking::Client;
+use ftx_client::DialectChoice;
+use ftx_client::blocking::BlockingClient;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
@@ -89,8 +89,8 @@ fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
         while peer.request().is_some() {}
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    let mut client = Client::new(address, config).unwrap();
+    config.dialect = DialectChoice::Native;
+    let mut client = BlockingClient::new(address, config).unwrap();
     let error = client.download(&name(), &path).unwrap_err();
     assert_eq!(error.reason(), Reason::LocalNoSpace, "{error}");
     drop(client);

@@ -2,8 +2,8 @@
 
 use std::thread::{self, JoinHandle};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
@@ -25,7 +25,7 @@ const ENDS: [End; 4] =
     [End::Closes, End::SaysWhy(Reason::TimedOut), End::SaysWhy(Reason::ShuttingDown), End::Breaks];
 
 /// A client, and a server that answers it once before it ends the connection, and once on the next one.
-fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
+fn setting(end: End, last: fn(&Request) -> Reply) -> (BlockingClient, JoinHandle<()>) {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
@@ -46,8 +46,8 @@ fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
         assert!(peer.request().is_none(), "it is asked again");
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    (Client::new(address, config).unwrap(), server)
+    config.dialect = DialectChoice::Native;
+    (BlockingClient::new(address, config).unwrap(), server)
 }
 
 fn answer(request: &Request) -> Reply {
@@ -67,7 +67,7 @@ fn entry() -> Entry {
     Entry { name: name(), kind: EntryKind::File, size: 1, meta }
 }
 
-type Ask = fn(&mut Client) -> Result<(), TransferError>;
+type Ask = fn(&mut BlockingClient) -> Result<(), TransferError>;
 
 const ASKS: [Ask; 4] = [
     |client| client.stat(&name()).map(|_| ()),

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{
-    Cancel, Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred, Upload,
-    Watch,
+    Cancel, DialectChoice, Event, FileUpload, Observer, RemoteName, ServerAddr, TransferError,
+    Transferred, Watch,
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
@@ -40,7 +40,7 @@ fn manifest(path: &Path) -> Manifest {
 /// how much was hashed in the end.
 fn stopped(
     server: impl FnOnce(NativePeer) + Send + 'static,
-    transfer: impl FnOnce(&mut Client) -> Result<Transferred, TransferError>,
+    transfer: impl FnOnce(&mut BlockingClient) -> Result<Transferred, TransferError>,
 ) -> u64 {
     let (listener, address) = listen();
     let server = thread::spawn(move || server(NativePeer::accept(&listener)));
@@ -54,11 +54,11 @@ fn stopped(
     *hashed
 }
 
-fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> Client {
+fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> BlockingClient {
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let cancel: Cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
         if let Event::Hashing { done: done @ 1.., .. } | Event::Progress { done, .. } = *event {
@@ -146,11 +146,11 @@ fn what_a_failed_upload_had_sent_holds_up_no_other() {
 }
 
 /// Files of so many blocks, of zeros.
-fn files(dir: &Path, blocks: &[u64]) -> Vec<Upload> {
+fn files(dir: &Path, blocks: &[u64]) -> Vec<FileUpload> {
     let file = |(index, blocks): (usize, &u64)| {
         let path = dir.join(index.to_string());
         File::create(&path).unwrap().set_len(blocks * BLOCK_BYTES).unwrap();
-        Upload { name: RemoteName::parse(&index.to_string()).unwrap(), path: path.into() }
+        FileUpload { name: RemoteName::parse(&index.to_string()).unwrap(), path: path.into() }
     };
     blocks.iter().enumerate().map(file).collect()
 }
@@ -167,9 +167,9 @@ pub(crate) fn upload(
     let (listener, address) = listen();
     let server = thread::spawn(move || server(listener));
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = NonZeroUsize::new(streams);
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let mut results = Results::default();
     client.upload_all(&files, keep_going, &mut results).unwrap();
     drop(client);
@@ -231,9 +231,9 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
         assert!(peer.request().is_none());
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.retries = 1;
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let path = local.path().join("a.bin");
     client.download(&name(), &path).unwrap();
     drop(client);

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread;
 
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Status, TransferError, Transferred};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_store::StoreError;
@@ -62,7 +62,7 @@ fn download(
             }
         }
     });
-    let mut client = Client::new(address, config()).unwrap();
+    let mut client = BlockingClient::new(address, config()).unwrap();
     let result = client.download(&name(), &path);
     drop(client);
     server.join().unwrap();

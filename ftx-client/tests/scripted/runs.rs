@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred};
-use ftx_client::{Upload, Watch};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{
+    DialectChoice, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred,
+};
+use ftx_client::{FileUpload, Watch};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Reply, Request, Token};
@@ -22,13 +24,13 @@ use crate::{config, name};
 
 const LEN: u64 = 2 * BLOCK_BYTES;
 
-fn client(address: ServerAddr, timeout: Duration) -> Client {
+fn client(address: ServerAddr, timeout: Duration) -> BlockingClient {
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
     config.timeout = timeout;
     config.retries = 1;
-    Client::new(address, config).unwrap()
+    BlockingClient::new(address, config).unwrap()
 }
 
 fn file_in(dir: &TempDir, name: &str) -> PathBuf {
@@ -157,7 +159,10 @@ fn files_that_wait_do_not_keep_others_from_going_on() {
     let files: Vec<_> = (0..FILES)
         .map(|index| {
             let name = format!("{index}.bin");
-            Upload { path: file_in(&local, &name).into(), name: RemoteName::parse(&name).unwrap() }
+            FileUpload {
+                path: file_in(&local, &name).into(),
+                name: RemoteName::parse(&name).unwrap(),
+            }
         })
         .collect();
     let (listener, address) = listen();

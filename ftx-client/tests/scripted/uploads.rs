@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Reason, Status, TransferError, Transferred};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 
@@ -44,7 +44,7 @@ fn upload(
 }
 
 fn upload_file(path: &Path, address: ftx_client::ServerAddr) -> Result<Transferred, TransferError> {
-    Client::new(address, config()).unwrap().upload(path, &name())
+    BlockingClient::new(address, config()).unwrap().upload(path, &name())
 }
 
 fn refusal() -> LegacyReply {

@@ -1,12 +1,12 @@
-//! Uploads: small files in one frame each, others block by block over all connections.
+//! Uploads: a small file goes in one frame, a large one block by block over all connections.
 
-mod again;
-mod answers;
+mod ambiguous_commit;
 mod block;
-mod known;
+mod manifest_saver;
+mod probe;
+mod replies;
 mod source;
 mod source_token;
-mod unheard;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,168 +20,177 @@ use ftx_core::native::wire::{FileHead, Overwrite, Request, Token};
 use ftx_io::CHUNK_BYTES;
 use ftx_store::ManifestCache;
 
-use self::again::Again;
-use self::known::Kept;
-use self::source::Source;
-use self::unheard::{Doubt, Sent, Told};
-use super::channel::{Channel, HEARD_FRAMES, leaves};
-use super::inbox::Owed;
-use super::run::{Crew, Note, Run, lock};
+use self::ambiguous_commit::{CommitProbe, PendingCommit, SentFile};
+use self::manifest_saver::SaveThrottle;
+use self::probe::ProbePolicy;
+use self::source::UploadSource;
+use super::attempt::Attempt;
+use super::backlog::ExpectedReplies;
+use super::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
+use super::queue::{QueueEvent, TransferQueue, lock};
 use crate::{LocalPath, TransferError, Transferred};
 
-/// Uploads that one connection has offered at a time, besides those that wait for another run.
-const OFFERED: usize = 8;
+/// Offers that one connection has open, apart from those that wait for another run.
+const MAX_OFFERED_FILES: usize = 8;
 
-/// The same with those that wait: a server allows no less than 16.
-const OFFERED_AND_WAITING: usize = 16;
+/// The same with those that wait. A server allows at least 16.
+const MAX_OFFERED_OR_WAITING_FILES: usize = 16;
 
-/// Queued bytes from which on they are sent.
-const SEND_AT: usize = 128 * 1024;
+/// Queued bytes that trigger a flush.
+const FLUSH_BYTES: usize = 128 * 1024;
 
 /// A file to upload.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadJob {
     pub(crate) path: LocalPath,
     pub(crate) name: RemoteName,
-    /// The same for each try.
+    /// The run id, the same in each attempt.
     pub(crate) run: Token,
-    told: Told,
+    commit: PendingCommit,
 }
 
 impl UploadJob {
     pub(crate) fn new(path: LocalPath, name: RemoteName, run: Token) -> Self {
-        Self { path, name, run, told: Told::default() }
+        Self { path, name, run, commit: PendingCommit::default() }
     }
 }
 
-/// What the connections of one try share.
-pub(super) struct Uploads {
-    run: Arc<Run<UploadJob>>,
-    pub(super) crew: Arc<Crew>,
+/// The uploads of one attempt, shared by its connections.
+pub(super) struct UploadWorkload {
+    queue: Arc<TransferQueue<UploadJob>>,
+    pub(super) attempt: Arc<Attempt>,
     overwrite: Overwrite,
     manifests: Arc<ManifestCache>,
-    again: Again,
+    probes: ProbePolicy,
     /// Files that are sent in blocks, in the order of their offers.
-    open: Mutex<Vec<Arc<Open>>>,
-    /// Requests that were given up here, and the connections that are to tell the server so.
+    open: Mutex<Vec<Arc<OpenUpload>>>,
+    /// Requests that failed on this side, each with the connection that must send its `Abandon`.
     abandoned: Mutex<Vec<(StreamId, u32)>>,
 }
 
 /// A file that is sent in blocks.
-pub(super) struct Open {
+pub(super) struct OpenUpload {
     job: usize,
     request: u32,
-    source: Source,
+    source: UploadSource,
     sender: Mutex<Sender>,
-    /// The connection that offered it, and will commit it.
+    /// The connection that offered it and commits it.
     stream: StreamId,
-    kept: Kept,
-    /// A block was found to be another than the cache said.
-    distrusted: AtomicBool,
-    /// Another run uploads it, and the server waits for that.
-    waits: AtomicBool,
+    saves: SaveThrottle,
+    /// A block differs from the cached manifest.
+    is_outdated: AtomicBool,
+    /// The server makes it wait for another run that uploads the same file.
+    is_waiting: AtomicBool,
 }
 
-/// What the answer to a request will be about.
-enum Pending {
+/// A request that the server has not answered yet.
+enum PendingUpload {
     Put { job: usize, bytes: u64, digest: Digest },
     Check { job: usize, size: u64, digest: Digest },
-    Offer(Arc<Open>),
-    Commit(Arc<Open>, Digest),
-    Doubt(Doubt),
+    Offer(Arc<OpenUpload>),
+    Commit(Arc<OpenUpload>, Digest),
+    Probe(CommitProbe),
 }
 
-/// One connection at work.
+/// The uploads of one connection.
 pub(super) struct UploadStream {
-    shared: Arc<Uploads>,
+    shared: Arc<UploadWorkload>,
     channel: Channel,
     stream: StreamId,
-    pending: HashMap<u32, Pending>,
-    /// Small files that the server was asked about, and wants.
+    pending: HashMap<u32, PendingUpload>,
+    /// Small files that were probed, and that the server wants.
     wanted: Vec<usize>,
-    /// Bytes of small files that are on their way unanswered.
-    put: u64,
-    /// Bytes of blocks that are, by their request.
-    sent: HashMap<u32, u64>,
+    /// Unanswered bytes of small files.
+    unanswered_small: u64,
+    /// Unanswered bytes of blocks, by request.
+    unanswered: HashMap<u32, u64>,
     spare: Vec<u8>,
 }
 
-enum Work {
-    Block(Arc<Open>, ClaimedBlock),
-    Commit(Arc<Open>, Digest),
+enum UploadStep {
+    Block(Arc<OpenUpload>, ClaimedBlock),
+    Commit(Arc<OpenUpload>, Digest),
     File(usize),
     Wanted(usize),
     Wait,
 }
 
-impl Uploads {
+impl UploadWorkload {
     pub(super) fn new(
-        run: Arc<Run<UploadJob>>,
-        crew: Arc<Crew>,
+        queue: Arc<TransferQueue<UploadJob>>,
+        attempt: Arc<Attempt>,
         overwrite: Overwrite,
         manifests: Arc<ManifestCache>,
     ) -> Self {
         let (open, abandoned) = (Mutex::default(), Mutex::default());
-        Self { run, crew, overwrite, manifests, again: Again::default(), open, abandoned }
+        Self {
+            queue,
+            attempt,
+            overwrite,
+            manifests,
+            probes: ProbePolicy::default(),
+            open,
+            abandoned,
+        }
     }
 
-    fn opened(&self) -> Vec<Arc<Open>> {
+    fn opened(&self) -> Vec<Arc<OpenUpload>> {
         lock(&self.open).clone()
     }
 
-    /// Whether the server is asked about the next small file before it is sent. What becomes of one that
-    /// is there is for the server to find out where it is not to be replaced.
-    fn asks(&self) -> bool {
-        self.overwrite == Overwrite::Replace && self.again.asks()
+    /// Whether the next small file is probed before it is sent. Where existing files must not be
+    /// replaced, the server itself decides about each.
+    fn probes_next(&self) -> bool {
+        self.overwrite == Overwrite::Replace && self.probes.probes_next()
     }
 
-    fn close(&self, open: &Open) {
+    fn close(&self, open: &OpenUpload) {
         lock(&self.open).retain(|other| other.request != open.request);
-        self.crew.changed.notify_waiters();
+        self.attempt.changed.notify_waiters();
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
-        self.crew.finish(&self.run, job, result);
+        self.attempt.finish(&self.queue, job, result);
     }
 }
 
 impl UploadStream {
-    pub(super) fn new(shared: Arc<Uploads>, channel: Channel, stream: StreamId) -> Self {
-        let (pending, sent) = (HashMap::new(), HashMap::new());
+    pub(super) fn new(shared: Arc<UploadWorkload>, channel: Channel, stream: StreamId) -> Self {
+        let (pending, unanswered) = (HashMap::new(), HashMap::new());
         let (wanted, spare) = (Vec::new(), Vec::new());
-        Self { shared, channel, stream, pending, wanted, put: 0, sent, spare }
+        Self { shared, channel, stream, pending, wanted, unanswered_small: 0, unanswered, spare }
     }
 
-    /// Works until everything is done or something fails; `tell` is called now and then.
+    /// Works until everything is done or something fails, and calls `report` from time to time.
     pub(super) async fn work(
         mut self,
-        tell: &mut (dyn FnMut() + Send),
+        report: &mut (dyn FnMut() + Send),
     ) -> Result<Channel, TransferError> {
-        let crew = Arc::clone(&self.shared.crew);
+        let attempt = Arc::clone(&self.shared.attempt);
         loop {
             let spare = self.is_spare();
-            if leaves(spare, self.hear().await)? {
+            if may_leave(spare, self.drain().await)? {
                 return Ok(self.channel);
             }
-            tell();
-            // Listened to before looking: what changes in between is not missed.
-            let changed = crew.changed.notified();
+            report();
+            // Registered before the state is read, so that no change is missed.
+            let changed = attempt.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            crew.check()?;
+            attempt.check()?;
             self.abandon()?;
-            if self.pending.is_empty() && self.shared.run.is_over() {
+            if self.pending.is_empty() && self.shared.queue.is_over() {
                 return Ok(self.channel);
             }
-            self.channel.expect(self.owed());
+            self.channel.expect(self.expected_replies());
             match self.next() {
-                Work::Block(open, claim) => self.block(&open, claim).await?,
-                Work::Commit(open, digest) => self.commit(open, digest).await?,
-                Work::File(job) => self.file(job, self.shared.asks()).await?,
-                Work::Wanted(job) => self.file(job, false).await?,
-                Work::Wait => {
+                UploadStep::Block(open, claim) => self.block(&open, claim).await?,
+                UploadStep::Commit(open, digest) => self.commit(open, digest).await?,
+                UploadStep::File(job) => self.open_file(job, self.shared.probes_next()).await?,
+                UploadStep::Wanted(job) => self.open_file(job, false).await?,
+                UploadStep::Wait => {
                     let spare = self.is_spare();
-                    if leaves(spare, self.wait(changed, tell).await)? {
+                    if may_leave(spare, self.wait(changed, report).await)? {
                         return Ok(self.channel);
                     }
                 }
@@ -189,105 +198,110 @@ impl UploadStream {
         }
     }
 
-    /// Takes what has come already.
-    async fn hear(&mut self) -> Result<(), TransferError> {
-        for _ in 0..HEARD_FRAMES {
+    /// Handles the replies that have arrived.
+    async fn drain(&mut self) -> Result<(), TransferError> {
+        for _ in 0..MAX_DRAINED_FRAMES {
             let Some(incoming) = self.channel.poll().await? else { break };
-            self.take(&incoming).await?;
+            self.on_reply(&incoming).await?;
         }
         Ok(())
     }
 
-    /// Takes what comes next, unless something changes before.
+    /// Handles the next reply, unless something else changes first.
     async fn wait(
         &mut self,
         changed: impl Future<Output = ()>,
-        tell: &mut (dyn FnMut() + Send),
+        report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
-        let owes = !self.pending.is_empty() || !self.sent.is_empty();
-        if let Some(incoming) = self.channel.wait(owes, changed, tell).await? {
-            self.take(&incoming).await?;
+        let is_owed = !self.pending.is_empty() || !self.unanswered.is_empty();
+        if let Some(incoming) = self.channel.wait(is_owed, changed, report).await? {
+            self.on_reply(&incoming).await?;
         }
         Ok(())
     }
 
-    /// Whether nothing is lost with the connection.
+    /// Whether the connection could be lost without losing work.
     fn is_spare(&self) -> bool {
-        let own = |open: &Arc<Open>| open.stream == self.stream;
-        let idle = self.pending.is_empty() && self.sent.is_empty() && self.wanted.is_empty();
+        let own = |open: &Arc<OpenUpload>| open.stream == self.stream;
+        let idle = self.pending.is_empty() && self.unanswered.is_empty() && self.wanted.is_empty();
         self.stream != 0 && idle && !self.shared.opened().iter().any(own)
     }
 
-    /// Tells the server of uploads of this connection that were given up, on whichever.
+    /// Sends the `Abandon` of each upload of this connection that failed on any connection.
     fn abandon(&mut self) -> Result<(), TransferError> {
         let own = |(stream, _): &mut (StreamId, u32)| *stream == self.stream;
         let requests: Vec<_> = lock(&self.shared.abandoned).extract_if(.., own).collect();
         for (_, request) in requests {
             self.pending.remove(&request);
             self.channel.queue(request, &Request::Abandon { discard: false })?;
-            self.channel.unheard = true;
+            self.channel.tainted = true;
         }
         Ok(())
     }
 
-    fn next(&mut self) -> Work {
+    fn next(&mut self) -> UploadStep {
         let opened = self.shared.opened();
-        // Blocks of an upload that has failed get no answers, or some that tell nothing.
-        let sent = self.sent.len();
-        self.sent.retain(|&request, _| opened.iter().any(|open| open.request == request));
-        self.channel.unheard |= self.sent.len() < sent;
+        // Replies to blocks of a failed upload may or may not come, so the connection cannot be reused.
+        let sent = self.unanswered.len();
+        self.unanswered.retain(|&request, _| opened.iter().any(|open| open.request == request));
+        self.channel.tainted |= self.unanswered.len() < sent;
         let (mut own, mut waiting) = (0, 0);
         for open in &opened {
             let mut sender = lock(&open.sender);
             if open.stream == self.stream {
                 own += 1;
-                waiting += usize::from(open.waits.load(Relaxed));
+                waiting += usize::from(open.is_waiting.load(Relaxed));
                 let committed = self.pending.contains_key(&open.request);
                 if let Some(digest) = sender.all_stored().filter(|_| !committed) {
-                    return Work::Commit(Arc::clone(open), digest);
+                    return UploadStep::Commit(Arc::clone(open), digest);
                 }
             }
             if self.has_room(BLOCK_BYTES)
                 && let Some(claim) = sender.claim(self.stream)
             {
-                return Work::Block(Arc::clone(open), claim);
+                return UploadStep::Block(Arc::clone(open), claim);
             }
         }
-        let may_offer = own - waiting < OFFERED && own < OFFERED_AND_WAITING;
-        if may_offer && self.has_room(1) && self.pending.len() < self.channel.terms.requests() {
+        let may_offer = own - waiting < MAX_OFFERED_FILES && own < MAX_OFFERED_OR_WAITING_FILES;
+        if may_offer && self.has_room(1) && self.pending.len() < self.channel.limits.max_requests()
+        {
             if let Some(job) = self.wanted.pop() {
-                return Work::Wanted(job);
+                return UploadStep::Wanted(job);
             }
-            if let Some(job) = self.shared.run.take() {
-                return Work::File(job);
+            if let Some(job) = self.shared.queue.take() {
+                return UploadStep::File(job);
             }
         }
-        Work::Wait
+        UploadStep::Wait
     }
 
-    /// What the server may still answer on this connection.
-    fn owed(&self) -> Owed {
+    /// The replies that the server still owes on this connection.
+    fn expected_replies(&self) -> ExpectedReplies {
         let sum = |sum: u64, some: u64| sum.saturating_add(some);
         let opened = self.shared.opened();
         let own = opened.iter().filter(|open| open.stream == self.stream);
-        Owed {
+        ExpectedReplies {
             requests: self.pending.len() as u64,
             unspoken: own.map(|open| lock(&open.sender).unspoken()).fold(0, sum),
-            sent: self.sent.values().map(|bytes| bytes.div_ceil(BLOCK_BYTES)).fold(0, sum),
+            sent: self.unanswered.values().map(|bytes| bytes.div_ceil(BLOCK_BYTES)).fold(0, sum),
         }
     }
 
     fn has_room(&self, bytes: u64) -> bool {
-        let unanswered = self.sent.values().fold(self.put, |sum, bytes| sum.saturating_add(*bytes));
-        unanswered == 0 || unanswered.saturating_add(bytes) <= self.channel.terms.window
+        let unanswered = self
+            .unanswered
+            .values()
+            .fold(self.unanswered_small, |sum, bytes| sum.saturating_add(*bytes));
+        unanswered == 0 || unanswered.saturating_add(bytes) <= self.channel.limits.window
     }
 
-    /// Opens a file, and sends or offers it, or asks about it first if it is a small one.
-    async fn file(&mut self, job: usize, asks: bool) -> Result<(), TransferError> {
-        let Some(UploadJob { path, name, run, told }) = self.shared.run.job(job).cloned() else {
+    /// Opens a file, then offers it, or sends or probes it if it is small.
+    async fn open_file(&mut self, job: usize, probe: bool) -> Result<(), TransferError> {
+        let Some(UploadJob { path, name, run, commit }) = self.shared.queue.job(job).cloned()
+        else {
             return Ok(());
         };
-        let source = match Source::open(path).await {
+        let source = match UploadSource::open(path).await {
             Ok(source) => source,
             Err(error) => {
                 self.shared.finish(job, Err(error));
@@ -296,41 +310,41 @@ impl UploadStream {
         };
         let size = source.identity.size;
         if size <= BLOCK_BYTES {
-            return self.small(job, source, name, &told, asks).await;
+            return self.send_small(job, source, name, &commit, probe).await;
         }
-        let request = self.shared.crew.new_request();
+        let request = self.shared.attempt.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
         let token = source_token::of(&source.local, &source.identity).await;
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, run, source: token };
         self.channel.queue(request, &offer)?;
-        // What was hashed before is not read again, unless the server lacks it.
+        // Blocks that were hashed before are read again only if the server lacks them.
         let known = self.shared.known(&source).await;
-        let kept = Kept::new(&known);
-        let sender = Mutex::new(Sender::with_known(known, self.channel.terms.window));
-        let open = Arc::new(Open {
+        let saves = SaveThrottle::new(&known);
+        let sender = Mutex::new(Sender::with_known(known, self.channel.limits.window));
+        let open = Arc::new(OpenUpload {
             job,
             request,
             source,
             sender,
             stream: self.stream,
-            kept,
-            distrusted: AtomicBool::new(false),
-            waits: AtomicBool::new(false),
+            saves,
+            is_outdated: AtomicBool::new(false),
+            is_waiting: AtomicBool::new(false),
         });
         lock(&self.shared.open).push(Arc::clone(&open));
-        self.pending.insert(request, Pending::Offer(open));
-        self.channel.expect(self.owed());
+        self.pending.insert(request, PendingUpload::Offer(open));
+        self.channel.expect(self.expected_replies());
         self.channel.flush().await
     }
 
-    /// Sends a small file, or asks about it.
-    async fn small(
+    /// Sends or probes a small file.
+    async fn send_small(
         &mut self,
         job: usize,
-        source: Source,
+        source: UploadSource,
         name: RemoteName,
-        told: &Told,
-        asks: bool,
+        commit: &PendingCommit,
+        probe: bool,
     ) -> Result<(), TransferError> {
         let size = source.identity.size;
         let data = std::mem::take(&mut self.spare);
@@ -345,18 +359,18 @@ impl UploadStream {
             self.shared.finish(job, Err(error));
             return Ok(());
         }
-        let request = self.shared.crew.new_request();
+        let request = self.shared.attempt.new_request();
         let (name, meta, digest) = (name.into(), source.meta, Digest::of(&data));
-        if asks {
+        if probe {
             self.spare = data;
             self.channel.queue(request, &Request::Check { name, size, meta, digest })?;
-            self.pending.insert(request, Pending::Check { job, size, digest });
+            self.pending.insert(request, PendingUpload::Check { job, size, digest });
             return self.send_queued().await;
         }
-        self.shared.run.note(job, Note::Started { from: 0, size });
+        self.shared.queue.push_event(job, QueueEvent::Started { from: 0, size });
         let head = FileHead::Put { name, meta, overwrite: self.shared.overwrite };
         self.channel.queue_bytes(&head.encode(request, size)?);
-        told.publish(request, Sent { digest, meta });
+        commit.announce(request, SentFile { digest, meta });
         if size <= CHUNK_BYTES as u64 {
             self.channel.queue_bytes(&data);
         } else {
@@ -364,12 +378,12 @@ impl UploadStream {
         }
         self.channel.queue_bytes(&digest.0);
         self.spare = data;
-        self.put += size;
-        self.pending.insert(request, Pending::Put { job, bytes: size, digest });
+        self.unanswered_small += size;
+        self.pending.insert(request, PendingUpload::Put { job, bytes: size, digest });
         self.send_queued().await
     }
 
     async fn send_queued(&mut self) -> Result<(), TransferError> {
-        if self.channel.queued() >= SEND_AT { self.channel.flush().await } else { Ok(()) }
+        if self.channel.queued() >= FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
     }
 }

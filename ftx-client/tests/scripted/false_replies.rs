@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::thread::{self, JoinHandle};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError};
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
@@ -25,7 +25,7 @@ fn page(names: &[&str], more: bool) -> Reply {
 
 /// A client, and a server that gives these answers, one to each request of one connection. When it
 /// has given the last one, the client is to leave that connection.
-fn setting(answers: Vec<Reply>) -> (Client, JoinHandle<Vec<Request>>) {
+fn setting(answers: Vec<Reply>) -> (BlockingClient, JoinHandle<Vec<Request>>) {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
@@ -39,8 +39,8 @@ fn setting(answers: Vec<Reply>) -> (Client, JoinHandle<Vec<Request>>) {
         requests
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    (Client::new(address, config).unwrap(), server)
+    config.dialect = DialectChoice::Native;
+    (BlockingClient::new(address, config).unwrap(), server)
 }
 
 /// What is shown of a listing of `docs`, and how it ends.
@@ -85,7 +85,7 @@ fn a_listing_in_pages_is_shown_to_its_end() {
 
 #[test]
 fn what_is_asked_about_one_name_is_answered_about_it() {
-    type Ask = fn(&mut Client) -> Result<Entry, TransferError>;
+    type Ask = fn(&mut BlockingClient) -> Result<Entry, TransferError>;
     const STAT: Ask = |client| client.stat(&name());
     const MAKE: Ask = |client| client.make_directory(&name());
     let answered = |ask: Ask, answer: Entry| {
@@ -126,8 +126,8 @@ fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
         while peer.frame().is_some() {}
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    let mut client = Client::new(address, config).unwrap();
+    config.dialect = DialectChoice::Native;
+    let mut client = BlockingClient::new(address, config).unwrap();
     let result = client.upload(&path, &name());
     drop(client);
     server.join().unwrap();
@@ -159,8 +159,8 @@ fn what_a_server_says_is_shown_escaped_and_not_at_any_length() {
             while peer.request().is_some() {}
         });
         let mut config = config();
-        config.dialect = Dialect::Native;
-        let mut client = Client::new(address, config).unwrap();
+        config.dialect = DialectChoice::Native;
+        let mut client = BlockingClient::new(address, config).unwrap();
         let error = client.stat(&name()).unwrap_err().to_string();
         drop(client);
         server.join().unwrap();

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError, Transferred};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError, Transferred};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::wire::{Overwrite, Reply, Request};
@@ -59,9 +59,9 @@ fn upload(
         Some(())
     });
     let mut config = config();
-    (config.dialect, config.overwrite) = (Dialect::Native, overwrite);
+    (config.dialect, config.overwrite) = (DialectChoice::Native, overwrite);
     (config.retries, config.min_backoff) = (1, Duration::from_millis(1));
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let result = client.upload(&path, &name());
     drop(client);
     server.join().unwrap();

@@ -1,4 +1,4 @@
-//! What the server answers.
+//! Handles the replies to uploads.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use ftx_core::native::blocks::{Digest, block_len};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 
-use super::{Open, Pending, UploadStream, lock};
+use super::{OpenUpload, PendingUpload, UploadStream, lock};
 use crate::native::channel::{decode, out_of_step, refused};
-use crate::native::run::Note;
+use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
 
 impl UploadStream {
-    pub(super) async fn take(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
+    pub(super) async fn on_reply(&mut self, incoming: &Incoming) -> Result<(), TransferError> {
         let Incoming::Control { header, payload } = incoming else {
             return Err(out_of_step("bytes of a file that was not asked for"));
         };
         let (request, reply) = decode(header, payload)?;
         match reply {
             Reply::Working { .. } => {
-                if let Some(Pending::Offer(open)) = self.pending.get(&request)
-                    && open.waits.load(Relaxed)
+                if let Some(PendingUpload::Offer(open)) = self.pending.get(&request)
+                    && open.is_waiting.load(Relaxed)
                 {
-                    // It keeps its place in line: that it is lost later is no failure in a row.
-                    self.shared.run.gain();
+                    // It keeps its place in the line, so a later failure is the first in a row.
+                    self.shared.queue.gain();
                 }
                 Ok(())
             }
@@ -37,59 +37,59 @@ impl UploadStream {
             }
             Reply::Ready { resumed } => {
                 let open = Arc::clone(self.offered(request)?);
-                open.waits.store(false, Relaxed);
+                open.is_waiting.store(false, Relaxed);
                 lock(&open.sender).ready()?;
                 self.pending.remove(&request);
                 let size = open.source.identity.size;
-                self.shared.run.note(open.job, Note::Started { from: resumed, size });
-                self.shared.crew.changed.notify_waiters();
+                self.shared.queue.push_event(open.job, QueueEvent::Started { from: resumed, size });
+                self.shared.attempt.changed.notify_waiters();
                 Ok(())
             }
             Reply::Waiting => {
                 let open = self.offered(request)?;
-                open.waits.store(true, Relaxed);
-                self.shared.run.note(open.job, Note::Waiting);
+                open.is_waiting.store(true, Relaxed);
+                self.shared.queue.push_event(open.job, QueueEvent::Waiting);
                 Ok(())
             }
-            Reply::Stored { index } => self.stored(request, index),
-            Reply::Done { digest, unchanged } => self.done(request, digest, unchanged).await,
+            Reply::Stored { index } => self.on_stored(request, index),
+            Reply::Done { digest, unchanged } => self.on_done(request, digest, unchanged).await,
             Reply::Wanted => match self.pending.remove(&request) {
-                Some(Pending::Check { job, .. }) => {
-                    self.shared.again.wants();
+                Some(PendingUpload::Check { job, .. }) => {
+                    self.shared.probes.on_wanted();
                     self.wanted.push(job);
                     Ok(())
                 }
-                Some(Pending::Doubt(doubt)) => {
-                    self.resolve(doubt, None);
+                Some(PendingUpload::Probe(probe)) => {
+                    self.end_probe(probe, None);
                     Ok(())
                 }
                 _ => Err(out_of_step("an answer to another request")),
             },
             Reply::Failed { reason, message } => {
-                self.failed(request, refused(reason, &message)).await
+                self.on_failed(request, refused(reason, &message)).await
             }
             _ => Err(out_of_step("an answer to another request")),
         }
     }
 
-    fn offered(&self, request: u32) -> Result<&Arc<Open>, TransferError> {
+    fn offered(&self, request: u32) -> Result<&Arc<OpenUpload>, TransferError> {
         match self.pending.get(&request) {
-            Some(Pending::Offer(open)) => Ok(open),
+            Some(PendingUpload::Offer(open)) => Ok(open),
             _ => Err(out_of_step("an answer to no offer")),
         }
     }
 
-    fn stored(&mut self, request: u32, index: u64) -> Result<(), TransferError> {
+    fn on_stored(&mut self, request: u32, index: u64) -> Result<(), TransferError> {
         let opened = self.shared.opened();
         let Some(open) = opened.iter().find(|open| open.request == request) else {
-            // It has failed here meanwhile.
+            // It has failed on this side meanwhile.
             return Ok(());
         };
         let mut sender = lock(&open.sender);
         sender.stored(self.stream, index)?;
         drop(sender);
         let len = block_len(open.source.identity.size, index);
-        if let Entry::Occupied(mut sent) = self.sent.entry(request) {
+        if let Entry::Occupied(mut sent) = self.unanswered.entry(request) {
             *sent.get_mut() = sent.get().saturating_sub(len);
             if *sent.get() == 0 {
                 sent.remove();
@@ -100,69 +100,69 @@ impl UploadStream {
         Ok(())
     }
 
-    /// The server says that it has the file of this digest.
-    async fn done(
+    /// The server has the whole file, whose digest is `stored`.
+    async fn on_done(
         &mut self,
         request: u32,
         stored: Digest,
         unchanged: bool,
     ) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
-            Some(Pending::Put { job, bytes, digest }) => {
-                self.put = self.put.saturating_sub(bytes);
+            Some(PendingUpload::Put { job, bytes, digest }) => {
+                self.unanswered_small = self.unanswered_small.saturating_sub(bytes);
                 if unchanged {
-                    self.shared.again.had();
+                    self.shared.probes.on_unchanged();
                 }
                 let done = Transferred { moved: bytes, already_there: false };
                 self.shared.finish(job, as_sent(digest, stored, done));
             }
-            Some(Pending::Check { job, size, digest }) => {
-                self.shared.again.had();
-                self.shared.run.note(job, Note::Started { from: size, size });
+            Some(PendingUpload::Check { job, size, digest }) => {
+                self.shared.probes.on_unchanged();
+                self.shared.queue.push_event(job, QueueEvent::Started { from: size, size });
                 let done = Transferred { moved: 0, already_there: true };
                 self.shared.finish(job, as_sent(digest, stored, done));
             }
-            Some(Pending::Commit(open, digest)) => {
+            Some(PendingUpload::Commit(open, digest)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
-                self.shared.keep(&open).await;
+                self.shared.save(&open).await;
                 let already_there = unchanged && moved == 0;
                 let done = Transferred { moved, already_there };
                 self.shared.finish(open.job, as_sent(digest, stored, done));
             }
-            Some(Pending::Doubt(doubt)) => self.resolve(doubt, Some(stored)),
-            Some(Pending::Offer(_)) | None => {
+            Some(PendingUpload::Probe(probe)) => self.end_probe(probe, Some(stored)),
+            Some(PendingUpload::Offer(_)) | None => {
                 return Err(out_of_step("an answer to no commit"));
             }
         }
         Ok(())
     }
 
-    async fn failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
+    async fn on_failed(&mut self, request: u32, error: TransferError) -> Result<(), TransferError> {
         match self.pending.remove(&request) {
-            Some(Pending::Put { job, bytes, .. }) => {
-                self.put = self.put.saturating_sub(bytes);
-                self.refused((request, job), error, bytes)
+            Some(PendingUpload::Put { job, bytes, .. }) => {
+                self.unanswered_small = self.unanswered_small.saturating_sub(bytes);
+                self.on_refused((request, job), error, bytes)
             }
-            Some(Pending::Check { job, .. }) => {
+            Some(PendingUpload::Check { job, .. }) => {
                 self.shared.finish(job, Err(error));
                 Ok(())
             }
-            Some(Pending::Offer(open) | Pending::Commit(open, _)) => {
+            Some(PendingUpload::Offer(open) | PendingUpload::Commit(open, _)) => {
                 self.shared.close(&open);
                 if matches!(error.reason(), Reason::BlockMismatch | Reason::DigestMismatch) {
-                    self.shared.distrust(&open).await;
+                    self.shared.forget_manifest(&open).await;
                 }
-                self.refused((request, open.job), error, open.source.identity.size)
+                self.on_refused((request, open.job), error, open.source.identity.size)
             }
-            Some(Pending::Doubt(doubt)) => {
-                self.resolve(doubt, None);
+            Some(PendingUpload::Probe(probe)) => {
+                self.end_probe(probe, None);
                 Ok(())
             }
             None => {
                 let opened = self.shared.opened();
                 let open = opened.iter().find(|open| open.request == request);
-                // Or else it is about one that was given up here.
+                // Otherwise it has failed on this side already.
                 if let Some(open) = open {
                     self.shared.close(open);
                     self.shared.finish(open.job, Err(error));
@@ -173,7 +173,7 @@ impl UploadStream {
     }
 }
 
-/// What becomes of a file that the server says is done, with the digest of what it stored.
+/// The result of a file that the server reports as done. `stored` is the digest of its bytes.
 fn as_sent(sent: Digest, stored: Digest, done: Transferred) -> Result<Transferred, TransferError> {
     if stored == sent { Ok(done) } else { Err(TransferError::stored_other()) }
 }
