@@ -210,7 +210,13 @@ fn types_exist() {
             }
         }
     }
+    let header = fs::read_to_string(root().join("include/ftx.h")).unwrap();
     for (document, text) in documents().iter().filter(|(path, _)| is_design(path)) {
+        let functions = marked(text).into_iter().filter(|(_, word)| word.starts_with("ftx_"));
+        let unknown =
+            functions.filter(|(_, word)| is_function_name(word) && !has_word(&header, word));
+        missing
+            .extend(unknown.map(|(line, word)| format!("{}:{line}: {word}", document.display())));
         for (number, line) in (1..).zip(text.lines()) {
             // "`Type` in `path`" says where it is defined.
             let parts: Vec<_> = line.split('`').collect();
