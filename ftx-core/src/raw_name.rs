@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NameError, RemoteName, shown};
 
-/// The name of any entry in a directory of the server: the directory as a [`RemoteName`] (`None` for the
-/// root), and a last part of arbitrary bytes. It is reported and compared, never opened.
+/// The name of any entry in a directory of the server: the directory as a [`RemoteName`] (`None` for
+/// the root), and a last part of arbitrary bytes. It is reported and compared, never opened.
 ///
-/// Its text, which records contain, is escaped bytewise: `\\` stands for a backslash and `\xff` for a byte
-/// outside valid UTF-8, in lower-case hexadecimal digits; all other characters stand for themselves. Each
-/// name has exactly one text. Names are ordered like listings, by the bytes of their parts.
+/// Its text, which records contain, is escaped bytewise: `\\` stands for a backslash and `\xff` for a
+/// byte outside valid UTF-8, in lower-case hexadecimal digits; all other characters stand for
+/// themselves. Each name has exactly one text. Names are ordered like listings, by the bytes of their
+/// parts.
 ///
 /// ```
 /// use ftx_core::RawName;

@@ -8,8 +8,8 @@ use crate::escaped;
 /// Characters of a peer's text that are quoted.
 const SHOWN_CHARS: usize = 1024;
 
-/// Returns a peer's text [`escaped`] and cut to 1,024 characters and a `…`: a stranger may send a text as
-/// long as a message, made to act on the reader's terminal.
+/// Returns a peer's text [`escaped`] and cut to 1,024 characters and a `…`: a stranger may send a text
+/// as long as a message, made to act on the reader's terminal.
 #[must_use]
 pub fn shown(text: &str) -> String {
     // Escaping only lengthens a text, so this much of it is enough.

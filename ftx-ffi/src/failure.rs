@@ -6,7 +6,7 @@ use std::io;
 
 use ftx_client::{Reason, TransferError};
 
-use crate::status::{self, Own};
+use crate::status::{self, AbiStatus};
 
 /// A failure, to be told to C.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn own(own: Own, message: impl Into<String>) -> Self {
+    pub(crate) fn abi(own: AbiStatus, message: impl Into<String>) -> Self {
         Self::with_status(own.code(), message)
     }
 
@@ -35,7 +35,7 @@ impl Failure {
 
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
         let os_error = error.raw_os_error().unwrap_or(0);
-        Self { os_error, ..Self::own(Own::NoResources, format!("{what}: {error}")) }
+        Self { os_error, ..Self::abi(AbiStatus::NoResources, format!("{what}: {error}")) }
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {

@@ -41,15 +41,15 @@ pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure
 
 /// What `work` gives, unless it panics. Nothing is printed.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    struct Leave;
-    impl Drop for Leave {
+    struct LeaveGuard;
+    impl Drop for LeaveGuard {
         fn drop(&mut self) {
             GUARDED.set(GUARDED.get().saturating_sub(1));
         }
     }
     silence();
     GUARDED.set(GUARDED.get() + 1);
-    let _leave = Leave;
+    let _leave = LeaveGuard;
     // What a panic leaves behind is looked at by nobody, or is in order after each step.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         Failure::internal(format!(

@@ -15,17 +15,18 @@ pub mod api;
 
 mod callback;
 mod event;
+mod execute;
+mod failpoint;
 mod failure;
-mod fault;
 mod guard;
 mod job;
 mod log;
-#[cfg(test)]
-mod panics;
 mod pointer;
 mod process;
 mod queue;
-mod run;
 mod signal;
 mod status;
+#[cfg(test)]
+mod tests;
+mod totals;
 mod worker;

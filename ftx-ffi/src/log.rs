@@ -13,7 +13,7 @@ use tracing::{Level, Metadata, Subscriber};
 
 use crate::api::codes::{FTX_LOG_DEBUG, FTX_LOG_ERROR, FTX_LOG_INFO, FTX_LOG_TRACE, FTX_LOG_WARN};
 use crate::failure::Failure;
-use crate::status::Own;
+use crate::status::AbiStatus;
 
 /// Who is told: level and text.
 pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
@@ -30,11 +30,11 @@ thread_local! {
 pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
     static SET: OnceLock<bool> = OnceLock::new();
     if TELLING.get() {
-        return Err(Failure::own(Own::Reentered, "the log callback may not change itself"));
+        return Err(Failure::abi(AbiStatus::Reentered, "the log callback may not change itself"));
     }
-    if tell.is_some() && !*SET.get_or_init(|| set_global_default(Log).is_ok()) {
+    if tell.is_some() && !*SET.get_or_init(|| set_global_default(LogSubscriber).is_ok()) {
         let message = "the process has a log of its own already";
-        return Err(Failure::own(Own::WrongState, message));
+        return Err(Failure::abi(AbiStatus::WrongState, message));
     }
     let mut place = TELL.write().unwrap_or_else(PoisonError::into_inner);
     LEVEL.store(if tell.is_some() { level } else { 0 }, Relaxed);
@@ -54,13 +54,13 @@ fn tell(level: u32, message: &str) {
     {
         return;
     }
-    struct Leave;
-    impl Drop for Leave {
+    struct LeaveLog;
+    impl Drop for LeaveLog {
         fn drop(&mut self) {
             let _ = TELLING.try_with(|telling| telling.set(false));
         }
     }
-    let _leave = Leave;
+    let _leave = LeaveLog;
     let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(tell) = &*place {
         tell(level, &escaped(message).to_string());
@@ -78,9 +78,9 @@ fn code(level: Level) -> u32 {
 }
 
 /// Takes what the other crates log.
-struct Log;
+struct LogSubscriber;
 
-impl Subscriber for Log {
+impl Subscriber for LogSubscriber {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         // The level may be changed at any time.
         Interest::sometimes()

@@ -9,15 +9,15 @@ use ftx_client::Reason;
 use ftx_core::escaped;
 
 use crate::failure::Failure;
-use crate::process::Maker;
-use crate::status::Own;
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
 
 /// What is behind a pointer that C holds.
 pub(crate) trait Handle {
     /// What it is called in messages.
     const NAME: &'static str;
 
-    fn maker(&self) -> Maker;
+    fn owner(&self) -> OwnerPid;
 }
 
 /// The value behind a handle.
@@ -27,7 +27,7 @@ pub(crate) trait Handle {
 pub(crate) unsafe fn handle<'a, T: Handle>(handle: *const T) -> Result<&'a T, Failure> {
     // SAFETY: as the caller promises.
     let value = unsafe { handle.as_ref() }.ok_or_else(|| null(T::NAME))?;
-    value.maker().check()?;
+    value.owner().check()?;
     Ok(value)
 }
 
@@ -40,13 +40,13 @@ pub(crate) unsafe fn retrieve<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     // SAFETY: as the caller promises.
     let value = unsafe { handle.as_ref() }?;
     // SAFETY: it came from `Box::into_raw` in this library, and nobody else uses it.
-    value.maker().is_this().then(|| unsafe { Box::from_raw(handle) })
+    value.owner().is_this().then(|| unsafe { Box::from_raw(handle) })
 }
 
 /// Where a result goes, which may be uninitialised.
-pub(crate) struct Out<T>(NonNull<T>);
+pub(crate) struct OutParam<T>(NonNull<T>);
 
-impl<T> Out<T> {
+impl<T> OutParam<T> {
     /// # Safety
     /// `out` is NULL, or can be written until this is used.
     pub(crate) unsafe fn new(out: *mut T, what: &str) -> Result<Self, Failure> {
@@ -189,7 +189,7 @@ pub(crate) unsafe fn size_of_struct<T: Versioned>(out: *const T) -> Result<usize
         return Ok(size);
     }
     let message = format!("struct_size of {} is {size}; set it to its sizeof", T::NAME);
-    Err(Failure::own(Own::StructSize, message))
+    Err(Failure::abi(AbiStatus::StructSize, message))
 }
 
 /// A text for C: an array that ends with a NUL, and how many bytes stand before that. What C is told
@@ -239,12 +239,12 @@ impl<const N: usize> Text<N> {
 }
 
 fn null(what: &str) -> Failure {
-    Failure::own(Own::NullPointer, format!("{what} is NULL"))
+    Failure::abi(AbiStatus::NullPointer, format!("{what} is NULL"))
 }
 
 fn not_utf8(what: &str, error: &std::str::Utf8Error) -> Failure {
     let message = format!("{what} is not UTF-8 at its byte {}", error.valid_up_to());
-    Failure::own(Own::InvalidUtf8, message)
+    Failure::abi(AbiStatus::InvalidUtf8, message)
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use std::time::Duration;
 use ftx_client::{Client, ClientConfig, Observer, ServerAddr};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::execute::run;
+use crate::failpoint::{self, FailPoint};
 use crate::failure::Failure;
-use crate::fault::{self, Point};
 use crate::guard::{THREAD_PREFIX, caught};
-use crate::job::Job;
+use crate::job::{Job, JobRunner};
 use crate::process::block_signals;
-use crate::queue::Queue;
-use crate::run::run;
-use crate::status::Own;
+use crate::queue::EventQueue;
+use crate::status::AbiStatus;
 
 /// How long the end of a client is waited for. An original server that is sending may take long:
 /// the thread reads on without anybody.
@@ -32,17 +32,17 @@ thread_local! {
 
 /// What a client's handles and its thread share.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct ClientThread {
     pub(crate) id: u64,
     /// Events of jobs that were started.
-    pub(crate) events: Arc<Queue>,
-    work: Mutex<Work>,
+    pub(crate) events: Arc<EventQueue>,
+    work: Mutex<Schedule>,
     changed: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
-struct Work {
+struct Schedule {
     /// Jobs in their order; those that are not to be run any more know it.
     queue: VecDeque<Arc<Job>>,
     /// All that were started and have not ended.
@@ -57,12 +57,12 @@ struct Work {
     over: bool,
 }
 
-impl Worker {
+impl ClientThread {
     /// A client, with its thread.
     pub(crate) fn start(address: ServerAddr, config: ClientConfig) -> Result<Arc<Self>, Failure> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let no = |what| move |error: io::Error| Failure::system(what, &error);
-        let events = Queue::pollable().map_err(no("cannot make an event descriptor"))?;
+        let events = EventQueue::pollable().map_err(no("cannot make an event descriptor"))?;
         let worker = Arc::new(Self {
             id: IDS.fetch_add(1, Relaxed),
             events: Arc::new(events),
@@ -116,28 +116,6 @@ impl Worker {
         }
     }
 
-    /// Has a job run when those before it have ended.
-    pub(crate) fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
-        let mut work = self.work();
-        if let Some(fault) = &work.fault {
-            return Err(fault.clone());
-        }
-        if work.closed {
-            return Err(Failure::own(Own::WrongState, "the client of the job was freed"));
-        }
-        work.queue.push_back(Arc::clone(job));
-        work.started.insert(job.id, Arc::clone(job));
-        self.changed.notify_all();
-        Ok(())
-    }
-
-    /// A job has ended.
-    pub(crate) fn done_with(&self, job: u64) {
-        let ended = self.work().started.remove(&job);
-        // Not under the lock: it may be the last of the job, and of this worker.
-        drop(ended);
-    }
-
     /// Cancels all jobs that were started.
     pub(crate) fn cancel(&self) {
         let jobs: Vec<_> = self.work().started.values().cloned().collect();
@@ -157,7 +135,7 @@ impl Worker {
         if OWN.get() == self.id {
             return;
         }
-        let waiting = |work: &mut Work| !work.over;
+        let waiting = |work: &mut Schedule| !work.over;
         let waited = self.changed.wait_timeout_while(self.work(), FAREWELL, waiting);
         let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
         if over {
@@ -170,7 +148,7 @@ impl Worker {
         let new = || Client::new(address.clone(), config.clone());
         let mut client = new();
         while let Some(job) = self.next() {
-            fault::point(job.id, Point::Thread);
+            failpoint::point(job.id, FailPoint::Thread);
             if let Err(failure) = caught(|| self.do_job(runtime, &mut client, config, &job)) {
                 // Nobody knows what state it is in.
                 client = new();
@@ -193,7 +171,7 @@ impl Worker {
         client.set_overwrite(settings.overwrite.unwrap_or(config.overwrite));
         let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
         client.set_observer(Observer::default());
-        fault::point(job.id, Point::End);
+        failpoint::point(job.id, FailPoint::End);
         if job.finish(result) {
             self.work().queue.push_back(Arc::clone(job));
         }
@@ -226,8 +204,34 @@ impl Worker {
         }
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, Schedule> {
         // Each step leaves things in order, so a panic elsewhere is no reason to stop.
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl JobRunner for ClientThread {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
+        let mut work = self.work();
+        if let Some(fault) = &work.fault {
+            return Err(fault.clone());
+        }
+        if work.closed {
+            return Err(Failure::abi(AbiStatus::WrongState, "the client of the job was freed"));
+        }
+        work.queue.push_back(Arc::clone(job));
+        work.started.insert(job.id, Arc::clone(job));
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn job_ended(&self, id: u64) {
+        let ended = self.work().started.remove(&id);
+        // Not under the lock: it may be the last of the job, and of this worker.
+        drop(ended);
     }
 }

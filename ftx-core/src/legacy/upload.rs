@@ -65,8 +65,8 @@ pub enum UploadError {
     /// The server refused.
     #[error("the server refused: {0}")]
     Refused(Status),
-    /// The bytes that the server offered are gone: another client has finished or replaced the file. A
-    /// new request helps.
+    /// The bytes that the server offered are gone: another client has finished or replaced the file.
+    /// A new request helps.
     #[error("the server no longer has the bytes that it offered to resume from: {0}")]
     OfferGone(Status),
     /// The server's answer does not fit the request.
@@ -232,8 +232,8 @@ impl UploadMachine {
         Ok(())
     }
 
-    /// Records that all bytes of [`UploadAction::SendBody`] were written to the connection. `md5` is that of
-    /// the whole local file, which the check of an original server's confirmation needs.
+    /// Records that all bytes of [`UploadAction::SendBody`] were written to the connection. `md5` is
+    /// that of the whole local file, which the check of an original server's confirmation needs.
     ///
     /// # Errors
     /// The upload has failed.

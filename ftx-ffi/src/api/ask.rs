@@ -11,9 +11,9 @@ use super::entry::{FtxEntry, FtxEntryFn};
 use crate::callback;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, Kind, cancelled};
-use crate::pointer::{self, Out};
-use crate::process::Maker;
+use crate::job::{Job, JobKind, cancelled};
+use crate::pointer::{self, OutParam};
+use crate::process::OwnerPid;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn ftx_client_list(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let call = Call::new(unsafe { pointer::handle(client)? }, Kind::List)?;
+        let call = Call::new(unsafe { pointer::handle(client)? }, JobKind::List)?;
         if !directory.is_null() {
             // SAFETY: as above.
             let directory = unsafe { pointer::text(directory, "directory")? };
@@ -55,20 +55,20 @@ pub unsafe extern "C" fn ftx_client_list(
             }
         }
         call.job.set(|settings| settings.recursive = recursive != 0)?;
-        let maker = Maker::this();
+        let owner = OwnerPid::this();
         let stopped = Cell::new(false);
         let show = |job: &Job| {
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
                 // What C cannot be shown has failed the job.
                 let Ok(entry) = FtxEntry::new(&entry) else { continue };
-                let stop = callback::within(job.worker.id, || {
+                let stop = callback::within(job.runner.id(), || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
                 // A child in which the callback comes back leaves at once: the locks of the job may
                 // be held for good.
-                if stop || !maker.is_this() {
+                if stop || !owner.is_this() {
                     stopped.set(true);
                     break;
                 }
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn ftx_client_list(
         let result = call.run(|job, _| show(job));
         // The last entries may have come with the end.
         let over = stopped.get() || (result.is_ok() && show(&job));
-        maker.check()?;
+        owner.check()?;
         if over { Err(cancelled()) } else { result }
     })
 }
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn ftx_client_stat(
             pointer::size_of_struct(entry)?;
             (pointer::handle(client)?, pointer::text(name, "name")?)
         };
-        let call = Call::new(client, Kind::Stat)?;
+        let call = Call::new(client, JobKind::Stat)?;
         call.job.add(pointer::path(b"")?, name)?;
         let job = call.run_quietly()?;
         let found = job.next_entry()?.ok_or_else(|| Failure::internal("an entry is missing"))?;
@@ -142,10 +142,10 @@ pub unsafe extern "C" fn ftx_client_digest(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, name, digest) = unsafe {
-            let digest = Out::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?;
+            let digest = OutParam::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?;
             (pointer::handle(client)?, pointer::text(name, "name")?, digest)
         };
-        let call = Call::new(client, Kind::Digest)?;
+        let call = Call::new(client, JobKind::Digest)?;
         call.job.add(pointer::path(b"")?, name)?;
         let found = call.run_quietly()?.file(0)?.digest;
         digest.set(found.ok_or_else(|| Failure::internal("a digest is missing"))?.0);
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn ftx_client_remove(client: *mut FtxClient, name: *const 
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, name) = unsafe { (pointer::handle(client)?, pointer::text(name, "name")?) };
-        let call = Call::new(client, Kind::Remove)?;
+        let call = Call::new(client, JobKind::Remove)?;
         call.job.add(pointer::path(b"")?, name)?;
         call.run_quietly().map(|_| ())
     })
@@ -194,8 +194,8 @@ pub unsafe extern "C" fn ftx_client_dialect(client: *mut FtxClient, dialect: *mu
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, dialect) =
-            unsafe { (pointer::handle(client)?, Out::new(dialect, "dialect")?) };
-        let native = Call::new(client, Kind::Dialect)?.run_quietly()?.native();
+            unsafe { (pointer::handle(client)?, OutParam::new(dialect, "dialect")?) };
+        let native = Call::new(client, JobKind::Dialect)?.run_quietly()?.native();
         let native = native.ok_or_else(|| Failure::internal("the dialect is missing"))?;
         dialect.set(dialect_code(native));
         Ok(())

@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::client::FtxClient;
 use super::event::{FtxEvent, FtxProgressFn};
 use crate::callback;
-use crate::event::{Event, Kind as Happened};
+use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, Kind};
+use crate::job::{Job, JobKind};
 use crate::pointer;
-use crate::process::Maker;
-use crate::queue::Queue;
+use crate::process::OwnerPid;
+use crate::queue::EventQueue;
 
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
@@ -23,17 +23,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(client: &FtxClient, kind: Kind) -> Result<Self, Failure> {
+    pub(super) fn new(client: &FtxClient, kind: JobKind) -> Result<Self, Failure> {
         callback::check(client.worker.id)?;
         // The handle is not used after this, so a callback may free it.
-        let job = Job::new(kind, Arc::clone(&client.worker), Arc::new(Queue::new()));
+        let runner = Arc::clone(&client.worker);
+        let job = Job::new(kind, runner, Arc::new(EventQueue::new()));
         job.set(|settings| settings.sizes = false)?;
         Ok(Self { job, sizes: false })
     }
 
     /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
-    pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
-        let maker = Maker::this();
+    pub(super) fn run(self, mut tell: impl FnMut(&Job, &JobEvent) -> bool) -> Result<(), Failure> {
+        let owner = OwnerPid::this();
         self.job.start()?;
         if self.sizes {
             self.job.look_at_sizes();
@@ -41,7 +42,7 @@ impl Call {
         let (mut stopped, mut last) = (false, None);
         loop {
             for event in self.job.queue.wait(last) {
-                if event.kind == Happened::JobEnded {
+                if event.kind == JobEventKind::JobEnded {
                     return self.job.outcome();
                 }
                 if stopped {
@@ -49,7 +50,7 @@ impl Call {
                 }
                 let stop = tell(&self.job, &event);
                 // The caller may come back from it twice: in a child nobody does the job.
-                maker.check()?;
+                owner.check()?;
                 if stop {
                     stopped = true;
                     self.job.cancel(false);
@@ -77,12 +78,12 @@ impl Call {
         let Some(progress) = progress else { return self.run_quietly().map(|_| ()) };
         self.sizes = true;
         self.run(|job, event| {
-            if event.kind == Happened::Entries {
+            if event.kind == JobEventKind::Entries {
                 return false;
             }
             let event = FtxEvent { job_id: job.id, user_data, ..FtxEvent::from(event) };
             // SAFETY: as the caller promises; the event lives until it returns.
-            callback::within(job.worker.id, || unsafe {
+            callback::within(job.runner.id(), || unsafe {
                 progress(&raw const event, user_data) != 0
             })
         })
@@ -121,7 +122,7 @@ pub unsafe extern "C" fn ftx_client_upload(
         let (client, path, name) = unsafe {
             (pointer::handle(client)?, pointer::text(path, "path")?, pointer::text(name, "name")?)
         };
-        let call = Call::new(client, Kind::Upload)?;
+        let call = Call::new(client, JobKind::Upload)?;
         call.job.add(pointer::path(path.as_bytes())?, name)?;
         // SAFETY: as above.
         unsafe { call.run_with(progress, user_data) }
@@ -156,7 +157,7 @@ pub unsafe extern "C" fn ftx_client_download(
         let (client, name, path) = unsafe {
             (pointer::handle(client)?, pointer::text(name, "name")?, pointer::text(path, "path")?)
         };
-        let call = Call::new(client, Kind::Download)?;
+        let call = Call::new(client, JobKind::Download)?;
         call.job.add(pointer::path(path.as_bytes())?, name)?;
         // SAFETY: as above.
         unsafe { call.run_with(progress, user_data) }
@@ -195,7 +196,7 @@ pub unsafe extern "C" fn ftx_client_upload_files(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         unsafe {
-            let call = Call::new(pointer::handle(client)?, Kind::Upload)?;
+            let call = Call::new(pointer::handle(client)?, JobKind::Upload)?;
             add_files(&call, paths, names, count, keep_going)?;
             call.run_with(progress, user_data)
         }
@@ -233,7 +234,7 @@ pub unsafe extern "C" fn ftx_client_download_files(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         unsafe {
-            let call = Call::new(pointer::handle(client)?, Kind::Download)?;
+            let call = Call::new(pointer::handle(client)?, JobKind::Download)?;
             add_files(&call, paths, names, count, keep_going)?;
             call.run_with(progress, user_data)
         }

@@ -9,31 +9,31 @@ use super::config::FtxConfig;
 use super::event::FtxEvent;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::pointer::{self, Handle, Out};
-use crate::process::Maker;
-use crate::status::Own;
-use crate::worker::Worker;
+use crate::pointer::{self, Handle, OutParam};
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
+use crate::worker::ClientThread;
 
 /// A client of one server. It connects when that is needed, keeps the connection, and does its jobs
 /// one after another on a thread of its own.
 pub struct FtxClient {
-    maker: Maker,
-    pub(crate) worker: Arc<Worker>,
+    owner: OwnerPid,
+    pub(crate) worker: Arc<ClientThread>,
 }
 
 impl Handle for FtxClient {
     const NAME: &'static str = "ftx_client";
 
-    fn maker(&self) -> Maker {
-        self.maker
+    fn owner(&self) -> OwnerPid {
+        self.owner
     }
 }
 
 impl FtxClient {
     fn make(address: ServerAddr, config: Option<&FtxConfig>) -> Result<*mut Self, Failure> {
         let config = config.map(FtxConfig::copied).unwrap_or_default();
-        let worker = Worker::start(address, config)?;
-        Ok(Box::into_raw(Box::new(Self { maker: Maker::this(), worker })))
+        let worker = ClientThread::start(address, config)?;
+        Ok(Box::into_raw(Box::new(Self { owner: OwnerPid::this(), worker })))
     }
 }
 
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ftx_client_new(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (address, config) = unsafe {
-            Out::new(client, "client")?.set(std::ptr::null_mut());
+            OutParam::new(client, "client")?.set(std::ptr::null_mut());
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(address, "address")?, config)
         };
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn ftx_client_new(
             .map_err(|error| Failure::reason(Reason::InvalidAddress, format!("{error}")))?;
         let made = FtxClient::make(address, config)?;
         // SAFETY: as above.
-        unsafe { Out::new(client, "client")? }.set(made);
+        unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
     })
 }
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn ftx_client_new_at(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (host, config) = unsafe {
-            Out::new(client, "client")?.set(std::ptr::null_mut());
+            OutParam::new(client, "client")?.set(std::ptr::null_mut());
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(host, "host")?, config)
         };
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn ftx_client_new_at(
         }
         let made = FtxClient::make(ServerAddr::new(host, port), config)?;
         // SAFETY: as above.
-        unsafe { Out::new(client, "client")? }.set(made);
+        unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
     })
 }
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn ftx_client_next_event(
         // SAFETY: as above. Looked at first, since what is taken is gone.
         unsafe { pointer::size_of_struct(event)? };
         let taken = client.worker.events.take();
-        let taken = taken.ok_or_else(|| Failure::own(Own::Pending, "no event waits"))?;
+        let taken = taken.ok_or_else(|| Failure::abi(AbiStatus::Pending, "no event waits"))?;
         // SAFETY: as above.
         unsafe { pointer::fill(event, &FtxEvent::from(&taken)) }
     })

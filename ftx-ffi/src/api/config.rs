@@ -15,9 +15,9 @@ use super::codes::{
 };
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::pointer::{self, Handle, Out};
-use crate::process::Maker;
-use crate::status::Own;
+use crate::pointer::{self, Handle, OutParam};
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
 
 /// A year: longer waits are a mistake, and clocks have an end.
 const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
@@ -28,15 +28,15 @@ const MOST_STREAMS: u64 = 64;
 /// client that is there. What can be set for a job as well is among `FTX_JOB_OPTION_KEEP_GOING` and
 /// its like; the rest belongs to the connections of a client, and another client has others.
 pub struct FtxConfig {
-    maker: Maker,
+    owner: OwnerPid,
     config: Mutex<ClientConfig>,
 }
 
 impl Handle for FtxConfig {
     const NAME: &'static str = "ftx_config";
 
-    fn maker(&self) -> Maker {
-        self.maker
+    fn owner(&self) -> OwnerPid {
+        self.owner
     }
 }
 
@@ -166,11 +166,11 @@ pub(super) fn bad() -> Failure {
 }
 
 pub(crate) fn unknown(option: u32) -> Failure {
-    Failure::own(Own::UnknownOption, format!("there is no option {option}"))
+    Failure::abi(AbiStatus::UnknownOption, format!("there is no option {option}"))
 }
 
 pub(super) fn wrong_type(setter: &str) -> Failure {
-    Failure::own(Own::WrongType, format!("the option is of another type; use {setter}"))
+    Failure::abi(AbiStatus::WrongType, format!("the option is of another type; use {setter}"))
 }
 
 /// Makes settings, all with their defaults.
@@ -189,7 +189,7 @@ pub(super) fn wrong_type(setter: &str) -> Failure {
 pub extern "C" fn ftx_config_new() -> *mut FtxConfig {
     guard_or(std::ptr::null_mut(), || {
         let config = Mutex::new(ClientConfig::default());
-        Ok(Box::into_raw(Box::new(FtxConfig { maker: Maker::this(), config })))
+        Ok(Box::into_raw(Box::new(FtxConfig { owner: OwnerPid::this(), config })))
     })
 }
 
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn ftx_config_get_u64(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (config, value) = unsafe { (pointer::handle(config)?, Out::new(value, "value")?) };
+        let (config, value) = unsafe { (pointer::handle(config)?, OutParam::new(value, "value")?) };
         value.set(config.value(option)?);
         Ok(())
     })

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::codes::FTX_WHOLE_JOB;
-use crate::event::Event;
+use crate::event::JobEvent;
 use crate::pointer::Versioned;
 
 /// Something that happened with a job. Set `struct_size` to `sizeof(ftx_event)` before it is filled
@@ -56,8 +56,8 @@ unsafe impl Versioned for FtxEvent {
     const NAME: &'static str = "ftx_event";
 }
 
-impl From<&Event> for FtxEvent {
-    fn from(event: &Event) -> Self {
+impl From<&JobEvent> for FtxEvent {
+    fn from(event: &JobEvent) -> Self {
         let size = size_of::<Self>();
         Self {
             struct_size: u32::try_from(size).unwrap_or(0),

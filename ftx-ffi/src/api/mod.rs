@@ -11,7 +11,7 @@ pub mod call;
 pub mod client;
 pub mod codes;
 pub mod config;
-pub mod course;
+pub mod control;
 pub mod entry;
 pub mod error;
 pub mod event;

@@ -8,9 +8,9 @@ use super::error::FtxError;
 use super::job::FtxJob;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::File;
-use crate::pointer::{self, Out, Versioned};
-use crate::status::{self, Own};
+use crate::job::JobFile;
+use crate::pointer::{self, OutParam, Versioned};
+use crate::status::{self, AbiStatus};
 
 /// A file of a job. Set `struct_size` to `sizeof(ftx_file)` before it is filled in.
 #[repr(C)]
@@ -37,8 +37,8 @@ unsafe impl Versioned for FtxFile {
     const NAME: &'static str = "ftx_file";
 }
 
-impl From<&File> for FtxFile {
-    fn from(file: &File) -> Self {
+impl From<&JobFile> for FtxFile {
+    fn from(file: &JobFile) -> Self {
         let failure = file.outcome.as_ref().and_then(|outcome| outcome.as_ref().err());
         let outcome = file.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
         let status = match (failure, outcome) {
@@ -81,7 +81,7 @@ pub(super) fn index(index: u64) -> usize {
 pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, count) = unsafe { (pointer::handle(job)?, Out::new(count, "count")?) };
+        let (job, count) = unsafe { (pointer::handle(job)?, OutParam::new(count, "count")?) };
         count.set(job.job.file_count() as u64);
         Ok(())
     })
@@ -205,10 +205,15 @@ pub unsafe extern "C" fn ftx_job_digest(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, out) = unsafe {
-            (pointer::handle(job)?, Out::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?)
+            (
+                pointer::handle(job)?,
+                OutParam::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?,
+            )
         };
         let digest = job.job.file(index(file_index))?.digest;
-        out.set(digest.ok_or_else(|| Failure::own(Own::Pending, "the digest is not known"))?.0);
+        out.set(
+            digest.ok_or_else(|| Failure::abi(AbiStatus::Pending, "the digest is not known"))?.0,
+        );
         Ok(())
     })
 }
@@ -230,9 +235,9 @@ pub unsafe extern "C" fn ftx_job_digest(
 pub unsafe extern "C" fn ftx_job_dialect(job: *const FtxJob, dialect: *mut u32) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, dialect) = unsafe { (pointer::handle(job)?, Out::new(dialect, "dialect")?) };
+        let (job, dialect) = unsafe { (pointer::handle(job)?, OutParam::new(dialect, "dialect")?) };
         let native = job.job.native();
-        let native = native.ok_or_else(|| Failure::own(Own::Pending, "it is not known"))?;
+        let native = native.ok_or_else(|| Failure::abi(AbiStatus::Pending, "it is not known"))?;
         dialect.set(super::ask::dialect_code(native));
         Ok(())
     })

@@ -3,8 +3,8 @@
 use super::job::FtxJob;
 use super::result::index;
 use crate::guard::guard;
-use crate::job::Totals;
 use crate::pointer::{self, Versioned};
+use crate::totals::JobTotals;
 
 /// How far a whole job is. Set `struct_size` to `sizeof(ftx_totals)` before it is filled in.
 ///
@@ -38,8 +38,8 @@ unsafe impl Versioned for FtxTotals {
     const NAME: &'static str = "ftx_totals";
 }
 
-impl From<&Totals> for FtxTotals {
-    fn from(totals: &Totals) -> Self {
+impl From<&JobTotals> for FtxTotals {
+    fn from(totals: &JobTotals) -> Self {
         Self {
             struct_size: 0,
             reserved: 0,

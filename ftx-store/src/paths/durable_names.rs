@@ -18,7 +18,7 @@ use crate::sys::{self, DirectoryId};
 
 /// The greatest number of remembered directories, at about 100 bytes each. Beyond it all are
 /// forgotten, and each is synced once more.
-const MAX_REMEMBERED: usize = 16 * 1024;
+const MAX_REMEMBERED_NAMES: usize = 16 * 1024;
 
 /// A directory together with its parent, which holds its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl DurableNames {
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len().saturating_add(made.len()) > MAX_REMEMBERED {
+        if known.len().saturating_add(made.len()) > MAX_REMEMBERED_NAMES {
             known.clear();
         }
         known.extend(made);

@@ -51,7 +51,7 @@ pub(crate) fn protects_written_pages(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {
         let kind = rustix::fs::fstatfs(file).map(|stat| u32::try_from(stat.f_type));
-        matches!(kind, Ok(Ok(EXT | XFS | BTRFS)))
+        matches!(kind, Ok(Ok(EXT_MAGIC | XFS_MAGIC | BTRFS_MAGIC)))
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -62,15 +62,15 @@ pub(crate) fn protects_written_pages(file: &File) -> bool {
 
 /// The file systems by their number in `statfs`.
 #[cfg(target_os = "linux")]
-const EXT: u32 = 0xef53;
+const EXT_MAGIC: u32 = 0xef53;
 #[cfg(target_os = "linux")]
-const XFS: u32 = 0x5846_5342;
+const XFS_MAGIC: u32 = 0x5846_5342;
 #[cfg(target_os = "linux")]
-const BTRFS: u32 = 0x9123_683e;
+const BTRFS_MAGIC: u32 = 0x9123_683e;
 #[cfg(target_os = "linux")]
-const F2FS: u32 = 0xf2f5_2010;
+const F2FS_MAGIC: u32 = 0xf2f5_2010;
 #[cfg(target_os = "linux")]
-const TMPFS: u32 = 0x0102_1994;
+const TMPFS_MAGIC: u32 = 0x0102_1994;
 
 /// Writes back all dirty pages of the file system of `dir`, which must have been opened before they
 /// became dirty. `false` where there is no such call, or where it is not known to be complete.
@@ -97,7 +97,7 @@ pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
 #[cfg(target_os = "linux")]
 fn syncs_all(kind: u32) -> bool {
     // On tmpfs there is nothing to write back.
-    matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
+    matches!(kind, EXT_MAGIC | XFS_MAGIC | BTRFS_MAGIC | F2FS_MAGIC | TMPFS_MAGIC)
 }
 
 #[cfg(test)]

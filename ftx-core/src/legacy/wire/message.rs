@@ -108,11 +108,11 @@ pub enum LegacyReply {
         pos: i64,
         /// `file_md5`: the MD5 of those bytes; null when there are none.
         md5: QString,
-        /// Whether `ftx_peer` is present: the server keeps the bytes that an upload resumes from, and its 103
-        /// is honest.
+        /// Whether `ftx_peer` is present: the server keeps the bytes that an upload resumes from, and its
+        /// 103 is honest.
         extended: bool,
-        /// Whether `ftx_peer` is 2: the bytes are the published file; otherwise they are a staging, which
-        /// is not a file yet. Meaningless unless `extended`.
+        /// Whether `ftx_peer` is 2: the bytes are the published file; otherwise they are a staging,
+        /// which is not a file yet. Meaningless unless `extended`.
         published: bool,
     },
     /// Reply to 101.

@@ -48,8 +48,8 @@ impl Listing {
     /// Takes a page: the `Entries` that answers the [`request`](Self::request).
     ///
     /// # Errors
-    /// The page follows the last one, has more entries than requested, or none although `more` is set; or
-    /// a name is outside the directory, or does not ascend.
+    /// The page follows the last one, has more entries than requested, or none although `more` is set;
+    /// or a name is outside the directory, or does not ascend.
     pub fn page(&mut self, entries: &[Listed], more: bool) -> Result<(), StepError> {
         if self.ended {
             return Err(out_of_step("a page behind the last page of a listing"));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version};
 use crate::codec;
-use crate::native::blocks::{BLOCK_BYTES, Digest};
+use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes between the header and the head.
 pub const FILE_PREFIX_LEN: usize = 4;
@@ -107,35 +107,5 @@ impl FileLayout {
             return Err(FrameError::FileLength { len: self.data_len });
         }
         Ok(())
-    }
-}
-
-/// A file frame with its payload in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFrame<'a> {
-    /// The head.
-    pub head: FileHead,
-    /// The file, at most [`BLOCK_BYTES`] bytes.
-    pub data: &'a [u8],
-    /// The digest in the frame. The receiver compares it with that of `data`.
-    pub digest: Digest,
-}
-
-impl<'a> FileFrame<'a> {
-    /// Splits a payload into its parts.
-    ///
-    /// # Errors
-    /// The payload is invalid or incomplete.
-    pub fn decode(header: &FrameHeader, payload: &'a [u8]) -> Result<Self, FrameError> {
-        let kind = FrameKind::File;
-        let wrong = FrameError::PayloadLength { kind, len: payload.len() as u64 };
-        let Some((prefix, rest)) = payload.split_first_chunk() else { return Err(wrong) };
-        let layout = FileLayout::decode(header, *prefix)?;
-        let Some((head, rest)) = rest.split_at_checked(layout.head_len) else { return Err(wrong) };
-        let Some((data, digest)) = rest.split_last_chunk() else { return Err(wrong) };
-        if data.len() as u64 != layout.data_len {
-            return Err(wrong);
-        }
-        Ok(Self { head: FileHead::decode(head)?, data, digest: Digest(*digest) })
     }
 }

@@ -27,7 +27,7 @@ pub enum FrameKind {
     Control,
     /// 2: a block; its payload begins with [`BlockHead`](super::BlockHead).
     Block,
-    /// 3: a whole small file; its payload is a [`FileFrame`](super::FileFrame).
+    /// 3: a whole small file; its payload has a [`FileLayout`](super::FileLayout).
     File,
 }
 

@@ -24,7 +24,7 @@ mod request;
 pub use block::{BLOCK_HEAD_LEN, BlockHead};
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::FrameError;
-pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout};
+pub use file::{FILE_PREFIX_LEN, FileHead, FileLayout};
 pub use header::{FrameHeader, FrameKind, HEADER_LEN, next_frame};
 pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,

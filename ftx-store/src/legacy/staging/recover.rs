@@ -57,7 +57,7 @@ impl Staging {
         Self::recover_with(dir, files, BootId::current(), &mut |_| true)
     }
 
-    /// As [`recover`](Self::recover), with `boot` as the present kernel epoch. While data is
+    /// As [`recover`](Self::recover), with `boot` as the present kernel run. While data is
     /// verified, calls `keep_going` now and then with the bytes read so far.
     ///
     /// # Errors
@@ -100,13 +100,7 @@ impl Staging {
         staging.saved = staging.hasher.len();
         staging.len = point.len;
         if !point.trusted && boot.is_some() {
-            // One verification is enough for this kernel epoch. It is not a write to the staging: a
-            // server that recovers all stagings at each start must not keep them for ever.
-            let modified = staging.journal.as_ref().and_then(Journal::modified);
-            staging.checkpoint_or_warn();
-            if let (Some(journal), Some(modified)) = (&staging.journal, modified) {
-                journal.keep_modified(modified);
-            }
+            staging.record_verification();
         }
         // All but the last byte, so that a client that resumes from there always has something to
         // send.
@@ -114,6 +108,16 @@ impl Staging {
             return Err(StoreError::Cancelled { path: staging.files.data.clone() });
         }
         Ok(Some(staging))
+    }
+
+    /// Writes a checkpoint, since one verification is enough for this epoch. It does not count as a write
+    /// to the staging: a server that recovers all stagings at each start must not keep them for ever.
+    fn record_verification(&mut self) {
+        let modified = self.journal.as_ref().and_then(Journal::modified);
+        self.checkpoint_or_warn();
+        if let (Some(journal), Some(modified)) = (&self.journal, modified) {
+            journal.keep_modified(modified);
+        }
     }
 }
 

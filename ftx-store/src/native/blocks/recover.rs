@@ -106,16 +106,7 @@ impl BlockStaging {
             files.remove(dir)?;
             return Ok(Recovered::Nothing);
         }
-        journal.cut(claims.end)?;
-        for index in lost {
-            journal.append(&JournalRecord::Forget { index })?;
-        }
-        if (claims.epoch != boot || claims.sync_failed)
-            && let Err(error) = journal.append(&JournalRecord::Epoch { boot })
-        {
-            // Without the record the blocks are only verified again.
-            tracing::warn!(%error, name = claims.name, "the journal cannot be written; resuming after a crash would cost more");
-        }
+        claims.record_verification(&mut journal, lost, boot)?;
         let size = claims.trusted.size();
         let log = BlockLog::new(dir, files, journal, claims.trusted)?;
         let staging = Self::assemble(log, claims.name, size, locked);
@@ -252,6 +243,27 @@ impl BlockClaims {
             }
         }
         Ok(lost)
+    }
+
+    /// Cuts the journal behind its claims, forgets the `lost` blocks, and starts the epoch `boot`.
+    fn record_verification(
+        &self,
+        journal: &mut Journal,
+        lost: Vec<u64>,
+        boot: Option<BootId>,
+    ) -> Result<(), StoreError> {
+        journal.cut(self.end)?;
+        for index in lost {
+            journal.append(&JournalRecord::Forget { index })?;
+        }
+        if (self.epoch != boot || self.sync_failed)
+            && let Err(error) = journal.append(&JournalRecord::Epoch { boot })
+        {
+            // Without the record the blocks are only verified again.
+            let name = &self.name;
+            tracing::warn!(%error, name, "the journal cannot be written; resuming after a crash would cost more");
+        }
+        Ok(())
     }
 }
 

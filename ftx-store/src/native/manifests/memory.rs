@@ -11,9 +11,9 @@ use crate::FileIdentity;
 /// The memory of an entry without its chaining values.
 const ENTRY_BYTES: usize = 256;
 /// The memory of a chaining value in a complete manifest.
-const WHOLE_BYTES: usize = size_of::<Cv>();
+const COMPLETE_CV_BYTES: usize = size_of::<Cv>();
 /// The memory of a chaining value in a partial manifest.
-const PART_BYTES: usize = 50;
+const PARTIAL_CV_BYTES: usize = 50;
 
 /// The known blocks of a file.
 #[derive(Clone, Debug)]
@@ -27,10 +27,10 @@ pub(super) enum CachedManifest {
 impl CachedManifest {
     fn bytes(&self) -> usize {
         ENTRY_BYTES.saturating_add(match self {
-            Self::Whole(manifest) => manifest.cvs().len().saturating_mul(WHOLE_BYTES),
-            Self::Part(partial) => {
-                usize::try_from(partial.known()).unwrap_or(usize::MAX).saturating_mul(PART_BYTES)
-            }
+            Self::Whole(manifest) => manifest.cvs().len().saturating_mul(COMPLETE_CV_BYTES),
+            Self::Part(partial) => usize::try_from(partial.known())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(PARTIAL_CV_BYTES),
         })
     }
 }
@@ -84,12 +84,13 @@ impl ManifestMemory {
     pub(super) fn put(&mut self, identity: &FileIdentity, entry: CachedManifest) {
         self.remove(identity);
         let bytes = entry.bytes();
-        if bytes > self.limits.bytes || self.limits.entries == 0 {
+        if bytes > self.limits.memory_bytes || self.limits.memory_files == 0 {
             return;
         }
         self.entries.put(*identity, entry);
         self.bytes = self.bytes.saturating_add(bytes);
-        while self.bytes > self.limits.bytes || self.entries.len() > self.limits.entries {
+        while self.bytes > self.limits.memory_bytes || self.entries.len() > self.limits.memory_files
+        {
             let Some((_, entry)) = self.entries.pop_lru() else { return };
             self.bytes = self.bytes.saturating_sub(entry.bytes());
         }

@@ -26,17 +26,17 @@ use crate::{FileIdentity, StableIdentity, StoreError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestLimits {
     /// The number of files in memory.
-    pub entries: usize,
+    pub memory_files: usize,
     /// The approximate bytes of the chaining values in memory.
-    pub bytes: usize,
+    pub memory_bytes: usize,
     /// The number of manifests on the disk.
-    pub files: usize,
+    pub disk_files: usize,
 }
 
 impl Default for ManifestLimits {
     /// 16,384 files with 64 MiB, which is 2 TiB of contents, and as many on the disk.
     fn default() -> Self {
-        Self { entries: 16_384, bytes: 64 << 20, files: 16_384 }
+        Self { memory_files: 16_384, memory_bytes: 64 << 20, disk_files: 16_384 }
     }
 }
 
@@ -63,7 +63,7 @@ impl ManifestCache {
     /// # Errors
     /// Failures to duplicate the handle and to read the directory.
     pub fn in_dir(dir: &Dir, limits: ManifestLimits) -> Result<Self, StoreError> {
-        let disk = ManifestFiles::open(dir, limits.files)
+        let disk = ManifestFiles::open(dir, limits.disk_files)
             .map_err(|error| StoreError::io("read", "manifests", error))?;
         Ok(Self { disk: Some(disk), ..Self::in_memory(limits) })
     }

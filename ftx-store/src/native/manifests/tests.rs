@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use super::{ManifestCache, ManifestLimits};
 use crate::{FileIdentity, StableIdentity};
 
-const LIMITS: ManifestLimits = ManifestLimits { entries: 10, bytes: 100_000, files: 10 };
+const LIMITS: ManifestLimits =
+    ManifestLimits { memory_files: 10, memory_bytes: 100_000, disk_files: 10 };
 /// The time of the last change of the files in these tests.
 const CHANGED_NS: i128 = 1_000_000_000_000_000_000;
 
@@ -148,7 +149,7 @@ fn memory_is_bounded_by_files_and_by_bytes() {
         // A recently used entry stays.
         assert!(cache.manifest(&identity(0, BLOCK_BYTES)).is_some());
     }
-    assert_eq!(cache.memory().usage().0, LIMITS.entries);
+    assert_eq!(cache.memory().usage().0, LIMITS.memory_files);
     assert!(cache.manifest(&identity(49, BLOCK_BYTES)).is_some());
     assert!(cache.manifest(&identity(30, BLOCK_BYTES)).is_none());
 
@@ -156,7 +157,7 @@ fn memory_is_bounded_by_files_and_by_bytes() {
     for ino in 0..9 {
         cache.learn_all(&stable(identity(ino, large)), &manifest(large));
         let (files, bytes) = cache.memory().usage();
-        assert!(files <= LIMITS.entries && bytes <= LIMITS.bytes, "{files} {bytes}");
+        assert!(files <= LIMITS.memory_files && bytes <= LIMITS.memory_bytes, "{files} {bytes}");
     }
     assert!(cache.manifest(&identity(8, large)).is_some());
 
@@ -166,7 +167,7 @@ fn memory_is_bounded_by_files_and_by_bytes() {
     assert_eq!(cache.memory().usage(), usage);
     for index in 0..2100 {
         cache.learn(&stable(identity(98, 4 * large)), index, Cv([0; 32]));
-        assert!(cache.memory().usage().1 <= LIMITS.bytes);
+        assert!(cache.memory().usage().1 <= LIMITS.memory_bytes);
     }
 }
 
@@ -243,14 +244,14 @@ fn the_oldest_on_the_disk_give_way() {
         file.into_std().set_modified(SystemTime::now() - Duration::from_secs(ino)).unwrap();
         seen.push(new);
     }
-    assert_eq!(entries(&dir).len(), LIMITS.files);
+    assert_eq!(entries(&dir).len(), LIMITS.disk_files);
     cache.learn_all(&stable(identity(10, size)), &manifest(size));
     let left = entries(&dir);
     assert_eq!(left.len(), 9);
     assert!(seen[..8].iter().all(|name| left.contains(name)));
 
     // Opening with a lower limit removes the others.
-    let limits = ManifestLimits { files: 3, ..LIMITS };
+    let limits = ManifestLimits { disk_files: 3, ..LIMITS };
     let cache = ManifestCache::in_dir(&dir, limits).unwrap();
     assert_eq!(entries(&dir).len(), 3);
     assert!(cache.manifest(&identity(10, size)).is_some());

@@ -19,7 +19,7 @@ use self::acl::AccessList;
 pub(crate) use self::acl::tests::bytes as acl_bytes;
 use crate::sys::permissions::{Umask, Writers, writers_by};
 
-const SETGID: u32 = 0o2000;
+const SETGID_BIT: u32 = 0o2000;
 
 /// The access attributes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Attributes {
         let mode = 0o666 & !umask.bits();
         let plain =
             Self { owner: None, group: own_group, mode, list: AclState::None, is_replaced: false };
-        let has_setgid = metadata.mode() & SETGID != 0;
+        let has_setgid = metadata.mode() & SETGID_BIT != 0;
         if default == AclState::None && !has_setgid && metadata.gid() == own_group {
             return Ok(plain);
         }

@@ -6,8 +6,8 @@ use std::sync::PoisonError;
 
 use ftx_client::{Cancel, Digest, Listed};
 
-use super::{ENTRIES, File, Job, Kind, Outcome, Phase, Settings, Wish};
-use crate::event::{Event, Kind as Happened};
+use super::{ENTRIES, FileOutcome, Job, JobFile, JobKind, Phase, Settings, Wish};
+use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 
 /// Files whose sizes are looked at in one go, between which the job is not held up.
@@ -57,7 +57,7 @@ impl Job {
     }
 
     /// The files that are still to be done, with their indices.
-    pub(crate) fn todo(&self) -> Vec<(usize, File)> {
+    pub(crate) fn todo(&self) -> Vec<(usize, JobFile)> {
         let state = self.state();
         let files = state.files.iter().enumerate();
         files
@@ -67,14 +67,14 @@ impl Job {
     }
 
     /// Tells what happened with a file.
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: JobEvent) {
         let mut state = self.state();
         // Of a job that was given up, another thread may still tell.
         if state.phase == Phase::Ended {
             return;
         }
         if let Some(index) = event.file
-            && matches!(event.kind, Happened::Started | Happened::Progress)
+            && matches!(event.kind, JobEventKind::Started | JobEventKind::Progress)
         {
             state.set_size(index, event.total);
             state.set_done(index, event.done);
@@ -85,7 +85,7 @@ impl Job {
     /// Finds out how much there is to upload, so that it is known from the first event on. What
     /// cannot be looked at fails when its turn comes.
     pub(crate) fn look_at_sizes(&self) {
-        if self.kind != Kind::Upload {
+        if self.kind != JobKind::Upload {
             return;
         }
         let mut begin = 0;
@@ -131,7 +131,7 @@ impl Job {
     }
 
     /// A file is done, or has failed. One that was stopped with a job that is only paused is not.
-    pub(crate) fn file_ended(&self, index: usize, result: Result<Outcome, Failure>) {
+    pub(crate) fn file_ended(&self, index: usize, result: Result<FileOutcome, Failure>) {
         let mut state = self.state();
         let stopped = result.as_ref().is_err_and(Failure::is_cancel) && state.cancel.is_cancelled();
         if stopped && state.wish != Wish::End {
@@ -141,7 +141,8 @@ impl Job {
             return;
         };
         let (size, across) = (file.size.unwrap_or(0), file.done);
-        let mut event = Event { total: size, ..Event::new(Happened::FileEnded, Some(index)) };
+        let mut event =
+            JobEvent { total: size, ..JobEvent::new(JobEventKind::FileEnded, Some(index)) };
         let result =
             result.map_err(|failure| Failure { file: Some(index), resume_at: across, ..failure });
         match &result {
@@ -184,7 +185,7 @@ impl Job {
         }
         if !state.released {
             state.entries.push_back(entry);
-            self.push(&state, Event::new(Happened::Entries, None));
+            self.push(&state, JobEvent::new(JobEventKind::Entries, None));
         }
     }
 }
