@@ -3,7 +3,7 @@
 //! | module | contents |
 //! | --- | --- |
 //! | `transfer` | the retry loop over the attempts of one call |
-//! | `attempt` | one attempt: its connections, and the failure that ends it |
+//! | `attempt`, `extra_stream` | one attempt: the failure that ends it, and its extra connections |
 //! | `queue` | the files of one call, and their states |
 //! | `workload` | the work of one attempt: uploads or downloads |
 //! | `upload`, `download` | the work on one connection |
@@ -14,6 +14,7 @@ mod attempt;
 mod backlog;
 mod channel;
 mod download;
+mod extra_stream;
 mod query;
 mod queue;
 mod transfer;

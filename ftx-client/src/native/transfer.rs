@@ -9,9 +9,10 @@ use ftx_core::native::{Reason, StreamId};
 use ftx_io::blocking;
 use ftx_store::ManifestCache;
 
-use super::attempt::{AbortOnDrop, Attempt, ExtraStream};
+use super::attempt::{AbortOnDrop, Attempt};
 use super::channel::{Channel, Handshake, SessionRequest};
 use super::download::{DownloadJob, DownloadWorkload};
+use super::extra_stream::ExtraStream;
 use super::queue::TransferQueue;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;

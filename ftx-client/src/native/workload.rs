@@ -7,9 +7,7 @@ use ftx_store::ManifestCache;
 
 use super::attempt::Attempt;
 use super::channel::Channel;
-use super::download::{DownloadJob, DownloadStream, DownloadWorkload};
 use super::queue::TransferQueue;
-use super::upload::{UploadJob, UploadStream, UploadWorkload};
 use crate::{ClientConfig, TransferError};
 
 /// The work of one attempt, shared by its connections.
@@ -39,60 +37,4 @@ pub(super) trait Workload: Send + Sync + Sized + 'static {
     }
 
     fn attempt(&self) -> &Attempt;
-}
-
-impl Workload for UploadWorkload {
-    type Job = UploadJob;
-
-    fn new(
-        queue: Arc<TransferQueue<UploadJob>>,
-        attempt: Arc<Attempt>,
-        config: &ClientConfig,
-        manifests: &Arc<ManifestCache>,
-    ) -> Self {
-        Self::new(queue, attempt, config.overwrite, Arc::clone(manifests))
-    }
-
-    async fn work(
-        self: Arc<Self>,
-        channel: Channel,
-        stream: StreamId,
-        report: &mut (dyn FnMut() + Send),
-    ) -> Result<Channel, TransferError> {
-        UploadStream::new(self, channel, stream).work(report).await
-    }
-
-    async fn end(&self) {
-        self.save_all().await;
-    }
-
-    fn attempt(&self) -> &Attempt {
-        &self.attempt
-    }
-}
-
-impl Workload for DownloadWorkload {
-    type Job = DownloadJob;
-
-    fn new(
-        queue: Arc<TransferQueue<DownloadJob>>,
-        attempt: Arc<Attempt>,
-        config: &ClientConfig,
-        manifests: &Arc<ManifestCache>,
-    ) -> Self {
-        Self::new(queue, attempt, config.durability, Arc::clone(manifests))
-    }
-
-    async fn work(
-        self: Arc<Self>,
-        channel: Channel,
-        stream: StreamId,
-        report: &mut (dyn FnMut() + Send),
-    ) -> Result<Channel, TransferError> {
-        DownloadStream::new(self, channel, stream).work(report).await
-    }
-
-    fn attempt(&self) -> &Attempt {
-        &self.attempt
-    }
 }

@@ -1,4 +1,4 @@
-//! The client against a server that does what a test says, over loopback.
+//! The client against a server that a test scripts, over loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod ambiguous_commit;
@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use ftx_client::{ClientConfig, RemoteName};
 
-/// Far more than anything takes here that does not wait for the client's timeout.
+/// Far longer than any step that does not wait for the client's timeout.
 const SOON: Duration = Duration::from_secs(20);
 
-/// One try, and a timeout that would be noticed.
+/// One attempt, and a timeout that a test would notice.
 fn config() -> ClientConfig {
     let mut config = ClientConfig::default();
     config.dialect = ftx_client::DialectChoice::Legacy;

@@ -8,7 +8,8 @@ use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
 use ftx_io::{CHUNK_BYTES, blocking};
 
-use super::{DownloadStream, OpenDownload, PendingGet, lock};
+use super::stream::DownloadStream;
+use super::{OpenDownload, PendingGet, lock};
 use crate::native::channel::out_of_step;
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
@@ -20,24 +21,24 @@ impl DownloadStream {
         head: BlockHead,
     ) -> Result<(), TransferError> {
         let BlockHead { index, len } = head;
-        let fetching = match self.pending.get(&request) {
-            Some(PendingGet::Blocks(fetching)) => Arc::clone(fetching),
+        let open = match self.pending.get(&request) {
+            Some(PendingGet::Blocks(open)) => Arc::clone(open),
             Some(
-                PendingGet::Start { .. } | PendingGet::Conditional(_) | PendingGet::Comparison(_),
+                PendingGet::Start { .. } | PendingGet::Conditional(_) | PendingGet::Compare(_),
             ) => {
                 return Err(out_of_step("a block before its file"));
             }
             Some(PendingGet::Abandoned) | None => return self.skip(len).await,
         };
-        if len != block_len(fetching.remote.size, index) {
+        if len != block_len(open.remote.size, index) {
             return Err(out_of_step("a block of another length"));
         }
         // It failed on this side while the block was under way.
-        let Some(staging) = lock(&fetching.staging).clone() else { return self.skip(len).await };
-        if lock(&fetching.fetch).expects(self.stream) != Some(index) {
+        let Some(staging) = lock(&open.staging).clone() else { return self.skip(len).await };
+        if lock(&open.fetch).expects(self.stream) != Some(index) {
             return Err(out_of_step("a block that was not asked for"));
         }
-        let mut hasher = BlockHasher::new(fetching.remote.size, index);
+        let mut hasher = BlockHasher::new(open.remote.size, index);
         let mut offset = block_offset(index);
         let end = offset + len;
         let mut store_error = None;
@@ -48,7 +49,7 @@ impl DownloadStream {
                 usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             self.channel.read_exact(&mut chunk, piece).await?;
             let staging = Arc::clone(&staging);
-            let written = blocking(fetching.target.path(), move || {
+            let written = blocking(open.target.path(), move || {
                 hasher.update(&chunk);
                 let written = staging.write_at(offset, &chunk);
                 Ok((chunk, hasher, written))
@@ -61,35 +62,34 @@ impl DownloadStream {
         let claimed = Cv(self.channel.read_hash().await?);
         let computed = hasher.finish().map_err(|_| out_of_step("half a block"))?;
         if store_error.is_none() && computed == claimed {
-            store_error =
-                blocking(fetching.target.path(), move || Ok(staging.stored(index, claimed)))
-                    .await?
-                    .err();
+            store_error = blocking(open.target.path(), move || Ok(staging.stored(index, claimed)))
+                .await?
+                .err();
         } else {
             drop(staging);
         }
         let arrived = match store_error {
             Some(error) => Err(TransferError::from(error)),
-            None => match lock(&fetching.fetch).block(self.stream, index, computed, claimed) {
+            None => match lock(&open.fetch).block(self.stream, index, computed, claimed) {
                 Err(FetchError::Step(error)) => return Err(error.into()),
                 arrived => arrived.map_err(TransferError::from),
             },
         };
         if let Err(error) = arrived {
             if error.reason() == Reason::BlockMismatch {
-                self.shared.mismatched(fetching.job);
+                self.shared.mismatched(open.job);
             }
             // The staging stays on the disk.
-            lock(&fetching.staging).take();
-            self.shared.close(&fetching);
-            self.shared.finish(fetching.job, Err(error));
+            lock(&open.staging).take();
+            self.shared.close(&open);
+            self.shared.finish(open.job, Err(error));
             return Ok(());
         }
-        let done = lock(&fetching.fetch).progress().done;
+        let done = lock(&open.fetch).progress().done;
         self.shared.queue.gain();
         self.shared
             .queue
-            .push_event(fetching.job, QueueEvent::Progress { done, size: fetching.remote.size });
+            .push_event(open.job, QueueEvent::Progress { done, size: open.remote.size });
         Ok(())
     }
 
@@ -107,33 +107,30 @@ impl DownloadStream {
     }
 
     /// The server has answered a request for blocks completely.
-    pub(super) async fn on_end(
-        &mut self,
-        fetching: &Arc<OpenDownload>,
-    ) -> Result<(), TransferError> {
-        if lock(&fetching.staging).is_some() {
-            lock(&fetching.fetch).range_end(self.stream)?;
+    pub(super) async fn on_end(&mut self, open: &Arc<OpenDownload>) -> Result<(), TransferError> {
+        if lock(&open.staging).is_some() {
+            lock(&open.fetch).range_end(self.stream)?;
         }
-        self.publish_if_whole(fetching).await
+        self.publish_if_whole(open).await
     }
 
     pub(super) async fn publish_if_whole(
         &mut self,
-        fetching: &Arc<OpenDownload>,
+        open: &Arc<OpenDownload>,
     ) -> Result<(), TransferError> {
-        if !lock(&fetching.fetch).is_finished() {
+        if !lock(&open.fetch).is_finished() {
             return Ok(());
         }
         // The connection that takes the staging publishes it.
-        let Some(staging) = lock(&fetching.staging).take() else { return Ok(()) };
-        let moved = lock(&fetching.fetch).progress().moved;
+        let Some(staging) = lock(&open.staging).take() else { return Ok(()) };
+        let moved = lock(&open.fetch).progress().moved;
         let Some(staging) = Arc::into_inner(staging) else {
             return Err(out_of_step("a block after the last one"));
         };
-        let published = fetching.target.publish(staging, fetching.remote.meta).await;
-        self.shared.close(fetching);
+        let published = open.target.publish(staging, open.remote.meta).await;
+        self.shared.close(open);
         let result = published.map(|()| Transferred { moved, already_there: false });
-        self.shared.finish(fetching.job, result);
+        self.shared.finish(open.job, result);
         Ok(())
     }
 

@@ -9,14 +9,18 @@ use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 use ftx_store::{BlockStaging, Durability};
 
+use super::stream::DownloadStream;
 use super::target::DownloadTarget;
 use super::{
-    Comparison, ConditionalGet, DownloadStream, LARGE_LOCAL_BYTES, OpenDownload, PendingGet,
-    RemoteVersion, WINDOW_BLOCKS, lock,
+    Comparison, ConditionalGet, OpenDownload, PendingGet, RemoteVersion, WINDOW_BLOCKS, lock,
 };
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
+
+/// The size from which a local file takes long to hash and copy. The connection is not read meanwhile,
+/// so no reply may be outstanding then.
+const LARGE_LOCAL_BYTES: u64 = 64 * BLOCK_BYTES;
 
 impl Comparison {
     /// Whether a page of `count` chaining values from block `first` on comes next.
@@ -41,13 +45,13 @@ impl DownloadStream {
                     }
                     Reply::Cvs { first, cvs } => self.on_cvs(request, first, cvs),
                     Reply::End { digest } => match self.remove(request) {
-                        Some(PendingGet::Blocks(fetching)) => self.on_end(&fetching).await,
-                        Some(PendingGet::Comparison(compare)) => match digest {
-                            Some(digest) if compare.local.bytes() < LARGE_LOCAL_BYTES => {
-                                Box::pin(self.compare(*compare, digest)).await
+                        Some(PendingGet::Blocks(open)) => self.on_end(&open).await,
+                        Some(PendingGet::Compare(comparison)) => match digest {
+                            Some(digest) if comparison.local.bytes() < LARGE_LOCAL_BYTES => {
+                                Box::pin(self.compare(*comparison, digest)).await
                             }
                             Some(digest) => {
-                                self.compares.push((compare, digest));
+                                self.comparisons.push((comparison, digest));
                                 Ok(())
                             }
                             None => Err(out_of_step("a manifest without a digest")),
@@ -75,16 +79,16 @@ impl DownloadStream {
         remote: RemoteVersion,
     ) -> Result<(), TransferError> {
         match self.remove(request) {
-            Some(PendingGet::Comparison(mut compare)) => {
+            Some(PendingGet::Compare(mut comparison)) => {
                 // The manifest grows with the file, so it is skipped if the file has no room.
-                let local_bytes = compare.local.all_bytes();
-                if let Err(error) = compare.target.check_room(remote.size, local_bytes).await {
+                let local_bytes = comparison.local.all_bytes();
+                if let Err(error) = comparison.target.check_room(remote.size, local_bytes).await {
                     self.insert(request, PendingGet::Abandoned);
-                    self.shared.finish(compare.job, Err(error));
+                    self.shared.finish(comparison.job, Err(error));
                     return Ok(());
                 }
-                compare.remote = Some(remote);
-                self.insert(request, PendingGet::Comparison(compare));
+                comparison.remote = Some(remote);
+                self.insert(request, PendingGet::Compare(comparison));
             }
             Some(PendingGet::Conditional(mut get)) if remote.size <= BLOCK_BYTES => {
                 get.remote = Some(remote);
@@ -110,8 +114,8 @@ impl DownloadStream {
                 };
                 let first = first.unwrap_or(BlockRange { first: 0, count: u64::MAX });
                 let fetch = Fetch::begun(size, self.stream, first, WINDOW_BLOCKS);
-                let fetching = self.open(job, name, target, remote, fetch, staging);
-                self.insert(request, PendingGet::Blocks(fetching));
+                let open = self.open(job, name, target, remote, fetch, staging);
+                self.insert(request, PendingGet::Blocks(open));
             }
             Some(get @ (PendingGet::Blocks(_) | PendingGet::Abandoned)) => {
                 let is_other = matches!(&get, PendingGet::Blocks(open) if open.remote.version != remote.version);
@@ -157,7 +161,7 @@ impl DownloadStream {
         fetch: Fetch,
         staging: BlockStaging,
     ) -> Arc<OpenDownload> {
-        let fetching = Arc::new(OpenDownload {
+        let open = Arc::new(OpenDownload {
             job,
             name,
             target,
@@ -166,9 +170,9 @@ impl DownloadStream {
             staging: Mutex::new(Some(Arc::new(staging))),
             stream: self.stream,
         });
-        lock(&self.shared.open).push(Arc::clone(&fetching));
+        lock(&self.shared.open).push(Arc::clone(&open));
         self.shared.attempt.changed.notify_waiters();
-        fetching
+        open
     }
 
     pub(super) fn on_cvs(
@@ -178,8 +182,8 @@ impl DownloadStream {
         page: Vec<Cv>,
     ) -> Result<(), TransferError> {
         match self.pending.get_mut(&request) {
-            Some(PendingGet::Comparison(compare)) if compare.takes(first, page.len()) => {
-                compare.cvs.extend(page);
+            Some(PendingGet::Compare(comparison)) if comparison.takes(first, page.len()) => {
+                comparison.cvs.extend(page);
                 Ok(())
             }
             Some(PendingGet::Abandoned) | None => Ok(()),
@@ -190,10 +194,10 @@ impl DownloadStream {
     /// Compares the local data with the manifest of the server.
     pub(super) async fn compare(
         &mut self,
-        compare: Comparison,
+        comparison: Comparison,
         digest: Digest,
     ) -> Result<(), TransferError> {
-        let Comparison { job, name, target, local, remote, cvs } = compare;
+        let Comparison { job, name, target, local, remote, cvs } = comparison;
         let remote = remote.ok_or_else(|| out_of_step("a manifest of no file"))?;
         let size = remote.size;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
@@ -227,19 +231,19 @@ impl DownloadStream {
             }
         }
         queue.push_event(job, QueueEvent::Started { from: fetch.progress().done, size });
-        let fetching = self.open(job, name, target, remote, fetch, staging);
-        self.publish_if_whole(&fetching).await
+        let open = self.open(job, name, target, remote, fetch, staging);
+        self.publish_if_whole(&open).await
     }
 
     pub(super) fn on_failed(&mut self, request: u32, error: TransferError) {
         match self.remove(request) {
             Some(PendingGet::Start { job, .. }) => self.shared.finish(job, Err(error)),
             Some(PendingGet::Conditional(get)) => self.shared.finish(get.job, Err(error)),
-            Some(PendingGet::Comparison(compare)) => self.shared.finish(compare.job, Err(error)),
-            Some(PendingGet::Blocks(fetching)) => {
-                lock(&fetching.staging).take();
-                self.shared.close(&fetching);
-                self.shared.finish(fetching.job, Err(error));
+            Some(PendingGet::Compare(comparison)) => self.shared.finish(comparison.job, Err(error)),
+            Some(PendingGet::Blocks(open)) => {
+                lock(&open.staging).take();
+                self.shared.close(&open);
+                self.shared.finish(open.job, Err(error));
             }
             Some(PendingGet::Abandoned) | None => {}
         }

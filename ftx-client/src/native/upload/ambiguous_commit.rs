@@ -10,7 +10,8 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Meta, Request};
 
-use super::{PendingUpload, UploadStream, lock};
+use super::stream::UploadStream;
+use super::{PendingUpload, lock};
 use crate::{TransferError, Transferred};
 
 /// The unanswered commit of a file, and its request. Clones share it.

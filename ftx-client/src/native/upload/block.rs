@@ -10,7 +10,8 @@ use ftx_io::CHUNK_BYTES;
 
 use super::ambiguous_commit::SentFile;
 use super::source::{UploadSource, read_hashed};
-use super::{OpenUpload, PendingUpload, UploadStream, lock};
+use super::stream::UploadStream;
+use super::{OpenUpload, PendingUpload, lock};
 use crate::TransferError;
 use crate::native::queue::QueueEvent;
 

@@ -9,7 +9,8 @@ use ftx_core::native::blocks::{Digest, block_len};
 use ftx_core::native::wire::Reply;
 use ftx_io::Incoming;
 
-use super::{OpenUpload, PendingUpload, UploadStream, lock};
+use super::stream::UploadStream;
+use super::{OpenUpload, PendingUpload, lock};
 use crate::native::channel::{decode, out_of_step, refused};
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
