@@ -17,11 +17,8 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv, block_count, block_cv, block_len
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BlockStaging, CopySource, Recovered};
-use crate::{
-    BootId, Durability, Existing, FileIdentity, Journal, JournalRecord, Staging, StagingFiles,
-    StoreError, meta_of,
-};
+use super::{BlockStaging, CopySource};
+use crate::{BootId, Durability, Existing, FileIdentity, StagingFiles, StoreError, meta_of};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
@@ -284,30 +281,6 @@ fn creating_overwrites_leftovers() {
     // The old journal would have been taken for this staging's.
     assert!(recover_in(&dir, HERE).is_none());
     assert_eq!(dir.entries().unwrap().count(), 0);
-}
-
-#[test]
-fn each_kind_of_staging_leaves_the_other_alone() {
-    let (_temp, dir) = scratch();
-    let staging = create(&dir, 5);
-    store(&staging, b"hello", 0);
-    drop(staging);
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
-    let first = Journal::peek(&dir, Path::new("journal")).unwrap();
-    assert!(
-        matches!(&first, Some(JournalRecord::Blocks { name, size: 5, .. }) if name == "a/name"),
-        "{first:?}"
-    );
-    assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
-
-    let mut staging = Staging::create(&dir, files(), "n").unwrap();
-    staging.write(b"hello").unwrap();
-    staging.suspend().unwrap();
-    let recovered = BlockStaging::recover(&dir, files()).unwrap();
-    assert!(matches!(recovered, Recovered::OtherKind), "{recovered:?}");
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), 5);
 }
 
 #[test]
