@@ -34,13 +34,13 @@ impl LegacyConnection {
         debug!(?request, "sent");
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.stream.write_all(&bytes, guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.stream.write_all(&bytes, limits).await?)
     }
 
     /// The server's next message.
     pub(crate) async fn receive(&mut self) -> Result<LegacyReply, TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         loop {
             if let Some((reply, len)) =
                 decode_reply(self.stream.buffered(), &DecodeLimits::default())?
@@ -49,7 +49,7 @@ impl LegacyConnection {
                 debug!(?reply, "received");
                 return Ok(reply);
             }
-            if !self.stream.fill(guard).await? {
+            if !self.stream.fill(limits).await? {
                 return Err(TransferError::closed());
             }
         }
@@ -63,16 +63,16 @@ impl LegacyConnection {
         limit: usize,
         soft: bool,
     ) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(soft) };
-        Ok(self.stream.read_body(chunk, limit, guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(soft) };
+        Ok(self.stream.read_body(chunk, limit, limits).await?)
     }
 
     /// Writes file bytes. Messages that arrive meanwhile are left to [`receive`](Self::receive), since
     /// the server's reply counts once it has all bytes. If the write fails, a refusal that has arrived
     /// is the error.
     pub(crate) async fn write_body(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        match self.stream.write_body(bytes, guard).await {
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        match self.stream.write_body(bytes, limits).await {
             Ok(()) => Ok(()),
             Err(StreamError::Stopped) => Err(TransferError::cancelled()),
             Err(error) => Err(self.refusal().map_or_else(|| error.into(), Into::into)),

@@ -108,7 +108,7 @@ impl Channel {
             SessionRequest::New { replaces } => (None, replaces),
             SessionRequest::Join(token) => (Some(token), None),
         };
-        let guard = IoLimits { limit: config.timeout, stop: cancel.token(true) };
+        let limits = IoLimits { limit: config.timeout, stop: cancel.token(true) };
         let hello = Request::Hello {
             versions: VERSIONS.to_vec(),
             features: vec![WAITING.to_owned()],
@@ -120,18 +120,8 @@ impl Channel {
         // In one write: an original server takes the bytes of one read for one message.
         let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();
         let sent = Instant::now();
-        stream.write_all(&bytes, guard).await?;
-        let preface = loop {
-            if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
-                break *preface;
-            }
-            if !stream.fill(guard).await? {
-                return Err(TransferError::closed());
-            }
-        };
-        let preface = ServerPreface::decode(preface).map_err(TransferError::handshake)?;
-        stream.consume(PREFACE_LEN);
-        if preface == ServerPreface::Legacy {
+        stream.write_all(&bytes, limits).await?;
+        if read_preface(&mut stream, limits).await? == ServerPreface::Legacy {
             return Ok(Handshake::Legacy(stream));
         }
         let longest = u32::try_from(MAX_RECORD_BYTES).unwrap_or(u32::MAX);
@@ -197,15 +187,15 @@ impl Channel {
     /// Sends the queued bytes and then `data`. Replies that arrive meanwhile are kept, because a server
     /// that cannot send its replies stops reading.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
-        let send = writer.send(data, guard);
+        let send = writer.send(data, limits);
         tokio::pin!(send);
         loop {
             tokio::select! {
                 biased;
                 sent = &mut send => return Ok(sent?),
-                incoming = reader.next(guard), if !self.backlog.holds_data() => match incoming {
+                incoming = reader.next(limits), if !self.backlog.holds_data() => match incoming {
                     Ok(Some(incoming)) => self.backlog.push(incoming)?,
                     Ok(None) => return Err(TransferError::closed()),
                     // The time limit of the send counts.
@@ -221,8 +211,8 @@ impl Channel {
         if let Some(incoming) = self.backlog.pop() {
             return Ok(incoming);
         }
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        let next = self.frames.reader().next(guard).await?;
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let next = self.frames.reader().next(limits).await?;
         next.ok_or(TransferError::closed())
     }
 
@@ -268,15 +258,15 @@ impl Channel {
     /// The next frame. Sends the queued bytes meanwhile, because a server that is sending reads no
     /// requests.
     async fn next_flushing(&mut self, limit: Duration) -> Result<Incoming, TransferError> {
-        let guard = IoLimits { limit, stop: self.cancel.token(true) };
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let next = tokio::select! {
             biased;
-            flushed = writer.flush(guard) => {
+            flushed = writer.flush(limits) => {
                 flushed?;
-                reader.next(guard).await?
+                reader.next(limits).await?
             }
-            next = reader.next(guard) => next?,
+            next = reader.next(limits) => next?,
         };
         next.ok_or(TransferError::closed())
     }
@@ -321,14 +311,30 @@ impl Channel {
         chunk: &mut Vec<u8>,
         len: usize,
     ) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.frames.reader().read_exact(chunk, len, guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_exact(chunk, len, limits).await?)
     }
 
     /// Reads the hash that follows the bytes of a file.
     pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.frames.reader().read_hash(guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_hash(limits).await?)
+    }
+}
+
+async fn read_preface(
+    stream: &mut BufferedStream,
+    limits: IoLimits<'_>,
+) -> Result<ServerPreface, TransferError> {
+    loop {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+            let preface = ServerPreface::decode(*preface).map_err(TransferError::handshake)?;
+            stream.consume(PREFACE_LEN);
+            return Ok(preface);
+        }
+        if !stream.fill(limits).await? {
+            return Err(TransferError::closed());
+        }
     }
 }
 

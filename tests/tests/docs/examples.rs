@@ -48,5 +48,5 @@ fn the_examples_serve_and_upload() {
     server.signal(Signal::INT);
     let outcome = server.wait(DEADLINE);
     outcome.assert_done();
-    assert_eq!(outcome.stdout.lines().count(), 2, "{outcome:#?}");
+    assert!(outcome.stdout.lines().count() > 1, "{outcome:#?}");
 }

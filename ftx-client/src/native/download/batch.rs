@@ -20,7 +20,7 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The largest buffer that is reused. As many are kept as a batch has files.
 const MAX_SPARE_BYTES: usize = 16 * 1024;
 
-type FileOutcome = (usize, Result<Transferred, TransferError>);
+type BatchOutcome = (usize, Result<Transferred, TransferError>);
 
 /// Files that wait to be published.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl DownloadBatch {
     }
 
     /// Publishes the files, and returns the result of each.
-    pub(super) async fn publish(&mut self) -> Vec<FileOutcome> {
+    pub(super) async fn publish(&mut self) -> Vec<BatchOutcome> {
         if self.files.is_empty() {
             return Vec::new();
         }
@@ -115,7 +115,7 @@ impl DownloadBatch {
 }
 
 /// Stores files, directory by directory.
-fn store(files: &[ArrivedFile], durability: Durability) -> Vec<FileOutcome> {
+fn store(files: &[ArrivedFile], durability: Durability) -> Vec<BatchOutcome> {
     let mut outcomes = Vec::with_capacity(files.len());
     for group in files.chunk_by(|one, next| one.target.is_beside(&next.target)) {
         let Some(first) = group.first() else { continue };
@@ -142,7 +142,7 @@ fn store(files: &[ArrivedFile], durability: Durability) -> Vec<FileOutcome> {
 }
 
 /// Makes the up-to-date files durable.
-fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<FileOutcome> {
+fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<BatchOutcome> {
     let here: Vec<_> = group
         .iter()
         .filter_map(|file| match file.data {
@@ -151,7 +151,7 @@ fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<FileOutcome> {
         })
         .collect();
     let mut present = UpToDateFiles::new(root);
-    let mut outcomes: Vec<FileOutcome> = here
+    let mut outcomes: Vec<BatchOutcome> = here
         .iter()
         .enumerate()
         .map(|(index, (file, identity, name))| {
@@ -170,7 +170,7 @@ fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<FileOutcome> {
 }
 
 /// Publishes the files that have arrived.
-fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[ArrivedFile]) -> Vec<FileOutcome> {
+fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[ArrivedFile]) -> Vec<BatchOutcome> {
     let fetched: Vec<_> = group
         .iter()
         .filter_map(|file| match &file.data {

@@ -7,6 +7,7 @@ use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset}
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
 use ftx_io::{CHUNK_BYTES, blocking};
+use ftx_store::{BlockStaging, StoreError};
 
 use super::stream::DownloadStream;
 use super::{OpenDownload, PendingGet, lock};
@@ -38,27 +39,7 @@ impl DownloadStream {
         if lock(&open.fetch).expects(self.stream) != Some(index) {
             return Err(out_of_step("a block that was not asked for"));
         }
-        let mut hasher = BlockHasher::new(open.remote.size, index);
-        let mut offset = block_offset(index);
-        let end = offset + len;
-        let mut store_error = None;
-        while offset < end {
-            let mut chunk = std::mem::take(&mut self.spare);
-            chunk.clear();
-            let piece =
-                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-            self.channel.read_exact(&mut chunk, piece).await?;
-            let staging = Arc::clone(&staging);
-            let written = blocking(open.target.path(), move || {
-                hasher.update(&chunk);
-                let written = staging.write_at(offset, &chunk);
-                Ok((chunk, hasher, written))
-            });
-            let (chunk, back, written) = written.await?;
-            (self.spare, hasher) = (chunk, back);
-            offset += piece as u64;
-            store_error = store_error.or(written.err());
-        }
+        let (hasher, mut store_error) = self.receive_block(&open, &staging, index).await?;
         let claimed = Cv(self.channel.read_hash().await?);
         let computed = hasher.finish().map_err(|_| out_of_step("half a block"))?;
         if store_error.is_none() && computed == claimed {
@@ -79,10 +60,7 @@ impl DownloadStream {
             if error.reason() == Reason::BlockMismatch {
                 self.shared.mismatched(open.job);
             }
-            // The staging stays on the disk.
-            lock(&open.staging).take();
-            self.shared.close(&open);
-            self.shared.finish(open.job, Err(error));
+            self.fail_open(&open, error);
             return Ok(());
         }
         let done = lock(&open.fetch).progress().done;
@@ -93,6 +71,46 @@ impl DownloadStream {
         Ok(())
     }
 
+    /// Receives the bytes of a block into the staging. Returns their hasher, and the first error of a
+    /// write.
+    async fn receive_block(
+        &mut self,
+        open: &Arc<OpenDownload>,
+        staging: &Arc<BlockStaging>,
+        index: u64,
+    ) -> Result<(BlockHasher, Option<StoreError>), TransferError> {
+        let mut hasher = BlockHasher::new(open.remote.size, index);
+        let mut offset = block_offset(index);
+        let end = offset + block_len(open.remote.size, index);
+        let mut store_error = None;
+        while offset < end {
+            let mut chunk = std::mem::take(&mut self.spare);
+            chunk.clear();
+            let piece =
+                usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+            self.channel.read_exact(&mut chunk, piece).await?;
+            let staging = Arc::clone(staging);
+            let written = blocking(open.target.path(), move || {
+                hasher.update(&chunk);
+                let written = staging.write_at(offset, &chunk);
+                Ok((chunk, hasher, written))
+            });
+            let (chunk, back, written) = written.await?;
+            (self.spare, hasher) = (chunk, back);
+            offset += piece as u64;
+            store_error = store_error.or(written.err());
+        }
+        Ok((hasher, store_error))
+    }
+
+    /// Fails a file that is fetched in blocks. Its staging stays on the disk.
+    pub(super) fn fail_open(&self, open: &Arc<OpenDownload>, error: TransferError) {
+        lock(&open.staging).take();
+        self.shared.close(open);
+        self.shared.finish(open.job, Err(error));
+    }
+
+    /// Reads and drops the bytes and the hash of a block or file.
     pub(super) async fn skip(&mut self, mut left: u64) -> Result<(), TransferError> {
         while left > 0 {
             let mut chunk = std::mem::take(&mut self.spare);

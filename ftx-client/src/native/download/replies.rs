@@ -241,9 +241,7 @@ impl DownloadStream {
             Some(PendingGet::Conditional(get)) => self.shared.finish(get.job, Err(error)),
             Some(PendingGet::Compare(comparison)) => self.shared.finish(comparison.job, Err(error)),
             Some(PendingGet::Blocks(open)) => {
-                lock(&open.staging).take();
-                self.shared.close(&open);
-                self.shared.finish(open.job, Err(error));
+                self.fail_open(&open, error);
             }
             Some(PendingGet::Abandoned) | None => {}
         }

@@ -1,4 +1,4 @@
-//! The downloads of one connection: decides what to request next.
+//! The downloads of one connection: chooses the next request.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -6,13 +6,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
-use ftx_core::native::wire::{Meta, Request};
+use ftx_core::native::wire::Meta;
 
-use super::stream::UploadStream;
-use super::{PendingUpload, lock};
-use crate::{TransferError, Transferred};
+use super::lock;
+use crate::TransferError;
 
 /// The unanswered commit of a file, and its request. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -37,56 +35,15 @@ impl PendingCommit {
     }
 
     /// The file that an earlier request than this one committed, without a reply.
-    fn before(&self, request: u32) -> Option<SentFile> {
+    pub(super) fn before(&self, request: u32) -> Option<SentFile> {
         lock(&self.0).filter(|(commit, _)| *commit != request).map(|(_, sent)| sent)
     }
 }
 
 /// A refused file, while a `Check` asks whether the server already has it.
 pub(super) struct CommitProbe {
-    job: usize,
-    refused: TransferError,
-    digest: Digest,
-    size: u64,
-}
-
-impl UploadStream {
-    /// Handles the refusal of a file of `size` bytes: it has failed, unless an earlier attempt may have
-    /// published it.
-    pub(super) fn on_refused(
-        &mut self,
-        (request, job): (u32, usize),
-        error: TransferError,
-        size: u64,
-    ) -> Result<(), TransferError> {
-        let is_in_the_way =
-            matches!(error.reason(), Reason::AlreadyExists | Reason::PreconditionFailed);
-        let commit = self.shared.queue.job(job).map(|job| (job.commit.before(request), job));
-        if let Some((Some(SentFile { digest, meta }), job_of)) = commit
-            && is_in_the_way
-        {
-            let id = self.shared.attempt.new_request();
-            let name = job_of.name.clone().into();
-            self.channel.queue(id, &Request::Check { name, size, meta, digest })?;
-            let probe = CommitProbe { job, refused: error, digest, size };
-            self.pending.insert(id, PendingUpload::Probe(probe));
-            return Ok(());
-        }
-        if let Some((_, job)) = commit {
-            job.commit.answered();
-        }
-        self.shared.finish(job, Err(error));
-        Ok(())
-    }
-
-    /// Ends a probed file. `confirmed` is the digest of the server's file, `None` if that is another one.
-    pub(super) fn end_probe(&self, probe: CommitProbe, confirmed: Option<Digest>) {
-        let CommitProbe { job, refused, digest, size } = probe;
-        let result = if confirmed == Some(digest) {
-            Ok(Transferred { moved: size, already_there: false })
-        } else {
-            Err(refused)
-        };
-        self.shared.finish(job, result);
-    }
+    pub(super) job: usize,
+    pub(super) refused: TransferError,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Digest, block_len};
-use ftx_core::native::wire::Reply;
+use ftx_core::native::wire::{Reply, Request};
 use ftx_io::Incoming;
 
+use super::ambiguous_commit::{CommitProbe, SentFile};
 use super::stream::UploadStream;
 use super::{OpenUpload, PendingUpload, lock};
 use crate::native::channel::{decode, out_of_step, refused};
@@ -171,6 +172,45 @@ impl UploadStream {
                 Ok(())
             }
         }
+    }
+
+    /// Handles the refusal of a file of `size` bytes: it has failed, unless an earlier attempt may have
+    /// published it.
+    fn on_refused(
+        &mut self,
+        (request, job): (u32, usize),
+        error: TransferError,
+        size: u64,
+    ) -> Result<(), TransferError> {
+        let is_in_the_way =
+            matches!(error.reason(), Reason::AlreadyExists | Reason::PreconditionFailed);
+        let commit = self.shared.queue.job(job).map(|job| (job.commit.before(request), job));
+        if let Some((Some(SentFile { digest, meta }), job_of)) = commit
+            && is_in_the_way
+        {
+            let id = self.shared.attempt.new_request();
+            let name = job_of.name.clone().into();
+            self.channel.queue(id, &Request::Check { name, size, meta, digest })?;
+            let probe = CommitProbe { job, refused: error, digest, size };
+            self.pending.insert(id, PendingUpload::Probe(probe));
+            return Ok(());
+        }
+        if let Some((_, job)) = commit {
+            job.commit.answered();
+        }
+        self.shared.finish(job, Err(error));
+        Ok(())
+    }
+
+    /// Ends a probed file. `confirmed` is the digest of the server's file, `None` if that is another one.
+    fn end_probe(&self, probe: CommitProbe, confirmed: Option<Digest>) {
+        let CommitProbe { job, refused, digest, size } = probe;
+        let result = if confirmed == Some(digest) {
+            Ok(Transferred { moved: size, already_there: false })
+        } else {
+            Err(refused)
+        };
+        self.shared.finish(job, result);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The uploads of one connection: decides what to send next.
+//! The uploads of one connection: chooses the next message.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
