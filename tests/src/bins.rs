@@ -58,7 +58,7 @@ fn built() -> &'static Path {
     built.as_deref().expect("the programs under test do not build")
 }
 
-/// Has cargo build what these arguments say, in the profile of the running test. Where it puts it.
+/// Has cargo build the given targets in the running test's profile. Returns the output directory.
 pub(crate) fn build(what: &[&str]) -> Option<PathBuf> {
     let directory = profile_dir();
     let profile = match directory.file_name()?.to_str()? {

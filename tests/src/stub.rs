@@ -1,4 +1,4 @@
-//! A server of the native dialect that says what a test makes up, true or not.
+//! A server of the native dialect that sends replies made up by a test, true or not.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -223,7 +223,7 @@ fn a_client_tells_of_a_file_after_its_syncs_only() {
     for index in [1, 4, 6] {
         let mut some = calls.to_vec();
         some.remove(index);
-        // Before it tells, and before it ends.
+        // Missing before the report and before the exit.
         assert_eq!(judged(&some).faults.len(), 2, "without {}", calls[index]);
     }
 }
