@@ -1,5 +1,5 @@
-//! What people are told, and what a program hears: each cause has a text of its own, and what cannot be
-//! written is an error.
+//! Error causes for people and for programs: each cause has a text of its own, and unwritable output is
+//! an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ const DIALECTS: [&str; 2] = ["native", "legacy"];
 /// Longer than any clock goes.
 const ENDLESS: &str = "300000000000years";
 
-/// What no cause here is.
+/// The text of no cause in this test.
 const IN_USE: &str = "in use by another transfer";
 
 fn mount(from: &Path, to: &Path) {

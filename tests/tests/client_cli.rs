@@ -1,4 +1,4 @@
-//! `ftx-client` at a shell: what it takes, what it says, how it ends.
+//! `ftx-client` at a shell: its arguments, output and exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -207,7 +207,7 @@ fn what_is_no_file_is_refused() {
     assert_content(&local.path().join("file"), content(1, 10));
 }
 
-/// Opening a pipe would wait for somebody to write to it.
+/// Opening a pipe would wait for a writer.
 #[test]
 fn a_pipe_is_refused_at_once() {
     let (server, root, local) = setting();
@@ -260,7 +260,7 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
         };
         let mut client = start().spawn();
         wait_until("half has passed", DEADLINE, || proxy.count(direction) >= 32 * MIB);
-        // What only the system has is lost, or comes later than what the next run asks.
+        // Bytes still in socket buffers are lost, or arrive after the next run's request.
         wait_until("half was read", DEADLINE, || match upload {
             true => server.bytes_in() >= 31 * MIB,
             false => client.unread() == 0,
@@ -279,8 +279,8 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
     }
 }
 
-/// What an interrupted download to `local` leaves that takes minutes to be verified, as a start of
-/// the machine in between makes it necessary.
+/// Leaves the state of an interrupted download to `local` that takes minutes to verify, as a reboot
+/// makes necessary.
 fn leave_a_huge_staging(local: &Path, dialect: &str) {
     let len = 200 << 30;
     sparse_file(&local.join("a.bin.ftxpart"), len);
@@ -320,7 +320,7 @@ fn an_interrupt_is_heard_while_the_disk_is_read() {
     }
 }
 
-/// Nobody reads what it prints, so it waits for ever, and looks at nothing else.
+/// Its output is never read, so it blocks for ever and watches nothing else.
 #[test]
 fn interrupts_end_it_even_if_it_hangs() {
     let mut client = Command::new(ftx_tests::bins::client())

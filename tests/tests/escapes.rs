@@ -255,7 +255,7 @@ fn digests_are_what_b3sum_prints_and_checks() {
     assert_eq!(said.matches(": OK\n").count(), names.len(), "{said}");
 }
 
-/// What a command prints on a terminal.
+/// A command's output on a terminal.
 fn on_a_terminal(args: &[&str], directory: &Path) -> String {
     let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
     let mut command = Command::new("python3");

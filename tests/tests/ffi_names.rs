@@ -23,7 +23,7 @@ fn longest() -> String {
     format!("longest/{}{}/{}", parts.repeat(15), "x".repeat(120), "x".repeat(127))
 }
 
-/// What is listed for a name that is asked about.
+/// The listing of a requested name.
 fn made_up(asked: &str) -> String {
     match asked {
         "longest" => longest(),
@@ -33,7 +33,7 @@ fn made_up(asked: &str) -> String {
     }
 }
 
-/// What cannot be transferred, one of it with a longer name than the array has room for.
+/// Entries that cannot be transferred, one with a longer name than the array has room for.
 fn odd() -> Vec<Listed> {
     let deep =
         ["odd", &"\\".repeat(250)].join("/") + &("/".to_owned() + &"\\".repeat(250)).repeat(14);

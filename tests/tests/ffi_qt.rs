@@ -1,5 +1,5 @@
-//! The Qt class `FileClient`: one application with ours and with the original's class, with
-//! `ftx-server` and with the servers made of Qt; and what only ours has.
+//! The Qt class `FileClient`: one application with ours and with the original's class, with `ftx-server`
+//! and with the servers made of Qt; and the features that only ours has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;

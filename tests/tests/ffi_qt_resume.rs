@@ -67,7 +67,7 @@ impl Way {
         assert_content(&target, content(1, LEN));
     }
 
-    /// Before the file is whole, nobody sees it, but for what an original server does.
+    /// Only an original server shows the file before it is whole.
     fn assert_not_there(self, setting: &Setting) {
         match self {
             Self::Up if matches!(setting.server, Served::Qt(..)) => {}
@@ -76,7 +76,7 @@ impl Way {
         }
     }
 
-    /// Whether a second try has less to do. Original servers truncate what they are to go on with,
+    /// Whether a second attempt has less to send. Original servers truncate the file before they resume,
     /// so they get all of it.
     fn resumes(self, setting: &Setting) -> bool {
         self == Self::Down || matches!(setting.server, Served::Ours(_))
@@ -94,7 +94,7 @@ fn moving(setting: &Setting, line: &Proxy, verb: &str) -> Process {
     process
 }
 
-/// A second try by another process moves what is missing, and no more.
+/// A second attempt by another process moves only the missing bytes.
 fn assert_goes_on(setting: Setting, way: Way) {
     let line = Proxy::plain(setting.server.addr());
     let setting = setting.with_program("caller");
@@ -159,7 +159,7 @@ fn the_same_client_goes_on(qt: Qt) {
             let process = moving(&setting, &line, verb);
             let half = || line.count(way.direction()) >= LEN / 2;
             wait_until("half has passed", DEADLINE, half);
-            // What only the system has would be lost with the line.
+            // Bytes still in socket buffers would be lost with the line.
             wait_until("most was read", DEADLINE, || match (way, &mut setting.server) {
                 (Way::Up, Served::Ours(server)) => server.bytes_in() >= LEN / 4,
                 (Way::Up, Served::Qt(..)) => true,

@@ -18,7 +18,7 @@ const LEN: u64 = 16 * MIB;
 /// How much has passed when the disk is filled by something else.
 const FILLED_AT: u64 = 8 * MIB;
 
-/// What may be in memory then of what has passed.
+/// Bytes passed on that may still be in memory then.
 const UNWRITTEN: u64 = 2 * MIB;
 
 const DIALECTS: [&str; 2] = ["legacy", "native"];
@@ -218,7 +218,7 @@ fn small_files_are_refused_one_by_one() {
                 stored += 1;
             }
         }
-        // There is room for 30 large ones but for what the server needs itself, and for all tiny ones.
+        // There is room for all tiny files, and for 30 large ones less the server's own needs.
         assert!((36..=41).contains(&stored), "{stored}: {outcome:#?}");
         let failed = outcome.stdout.lines().filter(|line| line.contains("\"failed\""));
         for line in failed {

@@ -1,4 +1,4 @@
-//! What the original never managed: an old client's interrupted upload goes on where it stopped.
+//! An old client's interrupted upload resumes where it stopped, which the original never managed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
 
-/// What may be sent again after an interruption.
+/// Bytes that may be sent again after an interruption.
 const SLACK: u64 = 8 * MIB;
 
 /// The bytes of a 100 request for a name of five characters and of a 101 request.
@@ -100,7 +100,7 @@ fn a_killed_server_keeps_what_it_had(peer: &Peer) {
     proxy.let_pass(Direction::ToServer, cut);
     let mut client = peer.spawn_upload(proxy.addr(), local.path(), &["a.bin"]);
     wait_until("most has passed", DEADLINE, || proxy.count(Direction::ToServer) >= cut);
-    // What only the system has is lost with the server. It may still wait for a whole chunk.
+    // Bytes in socket buffers are lost with the server. It may still wait for a whole chunk.
     wait_until("most was read", DEADLINE, || server.bytes_in() + REQUESTS + MIB >= cut);
     let server = server.restart();
     // The original would turn in a circle for ever now.

@@ -15,7 +15,7 @@ use tempfile::tempdir;
 
 const DIALECTS: [&str; 2] = ["native", "legacy"];
 
-/// What the system puts into a pipe that is made as small as it can be.
+/// The capacity of a pipe made as small as possible.
 const PIPE_BYTES: usize = 4096;
 
 /// A server whose standard output and error are read only when a test says so.
@@ -102,7 +102,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
         let count = line.trim_end().rsplit_once(" dropped_lines=").unwrap().1;
         dropped = count.parse().unwrap();
     }
-    // Once somebody reads, the count stands where the lines are missing.
+    // Once the pipe is read, the count stands where the lines are missing.
     let mut line = String::new();
     while !line.contains(" lines were dropped here") {
         line.clear();
@@ -237,7 +237,7 @@ fn a_hangup_stops_a_client_softly_unless_it_is_ignored() {
     assert_content(&local.path().join("a"), content(1, 8 << 20));
 }
 
-/// A pipe may keep a client waiting, but not one that is told to end.
+/// A pipe may keep a client waiting, but not after a signal to end.
 #[test]
 fn a_client_whose_output_nobody_reads_ends_when_it_is_told() {
     let root = tempdir().unwrap();

@@ -20,8 +20,9 @@ fn work(client: &mut Client) -> Duration {
     start.elapsed()
 }
 
-/// What [`work`] may take beside the others. On a machine that does nothing else it takes some
-/// hundredths of a second; who waits for the others waits until they are closed, for 30 seconds.
+/// The longest [`work`] may take beside the other connections. On an idle machine it takes some
+/// hundredths of a second; if it were blocked by them, it would wait until they are closed, for 30
+/// seconds.
 const FAIR: Duration = Duration::from_secs(15);
 
 #[test]
@@ -147,7 +148,7 @@ fn a_connection_survives_moving_between_threads() {
     client.begin_upload("cut.bin", MIB);
     client.send_bytes(&content(1, 400_000));
     drop(client);
-    // Who asks earlier is offered what has arrived by then.
+    // An earlier request is offered the bytes that have arrived by then.
     wait_until("all of it is received", || server.active() == clients.len());
     assert_eq!(server.client().offered("cut.bin").0, 399_999);
     drop(clients);

@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// For who must do something in time, on a busy machine too.
 const ENOUGH: Duration = Duration::from_secs(2);
 
-/// Far more than both, on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than both, on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]

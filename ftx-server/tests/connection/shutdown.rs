@@ -110,8 +110,7 @@ fn a_download_that_nobody_reads_does_not_keep_it_beyond_the_grace() {
     assert!(took < SOON, "{took:?}");
 }
 
-/// Whoever asks for a name may wait for an answer as long as a client does, but a server that is
-/// to end must not.
+/// A request for a name may wait as long as its client does, but a stopping server must not.
 #[test]
 fn an_answer_that_takes_long_to_find_does_not_keep_it_beyond_the_grace() {
     let server = Running::start();

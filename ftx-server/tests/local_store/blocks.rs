@@ -155,7 +155,7 @@ async fn of_several_stagings_the_one_with_the_most_goes_on() {
     assert_eq!(go_on(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
 }
 
-/// What another client goes on with; it is as it was then.
+/// Another client resumes the staging; it is unchanged.
 async fn go_on(store: &LocalStore, root: &Path) -> Vec<u64> {
     let offered = offer(store, "a", LEN, 5).await.unwrap();
     let known = known(&offered);
@@ -337,7 +337,7 @@ async fn a_file_is_hashed_once() {
     assert_eq!(read, [len, again, again]);
 }
 
-/// Of what an upload brought, nothing is read to know what was published.
+/// The uploaded bytes are not read again to know the published file's hashes.
 #[tokio::test]
 async fn what_is_uploaded_is_known() {
     let root = tempfile::tempdir().unwrap();
@@ -353,7 +353,7 @@ async fn what_is_uploaded_is_known() {
     let opened = store.open(&name("a")).await.unwrap();
     assert_eq!(opened.manifest(progress.clone()).await.unwrap().digest(), digest(&file));
     assert_eq!(progress.get(), (0, 0));
-    // And it is offered to whoever uploads the next version.
+    // And the next upload of the name is offered it.
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
     assert_eq!(offered.published.unwrap().known(), 4);
 }

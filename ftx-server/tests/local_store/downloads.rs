@@ -122,7 +122,7 @@ async fn a_file_that_is_cut_ends_in_an_error() {
     assert!(matches!(failed, Err(StoreError::Changed { .. })), "{:?}", failed.map(|b| b.len()));
 }
 
-/// What somebody else writes to a published file is seen, however soon after it was published.
+/// Another program's write to a published file is seen, however soon after publishing.
 #[tokio::test]
 async fn a_file_that_is_written_to_in_place_is_hashed_anew() {
     let root = tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What is offered, and when it is not.
+//! When the store makes an offer, and of which bytes.
 
 use std::fs;
 

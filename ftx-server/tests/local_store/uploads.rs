@@ -1,4 +1,4 @@
-//! One upload after another: publishing, going on, and what is left behind.
+//! Successive uploads: publishing, resuming, and recovery.
 
 use std::fs;
 use std::path::Path;
@@ -125,7 +125,7 @@ async fn a_dropped_upload_keeps_what_was_written() {
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
 
-/// What the end of the process leaves: files that were written in this run of the kernel.
+/// State left by the end of the process: files written since the last boot.
 #[tokio::test]
 async fn a_kill_costs_a_bounded_piece() {
     let bytes = content(6, 20 * MIB);
@@ -144,14 +144,14 @@ async fn a_kill_costs_a_bounded_piece() {
     }
 }
 
-/// What a power failure leaves is what was on the disk in the middle of an upload, and so is a copy;
-/// only what was hashed by then counts.
+/// A power failure leaves the bytes that were on disk in the middle of an upload, and so does a copy of
+/// the directory; only hashed bytes count.
 #[tokio::test]
 async fn a_crash_never_costs_the_truth() {
     let (root, after) = (tempdir().unwrap(), tempdir().unwrap());
     let bytes = content(6, 20 * MIB);
     let store = open(root.path());
-    // What is suspended is hashed.
+    // A suspended staging is hashed.
     interrupted(&store, "d/a.bin", &bytes, 5 * MIB).await;
     let offered = offer(&store, "d/a.bin").await;
     let held = usize::try_from(offered.held.unwrap().len).unwrap();

@@ -1,4 +1,4 @@
-//! What is asked for once more when it is done already, as after a lost answer.
+//! Requests repeated after they have succeeded, as after a lost answer.
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{EntryKind, Reply, Request};

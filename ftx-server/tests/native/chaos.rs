@@ -21,7 +21,7 @@ impl Dice {
     }
 }
 
-/// What the name may stand for.
+/// The contents that the name may have.
 fn versions() -> Vec<Vec<u8>> {
     let mut versions: Vec<_> =
         [3 * MIB + 1, 3 * MIB + 1, 2 * MIB, 700_000, 50].map(|len| content(len as u64, len)).into();

@@ -116,7 +116,7 @@ fn questions_keep_their_place_among_files() {
     assert_eq!(server.read("a"), b"3");
 }
 
-/// Of files that are sent all the same, the client is told that they were there.
+/// For files that are sent anyway, the reply reports that they were up to date.
 #[test]
 fn files_that_are_sent_again_are_left_alone() {
     let server = Running::start();

@@ -12,7 +12,7 @@ use crate::wait_until;
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Far more than [`SHORT`], on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than [`SHORT`], on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 fn first_bytes(request: &Request) -> Vec<u8> {
@@ -112,7 +112,7 @@ fn a_greeting_can_come_in_any_pieces() {
     client.hear_welcome();
 }
 
-/// What follows the hello in the same write is heard, too.
+/// Data behind the hello in the same write is received, too.
 #[test]
 fn requests_can_follow_the_hello_at_once() {
     let server = Running::start();
@@ -206,7 +206,7 @@ fn a_preface_of_another_kind_is_closed() {
     assert!(client.is_closed_within(LATE));
 }
 
-/// What is said of them goes into the log, too.
+/// The refusal is logged, too.
 #[test]
 fn of_many_unknown_versions_a_few_are_named() {
     let server = Running::start();

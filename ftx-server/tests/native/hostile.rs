@@ -59,7 +59,7 @@ fn what_is_no_frame_is_answered_with_a_goodbye() {
     server.client().greet(None).put("a", b"hello");
 }
 
-/// What was answered before is heard before the goodbye.
+/// Earlier answers arrive before the goodbye.
 #[test]
 fn what_is_right_before_nonsense_counts() {
     let server = Running::start();

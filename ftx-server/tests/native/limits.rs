@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// For who must do something in time, on a busy machine too.
 const ENOUGH: Duration = Duration::from_secs(2);
 
-/// Far more than both, on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than both, on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -55,7 +55,7 @@ fn who_stands_still_in_the_middle_of_a_frame_is_closed() {
     assert!(!server.exists("a"));
 }
 
-/// What the server says meanwhile, that it still waits for the rest, is no sign of the client.
+/// The server's own heartbeats meanwhile are no sign of the client.
 #[test]
 fn who_stands_still_for_long_is_closed_however_much_it_is_told() {
     let server = Running::with(|config| config.timeouts.stall = Duration::from_millis(1500));

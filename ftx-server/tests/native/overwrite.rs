@@ -1,4 +1,4 @@
-//! What may become of a file that is there.
+//! Overwriting a published file.
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Overwrite, Reply, Request};
@@ -127,7 +127,7 @@ fn a_batch_sees_what_was_put_before_in_it() {
     assert_eq!(server.read("b"), b"first");
 }
 
-/// Of many that each replace what they saw, each replaces what it saw.
+/// Of many clients that each replace the version they saw, none replaces another.
 #[test]
 fn no_update_is_lost_between_clients_that_look_first() {
     let server = Running::threads(2);

@@ -1,4 +1,4 @@
-//! What is refused, or given up, leaves no directories behind.
+//! A refused or abandoned request leaves no directories behind.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::frame::{put_frame, put_frame_if};
 use crate::running::Running;
 use crate::{MIB, content, digest, wait_until};
 
-/// What lies in the root besides what is the server's own.
+/// The entries of the root except the server's own.
 fn names(server: &Running) -> Vec<String> {
     let entries = fs::read_dir(server.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -78,7 +78,7 @@ fn one_that_another_has_the_path_of_is_noticed() {
     let (served, moved) = (server.path().join("served"), server.path().join("moved"));
     let mut client = server.client().greet(None);
     fs::rename(&served, &moved).unwrap();
-    // It is still what was served, and nothing else is.
+    // The server still serves the old root, and only that.
     client.put("b", b"hello");
     assert!(moved.join("b").exists());
     fs::create_dir(&served).unwrap();

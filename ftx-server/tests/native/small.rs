@@ -125,7 +125,7 @@ fn the_last_of_a_name_in_a_stream_has_it() {
     assert!(server.read("a") == bytes(49));
 }
 
-/// A request sees what was asked for before it.
+/// A request sees the effect of earlier requests.
 #[test]
 fn other_requests_in_the_stream_keep_their_place() {
     let server = Running::start();

@@ -100,7 +100,7 @@ fn a_name_is_looked_at() {
     assert_eq!((&entries[0]["size"], &entries[0]["kind"]), (&(3 * MIB + 7).into(), &"file".into()));
     assert_eq!(entries[1]["kind"], "directory");
     assert!(entries[0]["mtime"].is_array() && entries[0]["executable"] == false);
-    // What is there is told, whatever else is not.
+    // Existing names are reported, even if others are missing.
     let outcome = ask(&setting, "stat", &["none", "a.bin"]);
     outcome.assert_code(1);
     assert!(outcome.stdout.contains("a.bin"), "{outcome:#?}");

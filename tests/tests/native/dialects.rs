@@ -1,5 +1,5 @@
-//! One dialect goes on with what the other left: with downloads. Of uploads a server keeps what each
-//! dialect left for that dialect, since what is offered there has another form.
+//! Downloads resumed in the other dialect. A server keeps an interrupted upload for the dialect it came
+//! in, since the two dialects offer it in different forms.
 
 use ftx_tests::{Client, Plan, Proxy};
 
@@ -11,7 +11,7 @@ const LEN: u64 = 32 * MIB;
 /// Where the first transfer is cut.
 const CUT: u64 = 24 * MIB;
 
-/// What may be sent in both.
+/// Bytes that may be sent in both dialects.
 const SLACK: u64 = 8 * MIB;
 
 fn client(setting: &Setting, way: Way, proxy: &Proxy, dialect: &str) -> Client {
@@ -55,7 +55,7 @@ fn an_upload_of_one_dialect_ends_well_in_the_other() {
     ends(Way::Up, "native", "legacy");
 }
 
-/// A whole file is a whole file, whoever brought it.
+/// A whole file is up to date in either dialect.
 #[test]
 fn what_one_dialect_stored_the_other_knows() {
     for way in WAYS {

@@ -1,4 +1,4 @@
-//! Nothing is left out in silence: what cannot be transferred is named and counted, the rest is
+//! No file is left out in silence: each untransferable file is named and counted, the rest is
 //! transferred, and the run ends with 1.
 
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::setting::names_in;
 use super::{Setting, Way};
 
-/// What cannot be transferred of `with_tree`, as it is listed, and why.
+/// Untransferable entries of `with_tree`, as they are listed, and the reasons.
 const ODD: [(&str, &str); 7] = [
     ("d/caf\\xe9", "not_utf8"),
     ("d/dir\\xff", "not_utf8"),
@@ -125,7 +125,7 @@ fn a_download_of_a_directory_names_them_and_brings_the_rest() {
     }
 }
 
-/// Fields of the events of what is left out, and of the last event.
+/// Fields of the events for omitted files, and of the last event.
 fn assert_events(outcome: &Outcome, direction: &str) {
     outcome.assert_code(1);
     let mut events = events(outcome);

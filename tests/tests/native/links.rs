@@ -154,7 +154,7 @@ fn an_empty_directory_is_not_made_through_a_link() {
     assert_eq!(names_in(&setting.local.path().join("elsewhere")), [""; 0]);
 }
 
-/// What became of files, in their order.
+/// The outcomes of files, in order.
 #[derive(Default)]
 struct Ends(Vec<(usize, Result<Transferred, TransferError>)>);
 
@@ -168,7 +168,7 @@ impl Watch for Ends {
     }
 }
 
-/// Uploads what was found beneath a tree.
+/// Uploads the files found beneath a tree.
 fn upload(
     server: &Server,
     dialect: DialectChoice,

@@ -1,5 +1,5 @@
-//! A file that takes another's place inherits its manners: who may do what with it, and where a link of its
-//! name leads. What is no file keeps its name. In both dialects.
+//! A file that replaces another inherits its permissions, and the target of a link of its name. A name
+//! that is no file stays. In both dialects.
 
 use std::fs::{self, Metadata, Permissions};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ const DIALECTS: [&str; 2] = ["native", "legacy"];
 /// Small files are stored together, or in the legacy dialect when they are whole; others as they come.
 const LENS: [u64; 3] = [1000, 300_000, 3 * MIB];
 
-/// Another user, and a group of nobody.
+/// Another user, and an unused group.
 const USER: u32 = 65_534;
 const GROUP: u32 = 5555;
 
@@ -58,7 +58,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
 
-/// What is said of a name that no file takes.
+/// Asserts the refusal of a name that no file can replace.
 fn assert_refused(outcome: &Outcome, said: &str) {
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(said), "{outcome:#?}");
@@ -249,7 +249,7 @@ fn a_link_that_is_named_is_written_through() {
     }
 }
 
-/// Nobody can have a server write outside of its root.
+/// No client can make a server write outside its root.
 #[test]
 fn a_link_on_the_server_is_written_through_only_inside_the_root() {
     for (dialect, len) in transfers() {
@@ -289,7 +289,7 @@ fn a_link_that_another_user_has_planted_is_not_written_through() {
         set_mode(local, 0o1777);
         assert_refused(&run(&setting, Way::Down, dialect), "symbolic link");
         assert_eq!(fs::read(local.join("ours/file")).unwrap(), b"old");
-        // Where not everybody writes, whoever owns the directory has let them.
+        // In a directory that is not world-writable, its owner has permitted the writers.
         set_mode(local, 0o755);
         run(&setting, Way::Down, dialect).assert_done();
         assert_content(&local.join("ours/file"), content(1, len));
@@ -364,7 +364,8 @@ fn a_new_file_is_as_if_it_were_made_in_its_directory() {
     }
 }
 
-/// Somebody who may not give the file its group gives the group nothing. Only root can become another.
+/// A user who may not give the file its group grants the group nothing. Only root can become another
+/// user.
 #[test]
 fn where_the_group_cannot_be_kept_the_mode_is_narrowed() {
     if !geteuid().is_root() {

@@ -96,7 +96,7 @@ fn a_tree_with_such_names_comes_back_as_it_was() {
     }
 }
 
-/// What has arrived of another file is not lost to a file that has the name of it.
+/// The partial data of another file survives a file with that data's name.
 #[test]
 fn a_file_waits_for_the_partial_download_that_has_its_name() {
     let setting = Setting::with_file(Way::Down, 1, 10 * MIB);

@@ -12,7 +12,7 @@ use super::{MIB, Way};
 
 const LEN: u64 = 32 * MIB;
 
-/// What besides the file goes to the server.
+/// Bytes sent to the server besides the file.
 const AROUND: u64 = MIB / 4;
 
 struct Runs {
@@ -160,7 +160,7 @@ fn a_run_that_waits_can_be_interrupted() {
     runs.assert_arrived();
 }
 
-/// A line that breaks all the time: whoever has the turn goes on with what is there.
+/// A line that breaks all the time: each run that gets its turn resumes from the staged blocks.
 #[test]
 fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
     let runs = Runs::new(&[]);
@@ -176,7 +176,7 @@ fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
     assert!(again <= cuts * MIB * 8, "{again} bytes again over {cuts} connections");
 }
 
-/// What is no terminal is told in a line.
+/// Output that is no terminal gets one line.
 #[test]
 fn people_are_told_that_it_waits() {
     let runs = Runs::new(&[]);

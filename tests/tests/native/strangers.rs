@@ -79,7 +79,7 @@ fn a_server_of_another_version_is_told_apart() {
     server.join().unwrap();
 }
 
-/// What answers is neither.
+/// The peer speaks neither dialect.
 #[test]
 fn a_server_of_another_kind_is_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

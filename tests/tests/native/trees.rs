@@ -1,4 +1,4 @@
-//! Directories, many files, and what files are besides their bytes.
+//! Directories, many files, and file attributes.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

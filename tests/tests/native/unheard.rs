@@ -38,8 +38,8 @@ fn upload(setting: &Setting, proxy: &Proxy, policy: &str) -> ftx_tests::Client {
     setting.client(Way::Up, proxy.addr()).streams(1).args(["--overwrite", policy])
 }
 
-/// Uploads, and loses the end of the last answer. `before_next` happens before the next try. What the
-/// client says in the end, unless it had heard the answer: a server that takes long says more.
+/// Uploads, and loses the end of the last answer. `before_next` runs before the next attempt. Returns
+/// the client's final output, unless it had received the answer: a slow server sends more.
 fn lose_answer(
     len: u64,
     is_there: bool,

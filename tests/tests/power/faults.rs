@@ -1,4 +1,4 @@
-//! Syncs that fail: nothing is told to be safe that is not.
+//! Syncs that fail: the program claims no data safe that is not.
 
 use ftx_tests::durable::Others;
 use ftx_tests::{Outcome, Strace};

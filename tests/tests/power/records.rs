@@ -1,7 +1,7 @@
 //! The syncs in the record of a process's calls.
 //!
-//! A sync of one file of ext4 or XFS writes back what others have changed in names before, so a cut does
-//! not show each sync that is missing. The record does.
+//! A sync of one file on ext4 or XFS also writes back earlier name changes of other processes, so a cut
+//! does not show each missing sync. The record does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
