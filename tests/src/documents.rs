@@ -125,6 +125,11 @@ fn is_type_name(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
+fn is_constant_name(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
 fn is_function_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -218,23 +223,28 @@ fn types_exist() {
     assert!(missing.is_empty(), "no such types or functions:\n{}", missing.join("\n"));
 }
 
-/// "`Type` in `path`" says where a type is defined.
+/// "`Type` in `path`" says where a type is defined, or a constant.
 #[test]
-fn types_are_defined_in_the_named_files() {
+fn types_and_constants_are_in_the_named_files() {
     let mut wrong = Vec::new();
     for (document, text) in designs() {
         for (number, line) in (1..).zip(text.lines()) {
             let words: Vec<_> = line.split('`').collect();
             for part in words.windows(3).filter(|part| part[1] == " in " && is_path(part[2])) {
                 let source = fs::read_to_string(root().join(part[2])).unwrap_or_default();
-                if is_type_name(part[0]) && !types(&source).any(|name| name == part[0]) {
+                let is_there = if is_type_name(part[0]) {
+                    types(&source).any(|name| name == part[0])
+                } else {
+                    !is_constant_name(part[0]) || has_word(&source, &format!("const {}", part[0]))
+                };
+                if !is_there {
                     let place = document.display();
                     wrong.push(format!("{place}:{number}: {} in {}", part[0], part[2]));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "types that are not in their files:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "not in these files:\n{}", wrong.join("\n"));
 }
 
 #[test]
