@@ -74,7 +74,7 @@ fn a_mount_point_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_second_server_of_a_directory_is_told_of_the_first() {
+fn a_second_server_of_a_directory_is_refused() {
     let root = tempdir().unwrap();
     let _first = Server::start(root.path());
     let second = Server::builder(root.path()).spawn().wait(ftx_tests::DEADLINE);
@@ -135,7 +135,7 @@ fn into_full(program: &Path, args: &[&str]) -> Output {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_written_is_an_error() {
+fn unwritable_output_is_an_error() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     for dir in [root.path(), local.path()] {

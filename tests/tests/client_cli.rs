@@ -96,7 +96,7 @@ fn a_line_gone_quiet_is_given_up_in_time() {
 }
 
 #[test]
-fn a_failing_file_stops_the_list_unless_told_otherwise() {
+fn a_failing_file_stops_the_list_by_default() {
     let (server, root, local) = setting();
     for name in ["1", "2", "4"] {
         write_file(&local.path().join(name), content(1, 1000));
@@ -115,7 +115,7 @@ fn a_failing_file_stops_the_list_unless_told_otherwise() {
 }
 
 #[test]
-fn json_lines_say_what_happens() {
+fn json_lines_report_each_event() {
     let (server, _root, local) = setting();
     write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
     let outcome = Client::upload(server.addr())
@@ -165,7 +165,7 @@ fn a_file_can_go_up_under_another_name() {
 }
 
 #[test]
-fn downloads_go_where_they_are_told() {
+fn downloads_go_to_the_given_place() {
     let (server, root, local) = setting();
     fs::create_dir(root.path().join("d")).unwrap();
     for (name, seed) in [("a.bin", 1), ("d/b.bin", 2)] {
@@ -185,7 +185,7 @@ fn downloads_go_where_they_are_told() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn a_name_that_is_no_file_is_refused() {
     let (server, root, local) = setting();
     fs::create_dir(local.path().join("dir")).unwrap();
     fs::create_dir(root.path().join("dir")).unwrap();
@@ -228,7 +228,7 @@ fn a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
+fn a_partial_copy_at_the_target_is_resumed_and_never_seen_half() {
     let (server, root, local) = setting();
     write_file(&root.path().join("a.bin"), content(1, 5 * MIB));
     write_file(&local.path().join("a.bin"), content(1, 3 * MIB));

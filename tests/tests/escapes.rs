@@ -173,7 +173,7 @@ fn errors_and_logs_are_a_line_each() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_shown_escaped() {
+fn an_invalid_command_line_is_shown_escaped() {
     let bad = "x\u{1b}[2J\n\u{9b}\u{202e}:y";
     for args in [
         &["ls", bad][..],

@@ -216,7 +216,7 @@ fn the_headers_compile_in_every_standard_of_cpp() {
 }
 
 #[test]
-fn the_cpp_header_does_what_it_says() {
+fn the_cpp_header_works_as_documented() {
     let directory = tempdir().unwrap();
     for (compiler, standard, options, link) in [
         ("g++", "c++11", &["-g", "-fsanitize=address"][..], Link::Shared),

@@ -14,10 +14,10 @@ const MIB: u64 = 1 << 20;
 const LEN: u64 = 24 * MIB;
 
 with_each_qt!(
-    a_cancelled_upload_goes_on_later,
-    a_cancelled_download_goes_on_later,
+    a_cancelled_upload_resumes_later,
+    a_cancelled_download_resumes_later,
     a_killed_server_ends_the_call,
-    the_same_client_goes_on,
+    the_same_client_resumes,
     a_call_outlives_a_restart_of_the_server,
 );
 
@@ -112,7 +112,7 @@ fn assert_cancelled(setting: &Setting, verb: &str) {
     assert!(said.ends_with("finished a.bin -5\n-5 -503"), "{}: {said}", setting.what);
 }
 
-fn a_cancelled_upload_goes_on_later(qt: Qt) {
+fn a_cancelled_upload_resumes_later(qt: Qt) {
     for verb in ["cancel-in-signal", "cancel-elsewhere"] {
         for setting in Way::Up.settings(qt, "features") {
             assert_cancelled(&setting, verb);
@@ -122,7 +122,7 @@ fn a_cancelled_upload_goes_on_later(qt: Qt) {
     }
 }
 
-fn a_cancelled_download_goes_on_later(qt: Qt) {
+fn a_cancelled_download_resumes_later(qt: Qt) {
     for setting in Way::Down.settings(qt, "features") {
         assert_cancelled(&setting, "cancel-download");
         Way::Down.assert_not_there(&setting);
@@ -147,7 +147,7 @@ fn a_killed_server_ends_the_call(qt: Qt) {
 }
 
 /// The next call of the same object, behind one that the lost line has ended.
-fn the_same_client_goes_on(qt: Qt) {
+fn the_same_client_resumes(qt: Qt) {
     for (way, verb) in [(Way::Up, "again-upload"), (Way::Down, "again-download")] {
         for mut setting in way.settings(qt, "features") {
             if way == Way::Down && is_original(&setting) {

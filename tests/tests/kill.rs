@@ -69,7 +69,7 @@ fn wait_until_read(client: &Process) {
 }
 
 #[test]
-fn a_client_killed_in_an_upload_goes_on() {
+fn a_client_killed_in_an_upload_resumes() {
     DIALECTS.into_iter().for_each(client_in_upload);
 }
 
@@ -108,7 +108,7 @@ fn client_in_upload(dialect: &str) {
 }
 
 #[test]
-fn a_client_killed_in_a_download_goes_on() {
+fn a_client_killed_in_a_download_resumes() {
     DIALECTS.into_iter().for_each(client_in_download);
 }
 
@@ -149,7 +149,7 @@ fn restart(server: Server, proxy: &Proxy) -> Server {
 }
 
 #[test]
-fn a_server_killed_in_an_upload_is_gone_on_with() {
+fn an_upload_to_a_killed_server_is_resumed() {
     DIALECTS.into_iter().for_each(server_in_upload);
 }
 
@@ -176,7 +176,7 @@ fn server_in_upload(dialect: &str) {
 }
 
 #[test]
-fn a_server_killed_in_a_download_is_gone_on_with() {
+fn a_download_from_a_killed_server_is_resumed() {
     DIALECTS.into_iter().for_each(server_in_download);
 }
 
@@ -202,7 +202,7 @@ fn server_in_download(dialect: &str) {
 }
 
 #[test]
-fn what_was_confirmed_survives_a_kill_at_once() {
+fn a_confirmed_file_survives_an_immediate_kill() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());
     for seed in 0..10 {

@@ -18,14 +18,14 @@ const SLACK: u64 = 8 * MIB;
 const REQUESTS: u64 = 59 + 80;
 
 with_every_peer!(
-    a_true_prefix_under_the_name_is_gone_on_from,
-    an_upload_that_was_cut_is_gone_on_from,
+    a_true_prefix_under_the_name_is_resumed,
+    a_cut_upload_is_resumed,
     an_upload_that_is_whole_in_staging_is_published,
     another_file_of_the_same_name_is_not_mixed_with_the_rest,
-    a_killed_server_keeps_what_it_had,
+    a_killed_server_keeps_the_staged_bytes,
 );
 
-fn a_true_prefix_under_the_name_is_gone_on_from(peer: &Peer) {
+fn a_true_prefix_under_the_name_is_resumed(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     let proxy = Proxy::plain(server.addr());
@@ -36,7 +36,7 @@ fn a_true_prefix_under_the_name_is_gone_on_from(peer: &Peer) {
     assert_eq!(proxy.count(Direction::ToServer), REQUESTS + 2 * MIB - 5);
 }
 
-fn an_upload_that_was_cut_is_gone_on_from(peer: &Peer) {
+fn a_cut_upload_is_resumed(peer: &Peer) {
     let (len, cut) = (32 * MIB, 20 * MIB + 17);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -68,7 +68,7 @@ fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
 /// As above with a single file. Had all of the staging been offered, the client would say OK to its
 /// user, and no file would be there.
 #[test]
-fn a_client_whose_file_is_just_what_is_staged_still_has_a_byte_to_send() {
+fn a_client_with_exactly_the_staged_bytes_still_has_a_byte_to_send() {
     let peer = Peer::own(Qt::Five);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -90,7 +90,7 @@ fn another_file_of_the_same_name_is_not_mixed_with_the_rest(peer: &Peer) {
     assert_content(&root.path().join("a.bin"), content(2, 8 * MIB));
 }
 
-fn a_killed_server_keeps_what_it_had(peer: &Peer) {
+fn a_killed_server_keeps_the_staged_bytes(peer: &Peer) {
     let (len, cut) = (40 * MIB, 30 * MIB);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());

@@ -144,7 +144,7 @@ fn the_monitor_counts_transfers() {
 
 /// A sending thread of the original serves no other connection.
 #[test]
-fn a_reader_that_does_not_read_delays_nobody() {
+fn a_stalled_reader_delays_no_other_client() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     // Nor do they wait until it is given up.
     let server = Server::builder(root.path()).arg("--stall-timeout").arg("10m").start();

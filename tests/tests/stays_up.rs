@@ -82,7 +82,7 @@ fn is_full(pipe: &impl AsFd) -> bool {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_stops_nothing() {
     let root = tempdir().unwrap();
     let mut server = Unread::start(root.path(), "debug");
     let mut dropped = 0;
@@ -113,7 +113,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn reports_that_nobody_reads_stop_nothing() {
+fn unread_reports_stop_nothing() {
     let root = tempdir().unwrap();
     let mut server = Unread::start(root.path(), "error");
     wait_until("the pipe is full", DEADLINE, || {
@@ -239,7 +239,7 @@ fn a_hangup_stops_a_client_softly_unless_it_is_ignored() {
 
 /// A pipe may keep a client waiting, but not after a signal to end.
 #[test]
-fn a_client_whose_output_nobody_reads_ends_when_it_is_told() {
+fn a_client_with_unread_output_ends_on_a_signal() {
     let root = tempdir().unwrap();
     for number in 0..500 {
         write_file(&root.path().join(format!("{number}")), content(1, 0));
@@ -262,7 +262,7 @@ fn a_client_whose_output_nobody_reads_ends_when_it_is_told() {
 }
 
 #[test]
-fn few_descriptors_are_told_of_and_are_enough() {
+fn few_descriptors_are_reported_and_are_enough() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     write_file(&local.path().join("a"), content(1, 3_000_000));
     let server = Server::builder(root.path()).within_limit("-n 256").start();

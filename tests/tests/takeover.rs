@@ -71,7 +71,7 @@ fn a_resumed_upload_that_hangs_does_not_keep_the_next_from_ending() {
 }
 
 #[test]
-fn a_client_that_comes_back_early_is_offered_what_it_had_sent() {
+fn a_client_that_reconnects_early_is_offered_its_sent_bytes() {
     for older in [None, Some(1000)] {
         let root = tempdir().unwrap();
         if let Some(len) = older {

@@ -26,7 +26,7 @@ fn work(client: &mut Client) -> Duration {
 const FAIR: Duration = Duration::from_secs(15);
 
 #[test]
-fn who_does_not_read_delays_nobody() {
+fn a_client_that_does_not_read_delays_no_other() {
     let server = Running::start();
     std::fs::File::create(server.path().join("big")).unwrap().set_len(512 << 20).unwrap();
     let mut slow: Vec<_> = (0..40).map(|_| server.client()).collect();
@@ -44,7 +44,7 @@ fn who_does_not_read_delays_nobody() {
 }
 
 #[test]
-fn who_does_not_write_delays_nobody() {
+fn a_client_that_does_not_write_delays_no_other() {
     let server = Running::start();
     let mut slow: Vec<_> = (0..60).map(|_| server.client()).collect();
     for (index, client) in slow.iter_mut().enumerate() {
@@ -57,7 +57,7 @@ fn who_does_not_write_delays_nobody() {
 
 /// Each waits for a moment, as the name may be put away soon; that must not cost others a thread.
 #[test]
-fn who_asks_for_a_name_that_is_written_to_delays_nobody() {
+fn a_request_for_a_name_with_a_writer_delays_no_other() {
     let server = Running::start();
     let mut writer = server.client();
     let bytes = content(1, MIB);
@@ -82,7 +82,7 @@ fn who_asks_for_a_name_that_is_written_to_delays_nobody() {
 }
 
 #[test]
-fn a_client_with_many_small_files_delays_nobody() {
+fn a_client_with_many_small_files_delays_no_other() {
     let server = Running::start();
     let addr = server.addr;
     let is_over = Arc::new(AtomicBool::new(false));

@@ -112,7 +112,7 @@ fn many_requests_in_one_piece_are_all_answered() {
 }
 
 #[test]
-fn an_upload_goes_on_from_what_is_offered() {
+fn an_upload_resumes_from_the_offer() {
     let server = Running::start();
     let bytes = content(1, 3 * MIB);
     let mut client = server.client();

@@ -100,7 +100,7 @@ fn an_upload_that_stands_still_is_closed_and_kept() {
 }
 
 #[test]
-fn a_download_that_nobody_reads_is_closed() {
+fn an_unread_download_is_closed() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
@@ -126,7 +126,7 @@ fn an_upload_that_drips_is_not_closed() {
 }
 
 #[test]
-fn what_is_no_known_dialect_is_closed_at_once() {
+fn an_unknown_dialect_is_closed_at_once() {
     let server = Running::start();
     let beginnings: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\n\r\n",

@@ -51,7 +51,7 @@ fn a_running_upload_may_end_within_the_grace() {
 }
 
 #[test]
-fn an_upload_that_stands_still_is_suspended_after_the_grace_and_can_be_gone_on_with() {
+fn a_stalled_upload_is_suspended_after_the_grace_and_can_be_resumed() {
     let server = Running::with(|config| config.timeouts.grace = Duration::from_millis(300));
     let bytes = content(1, 6 * MIB);
     let mut client = server.client();
@@ -98,7 +98,7 @@ fn a_large_upload_after_many_small_ones_is_suspended_after_the_grace_too() {
 }
 
 #[test]
-fn a_download_that_nobody_reads_does_not_keep_it_beyond_the_grace() {
+fn an_unread_download_does_not_keep_it_beyond_the_grace() {
     let server = Running::start();
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(256 << 20).unwrap();

@@ -132,7 +132,7 @@ async fn a_silent_upload_of_another_size_or_without_a_block_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_several_stagings_the_one_with_the_most_goes_on() {
+async fn of_several_stagings_the_fullest_is_resumed() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
@@ -230,7 +230,7 @@ async fn the_times_of_its_files_are_not_the_age_of_a_staging() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_published_leaves_the_old_version_and_is_kept() {
+async fn a_failed_publish_keeps_the_old_version_and_the_staging() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let old = content(1, LEN);
@@ -339,7 +339,7 @@ async fn a_file_is_hashed_once() {
 
 /// The uploaded bytes are not read again to know the published file's hashes.
 #[tokio::test]
-async fn what_is_uploaded_is_known() {
+async fn uploaded_blocks_are_known() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);

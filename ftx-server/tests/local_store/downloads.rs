@@ -76,7 +76,7 @@ async fn a_download_can_be_compared_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_the_client_holds_is_compared() {
+async fn the_clients_copy_is_compared() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, MIB);

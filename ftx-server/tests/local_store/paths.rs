@@ -256,7 +256,7 @@ async fn a_pipe_is_refused_without_waiting_for_it() {
 
 /// It takes the place of a file that was looked at just before.
 #[tokio::test]
-async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
+async fn a_pipe_in_place_of_a_file_delays_no_client() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let [file, pipe] = ["file", "pipe"].map(|name| root.path().join(name));
@@ -296,7 +296,7 @@ async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_is_told() {
+async fn an_unwritable_directory_is_reported() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let dir = root.path().join("d");

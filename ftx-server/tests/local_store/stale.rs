@@ -136,7 +136,7 @@ async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
 
 /// As above; if all of it is offered, the last byte of that can be replaced by another client's.
 #[tokio::test]
-async fn the_last_byte_that_is_offered_stays_what_it_was() {
+async fn the_last_offered_byte_stays_unchanged() {
     let (root, mut files) = (tempdir().unwrap(), Files::new());
     files.other[COMMON - 1] ^= 1;
     let store = open(root.path());

@@ -149,11 +149,11 @@ fn bytes_read() -> Option<u64> {
 
 /// In a process of its own, so that the system counts its reads alone.
 #[test]
-fn what_is_remembered_is_not_read_again() {
+fn cached_hashes_are_not_computed_again() {
     const ALONE: &str = "FTX_TEST_READS_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let name = "unseen::what_is_remembered_is_not_read_again";
+        let name = "unseen::cached_hashes_are_not_computed_again";
         let output = again.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         return;

@@ -75,7 +75,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_interrupted_upload_goes_on_where_it_was() {
+async fn an_interrupted_upload_resumes_where_it_was() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(3, 2 * MIB);
@@ -88,7 +88,7 @@ async fn an_interrupted_upload_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
+async fn an_upload_resumes_after_every_interruption() {
     let root = tempdir().unwrap();
     let bytes = content(4, 3 * MIB);
     let mut end = 0;
@@ -112,7 +112,7 @@ async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
 }
 
 #[tokio::test]
-async fn a_dropped_upload_keeps_what_was_written() {
+async fn a_dropped_upload_keeps_the_written_bytes() {
     let root = tempdir().unwrap();
     let bytes = content(5, 6 * MIB);
     let store = open(root.path());
@@ -188,7 +188,7 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile() {
+async fn a_partial_file_under_its_name_is_resumed_and_left_alone_meanwhile() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(8, 2 * MIB);
@@ -209,7 +209,7 @@ async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile(
 }
 
 #[tokio::test]
-async fn beginning_anew_discards_what_was_offered() {
+async fn beginning_anew_discards_the_offered_bytes() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     interrupted(&store, "a.bin", &content(1, MIB), 600_000).await;

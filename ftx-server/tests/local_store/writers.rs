@@ -168,7 +168,7 @@ async fn two_clients_resume_the_same_staging() {
 }
 
 #[tokio::test]
-async fn an_offer_of_what_was_published_meanwhile_is_gone() {
+async fn an_offer_of_a_staging_published_meanwhile_is_gone() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 2 * MIB);

@@ -102,7 +102,7 @@ fn look(client: &mut Client, digests: &[ftx_core::native::blocks::Digest]) {
 }
 
 #[test]
-fn whatever_clients_do_the_name_stands_for_one_of_their_files() {
+fn the_name_always_stands_for_one_of_the_clients_files() {
     let server = Running::threads(2);
     let versions = versions();
     let digests: Vec<_> = versions.iter().map(|file| digest(file)).collect();

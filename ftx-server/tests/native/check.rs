@@ -64,7 +64,7 @@ fn only_the_very_file_is_not_wanted() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused() {
+fn an_invalid_check_is_refused() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let ids = [new_id(), new_id()];

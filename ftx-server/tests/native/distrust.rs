@@ -128,7 +128,7 @@ fn a_fresh_manifest_is_of_the_version_that_is_asked_for() {
 
 /// Also for those who have the file open since before.
 #[test]
-fn what_one_client_found_out_holds_for_the_others() {
+fn a_change_found_by_one_client_holds_for_the_others() {
     let (file, wrong) = (content(1, LENS[0]), content(2, LENS[0]));
     let server = poisoned(&file, &wrong);
     let mut other = server.client().greet(None);
@@ -276,7 +276,7 @@ fn a_change_that_does_not_show_is_not_replaced_unseen() {
 }
 
 #[test]
-fn a_change_that_does_not_show_is_told() {
+fn an_invisible_change_is_reported() {
     let Some(root) = directory() else {
         println!("skipped: no file can be changed here without showing it");
         return;

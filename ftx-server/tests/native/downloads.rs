@@ -120,7 +120,7 @@ fn a_long_manifest_comes_in_pages() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn a_name_that_is_no_file_is_refused() {
     let server = Running::start();
     fs::create_dir(server.path().join("dir")).unwrap();
     let fifo = server.path().join("fifo");

@@ -56,7 +56,7 @@ fn a_session_ends_with_its_last_connection() {
 }
 
 #[test]
-fn who_names_an_unknown_session_is_told_so() {
+fn an_unknown_session_is_refused() {
     is_refused(&Running::start(), Token([7; 16]));
 }
 
@@ -173,7 +173,7 @@ fn who_drips_its_hello_is_closed() {
 }
 
 #[test]
-fn nonsense_instead_of_a_hello_is_answered_and_closed() {
+fn an_invalid_hello_is_answered_and_closed() {
     let server = Running::start();
     let ping = Request::Ping { payload: 0 }.encode(0).unwrap();
     let offer = crate::client::offer("a", 5, ftx_core::native::wire::Overwrite::Replace, 1);

@@ -46,7 +46,7 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_no_remote_name_is_refused_everywhere() {
+fn an_invalid_remote_name_is_refused_everywhere() {
     let server = Running::start();
     let outside = server.path().parent().unwrap().join("outside-of-ftx");
     let mut client = server.client().greet(None);

@@ -77,7 +77,7 @@ fn every_choice_in_every_form() {
 
 /// Looked at when the offer comes, and again at the commit.
 #[test]
-fn what_comes_between_offer_and_commit_counts() {
+fn a_change_between_offer_and_commit_counts() {
     let server = Running::start();
     let (old, new) = (content(1, MIB + 5), content(2, MIB + 5));
     let mut client = server.client().greet(None);
@@ -105,7 +105,7 @@ fn what_comes_between_offer_and_commit_counts() {
 }
 
 #[test]
-fn a_batch_sees_what_was_put_before_in_it() {
+fn a_batch_sees_its_earlier_puts() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     client.put("a", b"old");

@@ -160,7 +160,7 @@ fn nothing_is_reached_through_a_link() {
 
 /// A link may be removed, like any; it is not followed.
 #[test]
-fn a_link_to_what_is_ours_is_only_a_name() {
+fn a_link_to_the_servers_files_is_only_a_name() {
     let (server, mut client) = served();
     let before = own(server.path());
     for name in THEMSELVES.into_iter().chain(["file", "d/file"]) {
@@ -184,7 +184,7 @@ fn a_link_to_what_is_ours_is_only_a_name() {
 }
 
 #[test]
-fn what_is_ours_is_not_listed() {
+fn the_servers_files_are_not_listed() {
     let (server, mut client) = served();
     fs::create_dir(server.path().join("d/.ftx")).unwrap();
     fs::write(server.path().join("d/.ftx/file"), "").unwrap();
@@ -251,7 +251,7 @@ fn links_that_lead_elsewhere_inside_are_followed() {
 }
 
 #[test]
-fn what_is_ours_is_closed_to_other_users() {
+fn the_servers_files_are_closed_to_other_users() {
     let root = tempfile::tempdir().unwrap();
     let ours = root.path().join(".ftx");
     fs::create_dir(&ours).unwrap();
@@ -266,7 +266,7 @@ fn what_is_ours_is_closed_to_other_users() {
 
 /// Small files are written together, large ones singly; no other user can read a file while it arrives.
 #[test]
-fn what_is_published_has_the_mode_of_a_new_file() {
+fn a_published_file_has_the_mode_of_a_new_file() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     fs::write(server.path().join("new"), "").unwrap();

@@ -85,7 +85,7 @@ fn a_staged_block_of_another_version_is_replaced() {
 }
 
 #[test]
-fn what_is_abandoned_is_kept_or_thrown_away() {
+fn an_abandoned_upload_is_kept_or_discarded() {
     let server = Running::start();
     let file = content(1, LEN);
     let mut client = server.client().greet(None);
@@ -116,7 +116,7 @@ fn an_upload_without_a_block_leaves_nothing() {
 }
 
 #[test]
-fn publishing_in_either_dialect_discards_what_is_left_of_both() {
+fn publishing_in_either_dialect_discards_the_stagings_of_both() {
     let server = Running::start();
     let file = content(1, 2 * MIB);
     let staging = server.path().join(".ftx/staging");

@@ -73,7 +73,7 @@ fn one_that_was_removed_or_replaced_is_noticed() {
 }
 
 #[test]
-fn one_that_another_has_the_path_of_is_noticed() {
+fn a_root_whose_path_belongs_to_another_directory_is_noticed() {
     let server = serve();
     let (served, moved) = (server.path().join("served"), server.path().join("moved"));
     let mut client = server.client().greet(None);

@@ -14,7 +14,7 @@ use crate::{MIB, content, wait_until};
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn idle_connections_are_told_and_end_at_once() {
+fn idle_connections_get_a_goodbye_and_end_at_once() {
     let server = Running::with(|config| config.timeouts.grace = Duration::from_secs(60));
     let mut idle = server.client().greet(None);
     let mut used = server.client().greet(None);

@@ -242,7 +242,7 @@ fn several_files_can_be_under_way_at_a_time() {
 }
 
 #[test]
-fn what_is_held_is_told_block_by_block() {
+fn the_known_blocks_are_reported_one_by_one() {
     let server = Running::start();
     let file = content(1, 40 * MIB);
     let mut client = server.client().greet(None);

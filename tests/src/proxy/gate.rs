@@ -115,7 +115,7 @@ mod tests {
     use crate::wait::{DEADLINE, wait_until};
 
     #[test]
-    fn connections_pass_exactly_what_they_may_together() {
+    fn connections_together_pass_exactly_the_allowed_bytes() {
         let gate = Gate::new();
         let is_cut = AtomicBool::new(false);
         gate.let_pass(Direction::ToServer, 100);

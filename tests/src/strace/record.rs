@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_by_other_threads_is_one_call() {
+    fn a_call_interrupted_by_other_threads_is_one_call() {
         let text = r#"1 recvfrom(4<TCP:[a->b]>,  <unfinished ...>
 2 unlinkat(AT_FDCWD</d>, "\x2e\x2f\x78", 0 <unfinished ...>
 1 <... recvfrom resumed>"\x41\x42", 4096, 0, NULL, NULL) = 2

@@ -98,7 +98,7 @@ impl Trees {
 }
 
 #[test]
-fn what_is_there_is_not_moved() {
+fn up_to_date_files_are_not_moved() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());
@@ -118,7 +118,7 @@ fn what_is_there_is_not_moved() {
 
 /// Files among them that are other ones by now arrive, and so do times and modes.
 #[test]
-fn what_has_changed_is_moved() {
+fn changed_files_are_moved() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());
@@ -162,7 +162,7 @@ fn the_time_of_a_large_file_is_kept_when_nothing_else_is_moved() {
 
 /// An interrupted run resumes with the missing files.
 #[test]
-fn an_interrupted_tree_is_gone_on_with() {
+fn an_interrupted_tree_is_resumed() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());

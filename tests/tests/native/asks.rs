@@ -77,7 +77,7 @@ fn a_long_list_comes_whole_and_in_order() {
 }
 
 #[test]
-fn what_is_not_there_is_told_by_name() {
+fn missing_files_are_named() {
     let setting = stocked();
     for (verb, args) in
         [("ls", ["none"]), ("stat", ["none"]), ("digest", ["none"]), ("rm", ["none"])]
@@ -144,7 +144,7 @@ fn a_file_is_removed_and_a_directory_is_not() {
 }
 
 #[test]
-fn what_is_there_is_replaced_only_if_that_is_wanted() {
+fn an_existing_file_is_replaced_only_on_request() {
     for (old, new) in [(1000, 2000), (2 * MIB, 3 * MIB)] {
         let setting = Setting::with_file(Way::Up, 1, new);
         let upload = |policy: &str| {

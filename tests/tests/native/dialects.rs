@@ -38,13 +38,13 @@ fn ends(way: Way, first: &str, then: &str) -> u64 {
 }
 
 #[test]
-fn a_download_of_the_legacy_dialect_is_gone_on_with_in_the_native_one() {
+fn a_legacy_download_is_resumed_in_the_native_dialect() {
     let again = ends(Way::Down, "legacy", "native");
     assert!(again <= SLACK, "{again} bytes were sent again");
 }
 
 #[test]
-fn a_download_of_the_native_dialect_is_gone_on_with_in_the_legacy_one() {
+fn a_native_download_is_resumed_in_the_legacy_dialect() {
     let again = ends(Way::Down, "native", "legacy");
     assert!(again <= SLACK, "{again} bytes were sent again");
 }
@@ -57,7 +57,7 @@ fn an_upload_of_one_dialect_ends_well_in_the_other() {
 
 /// A whole file is up to date in either dialect.
 #[test]
-fn what_one_dialect_stored_the_other_knows() {
+fn a_file_stored_in_one_dialect_is_up_to_date_in_the_other() {
     for way in WAYS {
         for (first, then) in [("legacy", "native"), ("native", "legacy")] {
             let setting = Setting::with_file(way, 1, 4 * MIB);

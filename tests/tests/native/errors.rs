@@ -67,7 +67,7 @@ fn a_name_too_long_is_refused_by_name() {
 
 /// As root nothing is forbidden, so there is nothing to be seen then.
 #[test]
-fn what_may_not_be_read_or_written_is_named() {
+fn unreadable_and_unwritable_files_are_named() {
     if rustix::process::geteuid().is_root() {
         return;
     }

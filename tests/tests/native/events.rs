@@ -62,7 +62,7 @@ fn verb(way: Way) -> &'static str {
 }
 
 #[test]
-fn a_run_of_several_files_is_told() {
+fn a_run_of_several_files_is_reported() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, 5 * MIB);
         let source = setting.source(way);
@@ -91,7 +91,7 @@ fn a_run_of_several_files_is_told() {
 }
 
 #[test]
-fn a_resumed_file_tells_where_it_goes_on() {
+fn a_resumed_file_reports_its_offset() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, 16 * MIB);
         let proxy = Proxy::start(setting.server.addr(), move |index| match index {
@@ -115,7 +115,7 @@ fn a_resumed_file_tells_where_it_goes_on() {
 }
 
 #[test]
-fn hashing_is_told() {
+fn hashing_is_reported() {
     let setting = Setting::with_file(Way::Down, 1, 16 * MIB);
     fs::copy(setting.source(Way::Down), setting.target(Way::Down)).unwrap();
     let outcome = setting.client(Way::Down, setting.server.addr()).arg("--json").run();

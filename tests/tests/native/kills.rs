@@ -111,7 +111,7 @@ fn a_server_is_killed_at_random() {
 
 /// A confirmed file survives an immediate kill.
 #[test]
-fn what_was_confirmed_survives_a_kill() {
+fn a_confirmed_file_survives_a_kill() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());
     let sizes = [0, 1, 1000, 300_000, MIB, MIB + 1, 5 * MIB];

@@ -204,7 +204,7 @@ fn swapped(local: &Path, len: u64, link: &str) -> (PathBuf, Arc<LocalTree>) {
 }
 
 #[test]
-fn what_became_a_link_after_it_was_found_is_not_uploaded() {
+fn a_file_that_became_a_link_after_the_walk_is_not_uploaded() {
     for dialect in [DialectChoice::Native, DialectChoice::Legacy] {
         for len in LENS {
             for link in ["dir/sub/b", "dir/sub"] {

@@ -159,7 +159,7 @@ fn is_a(kind: &str, metadata: &Metadata) -> bool {
 }
 
 #[test]
-fn what_is_no_file_is_named_and_keeps_its_name() {
+fn a_name_that_is_no_file_is_reported_and_stays() {
     for (way, dialect, len) in cases() {
         for kind in strangers() {
             let setting = Setting::with_file(way, 1, len);

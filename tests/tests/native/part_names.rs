@@ -36,7 +36,7 @@ fn a_users_file_is_left_alone() {
 }
 
 #[test]
-fn an_interrupted_download_beside_a_users_file_goes_on() {
+fn an_interrupted_download_beside_a_users_file_resumes() {
     for dialect in DIALECTS {
         let setting = Setting::with_file(Way::Down, 1, 10 * MIB);
         let local = setting.local.path();

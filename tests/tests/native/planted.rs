@@ -101,7 +101,7 @@ fn a_partial_download_of_our_own_is_resumed() {
 }
 
 #[test]
-fn a_partial_download_that_everybody_can_write_to_is_not_resumed() {
+fn a_world_writable_partial_download_is_not_resumed() {
     for dialect in DIALECTS {
         for writable in [&[0, 1][..], &[0]] {
             let setting = setting();
@@ -156,7 +156,7 @@ fn a_partial_download_that_is_a_link_is_not_resumed_and_not_written_through() {
 
 /// The server's file may be readable by few; its mode is known only at the end.
 #[test]
-fn a_partial_download_is_open_to_nobody_else_while_it_arrives() {
+fn a_partial_download_is_private_while_it_arrives() {
     for dialect in DIALECTS {
         let setting = setting();
         let proxy = Proxy::plain(setting.server.addr());

@@ -115,7 +115,7 @@ fn an_upload_with_a_wrong_cache_over_another_version_reads_the_file_again() {
 /// A false cache entry is not stored again when an attempt ends early. The entry is wrong about block 0,
 /// which is noticed, and claims the server's content for block 10.
 #[test]
-fn what_a_wrong_cache_said_is_forgotten_when_the_connection_breaks() {
+fn a_wrong_cache_entry_is_dropped_when_the_connection_breaks() {
     const BLOCKS: u64 = MIN_CACHED_BYTES / MIB + 1;
     let cached = Cached::new(Way::Up);
     let (source, target) = (cached.setting.source(Way::Up), cached.setting.target(Way::Up));

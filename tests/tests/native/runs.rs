@@ -135,7 +135,7 @@ fn a_run_that_stands_still_is_overtaken_and_finds_the_file_there() {
 }
 
 #[test]
-fn a_run_that_is_killed_is_gone_on_from_by_the_next() {
+fn a_killed_run_is_resumed_by_the_next() {
     let runs = Runs::new(&[]);
     let (mut first, others) = runs.first_and_others(20 * MIB, 2);
     first.kill();
@@ -162,7 +162,7 @@ fn a_run_that_waits_can_be_interrupted() {
 
 /// A line that breaks all the time: each run that gets its turn resumes from the staged blocks.
 #[test]
-fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
+fn runs_over_a_breaking_line_resend_only_bytes_in_flight() {
     let runs = Runs::new(&[]);
     let plan = Plan::default().rate(64 * MIB).cut_after(Direction::ToServer, 7 * MIB + 4321);
     let proxy = Proxy::start(runs.server.addr(), move |_| plan);
@@ -178,7 +178,7 @@ fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
 
 /// Output that is no terminal gets one line.
 #[test]
-fn people_are_told_that_it_waits() {
+fn people_see_that_it_waits() {
     let runs = Runs::new(&[]);
     let (first, _others) = runs.first_and_others(4 * MIB, 0);
     let told = Way::Up.client(runs.plain.addr()).arg(NAME).current_dir(runs.local.path()).spawn();

@@ -57,7 +57,7 @@ fn an_original_server_is_refused_where_the_native_dialect_is_asked_for(peer: &Pe
 }
 
 #[test]
-fn a_server_of_another_version_is_told_apart() {
+fn a_server_of_another_version_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -81,7 +81,7 @@ fn a_server_of_another_version_is_told_apart() {
 
 /// The peer speaks neither dialect.
 #[test]
-fn a_server_of_another_kind_is_told_apart() {
+fn a_server_of_another_kind_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let server = thread::spawn(move || {

@@ -218,7 +218,7 @@ fn files_in_the_middle_that_are_refused_do_not_take_others_with_them() {
 }
 
 #[test]
-fn names_that_no_server_takes_are_told_in_their_turn() {
+fn names_that_no_server_takes_are_reported_in_order() {
     let setting = Setting::new();
     for name in ["1", "3"] {
         write_file(&setting.local.path().join(name), content(1, 10));

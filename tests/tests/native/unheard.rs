@@ -71,7 +71,7 @@ fn lost(len: u64, is_there: bool, before_next: impl Fn(&Setting)) -> (Setting, O
 }
 
 #[test]
-fn an_upload_whose_answer_was_lost_is_told_its_own_success() {
+fn an_upload_with_a_lost_answer_learns_of_its_own_success() {
     for len in SIZES {
         for is_there in [true, false] {
             let (setting, outcome) = lost(len, is_there, |_| {});

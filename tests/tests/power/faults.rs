@@ -15,7 +15,7 @@ pub(crate) const CASES: [(&str, fn()); 7] = [
     ("where syncfs fails, each small file that is present is, too", each_present_is_synced),
     ("a small file whose sync fails is not stored", a_file_is_not_stored),
     ("of three small files, one whose sync fails is not stored", one_of_three_is_not_stored),
-    ("a removal whose sync fails is no removal", a_removal_is_not_told),
+    ("a removal whose sync fails is no removal", an_unsynced_removal_is_not_reported),
     ("whichever sync fails of a tree, only what is safe is told", any_sync_of_a_tree),
 ];
 
@@ -79,7 +79,7 @@ fn one_of_three_is_not_stored() {
     assert!(stored < MANY_FILES.after.len(), "{stored} stored");
 }
 
-fn a_removal_is_not_told() {
+fn an_unsynced_removal_is_not_reported() {
     assert_eq!(promises(&REMOVAL, "native", &[&nth("fsync", 1)], 1), 0);
 }
 
