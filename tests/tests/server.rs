@@ -196,7 +196,7 @@ fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
         assert!(socket.is_closed_within(DEADLINE));
     }
     let is_told = || server.log().matches("not here within 700ms").count() == 4;
-    wait_until("each is told with the limit", DEADLINE, is_told);
+    wait_until("each is logged with the limit", DEADLINE, is_told);
 }
 
 /// A reader of the first line may rely on it: a signal must not meet its default action.

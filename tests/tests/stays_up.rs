@@ -178,7 +178,7 @@ fn a_hangup_ends_no_server() {
         server.signal(signal);
         assert_eq!(server.monitor().active, [0]);
     }
-    wait_until("it is told", DEADLINE, || server.log().contains("SIGHUP"));
+    wait_until("it is logged", DEADLINE, || server.log().contains("SIGHUP"));
     server.terminate(DEADLINE).assert_done();
 }
 
@@ -272,7 +272,7 @@ fn few_descriptors_are_reported_and_are_enough() {
         idle.push(RawSocket::connect(server.addr()));
     }
     assert!(idle.last_mut().unwrap().is_closed_within(DEADLINE));
-    wait_until("it is told", DEADLINE, || server.log().contains("too many connections"));
+    wait_until("it is logged", DEADLINE, || server.log().contains("too many connections"));
     let told = server.log().matches("too many connections").count();
     assert!(told < 20, "{told} lines");
     assert!(server.log().contains("fewer connections"), "{}", server.log());

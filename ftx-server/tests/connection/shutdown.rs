@@ -41,7 +41,9 @@ fn a_running_upload_may_end_within_the_grace() {
     client.send_bytes(&bytes[..MIB]);
     server.ask_to_stop();
     let addr = server.addr;
-    wait_until("nobody is accepted any more", || std::net::TcpStream::connect(addr).is_err());
+    wait_until("no connection is accepted any more", || {
+        std::net::TcpStream::connect(addr).is_err()
+    });
     client.send_bytes(&bytes[MIB..]);
     assert_eq!(client.reply(), STORED);
     assert!(client.is_closed_within(SOON), "it is kept when it has ended");

@@ -64,7 +64,7 @@ async fn a_directory_that_appears_during_an_upload_is_not_replaced() {
         upload.publish().await.unwrap_err();
         fs::remove_dir(root.path().join("a.bin")).unwrap();
         let offered = offer(&store, "a.bin").await;
-        assert_eq!(offered.held.is_some(), len > 10, "what of {len} bytes is kept");
+        assert_eq!(offered.held.is_some(), len > 10, "whether {len} bytes are kept");
     }
 }
 

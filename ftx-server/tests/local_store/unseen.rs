@@ -159,7 +159,7 @@ fn cached_hashes_are_not_computed_again() {
         return;
     }
     if bytes_read().is_none() {
-        println!("skipped: the system does not tell what is read");
+        println!("skipped: the system does not count bytes read");
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

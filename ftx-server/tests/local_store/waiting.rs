@@ -44,7 +44,7 @@ fn held_up() -> Duration {
             longest = longest.max(last.elapsed());
             last = Instant::now();
         }
-        let held = asking.await.unwrap().expect("what was written is offered");
+        let held = asking.await.unwrap().expect("the written bytes are offered");
         assert!(held.len > 0);
         longest
     })

@@ -127,7 +127,7 @@ fn a_batch_sees_its_earlier_puts() {
     assert_eq!(server.read("b"), b"first");
 }
 
-/// Of many clients that each replace the version they saw, none replaces another.
+/// Of many clients that each replace the version they saw, none undoes another's update.
 #[test]
 fn no_update_is_lost_between_clients_that_look_first() {
     let server = Running::threads(2);

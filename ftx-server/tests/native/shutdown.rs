@@ -87,7 +87,7 @@ fn a_download_is_cut_off_after_the_grace_and_nothing_false_is_said() {
     wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
     let start = Instant::now();
     server.ask_to_stop();
-    // Read only when the grace is over, so that no data can be sent before.
+    // Read only after the grace: an earlier read would let the server send more.
     wait_until("it is cut off", || server.active() == 0);
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     let rest = client.rest();

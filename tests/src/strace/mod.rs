@@ -88,7 +88,7 @@ impl Strace {
             let process = first.split(' ').next()?;
             last.strip_prefix(process)?.trim_start().starts_with("+++ ").then_some(text)
         });
-        parse(&whole.expect("the process that is recorded goes on"))
+        parse(&whole.expect("the recorded process still runs"))
     }
 
     fn file(&self) -> PathBuf {

@@ -11,18 +11,19 @@
 //! | `set_back` | files that change meanwhile and get their time back |
 //! | `poisoned` | caches that are wrong |
 //! | `planted` | partial downloads that another user may have written |
-//! | `unheard` | uploads whose last answer is lost |
+//! | `ambiguous_commit` | uploads whose last answer is lost |
 //! | `partial` | data that the other side has is not sent |
-//! | `again` | files of trees that are up to date are not sent |
+//! | `up_to_date` | files of trees that are up to date are not sent |
 //! | `dialects` | one dialect resumes the other's downloads |
 //! | `trees` | directories, many files, and their attributes |
 //! | `links` | symbolic links on the client's side |
 //! | `left_out` | untransferable files are named and counted |
-//! | `manners` | permissions of a file that replaces another; names that are no file |
+//! | `permissions` | permissions of a file that replaces another |
+//! | `targets` | targets that are no regular file |
 //! | `asks` | questions, removing, overwriting |
 //! | `events`, `errors` | events and error texts |
 //! | `far` | a long line |
-//! | `strangers` | servers of another protocol |
+//! | `foreign_servers` | servers of another protocol |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,29 +32,30 @@
     clippy::print_stdout
 )]
 
-mod again;
+mod ambiguous_commit;
 mod asks;
 mod changes;
 mod dialects;
 mod errors;
 mod events;
 mod far;
+mod foreign_servers;
 mod kills;
 mod left_out;
 mod lines;
 mod links;
-mod manners;
 mod mapped;
 mod names;
 mod part_names;
 mod partial;
+mod permissions;
 mod planted;
 mod poisoned;
 mod runs;
 mod set_back;
 mod setting;
-mod strangers;
+mod targets;
 mod trees;
-mod unheard;
+mod up_to_date;
 
 use setting::{MIB, Setting, Way};

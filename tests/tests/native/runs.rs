@@ -183,7 +183,7 @@ fn people_see_that_it_waits() {
     let (first, _others) = runs.first_and_others(4 * MIB, 0);
     let told = Way::Up.client(runs.plain.addr()).arg(NAME).current_dir(runs.local.path()).spawn();
     let line = "a.bin: waiting: another upload of this file is running";
-    wait_until("it tells", DEADLINE, || told.stderr().contains(line));
+    wait_until("it reports the wait", DEADLINE, || told.stderr().contains(line));
     runs.slow.let_pass(Direction::ToServer, u64::MAX);
     first.wait(DEADLINE).assert_done();
     told.wait(DEADLINE).assert_done();

@@ -16,7 +16,7 @@ pub(crate) const CASES: [(&str, fn()); 7] = [
     ("a small file whose sync fails is not stored", a_file_is_not_stored),
     ("of three small files, one whose sync fails is not stored", one_of_three_is_not_stored),
     ("a removal whose sync fails is no removal", an_unsynced_removal_is_not_reported),
-    ("whichever sync fails of a tree, only what is safe is told", any_sync_of_a_tree),
+    ("whichever sync of a tree fails, only durable files are reported", any_sync_of_a_tree),
 ];
 
 const SYSTEM: &str = "syncfs:error=EIO";

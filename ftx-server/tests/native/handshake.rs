@@ -206,7 +206,7 @@ fn a_preface_of_another_kind_is_closed() {
     assert!(client.is_closed_within(LATE));
 }
 
-/// The refusal is logged, too.
+/// The shortened list is logged, too.
 #[test]
 fn of_many_unknown_versions_a_few_are_named() {
     let server = Running::start();

@@ -37,7 +37,7 @@ fn an_original_server_is_found_out_and_stays_in_order(peer: &Peer) {
         // One connection each: the one that found out goes on.
         assert_eq!(proxy.connections(), 2 * (round + 1));
     }
-    assert!(proxy.count(Direction::ToServer) < 2 * MIB, "what was there was sent again");
+    assert!(proxy.count(Direction::ToServer) < 2 * MIB, "up-to-date data was sent again");
 }
 
 fn an_original_server_is_refused_where_the_native_dialect_is_asked_for(peer: &Peer) {
