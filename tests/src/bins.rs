@@ -47,7 +47,7 @@ fn profile_dir() -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
-/// Builds both programs once for each test binary. Cargo cannot be told that a test depends on
+/// Builds both programs once for each test binary. Cargo cannot express that a test depends on
 /// another package's binary, so the test asks for it; `FTX_BIN_DIR` names ready-made ones instead.
 fn built() -> &'static Path {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();

@@ -92,7 +92,7 @@ impl Client {
     }
 
     /// Has SIGHUP be ignored when it is started, as `nohup` does, or not, however this process was
-    /// started. What comes after this is for the client, too.
+    /// started. Arguments added later still go to the client.
     #[must_use]
     pub fn with_hangups(self, are_ignored: bool) -> Self {
         let how = if are_ignored { "--ignore-signal=HUP" } else { "--default-signal=HUP" };

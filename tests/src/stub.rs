@@ -12,7 +12,7 @@ use ftx_core::native::wire::{
 
 type Answer = dyn Fn(u32, &Request) -> Vec<u8> + Send + Sync;
 
-/// It listens on a free port of the loopback interface, and greets each client as a server does.
+/// A stub server on a free port of the loopback interface that greets each client as a server does.
 #[derive(Debug)]
 pub struct Stub {
     addr: SocketAddr,

@@ -162,7 +162,7 @@ fn unwritable_output_is_an_error() {
         assert_eq!(status.code(), Some(1), "{command:?}: {stderr}");
         assert_eq!(stderr.matches("cannot write to standard output").count(), 1, "{stderr}");
     }
-    // A server that serves goes on: its output is a report.
+    // A running server continues: its output is a report.
     let Output { status, stderr, .. } = into_full(&bins::server(), &["--version"]);
     let stderr = String::from_utf8_lossy(&stderr);
     assert_eq!(status.code(), Some(1), "{stderr}");

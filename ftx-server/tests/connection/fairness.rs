@@ -55,7 +55,7 @@ fn a_client_that_does_not_write_delays_no_other() {
     assert!(took < FAIR, "{took:?}");
 }
 
-/// Each waits for a moment, as the name may be put away soon; that must not cost others a thread.
+/// Each waits for a moment, as its staging may be detached soon; the wait must not occupy a thread.
 #[test]
 fn a_request_for_a_name_with_a_writer_delays_no_other() {
     let server = Running::start();
@@ -91,7 +91,7 @@ fn a_client_with_many_small_files_delays_no_other() {
             let is_over = Arc::clone(&is_over);
             thread::spawn(move || {
                 let mut client = Client::connect(addr);
-                // They go on for as long as the other one is delayed.
+                // They continue for as long as the other one is delayed.
                 for round in 0.. {
                     for file in 0..200 {
                         if round > 0 && is_over.load(Relaxed) {

@@ -83,7 +83,7 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
         }
         assert_eq!(all, TREE, "{limit} at a time");
     }
-    // Nothing is no limit that one could go on with.
+    // An empty page leaves no cursor to continue from.
     assert_eq!(list(&mut client, "", true, None, 0), (vec!["a".to_owned()], true));
     assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), TREE.len());
 }
@@ -199,7 +199,7 @@ fn there_are_signs_of_life_while_a_large_file_is_hashed() {
     let size = 200_000 * MIB as u64;
     fs::File::create(server.path().join("huge")).unwrap().set_len(size).unwrap();
     let mut client = server.client().greet(None);
-    // So that it is served on a thread to itself, if that is how it goes on.
+    // So that it is served on a dedicated thread, if it moves to one.
     client.put("small", b"x");
     let id = new_id();
     client.send(id, &Request::Digest { name: "huge".to_owned() });

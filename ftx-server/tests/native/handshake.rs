@@ -153,7 +153,7 @@ fn who_stops_in_the_middle_of_a_greeting_is_closed() {
     wait_until("all are gone", || server.active() == 0);
 }
 
-/// The limit is for the whole greeting, however busily its bytes drip.
+/// The limit is for the whole handshake, however busily its bytes drip.
 #[test]
 fn who_drips_its_hello_is_closed() {
     let server = Running::with(|config| config.timeouts.hello = SHORT);

@@ -1,4 +1,4 @@
-//! Uploads that are interrupted and go on.
+//! Interrupted uploads that are resumed.
 
 use std::path::Path;
 

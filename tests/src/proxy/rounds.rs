@@ -1,4 +1,4 @@
-//! How many round trips a conversation took.
+//! How many round trips a connection took.
 //!
 //! Data that a client sends before it has received anything belongs to the first round; data that it
 //! sends after it received, or could have received, an answer to round n belongs to round n + 1. So a

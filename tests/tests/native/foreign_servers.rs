@@ -34,7 +34,7 @@ fn an_original_server_is_found_out_and_stays_in_order(peer: &Peer) {
         assert_content(&root.path().join("a.bin"), content(1, MIB));
         assert_content(&local.path().join("out/a.bin"), content(1, MIB));
         assert_content(&local.path().join("out/b.bin"), content(2, 1000));
-        // One connection each: the one that found out goes on.
+        // One connection each: the one that detected the dialect is kept.
         assert_eq!(proxy.connections(), 2 * (round + 1));
     }
     assert!(proxy.count(Direction::ToServer) < 2 * MIB, "up-to-date data was sent again");

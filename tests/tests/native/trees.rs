@@ -188,7 +188,7 @@ fn thousands_of_small_files_go_both_ways() {
     }
 }
 
-/// One that is interrupted goes on where it was, file by file.
+/// An interrupted tree resumes where it was, file by file.
 #[test]
 fn files_in_the_middle_that_are_refused_do_not_take_others_with_them() {
     let setting = Setting::new();
