@@ -1,4 +1,4 @@
-//! A server keeps running, whatever happens to its parent process, of its root, and of its limits.
+//! A server keeps running, whatever happens to its parent process, its root or its limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs::File;

@@ -83,7 +83,7 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
         }
         assert_eq!(all, TREE, "{limit} at a time");
     }
-    // An empty page leaves no cursor to continue from.
+    // A limit of 0 still lists one entry: an empty page leaves no cursor to continue from.
     assert_eq!(list(&mut client, "", true, None, 0), (vec!["a".to_owned()], true));
     assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), TREE.len());
 }
