@@ -12,7 +12,7 @@ use crate::api::codes::{
 use crate::failure::Failure;
 use crate::totals::JobTotals;
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum JobEventKind {
     Hashing,
@@ -49,7 +49,7 @@ impl JobEventKind {
     }
 }
 
-/// Something that happened with a job.
+/// An event of a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct JobEvent {
     pub(crate) kind: JobEventKind,
@@ -64,7 +64,7 @@ pub(crate) struct JobEvent {
     pub(crate) already_there: bool,
     /// The caller's pointer, which is never followed.
     pub(crate) user_data: usize,
-    /// How far the whole job is.
+    /// Progress of the whole job.
     pub(crate) totals: JobTotals,
 }
 
@@ -86,7 +86,7 @@ impl JobEvent {
         }
     }
 
-    /// What a client has told of a file; `None` for what this version does not know.
+    /// Converts an event of the client; `None` for an event that this version does not know.
     pub(crate) fn told(file: usize, told: &ClientEvent<'_>) -> Option<Self> {
         let event = |kind, done, total| Self { done, total, ..Self::new(kind, Some(file)) };
         Some(match *told {

@@ -1,4 +1,4 @@
-//! Doing a job.
+//! Runs one job with the client.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::failpoint::{self, FailPoint};
 use crate::failure::Failure;
 use crate::job::{FileOutcome, Job, JobFile, JobKind};
 
-/// Does what is left to do of a job. What becomes of its files is told to it.
+/// Runs the unfinished files of a job, and reports the result of each to the job.
 pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failure> {
     failpoint::point(job.id, FailPoint::Begin);
     let todo = job.todo();
-    // What happens before the first file is begun happens to it.
+    // Events before the first file begins are attributed to it.
     let first = todo.first().map_or(0, |(index, _)| *index);
     client.set_observer(observer(job, first));
     match job.kind {
@@ -178,7 +178,7 @@ impl Watching<'_> {
     }
 }
 
-/// Tells a job what becomes of its files.
+/// Reports events and results of files to their job.
 struct Watching<'a> {
     job: &'a Arc<Job>,
     /// Which files of the job the client's are.

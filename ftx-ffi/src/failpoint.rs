@@ -1,4 +1,4 @@
-//! Panics that tests plan for certain jobs. There are none in a library that is no test.
+//! Panics that tests plan for certain jobs; compiled out of the library.
 
 /// Where a job may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -6,7 +6,7 @@
 pub(crate) enum FailPoint {
     /// When it is begun.
     Begin,
-    /// When something is told of a file of it.
+    /// When a file of it has an event.
     Tell,
     /// The same, on the thread of a further connection.
     TellOnStream,

@@ -1,4 +1,4 @@
-//! Why something failed, with what is known about it.
+//! Failures with their details.
 
 use std::cell::RefCell;
 use std::error::Error as _;
@@ -8,7 +8,7 @@ use ftx_client::{Reason, TransferError};
 
 use crate::status::{self, AbiStatus};
 
-/// A failure, to be told to C.
+/// A failure in the form that C receives.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) status: i32,
@@ -93,7 +93,7 @@ thread_local! {
 
 /// Keeps a failure as the calling thread's last one.
 pub(crate) fn remember(failure: Failure) {
-    // Gone only while the thread ends, when nobody can ask any more.
+    // Destroyed only while the thread ends, when no call can ask for it any more.
     let _ = LAST.try_with(|last| last.borrow_mut().replace(failure));
 }
 

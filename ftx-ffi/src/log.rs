@@ -1,4 +1,4 @@
-//! What ftx logs, told to a callback; without one, to nobody.
+//! Passes log messages to the callback, if there is one.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
@@ -15,7 +15,7 @@ use crate::api::codes::{FTX_LOG_DEBUG, FTX_LOG_ERROR, FTX_LOG_INFO, FTX_LOG_TRAC
 use crate::failure::Failure;
 use crate::status::AbiStatus;
 
-/// Who is told: level and text.
+/// The receiver of a message: level and text.
 pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
 
 static TELL: RwLock<Option<Tell>> = RwLock::new(None);
@@ -25,8 +25,8 @@ thread_local! {
     static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `tell` told what is logged at `level` or above, in place of whoever was told before; that
-/// one is not called any more when this returns.
+/// Sends messages at `level` or above to `tell`. The previous receiver is not called any more when
+/// this returns.
 pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
     static SET: OnceLock<bool> = OnceLock::new();
     if TELLING.get() {
@@ -47,9 +47,9 @@ pub(crate) fn error(message: &str) {
     tell(FTX_LOG_ERROR, message);
 }
 
-/// Whatever names and messages of others are in it are escaped here.
+/// Escapes the names and foreign messages in the text.
 fn tell(level: u32, message: &str) {
-    // What the callback itself sets off is not told: it would never end.
+    // Messages caused by the callback itself are dropped: they would recurse for ever.
     if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)
     {
         return;
@@ -77,7 +77,7 @@ fn code(level: Level) -> u32 {
     }
 }
 
-/// Takes what the other crates log.
+/// Receives the log of the other crates.
 struct LogSubscriber;
 
 impl Subscriber for LogSubscriber {

@@ -9,12 +9,12 @@ use crate::event::{JobEvent, JobEventKind};
 use crate::signal::Signal;
 use crate::totals::JobTotals;
 
-/// How long a thread that has taken events leaves others to gather. To wake it for each of ten
-/// thousand small files takes about as long as to move them.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long a thread that has taken events lets further events gather. Waking it for each of ten
+/// thousand small files takes about as long as moving them.
+const GATHER_FOR: Duration = Duration::from_millis(2);
 
-/// A queue that grows no further than the jobs in it: of what coalesces there is one event for each
-/// job, file and kind, and of what is never dropped, one for each file and a few for each job.
+/// A queue bounded by the jobs in it: it holds one coalescing event for each job, file and kind, and
+/// of the events that are never dropped, one for each file and a few for each job.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     waiting: Mutex<QueuedEvents>,
@@ -35,7 +35,7 @@ struct QueuedEvents {
     sleeper: Sleeper,
 }
 
-/// What a thread is to be woken for.
+/// The events for which a waiting thread is woken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sleeper {
     #[default]
@@ -110,7 +110,7 @@ impl EventQueue {
     /// Waits for events, and takes them all. For the queue of one job and one thread, which has
     /// taken some at `last`; the end of the job is waited for no longer than until it comes.
     pub(crate) fn wait(&self, last: Option<Instant>) -> Vec<JobEvent> {
-        let gathered = last.map(|last| last + GATHER);
+        let gathered = last.map(|last| last + GATHER_FOR);
         let mut waiting = self.waiting();
         loop {
             let end =

@@ -1,5 +1,5 @@
-//! Status codes as C has them: the original's, the reasons of ftx, and a few that only a C ABI
-//! needs.
+//! Status codes of the C ABI: those of the original system, the reasons of ftx, and a few that only
+//! a C ABI needs.
 
 use std::ffi::CStr;
 
@@ -47,7 +47,7 @@ const fn c_text(text: &'static str) -> &'static CStr {
     }
 }
 
-// From -551 on, and from -651 on: far behind what travels on the wire.
+// From -551 on, and from -651 on: far from the codes on the wire.
 own_codes! {
     NullPointer = -551, "NULL_POINTER", "a pointer is NULL that must not be";
     InvalidUtf8 = -552, "INVALID_UTF8", "a text is not valid UTF-8";
@@ -62,7 +62,7 @@ own_codes! {
     NoResources = -651, "NO_RESOURCES", "the system gives no thread or no descriptor";
 }
 
-/// What a code means, as a fragment of a sentence.
+/// The meaning of a code, as a fragment of a sentence.
 pub(crate) fn text(code: i32) -> &'static CStr {
     match AbiStatus::from_code(code) {
         Some(own) => own.text(),
@@ -97,7 +97,7 @@ pub(crate) fn original(code: i32) -> i32 {
 pub(crate) fn category(code: i32) -> u32 {
     match code {
         0.. => FTX_CATEGORY_NONE,
-        // The original's codes are what its server says, but for these.
+        // All codes of the original come from its server, except these.
         -5 | -7 => FTX_CATEGORY_NETWORK,
         -6 => FTX_CATEGORY_PROTOCOL,
         -100..0 => FTX_CATEGORY_SERVER,

@@ -1,6 +1,6 @@
 //! Progress of a whole job, sent with every event.
 
-/// How far a job is.
+/// Progress of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JobTotals {
     pub(crate) files: u64,
@@ -8,7 +8,7 @@ pub(crate) struct JobTotals {
     pub(crate) sized: u64,
     pub(crate) done: u64,
     pub(crate) failed: u64,
-    /// Bytes of the files whose sizes are known. What callers say of sizes may be anything, and
+    /// Bytes of the files whose sizes are known. Callers may pass any size, so the sum
     /// must not overflow.
     pub(crate) bytes: u128,
     pub(crate) bytes_done: u128,

@@ -1,4 +1,4 @@
-//! A client's thread, which does its jobs one after another.
+//! The thread of a client, which runs its jobs one after another.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,9 +20,9 @@ use crate::process::block_signals;
 use crate::queue::EventQueue;
 use crate::status::AbiStatus;
 
-/// How long the end of a client is waited for. An original server that is sending may take long:
-/// the thread reads on without anybody.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Longest wait for the thread when a client is freed. Reading from an original server until it stops
+/// sending may take longer; the thread then finishes alone.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Which client's thread this is. Asking the thread itself would leave a trace of it on threads
@@ -30,7 +30,7 @@ thread_local! {
     static OWN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What a client's handles and its thread share.
+/// State shared by the handles of a client and its thread.
 #[derive(Debug)]
 pub(crate) struct ClientThread {
     pub(crate) id: u64,
@@ -47,7 +47,7 @@ struct Schedule {
     queue: VecDeque<Arc<Job>>,
     /// All that were started and have not ended.
     started: BTreeMap<u64, Arc<Job>>,
-    /// Whether the thread can work; taken by who has made it.
+    /// Whether the thread could start; taken by the thread that spawned it.
     born: Option<io::Result<()>>,
     /// No more jobs are taken.
     closed: bool,
@@ -136,7 +136,7 @@ impl ClientThread {
             return;
         }
         let waiting = |work: &mut Schedule| !work.over;
-        let waited = self.changed.wait_timeout_while(self.work(), FAREWELL, waiting);
+        let waited = self.changed.wait_timeout_while(self.work(), CLOSE_WAIT, waiting);
         let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
         if over {
             // It has nothing left to do; panics are caught inside.
@@ -150,7 +150,7 @@ impl ClientThread {
         while let Some(job) = self.next() {
             failpoint::point(job.id, FailPoint::Thread);
             if let Err(failure) = caught(|| self.do_job(runtime, &mut client, config, &job)) {
-                // Nobody knows what state it is in.
+                // The panic leaves the client in an unknown state.
                 client = new();
                 job.give_up(failure);
             }
@@ -177,7 +177,7 @@ impl ClientThread {
         }
     }
 
-    /// The thread cannot go on. Its jobs end, and so does each that is still to come.
+    /// Ends all jobs, and refuses later ones, because the thread has failed.
     fn give_up(&self, failure: &Failure) {
         let jobs = {
             let mut work = self.work();

@@ -1,7 +1,7 @@
-//! Going on with stagings whose journal holds anything.
+//! Resumes stagings whose journal holds arbitrary bytes.
 //!
-//! What is recovered need not be right, as the checksums of the records are made here; but a block
-//! must not be known that lies beyond the data, and what was left in good order must be found again.
+//! The recovered blocks need not be right, as this target makes valid checksums for the records; but no
+//! block beyond the data may count as known, and a staging closed in good order must be recovered.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Decoding what a legacy server says.
+//! Decodes messages of a legacy server.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Decoding what a legacy client says.
+//! Decodes messages of a legacy client.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The machines of native transfers, told anything in any order: they answer or refuse.
+//! Feeds the native transfer machines arbitrary messages in any order: they answer or refuse.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ use ftx_core::native::upload::{Receiver, Sender};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
-/// A few sizes at the edges, so that what is told fits now and then.
+/// A few sizes at the edges, so that messages fit the state now and then.
 fn size(u: &mut Unstructured) -> Result<u64> {
     let blocks = u.int_in_range(0..=5)?;
     let sizes = [blocks * BLOCK_BYTES, blocks * BLOCK_BYTES + 1, (blocks * BLOCK_BYTES).saturating_sub(1), u64::MAX];
@@ -140,7 +140,7 @@ fn download(u: &mut Unstructured) -> Result<()> {
 fuzz_target!(|input: &[u8]| {
     let Some((machine, input)) = input.split_first() else { return };
     let mut u = Unstructured::new(input);
-    // What ends too early was told as far as it went.
+    // Input that ends too early has been fed as far as it went.
     let _ = match machine % 3 {
         0 => upload(&mut u),
         1 => receive(&mut u),

@@ -1,4 +1,4 @@
-//! Decoding what a native client and a native server say.
+//! Decodes messages of a native client and a native server.
 
 #![no_main]
 

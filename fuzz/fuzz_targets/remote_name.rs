@@ -1,4 +1,4 @@
-//! Parsing remote names, and the escaped names of what has none.
+//! Parses remote names, and the escaped forms of names that are not remote names.
 
 #![no_main]
 

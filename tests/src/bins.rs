@@ -17,6 +17,18 @@ pub fn client() -> PathBuf {
     built().join("ftx-client")
 }
 
+/// The directory of the examples in Rust, built from the current sources.
+///
+/// # Panics
+/// If they do not build.
+#[must_use]
+pub fn examples() -> PathBuf {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built =
+        BUILT.get_or_init(|| build(&["--examples", "-p", "ftx-server", "-p", "ftx-client"]));
+    built.as_deref().expect("the examples do not build").join("examples")
+}
+
 /// The directory that holds everything cargo builds, such as `target`.
 #[must_use]
 pub fn target_dir() -> PathBuf {
@@ -35,7 +47,7 @@ fn profile_dir() -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
-/// Builds both programs once for each test binary. Cargo cannot be told that a test depends on
+/// Builds both programs once for each test binary. Cargo cannot express that a test depends on
 /// another package's binary, so the test asks for it; `FTX_BIN_DIR` names ready-made ones instead.
 fn built() -> &'static Path {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -46,7 +58,7 @@ fn built() -> &'static Path {
     built.as_deref().expect("the programs under test do not build")
 }
 
-/// Has cargo build what these arguments say, in the profile of the running test. Where it puts it.
+/// Has cargo build the given targets in the running test's profile. Returns the output directory.
 pub(crate) fn build(what: &[&str]) -> Option<PathBuf> {
     let directory = profile_dir();
     let profile = match directory.file_name()?.to_str()? {

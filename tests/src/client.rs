@@ -33,7 +33,7 @@ impl Client {
     #[must_use]
     pub fn new() -> Self {
         let mut command = Command::new(bins::client());
-        // What it keeps of local files stays where builds put things.
+        // The cache of local files stays in the build directory.
         command.env("XDG_CACHE_HOME", bins::client().with_file_name("test-cache"));
         Self { command }
     }
@@ -64,7 +64,7 @@ impl Client {
         self.arg("--streams").arg(streams.to_string())
     }
 
-    /// Has it keep what it knows of local files in `dir/ftx/manifests`.
+    /// Keeps the client's cache of local files in `dir/ftx/manifests`.
     #[must_use]
     pub fn cache_home(mut self, dir: &Path) -> Self {
         self.command.env("XDG_CACHE_HOME", dir);
@@ -78,20 +78,21 @@ impl Client {
         self
     }
 
-    /// Has it recorded. What comes after this is for the client, too.
+    /// Records the client with strace. Arguments added later still go to the client.
     #[must_use]
     pub fn under(self, strace: &Strace) -> Self {
         self.behind(&strace.prefix())
     }
 
-    /// Has it run within a limit, as `ulimit` takes it. What comes after this is for the client, too.
+    /// Runs the client within a limit, as `ulimit` takes it. Arguments added later still go to the
+    /// client.
     #[must_use]
     pub fn within_limit(self, limit: &str) -> Self {
         self.behind(&crate::process::within_limit(limit))
     }
 
     /// Has SIGHUP be ignored when it is started, as `nohup` does, or not, however this process was
-    /// started. What comes after this is for the client, too.
+    /// started. Arguments added later still go to the client.
     #[must_use]
     pub fn with_hangups(self, are_ignored: bool) -> Self {
         let how = if are_ignored { "--ignore-signal=HUP" } else { "--default-signal=HUP" };

@@ -22,7 +22,7 @@ pub fn content(seed: u64, len: u64) -> Content {
 }
 
 impl Content {
-    /// What is behind the first `at` bytes.
+    /// The content behind the first `at` bytes.
     #[must_use]
     pub fn from(mut self, at: u64) -> Self {
         self.at = at.min(self.len);

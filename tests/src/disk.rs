@@ -92,7 +92,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives back what [`fill`](Self::fill) took.
+    /// Frees the space that [`fill`](Self::fill) took.
     ///
     /// # Panics
     /// If it was not called.

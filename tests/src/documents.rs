@@ -317,14 +317,14 @@ fn threads_are_those_of_the_sources() {
 }
 
 #[test]
-fn what_is_read_first_stays_short() {
+fn the_first_documents_stay_short() {
     assert!(map().lines().count() <= MAX_MAP_LINES);
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.lines().count() <= MAX_README_LINES);
 }
 
 #[test]
-fn words_in_backticks_are_told_apart() {
+fn words_in_backticks_are_distinguished() {
     let text = "`a` and `b/c`\n```\n`code`\n```\n    `code`\n| `ftx-io/x.rs` |";
     assert_eq!(marked(text), [(1, "a"), (1, "b/c"), (6, "ftx-io/x.rs")]);
     assert_eq!(pictured("`AbC`\n```text\nAb ─▶ AbC, ABC\n```"), [(3, "AbC")]);

@@ -14,7 +14,7 @@ use crate::wait::DEADLINE;
 /// Warnings that are errors in every program.
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
-/// What a program that links the static library needs of the system.
+/// System libraries that a program needs to link the static library.
 const SYSTEM: [&str; 4] = ["-lgcc_s", "-lpthread", "-lm", "-ldl"];
 
 /// Where the two libraries are.
@@ -79,10 +79,10 @@ pub fn compiler(name: &str, standard: &str) -> Command {
     command
 }
 
-/// Builds a program of files in [`sources`], with further options.
+/// Builds a program from files in [`sources`], with further options.
 ///
 /// # Panics
-/// If it does not build, with what the compiler says.
+/// If it does not build, with the compiler's output.
 pub fn build(mut compiler: Command, options: &[&str], files: &[&str], link: Link, program: &Path) {
     let library = library();
     compiler.args(options).arg("-pthread").arg("-o").arg(program);
@@ -97,10 +97,10 @@ pub fn build(mut compiler: Command, options: &[&str], files: &[&str], link: Link
     succeed(compiler);
 }
 
-/// Runs a command that must not fail and has nothing to complain about.
+/// Runs a command that must succeed without any diagnostics.
 ///
 /// # Panics
-/// If it does, with what it says.
+/// If it fails or prints a diagnostic, with its output.
 pub fn succeed(mut command: Command) -> Outcome {
     let outcome = Process::spawn(&mut command).wait(DEADLINE);
     assert!(

@@ -14,8 +14,8 @@
 //! - [`content`] makes and compares files that never lie in memory as a whole.
 //! - [`SmallDisk`] is a file system that can be full, [`LoopFs`] one whose power can be cut.
 //! - [`Mapping`] writes to a file through a shared mapping.
-//! - [`Strace`] records what a process asks of the system, and has calls fail; [`durable`] judges by the
-//!   record whether all that was promised would have outlived a loss of power.
+//! - [`Strace`] records a process's system calls, and makes calls fail; [`durable`] judges from the
+//! record whether every promise would have outlived a power loss.
 //!
 //! Nothing here sleeps to let something happen: [`wait_until`] waits for the thing itself. Every
 //! process is killed when its value is dropped, so a failing test leaves none behind.

@@ -37,7 +37,7 @@ impl FsKind {
         }
     }
 
-    /// How it is mounted: what writes back by itself after some seconds waits longer than any test.
+    /// The mount options: periodic write-back is delayed beyond the length of any test.
     fn options(self) -> &'static str {
         match self {
             Self::Ext4 => "loop,commit=600",
@@ -75,7 +75,7 @@ impl LoopFs {
     /// A new, empty one.
     ///
     /// # Errors
-    /// What the program said that makes or mounts it, and did not.
+    /// The output of the program that failed to make or mount it.
     ///
     /// # Panics
     /// If there is no room for temporary files.
@@ -127,7 +127,7 @@ impl LoopFs {
         self.is_cut = true;
     }
 
-    /// Mounts what the image holds after a cut.
+    /// Mounts the image again after a cut.
     ///
     /// # Panics
     /// If it is in use, or cannot be mounted.
@@ -156,7 +156,7 @@ impl Drop for LoopFs {
     }
 }
 
-/// Runs a program to its end; an error is what it said.
+/// Runs a program to its end; the error is its output.
 fn run(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{command:?}: {error}"))?;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Maps the file of its argument, and stores the bytes that it is told to. Nothing in Rust maps a file
+/// Maps the file named by its argument, and stores the bytes read from its input. Rust cannot map a file
 /// without `unsafe`.
 const PROGRAM: &str = "
 import mmap, sys

@@ -24,7 +24,7 @@ pub struct Process {
     stderr: Output,
 }
 
-/// How a process ended, and what it said.
+/// A process's exit status and output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The exit code; `None` if a signal ended it.
@@ -50,7 +50,7 @@ struct Lines {
     ended: bool,
 }
 
-/// What is put before a program and its arguments to have it run within a limit, as `ulimit` takes it.
+/// Prefix that runs a program and its arguments within a limit, as `ulimit` takes it.
 pub(crate) fn within_limit(limit: &str) -> Vec<OsString> {
     ["bash", "-c", &format!("ulimit {limit} && exec \"$@\""), "bash"].map(Into::into).into()
 }
@@ -87,13 +87,13 @@ impl Process {
         self.stdout.lines.0.lock().unwrap().lines.len()
     }
 
-    /// What it has said on standard output so far.
+    /// Standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
 
-    /// What it has said on standard error so far.
+    /// Standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.text()
@@ -191,7 +191,7 @@ impl Outcome {
     /// Asserts exit code 0.
     ///
     /// # Panics
-    /// If it ended otherwise, with what it said.
+    /// If it ended otherwise, with its output.
     pub fn assert_done(&self) {
         assert_eq!(self.code, Some(0), "{self:#?}");
     }
@@ -199,7 +199,7 @@ impl Outcome {
     /// Asserts the exit code.
     ///
     /// # Panics
-    /// If it ended otherwise, with what it said.
+    /// If it ended otherwise, with its output.
     pub fn assert_code(&self, code: i32) {
         assert_eq!(self.code, Some(code), "{self:#?}");
     }

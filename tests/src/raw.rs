@@ -1,4 +1,4 @@
-//! A client of the legacy dialect that says what it is told to.
+//! A client of the legacy dialect that sends arbitrary bytes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ impl RawSocket {
     /// Connects.
     ///
     /// # Panics
-    /// If nobody listens.
+    /// If there is no listener.
     #[must_use]
     pub fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).unwrap();
@@ -97,8 +97,7 @@ impl RawSocket {
         self.received.drain(..count).collect()
     }
 
-    /// Whether the server closes the connection within `deadline`; what it sends before counts
-    /// for nothing.
+    /// Whether the server closes the connection within `deadline`; bytes received before are ignored.
     pub fn is_closed_within(&mut self, deadline: Duration) -> bool {
         let start = Instant::now();
         while let Some(left) = deadline.checked_sub(start.elapsed()).filter(|left| !left.is_zero())

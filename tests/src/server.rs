@@ -26,11 +26,11 @@ pub struct Server {
 pub struct ServerBuilder {
     root: PathBuf,
     args: Vec<OsString>,
-    /// What is put before the program.
+    /// Words in front of the program.
     prefix: Vec<OsString>,
 }
 
-/// What the server's monitor said.
+/// The monitor's counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Monitor {
     /// Active connections of each thread.
@@ -202,7 +202,7 @@ impl Server {
         self.process.peak_rss_kib()
     }
 
-    /// What it has logged so far.
+    /// The log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.stderr()

@@ -1,11 +1,11 @@
-//! What the system knows of a process's sockets, where nobody says it.
+//! The kernel's view of a process's sockets, for values that the process does not report.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::wait::{DEADLINE, within};
 
-/// Where nobody listens. A port that was just left could be given to another test.
+/// An address without a listener. A port that was just released could be given to another test.
 pub const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// A line of proc_net_tcp(5).
@@ -20,8 +20,8 @@ struct Socket {
     inode: String,
 }
 
-/// The TCP port that the process listens on: the original server takes port 0 and keeps to itself
-/// what it got.
+/// The TCP port that the process listens on: the original server takes port 0 and does not print the
+/// port it got.
 ///
 /// # Panics
 /// If it does not begin to listen.
@@ -41,8 +41,7 @@ pub(crate) fn listening(pid: u32) -> u16 {
 pub(crate) fn unread(pid: u32) -> u64 {
     let own = inodes(pid);
     let is_own = |socket: &Socket| !socket.listens && own.contains(&socket.inode);
-    // One after the other: what is on its way no more when the first look is taken is found by the
-    // second one, or was read.
+    // In this order: bytes in flight at the first look are found unread by the second, or were read.
     let on_its_way: u64 = {
         let sockets = sockets(pid);
         let ends = sockets.iter().filter(|socket| is_own(socket));

@@ -1,4 +1,4 @@
-//! A server of the native dialect that says what a test makes up, true or not.
+//! A server of the native dialect that sends replies made up by a test, true or not.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use ftx_core::native::wire::{
 
 type Answer = dyn Fn(u32, &Request) -> Vec<u8> + Send + Sync;
 
-/// It listens on a free port of the loopback interface, and greets each client as a server does.
+/// A stub server on a free port of the loopback interface that greets each client as a server does.
 #[derive(Debug)]
 pub struct Stub {
     addr: SocketAddr,

@@ -10,7 +10,7 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 /// Asks again and again until the condition holds.
 ///
 /// # Panics
-/// If it does not within `deadline`; `what` says what was waited for.
+/// If it does not within `deadline`; `what` describes the condition.
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     assert!(
         within(deadline, || condition().then_some(())).is_some(),

@@ -1,5 +1,5 @@
-//! What people are told, and what a program hears: each cause has a text of its own, and what cannot be
-//! written is an error.
+//! Error causes for people and for programs: each cause has a text of its own, and unwritable output is
+//! an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ const DIALECTS: [&str; 2] = ["native", "legacy"];
 /// Longer than any clock goes.
 const ENDLESS: &str = "300000000000years";
 
-/// What no cause here is.
+/// The text of no cause in this test.
 const IN_USE: &str = "in use by another transfer";
 
 fn mount(from: &Path, to: &Path) {
@@ -74,7 +74,7 @@ fn a_mount_point_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_second_server_of_a_directory_is_told_of_the_first() {
+fn a_second_server_of_a_directory_is_refused() {
     let root = tempdir().unwrap();
     let _first = Server::start(root.path());
     let second = Server::builder(root.path()).spawn().wait(ftx_tests::DEADLINE);
@@ -135,7 +135,7 @@ fn into_full(program: &Path, args: &[&str]) -> Output {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_written_is_an_error() {
+fn unwritable_output_is_an_error() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     for dir in [root.path(), local.path()] {
@@ -162,7 +162,7 @@ fn what_cannot_be_written_is_an_error() {
         assert_eq!(status.code(), Some(1), "{command:?}: {stderr}");
         assert_eq!(stderr.matches("cannot write to standard output").count(), 1, "{stderr}");
     }
-    // A server that serves goes on: its output is a report.
+    // A running server continues: its output is a report.
     let Output { status, stderr, .. } = into_full(&bins::server(), &["--version"]);
     let stderr = String::from_utf8_lossy(&stderr);
     assert_eq!(status.code(), Some(1), "{stderr}");

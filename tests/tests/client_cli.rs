@@ -1,4 +1,4 @@
-//! `ftx-client` at a shell: what it takes, what it says, how it ends.
+//! `ftx-client` at a shell: its arguments, output and exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -96,7 +96,7 @@ fn a_line_gone_quiet_is_given_up_in_time() {
 }
 
 #[test]
-fn a_failing_file_stops_the_list_unless_told_otherwise() {
+fn a_failing_file_stops_the_list_by_default() {
     let (server, root, local) = setting();
     for name in ["1", "2", "4"] {
         write_file(&local.path().join(name), content(1, 1000));
@@ -115,7 +115,7 @@ fn a_failing_file_stops_the_list_unless_told_otherwise() {
 }
 
 #[test]
-fn json_lines_say_what_happens() {
+fn json_lines_report_each_event() {
     let (server, _root, local) = setting();
     write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
     let outcome = Client::upload(server.addr())
@@ -165,7 +165,7 @@ fn a_file_can_go_up_under_another_name() {
 }
 
 #[test]
-fn downloads_go_where_they_are_told() {
+fn downloads_go_to_the_given_place() {
     let (server, root, local) = setting();
     fs::create_dir(root.path().join("d")).unwrap();
     for (name, seed) in [("a.bin", 1), ("d/b.bin", 2)] {
@@ -185,7 +185,7 @@ fn downloads_go_where_they_are_told() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn a_name_that_is_no_file_is_refused() {
     let (server, root, local) = setting();
     fs::create_dir(local.path().join("dir")).unwrap();
     fs::create_dir(root.path().join("dir")).unwrap();
@@ -207,7 +207,7 @@ fn what_is_no_file_is_refused() {
     assert_content(&local.path().join("file"), content(1, 10));
 }
 
-/// Opening a pipe would wait for somebody to write to it.
+/// Opening a pipe would wait for a writer.
 #[test]
 fn a_pipe_is_refused_at_once() {
     let (server, root, local) = setting();
@@ -228,7 +228,7 @@ fn a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn a_partial_copy_at_the_target_is_gone_on_from_and_never_seen_half() {
+fn a_partial_copy_at_the_target_is_resumed_and_never_seen_half() {
     let (server, root, local) = setting();
     write_file(&root.path().join("a.bin"), content(1, 5 * MIB));
     write_file(&local.path().join("a.bin"), content(1, 3 * MIB));
@@ -260,7 +260,7 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
         };
         let mut client = start().spawn();
         wait_until("half has passed", DEADLINE, || proxy.count(direction) >= 32 * MIB);
-        // What only the system has is lost, or comes later than what the next run asks.
+        // Bytes still in socket buffers are lost, or arrive after the next run's request.
         wait_until("half was read", DEADLINE, || match upload {
             true => server.bytes_in() >= 31 * MIB,
             false => client.unread() == 0,
@@ -279,8 +279,8 @@ fn an_interrupted_run_ends_with_130_and_is_gone_on_with() {
     }
 }
 
-/// What an interrupted download to `local` leaves that takes minutes to be verified, as a start of
-/// the machine in between makes it necessary.
+/// Leaves the state of an interrupted download to `local` that takes minutes to verify, as a reboot
+/// makes necessary.
 fn leave_a_huge_staging(local: &Path, dialect: &str) {
     let len = 200 << 30;
     sparse_file(&local.join("a.bin.ftxpart"), len);
@@ -320,7 +320,7 @@ fn an_interrupt_is_heard_while_the_disk_is_read() {
     }
 }
 
-/// Nobody reads what it prints, so it waits for ever, and looks at nothing else.
+/// Its output is never read, so it blocks for ever and watches nothing else.
 #[test]
 fn interrupts_end_it_even_if_it_hangs() {
     let mut client = Command::new(ftx_tests::bins::client())

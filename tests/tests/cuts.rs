@@ -101,7 +101,7 @@ fn the_first_connection_is_cut(
 }
 
 /// Every connection is cut after so many bytes; each gets a little further. In the native dialect
-/// that takes at least a block, and what was under way of another may be lost.
+/// progress takes at least a block, and a partly sent block may be lost.
 fn every_connection_is_cut(way: Way, dialect: &str, every: u64, lost: u64) {
     let setting = Setting::new(way, 12 * MIB);
     let direction = setting.direction();

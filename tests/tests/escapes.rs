@@ -173,7 +173,7 @@ fn errors_and_logs_are_a_line_each() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_shown_escaped() {
+fn an_invalid_command_line_is_shown_escaped() {
     let bad = "x\u{1b}[2J\n\u{9b}\u{202e}:y";
     for args in [
         &["ls", bad][..],
@@ -255,7 +255,7 @@ fn digests_are_what_b3sum_prints_and_checks() {
     assert_eq!(said.matches(": OK\n").count(), names.len(), "{said}");
 }
 
-/// What a command prints on a terminal.
+/// A command's output on a terminal.
 fn on_a_terminal(args: &[&str], directory: &Path) -> String {
     let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
     let mut command = Command::new("python3");

@@ -26,15 +26,15 @@ const SCENARIOS: [&str; 9] = [
 /// Slow enough that a transfer of some MiB can be met under way.
 const SLOW: u64 = 4 << 20;
 
-/// A program of all scenarios, and what it is run by.
+/// A program of all scenarios, and its runner.
 struct Program {
     path: PathBuf,
     runner: &'static [&'static str],
 }
 
-/// Its log is no part of what the program says: it also tells of system calls that it does not know,
-/// which are no errors. All threads get their turn, as one that waits for an answer in vain would time
-/// out.
+/// The log stays out of the program's output: valgrind also reports system calls that it does not know,
+/// which are no errors. Threads are scheduled fairly, since a starved one would time out waiting for its
+/// answer.
 const VALGRIND: [&str; 6] = [
     "valgrind",
     "--log-file=%q{FTX_VALGRIND_LOG}",
@@ -99,7 +99,7 @@ impl Setting {
         Self { server, line, root, local }
     }
 
-    /// What valgrind says.
+    /// Valgrind's report.
     fn log(&self) -> PathBuf {
         self.root.path().join("valgrind.log")
     }
@@ -216,7 +216,7 @@ fn the_headers_compile_in_every_standard_of_cpp() {
 }
 
 #[test]
-fn the_cpp_header_does_what_it_says() {
+fn the_cpp_header_works_as_documented() {
     let directory = tempdir().unwrap();
     for (compiler, standard, options, link) in [
         ("g++", "c++11", &["-g", "-fsanitize=address"][..], Link::Shared),
@@ -262,7 +262,7 @@ fn the_library_exports_the_functions_of_the_header_and_nothing_else() {
     assert!(dynamic.contains("[libftx.so.1]") && dynamic.contains("NODELETE"), "{dynamic}");
 }
 
-/// What the examples in the header take for granted.
+/// Declarations that the header's examples assume.
 const PRELUDE: &str = r#"
 #define _POSIX_C_SOURCE 200809L
 #include "ftx.h"

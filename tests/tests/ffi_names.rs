@@ -15,7 +15,7 @@ use tempfile::tempdir;
 
 const SANITIZED: [&str; 3] = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
-with_each_qt!(the_qt_classes_see_what_was_copied);
+with_each_qt!(the_qt_classes_see_the_copied_names);
 
 /// A name as long as one can be: with parts of 255 bytes.
 fn longest() -> String {
@@ -23,7 +23,7 @@ fn longest() -> String {
     format!("longest/{}{}/{}", parts.repeat(15), "x".repeat(120), "x".repeat(127))
 }
 
-/// What is listed for a name that is asked about.
+/// The listing of a requested name.
 fn made_up(asked: &str) -> String {
     match asked {
         "longest" => longest(),
@@ -33,7 +33,7 @@ fn made_up(asked: &str) -> String {
     }
 }
 
-/// What cannot be transferred, one of it with a longer name than the array has room for.
+/// Entries that cannot be transferred, one with a longer name than the array has room for.
 fn odd() -> Vec<Listed> {
     let deep =
         ["odd", &"\\".repeat(250)].join("/") + &("/".to_owned() + &"\\".repeat(250)).repeat(14);
@@ -72,7 +72,7 @@ fn assert_done(mut program: Command) {
 }
 
 #[test]
-fn c_sees_what_was_copied() {
+fn c_sees_the_copied_names() {
     assert_eq!(longest().len(), 4096);
     let (server, local) = (lies(), tempdir().unwrap());
     let program = local.path().join("names");
@@ -84,7 +84,7 @@ fn c_sees_what_was_copied() {
 }
 
 #[test]
-fn cpp_sees_what_was_copied() {
+fn cpp_sees_the_copied_names() {
     let (server, local) = (lies(), tempdir().unwrap());
     let program = local.path().join("names");
     let compiler = ffi::compiler("g++", "c++11");
@@ -94,7 +94,7 @@ fn cpp_sees_what_was_copied() {
     assert_done(command);
 }
 
-fn the_qt_classes_see_what_was_copied(qt: Qt) {
+fn the_qt_classes_see_the_copied_names(qt: Qt) {
     let (server, local) = (lies(), tempdir().unwrap());
     let mut command = Command::new(clients(qt).join("names"));
     let addr = server.addr();

@@ -1,5 +1,5 @@
-//! The Qt class `FileClient`: one application with ours and with the original's class, with
-//! `ftx-server` and with the servers made of Qt; and what only ours has.
+//! The Qt class `FileClient`: one application with ours and with the original's class, with `ftx-server`
+//! and with the servers made of Qt; and the features that only ours has.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -17,13 +17,13 @@ with_each_qt!(
     a_file_that_is_there_is_ok,
     a_list_stops_at_the_first_failure,
     missing_files_cannot_be_opened,
-    names_mean_what_they_mean_to_the_original,
+    names_mean_the_same_as_in_the_original,
     a_server_that_is_not_there_cannot_be_reached,
     the_code_macros_are_there_when_asked_for,
-    the_signals_tell_what_happens,
+    the_signals_report_each_event,
     a_cancelled_list_stops,
     a_client_may_be_destroyed_by_its_own_signal,
-    a_forked_child_gets_errors_and_the_parent_goes_on,
+    a_forked_child_gets_errors_and_the_parent_continues,
     a_call_in_which_the_process_forks_ends_in_both,
     no_memory_is_lost,
 );
@@ -99,7 +99,7 @@ fn missing_files_cannot_be_opened(qt: Qt) {
     }
 }
 
-fn names_mean_what_they_mean_to_the_original(qt: Qt) {
+fn names_mean_the_same_as_in_the_original(qt: Qt) {
     for setting in settings(qt) {
         for directory in [setting.local("d"), setting.remote("d"), setting.local("up")] {
             fs::create_dir(directory).unwrap();
@@ -137,7 +137,7 @@ fn the_code_macros_are_there_when_asked_for(qt: Qt) {
     setting.assert("upload", &["none"], "-2 FILE_OPEN_ERROR");
 }
 
-fn the_signals_tell_what_happens(qt: Qt) {
+fn the_signals_report_each_event(qt: Qt) {
     let setting = Setting::new(qt, "features");
     write_file(&setting.local("a.bin"), content(1, 3 * MIB));
     write_file(&setting.local("b.bin"), content(2, 3 * MIB));
@@ -172,7 +172,7 @@ fn a_client_may_be_destroyed_by_its_own_signal(qt: Qt) {
     assert_eq!(said, "moving\n-5 destroyed");
 }
 
-fn a_forked_child_gets_errors_and_the_parent_goes_on(qt: Qt) {
+fn a_forked_child_gets_errors_and_the_parent_continues(qt: Qt) {
     let setting = Setting::new(qt, "forks");
     write_file(&setting.local("a.bin"), content(1, MIB));
     let expected = "child, upload: -7 -556, and why\nchild, download: -7 -556, and why\n\

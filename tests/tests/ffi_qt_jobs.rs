@@ -96,7 +96,7 @@ fn the_example_with_widgets_can_be_clicked(qt: Qt) {
     let mut command = setting.command(line.addr(), "window.png", &["a.bin", "b.bin"]);
     screen.show(&mut command);
     Process::spawn(&mut command).wait(DEADLINE).assert_done();
-    // The program has looked at what is on the picture.
+    // The program has checked the picture's content.
     assert!(setting.local("window.png").is_file());
     assert_content(&setting.remote("a.bin"), content(1, LEN));
     assert!(!setting.remote("b.bin").exists());

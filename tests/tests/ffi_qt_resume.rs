@@ -14,10 +14,10 @@ const MIB: u64 = 1 << 20;
 const LEN: u64 = 24 * MIB;
 
 with_each_qt!(
-    a_cancelled_upload_goes_on_later,
-    a_cancelled_download_goes_on_later,
+    a_cancelled_upload_resumes_later,
+    a_cancelled_download_resumes_later,
     a_killed_server_ends_the_call,
-    the_same_client_goes_on,
+    the_same_client_resumes,
     a_call_outlives_a_restart_of_the_server,
 );
 
@@ -67,7 +67,7 @@ impl Way {
         assert_content(&target, content(1, LEN));
     }
 
-    /// Before the file is whole, nobody sees it, but for what an original server does.
+    /// Only an original server shows the file before it is whole.
     fn assert_not_there(self, setting: &Setting) {
         match self {
             Self::Up if matches!(setting.server, Served::Qt(..)) => {}
@@ -76,7 +76,7 @@ impl Way {
         }
     }
 
-    /// Whether a second try has less to do. Original servers truncate what they are to go on with,
+    /// Whether a second attempt has less to send. Original servers truncate the file before they resume,
     /// so they get all of it.
     fn resumes(self, setting: &Setting) -> bool {
         self == Self::Down || matches!(setting.server, Served::Ours(_))
@@ -94,7 +94,7 @@ fn moving(setting: &Setting, line: &Proxy, verb: &str) -> Process {
     process
 }
 
-/// A second try by another process moves what is missing, and no more.
+/// A second attempt by another process moves only the missing bytes.
 fn assert_goes_on(setting: Setting, way: Way) {
     let line = Proxy::plain(setting.server.addr());
     let setting = setting.with_program("caller");
@@ -112,7 +112,7 @@ fn assert_cancelled(setting: &Setting, verb: &str) {
     assert!(said.ends_with("finished a.bin -5\n-5 -503"), "{}: {said}", setting.what);
 }
 
-fn a_cancelled_upload_goes_on_later(qt: Qt) {
+fn a_cancelled_upload_resumes_later(qt: Qt) {
     for verb in ["cancel-in-signal", "cancel-elsewhere"] {
         for setting in Way::Up.settings(qt, "features") {
             assert_cancelled(&setting, verb);
@@ -122,7 +122,7 @@ fn a_cancelled_upload_goes_on_later(qt: Qt) {
     }
 }
 
-fn a_cancelled_download_goes_on_later(qt: Qt) {
+fn a_cancelled_download_resumes_later(qt: Qt) {
     for setting in Way::Down.settings(qt, "features") {
         assert_cancelled(&setting, "cancel-download");
         Way::Down.assert_not_there(&setting);
@@ -147,7 +147,7 @@ fn a_killed_server_ends_the_call(qt: Qt) {
 }
 
 /// The next call of the same object, behind one that the lost line has ended.
-fn the_same_client_goes_on(qt: Qt) {
+fn the_same_client_resumes(qt: Qt) {
     for (way, verb) in [(Way::Up, "again-upload"), (Way::Down, "again-download")] {
         for mut setting in way.settings(qt, "features") {
             if way == Way::Down && is_original(&setting) {
@@ -159,7 +159,7 @@ fn the_same_client_goes_on(qt: Qt) {
             let process = moving(&setting, &line, verb);
             let half = || line.count(way.direction()) >= LEN / 2;
             wait_until("half has passed", DEADLINE, half);
-            // What only the system has would be lost with the line.
+            // Bytes still in socket buffers would be lost with the line.
             wait_until("most was read", DEADLINE, || match (way, &mut setting.server) {
                 (Way::Up, Served::Ours(server)) => server.bytes_in() >= LEN / 4,
                 (Way::Up, Served::Qt(..)) => true,

@@ -18,7 +18,7 @@ const LEN: u64 = 16 * MIB;
 /// How much has passed when the disk is filled by something else.
 const FILLED_AT: u64 = 8 * MIB;
 
-/// What may be in memory then of what has passed.
+/// Bytes passed on that may still be in memory then.
 const UNWRITTEN: u64 = 2 * MIB;
 
 const DIALECTS: [&str; 2] = ["legacy", "native"];
@@ -68,8 +68,8 @@ fn full_server(start: impl Fn(&Proxy, &TempDir) -> Process, is_honest: impl Fn(&
 }
 
 #[test]
-fn an_old_client_hears_of_it_and_goes_on_later() {
-    with_mounts("an_old_client_hears_of_it_and_goes_on_later", || {
+fn an_old_client_gets_the_error_and_resumes_later() {
+    with_mounts("an_old_client_gets_the_error_and_resumes_later", || {
         for qt in [Qt::Five, Qt::Six] {
             for peer in [Some(Peer::own(qt)), Peer::original(qt)].into_iter().flatten() {
                 full_server(
@@ -82,8 +82,8 @@ fn an_old_client_hears_of_it_and_goes_on_later() {
 }
 
 #[test]
-fn the_new_client_hears_of_it_and_goes_on_later() {
-    with_mounts("the_new_client_hears_of_it_and_goes_on_later", || {
+fn the_new_client_gets_the_error_and_resumes_later() {
+    with_mounts("the_new_client_gets_the_error_and_resumes_later", || {
         for dialect in DIALECTS {
             full_server(
                 |proxy, local| {
@@ -101,8 +101,8 @@ fn the_new_client_hears_of_it_and_goes_on_later() {
 }
 
 #[test]
-fn what_will_not_fit_is_refused_before_it_is_sent() {
-    with_mounts("what_will_not_fit_is_refused_before_it_is_sent", || {
+fn a_file_that_will_not_fit_is_refused_before_it_is_sent() {
+    with_mounts("a_file_that_will_not_fit_is_refused_before_it_is_sent", || {
         let (disk, local) = (disk(), tempdir().unwrap());
         let root = disk.path().join("root");
         let server = Server::start(&root);
@@ -128,8 +128,8 @@ fn what_will_not_fit_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_download_onto_a_full_disk_goes_on_later() {
-    with_mounts("a_download_onto_a_full_disk_goes_on_later", || {
+fn a_download_onto_a_full_disk_resumes_later() {
+    with_mounts("a_download_onto_a_full_disk_resumes_later", || {
         for dialect in DIALECTS {
             full_client(dialect);
         }
@@ -218,7 +218,7 @@ fn small_files_are_refused_one_by_one() {
                 stored += 1;
             }
         }
-        // There is room for 30 large ones but for what the server needs itself, and for all tiny ones.
+        // There is room for all tiny files, and for 30 large ones less the server's own needs.
         assert!((36..=41).contains(&stored), "{stored}: {outcome:#?}");
         let failed = outcome.stdout.lines().filter(|line| line.contains("\"failed\""));
         for line in failed {

@@ -1,5 +1,5 @@
 //! Whatever comes over the wire: nothing outside the root is touched, nothing grows, and the
-//! server goes on serving the others.
+//! server continues to serve the others.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! `scripts/install`, and the examples built with what it installs: by CMake, pkg-config and qmake,
-//! with Qt 5 and Qt 6.
+//! `scripts/install`, and the examples built from its installation: by CMake, pkg-config and qmake, with
+//! Qt 5 and Qt 6.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -24,8 +24,8 @@ fn prefix() -> &'static Path {
 /// Installs, into a stage if there is one.
 fn install(prefix: &Path, stage: Option<&Path>) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    // It copies what it has built: another build at that time might replace it. The programs under
-    // test come first for that.
+    // The script copies its own build output, which another build at that time might replace. The
+    // programs under test are built first for that reason.
     let _ = bins::server();
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(bins::workspace().join("scripts/install"));
@@ -34,7 +34,7 @@ fn install(prefix: &Path, stage: Option<&Path>) {
     run(command.arg("--debug").arg("--prefix").arg(prefix));
 }
 
-/// What `pkg-config` says of the package below a prefix.
+/// The flags that `pkg-config` prints for the package below a prefix.
 fn flags(prefix: &Path, options: &[&str]) -> Vec<String> {
     let mut ask = Command::new("pkg-config");
     ask.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
@@ -85,7 +85,7 @@ fn as_two(server: &Server) -> Vec<String> {
     vec![server.addr().ip().to_string(), server.addr().port().to_string()]
 }
 
-/// Downloads a file by the example in C++, which tells its name first.
+/// Downloads a file by the example in C++, which prints its name first.
 fn assert_tree(program: &Path) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -191,7 +191,7 @@ fn it_is_staged_for_a_package_and_can_be_moved() {
     assert_uploads(&program, as_one);
 }
 
-/// What a distribution asks of a library: found by its name, and nothing else in it but itself.
+/// A distribution's requirements for a library: found by its name, and with no foreign symbols in it.
 #[test]
 fn the_library_that_is_installed_is_one_for_a_system() {
     let library = prefix().join("lib/libftx.so.1");

@@ -11,10 +11,10 @@ use tempfile::tempdir;
 const MIB: u64 = 1 << 20;
 const LEN: u64 = 64 * MIB;
 
-/// What passes before each kill.
+/// Bytes that pass before each kill.
 const STEP: u64 = 20 * MIB;
 
-/// What may be sent again after a kill, for each connection that there was.
+/// Bytes that may be sent again after a kill, for each connection that was open.
 const SLACK: u64 = 8 * MIB;
 
 /// Connections of a client, in the native dialect.
@@ -22,7 +22,7 @@ const STREAMS: usize = 2;
 
 const DIALECTS: [&str; 2] = ["legacy", "native"];
 
-/// What the server may have read and not counted, on all connections: less than a chunk of each.
+/// Bytes that the server may have read and not counted, on all connections: less than a chunk of each.
 const UNCOUNTED: u64 = MIB;
 
 fn upload(proxy: &Proxy, local: &Path, dialect: &str) -> Process {
@@ -57,7 +57,7 @@ fn is_made(client: &mut Process, proxy: &Proxy, direction: Direction, end: u64) 
     .expect("the transfer stands still")
 }
 
-/// Waits until the server has read a step. What only the system has is lost with a connection.
+/// Waits until the server has read a step. Bytes still in socket buffers are lost with a connection.
 fn wait_until_received(server: &mut Server, before: u64) {
     let end = before + STEP - UNCOUNTED;
     wait_until("the server has read it", DEADLINE, || server.bytes_in() >= end);
@@ -69,7 +69,7 @@ fn wait_until_read(client: &Process) {
 }
 
 #[test]
-fn a_client_killed_in_an_upload_goes_on() {
+fn a_client_killed_in_an_upload_resumes() {
     DIALECTS.into_iter().for_each(client_in_upload);
 }
 
@@ -108,7 +108,7 @@ fn client_in_upload(dialect: &str) {
 }
 
 #[test]
-fn a_client_killed_in_a_download_goes_on() {
+fn a_client_killed_in_a_download_resumes() {
     DIALECTS.into_iter().for_each(client_in_download);
 }
 
@@ -140,7 +140,7 @@ fn client_in_download(dialect: &str) {
     assert_bounded(&proxy, Direction::ToClient, kills, dialect);
 }
 
-/// Another server in the place of the killed one. What is held back for that is not for this one.
+/// Starts another server in place of the killed one. Bytes held back in between are not for it.
 fn restart(server: Server, proxy: &Proxy) -> Server {
     let server = server.restart();
     proxy.cut();
@@ -149,7 +149,7 @@ fn restart(server: Server, proxy: &Proxy) -> Server {
 }
 
 #[test]
-fn a_server_killed_in_an_upload_is_gone_on_with() {
+fn an_upload_to_a_killed_server_is_resumed() {
     DIALECTS.into_iter().for_each(server_in_upload);
 }
 
@@ -176,7 +176,7 @@ fn server_in_upload(dialect: &str) {
 }
 
 #[test]
-fn a_server_killed_in_a_download_is_gone_on_with() {
+fn a_download_from_a_killed_server_is_resumed() {
     DIALECTS.into_iter().for_each(server_in_download);
 }
 
@@ -202,7 +202,7 @@ fn server_in_download(dialect: &str) {
 }
 
 #[test]
-fn what_was_confirmed_survives_a_kill_at_once() {
+fn a_confirmed_file_survives_an_immediate_kill() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());
     for seed in 0..10 {

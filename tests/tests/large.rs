@@ -29,7 +29,7 @@ fn an_old_client_uploads_3_gib() {
 }
 
 #[test]
-fn an_old_client_is_refused_what_it_would_not_store_right() {
+fn an_old_client_is_refused_a_file_it_would_corrupt() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     let proxy = Proxy::plain(server.addr());

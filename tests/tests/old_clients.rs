@@ -30,7 +30,7 @@ fn setting() -> (Server, TempDir, TempDir) {
     (Server::start(root.path()), root, tempdir().unwrap())
 }
 
-/// What a user sees in the root.
+/// The names that a user sees in the root.
 fn visible(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root)
         .unwrap()
@@ -196,7 +196,7 @@ fn missing_files_end_with_minus_2(peer: &Peer) {
     assert!(visible(root.path()).is_empty());
 }
 
-/// The client truncates whatever it is told, so the server must not offer to go on.
+/// The client truncates its file in any case, so the server must not offer to resume.
 fn a_partial_local_copy_is_not_resumed_into_zeros(peer: &Peer) {
     let (server, root, local) = setting();
     write_file(&root.path().join("a.bin"), content(1, 2 * MIB));

@@ -1,4 +1,4 @@
-//! What the original never managed: an old client's interrupted upload goes on where it stopped.
+//! An old client's interrupted upload resumes where it stopped, which the original never managed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
@@ -11,21 +11,21 @@ use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
 
-/// What may be sent again after an interruption.
+/// Bytes that may be sent again after an interruption.
 const SLACK: u64 = 8 * MIB;
 
 /// The bytes of a 100 request for a name of five characters and of a 101 request.
 const REQUESTS: u64 = 59 + 80;
 
 with_every_peer!(
-    a_true_prefix_under_the_name_is_gone_on_from,
-    an_upload_that_was_cut_is_gone_on_from,
+    a_true_prefix_under_the_name_is_resumed,
+    a_cut_upload_is_resumed,
     an_upload_that_is_whole_in_staging_is_published,
     another_file_of_the_same_name_is_not_mixed_with_the_rest,
-    a_killed_server_keeps_what_it_had,
+    a_killed_server_keeps_the_staged_bytes,
 );
 
-fn a_true_prefix_under_the_name_is_gone_on_from(peer: &Peer) {
+fn a_true_prefix_under_the_name_is_resumed(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     let proxy = Proxy::plain(server.addr());
@@ -36,7 +36,7 @@ fn a_true_prefix_under_the_name_is_gone_on_from(peer: &Peer) {
     assert_eq!(proxy.count(Direction::ToServer), REQUESTS + 2 * MIB - 5);
 }
 
-fn an_upload_that_was_cut_is_gone_on_from(peer: &Peer) {
+fn a_cut_upload_is_resumed(peer: &Peer) {
     let (len, cut) = (32 * MIB, 20 * MIB + 17);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -68,7 +68,7 @@ fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
 /// As above with a single file. Had all of the staging been offered, the client would say OK to its
 /// user, and no file would be there.
 #[test]
-fn a_client_whose_file_is_just_what_is_staged_still_has_a_byte_to_send() {
+fn a_client_with_exactly_the_staged_bytes_still_has_a_byte_to_send() {
     let peer = Peer::own(Qt::Five);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
@@ -90,7 +90,7 @@ fn another_file_of_the_same_name_is_not_mixed_with_the_rest(peer: &Peer) {
     assert_content(&root.path().join("a.bin"), content(2, 8 * MIB));
 }
 
-fn a_killed_server_keeps_what_it_had(peer: &Peer) {
+fn a_killed_server_keeps_the_staged_bytes(peer: &Peer) {
     let (len, cut) = (40 * MIB, 30 * MIB);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());
@@ -100,7 +100,7 @@ fn a_killed_server_keeps_what_it_had(peer: &Peer) {
     proxy.let_pass(Direction::ToServer, cut);
     let mut client = peer.spawn_upload(proxy.addr(), local.path(), &["a.bin"]);
     wait_until("most has passed", DEADLINE, || proxy.count(Direction::ToServer) >= cut);
-    // What only the system has is lost with the server. It may still wait for a whole chunk.
+    // Bytes in socket buffers are lost with the server. It may still wait for a whole chunk.
     wait_until("most was read", DEADLINE, || server.bytes_in() + REQUESTS + MIB >= cut);
     let server = server.restart();
     // The original would turn in a circle for ever now.

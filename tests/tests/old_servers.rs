@@ -14,8 +14,8 @@ with_every_peer!(
     files_go_up_and_come_down,
     an_identical_file_is_not_sent_again,
     an_upload_is_never_resumed_into_zeros,
-    an_upload_replaces_what_differs,
-    an_interrupted_download_is_gone_on_from,
+    an_upload_replaces_a_differing_file,
+    an_interrupted_download_is_resumed,
     an_empty_file_goes_up_and_comes_down,
     missing_files_fail,
     an_upload_that_the_server_could_not_confirm_is_refused,
@@ -62,7 +62,7 @@ fn an_upload_is_never_resumed_into_zeros(peer: &Peer) {
     assert_content(&root.path().join("a.bin"), content(1, 2 * MIB));
 }
 
-fn an_upload_replaces_what_differs(peer: &Peer) {
+fn an_upload_replaces_a_differing_file(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = peer.serve(root.path());
     for (name, len) in [("same", MIB), ("longer", 2 * MIB)] {
@@ -76,7 +76,7 @@ fn an_upload_replaces_what_differs(peer: &Peer) {
     }
 }
 
-fn an_interrupted_download_is_gone_on_from(peer: &Peer) {
+fn an_interrupted_download_is_resumed(peer: &Peer) {
     let (len, cut) = (32 * MIB, 20 * MIB);
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = peer.serve(root.path());

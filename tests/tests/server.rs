@@ -1,4 +1,4 @@
-//! `ftx-server` as a process: how it starts, what it reports, how it ends, how fair it is.
+//! `ftx-server` as a process: start, reports, end and fairness.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ fn a_transfer_that_outlives_the_grace_is_kept() {
     let _ = stalled.upload_header("a.bin");
     let _ = stalled.upload_pos(0, 4 << 20);
     stalled.send_bytes(&whole[..3 << 20]);
-    // The grace may be over before the server has read what only the system has.
+    // The grace may be over before the server has read the bytes in socket buffers.
     wait_until("all has arrived", DEADLINE, || server.bytes_in() == 3 * MIB);
     let start = Instant::now();
     server.terminate(DEADLINE).assert_done();
@@ -142,9 +142,9 @@ fn the_monitor_counts_transfers() {
     }
 }
 
-/// The original serves nobody else on a thread that sends.
+/// A sending thread of the original serves no other connection.
 #[test]
-fn a_reader_that_does_not_read_delays_nobody() {
+fn a_stalled_reader_delays_no_other_client() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     // Nor do they wait until it is given up.
     let server = Server::builder(root.path()).arg("--stall-timeout").arg("10m").start();
@@ -183,7 +183,7 @@ fn sigint_ends_it_like_sigterm() {
     server.end_with(Signal::INT, DEADLINE).assert_done();
 }
 
-/// Not what was left of it when the last wait began.
+/// A full period, not the rest of the previous wait.
 #[test]
 fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
     let root = tempdir().unwrap();
@@ -196,10 +196,10 @@ fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
         assert!(socket.is_closed_within(DEADLINE));
     }
     let is_told = || server.log().matches("not here within 700ms").count() == 4;
-    wait_until("each is told with the limit", DEADLINE, is_told);
+    wait_until("each is logged with the limit", DEADLINE, is_told);
 }
 
-/// Whoever has read the first line may rely on it: a signal must not meet its default action.
+/// A reader of the first line may rely on it: a signal must not meet its default action.
 #[test]
 fn signals_are_handled_from_the_first_line_on() {
     for signal in [Signal::TERM, Signal::INT] {

@@ -1,4 +1,4 @@
-//! A server goes on, whatever becomes of those who started it, of its root, and of its limits.
+//! A server keeps running, whatever happens to its parent process, its root or its limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs::File;
@@ -15,7 +15,7 @@ use tempfile::tempdir;
 
 const DIALECTS: [&str; 2] = ["native", "legacy"];
 
-/// What the system puts into a pipe that is made as small as it can be.
+/// The capacity of a pipe made as small as possible.
 const PIPE_BYTES: usize = 4096;
 
 /// A server whose standard output and error are read only when a test says so.
@@ -82,7 +82,7 @@ fn is_full(pipe: &impl AsFd) -> bool {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_stops_nothing() {
     let root = tempdir().unwrap();
     let mut server = Unread::start(root.path(), "debug");
     let mut dropped = 0;
@@ -102,7 +102,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
         let count = line.trim_end().rsplit_once(" dropped_lines=").unwrap().1;
         dropped = count.parse().unwrap();
     }
-    // Once somebody reads, the count stands where the lines are missing.
+    // Once the pipe is read, the count stands where the lines are missing.
     let mut line = String::new();
     while !line.contains(" lines were dropped here") {
         line.clear();
@@ -113,7 +113,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn reports_that_nobody_reads_stop_nothing() {
+fn unread_reports_stop_nothing() {
     let root = tempdir().unwrap();
     let mut server = Unread::start(root.path(), "error");
     wait_until("the pipe is full", DEADLINE, || {
@@ -178,7 +178,7 @@ fn a_hangup_ends_no_server() {
         server.signal(signal);
         assert_eq!(server.monitor().active, [0]);
     }
-    wait_until("it is told", DEADLINE, || server.log().contains("SIGHUP"));
+    wait_until("it is logged", DEADLINE, || server.log().contains("SIGHUP"));
     server.terminate(DEADLINE).assert_done();
 }
 
@@ -237,9 +237,9 @@ fn a_hangup_stops_a_client_softly_unless_it_is_ignored() {
     assert_content(&local.path().join("a"), content(1, 8 << 20));
 }
 
-/// A pipe may keep a client waiting, but not one that is told to end.
+/// A pipe may keep a client waiting, but not after a signal to end.
 #[test]
-fn a_client_whose_output_nobody_reads_ends_when_it_is_told() {
+fn a_client_with_unread_output_ends_on_a_signal() {
     let root = tempdir().unwrap();
     for number in 0..500 {
         write_file(&root.path().join(format!("{number}")), content(1, 0));
@@ -262,7 +262,7 @@ fn a_client_whose_output_nobody_reads_ends_when_it_is_told() {
 }
 
 #[test]
-fn few_descriptors_are_told_of_and_are_enough() {
+fn few_descriptors_are_reported_and_are_enough() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     write_file(&local.path().join("a"), content(1, 3_000_000));
     let server = Server::builder(root.path()).within_limit("-n 256").start();
@@ -272,7 +272,7 @@ fn few_descriptors_are_told_of_and_are_enough() {
         idle.push(RawSocket::connect(server.addr()));
     }
     assert!(idle.last_mut().unwrap().is_closed_within(DEADLINE));
-    wait_until("it is told", DEADLINE, || server.log().contains("too many connections"));
+    wait_until("it is logged", DEADLINE, || server.log().contains("too many connections"));
     let told = server.log().matches("too many connections").count();
     assert!(told < 20, "{told} lines");
     assert!(server.log().contains("fewer connections"), "{}", server.log());

@@ -10,7 +10,7 @@ use tempfile::tempdir;
 const MIB: usize = 1 << 20;
 const LEN: usize = 4 * MIB;
 
-/// Asks as an old client would, goes on from what is offered, and sends up to `until`.
+/// Asks as an old client would, resumes from the offer, and sends up to `until`.
 fn begin(server: &Server, whole: &[u8], until: usize) -> (RawSocket, usize) {
     let mut socket = RawSocket::connect(server.addr());
     let reply = socket.upload_header("a.bin");
@@ -71,7 +71,7 @@ fn a_resumed_upload_that_hangs_does_not_keep_the_next_from_ending() {
 }
 
 #[test]
-fn a_client_that_comes_back_early_is_offered_what_it_had_sent() {
+fn a_client_that_reconnects_early_is_offered_its_sent_bytes() {
     for older in [None, Some(1000)] {
         let root = tempdir().unwrap();
         if let Some(len) = older {
@@ -105,7 +105,7 @@ fn two_that_were_offered_the_same_bytes_do_not_spoil_them() {
     );
     let (quick, _) = begin(&server, &whole, LEN);
     assert_published(quick, &server);
-    // What it was offered is gone. It may be refused; it must not be led to store something else.
+    // The offered data is gone. The upload may be refused; it must not store anything else.
     let left = i64::try_from(LEN - (MIB - 1)).unwrap();
     if slow.upload_pos(0xf_ffff, left) == Some(LegacyReply::UploadPos { status: Status::Ok }) {
         slow.send_bytes(&whole[MIB - 1..]);

@@ -59,7 +59,7 @@ fn staging(local: &Path) {
 
 /// A server waits only briefly for a first request.
 #[test]
-fn what_is_here_is_hashed_before_the_client_connects() {
+fn the_local_file_is_hashed_before_the_client_connects() {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(WHOLE).unwrap();
@@ -86,7 +86,7 @@ fn what_is_here_is_hashed_before_the_client_connects() {
 }
 
 #[test]
-fn verifying_a_staging_is_told_and_can_be_stopped() {
+fn verifying_a_staging_is_reported_and_can_be_stopped() {
     let local = tempfile::tempdir().unwrap();
     staging(local.path());
     let (_listener, address) = listen();
@@ -107,7 +107,7 @@ fn verifying_a_staging_is_told_and_can_be_stopped() {
 }
 
 #[test]
-fn hashing_what_has_arrived_is_told_and_can_be_stopped() {
+fn hashing_the_received_bytes_is_reported_and_can_be_stopped() {
     // Bytes that arrive late are hashed in the background.
     let in_time = (0..10).any(|_| in_time_and_told());
     assert!(in_time, "it arrives late each time");

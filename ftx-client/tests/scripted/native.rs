@@ -71,7 +71,7 @@ fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> BlockingClient {
 
 /// The client waits for nothing meanwhile, since the server has all blocks.
 #[test]
-fn comparing_an_upload_with_what_the_server_holds_can_be_stopped() {
+fn comparing_an_upload_with_the_servers_file_can_be_stopped() {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     File::create(&path).unwrap().set_len(LEN).unwrap();
@@ -94,7 +94,7 @@ fn comparing_an_upload_with_what_the_server_holds_can_be_stopped() {
 
 /// A staging of the legacy dialect has no chaining values, so all of it is read.
 #[test]
-fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
+fn comparing_a_download_with_the_local_file_can_be_stopped_and_loses_nothing() {
     let local = tempfile::tempdir().unwrap();
     let part = local.path().join("a.bin.ftxpart");
     File::create(&part).unwrap().set_len(LEN).unwrap();
@@ -124,7 +124,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
 
 /// Blocks of an upload that failed get no reply any more, and so take no room in the window.
 #[test]
-fn what_a_failed_upload_had_sent_holds_up_no_other() {
+fn data_sent_by_a_failed_upload_delays_no_other() {
     let results = upload(&[16, 4], 1, true, |listener| {
         let mut peer = NativePeer::accept(&listener);
         // Both before any reply: behind a full window nothing is offered.

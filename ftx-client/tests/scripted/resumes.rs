@@ -77,7 +77,7 @@ fn assert_changed(result: &Result<Transferred, TransferError>) {
 }
 
 #[test]
-fn a_file_that_nobody_writes_to_is_resumed() {
+fn a_file_without_a_writer_is_resumed() {
     for size in SIZES {
         let (result, bytes) = download(size, TAIL, |_| {});
         assert_eq!(result.unwrap().moved, 4);

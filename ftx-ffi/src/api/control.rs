@@ -78,7 +78,7 @@ pub unsafe extern "C" fn ftx_job_abort(job: *mut FtxJob) -> i32 {
 }
 
 /// Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
-/// `FTX_EVENT_JOB_PAUSED` tells when it is paused. The client does its other jobs meanwhile.
+/// `FTX_EVENT_JOB_PAUSED` reports that it is paused. Meanwhile the client runs its other jobs.
 ///
 /// @param job  The job. If it ends before it can be paused, it has ended.
 /// @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started

@@ -1,4 +1,4 @@
-//! What has become of a job.
+//! Results of a job.
 
 use ftx_client::Reason;
 
@@ -12,23 +12,23 @@ use crate::job::JobFile;
 use crate::pointer::{self, OutParam, Versioned};
 use crate::status::{self, AbiStatus};
 
-/// A file of a job. Set `struct_size` to `sizeof(ftx_file)` before it is filled in.
+/// A file of a job. Set `struct_size` to `sizeof(ftx_file)` before the call that fills it in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxFile {
     /// Bytes of this struct, as the caller knows it.
     pub struct_size: u32,
-    /// 0 if it is done, `FTX_PENDING` if it is not, otherwise why it has failed.
+    /// 0 if it is done, `FTX_PENDING` if it is not, otherwise the status of its failure.
     pub status: i32,
     /// The code of the original system for it.
     pub original_status: i32,
     /// 1 if both sides had it and nothing was moved, otherwise 0.
     pub already_there: u32,
-    /// How many of its bytes were moved by the try that has ended it.
+    /// Bytes that the last attempt moved.
     pub moved: u64,
-    /// How many of its bytes are across, as far as that was told.
+    /// Bytes that are across, according to the last progress.
     pub done: u64,
-    /// How many bytes it has, as far as that was told.
+    /// Size in bytes; 0 while it is unknown.
     pub total: u64,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn index(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
 
-/// How many files were added to a job.
+/// Returns the number of files in a job.
 ///
 /// @param job    The job.
 /// @param count  The number is written here.
@@ -87,11 +87,11 @@ pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64)
     })
 }
 
-/// What has become of a file of a job so far.
+/// Returns the state of a file of a job.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on.
-/// @param file        Is filled in; `struct_size` must be set.
+/// @param file        Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
 /// Threads: any.
@@ -116,11 +116,11 @@ pub unsafe extern "C" fn ftx_job_file(
     })
 }
 
-/// Why a job, or a file of it, has failed.
+/// Returns the failure of a job or of one of its files.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on; `FTX_WHOLE_JOB` for the first failure of the job.
-/// @param error       Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has
+/// @param error       Filled in; `struct_size` must be set. Its `status` is 0 if nothing has
 ///                    failed so far.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
@@ -148,12 +148,12 @@ pub unsafe extern "C" fn ftx_job_error(
     })
 }
 
-/// Takes the next entry that a listing or `FTX_JOB_STAT` has found. It never waits; the event
-/// `FTX_EVENT_ENTRIES` tells that there are some. A listing waits when some thousands were not
-/// taken, unless `ftx_job_wait` is waiting for it.
+/// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. It never waits; the event
+/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
+/// unless `ftx_job_wait` is waiting for it.
 ///
 /// @param job    The job.
-/// @param entry  Is filled in; `struct_size` must be set.
+/// @param entry  Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_PENDING` if there is none yet; `FTX_NOT_FOUND` if the job has ended and all
 ///         were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays), `FTX_FORKED`.
 ///
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let job = unsafe { pointer::handle(job)? };
-        // SAFETY: as above. Looked at first, since what is taken is gone.
+        // SAFETY: as above. Checked first, since a taken entry cannot be put back.
         unsafe { pointer::size_of_struct(entry)? };
         let taken = job.job.next_entry()?;
         let taken = taken.ok_or_else(|| {
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
     })
 }
 
-/// The digest that `FTX_JOB_DIGEST` has found for a file.
+/// Returns the digest that `FTX_JOB_DIGEST` found for a file.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn ftx_job_digest(
     })
 }
 
-/// What `FTX_JOB_DIALECT` has found that the server speaks.
+/// Returns the dialect of the server, as found by `FTX_JOB_DIALECT`.
 ///
 /// @param job      The job.
 /// @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.

@@ -1,9 +1,9 @@
-//! Jobs: what is to be done, in which state it is, and what has become of it.
+//! Jobs: their work, state and results.
 //!
 //! ```text
 //! New ──start──▶ Queued ──▶ Running ──▶ Ended
 //!                  │  ▲        │
-//!              pause  resume   pause, when both sides can go on from there
+//!              pause  resume   pause, as soon as the transfer can resume later
 //!                  ▼  │        ▼
 //!                 Paused ◀─────┘          cancel leads from each to Ended
 //! ```
@@ -26,10 +26,10 @@ use crate::queue::EventQueue;
 use crate::status::AbiStatus;
 use crate::totals::JobTotals;
 
-/// Entries of a listing that may wait to be taken; its next ones are waited for beyond that.
-const ENTRIES: usize = 4096;
+/// Entries of a listing that may wait to be taken; beyond that the listing pauses.
+const MAX_WAITING_ENTRIES: usize = 4096;
 
-/// What a job does.
+/// The kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JobKind {
     Upload,
@@ -41,7 +41,7 @@ pub(crate) enum JobKind {
     Dialect,
 }
 
-/// In which state a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     New,
@@ -51,7 +51,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// What becomes of a running job when it stops because it was told to.
+/// The phase that a running job enters when a caller stops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     End,
@@ -76,17 +76,17 @@ pub(crate) struct JobFile {
 /// How a file ended well.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FileOutcome {
-    /// Bytes that were moved by the last try.
+    /// Bytes that the last attempt moved.
     pub(crate) moved: u64,
     pub(crate) already_there: bool,
 }
 
-/// How a job goes about it.
+/// Options of a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) keep_going: bool,
     pub(crate) recursive: bool,
-    /// What the client has, if it is not set.
+    /// Defaults to the setting of the client.
     pub(crate) retries: Option<u32>,
     /// As for `retries`.
     pub(crate) overwrite: Option<Overwrite>,
@@ -140,7 +140,7 @@ struct JobState {
     /// Whether the server speaks the native dialect, once that was asked.
     native: Option<bool>,
     user_data: usize,
-    /// Nobody wants to hear of it any more.
+    /// The caller has freed the job: it emits no more events.
     released: bool,
     /// Threads that wait for its end, and so take no entries.
     waiters: u32,
@@ -407,7 +407,7 @@ impl JobState {
     }
 }
 
-/// What a job that was cancelled ends with.
+/// The failure of a cancelled job.
 pub(crate) fn cancelled() -> Failure {
     Failure::reason(Reason::Cancelled, Reason::Cancelled.text())
 }

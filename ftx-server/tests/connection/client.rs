@@ -1,4 +1,4 @@
-//! A client that says what it is told to: the kit's socket, with the conversations of these tests.
+//! A scripted client: the kit's socket, with the exchanges of these tests.
 
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
@@ -10,7 +10,7 @@ use ftx_tests::RawSocket;
 
 use crate::DEADLINE;
 
-/// A connection, and what came over it beyond the last reply.
+/// A connection, and bytes received beyond the last reply.
 pub(crate) struct Client(RawSocket);
 
 pub(crate) fn encoded(requests: &[LegacyRequest]) -> Vec<u8> {
@@ -64,7 +64,7 @@ impl Client {
         assert_eq!(self.reply(), STORED);
     }
 
-    /// What is offered of `name`: how many bytes, and their MD5.
+    /// The server's offer of `name`: how many bytes, and their MD5.
     pub(crate) fn offered(&mut self, name: &str) -> (usize, String) {
         match self.ask(&ask_upload(name)) {
             LegacyReply::UploadHeader { status: Status::Ok, pos, md5, .. } => {
@@ -85,8 +85,8 @@ impl Client {
         bytes
     }
 
-    /// How long after `start` the server closes; what it sends before counts for nothing. Its time
-    /// runs from the last that it has heard, so that of a test begins before that is said.
+    /// How long after `start` the server closes; data sent before is ignored. The server's timer starts
+    /// at the last received byte, so a test takes `start` before it sends that.
     pub(crate) fn closed_after(&mut self, start: Instant) -> Duration {
         assert!(self.is_closed_within(DEADLINE), "the server does not close");
         start.elapsed()

@@ -69,7 +69,7 @@ fn a_file_that_is_written_to_is_not_sent_to_its_end() {
 }
 
 #[test]
-fn what_the_client_holds_already_is_not_sent_again() {
+fn bytes_that_the_client_has_are_not_sent_again() {
     let server = Running::start();
     let bytes = content(1, MIB);
     fs::write(server.path().join("a.bin"), &bytes).unwrap();

@@ -20,12 +20,13 @@ fn work(client: &mut Client) -> Duration {
     start.elapsed()
 }
 
-/// What [`work`] may take beside the others. On a machine that does nothing else it takes some
-/// hundredths of a second; who waits for the others waits until they are closed, for 30 seconds.
+/// The longest [`work`] may take beside the other connections. On an idle machine it takes some
+/// hundredths of a second; if it were blocked by them, it would wait until they are closed, for 30
+/// seconds.
 const FAIR: Duration = Duration::from_secs(15);
 
 #[test]
-fn who_does_not_read_delays_nobody() {
+fn a_client_that_does_not_read_delays_no_other() {
     let server = Running::start();
     std::fs::File::create(server.path().join("big")).unwrap().set_len(512 << 20).unwrap();
     let mut slow: Vec<_> = (0..40).map(|_| server.client()).collect();
@@ -43,7 +44,7 @@ fn who_does_not_read_delays_nobody() {
 }
 
 #[test]
-fn who_does_not_write_delays_nobody() {
+fn a_client_that_does_not_write_delays_no_other() {
     let server = Running::start();
     let mut slow: Vec<_> = (0..60).map(|_| server.client()).collect();
     for (index, client) in slow.iter_mut().enumerate() {
@@ -54,9 +55,9 @@ fn who_does_not_write_delays_nobody() {
     assert!(took < FAIR, "{took:?}");
 }
 
-/// Each waits for a moment, as the name may be put away soon; that must not cost others a thread.
+/// Each waits for a moment, as its staging may be detached soon; the wait must not occupy a thread.
 #[test]
-fn who_asks_for_a_name_that_is_written_to_delays_nobody() {
+fn a_request_for_a_name_with_a_writer_delays_no_other() {
     let server = Running::start();
     let mut writer = server.client();
     let bytes = content(1, MIB);
@@ -81,7 +82,7 @@ fn who_asks_for_a_name_that_is_written_to_delays_nobody() {
 }
 
 #[test]
-fn a_client_with_many_small_files_delays_nobody() {
+fn a_client_with_many_small_files_delays_no_other() {
     let server = Running::start();
     let addr = server.addr;
     let is_over = Arc::new(AtomicBool::new(false));
@@ -90,7 +91,7 @@ fn a_client_with_many_small_files_delays_nobody() {
             let is_over = Arc::clone(&is_over);
             thread::spawn(move || {
                 let mut client = Client::connect(addr);
-                // They go on for as long as the other one is delayed.
+                // They continue for as long as the other one is delayed.
                 for round in 0.. {
                     for file in 0..200 {
                         if round > 0 && is_over.load(Relaxed) {
@@ -147,7 +148,7 @@ fn a_connection_survives_moving_between_threads() {
     client.begin_upload("cut.bin", MIB);
     client.send_bytes(&content(1, 400_000));
     drop(client);
-    // Who asks earlier is offered what has arrived by then.
+    // An earlier request is offered the bytes that have arrived by then.
     wait_until("all of it is received", || server.active() == clients.len());
     assert_eq!(server.client().offered("cut.bin").0, 399_999);
     drop(clients);

@@ -26,7 +26,7 @@ fn a_conversation_can_be_cut_at_every_byte() {
         let mut client = server.client();
         let bytes = [talk.as_slice(), &tail].concat();
         client.send_bytes(&bytes[..cut]);
-        // Only what has been read for sure makes it a cut on the server's side.
+        // The server sees a cut only behind bytes that it has certainly read.
         let early = [encoded(&[ask_upload("a.bin")]).len(), talk.len() - body.len(), talk.len()];
         let due = early.iter().filter(|end| **end <= cut).count();
         let mut replies: Vec<_> = (0..due).map(|_| client.reply()).collect();
@@ -112,14 +112,14 @@ fn many_requests_in_one_piece_are_all_answered() {
 }
 
 #[test]
-fn an_upload_goes_on_from_what_is_offered() {
+fn an_upload_resumes_from_the_offer() {
     let server = Running::start();
     let bytes = content(1, 3 * MIB);
     let mut client = server.client();
     client.begin_upload("a.bin", bytes.len());
     client.send_bytes(&bytes[..2 * MIB]);
     drop(client);
-    // One that comes earlier is offered what has arrived by then.
+    // An earlier request is offered the bytes that have arrived by then.
     wait_until("all of it is received", || server.active() == 0);
     let mut client = server.client();
     let (len, digest) = client.offered("a.bin");

@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// For who must do something in time, on a busy machine too.
 const ENOUGH: Duration = Duration::from_secs(2);
 
-/// Far more than both, on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than both, on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -100,7 +100,7 @@ fn an_upload_that_stands_still_is_closed_and_kept() {
 }
 
 #[test]
-fn a_download_that_nobody_reads_is_closed() {
+fn an_unread_download_is_closed() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
@@ -126,7 +126,7 @@ fn an_upload_that_drips_is_not_closed() {
 }
 
 #[test]
-fn what_is_no_known_dialect_is_closed_at_once() {
+fn an_unknown_dialect_is_closed_at_once() {
     let server = Running::start();
     let beginnings: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\n\r\n",

@@ -41,7 +41,9 @@ fn a_running_upload_may_end_within_the_grace() {
     client.send_bytes(&bytes[..MIB]);
     server.ask_to_stop();
     let addr = server.addr;
-    wait_until("nobody is accepted any more", || std::net::TcpStream::connect(addr).is_err());
+    wait_until("no connection is accepted any more", || {
+        std::net::TcpStream::connect(addr).is_err()
+    });
     client.send_bytes(&bytes[MIB..]);
     assert_eq!(client.reply(), STORED);
     assert!(client.is_closed_within(SOON), "it is kept when it has ended");
@@ -51,7 +53,7 @@ fn a_running_upload_may_end_within_the_grace() {
 }
 
 #[test]
-fn an_upload_that_stands_still_is_suspended_after_the_grace_and_can_be_gone_on_with() {
+fn a_stalled_upload_is_suspended_after_the_grace_and_can_be_resumed() {
     let server = Running::with(|config| config.timeouts.grace = Duration::from_millis(300));
     let bytes = content(1, 6 * MIB);
     let mut client = server.client();
@@ -98,7 +100,7 @@ fn a_large_upload_after_many_small_ones_is_suspended_after_the_grace_too() {
 }
 
 #[test]
-fn a_download_that_nobody_reads_does_not_keep_it_beyond_the_grace() {
+fn an_unread_download_does_not_keep_it_beyond_the_grace() {
     let server = Running::start();
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(256 << 20).unwrap();
@@ -110,8 +112,7 @@ fn a_download_that_nobody_reads_does_not_keep_it_beyond_the_grace() {
     assert!(took < SOON, "{took:?}");
 }
 
-/// Whoever asks for a name may wait for an answer as long as a client does, but a server that is
-/// to end must not.
+/// A request for a name may wait as long as its client does, but a stopping server must not.
 #[test]
 fn an_answer_that_takes_long_to_find_does_not_keep_it_beyond_the_grace() {
     let server = Running::start();

@@ -1,4 +1,4 @@
-//! What is moved in tests, and how long it may take.
+//! Test contents, and the time that a transfer may take.
 
 use std::time::Duration;
 

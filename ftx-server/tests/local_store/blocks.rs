@@ -132,7 +132,7 @@ async fn a_silent_upload_of_another_size_or_without_a_block_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_several_stagings_the_one_with_the_most_goes_on() {
+async fn of_several_stagings_the_fullest_is_resumed() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
@@ -155,7 +155,7 @@ async fn of_several_stagings_the_one_with_the_most_goes_on() {
     assert_eq!(go_on(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
 }
 
-/// What another client goes on with; it is as it was then.
+/// Another client resumes the staging; it is unchanged.
 async fn go_on(store: &LocalStore, root: &Path) -> Vec<u64> {
     let offered = offer(store, "a", LEN, 5).await.unwrap();
     let known = known(&offered);
@@ -230,7 +230,7 @@ async fn the_times_of_its_files_are_not_the_age_of_a_staging() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_published_leaves_the_old_version_and_is_kept() {
+async fn a_failed_publish_keeps_the_old_version_and_the_staging() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let old = content(1, LEN);
@@ -337,9 +337,9 @@ async fn a_file_is_hashed_once() {
     assert_eq!(read, [len, again, again]);
 }
 
-/// Of what an upload brought, nothing is read to know what was published.
+/// The uploaded bytes are not read again to know the published file's hashes.
 #[tokio::test]
-async fn what_is_uploaded_is_known() {
+async fn uploaded_blocks_are_known() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
@@ -353,7 +353,7 @@ async fn what_is_uploaded_is_known() {
     let opened = store.open(&name("a")).await.unwrap();
     assert_eq!(opened.manifest(progress.clone()).await.unwrap().digest(), digest(&file));
     assert_eq!(progress.get(), (0, 0));
-    // And it is offered to whoever uploads the next version.
+    // And the next upload of the name is offered it.
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
     assert_eq!(offered.published.unwrap().known(), 4);
 }

@@ -19,7 +19,7 @@ const CLIENTS: usize = 4;
 
 const TURNS: usize = 120;
 
-/// What a client is in the middle of.
+/// A client's unfinished operation.
 #[allow(clippy::large_enum_variant)] // a handful of them, in a test
 enum Step {
     Nothing,

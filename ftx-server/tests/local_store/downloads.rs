@@ -76,7 +76,7 @@ async fn a_download_can_be_compared_while_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_the_client_holds_is_compared() {
+async fn the_clients_copy_is_compared() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, MIB);
@@ -122,7 +122,7 @@ async fn a_file_that_is_cut_ends_in_an_error() {
     assert!(matches!(failed, Err(StoreError::Changed { .. })), "{:?}", failed.map(|b| b.len()));
 }
 
-/// What somebody else writes to a published file is seen, however soon after it was published.
+/// Another program's write to a published file is seen, however soon after publishing.
 #[tokio::test]
 async fn a_file_that_is_written_to_in_place_is_hashed_anew() {
     let root = tempdir().unwrap();

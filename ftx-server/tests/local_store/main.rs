@@ -1,4 +1,4 @@
-//! The local store as its callers see it: through the traits, and by what lies in the directory.
+//! The local store as its callers see it: through the traits, and by the contents of the directory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod blocks;
@@ -106,7 +106,7 @@ async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], count: usize)
     upload.suspend().await.unwrap();
 }
 
-/// Asserts that what is offered are the first bytes of `bytes`, and says how many.
+/// Asserts that the offer covers the first bytes of `bytes`, and returns their count.
 fn assert_offers_start_of(offered: &LegacyOffer<LocalOffer>, bytes: &[u8]) -> usize {
     let held = offered.held.expect("nothing is offered");
     let len = usize::try_from(held.len).unwrap();
@@ -114,7 +114,7 @@ fn assert_offers_start_of(offered: &LegacyOffer<LocalOffer>, bytes: &[u8]) -> us
     len
 }
 
-/// Goes on from what is offered to the end of `bytes`; says from where.
+/// Resumes from the offer to the end of `bytes`; returns the offset it resumed from.
 async fn finish(store: &LocalStore, file: &str, bytes: &[u8]) -> usize {
     let offered = offer(store, file).await;
     let len = assert_offers_start_of(&offered, bytes);
@@ -142,7 +142,7 @@ fn assert_file(root: &Path, file: &str, bytes: &[u8]) {
     assert_eq!(differs, None, "first byte of {file} that is wrong");
 }
 
-/// Names of what lies in the staging directory, sorted.
+/// Names in the staging directory, sorted.
 fn staged_files(root: &Path) -> Vec<String> {
     let entries = fs::read_dir(root.join(".ftx/staging")).unwrap();
     let mut names: Vec<_> =

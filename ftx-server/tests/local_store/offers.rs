@@ -1,4 +1,4 @@
-//! What is offered, and when it is not.
+//! When the store makes an offer, and of which bytes.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn nothing_is_offered_of_what_is_not_there_or_empty() {
+async fn nothing_is_offered_of_a_missing_or_empty_file() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     assert_eq!(offer(&store, "no/such/file").await.held, None);
@@ -51,7 +51,7 @@ async fn a_staging_is_offered_before_the_published_file() {
 }
 
 #[tokio::test]
-async fn what_goes_beyond_the_limit_is_not_offered() {
+async fn bytes_beyond_the_limit_are_not_offered() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let (old, new) = (content(1, 100_000), content(2, MIB));
@@ -88,7 +88,7 @@ async fn the_staging_that_got_furthest_is_offered() {
 }
 
 #[tokio::test]
-async fn a_file_that_changed_after_the_offer_is_not_gone_on_from() {
+async fn a_file_that_changed_after_the_offer_is_not_resumed() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let path = root.path().join("a.bin");

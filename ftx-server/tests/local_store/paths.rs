@@ -64,7 +64,7 @@ async fn a_directory_that_appears_during_an_upload_is_not_replaced() {
         upload.publish().await.unwrap_err();
         fs::remove_dir(root.path().join("a.bin")).unwrap();
         let offered = offer(&store, "a.bin").await;
-        assert_eq!(offered.held.is_some(), len > 10, "what of {len} bytes is kept");
+        assert_eq!(offered.held.is_some(), len > 10, "whether {len} bytes are kept");
     }
 }
 
@@ -185,7 +185,7 @@ async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_throu
         assert_unreachable(&store, file).await;
         assert_eq!(own_files(root.path()), before, "{file}");
     }
-    // What leads elsewhere works as before.
+    // Links to other places work as before.
     link("d", "to_d");
     put(&store, "to_d/a.bin", b"inside").await;
     put(&store, "self/d/b.bin", b"inside").await;
@@ -214,7 +214,7 @@ async fn our_own_directory_is_closed_to_other_users() {
     }
 }
 
-/// What is published has the mode that a new file has, whatever it had while it arrived.
+/// A published file has the mode of a new file, whatever mode it had while it arrived.
 #[tokio::test]
 async fn a_published_file_has_the_mode_of_a_new_one() {
     let root = tempdir().unwrap();
@@ -256,7 +256,7 @@ async fn a_pipe_is_refused_without_waiting_for_it() {
 
 /// It takes the place of a file that was looked at just before.
 #[tokio::test]
-async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
+async fn a_pipe_in_place_of_a_file_delays_no_client() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let [file, pipe] = ["file", "pipe"].map(|name| root.path().join(name));
@@ -287,7 +287,7 @@ async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
     over.store(true, SeqCst);
     swapping.join().unwrap();
     if waits {
-        // Or what waits for it would do so for ever.
+        // Otherwise its waiters would wait for ever.
         for path in [&file, &pipe] {
             drop(File::options().read(true).write(true).open(path));
         }
@@ -296,7 +296,7 @@ async fn a_pipe_that_takes_the_place_of_a_file_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_is_told() {
+async fn an_unwritable_directory_is_reported() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let dir = root.path().join("d");

@@ -1,7 +1,7 @@
-//! Offers that are taken up after others have been at the same staging.
+//! Offers that are accepted after other uploads have changed the same staging.
 //!
-//! Two files that begin with the same bytes and then differ are uploaded under one name. Whoever
-//! resumes gets exactly the bytes whose MD5 was offered, or is told to ask again.
+//! Two files that begin with the same bytes and then differ are uploaded under one name. A resuming
+//! client gets exactly the bytes whose MD5 was offered, or must ask again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ impl Files {
     }
 }
 
-/// Waits until the only staging has `len` bytes: an offer of one that is written to is of what has
-/// reached the disk.
+/// Waits until the only staging has `len` bytes: the offer of a staging with a writer covers only the
+/// bytes on disk.
 async fn on_disk(root: &Path, len: usize) {
     let start = Instant::now();
     while fs::metadata(staged_data(root)).unwrap().len() < len as u64 {
@@ -44,14 +44,14 @@ async fn on_disk(root: &Path, len: usize) {
     }
 }
 
-/// What holds the bytes of the only staging.
+/// The data file of the only staging.
 fn staged_data(root: &Path) -> PathBuf {
     let data = staged_files(root).into_iter().find(|file| file.ends_with(".data"));
     root.join(".ftx/staging").join(data.unwrap())
 }
 
-/// Asks twice: while the staging has only what both files begin with, and when it has more of
-/// `one`. Then the early offer is taken up with `other`, and `other` grows beyond the late offer.
+/// Asks twice: while the staging has only the common beginning of both files, and when it has more of
+/// `one`. Then the early offer is accepted with `other`, and `other` grows beyond the late offer.
 async fn early_and_late(root: &Path, store: &LocalStore, files: &Files, keep: bool) -> Late {
     let mut writer = begin_anew(store, "a.bin", files.one.len()).await;
     write(&mut writer, &files.one[..COMMON]).await.unwrap();
@@ -115,8 +115,8 @@ async fn a_late_offer_of_a_staging_that_grows_differently_is_not_mixed_up() {
     drop(upload);
 }
 
-/// Whoever holds just what is staged must have a byte to send, or an original client takes that
-/// for done and nothing is published.
+/// A client that holds exactly the staged bytes must have a byte left to send, or an original client
+/// takes the upload for done and the file is never published.
 #[tokio::test]
 async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
     let root = tempdir().unwrap();
@@ -136,7 +136,7 @@ async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
 
 /// As above; if all of it is offered, the last byte of that can be replaced by another client's.
 #[tokio::test]
-async fn the_last_byte_that_is_offered_stays_what_it_was() {
+async fn the_last_offered_byte_stays_unchanged() {
     let (root, mut files) = (tempdir().unwrap(), Files::new());
     files.other[COMMON - 1] ^= 1;
     let store = open(root.path());
@@ -165,7 +165,7 @@ async fn the_last_byte_that_is_offered_stays_what_it_was() {
     assert_not_mixed(root.path(), &store, &files, late).await;
 }
 
-/// An upload that is given up while it begins must not keep its staging from everybody.
+/// An upload abandoned while it begins must release its staging.
 #[tokio::test]
 async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
     let root = tempdir().unwrap();
@@ -191,7 +191,7 @@ async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
         shortest = shortest.min(asked.elapsed());
     }
     assert!(shortest.as_millis() < 400, "a writer that is not there was waited for");
-    // What was given up may be put away a little later.
+    // An abandoned staging may be detached a little later.
     let start = Instant::now();
     while staged_files(root.path()) != [""; 0] {
         assert!(start.elapsed() < DEADLINE, "{:?}", staged_files(root.path()));
@@ -207,7 +207,7 @@ async fn a_staging_that_could_not_be_resumed_can_be_resumed_later() {
     let bytes = content(1, MIB);
     crate::interrupted(&store, "d/a.bin", &bytes, 600_000).await;
     let offered = offer(&store, "d/a.bin").await;
-    // Somebody else's lock on the data, as a backup program may take one.
+    // Another program's lock on the data, as a backup program may take one.
     let file = fs::File::open(staged_data(root.path())).unwrap();
     file.lock().unwrap();
     let len = (bytes.len() - 599_999) as u64;

@@ -1,5 +1,5 @@
-//! Published files that other programs change, with and without showing it; and what is remembered of
-//! those that show it.
+//! Published files that other programs change, with and without a new modification time; and the cached
+//! hashes of those whose time changed.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -18,7 +18,7 @@ use crate::{ALL, MIB, content, held, md5, name, offer, open, put, staged_files};
 /// As large as a file must be to be remembered.
 const LARGE: usize = 16 * MIB;
 
-/// The store tells the present contents of `a.bin`, and neither offers nor confirms `old`.
+/// The store reports the present contents of `a.bin`, and neither offers nor confirms `old`.
 async fn assert_tells(store: &LocalStore, old: &[u8], new: &[u8]) {
     assert_eq!(offer(store, "a.bin").await.held, Some(held(new)));
     let mut download = store.open_download(&name("a.bin")).await.unwrap();
@@ -126,7 +126,7 @@ async fn an_old_large_file_is_remembered_where_every_change_shows_and_nowhere_el
             assert_eq!(offer(&store, "a.bin").await.held, Some(held(bytes)));
             let told = store.open_download(&name("a.bin")).await.unwrap().md5();
             assert_eq!(told, shows.then(|| md5(bytes)), "{} bytes", bytes.len());
-            // The same for one that is compared with what a client holds.
+            // The same for a file that is compared with a client's copy.
             fs::remove_file(root.path().join("a.bin")).unwrap();
             let file = old_file(&root.path().join("a.bin"), bytes);
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
@@ -147,19 +147,19 @@ fn bytes_read() -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// In a process of its own, of which the system tells how much it reads.
+/// In a process of its own, so that the system counts its reads alone.
 #[test]
-fn what_is_remembered_is_not_read_again() {
+fn cached_hashes_are_not_computed_again() {
     const ALONE: &str = "FTX_TEST_READS_ALONE";
     if std::env::var_os(ALONE).is_none() {
         let mut again = Command::new(std::env::current_exe().unwrap());
-        let name = "unseen::what_is_remembered_is_not_read_again";
+        let name = "unseen::cached_hashes_are_not_computed_again";
         let output = again.args([name, "--exact"]).env(ALONE, "1").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         return;
     }
     if bytes_read().is_none() {
-        println!("skipped: the system does not tell what is read");
+        println!("skipped: the system does not count bytes read");
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

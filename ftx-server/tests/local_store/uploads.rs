@@ -1,4 +1,4 @@
-//! One upload after another: publishing, going on, and what is left behind.
+//! Successive uploads: publishing, resuming, and recovery.
 
 use std::fs;
 use std::path::Path;
@@ -75,7 +75,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_interrupted_upload_goes_on_where_it_was() {
+async fn an_interrupted_upload_resumes_where_it_was() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(3, 2 * MIB);
@@ -88,7 +88,7 @@ async fn an_interrupted_upload_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
+async fn an_upload_resumes_after_every_interruption() {
     let root = tempdir().unwrap();
     let bytes = content(4, 3 * MIB);
     let mut end = 0;
@@ -112,7 +112,7 @@ async fn an_upload_goes_on_as_often_as_it_is_interrupted() {
 }
 
 #[tokio::test]
-async fn a_dropped_upload_keeps_what_was_written() {
+async fn a_dropped_upload_keeps_the_written_bytes() {
     let root = tempdir().unwrap();
     let bytes = content(5, 6 * MIB);
     let store = open(root.path());
@@ -125,7 +125,7 @@ async fn a_dropped_upload_keeps_what_was_written() {
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
 
-/// What the end of the process leaves: files that were written in this run of the kernel.
+/// State left by the end of the process: files written since the last boot.
 #[tokio::test]
 async fn a_kill_costs_a_bounded_piece() {
     let bytes = content(6, 20 * MIB);
@@ -144,14 +144,14 @@ async fn a_kill_costs_a_bounded_piece() {
     }
 }
 
-/// What a power failure leaves is what was on the disk in the middle of an upload, and so is a copy;
-/// only what was hashed by then counts.
+/// A power failure leaves the bytes that were on disk in the middle of an upload, and so does a copy of
+/// the directory; only hashed bytes count.
 #[tokio::test]
 async fn a_crash_never_costs_the_truth() {
     let (root, after) = (tempdir().unwrap(), tempdir().unwrap());
     let bytes = content(6, 20 * MIB);
     let store = open(root.path());
-    // What is suspended is hashed.
+    // A suspended staging is hashed.
     interrupted(&store, "d/a.bin", &bytes, 5 * MIB).await;
     let offered = offer(&store, "d/a.bin").await;
     let held = usize::try_from(offered.held.unwrap().len).unwrap();
@@ -188,7 +188,7 @@ fn copy_tree(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile() {
+async fn a_partial_file_under_its_name_is_resumed_and_left_alone_meanwhile() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(8, 2 * MIB);
@@ -209,7 +209,7 @@ async fn a_partial_file_under_its_name_is_gone_on_from_and_left_alone_meanwhile(
 }
 
 #[tokio::test]
-async fn beginning_anew_discards_what_was_offered() {
+async fn beginning_anew_discards_the_offered_bytes() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     interrupted(&store, "a.bin", &content(1, MIB), 600_000).await;

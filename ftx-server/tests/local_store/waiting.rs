@@ -1,4 +1,4 @@
-//! Waiting for what others do, without keeping the thread from its other work.
+//! Waiting for other operations without blocking the thread.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use tempfile::tempdir;
 
 use crate::{ALL, MIB, begin_anew, content, name, open, write};
 
-/// Shorter than what is waited for below.
+/// Shorter than the waits below.
 const LONG: Duration = Duration::from_millis(150);
 
-/// A writer goes away without a word while somebody waits for it, and its staging cannot be put
-/// away for a while because all disk threads are busy.
+/// A writer is dropped without closing while another client waits for its staging, and the staging
+/// cannot be detached for a while because all disk threads are busy.
 #[test]
 fn who_waits_for_a_writer_that_went_away_lets_others_work() {
     // A busy machine may hold the thread up as long, but not each time.
@@ -44,7 +44,7 @@ fn held_up() -> Duration {
             longest = longest.max(last.elapsed());
             last = Instant::now();
         }
-        let held = asking.await.unwrap().expect("what was written is offered");
+        let held = asking.await.unwrap().expect("the written bytes are offered");
         assert!(held.len > 0);
         longest
     })

@@ -88,7 +88,7 @@ async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
 
-/// What a writer can still do when its staging was taken from it.
+/// Operations open to a writer whose staging was taken over.
 const ENDS: [&str; 4] = ["write", "publish", "suspend", "drop"];
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn end_superseded(end: &str, mut old: LocalUpload) {
     match end {
         "write" => {
             let mut failed = None;
-            // The first chunks may be on their way still when their failure is told.
+            // The first chunks may still be in flight when their failure is reported.
             for _ in 0..10 {
                 failed = failed.or(old.write(content(2, 50_000)).await.err());
             }
@@ -168,7 +168,7 @@ async fn two_clients_resume_the_same_staging() {
 }
 
 #[tokio::test]
-async fn an_offer_of_what_was_published_meanwhile_is_gone() {
+async fn an_offer_of_a_staging_published_meanwhile_is_gone() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 2 * MIB);

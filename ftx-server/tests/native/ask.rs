@@ -83,7 +83,7 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
         }
         assert_eq!(all, TREE, "{limit} at a time");
     }
-    // Nothing is no limit that one could go on with.
+    // A limit of 0 still lists one entry: an empty page leaves no cursor to continue from.
     assert_eq!(list(&mut client, "", true, None, 0), (vec!["a".to_owned()], true));
     assert_eq!(list(&mut client, "", true, None, u32::MAX).0.len(), TREE.len());
 }
@@ -99,7 +99,7 @@ fn the_next_page_of_a_listing_needs_no_other_look() {
     assert_eq!(next(&mut client, "", false, None), "a");
     fs::write(server.path().join("a+"), "").unwrap();
     assert_eq!(next(&mut client, "", false, Some("a")), "a.txt", "the root was read again");
-    // What goes on is the same listing at the same place.
+    // The cursor continues the same listing at the same place.
     for (name, recursive, after) in [("", false, "a"), ("", true, "a/z"), ("", false, "A")] {
         assert_eq!(next(&mut client, "", false, None), "a");
         let fresh = if after == "A" { "a" } else { "a+" };
@@ -191,7 +191,7 @@ fn a_digest_is_that_of_the_bytes() {
     }
 }
 
-/// Who waits is told that the server works.
+/// A waiting client gets heartbeats.
 #[test]
 fn there_are_signs_of_life_while_a_large_file_is_hashed() {
     let server = Running::start();
@@ -199,7 +199,7 @@ fn there_are_signs_of_life_while_a_large_file_is_hashed() {
     let size = 200_000 * MIB as u64;
     fs::File::create(server.path().join("huge")).unwrap().set_len(size).unwrap();
     let mut client = server.client().greet(None);
-    // So that it is served on a thread to itself, if that is how it goes on.
+    // So that it is served on a dedicated thread, if it moves to one.
     client.put("small", b"x");
     let id = new_id();
     client.send(id, &Request::Digest { name: "huge".to_owned() });
@@ -213,7 +213,7 @@ fn there_are_signs_of_life_while_a_large_file_is_hashed() {
             other => panic!("{other:?}"),
         }
     }
-    // Nobody waits for it any more, so it ends.
+    // Its client is gone, so it ends.
     drop(client);
     crate::wait_until("it is gone", || server.active() == 0);
     let (took, _) = server.stop();

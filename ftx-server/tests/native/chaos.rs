@@ -21,7 +21,7 @@ impl Dice {
     }
 }
 
-/// What the name may stand for.
+/// The contents that the name may have.
 fn versions() -> Vec<Vec<u8>> {
     let mut versions: Vec<_> =
         [3 * MIB + 1, 3 * MIB + 1, 2 * MIB, 700_000, 50].map(|len| content(len as u64, len)).into();
@@ -102,7 +102,7 @@ fn look(client: &mut Client, digests: &[ftx_core::native::blocks::Digest]) {
 }
 
 #[test]
-fn whatever_clients_do_the_name_stands_for_one_of_their_files() {
+fn the_name_always_stands_for_one_of_the_clients_files() {
     let server = Running::threads(2);
     let versions = versions();
     let digests: Vec<_> = versions.iter().map(|file| digest(file)).collect();

@@ -64,7 +64,7 @@ fn only_the_very_file_is_not_wanted() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused() {
+fn an_invalid_check_is_refused() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let ids = [new_id(), new_id()];
@@ -116,7 +116,7 @@ fn questions_keep_their_place_among_files() {
     assert_eq!(server.read("a"), b"3");
 }
 
-/// Of files that are sent all the same, the client is told that they were there.
+/// For files that are sent anyway, the reply reports that they were up to date.
 #[test]
 fn files_that_are_sent_again_are_left_alone() {
     let server = Running::start();

@@ -1,4 +1,4 @@
-//! A client that says what it is told to.
+//! A scripted client.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -16,12 +16,12 @@ use ftx_core::native::wire::{
 use crate::frame::{Frame, block_frame, first_of, put_frame};
 use crate::{DEADLINE, digest};
 
-/// A connection, and what came over it beyond the last frame.
+/// A connection, and bytes received beyond the last frame.
 pub(crate) struct Client {
     stream: TcpStream,
     received: Vec<u8>,
     slow: bool,
-    /// What the server said it allows, once it was greeted.
+    /// The server's limits, after the handshake.
     pub(crate) terms: Option<Terms>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Terms {
     pub(crate) requests: u32,
 }
 
-/// What a server has of a file that is offered.
+/// The server's reply to an offered file: the blocks it has.
 #[derive(Debug)]
 pub(crate) struct OpenedUpload {
     pub(crate) id: u32,
@@ -131,7 +131,7 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends what the server takes, which may be gone.
+    /// Sends as many bytes as the server accepts; it may be gone.
     pub(crate) fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
@@ -210,14 +210,14 @@ impl Client {
         }
     }
 
-    /// Offers a file and hears what the server has of it.
+    /// Offers a file and returns the server's reply.
     pub(crate) fn offer(&mut self, request: &Request) -> Result<OpenedUpload, Reason> {
         let id = new_id();
         self.send(id, request);
         self.hear_offered(id)
     }
 
-    /// Hears what the server has of a file that was offered.
+    /// Receives the server's reply to an offered file.
     pub(crate) fn hear_offered(&mut self, id: u32) -> Result<OpenedUpload, Reason> {
         let mut have = BTreeMap::new();
         loop {
@@ -311,8 +311,8 @@ impl Client {
         file
     }
 
-    /// How long after `start` the server closes; what it sends before counts for nothing. Its time
-    /// runs from the last that it has heard, so that of a test begins before that is said.
+    /// How long after `start` the server closes; data sent before is ignored. The server's timer starts
+    /// at the last received byte, so a test takes `start` before it sends that.
     pub(crate) fn closed_after(&mut self, start: Instant) -> Duration {
         assert!(self.is_closed_within(DEADLINE), "the server does not close");
         start.elapsed()

@@ -1,4 +1,4 @@
-//! Few descriptors: who finds none left is told so for now, and others are served.
+//! Few descriptors: a request that finds none left is refused for now, and other requests are served.
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::Overwrite;

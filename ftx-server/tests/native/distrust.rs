@@ -1,5 +1,5 @@
-//! What is cached of files may be wrong: then a client that says so is told the truth, and nothing wrong
-//! is published.
+//! Cached hashes may be wrong: a client that disputes them gets the truth, and no wrong file is
+//! published.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -128,7 +128,7 @@ fn a_fresh_manifest_is_of_the_version_that_is_asked_for() {
 
 /// Also for those who have the file open since before.
 #[test]
-fn what_one_client_found_out_holds_for_the_others() {
+fn a_change_found_by_one_client_holds_for_the_others() {
     let (file, wrong) = (content(1, LENS[0]), content(2, LENS[0]));
     let server = poisoned(&file, &wrong);
     let mut other = server.client().greet(None);
@@ -164,7 +164,7 @@ fn a_block_that_is_asked_for_again_comes_with_its_true_chaining_value() {
     }
 }
 
-/// How an upload ended that sends what the server is not known to have.
+/// The outcome of an upload that sends the blocks that the server is not known to have.
 fn upload(client: &mut Client, file: &[u8]) -> (Vec<u64>, Reply) {
     let offered = client.begin("a", file, 1);
     let all = 0..block_count(file.len() as u64);
@@ -198,8 +198,8 @@ fn a_block_that_the_published_file_does_not_have_is_not_taken_from_it() {
     }
 }
 
-/// Offers the file that is published, changes that, and commits: it must not be called unchanged, and
-/// what is sent next is stored.
+/// Offers the published file, changes that file, and commits: the server must not call it unchanged, and
+/// stores the blocks sent next.
 fn changes_between_offer_and_commit(server: &Running, len: usize, change: fn(&Path, usize)) {
     let file = content(1, len);
     let mut client = server.client().greet(None);
@@ -250,7 +250,7 @@ fn a_file_that_changed_without_showing_it_is_not_called_unchanged() {
     }
 }
 
-/// Who replaces only what it has seen does not undo a change that does not show.
+/// A client that replaces only the version it has seen does not undo an invisible change.
 #[test]
 fn a_change_that_does_not_show_is_not_replaced_unseen() {
     let Some(root) = directory() else {
@@ -276,7 +276,7 @@ fn a_change_that_does_not_show_is_not_replaced_unseen() {
 }
 
 #[test]
-fn a_change_that_does_not_show_is_told() {
+fn an_invisible_change_is_reported() {
     let Some(root) = directory() else {
         println!("skipped: no file can be changed here without showing it");
         return;

@@ -102,7 +102,7 @@ fn a_manifest_has_the_chaining_value_of_every_block() {
 fn a_long_manifest_comes_in_pages() {
     let root = tempfile::tempdir().unwrap();
     let count = MAX_CV_PAGE_BLOCKS + 100;
-    // It takes no space, and what it is made of is known already.
+    // It takes no space, and its hash is known already.
     let size = (count * MIB) as u64;
     let file = fs::File::create(root.path().join("huge")).unwrap();
     file.set_len(size).unwrap();
@@ -120,7 +120,7 @@ fn a_long_manifest_comes_in_pages() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn a_name_that_is_no_file_is_refused() {
     let server = Running::start();
     fs::create_dir(server.path().join("dir")).unwrap();
     let fifo = server.path().join("fifo");
@@ -212,7 +212,7 @@ fn a_file_that_is_written_to_while_it_is_sent_is_not_ended() {
     assert!(client.download("a").len() == LONG);
 }
 
-/// Nobody is sent the rest of a file of which it is known that it changed.
+/// The server does not send the rest of a file that it knows has changed.
 #[test]
 fn a_change_is_said_in_place_of_the_next_block() {
     let server = Running::start();

@@ -8,7 +8,7 @@ use ftx_core::native::wire::{
 
 use crate::{block, cv, digest};
 
-/// What a server sends.
+/// A message from the server.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Frame {
     Reply(u32, Reply),
@@ -58,7 +58,7 @@ pub(crate) fn raw_block(request: u32, index: u64, bytes: &[u8], cv: Cv) -> Vec<u
     [&head, bytes, &cv.0].concat()
 }
 
-/// A frame with a whole file that replaces what is there.
+/// A frame with a whole file that replaces the file of that name.
 pub(crate) fn put_frame(request: u32, name: &str, bytes: &[u8]) -> Vec<u8> {
     put_frame_if(request, name, bytes, Overwrite::Replace)
 }

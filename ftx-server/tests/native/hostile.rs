@@ -16,7 +16,7 @@ fn header(len: u32, request: u32, kind: u8, rest: [u8; 3]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_frame_is_answered_with_a_goodbye() {
+fn an_invalid_frame_is_answered_with_a_goodbye() {
     let server = Running::start();
     let cases = [
         (header(u32::MAX, 1, 1, [0; 3]), Reason::Malformed),
@@ -59,9 +59,9 @@ fn what_is_no_frame_is_answered_with_a_goodbye() {
     server.client().greet(None).put("a", b"hello");
 }
 
-/// What was answered before is heard before the goodbye.
+/// Earlier answers arrive before the goodbye.
 #[test]
-fn what_is_right_before_nonsense_counts() {
+fn valid_requests_before_an_invalid_one_count() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let id = new_id();
@@ -72,7 +72,7 @@ fn what_is_right_before_nonsense_counts() {
 }
 
 #[test]
-fn blocks_of_requests_that_nobody_knows_are_dropped() {
+fn blocks_of_unknown_requests_are_dropped() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     for len in [1, 1000, MIB] {
@@ -97,7 +97,7 @@ fn more_requests_than_are_allowed_are_answered_or_refused() {
 }
 
 #[test]
-fn nobody_holds_more_uploads_open_than_are_allowed() {
+fn no_client_holds_more_uploads_open_than_allowed() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let mut open = Vec::new();

@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// For who must do something in time, on a busy machine too.
 const ENOUGH: Duration = Duration::from_secs(2);
 
-/// Far more than both, on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than both, on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -55,9 +55,9 @@ fn who_stands_still_in_the_middle_of_a_frame_is_closed() {
     assert!(!server.exists("a"));
 }
 
-/// What the server says meanwhile, that it still waits for the rest, is no sign of the client.
+/// The server's own heartbeats meanwhile are no sign of the client.
 #[test]
-fn who_stands_still_for_long_is_closed_however_much_it_is_told() {
+fn a_stalled_client_is_closed_despite_heartbeats() {
     let server = Running::with(|config| config.timeouts.stall = Duration::from_millis(1500));
     let mut client = server.client().greet(None);
     let frame = block_frame(1, &content(1, MIB), 0);
@@ -97,7 +97,7 @@ fn an_upload_that_stands_still_in_a_block_is_closed_and_kept() {
 }
 
 #[test]
-fn a_download_that_nobody_reads_is_closed_and_frees_everything() {
+fn an_unread_download_is_closed_and_frees_everything() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
@@ -125,7 +125,7 @@ fn who_does_not_read_its_answers_is_closed() {
 /// A request of a few KiB asks for 32 MiB in blocks so small that each is put behind the one before:
 /// no more of them are held than the line takes.
 #[test]
-fn small_blocks_that_nobody_reads_are_not_held() {
+fn unread_small_blocks_are_not_held() {
     const ASKED: usize = 2000;
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = content(1, 16 * 1024);
@@ -152,7 +152,7 @@ fn a_slow_reader_gets_its_file() {
 }
 
 #[test]
-fn what_is_open_when_a_connection_stalls_is_free_again() {
+fn uploads_of_a_stalled_connection_are_free_again() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = content(1, 2 * MIB);
     let before = std::fs::read_dir("/proc/self/fd").unwrap().count();
@@ -171,7 +171,7 @@ fn what_is_open_when_a_connection_stalls_is_free_again() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_delays_nobody() {
+fn a_stalled_reader_delays_no_other_client() {
     let server = Running::start();
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation)]
 
-mod again;
 mod ask;
 mod chaos;
 mod check;
@@ -13,7 +12,7 @@ mod crowded;
 mod distrust;
 mod downloads;
 mod frame;
-mod greeting;
+mod handshake;
 mod hostile;
 mod limits;
 mod names;
@@ -21,6 +20,7 @@ mod overwrite;
 mod private;
 mod ranges;
 mod refused;
+mod repeated;
 mod replaced;
 mod resume;
 mod root;

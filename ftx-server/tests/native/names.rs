@@ -35,7 +35,7 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
     if !name.is_empty() {
         frames.push(list(name, None).encode(id).unwrap());
     }
-    // What a listing may end a page with need not be a remote name; it is compared and never opened.
+    // The cursor at the end of a page need not be a remote name; it is compared and never opened.
     if ftx_core::RawName::parse(name).is_err() || ftx_core::RemoteName::parse(name).is_ok() {
         frames.push(list("", Some(name)).encode(id).unwrap());
     }
@@ -46,7 +46,7 @@ fn requests(id: u32, name: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_is_no_remote_name_is_refused_everywhere() {
+fn an_invalid_remote_name_is_refused_everywhere() {
     let server = Running::start();
     let outside = server.path().parent().unwrap().join("outside-of-ftx");
     let mut client = server.client().greet(None);
@@ -104,7 +104,7 @@ fn no_link_leads_out() {
         for frame in requests(new_id(), name) {
             let id = u32::from_le_bytes(*frame[4..].first_chunk().unwrap());
             client.send_bytes(&frame);
-            // What it is answered is another matter; a link itself may be removed.
+            // Its answer is another matter; a link itself may be removed.
             loop {
                 match client.frame() {
                     Frame::Reply(request, Reply::Ready { .. }) if request == id => {

@@ -1,4 +1,4 @@
-//! What may become of a file that is there.
+//! Overwriting a published file.
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Overwrite, Reply, Request};
@@ -77,7 +77,7 @@ fn every_choice_in_every_form() {
 
 /// Looked at when the offer comes, and again at the commit.
 #[test]
-fn what_comes_between_offer_and_commit_counts() {
+fn a_change_between_offer_and_commit_counts() {
     let server = Running::start();
     let (old, new) = (content(1, MIB + 5), content(2, MIB + 5));
     let mut client = server.client().greet(None);
@@ -105,7 +105,7 @@ fn what_comes_between_offer_and_commit_counts() {
 }
 
 #[test]
-fn a_batch_sees_what_was_put_before_in_it() {
+fn a_batch_sees_its_earlier_puts() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     client.put("a", b"old");
@@ -127,7 +127,7 @@ fn a_batch_sees_what_was_put_before_in_it() {
     assert_eq!(server.read("b"), b"first");
 }
 
-/// Of many that each replace what they saw, each replaces what it saw.
+/// Of many clients that each replace the version they saw, none undoes another's update.
 #[test]
 fn no_update_is_lost_between_clients_that_look_first() {
     let server = Running::threads(2);

@@ -1,4 +1,4 @@
-//! No name and no link in the root leads to what is the server's own.
+//! No name and no link in the root leads to the server's own files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::{MIB, content, digest};
 
 const SECRET: &[u8] = b"nobody's business";
 
-/// Links, and what they lead to.
+/// Links, and their targets.
 const LINKS: [(&str, &str); 9] = [
     ("top", ".ftx"),
     ("below", ".ftx/blocks"),
@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 9] = [
     ("d/file", "../chain/blocks/secret"),
 ];
 
-/// Names on whose way a link leads to what is ours.
+/// Names that pass through a link to the server's own files.
 const BEYOND: [&str; 13] = [
     "top/secret",
     "top/new",
@@ -69,7 +69,7 @@ fn served() -> (Running, Client) {
     (server, client)
 }
 
-/// The files in the server's own directory, with what is in them.
+/// The files in the server's own directory, with their contents.
 fn own(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut dirs = vec![root.join(".ftx")];
@@ -117,7 +117,7 @@ fn looks(name: &str) -> Vec<Request> {
     ]
 }
 
-/// Asks, and is refused, or told that there is no such file.
+/// Asks, and expects a refusal or the reply that there is no such file.
 fn assert_refused(client: &mut Client, request: &Request) {
     match client.ask(request) {
         Reply::Failed { reason, message } => {
@@ -160,7 +160,7 @@ fn nothing_is_reached_through_a_link() {
 
 /// A link may be removed, like any; it is not followed.
 #[test]
-fn a_link_to_what_is_ours_is_only_a_name() {
+fn a_link_to_the_servers_files_is_only_a_name() {
     let (server, mut client) = served();
     let before = own(server.path());
     for name in THEMSELVES.into_iter().chain(["file", "d/file"]) {
@@ -184,7 +184,7 @@ fn a_link_to_what_is_ours_is_only_a_name() {
 }
 
 #[test]
-fn what_is_ours_is_not_listed() {
+fn the_servers_files_are_not_listed() {
     let (server, mut client) = served();
     fs::create_dir(server.path().join("d/.ftx")).unwrap();
     fs::write(server.path().join("d/.ftx/file"), "").unwrap();
@@ -251,7 +251,7 @@ fn links_that_lead_elsewhere_inside_are_followed() {
 }
 
 #[test]
-fn what_is_ours_is_closed_to_other_users() {
+fn the_servers_files_are_closed_to_other_users() {
     let root = tempfile::tempdir().unwrap();
     let ours = root.path().join(".ftx");
     fs::create_dir(&ours).unwrap();
@@ -264,9 +264,9 @@ fn what_is_ours_is_closed_to_other_users() {
     assert_eq!(mode(&Running::start()), 0o700);
 }
 
-/// Small ones are written together, others by themselves; what arrives is open to nobody else.
+/// Small files are written together, large ones singly; no other user can read a file while it arrives.
 #[test]
-fn what_is_published_has_the_mode_of_a_new_file() {
+fn a_published_file_has_the_mode_of_a_new_file() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     fs::write(server.path().join("new"), "").unwrap();

@@ -25,7 +25,7 @@ fn ranges(of: &[(u64, u64)]) -> GetScope {
     GetScope::Blocks(of.iter().map(|&(first, count)| BlockRange { first, count }).collect())
 }
 
-/// The blocks that are sent for `what`; each is as it should be.
+/// The blocks sent for the scope `what`; each is as it should be.
 fn blocks(client: &mut Client, file: &[u8], what: GetScope) -> Vec<u64> {
     let id = new_id();
     client.send(id, &get("a", None, what));
@@ -59,7 +59,7 @@ fn blocks_come_as_they_were_asked_for() {
     }
 }
 
-/// Who asks before it knows the size gets what there is.
+/// A client that asks before it knows the size gets the blocks that exist.
 #[test]
 fn ranges_beyond_the_end_have_no_blocks_there() {
     let (server, file) = served();

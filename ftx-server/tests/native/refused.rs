@@ -1,4 +1,4 @@
-//! What is refused, or given up, leaves no directories behind.
+//! A refused or abandoned request leaves no directories behind.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::frame::{put_frame, put_frame_if};
 use crate::running::Running;
 use crate::{MIB, content, digest, wait_until};
 
-/// What lies in the root besides what is the server's own.
+/// The entries of the root except the server's own.
 fn names(server: &Running) -> Vec<String> {
     let entries = fs::read_dir(server.path()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -55,7 +55,7 @@ fn a_small_file_that_is_not_stored_leaves_nothing() {
 }
 
 #[test]
-fn an_error_is_still_told_before_anything_is_sent() {
+fn an_error_is_still_reported_before_anything_is_sent() {
     let server = Running::start();
     fs::write(server.path().join("file"), "").unwrap();
     let mut client = server.client().greet(None);
@@ -66,7 +66,7 @@ fn an_error_is_still_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_directory_that_was_asked_for_stays_whatever_becomes_of_files_in_it() {
+fn a_requested_directory_outlives_the_files_in_it() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let id = client.begin("wanted/a", &content(1, 2 * MIB), 1).id;

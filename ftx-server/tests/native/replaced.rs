@@ -1,5 +1,5 @@
-//! Clients that lost their connections and come back: what they sent there must not be carried out
-//! after what they ask now.
+//! Clients that lost their connections and reconnect: requests sent on a lost connection must not be
+//! carried out after the requests on the new one.
 
 use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::{GetScope, Reply, Request, Token};
@@ -18,8 +18,8 @@ fn hang(server: &Running, client: &mut Client) {
     wait_until("it is sent", || server.monitor.snapshot().bytes_out > 0);
 }
 
-/// What became of a file that the client stored anew, after what it had `sent` on a connection before that
-/// hung and was lost.
+/// The content of the file after the client stored it anew, having `sent` bytes on an earlier connection
+/// that hung and was lost.
 fn stored_after(sent: &[u8]) -> Vec<u8> {
     let server = Running::start();
     let mut lost = server.client().greet(None);
@@ -44,7 +44,7 @@ fn a_removal_that_lies_unread_takes_no_newer_file_away() {
     assert_eq!(stored_after(&remove.encode(new_id()).unwrap()), b"new");
 }
 
-/// What hangs are small blocks, which are sent together.
+/// The stuck bytes are small blocks, which are sent together.
 #[test]
 fn a_session_that_hangs_in_small_blocks_is_replaced_at_once() {
     let server = Running::start();
@@ -60,7 +60,7 @@ fn a_session_that_hangs_in_small_blocks_is_replaced_at_once() {
     wait_until("it is gone", || server.active() == 1);
 }
 
-/// All its connections end, and its uploads are put away: somebody else could go on with one.
+/// All its connections end, and its uploads are detached: another client could resume one.
 #[test]
 fn a_session_that_is_replaced_has_ended_before_the_welcome() {
     let server = Running::start();

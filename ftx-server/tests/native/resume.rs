@@ -1,4 +1,4 @@
-//! Uploads that are interrupted and go on.
+//! Interrupted uploads that are resumed.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn after_a_restart_the_missing_blocks_are_sent() {
     let (_, root) = server.stop();
     let server = Running::in_root(root, |_| {});
     let mut client = server.client().greet(None);
-    // Another client may go on, too, when nobody else does.
+    // Another client may resume, too, when the staging has no writer.
     assert_eq!(client.upload("a.bin", &file, 2), (vec![0, 2, 3, 5], false));
     assert!(server.read("a.bin") == file);
 }
@@ -85,7 +85,7 @@ fn a_staged_block_of_another_version_is_replaced() {
 }
 
 #[test]
-fn what_is_abandoned_is_kept_or_thrown_away() {
+fn an_abandoned_upload_is_kept_or_discarded() {
     let server = Running::start();
     let file = content(1, LEN);
     let mut client = server.client().greet(None);
@@ -96,7 +96,7 @@ fn what_is_abandoned_is_kept_or_thrown_away() {
         client.send(offered.id, &Request::Abandon { discard });
         assert_eq!(client.failure(offered.id), Reason::Cancelled);
         assert_eq!(staged(server.path()), if discard { 0 } else { 2 });
-        // What is still on its way is dropped.
+        // Data still in flight is dropped.
         client.send_bytes(&block_frame(offered.id, &file, 3));
     }
     assert_eq!(client.upload("a.bin", &file, 1).0, [3, 4, 5, 6]);
@@ -116,7 +116,7 @@ fn an_upload_without_a_block_leaves_nothing() {
 }
 
 #[test]
-fn publishing_in_either_dialect_discards_what_is_left_of_both() {
+fn publishing_in_either_dialect_discards_the_stagings_of_both() {
     let server = Running::start();
     let file = content(1, 2 * MIB);
     let staging = server.path().join(".ftx/staging");
@@ -133,7 +133,7 @@ fn publishing_in_either_dialect_discards_what_is_left_of_both() {
         legacy.send_bytes(&file[..MIB]);
         drop((client, legacy));
         wait_until("both are gone", || server.active() == 0 && left() == 4);
-        // What is held of it is found out before this is answered.
+        // The staged bytes are verified before this is answered.
         self::legacy(&server).upload_header("a.bin").unwrap();
     };
     interrupt();

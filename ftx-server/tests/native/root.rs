@@ -73,12 +73,12 @@ fn one_that_was_removed_or_replaced_is_noticed() {
 }
 
 #[test]
-fn one_that_another_has_the_path_of_is_noticed() {
+fn a_root_whose_path_belongs_to_another_directory_is_noticed() {
     let server = serve();
     let (served, moved) = (server.path().join("served"), server.path().join("moved"));
     let mut client = server.client().greet(None);
     fs::rename(&served, &moved).unwrap();
-    // It is still what was served, and nothing else is.
+    // The server still serves the old root, and only that.
     client.put("b", b"hello");
     assert!(moved.join("b").exists());
     fs::create_dir(&served).unwrap();

@@ -19,7 +19,7 @@ fn ping(client: &mut Client) {
     assert_eq!(client.ask(&Request::Ping { payload: 5 }), Reply::Pong { payload: 5 });
 }
 
-/// Offers a file and sees that it waits: the answer to what is asked next comes first.
+/// Offers a file and checks that the offer waits: the next request is answered first.
 fn wait_in_line(client: &mut Client, name: &str, run: u8) -> u32 {
     let id = new_id();
     client.send(id, &offer_of(name, LEN, run, 7));
@@ -92,7 +92,8 @@ fn who_waits_hears_how_far_the_other_one_is_and_why_it_waits_if_it_understands_t
     }
 }
 
-/// Each has what the other one waits for. What it has does not wait, whichever thread serves it.
+/// Each run holds the name that the other one waits for. Its own name does not wait, whichever thread
+/// serves it.
 #[test]
 fn runs_that_upload_the_same_in_another_order_do_not_wait_for_each_other_for_ever() {
     let server = Running::start();
@@ -221,7 +222,7 @@ fn who_waits_may_go_away_or_stop_waiting() {
     let early = wait_in_line(&mut first, "a.bin", 5);
     first.send(early, &Request::Commit { digest: crate::digest(&file) });
     assert_eq!(first.failure(early), Reason::OutOfStep);
-    // What comes for an offer that waits is for nobody.
+    // Blocks for a waiting offer are dropped.
     second.send_bytes(&block_frame(waiting, &file, 0));
     ping(&mut second);
     first.send_blocks(id, &file, 0..5);

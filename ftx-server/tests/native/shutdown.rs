@@ -1,4 +1,4 @@
-//! What becomes of connections when the server is to end.
+//! Connections of a stopping server.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::frame::block_frame;
 use crate::running::Running;
 use crate::{MIB, content, wait_until};
 
-/// The grace, and what a busy machine may need.
+/// The grace, and the slack of a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]
-fn idle_connections_are_told_and_end_at_once() {
+fn idle_connections_get_a_goodbye_and_end_at_once() {
     let server = Running::with(|config| config.timeouts.grace = Duration::from_secs(60));
     let mut idle = server.client().greet(None);
     let mut used = server.client().greet(None);
@@ -87,7 +87,7 @@ fn a_download_is_cut_off_after_the_grace_and_nothing_false_is_said() {
     wait_until("it is under way", || server.monitor.snapshot().bytes_out > 0);
     let start = Instant::now();
     server.ask_to_stop();
-    // Read only when the grace is over: what could be sent then would be heard.
+    // Read only after the grace: an earlier read would let the server send more.
     wait_until("it is cut off", || server.active() == 0);
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     let rest = client.rest();
@@ -124,7 +124,7 @@ fn hashing_does_not_keep_it_beyond_the_grace() {
         1,
     );
     clients[2].send(new_id(), &offer);
-    // What they ask is read long before its answer is found.
+    // Their requests are read long before the answers are found.
     std::thread::sleep(Duration::from_millis(100));
     let (took, _root) = server.stop();
     assert!(took < SOON, "{took:?}");

@@ -93,7 +93,7 @@ fn one_that_is_refused_does_not_concern_the_others() {
 }
 
 #[test]
-fn what_does_not_have_its_digest_is_not_stored() {
+fn a_file_with_a_wrong_digest_is_not_stored() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     for len in [0, 5, 128 * 1024, 300_000, MIB] {
@@ -125,7 +125,7 @@ fn the_last_of_a_name_in_a_stream_has_it() {
     assert!(server.read("a") == bytes(49));
 }
 
-/// A request sees what was asked for before it.
+/// A request sees the effect of earlier requests.
 #[test]
 fn other_requests_in_the_stream_keep_their_place() {
     let server = Running::start();
@@ -170,7 +170,7 @@ fn time_and_mode_are_kept() {
 }
 
 #[test]
-fn a_file_that_nobody_asked_for_is_out_of_step() {
+fn an_unrequested_file_is_out_of_step() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let version = ftx_core::native::wire::Version([0; 16]);
@@ -182,7 +182,7 @@ fn a_file_that_nobody_asked_for_is_out_of_step() {
 
 /// Half a frame is no reason to keep the answers to those before it.
 #[test]
-fn what_is_there_whole_is_stored_and_answered_before_the_rest_comes() {
+fn complete_files_are_stored_and_answered_before_the_rest_arrives() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let ids = [new_id(), new_id(), new_id()];

@@ -69,7 +69,7 @@ fn a_client_that_comes_back_takes_its_upload_over_at_once() {
     let offered = back.begin("a.bin", &file, 1);
     assert_eq!(offered.have.keys().copied().collect::<Vec<_>>(), [0, 2]);
     assert_eq!(offered.resumed, 2 * MIB as u64);
-    // What the old one still sends is for nobody.
+    // Data that the old connection still sends is dropped.
     lost.send_bytes(&hanging[500_000..]);
     assert_eq!(lost.failure(old), Reason::TakenOver);
     lost.send_bytes(&block_frame(old, &content(9, LEN), 3));

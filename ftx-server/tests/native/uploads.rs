@@ -88,7 +88,8 @@ fn an_upload_survives_the_loss_of_a_connection_that_is_not_its_own() {
     assert!(server.read("a.bin") == file);
 }
 
-/// A block that one connection is sending is refused on another; a new offer resumes what arrived.
+/// A second connection may not send a block that another one is sending; a new offer resumes with the
+/// blocks that arrived.
 #[test]
 fn a_block_that_another_connection_is_sending_is_refused() {
     let server = Running::start();
@@ -241,7 +242,7 @@ fn several_files_can_be_under_way_at_a_time() {
 }
 
 #[test]
-fn what_is_held_is_told_block_by_block() {
+fn the_known_blocks_are_reported_one_by_one() {
     let server = Running::start();
     let file = content(1, 40 * MIB);
     let mut client = server.client().greet(None);

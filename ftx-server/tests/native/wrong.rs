@@ -22,8 +22,8 @@ fn begun() -> (Running, Client, Vec<u8>, u32) {
     (server, client, file, id)
 }
 
-/// After a failure the connection is as good as before, nothing was published, and what had
-/// arrived is kept.
+/// After a failure the connection works as before, no file is published, and the blocks that had arrived
+/// are kept.
 fn goes_on(server: &Running, client: &mut Client, file: &[u8]) {
     assert!(!server.exists("a.bin"));
     assert_eq!(server.monitor.snapshot().uploads, 0);

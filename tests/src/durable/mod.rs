@@ -1,8 +1,8 @@
-//! Whether a process keeps what it promises if the power goes: a judgement of the [record](crate::Strace)
-//! of its calls.
+//! Judges from the [record](crate::Strace) of a process's calls whether it keeps its promises across a
+//! power loss.
 //!
-//! When a server answers that a file is stored, a directory made or a file removed, and when a client says
-//! that a file is here, everything that this needs must have been synced before.
+//! When a server answers that a file is stored, a directory made or a file removed, and when a client
+//! reports that a file has arrived, everything behind that statement must already be synced.
 
 mod model;
 #[cfg(test)]
@@ -17,16 +17,16 @@ use self::wire::{Conversation, Said};
 pub use self::wire::{Promise, Promised};
 use crate::strace::Call;
 
-/// What a record says of a process.
+/// The verdict on a recorded process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// What it has promised, in that order.
+    /// The promises it made, in order.
     pub promises: Vec<Promise>,
-    /// What it did not do before it promised that.
+    /// Syncs that were missing when it made a promise.
     pub faults: Vec<String>,
 }
 
-/// What else must be durable when something is promised.
+/// Further changes that must be durable when something is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
     /// All names that were made, and all files that were written, so far: with one connection, on which
@@ -91,8 +91,8 @@ impl Connection {
     }
 }
 
-/// Judges a client that puts what it downloads below this root, a path without links, and tells of it in
-/// JSON. `place` says where a name's file is put.
+/// Judges a client that stores its downloads below this root, a path without links, and reports them in
+/// JSON. `place` returns the path of a name's file.
 #[must_use]
 pub fn judge_client(root: &Path, calls: &[Call], place: impl Fn(&str) -> PathBuf) -> Verdict {
     let mut model = Model::new(root);

@@ -1,15 +1,16 @@
-//! What of a directory tree is on the disk for certain, by the calls of the process that changes it.
+//! The part of a directory tree that is certainly on disk, derived from the calls of the process that
+//! changes it.
 //!
-//! POSIX alone counts: a name is durable by a sync of the directory that holds it, bytes by a sync of
-//! their file. That ext4 and XFS write more with it, which is why no power cut shows what is missing, is
-//! not relied on.
+//! Only POSIX guarantees count: a sync of the directory makes a name durable, a sync of the file makes
+//! its bytes durable. ext4 and XFS write more than that with a sync, so a power cut does not show a
+//! missing sync; the model does not rely on it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::strace::Call;
 
-/// What the names of a client's unfinished files end with; these are not promised.
+/// Suffixes of a client's unfinished files; these are not promised.
 const UNFINISHED: [&str; 2] = [".ftxpart", ".ftxpart.journal"];
 
 /// The server's own directory below its root; nothing in it is promised.
@@ -72,7 +73,7 @@ impl Model {
         }
     }
 
-    /// What of all that was done so far is not durable, but for what is not promised.
+    /// All changes so far that are promised but not yet durable.
     pub(super) fn owed(&self) -> Vec<String> {
         let mut owed = Vec::new();
         for (path, (at, how)) in &self.named {
@@ -89,7 +90,7 @@ impl Model {
         owed
     }
 
-    /// What is missing for the file at this path to be there, whole.
+    /// The syncs missing for the file at this path to be durable as a whole.
     pub(super) fn file_owed(&self, path: &Path) -> Vec<String> {
         let mut owed = self.name_owed(path);
         if !self.is_synced(path, self.written.get(path).copied().unwrap_or(0)) {
@@ -98,8 +99,8 @@ impl Model {
         owed
     }
 
-    /// What is missing for this name to be there, or not to be: its directory, and those above up to the
-    /// root, must have been synced by this process, even if another one made them.
+    /// The syncs missing for this name's presence or absence to be durable: this process must have
+    /// synced its directory and those above it up to the root, even if another process made them.
     pub(super) fn name_owed(&self, path: &Path) -> Vec<String> {
         let below = path.ancestors().take_while(|part| *part != self.root);
         let missing = below.filter_map(|part| {
@@ -113,7 +114,7 @@ impl Model {
         missing.collect()
     }
 
-    /// What is missing for this name to be gone.
+    /// The syncs missing for this name's absence to be durable.
     pub(super) fn absence_owed(&self, path: &Path) -> Vec<String> {
         // If its directory is not there either, the next one above.
         let above = path.ancestors().skip(1).take_while(|dir| *dir != self.root);
@@ -126,7 +127,7 @@ impl Model {
             .collect()
     }
 
-    /// Whether what is at this path may be promised.
+    /// Whether a promise may cover this path.
     fn counts(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.root) else { return false };
         let name = path.to_string_lossy();
@@ -191,7 +192,7 @@ impl Model {
         self.name(Some(to), call);
     }
 
-    /// What was known of the file that had this name.
+    /// Forgets the state of the file that had this name.
     fn forget(&mut self, path: &Path) {
         self.written.remove(path);
         self.synced.remove(path);

@@ -74,7 +74,7 @@ fn done(unchanged: bool) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_synced_in_its_order_is_no_fault() {
+fn syncs_in_order_are_no_fault() {
     let record = Record::default().asked(&put()).calls(&STORED).said(&done(false));
     let verdict = record.verdict();
     assert_eq!(verdict.faults, NONE);
@@ -131,7 +131,7 @@ fn a_sync_of_the_whole_file_system_is_one_of_all_files() {
 }
 
 #[test]
-fn what_was_present_before_is_promised_after_a_sync_only() {
+fn an_existing_name_is_promised_only_after_a_sync() {
     let syncs = ["fsync(6</r/d/x>) = 0", "fsync(7</r/d>) = 0", "fsync(8</r>) = 0"];
     let judged = |calls: &[&str]| {
         Record::default().asked(&put()).calls(calls).said(&done(true)).verdict().faults.len()
@@ -202,7 +202,7 @@ fn a_legacy_offer_of_a_file_is_a_promise_to_a_client_that_sends_nothing() {
 }
 
 #[test]
-fn a_client_tells_of_a_file_after_its_syncs_only() {
+fn a_client_reports_a_file_only_after_its_syncs() {
     let calls = [
         r#"mkdir("/r/d", 0777) = 0"#,
         "fsync(4</r>) = 0",
@@ -223,7 +223,7 @@ fn a_client_tells_of_a_file_after_its_syncs_only() {
     for index in [1, 4, 6] {
         let mut some = calls.to_vec();
         some.remove(index);
-        // Before it tells, and before it ends.
+        // Missing before the report and before the exit.
         assert_eq!(judged(&some).faults.len(), 2, "without {}", calls[index]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a server says on its connections, as promises.
+//! The promises a server makes on its connections.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,16 @@ use ftx_core::native::wire::{
     FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, PREFACE_LEN, Reply, Request,
 };
 
-/// What a peer may rely on from now on, whatever happens to the power.
+/// A statement that a peer may rely on from now on, even across a power loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promise {
     /// The name.
     pub name: String,
-    /// What becomes of it.
+    /// The promised state of the name.
     pub of: Promised,
 }
 
-/// What is promised of a name.
+/// The promised state of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promised {
     /// There is a file, whole: it was stored, or was there already.
@@ -29,7 +29,7 @@ pub enum Promised {
     Absence,
 }
 
-/// What a server has said.
+/// A statement of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// This holds from now on.
@@ -39,7 +39,7 @@ pub(super) enum Said {
     Offered(Promise),
 }
 
-/// A connection as the server sees it. Bytes of a download may be missing in what it says.
+/// A connection as the server sees it. Bytes of a download may be missing from the sent data.
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     heard: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) struct Conversation {
 
 #[derive(Debug)]
 enum Dialect {
-    /// What was asked, by the request's number.
+    /// The promise each request would lead to, by its request id.
     Native {
         asked: HashMap<u32, Promise>,
         answers: bool,
@@ -67,8 +67,8 @@ struct Legacy {
 }
 
 impl Conversation {
-    /// The server has received these bytes. Whether its client wants to send a file in the legacy dialect,
-    /// and so does not rely on what it was [offered](Said::Offered).
+    /// Processes received bytes. Returns whether the client wants to send a file in the legacy dialect
+    /// and therefore does not rely on the [offer](Said::Offered).
     pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
         self.heard.extend_from_slice(bytes);
         if self.dialect.is_none() && self.heard.len() >= PREFACE_LEN {
@@ -91,7 +91,7 @@ impl Conversation {
         }
     }
 
-    /// The server sends these bytes: what it promises by them.
+    /// Processes sent bytes. Returns the statements made by them.
     pub(super) fn say(&mut self, bytes: &[u8]) -> Vec<Said> {
         self.said.extend_from_slice(bytes);
         let mut promises = Vec::new();
@@ -128,7 +128,7 @@ fn frames(bytes: &mut Vec<u8>, mut each: impl FnMut(&FrameHeader, &[u8])) {
     bytes.drain(..at);
 }
 
-/// What a request will lead to if it succeeds.
+/// The promise that a request leads to if it succeeds.
 fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
     let promise = |name, of| Some(Promise { name, of });
     match header.kind {
@@ -152,7 +152,7 @@ fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
     }
 }
 
-/// What an answer promises of what was asked.
+/// The promise that a reply makes, given the request.
 fn promise(asked: &Promise, header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
     if header.kind != FrameKind::Control {
         return None;

@@ -95,7 +95,7 @@ fn locked(what: &str, qt: Qt, build: impl FnOnce(&Path)) -> PathBuf {
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; run scripts/setup, which installs what the tests need")
+        panic!("{command:?}: {error}; run scripts/setup, which installs the packages for the tests")
     });
     assert!(
         output.status.success(),

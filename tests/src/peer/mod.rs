@@ -93,8 +93,8 @@ impl Peer {
         self.make
     }
 
-    /// The same peer, whose client waits for an answer this long instead of 30 s. The original
-    /// cannot be told.
+    /// The same peer, whose client waits for an answer this long instead of 30 s. The original has no
+    /// such option.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }

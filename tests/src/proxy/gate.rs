@@ -1,4 +1,4 @@
-//! How much passes through a proxy, and what has to wait.
+//! Counts the bytes that pass through a proxy and holds bytes back.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -43,7 +43,7 @@ impl Gate {
         Some(count)
     }
 
-    /// Takes back what could not be passed on.
+    /// Takes back bytes that could not be passed on.
     pub(super) fn take_back(&self, direction: Direction, count: usize) {
         self.change(|state| state.passed[direction.index()] -= count as u64);
     }
@@ -78,7 +78,7 @@ impl Gate {
         self.state.lock().unwrap().stopped
     }
 
-    /// Has everybody who waits look again, at whether the connection is cut, say.
+    /// Wakes all waiters so that they check again, for example whether the connection is cut.
     pub(super) fn wake(&self) {
         self.change(|_| ());
     }
@@ -115,7 +115,7 @@ mod tests {
     use crate::wait::{DEADLINE, wait_until};
 
     #[test]
-    fn connections_pass_exactly_what_they_may_together() {
+    fn connections_together_pass_exactly_the_allowed_bytes() {
         let gate = Gate::new();
         let is_cut = AtomicBool::new(false);
         gate.let_pass(Direction::ToServer, 100);

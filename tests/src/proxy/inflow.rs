@@ -1,4 +1,4 @@
-//! What comes into a proxy from one side, at once or some time later.
+//! Bytes that come into a proxy from one side, at once or after a delay.
 
 use std::io::{self, Read as _};
 use std::net::TcpStream;

@@ -21,8 +21,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Ends both directions of both sockets, and what waits at the gate with it. The threads close
-    /// the sockets as they go, and what is on its way to them then is answered by a reset.
+    /// Ends both directions of both sockets, and wakes waiters at the gate. The threads close the
+    /// sockets as they exit; bytes still in flight are answered by a reset.
     pub(super) fn cut(&self, gate: &Gate) {
         self.is_cut.store(true, SeqCst);
         for socket in [&self.client, &self.server] {
@@ -65,7 +65,7 @@ pub(super) fn start(
                 End::Cut => link.cut(gate),
                 End::Hung => {
                     hangs.store(true, SeqCst);
-                    // Neither side hears of what becomes of the other.
+                    // Neither side learns of the other's end.
                     gate.wait_until_stopped();
                 }
                 End::Sender => {
@@ -134,7 +134,7 @@ impl Way<'_> {
     /// Passes all of it on, as the gate lets it through; whether it could be.
     fn pass_on(&mut self, mut bytes: &[u8], round: u64) -> bool {
         while !bytes.is_empty() {
-            // Counted before it can be answered: who sees an answer finds what caused it counted.
+            // Counted before it can be answered: a test that sees an answer finds its cause counted.
             let Some(count) = self.gate.pass(self.direction, bytes.len(), self.is_cut) else {
                 return false;
             };
@@ -150,14 +150,14 @@ impl Way<'_> {
     }
 }
 
-/// What a line may be behind its rate and make up for: what a sleep takes too long, and no more.
+/// The most a line may lag behind its rate and still make up for: one sleep's overshoot, no more.
 const LAG: Duration = Duration::from_millis(10);
 
 /// Lets bytes through at a rate, and no faster for having been idle. The waiting is the point of it,
 /// not a guess at when something else is done.
 struct Pace {
     rate: Option<u64>,
-    /// When the line is done with what it has been given.
+    /// When the line has sent all bytes given to it.
     free: Instant,
 }
 

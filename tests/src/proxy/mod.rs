@@ -1,8 +1,8 @@
-//! A TCP proxy that misbehaves as it is told.
+//! A TCP proxy that misbehaves on request.
 //!
-//! [`Plan`] says what is done to a connection; a proxy asks for one for each connection that it
-//! accepts, so the first may be cut and the second left alone. The server behind it can be changed
-//! while it runs, which is how a client meets a restarted server under the same address.
+//! A [`Plan`] describes the misbehaviour of one connection; a proxy asks for one for each connection
+//! that it accepts, so the first may be cut and the second left alone. The server behind it can be
+//! changed while it runs, which is how a client meets a restarted server under the same address.
 
 mod gate;
 mod inflow;
@@ -50,7 +50,7 @@ impl Proxy {
         Self::start(upstream, |_| Plan::default())
     }
 
-    /// A proxy that asks `plan` what to do with connection 0, 1, 2, …
+    /// A proxy that asks `plan` for the treatment of connection 0, 1, 2, …
     ///
     /// # Panics
     /// If no port can be had.
@@ -90,8 +90,8 @@ impl Proxy {
         self.shared.connections.load(SeqCst)
     }
 
-    /// The most round trips that any connection took: how often its client said something after it
-    /// had heard an answer to what it had said before. Tells something only on a line with a
+    /// The most round trips that any connection took: how often its client sent something after it had
+    /// received the answer to its previous message. Meaningful only on a line with a
     /// [delay](Plan::delay).
     #[must_use]
     pub fn round_trips(&self) -> u64 {
@@ -103,7 +103,7 @@ impl Proxy {
         *self.shared.upstream.lock().unwrap() = upstream;
     }
 
-    /// Cuts every connection there is, with what is held back of it.
+    /// Cuts every connection and drops the bytes held back.
     pub fn cut(&self) {
         for link in std::mem::take(&mut *self.shared.links.lock().unwrap()).values() {
             link.cut(&self.shared.gate);
@@ -115,10 +115,10 @@ impl Proxy {
         self.shared.gate.hold(hold);
     }
 
-    /// Lets so many bytes pass in a direction, of its [count](Self::count), and no more: however late
-    /// somebody looks, that is how far it has got. What is behind them waits, with the connections
-    /// left open; the other direction and the end of a connection do not. `u64::MAX` lets everything
-    /// pass again.
+    /// Lets bytes pass in a direction until its [count](Self::count) reaches `total`, and no more: a
+    /// later look finds exactly that much passed. Bytes behind them wait, with the connections left
+    /// open; the other direction and the end of a connection do not. `u64::MAX` lets everything pass
+    /// again.
     pub fn let_pass(&self, direction: Direction, total: u64) {
         self.shared.gate.let_pass(direction, total);
     }

@@ -1,4 +1,4 @@
-//! What a proxy does to one connection.
+//! The treatment of one connection by a proxy.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// What is done to a connection; nothing by default.
+/// The treatment of a connection; the default passes everything through.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
     pub(super) cut: Option<(Direction, u64)>,
@@ -22,16 +22,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Cuts both sides once this many bytes have passed in a direction; what is behind them is
-    /// lost.
+    /// Cuts both sides once this many bytes have passed in a direction; bytes behind them are lost.
     #[must_use]
     pub fn cut_after(mut self, direction: Direction, bytes: u64) -> Self {
         self.cut = Some((direction, bytes));
         self
     }
 
-    /// Lets nothing pass any more, either way, once this many bytes have passed in a direction. Both
-    /// sides stay open, whatever becomes of the other.
+    /// Stops both directions once this many bytes have passed in one of them. Each side stays open, even
+    /// if the other ends.
     #[must_use]
     pub fn hang_after(mut self, direction: Direction, bytes: u64) -> Self {
         self.hang = Some((direction, bytes));
@@ -52,8 +51,8 @@ impl Plan {
         self
     }
 
-    /// Passes everything on this much later in each direction, as a long line does: what follows
-    /// does not wait for what is on its way.
+    /// Delays everything by this much in each direction, as a long line does: new bytes do not wait for
+    /// bytes in flight.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;

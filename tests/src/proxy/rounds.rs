@@ -1,8 +1,9 @@
-//! How many round trips a conversation took.
+//! How many round trips a connection took.
 //!
-//! What a client sends before anything of the server's has reached it is the first round; what it
-//! sends after it heard an answer to round n, or could have heard it, is round n + 1. So a client
-//! that waits for each answer needs as many rounds as requests, and one that does not, few.
+//! Data that a client sends before it has received anything belongs to the first round; data that it
+//! sends after it received, or could have received, an answer to round n belongs to round n + 1. So a
+//! client that waits for each answer needs as many rounds as requests, and a pipelining client needs
+//! few.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};

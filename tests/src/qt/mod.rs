@@ -21,18 +21,18 @@ use crate::wait::DEADLINE;
 pub enum Served {
     /// `ftx-server`.
     Ours(Server),
-    /// A server made of Qt, and what starts another one.
+    /// A server made of Qt, and the peer that starts another one.
     Qt(PeerServer, Peer),
 }
 
 /// A program, a server, and a directory for each.
 #[derive(Debug)]
 pub struct Setting {
-    /// What it is, for messages.
+    /// Description for messages.
     pub what: String,
     /// The program, as `tests/qt-client` names it.
     pub program: &'static str,
-    /// What the program is built with.
+    /// The version of Qt it is built with.
     pub qt: Qt,
     /// The server.
     pub server: Served,
@@ -104,10 +104,10 @@ impl Setting {
         Process::spawn(&mut self.command(addr, verb, files)).wait(DEADLINE)
     }
 
-    /// Asserts what the program prints.
+    /// Asserts the program's output.
     ///
     /// # Panics
-    /// If it prints something else.
+    /// If the output differs.
     pub fn assert(&self, verb: &str, files: &[&str], expected: &str) {
         assert_eq!(self.run(verb, files).stdout, expected, "{}: {verb} {files:?}", self.what);
     }
@@ -152,7 +152,7 @@ impl Setting {
     }
 }
 
-/// What every program is called with.
+/// The arguments of every program.
 fn arguments(addr: SocketAddr, verb: &str, files: &[&str]) -> Vec<String> {
     let mut all = vec![addr.ip().to_string(), addr.port().to_string(), verb.to_owned()];
     all.extend(files.iter().map(|&file| file.to_owned()));

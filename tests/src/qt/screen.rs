@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::process::Process;
 use crate::wait::{DEADLINE, within};
 
-/// A running Xvfb, whose display has a number that nobody else has.
+/// A running Xvfb with a display number of its own.
 #[derive(Debug)]
 pub struct Screen {
     server: Process,

@@ -8,8 +8,8 @@ use crate::bins;
 use crate::process::Process;
 use crate::wait::DEADLINE;
 
-/// Code 9 says that there are errors. All threads get their turn, as one that waits for an answer in
-/// vain would time out.
+/// Exit code 9 reports errors. Threads are scheduled fairly, since a starved one would time out waiting
+/// for its answer.
 const OPTIONS: [&str; 5] = [
     "--error-exitcode=9",
     "--fair-sched=yes",
@@ -18,14 +18,14 @@ const OPTIONS: [&str; 5] = [
     "--num-callers=40",
 ];
 
-/// Runs a command under valgrind. What it prints.
+/// Runs a command under valgrind. Returns its output.
 ///
 /// # Panics
 /// If it fails, or valgrind finds an error or a leak that is not one of Qt's own.
 #[must_use]
 pub fn under_valgrind(command: &Command, log: &Path) -> String {
     let mut checked = Command::new("valgrind");
-    // Not among what the program says: it also tells of system calls that it does not know.
+    // Kept out of the program's output: valgrind also reports system calls that it does not know.
     checked.arg(format!("--log-file={}", log.display())).args(OPTIONS);
     let suppressions = bins::workspace().join("tests/qt-client/valgrind.supp");
     checked.arg(format!("--suppressions={}", suppressions.display()));

@@ -1,4 +1,4 @@
-//! Programs under strace(1): what they ask of the system, in which order, and requests that fail.
+//! Programs under strace(1): their system calls in order, and injected failures.
 
 mod record;
 
@@ -58,8 +58,8 @@ impl Strace {
         self
     }
 
-    /// What is put before a program and its arguments to have it recorded. The program stays the child
-    /// of the process that starts it: it has the process id, gets the signals and gives the exit code.
+    /// Words in front of a program and its arguments to have it recorded. The program stays the child of
+    /// the process that starts it: it has the process id, gets the signals and gives the exit code.
     #[must_use]
     pub fn prefix(&self) -> Vec<OsString> {
         let (traced, strings) = (format!("trace={TRACED}"), STRING_BYTES.to_string());
@@ -76,7 +76,7 @@ impl Strace {
         prefix
     }
 
-    /// What was recorded, once the process has ended.
+    /// The recorded calls, once the process has ended.
     ///
     /// # Panics
     /// If it does not end.
@@ -88,7 +88,7 @@ impl Strace {
             let process = first.split(' ').next()?;
             last.strip_prefix(process)?.trim_start().starts_with("+++ ").then_some(text)
         });
-        parse(&whole.expect("the process that is recorded goes on"))
+        parse(&whole.expect("the recorded process still runs"))
     }
 
     fn file(&self) -> PathBuf {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 pub struct Call {
     /// Its name, such as `renameat`.
     pub name: String,
-    /// What it was given, as strace writes that.
+    /// The arguments, as strace writes them.
     pub args: Vec<String>,
-    /// What it gave back; `None` if the process ended in it.
+    /// The return value; `None` if the process ended in the call.
     pub result: Option<i64>,
     /// The path of the descriptor that it gave back.
     pub opened: Option<PathBuf>,
@@ -29,7 +29,7 @@ impl Call {
         self.result.is_some_and(|result| result >= 0)
     }
 
-    /// What the descriptor at this place stands for: a path, or the two ends of a connection.
+    /// The target of the descriptor at this place: a path, or the two ends of a connection.
     #[must_use]
     pub fn descriptor(&self, index: usize) -> Option<PathBuf> {
         described(self.args.get(index)?)
@@ -84,7 +84,7 @@ impl Call {
 #[must_use]
 pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut calls = Vec::new();
-    // What a thread has begun, and the others went between.
+    // Calls begun by a thread and interrupted in the record by other threads.
     let mut begun: HashMap<&str, (usize, &str)> = HashMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         let (thread, said) = line.split_once(' ').expect("a line without a thread");
@@ -150,7 +150,7 @@ fn arguments(text: &str) -> Vec<String> {
     args
 }
 
-/// What stands in the angle brackets behind a descriptor.
+/// The text in angle brackets behind a descriptor.
 fn described(text: &str) -> Option<PathBuf> {
     if text.starts_with('"') {
         return None;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_interrupted_by_other_threads_is_one_call() {
+    fn a_call_interrupted_by_other_threads_is_one_call() {
         let text = r#"1 recvfrom(4<TCP:[a->b]>,  <unfinished ...>
 2 unlinkat(AT_FDCWD</d>, "\x2e\x2f\x78", 0 <unfinished ...>
 1 <... recvfrom resumed>"\x41\x42", 4096, 0, NULL, NULL) = 2

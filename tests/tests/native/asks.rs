@@ -77,7 +77,7 @@ fn a_long_list_comes_whole_and_in_order() {
 }
 
 #[test]
-fn what_is_not_there_is_told_by_name() {
+fn missing_files_are_named() {
     let setting = stocked();
     for (verb, args) in
         [("ls", ["none"]), ("stat", ["none"]), ("digest", ["none"]), ("rm", ["none"])]
@@ -100,7 +100,7 @@ fn a_name_is_looked_at() {
     assert_eq!((&entries[0]["size"], &entries[0]["kind"]), (&(3 * MIB + 7).into(), &"file".into()));
     assert_eq!(entries[1]["kind"], "directory");
     assert!(entries[0]["mtime"].is_array() && entries[0]["executable"] == false);
-    // What is there is told, whatever else is not.
+    // Existing names are reported, even if others are missing.
     let outcome = ask(&setting, "stat", &["none", "a.bin"]);
     outcome.assert_code(1);
     assert!(outcome.stdout.contains("a.bin"), "{outcome:#?}");
@@ -144,7 +144,7 @@ fn a_file_is_removed_and_a_directory_is_not() {
 }
 
 #[test]
-fn what_is_there_is_replaced_only_if_that_is_wanted() {
+fn an_existing_file_is_replaced_only_on_request() {
     for (old, new) in [(1000, 2000), (2 * MIB, 3 * MIB)] {
         let setting = Setting::with_file(Way::Up, 1, new);
         let upload = |policy: &str| {

@@ -29,7 +29,7 @@ fn go_on(proxy: &Proxy, way: Way) {
     proxy.let_pass(way.direction(), u64::MAX);
 }
 
-/// The client is told of what changed, and does not find it out by waiting in vain.
+/// The server reports the change, so the client does not learn of it by a timeout.
 fn assert_arrives(client: Process) {
     let outcome = client.wait(DEADLINE);
     outcome.assert_done();
@@ -65,7 +65,7 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
         fs::rename(next, setting.source(Way::Down)).unwrap();
         go_on(&proxy, Way::Down);
         assert_arrives(client);
-        // The first one may have been across by then; what counts is that it is one of them.
+        // The first version may have been across by then; either version is fine.
         let mut head = [0; 64];
         File::open(setting.target(Way::Down)).unwrap().read_exact(&mut head).unwrap();
         let seed = if content(1, 64).bytes() == head { 1 } else { 2 };
@@ -73,17 +73,17 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
     }
 }
 
-/// It is written to in place, which nobody should do.
+/// The file is written in place, which no program should do.
 #[test]
 fn a_file_that_is_written_to_during_a_download_is_not_mixed() {
     written_to_meanwhile(&Setting::with_file(Way::Down, 1, LONG));
 }
 
-/// The server knows the hashes before it reads what they are of.
+/// The server knows the hashes before it reads the bytes.
 #[test]
 fn a_file_that_is_known_and_written_to_during_a_download_is_not_mixed() {
     let setting = Setting::with_file(Way::Down, 1, LONG);
-    // What has only just changed is not believed.
+    // A very recent change makes the hashes untrusted.
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let file = File::options().write(true).open(setting.source(Way::Down)).unwrap();
     file.set_modified(time).unwrap();
@@ -109,7 +109,7 @@ fn a_file_that_is_removed_during_a_download_ends_it() {
     fs::remove_file(setting.source(Way::Down)).unwrap();
     go_on(&proxy, Way::Down);
     let outcome = client.wait(DEADLINE);
-    // What the server has open may still be sent; what is not whole has no name.
+    // The server may still send the file that it has open; an incomplete file has no name.
     if outcome.code == Some(0) {
         return setting.assert_arrived(Way::Down, 1, LEN);
     }

@@ -1,5 +1,5 @@
-//! One dialect goes on with what the other left: with downloads. Of uploads a server keeps what each
-//! dialect left for that dialect, since what is offered there has another form.
+//! Downloads resumed in the other dialect. A server keeps an interrupted upload for the dialect it came
+//! in, since the two dialects offer it in different forms.
 
 use ftx_tests::{Client, Plan, Proxy};
 
@@ -11,7 +11,7 @@ const LEN: u64 = 32 * MIB;
 /// Where the first transfer is cut.
 const CUT: u64 = 24 * MIB;
 
-/// What may be sent in both.
+/// Bytes that may be sent in both dialects.
 const SLACK: u64 = 8 * MIB;
 
 fn client(setting: &Setting, way: Way, proxy: &Proxy, dialect: &str) -> Client {
@@ -38,13 +38,13 @@ fn ends(way: Way, first: &str, then: &str) -> u64 {
 }
 
 #[test]
-fn a_download_of_the_legacy_dialect_is_gone_on_with_in_the_native_one() {
+fn a_legacy_download_is_resumed_in_the_native_dialect() {
     let again = ends(Way::Down, "legacy", "native");
     assert!(again <= SLACK, "{again} bytes were sent again");
 }
 
 #[test]
-fn a_download_of_the_native_dialect_is_gone_on_with_in_the_legacy_one() {
+fn a_native_download_is_resumed_in_the_legacy_dialect() {
     let again = ends(Way::Down, "native", "legacy");
     assert!(again <= SLACK, "{again} bytes were sent again");
 }
@@ -55,9 +55,9 @@ fn an_upload_of_one_dialect_ends_well_in_the_other() {
     ends(Way::Up, "native", "legacy");
 }
 
-/// A whole file is a whole file, whoever brought it.
+/// A whole file is up to date in either dialect.
 #[test]
-fn what_one_dialect_stored_the_other_knows() {
+fn a_file_stored_in_one_dialect_is_up_to_date_in_the_other() {
     for way in WAYS {
         for (first, then) in [("legacy", "native"), ("native", "legacy")] {
             let setting = Setting::with_file(way, 1, 4 * MIB);

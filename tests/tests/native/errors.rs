@@ -1,4 +1,4 @@
-//! What is said when something fails, and the exit code.
+//! Error texts and exit codes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,7 +20,7 @@ fn a_file_that_is_not_there_is_named() {
     }
 }
 
-/// A directory is downloaded with a slash at its end; who forgets it is told.
+/// A directory is downloaded with a slash at its end; without it the client prints a hint.
 #[test]
 fn a_directory_without_its_slash_is_named_with_the_remedy() {
     let setting = Setting::new();
@@ -67,7 +67,7 @@ fn a_name_too_long_is_refused_by_name() {
 
 /// As root nothing is forbidden, so there is nothing to be seen then.
 #[test]
-fn what_may_not_be_read_or_written_is_named() {
+fn unreadable_and_unwritable_files_are_named() {
     if rustix::process::geteuid().is_root() {
         return;
     }
@@ -102,8 +102,8 @@ fn a_file_in_the_way_is_named() {
     }
 }
 
-/// There is no space for the first file. What the server sends of it all the same is in no other file's
-/// way.
+/// There is no space for the first file. The bytes that the server sends of it anyway do not block the
+/// other files.
 #[test]
 fn a_file_that_has_no_place_stops_no_other() {
     let setting = Setting::new();

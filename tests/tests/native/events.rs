@@ -24,7 +24,7 @@ fn fields(event: &str) -> &'static [&'static str] {
     }
 }
 
-/// The events of each file, in their order; each checked against what is documented.
+/// The events of each file, in order; each is checked against its documentation.
 fn by_file(outcome: &Outcome, direction: &str) -> BTreeMap<u64, Vec<Value>> {
     let mut files: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
     for line in outcome.stdout.lines() {
@@ -62,7 +62,7 @@ fn verb(way: Way) -> &'static str {
 }
 
 #[test]
-fn a_run_of_several_files_is_told() {
+fn a_run_of_several_files_is_reported() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, 5 * MIB);
         let source = setting.source(way);
@@ -91,11 +91,11 @@ fn a_run_of_several_files_is_told() {
 }
 
 #[test]
-fn a_resumed_file_tells_where_it_goes_on() {
+fn a_resumed_file_reports_its_offset() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, 16 * MIB);
         let proxy = Proxy::start(setting.server.addr(), move |index| match index {
-            // Not cut: what the server has not read when a line is lost is lost with it.
+            // Not cut: bytes that the server has not read are lost with the line.
             0 => Plan::default().hang_after(way.direction(), 8 * MIB),
             _ => Plan::default(),
         });
@@ -115,7 +115,7 @@ fn a_resumed_file_tells_where_it_goes_on() {
 }
 
 #[test]
-fn hashing_is_told() {
+fn hashing_is_reported() {
     let setting = Setting::with_file(Way::Down, 1, 16 * MIB);
     fs::copy(setting.source(Way::Down), setting.target(Way::Down)).unwrap();
     let outcome = setting.client(Way::Down, setting.server.addr()).arg("--json").run();

@@ -1,4 +1,4 @@
-//! A long line: what counts there is how often somebody waits for an answer.
+//! A long line: its cost is the number of round trips.
 
 use std::fs;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use super::{MIB, Setting, Way};
 
 const FILES: u64 = 300;
 
-/// Round trips that many files may take: the greeting, the list, and some for what the machine is
-/// too slow to do in one go.
+/// Round trips that many files may take: the handshake, the list, and some for a slow machine that
+/// splits the work.
 const FEW: u64 = FILES / 10;
 
 fn far(server: &Server, delay: Duration) -> Proxy {

@@ -16,7 +16,7 @@ const LEN: u64 = 24 * MIB;
 /// Kills of one run; there are eight runs.
 const KILLS: u64 = 7;
 
-/// What a killed connection may cost.
+/// Bytes that a killed connection may cost.
 const SLACK: u64 = 8 * MIB;
 
 /// Whose process is killed.
@@ -109,9 +109,9 @@ fn a_server_is_killed_at_random() {
     }
 }
 
-/// What was confirmed is there after a kill at once.
+/// A confirmed file survives an immediate kill.
 #[test]
-fn what_was_confirmed_survives_a_kill() {
+fn a_confirmed_file_survives_a_kill() {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let mut server = Server::start(root.path());
     let sizes = [0, 1, 1000, 300_000, MIB, MIB + 1, 5 * MIB];

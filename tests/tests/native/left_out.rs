@@ -1,4 +1,4 @@
-//! Nothing is left out in silence: what cannot be transferred is named and counted, the rest is
+//! No file is left out in silence: each untransferable file is named and counted, the rest is
 //! transferred, and the run ends with 1.
 
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::setting::names_in;
 use super::{Setting, Way};
 
-/// What cannot be transferred of `with_tree`, as it is listed, and why.
+/// Untransferable entries of `with_tree`, as they are listed, and the reasons.
 const ODD: [(&str, &str); 7] = [
     ("d/caf\\xe9", "not_utf8"),
     ("d/dir\\xff", "not_utf8"),
@@ -78,7 +78,7 @@ fn list(setting: &Setting, args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_listing_names_what_cannot_be_transferred() {
+fn a_listing_names_untransferable_files() {
     let setting = Setting::new();
     with_tree(setting.root.path());
     let outcome = list(&setting, &["-R", "d"]);
@@ -125,7 +125,7 @@ fn a_download_of_a_directory_names_them_and_brings_the_rest() {
     }
 }
 
-/// Fields of the events of what is left out, and of the last event.
+/// Fields of the events for omitted files, and of the last event.
 fn assert_events(outcome: &Outcome, direction: &str) {
     outcome.assert_code(1);
     let mut events = events(outcome);
@@ -144,7 +144,7 @@ fn assert_events(outcome: &Outcome, direction: &str) {
 }
 
 #[test]
-fn programs_are_told_which_and_why() {
+fn programs_learn_which_and_why() {
     for way in super::setting::WAYS {
         let setting = Setting::new();
         let (base, name, direction) = match way {
@@ -178,7 +178,7 @@ fn an_upload_of_a_tree_names_them_and_sends_the_rest() {
 }
 
 #[test]
-fn what_is_followed_is_no_link_any_more() {
+fn a_followed_link_is_no_link() {
     let setting = Setting::new();
     let tree = setting.local.path().join("d");
     fs::create_dir_all(tree.join("sub")).unwrap();
@@ -218,7 +218,7 @@ fn a_name_on_the_command_line_that_is_not_utf8_is_an_error() {
 
 /// A file that has gone when its turn comes is named, and the others are sent.
 #[test]
-fn what_vanishes_before_it_is_sent_does_not_stop_the_others() {
+fn a_file_that_vanishes_before_it_is_sent_does_not_stop_the_others() {
     for dialect in ["native", "legacy"] {
         let setting = Setting::new();
         let tree = setting.local.path().join("d");
@@ -252,7 +252,7 @@ fn what_vanishes_before_it_is_sent_does_not_stop_the_others() {
 
 /// The same of a file that the server has listed.
 #[test]
-fn what_vanishes_before_it_is_asked_for_does_not_stop_the_others() {
+fn a_file_that_vanishes_before_the_request_does_not_stop_the_others() {
     let stub = Stub::start(|id, request| match request {
         Request::List { .. } => stub::listing(id, &["d/a", "d/b", "d/c"]),
         Request::Get { name, .. } if name == "d/b" => {

@@ -65,8 +65,8 @@ fn all_connections_break_all_the_time() {
     }
 }
 
-/// The server is told nothing of it that the client is gone: for it the old connection hangs, and another
-/// run waits until it stands still.
+/// The server does not learn that the client is gone: it sees a hanging connection, and another run
+/// waits until that stalls.
 #[test]
 fn an_upload_is_taken_over_from_a_connection_that_hangs() {
     for streams in [1, 3] {
@@ -112,8 +112,7 @@ fn a_client_leaves_a_connection_that_hangs() {
     }
 }
 
-/// The server gets all that is sent to it, but nothing of what it says comes back; or the other way
-/// round.
+/// The server gets everything sent to it, but none of its replies comes back; or the other way round.
 #[test]
 fn a_client_leaves_a_server_that_does_not_answer() {
     for way in WAYS {
@@ -165,7 +164,7 @@ fn a_slow_line_is_no_failure() {
     }
 }
 
-/// Who commits last has the name; what is there is one of the two.
+/// The last commit wins the name; the file is one of the two.
 #[test]
 fn of_two_clients_at_one_name_one_has_it() {
     let setting = Setting::new();

@@ -154,7 +154,7 @@ fn an_empty_directory_is_not_made_through_a_link() {
     assert_eq!(names_in(&setting.local.path().join("elsewhere")), [""; 0]);
 }
 
-/// What became of files, in their order.
+/// The outcomes of files, in order.
 #[derive(Default)]
 struct Ends(Vec<(usize, Result<Transferred, TransferError>)>);
 
@@ -168,7 +168,7 @@ impl Watch for Ends {
     }
 }
 
-/// Uploads what was found beneath a tree.
+/// Uploads the files found beneath a tree.
 fn upload(
     server: &Server,
     dialect: DialectChoice,
@@ -204,7 +204,7 @@ fn swapped(local: &Path, len: u64, link: &str) -> (PathBuf, Arc<LocalTree>) {
 }
 
 #[test]
-fn what_became_a_link_after_it_was_found_is_not_uploaded() {
+fn a_file_that_became_a_link_after_the_walk_is_not_uploaded() {
     for dialect in [DialectChoice::Native, DialectChoice::Legacy] {
         for len in LENS {
             for link in ["dir/sub/b", "dir/sub"] {

@@ -1,8 +1,8 @@
 //! The native dialect, between `ftx-client` and `ftx-server` as they are shipped.
 //!
-//! | file | what is asked there |
+//! | file | its subject |
 //! | --- | --- |
-//! | `setting` | what all of them begin with |
+//! | `setting` | the setting shared by all of them |
 //! | `kills` | SIGKILL at random moments, on either side |
 //! | `runs` | the same upload, started more than once |
 //! | `lines` | connections that break, hang, or are many |
@@ -10,19 +10,20 @@
 //! | `mapped` | files that a program writes to through a mapping |
 //! | `set_back` | files that change meanwhile and get their time back |
 //! | `poisoned` | caches that are wrong |
-//! | `planted` | partial downloads that others can have written |
-//! | `unheard` | uploads whose last answer is lost |
-//! | `partial` | what is there already is not sent |
-//! | `again` | nor are files of trees that are there |
-//! | `dialects` | one dialect goes on with what the other left |
-//! | `trees` | directories, many files, and what they are besides bytes |
+//! | `planted` | partial downloads that another user may have written |
+//! | `ambiguous_commit` | uploads whose last answer is lost |
+//! | `partial` | data that the other side has is not sent |
+//! | `up_to_date` | files of trees that are up to date are not sent |
+//! | `dialects` | one dialect resumes the other's downloads |
+//! | `trees` | directories, many files, and their attributes |
 //! | `links` | symbolic links on the client's side |
-//! | `left_out` | what cannot be transferred is named and counted |
-//! | `manners` | who may do what with a file that takes another's place; what is no file |
+//! | `left_out` | untransferable files are named and counted |
+//! | `permissions` | permissions of a file that replaces another |
+//! | `targets` | targets that are no regular file |
 //! | `asks` | questions, removing, overwriting |
-//! | `events`, `errors` | what is said |
+//! | `events`, `errors` | events and error texts |
 //! | `far` | a long line |
-//! | `strangers` | servers that speak otherwise |
+//! | `foreign_servers` | servers of another protocol |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,29 +32,30 @@
     clippy::print_stdout
 )]
 
-mod again;
+mod ambiguous_commit;
 mod asks;
 mod changes;
 mod dialects;
 mod errors;
 mod events;
 mod far;
+mod foreign_servers;
 mod kills;
 mod left_out;
 mod lines;
 mod links;
-mod manners;
 mod mapped;
 mod names;
 mod part_names;
 mod partial;
+mod permissions;
 mod planted;
 mod poisoned;
 mod runs;
 mod set_back;
 mod setting;
-mod strangers;
+mod targets;
 mod trees;
-mod unheard;
+mod up_to_date;
 
 use setting::{MIB, Setting, Way};

@@ -100,7 +100,7 @@ impl Mapped {
 }
 
 #[test]
-fn what_was_stored_since_the_first_upload_is_uploaded() {
+fn changes_since_the_first_upload_are_uploaded() {
     each_dialect(Way::Up, |mapped| {
         for _ in 0..2 {
             mapped.run(&[]);

@@ -47,7 +47,7 @@ fn names_go_both_ways_as_they_are() {
     }
 }
 
-/// What has arrived of it lies under a shorter name.
+/// The partial file lies under a shorter name.
 #[test]
 fn a_download_of_the_longest_name_is_resumed() {
     for dialect in ["native", "legacy"] {
@@ -72,7 +72,7 @@ fn a_download_of_the_longest_name_is_resumed() {
         assert_content(&local.join(&name), content(1, LEN));
         assert_eq!(names_in(local), std::slice::from_ref(&name));
     }
-    // And it is still told from another with the same beginning.
+    // And it is still distinct from another name with the same beginning.
     let setting = Setting::new();
     let names = ["a", "b"].map(|end| format!("{}{end}", "x".repeat(254)));
     for (name, seed) in names.iter().zip(1..) {

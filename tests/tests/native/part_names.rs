@@ -36,7 +36,7 @@ fn a_users_file_is_left_alone() {
 }
 
 #[test]
-fn an_interrupted_download_beside_a_users_file_goes_on() {
+fn an_interrupted_download_beside_a_users_file_resumes() {
     for dialect in DIALECTS {
         let setting = Setting::with_file(Way::Down, 1, 10 * MIB);
         let local = setting.local.path();
@@ -96,7 +96,7 @@ fn a_tree_with_such_names_comes_back_as_it_was() {
     }
 }
 
-/// What has arrived of another file is not lost to a file that has the name of it.
+/// The partial data of another file survives a file with that data's name.
 #[test]
 fn a_file_waits_for_the_partial_download_that_has_its_name() {
     let setting = Setting::with_file(Way::Down, 1, 10 * MIB);

@@ -1,4 +1,4 @@
-//! What is there already is not sent.
+//! Data that the other side already has is not sent.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -61,7 +61,7 @@ fn where_little_changed_little_is_moved() {
 }
 
 #[test]
-fn what_was_appended_is_moved() {
+fn appended_bytes_are_moved() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, LEN / 2);
         setting.client(way, setting.server.addr()).run().assert_done();
@@ -74,9 +74,9 @@ fn what_was_appended_is_moved() {
     }
 }
 
-/// What the original leaves under the name itself when it is interrupted.
+/// The original leaves its partial file under the name itself when it is interrupted.
 #[test]
-fn a_beginning_under_the_name_itself_is_gone_on_with() {
+fn a_beginning_under_the_name_itself_is_resumed() {
     for way in WAYS {
         let setting = Setting::with_file(way, 1, LEN);
         write_file(&setting.target(way), content(1, 50 * MIB + 321));
@@ -88,7 +88,7 @@ fn a_beginning_under_the_name_itself_is_gone_on_with() {
     }
 }
 
-/// Only its modification time tells that it is another version.
+/// Only its modification time shows that it is another version.
 #[test]
 fn a_file_that_was_touched_is_known_again() {
     let setting = Setting::with_file(Way::Up, 1, LEN);
@@ -106,7 +106,7 @@ fn a_file_that_was_touched_is_known_again() {
 
 /// A staging that is damaged is found out block by block.
 #[test]
-fn a_staging_that_somebody_wrote_to_does_not_spoil_the_file() {
+fn a_staging_written_by_another_program_does_not_spoil_the_file() {
     let setting = Setting::with_file(Way::Down, 1, LEN);
     let proxy = Proxy::start(setting.server.addr(), |_| {
         Plan::default().cut_after(Direction::ToClient, LEN / 2)
@@ -119,12 +119,12 @@ fn a_staging_that_somebody_wrote_to_does_not_spoil_the_file() {
     assert_content(&setting.target(Way::Down), content(1, LEN));
 }
 
-/// A client that is killed leaves what it had found out about the file.
+/// A killed client leaves its hashes of the file in the cache.
 #[test]
-fn what_was_sent_is_not_even_read_again() {
+fn sent_blocks_are_not_even_read_again() {
     let (len, sent) = (300 * MIB, 280 * MIB);
     let setting = Setting::with_file(Way::Up, 1, len);
-    // What has only just changed is not believed.
+    // A very recent change makes the hashes untrusted.
     let time = Timespec { tv_sec: 1_000_000_000, tv_nsec: 5 };
     let times = Timestamps { last_access: time, last_modification: time };
     futimens(File::open(setting.source(Way::Up)).unwrap(), &times).unwrap();

@@ -1,5 +1,5 @@
-//! Partial downloads that others can have written, in a directory that everybody may write to, and who may
-//! read one that arrives.
+//! Partial downloads that another user may have written, in a world-writable directory, and the
+//! permissions of a file while it arrives.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -37,7 +37,7 @@ fn part(setting: &Setting) -> [PathBuf; 2] {
     ["a.bin.ftxpart", "a.bin.ftxpart.journal"].map(|name| setting.local.path().join(name))
 }
 
-/// A partial download of a dialect in `dir`, which says that it has what the server has, and has not.
+/// Plants a partial download of a dialect in `dir` that falsely claims to have the server's bytes.
 fn plant(setting: &Setting, dir: &Path, dialect: &str) {
     let opened = Dir::open_ambient_dir(dir, ambient_authority()).unwrap();
     let files =
@@ -46,7 +46,7 @@ fn plant(setting: &Setting, dir: &Path, dialect: &str) {
         let mut staging = Staging::create(&opened, files, NAME).unwrap();
         staging.write(&content(1, LEN).bytes()[..1 << 20]).unwrap();
         staging.suspend().unwrap();
-        // It is the journal that says what the bytes are.
+        // The journal describes the bytes.
         let data = File::options().write(true).open(dir.join("a.bin.ftxpart")).unwrap();
         data.write_all_at(PLANTED, 0).unwrap();
         return;
@@ -72,7 +72,7 @@ fn assert_ours(setting: &Setting, dialect: &str) {
     let _held = File::open(&part(setting)[0]);
     client(setting, dialect).run().assert_done();
     assert_content(&setting.target(Way::Down), content(1, LEN));
-    // It is somebody's, or may be.
+    // Another user owns it, or may own it.
     assert_eq!(fs::metadata(&part(setting)[0]).unwrap().ino(), planted);
     let arrived = fs::metadata(setting.target(Way::Down)).unwrap();
     assert_eq!(arrived.uid(), geteuid().as_raw());
@@ -101,7 +101,7 @@ fn a_partial_download_of_our_own_is_resumed() {
 }
 
 #[test]
-fn a_partial_download_that_everybody_can_write_to_is_not_resumed() {
+fn a_world_writable_partial_download_is_not_resumed() {
     for dialect in DIALECTS {
         for writable in [&[0, 1][..], &[0]] {
             let setting = setting();
@@ -154,9 +154,9 @@ fn a_partial_download_that_is_a_link_is_not_resumed_and_not_written_through() {
     }
 }
 
-/// The server's file may be meant for few; what its mode is to be is known at the end.
+/// The server's file may be readable by few; its mode is known only at the end.
 #[test]
-fn a_partial_download_is_open_to_nobody_else_while_it_arrives() {
+fn a_partial_download_is_private_while_it_arrives() {
     for dialect in DIALECTS {
         let setting = setting();
         let proxy = Proxy::plain(setting.server.addr());

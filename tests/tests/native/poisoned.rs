@@ -1,4 +1,4 @@
-//! Caches that say of a file what is not true: the other side finds it out, and the file is read again.
+//! Caches with false statements about a file: the other side detects them, and the file is read again.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -112,10 +112,10 @@ fn an_upload_with_a_wrong_cache_over_another_version_reads_the_file_again() {
     }
 }
 
-/// What the cache was wrong about is not taken into it again when a try ends early. It is wrong about block
-/// 0, which is noticed, and says of block 10 that it is the server's.
+/// A false cache entry is not stored again when an attempt ends early. The entry is wrong about block 0,
+/// which is noticed, and claims the server's content for block 10.
 #[test]
-fn what_a_wrong_cache_said_is_forgotten_when_the_connection_breaks() {
+fn a_wrong_cache_entry_is_dropped_when_the_connection_breaks() {
     const BLOCKS: u64 = MIN_CACHED_BYTES / MIB + 1;
     let cached = Cached::new(Way::Up);
     let (source, target) = (cached.setting.source(Way::Up), cached.setting.target(Way::Up));
@@ -194,7 +194,7 @@ fn a_download_from_a_server_with_a_wrong_cache_ends_with_the_right_bytes() {
     }
 }
 
-/// The client has a copy, of which it is told that it is not the server's file.
+/// The client has a copy; the cache says that it differs from the server's file.
 #[test]
 fn a_download_onto_a_copy_from_a_server_with_a_wrong_cache_ends_with_the_right_bytes() {
     let setting = poisoned_server(LEN, 1);

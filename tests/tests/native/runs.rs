@@ -12,7 +12,7 @@ use super::{MIB, Way};
 
 const LEN: u64 = 32 * MIB;
 
-/// What besides the file goes to the server.
+/// Bytes sent to the server besides the file.
 const AROUND: u64 = MIB / 4;
 
 struct Runs {
@@ -135,7 +135,7 @@ fn a_run_that_stands_still_is_overtaken_and_finds_the_file_there() {
 }
 
 #[test]
-fn a_run_that_is_killed_is_gone_on_from_by_the_next() {
+fn a_killed_run_is_resumed_by_the_next() {
     let runs = Runs::new(&[]);
     let (mut first, others) = runs.first_and_others(20 * MIB, 2);
     first.kill();
@@ -160,9 +160,9 @@ fn a_run_that_waits_can_be_interrupted() {
     runs.assert_arrived();
 }
 
-/// A line that breaks all the time: whoever has the turn goes on with what is there.
+/// A line that breaks all the time: each run that gets its turn resumes from the staged blocks.
 #[test]
-fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
+fn runs_over_a_breaking_line_resend_only_bytes_in_flight() {
     let runs = Runs::new(&[]);
     let plan = Plan::default().rate(64 * MIB).cut_after(Direction::ToServer, 7 * MIB + 4321);
     let proxy = Proxy::start(runs.server.addr(), move |_| plan);
@@ -176,14 +176,14 @@ fn runs_over_a_line_that_breaks_send_what_was_on_its_way_again_and_no_more() {
     assert!(again <= cuts * MIB * 8, "{again} bytes again over {cuts} connections");
 }
 
-/// What is no terminal is told in a line.
+/// Output that is no terminal gets one line.
 #[test]
-fn people_are_told_that_it_waits() {
+fn people_see_that_it_waits() {
     let runs = Runs::new(&[]);
     let (first, _others) = runs.first_and_others(4 * MIB, 0);
     let told = Way::Up.client(runs.plain.addr()).arg(NAME).current_dir(runs.local.path()).spawn();
     let line = "a.bin: waiting: another upload of this file is running";
-    wait_until("it tells", DEADLINE, || told.stderr().contains(line));
+    wait_until("it reports the wait", DEADLINE, || told.stderr().contains(line));
     runs.slow.let_pass(Direction::ToServer, u64::MAX);
     first.wait(DEADLINE).assert_done();
     told.wait(DEADLINE).assert_done();

@@ -63,7 +63,7 @@ impl Setting {
         }
     }
 
-    /// The digest of the file on the server, as the server tells it.
+    /// The digest of the file on the server, as the server reports it.
     pub(crate) fn digest(&self) -> String {
         let addr = self.server.addr().to_string();
         let outcome = Client::new().args(["digest", &addr, NAME]).run();
@@ -102,7 +102,7 @@ impl Way {
     }
 }
 
-/// What is in a directory but for what the server keeps to itself, sorted.
+/// The names in a directory except the server's own, sorted.
 pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
@@ -111,8 +111,8 @@ pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Sets the time of modification back by years, as far as anybody can: the file counts as unchanged for
-/// long, so a cache may take in what is read of it.
+/// Sets the modification time back by years, as far as a program can: the file counts as long unchanged,
+/// so a cache may store hashes of it.
 pub(crate) fn age(path: &Path) {
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 5);
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();

@@ -1,4 +1,4 @@
-//! Directories, many files, and what files are besides their bytes.
+//! Directories, many files, and file attributes.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -188,7 +188,7 @@ fn thousands_of_small_files_go_both_ways() {
     }
 }
 
-/// One that is interrupted goes on where it was, file by file.
+/// An interrupted tree resumes where it was, file by file.
 #[test]
 fn files_in_the_middle_that_are_refused_do_not_take_others_with_them() {
     let setting = Setting::new();
@@ -218,7 +218,7 @@ fn files_in_the_middle_that_are_refused_do_not_take_others_with_them() {
 }
 
 #[test]
-fn names_that_no_server_takes_are_told_in_their_turn() {
+fn names_that_no_server_takes_are_reported_in_order() {
     let setting = Setting::new();
     for name in ["1", "3"] {
         write_file(&setting.local.path().join(name), content(1, 10));

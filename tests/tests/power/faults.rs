@@ -1,4 +1,4 @@
-//! Syncs that fail: nothing is told to be safe that is not.
+//! Syncs that fail: the program claims no data safe that is not.
 
 use ftx_tests::durable::Others;
 use ftx_tests::{Outcome, Strace};
@@ -15,8 +15,8 @@ pub(crate) const CASES: [(&str, fn()); 7] = [
     ("where syncfs fails, each small file that is present is, too", each_present_is_synced),
     ("a small file whose sync fails is not stored", a_file_is_not_stored),
     ("of three small files, one whose sync fails is not stored", one_of_three_is_not_stored),
-    ("a removal whose sync fails is no removal", a_removal_is_not_told),
-    ("whichever sync fails of a tree, only what is safe is told", any_sync_of_a_tree),
+    ("a removal whose sync fails is no removal", an_unsynced_removal_is_not_reported),
+    ("whichever sync of a tree fails, only durable files are reported", any_sync_of_a_tree),
 ];
 
 const SYSTEM: &str = "syncfs:error=EIO";
@@ -79,7 +79,7 @@ fn one_of_three_is_not_stored() {
     assert!(stored < MANY_FILES.after.len(), "{stored} stored");
 }
 
-fn a_removal_is_not_told() {
+fn an_unsynced_removal_is_not_reported() {
     assert_eq!(promises(&REMOVAL, "native", &[&nth("fsync", 1)], 1), 0);
 }
 

@@ -1,16 +1,16 @@
-//! What was acknowledged survives a loss of power.
+//! Acknowledged changes survive a loss of power.
 //!
-//! | file | what is asked there |
+//! | file | its subject |
 //! | --- | --- |
-//! | `scenarios` | what is moved: small, large, trees, again, removed; each is cut and recorded |
+//! | `scenarios` | the transfers: small, large, trees, again, removed; each is cut and recorded |
 //! | `ring` | the power is cut right after the client's exit 0, on ext4 and XFS |
 //! | `moments` | the power is cut at random moments |
 //! | `records` | the syncs in the record of the system calls: what the journal of ext4 and XFS hides |
 //! | `faults` | syncs that fail |
-//! | `suite` | runs all of these, and says how they end |
+//! | `suite` | runs all of these, and reports their results |
 //!
-//! The cuts need root and loop devices, the records a strace that may trace. Where something is missing
-//! the last lines say so; with `CI` in the environment that is a failure.
+//! The cuts need root and loop devices, the records a strace that may trace. The last lines name
+//! anything missing; with `CI` in the environment that is a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

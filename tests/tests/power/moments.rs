@@ -1,5 +1,5 @@
-//! The power is cut at random moments: what was acknowledged before is there, whole, and of the rest each
-//! file is old, new or not there.
+//! The power is cut at random moments: each file acknowledged before is there, whole; any other file is
+//! old, new or absent.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::setting::{make_empty, names_told};
 
-/// A name, and what is done on one file system.
+/// A name, and the case to run on one file system.
 type Moment = (&'static str, fn(&mut LoopFs));
 
 pub(crate) const CASES: [Moment; 5] = [
@@ -30,7 +30,7 @@ const CUTS: u64 = 4;
 /// Files that are moved in each round; every fourth is new then.
 const FILES: u64 = 24;
 
-/// The longest time between what the test waits for and its cut.
+/// The longest time between the awaited state and the cut.
 const LONGEST: Duration = Duration::from_millis(25);
 
 /// A server on one side, a directory on the other, and the disk that is cut on one of the two.
@@ -117,7 +117,7 @@ impl Stream<'_> {
         self.fs.restore();
         self.check(round, &told);
 
-        // What is resumed, and what was there already, is as safe as the rest.
+        // Resumed and up-to-date files are as safe as the rest.
         let mut server = self.server();
         let outcome = self.client(server.addr(), round).wait(DEADLINE);
         self.fs.cut();
@@ -125,7 +125,7 @@ impl Stream<'_> {
         server.kill();
         self.fs.restore();
         self.check(round, &self.names(round).into_iter().collect());
-        // A tree is sent whole: what is old in it is sent no more.
+        // A tree is sent whole; files of it that are old on the server are then sent no more.
         for name in self.names(round).iter().step_by(4) {
             fs::remove_file(source.join(name)).unwrap();
         }

@@ -1,7 +1,7 @@
 //! The syncs in the record of a process's calls.
 //!
-//! A sync of one file of ext4 or XFS writes back what others have changed in names before, so a cut does
-//! not show each sync that is missing. The record does.
+//! A sync of one file on ext4 or XFS also writes back earlier name changes of other processes, so a cut
+//! does not show each missing sync. The record does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,11 +29,11 @@ pub(crate) fn lane() -> Lane<'static> {
         }
     }
     let name = "record, Server, legacy: an original client has a file that was never synced";
-    lane.push(Case::new(name, an_original_client_is_offered_what_is_safe));
+    lane.push(Case::new(name, an_original_client_is_offered_only_durable_bytes));
     for dialect in ["native", "legacy"] {
         let name =
             format!("record, Client, {dialect}: a download resumes where nothing was synced");
-        lane.push(Case::new(name, move || what_an_earlier_try_made_is_synced(dialect)));
+        lane.push(Case::new(name, move || names_made_by_an_earlier_attempt_are_synced(dialect)));
     }
     lane.extend(faults::CASES.map(|(what, case)| Case::new(format!("record: {what}"), case)));
     lane
@@ -78,7 +78,7 @@ pub(crate) fn recorded(
 }
 
 /// The client has just this file, so it sends nothing, and takes it for stored.
-fn an_original_client_is_offered_what_is_safe() {
+fn an_original_client_is_offered_only_durable_bytes() {
     let (strace, dir) = (Strace::default(), tempfile::tempdir().unwrap());
     let disk = dir.path().canonicalize().unwrap();
     let server = Server::builder(&disk).under(&strace).start();
@@ -94,7 +94,7 @@ fn an_original_client_is_offered_what_is_safe() {
 }
 
 /// The try that made the directories wanted nothing to be durable.
-fn what_an_earlier_try_made_is_synced(dialect: &'static str) {
+fn names_made_by_an_earlier_attempt_are_synced(dialect: &'static str) {
     const LEN: u64 = (4 << 20) + 12_345;
     let (source, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_file(&source.path().join("a"), content(1, LEN));

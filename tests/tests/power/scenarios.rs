@@ -1,10 +1,10 @@
-//! What is moved, in both directions and dialects.
+//! The transfers, in both directions and dialects.
 
 use super::setting::Node::{Directory, File, Nothing};
 use super::setting::{Scenario, Side, Tree};
 
 const BOTH: &[&str] = &["native", "legacy"];
-/// What the legacy dialect lacks.
+/// Scenarios that the legacy dialect lacks.
 const NATIVE: &[&str] = &["native"];
 
 /// Bytes of a file of some blocks, the last of which is not whole.
@@ -262,7 +262,7 @@ const THREE: Tree = &[("0", File(10, 10)), ("2", File(12, 5000)), ("3", File(13,
 const SMALL_IN_OUT: Tree = &[("out/a", File(1, 1000))];
 const LARGE_IN_OUT: Tree = &[("out/a", File(3, LARGE))];
 
-/// What is recorded while a sync fails.
+/// The scenario recorded while a sync fails.
 pub(crate) const ONE: Scenario = upload("one", SMALL);
 pub(crate) const MANY_FILES: Scenario = Scenario { command: MANY_NAMES, ..upload("many", MANY) };
 pub(crate) const THREE_FILES: Scenario =

@@ -1,4 +1,4 @@
-//! What lies where, what is asked, and what must come of it.
+//! The initial tree, the command, and the expected result of a scenario.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{Client, Outcome, Server, ServerBuilder};
 use tempfile::TempDir;
 
-/// What a name stands for.
+/// The state of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     /// A file: a seed, and its length in bytes.
@@ -28,24 +28,24 @@ pub(crate) enum Side {
     Client,
 }
 
-/// A command, and what it finds.
+/// A command, and its initial state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) side: Side,
     /// Those in which it is run.
     pub(crate) dialects: &'static [&'static str],
-    /// What is on the other side.
+    /// The tree on the other side.
     pub(crate) source: Tree,
-    /// What is on the disk, synced.
+    /// The tree on disk, synced.
     pub(crate) before: Tree,
-    /// What becomes of that then, by another process that does not sync.
+    /// Changes made to it afterwards by another process that does not sync.
     pub(crate) unsynced: Tree,
     /// The client's arguments. `DISK` is the directory on the disk; the server's address follows the first.
     pub(crate) command: &'static [&'static str],
     /// The exit code.
     pub(crate) code: i32,
-    /// What is on the disk then, whatever happens to the power.
+    /// The tree on disk afterwards, even across a power loss.
     pub(crate) after: Tree,
     /// The exit code when the same is asked again.
     pub(crate) again: i32,
@@ -112,7 +112,7 @@ impl Place<'_> {
     }
 }
 
-/// Makes what a tree says, and takes away what it says is nothing.
+/// Makes the entries of a tree, and removes those that it lists as absent.
 fn write(tree: Tree, dir: &Path) {
     for (name, node) in tree {
         let path = dir.join(name);
@@ -135,7 +135,7 @@ pub(crate) fn make_empty(path: &Path) {
     }
 }
 
-/// The names that a client has told of so far in events of this kind.
+/// The names that a client has reported so far in events of this kind.
 pub(crate) fn names_told(event: &str, stdout: &str) -> Vec<String> {
     let told = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;

@@ -1,4 +1,4 @@
-//! Cases with names, run side by side, and what is said of them.
+//! Named cases, run side by side, and their report.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub(crate) struct Case<'a> {
 /// Cases that are run one after the other.
 pub(crate) type Lane<'a> = Vec<Case<'a>>;
 
-/// What is to be run, by the arguments that `cargo test` hands on.
+/// The selection of cases, by the arguments that `cargo test` passes on.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) list: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     skipped: Vec<String>,
 }
 
-/// All that is run, and what comes of it.
+/// All cases of a run, and their results.
 pub(crate) struct Suite {
     options: Options,
     left_out: Vec<String>,
@@ -53,7 +53,7 @@ impl Options {
         options
     }
 
-    /// Prints the names of what needs nothing to be named.
+    /// Prints the name of the whole suite, as a test binary lists its tests.
     pub(crate) fn print_list(&self) {
         println!("power: test");
     }

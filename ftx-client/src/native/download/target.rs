@@ -177,6 +177,17 @@ impl DownloadTarget {
         Ok(blocking(self.paths.path(), move || target.create_now(size)).await?)
     }
 
+    /// The same, in place of the staging that a download in the other dialect left. Blocks.
+    fn create_over(&self, old: Option<&LocalBasis>, size: u64) -> Result<BlockStaging, StoreError> {
+        if let Some(StagingFiles { data, .. }) = old.and_then(|old| old.foreign.as_ref()) {
+            let dir = self.directory()?;
+            check_space(&dir, self.paths.path(), size)?;
+            // The open basis keeps its data when the new staging takes over its name.
+            dir.remove_file(data).map_err(|error| StoreError::io("remove", data, error))?;
+        }
+        self.create_now(size)
+    }
+
     fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
         let dir = self.directory()?;
         let files = self.paths.choose_files(&dir)?;
@@ -261,15 +272,7 @@ impl LocalData {
             Some(basis) => basis.block_map(target, size, &mut *on_hashed)?.resized(size),
             None => PartialManifest::new(size),
         };
-        let staging = match staging {
-            Some(staging) if staging.size() == size => Some(staging),
-            // Of another version, so fetching is cheaper than comparing.
-            Some(staging) => {
-                staging.discard()?;
-                None
-            }
-            None => None,
-        };
+        let staging = of_size(staging, size)?;
         let matches = |cvs: &PartialManifest, index: u64| {
             let theirs = usize::try_from(index).ok().and_then(|index| manifest.cvs().get(index));
             theirs.is_some() && cvs.get(index) == theirs.copied()
@@ -286,21 +289,12 @@ impl LocalData {
             basis.keep(target, meta)?;
             return Ok(None);
         }
-        // The open file keeps its data when the staging takes over its name.
-        let foreign = basis.as_ref().and_then(|basis| basis.foreign.as_ref());
         let staging = match staging {
             Some(staging) => {
                 target.paths.check_target(&target.directory()?)?;
                 staging.with_durability(target.paths.durability)
             }
-            None => {
-                if let Some(StagingFiles { data, .. }) = foreign {
-                    let dir = target.directory()?;
-                    check_space(&dir, target.paths.path(), size)?;
-                    dir.remove_file(data).map_err(|error| StoreError::io("remove", data, error))?;
-                }
-                target.create_now(size)?
-            }
+            None => target.create_over(basis.as_ref(), size)?,
         };
         if let Some(basis) = &basis {
             let staged = staging.block_map();
@@ -312,6 +306,18 @@ impl LocalData {
         }
         let staged = staging.block_map();
         Ok(Some((staging, staged)))
+    }
+}
+
+/// The staging, if it has this size. One of another version is discarded, because fetching its blocks is
+/// cheaper than comparing them.
+fn of_size(staging: Option<BlockStaging>, size: u64) -> Result<Option<BlockStaging>, StoreError> {
+    match staging {
+        Some(staging) if staging.size() != size => {
+            staging.discard()?;
+            Ok(None)
+        }
+        staging => Ok(staging),
     }
 }
 

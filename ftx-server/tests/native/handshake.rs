@@ -12,7 +12,7 @@ use crate::wait_until;
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Far more than [`SHORT`], on a busy machine too, and less than what holds where nothing else is said.
+/// Far more than [`SHORT`], on a busy machine too, and less than the default.
 const LATE: Duration = Duration::from_secs(20);
 
 fn first_bytes(request: &Request) -> Vec<u8> {
@@ -56,7 +56,7 @@ fn a_session_ends_with_its_last_connection() {
 }
 
 #[test]
-fn who_names_an_unknown_session_is_told_so() {
+fn an_unknown_session_is_refused() {
     is_refused(&Running::start(), Token([7; 16]));
 }
 
@@ -112,7 +112,7 @@ fn a_greeting_can_come_in_any_pieces() {
     client.hear_welcome();
 }
 
-/// What follows the hello in the same write is heard, too.
+/// Data behind the hello in the same write is received, too.
 #[test]
 fn requests_can_follow_the_hello_at_once() {
     let server = Running::start();
@@ -153,7 +153,7 @@ fn who_stops_in_the_middle_of_a_greeting_is_closed() {
     wait_until("all are gone", || server.active() == 0);
 }
 
-/// The limit is for the whole greeting, however busily its bytes drip.
+/// The limit is for the whole handshake, however busily its bytes drip.
 #[test]
 fn who_drips_its_hello_is_closed() {
     let server = Running::with(|config| config.timeouts.hello = SHORT);
@@ -173,7 +173,7 @@ fn who_drips_its_hello_is_closed() {
 }
 
 #[test]
-fn nonsense_instead_of_a_hello_is_answered_and_closed() {
+fn an_invalid_hello_is_answered_and_closed() {
     let server = Running::start();
     let ping = Request::Ping { payload: 0 }.encode(0).unwrap();
     let offer = crate::client::offer("a", 5, ftx_core::native::wire::Overwrite::Replace, 1);
@@ -206,7 +206,7 @@ fn a_preface_of_another_kind_is_closed() {
     assert!(client.is_closed_within(LATE));
 }
 
-/// What is said of them goes into the log, too.
+/// The shortened list is logged, too.
 #[test]
 fn of_many_unknown_versions_a_few_are_named() {
     let server = Running::start();

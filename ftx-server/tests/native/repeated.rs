@@ -1,4 +1,4 @@
-//! What is asked for once more when it is done already, as after a lost answer.
+//! Requests repeated after they have succeeded, as after a lost answer.
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{EntryKind, Reply, Request};
@@ -8,7 +8,7 @@ use crate::client::new_id;
 use crate::running::Running;
 
 #[test]
-fn a_file_that_is_missing_is_told_to_be_missing_each_time() {
+fn a_missing_file_is_reported_missing_each_time() {
     for durability in [Durability::None, Durability::Full] {
         let server = Running::with(|config| config.durability = durability);
         let mut client = server.client().greet(None);

@@ -38,8 +38,8 @@ fn upload(setting: &Setting, proxy: &Proxy, policy: &str) -> ftx_tests::Client {
     setting.client(Way::Up, proxy.addr()).streams(1).args(["--overwrite", policy])
 }
 
-/// Uploads, and loses the end of the last answer. `before_next` happens before the next try. What the
-/// client says in the end, unless it had heard the answer: a server that takes long says more.
+/// Uploads, and loses the end of the last answer. `before_next` runs before the next attempt. Returns
+/// the client's final output, unless it had received the answer: a slow server sends more.
 fn lose_answer(
     len: u64,
     is_there: bool,
@@ -71,7 +71,7 @@ fn lost(len: u64, is_there: bool, before_next: impl Fn(&Setting)) -> (Setting, O
 }
 
 #[test]
-fn an_upload_whose_answer_was_lost_is_told_its_own_success() {
+fn an_upload_with_a_lost_answer_learns_of_its_own_success() {
     for len in SIZES {
         for is_there in [true, false] {
             let (setting, outcome) = lost(len, is_there, |_| {});

@@ -34,10 +34,10 @@ fn an_original_server_is_found_out_and_stays_in_order(peer: &Peer) {
         assert_content(&root.path().join("a.bin"), content(1, MIB));
         assert_content(&local.path().join("out/a.bin"), content(1, MIB));
         assert_content(&local.path().join("out/b.bin"), content(2, 1000));
-        // One connection each: the one that found out goes on.
+        // One connection each: the one that detected the dialect is kept.
         assert_eq!(proxy.connections(), 2 * (round + 1));
     }
-    assert!(proxy.count(Direction::ToServer) < 2 * MIB, "what was there was sent again");
+    assert!(proxy.count(Direction::ToServer) < 2 * MIB, "up-to-date data was sent again");
 }
 
 fn an_original_server_is_refused_where_the_native_dialect_is_asked_for(peer: &Peer) {
@@ -57,7 +57,7 @@ fn an_original_server_is_refused_where_the_native_dialect_is_asked_for(peer: &Pe
 }
 
 #[test]
-fn a_server_of_another_version_is_told_apart() {
+fn a_server_of_another_version_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -79,9 +79,9 @@ fn a_server_of_another_version_is_told_apart() {
     server.join().unwrap();
 }
 
-/// What answers is neither.
+/// The peer speaks neither dialect.
 #[test]
-fn a_server_of_another_kind_is_told_apart() {
+fn a_server_of_another_kind_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let server = thread::spawn(move || {

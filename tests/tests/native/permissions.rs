@@ -1,41 +1,37 @@
-//! A file that takes another's place inherits its manners: who may do what with it, and where a link of its
-//! name leads. What is no file keeps its name. In both dialects.
+//! A file that replaces another inherits its permissions, owner and access control list, in both dialects.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::os::unix::fs::{
-    FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown, symlink,
-};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Command;
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Client, Outcome, Proxy, bins};
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, getxattr, makedev, mknodat, setxattr};
+use ftx_tests::{Client, Outcome, bins};
+use rustix::fs::{XattrFlags, getxattr, setxattr};
 use rustix::process::geteuid;
 
-use super::setting::{NAME, WAYS, names_in};
+use super::setting::{NAME, WAYS};
 use super::{MIB, Setting, Way};
 
-const DIALECTS: [&str; 2] = ["native", "legacy"];
+pub(super) const DIALECTS: [&str; 2] = ["native", "legacy"];
 
 /// Small files are stored together, or in the legacy dialect when they are whole; others as they come.
 const LENS: [u64; 3] = [1000, 300_000, 3 * MIB];
 
-/// Another user, and a group of nobody.
-const USER: u32 = 65_534;
+/// Another user, and an unused group.
+pub(super) const USER: u32 = 65_534;
 const GROUP: u32 = 5555;
 
-fn cases() -> impl Iterator<Item = (Way, &'static str, u64)> {
+pub(super) fn cases() -> impl Iterator<Item = (Way, &'static str, u64)> {
     WAYS.into_iter().flat_map(|way| transfers().map(move |(dialect, len)| (way, dialect, len)))
 }
 
-fn transfers() -> impl Iterator<Item = (&'static str, u64)> {
+pub(super) fn transfers() -> impl Iterator<Item = (&'static str, u64)> {
     DIALECTS.into_iter().flat_map(|dialect| LENS.map(|len| (dialect, len)))
 }
 
-fn client(setting: &Setting, way: Way, dialect: &str, addr: SocketAddr) -> Client {
+pub(super) fn client(setting: &Setting, way: Way, dialect: &str, addr: SocketAddr) -> Client {
     let client = match way {
         Way::Up => Client::upload(addr),
         Way::Down => Client::download(addr),
@@ -44,22 +40,22 @@ fn client(setting: &Setting, way: Way, dialect: &str, addr: SocketAddr) -> Clien
 }
 
 /// The path of the target is the caller's word.
-fn run(setting: &Setting, way: Way, dialect: &str) -> Outcome {
+pub(super) fn run(setting: &Setting, way: Way, dialect: &str) -> Outcome {
     let client = client(setting, way, dialect, setting.server.addr());
     let client = if way == Way::Down { client.args(["-o", NAME]) } else { client };
     client.run()
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(super) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn mode(path: &Path) -> u32 {
+pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
 
-/// What is said of a name that no file takes.
-fn assert_refused(outcome: &Outcome, said: &str) {
+/// Asserts the refusal of a name that no file can replace.
+pub(super) fn assert_refused(outcome: &Outcome, said: &str) {
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(said), "{outcome:#?}");
 }
@@ -126,173 +122,6 @@ fn a_new_file_is_for_no_more_than_its_source() {
                 assert_eq!(mode(&setting.target(way)), expected & kept, "{way:?} {len}");
             }
         }
-    }
-}
-
-/// Only root can make a device.
-fn strangers() -> Vec<&'static str> {
-    let mut kinds = vec!["a pipe", "a socket"];
-    if geteuid().is_root() {
-        kinds.push("a character device");
-    }
-    kinds
-}
-
-fn make(kind: &str, path: &Path) {
-    let null = makedev(1, 3);
-    match kind {
-        "a pipe" => mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap(),
-        "a character device" => {
-            mknodat(CWD, path, FileType::CharacterDevice, Mode::RWXU, null).unwrap()
-        }
-        _ => drop(UnixListener::bind(path).unwrap()),
-    }
-}
-
-fn is_a(kind: &str, metadata: &Metadata) -> bool {
-    let found = metadata.file_type();
-    match kind {
-        "a pipe" => found.is_fifo(),
-        "a character device" => found.is_char_device(),
-        _ => found.is_socket(),
-    }
-}
-
-#[test]
-fn what_is_no_file_is_named_and_keeps_its_name() {
-    for (way, dialect, len) in cases() {
-        for kind in strangers() {
-            let setting = Setting::with_file(way, 1, len);
-            let target = setting.target(way);
-            make(kind, &target);
-            let proxy = Proxy::plain(setting.server.addr());
-            let outcome = client(&setting, way, dialect, proxy.addr()).run();
-            outcome.assert_code(1);
-            // An old server's reasons are numbers.
-            if way == Way::Down || dialect == "native" {
-                assert_refused(&outcome, &format!("{kind}, not a regular file"));
-            }
-            let found = fs::symlink_metadata(&target).unwrap();
-            assert!(is_a(kind, &found), "{way:?} {dialect} {len} {kind}");
-            assert_eq!(names_in(target.parent().unwrap()), [NAME]);
-            // Small files come with their names.
-            if way == Way::Down || len > MIB {
-                let moved = proxy.count(way.direction());
-                assert!(moved < 1000, "{way:?} {dialect} {len} {kind}: {moved} bytes were sent");
-            }
-        }
-    }
-}
-
-/// By a link, or in a directory, a device is one, too.
-#[test]
-fn a_device_is_one_by_whatever_name() {
-    let setting = Setting::with_file(Way::Down, 1, 1000);
-    let local = setting.local.path();
-    fs::create_dir(local.join("out")).unwrap();
-    make("a pipe", &local.join(format!("out/{NAME}")));
-    symlink("/dev/null", local.join("null")).unwrap();
-    symlink(format!("out/{NAME}"), local.join("pipe")).unwrap();
-    for dialect in DIALECTS {
-        for (args, kind) in [
-            (["-o", "/dev/null"], "a character device"),
-            (["-o", "null"], "a character device"),
-            (["-o", "/dev/stdout"], "a pipe"),
-            (["-o", "pipe"], "a pipe"),
-            (["--out-dir", "out"], "a pipe"),
-        ] {
-            let client = client(&setting, Way::Down, dialect, setting.server.addr());
-            let outcome = client.args(args).run();
-            assert_refused(&outcome, &format!("it is {kind}, not a regular file"));
-        }
-    }
-    assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-    assert_eq!(names_in(local), ["null", "out", "pipe"]);
-}
-
-#[test]
-fn a_directory_is_not_replaced_by_a_file() {
-    for (way, dialect, len) in cases() {
-        let setting = Setting::with_file(way, 1, len);
-        fs::create_dir(setting.target(way)).unwrap();
-        let outcome = run(&setting, way, dialect);
-        outcome.assert_code(1);
-        if way == Way::Down || dialect == "native" {
-            assert_refused(&outcome, "it is a directory");
-        }
-        assert!(setting.target(way).is_dir());
-    }
-}
-
-#[test]
-fn a_link_that_is_named_is_written_through() {
-    for (way, dialect, len) in cases() {
-        let setting = Setting::with_file(way, 1, len);
-        let link = setting.target(way);
-        let dir = link.parent().unwrap();
-        fs::create_dir(dir.join("sub")).unwrap();
-        symlink("sub/link", &link).unwrap();
-        symlink("../file", dir.join("sub/link")).unwrap();
-        // Once without the file, and once with one.
-        for seed in [1, 2] {
-            write_file(&setting.source(way), content(seed, len));
-            run(&setting, way, dialect).assert_done();
-            assert_content(&dir.join("file"), content(seed, len));
-            assert_eq!(fs::read_link(&link).unwrap(), Path::new("sub/link"), "{way:?} {dialect}");
-            assert_eq!(names_in(dir), [NAME, "file", "sub"], "{way:?} {dialect} {len}");
-            assert_eq!(names_in(&dir.join("sub")), ["link"]);
-            if seed == 1 {
-                set_mode(&dir.join("file"), 0o600);
-            }
-        }
-        assert_eq!(mode(&dir.join("file")), 0o600, "{way:?} {dialect} {len}");
-    }
-}
-
-/// Nobody can have a server write outside of its root.
-#[test]
-fn a_link_on_the_server_is_written_through_only_inside_the_root() {
-    for (dialect, len) in transfers() {
-        let setting = Setting::with_file(Way::Up, 1, len);
-        let link = setting.target(Way::Up);
-        let outside = setting.local.path().join("outside");
-        fs::write(&outside, "old").unwrap();
-        for to in [outside.clone(), "../outside".into(), ".ftx/lock".into(), ".ftx/new".into()] {
-            symlink(&to, &link).unwrap();
-            let outcome = run(&setting, Way::Up, dialect);
-            outcome.assert_code(1);
-            if dialect == "native" {
-                assert_refused(&outcome, "symbolic link");
-            }
-            assert_eq!(fs::read_link(&link).unwrap(), to, "{dialect} {len}");
-            fs::remove_file(&link).unwrap();
-        }
-        assert_eq!(fs::read(&outside).unwrap(), b"old");
-        assert!(!setting.root.path().join(".ftx/new").exists());
-    }
-}
-
-/// Another user must not have us write to a file of ours. Only root can give a link away.
-#[test]
-fn a_link_that_another_user_has_planted_is_not_written_through() {
-    if !geteuid().is_root() {
-        println!("skipped: this user cannot give links away");
-        return;
-    }
-    for (dialect, len) in transfers() {
-        let setting = Setting::with_file(Way::Down, 1, len);
-        let (local, link) = (setting.local.path(), setting.target(Way::Down));
-        fs::create_dir(local.join("ours")).unwrap();
-        fs::write(local.join("ours/file"), "old").unwrap();
-        symlink("ours/file", &link).unwrap();
-        lchown(&link, Some(USER), Some(USER)).unwrap();
-        set_mode(local, 0o1777);
-        assert_refused(&run(&setting, Way::Down, dialect), "symbolic link");
-        assert_eq!(fs::read(local.join("ours/file")).unwrap(), b"old");
-        // Where not everybody writes, whoever owns the directory has let them.
-        set_mode(local, 0o755);
-        run(&setting, Way::Down, dialect).assert_done();
-        assert_content(&local.join("ours/file"), content(1, len));
     }
 }
 
@@ -364,7 +193,8 @@ fn a_new_file_is_as_if_it_were_made_in_its_directory() {
     }
 }
 
-/// Somebody who may not give the file its group gives the group nothing. Only root can become another.
+/// A user who may not give the file its group grants the group nothing. Only root can become another
+/// user.
 #[test]
 fn where_the_group_cannot_be_kept_the_mode_is_narrowed() {
     if !geteuid().is_root() {

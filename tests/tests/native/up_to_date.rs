@@ -1,4 +1,4 @@
-//! Trees that are moved again: what is there already is not.
+//! Repeated transfers of trees: files that are up to date are not moved again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -16,11 +16,11 @@ const FILES: u64 = 320;
 const LEN: u64 = 128 * 1024;
 const TOTAL: u64 = FILES * LEN + MIB;
 
-/// What a client may have sent before it hears that a file was there: the window of its only
+/// Bytes a client may send before it learns that a file is up to date: the window of its only
 /// connection, and a file.
 const UNHEARD: u64 = 8 * MIB + 2 * LEN;
 
-/// What is asked and answered, at most.
+/// The most bytes of requests and replies.
 const TALK: u64 = 256 * 1024;
 
 fn name(at: u64) -> String {
@@ -98,7 +98,7 @@ impl Trees {
 }
 
 #[test]
-fn what_is_there_is_not_moved() {
+fn up_to_date_files_are_not_moved() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());
@@ -118,7 +118,7 @@ fn what_is_there_is_not_moved() {
 
 /// Files among them that are other ones by now arrive, and so do times and modes.
 #[test]
-fn what_has_changed_is_moved() {
+fn changed_files_are_moved() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());
@@ -160,9 +160,9 @@ fn the_time_of_a_large_file_is_kept_when_nothing_else_is_moved() {
     }
 }
 
-/// Whoever was interrupted goes on with the files that are missing.
+/// An interrupted run resumes with the missing files.
 #[test]
-fn an_interrupted_tree_is_gone_on_with() {
+fn an_interrupted_tree_is_resumed() {
     for way in [Way::Up, Way::Down] {
         let trees = Trees::new(way);
         make(&trees.source());
