@@ -15,7 +15,7 @@
 //! - [`SmallDisk`] is a file system that can be full, [`LoopFs`] one whose power can be cut.
 //! - [`Mapping`] writes to a file through a shared mapping.
 //! - [`Strace`] records a process's system calls, and makes calls fail; [`durable`] judges from the
-//! record whether every promise would have outlived a power loss.
+//!   record whether every promise would have outlived a power loss.
 //!
 //! Nothing here sleeps to let something happen: [`wait_until`] waits for the thing itself. Every
 //! process is killed when its value is dropped, so a failing test leaves none behind.
