@@ -4,6 +4,8 @@
 //! cargo run -p ftx-client --example upload_directory -- ADDR DIR
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,8 @@
 //!
 //! Interrupt it and run it again: the transfer resumes.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::error::Error;
 use std::path::PathBuf;

@@ -7,6 +7,8 @@
 //! It prints its address, runs until Ctrl-C, and then suspends running uploads so that they can be
 //! resumed.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::env;
 use std::error::Error;
 
