@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ftx_core::native::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::Refusal;
@@ -91,15 +92,19 @@ impl JobPermits {
 
 /// Runs slow work on another thread, even where the calling one is dedicated: it must send heartbeats and
 /// see a cancellation meanwhile.
-pub(super) async fn on_blocking_pool<T: Send + 'static>(
+pub(super) async fn on_blocking_pool<T, E>(
     permit: JobPermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
-    let failed = |_| Refusal::new(ftx_core::native::Reason::Internal, "a disk thread failed");
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Refusal> + Send + 'static,
+{
+    let failed = |_| Err(Refusal::new(Reason::Internal, "a disk thread failed").into());
     let work = move || {
         let done = work();
         drop(permit);
         done
     };
-    ftx_io::spawn_blocking(work).await.map_err(failed)
+    ftx_io::spawn_blocking(work).await.unwrap_or_else(failed)
 }

@@ -18,7 +18,7 @@ use crate::store::local::latch::{LastWrite, Latch};
 use crate::store::local::permits::{JobKind, on_blocking_pool};
 use crate::store::local::recovery::{self, StagingId};
 use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload};
+use crate::store::{LegacyBegin, LegacyUpload, Refusal};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
@@ -349,6 +349,10 @@ impl Drop for LocalUpload {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
                 let permit = inner.permits.take(JobKind::Sync).await;
+                let release = || {
+                    release();
+                    Ok::<_, Refusal>(())
+                };
                 let _ = on_blocking_pool(permit, release).await;
             })),
             Err(_) => release(),

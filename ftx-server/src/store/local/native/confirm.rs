@@ -37,7 +37,7 @@ pub(super) async fn confirm(
         keep(&inner, &name, &published_version.file, &meta, || drop(lock))?;
         Ok(true)
     })
-    .await?
+    .await
 }
 
 /// Gives a published file its time and mode, and makes it durable: the server that published it may

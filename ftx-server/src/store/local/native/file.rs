@@ -178,9 +178,9 @@ impl StoredFile for LocalFile {
         let permit = opened.inner.permits.take(slow).await;
         let work = move || {
             let OpenFile { inner, name, file, identity, .. } = &*opened;
-            manifest_of(inner, FileRef { name, file, identity }, &progress)
+            Ok(manifest_of(inner, FileRef { name, file, identity }, &progress)?)
         };
-        Ok(on_blocking_pool(permit, work).await??)
+        on_blocking_pool(permit, work).await
     }
 
     async fn unchanged(&self) -> Result<(), Refusal> {

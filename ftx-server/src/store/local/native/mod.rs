@@ -180,8 +180,7 @@ impl Store for LocalStore {
     ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
         let permit = inner.permits.take(JobKind::Read).await;
-        let listed = on_blocking_pool(permit, move || list::page(&inner, &list, cursor)).await?;
-        Ok(listed?)
+        on_blocking_pool(permit, move || Ok(list::page(&inner, &list, cursor)?)).await
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
@@ -197,7 +196,7 @@ impl Store for LocalStore {
             let meta = meta_of(&metadata);
             Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
         })
-        .await?
+        .await
     }
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
@@ -218,6 +217,6 @@ impl Store for LocalStore {
             }
             Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
         })
-        .await?
+        .await
     }
 }

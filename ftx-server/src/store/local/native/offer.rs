@@ -57,7 +57,7 @@ pub(super) async fn open(
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
         });
         slow = JobKind::Write;
-        match opened.await? {
+        match opened.await {
             Ok(offered) => {
                 offered.upload.holds(share);
                 return Ok(offered);

@@ -55,7 +55,7 @@ impl PublishedVersion {
                 Err(error) => Err(error.into()),
             }
         })
-        .await?
+        .await
     }
 
     /// Whether `name` still stands for this version. Blocks.

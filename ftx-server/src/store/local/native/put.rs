@@ -36,7 +36,8 @@ pub(super) async fn put(
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
         Durability::Full => {
-            on_blocking_pool(store.inner.permits.take(JobKind::Sync).await, work).await
+            let permit = store.inner.permits.take(JobKind::Sync).await;
+            on_blocking_pool(permit, move || Ok(work())).await
         }
         // Without them, waking another thread takes longer than the work.
         Durability::None => {

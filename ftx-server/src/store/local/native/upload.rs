@@ -227,7 +227,7 @@ impl LocalBlockUpload {
             return done.await;
         }
         let (shared, permit) = (Arc::clone(&self.0), permits.take(JobKind::Write).await);
-        on_blocking_pool(permit, move || work(&shared)).await?
+        on_blocking_pool(permit, move || work(&shared)).await
     }
 }
 
@@ -272,14 +272,14 @@ impl StagedUpload for LocalBlockUpload {
         on_blocking_pool(permit, move || {
             shared.publish(&copy, digest, published_version.as_ref(), &progress)
         })
-        .await?
+        .await
     }
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Throwing a staging away waits for the sync that goes on.
         let permit = shared.inner.permits.take(JobKind::Sync).await;
-        on_blocking_pool(permit, move || shared.end(discard)).await?
+        on_blocking_pool(permit, move || shared.end(discard)).await
     }
 }
 
