@@ -1,28 +1,28 @@
 /* libftx: the C ABI of ftx. Generated from the crate ftx-ffi; do not edit.
  *
- * A client (ftx_client) stands for a server. Calls that block, such as ftx_client_upload, return when
- * something is done. Jobs (ftx_job) are started and go on by themselves; what happens is taken from
- * the client's queue of events.
+ * A client (ftx_client) stands for a server. Blocking calls, such as ftx_client_upload, return when the
+ * work is done. Jobs (ftx_job) run in the background once started; the caller takes their events from
+ * the client's queue.
  *
  * Status: functions return FTX_OK or a code below 0. The codes from -1 to -10 are those of the
- * original system; -101 and on is the network, -201 the protocol, -301 a local file, -401 what the
- * server refuses, -501 the caller's mistakes, -601 faults of ftx. ftx_last_error tells more of a
- * failure on the calling thread. Results are written on success only.
+ * original system; -101 and below mean the network, -201 the protocol, -301 a local file, -401 a
+ * refusal by the server, -501 a mistake of the caller, -601 a fault of ftx. ftx_last_error returns the
+ * details of the last failure on the calling thread. Results are written on success only.
  *
- * Ownership: what a function whose name has `_new` gives is freed with the `_free` of its kind, which
- * ignores NULL. Texts that are handed in are copied. Nothing else is to be freed.
+ * Ownership: free the handle from a `_new` function with the `_free` function of its type, which
+ * ignores NULL. The library copies the texts passed to it. Nothing else needs to be freed.
  *
- * Structs that are filled in begin with struct_size, which the caller sets to their sizeof, so that
- * programs and libraries of different versions go together.
+ * Output structs begin with struct_size. The caller sets it to their sizeof, so that programs and
+ * libraries of different versions work together.
  *
  * Texts are UTF-8 and end with a NUL; ftx_job_add_bytes takes local paths of any bytes.
  *
- * Threads: a handle may be used by several threads at the same time, but for its `_free`. Callbacks
- * are called on the thread that has called, but for that of the log. A child process after a `fork`
- * makes clients of its own: to what its parent has made it gets FTX_FORKED.
+ * Threads: several threads may use a handle at the same time, except in its `_free`. Callbacks run on
+ * the calling thread; only the log callback runs on any thread. After `fork`, the child must create its
+ * own clients; using the parent's handles returns FTX_FORKED.
  *
- * The library handles no signals, and its threads get none; it raises no SIGPIPE. It prints nothing.
- * After a dlclose it stays in memory, since its threads may still be at work.
+ * The library handles no signals, and its threads receive none; it raises no SIGPIPE. It prints
+ * nothing. After dlclose it stays in memory, since its threads may still be running.
  */
 
 #ifndef FTX_H
@@ -372,7 +372,7 @@
 #define FTX_CATEGORY_INTERNAL 6
 
 /**
- * Between the two, or nobody knows.
+ * Between the two, or unknown.
  */
 #define FTX_SIDE_NONE 0
 
@@ -434,8 +434,8 @@
 #define FTX_OPTION_TIMEOUT_MS 1
 
 /**
- * How often a file is tried again after a failure that may pass: 0 to 4294967295, 5 by default.
- * Tries that got further than any before are not counted.
+ * Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
+ * further than every earlier one is not counted.
  */
 #define FTX_OPTION_RETRIES 2
 
@@ -445,13 +445,13 @@
 #define FTX_OPTION_MIN_BACKOFF_MS 3
 
 /**
- * Milliseconds between two tries, at most: 0 to 31536000000, 15000 by default.
+ * Most milliseconds between two attempts: 0 to 31536000000, 15000 by default.
  */
 #define FTX_OPTION_MAX_BACKOFF_MS 4
 
 /**
- * Connections that share the work in the native dialect: 1 to 64; 0, the default, for as many as
- * seem worth it.
+ * Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the
+ * client choose.
  */
 #define FTX_OPTION_STREAMS 5
 
@@ -466,8 +466,8 @@
 #define FTX_OPTION_DURABILITY 7
 
 /**
- * What becomes of a file that an upload finds, in the native dialect: `FTX_OVERWRITE_REPLACE`
- * (the default) or `FTX_OVERWRITE_FAIL`.
+ * How an upload treats an existing file, in the native dialect: `FTX_OVERWRITE_REPLACE` (the
+ * default) or `FTX_OVERWRITE_FAIL`.
  */
 #define FTX_OPTION_OVERWRITE 8
 
@@ -478,9 +478,9 @@
 #define FTX_OPTION_OVERWRITE_DIGEST 9
 
 /**
- * The path of a directory, set by `ftx_config_set_bytes`, in which what is known of local files is
- * kept, so that those that did not change are not read again; none, the default, if it is empty.
- * It may be made by the client, and belongs to clients alone.
+ * The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local files,
+ * so that unchanged files are not read again. Empty, the default, means no cache. The client creates
+ * the directory if necessary; only clients may write to it.
  */
 #define FTX_OPTION_CACHE 10
 
@@ -500,7 +500,7 @@
 #define FTX_JOB_LIST 3
 
 /**
- * Asks a native server what names stand for.
+ * Asks a native server for the entries of names.
  */
 #define FTX_JOB_STAT 4
 
@@ -515,27 +515,29 @@
 #define FTX_JOB_REMOVE 6
 
 /**
- * Finds out what the server speaks, which `ftx_job_dialect` tells then.
+ * Finds out the dialect of the server; `ftx_job_dialect` returns it.
  */
 #define FTX_JOB_DIALECT 7
 
 /**
- * 0, the default: the first file that fails ends the job. 1: the others are done, too.
+ * 0, the default: the first file that fails ends the job. 1: the job continues with the other
+ * files.
  */
 #define FTX_JOB_OPTION_KEEP_GOING 1
 
 /**
- * 0, the default: a listing shows the directory. 1: all that is below, too.
+ * 0, the default: a listing shows the directory. 1: it includes all subdirectories.
  */
 #define FTX_JOB_OPTION_RECURSIVE 2
 
 /**
- * As `FTX_OPTION_RETRIES`, for this job; what the client has, by default.
+ * As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.
  */
 #define FTX_JOB_OPTION_RETRIES 3
 
 /**
- * As `FTX_OPTION_OVERWRITE`, for the uploads of this job; what the client has, by default.
+ * As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting of the
+ * client.
  */
 #define FTX_JOB_OPTION_OVERWRITE 4
 
@@ -570,7 +572,7 @@
 #define FTX_STATE_ENDED 4
 
 /**
- * Bytes that are there already are hashed: `done` of `total`.
+ * Hashing the bytes already present: `done` of `total`.
  */
 #define FTX_EVENT_HASHING 1
 
@@ -591,13 +593,13 @@
 #define FTX_EVENT_DRAINING 4
 
 /**
- * A try failed with `status`; `attempt` follows after `pause_ms`.
+ * An attempt failed with `status`; attempt number `attempt` follows after `pause_ms`.
  */
 #define FTX_EVENT_RETRYING 5
 
 /**
- * A file is done, or has failed, which `status` says. `done` is how many of its bytes were moved
- * by the last try; `already_there` says whether both sides had it. Never dropped.
+ * A file is done, or has failed with `status`. `done` is the number of bytes that the last attempt
+ * moved; `already_there` is 1 if the file was up to date. Never dropped.
  */
 #define FTX_EVENT_FILE_ENDED 6
 
@@ -618,8 +620,8 @@
 #define FTX_EVENT_JOB_ENDED 9
 
 /**
- * Another run uploads this very file to this name, and the server lets one do it at a time. The file
- * goes on when that one has ended or stands still.
+ * Another run uploads the same file to the same name, and the server permits one run at a time. The
+ * upload of the file resumes when the other run has ended or stalled.
  */
 #define FTX_EVENT_WAITING 10
 
@@ -634,8 +636,8 @@
 #define FTX_ENTRY_DIRECTORY 2
 
 /**
- * Something in a directory that cannot be transferred: `obstacle` says why. A program that downloads what
- * is listed leaves it out, and tells its user.
+ * Something in a directory that cannot be transferred: `obstacle` gives the reason. A program that
+ * downloads a listing skips the entry and reports it to its user.
  */
 #define FTX_ENTRY_UNTRANSFERABLE 3
 
@@ -660,7 +662,7 @@
 #define FTX_OBSTACLE_NOT_UTF8 3
 
 /**
- * Its name is none that is allowed.
+ * Its name is not allowed.
  */
 #define FTX_OBSTACLE_NAME_REFUSED 4
 
@@ -675,22 +677,22 @@
 #define FTX_LOG_ERROR 1
 
 /**
- * Warnings, and what is above.
+ * Warnings and errors.
  */
 #define FTX_LOG_WARN 2
 
 /**
- * What happens, and what is above.
+ * Events, and the levels above.
  */
 #define FTX_LOG_INFO 3
 
 /**
- * Every message on the wire, and what is above.
+ * Every message on the wire, and the levels above.
  */
 #define FTX_LOG_DEBUG 4
 
 /**
- * All there is.
+ * Everything.
  */
 #define FTX_LOG_TRACE 5
 
@@ -720,15 +722,15 @@
 #define FTX_ABI_VERSION 1
 
 /**
- * A client of one server. It connects when that is needed, keeps the connection, and does its jobs
- * one after another on a thread of its own.
+ * A client of one server. It connects on demand, keeps the connection, and runs its jobs one after
+ * another on a dedicated thread.
  */
 typedef struct ftx_client ftx_client;
 
 /**
- * Settings of clients that are made later. A client copies them: what is set afterwards changes no
- * client that is there. What can be set for a job as well is among `FTX_JOB_OPTION_KEEP_GOING` and
- * its like; the rest belongs to the connections of a client, and another client has others.
+ * Settings for new clients. A client copies them, so later changes do not affect existing clients.
+ * `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options apply to
+ * every connection of a client.
  */
 typedef struct ftx_config ftx_config;
 
@@ -752,7 +754,7 @@ typedef struct ftx_entry {
    */
   uint32_t kind;
   /**
-   * Bytes of the file; 0 for what is none.
+   * Bytes of the file; 0 for other entries.
    */
   uint64_t size;
   /**
@@ -772,7 +774,7 @@ typedef struct ftx_entry {
    */
   uint32_t executable;
   /**
-   * Bytes of the name, without the NUL: what `strlen` says of it.
+   * Bytes of the name, without the NUL, as `strlen` returns them.
    */
   uint32_t name_length;
   /**
@@ -789,15 +791,14 @@ typedef struct ftx_entry {
 } ftx_entry;
 
 /**
- * Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.
- * Anything but 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
- * `ftx_progress_fn`.
+ * Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A result
+ * other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as `ftx_progress_fn`.
  */
 typedef int32_t (*ftx_entry_fn)(const struct ftx_entry *entry, void *user_data);
 
 /**
- * Something that happened with a job. Set `struct_size` to `sizeof(ftx_event)` before it is filled
- * in. What is not said of a field by the kind of the event is 0.
+ * An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in. Fields
+ * that the kind of the event does not mention are 0.
  */
 typedef struct ftx_event {
   /**
@@ -809,11 +810,11 @@ typedef struct ftx_event {
    */
   uint32_t kind;
   /**
-   * Which job: what `ftx_job_id` says.
+   * The job, as `ftx_job_id` returns it.
    */
   uint64_t job_id;
   /**
-   * Which file of the job, from 0 on; `FTX_WHOLE_JOB` if it is about all of it.
+   * Index of the file in the job, from 0; `FTX_WHOLE_JOB` if the event concerns the whole job.
    */
   uint64_t file_index;
   /**
@@ -825,11 +826,11 @@ typedef struct ftx_event {
    */
   uint64_t total;
   /**
-   * Milliseconds before the next try.
+   * Milliseconds before the next attempt.
    */
   uint64_t pause_ms;
   /**
-   * What failed, or 0.
+   * Status of the failure, or 0.
    */
   int32_t status;
   /**
@@ -837,7 +838,7 @@ typedef struct ftx_event {
    */
   int32_t original_status;
   /**
-   * Which try the next one is; the first retry is 1.
+   * Number of the next attempt; the first retry is 1.
    */
   uint32_t attempt;
   /**
@@ -845,12 +846,12 @@ typedef struct ftx_event {
    */
   uint32_t already_there;
   /**
-   * What was set with `ftx_job_set_user_data`, or what was handed to the call that blocks.
+   * The pointer from `ftx_job_set_user_data`, or the one passed to the blocking call.
    */
   void *user_data;
   /**
-   * Files of the whole job. This and what follows is as in `ftx_totals`, which says when it is
-   * known, and for each kind of event: how far the job is when the event is taken.
+   * Files of the whole job. This field and the following ones are set for every kind of event, and
+   * give the progress of the job when the event is taken; `ftx_totals` describes them.
    */
   uint64_t files_total;
   /**
@@ -877,12 +878,12 @@ typedef struct ftx_event {
 } ftx_event;
 
 /**
- * Is told what happens during a call that blocks, on the thread that has called. `event` is valid
- * during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
- * then; what was transferred is kept, and a later call goes on from there. It is not called again.
+ * Receives the events of a blocking call, on the calling thread. `event` is valid during the call. A
+ * result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was already
+ * done, transferred data is kept, and a later call resumes. The callback is not called again.
  *
- * It may start and cancel jobs, and free the client, which cancels as well, though what had happened
- * before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
+ * The callback may start and cancel jobs. It may free the client, which also cancels; earlier events
+ * may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no exception may
  * leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
  */
 typedef int32_t (*ftx_progress_fn)(const struct ftx_event *event, void *user_data);
@@ -896,7 +897,7 @@ typedef struct ftx_error {
    */
   uint32_t struct_size;
   /**
-   * What a function has returned for it: 0 if nothing failed.
+   * The status that the function returned: 0 if nothing failed.
    */
   int32_t status;
   /**
@@ -912,7 +913,7 @@ typedef struct ftx_error {
    */
   uint32_t side;
   /**
-   * 1 if the same may go well a little later, otherwise 0. The client's own retries are over.
+   * 1 if a later retry may succeed, otherwise 0. The client has used up its own retries.
    */
   uint32_t retryable;
   /**
@@ -928,26 +929,26 @@ typedef struct ftx_error {
    */
   uint64_t file_index;
   /**
-   * About how many bytes of the file are across, and are not sent again by a later try.
+   * Approximate number of bytes of the file that are across; a later attempt does not send them again.
    */
   uint64_t resume_at;
   /**
-   * What happened and what helps, in English; a line of UTF-8 that ends with a NUL, without its
-   * middle if it is too long. Control characters are escaped.
+   * Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses its
+   * middle. Control characters are escaped.
    */
   char message[FTX_MESSAGE_BYTES];
 } ftx_error;
 
 /**
- * Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
- * control characters are escaped, and is valid during the call. It is called on any thread, by
- * several at a time, and must not block for long. It may call functions of this library, but for
- * `ftx_set_log_callback`; what that logs is not told.
+ * Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+ * control characters are escaped, and is valid during the call. The callback runs on any thread, on
+ * several at a time, and must not block for long. It may call functions of this library except
+ * `ftx_set_log_callback`; their log messages are dropped.
  */
 typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
 
 /**
- * A file of a job. Set `struct_size` to `sizeof(ftx_file)` before it is filled in.
+ * A file of a job. Set `struct_size` to `sizeof(ftx_file)` before the call that fills it in.
  */
 typedef struct ftx_file {
   /**
@@ -955,7 +956,7 @@ typedef struct ftx_file {
    */
   uint32_t struct_size;
   /**
-   * 0 if it is done, `FTX_PENDING` if it is not, otherwise why it has failed.
+   * 0 if it is done, `FTX_PENDING` if it is not, otherwise the status of its failure.
    */
   int32_t status;
   /**
@@ -967,26 +968,25 @@ typedef struct ftx_file {
    */
   uint32_t already_there;
   /**
-   * How many of its bytes were moved by the try that has ended it.
+   * Bytes that the last attempt moved.
    */
   uint64_t moved;
   /**
-   * How many of its bytes are across, as far as that was told.
+   * Bytes that are across, according to the last progress.
    */
   uint64_t done;
   /**
-   * How many bytes it has, as far as that was told.
+   * Size in bytes; 0 while it is unknown.
    */
   uint64_t total;
 } ftx_file;
 
 /**
- * How far a whole job is. Set `struct_size` to `sizeof(ftx_totals)` before it is filled in.
+ * Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it in.
  *
- * The sizes of files to upload are looked at when the job begins, so all are known from its first
- * event on. Those of files to download are known when each begins, or before, if
- * `ftx_job_set_size` has told them. `bytes_total` is that of the whole job when `files_sized` is
- * `files_total`.
+ * An upload reads the sizes of its files when the job begins, so all are known from its first event
+ * on. A download knows the size of a file when the file begins, or earlier from `ftx_job_set_size`.
+ * `bytes_total` covers the whole job once `files_sized` equals `files_total`.
  */
 typedef struct ftx_totals {
   /**
@@ -1018,7 +1018,7 @@ typedef struct ftx_totals {
    */
   uint64_t bytes_total;
   /**
-   * Bytes that are across. May go back when a file is begun again.
+   * Bytes that are across. May decrease when a file restarts.
    */
   uint64_t bytes_done;
 } ftx_totals;
@@ -1028,19 +1028,20 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Lists a directory of a native server, in a fixed order. What cannot be transferred, such as symbolic
- * links, is listed, too: `kind` tells it apart.
+ * Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such as
+ * symbolic links, are listed as well, with a `kind` of their own.
  *
  * @param client     The client.
  * @param directory  Its name, in UTF-8; NULL or "" for the root.
- * @param recursive  0: what is in it. Otherwise all that is below, too.
- * @param each       Is shown each entry, on this thread; NULL to see whether it can be listed.
- * @param user_data  Is handed to it; stays the caller's.
- * @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), and
- *         whatever else went wrong; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
- *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+ * @param recursive  0: the directory only. Otherwise all subdirectories, too.
+ * @param each       Called with each entry, on this thread; NULL only checks that the directory can be
+ *                   listed.
+ * @param user_data  Passed to `each`; the caller keeps ownership.
+ * @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), or
+ *         another failure; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+ *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
  *
- * Threads: any, several at the same time, which are then served one after another.
+ * Threads: any, several at the same time; their calls run one after another.
  *
  * ```c
  * int32_t status = ftx_client_list(client, "docs", 1, on_entry, NULL);
@@ -1053,7 +1054,7 @@ int32_t ftx_client_list(struct ftx_client *client,
                         void *user_data);
 
 /**
- * What a name stands for on a native server.
+ * Returns the entry of a name on a native server.
  *
  * @param client  The client.
  * @param name    The name, in UTF-8.
@@ -1072,11 +1073,11 @@ int32_t ftx_client_list(struct ftx_client *client,
 int32_t ftx_client_stat(struct ftx_client *client, const char *name, struct ftx_entry *entry);
 
 /**
- * The digest of a file on a native server: BLAKE3, as `b3sum` prints it.
+ * Returns the digest of a file on a native server: BLAKE3, as `b3sum` prints it.
  *
  * @param client  The client.
  * @param name    The name of the file, in UTF-8.
- * @param digest  `FTX_DIGEST_BYTES` bytes are written here; nothing, if that fails.
+ * @param digest  `FTX_DIGEST_BYTES` bytes are written here on success.
  * @return As `ftx_client_list`.
  *
  * Threads: as `ftx_client_list`.
@@ -1104,11 +1105,11 @@ int32_t ftx_client_digest(struct ftx_client *client, const char *name, uint8_t *
 int32_t ftx_client_remove(struct ftx_client *client, const char *name);
 
 /**
- * Finds out what the server speaks.
+ * Finds out the dialect of the server.
  *
  * @param client   The client.
  * @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
- * @return `FTX_OK`; why the server cannot be reached; `FTX_NULL_POINTER`, `FTX_REENTERED`,
+ * @return `FTX_OK`; the failure to reach the server; `FTX_NULL_POINTER`, `FTX_REENTERED`,
  *         `FTX_FORKED`.
  *
  * Threads: as `ftx_client_list`.
@@ -1122,19 +1123,19 @@ int32_t ftx_client_remove(struct ftx_client *client, const char *name);
 int32_t ftx_client_dialect(struct ftx_client *client, uint32_t *dialect);
 
 /**
- * Uploads a file, and returns when the server has said that all of it is stored; from an original
- * server, whose word is not good for that, size and MD5 are asked for.
+ * Uploads a file, and returns when the server has confirmed that all of it is stored. The
+ * confirmation of an original server is not reliable, so the client checks size and MD5 there.
  *
- * What a transfer that was interrupted has left on the server is gone on with, by itself.
+ * An interrupted transfer is resumed automatically.
  *
  * @param client     The client.
  * @param path       The local file, in UTF-8.
- * @param name       The name that it is to have on the server: parts separated by `/`, in UTF-8.
- * @param progress   Is told what happens, on this thread; NULL for nobody.
- * @param user_data  Is handed to it; stays the caller's.
- * @return `FTX_OK`, also if the server had the file already; `FTX_CANCELLED`; what went wrong after
- *         the last retry; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
- *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+ * @param name       The name on the server: parts separated by `/`, in UTF-8.
+ * @param progress   Called with each event, on this thread; NULL for none.
+ * @param user_data  Passed to `progress`; the caller keeps ownership.
+ * @return `FTX_OK`, also if the file was up to date; `FTX_CANCELLED`; the failure of the last
+ *         attempt; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+ *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
  *
  * Threads: any, several at the same time, whose files are then transferred one after another.
  *
@@ -1149,12 +1150,12 @@ int32_t ftx_client_upload(struct ftx_client *client,
                           void *user_data);
 
 /**
- * Downloads a file. It appears under its path when all of it is here and is what the server has;
- * until then it grows in `path` + ".ftxpart", from which an interrupted download goes on.
+ * Downloads a file. It appears under its path once it is complete and verified; until then it grows
+ * in `path` + ".ftxpart", from which an interrupted download resumes.
  *
  * @param client     The client.
  * @param name       Its name on the server, in UTF-8.
- * @param path       Where it goes, in UTF-8; the directory is made if it is not there.
+ * @param path       The local path, in UTF-8; the directory is created if it does not exist.
  * @param progress   As for `ftx_client_upload`.
  * @param user_data  As for `ftx_client_upload`.
  * @return As `ftx_client_upload`.
@@ -1172,17 +1173,18 @@ int32_t ftx_client_download(struct ftx_client *client,
                             void *user_data);
 
 /**
- * Uploads files. In the native dialect many are under way at the same time.
+ * Uploads files; in the native dialect, many at the same time.
  *
  * @param client      The client.
  * @param paths       The local files, `count` texts in UTF-8.
  * @param names       Their names on the server, `count` texts in UTF-8.
- * @param count       How many; with 0 nothing happens.
- * @param keep_going  0: the first file that fails ends the call. Otherwise the others are done, too.
+ * @param count       The number of files; 0 does nothing.
+ * @param keep_going  0: the first failure ends the call. Otherwise the call continues with the other
+ *                    files.
  * @param progress    As for `ftx_client_upload`; events carry the index of their file.
  * @param user_data   As for `ftx_client_upload`.
  * @return `FTX_OK` if all are done; otherwise the first failure, as `ftx_client_upload`;
- *         `ftx_last_error` tells which file it was.
+ *         `ftx_last_error` has the index of the file.
  *
  * Threads: as `ftx_client_upload`.
  *
@@ -1201,12 +1203,12 @@ int32_t ftx_client_upload_files(struct ftx_client *client,
                                 void *user_data);
 
 /**
- * Downloads files. In the native dialect many are under way at the same time.
+ * Downloads files; in the native dialect, many at the same time.
  *
  * @param client      The client.
  * @param names       Their names on the server, `count` texts in UTF-8.
- * @param paths       Where they go, `count` texts in UTF-8.
- * @param count       How many; with 0 nothing happens.
+ * @param paths       The local paths, `count` texts in UTF-8.
+ * @param count       The number of files; 0 does nothing.
  * @param keep_going  As for `ftx_client_upload_files`.
  * @param progress    As for `ftx_client_upload_files`.
  * @param user_data   As for `ftx_client_upload`.
@@ -1240,7 +1242,7 @@ int32_t ftx_client_download_files(struct ftx_client *client,
  *         `FTX_NO_RESOURCES`, `FTX_FORKED` (the settings are another process's).
  *
  * Threads: any. A client may be used by several threads at the same time. After a `fork`, the child
- * can do nothing with it but free it; it makes one of its own.
+ * must create its own client; all it can do with this one is free it.
  *
  * ```c
  * ftx_client *mine;
@@ -1276,17 +1278,17 @@ int32_t ftx_client_new_at(const char *host,
                           struct ftx_client **client);
 
 /**
- * Frees a client. Its jobs are cancelled: what was transferred is kept, and calls that wait for
- * them return `FTX_CANCELLED`. Their handles stay valid, and are still to be freed.
+ * Frees a client and cancels its jobs. Transferred data is kept, and calls that wait for the jobs
+ * return `FTX_CANCELLED`. The handles of the jobs stay valid; the caller must still free them.
  *
- * It waits for the end of the work for a moment, at most a second; what takes longer, such as an
- * original server that must be listened to until it has finished, ends by itself.
+ * It waits at most one second for the thread to end. Longer work, such as reading from an original
+ * server until it has sent everything, ends in the background.
  *
- * @param client  A client, not to be used any more; NULL is ignored. Its descriptor is closed when
- *                the last of its jobs is freed.
+ * @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when the
+ *                last of its jobs is freed.
  *
- * Threads: any, also in a callback of the client's own calls. No other thread may begin a call with
- * it.
+ * Threads: any, also in a callback of the client's calls. No other thread may begin a call with the
+ * client.
  *
  * ```c
  * ftx_client_free(client);
@@ -1295,8 +1297,8 @@ int32_t ftx_client_new_at(const char *host,
 void ftx_client_free(struct ftx_client *client);
 
 /**
- * Cancels all that the client is doing, calls that block on other threads as well. What was
- * transferred is kept. Returns at once; each job tells its end.
+ * Cancels all jobs of the client, including blocking calls on other threads. Transferred data is
+ * kept. Returns at once; each job reports its end with an event.
  *
  * @param client  The client, which can be used further.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
@@ -1311,12 +1313,12 @@ int32_t ftx_client_cancel(struct ftx_client *client);
 
 /**
  * A descriptor that is readable as long as an event waits for `ftx_client_next_event`; for `poll`,
- * `select`, `epoll` or an event loop. It is level-triggered, and only to be looked at: never to be
- * read, written or closed.
+ * `select`, `epoll` or an event loop. It is level-triggered. The caller may only poll it, and must
+ * not read, write or close it.
  *
  * @param client  The client, which owns the descriptor and closes it when it is freed.
- * @return The descriptor; -1 where there is no such thing (Windows), and if that fails
- *         (`ftx_last_error` says why).
+ * @return The descriptor; -1 on systems without one (Windows), or on failure (`ftx_last_error` has
+ *         the reason).
  *
  * Threads: any.
  *
@@ -1328,14 +1330,14 @@ int32_t ftx_client_cancel(struct ftx_client *client);
 int32_t ftx_client_event_fd(const struct ftx_client *client);
 
 /**
- * Takes the next event of the jobs that were started. It never waits.
+ * Takes the next event of the started jobs. It never waits.
  *
- * Progress that was not taken is replaced by later progress of the same file. The end of a file and
- * the end of a job are never dropped; they take no more room than the files and jobs that the
- * caller has made. Calls that block put nothing here.
+ * Later progress of a file replaces earlier progress that was not taken. The end of a file and the
+ * end of a job are never dropped; their memory is bounded by the number of files and jobs. Blocking
+ * calls put no events here.
  *
  * @param client  The client.
- * @param event   Is filled in; `struct_size` must be set.
+ * @param event   Filled in; `struct_size` must be set.
  * @return `FTX_OK`; `FTX_PENDING` if there is none; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the event
  *         stays), `FTX_FORKED`.
  *
@@ -1355,8 +1357,8 @@ int32_t ftx_client_next_event(struct ftx_client *client,
 /**
  * Makes settings, all with their defaults.
  *
- * @return Settings, to be freed with `ftx_config_free`; NULL if that fails (`ftx_last_error` says
- *         why).
+ * @return Settings, which the caller frees with `ftx_config_free`; NULL on failure (`ftx_last_error`
+ *         has the reason).
  *
  * Threads: any.
  *
@@ -1371,7 +1373,7 @@ struct ftx_config *ftx_config_new(void);
 /**
  * Frees settings. Clients that were made with them keep theirs.
  *
- * @param config  Settings, not to be used any more; NULL is ignored.
+ * @param config  Settings, invalid afterwards; NULL is ignored.
  *
  * Threads: any, while no other uses them.
  *
@@ -1382,10 +1384,10 @@ struct ftx_config *ftx_config_new(void);
 void ftx_config_free(struct ftx_config *config);
 
 /**
- * Sets an option that is a number.
+ * Sets a numeric option.
  *
  * @param config  The settings.
- * @param option  `FTX_OPTION_TIMEOUT_MS` or its like, which says what values it takes.
+ * @param option  `FTX_OPTION_TIMEOUT_MS` or its like; each documents its values.
  * @param value   Its value, in the unit of the option.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
  *         `FTX_INVALID_ARGUMENT` (nothing is changed then), `FTX_FORKED`.
@@ -1400,12 +1402,12 @@ void ftx_config_free(struct ftx_config *config);
 int32_t ftx_config_set_u64(struct ftx_config *config, uint32_t option, uint64_t value);
 
 /**
- * Sets an option that is bytes.
+ * Sets an option whose value is a sequence of bytes.
  *
  * @param config  The settings.
  * @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
  * @param bytes   Its value, which is copied.
- * @param length  How many bytes; 32 for a digest, those of a path without a NUL.
+ * @param length  The number of bytes: 32 for a digest, the length of a path without a NUL.
  * @return As `ftx_config_set_u64`.
  *
  * Threads: any.
@@ -1422,7 +1424,7 @@ int32_t ftx_config_set_bytes(struct ftx_config *config,
                              size_t length);
 
 /**
- * What an option that is a number is set to.
+ * Returns the value of a numeric option.
  *
  * @param config  The settings.
  * @param option  `FTX_OPTION_TIMEOUT_MS` or its like.
@@ -1493,7 +1495,7 @@ int32_t ftx_job_abort(struct ftx_job *job);
 
 /**
  * Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
- * `FTX_EVENT_JOB_PAUSED` tells when it is paused. The client does its other jobs meanwhile.
+ * `FTX_EVENT_JOB_PAUSED` reports that it is paused. Meanwhile the client runs its other jobs.
  *
  * @param job  The job. If it ends before it can be paused, it has ended.
  * @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
@@ -1560,12 +1562,12 @@ int32_t ftx_job_wait(struct ftx_job *job, int64_t timeout_ms);
 int32_t ftx_job_state(const struct ftx_job *job, uint32_t *state);
 
 /**
- * What failed last on the calling thread: details of the last status below 0 that a function of
- * this library returned there, or of a NULL that it returned in place of a handle.
+ * Returns the last failure of the calling thread: the details of the last status below 0 that a
+ * function of this library returned there, or of a NULL in place of a handle.
  *
- * What fails in a job is told by `ftx_job_error`, from any thread.
+ * `ftx_job_error` returns the failure of a job, on any thread.
  *
- * @param error  Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
+ * @param error  Filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`.
  *
  * Threads: any; each has its own last failure.
@@ -1733,15 +1735,15 @@ int32_t ftx_job_add_bytes(struct ftx_job *job,
                           size_t name_length);
 
 /**
- * Has a callback told what ftx logs, in the whole process. Without one nothing is logged, and
- * nothing is ever printed.
+ * Sets the log callback of the whole process. Without one nothing is logged; nothing is ever
+ * printed.
  *
- * When this returns, the callback before is not called any more.
+ * When this returns, the previous callback is not called any more.
  *
- * @param level      The least that is told: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
- * @param callback   Is called; NULL turns logging off.
- * @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
- *                   is replaced.
+ * @param level      The least severe level to log: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
+ * @param callback   The callback; NULL turns logging off.
+ * @param user_data  Passed to the callback; the caller keeps ownership, and it must live until the
+ *                   callback is replaced.
  * @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
  *         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
  *
@@ -1754,7 +1756,7 @@ int32_t ftx_job_add_bytes(struct ftx_job *job,
 int32_t ftx_set_log_callback(uint32_t level, ftx_log_fn callback, void *user_data);
 
 /**
- * How many files were added to a job.
+ * Returns the number of files in a job.
  *
  * @param job    The job.
  * @param count  The number is written here.
@@ -1771,11 +1773,11 @@ int32_t ftx_set_log_callback(uint32_t level, ftx_log_fn callback, void *user_dat
 int32_t ftx_job_file_count(const struct ftx_job *job, uint64_t *count);
 
 /**
- * What has become of a file of a job so far.
+ * Returns the state of a file of a job.
  *
  * @param job         The job.
  * @param file_index  Which file, from 0 on.
- * @param file        Is filled in; `struct_size` must be set.
+ * @param file        Filled in; `struct_size` must be set.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
  *
  * Threads: any.
@@ -1790,11 +1792,11 @@ int32_t ftx_job_file_count(const struct ftx_job *job, uint64_t *count);
 int32_t ftx_job_file(const struct ftx_job *job, uint64_t file_index, struct ftx_file *file);
 
 /**
- * Why a job, or a file of it, has failed.
+ * Returns the failure of a job or of one of its files.
  *
  * @param job         The job.
  * @param file_index  Which file, from 0 on; `FTX_WHOLE_JOB` for the first failure of the job.
- * @param error       Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has
+ * @param error       Filled in; `struct_size` must be set. Its `status` is 0 if nothing has
  *                    failed so far.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
  *
@@ -1810,12 +1812,12 @@ int32_t ftx_job_file(const struct ftx_job *job, uint64_t file_index, struct ftx_
 int32_t ftx_job_error(const struct ftx_job *job, uint64_t file_index, struct ftx_error *error);
 
 /**
- * Takes the next entry that a listing or `FTX_JOB_STAT` has found. It never waits; the event
- * `FTX_EVENT_ENTRIES` tells that there are some. A listing waits when some thousands were not
- * taken, unless `ftx_job_wait` is waiting for it.
+ * Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. It never waits; the event
+ * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
+ * unless `ftx_job_wait` is waiting for it.
  *
  * @param job    The job.
- * @param entry  Is filled in; `struct_size` must be set.
+ * @param entry  Filled in; `struct_size` must be set.
  * @return `FTX_OK`; `FTX_PENDING` if there is none yet; `FTX_NOT_FOUND` if the job has ended and all
  *         were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays), `FTX_FORKED`.
  *
@@ -1832,7 +1834,7 @@ int32_t ftx_job_next_entry(struct ftx_job *job,
                            struct ftx_entry *entry);
 
 /**
- * The digest that `FTX_JOB_DIGEST` has found for a file.
+ * Returns the digest that `FTX_JOB_DIGEST` found for a file.
  *
  * @param job         The job.
  * @param file_index  Which file, from 0 on.
@@ -1851,7 +1853,7 @@ int32_t ftx_job_next_entry(struct ftx_job *job,
 int32_t ftx_job_digest(const struct ftx_job *job, uint64_t file_index, uint8_t *digest);
 
 /**
- * What `FTX_JOB_DIALECT` has found that the server speaks.
+ * Returns the dialect of the server, as found by `FTX_JOB_DIALECT`.
  *
  * @param job      The job.
  * @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
@@ -1868,10 +1870,10 @@ int32_t ftx_job_digest(const struct ftx_job *job, uint64_t file_index, uint8_t *
 int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
 
 /**
- * How far a whole job is, at any time: for a progress bar. Its events tell the same.
+ * Returns the progress of a whole job at any time, for a progress bar. Events carry the same totals.
  *
  * @param job     The job.
- * @param totals  Is filled in; `struct_size` must be set.
+ * @param totals  Filled in; `struct_size` must be set.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
  *
  * Threads: any.
@@ -1883,17 +1885,18 @@ int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
  *     printf("%.0f of %.0f bytes\n", (double)totals.bytes_done, (double)totals.bytes_total);
  * ```
  */
-int32_t ftx_job_totals(const struct ftx_job *job, struct ftx_totals *totals);
+int32_t ftx_job_totals(const struct ftx_job *job,
+                       struct ftx_totals *totals);
 
 /**
- * Tells the size of a file that was added to a job, before it is started: from a listing
- * (`size` of `ftx_entry`), for a download. It is counted in the totals of the job from then on,
- * and a file of at most 1 MiB is fetched in one step, which is faster for many small files. What
- * the server says of the size when it sends the file counts.
+ * Sets the size of an added file before the job is started; for a download, it is `size` of the
+ * `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at most 1 MiB is
+ * fetched in one step, which is faster for many small files. The size that the server reports when
+ * it sends the file takes precedence.
  *
  * @param job         The job.
- * @param file_index  Which file, from 0 on.
- * @param size        Its bytes.
+ * @param file_index  Index of the file, from 0.
+ * @param size        Its size in bytes.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_WRONG_STATE`, `FTX_FORKED`.
  *
  * Threads: any.
@@ -1906,7 +1909,9 @@ int32_t ftx_job_totals(const struct ftx_job *job, struct ftx_totals *totals);
  *     ftx_job_set_size(job, 0, entry.size);
  * ```
  */
-int32_t ftx_job_set_size(struct ftx_job *job, uint64_t file_index, uint64_t size);
+int32_t ftx_job_set_size(struct ftx_job *job,
+                         uint64_t file_index,
+                         uint64_t size);
 
 /**
  * The version of the library, as "1.2.3".
@@ -1936,9 +1941,9 @@ const char *ftx_version(void);
 uint32_t ftx_abi_version(void);
 
 /**
- * What a status code means, in English, in lower case, without a full stop.
+ * Returns the meaning of a status code in English, in lower case, without a full stop.
  *
- * @param status  Any code; unknown ones are told to be so.
+ * @param status  Any code; the text for an unknown one says so.
  * @return A static text that is never freed; never NULL.
  *
  * Threads: any, at any time.

@@ -34,13 +34,13 @@
 
 namespace ftx {
 
-/** What happened with a job; see ftx_event. */
+/** An event of a job; see ftx_event. */
 using event = ftx_event;
 
 /** Details of a failure; see ftx_error. */
 using details = ftx_error;
 
-/** What has become of a file of a job; see ftx_file. */
+/** The state of a file of a job; see ftx_file. */
 using file = ftx_file;
 
 /** How far a whole job is; see ftx_totals. */
@@ -49,7 +49,7 @@ using totals = ftx_totals;
 /** A BLAKE3 digest, as b3sum prints it in hexadecimal. */
 using digest = std::array<std::uint8_t, FTX_DIGEST_BYTES>;
 
-/** Is told what happens during a call that blocks, on the calling thread; false cancels. */
+/** Receives the events of a blocking call, on the calling thread; false cancels. */
 using progress = std::function<bool(const event &)>;
 
 /** The category of the codes of ftx. */
@@ -124,7 +124,7 @@ inline bool plain(const std::string &text, std::error_code &code) noexcept
     return false;
 }
 
-/** Carries a callback through C, and what it throws back out. */
+/** Carries a callback through C, and its exceptions back out. */
 template <typename Callback>
 struct carrier {
     const Callback *callback;
@@ -166,7 +166,7 @@ inline const std::error_category &category() noexcept
     return instance;
 }
 
-/** Details of what failed last on the calling thread. */
+/** Details of the last failure on the calling thread. */
 inline details last_error() noexcept
 {
     details error = detail::sized<details>();
@@ -175,7 +175,7 @@ inline details last_error() noexcept
 }
 
 #ifdef FTX_HAS_EXCEPTIONS
-/** What operations without an error code throw. */
+/** The exception of operations without an error code. */
 class error : public std::system_error {
 public:
     explicit error(std::int32_t status, const ftx::details &what = last_error())
@@ -253,7 +253,7 @@ public:
         return *this;
     }
 
-    /** Keeps what is known of local files in a directory; "" for none. */
+    /** Caches the hashes of local files in a directory; "" for no cache. */
     config &cache(const std::string &directory, std::error_code &code) noexcept
     {
         const void *bytes = directory.data();
@@ -263,7 +263,7 @@ public:
         return *this;
     }
 
-    /** What an option that is a number is set to. */
+    /** Returns the value of a numeric option. */
     std::uint64_t value(std::uint32_t option, std::error_code &code) const noexcept
     {
         std::uint64_t value = 0;
@@ -411,7 +411,7 @@ public:
         carrier.rethrow();
     }
 
-    /** Shows what is in a directory, "" for the root: also what cannot be transferred. */
+    /** Lists a directory, "" for the root, including entries that cannot be transferred. */
     void list(const std::string &directory, bool recursive, const each_entry &each,
               std::error_code &code)
     {
@@ -601,7 +601,7 @@ private:
     std::unique_ptr<ftx_client, deleter> handle_;
 };
 
-/** Work that is started and goes on by itself. One that is destroyed is cancelled. */
+/** Work that runs in the background once started. Destroying it cancels it. */
 class job {
 public:
     /** No job; to be moved to. */
@@ -637,7 +637,7 @@ public:
         return *this;
     }
 
-    /** Tells the size of a file that was added, from a listing. */
+    /** Sets the size of an added file, from a listing. */
     job &set_size(std::uint64_t index, std::uint64_t size, std::error_code &code) noexcept
     {
         detail::set(code, ftx_job_set_size(get(), index, size));
@@ -773,7 +773,7 @@ public:
         return found;
     }
 
-    /** What has become of a file of it. */
+    /** Returns the state of one of its files. */
     ftx::file file(std::uint64_t index) const noexcept
     {
         ftx::file found = detail::sized<ftx::file>();

@@ -8,35 +8,35 @@ use ftx_io::dedicate_thread;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Cancel, Config, Digest, Download, Entry, Listed, Observer, ServerAddr, TransferError,
-    Transferred, Upload, Watch,
+    Cancel, ClientConfig, Digest, Entry, FileDownload, FileUpload, Listed, Observer, ServerAddr,
+    TransferError, Transferred, Watch,
 };
 
-/// A [`Client`](crate::Client) whose calls block. Events are told on the calling thread.
+/// A [`Client`](crate::Client) whose calls block. Observers run on the calling thread.
 ///
-/// Not to be used inside an async runtime: there the calls panic, as tokio's blocking ones do.
+/// Inside an async runtime the calls panic, as tokio's blocking calls do.
 #[derive(Debug)]
-pub struct Client {
+pub struct BlockingClient {
     client: crate::Client,
     runtime: Runtime,
 }
 
-impl Client {
-    /// A client of this server. Nothing is connected yet.
+impl BlockingClient {
+    /// A client of this server. It connects later.
     ///
     /// # Errors
     /// The system gives no event queue.
-    pub fn new(address: ServerAddr, config: Config) -> io::Result<Self> {
+    pub fn new(address: ServerAddr, config: ClientConfig) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self { client: crate::Client::new(address, config), runtime })
     }
 
-    /// Has `observer` told what happens in the transfers that follow.
+    /// Sets the observer of the following transfers.
     pub fn set_observer(&mut self, observer: Observer) {
         self.client.set_observer(observer);
     }
 
-    /// A handle that stops this client's transfers, from any thread.
+    /// A handle that stops this client's transfers from any thread.
     #[must_use]
     pub fn cancel(&self) -> Cancel {
         self.client.cancel()
@@ -45,7 +45,7 @@ impl Client {
     /// Uploads a file; see [`Client::upload`](crate::Client::upload).
     ///
     /// # Errors
-    /// After the last retry, what went wrong with it.
+    /// The failure of the last attempt.
     pub fn upload(&mut self, path: &Path, name: &RemoteName) -> Result<Transferred, TransferError> {
         dedicate_thread(|| self.runtime.block_on(self.client.upload(path, name)))
     }
@@ -53,7 +53,7 @@ impl Client {
     /// Downloads a file; see [`Client::download`](crate::Client::download).
     ///
     /// # Errors
-    /// After the last retry, what went wrong with it.
+    /// The failure of the last attempt.
     pub fn download(
         &mut self,
         name: &RemoteName,
@@ -65,10 +65,10 @@ impl Client {
     /// Uploads files; see [`Client::upload_all`](crate::Client::upload_all).
     ///
     /// # Errors
-    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    /// The server cannot be reached. `watch` receives the failures of files.
     pub fn upload_all(
         &mut self,
-        files: &[Upload],
+        files: &[FileUpload],
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
@@ -78,20 +78,20 @@ impl Client {
     /// Downloads files; see [`Client::download_all`](crate::Client::download_all).
     ///
     /// # Errors
-    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    /// The server cannot be reached. `watch` receives the failures of files.
     pub fn download_all(
         &mut self,
-        files: &[Download],
+        files: &[FileDownload],
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
         self.run(async |client| client.download_all(files, keep_going, watch).await)
     }
 
-    /// What a name stands for; see [`Client::stat`](crate::Client::stat).
+    /// Returns the entry of a name; see [`Client::stat`](crate::Client::stat).
     ///
     /// # Errors
-    /// There is nothing of that name, or what went wrong.
+    /// The server is not native, nothing has that name, or the request failed.
     pub fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
         self.run(async |client| client.stat(name).await)
     }
@@ -120,7 +120,7 @@ impl Client {
         self.run(async |client| client.remove(name).await)
     }
 
-    /// Shows what is in a directory to `each`; see [`Client::list`](crate::Client::list).
+    /// Passes the entries of a directory to `each`; see [`Client::list`](crate::Client::list).
     ///
     /// # Errors
     /// As [`stat`](Self::stat).

@@ -10,36 +10,37 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// A handle on which nothing was stopped yet.
+    /// A handle that has not been used.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stops as soon as both sides can go on from there later. That is at once, except while an
-    /// original server is sending: it would hang for good, so its bytes are read to the end.
+    /// Stops as soon as both sides can resume later. That is at once, except while an original server
+    /// is sending: it would hang forever, so its bytes are read to the end.
     pub fn cancel(&self) {
         self.soft.cancel();
     }
 
-    /// Stops at once, whatever that does to an original server. What was received is kept.
+    /// Stops at once, even if an original server then hangs. The received bytes are kept.
     pub fn abort(&self) {
         self.soft.cancel();
         self.hard.cancel();
     }
 
-    /// Whether a stop was asked for.
+    /// Whether it was used.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.soft.is_cancelled()
     }
 
-    /// A handle of its own for a part of the work: it is stopped with the whole, or alone.
+    /// A handle for a part of the work, which stops with the whole or alone.
     pub(crate) fn child(&self) -> Self {
         Self { soft: self.soft.child_token(), hard: self.hard.child_token() }
     }
 
-    /// What ends a wait: with `soft` a mere cancel, otherwise only an abort.
+    /// The token that ends a wait: with `soft` on [`cancel`](Self::cancel), otherwise only on
+    /// [`abort`](Self::abort).
     pub(crate) fn token(&self, soft: bool) -> &CancellationToken {
         if soft { &self.soft } else { &self.hard }
     }

@@ -1,4 +1,4 @@
-//! What can be set about a client.
+//! The settings of a client.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,45 +10,45 @@ use ftx_store::Durability;
 /// Settings of a client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Config {
-    /// How long to wait for a connection, an answer, or the next bytes.
+pub struct ClientConfig {
+    /// The longest wait for a connection, a reply, or the next bytes.
     pub timeout: Duration,
-    /// How often a file is tried again after a failure that may pass. Tries that got further into
-    /// the file than any before do not count: a transfer that gets on is never given up.
+    /// The most retries after a transient failure. An attempt that gets further than all before it does
+    /// not count, so a transfer that makes progress is never given up.
     pub retries: u32,
     /// The pause before the first retry; it doubles with each, up to
     /// [`max_backoff`](Self::max_backoff), and is varied at random.
     pub min_backoff: Duration,
-    /// The longest pause between two tries.
+    /// The longest pause between two attempts.
     pub max_backoff: Duration,
-    /// How much a finished download survives.
+    /// The failures that a finished download survives.
     pub durability: Durability,
-    /// Which protocol is spoken.
-    pub dialect: Dialect,
-    /// Connections that share the work, in the native dialect; as many as seem worth it if `None`.
+    /// The dialect to speak.
+    pub dialect: DialectChoice,
+    /// The number of connections that share the work, in the native dialect; `None` chooses it by files and
+    /// distance.
     pub streams: Option<NonZeroUsize>,
-    /// A directory that belongs to clients, to keep what is known of local files in: chaining values by
-    /// device, inode, size and times, in the native dialect. A file that did not change is then not
-    /// read again to find out what the server lacks of it. `None` keeps it in memory only.
+    /// A directory, used by clients only, for the chaining values of local files by device, inode, size
+    /// and times, in the native dialect. An unchanged file is then not read again to find the blocks that
+    /// the server lacks. `None` keeps them in memory only.
     pub cache: Option<PathBuf>,
-    /// What may become of a file that an upload finds, in the native dialect.
+    /// Whether an upload may replace an existing file, in the native dialect.
     pub overwrite: Overwrite,
 }
 
-/// Which protocol a client speaks.
+/// The dialects that a client may speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// The native one, or that of the original system with a server that knows no other. The client
-    /// finds out by itself.
+pub enum DialectChoice {
+    /// Native, or legacy with a server that speaks only that. Detected automatically.
     #[default]
     Auto,
-    /// The native one only.
+    /// Native only.
     Native,
-    /// That of the original system only.
+    /// Legacy only: the protocol of the original system.
     Legacy,
 }
 
-impl Default for Config {
+impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(30),
@@ -56,7 +56,7 @@ impl Default for Config {
             min_backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(15),
             durability: Durability::Full,
-            dialect: Dialect::Auto,
+            dialect: DialectChoice::Auto,
             streams: None,
             cache: None,
             overwrite: Overwrite::Replace,

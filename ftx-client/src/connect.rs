@@ -1,8 +1,7 @@
 //! Connecting to a host that may have several addresses.
 //!
-//! An address may not answer at all, as IPv6 ones do where packets to them are dropped on the way.
-//! So the next one is tried soon, while the earlier ones may still answer; who answers first is
-//! taken.
+//! An address may never answer, for example where IPv6 packets are dropped on the way. So the next one
+//! is tried after a moment, while the earlier ones may still answer. The first answer wins.
 
 use std::future::Future;
 use std::io;
@@ -16,13 +15,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{Cancel, ServerAddr, TransferError};
 
-/// How long an address is waited for before the next one is tried as well; RFC 8305 recommends it.
-const STAGGER: Duration = Duration::from_millis(250);
+/// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// The address that was tried last, and what became of it.
+/// The address that was tried last, and its failure.
 #[derive(Debug, thiserror::Error)]
 #[error("tried {candidate} last")]
-struct Failed {
+struct FailedAddress {
     candidate: SocketAddr,
     source: io::Error,
 }
@@ -53,55 +52,55 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
 /// Connects to the first of the host's addresses that answers, all within `limit`.
 ///
 /// # Errors
-/// The host is not known, or what went wrong with the address that was tried last.
+/// The host is unknown, or the failure of the address that was tried last.
 async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
     let deadline = Instant::from_std(deadline_after(limit));
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-    // The system's resolver has no kind of its own for that.
+    // The resolver's errors have no kind of their own.
     let candidates = found.map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
     let connected = race(candidates, deadline, TcpStream::connect).await;
     connected.map_err(|failed| match failed {
         None => io::ErrorKind::AddrNotAvailable.into(),
-        // Nothing would be told but the address that was given.
+        // The address would only repeat the one that was given.
         Some(failed) if address.host().parse::<IpAddr>().is_ok() => failed.source,
         Some(failed) => io::Error::new(failed.source.kind(), failed),
     })
 }
 
-/// Tries the candidates in their order, the next one as soon as those before have failed or were
-/// waited for long enough. `None` as error if there are none.
+/// Tries the candidates in order, the next one as soon as those before it have failed or had their
+/// time. The error is `None` if there are no candidates.
 async fn race<T, F>(
     candidates: impl IntoIterator<Item = SocketAddr>,
     deadline: Instant,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<T, Option<Failed>>
+) -> Result<T, Option<FailedAddress>>
 where
     T: Send + 'static,
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
     let mut candidates = candidates.into_iter().peekable();
-    let mut tries = JoinSet::new();
-    let mut last: Option<Failed> = None;
+    let mut connecting_set = JoinSet::new();
+    let mut last: Option<FailedAddress> = None;
     loop {
         if let Some(candidate) = candidates.next() {
             let connecting = connect(candidate);
-            tries.spawn(async move { (candidate, connecting.await) });
-            // Holds until it answers.
-            last = Some(Failed { candidate, source: io::ErrorKind::TimedOut.into() });
+            connecting_set.spawn(async move { (candidate, connecting.await) });
+            // Counts until it answers.
+            last = Some(FailedAddress { candidate, source: io::ErrorKind::TimedOut.into() });
         }
         let until = match candidates.peek() {
-            Some(_) => deadline.min(Instant::now() + STAGGER),
+            Some(_) => deadline.min(Instant::now() + NEXT_ADDRESS_AFTER),
             None => deadline,
         };
-        match timeout_at(until, tries.join_next()).await {
+        match timeout_at(until, connecting_set.join_next()).await {
             Ok(Some(Ok((_, Ok(connected))))) => return Ok(connected),
             Ok(Some(Ok((candidate, Err(source))))) => {
                 if last.as_ref().is_some_and(|last| last.candidate == candidate) {
-                    last = Some(Failed { candidate, source });
+                    last = Some(FailedAddress { candidate, source });
                 }
             }
-            // A try that panicked has said so, and was one that failed.
+            // A task that panicked has reported it, and counts as failed.
             Ok(Some(Err(_))) => {}
             Ok(None) => return Err(last),
             Err(_) if Instant::now() >= deadline => return Err(last),
@@ -119,7 +118,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    /// What an address does.
+    /// The behaviour of an address.
     #[derive(Clone, Copy)]
     enum Does {
         Answer,
@@ -128,8 +127,8 @@ mod tests {
         Refuse,
     }
 
-    /// Races addresses, whose ports count up from 1, and tells what came of it: the port that
-    /// answered, or that was tried last and why it failed; and how long it took.
+    /// Races addresses whose ports count up from 1. Returns the port that answered, or the last one and
+    /// its failure, and the duration.
     async fn race_of(does: &[Does]) -> (Result<u16, Option<(u16, ErrorKind)>>, Duration) {
         let begun = Instant::now();
         let candidates = (1..).zip(does).map(|(port, _)| SocketAddr::from(([127, 0, 0, 1], port)));
@@ -145,7 +144,7 @@ mod tests {
                 Ok(candidate.port())
             }
         });
-        let told = |failed: Failed| (failed.candidate.port(), failed.source.kind());
+        let told = |failed: FailedAddress| (failed.candidate.port(), failed.source.kind());
         (connected.await.map_err(|failed| failed.map(told)), begun.elapsed())
     }
 
@@ -153,27 +152,28 @@ mod tests {
     async fn an_address_that_does_not_answer_costs_a_moment_only() {
         let (connected, took) = race_of(&[Does::Nothing, Does::Nothing, Does::Answer]).await;
         assert_eq!(connected, Ok(3));
-        assert!((2 * STAGGER..3 * STAGGER).contains(&took), "{took:?}");
+        assert!((2 * NEXT_ADDRESS_AFTER..3 * NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_that_refuses_costs_nothing() {
         let (connected, took) = race_of(&[Does::Refuse, Does::Refuse, Does::Answer]).await;
         assert_eq!(connected, Ok(3));
-        assert!(took < STAGGER, "{took:?}");
+        assert!(took < NEXT_ADDRESS_AFTER, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_earlier_one_may_still_answer() {
-        let late = Does::AnswerAfter(3 * STAGGER);
+        let late = Does::AnswerAfter(3 * NEXT_ADDRESS_AFTER);
         let (connected, took) = race_of(&[late, Does::Nothing, Does::Refuse]).await;
         assert_eq!(connected, Ok(1));
-        assert!((3 * STAGGER..4 * STAGGER).contains(&took), "{took:?}");
+        assert!((3 * NEXT_ADDRESS_AFTER..4 * NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_is_tried_alone_while_it_may_be_quick() {
-        let (connected, _) = race_of(&[Does::AnswerAfter(STAGGER / 2), Does::Answer]).await;
+        let (connected, _) =
+            race_of(&[Does::AnswerAfter(NEXT_ADDRESS_AFTER / 2), Does::Answer]).await;
         assert_eq!(connected, Ok(1));
     }
 
@@ -181,20 +181,20 @@ mod tests {
     async fn the_limit_is_for_all_together() {
         let (failed, took) = race_of(&[Does::Nothing; 4]).await;
         assert_eq!(failed, Err(Some((4, ErrorKind::TimedOut))));
-        assert!((LIMIT..LIMIT + STAGGER).contains(&took), "{took:?}");
+        assert!((LIMIT..LIMIT + NEXT_ADDRESS_AFTER).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_failed_last_is_told() {
         let (failed, took) = race_of(&[Does::Refuse, Does::Refuse]).await;
         assert_eq!(failed, Err(Some((2, ErrorKind::ConnectionRefused))));
-        assert!(took < STAGGER, "{took:?}");
+        assert!(took < NEXT_ADDRESS_AFTER, "{took:?}");
         assert_eq!(race_of(&[]).await.0, Err(None));
     }
 
     #[tokio::test]
     async fn a_host_that_refuses_is_told_with_its_address() {
-        // Nobody listens there, and nobody is given it who asks for any that is free.
+        // No program listens there, and the system never assigns it as a free port.
         let port = 1;
         let error = to(&ServerAddr::new("localhost", port), LIMIT).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);

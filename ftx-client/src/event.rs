@@ -1,4 +1,4 @@
-//! What a client tells while it works.
+//! The events of transfers, and their receivers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,54 +6,54 @@ use std::time::Duration;
 
 use crate::{TransferError, Transferred};
 
-/// Something that happened. Sizes and positions are bytes of the file.
+/// An event of a transfer. Sizes and positions are bytes of the file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Bytes that are here already are hashed, to find out whether they can be gone on from, or
-    /// whether they are the server's. Where nothing is left of them to be read, it is not told.
+    /// Local bytes are hashed, to decide whether the transfer can resume from them or is up to date.
+    /// Absent if none have to be read.
     Hashing {
-        /// Hashed so far.
+        /// Bytes hashed so far.
         done: u64,
-        /// To be hashed.
+        /// Bytes to hash.
         total: u64,
     },
-    /// Another run uploads this very file to this name, and the server lets one of them do it at a
-    /// time. It goes on when that one has ended or stands still.
+    /// Another run uploads the same file to the same name, and the server admits one at a time. This one
+    /// resumes when the other has ended or stalls.
     Waiting,
-    /// Bytes begin to move.
+    /// The transfer of bytes begins.
     Started {
-        /// Where they go on from; 0 for a whole file.
+        /// The position from which it resumes; 0 for a whole file.
         from: u64,
         /// The whole file's size.
         size: u64,
     },
-    /// Bytes have moved.
+    /// Bytes were transferred.
     Progress {
-        /// How much of the file is across, from its start.
+        /// Bytes that both sides have.
         done: u64,
         /// The whole file's size.
         size: u64,
     },
-    /// The transfer was cancelled, but an original server would hang for good if it were left now,
-    /// so what it sends is read to the end.
+    /// The transfer was cancelled, but an original server would hang forever if the client left now, so
+    /// its bytes are read to the end.
     Draining {
-        /// Bytes that are still to come.
+        /// Bytes still to read.
         left: u64,
     },
-    /// A try failed and there will be another.
+    /// An attempt failed and another one follows.
     Retrying {
-        /// Which try the next one is; the first retry is 1.
+        /// The number of the retry, from 1.
         attempt: u32,
         /// The pause before it.
         pause: Duration,
-        /// What went wrong.
+        /// The failure.
         error: &'a TransferError,
     },
 }
 
-/// Is told every [`Event`] in order, on the thread that runs the transfer, or on one that reads a
-/// file for it. It must not block for long.
+/// Receives every [`Event`] in order, on the thread that runs the transfer or on one that reads a file
+/// for it. It must not block for long.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 
@@ -81,10 +81,10 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// Is told what becomes of several files, on the thread that runs their transfers.
+/// Follows several files, on the thread that runs their transfers.
 pub trait Watch: Send {
-    /// The file of this index is begun; the observer is told what happens with it. A file that
-    /// is begun anew after a failure gets another one.
+    /// The file of this index begins; the returned observer receives its events. A file that restarts
+    /// after a failure gets another observer.
     fn begin(&mut self, file: usize) -> Observer;
 
     /// The file is done, or has failed.

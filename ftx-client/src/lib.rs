@@ -1,11 +1,12 @@
 //! Client of ftx.
 //!
-//! [`Client`] brings files to a server and back; [`blocking::Client`] does the same for callers
-//! without a runtime. What happens on the way is told to an [`Observer`], and [`Cancel`] stops it.
-//! The binary `ftx-client` is made of these.
+//! [`Client`] transfers files to and from a server; [`blocking::BlockingClient`] does the same for
+//! callers without a runtime. An [`Observer`] receives the events of a transfer, and a [`Cancel`]
+//! handle stops it. The binary `ftx-client` is built on this API.
 #![forbid(unsafe_code)]
 
 mod address;
+mod backoff;
 pub mod blocking;
 mod cancel;
 mod client;
@@ -17,12 +18,12 @@ mod legacy;
 mod links;
 mod local_path;
 mod native;
-mod place;
+mod target_paths;
 
 pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
 pub use cancel::Cancel;
-pub use client::{Client, Download, Transferred, Upload};
-pub use config::{Config, Dialect};
+pub use client::{Client, FileDownload, FileUpload, Transferred};
+pub use config::{ClientConfig, DialectChoice};
 pub use error::TransferError;
 pub use event::{Event, Observer, Watch};
 pub use ftx_core::native::Reason;

@@ -1,4 +1,4 @@
-//! Where links lead that the caller names as targets.
+//! Resolves links that the caller names as targets.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Metadata;
 use ftx_store::{FileIdentity, StoreError, check_replaceable};
 
-/// As many as the systems follow.
-const MAX_LINKS: usize = 40;
+/// The limit of the common systems.
+const MAX_LINK_COUNT: usize = 40;
 
-/// The path of what is written when `path` is, without a link as its last part. It need not be there.
+/// The path of the file that is written through `path`, without a link as its last part. The file may
+/// be missing.
 ///
 /// # Errors
-/// What is there is no regular file, or the links lead nowhere. [`StoreError::Link`]: the path of the
-/// target does not lead to it, as with some of those in `/proc`, or the link is another user's in a
-/// directory that everybody writes to, where the system itself does not follow it.
+/// The target is no regular file, or there are too many links. [`StoreError::Link`]: the path of the
+/// target does not lead to it, as with some links in `/proc`, or the link is another user's in a sticky
+/// directory, where the system itself does not follow it.
 pub(crate) fn written_through(path: &Path) -> Result<PathBuf, StoreError> {
     let failed = |error| StoreError::io("look at", path, error);
     let mut real = path.to_owned();
-    for _ in 0..=MAX_LINKS {
+    for _ in 0..=MAX_LINK_COUNT {
         let found = match fs::symlink_metadata(&real) {
-            // What else is wrong shows when it is opened.
+            // Any other error shows when it is opened.
             Err(_) => return Ok(real),
             Ok(found) => found,
         };
@@ -31,7 +32,7 @@ pub(crate) fn written_through(path: &Path) -> Result<PathBuf, StoreError> {
             let same = real == path || is_at(path, &found).map_err(failed)?;
             return if same { Ok(real) } else { Err(StoreError::Link { path: path.to_owned() }) };
         }
-        // A device is one by whatever name.
+        // A device remains a device by any name.
         if let Ok(target) = fs::metadata(&real) {
             check_replaceable(path, &Metadata::from_just_metadata(target))?;
         }
@@ -50,7 +51,7 @@ fn is_at(path: &Path, found: &Metadata) -> io::Result<bool> {
     Ok(FileIdentity::of(found).same_file(&FileIdentity::of(&there)))
 }
 
-/// Whether a link in `dir` may have been put there by another user, for us to write to what it leads to.
+/// Whether another user may have put a link into `dir`, for us to write to its target.
 fn is_planted(dir: &Path, link: &fs::Metadata) -> bool {
     #[cfg(unix)]
     {

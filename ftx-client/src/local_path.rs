@@ -1,10 +1,10 @@
 //! Local paths: those that the caller names, and those found beneath a directory that it names.
 //!
-//! What the caller names is resolved as the system does it, links included: it is the caller's word. What
-//! lies beneath has names that others chose: a server, or users who may write to a tree that is backed
-//! up. So it is resolved beneath the handle of the tree, and a link in it is refused by its name.
+//! A path that the caller names is resolved as the system does it, links included, because the caller
+//! chose it. Paths beneath a directory have names chosen by a server, or by users who may write to a
+//! tree that is backed up. They are resolved beneath the handle of the tree, and links are refused.
 //!
-//! All local directories are opened and made in `LocalPath::directory`.
+//! All local directories are opened and created in `LocalPath::directory`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,13 +22,13 @@ use ftx_store::{
 
 use crate::{TransferError, links};
 
-/// A local path, and what it is relative to.
+/// A local path, named by the caller or found beneath a tree.
 ///
 /// ```no_run
 /// use ftx_client::{LocalPath, LocalTree};
 ///
 /// # fn example() -> Result<(), ftx_client::TransferError> {
-/// // Whatever it is, a link included.
+/// // A link is followed.
 /// let named = LocalPath::from("report.pdf");
 /// // No part of the relative path may be a link; `photos` itself may be one.
 /// let found = LocalPath::beneath(&LocalTree::open("photos")?, "2026/07/sea.jpg");
@@ -37,14 +37,14 @@ use crate::{TransferError, links};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocalPath {
-    /// As people know it.
+    /// The whole path, for people.
     path: PathBuf,
-    /// What it lies beneath; then it begins with the root of that.
+    /// The tree that it lies in. The path then begins with the root of the tree.
     tree: Option<Arc<LocalTree>>,
 }
 
-/// A directory that the caller names, beneath which files are found. Its path is resolved once; from
-/// then on it is the directory that was there, whatever becomes of the path.
+/// A directory that the caller names, beneath which files are found. Its path is resolved once; the tree
+/// then stays in that directory, even if the path leads elsewhere later.
 #[derive(Debug)]
 pub struct LocalTree {
     root: PathBuf,
@@ -68,10 +68,10 @@ impl Hash for LocalTree {
 }
 
 impl LocalTree {
-    /// The tree in a directory that is there, and is opened now.
+    /// The tree in an existing directory, which is opened at once.
     ///
     /// # Errors
-    /// The file cannot be used: it cannot be opened.
+    /// The directory cannot be opened.
     pub fn open(root: impl Into<PathBuf>) -> Result<Arc<Self>, TransferError> {
         let root = root.into();
         let dir = Dir::open_ambient_dir(ambient(&root), ambient_authority())
@@ -79,8 +79,8 @@ impl LocalTree {
         Ok(Self::new(root, Some(dir)))
     }
 
-    /// The tree in a directory that is opened when the first file in it is, and made then if it is
-    /// missing and something is to be written.
+    /// The tree in a directory that is opened with the first file in it. If it is missing, the first
+    /// write creates it.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Arc<Self> {
         Self::new(root.into(), None)
@@ -91,7 +91,7 @@ impl LocalTree {
         Arc::new(Self { root, dir, canonical: OnceLock::new() })
     }
 
-    /// As [`LocalPath::directory`].
+    /// Opens the root, as [`LocalPath::directory`] does.
     fn directory(&self, make: Option<Durability>) -> Result<Option<Arc<Dir>>, StoreError> {
         let mut dir = self.dir.lock().unwrap_or_else(PoisonError::into_inner);
         if dir.is_none() {
@@ -100,7 +100,7 @@ impl LocalTree {
         Ok(dir.clone())
     }
 
-    /// The root without links, as it is when this is first asked for.
+    /// The root without links, resolved by the first call.
     fn canonical(&self) -> Option<&Path> {
         let resolve = || fs::canonicalize(ambient(&self.root)).ok();
         self.canonical.get_or_init(resolve).as_deref()
@@ -126,8 +126,8 @@ impl From<&str> for LocalPath {
 }
 
 impl LocalPath {
-    /// A path beneath a tree. `relative` has plain names only, or what is done with it fails; if it is
-    /// empty, it is the root of the tree.
+    /// A path beneath a tree. `relative` must have plain names only, or all operations on the path fail;
+    /// an empty one is the root of the tree.
     #[must_use]
     pub fn beneath(tree: &Arc<LocalTree>, relative: impl AsRef<Path>) -> Self {
         let relative = relative.as_ref();
@@ -142,21 +142,20 @@ impl LocalPath {
         &self.path
     }
 
-    /// Makes the directory of this path, and those above it, unless they are there. Blocks.
+    /// Creates the directory of this path and its missing parents. Blocks.
     ///
     /// # Errors
-    /// The path cannot be used: a file or a link that is not followed is in the way, or what the system
-    /// says.
+    /// A file, or a link that is not followed, is in the way; or the system refuses.
     pub fn create_directory(&self, durability: Durability) -> Result<(), TransferError> {
         self.directory(Some(durability))?;
         Ok(())
     }
 
-    /// The path of the file that is written when this one is: if it is that of a link that the caller
-    /// names, the link's target, which need not be there. A link beneath a tree stays what it is.
+    /// The path of the file that a write to this path changes: the target of a link that the caller
+    /// names, which may be missing. A link beneath a tree is not followed.
     ///
     /// # Errors
-    /// What is there is no regular file, or a link that is not followed.
+    /// The target is no regular file, or a link that is not followed.
     pub(crate) fn written_through(&self) -> Result<Self, StoreError> {
         match &self.tree {
             None => Ok(links::written_through(&self.path)?.into()),
@@ -164,18 +163,17 @@ impl LocalPath {
         }
     }
 
-    /// Whether this is a directory without anything in it. Blocks.
+    /// Whether this is an empty directory. Blocks.
     ///
     /// # Errors
-    /// The file cannot be used: it cannot be read, is no directory, or a link that is not followed is in the
-    /// way.
+    /// It cannot be read, is no directory, or a link that is not followed is in the way.
     pub fn is_empty_directory(&self) -> Result<bool, TransferError> {
         let Some(dir) = self.directory(None)? else { return Ok(false) };
         let entries = dir.entries().map_err(|error| StoreError::io("read", &self.path, error))?;
         Ok(entries.into_iter().next().is_none())
     }
 
-    /// Its name in its directory; `None` if it has none there.
+    /// The name in the directory; `None` if the path has no last name.
     pub(crate) fn file_name(&self) -> Option<&OsStr> {
         match &self.tree {
             None => self.path.file_name(),
@@ -208,8 +206,8 @@ impl LocalPath {
         open_regular_beneath(&root, below).map_err(|error| error.beneath(&tree.root))
     }
 
-    /// Opens the directory of this path. If it is missing, it is made as durably as `make` says; without
-    /// that there is `None`. Blocks.
+    /// Opens the directory of this path. If it is missing, `make` creates it with that durability;
+    /// without `make` the result is `None`. Blocks.
     pub(crate) fn directory(&self, make: Option<Durability>) -> Result<Option<Dir>, StoreError> {
         let opened = self.open_directory(make)?;
         if let (Some(dir), Some(Durability::Full)) = (&opened, make) {
@@ -233,7 +231,7 @@ impl LocalPath {
         }
     }
 
-    /// The path without links, the same by whatever path a file is reached. Blocks.
+    /// The path without links: one file has one canonical path. Blocks.
     pub(crate) fn canonical(&self) -> Option<PathBuf> {
         match &self.tree {
             None => fs::canonicalize(&self.path).ok(),
@@ -242,20 +240,20 @@ impl LocalPath {
         }
     }
 
-    /// The path relative to the root of its tree. A path that was joined to the root and does not begin
-    /// with it is an absolute one.
+    /// The path relative to the root of its tree. Joining an absolute path to the root gives one that
+    /// does not begin with it, which is refused.
     fn below(&self, tree: &LocalTree) -> Result<&Path, StoreError> {
         let below = self.path.strip_prefix(&tree.root);
         below.map_err(|_| StoreError::BadName { path: self.path.clone() })
     }
 }
 
-/// The path by which the system knows a directory that may have an empty one.
+/// The path of a directory for the system, which knows no empty path.
 fn ambient(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// As [`LocalPath::directory`], for a path that the caller names.
+/// [`LocalPath::directory`] for a path that the caller names.
 fn open_ambient(path: &Path, make: Option<Durability>) -> Result<Option<Dir>, StoreError> {
     let open = || Dir::open_ambient_dir(path, ambient_authority());
     let opened = match open() {

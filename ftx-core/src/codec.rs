@@ -1,8 +1,8 @@
 //! Structured records as bytes: the one module that names the codec behind them.
 //!
 //! The codec is bincode, whose maintenance has ended. So it stays behind two functions, its types
-//! appear in no signature, and the bytes are specified here and held by a test: another codec that
-//! follows the same rules can take its place, and no peer will notice.
+//! appear in no signature, and the bytes are specified here and held by a test: another codec with
+//! the same rules can replace it without any effect on peers.
 //!
 //! # The bytes
 //! | value | bytes |
@@ -16,14 +16,14 @@
 //! | enum | index of the variant, from 0, as `u32`; then its fields |
 //!
 //! There are no field names and no padding: adding, removing or reordering fields or variants
-//! changes the format. `usize` has no place in a record; it would be written as `u64` and may not
-//! fit where it is read.
+//! changes the format. A record has no `usize`: it would be written as `u64` and might not fit the
+//! reader's type.
 //!
 //! # Bounds
-//! A record has at most [`MAX_RECORD_BYTES`], whichever way it goes, and decoding must use its input
-//! to the last byte. Counts are believed only as far as the input reaches. A record type must
-//! not hold a sequence of items that take no bytes, nor refer to itself: for these the length of
-//! the input bounds neither time nor depth. Contents of files never pass through here.
+//! A record has at most [`MAX_RECORD_BYTES`] in both directions, and decoding must use its input to
+//! the last byte. No count makes the decoder allocate more than the input can hold. A record type
+//! must not contain a sequence of items without bytes, nor itself: the length of the input would
+//! bound neither time nor depth. Contents of files never pass through here.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -47,7 +47,7 @@ const CONFIG: config::Configuration<
 /// Turns a record into bytes.
 ///
 /// # Errors
-/// [`CodecError::TooLong`] when no peer would take it, [`CodecError::Unencodable`] when the type
+/// [`CodecError::TooLong`] when no peer would accept it, [`CodecError::Unencodable`] when the type
 /// has no form in bytes (a sequence that does not know its length).
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let bytes = bincode::serde::encode_to_vec(value, CONFIG)
@@ -72,7 +72,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
-/// What a type says about a value that it refuses is for people as it stands.
+/// The error text. A message from a type that refuses a value is fit for people as it is.
 fn detail(error: DecodeError) -> String {
     match error {
         DecodeError::OtherString(refused) => refused,
@@ -93,7 +93,7 @@ pub enum CodecError {
         "the record does not have the expected form: {detail}; the peer may be of another version"
     )]
     Malformed {
-        /// What the codec says about it.
+        /// The codec's error text.
         detail: String,
     },
     /// The record is longer than [`MAX_RECORD_BYTES`].
@@ -111,7 +111,7 @@ pub enum CodecError {
     /// The value's type has no form in bytes.
     #[error("the record cannot be turned into bytes: {detail}; its type is at fault")]
     Unencodable {
-        /// What the codec says about it.
+        /// The codec's error text.
         detail: String,
     },
 }

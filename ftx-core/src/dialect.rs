@@ -1,6 +1,6 @@
 //! Which dialect a connection speaks, from its first bytes.
 //!
-//! Nothing is guessed: the bytes are one of the known beginnings, or may still become one, or the
+//! Nothing is guessed: the bytes are one of the known beginnings, or a prefix of one, or the
 //! connection is closed. The beginnings are
 //!
 //! ```text
@@ -9,16 +9,16 @@
 //! 16 03                       TLS: a handshake record of any 3.x version, native inside
 //! ```
 //!
-//! The decision falls at the first byte that makes it certain, so that a connection which can
-//! become nothing is not waited for.
+//! The decision falls at the first byte that makes it certain, so no connection is kept waiting once
+//! its bytes can match no dialect.
 
 use crate::legacy::wire::MessageId;
 
-/// What every native connection begins with, in both directions.
+/// The first bytes of every native connection, in both directions.
 ///
-/// As in PNG's signature, the high bit and the line ends catch a channel that is not clean. Read
-/// as a legacy id it is one that no original server knows, and such a server answers an unknown id
-/// with the id itself: that is how a client finds out what it faces.
+/// As in PNG's signature, the high bit and the line ends detect a channel that changes bytes. Read
+/// as a legacy id, the magic is unknown to every original server. Such a server answers an unknown
+/// id with the id itself, and so the client recognises it.
 pub const MAGIC: [u8; 8] = *b"\x89FTX\r\n\x1a\n";
 
 /// The first byte of a TLS handshake record and the major version that all of TLS shares.
@@ -35,18 +35,18 @@ pub enum Dialect {
     Tls,
 }
 
-/// What the first bytes say.
+/// The verdict on the first bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sniff {
-    /// They are a proper beginning of something known: read more.
+    /// A prefix of a known beginning: read more.
     Incomplete,
-    /// They decide. The bytes themselves still belong to that dialect's first message.
+    /// The dialect is certain. The bytes still belong to its first message.
     Is(Dialect),
-    /// They begin nothing that is known, whatever follows.
+    /// No dialect begins with these bytes.
     Unknown,
 }
 
-/// Judges the first bytes of a connection; bytes after the eighth make no difference.
+/// Determines the dialect from the first bytes of a connection; at most eight of them count.
 #[must_use]
 pub fn sniff(first: &[u8]) -> Sniff {
     let mut may_become = false;

@@ -1,25 +1,37 @@
 //! Protocol core of ftx.
 //!
-//! Everything that decides *what is said next* on an ftx connection lives here, and nothing that
-//! touches the outside world: the crate is `no_std`, so it cannot open a file or a socket, read a
-//! clock or start a thread. Input is bytes and facts; output is bytes and what to do next. Every
-//! state machine is a plain value that a test can drive by hand.
+//! The crate contains the messages of both dialects, their bytes, and the deterministic state
+//! machines of a transfer. It is `no_std`, so it cannot open a file or a socket, read a clock or
+//! start a thread: input is bytes and facts, output is bytes and actions. Every state machine is a
+//! plain value that a test can drive by hand.
 //!
-//! # In scope
-//! - [`Status`]: the codes of the protocol and of the APIs, one table.
-//! - [`RemoteName`]: the only form in which a name from the wire gets past the parser.
-//! - [`RawName`]: the name of what has no remote name, to be told and compared.
-//! - [`escaped`], [`shown()`]: text of a stranger, fit to be shown.
-//! - [`dialect`]: which protocol a connection speaks, from its first bytes.
-//! - [`legacy`]: the dialect of the Qt `FileServer`/`FileClient` system, codec and both sides'
-//!   state machines.
-//! - [`native`]: the dialect FTX/1, frames and messages, blocks, and both sides' state machines.
-//! - [`escaped`]: names and messages of others, for people.
-//! - [`codec`]: the one place that knows how structured records are turned into bytes.
+//! The most important types of the native dialect ([`native`], FTX/1) are
+//! - [`Request`](native::wire::Request) and [`Reply`](native::wire::Reply), the messages;
+//! - [`Sender`](native::upload::Sender) and [`Receiver`](native::upload::Receiver), the client's and
+//!   the server's side of an upload, and [`Fetch`](native::download::Fetch), the client's side of a
+//!   download: they decide which blocks are sent, and when a file is complete;
+//! - [`Manifest`](native::blocks::Manifest), the chaining values of a file, and
+//!   [`BlockHasher`](native::blocks::BlockHasher), which computes one of them.
+//!
+//! Those of the legacy dialect ([`legacy`], the Qt `FileServer`/`FileClient` system) are
+//! [`ServerMachine`](legacy::server::ServerMachine),
+//! [`UploadMachine`](legacy::upload::UploadMachine) and
+//! [`DownloadMachine`](legacy::download::DownloadMachine), which decide everything that is said.
+//! The native machines decide about blocks only: the drivers in `ftx-server` and `ftx-client` choose
+//! the requests and answer them.
+//!
+//! # Shared by both dialects
+//! - [`dialect`]: finds the dialect of a connection from its first bytes.
+//! - [`RemoteName`]: a validated name. No other form of a name from the wire leaves the parser.
+//! - [`RawName`]: the name of a directory entry that may have no remote name; reported and compared,
+//!   never opened.
+//! - [`Status`]: the status codes of the legacy protocol and of the APIs.
+//! - [`escaped`], [`shown()`]: a peer's text, made safe for a terminal.
+//! - [`codec`]: the bytes of structured records, in one place.
 //!
 //! # Out of scope
-//! Sockets, files, time-outs, retry, logging: the drivers in
-//! `ftx-server` and `ftx-client` do those, and `ftx-store` holds what touches a disk.
+//! Sockets, files, timeouts, retries and logging belong to the drivers in `ftx-server` and
+//! `ftx-client`, everything that touches a disk to `ftx-store`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,8 @@
 //! Remote names: the only form in which a name from the wire gets past the parser.
 //!
-//! A remote name is a relative path below a root that somebody else chose. Whoever holds a
-//! [`RemoteName`] may join it to that root: it has no way to climb out, to name a drive or to reach
-//! the root's own bookkeeping. It does *not* say that nothing on the way is a symbolic link; that is
-//! for the store to see to.
+//! A remote name is a relative path below the server's root. Code with a [`RemoteName`] may join it
+//! to that root: the name cannot climb out, name a drive or reach the server's private directory.
+//! It does *not* guarantee a path without symbolic links; the store checks that.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -12,10 +11,10 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// First part that belongs to the store of a root, not to its users.
+/// The first part of all names that belong to the store, not to its users.
 const RESERVED: &str = ".ftx";
 
-/// Characters of a name that an error repeats.
+/// Characters of a name that an error quotes.
 const SHOWN_CHARS: usize = 160;
 
 /// A validated relative path: `/`-separated UTF-8, made by parsing only.
@@ -24,8 +23,8 @@ const SHOWN_CHARS: usize = 160;
 /// are the same file exactly when their bytes are equal. Backslashes, spaces and control characters
 /// other than NUL are ordinary characters, as they are to the systems that serve the files.
 ///
-/// In a record it is a text, and one that is no name is no such record. Its `Debug` is that of a text, as
-/// that of a path is, so errors quote both alike.
+/// A record contains it as a text, and an invalid name makes the record invalid. It is debugged as a
+/// text, like a path, so errors quote both alike.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RemoteName(String);
@@ -37,7 +36,7 @@ impl RemoteName {
     /// The longest part between two separators, in bytes of UTF-8.
     pub const MAX_PART_BYTES: usize = 255;
 
-    /// Checks a text and takes it over unchanged.
+    /// Validates a text and keeps it unchanged.
     ///
     /// # Errors
     /// The first rule that the text breaks, with the part that breaks it.
@@ -70,9 +69,12 @@ impl RemoteName {
     }
 }
 
-/// Whether a text is a name, and else the first rule that it breaks.
+/// Validates a text as a name.
+///
+/// # Errors
+/// The first rule that the text breaks.
 fn check(text: &str) -> Result<(), NameError> {
-    // First, so that no later error repeats an endless name.
+    // First, so that no later error quotes an endless name.
     if text.len() > RemoteName::MAX_BYTES {
         return Err(NameError::TooLong { len: text.len() });
     }
@@ -169,11 +171,11 @@ impl From<RemoteName> for String {
     }
 }
 
-/// Why a text is no remote name.
+/// Why a text is not a remote name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// A part is `.` or `..`; a name says where a file is without detours.
+    /// A part is `.` or `..`.
     #[error("the name {} has a part \".\" or \"..\"; write the path without them", Quoted(name))]
     DotPart {
         /// The whole name.
@@ -185,10 +187,10 @@ pub enum NameError {
         /// The first part.
         part: String,
     },
-    /// There is no text at all.
+    /// The text is empty.
     #[error("the name is empty; it needs at least one part")]
     Empty,
-    /// Two separators stand side by side.
+    /// Two separators are adjacent.
     #[error("the name {} has an empty part; use a single \"/\" between parts", Quoted(name))]
     EmptyPart {
         /// The whole name.
@@ -201,12 +203,12 @@ pub enum NameError {
         name: String,
     },
     /// A part holds a NUL character, which no file system can store.
-    #[error("the part {} of the name has a NUL character; take it out", Quoted(part))]
+    #[error("the part {} of the name has a NUL character; remove it", Quoted(part))]
     Nul {
         /// The part.
         part: String,
     },
-    /// What came is no Unicode text, so no parser was reached: legacy names may hold unpaired
+    /// The name is not Unicode, so it never reached the parser: legacy names may contain unpaired
     /// surrogates.
     #[error("the name is not valid unicode; rename the file")]
     NotUnicode,
@@ -222,7 +224,7 @@ pub enum NameError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The first part is the store's own folder, in whatever case.
+    /// The first part is the server's private directory, in upper or lower case.
     #[error(
         "the first part {} is reserved for the server's own files; choose another",
         Quoted(part)
@@ -237,7 +239,7 @@ pub enum NameError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The name ends in a separator, so it is a folder's, not a file's.
+    /// The name ends with a separator, so it names a directory, not a file.
     #[error("the name {} ends with \"/\"; name a file, not a folder", Quoted(name))]
     TrailingSlash {
         /// The whole name.
@@ -245,7 +247,7 @@ pub enum NameError {
     },
 }
 
-/// A text as an error repeats it: escaped, and no more of it than a person reads.
+/// A text as errors quote it: escaped and truncated.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -350,7 +352,7 @@ mod tests {
     fn messages_name_the_part_and_the_rule_and_are_short_and_escaped() {
         assert_eq!(
             refused("a/b\0").to_string(),
-            "the part \"b\\0\" of the name has a NUL character; take it out"
+            "the part \"b\\0\" of the name has a NUL character; remove it"
         );
         assert!(refused(&"x".repeat(5000)).to_string().len() < 80);
         let escapes = String::from("/") + &"\u{1b}".repeat(4000);

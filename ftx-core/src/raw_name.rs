@@ -1,4 +1,4 @@
-//! Names as the bytes that a file system has, also of what has no remote name.
+//! Names as bytes of a file system, including those that are no remote name.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString as _};
@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NameError, RemoteName, shown};
 
-/// The name of something in a directory of a server, whatever bytes it has: a [`RemoteName`], or nothing,
-/// for the directory, and one part that need not be one. It is told and compared, and never opened.
+/// The name of any entry in a directory of the server: the directory as a [`RemoteName`] (`None` for
+/// the root), and a last part of arbitrary bytes. It is reported and compared, never opened.
 ///
-/// As a text, also in a record, it is escaped bytewise: `\\` stands for a backslash and `\xff` for a byte
-/// that is no UTF-8, in lower-case hexadecimal digits; everything else is as it is. There is one such text
-/// for each name. Names are ordered as listings are, by the bytes of their parts.
+/// Its text, which records contain, is escaped bytewise: `\\` stands for a backslash and `\xff` for a
+/// byte outside valid UTF-8, in lower-case hexadecimal digits; all other characters stand for
+/// themselves. Each name has exactly one text. Names are ordered like listings, by the bytes of their
+/// parts.
 ///
 /// ```
 /// use ftx_core::RawName;
@@ -40,10 +41,10 @@ impl RawName {
     /// The longest text, in bytes: of a directory of backslashes and a part without UTF-8.
     const MAX_TEXT_BYTES: usize = 2 * RemoteName::MAX_BYTES + 1 + 4 * Self::MAX_PART_BYTES;
 
-    /// The name of what is called `part` in `directory`, `None` for the root.
+    /// The name of the entry `part` of `directory`, `None` for the root.
     ///
     /// # Errors
-    /// Nothing can be called so: the part is empty, `.` or `..`, has a slash or a NUL character, or is
+    /// No entry can have this name: the part is empty, `.` or `..`, contains a slash or a NUL, or is
     /// longer than [`MAX_PART_BYTES`](Self::MAX_PART_BYTES).
     pub fn new(directory: Option<RemoteName>, part: &[u8]) -> Result<Self, RawNameError> {
         let name = Self { directory, part: part.to_owned() };
@@ -54,10 +55,10 @@ impl RawName {
         if is_name { Ok(name) } else { Err(RawNameError::new(&name.to_string())) }
     }
 
-    /// The name that was escaped to this text.
+    /// Parses the escaped text of a name.
     ///
     /// # Errors
-    /// None was.
+    /// The text is not the escaped form of any name.
     pub fn parse(text: &str) -> Result<Self, RawNameError> {
         let failed = || RawNameError::new(text);
         if text.len() > Self::MAX_TEXT_BYTES {
@@ -78,19 +79,19 @@ impl RawName {
         if name.to_string() == text { Ok(name) } else { Err(failed()) }
     }
 
-    /// The directory that it is in; `None` for the root.
+    /// The directory of the entry; `None` for the root.
     #[must_use]
     pub const fn directory(&self) -> Option<&RemoteName> {
         self.directory.as_ref()
     }
 
-    /// What it is called there.
+    /// The last part, as bytes.
     #[must_use]
     pub const fn part(&self) -> &[u8] {
         self.part.as_slice()
     }
 
-    /// Bytes of its text.
+    /// Length of the escaped text in bytes.
     pub(crate) fn text_len(&self) -> usize {
         let directory = self.directory.as_ref().map_or(0, |name| {
             let backslashes = name.as_str().bytes().filter(|byte| *byte == b'\\').count();
@@ -103,16 +104,16 @@ impl RawName {
         directory + part.sum::<usize>()
     }
 
-    /// The same as a remote name, if it is one.
+    /// The same name as a [`RemoteName`], if it is valid.
     #[must_use]
     pub fn to_remote(&self) -> Option<RemoteName> {
         self.check_remote().ok()?.ok()
     }
 
-    /// As [`to_remote`](Self::to_remote), with the rule that it breaks; outside of that, it is not UTF-8.
+    /// As [`to_remote`](Self::to_remote), with the rule that the name breaks.
     ///
     /// # Errors
-    /// It is not UTF-8.
+    /// The last part is not UTF-8.
     pub fn check_remote(&self) -> Result<Result<RemoteName, NameError>, core::str::Utf8Error> {
         let part = core::str::from_utf8(&self.part)?;
         Ok(match &self.directory {
@@ -169,7 +170,7 @@ impl PartialOrd for RawName {
     }
 }
 
-/// Where something is: the common form of all names in listings.
+/// The sort key of a listing, common to [`RawName`] and [`RemoteName`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameKey<'a> {
     pub(crate) directory: Option<&'a str>,
@@ -201,9 +202,9 @@ impl<'a> From<&'a RemoteName> for NameKey<'a> {
     }
 }
 
-/// Not the text of a name that a listing can have.
+/// A text that is not the escaped form of any name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{text}\" is not the escaped name of anything")]
+#[error("\"{text}\" is not an escaped name")]
 pub struct RawNameError {
     text: String,
 }
@@ -214,7 +215,7 @@ impl RawNameError {
     }
 }
 
-/// Any bytes as a text, escaped as a [`RawName`] is: for people who are told of a local name.
+/// Displays bytes escaped as in a [`RawName`]: for messages about local names.
 pub fn escaped_bytes(bytes: &[u8]) -> impl fmt::Display + '_ {
     struct EscapedBytes<'a>(&'a [u8]);
     impl fmt::Display for EscapedBytes<'_> {

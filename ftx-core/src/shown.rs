@@ -1,18 +1,18 @@
-//! What a peer says, as errors and logs repeat it.
+//! A peer's text, as errors and logs quote it.
 
 use alloc::string::String;
 use core::fmt::Write as _;
 
 use crate::escaped;
 
-/// Characters that are repeated of a peer's text.
+/// Characters of a peer's text that are quoted.
 const SHOWN_CHARS: usize = 1024;
 
-/// A peer's text, [`escaped`] and cut to 1,024 characters and a `…`: it may come from a stranger, be
-/// as long as a message, and be meant for the terminal of the one who reads it.
+/// Returns a peer's text [`escaped`] and cut to 1,024 characters and a `…`: a stranger may send a text
+/// as long as a message, made to act on the reader's terminal.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    // What is escaped gets longer, so no more of the text is needed.
+    // Escaping only lengthens a text, so this much of it is enough.
     let end = text.char_indices().nth(SHOWN_CHARS + 1).map_or(text.len(), |(end, _)| end);
     let mut shown = String::new();
     // Writing to a string cannot fail.
@@ -46,7 +46,7 @@ mod tests {
         let escapes = shown(&"\u{1b}".repeat(1 << 20));
         assert_eq!(escapes.chars().count(), 1025);
         assert!(escapes.starts_with("\\u{1b}\\u{1b}") && escapes.ends_with('…'));
-        // What is shown can be shown again.
+        // The function is idempotent.
         for text in [cut.as_str(), escapes.as_str(), &"x".repeat(2000), &"\r\n".repeat(700)] {
             let once: String = shown(text).to_string();
             assert_eq!(shown(&once), once);

@@ -7,9 +7,9 @@ macro_rules! status_table {
     ($( $(#[doc = $doc:literal])+ $variant:ident = $code:literal, $name:literal, $text:literal; )+) => {
         /// How an operation ended, as the protocol and every API of ftx express it.
         ///
-        /// The codes from 0 to -10 are those of the original Qt system; they keep their numbers
-        /// everywhere. A code that is not in the table is carried unchanged as
-        /// [`Other`](Self::Other), because the original hands any non-zero code to its caller.
+        /// The codes from 0 to -10 are those of the original Qt system and keep their numbers
+        /// everywhere. A code outside the table is kept as [`Other`](Self::Other), because the
+        /// original hands any non-zero code to its caller.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Status {
@@ -31,7 +31,7 @@ macro_rules! status_table {
                 }
             }
 
-            /// The status with this number; never fails, unknown numbers are kept.
+            /// The status with this number. An unknown number becomes [`Other`](Self::Other).
             #[must_use]
             pub const fn from_code(code: i64) -> Self {
                 match code {
@@ -58,7 +58,7 @@ macro_rules! status_table {
                 }
             }
 
-            /// What the code means, as a sentence fragment in lower case.
+            /// The meaning of the code, as a sentence fragment in lower case.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self {
@@ -85,19 +85,19 @@ status_table! {
     WriteError = -1, "FILE_WRITE_ERROR", "the file could not be written";
     /// The file cannot be opened: missing, no permission, a directory, or the name is refused.
     OpenError = -2, "FILE_OPEN_ERROR", "the file could not be opened";
-    /// The position asked for is not one the file can be continued from.
+    /// The file cannot be resumed at this position.
     SeekError = -3, "FILE_SEEK_ERROR", "the position is not valid for this file";
     /// Both sides hold the same file already; APIs turn it into [`Ok`](Self::Ok).
     AlreadyExists = -4, "FILE_ALREADY_EXISTS_ERROR", "the file is already there";
-    /// The peer said nothing for too long, or closed the connection.
+    /// The peer was silent for too long, or closed the connection.
     Timeout = -5, "RECV_DATA_TIMEOUT_ERROR", "no answer in time, or the connection was lost";
-    /// The peer said something that does not belong here.
+    /// The peer sent an answer that does not fit the request.
     UnknownData = -6, "RECV_UNKNOW_DATA_ERROR", "an answer that does not fit the request";
     /// The server could not be reached.
     ConnectError = -7, "CONNECT_SERVER_ERROR", "the server could not be reached";
     /// The upload failed for a reason no other code names.
     UploadError = -8, "UPLOAD_FILE_ERROR", "the upload failed";
-    /// The download failed, or the peer cannot take what it asked for.
+    /// The download failed, or the peer cannot receive the file.
     DownloadError = -10, "DOWNLOAD_FILE_ERROR", "the download failed";
 }
 

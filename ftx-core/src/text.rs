@@ -1,11 +1,10 @@
-//! Text for people: names and messages of others, without what would act on a terminal.
+//! Text for people: names and messages from a peer, without effect on a terminal.
 
 use core::fmt;
 
-/// Displays a text in one line, its control characters escaped: `\n`, `\r`, `\t`, and as `\u{1b}`
-/// the other ones, those that end lines (U+2028, U+2029) and those that change the direction of
-/// text (bidi controls). Everything else stays as it is, backslashes too, so what is escaped
-/// already is not escaped again.
+/// Displays a text in one line, with its control characters escaped: as `\n`, `\r` and `\t`, and as
+/// `\u{1b}` all others, including line separators (U+2028, U+2029) and bidi controls. All other
+/// characters stay, backslashes too, so escaping a text twice changes nothing.
 pub fn escaped(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
 }
@@ -29,7 +28,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a terminal or a text view does something at this character but show it.
+/// Whether a terminal or a text view acts on this character instead of showing it.
 fn acts(char: char) -> bool {
     // C0, DEL and C1.
     char.is_control()

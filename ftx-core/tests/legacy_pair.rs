@@ -1,6 +1,6 @@
 //! Both sides' state machines of the legacy dialect, joined in memory: every message goes through
-//! the codec in pieces of any size, and the connection is cut after any number of bytes. However
-//! often that happens, the file ends up right, and what was stored is not sent again.
+//! the codec in pieces of any size, and the connection is cut after any number of bytes. After
+//! any number of cuts the file arrives intact, and no stored byte is sent again.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -54,7 +54,7 @@ impl Link {
     }
 }
 
-/// A server that keeps what it gets on a [`Disk`], and the bytes that it has to say.
+/// A server with a [`Disk`], and the bytes that it has received and not yet sent.
 struct Server<'a> {
     machine: ServerMachine,
     disk: &'a mut Disk,
@@ -193,7 +193,7 @@ fn upload_once(
     }
 }
 
-/// `local` is what the client has; afterwards what it ended up with.
+/// `local` is the client's file, before and after.
 fn download_once(
     local: &mut Option<Vec<u8>>,
     disk: &mut Disk,
@@ -238,7 +238,7 @@ fn download_once(
     }
 }
 
-/// What messages take at most on one connection.
+/// The most bytes of messages on one connection.
 const TALK: usize = 700;
 
 fn file() -> impl Strategy<Value = Vec<u8>> {
@@ -258,7 +258,7 @@ proptest! {
         for budget in &cuts {
             let mut link = Link { budget: *budget, piece, carried: 0 };
             if upload_once(&file, &mut disk, &mut link).is_err() {
-                // Nobody sees anything but the old file or the new one.
+                // The published file is the old one or the new one.
                 prop_assert!(disk.published == old || disk.published.as_ref() == Some(&file));
             }
             carried += link.carried;

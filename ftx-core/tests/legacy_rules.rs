@@ -30,7 +30,7 @@ fn text(md5: Md5Digest) -> QString {
     Some(md5).into()
 }
 
-/// What the server does when it is told this, as far as it says something.
+/// The server's actions after a request.
 fn told(server: &mut ServerMachine, request: LegacyRequest) -> Vec<ServerAction> {
     server.message(request).unwrap();
     std::iter::from_fn(|| server.poll()).collect()
@@ -139,7 +139,7 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
 
 #[test]
 fn asking_again_publishes_nothing() {
-    // Somebody may only want to know what is held.
+    // A client may ask only for the offer.
     let (mut server, _) = offering(10, false);
     let said = told(&mut server, LegacyRequest::UploadHeader { name: "g".into(), extended: false });
     let name = RemoteName::parse("g").unwrap();

@@ -1,12 +1,12 @@
-//! `PROTOCOL.md` tells the truth: its examples are the messages that they are said to be, there is
-//! one of each, and its reasons are those of the table.
+//! `PROTOCOL.md` agrees with the code: each example is the message of its title, every message has an
+//! example, and its reasons are those of the table.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
-    FileFrame, FileHead, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, next_frame,
+    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, next_frame,
 };
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../PROTOCOL.md");
@@ -41,7 +41,7 @@ fn split<'a>(title: &str, frame: &'a [u8]) -> (FrameHeader, &'a [u8]) {
     (header, payload)
 }
 
-/// What a message prints as begins with its name, as its title does.
+/// The debug text of a message begins with its name, like the title.
 fn is_named(title: &str, printed: &str) -> String {
     let name = printed.split([' ', '(']).next().unwrap();
     assert_eq!(title.split(':').next(), Some(name), "{title}");
@@ -73,8 +73,10 @@ fn every_message_has_its_example() {
     let kinds = files.iter().map(|(title, frame)| {
         let (header, payload) = split(title, frame);
         if header.kind == FrameKind::File {
-            let FileFrame { head, data, .. } = FileFrame::decode(&header, payload).unwrap();
-            let before = head.encode(header.request, data.len() as u64).unwrap();
+            let (prefix, rest) = payload.split_first_chunk().unwrap();
+            let FileLayout { head_len, data_len } = FileLayout::decode(&header, *prefix).unwrap();
+            let head = FileHead::decode(&rest[..head_len]).unwrap();
+            let before = head.encode(header.request, data_len).unwrap();
             assert!(frame.starts_with(&before), "{title}");
             assert!(matches!(head, FileHead::Put { .. }) == title.starts_with("Put"), "{title}");
         }

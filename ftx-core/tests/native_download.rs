@@ -1,5 +1,6 @@
-//! The machine of a download, driven by a model of a client whose target survives the end of its
-//! process. It ends after any effect, and the server's file changes between tries: what is believed is there, and the file ends up as the server has it.
+//! The machine of a download, driven by a model of a client whose target survives its process. The
+//! process ends after any effect, and the server's file changes between attempts: every recorded block
+//! is intact, and the target ends up equal to the server's file.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,7 +32,7 @@ impl File {
     }
 }
 
-/// What survives the end of a client. A block of contents 0xff is torn.
+/// The state that survives a client. A block with the contents 0xff is torn.
 #[derive(Clone, Debug, Default)]
 struct Target {
     size: u64,
@@ -49,7 +50,7 @@ impl Target {
         table
     }
 
-    /// What is staged for a file of another size holds only whole blocks of it.
+    /// A staging keeps only full blocks when the size changes.
     fn resize(&mut self, size: u64) {
         let table = self.table().resized(size);
         self.table = table.known_from(0).collect();

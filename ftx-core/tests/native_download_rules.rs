@@ -1,4 +1,4 @@
-//! What the machine of a download asks for, and what it does with a server that talks nonsense.
+//! The requests of the machine of a download, and its errors for an invalid server.
 #![allow(clippy::unwrap_used)]
 
 use ftx_core::native::blocks::{

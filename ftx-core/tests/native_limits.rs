@@ -1,4 +1,4 @@
-//! What is no part of FTX/1 is refused, with an error and before room is made for it.
+//! Invalid bytes are refused with an error, before memory is allocated for them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,10 +11,9 @@ use ftx_core::codec::{MAX_RECORD_BYTES, encode};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, Entry, EntryKind, FileFrame, FileHead, FileLayout, FrameError, FrameHeader,
-    FrameKind, GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_RANGES, MAX_REQUEST_BYTES,
-    Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version,
-    next_frame,
+    BlockHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader, FrameKind,
+    GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_RANGES, MAX_REQUEST_BYTES, Meta, Mtime,
+    Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, next_frame,
 };
 use proptest::prelude::*;
 
@@ -305,21 +304,6 @@ fn the_parts_of_a_file_frame_are_bounded() {
     assert!(FileLayout::decode(&full, 10u32.to_le_bytes()).is_ok());
     let more = FileLayout::decode(&full, 9u32.to_le_bytes());
     assert_eq!(more, Err(FrameError::FileLength { len: BLOCK_BYTES + 1 }));
-}
-
-#[test]
-fn a_cut_file_frame_is_none() {
-    for data in [&b""[..], b"contents"] {
-        let frame = [&put(3).encode(1, data.len() as u64).unwrap()[..], data, &[7; 32]].concat();
-        let header = next_frame(&frame).unwrap().unwrap();
-        let payload = &frame[HEADER_LEN..];
-        let whole = FileFrame { head: put(3), data, digest: Digest([7; 32]) };
-        assert_eq!(FileFrame::decode(&header, payload), Ok(whole));
-        for len in 0..payload.len() {
-            assert!(FileFrame::decode(&header, &payload[..len]).is_err(), "{len}");
-        }
-        assert!(FileFrame::decode(&header, &[payload, &[0]].concat()).is_err());
-    }
 }
 
 fn names() -> impl Strategy<Value = String> {

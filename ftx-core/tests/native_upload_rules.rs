@@ -1,5 +1,5 @@
-//! What the machines of an upload do with a peer that talks nonsense, a driver that breaks the
-//! rules, and cases that the model of a server seldom meets.
+//! The rules of the machines of an upload: invalid peers, mistakes of a driver, and cases that the
+//! model of a server seldom meets.
 #![allow(clippy::unwrap_used)]
 
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest};

@@ -5,7 +5,7 @@
 use ftx_core::RawName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileFrame, FileHead, FrameHeader, FrameKind,
+    BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
     GetScope, HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
     Untransferable, Version, next_frame, server_preface,
 };
@@ -374,8 +374,12 @@ fn file(head: FileHead, golden: &[&str]) {
     let frame = [&before[..], b"hi", &digest().0].concat();
     let (header, payload) = split(&frame);
     assert_eq!((header.kind, header.request), (FrameKind::File, 3));
-    let decoded = FileFrame::decode(&header, payload);
-    assert_eq!(decoded, Ok(FileFrame { head, data: b"hi", digest: digest() }));
+    let (prefix, rest) = payload.split_first_chunk().unwrap();
+    let layout = FileLayout::decode(&header, *prefix).unwrap();
+    assert_eq!(layout.data_len, 2);
+    let (decoded, rest) = rest.split_at(layout.head_len);
+    assert_eq!(FileHead::decode(decoded), Ok(head));
+    assert_eq!(rest, [&b"hi"[..], &digest().0].concat());
 }
 
 #[test]

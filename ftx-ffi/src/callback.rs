@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use crate::failure::Failure;
-use crate::status::Own;
+use crate::status::AbiStatus;
 
 thread_local! {
     static WITHIN: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
@@ -11,14 +11,14 @@ thread_local! {
 
 /// Calls a callback of a blocking call of this client.
 pub(crate) fn within<T>(client: u64, call: impl FnOnce() -> T) -> T {
-    struct Leave;
-    impl Drop for Leave {
+    struct LeaveCallback;
+    impl Drop for LeaveCallback {
         fn drop(&mut self) {
             WITHIN.with_borrow_mut(Vec::pop);
         }
     }
     WITHIN.with_borrow_mut(|within| within.push(client));
-    let _leave = Leave;
+    let _leave = LeaveCallback;
     call()
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn within<T>(client: u64, call: impl FnOnce() -> T) -> T {
 pub(crate) fn check(client: u64) -> Result<(), Failure> {
     if WITHIN.with_borrow(|within| within.contains(&client)) {
         let message = "a callback may not wait for its own client; start a job instead";
-        return Err(Failure::own(Own::Reentered, message));
+        return Err(Failure::abi(AbiStatus::Reentered, message));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ftx_client::Event as Told;
+use ftx_client::Event as ClientEvent;
 
 use crate::api::codes::{
     FTX_EVENT_DRAINING, FTX_EVENT_ENTRIES, FTX_EVENT_FILE_ENDED, FTX_EVENT_HASHING,
@@ -10,11 +10,11 @@ use crate::api::codes::{
     FTX_EVENT_STARTED, FTX_EVENT_WAITING,
 };
 use crate::failure::Failure;
-use crate::job::Totals;
+use crate::totals::JobTotals;
 
-/// What kind of thing happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum JobEventKind {
     Hashing,
     Started,
     Progress,
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     Waiting,
 }
 
-impl Kind {
+impl JobEventKind {
     pub(crate) fn code(self) -> u32 {
         match self {
             Self::Hashing => FTX_EVENT_HASHING,
@@ -49,10 +49,10 @@ impl Kind {
     }
 }
 
-/// Something that happened with a job.
+/// An event of a job.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
-    pub(crate) kind: Kind,
+pub(crate) struct JobEvent {
+    pub(crate) kind: JobEventKind,
     pub(crate) job: u64,
     pub(crate) file: Option<usize>,
     pub(crate) done: u64,
@@ -64,12 +64,12 @@ pub(crate) struct Event {
     pub(crate) already_there: bool,
     /// The caller's pointer, which is never followed.
     pub(crate) user_data: usize,
-    /// How far the whole job is.
-    pub(crate) totals: Totals,
+    /// Progress of the whole job.
+    pub(crate) totals: JobTotals,
 }
 
-impl Event {
-    pub(crate) fn new(kind: Kind, file: Option<usize>) -> Self {
+impl JobEvent {
+    pub(crate) fn new(kind: JobEventKind, file: Option<usize>) -> Self {
         Self {
             kind,
             job: 0,
@@ -82,21 +82,21 @@ impl Event {
             pause: Duration::ZERO,
             already_there: false,
             user_data: 0,
-            totals: Totals::default(),
+            totals: JobTotals::default(),
         }
     }
 
-    /// What a client has told of a file; `None` for what this version does not know.
-    pub(crate) fn told(file: usize, told: &Told<'_>) -> Option<Self> {
+    /// Converts an event of the client; `None` for an event that this version does not know.
+    pub(crate) fn told(file: usize, told: &ClientEvent<'_>) -> Option<Self> {
         let event = |kind, done, total| Self { done, total, ..Self::new(kind, Some(file)) };
         Some(match *told {
-            Told::Hashing { done, total } => event(Kind::Hashing, done, total),
-            Told::Waiting => event(Kind::Waiting, 0, 0),
-            Told::Started { from, size } => event(Kind::Started, from, size),
-            Told::Progress { done, size } => event(Kind::Progress, done, size),
-            Told::Draining { left } => event(Kind::Draining, 0, left),
-            Told::Retrying { attempt, pause, error } => {
-                Self { attempt, pause, ..event(Kind::Retrying, 0, 0) }.failed(&error.into())
+            ClientEvent::Hashing { done, total } => event(JobEventKind::Hashing, done, total),
+            ClientEvent::Waiting => event(JobEventKind::Waiting, 0, 0),
+            ClientEvent::Started { from, size } => event(JobEventKind::Started, from, size),
+            ClientEvent::Progress { done, size } => event(JobEventKind::Progress, done, size),
+            ClientEvent::Draining { left } => event(JobEventKind::Draining, 0, left),
+            ClientEvent::Retrying { attempt, pause, error } => {
+                Self { attempt, pause, ..event(JobEventKind::Retrying, 0, 0) }.failed(&error.into())
             }
             _ => return None,
         })
@@ -109,12 +109,13 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{Event, Told};
+    use super::{ClientEvent, JobEvent};
     use crate::api::codes::FTX_EVENT_WAITING;
 
     #[test]
     fn a_file_that_waits_is_told() {
-        let event = Event::told(3, &Told::Waiting).map(|event| (event.kind.code(), event.file));
+        let event =
+            JobEvent::told(3, &ClientEvent::Waiting).map(|event| (event.kind.code(), event.file));
         assert_eq!(event, Some((FTX_EVENT_WAITING, Some(3))));
     }
 }

@@ -1,4 +1,4 @@
-//! Why something failed, with what is known about it.
+//! Failures with their details.
 
 use std::cell::RefCell;
 use std::error::Error as _;
@@ -6,9 +6,9 @@ use std::io;
 
 use ftx_client::{Reason, TransferError};
 
-use crate::status::{self, Own};
+use crate::status::{self, AbiStatus};
 
-/// A failure, to be told to C.
+/// A failure in the form that C receives.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) status: i32,
@@ -25,7 +25,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn own(own: Own, message: impl Into<String>) -> Self {
+    pub(crate) fn abi(own: AbiStatus, message: impl Into<String>) -> Self {
         Self::with_status(own.code(), message)
     }
 
@@ -35,7 +35,7 @@ impl Failure {
 
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
         let os_error = error.raw_os_error().unwrap_or(0);
-        Self { os_error, ..Self::own(Own::NoResources, format!("{what}: {error}")) }
+        Self { os_error, ..Self::abi(AbiStatus::NoResources, format!("{what}: {error}")) }
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -93,7 +93,7 @@ thread_local! {
 
 /// Keeps a failure as the calling thread's last one.
 pub(crate) fn remember(failure: Failure) {
-    // Gone only while the thread ends, when nobody can ask any more.
+    // Destroyed only while the thread ends, when no call can ask for it any more.
     let _ = LAST.try_with(|last| last.borrow_mut().replace(failure));
 }
 

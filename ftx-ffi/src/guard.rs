@@ -8,14 +8,14 @@ use std::thread;
 use crate::failure::{self, Failure};
 use crate::log;
 
-/// What the names of all our threads begin with.
+/// Prefix of the names of all our threads.
 pub(crate) const THREAD_PREFIX: &str = "ftx-";
 
 thread_local! {
     static GUARDED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Does the work of an exported function, and gives its status. A failure becomes the thread's
+/// Does the work of an exported function, and returns its status. A failure becomes the thread's
 /// last one, and so does a panic.
 pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
     match caught(work).and_then(|result| result) {
@@ -28,7 +28,7 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
     }
 }
 
-/// The same for a function that gives something else: `otherwise`, if it fails or panics.
+/// As `guard`, for a function that returns a value: `otherwise` if it fails or panics.
 pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure>) -> T {
     match caught(work).and_then(|result| result) {
         Ok(value) => value,
@@ -39,18 +39,18 @@ pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure
     }
 }
 
-/// What `work` gives, unless it panics. Nothing is printed.
+/// Returns the result of `work`, or a failure if it panics. Nothing is printed.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    struct Leave;
-    impl Drop for Leave {
+    struct LeaveGuard;
+    impl Drop for LeaveGuard {
         fn drop(&mut self) {
             GUARDED.set(GUARDED.get().saturating_sub(1));
         }
     }
     silence();
     GUARDED.set(GUARDED.get() + 1);
-    let _leave = Leave;
-    // What a panic leaves behind is looked at by nobody, or is in order after each step.
+    let _leave = LeaveGuard;
+    // State behind a panic is either unused afterwards or consistent after each step.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         Failure::internal(format!(
             "an internal error: {}; please report it",

@@ -1,4 +1,4 @@
-//! What ftx logs, told to a callback; without one, to nobody.
+//! Passes log messages to the callback, if there is one.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
@@ -13,9 +13,9 @@ use tracing::{Level, Metadata, Subscriber};
 
 use crate::api::codes::{FTX_LOG_DEBUG, FTX_LOG_ERROR, FTX_LOG_INFO, FTX_LOG_TRACE, FTX_LOG_WARN};
 use crate::failure::Failure;
-use crate::status::Own;
+use crate::status::AbiStatus;
 
-/// Who is told: level and text.
+/// The receiver of a message: level and text.
 pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
 
 static TELL: RwLock<Option<Tell>> = RwLock::new(None);
@@ -25,16 +25,16 @@ thread_local! {
     static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `tell` told what is logged at `level` or above, in place of whoever was told before; that
-/// one is not called any more when this returns.
+/// Sends messages at `level` or above to `tell`. The previous receiver is not called any more when
+/// this returns.
 pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
     static SET: OnceLock<bool> = OnceLock::new();
     if TELLING.get() {
-        return Err(Failure::own(Own::Reentered, "the log callback may not change itself"));
+        return Err(Failure::abi(AbiStatus::Reentered, "the log callback may not change itself"));
     }
-    if tell.is_some() && !*SET.get_or_init(|| set_global_default(Log).is_ok()) {
+    if tell.is_some() && !*SET.get_or_init(|| set_global_default(LogSubscriber).is_ok()) {
         let message = "the process has a log of its own already";
-        return Err(Failure::own(Own::WrongState, message));
+        return Err(Failure::abi(AbiStatus::WrongState, message));
     }
     let mut place = TELL.write().unwrap_or_else(PoisonError::into_inner);
     LEVEL.store(if tell.is_some() { level } else { 0 }, Relaxed);
@@ -47,20 +47,20 @@ pub(crate) fn error(message: &str) {
     tell(FTX_LOG_ERROR, message);
 }
 
-/// Whatever names and messages of others are in it are escaped here.
+/// Escapes the names and foreign messages in the text.
 fn tell(level: u32, message: &str) {
-    // What the callback itself sets off is not told: it would never end.
+    // Messages caused by the callback itself are dropped: they would recurse for ever.
     if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)
     {
         return;
     }
-    struct Leave;
-    impl Drop for Leave {
+    struct LeaveLog;
+    impl Drop for LeaveLog {
         fn drop(&mut self) {
             let _ = TELLING.try_with(|telling| telling.set(false));
         }
     }
-    let _leave = Leave;
+    let _leave = LeaveLog;
     let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(tell) = &*place {
         tell(level, &escaped(message).to_string());
@@ -77,10 +77,10 @@ fn code(level: Level) -> u32 {
     }
 }
 
-/// Takes what the other crates log.
-struct Log;
+/// Receives the log of the other crates.
+struct LogSubscriber;
 
-impl Subscriber for Log {
+impl Subscriber for LogSubscriber {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         // The level may be changed at any time.
         Interest::sometimes()

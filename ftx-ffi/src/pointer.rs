@@ -1,4 +1,4 @@
-//! What C passes, made into what Rust works with; and back.
+//! Conversion of arguments between C and Rust.
 
 use std::ffi::{CStr, c_char};
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use ftx_client::Reason;
 use ftx_core::escaped;
 
 use crate::failure::Failure;
-use crate::process::Maker;
-use crate::status::Own;
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
 
-/// What is behind a pointer that C holds.
+/// A value behind a pointer that C holds.
 pub(crate) trait Handle {
     /// What it is called in messages.
     const NAME: &'static str;
 
-    fn maker(&self) -> Maker;
+    fn owner(&self) -> OwnerPid;
 }
 
 /// The value behind a handle.
@@ -27,7 +27,7 @@ pub(crate) trait Handle {
 pub(crate) unsafe fn handle<'a, T: Handle>(handle: *const T) -> Result<&'a T, Failure> {
     // SAFETY: as the caller promises.
     let value = unsafe { handle.as_ref() }.ok_or_else(|| null(T::NAME))?;
-    value.maker().check()?;
+    value.owner().check()?;
     Ok(value)
 }
 
@@ -39,14 +39,14 @@ pub(crate) unsafe fn handle<'a, T: Handle>(handle: *const T) -> Result<&'a T, Fa
 pub(crate) unsafe fn retrieve<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     // SAFETY: as the caller promises.
     let value = unsafe { handle.as_ref() }?;
-    // SAFETY: it came from `Box::into_raw` in this library, and nobody else uses it.
-    value.maker().is_this().then(|| unsafe { Box::from_raw(handle) })
+    // SAFETY: it came from `Box::into_raw` in this library, and nothing else uses it.
+    value.owner().is_this().then(|| unsafe { Box::from_raw(handle) })
 }
 
 /// Where a result goes, which may be uninitialised.
-pub(crate) struct Out<T>(NonNull<T>);
+pub(crate) struct OutParam<T>(NonNull<T>);
 
-impl<T> Out<T> {
+impl<T> OutParam<T> {
     /// # Safety
     /// `out` is NULL, or can be written until this is used.
     pub(crate) unsafe fn new(out: *mut T, what: &str) -> Result<Self, Failure> {
@@ -54,7 +54,7 @@ impl<T> Out<T> {
     }
 
     pub(crate) fn set(self, value: T) {
-        // SAFETY: whoever made this has promised that it can be written.
+        // SAFETY: the caller of `new` has promised that it can be written.
         unsafe { self.0.write(value) }
     }
 }
@@ -152,11 +152,11 @@ pub(crate) unsafe trait Versioned: Copy {
     const NAME: &'static str;
 }
 
-/// Longer than any version of a struct will be; more means that nobody has set the size.
-const LARGEST_STRUCT: usize = 64 * 1024;
+/// Larger than any version of a struct will be; a larger size was never set.
+const MAX_STRUCT_BYTES: usize = 64 * 1024;
 
-/// Fills a struct of the caller's, as much of it as both sides know; what only the caller knows is
-/// set to zero.
+/// Fills a struct of the caller's, as far as both sides know it; fields that only the caller knows
+/// are set to zero.
 ///
 /// # Safety
 /// `out` is NULL or points to its own `struct_size`, which is right if it is plausible.
@@ -185,11 +185,11 @@ pub(crate) unsafe fn size_of_struct<T: Versioned>(out: *const T) -> Result<usize
     }
     // SAFETY: every such struct begins with its size.
     let size = unsafe { out.cast::<u32>().read() } as usize;
-    if (2 * size_of::<u32>()..=LARGEST_STRUCT).contains(&size) {
+    if (2 * size_of::<u32>()..=MAX_STRUCT_BYTES).contains(&size) {
         return Ok(size);
     }
     let message = format!("struct_size of {} is {size}; set it to its sizeof", T::NAME);
-    Err(Failure::own(Own::StructSize, message))
+    Err(Failure::abi(AbiStatus::StructSize, message))
 }
 
 /// A text for C: an array that ends with a NUL, and how many bytes stand before that. What C is told
@@ -239,12 +239,12 @@ impl<const N: usize> Text<N> {
 }
 
 fn null(what: &str) -> Failure {
-    Failure::own(Own::NullPointer, format!("{what} is NULL"))
+    Failure::abi(AbiStatus::NullPointer, format!("{what} is NULL"))
 }
 
 fn not_utf8(what: &str, error: &std::str::Utf8Error) -> Failure {
     let message = format!("{what} is not UTF-8 at its byte {}", error.valid_up_to());
-    Failure::own(Own::InvalidUtf8, message)
+    Failure::abi(AbiStatus::InvalidUtf8, message)
 }
 
 #[cfg(test)]

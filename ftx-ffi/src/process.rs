@@ -1,14 +1,14 @@
 //! Which process we are in.
 
 use crate::failure::Failure;
-use crate::status::Own;
+use crate::status::AbiStatus;
 
 /// The process that made a handle. In a child of it the threads behind the handle are missing, and
 /// their locks may be held for good.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Maker(u32);
+pub(crate) struct OwnerPid(u32);
 
-impl Maker {
+impl OwnerPid {
     /// This process.
     pub(crate) fn this() -> Self {
         Self(std::process::id())
@@ -18,12 +18,12 @@ impl Maker {
         self.0 == std::process::id()
     }
 
-    /// Refuses in another process than the maker.
+    /// Refuses in another process than the owner.
     pub(crate) fn check(self) -> Result<(), Failure> {
         if self.is_this() {
             return Ok(());
         }
-        Err(Failure::own(Own::Forked, "the process was forked after the handle was made"))
+        Err(Failure::abi(AbiStatus::Forked, "the process was forked after the handle was made"))
     }
 }
 

@@ -5,37 +5,37 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::{Event, Kind};
-use crate::job::Totals;
+use crate::event::{JobEvent, JobEventKind};
 use crate::signal::Signal;
+use crate::totals::JobTotals;
 
-/// How long a thread that has taken events leaves others to gather. To wake it for each of ten
-/// thousand small files takes about as long as to move them.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long a thread that has taken events lets further events gather. Waking it for each of ten
+/// thousand small files takes about as long as moving them.
+const GATHER_FOR: Duration = Duration::from_millis(2);
 
-/// A queue that grows no further than the jobs in it: of what coalesces there is one event for each
-/// job, file and kind, and of what is never dropped, one for each file and a few for each job.
+/// A queue bounded by the jobs in it: it holds one coalescing event for each job, file and kind, and
+/// of the events that are never dropped, one for each file and a few for each job.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    waiting: Mutex<Waiting>,
+pub(crate) struct EventQueue {
+    waiting: Mutex<QueuedEvents>,
     arrived: Condvar,
     signal: Option<Signal>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    events: VecDeque<Event>,
+struct QueuedEvents {
+    events: VecDeque<JobEvent>,
     /// The number of the first event; they are counted as they come.
     first: u64,
     /// The numbers of those that coalesce.
-    latest: HashMap<Key, u64>,
+    latest: HashMap<EventKey, u64>,
     /// How far jobs are by now. An event that was replaced has kept its place, and events would
     /// seem to go back if each told how far its job was when it came.
-    totals: HashMap<u64, Totals>,
+    totals: HashMap<u64, JobTotals>,
     sleeper: Sleeper,
 }
 
-/// What a thread is to be woken for.
+/// The events for which a waiting thread is woken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Sleeper {
     #[default]
@@ -44,13 +44,13 @@ enum Sleeper {
     ForEnd,
 }
 
-type Key = (u64, Option<usize>, Kind);
+type EventKey = (u64, Option<usize>, JobEventKind);
 
-fn key(event: &Event) -> Key {
+fn key(event: &JobEvent) -> EventKey {
     (event.job, event.file, event.kind)
 }
 
-impl Queue {
+impl EventQueue {
     /// A queue that is waited for by a thread.
     pub(crate) fn new() -> Self {
         Self { waiting: Mutex::default(), arrived: Condvar::new(), signal: None }
@@ -66,7 +66,7 @@ impl Queue {
         self.signal.as_ref().map_or(-1, Signal::fd)
     }
 
-    pub(crate) fn push(&self, event: Event) {
+    pub(crate) fn push(&self, event: JobEvent) {
         let mut waiting = self.waiting();
         waiting.totals.insert(event.job, event.totals);
         if event.kind.coalesces() {
@@ -87,7 +87,7 @@ impl Queue {
         let woken = match waiting.sleeper {
             Sleeper::Nobody => false,
             Sleeper::ForAny => true,
-            Sleeper::ForEnd => event.kind == Kind::JobEnded,
+            Sleeper::ForEnd => event.kind == JobEventKind::JobEnded,
         };
         if woken {
             waiting.sleeper = Sleeper::Nobody;
@@ -96,24 +96,25 @@ impl Queue {
     }
 
     /// A job is farther than its last event tells.
-    pub(crate) fn update(&self, job: u64, totals: Totals) {
+    pub(crate) fn update(&self, job: u64, totals: JobTotals) {
         if let Some(told) = self.waiting().totals.get_mut(&job) {
             *told = totals;
         }
     }
 
     /// The next event, if there is one.
-    pub(crate) fn take(&self) -> Option<Event> {
+    pub(crate) fn take(&self) -> Option<JobEvent> {
         self.take_from(&mut self.waiting())
     }
 
     /// Waits for events, and takes them all. For the queue of one job and one thread, which has
     /// taken some at `last`; the end of the job is waited for no longer than until it comes.
-    pub(crate) fn wait(&self, last: Option<Instant>) -> Vec<Event> {
-        let gathered = last.map(|last| last + GATHER);
+    pub(crate) fn wait(&self, last: Option<Instant>) -> Vec<JobEvent> {
+        let gathered = last.map(|last| last + GATHER_FOR);
         let mut waiting = self.waiting();
         loop {
-            let end = waiting.events.back().is_some_and(|event| event.kind == Kind::JobEnded);
+            let end =
+                waiting.events.back().is_some_and(|event| event.kind == JobEventKind::JobEnded);
             let left = gathered.map(|until| until.saturating_duration_since(Instant::now()));
             match left.filter(|left| !end && !left.is_zero()) {
                 Some(left) => {
@@ -147,11 +148,11 @@ impl Queue {
         }
     }
 
-    fn take_from(&self, waiting: &mut Waiting) -> Option<Event> {
+    fn take_from(&self, waiting: &mut QueuedEvents) -> Option<JobEvent> {
         let mut event = waiting.events.pop_front()?;
         let totals = match event.kind {
             // Nothing comes after it.
-            Kind::JobEnded => waiting.totals.remove(&event.job),
+            JobEventKind::JobEnded => waiting.totals.remove(&event.job),
             _ => waiting.totals.get(&event.job).copied(),
         };
         event.totals = totals.unwrap_or(event.totals);
@@ -171,7 +172,7 @@ impl Queue {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, QueuedEvents> {
         // Each step leaves things in order, so a panic elsewhere is no reason to stop.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,84 +182,90 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn event(job: u64, file: usize, kind: Kind, done: u64) -> Event {
-        Event { job, done, ..Event::new(kind, Some(file)) }
+    fn event(job: u64, file: usize, kind: JobEventKind, done: u64) -> JobEvent {
+        JobEvent { job, done, ..JobEvent::new(kind, Some(file)) }
     }
 
-    fn taken(queue: &Queue) -> Vec<(u64, Option<usize>, Kind, u64)> {
+    fn taken(queue: &EventQueue) -> Vec<(u64, Option<usize>, JobEventKind, u64)> {
         std::iter::from_fn(|| queue.take()).map(|e| (e.job, e.file, e.kind, e.done)).collect()
     }
 
     #[test]
     fn progress_coalesces_by_file_and_ends_do_not() {
-        let queue = Queue::new();
+        let queue = EventQueue::new();
         for done in 1..=1000 {
-            queue.push(event(1, 0, Kind::Progress, done));
-            queue.push(event(1, 1, Kind::Progress, done * 2));
+            queue.push(event(1, 0, JobEventKind::Progress, done));
+            queue.push(event(1, 1, JobEventKind::Progress, done * 2));
         }
-        queue.push(event(1, 0, Kind::FileEnded, 1));
-        queue.push(event(1, 0, Kind::FileEnded, 2));
+        queue.push(event(1, 0, JobEventKind::FileEnded, 1));
+        queue.push(event(1, 0, JobEventKind::FileEnded, 2));
         let expected = [
-            (1, Some(0), Kind::Progress, 1000),
-            (1, Some(1), Kind::Progress, 2000),
-            (1, Some(0), Kind::FileEnded, 1),
-            (1, Some(0), Kind::FileEnded, 2),
+            (1, Some(0), JobEventKind::Progress, 1000),
+            (1, Some(1), JobEventKind::Progress, 2000),
+            (1, Some(0), JobEventKind::FileEnded, 1),
+            (1, Some(0), JobEventKind::FileEnded, 2),
         ];
         assert_eq!(taken(&queue), expected);
     }
 
     #[test]
     fn after_taking_and_forgetting_later_events_find_their_place() {
-        let queue = Queue::new();
-        queue.push(event(1, 0, Kind::Progress, 1));
-        queue.push(event(2, 0, Kind::Progress, 1));
-        queue.push(event(3, 0, Kind::Progress, 1));
+        let queue = EventQueue::new();
+        queue.push(event(1, 0, JobEventKind::Progress, 1));
+        queue.push(event(2, 0, JobEventKind::Progress, 1));
+        queue.push(event(3, 0, JobEventKind::Progress, 1));
         assert_eq!(queue.take().map(|event| event.job), Some(1));
-        queue.push(event(1, 0, Kind::Progress, 5));
-        queue.push(event(3, 0, Kind::Progress, 6));
+        queue.push(event(1, 0, JobEventKind::Progress, 5));
+        queue.push(event(3, 0, JobEventKind::Progress, 6));
         queue.forget(2);
-        queue.push(event(1, 0, Kind::Progress, 7));
-        let expected = [(3, Some(0), Kind::Progress, 6), (1, Some(0), Kind::Progress, 7)];
+        queue.push(event(1, 0, JobEventKind::Progress, 7));
+        let expected =
+            [(3, Some(0), JobEventKind::Progress, 6), (1, Some(0), JobEventKind::Progress, 7)];
         assert_eq!(taken(&queue), expected);
     }
 
     #[test]
     fn a_thread_that_waits_gets_all_events_and_the_end_at_once() {
-        let queue = Queue::new();
+        let queue = EventQueue::new();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
                 let first = queue.wait(None);
                 let much_later = Instant::now() + Duration::from_secs(3600);
                 (first, queue.wait(Some(much_later)))
             });
-            queue.push(event(1, 0, Kind::Progress, 1));
+            queue.push(event(1, 0, JobEventKind::Progress, 1));
             while !queue.waiting().events.is_empty() {
                 std::thread::yield_now();
             }
-            queue.push(event(1, 0, Kind::Progress, 2));
-            queue.push(event(1, 0, Kind::FileEnded, 2));
-            queue.push(event(1, 0, Kind::JobEnded, 2));
+            queue.push(event(1, 0, JobEventKind::Progress, 2));
+            queue.push(event(1, 0, JobEventKind::FileEnded, 2));
+            queue.push(event(1, 0, JobEventKind::JobEnded, 2));
             let (first, rest) = waits.join().unwrap();
             let kinds: Vec<_> = first.iter().chain(&rest).map(|event| event.kind).collect();
-            let expected = [Kind::Progress, Kind::Progress, Kind::FileEnded, Kind::JobEnded];
+            let expected = [
+                JobEventKind::Progress,
+                JobEventKind::Progress,
+                JobEventKind::FileEnded,
+                JobEventKind::JobEnded,
+            ];
             assert_eq!((first.len(), &kinds[..]), (1, &expected[..]));
         });
     }
 
     #[test]
     fn what_is_told_of_the_whole_job_does_not_go_back() {
-        let queue = Queue::new();
+        let queue = EventQueue::new();
         for files in 1..=2 {
             for file in 0..2 {
-                let totals = Totals { files: files * 10 + file, ..Totals::default() };
+                let totals = JobTotals { files: files * 10 + file, ..JobTotals::default() };
                 let file = usize::try_from(file).unwrap();
-                queue.push(Event { totals, ..event(1, file, Kind::Progress, files) });
+                queue.push(JobEvent { totals, ..event(1, file, JobEventKind::Progress, files) });
             }
         }
-        queue.push(event(2, 0, Kind::Progress, 1));
+        queue.push(event(2, 0, JobEventKind::Progress, 1));
         let told: Vec<_> = std::iter::from_fn(|| queue.take()).map(|e| e.totals.files).collect();
         assert_eq!(told, [21, 21, 0]);
-        queue.push(event(1, 0, Kind::JobEnded, 1));
+        queue.push(event(1, 0, JobEventKind::JobEnded, 1));
         queue.take();
         queue.forget(2);
         assert!(queue.waiting().totals.is_empty());
@@ -270,7 +277,7 @@ mod tests {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         use std::os::fd::BorrowedFd;
 
-        let queue = Queue::pollable().unwrap();
+        let queue = EventQueue::pollable().unwrap();
         let readable = || {
             // SAFETY: the queue keeps the descriptor open while it is borrowed.
             let fd = unsafe { BorrowedFd::borrow_raw(queue.fd()) };
@@ -278,14 +285,14 @@ mod tests {
             poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&now)).unwrap() == 1
         };
         assert!(!readable());
-        queue.push(event(1, 0, Kind::Progress, 1));
-        queue.push(event(1, 0, Kind::JobEnded, 1));
+        queue.push(event(1, 0, JobEventKind::Progress, 1));
+        queue.push(event(1, 0, JobEventKind::JobEnded, 1));
         assert!(readable());
         queue.take();
         assert!(readable());
         queue.take();
         assert!(!readable());
-        queue.push(event(1, 0, Kind::Progress, 1));
+        queue.push(event(1, 0, JobEventKind::Progress, 1));
         queue.forget(1);
         assert!(!readable());
     }

@@ -68,7 +68,7 @@ mod unix {
 mod other {
     use std::io;
 
-    /// There is no such descriptor here; events are asked for.
+    /// This system has no such descriptor; callers poll the queue.
     #[derive(Debug)]
     pub(crate) struct Signal;
 

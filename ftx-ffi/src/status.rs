@@ -1,5 +1,5 @@
-//! Status codes as C has them: the original's, the reasons of ftx, and a few that only a C ABI
-//! needs.
+//! Status codes of the C ABI: those of the original system, the reasons of ftx, and a few that only
+//! a C ABI needs.
 
 use std::ffi::CStr;
 
@@ -15,26 +15,26 @@ macro_rules! own_codes {
     ($( $variant:ident = $code:literal, $name:literal, $text:literal; )+) => {
         /// A mistake in the use of the ABI, or something that only it can say.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Own { $( $variant, )+ }
+        pub(crate) enum AbiStatus { $( $variant, )+ }
 
-        impl Own {
+        impl AbiStatus {
             #[cfg(test)]
-            pub(crate) const TABLE: &'static [Own] = &[ $( Own::$variant, )+ ];
+            pub(crate) const TABLE: &'static [AbiStatus] = &[ $( AbiStatus::$variant, )+ ];
 
             pub(crate) const fn code(self) -> i32 {
-                match self { $( Own::$variant => $code, )+ }
+                match self { $( AbiStatus::$variant => $code, )+ }
             }
 
             const fn from_code(code: i32) -> Option<Self> {
-                match code { $( $code => Some(Own::$variant), )+ _ => None }
+                match code { $( $code => Some(AbiStatus::$variant), )+ _ => None }
             }
 
             const fn name(self) -> &'static CStr {
-                match self { $( Own::$variant => c_text(concat!($name, "\0")), )+ }
+                match self { $( AbiStatus::$variant => c_text(concat!($name, "\0")), )+ }
             }
 
             const fn text(self) -> &'static CStr {
-                match self { $( Own::$variant => c_text(concat!($text, "\0")), )+ }
+                match self { $( AbiStatus::$variant => c_text(concat!($text, "\0")), )+ }
             }
         }
     };
@@ -47,7 +47,7 @@ const fn c_text(text: &'static str) -> &'static CStr {
     }
 }
 
-// From -551 on, and from -651 on: far behind what travels on the wire.
+// From -551 on, and from -651 on: far from the codes on the wire.
 own_codes! {
     NullPointer = -551, "NULL_POINTER", "a pointer is NULL that must not be";
     InvalidUtf8 = -552, "INVALID_UTF8", "a text is not valid UTF-8";
@@ -62,9 +62,9 @@ own_codes! {
     NoResources = -651, "NO_RESOURCES", "the system gives no thread or no descriptor";
 }
 
-/// What a code means, as a fragment of a sentence.
+/// The meaning of a code, as a fragment of a sentence.
 pub(crate) fn text(code: i32) -> &'static CStr {
-    match Own::from_code(code) {
+    match AbiStatus::from_code(code) {
         Some(own) => own.text(),
         None if code > -100 => Status::from_code(i64::from(code)).text_for_c(),
         None => Reason::from_code(code).text_for_c(),
@@ -73,7 +73,7 @@ pub(crate) fn text(code: i32) -> &'static CStr {
 
 /// The constant of a code, without `FTX_`.
 pub(crate) fn name(code: i32) -> &'static CStr {
-    if let Some(own) = Own::from_code(code) {
+    if let Some(own) = AbiStatus::from_code(code) {
         return own.name();
     }
     crate::api::codes::name(code)
@@ -84,9 +84,9 @@ pub(crate) fn original(code: i32) -> i32 {
     if code > -100 {
         return code;
     }
-    let status = match Own::from_code(code) {
-        Some(Own::Pending) => Status::Timeout,
-        Some(Own::NoResources | Own::Forked) => Status::ConnectError,
+    let status = match AbiStatus::from_code(code) {
+        Some(AbiStatus::Pending) => Status::Timeout,
+        Some(AbiStatus::NoResources | AbiStatus::Forked) => Status::ConnectError,
         Some(_) => Status::OpenError,
         None => Reason::from_code(code).status(),
     };
@@ -97,7 +97,7 @@ pub(crate) fn original(code: i32) -> i32 {
 pub(crate) fn category(code: i32) -> u32 {
     match code {
         0.. => FTX_CATEGORY_NONE,
-        // The original's codes are what its server says, but for these.
+        // All codes of the original come from its server, except these.
         -5 | -7 => FTX_CATEGORY_NETWORK,
         -6 => FTX_CATEGORY_PROTOCOL,
         -100..0 => FTX_CATEGORY_SERVER,
@@ -116,7 +116,7 @@ mod tests {
 
     use ftx_client::{Reason, Status};
 
-    use super::{Own, category, name, original, text};
+    use super::{AbiStatus, category, name, original, text};
 
     /// The constants of the header, as they stand in the source.
     fn constants() -> BTreeMap<i32, &'static str> {
@@ -135,7 +135,7 @@ mod tests {
             expected.insert(i32::try_from(status.code()).unwrap(), status.name());
         }
         expected.extend(Reason::TABLE.iter().map(|reason| (reason.code(), reason.name())));
-        let own = Own::TABLE.iter().map(|own| (own.code(), own.name().to_str().unwrap()));
+        let own = AbiStatus::TABLE.iter().map(|own| (own.code(), own.name().to_str().unwrap()));
         expected.extend(own);
         assert_eq!(constants(), expected);
         for (code, its_name) in expected {

@@ -1,4 +1,4 @@
-//! A client's thread, which does its jobs one after another.
+//! The thread of a client, which runs its jobs one after another.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,21 +8,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ftx_client::{Client, Config, Observer, ServerAddr};
+use ftx_client::{Client, ClientConfig, Observer, ServerAddr};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::execute::run;
+use crate::failpoint::{self, FailPoint};
 use crate::failure::Failure;
-use crate::fault::{self, Point};
 use crate::guard::{THREAD_PREFIX, caught};
-use crate::job::Job;
+use crate::job::{Job, JobRunner};
 use crate::process::block_signals;
-use crate::queue::Queue;
-use crate::run::run;
-use crate::status::Own;
+use crate::queue::EventQueue;
+use crate::status::AbiStatus;
 
-/// How long the end of a client is waited for. An original server that is sending may take long:
-/// the thread reads on without anybody.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Longest wait for the thread when a client is freed. Reading from an original server until it stops
+/// sending may take longer; the thread then finishes alone.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// Which client's thread this is. Asking the thread itself would leave a trace of it on threads
@@ -30,24 +30,24 @@ thread_local! {
     static OWN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What a client's handles and its thread share.
+/// State shared by the handles of a client and its thread.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct ClientThread {
     pub(crate) id: u64,
     /// Events of jobs that were started.
-    pub(crate) events: Arc<Queue>,
-    work: Mutex<Work>,
+    pub(crate) events: Arc<EventQueue>,
+    work: Mutex<Schedule>,
     changed: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
-struct Work {
+struct Schedule {
     /// Jobs in their order; those that are not to be run any more know it.
     queue: VecDeque<Arc<Job>>,
     /// All that were started and have not ended.
     started: BTreeMap<u64, Arc<Job>>,
-    /// Whether the thread can work; taken by who has made it.
+    /// Whether the thread could start; taken by the thread that spawned it.
     born: Option<io::Result<()>>,
     /// No more jobs are taken.
     closed: bool,
@@ -57,12 +57,12 @@ struct Work {
     over: bool,
 }
 
-impl Worker {
+impl ClientThread {
     /// A client, with its thread.
-    pub(crate) fn start(address: ServerAddr, config: Config) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn start(address: ServerAddr, config: ClientConfig) -> Result<Arc<Self>, Failure> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let no = |what| move |error: io::Error| Failure::system(what, &error);
-        let events = Queue::pollable().map_err(no("cannot make an event descriptor"))?;
+        let events = EventQueue::pollable().map_err(no("cannot make an event descriptor"))?;
         let worker = Arc::new(Self {
             id: IDS.fetch_add(1, Relaxed),
             events: Arc::new(events),
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// The thread's life. The event loop is made there: what it leaves on a thread goes with it.
-    fn live(&self, address: &ServerAddr, config: &Config) {
+    fn live(&self, address: &ServerAddr, config: &ClientConfig) {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .thread_name(format!("{THREAD_PREFIX}disk"))
@@ -116,28 +116,6 @@ impl Worker {
         }
     }
 
-    /// Has a job run when those before it have ended.
-    pub(crate) fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
-        let mut work = self.work();
-        if let Some(fault) = &work.fault {
-            return Err(fault.clone());
-        }
-        if work.closed {
-            return Err(Failure::own(Own::WrongState, "the client of the job was freed"));
-        }
-        work.queue.push_back(Arc::clone(job));
-        work.started.insert(job.id, Arc::clone(job));
-        self.changed.notify_all();
-        Ok(())
-    }
-
-    /// A job has ended.
-    pub(crate) fn done_with(&self, job: u64) {
-        let ended = self.work().started.remove(&job);
-        // Not under the lock: it may be the last of the job, and of this worker.
-        drop(ended);
-    }
-
     /// Cancels all jobs that were started.
     pub(crate) fn cancel(&self) {
         let jobs: Vec<_> = self.work().started.values().cloned().collect();
@@ -157,8 +135,8 @@ impl Worker {
         if OWN.get() == self.id {
             return;
         }
-        let waiting = |work: &mut Work| !work.over;
-        let waited = self.changed.wait_timeout_while(self.work(), FAREWELL, waiting);
+        let waiting = |work: &mut Schedule| !work.over;
+        let waited = self.changed.wait_timeout_while(self.work(), CLOSE_WAIT, waiting);
         let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
         if over {
             // It has nothing left to do; panics are caught inside.
@@ -166,20 +144,26 @@ impl Worker {
         }
     }
 
-    fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &Config) {
+    fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &ClientConfig) {
         let new = || Client::new(address.clone(), config.clone());
         let mut client = new();
         while let Some(job) = self.next() {
-            fault::point(job.id, Point::Thread);
+            failpoint::point(job.id, FailPoint::Thread);
             if let Err(failure) = caught(|| self.do_job(runtime, &mut client, config, &job)) {
-                // Nobody knows what state it is in.
+                // The panic leaves the client in an unknown state.
                 client = new();
                 job.give_up(failure);
             }
         }
     }
 
-    fn do_job(&self, runtime: &Runtime, client: &mut Client, config: &Config, job: &Arc<Job>) {
+    fn do_job(
+        &self,
+        runtime: &Runtime,
+        client: &mut Client,
+        config: &ClientConfig,
+        job: &Arc<Job>,
+    ) {
         let Some(cancel) = job.begin() else { return };
         client.set_cancel(cancel);
         let settings = job.settings();
@@ -187,13 +171,13 @@ impl Worker {
         client.set_overwrite(settings.overwrite.unwrap_or(config.overwrite));
         let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
         client.set_observer(Observer::default());
-        fault::point(job.id, Point::End);
+        failpoint::point(job.id, FailPoint::End);
         if job.finish(result) {
             self.work().queue.push_back(Arc::clone(job));
         }
     }
 
-    /// The thread cannot go on. Its jobs end, and so does each that is still to come.
+    /// Ends all jobs, and refuses later ones, because the thread has failed.
     fn give_up(&self, failure: &Failure) {
         let jobs = {
             let mut work = self.work();
@@ -220,8 +204,34 @@ impl Worker {
         }
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, Schedule> {
         // Each step leaves things in order, so a panic elsewhere is no reason to stop.
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl JobRunner for ClientThread {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn submit(&self, job: &Arc<Job>) -> Result<(), Failure> {
+        let mut work = self.work();
+        if let Some(fault) = &work.fault {
+            return Err(fault.clone());
+        }
+        if work.closed {
+            return Err(Failure::abi(AbiStatus::WrongState, "the client of the job was freed"));
+        }
+        work.queue.push_back(Arc::clone(job));
+        work.started.insert(job.id, Arc::clone(job));
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn job_ended(&self, id: u64) {
+        let ended = self.work().started.remove(&id);
+        // Not under the lock: it may be the last of the job, and of this worker.
+        drop(ended);
     }
 }

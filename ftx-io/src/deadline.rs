@@ -1,12 +1,12 @@
-//! When a limit is over.
+//! Deadlines from time limits.
 
 use std::time::{Duration, Instant};
 
-/// Longer than anybody waits.
+/// Longer than any real wait.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// The moment that is `limit` from now. A limit that the clock cannot reach, as one that is meant to be
-/// none, is a hundred years.
+/// Returns the instant `limit` from now. A limit beyond the clock's range, such as one that means
+/// "none", becomes a hundred years.
 #[must_use]
 pub fn deadline_after(limit: Duration) -> Instant {
     let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Errors for people.
+//! Displaying errors to people.
 
 use std::any::Any;
 use std::error::Error;
@@ -6,8 +6,8 @@ use std::fmt;
 
 use ftx_store::StoreError;
 
-/// Displays an error with its causes in one line, the outermost first. Nothing is said twice: the
-/// system's words are left out where the error's own say the same.
+/// Displays an error with its causes in one line, the outermost first, without repetition: the
+/// system's text is left out where the error's own text says the same.
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for ErrorChain<'_> {
@@ -22,13 +22,13 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// What an error's cause adds to it.
+/// Returns the cause of an error, if it adds anything.
 fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     let says_it = error.downcast_ref::<StoreError>().is_some_and(StoreError::names_cause);
     if says_it { None } else { error.source() }
 }
 
-/// What a panic says, of what `catch_unwind` gives.
+/// Returns the message of a panic caught by `catch_unwind`.
 #[must_use]
 pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();

@@ -1,14 +1,14 @@
-//! Fields of log records, for people.
+//! Displaying the fields of log records.
 
 use std::fmt;
 
 use ftx_core::escaped;
 
-/// Writes a field of a log record, as a binary's subscriber is to do with every field: a message, a
-/// name or an error of a peer ends no line and controls no terminal.
+/// Writes a field of a log record. Every binary's subscriber must write all fields by it, so that a
+/// message, name or error from a peer can neither break a line nor control a terminal.
 ///
 /// # Errors
-/// `out` takes no more.
+/// `out` refuses more text.
 pub fn write_field(out: &mut dyn fmt::Write, name: &str, value: &dyn fmt::Debug) -> fmt::Result {
     let value = format!("{value:?}");
     match name {

@@ -1,9 +1,10 @@
-//! What the drivers of both sides share: moving a connection's bytes, and keeping disk and hash
+//! I/O shared by the drivers of both sides: moving a connection's bytes, and keeping disk and hash
 //! work off the threads that do so.
 //!
-//! Nothing here knows a dialect. [`BufferedStream`] reads and writes within limits; [`StagingWriter`] and
-//! [`ReadAhead`] work on blocking threads, one piece ahead of the connection, so that socket, hash
-//! and disk overlap; [`hash_prefix`] hashes in slices between which its caller can stop it.
+//! [`BufferedStream`] reads and writes within limits, and [`Frames`] adds the frames of the native
+//! dialect. For the legacy dialect, [`StagingWriter`] and [`ReadAhead`] work on blocking threads,
+//! some chunks apart from the connection, so that socket, hash and disk overlap; [`hash_prefix`]
+//! hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -30,13 +31,13 @@ pub use legacy::write_behind::SharedStaging;
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 
-/// How many bytes of a file move at a time: few enough to stay in the processor's cache between
+/// The bytes of a file that move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.
 pub const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Bytes to receive of a file before they are handed to the disk, when `transfers` do so at the
-/// same time. Waking another thread costs as much as copying many of them, so one transfer alone
-/// takes large steps; many share what memory is meant for that.
+/// Returns the bytes of a file to receive before handing them to the disk, while `transfers` do so
+/// concurrently. Waking another thread costs as much as copying many bytes, so a single transfer
+/// takes large steps; many share the memory meant for that.
 #[must_use]
 pub fn receive_chunk_bytes(transfers: usize) -> usize {
     const RECEIVE_TOTAL_BYTES: usize = 16 * 1024 * 1024;
@@ -45,19 +46,18 @@ pub fn receive_chunk_bytes(transfers: usize) -> usize {
 
 thread_local! {
     static DEDICATED: Cell<bool> = const { Cell::new(false) };
-    /// The runtime that has lent this thread.
+    /// The runtime that lent this thread.
     static LENDER: RefCell<Option<Handle>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`, which drives a runtime that serves a single connection, so that [`blocking`] need not
-/// spare the calling thread: for a small file, handing work to another one takes longer than the
-/// work.
+/// Runs `work`, which drives a runtime with a single connection, so that [`blocking`] may block the
+/// calling thread: for a small file, handing work to another thread takes longer than the work.
 pub fn dedicate_thread<T>(work: impl FnOnce() -> T) -> T {
     dedicate(None, work)
 }
 
-/// As [`dedicate_thread`], for a thread that another runtime lends: it goes on to have that one's
-/// [blocking threads](spawn_blocking).
+/// As [`dedicate_thread`], for a thread lent by another runtime, whose [blocking
+/// threads](spawn_blocking) it keeps using.
 pub fn dedicate_thread_of<T>(lender: Handle, work: impl FnOnce() -> T) -> T {
     dedicate(Some(lender), work)
 }
@@ -75,7 +75,9 @@ fn dedicate<T>(lender: Option<Handle>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// As [`tokio::task::spawn_blocking`], on the threads of the runtime that has lent this one: a runtime that serves a single connection has none, and would panic where the system gives it none.
+/// As [`tokio::task::spawn_blocking`], on the threads of the runtime that lent this one: a runtime
+/// with a single connection has no blocking threads, and would panic if the system could not create
+/// any.
 pub fn spawn_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
@@ -91,10 +93,10 @@ pub fn is_dedicated() -> bool {
     DEDICATED.get()
 }
 
-/// Runs disk work where it stalls no other connection; `path` is what it is about.
+/// Runs disk work on `path` where it stalls no other connection.
 ///
 /// # Errors
-/// What `work` says.
+/// The errors of `work`.
 pub async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -107,7 +109,7 @@ pub async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error))))
 }
 
-/// A blocking thread that panicked; the panic has been printed by its hook.
+/// A panicked blocking thread; the panic hook has printed the panic.
 fn panicked(_: JoinError) -> std::io::Error {
     std::io::Error::other("a disk thread failed")
 }

@@ -1,4 +1,4 @@
-//! One connection's bytes: buffered reading, whole writes, and the limits on how long both take.
+//! A connection's bytes: buffered reads, complete writes, and limits on the time of both.
 
 use std::future::Future;
 use std::io::{self, Read as _};
@@ -11,70 +11,71 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// Room for messages, which are a few hundred bytes; idle connections keep no more than this.
+/// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
 
-/// How long a polled connection is looked at before its thread sleeps.
+/// The duration of a busy poll before the thread sleeps.
 const BUSY_POLL_FOR: Duration = Duration::from_micros(60);
 
-/// Bytes that the system has taken and not begun to send, at most: more are taken when half of them
-/// have gone.
+/// The greatest number of unsent bytes in the system's buffer: it accepts more once half of them
+/// are sent.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 
-/// What ends a wait for the peer.
+/// The limits of a wait for the peer.
 #[derive(Clone, Copy, Debug)]
 pub struct IoLimits<'a> {
-    /// The longest time without a byte moving.
+    /// The longest time in which no byte moves.
     pub limit: Duration,
-    /// Ends the wait at once when it is cancelled.
+    /// Cancels the wait at once.
     pub stop: &'a CancellationToken,
 }
 
-/// Why a connection's bytes stopped moving.
+/// A reason why a connection's bytes stopped moving.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// The peer closed the connection where more was due.
+    /// The peer closed the connection in the middle of a message or transfer.
     #[error("the connection was closed in the middle of a message or transfer")]
     Closed,
     /// The connection failed.
     #[error("the connection failed")]
     Io(#[from] io::Error),
-    /// What was due at a certain time was not there, whatever moved until then.
-    #[error("what was due was not here within {}", humantime::format_duration(*.0))]
+    /// A message missed its deadline, even though bytes moved.
+    #[error("the expected message did not arrive within {}", humantime::format_duration(*.0))]
     Late(Duration),
-    /// The limits's token was cancelled.
+    /// The token of the limits was cancelled.
     #[error("stopped")]
     Stopped,
-    /// Nothing moved for the limits's limit.
-    #[error("nothing came or went for {}", humantime::format_duration(*.0))]
+    /// No byte moved within the limit.
+    #[error("no data moved for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
 }
 
-/// A connection and what was read from it beyond the last message.
+/// A connection, and the bytes read from it beyond the last message.
 #[derive(Debug)]
 pub struct BufferedStream {
     stream: TcpStream,
     buffer: BytesMut,
-    /// The same connection, to be looked at without the runtime; see [`BufferedStream::with_busy_poll`].
+    /// A second handle of the connection, polled without the runtime; see
+    /// [`BufferedStream::with_busy_poll`].
     polled: Option<std::net::TcpStream>,
 }
 
 impl BufferedStream {
-    /// Takes a connection over, and turns off the delay of small packets: messages are small, and
-    /// the peer waits for each. From here on its system takes no more than it can soon send.
+    /// Takes over a connection and turns off Nagle's algorithm: messages are small, and the peer
+    /// waits for each. Also limits the unsent bytes in the system's buffer.
     ///
     /// # Errors
-    /// The connection is gone already.
+    /// The connection is closed already.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         limit_unsent(&stream);
         Ok(Self { stream, buffer: BytesMut::new(), polled: None })
     }
 
-    /// Has reads look out for the peer's next bytes for a moment before they sleep. For a thread
-    /// that serves this connection only, and a peer that answers at once: being woken takes longer.
+    /// Makes reads busy poll for a moment before they sleep. For a thread that serves only this
+    /// connection, and a peer that replies at once: waking up takes longer.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
@@ -84,7 +85,7 @@ impl BufferedStream {
         Ok(Self { stream, buffer: self.buffer, polled: Some(polled) })
     }
 
-    /// Takes the connection off the runtime that it is on.
+    /// Detaches the connection from its runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
@@ -92,24 +93,24 @@ impl BufferedStream {
         Ok(DetachedStream { stream: self.stream.into_std()?, buffer: self.buffer })
     }
 
-    /// The connection, and what was read and not yet consumed.
+    /// Returns the connection, and the bytes read but not yet consumed.
     pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
         (self.stream, self.buffer)
     }
 
-    /// What was read and not yet consumed.
+    /// Returns the bytes read but not yet consumed.
     #[must_use]
     pub fn buffered(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Drops buffered bytes that were understood.
+    /// Drops the first `len` buffered bytes.
     pub fn consume(&mut self, len: usize) {
         self.buffer.advance(len.min(self.buffer.len()));
     }
 
-    /// Reads more of a message into the buffer. `false` when the peer closed the connection and
-    /// nothing is buffered.
+    /// Reads more of a message into the buffer. Returns `false` when the peer closed the connection
+    /// and nothing is buffered.
     ///
     /// # Errors
     /// See [`StreamError`]; closing in the middle of a message is [`StreamError::Closed`].
@@ -125,8 +126,7 @@ impl BufferedStream {
         }
     }
 
-    /// Reads bytes of a file to the end of `chunk`: at least one, at most `limit`, as many as are
-    /// there.
+    /// Appends bytes of a file to `chunk`: at least one, at most `limit`, as many as are available.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -139,14 +139,14 @@ impl BufferedStream {
         if limits.stop.is_cancelled() {
             return Err(StreamError::Stopped);
         }
-        // More than a little is better read into its place, even if that means to sleep.
+        // More bytes are better read in place, even if the thread sleeps.
         let little = limit <= MESSAGE_BUFFER_BYTES;
         if !self.buffer.is_empty() || (little && self.busy_poll()) {
             let len = limit.min(self.buffer.len());
             chunk.put(self.buffer.split_to(len));
             return Ok(());
         }
-        // What held the messages is not needed while a file arrives.
+        // The message buffer is not needed while a file arrives.
         self.buffer = BytesMut::new();
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
@@ -155,7 +155,7 @@ impl BufferedStream {
         }
         while room.has_remaining_mut() {
             match self.stream.try_read_buf(&mut room) {
-                // The end is seen again, and reported, by the next read.
+                // The next read sees and reports the end.
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -165,8 +165,7 @@ impl BufferedStream {
         Ok(())
     }
 
-    /// Whether bytes came in while a polled connection was looked at. The end, and what went wrong,
-    /// are left for the read that follows to find.
+    /// Whether bytes came in during a busy poll. The end and errors are left to the following read.
     fn busy_poll(&mut self) -> bool {
         let Some(polled) = &mut self.polled else { return false };
         let mut bytes = [0; MESSAGE_BUFFER_BYTES];
@@ -186,7 +185,7 @@ impl BufferedStream {
         false
     }
 
-    /// Writes all of `bytes`; the limits's limit holds for each piece that the system takes.
+    /// Writes all of `bytes`; the limit applies to each piece that the system accepts.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -202,9 +201,9 @@ impl BufferedStream {
         Ok(())
     }
 
-    /// Writes all of `bytes` of a file, and looks out for the peer meanwhile: who has closed takes
-    /// no more, and the system does not say so as long as it has not given up the peer. What the
-    /// peer says is buffered, as far as it is no more than a message or two.
+    /// Writes all of `bytes` of a file while watching the peer: after the peer has closed, the
+    /// system keeps accepting bytes until it gives up on it. Incoming bytes are buffered, up to a
+    /// message or two.
     ///
     /// # Errors
     /// See [`StreamError`]; [`StreamError::Closed`] as soon as the peer has closed its side.
@@ -233,7 +232,7 @@ impl BufferedStream {
         Ok(())
     }
 
-    /// Buffers what is there already.
+    /// Buffers the available bytes.
     fn buffer_available(&mut self) -> Result<(), StreamError> {
         self.buffer.reserve(MESSAGE_BUFFER_BYTES);
         match self.stream.try_read_buf(&mut self.buffer) {
@@ -245,19 +244,19 @@ impl BufferedStream {
     }
 }
 
-/// Has the system take no more than it can soon send. Left alone it takes megabytes, and then nothing
-/// until a third of them has gone, so that a peer that takes them slowly looks like one that takes
-/// none. What is on its way is not counted: a long line is filled as before.
+/// Limits the unsent bytes in the system's buffer. By default the system accepts megabytes, and
+/// then nothing until a third of them has gone, so a slow peer looks like one that reads nothing.
+/// Bytes in flight do not count, so a long line is still filled.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn limit_unsent(stream: &TcpStream) {
-    // Where it cannot be had, only a very slow peer fares worse.
+    // Without it, only a very slow peer fares worse.
     let _ = SockRef::from(stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES);
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn limit_unsent(_: &TcpStream) {}
 
-/// A connection that is on no runtime, on its way to another.
+/// A connection detached from any runtime.
 #[derive(Debug)]
 pub struct DetachedStream {
     stream: std::net::TcpStream,
@@ -265,7 +264,7 @@ pub struct DetachedStream {
 }
 
 impl DetachedStream {
-    /// Puts the connection on the current runtime.
+    /// Attaches the connection to the current runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.

@@ -1,4 +1,4 @@
-//! Peers that take what they are sent slowly, but steadily.
+//! Peers that read slowly but steadily.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::Read as _;
@@ -10,23 +10,23 @@ use ftx_io::{BufferedStream, Frames, IoLimits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// More than the system takes of it at once.
+/// More than the system accepts at once.
 const LEN: usize = 5 << 20;
 
-/// What a peer takes at a time.
+/// The bytes that a peer reads at a time.
 const PIECE: usize = 16 * 1024;
 
-/// How long it pauses then. The slowness is the point of it, not a guess at when something is done.
+/// The pause between reads. Slowness is the point here, not a guess at a duration.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// In this time a peer takes a good deal, on a busy machine too, but far less than the system has
-/// taken for it.
+/// In this time a peer reads a lot, even on a busy machine, but far less than the system has
+/// accepted for it.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// For so long it pauses. Whoever takes it for one that does not read does so before.
+/// The duration of slow reading. A writer that gives up on the peer does so before.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// A connection, and how many bytes its peer gets in the end.
+/// A connection, and the number of bytes its peer receives in the end.
 async fn connected() -> (BufferedStream, JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -47,7 +47,7 @@ async fn connected() -> (BufferedStream, JoinHandle<usize>) {
     (BufferedStream::new(stream).unwrap(), reading)
 }
 
-/// Bytes move all the time, so nobody may say that nothing went.
+/// Bytes move all the time, so no wait may time out.
 #[tokio::test]
 async fn who_reads_slowly_is_not_taken_for_one_that_does_not_read() {
     let stop = CancellationToken::new();

@@ -15,12 +15,12 @@ use tracing_subscriber::EnvFilter;
 /// Serves a directory to ftx clients and to the original Qt FileClient.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
-pub(crate) struct Args {
-    /// Where to listen; port 0 takes a free one, which the first line of output names
+pub(crate) struct ServerArgs {
+    /// Address to listen on; with port 0 the system chooses a port, printed in the first line
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7411")]
     pub(crate) listen: String,
 
-    /// The directory to serve; created if it is not there
+    /// Directory to serve; created if missing
     #[arg(long, value_name = "DIR", default_value = "./files")]
     pub(crate) root: PathBuf,
 
@@ -28,40 +28,40 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     threads: NonZeroUsize,
 
-    /// Listen where other machines can connect, although nobody is asked for a password
+    /// Allow other machines to connect, although clients are not authenticated
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// What a confirmed upload survives: `full` also a power failure, `none` only the end of
-    /// this process
+    /// Failures that a confirmed upload survives: `full` includes a power failure, `none` only the
+    /// end of this process
     #[arg(long, value_enum, default_value = "full")]
     durability: DurabilityArg,
 
-    /// How long an interrupted upload is kept for its client to come back
+    /// How long an interrupted upload can be resumed
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
     staging_ttl: Duration,
 
-    /// Connections at one time; more are closed at once
+    /// Limit of simultaneous connections; excess ones are closed at once
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
 
-    /// How long a new connection may take to make its first request
+    /// Time limit for the first request of a connection
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     hello_timeout: Duration,
 
-    /// How long a transfer may stand still
+    /// Time limit for a transfer without progress
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     stall_timeout: Duration,
 
-    /// How long a connection may stay silent between two files
+    /// Time limit for an idle connection
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     idle_timeout: Duration,
 
-    /// How long running transfers may go on after SIGTERM before they are suspended
+    /// Time for running transfers to finish after SIGTERM, before they are suspended
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     grace: Duration,
 
-    /// What to log on standard error, as a `tracing` filter: error, warn, info, debug, trace …
+    /// Filter for the log on standard error, in the syntax of `tracing`: error, warn, info, debug …
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
 }
@@ -72,34 +72,34 @@ enum DurabilityArg {
     None,
 }
 
-/// Ends the process with what clap has to say, be it an error, help or the version.
-fn end(said: &clap::Error) -> ! {
-    match said.print().and_then(|()| std::io::stdout().flush()) {
-        Err(error) if !said.use_stderr() && error.kind() != std::io::ErrorKind::BrokenPipe => {
-            // Nobody to read it is no reason to fail.
+/// Prints the message of clap (an error, the help or the version) and ends the process.
+fn exit_with(message: &clap::Error) -> ! {
+    match message.print().and_then(|()| std::io::stdout().flush()) {
+        Err(error) if !message.use_stderr() && error.kind() != std::io::ErrorKind::BrokenPipe => {
+            // A closed standard error is no failure.
             let _ = writeln!(std::io::stderr(), "cannot write to standard output: {error}");
             std::process::exit(1)
         }
-        _ => std::process::exit(said.exit_code()),
+        _ => std::process::exit(message.exit_code()),
     }
 }
 
-impl Args {
-    /// Parses the command line, and ends the process where it makes no sense: as clap does, which shows
-    /// what it refuses as it is. So it is told of escaped arguments.
+impl ServerArgs {
+    /// Parses the command line, or ends the process with clap's error. clap prints arguments unescaped,
+    /// so it gets them escaped.
     pub(crate) fn parse_checked() -> Self {
         Self::try_parse().unwrap_or_else(|_| {
             let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
             let Err(error) = Self::try_parse_from(shown) else {
                 let message = "an argument has control characters, or is not UTF-8";
-                end(&Self::command().error(ErrorKind::InvalidValue, message))
+                exit_with(&Self::command().error(ErrorKind::InvalidValue, message))
             };
-            end(&error)
+            exit_with(&error)
         })
     }
 
     pub(crate) fn log(&self) -> EnvFilter {
-        // What is wrong with it is printed.
+        // Prints the errors of the filter.
         EnvFilter::builder().parse_lossy(escaped(&self.log).to_string())
     }
 

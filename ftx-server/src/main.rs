@@ -17,27 +17,27 @@ use tracing::{error, info, warn};
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::debug_fn;
 
-use crate::args::Args;
+use crate::args::ServerArgs;
 use crate::output::Output;
-use crate::signals::Signals;
+use crate::signals::ServerSignals;
 
-/// How long the end waits for what was said last to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the process waits at its end for its last lines to be written.
+const FINAL_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// What the process says, and to whom; nobody listening is no reason to stop.
+/// The output streams of the process. An unread stream does not stop it.
 struct Outputs {
-    /// For programs: the address, and the monitor.
+    /// Standard output, for programs: the address, and counters at SIGUSR1.
     announcements: Output,
     log: Output,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse_checked();
-    // Before anything is written: the log may be a file, too.
+    let args = ServerArgs::parse_checked();
+    // Before the first write: the log may be a file.
     let outlives = signals::outlive_file_size_limit();
     let outputs = match Outputs::start() {
         Ok(outputs) => outputs,
-        // There is no way to say it without the risk of waiting for ever.
+        // Any message could block for ever.
         Err(_) => return ExitCode::FAILURE,
     };
     let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .fmt_fields(fields.delimited(" "))
         .init();
-    // The hook of the standard library waits for whoever reads standard error.
+    // The hook of the standard library would block on an unread standard error.
     std::panic::set_hook(Box::new(|panic| error!("a thread panicked: {panic}")));
     if let Err(error) = outlives {
         warn!(%error, "a file that exceeds the limit of file sizes will end the process");
@@ -55,8 +55,8 @@ fn main() -> ExitCode {
     if let Err(message) = &result {
         error!("{message}");
     }
-    outputs.announcements.finish(LAST_WORDS);
-    outputs.log.finish(LAST_WORDS);
+    outputs.announcements.finish(FINAL_FLUSH_LIMIT);
+    outputs.log.finish(FINAL_FLUSH_LIMIT);
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -71,14 +71,14 @@ impl Outputs {
         Ok(Self { announcements, log })
     }
 
-    /// What SIGUSR1 asks for.
+    /// Prints the counters, at SIGUSR1.
     fn report(&self, counts: &ftx_server::Snapshot) {
         let dropped = self.announcements.dropped().saturating_add(self.log.dropped());
         self.announcements.line(format!("{counts} dropped_lines={dropped}\n").as_bytes());
     }
 }
 
-/// The stream itself: the standard library would keep what it could not write.
+/// The stream without the standard library's buffer, which would keep lines it failed to write.
 #[cfg(unix)]
 fn unbuffered(stream: impl std::os::fd::AsFd) -> std::io::Result<std::fs::File> {
     Ok(stream.as_fd().try_clone_to_owned()?.into())
@@ -90,7 +90,7 @@ fn unbuffered<T>(stream: T) -> std::io::Result<T> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
+async fn serve(args: &ServerArgs, outputs: &Outputs) -> Result<(), String> {
     let mut config = args.config();
     fit_into_limits(&mut config);
     let listener = bind(args).await?;
@@ -100,8 +100,9 @@ async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
     })?;
     let server = Server::start(config, store, Dialects::native().with_legacy())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
-    // Before anybody is told that the server is there, and may want it to go.
-    let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
+    // Before the address is announced: a reader may send SIGTERM at once.
+    let signals =
+        ServerSignals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
     outputs.announcements.line(format!("listening on {address}\n").as_bytes());
     info!(%address, root = %args.root.display(), "serving");
     let monitor = server.monitor();
@@ -110,22 +111,22 @@ async fn serve(args: &Args, outputs: &Outputs) -> Result<(), String> {
     Ok(())
 }
 
-/// Binds the listener, unless that would serve the whole network without authentication unasked.
-async fn bind(args: &Args) -> Result<TcpListener, String> {
+/// Binds the listener. Serving other machines without authentication needs `--insecure`.
+async fn bind(args: &ServerArgs) -> Result<TcpListener, String> {
     let refused = |error| format!("cannot listen on {}: {error}", args.listen);
     let addresses: Vec<_> = args.listen.to_socket_addrs().map_err(refused)?.collect();
     if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
         && !args.insecure
     {
         return Err(format!(
-            "{open} can be reached from other machines, and this server asks nobody for a password; \
-             listen on 127.0.0.1, or say --insecure if that is what you want"
+            "{open} can be reached from other machines, and this server does not authenticate clients; \
+             listen on 127.0.0.1, or give --insecure to accept that"
         ));
     }
     TcpListener::bind(addresses.as_slice()).await.map_err(refused)
 }
 
-/// Takes as many descriptors as the system gives, and no more connections than these allow.
+/// Raises the descriptor limit, and limits the connections to it.
 fn fit_into_limits(config: &mut ftx_server::Config) {
     if let Err(error) = ftx_server::raise_descriptor_limit() {
         warn!(%error, "the number of descriptors stays as it is");

@@ -1,8 +1,8 @@
-//! Lines for standard output and standard error, written by a thread of their own: a pipe that nobody
-//! reads, a stopped terminal or a full disk holds up that thread and nobody else.
+//! Lines for standard output and standard error, written by a separate thread: an unread pipe, a stopped
+//! terminal or a full disk blocks only that thread.
 //!
-//! What does not fit into the queue is dropped and counted. The count is told in the place of what is
-//! missing, as soon as anything can be written again.
+//! Lines that do not fit into the queue are dropped and counted. A notice with the count takes their
+//! place as soon as the stream accepts writes again.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -12,21 +12,21 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes of lines that wait to be written at most.
-const QUEUED_BYTES: usize = 256 * 1024;
+/// Limit of the bytes that wait in the queue.
+const MAX_QUEUED_BYTES: usize = 256 * 1024;
 
-/// Where lines go; clones are the same place.
+/// A stream of lines. Clones share its queue.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Shared>);
+pub(crate) struct Output(Arc<SharedQueue>);
 
-struct Shared {
-    queue: Mutex<Queue>,
+struct SharedQueue {
+    queue: Mutex<LineQueue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
-    items: VecDeque<Item>,
+struct LineQueue {
+    items: VecDeque<QueuedItem>,
     /// Bytes of the lines in it.
     bytes: usize,
     /// Lines that were dropped, or could not be written, since the start.
@@ -35,42 +35,42 @@ struct Queue {
     is_writing: bool,
 }
 
-enum Item {
+enum QueuedItem {
     Line(Vec<u8>),
-    /// So many lines were dropped here.
+    /// The number of lines dropped here.
     Dropped(u64),
 }
 
 impl Output {
-    /// Writes to `target` from now on. `notice` is the line that tells of dropped ones.
+    /// Starts the thread that writes to `target`. `notice` formats the notice of dropped lines.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system refuses a thread.
     pub(crate) fn start(
         name: &str,
         mut target: impl Write + Send + 'static,
         notice: fn(u64) -> String,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(SharedQueue { queue: Mutex::default(), changed: Condvar::new() });
         let output = Self(Arc::clone(&shared));
         let work = move || {
-            let mut untold = 0;
+            let mut unreported = 0;
             loop {
                 match shared.next() {
-                    Item::Line(line) => {
+                    QueuedItem::Line(line) => {
                         if target.write_all(&line).and_then(|()| target.flush()).is_err() {
-                            untold += 1;
+                            unreported += 1;
                             shared.lock().dropped += 1;
                         }
                     }
-                    Item::Dropped(lines) => untold += lines,
+                    QueuedItem::Dropped(lines) => unreported += lines,
                 }
-                let tell = |target: &mut dyn Write| {
-                    target.write_all(notice(untold).as_bytes())?;
+                let report = |target: &mut dyn Write| {
+                    target.write_all(notice(unreported).as_bytes())?;
                     target.flush()
                 };
-                if untold > 0 && tell(&mut target).is_ok() {
-                    untold = 0;
+                if unreported > 0 && report(&mut target).is_ok() {
+                    unreported = 0;
                 }
                 shared.written();
             }
@@ -79,17 +79,17 @@ impl Output {
         Ok(output)
     }
 
-    /// Queues a line, with its end, or drops it.
+    /// Queues a line, which includes its line break, or drops it.
     pub(crate) fn line(&self, line: &[u8]) {
         let mut queue = self.0.lock();
-        if queue.bytes.saturating_add(line.len()) <= QUEUED_BYTES {
+        if queue.bytes.saturating_add(line.len()) <= MAX_QUEUED_BYTES {
             queue.bytes += line.len();
-            queue.items.push_back(Item::Line(line.to_owned()));
+            queue.items.push_back(QueuedItem::Line(line.to_owned()));
         } else {
             queue.dropped += 1;
             match queue.items.back_mut() {
-                Some(Item::Dropped(lines)) => *lines += 1,
-                _ => queue.items.push_back(Item::Dropped(1)),
+                Some(QueuedItem::Dropped(lines)) => *lines += 1,
+                _ => queue.items.push_back(QueuedItem::Dropped(1)),
             }
         }
         drop(queue);
@@ -101,25 +101,25 @@ impl Output {
         self.0.lock().dropped
     }
 
-    /// Waits until everything is written, at most for `limit`: nobody may ever read it.
+    /// Waits until everything is written, or until `limit` has passed.
     pub(crate) fn finish(&self, limit: Duration) {
-        let is_unwritten = |queue: &mut Queue| queue.is_writing || !queue.items.is_empty();
+        let is_unwritten = |queue: &mut LineQueue| queue.is_writing || !queue.items.is_empty();
         drop(self.0.changed.wait_timeout_while(self.0.lock(), limit, is_unwritten));
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        // Each change is a single step, so a panic elsewhere leaves it in order.
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, LineQueue> {
+        // Each change is a single step, so a panic elsewhere leaves the queue consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for what is to be written next.
-    fn next(&self) -> Item {
+    /// Waits for the next item.
+    fn next(&self) -> QueuedItem {
         let mut queue = self.lock();
         loop {
             if let Some(item) = queue.items.pop_front() {
-                if let Item::Line(line) = &item {
+                if let QueuedItem::Line(line) = &item {
                     queue.bytes = queue.bytes.saturating_sub(line.len());
                 }
                 queue.is_writing = true;
@@ -161,7 +161,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
     use std::time::Duration;
 
-    use super::{Output, QUEUED_BYTES};
+    use super::{MAX_QUEUED_BYTES, Output};
 
     const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -188,20 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_nobody_reads_are_dropped_and_told_of_in_their_place() {
+    fn unread_lines_are_dropped_and_a_notice_takes_their_place() {
         let (write, pipe) = sync_channel(0);
         let output = start(Pipe(write));
         let line = |number: usize| format!("{number:04}{:1$}\n", "", 1019);
         output.line(line(0).as_bytes());
-        // It is on its way, so the queue has room for just so many more.
+        // The thread has taken it, so the queue is empty.
         while output.0.lock().bytes > 0 {
             std::thread::yield_now();
         }
-        let kept = 1 + QUEUED_BYTES / 1024;
+        let kept = 1 + MAX_QUEUED_BYTES / 1024;
         for number in 1..kept + 7 {
             output.line(line(number).as_bytes());
         }
-        // Nobody reads: this does not wait for ever.
+        // Returns although the pipe is not read.
         output.finish(Duration::from_millis(10));
         assert_eq!(output.dropped(), 7);
         for number in 0..kept {

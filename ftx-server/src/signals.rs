@@ -1,4 +1,4 @@
-//! The signals that the process reacts to.
+//! ServerSignals.
 
 use std::io;
 
@@ -7,11 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[cfg(unix)]
 use tracing::info;
 
-/// Has a file that would exceed the limit of file sizes (`ulimit -f`) be an error of who writes it.
-/// Without this the system ends the process.
+/// Turns a write beyond the file size limit (`ulimit -f`) into an error of that write. By default the
+/// system ends the process.
 ///
 /// # Errors
-/// The system lets no signal be handled.
+/// The system refuses a signal handler.
 pub(crate) fn outlive_file_size_limit() -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -20,16 +20,16 @@ pub(crate) fn outlive_file_size_limit() -> io::Result<()> {
 
         use rustix::process::Signal;
 
-        // Whether it came does not matter: the write that was too much says so.
+        // The flag itself is not read: the write fails.
         let came = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(Signal::XFSZ.as_raw(), came)?;
     }
     Ok(())
 }
 
-/// The signals that the process reacts to, from the moment this is made.
+/// Handlers of the process's signals, in effect once this is created.
 #[cfg(unix)]
-pub(crate) struct Signals {
+pub(crate) struct ServerSignals {
     hangup: Signal,
     interrupt: Signal,
     report: Signal,
@@ -37,7 +37,7 @@ pub(crate) struct Signals {
 }
 
 #[cfg(unix)]
-impl Signals {
+impl ServerSignals {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
@@ -47,9 +47,8 @@ impl Signals {
         })
     }
 
-    /// Completes when the process is asked to end. Until then SIGUSR1 has it report; SIGHUP, with which
-    /// others have their configuration read again, has no effect: the terminal that the server was
-    /// started from may close.
+    /// Completes at SIGINT or SIGTERM. SIGUSR1 calls `report`. SIGHUP has no effect: there is no
+    /// configuration to reload, and the server survives the terminal it was started from.
     pub(crate) async fn shutdown(mut self, report: impl Fn()) {
         loop {
             tokio::select! {
@@ -62,17 +61,17 @@ impl Signals {
     }
 }
 
-/// The signals that the process reacts to.
+/// Handlers of the process's signals.
 #[cfg(not(unix))]
-pub(crate) struct Signals;
+pub(crate) struct ServerSignals;
 
 #[cfg(not(unix))]
-impl Signals {
+impl ServerSignals {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Completes when the process is asked to end.
+    /// Completes at Ctrl-C.
     pub(crate) async fn shutdown(self, _: impl Fn()) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Measures what a small file costs when it is published with others: `batch DIR [FILES]`.
+//! Measures the cost per small file of publishing in batches: `batch DIR [FILES]`.
 //!
 //! Prints microseconds a file for each durability, and for creating, writing and renaming alone.
 #![allow(clippy::print_stdout, reason = "it is what it is for")]
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Does it some times and prints the shortest, per file.
+/// Runs it several times and prints the shortest time per file.
 fn best(
     what: &str,
     count: u32,
@@ -76,7 +76,7 @@ fn best(
 ) -> Result<(), Box<dyn Error>> {
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {
-        // Replacing files is another matter than creating them.
+        // Replacing files costs differently than creating them.
         clear()?;
         let start = Instant::now();
         work()?;

@@ -1,27 +1,28 @@
-//! What touches a disk on both sides of ftx: the server's root and the client's local targets.
+//! Disk access shared by both sides of ftx: the server's root and the client's local targets.
 //!
-//! A file on its way is a [`Staging`], which grows byte by byte, or a [`BlockStaging`], which grows
-//! in any order of blocks: a data file, and a journal of what of it can be gone on with after the
-//! connection, the process or the machine went away. Whole at last, it is published: it takes its
-//! name in one step, so that nobody ever sees half of it. Small files are published
-//! [together](BatchPublisher).
+//! A file in transit is a [`Staging`], which grows byte by byte, or a [`BlockStaging`], which grows
+//! in any order of blocks. Either is a data file plus a journal that records which bytes can be
+//! trusted after the connection, the process or the machine fails. A complete staging is published:
+//! renamed to its final name in one step, so no reader ever sees half a file. Small files are
+//! published [together](BatchPublisher).
 //!
-//! All of it is synchronous and may block for as long as a disk does: call it on threads meant for
-//! that. Files are reached only through the [`Dir`](cap_std::fs::Dir) handles that the caller
-//! gives, so no name and no symbolic link leads out of them.
+//! Everything here is synchronous and may block as long as a disk does, so call it on threads meant
+//! for blocking. Files are reached only through [`Dir`](cap_std::fs::Dir) handles given by the
+//! caller, so no name and no symbolic link leads out of them.
 //!
 //! # In scope
-//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`Root`]: growing,
-//!   going on, publishing.
+//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`Root`]: growing, resuming,
+//!   publishing.
 //! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
 //! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
 //! - [`open_regular`], [`FileIdentity`], [`meta_of`], [`available_bytes`]: facts about files and disks.
-//! - [`open_dir_beneath`], [`create_dir_beneath`], [`open_regular_beneath`]: paths of which no part may
-//!   be a symbolic link.
-//! - [`StoreError`]: what went wrong with which file, and the status for the peer.
+//! - [`open_dir_beneath`], [`create_dir_beneath`], [`open_regular_beneath`]: paths without symbolic
+//!   links.
+//! - [`StoreError`], [`StoreErrorKind`]: the failed operation, its file, and the codes for the
+//!   peer.
 //!
 //! # Out of scope
-//! Which names are allowed, where stagings lie, who may write: the callers decide that.
+//! Allowed names, the location of stagings, and write access: the callers decide these.
 #![forbid(unsafe_code)]
 
 mod error;

@@ -1,4 +1,4 @@
-/* FileClient on top of the C ABI. The header says what it does. */
+/* FileClient on top of the C ABI; documented in the header. */
 
 #include "fileclient.h"
 
@@ -38,7 +38,7 @@ public:
     int streams = 0;
     qint32 lastStatus = FTX_OK;
     QString lastError;
-    /** How many calls are under way: above 1 in what a signal is connected to. */
+    /** Number of running calls: above 1 in a slot that makes another call. */
     int depth = 0;
     /** Stops a list between two files, where the library has nothing to cancel. */
     std::atomic<bool> cancelled{false};
@@ -53,7 +53,7 @@ private:
 
 FileClient::Private::Handle FileClient::Private::make(qint32 &status) const
 {
-    // C would connect to what stands before it.
+    // C would connect to the text before the NUL.
     if (host.contains('\0')) {
         status = FTX_INVALID_ADDRESS;
         return Handle();
@@ -144,7 +144,7 @@ void FileClient::Call::report(qint32 status)
 {
     const qint64 code = ftx_original_status(status);
     QString message;
-    // Small files cross in one piece, of which the library tells only the end.
+    // Small files cross in one piece, of which the library reports only the end.
     const qint64 size = status == FTX_OK ? QFileInfo(file).size() : done;
     if (status != FTX_OK) {
         ftx_error error = ftx_error();

@@ -77,7 +77,7 @@ class FileClient : public QObject {
     Q_PROPERTY(int streams READ streams WRITE setStreams)
 
 public:
-    /** What is spoken with the server. */
+    /** The dialect spoken with the server. */
     enum class Dialect {
         /** The native dialect, or the original's with a server that knows no other. */
         Auto,
@@ -111,7 +111,7 @@ public:
 
     /** The status of the last file, in the finer codes of ftx.h: FTX_CANCELLED, say. */
     qint64 lastStatus() const;
-    /** What went wrong with the last file and what helps; empty if nothing did. */
+    /** Failure of the last file and its remedy; empty if there was none. */
     QString lastError() const;
 
 public Q_SLOTS:
@@ -123,7 +123,7 @@ public Q_SLOTS:
     qint64 filesDownload(QStringList filepath_list);
     /** Downloads a file: `filepath` is its name on the server as well as where it goes. */
     qint64 fileDownload(QString filepath);
-    /** Makes the call that is under way return, from any thread. What was transferred is kept. */
+    /** Makes the running call return, from any thread. Transferred data is kept. */
     void cancel();
 
 Q_SIGNALS:

@@ -1,4 +1,4 @@
-/* ftx::qt::Client on top of the C ABI. The header says what it does. */
+/* ftx::qt::Client on top of the C ABI; documented in the header. */
 
 #include "ftxclient.h"
 
@@ -75,7 +75,7 @@ public:
     const quint32 kind;
     /** The local files, if it moves any. */
     const QStringList paths;
-    /** What its files are called on the server. */
+    /** Names of its files on the server. */
     const QStringList names;
     qint32 status = FTX_PENDING;
 };
@@ -136,7 +136,7 @@ void Job::Private::tellFileEnded(Job *job, int file, qint32 status)
 {
     const QPointer<Job> self(job);
     if (status == FTX_OK && moves(job->d->kind)) {
-        // Small files cross in one piece, of which the library tells only the end.
+        // Small files cross in one piece, of which the library reports only the end.
         const qint64 size = QFileInfo(job->d->paths.at(file)).size();
         Q_EMIT job->progress(file, size, size);
     } else if (status == FTX_OK && job->d->kind == FTX_JOB_DIGEST) {
@@ -259,7 +259,7 @@ bool Client::prepare()
 {
     if (d->handle)
         return true;
-    // C would connect to what stands before it.
+    // C would connect to the text before the NUL.
     if (d->host.contains('\0')) {
         d->error = QStringLiteral("the host name has a NUL character; take it out");
         return false;
@@ -309,7 +309,7 @@ Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &na
     const quint64 id = inner->id;
     Job *job = new Job(inner.release(), this);
     d->jobs.insert(id, job);
-    // One that is destroyed before its end tells none.
+    // A job destroyed before its end emits no signal.
     connect(job, &QObject::destroyed, this, [this, id] { d->jobs.remove(id); });
     return job;
 }
@@ -318,7 +318,7 @@ void Client::takeEvents()
 {
     const QPointer<Client> self(this);
     ftx_event event = sized<ftx_event>();
-    // The descriptor stays readable for what is left.
+    // The descriptor stays readable for the remaining events.
     for (int count = 0; self && count < EVENTS_AT_A_TIME; count++) {
         if (ftx_client_next_event(d->handle.get(), &event) != FTX_OK)
             break;

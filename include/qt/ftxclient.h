@@ -1,4 +1,4 @@
-/* ftx::qt::Client: transfers that go on by themselves and tell by signals what happens.
+/* ftx::qt::Client: background transfers that report their progress by signals.
  *
  *     ftx::qt::Client client("files.example", 7411);
  *     ftx::qt::Job *job = client.upload({"/home/me/a.txt"}, {"docs/a.txt"});
@@ -41,15 +41,15 @@ public:
 
     /** How it has ended: FTX_OK or its first failure; FTX_PENDING as long as it has not. */
     qint64 status() const;
-    /** What went wrong first and what helps; empty if nothing did. */
+    /** The first failure and its remedy; empty if there was none. */
     QString errorString() const;
 
 public Q_SLOTS:
-    /** Pauses it, as soon as both sides can go on from there; paused() tells when. Any thread. */
+    /** Pauses it as soon as it can be resumed later; paused() reports that. Any thread. */
     void pause();
-    /** Goes on with a paused one, behind the jobs that were started meanwhile. Any thread. */
+    /** Resumes a paused one, behind the jobs that were started meanwhile. Any thread. */
     void resume();
-    /** Cancels it; what was transferred is kept. finished() tells FTX_CANCELLED. Any thread. */
+    /** Cancels it; transferred data is kept. finished() reports FTX_CANCELLED. Any thread. */
     void cancel();
 
 Q_SIGNALS:
@@ -69,7 +69,7 @@ Q_SIGNALS:
      * FTX_OBSTACLE_LINK or its like. The name is for people, as ftx_entry says. A program that brings a
      * whole directory here tells its user. */
     void foundUntransferable(QString name, quint32 obstacle);
-    /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is what b3sum prints. */
+    /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is as b3sum prints it. */
     void digestFound(QString name, QByteArray digest);
     /** It is paused. */
     void paused();
@@ -100,11 +100,11 @@ class Client : public QObject {
 public:
     /** A client of the server at an address or a host name; it connects when that is needed. */
     explicit Client(const QString &host, quint16 port, QObject *parent = nullptr);
-    /** Cancels its jobs; what was transferred is kept. */
+    /** Cancels its jobs; transferred data is kept. */
     ~Client() override;
 
     /** Sets FTX_OPTION_RETRIES or its like for jobs of a client that has made none yet. Returns
-     * FTX_OK, FTX_WRONG_STATE, or what ftx_config_set_u64 says. */
+     * FTX_OK, FTX_WRONG_STATE, or a status of ftx_config_set_u64. */
     qint64 setOption(quint32 option, quint64 value);
 
     /** Uploads local files under names of the same number. Null if it cannot be started, which
@@ -114,9 +114,9 @@ public:
     Job *download(const QStringList &names, const QStringList &paths);
     /** Lists a directory of a native server; the root if it is empty. Null as for upload(). */
     Job *list(const QString &directory, bool recursive = false);
-    /** Asks a native server what names stand for; found() tells. Null as for upload(). */
+    /** Asks a native server for the entries of names; found() has them. Null as for upload(). */
     Job *stat(const QStringList &names);
-    /** Asks a native server for the digests of files; digestFound() tells. It hashes what it does
+    /** Asks a native server for the digests of files; digestFound() has them. It hashes what it does
      * not know yet, which takes as long as reading it. Null as for upload(). */
     Job *digest(const QStringList &names);
     /** Removes files on a native server. Null as for upload(). */

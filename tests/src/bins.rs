@@ -17,6 +17,18 @@ pub fn client() -> PathBuf {
     built().join("ftx-client")
 }
 
+/// The directory of the examples in Rust, built from the current sources.
+///
+/// # Panics
+/// If they do not build.
+#[must_use]
+pub fn examples() -> PathBuf {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built =
+        BUILT.get_or_init(|| build(&["--examples", "-p", "ftx-server", "-p", "ftx-client"]));
+    built.as_deref().expect("the examples do not build").join("examples")
+}
+
 /// The directory that holds everything cargo builds, such as `target`.
 #[must_use]
 pub fn target_dir() -> PathBuf {

@@ -15,6 +15,7 @@ const SKIPPED: [&str; 2] = ["target", ".git"];
 const FOREIGN: [&str; 2] = ["FileClient", "MiB"];
 
 const MAX_MAP_LINES: usize = 200;
+const MAX_README_LINES: usize = 150;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -41,6 +42,14 @@ fn documents() -> Vec<(PathBuf, String)> {
     let tops = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs"];
     let paths = tops.iter().flat_map(|top| files(&root().join(top), "md"));
     paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Those of them that are about the inside.
+fn designs() -> Vec<(PathBuf, String)> {
+    let is_design = |path: &Path| {
+        path.ends_with("ARCHITECTURE.md") || path.starts_with(root().join("docs/design"))
+    };
+    documents().into_iter().filter(|(path, _)| is_design(path)).collect()
 }
 
 /// The sources of the workspace, with their texts; without those of these tests.
@@ -116,6 +125,11 @@ fn is_type_name(word: &str) -> bool {
         && word.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
+fn is_constant_name(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
 fn is_function_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -184,46 +198,69 @@ fn types_exist() {
     let wire = sources.iter().filter(|(path, _)| is_message(path));
     let messages: BTreeSet<_> = wire.flat_map(|(_, text)| variants(text)).collect();
     let variants: BTreeSet<_> = sources.iter().flat_map(|(_, text)| variants(text)).collect();
-    let is_design = |path: &Path| {
-        path.ends_with("ARCHITECTURE.md") || path.starts_with(root().join("docs/design"))
+    let is_known = |parts: &[&str], at: usize| {
+        let part = parts[at];
+        let is_of_type = at > 0 && is_type_name(parts[at - 1]);
+        let function = format!("fn {part}");
+        match (is_of_type, is_type_name(part)) {
+            (true, true) => variants.contains(part),
+            (true, false) => sources.iter().any(|(_, text)| has_word(text, &function)),
+            (false, true) => {
+                types.contains(part) || messages.contains(part) || FOREIGN.contains(&part)
+            }
+            (false, false) => true,
+        }
     };
     let mut missing = Vec::new();
-    for (document, text) in documents().iter().filter(|(path, _)| is_design(path)) {
-        let pictured = pictured(text).into_iter();
-        for (line, word) in marked(text).into_iter().chain(pictured) {
+    for (document, text) in designs() {
+        for (line, word) in marked(&text).into_iter().chain(pictured(&text)) {
             let parts: Vec<&str> = word.split("::").collect();
-            let known = |(at, part): (usize, &&str)| {
-                let is_of_type = at > 0 && is_type_name(parts[at - 1]);
-                let function = format!("fn {part}");
-                match (is_of_type, is_type_name(part)) {
-                    (true, true) => variants.contains(part),
-                    (true, false) => sources.iter().any(|(_, text)| has_word(text, &function)),
-                    (false, true) => {
-                        types.contains(part) || messages.contains(part) || FOREIGN.contains(part)
-                    }
-                    (false, false) => true,
-                }
-            };
-            if !parts.iter().enumerate().all(known) {
+            if !(0..parts.len()).all(|at| is_known(&parts, at)) {
                 missing.push(format!("{}:{line}: {word}", document.display()));
             }
         }
     }
-    for (document, text) in documents().iter().filter(|(path, _)| is_design(path)) {
+    assert!(missing.is_empty(), "no such types or functions:\n{}", missing.join("\n"));
+}
+
+/// "`Type` in `path`" says where a type is defined, or a constant.
+#[test]
+fn types_and_constants_are_in_the_named_files() {
+    let mut wrong = Vec::new();
+    for (document, text) in designs() {
         for (number, line) in (1..).zip(text.lines()) {
-            // "`Type` in `path`" says where it is defined.
-            let parts: Vec<_> = line.split('`').collect();
-            let places = parts.windows(3).filter(|part| part[1] == " in " && is_path(part[2]));
-            let wrong = places.filter(|part| {
+            let words: Vec<_> = line.split('`').collect();
+            for part in words.windows(3).filter(|part| part[1] == " in " && is_path(part[2])) {
                 let source = fs::read_to_string(root().join(part[2])).unwrap_or_default();
-                is_type_name(part[0]) && !self::types(&source).any(|name| name == part[0])
-            });
-            let place = document.display();
-            missing
-                .extend(wrong.map(|part| format!("{place}:{number}: {} in {}", part[0], part[2])));
+                let is_there = if is_type_name(part[0]) {
+                    types(&source).any(|name| name == part[0])
+                } else {
+                    !is_constant_name(part[0]) || has_word(&source, &format!("const {}", part[0]))
+                };
+                if !is_there {
+                    let place = document.display();
+                    wrong.push(format!("{place}:{number}: {} in {}", part[0], part[2]));
+                }
+            }
         }
     }
-    assert!(missing.is_empty(), "no such types or functions:\n{}", missing.join("\n"));
+    assert!(wrong.is_empty(), "not in these files:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn c_functions_exist() {
+    let header = fs::read_to_string(root().join("include/ftx.h")).unwrap();
+    let is_function = |word: &str| {
+        let is_ours = ["ftx_client_", "ftx_job_"].iter().any(|of| word.starts_with(of));
+        is_ours && is_function_name(word)
+    };
+    let mut missing = Vec::new();
+    for (document, text) in designs() {
+        let functions = marked(&text).into_iter().filter(|(_, word)| is_function(word));
+        let unknown = functions.filter(|(_, word)| !has_word(&header, word));
+        missing.extend(unknown.map(|(line, it)| format!("{}:{line}: {it}", document.display())));
+    }
+    assert!(missing.is_empty(), "no such functions of C:\n{}", missing.join("\n"));
 }
 
 #[test]
@@ -280,8 +317,10 @@ fn threads_are_those_of_the_sources() {
 }
 
 #[test]
-fn the_map_stays_a_map() {
+fn what_is_read_first_stays_short() {
     assert!(map().lines().count() <= MAX_MAP_LINES);
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= MAX_README_LINES);
 }
 
 #[test]

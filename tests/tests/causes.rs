@@ -210,7 +210,7 @@ fn a_size_that_is_wrong_is_not_believed() {
     for dialect in DIALECTS {
         let upload = Client::upload(server.addr()).arg("/proc/version").dialect(dialect);
         let outcome = upload.run();
-        assert_told(&outcome, "does not have the 0 bytes");
+        assert_told(&outcome, "does not contain exactly the 0 bytes");
         assert!(!root.path().join("version").exists());
     }
 }

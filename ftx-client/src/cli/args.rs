@@ -1,12 +1,12 @@
-//! What can be said on the command line.
+//! The arguments of the command line.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, ServerAddr};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use ftx_client::{ClientConfig, DialectChoice, Digest, Durability, Overwrite, ServerAddr};
 use ftx_core::escaped;
 
 use super::output;
@@ -15,52 +15,52 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    a transfer failed
-  2    the command line makes no sense
+  2    invalid command line
   3    no connection to the server
-  130  interrupted; what was transferred is kept, and the same command goes on from there";
+  130  interrupted; run the same command again to resume";
 
 /// Uploads files to and downloads files from an ftx server or an original Qt FileServer
 ///
-/// An interrupted transfer is gone on with by giving the same command again.
+/// To resume an interrupted transfer, run the same command again.
 #[derive(Debug, Parser)]
 #[command(name = "ftx-client", version, max_term_width = 100, after_help = EXIT_CODES)]
-pub(crate) struct Args {
+pub(crate) struct ClientArgs {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// How often a file is tried again; tries that get further do not count
+    /// Retries per file; an attempt that makes progress does not count
     #[arg(long, global = true, value_name = "N", default_value_t = 5)]
     retries: u32,
 
-    /// How long to wait for a connection, an answer, or the next bytes
+    /// Time limit for a connection, a reply, or the next bytes
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 
-    /// Which protocol to speak: with `auto`, the native one if the server knows it
+    /// Protocol to speak; `auto` picks the native one if the server supports it
     #[arg(long, global = true, value_name = "DIALECT", value_enum, default_value = "auto")]
     dialect: DialectArg,
 
-    /// How many connections share the work, in the native dialect [default: as seems worth it]
+    /// Number of parallel connections in the native dialect, 1 to 64, or `auto` [default: auto]
     #[arg(long, global = true, value_name = "N", value_parser = parse_streams)]
     streams: Option<Streams>,
 
-    /// Read local files again, even if nothing has changed about them since they were hashed
+    /// Hash local files again, even if they look unchanged since the last time
     #[arg(long, global = true)]
     no_cache: bool,
 
-    /// Go on with the next file when one has failed
+    /// Continue with the next file after a failure
     #[arg(long, global = true)]
     pub(crate) keep_going: bool,
 
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "json")]
     pub(crate) quiet: bool,
 
-    /// Say what happens as one JSON object a line, on standard output
+    /// Print events as JSON on standard output, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// What to log on standard error, as a `tracing` filter
+    /// Filter for the log on standard error, in the syntax of `tracing`
     #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", default_value = "error")]
     pub(crate) log: String,
 }
@@ -68,17 +68,17 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Upload local files and directories
-    Upload(Upload),
+    Upload(UploadArgs),
     /// Download files and directories
-    Download(Download),
-    /// List what is in a directory of the server
-    Ls(List),
-    /// Show what a name stands for on the server
-    Stat(Names),
-    /// Show digests of files, as b3sum prints them
-    Digest(DigestOf),
+    Download(DownloadArgs),
+    /// List a directory on the server
+    Ls(ListArgs),
+    /// Show kind, size and time of files on the server
+    Stat(NamesArgs),
+    /// Print BLAKE3 digests of files, as b3sum does
+    Digest(DigestArgs),
     /// Remove files on the server
-    Rm(Names),
+    Rm(NamesArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -89,14 +89,14 @@ enum DialectArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum DurabilityArg {
-    /// Loss of power: data and directory are synced
+enum DownloadDurability {
+    /// Survive a power failure: sync data and directory
     Full,
-    /// The end of the process only
+    /// Survive the end of the process only
     None,
 }
 
-/// `None` leaves it to the client.
+/// `None` lets the client choose.
 #[derive(Clone, Copy, Debug)]
 struct Streams(Option<NonZeroUsize>);
 
@@ -112,10 +112,10 @@ fn parse_streams(text: &str) -> Result<Streams, String> {
     }
 }
 
-/// More connections than this help nobody.
+/// More connections make no transfer faster.
 const MAX_STREAMS: usize = 64;
 
-/// What may become of a file that has the name already.
+/// The policy for a file that exists already.
 #[derive(Clone, Debug)]
 enum OverwriteArg {
     Replace,
@@ -127,78 +127,79 @@ fn parse_overwrite(text: &str) -> Result<OverwriteArg, String> {
     match text {
         "replace" => Ok(OverwriteArg::Replace),
         "fail" => Ok(OverwriteArg::Fail),
-        digest => digest.parse().map(OverwriteArg::IfUnchanged).map_err(|_| {
-            "give replace, fail, or the digest that the file has if nobody changed it".to_owned()
-        }),
+        digest => digest
+            .parse()
+            .map(OverwriteArg::IfUnchanged)
+            .map_err(|_| "give replace, fail, or the digest of the version to replace".to_owned()),
     }
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Upload {
-    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+#[derive(Debug, Args)]
+pub(crate) struct UploadArgs {
+    /// Server: HOST, HOST:PORT or [IPV6]:PORT [default port: 7411]
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
-    /// Local files and directories; each is stored under its last component, directories with all
-    /// that is in them
+    /// Local files and directories; each is stored under its last path component, directories with
+    /// their contents
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// The name on the server, directories included, for a single path
+    /// Name on the server, including directories, for a single path
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// What may become of a file that is there: replace, fail, or a digest that it must have
+    /// Policy for a file that exists: replace, fail, or the digest it must have to be replaced
     #[arg(long, value_name = "POLICY", default_value = "replace", value_parser = parse_overwrite)]
     overwrite: OverwriteArg,
 
-    /// Upload what symbolic links in directories point to, wherever they lead, instead of refusing them
+    /// Follow symbolic links in directories, wherever they lead, instead of refusing them
     #[arg(long)]
     pub(crate) follow: bool,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Download {
-    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+#[derive(Debug, Args)]
+pub(crate) struct DownloadArgs {
+    /// Server: HOST, HOST:PORT or [IPV6]:PORT [default port: 7411]
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
-    /// Names on the server; each is stored under the same name, directories included. With a slash
-    /// at its end a name is a directory, and all that is in it is downloaded
+    /// Names on the server; each is stored under the same name, including directories. A name that
+    /// ends with a slash is a directory, which is downloaded with its contents
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
-    /// The local file, for a single name
+    /// Local file, for a single name
     #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
     pub(crate) output: Option<PathBuf>,
 
-    /// The local directory. It may be a symbolic link; links in it are not followed
+    /// Local directory; may be a symbolic link, but links in it are not followed
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out_dir: PathBuf,
 
-    /// What a finished download survives
+    /// Failures that a finished download survives
     #[arg(long, value_name = "DURABILITY", value_enum, default_value = "full")]
-    durability: DurabilityArg,
+    durability: DownloadDurability,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct List {
-    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Server: HOST, HOST:PORT or [IPV6]:PORT [default port: 7411]
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
-    /// The directory [default: the root]
+    /// Directory [default: the root]
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// With all that is in the directories below
+    /// Include all directories below
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Names {
-    /// The server: HOST, HOST:PORT or [IPV6]:PORT; the port is 7411 if not given
+#[derive(Debug, Args)]
+pub(crate) struct NamesArgs {
+    /// Server: HOST, HOST:PORT or [IPV6]:PORT [default port: 7411]
     #[arg(value_name = "ADDR")]
     pub(crate) address: ServerAddr,
 
@@ -207,64 +208,65 @@ pub(crate) struct Names {
     pub(crate) names: Vec<String>,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct DigestOf {
-    /// The server and names on it; with --local, local files
+#[derive(Debug, Args)]
+pub(crate) struct DigestArgs {
+    /// Server and names on it; with --local, local files
     #[arg(value_name = "ADDR NAME|PATH", required = true)]
-    pub(crate) what: Vec<String>,
+    pub(crate) targets: Vec<String>,
 
-    /// Digests of local files
+    /// Hash local files
     #[arg(long)]
     pub(crate) local: bool,
 }
 
-impl Download {
+impl DownloadArgs {
     pub(crate) fn durability(&self) -> Durability {
         match self.durability {
-            DurabilityArg::Full => Durability::Full,
-            DurabilityArg::None => Durability::None,
+            DownloadDurability::Full => Durability::Full,
+            DownloadDurability::None => Durability::None,
         }
     }
 }
 
-impl Args {
-    /// Parses the command line, and ends the process where it makes no sense.
+impl ClientArgs {
+    /// Parses the command line, or ends the process with an error.
     pub(crate) fn parse_checked() -> Self {
         let args = Self::try_parse().unwrap_or_else(|_| Self::refuse());
         let single = match &args.command {
-            Command::Upload(Upload { paths, name: Some(_), .. }) if paths.len() > 1 => "--as",
-            Command::Download(Download { names, output: Some(_), .. }) if names.len() > 1 => {
+            Command::Upload(UploadArgs { paths, name: Some(_), .. }) if paths.len() > 1 => "--as",
+            Command::Download(DownloadArgs { names, output: Some(_), .. }) if names.len() > 1 => {
                 "--output"
             }
-            Command::Digest(DigestOf { what, local: false }) if what.len() < 2 => {
+            Command::Digest(DigestArgs { targets, local: false }) if targets.len() < 2 => {
                 let message = "give the server and the names of files on it, or --local";
-                output::end(&Self::command().error(ErrorKind::MissingRequiredArgument, message))
+                output::exit_with(
+                    &Self::command().error(ErrorKind::MissingRequiredArgument, message),
+                )
             }
             _ => return args,
         };
         let message = format!("{single} can be given for a single file only");
-        output::end(&Self::command().error(ErrorKind::ArgumentConflict, message))
+        output::exit_with(&Self::command().error(ErrorKind::ArgumentConflict, message))
     }
 
-    /// Ends the process as clap does, which shows what it refuses as it is. So it is told of escaped
-    /// arguments.
+    /// Ends the process with clap's error. clap prints arguments unescaped, so it gets them escaped.
     fn refuse() -> ! {
         let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
         let Err(error) = Self::try_parse_from(shown) else {
             let message = "an argument has control characters, or is not UTF-8";
-            output::end(&Self::command().error(ErrorKind::InvalidValue, message))
+            output::exit_with(&Self::command().error(ErrorKind::InvalidValue, message))
         };
-        output::end(&error)
+        output::exit_with(&error)
     }
 
-    pub(crate) fn config(&self) -> Config {
-        let mut config = Config::default();
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
         config.retries = self.retries;
         config.timeout = self.timeout;
         config.dialect = match self.dialect {
-            DialectArg::Auto => Dialect::Auto,
-            DialectArg::Native => Dialect::Native,
-            DialectArg::Legacy => Dialect::Legacy,
+            DialectArg::Auto => DialectChoice::Auto,
+            DialectArg::Native => DialectChoice::Native,
+            DialectArg::Legacy => DialectChoice::Legacy,
         };
         config.cache = if self.no_cache { None } else { cache_dir() };
         config.streams = self.streams.and_then(|Streams(streams)| streams);
@@ -285,7 +287,7 @@ impl Args {
     }
 }
 
-/// Where programs keep what can be found out again.
+/// The directory for cached data, `$XDG_CACHE_HOME` or `~/.cache`.
 fn cache_dir() -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
@@ -296,10 +298,10 @@ fn cache_dir() -> Option<PathBuf> {
 mod tests {
     use clap::CommandFactory as _;
 
-    use super::Args;
+    use super::ClientArgs;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
+        ClientArgs::command().debug_assert();
     }
 }

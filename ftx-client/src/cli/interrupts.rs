@@ -1,25 +1,24 @@
-//! Ctrl-C, SIGTERM, and the end of the terminal.
+//! Ctrl-C, SIGTERM and SIGHUP.
 //!
-//! They are waited for on a thread of their own: the one that transfers also does the disk work,
-//! and may be at that for long.
+//! A separate thread waits for them, because the thread that transfers also does the disk work and may
+//! be busy with it for long.
 
 use std::io;
 use std::process;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use ftx_client::Cancel;
 use tokio::runtime::Builder;
 
-use super::Exit;
+use super::exit::Exit;
 use super::report::Report;
+use super::stall::stalled;
 
-/// From when this returns, the first signal stops where both sides can go on from, a second one at
-/// once, and a third ends the process whatever it is waiting for.
+/// Starts to handle signals. The first one stops the transfer at a point from which it can be resumed,
+/// the second stops it at once, and the third ends the process.
 ///
 /// # Errors
-/// The system gives no thread or no event queue, or lets no signal be handled.
+/// The system refuses a thread, an event queue or a signal handler.
 pub(crate) fn watch(cancel: Cancel, report: Report) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
@@ -31,66 +30,39 @@ pub(crate) fn watch(cancel: Cancel, report: Report) -> io::Result<()> {
         cancel.cancel();
         tokio::select! {
             () = signals.next() => {}
-            () = stuck() => process::exit(Exit::Interrupted as i32),
+            () = stalled() => process::exit(Exit::Interrupted as i32),
         }
         cancel.abort();
-        // Apart, as whoever reads it may be the reason.
-        let tell = move || report.message("interrupted again: leaving at once");
-        let _ = thread::Builder::new().spawn(tell);
+        // On another thread: a reader of standard error that stalls may be the cause.
+        let warn = move || report.message("interrupted again: leaving at once");
+        let _ = thread::Builder::new().spawn(warn);
         tokio::select! {
             () = signals.next() => {}
-            () = stuck() => {}
+            () = stalled() => {}
         }
-        // What is on the disk can be gone on from after a crash, and so after this.
+        // The partial files survive a crash, and so this exit.
         process::exit(Exit::Interrupted as i32);
     };
     let thread = thread::Builder::new().name("ftx-signals".to_owned());
     thread.spawn(move || runtime.block_on(react)).map(|_| ())
 }
 
-/// Has a file that would exceed the limit of file sizes (`ulimit -f`) be an error of who writes it.
-/// Without this the system ends the process.
+/// Turns a write beyond the file size limit (`ulimit -f`) into an error of that write. By default the
+/// system ends the process.
 ///
 /// # Errors
-/// The system lets no signal be handled.
+/// The system refuses a signal handler.
 pub(crate) fn outlive_file_size_limit() -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::sync::Arc;
         use std::sync::atomic::AtomicBool;
 
-        // Whether it came does not matter: the write that was too much says so.
+        // The flag itself is not read: the write fails.
         let came = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), came)?;
     }
     Ok(())
-}
-
-/// How long a reader may let the process wait that was told to end.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// When the line that is being written was begun.
-static WRITING: Mutex<Option<Instant>> = Mutex::new(None);
-
-/// Writes a line to a stream that may be a pipe whose reader takes its time. That is what pipes are for;
-/// but a process that is told to end does not wait for ever.
-pub(crate) fn writing<T>(write: impl FnOnce() -> T) -> T {
-    let set = |begun| *WRITING.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-    set(Some(Instant::now()));
-    let written = write();
-    set(None);
-    written
-}
-
-/// Completes when a line has not been taken for too long.
-async fn stuck() {
-    loop {
-        let begun = *WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-        if begun.is_some_and(|begun| begun.elapsed() >= PATIENCE) {
-            return;
-        }
-        tokio::time::sleep(PATIENCE / 4).await;
-    }
 }
 
 #[cfg(unix)]
@@ -105,7 +77,7 @@ impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        // Whoever has it ignored, as `nohup` does, wants the transfer to go on without a terminal.
+        // A caller that ignores SIGHUP, as `nohup` does, wants the transfer to outlive its terminal.
         let hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
             hangup,
@@ -130,14 +102,14 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP has no effect on this process. Where the system does not say it as a text, it is left
-/// as it is: ended by it, or not.
+/// Whether this process ignores SIGHUP. Returns true where the system does not report it, so that its
+/// disposition stays untouched.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // The first signal is the lowest bit, and that is SIGHUP.
+    // SIGHUP is signal 1, the lowest bit.
     mask.is_none_or(|mask| mask & 1 != 0)
 }
 

@@ -1,4 +1,4 @@
-//! How a run is shown: bars on a terminal, lines elsewhere, JSON where a program asks for it.
+//! Reports progress and errors: bars on a terminal, lines elsewhere, JSON with `--json`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,25 +11,25 @@ use ftx_io::ErrorChain;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::Exit;
-use super::interrupts::writing;
-use super::jobs::{Direction, Job};
+use super::exit::Exit;
+use super::job::{Direction, FileJob};
 use super::output;
 use super::skipped::Skipped;
+use super::stall::tracked_write;
 
-/// How often progress is told to programs and shown on a terminal.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// The interval between two progress events of a file in JSON.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Shows what happens; clones show in the same place.
+/// Reports to the user. Clones share bar and counters.
 #[derive(Clone)]
 pub(crate) struct Report {
-    face: Face,
+    face: ReportStyle,
     files: Arc<AtomicUsize>,
     bar: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Face {
+enum ReportStyle {
     Bars,
     Json,
     Lines,
@@ -39,24 +39,24 @@ enum Face {
 impl Report {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let face = match (json, quiet) {
-            (true, _) => Face::Json,
-            (_, true) => Face::Quiet,
-            _ if std::io::stderr().is_terminal() => Face::Bars,
-            _ => Face::Lines,
+            (true, _) => ReportStyle::Json,
+            (_, true) => ReportStyle::Quiet,
+            _ if std::io::stderr().is_terminal() => ReportStyle::Bars,
+            _ => ReportStyle::Lines,
         };
         Self { face, files: Arc::default(), bar: Arc::default() }
     }
 
-    /// Takes note of how many files there are.
+    /// Sets the number of files.
     pub(crate) fn expect(&self, files: usize) {
         self.files.store(files, Relaxed);
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.face == Face::Json
+        self.face == ReportStyle::Json
     }
 
-    /// Tells of an error that is about no transfer, and what to exit with.
+    /// Reports an error outside any transfer, and returns the exit code.
     pub(crate) fn gave_up(&self, error: &TransferError) -> Exit {
         let message = ErrorChain(error).to_string();
         if self.is_json() {
@@ -75,12 +75,12 @@ impl Report {
     }
 
     /// An observer for the next file.
-    pub(crate) fn begin(&self, index: usize, job: &Job) -> Observer {
+    pub(crate) fn begin(&self, index: usize, job: &FileJob) -> Observer {
         let name = job.name();
         let report = self.clone();
         match self.face {
-            Face::Quiet => Observer::default(),
-            Face::Json => {
+            ReportStyle::Quiet => Observer::default(),
+            ReportStyle::Json => {
                 report.emit(
                     index,
                     job,
@@ -95,7 +95,7 @@ impl Report {
                     }
                 })
             }
-            Face::Bars => {
+            ReportStyle::Bars => {
                 let prefix = match report.files.load(Relaxed) {
                     0 | 1 => name,
                     files => format!("[{}/{files}] {name}", index + 1),
@@ -104,7 +104,7 @@ impl Report {
                 report.replace(Some(bar.clone()));
                 Observer::new(move |event| show(event, &bar))
             }
-            Face::Lines => Observer::new(move |event| match event {
+            ReportStyle::Lines => Observer::new(move |event| match event {
                 Event::Started { from: 1.., .. } | Event::Draining { .. } => {
                     report.message(&format!("{name}: {}", sentence(event)));
                 }
@@ -116,16 +116,16 @@ impl Report {
         }
     }
 
-    pub(crate) fn finished(&self, index: usize, job: &Job, transferred: Transferred) {
+    pub(crate) fn finished(&self, index: usize, job: &FileJob, transferred: Transferred) {
         let Transferred { moved, already_there, .. } = transferred;
         self.replace(None);
         match self.face {
-            Face::Quiet => {}
-            Face::Json => {
+            ReportStyle::Quiet => {}
+            ReportStyle::Json => {
                 let fields = json!({ "moved": moved, "already_there": already_there });
                 self.emit(index, job, "finished", fields);
             }
-            Face::Bars | Face::Lines => {
+            ReportStyle::Bars | ReportStyle::Lines => {
                 let name = job.name();
                 let done = if already_there {
                     "already there, nothing to do".to_owned()
@@ -137,7 +137,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn failed(&self, index: usize, job: &Job, error: &TransferError) {
+    pub(crate) fn failed(&self, index: usize, job: &FileJob, error: &TransferError) {
         self.replace(None);
         let mut message = ErrorChain(error).to_string();
         if job.direction == Direction::Download
@@ -146,7 +146,7 @@ impl Report {
         {
             message += &format!("; to download all of a directory, say {}/", job.name());
         }
-        if self.face == Face::Json {
+        if self.face == ReportStyle::Json {
             let status = error.status();
             let fields =
                 json!({ "status": status.code(), "status_name": status.name(), "error": message });
@@ -156,7 +156,7 @@ impl Report {
         }
     }
 
-    /// Tells of something that is left out.
+    /// Reports an entry that is left out.
     pub(crate) fn skipped(&self, skipped: &Skipped) {
         let (name, reason) = (&skipped.name, skipped.reason());
         if self.is_json() {
@@ -172,7 +172,7 @@ impl Report {
         }
     }
 
-    /// Tells at the end that so many things were left out.
+    /// Reports the number of entries that were left out.
     pub(crate) fn incomplete(&self, skipped: usize) {
         if self.is_json() {
             write_json(&json!({ "event": "incomplete", "skipped": skipped }));
@@ -187,12 +187,12 @@ impl Report {
         self.replace(None);
     }
 
-    /// A line for people, on standard error. Names and messages of others are escaped here.
+    /// Prints a line for people on standard error, with the names and messages in it escaped.
     pub(crate) fn message(&self, text: &str) {
         let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         let write = || {
-            // Nobody to read it is no reason to fail.
-            let _ = writing(|| writeln!(std::io::stderr(), "{}", escaped(text)));
+            // A closed standard error is no failure.
+            let _ = tracked_write(|| writeln!(std::io::stderr(), "{}", escaped(text)));
         };
         match &*bar {
             Some(bar) => bar.suspend(write),
@@ -207,7 +207,7 @@ impl Report {
         }
     }
 
-    fn emit(&self, index: usize, job: &Job, event: &'static str, fields: Value) {
+    fn emit(&self, index: usize, job: &FileJob, event: &'static str, fields: Value) {
         print_json(index, job.direction.verb(), &job.name(), event, fields);
     }
 }
@@ -224,12 +224,12 @@ fn write_json(line: &Value) {
     output::line(&line.to_string());
 }
 
-/// Whether an event is to be told now: progress only so often, and always at its end.
+/// Whether to report an event now. Progress is throttled, except at its end.
 fn is_due(event: &Event<'_>, told: &Mutex<Instant>) -> bool {
     match event {
         Event::Progress { done, size } | Event::Hashing { done, total: size } if done < size => {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = told.elapsed() >= INTERVAL;
+            let due = told.elapsed() >= PROGRESS_INTERVAL;
             if due {
                 *told = Instant::now();
             }
@@ -271,7 +271,7 @@ fn sentence(event: &Event<'_>) -> String {
     match event {
         Event::Waiting => "waiting: another upload of this file is running".to_owned(),
         Event::Started { from, size } => {
-            format!("going on from {} of {}", HumanBytes(*from), HumanBytes(*size))
+            format!("resuming at {} of {}", HumanBytes(*from), HumanBytes(*size))
         }
         Event::Draining { left } => format!(
             "cancelled; reading the last {}, or the original server would hang \
@@ -298,7 +298,7 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
         Event::Started { from, size } => {
             bar.set_length(*size);
             bar.set_position(*from);
-            // Speed and remaining time are those of the bytes that move now.
+            // Speed and ETA count only bytes that move now.
             bar.reset_eta();
             bar.reset_elapsed();
             let resumed = format!("resumed at {}", HumanBytes(*from));
@@ -312,12 +312,12 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
     }
 }
 
-/// What stands behind a bar, escaped.
+/// Sets the text behind a bar, escaped.
 fn label(bar: &ProgressBar, text: &str) {
     bar.set_message(escaped(text).to_string());
 }
 
-/// A bar behind `prefix`, which is escaped.
+/// A bar with a prefix, which is escaped.
 fn bar(prefix: &str) -> ProgressBar {
     let template = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta} {wide_msg}";
     let style = ProgressStyle::with_template(template);

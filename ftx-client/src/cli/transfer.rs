@@ -1,16 +1,17 @@
-//! Runs the files of an upload or a download.
+//! Runs the jobs of an upload or a download.
 
-use ftx_client::{Client, Download, Observer, TransferError, Transferred, Upload, Watch};
+use ftx_client::{Client, FileDownload, FileUpload, Observer, TransferError, Transferred, Watch};
 
-use super::Exit;
-use super::jobs::{Direction, Directories, Job, Jobs};
+use super::exit::Exit;
+use super::job::{Direction, FileJob};
+use super::jobs::{Directories, JobList};
 use super::report::Report;
 
-/// Transfers files in their order; many at a time, where the server allows that.
+/// Transfers files in order, many at a time if the server supports it.
 pub(crate) async fn run(
     keep_going: bool,
     client: &mut Client,
-    jobs: &Jobs,
+    jobs: &JobList,
     report: &Report,
 ) -> Exit {
     for skipped in &jobs.skipped {
@@ -29,16 +30,16 @@ pub(crate) async fn run(
     exit
 }
 
-/// What became of files.
-struct Ran {
+/// The outcome of a list of files.
+struct RunSummary {
     exit: Exit,
-    /// One has failed, and others were not begun.
+    /// A failure stopped it before the last file.
     is_stopped: bool,
-    /// So many were no longer there.
+    /// Number of files that vanished.
     vanished: usize,
 }
 
-/// Makes the directories that no file has brought.
+/// Creates the directories that no file created.
 async fn make_directories(client: &mut Client, directories: &Directories, report: &Report) -> Exit {
     let mut exit = Exit::Done;
     match directories {
@@ -47,7 +48,7 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
                 match client.make_directory(name).await {
                     Ok(_) => {}
                     Err(error) if error.is_not_native() => {
-                        let text = "the server has no way to be asked for empty directories";
+                        let text = "the server cannot create empty directories";
                         report.message(&format!("{text}; they are left out"));
                         break;
                     }
@@ -66,13 +67,18 @@ async fn make_directories(client: &mut Client, directories: &Directories, report
     exit
 }
 
-async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: &Report) -> Ran {
+async fn run_files(
+    keep_going: bool,
+    client: &mut Client,
+    jobs: &[FileJob],
+    report: &Report,
+) -> RunSummary {
     report.expect(jobs.len());
-    // Those before one that cannot be transferred are done first.
+    // The files before an unusable one are transferred first.
     let refused = jobs.iter().position(|job| job.name.is_err()).filter(|_| !keep_going);
     let now = jobs.get(..refused.unwrap_or(jobs.len())).unwrap_or_default();
     let usable = now.iter().enumerate().filter(|(_, job)| job.name.is_ok());
-    let mut show = Show {
+    let mut show = TransferView {
         report,
         jobs,
         indices: usable.map(|(index, _)| index).collect(),
@@ -88,8 +94,8 @@ async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: 
         if keep_going || show.has_failed || show.vanished == vanished {
             break;
         }
-        // It stopped for one that vanished, which is no reason to leave the others alone.
-        let Show { indices, ended, .. } = &mut show;
+        // It stopped at a vanished file, which must not keep the rest from being transferred.
+        let TransferView { indices, ended, .. } = &mut show;
         indices.retain(|index| ended.get(*index).is_some_and(|ended| !ended));
     }
     let mut is_stopped = show.has_failed && !keep_going;
@@ -103,44 +109,44 @@ async fn run_files(keep_going: bool, client: &mut Client, jobs: &[Job], report: 
         }
     }
     report.end();
-    Ran { exit: show.worst, is_stopped, vanished: show.vanished }
+    RunSummary { exit: show.worst, is_stopped, vanished: show.vanished }
 }
 
-/// Shows what becomes of files.
-struct Show<'a> {
+/// Reports the files of one call of the client.
+struct TransferView<'a> {
     report: &'a Report,
-    jobs: &'a [Job],
-    /// Which jobs the client's files are.
+    jobs: &'a [FileJob],
+    /// The job of each of the client's files.
     indices: Vec<usize>,
     begun: Vec<Option<Observer>>,
     ended: Vec<bool>,
     worst: Exit,
-    /// One has failed that had not vanished.
+    /// A file failed, other than by vanishing.
     has_failed: bool,
     vanished: usize,
 }
 
-impl Show<'_> {
+impl TransferView<'_> {
     async fn transfer(&mut self, keep_going: bool, client: &mut Client) {
         let files = self.indices.iter().filter_map(|index| self.jobs.get(*index));
         let files: Vec<_> =
             files.filter_map(|job| Some((job, job.name.as_ref().ok()?.clone()))).collect();
         let Some(&(first, _)) = files.first() else { return };
         let direction = first.direction;
-        // What happens before the first file is begun happens to it.
+        // Events before the first file begins are reported for that file.
         client.set_observer(self.begin(0));
         let reached = match direction {
             Direction::Upload => {
                 let files = files.into_iter().map(|(job, name)| {
                     let path = job.path.clone();
-                    Upload { path, name }
+                    FileUpload { path, name }
                 });
                 client.upload_all(&files.collect::<Vec<_>>(), keep_going, self).await
             }
             Direction::Download => {
                 let files = files.into_iter().map(|(job, name)| {
                     let (path, size) = (job.path.clone(), job.size);
-                    Download { name, path, size }
+                    FileDownload { name, path, size }
                 });
                 client.download_all(&files.collect::<Vec<_>>(), keep_going, self).await
             }
@@ -166,7 +172,7 @@ impl Show<'_> {
     }
 }
 
-impl Watch for Show<'_> {
+impl Watch for TransferView<'_> {
     fn begin(&mut self, file: usize) -> Observer {
         let index = self.indices.get(file).copied().unwrap_or(file);
         let (Some(job), Some(begun)) = (self.jobs.get(index), self.begun.get_mut(index)) else {
@@ -185,7 +191,7 @@ impl Watch for Show<'_> {
             (Err(error), _) => self.fail(index, &error),
             (Ok(_), None) => {}
         }
-        // Done with, so it shall take no memory.
+        // Frees the observer of a finished file.
         if let Some(begun) = self.begun.get_mut(index).filter(|begun| begun.is_some()) {
             *begun = Some(Observer::default());
         }

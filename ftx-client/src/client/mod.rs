@@ -1,6 +1,6 @@
-//! The client: it finds out what its server speaks, and brings files there and back.
+//! The client: detects the dialect of its server, and transfers files in it.
 
-mod ask;
+mod metadata;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,23 +12,28 @@ use ftx_core::native::wire::{Overwrite, Token};
 use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
 
+use crate::backoff::Backoff;
 use crate::connect::connect;
-use crate::legacy::connection::Connection;
-use crate::legacy::{Legacy, Tries};
-use crate::native::{Channel, DownloadJob, Greeted, Link, Native, Session, UploadJob};
-use crate::{Cancel, Config, Dialect, LocalPath, Observer, ServerAddr, TransferError, Watch};
+use crate::legacy::LegacyClient;
+use crate::legacy::connection::LegacyConnection;
+use crate::native::{
+    Channel, DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, UploadJob,
+};
+use crate::{
+    Cancel, ClientConfig, DialectChoice, LocalPath, Observer, ServerAddr, TransferError, Watch,
+};
 
 /// A client of one server.
 ///
-/// It connects when the first transfer needs it, keeps the connection for the next one, and tries
-/// again by itself what failed for a reason that may pass; each try goes on from where the last
-/// one ended, as far as the server allows.
+/// It connects with the first transfer and keeps the connection for the next one. Transient failures
+/// are retried automatically; each attempt resumes where the last one ended, as far as the server
+/// allows.
 ///
 /// ```no_run
-/// use ftx_client::{Client, Config, RemoteName};
+/// use ftx_client::{Client, ClientConfig, RemoteName};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut client = Client::new("files.example".parse()?, Config::default());
+/// let mut client = Client::new("files.example".parse()?, ClientConfig::default());
 /// let name = RemoteName::parse("reports/2026.pdf")?;
 /// client.upload("2026.pdf".as_ref(), &name).await?;
 /// client.download(&name, "copy.pdf".as_ref()).await?;
@@ -38,64 +43,64 @@ use crate::{Cancel, Config, Dialect, LocalPath, Observer, ServerAddr, TransferEr
 #[derive(Debug)]
 pub struct Client {
     address: ServerAddr,
-    config: Config,
+    config: ClientConfig,
     observer: Observer,
     cancel: Cancel,
-    spoken: Spoken,
-    /// What is known of local files, so that it need not be found out again.
+    server: ServerDialect,
+    /// The chaining values of local files, so that unchanged files need not be read again.
     manifests: Arc<ManifestCache>,
 }
 
-/// What the server is known to speak, and the connection that idles, if one does.
+/// The dialect of the server, and the idle connection, if there is one.
 #[derive(Debug)]
-enum Spoken {
+enum ServerDialect {
     Unknown,
-    Native(Link),
-    Legacy { connection: Option<Connection> },
+    Native(IdleConnection),
+    Legacy { connection: Option<LegacyConnection> },
 }
 
 /// A local file to upload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upload {
+pub struct FileUpload {
     /// The local file.
     pub path: LocalPath,
-    /// The name that it is to have on the server.
+    /// Its name on the server.
     pub name: RemoteName,
 }
 
 /// A file to download.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Download {
+pub struct FileDownload {
     /// Its name on the server.
     pub name: RemoteName,
-    /// Where it goes.
+    /// Its local path.
     pub path: LocalPath,
-    /// Its bytes, as far as they are known from a [listing](Client::list): small files are faster
-    /// then. What the server says when it sends the file counts.
+    /// Its size in bytes, if a [listing](Client::list) gave it: this makes small files faster. The size
+    /// that the server sends with the file counts.
     pub size: Option<u64>,
 }
 
-/// How a transfer ended well.
+/// The result of a successful transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transferred {
-    /// Bytes of the file that were moved by the try that ended it.
+    /// Bytes of the file that the last attempt transferred.
     pub moved: u64,
-    /// Both sides had the same file, and nothing was moved.
+    /// The file was up to date, so nothing was transferred.
     pub already_there: bool,
 }
 
 impl Client {
-    /// A client of this server. Nothing is connected yet.
+    /// A client of this server. It connects later.
     #[must_use]
-    pub fn new(address: ServerAddr, config: Config) -> Self {
-        let spoken = Spoken::Unknown;
+    pub fn new(address: ServerAddr, config: ClientConfig) -> Self {
+        let server = ServerDialect::Unknown;
         let (observer, cancel) = (Observer::default(), Cancel::new());
         let manifests = Arc::new(open_cache(config.cache.as_deref()));
-        Self { address, config, observer, cancel, spoken, manifests }
+        Self { address, config, observer, cancel, server, manifests }
     }
 
-    /// Has `observer` told what happens in the transfers that follow.
+    /// Sets the observer of the following transfers.
     pub fn set_observer(&mut self, observer: Observer) {
         self.observer = observer;
     }
@@ -107,89 +112,92 @@ impl Client {
         self.cancel.clone()
     }
 
-    /// Has `cancel` stop the transfers that follow, in place of the handle before: so each can be
-    /// stopped alone, and the client be used again afterwards.
+    /// Replaces the handle that stops the following transfers: each can then be stopped alone, and the
+    /// client can be used afterwards.
     pub fn set_cancel(&mut self, cancel: Cancel) {
-        match &mut self.spoken {
-            Spoken::Native(Link { channel: Some(channel), .. }) => channel.set_cancel(&cancel),
-            Spoken::Legacy { connection: Some(connection) } => connection.set_cancel(&cancel),
-            Spoken::Native(_) | Spoken::Legacy { .. } | Spoken::Unknown => {}
+        match &mut self.server {
+            ServerDialect::Native(IdleConnection { channel: Some(channel), .. }) => {
+                channel.set_cancel(&cancel)
+            }
+            ServerDialect::Legacy { connection: Some(connection) } => {
+                connection.set_cancel(&cancel)
+            }
+            ServerDialect::Native(_) | ServerDialect::Legacy { .. } | ServerDialect::Unknown => {}
         }
         self.cancel = cancel;
     }
 
-    /// How often a file is tried again in the transfers that follow; see [`Config::retries`].
+    /// Sets the most retries of a file in the following transfers; see [`ClientConfig::retries`].
     pub fn set_retries(&mut self, retries: u32) {
         self.config.retries = retries;
     }
 
-    /// What may become of files that the uploads that follow find; see [`Config::overwrite`].
+    /// Sets whether the following uploads may replace files; see [`ClientConfig::overwrite`].
     pub fn set_overwrite(&mut self, overwrite: Overwrite) {
         self.config.overwrite = overwrite;
     }
 
-    /// Uploads the local file `path` as `name`. Returns when the server has said that the whole
-    /// file is stored; to an original server, whose word is not good for that, the file is
-    /// compared by size and MD5.
+    /// Uploads the local file `path` as `name`. Returns when the server has confirmed that the whole file
+    /// is stored. An original server confirms too much, so its file is compared by size and MD5.
     ///
     /// # Errors
-    /// After the last retry, what went wrong with it.
+    /// The failure of the last attempt.
     pub async fn upload(
         &mut self,
         path: &Path,
         name: &RemoteName,
     ) -> Result<Transferred, TransferError> {
-        let file = Upload { path: path.into(), name: name.clone() };
-        let mut single = Single { observer: self.observer.clone(), result: None };
+        let file = FileUpload { path: path.into(), name: name.clone() };
+        let mut single = SingleWatch { observer: self.observer.clone(), result: None };
         self.upload_all(&[file], false, &mut single).await?;
         single.result.unwrap_or(Err(TransferError::closed()))
     }
 
-    /// Downloads `name` to the local file `path`, whose directory is made if it is not there. The
-    /// file appears under its name when it is whole; until then it grows in `path` + `.ftxpart`, with a
+    /// Downloads `name` to the local file `path`, whose directory is created if it is missing. The file
+    /// appears under its name when it is whole; until then it grows in `path` + `.ftxpart`, with a
     /// shorter name if it has more than 239 bytes.
     ///
     /// # Errors
-    /// After the last retry, what went wrong with it. What arrived is kept.
+    /// The failure of the last attempt. The received bytes are kept.
     pub async fn download(
         &mut self,
         name: &RemoteName,
         path: &Path,
     ) -> Result<Transferred, TransferError> {
-        let file = Download { name: name.clone(), path: path.into(), size: None };
-        let mut single = Single { observer: self.observer.clone(), result: None };
+        let file = FileDownload { name: name.clone(), path: path.into(), size: None };
+        let mut single = SingleWatch { observer: self.observer.clone(), result: None };
         self.download_all(&[file], false, &mut single).await?;
         single.result.unwrap_or(Err(TransferError::closed()))
     }
 
-    /// Uploads files, and tells `watch` what becomes of each. When one fails, those that are not
-    /// begun by then are left alone, unless `keep_going` says otherwise.
+    /// Uploads files, and reports each to `watch`. When one fails, no further file begins, unless
+    /// `keep_going` is set.
     ///
-    /// In the native dialect many are under way at the same time; in the legacy dialect each begins
-    /// when the one before has ended.
+    /// In the native dialect many files are under way at once; in the legacy dialect each begins when
+    /// the one before has ended.
     ///
     /// # Errors
-    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    /// The server cannot be reached. `watch` receives the failures of files.
     pub async fn upload_all(
         &mut self,
-        files: &[Upload],
+        files: &[FileUpload],
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
-        self.find_out().await?;
+        self.negotiate().await?;
         let Self { address, config, cancel, manifests, .. } = self;
-        match &mut self.spoken {
-            Spoken::Native(link) => {
+        match &mut self.server {
+            ServerDialect::Native(idle) => {
                 let mut jobs = Vec::with_capacity(files.len());
-                for Upload { path, name } in files {
+                for FileUpload { path, name } in files {
                     let (path, name, run) = (path.clone(), name.clone(), random_token()?);
                     jobs.push(UploadJob::new(path, name, run));
                 }
-                let mut native = Native { address, config, cancel, manifests, link };
+                let mut native = NativeClient { address, config, cancel, manifests, idle };
                 native.upload(jobs, keep_going, watch).await;
             }
-            Spoken::Legacy { connection } => {
-                let mut legacy = Legacy { address, config, cancel, connection };
+            ServerDialect::Legacy { connection } => {
+                let mut legacy = LegacyClient { address, config, cancel, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.upload(&file.path, &file.name, &observer).await;
@@ -200,38 +208,37 @@ impl Client {
                     }
                 }
             }
-            Spoken::Unknown => {}
+            ServerDialect::Unknown => {}
         }
         Ok(())
     }
 
-    /// Downloads files, and tells `watch` what becomes of each; otherwise as
-    /// [`upload_all`](Self::upload_all).
+    /// Downloads files, and reports each to `watch`; otherwise as [`upload_all`](Self::upload_all).
     ///
     /// # Errors
-    /// The server cannot be reached. What goes wrong with a file is told to `watch`.
+    /// The server cannot be reached. `watch` receives the failures of files.
     pub async fn download_all(
         &mut self,
-        files: &[Download],
+        files: &[FileDownload],
         keep_going: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), TransferError> {
-        self.find_out().await?;
+        self.negotiate().await?;
         let Self { address, config, cancel, manifests, .. } = self;
-        match &mut self.spoken {
-            Spoken::Native(link) => {
-                let jobs = files.iter().map(|Download { name, path, size }| DownloadJob {
+        match &mut self.server {
+            ServerDialect::Native(idle) => {
+                let jobs = files.iter().map(|FileDownload { name, path, size }| DownloadJob {
                     name: name.clone(),
                     path: path.clone(),
                     size: *size,
                     mismatched: Arc::default(),
                 });
                 let jobs = jobs.collect();
-                let mut native = Native { address, config, cancel, manifests, link };
+                let mut native = NativeClient { address, config, cancel, manifests, idle };
                 native.download(jobs, keep_going, watch).await;
             }
-            Spoken::Legacy { connection } => {
-                let mut legacy = Legacy { address, config, cancel, connection };
+            ServerDialect::Legacy { connection } => {
+                let mut legacy = LegacyClient { address, config, cancel, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.download(&file.name, &file.path, &observer).await;
@@ -242,7 +249,7 @@ impl Client {
                     }
                 }
             }
-            Spoken::Unknown => {}
+            ServerDialect::Unknown => {}
         }
         Ok(())
     }
@@ -250,53 +257,55 @@ impl Client {
     /// Whether the server speaks the native dialect.
     ///
     /// # Errors
-    /// It cannot be reached.
+    /// The server cannot be reached.
     pub async fn is_native(&mut self) -> Result<bool, TransferError> {
-        self.find_out().await?;
-        Ok(matches!(self.spoken, Spoken::Native(_)))
+        self.negotiate().await?;
+        Ok(matches!(self.server, ServerDialect::Native(_)))
     }
 
-    /// Finds out what the server speaks, unless that is known.
-    async fn find_out(&mut self) -> Result<(), TransferError> {
-        if !matches!(self.spoken, Spoken::Unknown) {
+    /// Detects the dialect of the server, unless it is known.
+    async fn negotiate(&mut self) -> Result<(), TransferError> {
+        if !matches!(self.server, ServerDialect::Unknown) {
             return Ok(());
         }
-        if self.config.dialect == Dialect::Legacy {
-            self.spoken = Spoken::Legacy { connection: None };
+        if self.config.dialect == DialectChoice::Legacy {
+            self.server = ServerDialect::Legacy { connection: None };
             return Ok(());
         }
-        let mut tries = Tries::new(&self.config, &self.observer, false);
-        self.spoken = loop {
-            let greeted = self.greet().await;
-            if let Some(spoken) = tries.again(greeted, &self.cancel).await? {
-                break spoken;
+        let mut backoff = Backoff::new(&self.config, false);
+        self.server = loop {
+            match self.handshake().await {
+                Ok(server) => break server,
+                Err(error) if error.is_transient() => {
+                    backoff.pause(error, &self.observer, &self.cancel).await?;
+                }
+                Err(error) => return Err(error),
             }
         };
         Ok(())
     }
 
-    async fn greet(&self) -> Result<Spoken, TransferError> {
+    async fn handshake(&self) -> Result<ServerDialect, TransferError> {
         let Self { address, config, cancel, .. } = self;
-        let wire = connect(address, config.timeout, cancel).await?;
-        let replaces = match &self.spoken {
-            Spoken::Native(link) => Some(link.last_session),
-            Spoken::Legacy { .. } | Spoken::Unknown => None,
+        let stream = connect(address, config.timeout, cancel).await?;
+        let replaces = match &self.server {
+            ServerDialect::Native(idle) => Some(idle.last_session),
+            ServerDialect::Legacy { .. } | ServerDialect::Unknown => None,
         };
-        match Channel::greet(wire, config, cancel, Session::New { replaces }).await? {
-            Greeted::Native(channel) => Ok(Spoken::Native(Link::new(channel))),
-            Greeted::Legacy(_) if config.dialect == Dialect::Native => {
+        match Channel::handshake(stream, config, cancel, SessionRequest::New { replaces }).await? {
+            Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(channel))),
+            Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())
             }
-            Greeted::Legacy(wire) => {
-                let connection = Connection::new(wire, config.timeout, cancel);
-                Ok(Spoken::Legacy { connection: Some(connection) })
+            Handshake::Legacy(stream) => {
+                let connection = LegacyConnection::new(stream, config.timeout, cancel);
+                Ok(ServerDialect::Legacy { connection: Some(connection) })
             }
         }
     }
 }
 
-/// What is known of local files; without a directory, or one that can be used, only as long as the
-/// client lives.
+/// The manifests of local files. Without a usable directory they last as long as the client.
 fn open_cache(dir: Option<&Path>) -> ManifestCache {
     let limits = ManifestLimits::default();
     let Some(dir) = dir else { return ManifestCache::in_memory(limits) };
@@ -305,7 +314,7 @@ fn open_cache(dir: Option<&Path>) -> ManifestCache {
         .map_err(|error| StoreError::io("open", dir, error))
         .and_then(|dir| ManifestCache::in_dir(&dir, limits));
     opened.unwrap_or_else(|error| {
-        debug!(error = %ftx_io::ErrorChain(&error), "files are hashed anew each time");
+        debug!(error = %ftx_io::ErrorChain(&error), "the manifest cache cannot be used; manifests are kept in memory");
         ManifestCache::in_memory(limits)
     })
 }
@@ -324,13 +333,13 @@ fn random_token() -> Result<Token, TransferError> {
     Ok(Token(token))
 }
 
-/// Watches over a single file.
-struct Single {
+/// Watches a single file.
+struct SingleWatch {
     observer: Observer,
     result: Option<Result<Transferred, TransferError>>,
 }
 
-impl Watch for Single {
+impl Watch for SingleWatch {
     fn begin(&mut self, _: usize) -> Observer {
         self.observer.clone()
     }

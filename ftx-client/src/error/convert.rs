@@ -68,15 +68,14 @@ impl From<ReadError> for TransferError {
 
 impl From<FrameError> for TransferError {
     fn from(error: FrameError) -> Self {
-        let text = "the server sent something that is no ftx message; is it of another version?";
+        let text = "the server sent bytes that are no ftx message; is it of another version?";
         Self::new(error.reason(), text).caused_by(error)
     }
 }
 
 impl From<DecodeError> for TransferError {
     fn from(error: DecodeError) -> Self {
-        let text =
-            "the server sent something that is no ftx message; is it another kind of server?";
+        let text = "the server sent bytes that are no ftx message; is it another kind of server?";
         Self::new(Reason::Malformed, text).caused_by(error)
     }
 }

@@ -10,8 +10,8 @@ use humantime::FormattedDuration;
 use super::TransferError;
 use crate::ServerAddr;
 
-/// One row a failure: its reason, and its text for people with what was being done with which thing.
-/// Status and transience are those of the reason, unless the row names others in brackets.
+/// One row per failure: its reason, and its text, which names the operation and its subject. Status and
+/// transience are those of the reason, unless the row gives others in brackets.
 macro_rules! failures {
     ($( $(#[doc = $doc:literal])+
         $vis:vis $failure:ident($($arg:ident: $type:ty),*) = $reason:ident
@@ -37,7 +37,7 @@ failures! {
         "cannot connect to {address}; is the server running there?";
     /// The caller stopped the transfer.
     pub cancelled() = Cancelled,
-        "cancelled; what was transferred is kept, and the same command goes on from there";
+        "cancelled; the transferred bytes are kept, and the same command resumes from there";
     /// The server closed the connection.
     pub(crate) closed() = ConnectionLost,
         "the server closed the connection";
@@ -72,14 +72,14 @@ failures! {
         "the server speaks the original protocol only, which cannot do that";
     /// The cached manifest of a local file is not that of the file.
     pub(crate) outdated_manifest(path: &Path) = LocalChanged [with_status: Status::OpenError],
-        "what was known of {path:?} is outdated; the file is read again";
+        "the cached manifest of {path:?} is outdated; the file is read again";
     /// The server confirms the file with the digest of another one. The same bytes would give the same
     /// answer.
     pub(crate) stored_other() = DigestMismatch [with_transience: false],
-        "the server says that it stored other bytes than were sent; the server is at fault";
+        "the server stored other bytes than were sent; the server is at fault";
     /// The server sent nothing for too long.
     pub(crate) timed_out(limit: FormattedDuration) = TimedOut,
-        "the server said nothing for {limit}";
+        "the server sent nothing for {limit}";
     /// A local directory cannot be read.
     pub unreadable(path: &Path, detail: &str) = LocalIoError [with_status: Status::OpenError],
         "{path:?} cannot be read: {detail}";

@@ -15,24 +15,24 @@ use ftx_core::Status;
 use ftx_core::native::{Reason, Scope};
 use ftx_store::StoreError;
 
-/// Why a transfer failed. The receiving side keeps everything that had arrived, and a later attempt
+/// Why a transfer failed. The receiving side keeps all bytes that arrived, and a later attempt
 /// resumes from there.
 ///
-/// Its [`reason`](Self::reason) is what programs decide by. [`Display`](fmt::Display) says what was
-/// being done with which file or server; the cause, if there is one, is the
-/// [`source`](Error::source). Clones share the cause.
+/// Programs decide by its [`reason`](Self::reason). [`Display`](fmt::Display) shows the failed operation
+/// and its file or server; the cause, if there is one, is the [`source`](Error::source). Clones share
+/// the cause.
 #[derive(Clone, Debug)]
 pub struct TransferError {
     reason: Reason,
     status: Status,
     is_transient: bool,
-    context: Context,
+    context: FailureContext,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What was being done with which file or server.
+/// The failed operation, and its file or server.
 #[derive(Clone, Debug)]
-struct Context {
+struct FailureContext {
     text: Cow<'static, str>,
     /// The server refused it; otherwise the client itself detected the failure.
     is_refusal: bool,
@@ -45,18 +45,18 @@ impl TransferError {
             reason,
             status: reason.status(),
             is_transient: reason.may_pass(),
-            context: Context { text: text.into(), is_refusal: false },
+            context: FailureContext { text: text.into(), is_refusal: false },
             source: None,
         }
     }
 
     /// A refusal by the server.
     fn refusal(reason: Reason, text: String) -> Self {
-        let context = Context { text: text.into(), is_refusal: true };
+        let context = FailureContext { text: text.into(), is_refusal: true };
         Self { context, ..Self::new(reason, "") }
     }
 
-    /// A refusal in FTX/1, which the server explains in `message`.
+    /// A refusal in FTX/1, with the server's `message`.
     pub(crate) fn refused(reason: Reason, message: &str) -> Self {
         // A delayed offer of an earlier attempt can reach the server after that of a later one.
         let is_transient = reason.may_pass() || reason == Reason::TakenOver;
@@ -97,8 +97,8 @@ impl TransferError {
         self.is_transient
     }
 
-    /// What the failure concerns. A refusal concerns the file that was asked for, on a connection
-    /// that works, unless the server shuts down.
+    /// The scope of the failure. A refusal concerns the requested file only, on a connection that works,
+    /// unless the server shuts down.
     #[must_use]
     pub fn scope(&self) -> Scope {
         if self.is_refusal() && self.reason != Reason::ShuttingDown {

@@ -109,7 +109,7 @@ fn texts_name_the_thing_and_say_nothing_twice() {
     assert_eq!(line(&lost), "the connection failed: cable cut");
     assert_eq!(line(&lost.clone()), line(&lost));
     let limit = StreamError::Timeout(Duration::from_secs(90));
-    assert_eq!(line(&limit.into()), "the server said nothing for 1m 30s");
+    assert_eq!(line(&limit.into()), "the server sent nothing for 1m 30s");
     let source: NameError = RemoteName::parse("/a").unwrap_err();
     let name = TransferError::name_refused("/a").caused_by(source.clone());
     assert_eq!(line(&name), format!("the name \"/a\" cannot be used on a server: {source}"));

@@ -7,21 +7,21 @@ use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine,
 use ftx_io::{StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
-use crate::legacy::connection::Connection;
+use crate::legacy::connection::LegacyConnection;
 use crate::legacy::target::Target;
 use crate::{Cancel, Event, Observer, TransferError};
 
-/// Downloads a file over an idle connection. Whatever happens, what arrived is kept.
+/// Downloads a file over an idle connection. The received bytes are kept in any case.
 pub(crate) async fn run(
-    connection: &mut Connection,
+    connection: &mut LegacyConnection,
     name: &RemoteName,
     target: Target,
     observer: &Observer,
     cancel: &Cancel,
 ) -> Result<DownloadOutcome, TransferError> {
     let machine = DownloadMachine::new(name, target.held());
-    let progress = Progress { done: 0, size: 0 };
-    let mut driver = Driver {
+    let progress = BodyProgress { done: 0, size: 0 };
+    let mut driver = DownloadDriver {
         connection,
         target,
         machine,
@@ -37,26 +37,26 @@ pub(crate) async fn run(
     result
 }
 
-struct Progress {
+struct BodyProgress {
     done: u64,
     size: u64,
 }
 
-struct Driver<'a> {
-    connection: &'a mut Connection,
+struct DownloadDriver<'a> {
+    connection: &'a mut LegacyConnection,
     target: Target,
     machine: DownloadMachine,
     writer: Option<StagingWriter>,
     spare: Vec<u8>,
-    progress: Progress,
+    progress: BodyProgress,
     store_error: Option<StoreError>,
     observer: &'a Observer,
     cancel: &'a Cancel,
 }
 
-impl Driver<'_> {
+impl DownloadDriver<'_> {
     async fn run(&mut self) -> Result<DownloadOutcome, TransferError> {
-        let mut told = false;
+        let mut is_told = false;
         loop {
             while let Some(action) = self.machine.poll() {
                 if let Some(outcome) = self.act(action).await? {
@@ -67,7 +67,7 @@ impl Driver<'_> {
                 if !self.machine.must_read_to_end() {
                     return Err(TransferError::cancelled());
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut is_told, true) {
                     let left = self.progress.size - self.progress.done;
                     self.observer.tell(&Event::Draining { left });
                 }
@@ -98,7 +98,7 @@ impl Driver<'_> {
             DownloadAction::Send(request) => self.connection.send(&request).await?,
             DownloadAction::Prepare { start, len } => {
                 let writer = self.target.prepare(start, len).await?;
-                self.progress = Progress { done: start, size: start + len };
+                self.progress = BodyProgress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
                 self.machine.prepared().map_err(|error| self.failed(error))?;
@@ -127,7 +127,7 @@ impl Driver<'_> {
             Ok(spare) => {
                 self.spare = spare;
                 self.progress.done += len;
-                let Progress { done, size } = self.progress;
+                let BodyProgress { done, size } = self.progress;
                 self.observer.tell(&Event::Progress { done, size });
             }
             Err(error) => {
@@ -158,12 +158,12 @@ impl Driver<'_> {
         }
     }
 
-    /// Keeps what has arrived for the next try.
+    /// Keeps the received bytes for the next attempt.
     async fn suspend(&mut self) {
         if let Some(writer) = self.writer.take()
             && let Err(error) = writer.suspend().await
         {
-            tracing::warn!(%error, "how far the download got could not be recorded");
+            tracing::warn!(%error, "the progress of the download could not be recorded");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Transfers in the legacy dialect: one file after another, each in tries that go on where the last
+//! Transfers in the legacy dialect: one file after another, each in attempts that resume where the last
 //! one ended.
 
 pub(crate) mod connection;
@@ -9,36 +9,37 @@ mod upload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use ftx_core::RemoteName;
 
+use crate::backoff::Backoff;
 use crate::connect::connect;
-use crate::legacy::connection::Connection;
+use crate::legacy::connection::LegacyConnection;
 use crate::legacy::target::Target;
-use crate::{Cancel, Config, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred};
+use crate::{
+    Cancel, ClientConfig, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred,
+};
 
 /// A client of a server that speaks the legacy dialect.
-pub(crate) struct Legacy<'a> {
+pub(crate) struct LegacyClient<'a> {
     pub(crate) address: &'a ServerAddr,
-    pub(crate) config: &'a Config,
+    pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
-    /// A connection that idles.
-    pub(crate) connection: &'a mut Option<Connection>,
+    /// The connection that is kept from one call to the next.
+    pub(crate) connection: &'a mut Option<LegacyConnection>,
 }
 
-impl Legacy<'_> {
+impl LegacyClient<'_> {
     pub(crate) async fn upload(
         &mut self,
         path: &LocalPath,
         name: &RemoteName,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
-        let mut tries = Tries::new(self.config, observer, self.connection.is_some());
+        let mut retries = LegacyRetries::new(self.config, observer, self.connection.is_some());
         loop {
-            let result = self.upload_once(path, name, &tries.observer).await;
-            match tries.again(result, self.cancel).await? {
+            let result = self.upload_once(path, name, &retries.observer).await;
+            match retries.after(result, self.cancel).await? {
                 Some(outcome) => return Ok(outcome),
                 None => *self.connection = None,
             }
@@ -51,10 +52,10 @@ impl Legacy<'_> {
         path: &LocalPath,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
-        let mut tries = Tries::new(self.config, observer, self.connection.is_some());
+        let mut retries = LegacyRetries::new(self.config, observer, self.connection.is_some());
         loop {
-            let result = self.download_once(name, path, &tries.observer).await;
-            match tries.again(result, self.cancel).await? {
+            let result = self.download_once(name, path, &retries.observer).await;
+            match retries.after(result, self.cancel).await? {
                 Some(outcome) => return Ok(outcome),
                 None => *self.connection = None,
             }
@@ -81,7 +82,7 @@ impl Legacy<'_> {
         path: &LocalPath,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
-        // What is here may take long to hash, and a server does not wait long for a first request.
+        // Hashed before connecting: it may take long, and a server does not wait long for a first request.
         let target = Target::open(path, self.config.durability, observer, self.cancel).await?;
         let mut connection = self.connect().await?;
         let transfer = download::run(&mut connection, name, target, observer, self.cancel);
@@ -90,37 +91,33 @@ impl Legacy<'_> {
         Ok(Transferred { moved: outcome.received, already_there: outcome.already_there })
     }
 
-    /// The idle connection, or a new one. It is put back only after a transfer that ended well, so
-    /// nothing is ever left over on it.
-    async fn connect(&mut self) -> Result<Connection, TransferError> {
+    /// The idle connection, or a new one. Only a transfer that succeeded puts it back, so no stale reply
+    /// is ever left on it.
+    async fn connect(&mut self) -> Result<LegacyConnection, TransferError> {
         if self.cancel.is_cancelled() {
             return Err(TransferError::cancelled());
         }
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        let wire = connect(self.address, self.config.timeout, self.cancel).await?;
-        Ok(Connection::new(wire, self.config.timeout, self.cancel))
+        let stream = connect(self.address, self.config.timeout, self.cancel).await?;
+        Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel))
     }
 }
 
-/// The tries of one transfer.
-pub(crate) struct Tries {
+/// The retries of one transfer.
+struct LegacyRetries {
+    /// Passes events on, and notes the progress.
     observer: Observer,
-    /// How far into the file any try has got.
+    /// The furthest position in the file that any attempt has reached.
     furthest: Arc<AtomicU64>,
-    /// The same, when the last try that failed ended.
-    before: u64,
-    backoff: ExponentialBuilder,
-    pauses: <ExponentialBuilder as BackoffBuilder>::Backoff,
-    attempt: u32,
-    /// The connection had been used before, and the server may have closed it meanwhile: failing
-    /// on it says nothing about the server.
-    reused: bool,
+    /// The furthest position at the end of the attempt before.
+    furthest_before: u64,
+    backoff: Backoff,
 }
 
-impl Tries {
-    pub(crate) fn new(config: &Config, observer: &Observer, reused: bool) -> Self {
+impl LegacyRetries {
+    fn new(config: &ClientConfig, observer: &Observer, is_reused: bool) -> Self {
         let furthest = Arc::new(AtomicU64::new(0));
         let observer = Observer::new({
             let (furthest, observer) = (Arc::clone(&furthest), observer.clone());
@@ -131,17 +128,12 @@ impl Tries {
                 observer.tell(event);
             }
         });
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(config.min_backoff)
-            .with_max_delay(config.max_backoff)
-            .with_max_times(config.retries as usize)
-            .with_jitter();
-        let pauses = backoff.build();
-        Self { observer, furthest, before: 0, backoff, pauses, attempt: 0, reused }
+        let backoff = Backoff::new(config, is_reused);
+        Self { observer, furthest, furthest_before: 0, backoff }
     }
 
-    /// The result if it is final; `None`, after a pause, if there is to be another try.
-    pub(crate) async fn again<T>(
+    /// The result if it is final; `None`, after a pause, if another attempt follows.
+    async fn after<T>(
         &mut self,
         result: Result<T, TransferError>,
         cancel: &Cancel,
@@ -152,25 +144,14 @@ impl Tries {
             Err(error) => return Err(error),
         };
         let furthest = self.furthest.load(Relaxed);
-        let gained = furthest > std::mem::replace(&mut self.before, furthest);
-        if std::mem::replace(&mut self.reused, false) && !gained {
+        let has_gained = furthest > std::mem::replace(&mut self.furthest_before, furthest);
+        if self.backoff.take_reused() && !has_gained {
             return Ok(None);
         }
-        if gained {
-            self.attempt = 0;
-            self.pauses = self.backoff.build();
+        if has_gained {
+            self.backoff.reset();
         }
-        let Some(pause) = self.pauses.next() else { return Err(error) };
-        self.attempt += 1;
-        self.observer.tell(&Event::Retrying { attempt: self.attempt, pause, error: &error });
-        pause_unless(cancel, pause).await?;
+        self.backoff.pause(error, &self.observer, cancel).await?;
         Ok(None)
-    }
-}
-
-async fn pause_unless(cancel: &Cancel, pause: Duration) -> Result<(), TransferError> {
-    tokio::select! {
-        () = cancel.token(true).cancelled() => Err(TransferError::cancelled()),
-        () = tokio::time::sleep(pause) => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! A local file that is uploaded.
+//! The local file of an upload in the legacy dialect.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_size};
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// A local file, as it was when it was opened.
-pub(crate) struct Source {
+pub(crate) struct LegacySource {
     path: PathBuf,
     identity: FileIdentity,
     file: File,
-    /// The whole of a small file, read when it was opened: it costs no step of its own then.
+    /// All bytes of a small file, read when it was opened to save a step.
     head: Option<Vec<u8>>,
-    /// State of the last hashing, to go on from.
+    /// The state of the last hashing, to continue from.
     hashed: Option<PrefixHasher>,
 }
 
-impl Source {
+impl LegacySource {
     /// Opens a regular file.
     pub(crate) async fn open(path: &LocalPath) -> Result<Self, TransferError> {
         let owned = path.clone();
@@ -75,7 +75,7 @@ impl Source {
         self.head.take()
     }
 
-    /// Reads `len` bytes from `offset`, and hashes the file meanwhile if that is asked for.
+    /// Reads `len` bytes from `offset`, and hashes the file meanwhile if `hash` is set.
     pub(crate) fn reader(
         &mut self,
         offset: u64,
@@ -90,7 +90,7 @@ impl Source {
             .map_err(|error| StoreError::io("read", &self.path, error).into())
     }
 
-    /// Fails if the file is not as it was when it was opened.
+    /// Fails if the file has changed since it was opened.
     pub(crate) fn unchanged(&self) -> Result<(), TransferError> {
         let metadata =
             self.file.metadata().map_err(|error| StoreError::io("look at", &self.path, error))?;

@@ -1,8 +1,9 @@
-//! A local file that is downloaded: what is here of it, and where the rest goes.
+//! The target of a download in the legacy dialect: the bytes already present, and where the rest is
+//! written.
 //!
-//! A download grows in `NAME.ftxpart` beside its target, or what else [`PartNames`](ftx_store::PartNames)
-//! finds free, with a journal, and becomes `NAME` only when it is whole. A partial file under the name itself, as the original
-//! client leaves it, is taken over.
+//! A download grows in `NAME.ftxpart` beside its target, or under another name that
+//! [`PartNames`](ftx_store::PartNames) finds free, with a journal. It becomes `NAME` only when it is
+//! whole. A partial file under `NAME` itself, as the original client leaves it, is adopted.
 
 use cap_std::fs::{Dir, File};
 use ftx_core::legacy::{Md5Digest, Prefix};
@@ -12,20 +13,20 @@ use ftx_store::{
     StoreError, check_space,
 };
 
-use crate::place::{Place, staged_bytes};
+use crate::target_paths::{TargetPaths, staged_bytes};
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
-/// A place for a downloaded file.
+/// The target of a download.
 pub(crate) struct Target {
-    place: Place,
-    local: Local,
+    paths: TargetPaths,
+    local: TargetState,
 }
 
-/// What is here already.
-enum Local {
+/// The local data of the file.
+enum TargetState {
     Nothing,
     Staged(Box<Staging>),
-    /// The target itself, hashed to its end, and what it was before.
+    /// The target itself, hashed to its end, and its identity before that.
     Whole {
         file: File,
         identity: FileIdentity,
@@ -34,17 +35,17 @@ enum Local {
 }
 
 impl Target {
-    /// Looks at what is here of `path`, hashing it if there is no journal that tells.
+    /// Inspects the local data of `path`. Without a journal it is hashed.
     pub(crate) async fn open(
         path: &LocalPath,
         durability: Durability,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
-        let place = Place::new(path, durability)?;
+        let paths = TargetPaths::new(path, durability)?;
         let (mut local, file) = blocking(path.path(), {
-            let (place, observer, cancel) = (place.clone(), observer.clone(), cancel.clone());
-            move || look(&place, &observer, &cancel)
+            let (paths, observer, cancel) = (paths.clone(), observer.clone(), cancel.clone());
+            move || inspect(&paths, &observer, &cancel)
         })
         .await?;
         if let Some((file, identity)) = file {
@@ -54,79 +55,79 @@ impl Target {
                 .await
                 .map_err(|error| StoreError::io("read", path.path(), error))?
                 .ok_or(TransferError::cancelled())?;
-            local = Local::Whole { file, identity, hasher };
+            local = TargetState::Whole { file, identity, hasher };
         }
-        Ok(Self { place, local })
+        Ok(Self { paths, local })
     }
 
-    /// What is here, as the server is told.
+    /// The length and MD5 of the local data, for the server.
     pub(crate) fn held(&self) -> Option<Prefix> {
         let hasher = match &self.local {
-            Local::Nothing => None,
-            Local::Staged(staging) => Some(staging.hasher()),
-            Local::Whole { hasher, .. } => Some(hasher),
+            TargetState::Nothing => None,
+            TargetState::Staged(staging) => Some(staging.hasher()),
+            TargetState::Whole { hasher, .. } => Some(hasher),
         };
         hasher.map(|hasher| Prefix { len: hasher.len(), md5: hasher.digest() })
     }
 
-    /// Makes a staging ready for `len` bytes from `start`, which is 0 or what is held. For a small
-    /// file that begins anew it is made only when all of it is here.
+    /// Prepares a staging for `len` bytes from `start`, which is 0 or the end of the local data. A small
+    /// file that begins anew gets one only when it has arrived completely.
     pub(crate) async fn prepare(
         &mut self,
         start: u64,
         len: u64,
     ) -> Result<StagingWriter, TransferError> {
-        let local = std::mem::replace(&mut self.local, Local::Nothing);
-        let place = self.place.clone();
-        let name = place.path().to_string_lossy().into_owned();
+        let local = std::mem::replace(&mut self.local, TargetState::Nothing);
+        let paths = self.paths.clone();
+        let name = paths.path().to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
-            return Ok(StagingWriter::deferred(&name, move || create(&place, len)));
+            return Ok(StagingWriter::deferred(&name, move || create(&paths, len)));
         }
-        let writer = blocking(self.place.path(), move || match local {
-            Local::Staged(staging) if start == staging.hasher().len() && start > 0 => {
-                let dir = place.directory()?;
-                place.check_target(&dir)?;
-                check_space(&dir, place.path(), len)?;
+        let writer = blocking(self.paths.path(), move || match local {
+            TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
+                let dir = paths.directory()?;
+                paths.check_target(&dir)?;
+                check_space(&dir, paths.path(), len)?;
                 let hashed = staging.hasher().clone();
                 StagingWriter::new(staging.rewound(hashed)?)
             }
-            Local::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
-                let dir = place.directory()?;
-                // The whole file is copied beside itself.
-                check_space(&dir, place.path(), start.saturating_add(len))?;
-                let files = place.choose_files(&dir)?;
+            TargetState::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
+                let dir = paths.directory()?;
+                // The file is copied beside itself.
+                check_space(&dir, paths.path(), start.saturating_add(len))?;
+                let files = paths.choose_files(&dir)?;
                 let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
-                StagingWriter::new(staging.with_durability(place.durability))
+                StagingWriter::new(staging.with_durability(paths.durability))
             }
             other => {
-                // What is held keeps its file locked.
+                // Its file stays locked until it is dropped.
                 drop(other);
-                StagingWriter::new(create(&place, len)?.journalled()?)
+                StagingWriter::new(create(&paths, len)?.journalled()?)
             }
         });
         Ok(writer.await?)
     }
 
-    /// Makes what is staged the file, when the server has said that it is whole.
+    /// Publishes the local data when the server has confirmed that it is whole.
     pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
-        let local = std::mem::replace(&mut self.local, Local::Nothing);
-        let place = self.place.clone();
+        let local = std::mem::replace(&mut self.local, TargetState::Nothing);
+        let paths = self.paths.clone();
         let settle = move || match local {
-            Local::Nothing => Ok(()),
-            Local::Staged(staging) => {
-                // What the server compared is what was hashed.
+            TargetState::Nothing => Ok(()),
+            TargetState::Staged(staging) => {
+                // The server compared the hashed bytes.
                 let hashed = staging.hasher().clone();
-                place.check_target(&place.directory()?)?;
-                let published = staging.rewound(hashed)?.publish_beside(&place.name);
-                published.map(|_| ()).map_err(|error| error.with_path(place.path()))
+                paths.check_target(&paths.directory()?)?;
+                let published = staging.rewound(hashed)?.publish_beside(&paths.name);
+                published.map(|_| ()).map_err(|error| error.with_path(paths.path()))
             }
-            Local::Whole { file, identity, .. } => place.keep(&file.into_std(), &identity),
+            TargetState::Whole { file, identity, .. } => paths.keep(&file.into_std(), &identity),
         };
-        Ok(blocking(self.place.path(), settle).await?)
+        Ok(blocking(self.paths.path(), settle).await?)
     }
 
-    /// Makes what was written the file, if it has the MD5 that it must have.
+    /// Publishes the written bytes, if they have the `expected` MD5.
     pub(crate) async fn publish(
         &self,
         writer: StagingWriter,
@@ -134,80 +135,83 @@ impl Target {
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<(), TransferError> {
-        let place = self.place.clone();
+        let paths = self.paths.clone();
         let (observer, cancel) = (observer.clone(), cancel.clone());
         let end = move |mut staging: Staging| {
             if let Some(expected) = expected {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
                     staging.suspend()?;
-                    return Ok(Err(TransferError::cancelled()));
+                    return Err(StoreError::Cancelled { path: paths.path().to_owned() });
                 }
                 let received = staging.digest();
                 if received != expected {
-                    // There is no telling which of its bytes are wrong.
+                    // Which of its bytes are wrong is unknown.
                     staging.discard()?;
-                    return Ok(Err(TransferError::digest_mismatch(received, expected)));
+                    return Ok(Some((received, expected)));
                 }
             }
-            place.check_target(&place.directory()?)?;
-            let published = staging.publish_beside(&place.name);
-            published.map(|_| Ok(())).map_err(|error| error.with_path(place.path()))
+            paths.check_target(&paths.directory()?)?;
+            let published = staging.publish_beside(&paths.name);
+            published.map(|_| None).map_err(|error| error.with_path(paths.path()))
         };
-        writer.finish(end).await?
-    }
-}
-
-/// Looks for a staging or a file; a file is still to be hashed. Blocks.
-fn look(
-    place: &Place,
-    observer: &Observer,
-    cancel: &Cancel,
-) -> Result<(Local, Option<(File, FileIdentity)>), StoreError> {
-    let Some(dir) = place.existing_directory()? else { return Ok((Local::Nothing, None)) };
-    if let Some(files) = place.parts.find(&dir)? {
-        let mut go_on = hashing(observer, cancel, staged_bytes(&dir, &files));
-        if let Some(staging) = recover(&dir, files, &mut go_on)? {
-            let staging = staging.with_durability(place.durability);
-            return Ok((Local::Staged(Box::new(staging)), None));
+        match writer.finish(end).await? {
+            None => Ok(()),
+            Some((received, expected)) => Err(TransferError::digest_mismatch(received, expected)),
         }
     }
-    // What can't be read can still be replaced.
-    let file = place.open_in(&dir, &place.name).ok();
-    Ok((Local::Nothing, file.map(|(file, metadata)| (file, FileIdentity::of(&metadata)))))
 }
 
-/// What an earlier download left in these files, whichever dialect it was in. Blocks.
+/// Finds a staging or a file. The file is not hashed yet. Blocks.
+fn inspect(
+    paths: &TargetPaths,
+    observer: &Observer,
+    cancel: &Cancel,
+) -> Result<(TargetState, Option<(File, FileIdentity)>), StoreError> {
+    let Some(dir) = paths.existing_directory()? else { return Ok((TargetState::Nothing, None)) };
+    if let Some(files) = paths.parts.find(&dir)? {
+        let mut on_hashed = hashing(observer, cancel, staged_bytes(&dir, &files));
+        if let Some(staging) = recover(&dir, files, &mut on_hashed)? {
+            let staging = staging.with_durability(paths.durability);
+            return Ok((TargetState::Staged(Box::new(staging)), None));
+        }
+    }
+    // An unreadable file can still be replaced.
+    let file = paths.open_in(&dir, &paths.name).ok();
+    Ok((TargetState::Nothing, file.map(|(file, metadata)| (file, FileIdentity::of(&metadata)))))
+}
+
+/// Recovers the staging of an earlier download in either dialect. Blocks.
 fn recover(
     dir: &Dir,
     files: StagingFiles,
-    go_on: &mut dyn FnMut(u64) -> bool,
+    on_hashed: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Staging>, StoreError> {
     let boot = BootId::current();
-    if let Some(staging) = Staging::recover_with(dir, files.clone(), boot, go_on)? {
+    if let Some(staging) = Staging::recover_with(dir, files.clone(), boot, on_hashed)? {
         return Ok(Some(staging));
     }
-    // What a download in the native dialect left is as good.
-    let Some(blocks) = BlockStaging::recover_with(dir, files, boot, go_on)?.staging() else {
+    // A staging of the native dialect is converted.
+    let Some(blocks) = BlockStaging::recover_with(dir, files, boot, on_hashed)?.staging() else {
         return Ok(None);
     };
     match blocks.into_prefix()? {
-        Some(prefix) => Staging::from_prefix(prefix, go_on).map(Some),
+        Some(prefix) => Staging::from_prefix(prefix, on_hashed).map(Some),
         None => Ok(None),
     }
 }
 
 /// An empty staging with room for `len` bytes. Blocks.
-fn create(place: &Place, len: u64) -> Result<Staging, StoreError> {
-    let dir = place.directory()?;
-    let files = place.choose_files(&dir)?;
-    // What lies there is replaced, and its space with it.
-    check_space(&dir, place.path(), len.saturating_sub(staged_bytes(&dir, &files)))?;
-    let staging = Staging::create(&dir, files, &place.path().to_string_lossy())?;
-    Ok(staging.with_durability(place.durability))
+fn create(paths: &TargetPaths, len: u64) -> Result<Staging, StoreError> {
+    let dir = paths.directory()?;
+    let files = paths.choose_files(&dir)?;
+    // The old staging is replaced, which frees its space.
+    check_space(&dir, paths.path(), len.saturating_sub(staged_bytes(&dir, &files)))?;
+    let staging = Staging::create(&dir, files, &paths.path().to_string_lossy())?;
+    Ok(staging.with_durability(paths.durability))
 }
 
-/// Tells the observer how much of `total` bytes is hashed, and says whether to go on.
+/// Reports the hashed bytes of `total` to the observer, and returns whether to continue.
 fn hashing(observer: &Observer, cancel: &Cancel, total: u64) -> impl FnMut(u64) -> bool {
     move |done| {
         observer.tell(&Event::Hashing { done, total });

@@ -8,32 +8,32 @@ use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
 use ftx_store::{PrefixHasher, StoreError};
 
-use crate::legacy::connection::Connection;
-use crate::legacy::source::Source;
+use crate::legacy::connection::LegacyConnection;
+use crate::legacy::source::LegacySource;
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// Uploads a local file over an idle connection.
 pub(crate) async fn run(
-    connection: &mut Connection,
+    connection: &mut LegacyConnection,
     path: &LocalPath,
     name: &RemoteName,
     observer: &Observer,
     cancel: &Cancel,
 ) -> Result<UploadOutcome, TransferError> {
-    let source = Source::open(path).await?;
+    let source = LegacySource::open(path).await?;
     let machine = UploadMachine::new(name, source.size());
-    Driver { connection, source, machine, observer, cancel }.run().await
+    UploadDriver { connection, source, machine, observer, cancel }.run().await
 }
 
-struct Driver<'a> {
-    connection: &'a mut Connection,
-    source: Source,
+struct UploadDriver<'a> {
+    connection: &'a mut LegacyConnection,
+    source: LegacySource,
     machine: UploadMachine,
     observer: &'a Observer,
     cancel: &'a Cancel,
 }
 
-impl Driver<'_> {
+impl UploadDriver<'_> {
     async fn run(mut self) -> Result<UploadOutcome, TransferError> {
         loop {
             while let Some(action) = self.machine.poll() {
@@ -41,7 +41,7 @@ impl Driver<'_> {
                     UploadAction::Send(request) => self.connection.send(&request).await?,
                     UploadAction::HashPrefix { len } => {
                         let md5 = self.source.hash(len, self.observer, self.cancel).await?;
-                        // The server may publish what it has without another byte.
+                        // The server may publish its bytes without another one.
                         self.source.unchanged()?;
                         self.machine.hashed(md5)?;
                     }
@@ -87,7 +87,7 @@ impl Driver<'_> {
                 break;
             }
             done += chunk.len() as u64;
-            // With its last byte the server publishes the file, so it gets that only of one version.
+            // The last byte makes the server publish the file, so it must be of the same version.
             if done == offset + len {
                 self.source.unchanged()?;
             }

@@ -12,103 +12,103 @@ use ftx_core::shown;
 use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
 use tracing::debug;
 
-use super::inbox::{Inbox, Owed};
-use crate::{Cancel, Config, TransferError};
+use super::backlog::{Backlog, ExpectedReplies};
+use crate::{Cancel, ClientConfig, TransferError};
 
-/// Program and version, as servers are told.
+/// Program and version, sent in the `Hello`.
 const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 
-/// A greeting that takes this long tells of a long line, where windows bound the speed: up to there
-/// two connections carry 800 MiB/s. A server nearby that is busy takes some milliseconds, too, and more
-/// connections to it would only lose more when they are cut.
-const FAR: Duration = Duration::from_millis(20);
+/// The handshake duration from which a server counts as distant, where windows bound the speed: below
+/// it, two connections carry 800 MiB/s. A near server that is busy also takes some milliseconds, and
+/// more connections to it would only lose more when they are cut.
+const FAR_ROUND_TRIP: Duration = Duration::from_millis(20);
 
-/// How often it is looked whether there is something to tell, while nothing comes.
-const TELL: Duration = Duration::from_millis(100);
+/// The interval of reports while nothing arrives.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Frames that are taken in a row before there is a look at what is to be sent, and at whether the
-/// caller has stopped it: a server that sends without end must not hold that up.
-pub(super) const HEARD_FRAMES: usize = 1024;
+/// Frames handled in a row before the connection sends again and checks for cancellation: a server that
+/// sends without end must not block either.
+pub(super) const MAX_DRAINED_FRAMES: usize = 1024;
 
-/// Requests for small files that one connection has unanswered. To a distant server as many as it can
-/// be sent before its first answer is here; to one nearby so few that no connection is left with much
-/// when the others are done.
-const FAR_REQUESTS: usize = 8192;
-const NEAR_REQUESTS: usize = 512;
+/// Unanswered requests for small files of one connection. To a distant server as many as can be sent
+/// before its first reply arrives; to a near one so few that no connection has much left when the
+/// others are done.
+const FAR_REQUEST_COUNT: usize = 8192;
+const NEAR_REQUEST_COUNT: usize = 512;
 
-/// What a server turned out to be.
-pub(crate) enum Greeted {
+/// The dialect that a server turned out to speak.
+pub(crate) enum Handshake {
     /// It speaks FTX.
     Native(Box<Channel>),
-    /// It is an original server; the connection goes on in the legacy dialect.
+    /// The original protocol. The connection continues in the legacy dialect.
     Legacy(BufferedStream),
 }
 
-/// Which session a connection belongs to.
+/// The session that a connection asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Session {
-    /// One of its own, in place of the one that the client had last: nothing more that was asked there
-    /// is to be begun.
+pub(crate) enum SessionRequest {
+    /// A new one. It replaces the client's last session, whose waiting requests must not begin any
+    /// more.
     New { replaces: Option<Token> },
-    /// That of another connection.
-    Joined(Token),
+    /// The session of another connection.
+    Join(Token),
 }
 
-/// A connection, past its greeting.
+/// A connection after its handshake.
 #[derive(Debug)]
 pub(crate) struct Channel {
     frames: Frames,
-    /// What came in while something was sent.
-    inbox: Inbox,
+    /// Frames that arrived while something was sent.
+    backlog: Backlog,
     timeout: Duration,
     cancel: Cancel,
-    /// It has served before, and the server may have closed it meanwhile.
+    /// It has served a request before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
-    /// Answers may still come, to what was given up too, so nothing else can be asked.
-    pub(crate) unheard: bool,
-    /// What the server said in its welcome.
-    pub(crate) terms: Terms,
+    /// Stale replies may still arrive, so the connection cannot be reused.
+    pub(crate) tainted: bool,
+    /// The limits in the server's `Welcome`.
+    pub(crate) limits: ServerLimits,
 }
 
-/// What a server allows.
+/// The limits of a server, and its distance.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    /// By which further connections join.
+pub(crate) struct ServerLimits {
+    /// The token by which extra connections join the session.
     pub(crate) session: Token,
-    /// Bytes of files that may be on their way unanswered.
+    /// The most unanswered bytes of files.
     pub(super) window: u64,
-    /// Requests that may be unanswered at most.
+    /// The most unanswered requests.
     requests: u32,
-    /// How long the greeting took: a round trip, and what the server needed.
+    /// The duration of the handshake: a round trip and the server's own time.
     round_trip: Duration,
 }
 
-impl Terms {
-    /// Whether round trips count.
+impl ServerLimits {
+    /// Whether round trips bound the speed.
     pub(super) fn is_far(&self) -> bool {
-        self.round_trip >= FAR
+        self.round_trip >= FAR_ROUND_TRIP
     }
 
-    /// Requests that a connection may have unanswered.
-    pub(super) fn requests(&self) -> usize {
-        let most = if self.is_far() { FAR_REQUESTS } else { NEAR_REQUESTS };
+    /// The most unanswered requests of a connection.
+    pub(super) fn max_requests(&self) -> usize {
+        let most = if self.is_far() { FAR_REQUEST_COUNT } else { NEAR_REQUEST_COUNT };
         usize::try_from(self.requests).unwrap_or(most).min(most)
     }
 }
 
 impl Channel {
-    /// Sends preface and hello, and hears what the server is.
-    pub(crate) async fn greet(
-        mut wire: BufferedStream,
-        config: &Config,
+    /// Sends preface and `Hello`, and finds out which dialect the server speaks.
+    pub(crate) async fn handshake(
+        mut stream: BufferedStream,
+        config: &ClientConfig,
         cancel: &Cancel,
-        session: Session,
-    ) -> Result<Greeted, TransferError> {
+        session: SessionRequest,
+    ) -> Result<Handshake, TransferError> {
         let (session, replaces) = match session {
-            Session::New { replaces } => (None, replaces),
-            Session::Joined(token) => (Some(token), None),
+            SessionRequest::New { replaces } => (None, replaces),
+            SessionRequest::Join(token) => (Some(token), None),
         };
-        let guard = IoLimits { limit: config.timeout, stop: cancel.token(true) };
+        let limits = IoLimits { limit: config.timeout, stop: cancel.token(true) };
         let hello = Request::Hello {
             versions: VERSIONS.to_vec(),
             features: vec![WAITING.to_owned()],
@@ -117,32 +117,22 @@ impl Channel {
             auth: None,
             replaces,
         };
-        // In one write: an original server takes all of one read for one message.
+        // In one write: an original server takes the bytes of one read for one message.
         let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();
         let sent = Instant::now();
-        wire.write_all(&bytes, guard).await?;
-        let preface = loop {
-            if let Some(preface) = wire.buffered().first_chunk::<PREFACE_LEN>() {
-                break *preface;
-            }
-            if !wire.fill(guard).await? {
-                return Err(TransferError::closed());
-            }
-        };
-        let preface = ServerPreface::decode(preface).map_err(TransferError::handshake)?;
-        wire.consume(PREFACE_LEN);
-        if preface == ServerPreface::Legacy {
-            return Ok(Greeted::Legacy(wire));
+        stream.write_all(&bytes, limits).await?;
+        if read_preface(&mut stream, limits).await? == ServerPreface::Legacy {
+            return Ok(Handshake::Legacy(stream));
         }
         let longest = u32::try_from(MAX_RECORD_BYTES).unwrap_or(u32::MAX);
         let mut channel = Self {
-            frames: Frames::new(wire, longest),
-            inbox: Inbox::default(),
+            frames: Frames::new(stream, longest),
+            backlog: Backlog::default(),
             timeout: config.timeout,
             cancel: cancel.clone(),
             used: false,
-            unheard: false,
-            terms: Terms {
+            tainted: false,
+            limits: ServerLimits {
                 session: Token([0; 16]),
                 window: 0,
                 requests: 0,
@@ -153,61 +143,62 @@ impl Channel {
             (_, Reply::Welcome { session, window, requests, agent, .. }) => {
                 let round_trip = sent.elapsed();
                 debug!(agent, ?round_trip, "native server");
-                channel.terms = Terms { session, window, requests: requests.max(1), round_trip };
-                Ok(Greeted::Native(Box::new(channel)))
+                channel.limits =
+                    ServerLimits { session, window, requests: requests.max(1), round_trip };
+                Ok(Handshake::Native(Box::new(channel)))
             }
             _ => Err(out_of_step("an answer before the welcome")),
         }
     }
 
-    /// Another handle stops it from now on.
+    /// Replaces the handle that stops it.
     pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
         self.cancel = cancel.clone();
     }
 
-    /// Puts a message behind those that the next flush sends.
+    /// Queues a message for the next flush.
     pub(super) fn queue(&mut self, id: u32, request: &Request) -> Result<(), TransferError> {
         debug!(id, ?request, "sent");
         self.frames.queue(&request.encode(id)?);
         Ok(())
     }
 
-    /// Puts bytes of a frame behind them.
+    /// Queues bytes of a frame for the next flush.
     pub(super) fn queue_bytes(&mut self, bytes: &[u8]) {
         self.frames.queue(bytes);
     }
 
-    /// How many bytes wait for a flush.
+    /// Bytes that wait for a flush.
     pub(super) fn queued(&self) -> usize {
         self.frames.queued()
     }
 
-    /// Sends what is queued.
+    /// Sends the queued bytes.
     pub(super) async fn flush(&mut self) -> Result<(), TransferError> {
         if self.frames.queued() > 0 { self.send(&[]).await } else { Ok(()) }
     }
 
-    /// So much is the server to answer yet: what it sends beyond that while something is sent breaks
-    /// the protocol.
-    pub(super) fn expect(&mut self, owed: Owed) {
-        self.inbox.expect(owed);
+    /// Sets the replies that the server owes. If more than these arrive during a send, the server
+    /// breaks the protocol.
+    pub(super) fn expect(&mut self, expected_replies: ExpectedReplies) {
+        self.backlog.expect(expected_replies);
     }
 
-    /// Sends what is queued, and then `data`. Answers that come meanwhile are kept: a server that
-    /// cannot send its answers takes nothing more.
+    /// Sends the queued bytes and then `data`. Replies that arrive meanwhile are kept, because a server
+    /// that cannot send its replies stops reading.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
-        let send = writer.send(data, guard);
+        let send = writer.send(data, limits);
         tokio::pin!(send);
         loop {
             tokio::select! {
                 biased;
                 sent = &mut send => return Ok(sent?),
-                incoming = reader.next(guard), if !self.inbox.holds_data() => match incoming {
-                    Ok(Some(incoming)) => self.inbox.push(incoming)?,
+                incoming = reader.next(limits), if !self.backlog.holds_data() => match incoming {
+                    Ok(Some(incoming)) => self.backlog.push(incoming)?,
                     Ok(None) => return Err(TransferError::closed()),
-                    // The time is that of the sending.
+                    // The time limit of the send counts.
                     Err(ftx_io::ReadError::Stream(ftx_io::StreamError::Timeout(_))) => {}
                     Err(error) => return Err(error.into()),
                 },
@@ -215,45 +206,45 @@ impl Channel {
         }
     }
 
-    /// What comes next.
+    /// The next frame.
     pub(super) async fn next(&mut self) -> Result<Incoming, TransferError> {
-        if let Some(incoming) = self.inbox.pop() {
+        if let Some(incoming) = self.backlog.pop() {
             return Ok(incoming);
         }
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        let next = self.frames.reader().next(guard).await?;
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let next = self.frames.reader().next(limits).await?;
         next.ok_or(TransferError::closed())
     }
 
-    /// What comes next, while what is queued goes out as the server takes it; `None` when something
-    /// else has `changed`. Meanwhile `tell` is called now and then.
+    /// The next frame, or `None` once `changed` completes. Sends the queued bytes meanwhile, and calls
+    /// `report` from time to time.
     ///
     /// # Errors
-    /// The connection failed, or, if the server `owes` an answer, nothing came or went for too long.
-    /// One that owes nothing is asked now and then whether it is still there.
+    /// The connection failed, or it stalled while the server owed a reply (`is_owed`). A server that
+    /// owes nothing gets a `Ping` from time to time.
     pub(super) async fn wait(
         &mut self,
-        owes: bool,
+        is_owed: bool,
         changed: impl Future<Output = ()>,
-        tell: &mut (dyn FnMut() + Send),
+        report: &mut (dyn FnMut() + Send),
     ) -> Result<Option<Incoming>, TransferError> {
-        if let Some(incoming) = self.inbox.pop() {
+        if let Some(incoming) = self.backlog.pop() {
             return Ok(Some(incoming));
         }
-        let next = self.next_from(owes);
-        // Made once: a wait that begins again every now and then comes to no end.
+        let next = self.next_or_ping(is_owed);
+        // Created once: a wait that restarts with each report would never time out.
         tokio::pin!(next, changed);
         loop {
             tokio::select! {
                 incoming = &mut next => return incoming.map(Some),
                 () = &mut changed => return Ok(None),
-                () = tokio::time::sleep(TELL) => tell(),
+                () = tokio::time::sleep(REPORT_INTERVAL) => report(),
             }
         }
     }
 
-    async fn next_from(&mut self, owes: bool) -> Result<Incoming, TransferError> {
-        if !owes {
+    async fn next_or_ping(&mut self, is_owed: bool) -> Result<Incoming, TransferError> {
+        if !is_owed {
             match self.next_flushing(self.timeout / 2).await {
                 Err(error) if error.reason() == Reason::TimedOut => {
                     self.queue(0, &Request::Ping { payload: 0 })?;
@@ -264,30 +255,30 @@ impl Channel {
         self.next_flushing(self.timeout).await
     }
 
-    /// What comes next, while what is queued goes out: a server that sends takes no requests
-    /// meanwhile.
+    /// The next frame. Sends the queued bytes meanwhile, because a server that is sending reads no
+    /// requests.
     async fn next_flushing(&mut self, limit: Duration) -> Result<Incoming, TransferError> {
-        let guard = IoLimits { limit, stop: self.cancel.token(true) };
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let next = tokio::select! {
             biased;
-            flushed = writer.flush(guard) => {
+            flushed = writer.flush(limits) => {
                 flushed?;
-                reader.next(guard).await?
+                reader.next(limits).await?
             }
-            next = reader.next(guard) => next?,
+            next = reader.next(limits) => next?,
         };
         next.ok_or(TransferError::closed())
     }
 
-    /// Sends as much of what is queued as goes out at once.
+    /// Sends as many of the queued bytes as fit into the socket.
     pub(super) fn try_flush(&mut self) -> Result<(), TransferError> {
         self.frames.writer().try_flush().map_err(TransferError::connection)
     }
 
-    /// What came already, if anything did; nothing is waited for.
+    /// The next frame, if it has arrived. Does not wait.
     pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
-        if self.inbox.is_empty() {
+        if self.backlog.is_empty() {
             if !self.frames.has_complete_frame() {
                 self.frames.try_fill(1).map_err(TransferError::connection)?;
             }
@@ -298,12 +289,12 @@ impl Channel {
         self.next().await.map(Some)
     }
 
-    /// Whether nothing has come that could be looked at without waiting.
+    /// Whether no frame has arrived.
     pub(super) fn may_wait(&self) -> bool {
-        self.inbox.is_empty() && !self.frames.has_complete_frame()
+        self.backlog.is_empty() && !self.frames.has_complete_frame()
     }
 
-    /// The next message, flushing what is queued.
+    /// Flushes, and returns the next message.
     pub(super) async fn reply(&mut self) -> Result<(u32, Reply), TransferError> {
         self.flush().await?;
         match self.next().await? {
@@ -314,26 +305,42 @@ impl Channel {
         }
     }
 
-    /// Reads `len` bytes of a file to the end of `chunk`.
+    /// Appends `len` bytes of a file to `chunk`.
     pub(super) async fn read_exact(
         &mut self,
         chunk: &mut Vec<u8>,
         len: usize,
     ) -> Result<(), TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.frames.reader().read_exact(chunk, len, guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_exact(chunk, len, limits).await?)
     }
 
-    /// Reads the hash behind the bytes of a file.
+    /// Reads the hash that follows the bytes of a file.
     pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
-        let guard = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.frames.reader().read_hash(guard).await?)
+        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        Ok(self.frames.reader().read_hash(limits).await?)
     }
 }
 
-/// A server's message, whose texts are fit to be shown; a goodbye is an error.
+async fn read_preface(
+    stream: &mut BufferedStream,
+    limits: IoLimits<'_>,
+) -> Result<ServerPreface, TransferError> {
+    loop {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+            let preface = ServerPreface::decode(*preface).map_err(TransferError::handshake)?;
+            stream.consume(PREFACE_LEN);
+            return Ok(preface);
+        }
+        if !stream.fill(limits).await? {
+            return Err(TransferError::closed());
+        }
+    }
+}
+
+/// Decodes a server's message, with its texts made safe to show. A `Goodbye` is an error.
 pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply), TransferError> {
-    let reply = fit_to_be_shown(Reply::decode(header, payload)?);
+    let reply = with_safe_texts(Reply::decode(header, payload)?);
     debug!(id = header.request, ?reply, "received");
     match reply {
         Reply::Goodbye { reason, message } => Err(refused(reason, &message)),
@@ -341,12 +348,12 @@ pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply
     }
 }
 
-/// The same reply with texts that neither act on a terminal nor fill a log.
-fn fit_to_be_shown(reply: Reply) -> Reply {
+/// The same reply with texts that neither control a terminal nor fill a log.
+fn with_safe_texts(reply: Reply) -> Reply {
     match reply {
         Reply::Failed { reason, message } => Reply::Failed { reason, message: shown(&message) },
         Reply::Goodbye { reason, message } => Reply::Goodbye { reason, message: shown(&message) },
-        // None that the server has says anything here.
+        // The features of the server are not used here.
         Reply::Welcome { version, agent, session, window, requests, .. } => {
             let (features, agent) = (Vec::new(), shown(&agent));
             Reply::Welcome { version, features, agent, session, window, requests }
@@ -355,20 +362,23 @@ fn fit_to_be_shown(reply: Reply) -> Reply {
     }
 }
 
-/// The error that a server's refusal is; the message is one that [`decode`] gave.
+/// The error for a server's refusal. The message must come from [`decode`].
 pub(super) fn refused(reason: i32, message: &str) -> TransferError {
     TransferError::refused(Reason::from_code(reason), message)
 }
 
-/// Whether a connection leaves after what came of listening to it: if nothing is lost with it, it is
-/// `spare` and the others do without it.
-pub(super) fn leaves(spare: bool, heard: Result<(), TransferError>) -> Result<bool, TransferError> {
-    match heard {
-        Err(error) if spare && error.is_about_connection() => {
-            debug!(%error, "the others do without a connection");
+/// Whether a connection leaves the attempt after a failed read: an idle one (`is_spare`) can be lost
+/// without losing work.
+pub(super) fn may_leave(
+    is_spare: bool,
+    read: Result<(), TransferError>,
+) -> Result<bool, TransferError> {
+    match read {
+        Err(error) if is_spare && error.is_about_connection() => {
+            debug!(%error, "an idle connection was lost; the attempt continues without it");
             Ok(true)
         }
-        heard => heard.map(|()| false),
+        read => read.map(|()| false),
     }
 }
 

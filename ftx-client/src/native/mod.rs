@@ -1,27 +1,27 @@
 //! The client's side of the native dialect.
 //!
-//! | file | what is in it |
+//! | module | contents |
 //! | --- | --- |
-//! | `channel` | one connection: greeting, messages, bytes of files |
-//! | `inbox` | what comes while something is sent, and its bound |
-//! | `run` | the files of one run, and the connections that share them |
-//! | `crew` | tries: the connections of one, and when there is another |
-//! | `upload`, `download` | what one connection does, until everything is done |
-//! | `place`, `small` | where downloads go |
-//! | `ask` | questions about files |
+//! | `transfer` | the retry loop over the attempts of one call |
+//! | `attempt`, `extra_stream` | one attempt: the failure that ends it, and its extra connections |
+//! | `queue` | the files of one call, and their states |
+//! | `workload` | the work of one attempt: uploads or downloads |
+//! | `upload`, `download` | the work on one connection |
+//! | `channel`, `backlog` | one connection, and the replies that arrive while it sends |
+//! | `query` | requests without file data |
 
-mod ask;
+mod attempt;
+mod backlog;
 mod channel;
-mod crew;
 mod download;
-mod inbox;
-mod place;
-mod run;
-mod small;
-mod task;
+mod extra_stream;
+mod query;
+mod queue;
+mod transfer;
 mod upload;
+mod workload;
 
-pub(crate) use channel::{Channel, Greeted, Session};
-pub(crate) use crew::{Link, Native};
+pub(crate) use channel::{Channel, Handshake, SessionRequest};
 pub(crate) use download::DownloadJob;
+pub(crate) use transfer::{IdleConnection, NativeClient};
 pub(crate) use upload::UploadJob;

@@ -1,4 +1,4 @@
-//! What is hashed of a download, and how that is stopped.
+//! Cancelling downloads while local bytes are hashed.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status};
 use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
@@ -18,21 +18,21 @@ use ftx_store::{Staging, StagingFiles};
 use crate::server::{Peer, listen};
 use crate::{config, name};
 
-/// How old a transfer is before what arrives is hashed beside it.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The age of a transfer from which arriving bytes are hashed in the background.
+const HASHED_BESIDE_AFTER: Duration = Duration::from_secs(2);
 
-/// More of a staging than is hashed between two looks at whether to go on.
+/// Bytes of a staging; fewer are hashed between two checks for cancellation.
 const LEN: u64 = 4 << 20;
 
-/// More of a file than is hashed between two looks.
+/// Bytes of a file; fewer are hashed between two checks.
 const WHOLE: u64 = 64 << 20;
 
-/// A client that tells `hashing` how many bytes of how many are hashed.
+/// A client whose observer passes the hashed bytes and their total to `hashing`.
 fn client(
     address: ServerAddr,
     hashing: impl Fn(&Cancel, u64, u64) + Send + Sync + 'static,
-) -> Client {
-    let mut client = Client::new(address, config()).unwrap();
+) -> BlockingClient {
+    let mut client = BlockingClient::new(address, config()).unwrap();
     let cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
         if let Event::Hashing { done, total } = *event {
@@ -46,7 +46,7 @@ fn files() -> StagingFiles {
     StagingFiles { data: "a.bin.ftxpart".into(), journal: "a.bin.ftxpart.journal".into() }
 }
 
-/// What a client left that was interrupted before the machine was started anew.
+/// The staging of a client that was interrupted before the machine restarted.
 fn staging(local: &Path) {
     let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
     let staging = Staging::create(&dir, files(), "a.bin").unwrap();
@@ -57,7 +57,7 @@ fn staging(local: &Path) {
     staging.suspend().unwrap();
 }
 
-/// A server waits for a first request only so long.
+/// A server waits only briefly for a first request.
 #[test]
 fn what_is_here_is_hashed_before_the_client_connects() {
     let local = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ fn what_is_here_is_hashed_before_the_client_connects() {
     let mut client = client(address, {
         let told = Arc::clone(&told);
         move |cancel, done, total| {
-            // It cannot get on while this looks.
+            // The client cannot continue during this check.
             let early = listener.accept().err().map(|error| error.kind());
             told.lock().unwrap().push((done, early));
             if done == total {
@@ -108,12 +108,12 @@ fn verifying_a_staging_is_told_and_can_be_stopped() {
 
 #[test]
 fn hashing_what_has_arrived_is_told_and_can_be_stopped() {
-    // What arrives late is hashed beside the transfer.
+    // Bytes that arrive late are hashed in the background.
     let in_time = (0..10).any(|_| in_time_and_told());
     assert!(in_time, "it arrives late each time");
 }
 
-/// Whether it has arrived before it would be hashed beside the transfer. Then the rest holds, too.
+/// Whether all bytes arrived before they would be hashed in the background; if so, checks the rest.
 fn in_time_and_told() -> bool {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
@@ -152,7 +152,7 @@ fn in_time_and_told() -> bool {
     let result = client.download(&name(), &path);
     let took = begun.elapsed();
     server.join().unwrap();
-    if took >= PATIENCE {
+    if took >= HASHED_BESIDE_AFTER {
         return false;
     }
     assert!(matches!(&result, Err(error) if error.is_cancelled()), "{result:?}");

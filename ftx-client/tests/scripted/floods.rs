@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::thread;
 
-use ftx_client::Dialect;
-use ftx_client::blocking::Client;
+use ftx_client::DialectChoice;
+use ftx_client::blocking::BlockingClient;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
@@ -14,16 +14,16 @@ use crate::native_peer::NativePeer;
 use crate::server::listen;
 use crate::{config, name};
 
-/// A file that takes more than the buffers of a connection have room for.
+/// Blocks of a file that exceeds the buffers of a connection.
 const BLOCKS: u64 = 64;
 
-/// No window holds the client up.
+/// A window that never limits the client.
 const WINDOW: u64 = 1 << 40;
 
-/// Far more than the client keeps and the buffers of a connection hold, in bytes.
-const ENDLESS: usize = 96 * 1024 * 1024;
+/// Far more than the client and the buffers of a connection keep.
+const ENDLESS_BYTES: usize = 96 * 1024 * 1024;
 
-/// The client cannot know that nobody reads, and has to keep what it reads while it sends.
+/// The client cannot know that the server stopped reading, and keeps the frames that arrive meanwhile.
 #[test]
 fn a_server_that_floods_while_the_client_sends_is_left() {
     let floods = [
@@ -34,21 +34,21 @@ fn a_server_that_floods_while_the_client_sends_is_left() {
         let results = upload(&[BLOCKS], 1, false, move |listener| {
             let mut peer = NativePeer::accept_window(&listener, WINDOW);
             peer.offered(BLOCKS * BLOCK_BYTES);
-            // Of a request that was never made.
+            // Replies to a request that was never sent.
             let flood = reply.encode(9999).unwrap().repeat(times);
             let mut sent = 0;
-            while sent < ENDLESS && peer.0.write_all(&flood).is_ok() {
+            while sent < ENDLESS_BYTES && peer.0.write_all(&flood).is_ok() {
                 sent += flood.len();
             }
-            assert!(sent < ENDLESS, "the client takes all of it");
+            assert!(sent < ENDLESS_BYTES, "the client takes all of it");
         });
         let [(0, Err(error))] = results.as_slice() else { panic!("{results:?}") };
         assert_eq!(error.reason(), Reason::LimitExceeded, "{error}");
     }
 }
 
-/// It says in the most wasteful form what it holds of the second file, and reads nothing of the first
-/// one before it has said it.
+/// It lists its blocks of the second file in the most wasteful form, and reads nothing of the first
+/// file before that.
 #[test]
 fn a_server_may_answer_at_length_while_the_client_sends() {
     const LARGE: u64 = 60_000;
@@ -73,7 +73,7 @@ fn a_server_may_answer_at_length_while_the_client_sends() {
 
 /// A manifest takes 32 bytes for each block of the size that the server claims.
 #[test]
-fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
+fn the_manifest_of_a_file_without_room_is_skipped() {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     std::fs::write(&path, "something to compare with").unwrap();
@@ -85,12 +85,12 @@ fn a_manifest_of_a_file_that_has_no_room_is_not_listened_to() {
         };
         let (meta, version) = (Meta::default(), Version([1; 16]));
         peer.reply(id, &Reply::Found { size: u64::MAX >> 1, meta, version });
-        // The client is done with it, and leaves.
+        // The client has finished and leaves.
         while peer.request().is_some() {}
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    let mut client = Client::new(address, config).unwrap();
+    config.dialect = DialectChoice::Native;
+    let mut client = BlockingClient::new(address, config).unwrap();
     let error = client.download(&name(), &path).unwrap_err();
     assert_eq!(error.reason(), Reason::LocalNoSpace, "{error}");
     drop(client);

@@ -1,9 +1,9 @@
-//! Connections that idled until the server closed them.
+//! Idle connections that the server closes.
 
 use std::thread::{self, JoinHandle};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta, Reply, Request};
@@ -12,20 +12,20 @@ use crate::native_peer::{NativePeer, SESSION};
 use crate::server::listen;
 use crate::{config, name};
 
-/// How a server ends a connection that idles.
+/// The way a server ends an idle connection.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Closes,
-    SaysWhy(Reason),
-    /// When the next request is there.
+    Says(Reason),
+    /// When the next request arrives.
     Breaks,
 }
 
 const ENDS: [End; 4] =
-    [End::Closes, End::SaysWhy(Reason::TimedOut), End::SaysWhy(Reason::ShuttingDown), End::Breaks];
+    [End::Closes, End::Says(Reason::TimedOut), End::Says(Reason::ShuttingDown), End::Breaks];
 
-/// A client, and a server that answers it once before it ends the connection, and once on the next one.
-fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
+/// A client, and a server that answers once before it ends the connection, and once on the next one.
+fn setting(end: End, last: fn(&Request) -> Reply) -> (BlockingClient, JoinHandle<()>) {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
@@ -33,7 +33,7 @@ fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
         peer.reply(id, &answer(&request));
         match end {
             End::Closes => {}
-            End::SaysWhy(reason) => peer.reply(0, &Reply::goodbye(reason, "that was it")),
+            End::Says(reason) => peer.reply(0, &Reply::goodbye(reason, "that was it")),
             End::Breaks => {
                 peer.request().unwrap();
             }
@@ -43,11 +43,11 @@ fn setting(end: End, last: fn(&Request) -> Reply) -> (Client, JoinHandle<()>) {
         assert_eq!(replaces, Some(SESSION));
         let (id, request) = peer.request().unwrap();
         peer.reply(id, &last(&request));
-        assert!(peer.request().is_none(), "it is asked again");
+        assert!(peer.request().is_none(), "it repeats the request");
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    (Client::new(address, config).unwrap(), server)
+    config.dialect = DialectChoice::Native;
+    (BlockingClient::new(address, config).unwrap(), server)
 }
 
 fn answer(request: &Request) -> Reply {
@@ -67,9 +67,9 @@ fn entry() -> Entry {
     Entry { name: name(), kind: EntryKind::File, size: 1, meta }
 }
 
-type Ask = fn(&mut Client) -> Result<(), TransferError>;
+type Call = fn(&mut BlockingClient) -> Result<(), TransferError>;
 
-const ASKS: [Ask; 4] = [
+const CALLS: [Call; 4] = [
     |client| client.stat(&name()).map(|_| ()),
     |client| client.digest(&name()).map(|_| ()),
     |client| client.remove(&name()),
@@ -82,12 +82,12 @@ const ASKS: [Ask; 4] = [
 ];
 
 #[test]
-fn what_is_asked_is_asked_again_on_a_new_connection() {
+fn a_request_is_repeated_on_a_new_connection() {
     for end in ENDS {
-        for ask in ASKS {
+        for call in CALLS {
             let (mut client, server) = setting(end, answer);
-            ask(&mut client).unwrap();
-            ask(&mut client).unwrap_or_else(|error| panic!("{end:?}: {error}"));
+            call(&mut client).unwrap();
+            call(&mut client).unwrap_or_else(|error| panic!("{end:?}: {error}"));
             drop(client);
             server.join().unwrap();
         }
@@ -96,7 +96,7 @@ fn what_is_asked_is_asked_again_on_a_new_connection() {
 
 /// The first connection may have broken after the file was removed.
 #[test]
-fn a_file_that_is_not_there_any_more_is_removed() {
+fn a_file_that_is_gone_counts_as_removed() {
     let gone = |_: &Request| Reply::failed(Reason::NotFound, "there is no such file");
     let (mut client, server) = setting(End::Breaks, gone);
     client.stat(&name()).unwrap();
@@ -105,14 +105,14 @@ fn a_file_that_is_not_there_any_more_is_removed() {
     server.join().unwrap();
 }
 
-/// It is asked no third time.
+/// There is no third request.
 #[test]
 fn an_answer_on_the_new_connection_counts() {
     let refused = |_: &Request| Reply::failed(Reason::PermissionDenied, "not for you");
-    for ask in ASKS {
+    for call in CALLS {
         let (mut client, server) = setting(End::Closes, refused);
         client.stat(&name()).unwrap();
-        assert_eq!(ask(&mut client).unwrap_err().reason(), Reason::PermissionDenied);
+        assert_eq!(call(&mut client).unwrap_err().reason(), Reason::PermissionDenied);
         drop(client);
         server.join().unwrap();
     }

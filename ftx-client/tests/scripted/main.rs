@@ -1,29 +1,29 @@
-//! The client against a server that does what a test says, over loopback.
+//! The client against a server that a test scripts, over loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ambiguous_commit;
 mod downloads;
+mod false_replies;
 mod floods;
 mod idle;
-mod lies;
 mod native;
 mod native_peer;
 mod resumes;
 mod runs;
 mod server;
-mod unheard;
 mod uploads;
 
 use std::time::Duration;
 
-use ftx_client::{Config, RemoteName};
+use ftx_client::{ClientConfig, RemoteName};
 
-/// Far more than anything takes here that does not wait for the client's timeout.
+/// Far longer than any step that does not wait for the client's timeout.
 const SOON: Duration = Duration::from_secs(20);
 
-/// One try, and a timeout that would be noticed.
-fn config() -> Config {
-    let mut config = Config::default();
-    config.dialect = ftx_client::Dialect::Legacy;
+/// One attempt, and a timeout that a test would notice.
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::default();
+    config.dialect = ftx_client::DialectChoice::Legacy;
     config.retries = 0;
     config.timeout = Duration::from_secs(60);
     config

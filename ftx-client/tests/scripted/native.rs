@@ -1,4 +1,4 @@
-//! What is hashed in the native dialect, how that is stopped, and what follows a failure.
+//! Cancelling while files are hashed, and the aftermath of failures, in the native dialect.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{
-    Cancel, Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred, Upload,
-    Watch,
+    Cancel, DialectChoice, Event, FileUpload, Observer, RemoteName, ServerAddr, TransferError,
+    Transferred, Watch,
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
@@ -25,7 +25,7 @@ use crate::native_peer::NativePeer;
 use crate::server::listen;
 use crate::{SOON, config, name};
 
-/// Long enough that it is not hashed before a stop is heard.
+/// Long enough that a cancellation comes before the end of the hashing.
 const BLOCKS: u64 = 256;
 const LEN: u64 = BLOCKS * BLOCK_BYTES;
 
@@ -36,11 +36,11 @@ fn manifest(path: &Path) -> Manifest {
     Manifest::new(LEN, cvs.unwrap().unwrap()).unwrap()
 }
 
-/// Has `transfer` run against `server`, and stops it as soon as some of the file is hashed. Returns
-/// how much was hashed in the end.
+/// Runs `transfer` against `server`, and cancels it as soon as some of the file is hashed. Returns the
+/// bytes hashed in the end.
 fn stopped(
     server: impl FnOnce(NativePeer) + Send + 'static,
-    transfer: impl FnOnce(&mut Client) -> Result<Transferred, TransferError>,
+    transfer: impl FnOnce(&mut BlockingClient) -> Result<Transferred, TransferError>,
 ) -> u64 {
     let (listener, address) = listen();
     let server = thread::spawn(move || server(NativePeer::accept(&listener)));
@@ -54,11 +54,11 @@ fn stopped(
     *hashed
 }
 
-fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> Client {
+fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> BlockingClient {
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let cancel: Cancel = client.cancel();
     client.set_observer(Observer::new(move |event| {
         if let Event::Hashing { done: done @ 1.., .. } | Event::Progress { done, .. } = *event {
@@ -69,7 +69,7 @@ fn client(address: ServerAddr, hashed: Arc<Mutex<u64>>) -> Client {
     client
 }
 
-/// Nothing is waited for meanwhile: all blocks are there.
+/// The client waits for nothing meanwhile, since the server has all blocks.
 #[test]
 fn comparing_an_upload_with_what_the_server_holds_can_be_stopped() {
     let local = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn comparing_an_upload_with_what_the_server_holds_can_be_stopped() {
     assert!(hashed < LEN, "it was hashed to the end");
 }
 
-/// What the legacy dialect left tells nothing of its blocks, so all of it is read.
+/// A staging of the legacy dialect has no chaining values, so all of it is read.
 #[test]
 fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
     let local = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
             peer.reply(id, &Reply::Found { size: LEN, meta, version: Version([1; 16]) });
             peer.reply(id, &Reply::Cvs { first: 0, cvs: theirs.cvs().to_vec() });
             peer.reply(id, &Reply::End { digest: Some(theirs.digest()) });
-            assert!(peer.request().is_none(), "it goes on");
+            assert!(peer.request().is_none(), "it sends another request");
         },
         |client| client.download(&name(), &local.path().join("a.bin")),
     );
@@ -122,13 +122,12 @@ fn comparing_a_download_with_what_is_here_can_be_stopped_and_loses_nothing() {
     ));
 }
 
-/// What was sent of an upload before it failed gets no answer any more, and so takes no room from
-/// the next one.
+/// Blocks of an upload that failed get no reply any more, and so take no room in the window.
 #[test]
 fn what_a_failed_upload_had_sent_holds_up_no_other() {
     let results = upload(&[16, 4], 1, true, |listener| {
         let mut peer = NativePeer::accept(&listener);
-        // Before any is answered: behind a full window of blocks nothing more is offered.
+        // Both before any reply: behind a full window nothing is offered.
         let [first, second] = [(); 2].map(|()| {
             let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
             id
@@ -145,17 +144,17 @@ fn what_a_failed_upload_had_sent_holds_up_no_other() {
     assert!(matches!(results.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
 }
 
-/// Files of so many blocks, of zeros.
-fn files(dir: &Path, blocks: &[u64]) -> Vec<Upload> {
+/// Files of zeros with these numbers of blocks.
+fn files(dir: &Path, blocks: &[u64]) -> Vec<FileUpload> {
     let file = |(index, blocks): (usize, &u64)| {
         let path = dir.join(index.to_string());
         File::create(&path).unwrap().set_len(blocks * BLOCK_BYTES).unwrap();
-        Upload { name: RemoteName::parse(&index.to_string()).unwrap(), path: path.into() }
+        FileUpload { name: RemoteName::parse(&index.to_string()).unwrap(), path: path.into() }
     };
     blocks.iter().enumerate().map(file).collect()
 }
 
-/// Uploads files to `server`, and returns what became of them in the order in which they ended.
+/// Uploads files to `server`, and returns their results in the order of their ends.
 pub(crate) fn upload(
     blocks: &[u64],
     streams: usize,
@@ -167,9 +166,9 @@ pub(crate) fn upload(
     let (listener, address) = listen();
     let server = thread::spawn(move || server(listener));
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = NonZeroUsize::new(streams);
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let mut results = Results::default();
     client.upload_all(&files, keep_going, &mut results).unwrap();
     drop(client);
@@ -177,7 +176,7 @@ pub(crate) fn upload(
     results.0
 }
 
-/// Trying again may help the first file. It must wait for the others, not they for it.
+/// A retry may help the first file. It must wait for the other files, not they for it.
 #[test]
 fn a_file_that_fails_for_now_ends_no_other() {
     for keep_going in [false, true] {
@@ -200,10 +199,10 @@ fn a_file_that_fails_for_now_ends_no_other() {
     }
 }
 
-/// The first time it arrives otherwise than it was announced. The server may know it wrongly, so it is to
-/// read it again.
+/// The first time it arrives damaged. The server's own digest may be wrong, so it must read the file
+/// again.
 #[test]
-fn a_small_file_that_arrives_damaged_is_asked_for_again() {
+fn a_small_file_that_arrives_damaged_is_requested_again() {
     let local = tempfile::tempdir().unwrap();
     let (listener, address) = listen();
     let server = thread::spawn(move || {
@@ -231,9 +230,9 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
         assert!(peer.request().is_none());
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.retries = 1;
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let path = local.path().join("a.bin");
     client.download(&name(), &path).unwrap();
     drop(client);
@@ -241,23 +240,23 @@ fn a_small_file_that_arrives_damaged_is_asked_for_again() {
     assert_eq!(fs::read(path).unwrap(), b"hello");
 }
 
-/// Nothing is left to do for it.
+/// It has nothing left to do.
 #[test]
-fn a_further_connection_that_is_not_answered_is_not_waited_for() {
+fn an_extra_connection_without_a_handshake_delays_nothing() {
     let begun = Instant::now();
     let results = upload(&[8], 2, false, |listener| {
         let mut peer = NativePeer::accept(&listener);
-        // The system takes the other one, and nobody ever greets it.
+        // The system accepts the other connection, but the server never answers it.
         let id = peer.offered(8 * BLOCK_BYTES);
         peer.stored(id, 0..8);
-        // Until then the other one is held open.
+        // Until then the other connection stays open.
         assert!(peer.request().is_none());
     });
     assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-/// All that were begun are told of when the connection is lost for good.
+/// Each file under way is reported when the connection is lost for good.
 #[test]
 fn each_file_that_was_begun_is_ended() {
     let mut results = upload(&[2, 2, 2], 1, false, |listener| {
@@ -272,23 +271,23 @@ fn each_file_that_was_begun_is_ended() {
 
 /// It has nothing to do, so the server may end it.
 #[test]
-fn a_further_connection_that_is_lost_idle_ends_nothing() {
+fn losing_an_idle_extra_connection_ends_nothing() {
     let results = upload(&[8], 2, false, |listener| {
         let mut peer = NativePeer::accept(&listener);
         let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
-        // Greeted only now: whichever connection is ready first takes the file.
-        let mut further = NativePeer::accept(&listener);
-        further.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
-        assert!(further.request().is_none());
+        // Its handshake comes only now, because the first ready connection takes the file.
+        let mut extra = NativePeer::accept(&listener);
+        extra.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
+        assert!(extra.request().is_none());
         peer.reply(id, &Reply::Ready { resumed: 0 });
         peer.stored(id, 0..8);
     });
     assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");
 }
 
-/// Answers to an upload that was given up are still to come on its connection.
+/// Stale replies to a failed upload may still arrive on its connection.
 #[test]
-fn a_connection_on_which_something_was_given_up_is_not_used_again() {
+fn a_connection_with_stale_replies_is_not_reused() {
     let local = tempfile::tempdir().unwrap();
     let file = files(local.path(), &[2]).remove(0);
     let (listener, address) = listen();
@@ -299,7 +298,7 @@ fn a_connection_on_which_something_was_given_up_is_not_used_again() {
         (0..2).for_each(|_| peer.block(id));
         File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
         (0..2).for_each(|index| peer.reply(id, &Reply::Stored { index }));
-        // It may be told that it is given up, and then that nobody is there any more.
+        // The client may abandon the upload before it leaves.
         while peer.request().is_some() {}
         let mut peer = NativePeer::accept(&listener);
         let Some((id, Request::Remove { .. })) = peer.request() else { panic!() };
@@ -313,7 +312,7 @@ fn a_connection_on_which_something_was_given_up_is_not_used_again() {
     server.join().unwrap();
 }
 
-/// What became of files, in the order in which they ended.
+/// The results of files, in the order of their ends.
 #[derive(Debug, Default)]
 struct Results(Vec<(usize, Result<Transferred, TransferError>)>);
 

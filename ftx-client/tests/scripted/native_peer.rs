@@ -1,4 +1,4 @@
-//! A native server that does what a test says.
+//! A scripted native server.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -17,22 +17,22 @@ pub(crate) const SESSION: Token = Token([7; 16]);
 pub(crate) struct NativePeer(pub(crate) TcpStream);
 
 impl NativePeer {
-    /// Accepts a client and greets it.
+    /// Accepts a client and shakes hands.
     pub(crate) fn accept(listener: &TcpListener) -> Self {
         Self::accept_replacing(listener).0
     }
 
-    /// The same, and lets so many bytes of files be unanswered.
+    /// The same with a window of this many unanswered bytes.
     pub(crate) fn accept_window(listener: &TcpListener, window: u64) -> Self {
-        Self::greet(listener, window).0
+        Self::shake_hands(listener, window).0
     }
 
-    /// The same as [`accept`](Self::accept); tells which session the client says it has lost, too.
+    /// As [`accept`](Self::accept), and returns the session that the client replaces.
     pub(crate) fn accept_replacing(listener: &TcpListener) -> (Self, Option<Token>) {
-        Self::greet(listener, 8 << 20)
+        Self::shake_hands(listener, 8 << 20)
     }
 
-    fn greet(listener: &TcpListener, window: u64) -> (Self, Option<Token>) {
+    fn shake_hands(listener: &TcpListener, window: u64) -> (Self, Option<Token>) {
         let (stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         let mut peer = Self(stream);
@@ -63,7 +63,7 @@ impl NativePeer {
         Some((header, payload))
     }
 
-    /// Takes a client's offer, and answers that nothing of it is held.
+    /// Accepts a client's offer, of which the server holds nothing.
     pub(crate) fn offered(&mut self, len: u64) -> u32 {
         let Some((id, Request::Offer { size, .. })) = self.request() else { panic!() };
         assert_eq!(size, len);
@@ -71,13 +71,13 @@ impl NativePeer {
         id
     }
 
-    /// Takes these blocks, says that they are stored, and ends the upload.
+    /// Receives these blocks, confirms them, and ends the upload.
     pub(crate) fn stored(&mut self, id: u32, blocks: std::ops::Range<u64>) {
         let digest = self.published(id, blocks);
         self.reply(id, &Reply::Done { digest, unchanged: false });
     }
 
-    /// Takes these blocks, says that they are stored, and hears that the upload is to be published.
+    /// Receives these blocks, confirms them, and receives the commit.
     pub(crate) fn published(&mut self, id: u32, blocks: std::ops::Range<u64>) -> Digest {
         let count = blocks.end - blocks.start;
         (0..count).for_each(|_| self.block(id));
@@ -88,7 +88,7 @@ impl NativePeer {
         digest
     }
 
-    /// Takes a block of this request.
+    /// Receives a block of this request.
     pub(crate) fn block(&mut self, id: u32) {
         let (header, _) = self.frame().expect("the client has left");
         assert_eq!((header.request, header.kind), (id, FrameKind::Block));

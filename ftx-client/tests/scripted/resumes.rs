@@ -1,12 +1,11 @@
-//! Downloads that resume from a local file of their name, which another program writes to after it was
-//! hashed.
+//! Downloads that resume from a local file which another program writes to after it was hashed.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread;
 
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Status, TransferError, Transferred};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 use ftx_store::StoreError;
@@ -19,7 +18,7 @@ const SIZES: [usize; 2] = [100, 3 << 20];
 
 const TAIL: &[u8] = b"tail";
 
-/// What another program writes to the start of the file.
+/// The bytes that another program writes to the start of the file.
 const OTHER: &[u8] = b"written by another program";
 
 /// Writes to the file in place, and sets its time back.
@@ -30,8 +29,8 @@ fn write_in_place(path: &Path) {
     file.set_modified(time).unwrap();
 }
 
-/// Downloads a file that begins with the `size` bytes that are here and ends with `tail`, from an
-/// original. It does as `meanwhile` says before it answers. The result, and the bytes of the file then.
+/// Downloads a file of `size` local bytes and `tail` from an original server, which runs `meanwhile`
+/// before it answers. Returns the result and the bytes of the file.
 fn download(
     size: usize,
     tail: &'static [u8],
@@ -46,7 +45,7 @@ fn download(
         move || {
             let mut peer = Peer::accept(&listener);
             let LegacyRequest::DownloadHeader { .. } = peer.request() else { panic!() };
-            // It has been hashed: the request tells its MD5.
+            // The file has been hashed: the request has its MD5.
             meanwhile(&path);
             let (pos, len) = (i64::try_from(size).unwrap(), i64::try_from(tail.len()).unwrap());
             let (status, md5, extended) = (Status::Ok, QString::NULL, false);
@@ -62,7 +61,7 @@ fn download(
             }
         }
     });
-    let mut client = Client::new(address, config()).unwrap();
+    let mut client = BlockingClient::new(address, config()).unwrap();
     let result = client.download(&name(), &path);
     drop(client);
     server.join().unwrap();

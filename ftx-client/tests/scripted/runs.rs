@@ -1,4 +1,4 @@
-//! What a client says of its source and run, and what it does while another run has the turn.
+//! Run ids, source tokens, and waiting for another run.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred};
-use ftx_client::{Upload, Watch};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{
+    DialectChoice, Event, Observer, RemoteName, ServerAddr, TransferError, Transferred,
+};
+use ftx_client::{FileUpload, Watch};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Reply, Request, Token};
@@ -22,13 +24,13 @@ use crate::{config, name};
 
 const LEN: u64 = 2 * BLOCK_BYTES;
 
-fn client(address: ServerAddr, timeout: Duration) -> Client {
+fn client(address: ServerAddr, timeout: Duration) -> BlockingClient {
     let mut config = config();
-    config.dialect = Dialect::Native;
+    config.dialect = DialectChoice::Native;
     config.streams = Some(NonZeroUsize::MIN);
     config.timeout = timeout;
     config.retries = 1;
-    Client::new(address, config).unwrap()
+    BlockingClient::new(address, config).unwrap()
 }
 
 fn file_in(dir: &TempDir, name: &str) -> PathBuf {
@@ -37,21 +39,21 @@ fn file_in(dir: &TempDir, name: &str) -> PathBuf {
     path
 }
 
-/// Uploads a file whose connection is lost once, and hears which run and source it is.
+/// Uploads a file over a connection that is lost once. Returns its run id and source token.
 fn uploaded(path: &Path) -> (Token, Option<Token>) {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
-        let hear = || {
+        let accept = || {
             let mut peer = NativePeer::accept(&listener);
             let Some((id, Request::Offer { run, source, .. })) = peer.request() else { panic!() };
             (peer, id, (run, source))
         };
-        let (lost, _, first) = hear();
+        let (lost, _, first) = accept();
         drop(lost);
-        let (mut peer, id, again) = hear();
+        let (mut peer, id, second) = accept();
         peer.reply(id, &Reply::Ready { resumed: 0 });
         peer.stored(id, 0..2);
-        assert!(first == again, "another try is another run, or of another source");
+        assert!(first == second, "the second attempt has another run or source");
         first
     });
     client(address, config().timeout).upload(path, &name()).unwrap();
@@ -59,7 +61,7 @@ fn uploaded(path: &Path) -> (Token, Option<Token>) {
 }
 
 #[test]
-fn tries_are_of_one_run_and_runs_that_upload_one_file_are_of_one_source() {
+fn attempts_share_a_run_and_runs_of_one_file_share_a_source() {
     let local = tempfile::tempdir().unwrap();
     let (path, other) = (file_in(&local, "a.bin"), file_in(&local, "b.bin"));
     let (run, source) = uploaded(&path);
@@ -71,9 +73,9 @@ fn tries_are_of_one_run_and_runs_that_upload_one_file_are_of_one_source() {
     assert!(uploaded(&path).1 != source);
 }
 
-/// For longer than the server may be silent.
+/// Waits for longer than the timeout.
 #[test]
-fn a_client_waits_for_its_turn_and_tells_so() {
+fn a_client_that_waits_reports_it() {
     const TIMEOUT: Duration = Duration::from_secs(2);
     let local = tempfile::tempdir().unwrap();
     let path = file_in(&local, "a.bin");
@@ -83,7 +85,7 @@ fn a_client_waits_for_its_turn_and_tells_so() {
         let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
         peer.reply(id, &Reply::Waiting);
         for done in 0..6 {
-            // The waiting is the point of it.
+            // The test is about this pause.
             thread::sleep(TIMEOUT / 4);
             peer.reply(id, &Reply::Working { done, total: LEN });
         }
@@ -107,9 +109,9 @@ fn a_client_waits_for_its_turn_and_tells_so() {
     assert_eq!(*told.lock().unwrap(), ["waiting", "started"]);
 }
 
-/// More often than there are retries: each time it had got into the line.
+/// It fails more often than there are retries, but each time after it had joined the line.
 #[test]
-fn a_client_that_waits_is_not_discouraged() {
+fn waiting_uses_up_no_retries() {
     for is_lost in [true, false] {
         let local = tempfile::tempdir().unwrap();
         let path = file_in(&local, "a.bin");
@@ -124,7 +126,7 @@ fn a_client_that_waits_is_not_discouraged() {
                     drop(peer);
                     peer = NativePeer::accept(&listener);
                 } else {
-                    peer.reply(id, &Reply::failed(Reason::TakenOver, "another run goes on"));
+                    peer.reply(id, &Reply::failed(Reason::TakenOver, "another run takes over"));
                 }
             }
             let id = peer.offered(LEN);
@@ -148,16 +150,19 @@ impl Watch for Done {
     }
 }
 
-/// More than are offered at a time otherwise.
+/// More files than are usually offered at a time.
 #[test]
-fn files_that_wait_do_not_keep_others_from_going_on() {
+fn waiting_files_do_not_block_the_other_files() {
     const FILES: usize = 12;
     const WAITING: usize = 9;
     let local = tempfile::tempdir().unwrap();
     let files: Vec<_> = (0..FILES)
         .map(|index| {
             let name = format!("{index}.bin");
-            Upload { path: file_in(&local, &name).into(), name: RemoteName::parse(&name).unwrap() }
+            FileUpload {
+                path: file_in(&local, &name).into(),
+                name: RemoteName::parse(&name).unwrap(),
+            }
         })
         .collect();
     let (listener, address) = listen();
@@ -168,7 +173,7 @@ fn files_that_wait_do_not_keep_others_from_going_on() {
     assert_eq!(done.0, FILES);
 }
 
-/// Has the first files wait until all others are stored.
+/// Makes the first files wait until all the other files are stored.
 fn serve(listener: &TcpListener, waiting: usize, all: usize) {
     let mut peer = NativePeer::accept(listener);
     let mut line = Vec::new();

@@ -1,4 +1,4 @@
-//! A server that says what it is told to.
+//! A scripted server of the legacy dialect.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -63,7 +63,7 @@ impl Peer {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Ends its own side only, and reads no more: what the client sends then meets no reset.
+    /// Closes its sending side only and stops reading, so the client's bytes meet no reset.
     pub(crate) fn shut_write(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
@@ -72,7 +72,7 @@ impl Peer {
         assert!(self.receives(), "the client closed");
     }
 
-    /// Takes what comes next; `false` at the end.
+    /// Reads the next bytes; false at the end.
     fn receives(&mut self) -> bool {
         let mut piece = [0; 64 * 1024];
         let count = self.stream.read(&mut piece).unwrap();

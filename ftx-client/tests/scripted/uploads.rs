@@ -1,22 +1,22 @@
-//! What a server can do to an upload.
+//! Servers that refuse or close during an upload.
 
 use std::error::Error as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use ftx_client::blocking::Client;
+use ftx_client::blocking::BlockingClient;
 use ftx_client::{Reason, Status, TransferError, Transferred};
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
 
 use crate::server::{Peer, listen};
 use crate::{SOON, config, name};
 
-/// More than sockets hold.
+/// Bytes; more than sockets hold.
 const LEN: u64 = 256 << 20;
 
-/// Uploads `len` bytes to a server that takes the upload and then does as `then` says. Panics if the
-/// client has not ended soon.
+/// Uploads `len` bytes to a server that accepts the upload and then runs `then`. Panics if the client
+/// does not end soon.
 fn upload(
     len: u64,
     then: impl FnOnce(&mut Peer) + Send + 'static,
@@ -26,7 +26,7 @@ fn upload(
     std::fs::File::create(&path).unwrap().set_len(len).unwrap();
     let (listener, address) = listen();
     let (tell, told) = mpsc::channel();
-    // It stays behind if the test fails.
+    // The thread stays behind if the test fails.
     thread::spawn(move || tell.send(upload_file(&path, address)));
     let mut peer = Peer::accept(&listener);
     assert!(matches!(peer.request(), LegacyRequest::UploadHeader { .. }));
@@ -44,7 +44,7 @@ fn upload(
 }
 
 fn upload_file(path: &Path, address: ftx_client::ServerAddr) -> Result<Transferred, TransferError> {
-    Client::new(address, config()).unwrap().upload(path, &name())
+    BlockingClient::new(address, config()).unwrap().upload(path, &name())
 }
 
 fn refusal() -> LegacyReply {
@@ -75,7 +75,7 @@ fn a_server_that_closes_later_is_noticed_too() {
     assert!(is_closed(&result), "{result:?}");
 }
 
-/// The announced bytes stand between the client and the next message, whatever was said meanwhile.
+/// The announced bytes come before the next message, even if a reply has arrived meanwhile.
 #[test]
 fn a_refusal_that_comes_early_counts_when_all_is_sent() {
     for len in [1000, 30 << 20] {
@@ -96,7 +96,7 @@ fn a_refusal_is_the_reason_if_the_server_closes_after_it() {
     assert!(is_refused(&result), "{result:?}");
 }
 
-/// No word but a refusal is worth anything before the bytes are there.
+/// Before all bytes have arrived, only a refusal counts.
 #[test]
 fn a_confirmation_that_comes_early_does_not_make_up_for_closing() {
     let result = upload(LEN, |peer| {

@@ -9,9 +9,9 @@
 //!                                            └────┴───────────────────────────────────────────┘
 //! ```
 //!
-//! An original server that loses its client while it sends loses the thread it sends from, for
-//! good. So the local target is made ready before 202 asks for the bytes, and when they cannot be
-//! stored after all they are still read to the end.
+//! An original server that loses its client while it sends loses the sending thread for good. So the
+//! local target is prepared before 202 requests the bytes, and they are read to the end even if they
+//! cannot be stored.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -21,58 +21,58 @@ use super::wire::{LegacyReply, LegacyRequest, QString};
 use super::{Md5Digest, Peer, Prefix, ProtocolError, Want};
 use crate::{RemoteName, Status, shown};
 
-/// What the driver is to do.
+/// A step for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DownloadAction {
     /// Send a message, in one write.
     Send(LegacyRequest),
-    /// Make the local staging ready for `len` bytes from `start`: `start` is either 0 or what the
-    /// local copy was said to hold. Answer with [`DownloadMachine::prepared`].
+    /// Prepare the local staging for `len` bytes from `start`, which is 0 or the length of the local
+    /// copy. Answer with [`DownloadMachine::prepared`].
     Prepare {
-        /// Where the bytes go.
+        /// Offset of the first byte.
         start: u64,
-        /// How many will follow.
+        /// Number of bytes that will follow.
         len: u64,
     },
-    /// All bytes are here: publish the file locally. Answer with [`DownloadMachine::published`].
+    /// All bytes have arrived: publish the file locally. Answer with [`DownloadMachine::published`].
     Publish {
-        /// What the MD5 of the whole file must be, where the server said so.
+        /// The expected MD5 of the whole file, if the server sent it.
         md5: Option<Md5Digest>,
     },
-    /// It has ended well.
+    /// The download has succeeded.
     Finish(DownloadOutcome),
 }
 
-/// How a download ended.
+/// The outcome of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DownloadOutcome {
-    /// Bytes that were received now.
+    /// Bytes received now.
     pub received: u64,
-    /// The local copy was whole, and nothing was received. If it is a staging, the driver
-    /// publishes it.
+    /// The local copy was complete, and no byte was received. If it is a staging, the driver publishes
+    /// it.
     pub already_there: bool,
 }
 
-/// Why a download cannot be done.
+/// Why a download has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadError {
-    /// The server said no.
+    /// The server refused.
     #[error("the server refused: {0}")]
     Refused(Status),
-    /// The server answered something that does not fit.
+    /// The server's answer does not fit the request.
     #[error("the server's answer does not fit the request: {0}")]
     Unexpected(String),
-    /// The bytes could not be stored; what the server sent was read to its end.
+    /// The bytes could not be stored. An original server's bytes were read to the end.
     #[error("the bytes could not be stored: {0}")]
     NotStored(Status),
-    /// The driver broke the rules.
+    /// A mistake of the driver.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }
 
 impl DownloadError {
-    /// The status that stands for this error.
+    /// The status of this error.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
@@ -102,7 +102,8 @@ pub struct DownloadMachine {
 }
 
 impl DownloadMachine {
-    /// A download of `name`, of which `held` is here already; its first action sends the request.
+    /// A download of `name` into a target that holds the bytes `held`. The first action sends the
+    /// request.
     #[must_use]
     pub fn new(name: &RemoteName, held: Option<Prefix>) -> Self {
         let (pos, md5) = wire_held(held);
@@ -112,12 +113,12 @@ impl DownloadMachine {
         Self { held, state: DownloadState::Offered, actions }
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<DownloadAction> {
         self.actions.pop_front()
     }
 
-    /// What is to be handed in next, once [`poll`](Self::poll) has nothing more.
+    /// Returns the input that the machine needs, once [`poll`](Self::poll) has returned all actions.
     #[must_use]
     pub fn want(&self) -> Want {
         match self.state {
@@ -129,8 +130,7 @@ impl DownloadMachine {
         }
     }
 
-    /// The peer, while leaving the connection would cost it a thread: an original server that is
-    /// sending.
+    /// Whether the driver must read to the end: an original server is sending, and would lose a thread.
     #[must_use]
     pub const fn must_read_to_end(&self) -> bool {
         matches!(
@@ -143,8 +143,7 @@ impl DownloadMachine {
     /// Takes the server's next message.
     ///
     /// # Errors
-    /// The download has failed; unless the error is [`DownloadError::Refused`], the connection is
-    /// not to be used any more.
+    /// The download has failed. The connection can be used again only after [`DownloadError::Refused`].
     pub fn message(&mut self, reply: LegacyReply) -> Result<(), DownloadError> {
         let state = core::mem::replace(&mut self.state, DownloadState::Ended);
         match (state, reply) {
@@ -178,10 +177,10 @@ impl DownloadMachine {
         }
     }
 
-    /// Takes note that the local staging is ready.
+    /// Records that the local staging is prepared.
     ///
     /// # Errors
-    /// The fact is out of step.
+    /// No action requires this fact.
     pub fn prepared(&mut self) -> Result<(), DownloadError> {
         let DownloadState::Preparing { peer, len, md5 } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
@@ -196,11 +195,10 @@ impl DownloadMachine {
         Ok(())
     }
 
-    /// Takes note of `count` bytes of the file, stored or, when [`Want::Discard`] said so, thrown
-    /// away.
+    /// Records `count` bytes of the file, stored or, for [`Want::Discard`], discarded.
     ///
     /// # Errors
-    /// The last byte of a body that could not be stored gives [`DownloadError::NotStored`].
+    /// [`DownloadError::NotStored`] with the last byte of a body that could not be stored.
     pub fn received(&mut self, count: u64) -> Result<(), DownloadError> {
         match self.state {
             DownloadState::Receiving { peer, len, left, md5 } => {
@@ -232,10 +230,10 @@ impl DownloadMachine {
         }
     }
 
-    /// Takes note that the bytes that arrive can no longer be stored.
+    /// Records that the driver can no longer store the bytes.
     ///
     /// # Errors
-    /// The peer can be left at once.
+    /// The download has failed, and the connection can be closed at once.
     pub fn store_failed(&mut self, status: Status) -> Result<(), DownloadError> {
         match self.state {
             DownloadState::Receiving { peer: peer @ Peer::Original, left, .. } => {
@@ -249,10 +247,10 @@ impl DownloadMachine {
         }
     }
 
-    /// Takes note that the file is published.
+    /// Records that the file is published.
     ///
     /// # Errors
-    /// The fact is out of step.
+    /// No action requires this fact.
     pub fn published(&mut self) -> Result<(), DownloadError> {
         let DownloadState::Publishing { len } = self.state else {
             return Err(ProtocolError::OutOfStep.into());
@@ -290,8 +288,8 @@ impl DownloadMachine {
         if start.checked_add(len).is_none() {
             return Err(ProtocolError::TooManyBytes.into());
         }
-        // An original server names position 0 both for an equal empty copy and for its own empty
-        // file; either way the file is empty, so making it so is right.
+        // An original server sends position 0 both for an equal empty copy and for its own empty
+        // file. The file is empty in both cases, so an empty one is published.
         if len == 0 && start > 0 {
             self.finish(0, true);
             return Ok(());

@@ -11,9 +11,9 @@
 //!                           └──────────────────────────────────────────────── Confirming
 //! ```
 //!
-//! An original server truncates what it resumes into and confirms what it did not check. So
-//! towards one, an upload always starts at 0, and is done only when the server, asked again, names
-//! the size and MD5 that were sent.
+//! An original server truncates a file before resuming it and confirms uploads without checking them.
+//! So an upload to one always starts at 0, and succeeds only when the server, asked again, reports the
+//! size and MD5 of the sent file.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -22,7 +22,7 @@ use super::wire::{LegacyReply, LegacyRequest, QString};
 use super::{Md5Digest, ORIGINAL_MAX_BYTES, Peer, Prefix, ProtocolError, Want};
 use crate::{RemoteName, Status, shown};
 
-/// What the driver is to do.
+/// A step for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UploadAction {
     /// Send a message, in one write.
@@ -30,69 +30,69 @@ pub enum UploadAction {
     /// Compute the MD5 of the first `len` bytes of the local file. Answer with
     /// [`UploadMachine::hashed`].
     HashPrefix {
-        /// How many bytes.
+        /// Number of bytes.
         len: u64,
     },
     /// Send `len` bytes of the local file from `offset`. Answer with [`UploadMachine::sent`].
     SendBody {
-        /// Where to start.
+        /// Offset of the first byte.
         offset: u64,
-        /// How many bytes.
+        /// Number of bytes.
         len: u64,
-        /// The file's MD5 is needed to check what the server says it has stored.
+        /// Compute the MD5 of the file too: the machine compares it with the server's.
         hash: bool,
     },
-    /// It has ended well.
+    /// The upload has succeeded.
     Finish(UploadOutcome),
 }
 
-/// How an upload ended.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadOutcome {
-    /// Bytes of the file that were sent now; the server had the others.
+    /// Bytes sent now; the server had the rest.
     pub sent: u64,
-    /// The server had the whole file, and nothing was sent.
+    /// The server had the whole file, and no byte was sent.
     pub already_there: bool,
-    /// The connection can carry another job. An original server takes everything after an empty
+    /// The connection can carry another transfer. An original server takes all bytes after an empty
     /// upload for contents of that file.
     pub reusable: bool,
 }
 
-/// Why an upload cannot be done.
+/// Why an upload has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {
-    /// The server said no.
+    /// The server refused.
     #[error("the server refused: {0}")]
     Refused(Status),
-    /// What the server had offered to go on from is there no more: somebody else finished or
-    /// replaced it. Asking again helps.
-    #[error("the server no longer has what it offered to go on from: {0}")]
+    /// The bytes that the server offered are gone: another client has finished or replaced the file.
+    /// A new request helps.
+    #[error("the server no longer has the bytes that it offered to resume from: {0}")]
     OfferGone(Status),
-    /// The server answered something that does not fit.
+    /// The server's answer does not fit the request.
     #[error("the server's answer does not fit the request: {0}")]
     Unexpected(String),
-    /// An original server never confirms such a file, and its connection is lost.
+    /// An original server never confirms a file of this size, and loses the connection.
     #[error(
-        "{size} bytes are more than an original server can take ({ORIGINAL_MAX_BYTES}); use an ftx server"
+        "{size} bytes are more than an original server can store ({ORIGINAL_MAX_BYTES}); use an ftx server"
     )]
     TooLarge {
         /// The file's size.
         size: u64,
     },
-    /// What the server holds at the end is not what was sent.
-    #[error("the server stored something else: {stored}; nothing but a new upload helps")]
+    /// The stored file differs from the sent one.
+    #[error("the server stored another file: {stored}; upload it again")]
     NotStored {
-        /// What it holds.
+        /// Size or MD5 of the stored file.
         stored: String,
     },
-    /// The driver broke the rules.
+    /// A mistake of the driver.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
 }
 
 impl UploadError {
-    /// The status that stands for this error.
+    /// The status of this error.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
@@ -125,7 +125,7 @@ pub struct UploadMachine {
 }
 
 impl UploadMachine {
-    /// An upload of a local file of `size` bytes; its first action sends the request.
+    /// An upload of a local file of `size` bytes. The first action sends the request.
     #[must_use]
     pub fn new(name: &RemoteName, size: u64) -> Self {
         let mut upload = Self {
@@ -138,12 +138,12 @@ impl UploadMachine {
         upload
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<UploadAction> {
         self.actions.pop_front()
     }
 
-    /// What is to be handed in next, once [`poll`](Self::poll) has nothing more.
+    /// Returns the input that the machine needs, once [`poll`](Self::poll) has returned all actions.
     #[must_use]
     pub fn want(&self) -> Want {
         match self.state {
@@ -159,8 +159,7 @@ impl UploadMachine {
     /// Takes the server's next message.
     ///
     /// # Errors
-    /// The upload has failed; unless the error is [`UploadError::Refused`], the connection is not
-    /// to be used any more.
+    /// The upload has failed. The connection can be used again only after [`UploadError::Refused`].
     pub fn message(&mut self, reply: LegacyReply) -> Result<(), UploadError> {
         let state = core::mem::replace(&mut self.state, UploadState::Ended);
         self.state = match (state, reply) {
@@ -228,13 +227,13 @@ impl UploadMachine {
             self.finish(0, true, true);
             return Ok(());
         }
-        // What is whole but only staged is announced with nothing to follow, and so published.
+        // A complete staging is resumed with no bytes, which publishes it.
         self.state = self.begin(peer, if equal && peer.is_ftx() { offer.len } else { 0 })?;
         Ok(())
     }
 
-    /// Takes note that all bytes of [`UploadAction::SendBody`] are on their way. `md5` is that of the
-    /// whole local file; an original server's confirmation cannot be checked without it.
+    /// Records that all bytes of [`UploadAction::SendBody`] were written to the connection. `md5` is
+    /// that of the whole local file, which the check of an original server's confirmation needs.
     ///
     /// # Errors
     /// The upload has failed.
@@ -271,7 +270,7 @@ impl UploadMachine {
         let Ok(len) = u64::try_from(pos) else {
             return Err(UploadError::Unexpected(alloc::format!("it holds {pos} bytes")));
         };
-        // An original server's offer is of use only if it is the whole file.
+        // An original server's offer is useful only if it is the whole file.
         let useful = if peer.is_ftx() { len <= self.size } else { len == self.size };
         match parse(md5) {
             Some(md5) if len > 0 && useful => {
@@ -297,7 +296,7 @@ impl UploadMachine {
     fn opened(&mut self, peer: Peer, start: u64) -> UploadState {
         let len = self.size - start;
         if len > 0 {
-            // What an ftx server says is done is done.
+            // The confirmation of an ftx server needs no check.
             let hash = !peer.is_ftx();
             self.actions.push_back(UploadAction::SendBody { offset: start, len, hash });
             return UploadState::Sending { peer, start };

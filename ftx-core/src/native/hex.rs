@@ -1,12 +1,12 @@
-//! Fixed numbers of bytes as types of their own, written in hexadecimal digits.
+//! Hexadecimal text for newtypes over byte arrays.
 
 use core::fmt;
 
-/// A text that is not exactly the hexadecimal digits of a value.
+/// A text with the wrong number of digits, or with other characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the text is not {digits} hexadecimal digits; copy the whole value")]
 pub struct ParseHexError {
-    /// How many digits there should be.
+    /// Number of digits that the value has.
     pub digits: usize,
 }
 

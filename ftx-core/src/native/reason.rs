@@ -1,4 +1,4 @@
-//! Why something failed, finer than a status: one table for the wire, the libraries and C.
+//! Reasons of failures, finer than a status: one table for the wire, the libraries and C.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -13,10 +13,10 @@ macro_rules! reason_table {
     )+) => {
         /// Why an operation failed.
         ///
-        /// Codes lie below -100, below all of [`Status`], and never change. They are grouped: -101
-        /// and on is the network, -201 the protocol, -301 the client's own files, -401 what the
-        /// server refuses, -501 the caller's mistakes, -601 faults of ftx itself. A code that is
-        /// not in the table is kept as [`Other`](Self::Other): a newer peer may know more.
+        /// Codes lie below -100, below all of [`Status`], and never change. Their groups are the
+        /// network (from -101), the protocol (-201), the client's own files (-301), refusals of the
+        /// server (-401), mistakes of the caller (-501) and faults of ftx itself (-601). A code
+        /// outside the table is kept as [`Other`](Self::Other): a newer peer may know more.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -38,7 +38,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// The reason with this number; never fails, unknown numbers are kept.
+            /// The reason with this number. An unknown number becomes [`Other`](Self::Other).
             #[must_use]
             pub const fn from_code(code: i32) -> Self {
                 match code {
@@ -56,7 +56,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// What the code means, as a sentence fragment in lower case.
+            /// The meaning of the code, as a sentence fragment in lower case.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self {
@@ -74,8 +74,8 @@ macro_rules! reason_table {
                 }
             }
 
-            /// The status that stands for it where only the original's codes are known; never
-            /// one that an API takes for success.
+            /// The status for interfaces that know only the original's codes. It never means
+            /// success.
             #[must_use]
             pub const fn status(self) -> Status {
                 match self {
@@ -84,7 +84,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// What the failure concerns beyond the request that failed.
+            /// The part of a client that the failure affects besides the failed request.
             #[must_use]
             pub const fn scope(self) -> Scope {
                 match self {
@@ -93,7 +93,7 @@ macro_rules! reason_table {
                 }
             }
 
-            /// Whether the same may go well a little later, without anybody doing anything.
+            /// Whether a retry may succeed without any change by the user.
             #[must_use]
             pub const fn may_pass(self) -> bool {
                 match self {
@@ -105,7 +105,7 @@ macro_rules! reason_table {
     };
 }
 
-/// What a failure concerns, and so what else fails with it.
+/// The part of a client that a failure affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
@@ -150,29 +150,29 @@ reason_table! {
     /// No connection to the server could be made.
     ConnectFailed = -102, "CONNECT_FAILED", ConnectError, Connection, true,
         "no connection to the server could be made";
-    /// The connection was there and is there no more.
+    /// The connection broke.
     ConnectionLost = -103, "CONNECTION_LOST", Timeout, Connection, true,
         "the connection was lost";
-    /// The peer said nothing for too long.
+    /// The peer was silent for too long.
     TimedOut = -104, "TIMED_OUT", Timeout, Connection, true,
         "the peer said nothing for too long";
-    /// No encrypted connection could be made: a certificate, or what both sides support.
+    /// No encrypted connection could be made: a bad certificate, or no common cipher.
     TlsFailed = -105, "TLS_FAILED", ConnectError, Connection, false,
         "no encrypted connection could be made";
 
-    /// The peer's bytes are no message.
+    /// The peer's bytes are not a message.
     Malformed = -201, "MALFORMED", UnknownData, Protocol, false,
         "the peer's bytes are no valid message";
     /// The peer speaks another protocol.
     OtherDialect = -202, "OTHER_DIALECT", UnknownData, Protocol, false,
         "the peer speaks another protocol";
-    /// Both sides speak FTX, and no version in common.
+    /// Both sides speak FTX, but have no version in common.
     NoCommonVersion = -203, "NO_COMMON_VERSION", UnknownData, Protocol, false,
         "both sides have no version of the protocol in common";
     /// A message came where it does not belong.
     OutOfStep = -204, "OUT_OF_STEP", UnknownData, Protocol, false,
         "a message came where it does not belong";
-    /// The peer exceeded a limit that it was told.
+    /// The peer exceeded an announced limit.
     LimitExceeded = -205, "LIMIT_EXCEEDED", UnknownData, Protocol, false,
         "the peer exceeded a limit of the protocol";
 
@@ -182,7 +182,7 @@ reason_table! {
     /// The local file may not be opened.
     LocalPermissionDenied = -302, "LOCAL_PERMISSION_DENIED", OpenError, File, false,
         "no permission for the local file";
-    /// The local path is no regular file.
+    /// The local path is not a regular file.
     LocalNotAFile = -303, "LOCAL_NOT_A_FILE", OpenError, File, false,
         "the local path is not a regular file";
     /// No space for the local file.
@@ -194,10 +194,10 @@ reason_table! {
     /// The local file was changed while it was sent.
     LocalChanged = -306, "LOCAL_CHANGED", UploadError, File, true,
         "the local file was changed meanwhile";
-    /// Somebody else writes to the local file.
+    /// Another process writes to the local file.
     LocalInUse = -307, "LOCAL_IN_USE", OpenError, File, true,
         "the local file is in use";
-    /// There is a local file already, and it was not to be replaced.
+    /// The local file exists, and must not be replaced.
     LocalAlreadyExists = -308, "LOCAL_ALREADY_EXISTS", OpenError, File, false,
         "the local file is there already";
 
@@ -207,68 +207,68 @@ reason_table! {
     /// There is no such file.
     NotFound = -402, "NOT_FOUND", OpenError, File, false,
         "there is no such file on the server";
-    /// The server may not do that with its files.
+    /// The server lacks permission for its own file.
     PermissionDenied = -403, "PERMISSION_DENIED", OpenError, File, false,
         "the server has no permission for the file";
-    /// The name is that of a directory, or of something else that is no file.
+    /// The name belongs to a directory or a special file.
     NotAFile = -404, "NOT_A_FILE", OpenError, File, false,
         "the name is not that of a file";
     /// The server has no space for the file.
     NoSpace = -405, "NO_SPACE", WriteError, File, false,
         "no space left on the server";
-    /// There is such a file, and it was not to be replaced. Not the status of nearly the same
-    /// name, which says that all is well.
+    /// The file exists, and must not be replaced. The status of nearly the same name means
+    /// success.
     AlreadyExists = -406, "ALREADY_EXISTS", OpenError, File, false,
         "there is such a file on the server already";
-    /// The file to be replaced is not the one that was named.
+    /// The file to replace does not have the expected digest.
     PreconditionFailed = -407, "PRECONDITION_FAILED", OpenError, File, false,
         "the file on the server is not the expected one";
-    /// The file is no longer the version that was asked for.
+    /// The file no longer has the requested version.
     Changed = -408, "CHANGED", DownloadError, File, true,
         "the file on the server was changed meanwhile";
-    /// The same run came back on another connection, or another one of the same source after this upload
-    /// had stood still; it goes on with what arrived.
+    /// The same run returned on another connection, or another run of the same source took over a
+    /// stalled upload. It resumes from the stored blocks.
     TakenOver = -409, "TAKEN_OVER", UploadError, File, false,
         "the upload was taken over by another connection";
-    /// Somebody else is at it.
+    /// Another connection is using the file.
     Busy = -410, "BUSY", UploadError, File, true,
         "the file is in use on the server";
-    /// What was stored does not have the digest that the client named.
+    /// The stored file does not have the digest that the client announced.
     DigestMismatch = -411, "DIGEST_MISMATCH", WriteError, File, true,
         "the stored file does not have the announced digest";
-    /// A block did not arrive as it was sent.
+    /// A block was damaged on its way.
     BlockMismatch = -412, "BLOCK_MISMATCH", WriteError, File, true,
         "a block did not arrive as it was sent";
     /// The server could not read or write its file.
     IoError = -413, "IO_ERROR", WriteError, File, false,
         "the server could not read or write the file";
-    /// The file is larger than the server takes.
+    /// The file is larger than the server accepts.
     TooLarge = -414, "TOO_LARGE", WriteError, File, false,
         "the file is too large for the server";
-    /// The server is about to end.
+    /// The server is shutting down.
     ShuttingDown = -415, "SHUTTING_DOWN", ConnectError, Connection, true,
         "the server is shutting down";
-    /// The client did not prove that it may use the server.
+    /// The server does not accept the client's credentials.
     Unauthorised = -416, "UNAUTHORISED", ConnectError, File, false,
         "the server does not accept the credentials";
-    /// More requests at a time, or more connections, than the server allows.
+    /// The client has more open requests or connections than the server allows.
     TooManyRequests = -417, "TOO_MANY_REQUESTS", ConnectError, File, true,
         "too many requests at a time";
-    /// The server does not do such a thing.
+    /// The server does not support the request.
     Unsupported = -418, "UNSUPPORTED", UnknownData, File, false,
         "the server does not support the request";
 
-    /// An argument makes no sense.
+    /// An argument is invalid.
     InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, Client, false,
         "an argument is not valid";
     /// The server's address cannot be read.
     InvalidAddress = -502, "INVALID_ADDRESS", ConnectError, Client, false,
         "the server's address is not valid";
-    /// The caller stopped it.
+    /// The caller cancelled the transfer.
     Cancelled = -503, "CANCELLED", Timeout, Client, false,
         "cancelled; it can be continued";
 
-    /// Something is wrong with ftx itself.
+    /// A fault of ftx itself.
     Internal = -601, "INTERNAL", UnknownData, Client, false,
         "an internal error; please report it";
 }

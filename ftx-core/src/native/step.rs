@@ -1,13 +1,13 @@
-//! What the machines of uploads and downloads have in common.
+//! Types shared by the state machines of uploads and downloads.
 
 use super::Reason;
 use super::blocks::{Cv, block_count, block_len};
 
-/// One connection of a session, as its driver numbers them.
+/// The driver's number of one connection of a session.
 pub type StreamId = u32;
 
-/// A machine was told something that does not fit: by a peer that talks nonsense, or by a driver
-/// that broke the rules. The machine is as it was before.
+/// Input that does not fit the state of a machine: a protocol error of the peer, or a mistake of the
+/// driver. The machine is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
@@ -19,25 +19,25 @@ pub enum StepError {
         /// Blocks of the file.
         count: u64,
     },
-    /// Something was said before or after its time.
+    /// A message came before or after its time.
     #[error("{what} is out of step with the protocol")]
     OutOfStep {
-        /// What was said.
+        /// The message, as a noun phrase.
         what: &'static str,
     },
-    /// More came than anything that was asked for can be answered with.
-    #[error("more was sent than was asked for")]
+    /// The peer sent more than the open requests ask for.
+    #[error("the peer sent more than was requested")]
     TooMuch,
-    /// Nobody asked for this, or it was answered already.
-    #[error("nothing about block {index} was to be said on stream {stream} now")]
+    /// A message about a block that was not requested on this stream, or is answered already.
+    #[error("a message about block {index} came on stream {stream} without a request")]
     Unasked {
         /// Index of the block.
         index: u64,
         /// The connection.
         stream: StreamId,
     },
-    /// The frame does not have the bytes that the block has.
-    #[error("block {index} has {expected} bytes, but {got} are in its frame")]
+    /// The frame is longer or shorter than the block.
+    #[error("block {index} has {expected} bytes, but its frame carries {got}")]
     WrongLength {
         /// Index of the block.
         index: u64,
@@ -49,7 +49,7 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// The reason that stands for this error.
+    /// The reason of this error.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
@@ -60,28 +60,28 @@ impl StepError {
     }
 }
 
-/// A block did not arrive as it was sent.
+/// A block was damaged on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("block {index} was sent as {claimed} and arrived as {computed}; send it again")]
 pub struct BlockMismatch {
     /// Index of the block.
     pub index: u64,
-    /// Chaining value of the bytes that arrived.
+    /// Chaining value of the received bytes.
     pub computed: Cv,
-    /// Chaining value that the sender gave.
+    /// Chaining value in the frame.
     pub claimed: Cv,
 }
 
-/// How far a transfer is, in bytes of its file.
+/// The progress of a transfer, in bytes of its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferProgress {
-    /// Bytes that are where they belong, whether or not they were moved for that.
+    /// Bytes that are in place, whether or not they were moved for that.
     pub done: u64,
-    /// Bytes that went over the wire, those that did so again included.
+    /// Bytes that went over the wire, including repeated ones.
     pub moved: u64,
 }
 
-/// The length of a block that is spoken of.
+/// The length of a block, if the file has it.
 pub(super) const fn existing(size: u64, index: u64) -> Result<u64, StepError> {
     match block_len(size, index) {
         0 => Err(StepError::NoSuchBlock { index, count: block_count(size) }),
@@ -89,7 +89,7 @@ pub(super) const fn existing(size: u64, index: u64) -> Result<u64, StepError> {
     }
 }
 
-/// The indices of `len` blocks from `first` on, all of which must exist.
+/// The indices of `len` blocks from `first` on, if the file has all of them.
 pub(super) fn existing_page(
     size: u64,
     first: u64,

@@ -1,4 +1,4 @@
-//! A client: one try of one upload, over several connections.
+//! A client: one attempt of one upload, over several connections.
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::block_len;
@@ -8,10 +8,10 @@ use crate::disk::{File, cv};
 use crate::faults::{Crash, Faults, Side};
 use crate::server::{Answer, Connection, Item, Server};
 
-/// Far more than a try takes.
+/// Far more than an attempt takes.
 const MAX_STEPS: u32 = 100_000;
 
-/// How a try ended, if no process did.
+/// The end of an attempt, unless a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Done,
@@ -20,12 +20,12 @@ pub(crate) enum End {
     Cut,
 }
 
-/// What is the same for all tries.
+/// The counters of all attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     next_stream: StreamId,
     next_request: u32,
-    /// Blocks that were sent, those that were sent again included.
+    /// Sent blocks, including repeated ones.
     pub(crate) sent: u64,
     /// Connections that were lost, or whose upload ended early.
     pub(crate) lost: u64,
@@ -59,8 +59,7 @@ impl<'a> Client<'a> {
         self.account.next_stream
     }
 
-    /// Tries once. Whatever happens, the connections are gone afterwards, and the server learns
-    /// that when it learns it.
+    /// Makes one attempt. Its connections are gone afterwards, which the server notices later.
     pub(crate) fn run(
         mut self,
         streams: usize,
@@ -92,7 +91,7 @@ impl<'a> Client<'a> {
                         return Ok(end);
                     }
                 }
-                // Also connections that the client has given up.
+                // Also connections of earlier attempts.
                 _ => {
                     let all: Vec<StreamId> = server.connections.keys().copied().collect();
                     let stream = all[faults.below(all.len())];
@@ -162,7 +161,7 @@ impl<'a> Client<'a> {
         Ok(None)
     }
 
-    /// Some of what is on its way still arrives, in its time.
+    /// Some of the bytes on their way still arrive later.
     fn hang_up(&self, stream: StreamId, server: &mut Server, faults: &mut Faults) {
         if let Some(connection) = server.connections.get_mut(&stream) {
             let left = faults.below(connection.to_server.len() + 1);

@@ -1,4 +1,4 @@
-//! A server's disk: what survives the end of its process.
+//! A server's disk, which survives its process.
 //!
 //! A block is two halves, each with contents that a single byte stands for: so a block that is
 //! half overwritten looks like one.
@@ -45,7 +45,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// What the journal says, which must be what the data holds.
+    /// The blocks in the journal, checked against the data.
     pub(crate) fn table(&self) -> PartialManifest {
         let size = self.staging_size;
         let mut table = PartialManifest::new(size);

@@ -1,6 +1,6 @@
-//! What goes wrong, and when.
+//! The planned faults.
 
-/// Who does something.
+/// The side of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
@@ -14,7 +14,7 @@ pub(crate) struct Crash(pub Side);
 /// Counts effects, and ends a process after one of them.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// Whoever does the effect with this number ends before it is done.
+    /// The process that is about to do this effect ends.
     pub(crate) crash_at: Option<u64>,
     /// The write with this number finds no space.
     pub(crate) full_at: Option<u64>,

@@ -1,7 +1,7 @@
 //! Both machines of an upload, joined over a model of a server's disk. Connections are cut within
 //! blocks, their remains arrive late, processes end after any effect, and the disk gets full:
-//! repeated often enough, the upload ends well, the published file is the one that was offered, and
-//! no more is sent again than was on its way.
+//! after enough attempts the upload succeeds, the published file is the offered one, and no more
+//! blocks are sent again than were on their way.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -24,7 +24,7 @@ use server::Server;
 
 const WINDOW_BLOCKS: u64 = 2;
 
-/// Tries until it is done; only the first try meets a fault that is planned.
+/// Makes attempts until one succeeds. Only the first meets the planned fault.
 fn upload(file: &File, streams: usize, server: &mut Server, faults: &mut Faults) -> Account {
     let mut account = Account::default();
     for _ in 0..20 {
@@ -37,7 +37,7 @@ fn upload(file: &File, streams: usize, server: &mut Server, faults: &mut Faults)
             Ok(End::Failed | End::Cut) | Err(Crash(Side::Client)) => {}
             Err(Crash(Side::Server)) => server.crash(),
         }
-        // What is believed is there, at any time.
+        // At any time every recorded block is intact.
         server.disk.table();
     }
     panic!("the upload does not end: {faults:?}");
@@ -135,7 +135,7 @@ proptest! {
         }
     }
 
-    /// One try of each, which may end anywhere; then one that ends well.
+    /// One attempt of each version, which may end anywhere; then one that succeeds.
     #[test]
     fn a_file_that_changes_between_tries_is_never_mixed(
         files in versions(),

@@ -1,4 +1,4 @@
-//! A server: its disk, one upload at a time, and what is on its way on each connection.
+//! A server: its disk, one upload at a time, and the messages on their way on each connection.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +9,7 @@ use ftx_core::native::upload::{BlockAction, Completed, HavePage, Receiver};
 use crate::disk::{Disk, File, Record, cv};
 use crate::faults::{Crash, Faults, Side};
 
-/// What a client sends. A block is several pieces, so that a connection can be cut within one.
+/// A client's message. A block is several of them, so that a connection can be cut within one.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Offer { request: u32, size: u64 },
@@ -65,7 +65,7 @@ impl Server {
         self.upload = None;
     }
 
-    /// Takes what comes next on a connection.
+    /// Takes the next message of a connection.
     pub(crate) fn deliver(&mut self, stream: StreamId, faults: &mut Faults) -> Result<(), Crash> {
         let connection = self.connections.get_mut(&stream);
         let Some(item) = connection.and_then(|connection| connection.to_server.pop_front()) else {
@@ -103,13 +103,13 @@ impl Server {
         }
     }
 
-    /// The receiver, if the request is the one that is open.
+    /// The receiver of an open request.
     fn receiver(&mut self, request: u32) -> Option<&mut Receiver> {
         let upload = self.upload.as_mut().filter(|upload| upload.request == request);
         upload.map(|upload| &mut upload.receiver)
     }
 
-    /// There is one writer, so whoever comes last takes over.
+    /// There is one writer, so the last offer takes over.
     fn offer(
         &mut self,
         stream: StreamId,

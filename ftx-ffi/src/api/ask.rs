@@ -1,4 +1,4 @@
-//! Calls that block until a question about a server's files is answered.
+//! Blocking queries about the files of a server.
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
@@ -11,27 +11,28 @@ use super::entry::{FtxEntry, FtxEntryFn};
 use crate::callback;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, Kind, cancelled};
-use crate::pointer::{self, Out};
-use crate::process::Maker;
+use crate::job::{Job, JobKind, cancelled};
+use crate::pointer::{self, OutParam};
+use crate::process::OwnerPid;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
 }
 
-/// Lists a directory of a native server, in a fixed order. What cannot be transferred, such as symbolic
-/// links, is listed, too: `kind` tells it apart.
+/// Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such as
+/// symbolic links, are listed as well, with a `kind` of their own.
 ///
 /// @param client     The client.
 /// @param directory  Its name, in UTF-8; NULL or "" for the root.
-/// @param recursive  0: what is in it. Otherwise all that is below, too.
-/// @param each       Is shown each entry, on this thread; NULL to see whether it can be listed.
-/// @param user_data  Is handed to it; stays the caller's.
-/// @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), and
-///         whatever else went wrong; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
-///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+/// @param recursive  0: the directory only. Otherwise all subdirectories, too.
+/// @param each       Called with each entry, on this thread; NULL only checks that the directory can be
+///                   listed.
+/// @param user_data  Passed to `each`; the caller keeps ownership.
+/// @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), or
+///         another failure; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
 ///
-/// Threads: any, several at the same time, which are then served one after another.
+/// Threads: any, several at the same time; their calls run one after another.
 ///
 /// ```c
 /// int32_t status = ftx_client_list(client, "docs", 1, on_entry, NULL);
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn ftx_client_list(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let call = Call::new(unsafe { pointer::handle(client)? }, Kind::List)?;
+        let call = Call::new(unsafe { pointer::handle(client)? }, JobKind::List)?;
         if !directory.is_null() {
             // SAFETY: as above.
             let directory = unsafe { pointer::text(directory, "directory")? };
@@ -55,20 +56,20 @@ pub unsafe extern "C" fn ftx_client_list(
             }
         }
         call.job.set(|settings| settings.recursive = recursive != 0)?;
-        let maker = Maker::this();
+        let owner = OwnerPid::this();
         let stopped = Cell::new(false);
         let show = |job: &Job| {
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
-                // What C cannot be shown has failed the job.
+                // An entry that C cannot represent has failed the job.
                 let Ok(entry) = FtxEntry::new(&entry) else { continue };
-                let stop = callback::within(job.worker.id, || {
+                let stop = callback::within(job.runner.id(), || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
-                // A child in which the callback comes back leaves at once: the locks of the job may
-                // be held for good.
-                if stop || !maker.is_this() {
+                // A forked child in which the callback returns leaves at once: the locks of the job
+                // may be held for ever.
+                if stop || !owner.is_this() {
                     stopped.set(true);
                     break;
                 }
@@ -79,12 +80,12 @@ pub unsafe extern "C" fn ftx_client_list(
         let result = call.run(|job, _| show(job));
         // The last entries may have come with the end.
         let over = stopped.get() || (result.is_ok() && show(&job));
-        maker.check()?;
+        owner.check()?;
         if over { Err(cancelled()) } else { result }
     })
 }
 
-/// What a name stands for on a native server.
+/// Returns the entry of a name on a native server.
 ///
 /// @param client  The client.
 /// @param name    The name, in UTF-8.
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn ftx_client_stat(
             pointer::size_of_struct(entry)?;
             (pointer::handle(client)?, pointer::text(name, "name")?)
         };
-        let call = Call::new(client, Kind::Stat)?;
+        let call = Call::new(client, JobKind::Stat)?;
         call.job.add(pointer::path(b"")?, name)?;
         let job = call.run_quietly()?;
         let found = job.next_entry()?.ok_or_else(|| Failure::internal("an entry is missing"))?;
@@ -120,11 +121,11 @@ pub unsafe extern "C" fn ftx_client_stat(
     })
 }
 
-/// The digest of a file on a native server: BLAKE3, as `b3sum` prints it.
+/// Returns the digest of a file on a native server: BLAKE3, as `b3sum` prints it.
 ///
 /// @param client  The client.
 /// @param name    The name of the file, in UTF-8.
-/// @param digest  `FTX_DIGEST_BYTES` bytes are written here; nothing, if that fails.
+/// @param digest  `FTX_DIGEST_BYTES` bytes are written here on success.
 /// @return As `ftx_client_list`.
 ///
 /// Threads: as `ftx_client_list`.
@@ -142,10 +143,10 @@ pub unsafe extern "C" fn ftx_client_digest(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, name, digest) = unsafe {
-            let digest = Out::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?;
+            let digest = OutParam::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?;
             (pointer::handle(client)?, pointer::text(name, "name")?, digest)
         };
-        let call = Call::new(client, Kind::Digest)?;
+        let call = Call::new(client, JobKind::Digest)?;
         call.job.add(pointer::path(b"")?, name)?;
         let found = call.run_quietly()?.file(0)?.digest;
         digest.set(found.ok_or_else(|| Failure::internal("a digest is missing"))?.0);
@@ -169,17 +170,17 @@ pub unsafe extern "C" fn ftx_client_remove(client: *mut FtxClient, name: *const 
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, name) = unsafe { (pointer::handle(client)?, pointer::text(name, "name")?) };
-        let call = Call::new(client, Kind::Remove)?;
+        let call = Call::new(client, JobKind::Remove)?;
         call.job.add(pointer::path(b"")?, name)?;
         call.run_quietly().map(|_| ())
     })
 }
 
-/// Finds out what the server speaks.
+/// Finds out the dialect of the server.
 ///
 /// @param client   The client.
 /// @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
-/// @return `FTX_OK`; why the server cannot be reached; `FTX_NULL_POINTER`, `FTX_REENTERED`,
+/// @return `FTX_OK`; the failure to reach the server; `FTX_NULL_POINTER`, `FTX_REENTERED`,
 ///         `FTX_FORKED`.
 ///
 /// Threads: as `ftx_client_list`.
@@ -194,8 +195,8 @@ pub unsafe extern "C" fn ftx_client_dialect(client: *mut FtxClient, dialect: *mu
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (client, dialect) =
-            unsafe { (pointer::handle(client)?, Out::new(dialect, "dialect")?) };
-        let native = Call::new(client, Kind::Dialect)?.run_quietly()?.native();
+            unsafe { (pointer::handle(client)?, OutParam::new(dialect, "dialect")?) };
+        let native = Call::new(client, JobKind::Dialect)?.run_quietly()?.native();
         let native = native.ok_or_else(|| Failure::internal("the dialect is missing"))?;
         dialect.set(dialect_code(native));
         Ok(())

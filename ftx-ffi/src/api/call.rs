@@ -1,4 +1,4 @@
-//! Calls that block until files are transferred; `ask` has the others.
+//! Blocking transfers; `ask` has the blocking queries.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::client::FtxClient;
 use super::event::{FtxEvent, FtxProgressFn};
 use crate::callback;
-use crate::event::{Event, Kind as Happened};
+use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, Kind};
+use crate::job::{Job, JobKind};
 use crate::pointer;
-use crate::process::Maker;
-use crate::queue::Queue;
+use crate::process::OwnerPid;
+use crate::queue::EventQueue;
 
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
@@ -23,17 +23,18 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(client: &FtxClient, kind: Kind) -> Result<Self, Failure> {
+    pub(super) fn new(client: &FtxClient, kind: JobKind) -> Result<Self, Failure> {
         callback::check(client.worker.id)?;
         // The handle is not used after this, so a callback may free it.
-        let job = Job::new(kind, Arc::clone(&client.worker), Arc::new(Queue::new()));
+        let runner = Arc::clone(&client.worker);
+        let job = Job::new(kind, runner, Arc::new(EventQueue::new()));
         job.set(|settings| settings.sizes = false)?;
         Ok(Self { job, sizes: false })
     }
 
-    /// Runs the job to its end; it is cancelled if `tell` says so, unless it ends before.
-    pub(super) fn run(self, mut tell: impl FnMut(&Job, &Event) -> bool) -> Result<(), Failure> {
-        let maker = Maker::this();
+    /// Runs the job to its end, and cancels it if `tell` asks for that before the end.
+    pub(super) fn run(self, mut tell: impl FnMut(&Job, &JobEvent) -> bool) -> Result<(), Failure> {
+        let owner = OwnerPid::this();
         self.job.start()?;
         if self.sizes {
             self.job.look_at_sizes();
@@ -41,15 +42,15 @@ impl Call {
         let (mut stopped, mut last) = (false, None);
         loop {
             for event in self.job.queue.wait(last) {
-                if event.kind == Happened::JobEnded {
+                if event.kind == JobEventKind::JobEnded {
                     return self.job.outcome();
                 }
                 if stopped {
                     continue;
                 }
                 let stop = tell(&self.job, &event);
-                // The caller may come back from it twice: in a child nobody does the job.
-                maker.check()?;
+                // The callback may fork and return twice: the child has no thread that runs the job.
+                owner.check()?;
                 if stop {
                     stopped = true;
                     self.job.cancel(false);
@@ -65,7 +66,7 @@ impl Call {
         Ok(job)
     }
 
-    /// Runs it with a callback of the caller's.
+    /// Runs the job with a callback of the caller.
     ///
     /// # Safety
     /// `progress` can be called with `user_data`.
@@ -77,31 +78,31 @@ impl Call {
         let Some(progress) = progress else { return self.run_quietly().map(|_| ()) };
         self.sizes = true;
         self.run(|job, event| {
-            if event.kind == Happened::Entries {
+            if event.kind == JobEventKind::Entries {
                 return false;
             }
             let event = FtxEvent { job_id: job.id, user_data, ..FtxEvent::from(event) };
             // SAFETY: as the caller promises; the event lives until it returns.
-            callback::within(job.worker.id, || unsafe {
+            callback::within(job.runner.id(), || unsafe {
                 progress(&raw const event, user_data) != 0
             })
         })
     }
 }
 
-/// Uploads a file, and returns when the server has said that all of it is stored; from an original
-/// server, whose word is not good for that, size and MD5 are asked for.
+/// Uploads a file, and returns when the server has confirmed that all of it is stored. The
+/// confirmation of an original server is not reliable, so the client checks size and MD5 there.
 ///
-/// What a transfer that was interrupted has left on the server is gone on with, by itself.
+/// An interrupted transfer is resumed automatically.
 ///
 /// @param client     The client.
 /// @param path       The local file, in UTF-8.
-/// @param name       The name that it is to have on the server: parts separated by `/`, in UTF-8.
-/// @param progress   Is told what happens, on this thread; NULL for nobody.
-/// @param user_data  Is handed to it; stays the caller's.
-/// @return `FTX_OK`, also if the server had the file already; `FTX_CANCELLED`; what went wrong after
-///         the last retry; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
-///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` tells more.
+/// @param name       The name on the server: parts separated by `/`, in UTF-8.
+/// @param progress   Called with each event, on this thread; NULL for none.
+/// @param user_data  Passed to `progress`; the caller keeps ownership.
+/// @return `FTX_OK`, also if the file was up to date; `FTX_CANCELLED`; the failure of the last
+///         attempt; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
+///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
 ///
 /// Threads: any, several at the same time, whose files are then transferred one after another.
 ///
@@ -121,19 +122,19 @@ pub unsafe extern "C" fn ftx_client_upload(
         let (client, path, name) = unsafe {
             (pointer::handle(client)?, pointer::text(path, "path")?, pointer::text(name, "name")?)
         };
-        let call = Call::new(client, Kind::Upload)?;
+        let call = Call::new(client, JobKind::Upload)?;
         call.job.add(pointer::path(path.as_bytes())?, name)?;
         // SAFETY: as above.
         unsafe { call.run_with(progress, user_data) }
     })
 }
 
-/// Downloads a file. It appears under its path when all of it is here and is what the server has;
-/// until then it grows in `path` + ".ftxpart", from which an interrupted download goes on.
+/// Downloads a file. It appears under its path once it is complete and verified; until then it grows
+/// in `path` + ".ftxpart", from which an interrupted download resumes.
 ///
 /// @param client     The client.
 /// @param name       Its name on the server, in UTF-8.
-/// @param path       Where it goes, in UTF-8; the directory is made if it is not there.
+/// @param path       The local path, in UTF-8; the directory is created if it does not exist.
 /// @param progress   As for `ftx_client_upload`.
 /// @param user_data  As for `ftx_client_upload`.
 /// @return As `ftx_client_upload`.
@@ -156,24 +157,25 @@ pub unsafe extern "C" fn ftx_client_download(
         let (client, name, path) = unsafe {
             (pointer::handle(client)?, pointer::text(name, "name")?, pointer::text(path, "path")?)
         };
-        let call = Call::new(client, Kind::Download)?;
+        let call = Call::new(client, JobKind::Download)?;
         call.job.add(pointer::path(path.as_bytes())?, name)?;
         // SAFETY: as above.
         unsafe { call.run_with(progress, user_data) }
     })
 }
 
-/// Uploads files. In the native dialect many are under way at the same time.
+/// Uploads files; in the native dialect, many at the same time.
 ///
 /// @param client      The client.
 /// @param paths       The local files, `count` texts in UTF-8.
 /// @param names       Their names on the server, `count` texts in UTF-8.
-/// @param count       How many; with 0 nothing happens.
-/// @param keep_going  0: the first file that fails ends the call. Otherwise the others are done, too.
+/// @param count       The number of files; 0 does nothing.
+/// @param keep_going  0: the first failure ends the call. Otherwise the call continues with the other
+///                    files.
 /// @param progress    As for `ftx_client_upload`; events carry the index of their file.
 /// @param user_data   As for `ftx_client_upload`.
 /// @return `FTX_OK` if all are done; otherwise the first failure, as `ftx_client_upload`;
-///         `ftx_last_error` tells which file it was.
+///         `ftx_last_error` has the index of the file.
 ///
 /// Threads: as `ftx_client_upload`.
 ///
@@ -195,19 +197,19 @@ pub unsafe extern "C" fn ftx_client_upload_files(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         unsafe {
-            let call = Call::new(pointer::handle(client)?, Kind::Upload)?;
+            let call = Call::new(pointer::handle(client)?, JobKind::Upload)?;
             add_files(&call, paths, names, count, keep_going)?;
             call.run_with(progress, user_data)
         }
     })
 }
 
-/// Downloads files. In the native dialect many are under way at the same time.
+/// Downloads files; in the native dialect, many at the same time.
 ///
 /// @param client      The client.
 /// @param names       Their names on the server, `count` texts in UTF-8.
-/// @param paths       Where they go, `count` texts in UTF-8.
-/// @param count       How many; with 0 nothing happens.
+/// @param paths       The local paths, `count` texts in UTF-8.
+/// @param count       The number of files; 0 does nothing.
 /// @param keep_going  As for `ftx_client_upload_files`.
 /// @param progress    As for `ftx_client_upload_files`.
 /// @param user_data   As for `ftx_client_upload`.
@@ -233,7 +235,7 @@ pub unsafe extern "C" fn ftx_client_download_files(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         unsafe {
-            let call = Call::new(pointer::handle(client)?, Kind::Download)?;
+            let call = Call::new(pointer::handle(client)?, JobKind::Download)?;
             add_files(&call, paths, names, count, keep_going)?;
             call.run_with(progress, user_data)
         }

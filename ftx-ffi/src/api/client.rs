@@ -9,31 +9,31 @@ use super::config::FtxConfig;
 use super::event::FtxEvent;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::pointer::{self, Handle, Out};
-use crate::process::Maker;
-use crate::status::Own;
-use crate::worker::Worker;
+use crate::pointer::{self, Handle, OutParam};
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
+use crate::worker::ClientThread;
 
-/// A client of one server. It connects when that is needed, keeps the connection, and does its jobs
-/// one after another on a thread of its own.
+/// A client of one server. It connects on demand, keeps the connection, and runs its jobs one after
+/// another on a dedicated thread.
 pub struct FtxClient {
-    maker: Maker,
-    pub(crate) worker: Arc<Worker>,
+    owner: OwnerPid,
+    pub(crate) worker: Arc<ClientThread>,
 }
 
 impl Handle for FtxClient {
     const NAME: &'static str = "ftx_client";
 
-    fn maker(&self) -> Maker {
-        self.maker
+    fn owner(&self) -> OwnerPid {
+        self.owner
     }
 }
 
 impl FtxClient {
     fn make(address: ServerAddr, config: Option<&FtxConfig>) -> Result<*mut Self, Failure> {
         let config = config.map(FtxConfig::copied).unwrap_or_default();
-        let worker = Worker::start(address, config)?;
-        Ok(Box::into_raw(Box::new(Self { maker: Maker::this(), worker })))
+        let worker = ClientThread::start(address, config)?;
+        Ok(Box::into_raw(Box::new(Self { owner: OwnerPid::this(), worker })))
     }
 }
 
@@ -48,7 +48,7 @@ impl FtxClient {
 ///         `FTX_NO_RESOURCES`, `FTX_FORKED` (the settings are another process's).
 ///
 /// Threads: any. A client may be used by several threads at the same time. After a `fork`, the child
-/// can do nothing with it but free it; it makes one of its own.
+/// must create its own client; all it can do with this one is free it.
 ///
 /// ```c
 /// ftx_client *mine;
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ftx_client_new(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (address, config) = unsafe {
-            Out::new(client, "client")?.set(std::ptr::null_mut());
+            OutParam::new(client, "client")?.set(std::ptr::null_mut());
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(address, "address")?, config)
         };
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn ftx_client_new(
             .map_err(|error| Failure::reason(Reason::InvalidAddress, format!("{error}")))?;
         let made = FtxClient::make(address, config)?;
         // SAFETY: as above.
-        unsafe { Out::new(client, "client")? }.set(made);
+        unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
     })
 }
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn ftx_client_new_at(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (host, config) = unsafe {
-            Out::new(client, "client")?.set(std::ptr::null_mut());
+            OutParam::new(client, "client")?.set(std::ptr::null_mut());
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(host, "host")?, config)
         };
@@ -114,22 +114,22 @@ pub unsafe extern "C" fn ftx_client_new_at(
         }
         let made = FtxClient::make(ServerAddr::new(host, port), config)?;
         // SAFETY: as above.
-        unsafe { Out::new(client, "client")? }.set(made);
+        unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
     })
 }
 
-/// Frees a client. Its jobs are cancelled: what was transferred is kept, and calls that wait for
-/// them return `FTX_CANCELLED`. Their handles stay valid, and are still to be freed.
+/// Frees a client and cancels its jobs. Transferred data is kept, and calls that wait for the jobs
+/// return `FTX_CANCELLED`. The handles of the jobs stay valid; the caller must still free them.
 ///
-/// It waits for the end of the work for a moment, at most a second; what takes longer, such as an
-/// original server that must be listened to until it has finished, ends by itself.
+/// It waits at most one second for the thread to end. Longer work, such as reading from an original
+/// server until it has sent everything, ends in the background.
 ///
-/// @param client  A client, not to be used any more; NULL is ignored. Its descriptor is closed when
-///                the last of its jobs is freed.
+/// @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when the
+///                last of its jobs is freed.
 ///
-/// Threads: any, also in a callback of the client's own calls. No other thread may begin a call with
-/// it.
+/// Threads: any, also in a callback of the client's calls. No other thread may begin a call with the
+/// client.
 ///
 /// ```c
 /// ftx_client_free(client);
@@ -145,8 +145,8 @@ pub unsafe extern "C" fn ftx_client_free(client: *mut FtxClient) {
     });
 }
 
-/// Cancels all that the client is doing, calls that block on other threads as well. What was
-/// transferred is kept. Returns at once; each job tells its end.
+/// Cancels all jobs of the client, including blocking calls on other threads. Transferred data is
+/// kept. Returns at once; each job reports its end with an event.
 ///
 /// @param client  The client, which can be used further.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
@@ -166,12 +166,12 @@ pub unsafe extern "C" fn ftx_client_cancel(client: *mut FtxClient) -> i32 {
 }
 
 /// A descriptor that is readable as long as an event waits for `ftx_client_next_event`; for `poll`,
-/// `select`, `epoll` or an event loop. It is level-triggered, and only to be looked at: never to be
-/// read, written or closed.
+/// `select`, `epoll` or an event loop. It is level-triggered. The caller may only poll it, and must
+/// not read, write or close it.
 ///
 /// @param client  The client, which owns the descriptor and closes it when it is freed.
-/// @return The descriptor; -1 where there is no such thing (Windows), and if that fails
-///         (`ftx_last_error` says why).
+/// @return The descriptor; -1 on systems without one (Windows), or on failure (`ftx_last_error` has
+///         the reason).
 ///
 /// Threads: any.
 ///
@@ -187,14 +187,14 @@ pub unsafe extern "C" fn ftx_client_event_fd(client: *const FtxClient) -> i32 {
     })
 }
 
-/// Takes the next event of the jobs that were started. It never waits.
+/// Takes the next event of the started jobs. It never waits.
 ///
-/// Progress that was not taken is replaced by later progress of the same file. The end of a file and
-/// the end of a job are never dropped; they take no more room than the files and jobs that the
-/// caller has made. Calls that block put nothing here.
+/// Later progress of a file replaces earlier progress that was not taken. The end of a file and the
+/// end of a job are never dropped; their memory is bounded by the number of files and jobs. Blocking
+/// calls put no events here.
 ///
 /// @param client  The client.
-/// @param event   Is filled in; `struct_size` must be set.
+/// @param event   Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_PENDING` if there is none; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the event
 ///         stays), `FTX_FORKED`.
 ///
@@ -215,10 +215,10 @@ pub unsafe extern "C" fn ftx_client_next_event(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let client = unsafe { pointer::handle(client)? };
-        // SAFETY: as above. Looked at first, since what is taken is gone.
+        // SAFETY: as above. Checked first, since a taken event cannot be put back.
         unsafe { pointer::size_of_struct(event)? };
         let taken = client.worker.events.take();
-        let taken = taken.ok_or_else(|| Failure::own(Own::Pending, "no event waits"))?;
+        let taken = taken.ok_or_else(|| Failure::abi(AbiStatus::Pending, "no event waits"))?;
         // SAFETY: as above.
         unsafe { pointer::fill(event, &FtxEvent::from(&taken)) }
     })

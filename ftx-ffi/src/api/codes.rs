@@ -138,7 +138,7 @@ pub const FTX_CATEGORY_SERVER: u32 = 4;
 pub const FTX_CATEGORY_CALLER: u32 = 5;
 /// A fault of ftx or a lack of the system: -601 and below.
 pub const FTX_CATEGORY_INTERNAL: u32 = 6;
-/// Between the two, or nobody knows.
+/// Between the two, or unknown.
 pub const FTX_SIDE_NONE: u32 = 0;
 /// This machine.
 pub const FTX_SIDE_LOCAL: u32 = 1;
@@ -164,29 +164,29 @@ pub const FTX_OVERWRITE_IF_DIGEST: u32 = 2;
 /// Milliseconds to wait for a connection, an answer or the next bytes: 1 to 31536000000, 30000 by
 /// default.
 pub const FTX_OPTION_TIMEOUT_MS: u32 = 1;
-/// How often a file is tried again after a failure that may pass: 0 to 4294967295, 5 by default.
-/// Tries that got further than any before are not counted.
+/// Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
+/// further than every earlier one is not counted.
 pub const FTX_OPTION_RETRIES: u32 = 2;
 /// Milliseconds before the first retry; doubled with each: 0 to 31536000000, 100 by default.
 pub const FTX_OPTION_MIN_BACKOFF_MS: u32 = 3;
-/// Milliseconds between two tries, at most: 0 to 31536000000, 15000 by default.
+/// Most milliseconds between two attempts: 0 to 31536000000, 15000 by default.
 pub const FTX_OPTION_MAX_BACKOFF_MS: u32 = 4;
-/// Connections that share the work in the native dialect: 1 to 64; 0, the default, for as many as
-/// seem worth it.
+/// Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the
+/// client choose.
 pub const FTX_OPTION_STREAMS: u32 = 5;
 /// One of `FTX_DIALECT_AUTO` (the default) and its like.
 pub const FTX_OPTION_DIALECT: u32 = 6;
 /// `FTX_DURABILITY_FULL` (the default) or `FTX_DURABILITY_NONE`.
 pub const FTX_OPTION_DURABILITY: u32 = 7;
-/// What becomes of a file that an upload finds, in the native dialect: `FTX_OVERWRITE_REPLACE`
-/// (the default) or `FTX_OVERWRITE_FAIL`.
+/// How an upload treats an existing file, in the native dialect: `FTX_OVERWRITE_REPLACE` (the
+/// default) or `FTX_OVERWRITE_FAIL`.
 pub const FTX_OPTION_OVERWRITE: u32 = 8;
 /// 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
 /// replace.
 pub const FTX_OPTION_OVERWRITE_DIGEST: u32 = 9;
-/// The path of a directory, set by `ftx_config_set_bytes`, in which what is known of local files is
-/// kept, so that those that did not change are not read again; none, the default, if it is empty.
-/// It may be made by the client, and belongs to clients alone.
+/// The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local files,
+/// so that unchanged files are not read again. Empty, the default, means no cache. The client creates
+/// the directory if necessary; only clients may write to it.
 pub const FTX_OPTION_CACHE: u32 = 10;
 /// Uploads files.
 pub const FTX_JOB_UPLOAD: u32 = 1;
@@ -194,21 +194,23 @@ pub const FTX_JOB_UPLOAD: u32 = 1;
 pub const FTX_JOB_DOWNLOAD: u32 = 2;
 /// Lists a directory of a native server; the root, if no name is added.
 pub const FTX_JOB_LIST: u32 = 3;
-/// Asks a native server what names stand for.
+/// Asks a native server for the entries of names.
 pub const FTX_JOB_STAT: u32 = 4;
 /// Asks a native server for the digests of files.
 pub const FTX_JOB_DIGEST: u32 = 5;
 /// Removes files on a native server.
 pub const FTX_JOB_REMOVE: u32 = 6;
-/// Finds out what the server speaks, which `ftx_job_dialect` tells then.
+/// Finds out the dialect of the server; `ftx_job_dialect` returns it.
 pub const FTX_JOB_DIALECT: u32 = 7;
-/// 0, the default: the first file that fails ends the job. 1: the others are done, too.
+/// 0, the default: the first file that fails ends the job. 1: the job continues with the other
+/// files.
 pub const FTX_JOB_OPTION_KEEP_GOING: u32 = 1;
-/// 0, the default: a listing shows the directory. 1: all that is below, too.
+/// 0, the default: a listing shows the directory. 1: it includes all subdirectories.
 pub const FTX_JOB_OPTION_RECURSIVE: u32 = 2;
-/// As `FTX_OPTION_RETRIES`, for this job; what the client has, by default.
+/// As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.
 pub const FTX_JOB_OPTION_RETRIES: u32 = 3;
-/// As `FTX_OPTION_OVERWRITE`, for the uploads of this job; what the client has, by default.
+/// As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting of the
+/// client.
 pub const FTX_JOB_OPTION_OVERWRITE: u32 = 4;
 /// As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
 pub const FTX_JOB_OPTION_OVERWRITE_DIGEST: u32 = 5;
@@ -222,7 +224,7 @@ pub const FTX_STATE_RUNNING: u32 = 2;
 pub const FTX_STATE_PAUSED: u32 = 3;
 /// Ended, well or not.
 pub const FTX_STATE_ENDED: u32 = 4;
-/// Bytes that are there already are hashed: `done` of `total`.
+/// Hashing the bytes already present: `done` of `total`.
 pub const FTX_EVENT_HASHING: u32 = 1;
 /// Bytes of a file begin to move, from `done` on, of `total`.
 pub const FTX_EVENT_STARTED: u32 = 2;
@@ -231,10 +233,10 @@ pub const FTX_EVENT_PROGRESS: u32 = 3;
 /// The job was cancelled, but an original server would hang if it were left now: `total` bytes
 /// are still to come.
 pub const FTX_EVENT_DRAINING: u32 = 4;
-/// A try failed with `status`; `attempt` follows after `pause_ms`.
+/// An attempt failed with `status`; attempt number `attempt` follows after `pause_ms`.
 pub const FTX_EVENT_RETRYING: u32 = 5;
-/// A file is done, or has failed, which `status` says. `done` is how many of its bytes were moved
-/// by the last try; `already_there` says whether both sides had it. Never dropped.
+/// A file is done, or has failed with `status`. `done` is the number of bytes that the last attempt
+/// moved; `already_there` is 1 if the file was up to date. Never dropped.
 pub const FTX_EVENT_FILE_ENDED: u32 = 6;
 /// There are entries to be taken with `ftx_job_next_entry`.
 pub const FTX_EVENT_ENTRIES: u32 = 7;
@@ -243,15 +245,15 @@ pub const FTX_EVENT_JOB_PAUSED: u32 = 8;
 /// A job has ended with `status`, the first failure; `done` of its `total` files are done. Always
 /// the last event of its job, and never dropped.
 pub const FTX_EVENT_JOB_ENDED: u32 = 9;
-/// Another run uploads this very file to this name, and the server lets one do it at a time. The file
-/// goes on when that one has ended or stands still.
+/// Another run uploads the same file to the same name, and the server permits one run at a time. The
+/// upload of the file resumes when the other run has ended or stalled.
 pub const FTX_EVENT_WAITING: u32 = 10;
 /// A file.
 pub const FTX_ENTRY_FILE: u32 = 1;
 /// A directory.
 pub const FTX_ENTRY_DIRECTORY: u32 = 2;
-/// Something in a directory that cannot be transferred: `obstacle` says why. A program that downloads what
-/// is listed leaves it out, and tells its user.
+/// Something in a directory that cannot be transferred: `obstacle` gives the reason. A program that
+/// downloads a listing skips the entry and reports it to its user.
 pub const FTX_ENTRY_UNTRANSFERABLE: u32 = 3;
 /// Nothing is in the way.
 pub const FTX_OBSTACLE_NONE: u32 = 0;
@@ -261,19 +263,19 @@ pub const FTX_OBSTACLE_LINK: u32 = 1;
 pub const FTX_OBSTACLE_SPECIAL: u32 = 2;
 /// Its name is not UTF-8.
 pub const FTX_OBSTACLE_NOT_UTF8: u32 = 3;
-/// Its name is none that is allowed.
+/// Its name is not allowed.
 pub const FTX_OBSTACLE_NAME_REFUSED: u32 = 4;
 /// Its name, or a part of it, is longer than names may be.
 pub const FTX_OBSTACLE_TOO_LONG: u32 = 5;
 /// Errors only.
 pub const FTX_LOG_ERROR: u32 = 1;
-/// Warnings, and what is above.
+/// Warnings and errors.
 pub const FTX_LOG_WARN: u32 = 2;
-/// What happens, and what is above.
+/// Events, and the levels above.
 pub const FTX_LOG_INFO: u32 = 3;
-/// Every message on the wire, and what is above.
+/// Every message on the wire, and the levels above.
 pub const FTX_LOG_DEBUG: u32 = 4;
-/// All there is.
+/// Everything.
 pub const FTX_LOG_TRACE: u32 = 5;
 /// Stands for the job itself where the index of a file is asked for.
 pub const FTX_WHOLE_JOB: u64 = 0xffff_ffff_ffff_ffff;

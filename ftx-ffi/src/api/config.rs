@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ftx_client::{Config, Dialect, Digest, Durability, Overwrite, Reason};
+use ftx_client::{ClientConfig, DialectChoice, Digest, Durability, Overwrite, Reason};
 
 use super::codes::{
     FTX_DIALECT_AUTO, FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DURABILITY_FULL,
@@ -15,37 +15,37 @@ use super::codes::{
 };
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::pointer::{self, Handle, Out};
-use crate::process::Maker;
-use crate::status::Own;
+use crate::pointer::{self, Handle, OutParam};
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
 
 /// A year: longer waits are a mistake, and clocks have an end.
-const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
-const MOST_STREAMS: u64 = 64;
+const MAX_STREAMS_COUNT: u64 = 64;
 
-/// Settings of clients that are made later. A client copies them: what is set afterwards changes no
-/// client that is there. What can be set for a job as well is among `FTX_JOB_OPTION_KEEP_GOING` and
-/// its like; the rest belongs to the connections of a client, and another client has others.
+/// Settings for new clients. A client copies them, so later changes do not affect existing clients.
+/// `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options apply to
+/// every connection of a client.
 pub struct FtxConfig {
-    maker: Maker,
-    config: Mutex<Config>,
+    owner: OwnerPid,
+    config: Mutex<ClientConfig>,
 }
 
 impl Handle for FtxConfig {
     const NAME: &'static str = "ftx_config";
 
-    fn maker(&self) -> Maker {
-        self.maker
+    fn owner(&self) -> OwnerPid {
+        self.owner
     }
 }
 
 impl FtxConfig {
-    pub(crate) fn copied(&self) -> Config {
+    pub(crate) fn copied(&self) -> ClientConfig {
         self.config().clone()
     }
 
-    fn config(&self) -> MutexGuard<'_, Config> {
+    fn config(&self) -> MutexGuard<'_, ClientConfig> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,7 +58,7 @@ impl FtxConfig {
             FTX_OPTION_RETRIES => config.retries = retries(value)?,
             FTX_OPTION_MIN_BACKOFF_MS => config.min_backoff = millis(value).ok_or_else(bad)?,
             FTX_OPTION_MAX_BACKOFF_MS => config.max_backoff = millis(value).ok_or_else(bad)?,
-            FTX_OPTION_STREAMS if value > MOST_STREAMS => return Err(bad()),
+            FTX_OPTION_STREAMS if value > MAX_STREAMS_COUNT => return Err(bad()),
             FTX_OPTION_STREAMS => {
                 config.streams = usize::try_from(value).ok().and_then(NonZeroUsize::new);
             }
@@ -99,9 +99,9 @@ impl FtxConfig {
             FTX_OPTION_MAX_BACKOFF_MS => millis(config.max_backoff),
             FTX_OPTION_STREAMS => config.streams.map_or(0, |streams| streams.get() as u64),
             FTX_OPTION_DIALECT => match config.dialect {
-                Dialect::Auto => FTX_DIALECT_AUTO,
-                Dialect::Native => FTX_DIALECT_NATIVE,
-                Dialect::Legacy => FTX_DIALECT_LEGACY,
+                DialectChoice::Auto => FTX_DIALECT_AUTO,
+                DialectChoice::Native => FTX_DIALECT_NATIVE,
+                DialectChoice::Legacy => FTX_DIALECT_LEGACY,
             }
             .into(),
             FTX_OPTION_DURABILITY => match config.durability {
@@ -124,14 +124,14 @@ impl FtxConfig {
 }
 
 fn millis(value: u64) -> Option<Duration> {
-    (value <= LONGEST_MS).then(|| Duration::from_millis(value))
+    (value <= MAX_WAIT_MS).then(|| Duration::from_millis(value))
 }
 
-fn dialect(value: u64) -> Result<Dialect, Failure> {
+fn dialect(value: u64) -> Result<DialectChoice, Failure> {
     match u32::try_from(value) {
-        Ok(FTX_DIALECT_AUTO) => Ok(Dialect::Auto),
-        Ok(FTX_DIALECT_NATIVE) => Ok(Dialect::Native),
-        Ok(FTX_DIALECT_LEGACY) => Ok(Dialect::Legacy),
+        Ok(FTX_DIALECT_AUTO) => Ok(DialectChoice::Auto),
+        Ok(FTX_DIALECT_NATIVE) => Ok(DialectChoice::Native),
+        Ok(FTX_DIALECT_LEGACY) => Ok(DialectChoice::Legacy),
         _ => Err(bad()),
     }
 }
@@ -166,17 +166,17 @@ pub(super) fn bad() -> Failure {
 }
 
 pub(crate) fn unknown(option: u32) -> Failure {
-    Failure::own(Own::UnknownOption, format!("there is no option {option}"))
+    Failure::abi(AbiStatus::UnknownOption, format!("there is no option {option}"))
 }
 
 pub(super) fn wrong_type(setter: &str) -> Failure {
-    Failure::own(Own::WrongType, format!("the option is of another type; use {setter}"))
+    Failure::abi(AbiStatus::WrongType, format!("the option is of another type; use {setter}"))
 }
 
 /// Makes settings, all with their defaults.
 ///
-/// @return Settings, to be freed with `ftx_config_free`; NULL if that fails (`ftx_last_error` says
-///         why).
+/// @return Settings, which the caller frees with `ftx_config_free`; NULL on failure (`ftx_last_error`
+///         has the reason).
 ///
 /// Threads: any.
 ///
@@ -188,14 +188,14 @@ pub(super) fn wrong_type(setter: &str) -> Failure {
 #[unsafe(no_mangle)]
 pub extern "C" fn ftx_config_new() -> *mut FtxConfig {
     guard_or(std::ptr::null_mut(), || {
-        let config = Mutex::new(Config::default());
-        Ok(Box::into_raw(Box::new(FtxConfig { maker: Maker::this(), config })))
+        let config = Mutex::new(ClientConfig::default());
+        Ok(Box::into_raw(Box::new(FtxConfig { owner: OwnerPid::this(), config })))
     })
 }
 
 /// Frees settings. Clients that were made with them keep theirs.
 ///
-/// @param config  Settings, not to be used any more; NULL is ignored.
+/// @param config  Settings, invalid afterwards; NULL is ignored.
 ///
 /// Threads: any, while no other uses them.
 ///
@@ -211,10 +211,10 @@ pub unsafe extern "C" fn ftx_config_free(config: *mut FtxConfig) {
     });
 }
 
-/// Sets an option that is a number.
+/// Sets a numeric option.
 ///
 /// @param config  The settings.
-/// @param option  `FTX_OPTION_TIMEOUT_MS` or its like, which says what values it takes.
+/// @param option  `FTX_OPTION_TIMEOUT_MS` or its like; each documents its values.
 /// @param value   Its value, in the unit of the option.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
 ///         `FTX_INVALID_ARGUMENT` (nothing is changed then), `FTX_FORKED`.
@@ -237,12 +237,12 @@ pub unsafe extern "C" fn ftx_config_set_u64(
     })
 }
 
-/// Sets an option that is bytes.
+/// Sets an option whose value is a sequence of bytes.
 ///
 /// @param config  The settings.
 /// @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
 /// @param bytes   Its value, which is copied.
-/// @param length  How many bytes; 32 for a digest, those of a path without a NUL.
+/// @param length  The number of bytes: 32 for a digest, the length of a path without a NUL.
 /// @return As `ftx_config_set_u64`.
 ///
 /// Threads: any.
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn ftx_config_set_bytes(
     })
 }
 
-/// What an option that is a number is set to.
+/// Returns the value of a numeric option.
 ///
 /// @param config  The settings.
 /// @param option  `FTX_OPTION_TIMEOUT_MS` or its like.
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn ftx_config_get_u64(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (config, value) = unsafe { (pointer::handle(config)?, Out::new(value, "value")?) };
+        let (config, value) = unsafe { (pointer::handle(config)?, OutParam::new(value, "value")?) };
         value.set(config.value(option)?);
         Ok(())
     })

@@ -26,7 +26,7 @@ pub struct FtxEntry {
     /// `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; listings alone have the
     /// last one.
     pub kind: u32,
-    /// Bytes of the file; 0 for what is none.
+    /// Bytes of the file; 0 for other entries.
     pub size: u64,
     /// When it was last changed: seconds since 1970-01-01T00:00:00Z.
     pub mtime_seconds: i64,
@@ -36,7 +36,7 @@ pub struct FtxEntry {
     pub has_mtime: u32,
     /// 1 if its owner may run it, otherwise 0.
     pub executable: u32,
-    /// Bytes of the name, without the NUL: what `strlen` says of it.
+    /// Bytes of the name, without the NUL, as `strlen` returns them.
     pub name_length: u32,
     /// Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for people,
     /// and no request takes it: bytes that are no UTF-8 are escaped as `\xff` and backslashes as `\\`,
@@ -53,7 +53,7 @@ unsafe impl Versioned for FtxEntry {
 }
 
 impl FtxEntry {
-    /// Refuses an entry whose name C would see as another one.
+    /// Refuses an entry whose name C would read as a different one.
     pub(crate) fn check(listed: &Listed) -> Result<(), Failure> {
         match listed {
             Listed::Entry(Entry { name, .. }) if !Text::<FTX_NAME_BYTES>::fits(name.as_str()) => {
@@ -111,7 +111,7 @@ impl FtxEntry {
     }
 }
 
-/// The server has made the name up: no file has it.
+/// Failure for a name that the server invented: no file can have it.
 fn refused(name: &str) -> Failure {
     let (len, most) = (name.len(), FTX_NAME_BYTES - 1);
     let message = format!(
@@ -121,8 +121,7 @@ fn refused(name: &str) -> Failure {
     Failure::reason(Reason::Malformed, message)
 }
 
-/// Is shown an entry of a listing, on the thread that has called. `entry` is valid during the call.
-/// Anything but 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
-/// `ftx_progress_fn`.
+/// Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A result
+/// other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as `ftx_progress_fn`.
 pub type FtxEntryFn =
     Option<unsafe extern "C" fn(entry: *const FtxEntry, user_data: *mut c_void) -> i32>;

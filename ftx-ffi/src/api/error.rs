@@ -20,7 +20,7 @@ pub const FTX_MESSAGE_BYTES: usize = 1024;
 pub struct FtxError {
     /// Bytes of this struct, as the caller knows it.
     pub struct_size: u32,
-    /// What a function has returned for it: 0 if nothing failed.
+    /// The status that the function returned: 0 if nothing failed.
     pub status: i32,
     /// The code of the original system for it.
     pub original_status: i32,
@@ -28,7 +28,7 @@ pub struct FtxError {
     pub category: u32,
     /// Where it happened: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
     pub side: u32,
-    /// 1 if the same may go well a little later, otherwise 0. The client's own retries are over.
+    /// 1 if a later retry may succeed, otherwise 0. The client has used up its own retries.
     pub retryable: u32,
     /// The system's number (`errno`), or 0.
     pub os_error: i32,
@@ -36,10 +36,10 @@ pub struct FtxError {
     pub reserved: u32,
     /// Which file of the job it was, from 0 on; `FTX_WHOLE_JOB` if it was none.
     pub file_index: u64,
-    /// About how many bytes of the file are across, and are not sent again by a later try.
+    /// Approximate number of bytes of the file that are across; a later attempt does not send them again.
     pub resume_at: u64,
-    /// What happened and what helps, in English; a line of UTF-8 that ends with a NUL, without its
-    /// middle if it is too long. Control characters are escaped.
+    /// Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses its
+    /// middle. Control characters are escaped.
     pub message: [c_char; FTX_MESSAGE_BYTES],
 }
 
@@ -75,12 +75,12 @@ impl FtxError {
     }
 }
 
-/// What failed last on the calling thread: details of the last status below 0 that a function of
-/// this library returned there, or of a NULL that it returned in place of a handle.
+/// Returns the last failure of the calling thread: the details of the last status below 0 that a
+/// function of this library returned there, or of a NULL in place of a handle.
 ///
-/// What fails in a job is told by `ftx_job_error`, from any thread.
+/// `ftx_job_error` returns the failure of a job, on any thread.
 ///
-/// @param error  Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
+/// @param error  Filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`.
 ///
 /// Threads: any; each has its own last failure.

@@ -3,11 +3,11 @@
 use std::ffi::c_void;
 
 use super::codes::FTX_WHOLE_JOB;
-use crate::event::Event;
+use crate::event::JobEvent;
 use crate::pointer::Versioned;
 
-/// Something that happened with a job. Set `struct_size` to `sizeof(ftx_event)` before it is filled
-/// in. What is not said of a field by the kind of the event is 0.
+/// An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in. Fields
+/// that the kind of the event does not mention are 0.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxEvent {
@@ -15,28 +15,28 @@ pub struct FtxEvent {
     pub struct_size: u32,
     /// `FTX_EVENT_PROGRESS` or its like.
     pub kind: u32,
-    /// Which job: what `ftx_job_id` says.
+    /// The job, as `ftx_job_id` returns it.
     pub job_id: u64,
-    /// Which file of the job, from 0 on; `FTX_WHOLE_JOB` if it is about all of it.
+    /// Index of the file in the job, from 0; `FTX_WHOLE_JOB` if the event concerns the whole job.
     pub file_index: u64,
     /// Bytes of the file that are done, from its start; see the kind.
     pub done: u64,
     /// Bytes of the whole file; see the kind.
     pub total: u64,
-    /// Milliseconds before the next try.
+    /// Milliseconds before the next attempt.
     pub pause_ms: u64,
-    /// What failed, or 0.
+    /// Status of the failure, or 0.
     pub status: i32,
     /// The code of the original system for it.
     pub original_status: i32,
-    /// Which try the next one is; the first retry is 1.
+    /// Number of the next attempt; the first retry is 1.
     pub attempt: u32,
     /// 1 if both sides had the file and nothing was moved, otherwise 0.
     pub already_there: u32,
-    /// What was set with `ftx_job_set_user_data`, or what was handed to the call that blocks.
+    /// The pointer from `ftx_job_set_user_data`, or the one passed to the blocking call.
     pub user_data: *mut c_void,
-    /// Files of the whole job. This and what follows is as in `ftx_totals`, which says when it is
-    /// known, and for each kind of event: how far the job is when the event is taken.
+    /// Files of the whole job. This field and the following ones are set for every kind of event, and
+    /// give the progress of the job when the event is taken; `ftx_totals` describes them.
     pub files_total: u64,
     /// Files of the job whose sizes are known.
     pub files_sized: u64,
@@ -56,8 +56,8 @@ unsafe impl Versioned for FtxEvent {
     const NAME: &'static str = "ftx_event";
 }
 
-impl From<&Event> for FtxEvent {
-    fn from(event: &Event) -> Self {
+impl From<&JobEvent> for FtxEvent {
+    fn from(event: &JobEvent) -> Self {
         let size = size_of::<Self>();
         Self {
             struct_size: u32::try_from(size).unwrap_or(0),
@@ -82,12 +82,12 @@ impl From<&Event> for FtxEvent {
     }
 }
 
-/// Is told what happens during a call that blocks, on the thread that has called. `event` is valid
-/// during the call. Anything but 0 cancels: the call returns `FTX_CANCELLED`, unless all was done by
-/// then; what was transferred is kept, and a later call goes on from there. It is not called again.
+/// Receives the events of a blocking call, on the calling thread. `event` is valid during the call. A
+/// result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was already
+/// done, transferred data is kept, and a later call resumes. The callback is not called again.
 ///
-/// It may start and cancel jobs, and free the client, which cancels as well, though what had happened
-/// before may still be told; it may not wait for the same client (`FTX_REENTERED`). No exception may
+/// The callback may start and cancel jobs. It may free the client, which also cancels; earlier events
+/// may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no exception may
 /// leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
 pub type FtxProgressFn =
     Option<unsafe extern "C" fn(event: *const FtxEvent, user_data: *mut c_void) -> i32>;

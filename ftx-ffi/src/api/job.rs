@@ -1,4 +1,4 @@
-//! Jobs: work that is started and goes on by itself. `course` has what is done with them, `result`
+//! Jobs: work that is started and goes on by itself. `control` has what is done with them, `result`
 //! what becomes of them.
 
 use std::ffi::{c_char, c_void};
@@ -13,34 +13,34 @@ use super::codes::{
 use super::config;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::job::{Job, Kind};
-use crate::pointer::{self, Handle, Out};
-use crate::process::Maker;
-use crate::status::Own;
+use crate::job::{Job, JobKind};
+use crate::pointer::{self, Handle, OutParam};
+use crate::process::OwnerPid;
+use crate::status::AbiStatus;
 
 /// Work of a client that goes on by itself once it is started.
 pub struct FtxJob {
-    maker: Maker,
+    owner: OwnerPid,
     pub(super) job: Arc<Job>,
 }
 
 impl Handle for FtxJob {
     const NAME: &'static str = "ftx_job";
 
-    fn maker(&self) -> Maker {
-        self.maker
+    fn owner(&self) -> OwnerPid {
+        self.owner
     }
 }
 
-fn kind(code: u32) -> Option<Kind> {
+fn kind(code: u32) -> Option<JobKind> {
     Some(match code {
-        FTX_JOB_UPLOAD => Kind::Upload,
-        FTX_JOB_DOWNLOAD => Kind::Download,
-        FTX_JOB_LIST => Kind::List,
-        FTX_JOB_STAT => Kind::Stat,
-        FTX_JOB_DIGEST => Kind::Digest,
-        FTX_JOB_REMOVE => Kind::Remove,
-        FTX_JOB_DIALECT => Kind::Dialect,
+        FTX_JOB_UPLOAD => JobKind::Upload,
+        FTX_JOB_DOWNLOAD => JobKind::Download,
+        FTX_JOB_LIST => JobKind::List,
+        FTX_JOB_STAT => JobKind::Stat,
+        FTX_JOB_DIGEST => JobKind::Digest,
+        FTX_JOB_REMOVE => JobKind::Remove,
+        FTX_JOB_DIALECT => JobKind::Dialect,
         _ => return None,
     })
 }
@@ -72,17 +72,17 @@ pub unsafe extern "C" fn ftx_job_new(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let client = unsafe {
-            Out::new(job, "job")?.set(std::ptr::null_mut());
+            OutParam::new(job, "job")?.set(std::ptr::null_mut());
             pointer::handle(client)?
         };
         let kind = self::kind(kind).ok_or_else(|| {
-            Failure::own(Own::UnknownOption, format!("there is no kind of job {kind}"))
+            Failure::abi(AbiStatus::UnknownOption, format!("there is no kind of job {kind}"))
         })?;
         let worker = Arc::clone(&client.worker);
         let events = Arc::clone(&worker.events);
-        let made = FtxJob { maker: Maker::this(), job: Job::new(kind, worker, events) };
+        let made = FtxJob { owner: OwnerPid::this(), job: Job::new(kind, worker, events) };
         // SAFETY: as above.
-        unsafe { Out::new(job, "job")? }.set(Box::into_raw(Box::new(made)));
+        unsafe { OutParam::new(job, "job")? }.set(Box::into_raw(Box::new(made)));
         Ok(())
     })
 }
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn ftx_job_add(
         let job = unsafe { pointer::handle(job)? };
         let path = match job.job.kind {
             // SAFETY: as above.
-            Kind::Upload | Kind::Download => unsafe { pointer::text(path, "path")? },
+            JobKind::Upload | JobKind::Download => unsafe { pointer::text(path, "path")? },
             _ => "",
         };
         // SAFETY: as above.

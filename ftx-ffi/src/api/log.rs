@@ -9,14 +9,14 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::log::{self, Tell};
 
-/// Is told what ftx logs. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
-/// control characters are escaped, and is valid during the call. It is called on any thread, by
-/// several at a time, and must not block for long. It may call functions of this library, but for
-/// `ftx_set_log_callback`; what that logs is not told.
+/// Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
+/// control characters are escaped, and is valid during the call. The callback runs on any thread, on
+/// several at a time, and must not block for long. It may call functions of this library except
+/// `ftx_set_log_callback`; their log messages are dropped.
 pub type FtxLogFn =
     Option<unsafe extern "C" fn(level: u32, message: *const c_char, user_data: *mut c_void)>;
 
-/// The caller's pointer: it is handed back, and never followed.
+/// The caller's pointer: passed back, never dereferenced.
 #[derive(Clone, Copy)]
 pub(crate) struct UserData(pub(crate) *mut c_void);
 
@@ -32,15 +32,15 @@ impl UserData {
     }
 }
 
-/// Has a callback told what ftx logs, in the whole process. Without one nothing is logged, and
-/// nothing is ever printed.
+/// Sets the log callback of the whole process. Without one nothing is logged; nothing is ever
+/// printed.
 ///
-/// When this returns, the callback before is not called any more.
+/// When this returns, the previous callback is not called any more.
 ///
-/// @param level      The least that is told: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
-/// @param callback   Is called; NULL turns logging off.
-/// @param user_data  Is handed to the callback; stays the caller's, and must live until the callback
-///                   is replaced.
+/// @param level      The least severe level to log: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
+/// @param callback   The callback; NULL turns logging off.
+/// @param user_data  Passed to the callback; the caller keeps ownership, and it must live until the
+///                   callback is replaced.
 /// @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
 ///         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
 ///

@@ -1,9 +1,9 @@
 //! The functions, types and numbers of the header.
 //!
 //! # Contract
-//! What holds for every function, and is not repeated with each:
+//! The rules that hold for every function:
 //!
-//! - A pointer is NULL or points to what its documentation says, for as long as the call takes.
+//! - A pointer is NULL or points to the documented value for the duration of the call.
 //! - A handle came from this library and was not freed.
 
 pub mod ask;
@@ -11,7 +11,7 @@ pub mod call;
 pub mod client;
 pub mod codes;
 pub mod config;
-pub mod course;
+pub mod control;
 pub mod entry;
 pub mod error;
 pub mod event;

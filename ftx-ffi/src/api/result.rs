@@ -1,4 +1,4 @@
-//! What has become of a job.
+//! Results of a job.
 
 use ftx_client::Reason;
 
@@ -8,27 +8,27 @@ use super::error::FtxError;
 use super::job::FtxJob;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::File;
-use crate::pointer::{self, Out, Versioned};
-use crate::status::{self, Own};
+use crate::job::JobFile;
+use crate::pointer::{self, OutParam, Versioned};
+use crate::status::{self, AbiStatus};
 
-/// A file of a job. Set `struct_size` to `sizeof(ftx_file)` before it is filled in.
+/// A file of a job. Set `struct_size` to `sizeof(ftx_file)` before the call that fills it in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxFile {
     /// Bytes of this struct, as the caller knows it.
     pub struct_size: u32,
-    /// 0 if it is done, `FTX_PENDING` if it is not, otherwise why it has failed.
+    /// 0 if it is done, `FTX_PENDING` if it is not, otherwise the status of its failure.
     pub status: i32,
     /// The code of the original system for it.
     pub original_status: i32,
     /// 1 if both sides had it and nothing was moved, otherwise 0.
     pub already_there: u32,
-    /// How many of its bytes were moved by the try that has ended it.
+    /// Bytes that the last attempt moved.
     pub moved: u64,
-    /// How many of its bytes are across, as far as that was told.
+    /// Bytes that are across, according to the last progress.
     pub done: u64,
-    /// How many bytes it has, as far as that was told.
+    /// Size in bytes; 0 while it is unknown.
     pub total: u64,
 }
 
@@ -37,8 +37,8 @@ unsafe impl Versioned for FtxFile {
     const NAME: &'static str = "ftx_file";
 }
 
-impl From<&File> for FtxFile {
-    fn from(file: &File) -> Self {
+impl From<&JobFile> for FtxFile {
+    fn from(file: &JobFile) -> Self {
         let failure = file.outcome.as_ref().and_then(|outcome| outcome.as_ref().err());
         let outcome = file.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
         let status = match (failure, outcome) {
@@ -64,7 +64,7 @@ pub(super) fn index(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
 
-/// How many files were added to a job.
+/// Returns the number of files in a job.
 ///
 /// @param job    The job.
 /// @param count  The number is written here.
@@ -81,17 +81,17 @@ pub(super) fn index(index: u64) -> usize {
 pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, count) = unsafe { (pointer::handle(job)?, Out::new(count, "count")?) };
+        let (job, count) = unsafe { (pointer::handle(job)?, OutParam::new(count, "count")?) };
         count.set(job.job.file_count() as u64);
         Ok(())
     })
 }
 
-/// What has become of a file of a job so far.
+/// Returns the state of a file of a job.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on.
-/// @param file        Is filled in; `struct_size` must be set.
+/// @param file        Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
 /// Threads: any.
@@ -116,11 +116,11 @@ pub unsafe extern "C" fn ftx_job_file(
     })
 }
 
-/// Why a job, or a file of it, has failed.
+/// Returns the failure of a job or of one of its files.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on; `FTX_WHOLE_JOB` for the first failure of the job.
-/// @param error       Is filled in; `struct_size` must be set. Its `status` is 0 if nothing has
+/// @param error       Filled in; `struct_size` must be set. Its `status` is 0 if nothing has
 ///                    failed so far.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
@@ -148,12 +148,12 @@ pub unsafe extern "C" fn ftx_job_error(
     })
 }
 
-/// Takes the next entry that a listing or `FTX_JOB_STAT` has found. It never waits; the event
-/// `FTX_EVENT_ENTRIES` tells that there are some. A listing waits when some thousands were not
-/// taken, unless `ftx_job_wait` is waiting for it.
+/// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. It never waits; the event
+/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
+/// unless `ftx_job_wait` is waiting for it.
 ///
 /// @param job    The job.
-/// @param entry  Is filled in; `struct_size` must be set.
+/// @param entry  Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_PENDING` if there is none yet; `FTX_NOT_FOUND` if the job has ended and all
 ///         were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays), `FTX_FORKED`.
 ///
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let job = unsafe { pointer::handle(job)? };
-        // SAFETY: as above. Looked at first, since what is taken is gone.
+        // SAFETY: as above. Checked first, since a taken entry cannot be put back.
         unsafe { pointer::size_of_struct(entry)? };
         let taken = job.job.next_entry()?;
         let taken = taken.ok_or_else(|| {
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
     })
 }
 
-/// The digest that `FTX_JOB_DIGEST` has found for a file.
+/// Returns the digest that `FTX_JOB_DIGEST` found for a file.
 ///
 /// @param job         The job.
 /// @param file_index  Which file, from 0 on.
@@ -205,15 +205,20 @@ pub unsafe extern "C" fn ftx_job_digest(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, out) = unsafe {
-            (pointer::handle(job)?, Out::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?)
+            (
+                pointer::handle(job)?,
+                OutParam::new(digest.cast::<[u8; FTX_DIGEST_BYTES]>(), "digest")?,
+            )
         };
         let digest = job.job.file(index(file_index))?.digest;
-        out.set(digest.ok_or_else(|| Failure::own(Own::Pending, "the digest is not known"))?.0);
+        out.set(
+            digest.ok_or_else(|| Failure::abi(AbiStatus::Pending, "the digest is not known"))?.0,
+        );
         Ok(())
     })
 }
 
-/// What `FTX_JOB_DIALECT` has found that the server speaks.
+/// Returns the dialect of the server, as found by `FTX_JOB_DIALECT`.
 ///
 /// @param job      The job.
 /// @param dialect  `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY` is written here.
@@ -230,9 +235,9 @@ pub unsafe extern "C" fn ftx_job_digest(
 pub unsafe extern "C" fn ftx_job_dialect(job: *const FtxJob, dialect: *mut u32) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, dialect) = unsafe { (pointer::handle(job)?, Out::new(dialect, "dialect")?) };
+        let (job, dialect) = unsafe { (pointer::handle(job)?, OutParam::new(dialect, "dialect")?) };
         let native = job.job.native();
-        let native = native.ok_or_else(|| Failure::own(Own::Pending, "it is not known"))?;
+        let native = native.ok_or_else(|| Failure::abi(AbiStatus::Pending, "it is not known"))?;
         dialect.set(super::ask::dialect_code(native));
         Ok(())
     })

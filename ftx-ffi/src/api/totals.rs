@@ -1,17 +1,16 @@
-//! How far a whole job is.
+//! Progress of a whole job.
 
 use super::job::FtxJob;
 use super::result::index;
 use crate::guard::guard;
-use crate::job::Totals;
 use crate::pointer::{self, Versioned};
+use crate::totals::JobTotals;
 
-/// How far a whole job is. Set `struct_size` to `sizeof(ftx_totals)` before it is filled in.
+/// Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it in.
 ///
-/// The sizes of files to upload are looked at when the job begins, so all are known from its first
-/// event on. Those of files to download are known when each begins, or before, if
-/// `ftx_job_set_size` has told them. `bytes_total` is that of the whole job when `files_sized` is
-/// `files_total`.
+/// An upload reads the sizes of its files when the job begins, so all are known from its first event
+/// on. A download knows the size of a file when the file begins, or earlier from `ftx_job_set_size`.
+/// `bytes_total` covers the whole job once `files_sized` equals `files_total`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxTotals {
@@ -29,7 +28,7 @@ pub struct FtxTotals {
     pub files_failed: u64,
     /// Bytes of the files whose sizes are known.
     pub bytes_total: u64,
-    /// Bytes that are across. May go back when a file is begun again.
+    /// Bytes that are across. May decrease when a file restarts.
     pub bytes_done: u64,
 }
 
@@ -38,8 +37,8 @@ unsafe impl Versioned for FtxTotals {
     const NAME: &'static str = "ftx_totals";
 }
 
-impl From<&Totals> for FtxTotals {
-    fn from(totals: &Totals) -> Self {
+impl From<&JobTotals> for FtxTotals {
+    fn from(totals: &JobTotals) -> Self {
         Self {
             struct_size: 0,
             reserved: 0,
@@ -53,10 +52,10 @@ impl From<&Totals> for FtxTotals {
     }
 }
 
-/// How far a whole job is, at any time: for a progress bar. Its events tell the same.
+/// Returns the progress of a whole job at any time, for a progress bar. Events carry the same totals.
 ///
 /// @param job     The job.
-/// @param totals  Is filled in; `struct_size` must be set.
+/// @param totals  Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
 /// Threads: any.
@@ -77,14 +76,14 @@ pub unsafe extern "C" fn ftx_job_totals(job: *const FtxJob, totals: *mut FtxTota
     })
 }
 
-/// Tells the size of a file that was added to a job, before it is started: from a listing
-/// (`size` of `ftx_entry`), for a download. It is counted in the totals of the job from then on,
-/// and a file of at most 1 MiB is fetched in one step, which is faster for many small files. What
-/// the server says of the size when it sends the file counts.
+/// Sets the size of an added file before the job is started; for a download, it is `size` of the
+/// `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at most 1 MiB is
+/// fetched in one step, which is faster for many small files. The size that the server reports when
+/// it sends the file takes precedence.
 ///
 /// @param job         The job.
-/// @param file_index  Which file, from 0 on.
-/// @param size        Its bytes.
+/// @param file_index  Index of the file, from 0.
+/// @param size        Its size in bytes.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_WRONG_STATE`, `FTX_FORKED`.
 ///
 /// Threads: any.

@@ -1,4 +1,4 @@
-//! Versions, and what codes mean.
+//! Versions, and the meaning of codes.
 
 use std::ffi::c_char;
 
@@ -38,9 +38,9 @@ pub extern "C" fn ftx_abi_version() -> u32 {
     guard_or(0, || Ok(FTX_ABI_VERSION))
 }
 
-/// What a status code means, in English, in lower case, without a full stop.
+/// Returns the meaning of a status code in English, in lower case, without a full stop.
 ///
-/// @param status  Any code; unknown ones are told to be so.
+/// @param status  Any code; the text for an unknown one says so.
 /// @return A static text that is never freed; never NULL.
 ///
 /// Threads: any, at any time.

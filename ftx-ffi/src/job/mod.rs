@@ -1,17 +1,18 @@
-//! Jobs: what is to be done, in which state it is, and what has become of it.
+//! Jobs: their work, state and results.
 //!
 //! ```text
 //! New ──start──▶ Queued ──▶ Running ──▶ Ended
 //!                  │  ▲        │
-//!              pause  resume   pause, when both sides can go on from there
+//!              pause  resume   pause, as soon as the transfer can resume later
 //!                  ▼  │        ▼
 //!                 Paused ◀─────┘          cancel leads from each to Ended
 //! ```
 
-mod course;
+mod control;
 mod totals;
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,19 +20,18 @@ use std::time::{Duration, Instant};
 
 use ftx_client::{Cancel, Digest, Listed, Overwrite, Reason, RemoteName, TransferError};
 
-pub(crate) use self::totals::Totals;
-use crate::event::{Event, Kind as Happened};
+use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
-use crate::queue::Queue;
-use crate::status::Own;
-use crate::worker::Worker;
+use crate::queue::EventQueue;
+use crate::status::AbiStatus;
+use crate::totals::JobTotals;
 
-/// Entries of a listing that may wait to be taken; its next ones are waited for beyond that.
-const ENTRIES: usize = 4096;
+/// Entries of a listing that may wait to be taken; beyond that the listing pauses.
+const MAX_WAITING_ENTRIES: usize = 4096;
 
-/// What a job does.
+/// The kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum JobKind {
     Upload,
     Download,
     List,
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Dialect,
 }
 
-/// In which state a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     New,
@@ -51,7 +51,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// What becomes of a running job when it stops because it was told to.
+/// The phase that a running job enters when a caller stops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     End,
@@ -61,7 +61,7 @@ enum Wish {
 
 /// A file, or merely a name, that a job is about.
 #[derive(Clone, Debug)]
-pub(crate) struct File {
+pub(crate) struct JobFile {
     pub(crate) path: PathBuf,
     /// The name on the server. One that is refused fails when its turn comes.
     pub(crate) name: Result<RemoteName, Failure>,
@@ -70,23 +70,23 @@ pub(crate) struct File {
     /// Its bytes, once that is known.
     pub(crate) size: Option<u64>,
     pub(crate) digest: Option<Digest>,
-    pub(crate) outcome: Option<Result<Outcome, Failure>>,
+    pub(crate) outcome: Option<Result<FileOutcome, Failure>>,
 }
 
 /// How a file ended well.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Outcome {
-    /// Bytes that were moved by the last try.
+pub(crate) struct FileOutcome {
+    /// Bytes that the last attempt moved.
     pub(crate) moved: u64,
     pub(crate) already_there: bool,
 }
 
-/// How a job goes about it.
+/// Options of a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) keep_going: bool,
     pub(crate) recursive: bool,
-    /// What the client has, if it is not set.
+    /// Defaults to the setting of the client.
     pub(crate) retries: Option<u32>,
     /// As for `retries`.
     pub(crate) overwrite: Option<Overwrite>,
@@ -100,47 +100,66 @@ impl Default for Settings {
     }
 }
 
+/// Runs the jobs of a client, one after another.
+pub(crate) trait JobRunner: Debug + Send + Sync {
+    /// Identifies the client.
+    fn id(&self) -> u64;
+
+    /// Runs a job when those before it have ended.
+    ///
+    /// # Errors
+    /// The client was freed, or its thread has failed.
+    fn submit(&self, job: &Arc<Job>) -> Result<(), Failure>;
+
+    /// Forgets a job that has ended.
+    fn job_ended(&self, id: u64);
+}
+
 /// A job of a client.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) id: u64,
-    pub(crate) kind: Kind,
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) kind: JobKind,
+    pub(crate) runner: Arc<dyn JobRunner>,
     /// Where its events go.
-    pub(crate) queue: Arc<Queue>,
-    state: Mutex<State>,
+    pub(crate) queue: Arc<EventQueue>,
+    state: Mutex<JobState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct JobState {
     phase: Phase,
     wish: Wish,
     cancel: Cancel,
     settings: Settings,
-    files: Vec<File>,
-    totals: Totals,
+    files: Vec<JobFile>,
+    totals: JobTotals,
     entries: VecDeque<Listed>,
     failure: Option<Failure>,
     /// Whether the server speaks the native dialect, once that was asked.
     native: Option<bool>,
     user_data: usize,
-    /// Nobody wants to hear of it any more.
+    /// The caller has freed the job: it emits no more events.
     released: bool,
     /// Threads that wait for its end, and so take no entries.
     waiters: u32,
 }
 
 impl Job {
-    pub(crate) fn new(kind: Kind, worker: Arc<Worker>, queue: Arc<Queue>) -> Arc<Self> {
+    pub(crate) fn new(
+        kind: JobKind,
+        runner: Arc<dyn JobRunner>,
+        queue: Arc<EventQueue>,
+    ) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        let state = State {
+        let state = JobState {
             phase: Phase::New,
             wish: Wish::End,
             cancel: Cancel::new(),
             settings: Settings::default(),
             files: Vec::new(),
-            totals: Totals::default(),
+            totals: JobTotals::default(),
             entries: VecDeque::new(),
             failure: None,
             native: None,
@@ -152,7 +171,7 @@ impl Job {
         Arc::new(Self {
             id,
             kind,
-            worker,
+            runner,
             queue,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -163,7 +182,7 @@ impl Job {
     pub(crate) fn add(&self, path: PathBuf, name: &str) -> Result<(), Failure> {
         let name = RemoteName::parse(name)
             .map_err(|source| Failure::from(&TransferError::name_refused(name).caused_by(source)));
-        let file = File { path, name, done: 0, size: None, digest: None, outcome: None };
+        let file = JobFile { path, name, done: 0, size: None, digest: None, outcome: None };
         let mut state = self.state();
         state.must_be(Phase::New, "files are added to")?;
         state.files.push(file);
@@ -196,7 +215,7 @@ impl Job {
     pub(crate) fn start(self: &Arc<Self>) -> Result<(), Failure> {
         let mut state = self.state();
         state.must_be(Phase::New, "start is for")?;
-        self.worker.submit(self)?;
+        self.runner.submit(self)?;
         state.phase = Phase::Queued;
         Ok(())
     }
@@ -243,7 +262,7 @@ impl Job {
             Phase::Running if state.wish == Wish::Pause => state.wish = Wish::Resume,
             Phase::Running => {}
             Phase::Paused => {
-                self.worker.submit(self)?;
+                self.runner.submit(self)?;
                 state.cancel = Cancel::new();
                 state.phase = Phase::Queued;
             }
@@ -290,7 +309,7 @@ impl Job {
         self.state().phase
     }
 
-    pub(crate) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> JobTotals {
         self.state().totals
     }
 
@@ -298,7 +317,7 @@ impl Job {
         self.state().files.len()
     }
 
-    pub(crate) fn file(&self, index: usize) -> Result<File, Failure> {
+    pub(crate) fn file(&self, index: usize) -> Result<JobFile, Failure> {
         self.state().files.get(index).cloned().ok_or_else(|| no_file(index))
     }
 
@@ -322,49 +341,49 @@ impl Job {
         if entry.is_some() {
             self.changed.notify_all();
         } else if state.phase != Phase::Ended {
-            return Err(Failure::own(Own::Pending, "no entry is here yet"));
+            return Err(Failure::abi(AbiStatus::Pending, "no entry is here yet"));
         }
         Ok(entry)
     }
 }
 
 impl Job {
-    fn rest(&self, state: &mut State) {
+    fn rest(&self, state: &mut JobState) {
         state.phase = Phase::Paused;
-        self.push(state, Event::new(Happened::JobPaused, None));
+        self.push(state, JobEvent::new(JobEventKind::JobPaused, None));
         self.changed.notify_all();
     }
 
-    fn end(&self, state: &mut State, result: Result<(), Failure>) {
+    fn end(&self, state: &mut JobState, result: Result<(), Failure>) {
         state.phase = Phase::Ended;
         state.failure = result.err();
-        let mut event = Event {
+        let mut event = JobEvent {
             done: state.totals.done,
             total: state.totals.files,
-            ..Event::new(Happened::JobEnded, None)
+            ..JobEvent::new(JobEventKind::JobEnded, None)
         };
         if let Some(failure) = &state.failure {
             event = event.failed(failure);
         }
         self.push(state, event);
         self.changed.notify_all();
-        self.worker.done_with(self.id);
+        self.runner.job_ended(self.id);
     }
 
-    fn push(&self, state: &State, event: Event) {
+    fn push(&self, state: &JobState, event: JobEvent) {
         if !state.released {
-            let State { user_data, totals, .. } = *state;
-            self.queue.push(Event { job: self.id, user_data, totals, ..event });
+            let JobState { user_data, totals, .. } = *state;
+            self.queue.push(JobEvent { job: self.id, user_data, totals, ..event });
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, JobState> {
         // Each step leaves things in order, so a panic elsewhere is no reason to stop.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl JobState {
     fn must_be(&self, phase: Phase, what: &str) -> Result<(), Failure> {
         if self.phase == phase { Ok(()) } else { Err(self.not(what)) }
     }
@@ -376,23 +395,23 @@ impl State {
             Phase::Paused => "is paused",
             Phase::Ended => "has ended",
         };
-        Failure::own(Own::WrongState, format!("the job {phase}; {what} another state"))
+        Failure::abi(AbiStatus::WrongState, format!("the job {phase}; {what} another state"))
     }
 
     fn outcome(&self) -> Result<(), Failure> {
         match (&self.failure, self.phase) {
             (Some(failure), Phase::Ended) => Err(failure.clone()),
             (None, Phase::Ended) => Ok(()),
-            _ => Err(Failure::own(Own::Pending, "the job has not ended yet")),
+            _ => Err(Failure::abi(AbiStatus::Pending, "the job has not ended yet")),
         }
     }
 }
 
-/// What a job that was cancelled ends with.
+/// The failure of a cancelled job.
 pub(crate) fn cancelled() -> Failure {
     Failure::reason(Reason::Cancelled, Reason::Cancelled.text())
 }
 
 fn no_file(index: usize) -> Failure {
-    Failure::own(Own::NoSuchFile, format!("the job has no file {index}; they count from 0"))
+    Failure::abi(AbiStatus::NoSuchFile, format!("the job has no file {index}; they count from 0"))
 }

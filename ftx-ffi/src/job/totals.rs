@@ -1,34 +1,8 @@
-//! Numbers of a whole job, kept with each step of a file: they are told with every event.
+//! Keeps the totals of a job up to date with its files.
 
-use super::State;
+use super::JobState;
 
-/// How far a job is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) files: u64,
-    /// Files whose sizes are known.
-    pub(crate) sized: u64,
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
-    /// Bytes of the files whose sizes are known. What callers say of sizes may be anything, and
-    /// must not overflow.
-    pub(crate) bytes: u128,
-    pub(crate) bytes_done: u128,
-}
-
-impl Totals {
-    /// Bytes of the files whose sizes are known.
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::try_from(self.bytes).unwrap_or(u64::MAX)
-    }
-
-    /// Bytes that are across.
-    pub(crate) fn bytes_done(&self) -> u64 {
-        u64::try_from(self.bytes_done).unwrap_or(u64::MAX)
-    }
-}
-
-impl State {
+impl JobState {
     /// The size of a file is known, or is another than was known.
     pub(super) fn set_size(&mut self, index: usize, size: u64) {
         let Some(file) = self.files.get_mut(index) else { return };

@@ -1,9 +1,9 @@
-//! HashProgress that trails behind what is written.
+//! Hashing in the background, behind the written data.
 //!
-//! MD5 is slower than a fast connection. A transfer that ends well does not need it; one that is
-//! interrupted needs it to be gone on with. So it is done beside the transfer, by threads of low
-//! priority that read what was written from the page cache: where there is a core to spare hashing
-//! keeps up, and where there is none the transfer comes first.
+//! MD5 is slower than a fast connection. A successful transfer does not need it; an interrupted one
+//! needs it to resume. So threads of low priority read the written data from the page cache and
+//! hash it beside the transfer: with a spare core hashing keeps up, and without one the transfer
+//! comes first.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,42 +17,42 @@ use ftx_store::PrefixHasher;
 
 use crate::CHUNK_BYTES;
 
-/// How far hashing may fall behind, in bytes. Beyond that the transfer waits, so that finishing the
-/// hash of an interrupted one takes seconds at the most.
+/// The greatest lag of hashing. Beyond it the transfer waits, so that completing the hash of an
+/// interrupted one takes only seconds.
 const MAX_LAG_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// How old a transfer is before hashing begins. Most are over by then, and even threads of low
+/// The age of a transfer at which hashing begins. Most are over by then, and even threads of low
 /// priority cost the others cache and memory bandwidth.
 pub(crate) const HASH_AFTER: Duration = Duration::from_secs(2);
 
-/// Bytes that are hashed before another staging has its turn.
+/// The bytes hashed before it is another staging's turn.
 const TURN_BYTES: u64 = 2 * 1024 * 1024;
 
-/// The hash of one staging, on its way behind the data.
+/// The hash of one staging, behind its data.
 pub(crate) struct BackgroundHasher {
     hashing: Mutex<HashProgress>,
-    /// How many bytes can be hashed.
+    /// The number of written bytes, which can be hashed.
     written: AtomicU64,
-    /// How many are.
+    /// The number of hashed bytes.
     hashed: AtomicU64,
-    /// When hashing begins, unless it is asked for before.
+    /// The time at which hashing begins, unless requested before.
     begins: Instant,
-    /// It is in the queue, or has its turn. Only ever swapped, with both orders: of the two swaps
-    /// by which a writer puts it up and a worker down, the second sees all that was done before the
-    /// first. So either the worker sees what was written last, or the writer sees the flag down.
+    /// It is queued, or has its turn. Only ever swapped, with both orderings: of the two swaps by
+    /// which a writer raises it and a worker lowers it, the second sees all effects before the
+    /// first. So either the worker sees the last write, or the writer sees the flag lowered.
     queued: AtomicBool,
     stopped: AtomicBool,
 }
 
 struct HashProgress {
     hasher: PrefixHasher,
-    /// Stands where the hasher does.
+    /// Positioned behind the hashed bytes.
     file: File,
     buffer: Vec<u8>,
 }
 
 impl BackgroundHasher {
-    /// A hasher that goes on where `hasher` is, which is where `file` stands.
+    /// Creates a hasher that continues from `hasher`, where `file` is positioned.
     pub(crate) fn new(hasher: PrefixHasher, file: File, patience: Duration) -> Arc<Self> {
         let len = hasher.len();
         Arc::new(Self {
@@ -65,8 +65,8 @@ impl BackgroundHasher {
         })
     }
 
-    /// Takes note that the data now has `len` bytes. Helps with the hashing if it has fallen too
-    /// far behind. Blocks.
+    /// Records that the data has `len` bytes now. Helps with the hashing if it has fallen too far
+    /// behind. Blocks.
     pub(crate) fn advance(self: &Arc<Self>, len: u64) {
         self.written.store(len, Relaxed);
         if Instant::now() >= self.begins && !self.queued.swap(true, AcqRel) {
@@ -86,26 +86,26 @@ impl BackgroundHasher {
         }
     }
 
-    /// The state of the hash now. Waits for the piece that is being hashed.
-    pub(crate) fn hasher(&self) -> PrefixHasher {
+    /// Returns the current state of the hash. Waits for the piece being hashed.
+    pub(crate) fn snapshot(&self) -> PrefixHasher {
         self.hashing().hasher.clone()
     }
 
-    /// How many bytes are hashed.
+    /// Returns the number of hashed bytes.
     pub(crate) fn hashed(&self) -> u64 {
         self.hashed.load(Relaxed)
     }
 
-    /// Ends the hashing, wherever it is.
+    /// Stops the hashing at any point.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
     }
 
-    /// Hashes for a while; whether there is more to do.
+    /// Hashes for a while; returns whether more is left.
     fn turn(&self) -> bool {
         let mut done = 0;
         while done < TURN_BYTES {
-            // Let go of between pieces, so that nobody waits for the whole turn.
+            // Unlocked between pieces, so that no one waits for the whole turn.
             let mut hashing = self.hashing();
             let left = self.written.load(Relaxed).saturating_sub(hashing.hasher.len() + 1);
             if left == 0 || self.stopped.load(Relaxed) {
@@ -118,7 +118,7 @@ impl BackgroundHasher {
                     self.hashed.store(hashing.hasher.len(), Relaxed);
                 }
                 Err(_) => {
-                    // What is not hashed is read again when it is needed, and then it is told.
+                    // Unhashed bytes are read again when they are needed; that reports the error.
                     self.stop();
                     return false;
                 }
@@ -145,7 +145,7 @@ impl HashProgress {
     }
 }
 
-/// The threads that hash.
+/// The pool of hashing threads.
 struct HashThreads {
     queue: Mutex<VecDeque<Arc<BackgroundHasher>>>,
     more: Condvar,
@@ -157,7 +157,7 @@ static HASH_THREADS: LazyLock<&'static HashThreads> = LazyLock::new(|| {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     for index in 0..threads {
         let thread = std::thread::Builder::new().name(format!("ftx-hash-{index}"));
-        // With fewer threads, or none, hashing is late, and advance() and catching up do it.
+        // With fewer threads or none, hashing is late; advance() and catch_up() do it then.
         let _ = thread.spawn(|| workers.run());
     }
     workers
@@ -183,9 +183,9 @@ impl HashThreads {
             };
             drop(queue);
             let more = hasher.turn();
-            // Out of the queue before the last look, so that what is written meanwhile is not
-            // missed: advance() either sees the flag down, or is seen here. A mere store could be
-            // overtaken by the look that follows, even where a processor keeps all else in order.
+            // Lowered before the last look, so that no concurrent write is missed: advance() either
+            // sees the flag lowered, or its write is seen here. A plain store could be reordered
+            // with the look that follows, even on processors that keep all other orders.
             hasher.queued.swap(false, AcqRel);
             let missed = hasher.written.load(Relaxed) > hasher.hashed() + 1;
             if (more || missed)
@@ -206,7 +206,7 @@ impl HashThreads {
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
     {
-        // A thread that cannot be made humble still hashes.
+        // A thread that keeps its priority still hashes.
         let _ = rustix::process::setpriority_process(None, 19);
     }
 }
@@ -234,21 +234,21 @@ mod tests {
             std::thread::yield_now();
         }
         let expected = PrefixHasher::of(&whole[1..]);
-        assert_eq!(hasher.hasher().digest(), expected.digest());
+        assert_eq!(hasher.snapshot().digest(), expected.digest());
     }
 
-    /// A worker that is just done with what was there must not miss what is written at that moment.
+    /// A worker that has just finished must not miss a write at that moment.
     #[test]
     fn what_is_written_last_is_never_missed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let hasher =
             BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
-        // How many rounds there are is left to the machine: others come before these threads.
+        // The number of rounds depends on the machine: other threads take precedence over these.
         let enough = Instant::now() + Duration::from_secs(20);
         for round in 1..=20_000 {
             data.write_all(b"xx").unwrap();
             hasher.advance(2 * round - 1);
-            // Meets the worker at another point of its turn each time.
+            // Meets the worker at a different point of its turn each time.
             for _ in 0..round % 500 {
                 std::hint::spin_loop();
             }
@@ -273,7 +273,7 @@ mod tests {
         hasher.advance(5);
         assert_eq!(hasher.hashed(), 0);
         hasher.catch_up(5, Instant::now() + patience);
-        assert_eq!(hasher.hasher().digest(), PrefixHasher::of(b"hell").digest());
+        assert_eq!(hasher.snapshot().digest(), PrefixHasher::of(b"hell").digest());
     }
 
     #[test]

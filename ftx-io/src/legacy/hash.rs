@@ -7,18 +7,19 @@ use ftx_store::PrefixHasher;
 
 use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 
-/// What one blocking thread hashes before others get their turn and the caller is asked.
+/// The bytes hashed by one blocking thread before the caller is asked again.
 const SLICE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Hashes the first `len` bytes of `file`, and gives the file back. `go_on` is told how many bytes
-/// are done, every 16 MiB and at the end; `None` when it answers no.
+/// Hashes the first `len` bytes of `file`, and returns the file with the hasher. Calls `keep_going`
+/// with the bytes hashed so far, every 16 MiB and at the end; returns `None` when it returns
+/// `false`.
 ///
 /// # Errors
 /// The file cannot be read, or is shorter ([`io::ErrorKind::UnexpectedEof`]).
 pub async fn hash_prefix(
     mut file: File,
     len: u64,
-    mut go_on: impl FnMut(u64) -> bool,
+    mut keep_going: impl FnMut(u64) -> bool,
 ) -> io::Result<Option<(File, PrefixHasher)>> {
     let mut hasher = PrefixHasher::new();
     file.seek(SeekFrom::Start(0))?;
@@ -30,7 +31,7 @@ pub async fn hash_prefix(
         })
         .await
         .map_err(panicked)??;
-        if !go_on(hasher.len()) {
+        if !keep_going(hasher.len()) {
             return Ok(None);
         }
     }

@@ -1,5 +1,4 @@
-//! Input and output of the legacy dialect: chunks that are written and hashed behind the connection's
-//! back.
+//! Input and output of the legacy dialect: chunks are written, hashed and read in the background.
 
 pub(crate) mod background_hasher;
 pub(crate) mod hash;

@@ -1,4 +1,4 @@
-//! A file that is read on blocking threads.
+//! Reading a file ahead of the connection, on blocking threads.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::mem;
@@ -9,12 +9,12 @@ use tokio::task::JoinHandle;
 
 use crate::{CHUNK_BYTES, panicked, spawn_blocking};
 
-/// Reads a file from one position to its end, one chunk ahead of the connection, and may hash what
-/// it reads.
+/// Reads a file from one position to its end, one chunk ahead of the connection, and optionally
+/// hashes it.
 #[derive(Debug)]
 pub struct ReadAhead {
     state: ReadState,
-    /// Bytes that are still to be asked of the disk.
+    /// The bytes not yet requested from the disk.
     left: u64,
 }
 
@@ -32,8 +32,8 @@ struct HashedFile {
 }
 
 impl ReadAhead {
-    /// A reader of the `len` bytes of `file` from `offset`. A `hasher` is fed with them; it must
-    /// have been fed with the bytes before.
+    /// Reads the `len` bytes of `file` from `offset`. An optional `hasher`, which must have hashed
+    /// the bytes before, hashes them too.
     ///
     /// # Errors
     /// The file cannot be positioned.
@@ -47,7 +47,8 @@ impl ReadAhead {
         Ok(Self { state: ReadState::Idle(HashedFile { file, hasher }), left: len })
     }
 
-    /// The next bytes, and starts to read those after them into `spare`. Empty after the last.
+    /// Returns the next bytes, and starts reading those behind them into `spare`. Empty after the
+    /// last.
     ///
     /// # Errors
     /// The file cannot be read, or ends early ([`io::ErrorKind::UnexpectedEof`]).
@@ -71,15 +72,15 @@ impl ReadAhead {
         }
     }
 
-    /// Waits for the read that is under way, after which the file's position is nobody's.
+    /// Waits for the read under way. Afterwards the file's position is undefined.
     pub async fn wait(self) {
         if let ReadState::Running(job) = self.state {
-            // What it read is not wanted any more, nor why it could not.
+            // Neither its bytes nor its error matter any more.
             let _ = job.await;
         }
     }
 
-    /// The file and the hasher, once everything was read.
+    /// Returns the file and the hasher, once everything was read.
     #[must_use]
     pub fn into_parts(self) -> Option<(File, Option<PrefixHasher>)> {
         match self.state {

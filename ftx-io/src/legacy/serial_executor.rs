@@ -1,15 +1,15 @@
-//! ItemWork that is done one item after another on blocking threads.
+//! Running items one after another on blocking threads.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::spawn_blocking;
 
-/// Items that one blocking thread does before it lets others have their turn.
+/// The items that one blocking thread processes before it yields to other work.
 const BATCH_ITEMS: usize = 32;
 
-/// A queue whose items are worked on in order. While there are any, it has one of the runtime's
-/// blocking threads; while there are none, it costs nothing but itself.
+/// A queue whose items are processed in order. It occupies one of the runtime's blocking threads
+/// while it has items, and none otherwise.
 pub(crate) struct SerialExecutor<T>(Arc<ExecutorShared<T>>);
 
 type ItemWork<T> = Box<dyn FnMut(T) + Send>;
@@ -21,8 +21,8 @@ struct ExecutorShared<T> {
 
 struct ExecutorState<T> {
     items: VecDeque<T>,
-    /// A thread is at work, or about to be. It stays so after a panic: the executor is dead then, and
-    /// drops what it is given.
+    /// A thread is or will soon be at work. It stays set after a panic: the executor is dead then,
+    /// and drops all items.
     running: bool,
     dead: bool,
 }
@@ -36,7 +36,7 @@ impl<T: Send + 'static> SerialExecutor<T> {
         }))
     }
 
-    /// Queues an item. Needs a runtime's context, as its blocking threads have it too.
+    /// Queues an item. Needs a runtime's context, which its blocking threads have too.
     pub(crate) fn push(&self, item: T) {
         let mut state = self.0.state();
         if state.dead {
@@ -78,7 +78,7 @@ impl<T> ExecutorShared<T> {
     }
 }
 
-/// Who waits for the items must not wait for ever.
+/// Without the items dropped, waiting for them would never end.
 struct DropItemsOnPanic<'a, T>(&'a ExecutorShared<T>);
 
 impl<T> Drop for DropItemsOnPanic<'_, T> {

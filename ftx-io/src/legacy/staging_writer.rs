@@ -1,4 +1,4 @@
-//! A staging that is written on blocking threads.
+//! Writing a staging on blocking threads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::sync::Semaphore;
 use crate::legacy::write_behind::{SharedStaging, WriteBehind};
 use crate::{CHUNK_BYTES, blocking};
 
-/// Makes the staging, when its time has come. Blocks.
+/// Creates the staging once all bytes are there. Blocks.
 type MakeStaging = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
 
 /// Writes a staging, some chunks behind the connection.
 ///
-/// What fits into one chunk is kept in memory until it is whole, so that a small file costs one
-/// step on a blocking thread and not one for each thing that is done to it.
+/// A file that fits into one chunk is kept in memory until it is complete, so that it costs a
+/// single step on a blocking thread.
 pub struct StagingWriter(WriterMode);
 
 enum WriterMode {
@@ -24,10 +24,10 @@ enum WriterMode {
 }
 
 impl StagingWriter {
-    /// How many bytes at most make a file that is [`deferred`](Self::deferred).
+    /// The greatest size of a [`deferred`](Self::deferred) file.
     pub const MAX_DEFERRED_BYTES: u64 = CHUNK_BYTES as u64;
 
-    /// A writer of this staging. Blocks.
+    /// Creates a writer of this staging. Blocks.
     ///
     /// # Errors
     /// The staging's data cannot be opened for hashing.
@@ -35,8 +35,8 @@ impl StagingWriter {
         Ok(Self(WriterMode::Direct(WriteBehind::new(staging)?)))
     }
 
-    /// Has it take one of these permits for each chunk until that is written: so no more threads than
-    /// there are permits wait for a disk, however many stagings there are.
+    /// Makes each chunk hold one of these permits until it is written, so that the number of
+    /// permits bounds the threads that wait for a disk.
     #[must_use]
     pub fn sharing(mut self, permits: &Arc<Semaphore>) -> Self {
         if let WriterMode::Direct(write_behind) = &mut self.0 {
@@ -45,8 +45,8 @@ impl StagingWriter {
         self
     }
 
-    /// A writer of at most [`MAX_DEFERRED_BYTES`](Self::MAX_DEFERRED_BYTES) bytes into a staging that `make` creates
-    /// when they are all there.
+    /// Creates a writer of at most [`MAX_DEFERRED_BYTES`](Self::MAX_DEFERRED_BYTES) bytes into a
+    /// staging that `make` creates once all of them are there.
     #[must_use]
     pub fn deferred(
         name: &str,
@@ -59,7 +59,7 @@ impl StagingWriter {
         })
     }
 
-    /// Where the staging is kept; `None` while there is none.
+    /// Returns the shared handle of the staging; `None` while there is no staging.
     #[must_use]
     pub fn slot(&self) -> Option<SharedStaging> {
         match &self.0 {
@@ -68,8 +68,8 @@ impl StagingWriter {
         }
     }
 
-    /// Appends a chunk, as soon as there is room for one more in flight, and gives a spent buffer
-    /// back. The chunk is still on its way when this returns.
+    /// Appends a chunk as soon as another one may be in flight, and returns a used buffer. The
+    /// chunk is still in flight when this returns.
     ///
     /// # Errors
     /// An earlier chunk could not be written.
@@ -97,11 +97,10 @@ impl StagingWriter {
         }
     }
 
-    /// Keeps what was written for later. What is still in memory only is so little that it is
-    /// dropped.
+    /// Suspends the staging. A deferred file is dropped, since it is so small.
     ///
     /// # Errors
-    /// How far the staging got could not be recorded.
+    /// The progress of the staging could not be recorded.
     pub async fn suspend(self) -> Result<(), StoreError> {
         match self.0 {
             WriterMode::Deferred { .. } => Ok(()),
@@ -109,13 +108,13 @@ impl StagingWriter {
         }
     }
 
-    /// Waits for what is in flight and runs the end of the staging's life on a blocking thread.
-    /// The staging may not be hashed to its end: what needs its digest lets it catch up first.
+    /// Waits for chunks in flight and runs `end` with the staging on a blocking thread. The staging
+    /// may not be hashed to its end; callers that need its digest must let it catch up first.
     ///
     /// # Errors
-    /// What `end` says; [`StoreError::InUse`] if somebody took the staging over. That an earlier
-    /// chunk could not be written is for [`drain`](Self::drain) to say: the staging is in good
-    /// order then, too.
+    /// The errors of `end`; [`StoreError::InUse`] if another owner took the staging. An earlier
+    /// failure to write a chunk is reported only by [`drain`](Self::drain): the staging is
+    /// consistent even then.
     pub async fn finish<T: Send + 'static>(
         self,
         end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,

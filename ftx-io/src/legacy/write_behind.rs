@@ -1,4 +1,4 @@
-//! Disk and hash, each at its own pace behind the connection.
+//! Write-behind: disk and hash each follow the connection at their own pace.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,45 +12,45 @@ use crate::blocking;
 use crate::legacy::background_hasher::{BackgroundHasher, HASH_AFTER};
 use crate::legacy::serial_executor::SerialExecutor;
 
-/// Chunks of one staging that are on their way to the disk: one that is being written while the
-/// next is received and another waits. It is what an upload costs in memory.
+/// The chunks of one staging in flight to the disk: one is being written, one waits, and the next
+/// is being received. This is the memory of an upload.
 const MAX_CHUNKS_IN_FLIGHT: u32 = 3;
 
-/// The place a staging is kept in while it is written. Who takes the staging out becomes its
-/// owner; the writer that had it fails with [`StoreError::InUse`] from then on.
+/// A staging that is being written, and can be taken over. Taking it out makes the taker its owner;
+/// from then on its writer fails with [`StoreError::InUse`].
 #[derive(Clone)]
 pub struct SharedStaging(Arc<StagingSlot>);
 
 struct StagingSlot {
     staging: Mutex<Option<Staging>>,
-    /// The staging's length, [`TAKEN_LEN`] when it was taken out; changed under its lock, and read
-    /// without it, since whoever holds the lock may be waiting for a disk.
+    /// The staging's length, or [`TAKEN_LEN`]. Changed under the lock of the staging, but read
+    /// without it, since the lock's holder may be waiting for a disk.
     len: AtomicU64,
     hasher: Arc<BackgroundHasher>,
     error: Mutex<Option<StoreError>>,
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
-/// Stands for the length of a staging that is here no more; no file is as long.
+/// The length of a staging that was taken out; no file is that long.
 const TAKEN_LEN: u64 = u64::MAX;
 
-/// Locks for one step. Each step leaves things in order, so a panic elsewhere is no reason to stop.
+/// Locks for one step. Each step leaves a consistent state, so a panic elsewhere does not matter.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SharedStaging {
-    /// Hashes what is written by now but for the last byte, as far as that is done by `deadline`; `None` if the
-    /// staging was taken out. Blocks: not for reactor threads.
+    /// Hashes all but the last of the bytes written so far, until `deadline`; `None` if the staging
+    /// was taken out. Blocks: not for reactor threads.
     #[must_use]
     pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
         let len = lock(&self.0.staging).as_ref()?.len();
         self.0.hasher.catch_up(len, deadline);
-        Some(self.0.hasher.hasher())
+        Some(self.0.hasher.snapshot())
     }
 
-    /// Takes the staging out if nothing came in after what `hasher` has taken in, but for the byte
-    /// that is never offered. Waits for the chunk that is being written: not for reactor threads.
+    /// Takes the staging out if nothing arrived behind the bytes hashed by `hasher`, apart from the
+    /// byte that is never offered. Waits for the chunk being written: not for reactor threads.
     #[must_use]
     pub fn take_at(&self, hasher: &PrefixHasher) -> Option<Staging> {
         let mut place = lock(&self.0.staging);
@@ -58,8 +58,8 @@ impl SharedStaging {
         if quiet && self.0.hasher.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
     }
 
-    /// Takes the staging out, whatever it holds. What is hashed of it is noted. Waits for the chunk
-    /// that is being written: not for reactor threads.
+    /// Takes the staging out in any case, and records its hashed bytes. Waits for the chunk being
+    /// written: not for reactor threads.
     #[must_use]
     pub fn take(&self) -> Option<Staging> {
         self.0.take(&mut lock(&self.0.staging))
@@ -71,13 +71,13 @@ impl StagingSlot {
         let mut staging = place.take()?;
         self.len.store(TAKEN_LEN, Relaxed);
         self.hasher.stop();
-        staging.hashed(self.hasher.hasher());
+        staging.hashed(self.hasher.snapshot());
         Some(staging)
     }
 
     fn append(&self, chunk: &[u8], name: &str) {
         if lock(&self.error).is_some() {
-            // What comes after a chunk that is missing has no place.
+            // Chunks behind a missing one cannot be appended.
             return;
         }
         let result = match &mut *lock(&self.staging) {
@@ -85,7 +85,7 @@ impl StagingSlot {
                 if self.hasher.hashed() - staging.hasher().len().min(self.hasher.hashed())
                     >= CHECKPOINT_BYTES
                 {
-                    staging.hashed(self.hasher.hasher());
+                    staging.hashed(self.hasher.snapshot());
                 }
                 self.len.store(staging.len(), Relaxed);
                 staging.len()
@@ -105,27 +105,27 @@ impl Drop for StagingSlot {
     }
 }
 
-/// A chunk on its way, the place it takes up among those in flight, and its share of what all stagings
-/// together may have on their way.
+/// A chunk in flight, its permit among those of this staging, and its permit among those of all
+/// stagings.
 type QueuedChunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
-/// Writes a staging behind the connection's back.
+/// Writes a staging behind the connection.
 pub(crate) struct WriteBehind {
     slot: SharedStaging,
     name: String,
     executor: SerialExecutor<QueuedChunk>,
     permits_in_flight: Arc<Semaphore>,
-    /// For the chunks of all stagings.
+    /// Permits shared by the chunks of all stagings.
     shared: Option<Arc<Semaphore>>,
-    /// The staging's length when everything that was handed over is written.
+    /// The staging's length once all queued chunks are written.
     end: u64,
 }
 
 impl WriteBehind {
-    /// A writer of this staging.
+    /// Creates a writer of this staging.
     ///
     /// # Errors
-    /// What was written cannot be read to be hashed.
+    /// The staging's data cannot be opened for hashing.
     pub(crate) fn new(staging: Staging) -> Result<Self, StoreError> {
         let name = staging.name().to_owned();
         let end = staging.len();
@@ -149,7 +149,7 @@ impl WriteBehind {
         Ok(Self { slot: SharedStaging(slot), name, executor, permits_in_flight, shared: None, end })
     }
 
-    /// Has each chunk take one of these permits until it is written.
+    /// Makes each chunk hold one of these permits until it is written.
     pub(crate) fn share(&mut self, permits: &Arc<Semaphore>) {
         self.shared = Some(Arc::clone(permits));
     }
@@ -174,8 +174,8 @@ impl WriteBehind {
     pub(crate) async fn drain(&mut self) -> Result<(), StoreError> {
         self.idle().await;
         self.check()?;
-        // Being idle came after the last chunk was written. Who takes the staging out just now is
-        // noticed by what follows.
+        // The last chunk was written before idling ended. If the staging is taken out just now, the
+        // next step notices.
         match self.slot.0.len.load(Relaxed) {
             len if len == self.end => Ok(()),
             TAKEN_LEN => Err(StoreError::InUse { path: self.name.clone().into() }),
@@ -199,7 +199,7 @@ impl WriteBehind {
     }
 
     async fn idle(&self) {
-        // Fails only if the semaphore is closed, which nobody does.
+        // Fails only if the semaphore is closed, which never happens.
         drop(self.permits_in_flight.acquire_many(MAX_CHUNKS_IN_FLIGHT).await);
     }
 
@@ -207,7 +207,7 @@ impl WriteBehind {
         let mut place = lock(&self.slot.0.error);
         match place.take() {
             Some(error) => {
-                // Nothing can be appended any more, whoever asks next.
+                // Nothing can be appended any more, so later calls fail too.
                 *place = Some(StoreError::Failed { path: self.name.clone().into() });
                 Err(error)
             }
@@ -264,7 +264,7 @@ mod tests {
             let holder = thread::spawn(move || {
                 let _staging = lock(&slot.0.staging);
                 held.send(()).unwrap();
-                // If settling waits for the lock, this is not told in time.
+                // If draining waits for the lock, this times out.
                 let_go.recv_timeout(Duration::from_secs(60))
             });
             is_held.recv().unwrap();

@@ -2,7 +2,8 @@
 
 use ftx_core::native::blocks::{Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, FileHead, FrameHeader, FrameKind, HEADER_LEN, Meta, Overwrite, Reply, next_frame,
+    BlockHead, FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, Meta, Overwrite, Reply,
+    next_frame,
 };
 
 use crate::{block, cv, digest};
@@ -35,9 +36,13 @@ fn decode(header: &FrameHeader, payload: &[u8]) -> Frame {
             Frame::Block { request, index, bytes: bytes.to_vec(), cv: Cv(*cv) }
         }
         FrameKind::File => {
-            let frame = ftx_core::native::wire::FileFrame::decode(header, payload).unwrap();
-            let (bytes, digest) = (frame.data.to_vec(), frame.digest);
-            Frame::File { request, head: frame.head, bytes, digest }
+            let (prefix, rest) = payload.split_first_chunk().unwrap();
+            let FileLayout { head_len, data_len } = FileLayout::decode(header, *prefix).unwrap();
+            let (head, rest) = rest.split_at(head_len);
+            let (bytes, digest) = rest.split_last_chunk().unwrap();
+            assert_eq!(bytes.len() as u64, data_len);
+            let head = FileHead::decode(head).unwrap();
+            Frame::File { request, head, bytes: bytes.to_vec(), digest: Digest(*digest) }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Making a [`StoreError`] from the system's error, changing its path, and taking it apart.
+//! Building a [`StoreError`] from the system's error, changing its path, and taking it apart.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use super::StoreError;
 use crate::sys;
 
 impl StoreError {
-    /// Tells apart by the system's reason. `op` is a verb ("open", "write") that ends up in the
-    /// message, `path` the file it was done to.
+    /// Classifies the system's error. `op` is a verb for the message ("open", "write"), `path` the
+    /// affected file.
     #[must_use]
     pub fn io(op: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
@@ -23,7 +23,7 @@ impl StoreError {
             ErrorKind::NotFound => Self::NotFound { op, path, source },
             ErrorKind::IsADirectory => Self::IsDirectory { op, path, source },
             ErrorKind::NotADirectory => Self::NotDirectory { op, path, source },
-            // What the system does not say is said by who looks where a path leads.
+            // An error with text but without a system code comes from our own resolution of links.
             ErrorKind::PermissionDenied
                 if source.raw_os_error().is_none() && source.get_ref().is_some() =>
             {
@@ -33,10 +33,10 @@ impl StoreError {
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { op, path, source },
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace { op, path, source },
             ErrorKind::FileTooLarge => Self::TooLarge { op, path, source },
-            // Reads here always know how much there should be.
+            // Every read here knows how many bytes to expect.
             ErrorKind::UnexpectedEof => Self::Changed { path },
             ErrorKind::WouldBlock if op == "lock" => Self::InUse { path },
-            // Of files, nothing else is busy for who renames or removes them.
+            // Renaming or removing a file reports "busy" only for a mount point.
             ErrorKind::ResourceBusy if matches!(op, "rename" | "remove" | "replace") => {
                 Self::MountPoint { op, path, source }
             }
@@ -49,15 +49,15 @@ impl StoreError {
     /// files.
     #[must_use]
     pub fn with_path(mut self, file: impl AsRef<Path>) -> Self {
-        // That is about no file.
+        // This one concerns a directory, whichever file was requested.
         if !matches!(self, Self::OwnDirectoryGone { .. }) {
             *self.path_mut() = file.as_ref().to_path_buf();
         }
         self
     }
 
-    /// The same error with the path as the user knows it, where it is relative to a directory handle:
-    /// `dir` is the path that the handle was opened by.
+    /// Prefixes the path, which is relative to a directory handle, with `dir`, the path by which
+    /// the handle was opened.
     #[must_use]
     pub fn beneath(mut self, dir: impl AsRef<Path>) -> Self {
         let path = self.path_mut();
@@ -65,13 +65,13 @@ impl StoreError {
         self
     }
 
-    /// Whether it is the server, or the machine, that is in trouble, whatever file is asked for.
+    /// Whether the failure concerns the server or the machine, independent of the requested file.
     #[must_use]
     pub fn is_general(&self) -> bool {
         matches!(self, Self::Exhausted { .. } | Self::RootGone { .. })
     }
 
-    /// Whether its text says all that the system's reason would.
+    /// Whether the message includes everything that the system's reason would add.
     #[must_use]
     pub fn names_cause(&self) -> bool {
         match self {
@@ -84,11 +84,11 @@ impl StoreError {
             | Self::ReadOnly { source, .. }
             | Self::Running { source, .. }
             | Self::TooLarge { source, .. } => is_plain(source),
-            // A quota is another cause, and has a text of its own.
+            // A quota is a different cause, and the system's text says so.
             Self::NoSpace { source, .. } => {
                 is_plain(source) && source.kind() == ErrorKind::StorageFull
             }
-            // What is not permitted to anybody is another cause than a mode.
+            // EPERM is a different cause than a file's mode.
             Self::PermissionDenied { source, .. } => {
                 source.raw_os_error().map_or_else(|| is_plain(source), sys::is_about_mode)
             }
@@ -155,7 +155,7 @@ impl StoreError {
     }
 }
 
-/// Whether an error of the system carries no text of its own.
+/// Whether a system error carries no text of its own.
 fn is_plain(error: &io::Error) -> bool {
     error.get_ref().is_none()
 }

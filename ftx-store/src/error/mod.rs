@@ -1,4 +1,4 @@
-//! What can go wrong with files, by what the caller can do about it.
+//! Errors of file operations, classified by the caller's possible reactions.
 
 mod classify;
 mod kind;
@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 pub use self::kind::{Side, StoreErrorKind};
 
-/// Why something on the disk could not be done. Each names the file it concerns.
+/// The failure of a disk operation, naming the file it concerns.
 ///
 /// Paths are as the caller gave them: relative to the directory handle that was used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A file has the name already, and was not to be replaced.
-    #[error("cannot {op} {path:?}: there is such a file already; remove it or choose another name")]
+    /// A file has the name already and must not be replaced.
+    #[error("cannot {op} {path:?}: the file exists already; remove it or choose another name")]
     AlreadyExists {
         /// The operation, a verb.
         op: &'static str,
@@ -26,47 +26,47 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A name that must be a single component, or a path that must stay below its directory, is not.
-    #[error("{path:?} is not usable as a name here; use plain names without `.`, `..` or a root")]
+    /// A name is not a single component, or a path does not stay below its directory.
+    #[error("{path:?} is not a usable name here; use plain names without `.`, `..` or a root")]
     BadName {
         /// The name in question.
         path: PathBuf,
     },
-    /// The caller's callback said to stop; what is on the disk is untouched.
-    #[error("work on {path:?} was stopped; start it again to go on")]
+    /// The caller's callback stopped the work; the disk is untouched.
+    #[error("work on {path:?} was stopped; start it again to resume")]
     Cancelled {
         /// The file being read.
         path: PathBuf,
     },
-    /// The file is not what it was when the work on it began.
-    #[error("{path:?} changed while it was being read; start over with the present version")]
+    /// The file changed during the work on it.
+    #[error("{path:?} changed while it was being read; start again with the current version")]
     Changed {
         /// The file that changed.
         path: PathBuf,
     },
-    /// The contents of one of our own files make no sense.
+    /// One of ftx's own files is damaged.
     #[error("{path:?} is damaged: {detail}; remove it")]
     Corrupt {
         /// The damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The nature of the damage.
         detail: String,
     },
-    /// An earlier sync failed, so nobody knows what the disk holds of this staging.
+    /// An earlier sync failed, so the state of this staging on the disk is unknown.
     #[error("{path:?} could not be made durable earlier; drop this staging and recover it")]
     Failed {
         /// The staging's data file.
         path: PathBuf,
     },
-    /// A partial file that others can have written is in the way, and cannot be removed.
-    #[error("{path:?} is not this user's alone; remove it or choose another directory")]
+    /// A partial file that other users could have written is in the way and cannot be removed.
+    #[error("other users can write to {path:?}; remove it or choose another directory")]
     Foreign {
         /// The file that is in the way.
         path: PathBuf,
-        /// Why it cannot be removed.
+        /// The system's reason against removing it.
         source: io::Error,
     },
-    /// Not all blocks of a file have arrived.
+    /// Some blocks of the file have not arrived.
     #[error("{path:?} cannot be published: {missing} of its blocks are missing; send them first")]
     Incomplete {
         /// The name of the staging.
@@ -74,15 +74,15 @@ pub enum StoreError {
         /// How many blocks are missing.
         missing: u64,
     },
-    /// Another staging, here or in another process, holds the file.
-    #[error("{path:?} is in use by another transfer; try again when that one has ended")]
+    /// Another staging, here or in another process, holds the lock on the file.
+    #[error("{path:?} is in use by another transfer; try again when that transfer has ended")]
     InUse {
-        /// The file that is held.
+        /// The locked file.
         path: PathBuf,
     },
-    /// The process, or the system, has no descriptor or memory left.
+    /// The process or the system has no descriptor or memory left.
     #[error(
-        "cannot {op} {path:?}: the system is out of descriptors or memory just now; try again later"
+        "cannot {op} {path:?}: the system has run out of descriptors or memory; try again later"
     )]
     Exhausted {
         /// The operation, a verb.
@@ -92,9 +92,9 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A file is the root of a mount, as one that is passed to a container is.
+    /// The file is the root of a mount, as a file passed into a container is.
     #[error(
-        "cannot {op} {path:?}: it is a mount point, which nothing can replace; unmount it, mount the directory that it is in instead, or choose another name"
+        "cannot {op} {path:?}: it is a mount point, which cannot be replaced; unmount it, mount its directory instead, or choose another name"
     )]
     MountPoint {
         /// The operation, a verb.
@@ -104,12 +104,12 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The directory that all names lie in was removed, or another one has its place.
+    /// The root directory was removed, or another directory has its place.
     #[error(
         "cannot use {path:?}: the directory that is served was removed or replaced; restart the server"
     )]
     RootGone {
-        /// What was asked for in it.
+        /// The requested path.
         path: PathBuf,
     },
     /// A symbolic link stands where links are not followed.
@@ -122,25 +122,25 @@ pub enum StoreError {
     },
     /// The name is that of another file's partial file.
     #[error(
-        "{path:?} holds what has arrived of another file; finish that download, or remove it with its journal"
+        "{path:?} is the partial file of another download; finish that download, or remove the file and its journal"
     )]
     PartOfAnother {
-        /// The name in question.
+        /// The requested name.
         path: PathBuf,
     },
-    /// The path leads out of its directory, or to what is private there.
-    #[error("cannot {op} {path:?}: it leads to where no name may lead; choose another one")]
+    /// The path leads out of its directory, or to the private directory in it.
+    #[error("cannot {op} {path:?}: it leads out of the permitted directory; choose another path")]
     Outside {
         /// The operation, a verb.
         op: &'static str,
         /// The path.
         path: PathBuf,
-        /// Where it leads.
+        /// The reason, as found by following links.
         source: io::Error,
     },
-    /// A directory that the server keeps for itself is gone while it runs.
+    /// The server's private directory was removed while the server runs.
     #[error(
-        "the server's own directory {path:?} was removed while the server runs; restart the server"
+        "the server's private directory {path:?} was removed while the server is running; restart the server"
     )]
     OwnDirectoryGone {
         /// The directory.
@@ -148,10 +148,12 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// All names that a partial file can have are those of files that are not ours.
-    #[error("all names for a partial file of {path:?} are taken; remove files that are called so")]
+    /// All possible names for a partial file belong to files that are not ftx's.
+    #[error(
+        "all names for a partial file of {path:?} are taken; remove the files with these names"
+    )]
     PartNamesTaken {
-        /// The file that is to be stored.
+        /// The file to be stored.
         path: PathBuf,
     },
     /// Another server serves the root.
@@ -160,9 +162,9 @@ pub enum StoreError {
         /// The root.
         path: PathBuf,
     },
-    /// A file has grown as large as the process, or the file system, lets it.
+    /// The file has reached the size limit of the process or the file system.
     #[error(
-        "cannot {op} {path:?}: it is larger than a file may be here; raise the limit, or choose another file system"
+        "cannot {op} {path:?}: it exceeds the size limit for files here; raise the limit, or choose another file system"
     )]
     TooLarge {
         /// The operation, a verb.
@@ -172,24 +174,26 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A file of which more can be read than the system says, or less, as of those of `/proc`.
+    /// The file's readable bytes are more or fewer than its reported size, as in `/proc`.
     #[error(
-        "{path:?} does not have the {size} bytes that the system tells of, but others; send a copy of it"
+        "{path:?} does not contain exactly the {size} bytes that the system reports; send a copy of it"
     )]
     UnknownSize {
         /// The file.
         path: PathBuf,
-        /// What the system tells.
+        /// The reported size.
         size: u64,
     },
-    /// Somebody removed a partial file, or put another one in its place, while it was written.
-    #[error("what had arrived of {path:?} was removed or replaced meanwhile; start again")]
+    /// The partial file was removed or replaced while it was being written.
+    #[error(
+        "the partial file of {path:?} was removed or replaced during the transfer; start again"
+    )]
     Vanished {
         /// The partial file.
         path: PathBuf,
     },
-    /// A program that runs just now cannot be written to.
-    #[error("cannot {op} {path:?}: it is a program that is running; end it first")]
+    /// A running program cannot be written to.
+    #[error("cannot {op} {path:?}: it is a running program; stop it first")]
     Running {
         /// The operation, a verb.
         op: &'static str,
@@ -198,7 +202,7 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// Anything the other variants do not tell apart.
+    /// Any failure without a variant of its own.
     #[error("cannot {op} {path:?}")]
     Io {
         /// The operation, a verb.
@@ -208,7 +212,7 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A directory stands where a file is wanted.
+    /// A directory stands where a file is needed.
     #[error("cannot {op} {path:?}: it is a directory; choose another name")]
     IsDirectory {
         /// The operation, a verb.
@@ -218,17 +222,17 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The disk, the quota or the greatest file size is used up.
-    #[error("cannot {op} {path:?}: no space is left for it; free some and try again")]
+    /// The disk or the quota is full.
+    #[error("cannot {op} {path:?}: no space is left; free some space and try again")]
     NoSpace {
         /// The operation, a verb.
         op: &'static str,
-        /// The file that did not fit.
+        /// The file that does not fit.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// A file stands where a directory is wanted.
+    /// A file stands where a directory is needed.
     #[error("cannot {op} {path:?}: a part of it is a file, not a directory; choose another name")]
     NotDirectory {
         /// The operation, a verb.
@@ -238,15 +242,15 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// Something stands there that is neither a file nor a directory: a pipe, a device.
+    /// The name belongs to neither a file nor a directory, but to a pipe, socket or device.
     #[error("cannot use {path:?}: it is {kind}, not a regular file; choose another one")]
     NotRegular {
-        /// What stands there.
+        /// The name.
         path: PathBuf,
-        /// What it is, for people.
+        /// The type of the object, for the message.
         kind: &'static str,
     },
-    /// There is no such file.
+    /// The file does not exist.
     #[error("cannot {op} {path:?}: there is no such file; check the name")]
     NotFound {
         /// The operation, a verb.
@@ -256,7 +260,7 @@ pub enum StoreError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The process may not do that, or the path leads out of its directory.
+    /// The process lacks permission.
     #[error("cannot {op} {path:?}: permission denied; check its owner and mode")]
     PermissionDenied {
         /// The operation, a verb.

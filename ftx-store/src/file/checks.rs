@@ -1,4 +1,4 @@
-//! What is checked before a file is opened or filled.
+//! Checks before a file is opened or filled.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -8,11 +8,11 @@ use cap_std::fs::{Dir, Metadata};
 
 use crate::{FileIdentity, Positioned, StoreError, available_bytes};
 
-/// Passes regular files only: a directory has no contents, and opening a pipe or a device waits or
-/// does worse.
+/// Accepts only regular files: a directory has no contents, and opening a pipe or a device may wait
+/// for ever.
 ///
 /// # Errors
-/// [`StoreError::IsDirectory`], or [`StoreError::NotRegular`] for what is neither.
+/// [`StoreError::IsDirectory`], or [`StoreError::NotRegular`] for a pipe, socket or device.
 pub fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if metadata.is_file() {
         return Ok(());
@@ -23,12 +23,11 @@ pub fn check_regular(path: &Path, metadata: &Metadata) -> Result<(), StoreError>
     Err(StoreError::NotRegular { path: path.to_owned(), kind: kind_of(metadata) })
 }
 
-/// Passes what a file of that name may replace: a regular file. `metadata` is that of the name, not of
-/// what a link leads to.
+/// Accepts only a regular file, which a new file of that name may replace. `metadata` describes the
+/// name itself, not the target of a link.
 ///
 /// # Errors
-/// [`StoreError::Link`], [`StoreError::IsDirectory`], or [`StoreError::NotRegular`] for what is none of
-/// these.
+/// [`StoreError::Link`], [`StoreError::IsDirectory`], or [`StoreError::NotRegular`].
 pub fn check_replaceable(path: &Path, metadata: &Metadata) -> Result<(), StoreError> {
     if metadata.is_symlink() {
         return Err(StoreError::Link { path: path.to_owned() });
@@ -39,7 +38,7 @@ pub fn check_replaceable(path: &Path, metadata: &Metadata) -> Result<(), StoreEr
     check_regular(path, metadata)
 }
 
-/// What it is that is neither a file nor a directory, for people.
+/// The type of something that is neither a file nor a directory, for messages.
 fn kind_of(metadata: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
@@ -64,11 +63,10 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     "something else"
 }
 
-/// Passes if `len` bytes can still be written in the file system of `dir`, before any is. `path`
-/// is the file they are for.
+/// Checks in advance that the file system of `dir` has room for `len` bytes of the file `path`.
 ///
 /// # Errors
-/// [`StoreError::NoSpace`], and those of asking the system.
+/// [`StoreError::NoSpace`], and failures to query the system.
 pub fn check_space(dir: &Dir, path: &Path, len: u64) -> Result<(), StoreError> {
     let available =
         available_bytes(dir).map_err(|error| StoreError::io("look for space for", path, error))?;
@@ -79,12 +77,12 @@ pub fn check_space(dir: &Dir, path: &Path, len: u64) -> Result<(), StoreError> {
     Err(StoreError::io("store", path, io::Error::new(ErrorKind::StorageFull, text)))
 }
 
-/// Passes a file that ends where its size says, as `identity` has it: what is sent has a size before it
-/// is read.
+/// Checks that a file ends exactly where its size, as recorded in `identity`, says: the size is
+/// sent before the bytes are read.
 ///
 /// # Errors
-/// [`StoreError::UnknownSize`] for one that does not, as in `/proc`; [`StoreError::Changed`] if it was
-/// changed just now; and those of reading.
+/// [`StoreError::UnknownSize`] for a file with another length, as in `/proc`;
+/// [`StoreError::Changed`] if it has just changed; and read errors.
 pub fn check_size(path: &Path, file: &File, identity: &FileIdentity) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("read", path, error);
     let size = identity.size;
@@ -99,7 +97,7 @@ pub fn check_size(path: &Path, file: &File, identity: &FileIdentity) -> Result<(
     Err(StoreError::UnknownSize { path: path.to_owned(), size })
 }
 
-/// Reads as much as there is, and tells how much that was.
+/// Reads as many bytes as possible and returns their number.
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     for len in (1..=buffer.len()).rev() {
         let Some(part) = buffer.get_mut(..len) else { continue };

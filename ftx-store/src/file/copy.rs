@@ -7,9 +7,9 @@ use crate::file::positioned::Positioned;
 
 const PIECE_BYTES: u64 = 128 * 1024;
 
-/// Copies `len` bytes at `offset` of `source` to the same place in `target`, which `positioned` is
-/// for; with the system's own means where it has them, which may share the bytes on the disk.
-/// `false` when `source` ends before.
+/// Copies `len` bytes at `offset` of `source` to the same place in `target`, whose `Positioned` is
+/// `positioned`. Uses the system's copy call where there is one, which may share the bytes on the
+/// disk. Returns `false` if `source` ends too early.
 pub(crate) fn copy_range(
     source: &File,
     target: &File,
@@ -22,7 +22,8 @@ pub(crate) fn copy_range(
     copy_by_hand(source, target, positioned, offset, end)
 }
 
-/// Where the system stopped, for whatever reason; whoever goes on by hand finds out which.
+/// Copies in the kernel and returns the offset where it stopped, for any reason: copying by hand
+/// from there finds the reason.
 #[cfg(target_os = "linux")]
 fn copy_by_system(source: &File, target: &File, offset: u64, end: u64) -> u64 {
     let (mut read_at, mut write_at) = (offset, offset);

@@ -1,20 +1,21 @@
-//! Telling whether a file is still the one it was, without reading it.
+//! Detecting changes of a file without reading it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{File, Metadata};
 
-/// The coarsest resolution of times in a file system that is in use.
+/// The coarsest timestamp resolution of a file system in use.
 const COARSE_TICK_NS: i128 = 2_000_000_000;
 
-/// How far the times of a file system with fine resolution may lag behind the clock: they come from
-/// the kernel's tick, which is 10 ms at most.
+/// The greatest lag of fine timestamps behind the clock: they come from the kernel's tick, which is
+/// at most 10 ms.
 const FINE_TICK_NS: i128 = 100_000_000;
 
-/// What changes when a file is replaced or written to: equal identities mean "unchanged".
+/// The attributes that change when a file is replaced or written to: equal identities mean
+/// "unchanged".
 ///
 /// On systems without inode numbers `dev` and `ino` are 0 and `ctime_ns` is the time of creation,
-/// so only size and times tell files apart there.
+/// so only size and times distinguish files there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// The device that holds the file.
@@ -27,7 +28,7 @@ pub struct FileIdentity {
     pub mtime_ns: i128,
     /// When its contents or attributes last changed, nanoseconds since 1970.
     pub ctime_ns: i128,
-    /// How many names it has; 1 where the system does not tell.
+    /// Its number of names; 1 where the system does not report it.
     pub nlink: u64,
 }
 
@@ -70,7 +71,7 @@ impl FileIdentity {
     /// The identity of an open file.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn of_file(file: &File) -> std::io::Result<Self> {
         Ok(Self::of(&file.metadata()?))
     }
@@ -78,13 +79,13 @@ impl FileIdentity {
     /// The identity of an open file of the standard library.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn of_std(file: &std::fs::File) -> std::io::Result<Self> {
         Ok(Self::of(&Metadata::from_file(file)?))
     }
 
-    /// Whether nothing was written to the file between the two. A change of attributes counts as a
-    /// write, since the time of modification can be set back; one that comes with another number of
+    /// Whether no write happened between the two identities. A change of attributes counts as a
+    /// write, since the modification time can be set back. A change together with another number of
     /// names does not: the file was replaced or linked.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
@@ -101,20 +102,22 @@ impl FileIdentity {
         let since = i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
         // A write sets both times to the present tick, so it stays invisible only if both had that value
         // already. One old time is enough to reveal it.
-        !is_past(self.mtime_ns, since) && !(cfg!(unix) && is_past(self.ctime_ns, since))
+        let is_old = is_past(self.mtime_ns, since) || (cfg!(unix) && is_past(self.ctime_ns, since));
+        !is_old
     }
 
-    /// Whether both name the same file, whatever happened to its contents. Always true on systems
-    /// without inode numbers.
+    /// Whether both are the same file, regardless of its contents. Always true on systems without
+    /// inode numbers.
     #[must_use]
     pub fn same_file(&self, other: &Self) -> bool {
         (self.dev, self.ino) == (other.dev, other.ino)
     }
 }
 
-/// Whether the time `time_ns` of a file is so long before `now_ns` that a change from now on has another.
+/// Whether `time_ns`, a time of a file, lies so far before `now_ns` that any change from now on
+/// gets another time.
 pub(crate) fn is_past(time_ns: i128, now_ns: i128) -> bool {
-    // A whole number of milliseconds tells of a coarse resolution.
+    // A whole number of milliseconds suggests a coarse resolution.
     let tick = if time_ns % 1_000_000 == 0 { COARSE_TICK_NS } else { FINE_TICK_NS };
     time_ns.saturating_add(tick) <= now_ns
 }

@@ -1,4 +1,4 @@
-//! What is kept of a file besides its bytes: from the disk, and back to it.
+//! A file's metadata in transit: reading it from the disk and applying it.
 
 use std::fs::File;
 use std::io;
@@ -10,21 +10,21 @@ use ftx_core::native::wire::{Meta, Mtime};
 
 use crate::sys;
 
-/// What this metadata shows.
+/// Returns the transferred part of this metadata.
 #[must_use]
 pub fn meta_of(metadata: &Metadata) -> Meta {
     let mtime = metadata.modified().ok().and_then(|time| to_wire(time.into_std()));
     Meta { mtime, executable: sys::is_executable(metadata), readers: sys::readers(metadata) }
 }
 
-/// Applies time and execute bits to an open file, as its last change: what is so already is not set
-/// again, so that whoever watches the file sees no change where there is none. A file without them is
-/// still the right one, so what cannot be set is only logged; `path` is for that.
+/// Applies modification time and execute bits to an open file, as its last change. Values that are
+/// set already are left alone, so a file watcher sees no change where there is none. A file without
+/// them is still correct, so failures are only logged, with `path`.
 pub fn apply(meta: &Meta, file: &File, path: &Path) {
     let found = match Metadata::from_file(file) {
         Ok(metadata) => meta_of(&metadata),
         Err(error) => {
-            tracing::warn!(%error, ?path, "its time and mode cannot be looked at");
+            tracing::warn!(%error, ?path, "its time and mode cannot be read");
             return;
         }
     };
@@ -32,16 +32,16 @@ pub fn apply(meta: &Meta, file: &File, path: &Path) {
         && let Err(error) = sys::set_executable(file, meta.executable)
     {
         if meta.executable {
-            tracing::warn!(%error, ?path, "cannot be made executable");
+            tracing::warn!(%error, ?path, "the file cannot be made executable");
         } else {
-            // There are file systems where every file is.
-            tracing::debug!(%error, ?path, "stays executable");
+            // Some file systems show every file as executable.
+            tracing::debug!(%error, ?path, "the file stays executable");
         }
     }
     apply_time(meta.mtime, found.mtime, file, path);
 }
 
-/// Applies the time to a file whose attributes are set otherwise; it was written just now.
+/// Applies the time to a file that was just written and whose attributes are set elsewhere.
 pub(crate) fn apply_time_to_new(meta: &Meta, file: &File, path: &Path) {
     apply_time(meta.mtime, None, file, path);
 }
@@ -51,17 +51,18 @@ fn apply_time(wanted: Option<Mtime>, found: Option<Mtime>, file: &File, path: &P
         && found != Some(mtime)
         && let Err(error) = set_mtime(file, mtime)
     {
-        tracing::warn!(%error, ?path, "its time cannot be set");
+        tracing::warn!(%error, ?path, "the modification time cannot be set");
     }
 }
 
 fn set_mtime(file: &File, mtime: Mtime) -> io::Result<()> {
-    let no_such_time = || io::Error::new(io::ErrorKind::InvalidInput, "no such time here");
+    let no_such_time =
+        || io::Error::new(io::ErrorKind::InvalidInput, "the system has no such time");
     file.set_modified(from_wire(mtime).ok_or_else(no_such_time)?)
 }
 
 fn to_wire(time: SystemTime) -> Option<Mtime> {
-    // Before 1970 the seconds are rounded down, as the parts of a second only ever add.
+    // Before 1970 the seconds are rounded down, because the nanoseconds are only ever added.
     let (secs, nanos) = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => (i64::try_from(since.as_secs()).ok()?, since.subsec_nanos()),
         Err(error) => {
@@ -127,7 +128,7 @@ mod tests {
             (0o755, false, 0o644),
             (0o751, true, 0o751),
             (0o600, true, 0o700),
-            // Nobody gets another user's rights by a transfer.
+            // A transfer never passes on another user's rights.
             (0o4644, true, 0o755),
             (0o6755, false, 0o644),
         ] {
@@ -137,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Who watches for changes must not see one where there is none.
+    /// A file watcher must not see a change where there is none.
     #[test]
     fn what_is_so_already_is_not_set_again() {
         let temp = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Opening files for reading that may be none: what is opened is named by others, and another one
-//! could take its place at any time. So it is looked at when it is open, not before.
+//! Opening files that may turn out to be something else: another object could take the name at any
+//! time, so the check comes after opening, not before.
 
 use std::path::Path;
 
@@ -8,19 +8,19 @@ use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 
 use crate::{StoreError, check_regular, sys};
 
-/// Opens the regular file `path` below `dir` for reading, and tells what it was then. Blocks, but
-/// never until somebody writes to a pipe.
+/// Opens the regular file `path` below `dir` for reading, and returns it with its metadata at that
+/// time. Blocks, but never for the writer of a pipe.
 ///
 /// # Errors
-/// It cannot be opened, leads out of `dir`, or is no regular file.
+/// The file cannot be opened, leads out of `dir`, or is not a regular file.
 pub fn open_regular(dir: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
     check(path, dir.open_with(path, &nonblocking_options()))
 }
 
-/// As [`open_regular`], of a path that the caller may name: it is not confined.
+/// As [`open_regular`], for a path given by the local user: it is not confined.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// The file cannot be opened, or is not a regular file.
 pub fn open_regular_ambient(path: &Path) -> Result<(File, Metadata), StoreError> {
     check(path, File::open_ambient_with(path, &nonblocking_options(), ambient_authority()))
 }
@@ -79,7 +79,7 @@ mod tests {
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let (tell, told) = mpsc::channel();
-        // It stays behind if the test fails: nothing but a writer ends its wait.
+        // If the test fails, this thread stays behind: only a writer ends its wait.
         thread::spawn(move || {
             tell.send(open_regular(&dir, Path::new("pipe")).map(|_| ())).unwrap();
             tell.send(open_regular_ambient(&path).map(|_| ())).unwrap();

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 
-/// How a file is read and written at an offset. Where the system cannot do that by itself, all who
-/// use a file must share one of these.
+/// Access to a file by offset. On systems without such calls, all users of a file must share one of
+/// these.
 #[derive(Debug, Default)]
 pub struct Positioned {
-    /// Keeps the position between moving to it and using it.
+    /// Held from seeking until reading or writing.
     #[cfg(not(unix))]
     position: std::sync::Mutex<()>,
 }
@@ -17,7 +17,7 @@ impl Positioned {
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    /// Read errors; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
     pub fn read_exact_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
@@ -26,7 +26,7 @@ impl Positioned {
     /// Writes all of `bytes` from `offset` on.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Write errors.
     #[allow(clippy::unused_self, reason = "only other systems need it")]
     pub fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
@@ -38,7 +38,7 @@ impl Positioned {
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// Those of reading; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    /// Read errors; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     pub fn read_exact_at(&self, mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         use std::io::{Read as _, Seek as _};
 
@@ -50,7 +50,7 @@ impl Positioned {
     /// Writes all of `bytes` from `offset` on.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Write errors.
     pub fn write_all_at(&self, mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         use std::io::{Seek as _, Write as _};
 

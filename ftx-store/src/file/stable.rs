@@ -6,14 +6,15 @@
 //! that is dirty already goes unseen. On tmpfs, and on an overlay above it, nothing is ever written
 //! back, and no store through a mapping moves a time.
 //!
-//! So a cache takes in what was read of a file only if
-//! - the file lies on a file system that is known to protect written-back pages,
-//! - the file was synced before it was read: all its pages were protected then,
-//! - its times are older than that sync by more than their resolution: a store since then would
-//!   have moved them,
+//! So a cache accepts bytes read from a file only if
+//! - the file lies on a file system known to protect written-back pages,
+//! - the file was synced before it was read, so that all its pages were protected,
+//! - its times are older than that sync by more than their resolution, so that any store since
+//!   would have moved them,
 //! - its identity is the same after reading.
 //!
-//! A file that we wrote needs no sync: nobody else could map it before it had its name.
+//! A file written by ftx itself needs no sync: before it had its name, no other process could map
+//! it.
 
 use std::fs::File;
 use std::io;
@@ -24,20 +25,21 @@ use std::time::{Duration, SystemTime};
 
 use crate::{FileIdentity, sys};
 
-/// A file of fewer bytes is not read for a cache: the sync would take longer than to read it again.
+/// The size below which a file is not read for a cache: syncing would take longer than reading it
+/// again.
 pub const MIN_CACHED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How long a sync is waited for. A file that takes longer was just written, and is read without being
-/// cached.
+/// The longest wait for a sync. A file whose sync takes longer was just written, and is read
+/// without caching.
 const MAX_SYNC_WAIT: Duration = Duration::from_secs(2);
 
-/// Threads that wait for such syncs, those that nobody waits for any more included.
+/// The greatest number of threads that run such syncs, including abandoned ones.
 const MAX_SYNC_THREADS: usize = 16;
 
-/// The threads that wait now.
+/// The threads running now.
 static SYNC_THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// A file as it was before it was read.
+/// A file's state before it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadSnapshot {
     identity: FileIdentity,
@@ -46,11 +48,11 @@ pub struct ReadSnapshot {
 }
 
 impl ReadSnapshot {
-    /// Prepares for reading `file`. One that is worth caching is synced first, so this may block for some
-    /// seconds.
+    /// Prepares for reading `file`. A file worth caching is synced first, so this may block for
+    /// some seconds.
     ///
     /// # Errors
-    /// Those of asking the system for its metadata.
+    /// Failures to query its metadata.
     pub fn take(file: &File) -> io::Result<Self> {
         let since = SystemTime::now();
         let identity = FileIdentity::of_std(file)?;
@@ -60,7 +62,7 @@ impl ReadSnapshot {
         if !is_candidate || !is_synced_soon(file) {
             return Ok(Self { identity, shows_changes: false });
         }
-        // A store before the sync may show only now.
+        // A store before the sync may become visible only now.
         let identity = FileIdentity::of_std(file)?;
         Ok(Self { identity, shows_changes: !identity.is_racy(since) })
     }
@@ -71,8 +73,8 @@ impl ReadSnapshot {
         &self.identity
     }
 
-    /// The identity that stands for what was read of `file` since; `None` if the contents may have
-    /// changed meanwhile, or could change later without showing.
+    /// Returns the identity that stands for the bytes read from `file`; `None` if the contents may
+    /// have changed meanwhile, or could change later invisibly.
     #[must_use]
     pub fn confirm(&self, file: &File) -> Option<StableIdentity> {
         let now = FileIdentity::of_std(file).ok()?;
@@ -80,7 +82,7 @@ impl ReadSnapshot {
     }
 }
 
-/// Syncs the data of a file; `false` if that fails or takes long.
+/// Syncs the data of a file; `false` if that fails or takes too long.
 fn is_synced_soon(file: &File) -> bool {
     let (Ok(file), Some(place)) = (file.try_clone(), SyncThread::begin(&SYNC_THREADS)) else {
         return false;
@@ -88,20 +90,20 @@ fn is_synced_soon(file: &File) -> bool {
     let (tell, told) = mpsc::channel();
     let sync = move || {
         let _place = place;
-        // The receiver may have given up by then.
+        // The receiver may have timed out by then.
         let _ = tell.send(file.sync_data().is_ok());
     };
     let syncing = thread::Builder::new().name("ftx-sync".into()).spawn(sync);
     syncing.is_ok() && told.recv_timeout(MAX_SYNC_WAIT).unwrap_or(false)
 }
 
-/// A place among the threads that wait for syncs. A disk that hangs must not take all threads there are.
+/// A slot for a sync thread: a hanging disk must not use up all threads of the process.
 struct SyncThread(&'static AtomicUsize);
 
 impl SyncThread {
     fn begin(count: &'static AtomicUsize) -> Option<Self> {
         let begun = Self(count);
-        // Dropped, and so given back, if it is one too many.
+        // Dropped, and so returned, if it exceeds the limit.
         (count.fetch_add(1, SeqCst) < MAX_SYNC_THREADS).then_some(begun)
     }
 }
@@ -112,13 +114,13 @@ impl Drop for SyncThread {
     }
 }
 
-/// The identity of a file that no change of its contents leaves as it is.
+/// A file's identity that every change of its contents changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StableIdentity(FileIdentity);
 
 impl StableIdentity {
-    /// That of a file which we wrote and published: `identity` right after it got its name, which it
-    /// did not have before `visible_since`.
+    /// The identity of a file that ftx wrote and published. `identity` is from right after the
+    /// rename; the file did not have its name before `visible_since`.
     pub(crate) fn of_published(
         file: &File,
         identity: &FileIdentity,
@@ -128,7 +130,8 @@ impl StableIdentity {
         shows_changes.then_some(Self(*identity))
     }
 
-    /// An identity that is taken for stable unseen. For tests and fuzzing, whose files do not exist.
+    /// Accepts an identity as stable without a check. For tests and fuzzing, whose files do not
+    /// exist.
     #[doc(hidden)]
     #[must_use]
     pub fn assumed(identity: FileIdentity) -> Self {
@@ -204,7 +207,7 @@ mod tests {
         assert_eq!(ReadSnapshot::take(&file).unwrap().confirm(&file), None);
     }
 
-    /// No store through a mapping ever moves a time there.
+    /// On tmpfs no store through a mapping ever moves a time.
     #[test]
     fn nothing_on_tmpfs_is_cached() {
         let temp = tempfile::tempdir_in("/dev/shm").unwrap();

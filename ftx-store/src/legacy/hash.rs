@@ -1,20 +1,20 @@
-//! Hashing what is on the disk, in pieces between which the caller can look up.
+//! Hashing a file's prefix, in pieces between which the caller can stop.
 
 use std::io::{self, Read};
 
 use crate::PrefixHasher;
 
-/// Size of one piece in bytes: small enough that a deadline is noticed within a millisecond or so.
+/// The size of one piece: small enough that a deadline is noticed within a millisecond or so.
 const PIECE_BYTES: usize = 128 * 1024;
 
-/// Hashes the first `len` bytes that `file` gives.
+/// Hashes the first `len` bytes of `file`.
 ///
-/// After each piece of 128 KiB `keep_going` is called with the bytes hashed so far; when it answers
-/// `false` the work ends with `None`. It is not called once all is hashed.
+/// Calls `keep_going` after each piece of 128 KiB with the bytes hashed so far; if it returns
+/// `false`, the result is `None`. It is not called once everything is hashed.
 ///
 /// # Errors
-/// Those of reading; [`io::ErrorKind::UnexpectedEof`] when `file` ends before `len` bytes, which
-/// [`StoreError::io`](crate::StoreError::io) calls changed.
+/// Read errors; [`io::ErrorKind::UnexpectedEof`] when `file` has fewer than `len` bytes, which
+/// [`StoreError::io`](crate::StoreError::io) classifies as changed.
 pub fn hash_prefix(
     file: &mut impl Read,
     len: u64,
@@ -24,8 +24,8 @@ pub fn hash_prefix(
     Ok(hash_up_to(&mut hasher, file, len, keep_going)?.then_some(hasher))
 }
 
-/// Lets `hasher` go on with what `file` gives until it has taken in `len` bytes in all; `false`
-/// when told to stop. Otherwise as [`hash_prefix`].
+/// Feeds `hasher` from `file` until it has hashed `len` bytes in all; `false` when told to stop.
+/// Otherwise as [`hash_prefix`].
 pub(crate) fn hash_up_to(
     hasher: &mut PrefixHasher,
     file: &mut impl Read,

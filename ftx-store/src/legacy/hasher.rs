@@ -1,8 +1,8 @@
-//! The digest of a growing prefix, in a form that survives the process.
+//! The MD5 of a growing prefix, with a state that survives the process.
 //!
-//! A staging must tell its MD5 the moment it is asked, after a crash too, and reading gigabytes
-//! again for it would take longer than an old client waits. So the hasher's inner state goes into
-//! the journal with every checkpoint, and hashing goes on from there.
+//! A staging must report its MD5 at any moment, even after a crash, and reading gigabytes again for
+//! it would take longer than an old client waits. So every checkpoint in the journal contains the
+//! hasher's inner state, and hashing resumes from there.
 
 use ftx_core::legacy::Md5Digest;
 use md5::digest::common::hazmat::{DeserializeStateError, SerializableState, SerializedState};
@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 
 use crate::HasherState;
 
-/// MD5 over everything [`update`](Self::update) was given, plus how much that was.
+/// The MD5 of all bytes passed to [`update`](Self::update), and their number.
 #[derive(Clone, Default)]
 pub struct PrefixHasher {
     md5: Md5,
@@ -18,13 +18,13 @@ pub struct PrefixHasher {
 }
 
 impl PrefixHasher {
-    /// The hasher of no bytes.
+    /// Creates the hasher of no bytes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The hasher of these bytes.
+    /// Creates the hasher of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Self::new();
@@ -32,10 +32,10 @@ impl PrefixHasher {
         hasher
     }
 
-    /// A hasher that goes on where `state` was saved.
+    /// Creates a hasher that resumes from `state`.
     ///
     /// # Errors
-    /// When `state` is not one that [`save`](Self::save) made.
+    /// `state` was not made by [`save`](Self::save).
     pub fn restore(state: &HasherState) -> Result<Self, BadHasherState> {
         let bytes = SerializedState::<Md5>::try_from(state.md5.as_slice())
             .map_err(|_| BadHasherState { source: DeserializeStateError })?;
@@ -43,32 +43,32 @@ impl PrefixHasher {
         Ok(Self { md5, len: state.len })
     }
 
-    /// Takes in the bytes that follow those before.
+    /// Hashes the following bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
-        // usize is at most 64 bits wide wherever there are files.
+        // usize is at most 64 bits wide on every system with files.
         self.len += bytes.len() as u64;
     }
 
-    /// How many bytes were taken in.
+    /// Returns the number of bytes hashed.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing was taken in yet.
+    /// Whether no byte was hashed yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The digest of the bytes so far; more may follow.
+    /// Returns the digest of the bytes so far; more may follow.
     #[must_use]
     pub fn digest(&self) -> Md5Digest {
         Md5Digest(self.md5.clone().finalize().into())
     }
 
-    /// The state to put away for [`restore`](Self::restore).
+    /// Returns the state for [`restore`](Self::restore).
     #[must_use]
     pub fn save(&self) -> HasherState {
         HasherState { len: self.len, md5: self.md5.serialize().to_vec() }
@@ -84,7 +84,7 @@ impl std::fmt::Debug for PrefixHasher {
     }
 }
 
-/// Bytes that are no saved hasher, or one of another version.
+/// A state that was not saved by this version of the hasher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the saved hasher state is not usable; hash the data again")]
 pub struct BadHasherState {
@@ -126,8 +126,8 @@ mod tests {
         }
     }
 
-    /// The state is part of the journal's format: another hash implementation, or another version
-    /// of this one, must write the same or the journal needs a new magic.
+    /// The state is part of the journal's format: if another hash implementation writes other
+    /// bytes, the journal needs a new magic.
     #[test]
     fn the_saved_bytes_stay_the_same() {
         let state = hashed(&[b'a'; 70]).save();

@@ -1,4 +1,4 @@
-//! The digest of all that can be read of a file, whatever the system says of its size.
+//! The digest of a file's whole readable contents, regardless of its reported size.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _};
@@ -11,12 +11,13 @@ use crate::{FileIdentity, Positioned, hash_blocks};
 const BLOCK_LEN: usize = 1 << 20;
 const _: () = assert!(BLOCK_LEN as u64 == BLOCK_BYTES);
 
-/// The digest of a file that is open at its start: by all cores where its size is known, and else of
-/// what is read until it ends. So a pipe has one, and a file of `/proc`, which says that it is empty.
+/// Returns the digest of a file that is open at its start. All cores hash a file of known size;
+/// anything else is read until it ends, such as a pipe, or a file of `/proc`, which claims to be
+/// empty.
 ///
 /// # Errors
-/// Those of reading; [`ErrorKind::UnexpectedEof`] when the file changes meanwhile, which
-/// [`StoreError::io`](crate::StoreError::io) calls changed.
+/// Read errors; [`ErrorKind::UnexpectedEof`] when the file changes meanwhile, which
+/// [`StoreError::io`](crate::StoreError::io) classifies as changed.
 pub fn digest_of_all(file: &File) -> io::Result<Digest> {
     let before = FileIdentity::of_std(file)?;
     if !file.metadata()?.is_file() || before.size == 0 {
@@ -33,7 +34,7 @@ pub fn digest_of_all(file: &File) -> io::Result<Digest> {
             manifest.map(|manifest| manifest.digest()).map_err(io::Error::other)
         }
         Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error),
-        // It has another size than it says, as files of `/sys` have.
+        // Its length differs from its size, as in `/sys`.
         _ => {
             let mut file = file;
             file.rewind()?;
@@ -50,7 +51,7 @@ fn reaches_beyond(file: &File, size: u64) -> io::Result<bool> {
     }
 }
 
-/// Reads to the end, and joins the digest from the blocks.
+/// Reads to the end, and computes the digest from the blocks.
 fn digest_to_the_end(file: &File) -> io::Result<Digest> {
     let mut first = Vec::new();
     file.take(BLOCK_BYTES + 1).read_to_end(&mut first)?;
@@ -64,7 +65,7 @@ fn digest_to_the_end(file: &File) -> io::Result<Digest> {
     while !block.is_empty() {
         let index = size / BLOCK_BYTES;
         size = size.saturating_add(block.len() as u64);
-        // Of the first block it is known that it is not the only one.
+        // The first block is known not to be the only one.
         let cv = block_cv(size.max(BLOCK_BYTES + 1), index, &block).map_err(io::Error::other)?;
         cvs.push(cv);
         block.clear();
@@ -123,7 +124,7 @@ mod tests {
         (std::os::fd::OwnedFd::from(reader).into(), std::os::fd::OwnedFd::from(writer).into())
     }
 
-    /// Files of `/proc` say that they are empty, those of `/sys` that they have a page.
+    /// Files of `/proc` claim to be empty, those of `/sys` to fill a page.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_size_that_is_wrong_is_not_believed() {

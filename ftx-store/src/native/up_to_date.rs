@@ -1,4 +1,4 @@
-//! Small files that are there already, just as they would be stored.
+//! Finding small files that are up to date, so that they need not be stored again.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,21 +10,22 @@ use ftx_core::native::wire::Meta;
 use crate::native::batch::{MAX_OPEN_FILES, MAX_SINGLY_SYNCED_FILES, MIN_OPEN_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
-/// A file of at most one block, as it is to be.
+/// The expected state of a file of at most one block.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedFile<'a> {
     /// Its path below the directory.
     pub path: &'a Path,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Their digest.
+    /// Its digest.
     pub digest: Digest,
-    /// What it has besides.
+    /// Its metadata.
     pub meta: Meta,
 }
 
-/// Looks for small files that are up to date. Those that are get their time and mode, and become as
-/// durable as if they were stored now: the process that stored them may have died before its syncs.
+/// Finds small files that are up to date. Each such file gets its expected time and mode, and
+/// becomes as durable as if it were stored now: the process that stored it may have died before its
+/// syncs.
 #[derive(Debug)]
 pub struct UpToDateFiles<'a> {
     root: &'a Root,
@@ -35,25 +36,25 @@ pub struct UpToDateFiles<'a> {
 }
 
 impl<'a> UpToDateFiles<'a> {
-    /// For files beneath `root`.
+    /// Looks for files beneath `root`.
     #[must_use]
     pub fn new(root: &'a Root) -> Self {
         let (unsynced, failed) = (Vec::new(), Vec::new());
         Self { root, buffer: Vec::new(), open_files: MAX_OPEN_FILES, unsynced, failed }
     }
 
-    /// Has at most about so many files open at a time, where there are few descriptors.
+    /// Limits the number of open files, where descriptors are scarce.
     #[must_use]
     pub fn with_open_files(mut self, open_files: usize) -> Self {
         self.open_files = open_files.clamp(MIN_OPEN_FILES, MAX_OPEN_FILES);
         self
     }
 
-    /// Whether this file is there. One that cannot be read is not: it can still be replaced. `index` is
-    /// what it is called if it turns out later that it [cannot be synced](Self::finish).
+    /// Whether this file is up to date. An unreadable file is not: it can still be replaced.
+    /// `index` identifies it if it turns out later that it [cannot be synced](Self::finish).
     ///
     /// # Errors
-    /// What has the name is no file, and is not replaced by one either.
+    /// The name does not belong to a file, and a file could not replace it either.
     pub fn is_up_to_date(
         &mut self,
         index: usize,
@@ -64,8 +65,8 @@ impl<'a> UpToDateFiles<'a> {
         Ok(true)
     }
 
-    /// As [`is_up_to_date`](Self::is_up_to_date), for a file that was seen to be the one that is meant: whether it still is
-    /// what it was then.
+    /// As [`is_up_to_date`](Self::is_up_to_date), for a file that was up to date when it had the
+    /// identity `seen`: whether it still has it.
     pub fn is_unchanged(
         &mut self,
         index: usize,
@@ -81,7 +82,7 @@ impl<'a> UpToDateFiles<'a> {
         true
     }
 
-    /// Syncs what is not synced yet, and tells which files could not be.
+    /// Syncs the remaining files, and returns those that could not be synced.
     #[must_use]
     pub fn finish(mut self) -> Vec<(usize, StoreError)> {
         self.sync();
@@ -111,7 +112,7 @@ impl<'a> UpToDateFiles<'a> {
             return Ok(None);
         }
         let file = file.into_std();
-        // One that has grown meanwhile is another one.
+        // One more byte reveals a file that has grown.
         let most = size.saturating_add(1);
         self.buffer.clear();
         self.buffer.reserve(usize::try_from(most).unwrap_or(0));
@@ -123,8 +124,8 @@ impl<'a> UpToDateFiles<'a> {
 
     fn sync(&mut self) {
         let unsynced = std::mem::take(&mut self.unsynced);
-        // Names and all: they were there before. One that fails may be about somebody else's file; each
-        // by itself tells whose.
+        // Including the names, which existed before. A failure may concern another program's file;
+        // single syncs tell.
         if unsynced.len() > MAX_SINGLY_SYNCED_FILES
             && let Ok(dir) = self.root.dir().open(".")
             && sys::sync_file_system(&dir.into_std()).unwrap_or(false)
@@ -134,7 +135,7 @@ impl<'a> UpToDateFiles<'a> {
         let mut parent = None;
         for (index, path, file) in unsynced {
             let synced = file.sync_all().and_then(|()| {
-                // Mostly it is the same one for many.
+                // Usually many files in a row share it.
                 if parent == Some(path.parent()) && !self.root.is_link(path) {
                     return Ok(());
                 }

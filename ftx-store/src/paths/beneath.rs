@@ -1,9 +1,9 @@
-//! Paths beneath a directory handle, of which no part may be a symbolic link.
+//! Paths beneath a directory handle, without symbolic links in any part.
 //!
-//! A path is opened part by part, each relative to the handle of the part before. So a directory that
-//! is replaced by a link meanwhile leads nowhere: what is opened lies beneath the handle, or there is
-//! an error that names the link. Where the system can resolve a path like that by itself, one call does
-//! it, and the parts are walked only to find out what is wrong.
+//! A path is opened part by part, each relative to the handle of the part before. So replacing a
+//! directory by a link in the meantime leads nowhere: either the opened object lies beneath the
+//! handle, or an error names the link. Where the system can resolve such a path by itself, one call
+//! does it, and the parts are walked only to find the cause of a failure.
 
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
@@ -19,9 +19,9 @@ use crate::sys::{self, OpenFor};
 /// Opens the directory `path` beneath `base`. An empty path is `base` itself. Blocks.
 ///
 /// # Errors
-/// [`StoreError::Link`] if a part of the path is a symbolic link, [`StoreError::NotDirectory`] if it is
-/// a file, [`StoreError::BadName`] if it is no plain name, and those of opening directories. Each
-/// names the part, relative to `base`.
+/// [`StoreError::Link`] if a part of the path is a symbolic link, [`StoreError::NotDirectory`] if a
+/// part is a file, [`StoreError::BadName`] for a path that is not plain, and failures to open
+/// directories. Each names the part, relative to `base`.
 pub fn open_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     check_plain(path)?;
     match sys::open_without_links(base, path, OpenFor::Directory) {
@@ -31,11 +31,11 @@ pub fn open_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     }
 }
 
-/// As [`open_dir_beneath`], but makes each directory that is missing. What was made is not durable yet:
-/// [`DurableNames`](crate::DurableNames) is for that.
+/// As [`open_dir_beneath`], but creates each missing directory. Their names are not durable yet:
+/// [`DurableNames`](crate::DurableNames) sees to that.
 ///
 /// # Errors
-/// As [`open_dir_beneath`], and those of creating directories.
+/// As [`open_dir_beneath`], and failures to create directories.
 pub fn create_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     match open_dir_beneath(base, path) {
         Err(StoreError::NotFound { .. }) => walk(base, path, true),
@@ -43,11 +43,11 @@ pub fn create_dir_beneath(base: &Dir, path: &Path) -> Result<Dir, StoreError> {
     }
 }
 
-/// Passes if [`create_dir_beneath`] can be expected to do its work and a file can be put there, without
-/// doing it.
+/// Checks, without creating anything, whether [`create_dir_beneath`] would probably succeed and a
+/// file could be created there.
 ///
 /// # Errors
-/// As [`open_dir_beneath`]; the directory, or the one in which a part is missing, may not be written to.
+/// As [`open_dir_beneath`]; the directory, or the one in which a part is missing, is not writable.
 pub(crate) fn check_dir_beneath(base: &Dir, path: &Path) -> Result<(), StoreError> {
     check_plain(path)?;
     let mut dir = base.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
@@ -63,11 +63,11 @@ pub(crate) fn check_dir_beneath(base: &Dir, path: &Path) -> Result<(), StoreErro
     sys::check_may_write(&dir).map_err(|error| StoreError::io("create", path, error))
 }
 
-/// Opens the regular file `path` beneath `base` for reading, and tells what it was then. Blocks, but
-/// never until a process writes to a pipe.
+/// Opens the regular file `path` beneath `base` for reading, and returns it with its metadata at
+/// that time. Blocks, but never for the writer of a pipe.
 ///
 /// # Errors
-/// As [`open_dir_beneath`]; the file cannot be opened, or is no regular file.
+/// As [`open_dir_beneath`]; the file cannot be opened, or is not a regular file.
 pub fn open_regular_beneath(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreError> {
     check_plain(path)?;
     match sys::open_without_links(base, path, OpenFor::Contents) {
@@ -77,7 +77,7 @@ pub fn open_regular_beneath(base: &Dir, path: &Path) -> Result<(File, Metadata),
     }
 }
 
-/// Whether a path is longer than a call of the system takes; its parts may be short enough.
+/// Whether a path exceeds the system's limit for one call; each part may still be short enough.
 fn is_too_long(error: &io::Error) -> bool {
     error.kind() == ErrorKind::InvalidFilename
 }
@@ -94,7 +94,7 @@ fn walk_to_regular(base: &Dir, path: &Path) -> Result<(File, Metadata), StoreErr
     }
 }
 
-/// Passes unless `name` in `dir`, a single component, is a symbolic link.
+/// Rejects `name` in `dir`, a single component, if it is a symbolic link.
 ///
 /// # Errors
 /// [`StoreError::Link`].
@@ -112,7 +112,7 @@ fn check_plain(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::BadName { path: path.to_path_buf() })
 }
 
-/// Opens `path` part by part; with `make`, missing directories are made.
+/// Opens `path` part by part; with `make`, creates missing directories.
 fn walk(base: &Dir, path: &Path, make: bool) -> Result<Dir, StoreError> {
     let mut dir = base.try_clone().map_err(|error| StoreError::io("open", ".", error))?;
     let mut walked = PathBuf::new();
@@ -129,8 +129,8 @@ fn walk(base: &Dir, path: &Path, make: bool) -> Result<Dir, StoreError> {
     Ok(dir)
 }
 
-/// Opens `name` in `dir`, which is called `walked`, and makes it if it is missing; whether it was made
-/// here.
+/// Opens `name` in `dir`, called `walked` in errors, and creates it if it is missing. Returns
+/// whether it was created here.
 pub(crate) fn open_or_create(
     dir: &Dir,
     name: &Path,
@@ -138,7 +138,7 @@ pub(crate) fn open_or_create(
 ) -> Result<(Dir, bool), StoreError> {
     let opened = match dir.open_dir_nofollow(name) {
         Err(error) if error.kind() == ErrorKind::NotFound => match dir.create_dir(name) {
-            // Another program was quicker.
+            // Another program created it first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => dir.open_dir_nofollow(name),
             created => {
                 created.map_err(|error| StoreError::io("create", walked, error))?;
@@ -151,7 +151,7 @@ pub(crate) fn open_or_create(
     Ok((opened.map_err(|error| failed(dir, name, walked, error))?, false))
 }
 
-/// What can't be opened may be a socket or a device, of which the system says other things.
+/// The object may be a socket or a device, for which the system gives other errors.
 fn unopened(dir: &Dir, name: &Path, path: &Path, error: io::Error) -> StoreError {
     match dir.symlink_metadata(name) {
         Ok(found) => {
@@ -162,7 +162,7 @@ fn unopened(dir: &Dir, name: &Path, path: &Path, error: io::Error) -> StoreError
     }
 }
 
-/// Systems do not agree on how they refuse a link, so it is looked at.
+/// Systems report a refused link differently, so the name is inspected.
 fn failed(dir: &Dir, name: &Path, walked: &Path, error: io::Error) -> StoreError {
     match check_no_link(dir, name) {
         Err(_) => StoreError::Link { path: walked.to_path_buf() },
@@ -187,7 +187,7 @@ mod tests {
 
     const FILE: &str = "a/b/c/file";
 
-    /// A directory with `a/b/c/file` in `base`, and the same once more in `elsewhere`.
+    /// A directory with `a/b/c/file` in `base`, and a copy of it in `elsewhere`.
     fn setting() -> (TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();
         for tree in ["base", "elsewhere"] {
@@ -215,7 +215,8 @@ mod tests {
         std::mem::discriminant(error)
     }
 
-    /// What each way to open a directory says, the walk by itself too: elsewhere it is the only one.
+    /// The outcome of each way to open a directory, including the bare walk, which is the only way
+    /// on some systems.
     fn directory(base: &Dir, path: &str) -> [Result<Dir, StoreError>; 4] {
         let path = Path::new(path);
         [
@@ -255,7 +256,7 @@ mod tests {
                 // Out of the tree, by a path from its root and from here.
                 "/".to_owned(),
                 format!("{beside}../elsewhere/{link}"),
-                // To what is beneath, which is no better.
+                // To a place beneath, which is refused too.
                 format!("{beside}moved"),
                 "dangling".to_owned(),
             ] {
@@ -316,7 +317,7 @@ mod tests {
         assert_eq!(content(&base, FILE).unwrap(), "base");
     }
 
-    /// The longest name that a server takes is longer than a path that the system takes.
+    /// The longest name that a server accepts exceeds the longest path that the system accepts.
     #[test]
     fn paths_of_any_length_are_opened() {
         let (_temp, base) = setting();
@@ -352,7 +353,7 @@ mod tests {
         let path = temp.path().join("base/pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let (tell, told) = std::sync::mpsc::channel();
-        // It stays behind if the test fails: nothing but a writer ends its wait.
+        // If the test fails, this thread stays behind: only a writer ends its wait.
         std::thread::spawn(move || tell.send(content(&base, "pipe").map(|_| ())).unwrap());
         let refused = told.recv_timeout(std::time::Duration::from_secs(20));
         let error = refused.expect("it waits for a writer").unwrap_err();

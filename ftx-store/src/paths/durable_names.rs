@@ -1,10 +1,10 @@
 //! Directories whose names survive a loss of power.
 //!
-//! A file is only as durable as the directories that lead to it. One that this process made is synced
-//! here; one that was there already may have been made a moment ago by a process that was killed
-//! before its sync. So each directory is made durable once, with all those above it up to the root of
-//! the file system, and remembered. A name that another program gives it later in the same directory is for
-//! that program to sync.
+//! A file is only as durable as the directories that lead to it. Directories created by this
+//! process are synced here; an existing directory may have been created a moment ago by a process
+//! that was killed before its sync. So each directory is made durable once, with all those above it
+//! up to the root of the file system, and remembered. If another program renames it within its
+//! parent later, syncing that name is up to that program.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,11 +16,11 @@ use cap_std::fs::Dir;
 
 use crate::sys::{self, DirectoryId};
 
-/// Directories that are remembered, at about 100 bytes each. When there are more, all are forgotten:
-/// each is synced once more then.
-const MAX_REMEMBERED: usize = 16 * 1024;
+/// The greatest number of remembered directories, at about 100 bytes each. Beyond it all are
+/// forgotten, and each is synced once more.
+const MAX_REMEMBERED_NAMES: usize = 16 * 1024;
 
-/// A directory in the directory that has its name.
+/// A directory together with its parent, which holds its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct DirectoryName {
     parent: DirectoryId,
@@ -34,18 +34,18 @@ pub struct DurableNames {
 }
 
 impl DurableNames {
-    /// Makes the name of `dir` durable, and those of all directories above it in its file system. What
-    /// is known to be durable is not synced again.
+    /// Makes the names of `dir` and of all directories above it in its file system durable. Names
+    /// known to be durable are not synced again.
     ///
     /// # Errors
-    /// Those of opening and syncing the directories.
+    /// Failures to open and sync the directories.
     pub fn ensure(&self, dir: &Dir) -> io::Result<()> {
         self.ensure_at(dir, SystemTime::now())
     }
 
     fn ensure_at(&self, dir: &Dir, now: SystemTime) -> io::Result<()> {
         let mut directory = sys::open_dir(dir, ".")?;
-        // Remembered only when all above them are durable, too.
+        // Remembered only once all directories above are durable.
         let mut made = Vec::new();
         while let Some(step) = self.step(&directory, now)? {
             made.extend(step.name);
@@ -55,18 +55,18 @@ impl DurableNames {
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len().saturating_add(made.len()) > MAX_REMEMBERED {
+        if known.len().saturating_add(made.len()) > MAX_REMEMBERED_NAMES {
             known.clear();
         }
         known.extend(made);
         Ok(())
     }
 
-    /// Makes the name of one directory durable; `None` if it and all above it are known to be.
+    /// Makes the name of one directory durable; `None` if it and all above are known to be durable.
     fn step(&self, directory: &File, now: SystemTime) -> io::Result<Option<EnsuredName>> {
         let id = sys::directory_id(directory)?;
         let above = sys::parent_id(directory)?;
-        // The root of a file system has its name elsewhere, or none.
+        // The root of a file system has no name inside it.
         if above.same_as(&id) || !above.is_on_device_of(&id) {
             return Ok(None);
         }
@@ -75,12 +75,12 @@ impl DurableNames {
             return Ok(None);
         }
         let parent = match sys::open_dir(directory, "..") {
-            // One that may be written to and not read. Its file system is synced instead.
+            // The parent is writable but not readable. Its file system is synced instead.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 if !sys::sync_file_system(directory)? {
                     tracing::warn!(
                         %error,
-                        "the directories above cannot be synced; if they are new, a loss of power may take them away"
+                        "the directories above cannot be synced; if they are new, a loss of power may remove them"
                     );
                 }
                 let name = (!id.is_racy(now)).then_some(name);
@@ -89,8 +89,8 @@ impl DurableNames {
             opened => opened?,
         };
         sys::sync_directory(&parent)?;
-        // Another directory that is made in its place gets its number, and in the same tick of the clock
-        // its time of birth.
+        // A directory created in its place could get the same inode number and, within the same
+        // tick, the same time of birth.
         let name = (!id.is_racy(now)).then_some(name);
         Ok(Some(EnsuredName { name, parent: Some(parent) }))
     }
@@ -98,7 +98,7 @@ impl DurableNames {
 
 /// A directory whose name has become durable.
 struct EnsuredName {
-    /// To be remembered.
+    /// The name to remember.
     name: Option<DirectoryName>,
     /// The directory above, which is next.
     parent: Option<File>,
@@ -128,13 +128,13 @@ mod tests {
             names.ensure_at(&root.open_dir(path).unwrap(), now).unwrap();
             known(&names)
         };
-        // One that has just been made is synced again the next time.
+        // A directory created just now is synced again the next time.
         let above = ensure("a/b", pending);
         assert_eq!(ensure("a/b", pending), above);
         let all = ensure("a/b", old);
         assert!(all >= above + 2);
         assert_eq!(ensure("a", old), all);
-        // In another directory it has another name.
+        // In another parent it has another name.
         root.rename("a/b", &root, "c").unwrap();
         assert_eq!(ensure("c", old), all + 1);
     }

@@ -1,4 +1,4 @@
-//! Where symbolic links lead beneath a directory.
+//! Resolving symbolic links beneath a directory.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -7,22 +7,22 @@ use std::path::{Component, Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-/// As many as the systems follow.
+/// As many as the operating systems follow.
 const MAX_LINKS: usize = 40;
 
-/// The path without links that `path` stands for beneath `root`. Parts that do not exist stay as they are.
+/// Resolves all links of `path` beneath `root`. Parts that do not exist stay as they are.
 ///
 /// The answer may be outdated when it is used, so use it without following links.
 ///
 /// # Errors
-/// A link leads out of `root`, or too many are on the way; those of reading links.
+/// A link leads out of `root`, the path has too many links, or a link cannot be read.
 pub(crate) fn resolve(root: &Dir, path: &Path) -> io::Result<PathBuf> {
     let mut rest: VecDeque<OsString> = path.iter().map(OsString::from).collect();
     let mut real = PathBuf::new();
     let mut links = 0;
     while let Some(part) = rest.pop_front() {
         if part == ".." {
-            // Of a link only: plain paths have no such part.
+            // Only links contain such parts; plain paths have none.
             if !real.pop() {
                 return Err(leads_out());
             }

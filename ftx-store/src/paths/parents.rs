@@ -1,9 +1,9 @@
-//! Directories that are made for a file, and go again if it does not get its name.
+//! Directories created for a file, and removed again if the file is never published.
 //!
-//! Several files may be on their way into one new directory, and whoever asks for a directory may find
-//! one that was made for a file a moment ago. So those that were made are noted, with how many want them,
-//! until the first of these has a use for them: from then on they stay. If none has, the last one removes
-//! them, provided that nothing is in them.
+//! Several files may be under way into one new directory, and a request for a directory may find
+//! one that was created for another file a moment ago. So each created directory is noted together
+//! with its number of users, until the first of them keeps it: from then on it stays. If none does,
+//! the last one removes it, provided that it is empty.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use cap_std::fs::Dir;
 use crate::paths::beneath::{open_dir_beneath, open_or_create};
 use crate::{FileIdentity, StoreError};
 
-/// A directory that a file is to be put into. It goes, with those above it that were made for the file,
+/// The directory for a file. Dropping it removes the directories that were created for the file,
 /// unless they are [kept](Self::keep).
 #[derive(Debug)]
 pub struct Parents {
@@ -24,14 +24,14 @@ pub struct Parents {
     claims: Vec<DirectoryClaim>,
 }
 
-/// Directories in which nothing has a name yet, with how many files are on their way into them.
+/// New directories that hold no published name yet, with the number of files under way into each.
 #[derive(Debug, Default)]
 pub(crate) struct PendingDirectories(Mutex<HashMap<DirectoryKey, usize>>);
 
-/// Device and inode: a directory may be reached by several paths.
+/// Device and inode: several paths may lead to one directory.
 type DirectoryKey = (u64, u64);
 
-/// A pending directory that one file is on its way into.
+/// One file's claim on a pending directory.
 #[derive(Debug)]
 struct DirectoryClaim {
     key: DirectoryKey,
@@ -45,13 +45,14 @@ impl Parents {
         &self.dir
     }
 
-    /// The same, for a file that goes to another directory, since a link has its name.
+    /// Redirects to `dir`, for a name that turned out to be a link.
     pub(crate) fn leading_to(mut self, dir: Dir) -> Self {
         self.dir = dir;
         self
     }
 
-    /// Something has a name in it, or the directory itself was asked for: it stays.
+    /// Keeps the directories, because something was published in them or the directory itself was
+    /// requested.
     pub fn keep(mut self) {
         let mut pending = self.pending.lock();
         for DirectoryClaim { key, .. } in self.claims.drain(..) {
@@ -70,8 +71,8 @@ impl Drop for Parents {
 }
 
 impl PendingDirectories {
-    /// Opens the directory `path` beneath `base`, with those above it; makes them where they are missing.
-    /// As [`create_dir_beneath`](crate::create_dir_beneath).
+    /// Opens the directory `path` beneath `base`, creating missing parts as
+    /// [`create_dir_beneath`](crate::create_dir_beneath) does.
     pub(crate) fn make(
         self: &Arc<Self>,
         base: &Arc<Dir>,
@@ -83,8 +84,8 @@ impl PendingDirectories {
         };
         match open_dir_beneath(base, path) {
             Err(StoreError::NotFound { .. }) => {}
-            // Nearly always it is there, and was for long. Looked at in this order: one that is not pending
-            // any more and is still there stays.
+            // Nearly always the directory has existed for long. The order matters: a directory that
+            // is no longer pending and still exists will stay.
             opened => {
                 let dir = opened?;
                 if self.lock().is_empty() && identity(&dir, path)?.nlink != 0 {
@@ -107,7 +108,7 @@ impl PendingDirectories {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DirectoryKey, usize>> {
-        // A claim that a panic leaves behind only keeps a directory.
+        // A claim left behind by a panic only keeps a directory.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -125,7 +126,7 @@ fn walk(
         let (next, is_new) = open_or_create(&dir, Path::new(name), &walked)?;
         dir = next;
         if cfg!(not(unix)) {
-            // Nothing tells directories apart there, so what is made stays.
+            // Directories have no identity there, so new ones stay.
             continue;
         }
         let FileIdentity { dev, ino, .. } = identity(&dir, &walked)?;
@@ -133,7 +134,7 @@ fn walk(
         match pending.get_mut(&key) {
             Some(wanted) if !is_new => *wanted += 1,
             None if !is_new => continue,
-            // Also in place of one of that number that somebody else has removed.
+            // Includes a directory that reuses the inode number of a removed one.
             _ => drop(pending.insert(key, 1)),
         }
         claims.push(DirectoryClaim { key, path: walked.clone() });
@@ -141,7 +142,7 @@ fn walk(
     Ok(dir)
 }
 
-/// Removes the directories that nobody else wants, the deepest first.
+/// Removes the directories without other claims, the deepest first.
 fn release(pending: &mut HashMap<DirectoryKey, usize>, base: &Dir, claims: Vec<DirectoryClaim>) {
     for DirectoryClaim { key, path } in claims.into_iter().rev() {
         match pending.get_mut(&key) {
@@ -150,13 +151,13 @@ fn release(pending: &mut HashMap<DirectoryKey, usize>, base: &Dir, claims: Vec<D
                 pending.remove(&key);
                 remove(base, &path, key);
             }
-            // It was of use to somebody else.
+            // Another file has kept it.
             None => {}
         }
     }
 }
 
-/// Removes a directory of ours, unless something is in it or others have moved it.
+/// Removes a directory created here, unless it is in use or was moved.
 fn remove(base: &Dir, path: &Path, key: DirectoryKey) {
     let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return };
     let Ok(above) = open_dir_beneath(base, above) else { return };
@@ -165,7 +166,7 @@ fn remove(base: &Dir, path: &Path, key: DirectoryKey) {
         (dev, ino) == key
     });
     if is_it && let Err(error) = above.remove_dir(name) {
-        tracing::debug!(%error, path = %path.display(), "a directory stays");
+        tracing::debug!(%error, path = %path.display(), "a directory cannot be removed");
     }
 }
 

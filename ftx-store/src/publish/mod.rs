@@ -1,4 +1,4 @@
-//! How a file gets its name, and what it looks like then.
+//! Publishing: giving a file its name and its attributes.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -14,47 +14,46 @@ use crate::staging::private_file::remove;
 use crate::sys::{self, Attributes, Umask};
 use crate::{FileIdentity, StagingFiles, StoreError};
 
-/// What a published file has to survive.
+/// The events that a published file must survive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// Loss of power: data and directory are synced before the file counts as published.
     #[default]
     Full,
-    /// The end of the process only; the system writes back when it likes.
+    /// Only the end of the process; the system writes back whenever it likes.
     None,
 }
 
-/// What happens to the file that has the name already.
+/// The treatment of an existing file of the same name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Existing {
-    /// It is replaced in one step.
+    /// Replace it in one step.
     #[default]
     Replace,
-    /// It stays, and publishing fails with
-    /// [`AlreadyExists`](crate::StoreError::AlreadyExists).
+    /// Keep it, and fail with [`AlreadyExists`](crate::StoreError::AlreadyExists).
     Keep,
 }
 
-/// How often another file may take the name while one is to be published.
+/// The greatest number of renames before giving up, when other programs keep taking the name.
 pub(crate) const MAX_RENAME_ATTEMPTS: u32 = 16;
 
-/// The place that a file is to get: what has its name, and the attributes that it takes over.
+/// The name that a file will get, the file that has it now, and the attributes to take over.
 #[derive(Debug)]
 pub(crate) struct Destination<'a> {
     dir: &'a Dir,
     name: &'a Path,
-    /// The file that is to be replaced, as it was when it was looked at.
+    /// The identity of the file to be replaced.
     old: Option<FileIdentity>,
     wanted: Attributes,
 }
 
 impl<'a> Destination<'a> {
-    /// Looks at what has the name `name`, a single component, in `dir`. `new` tells what a file has that
-    /// is made there, and `meta` what is known of the one that is to be published.
+    /// Inspects the name `name`, a single component, in `dir`. `new` returns the attributes of a
+    /// new file there; `meta` is the known metadata of the file to be published.
     ///
     /// # Errors
-    /// What has the name is no regular file: [`StoreError::Link`], [`StoreError::IsDirectory`],
-    /// [`StoreError::NotRegular`].
+    /// The name belongs to something other than a regular file: [`StoreError::Link`],
+    /// [`StoreError::IsDirectory`], [`StoreError::NotRegular`].
     pub(crate) fn look(
         dir: &'a Dir,
         name: &'a Path,
@@ -63,7 +62,7 @@ impl<'a> Destination<'a> {
     ) -> Result<Self, StoreError> {
         let found = look_at(dir, name)?;
         let taken_over = match &found {
-            Some(old) => Ok(Attributes::of_old(dir, name, old)),
+            Some(old) => Ok(Attributes::of_existing(dir, name, old)),
             None => new(dir),
         };
         let wanted = taken_over.map_err(|error| StoreError::io("look at", name, error))?;
@@ -71,22 +70,27 @@ impl<'a> Destination<'a> {
         Ok(Self { dir, name, old, wanted: wanted.with(meta) })
     }
 
-    /// Whether others than us may write to a file here, so that one that does not get its name
-    /// [is not resumed](crate::staging::private_file).
+    /// Whether other users may write to a file with these attributes. A partial file with them
+    /// [would not be resumed](crate::staging::private_file).
     pub(crate) fn is_for_others(&self) -> bool {
-        self.wanted.are_of_others()
+        self.wanted.let_others_write()
     }
 
-    /// As [`Attributes::made_for`], for a file that is to get this place.
-    pub(crate) fn made_in(&self, new: &Attributes, umask: Umask, alone: bool) -> (u32, Attributes) {
-        new.made_for(&self.wanted, umask, alone)
+    /// As [`Attributes::created_for`], for a file with this destination.
+    pub(crate) fn created_in(
+        &self,
+        new: &Attributes,
+        umask: Umask,
+        exclusive: bool,
+    ) -> (u32, Attributes) {
+        new.created_for(&self.wanted, umask, exclusive)
     }
 
-    /// Gives `file`, which has the attributes `current`, those that it takes over. Whether that changed
-    /// something.
+    /// Gives `file`, which has the attributes `current`, those that it takes over. Returns whether
+    /// anything changed.
     ///
     /// # Errors
-    /// The file would be open to somebody to whom the old one is closed.
+    /// The file would be open to users for whom the old one is closed.
     pub(crate) fn apply_attributes(
         &self,
         file: &File,
@@ -96,8 +100,8 @@ impl<'a> Destination<'a> {
         given.map_err(|error| StoreError::io("set the mode of", self.name, error))
     }
 
-    /// Gives the file `from` in `dir` the name; `false` if something else has it by now, which is to be
-    /// looked at then.
+    /// Renames the file `from` in `dir` to the destination; `false` if another file has taken the
+    /// name, which must be inspected then.
     pub(crate) fn take(
         &self,
         dir: &Dir,
@@ -123,7 +127,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// The regular file that has this name, if anything has.
+/// Returns the metadata of the regular file of this name, if there is one.
 fn look_at(dir: &Dir, name: &Path) -> Result<Option<Metadata>, StoreError> {
     match dir.symlink_metadata(name) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -135,9 +139,9 @@ fn look_at(dir: &Dir, name: &Path) -> Result<Option<Metadata>, StoreError> {
     }
 }
 
-/// A file that is to get a name.
+/// A publication under way.
 pub(crate) struct Publishing<'a> {
-    /// The directory of the name, if it is another one.
+    /// The directory of the name, if it is not `dir`.
     parent: Option<Dir>,
     dir: &'a Dir,
     name: &'a Path,
@@ -146,18 +150,18 @@ pub(crate) struct Publishing<'a> {
     umask: Umask,
 }
 
-/// A place for the file, and whether the file has what it takes over there.
+/// A destination, and whether the file has its attributes already.
 pub(crate) struct Prepared<'a> {
-    place: Destination<'a>,
+    destination: Destination<'a>,
     current: Attributes,
     is_given: bool,
 }
 
 impl<'a> Publishing<'a> {
-    /// For the name `target` in `target_dir`.
+    /// Starts publishing as `target` in `target_dir`.
     ///
     /// # Errors
-    /// [`StoreError::BadName`], and those of opening the directory.
+    /// [`StoreError::BadName`], and failures to open the directory.
     pub(crate) fn new(
         target_dir: &'a Dir,
         target: &'a Path,
@@ -172,25 +176,26 @@ impl<'a> Publishing<'a> {
         Ok(Self { parent, dir: target_dir, name, meta, existing, umask })
     }
 
-    /// Gives `file` the attributes that it takes over, unless it would not be resumed with them after a
-    /// crash: then they are for the last moment.
+    /// Gives `file` the attributes that it takes over, unless it could not be resumed with them
+    /// after a crash: then they are applied at the last moment.
     ///
     /// # Errors
-    /// Those of [`Destination`].
+    /// As [`Destination`].
     pub(crate) fn prepare(&self, file: &File) -> Result<Prepared<'_>, StoreError> {
         let mut prepared = self.look(file)?;
-        prepared.is_given = !prepared.place.is_for_others();
+        prepared.is_given = !prepared.destination.is_for_others();
         if prepared.is_given {
-            prepared.place.apply_attributes(file, &prepared.current)?;
+            prepared.destination.apply_attributes(file, &prepared.current)?;
         }
         Ok(prepared)
     }
 
-    /// Gives the file `from` in `dir`, which is open as `file` and prepared, its name. `sync` makes its
-    /// attributes durable. Returns a moment before the file had its name.
+    /// Renames the prepared file `from` in `dir`, open as `file`. `sync` makes its attributes
+    /// durable. Returns a time shortly before the file had its name.
     ///
     /// # Errors
-    /// Those of [`Destination`], of syncing and of renaming; then the file is closed to others again.
+    /// As [`Destination`], and failures to sync and rename; then other users lose access to the
+    /// file again.
     pub(crate) fn publish<'s>(
         &'s self,
         prepared: Prepared<'s>,
@@ -212,12 +217,12 @@ impl<'a> Publishing<'a> {
         mut sync: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<SystemTime, StoreError> {
         for _ in 0..MAX_RENAME_ATTEMPTS {
-            let Prepared { place, current, is_given } = &prepared;
-            if !is_given && place.apply_attributes(file, current)? {
+            let Prepared { destination, current, is_given } = &prepared;
+            if !is_given && destination.apply_attributes(file, current)? {
                 sync()?;
             }
             let visible_since = SystemTime::now();
-            if place.take(dir, from, self.existing)? {
+            if destination.take(dir, from, self.existing)? {
                 return Ok(visible_since);
             }
             prepared = self.look(file)?;
@@ -228,41 +233,41 @@ impl<'a> Publishing<'a> {
     fn look<'s>(&'s self, file: &File) -> Result<Prepared<'s>, StoreError> {
         let dir = self.parent.as_ref().unwrap_or(self.dir);
         let new = |dir: &Dir| Attributes::of_new(dir, self.umask);
-        let place = Destination::look(dir, self.name, self.meta, new)?;
+        let destination = Destination::look(dir, self.name, self.meta, new)?;
         let current = Attributes::of(file);
         let current = current.map_err(|error| StoreError::io("look at", self.name, error))?;
-        Ok(Prepared { place, current, is_given: false })
+        Ok(Prepared { destination, current, is_given: false })
     }
 }
 
-/// What is left to do when the data in `held` has its name: remove the journal, and make the name
-/// durable. Returns the identity, which renaming has changed.
+/// Finishes after the data in `locked` has its name: removes the journal and makes the name durable.
+/// Returns the identity, which the rename has changed.
 pub(crate) fn finish_publish(
     dir: &Dir,
     files: &StagingFiles,
-    held: &LockedFile,
+    locked: &LockedFile,
     target_dir: &Dir,
     target: &Path,
     durability: Durability,
 ) -> Result<FileIdentity, StoreError> {
     if let Err(error) = remove(dir, &files.journal) {
-        tracing::warn!(%error, ?target, "a journal without data stays behind");
+        tracing::warn!(%error, ?target, "a journal without data cannot be removed");
     }
     if durability == Durability::Full {
         sync_parent(target_dir, target).map_err(|e| StoreError::io("sync", target, e))?;
     }
-    held.identity().map_err(|error| StoreError::io("stat", target, error))
+    locked.identity().map_err(|error| StoreError::io("stat", target, error))
 }
 
-/// Makes the name `path` in `dir` durable, or that there is no such name any more.
+/// Makes the name `path` in `dir`, or its absence, durable.
 ///
 /// # Errors
-/// Those of opening and syncing the directory.
+/// Failures to open and sync the directory.
 pub(crate) fn sync_parent(dir: &Dir, path: &Path) -> io::Result<()> {
     sys::sync_dir(open_parent(dir, path)?.as_ref().unwrap_or(dir))
 }
 
-/// The directory that holds `path`, unless that is `dir` itself.
+/// Opens the directory of `path`, unless that is `dir` itself.
 fn open_parent(dir: &Dir, path: &Path) -> io::Result<Option<Dir>> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => dir.open_dir(parent).map(Some),

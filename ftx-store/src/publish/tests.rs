@@ -1,4 +1,4 @@
-//! What a file has when it has its name, by whichever way it got there.
+//! The attributes of a published file, for each way of publishing.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
@@ -21,7 +21,7 @@ const DEFAULT: &str = "system.posix_acl_default";
 
 const BYTES: &[u8] = b"new";
 
-/// Another user, and a group of nobody.
+/// Another user, and an unused group.
 const USER: u32 = 65_534;
 const GROUP: u32 = 5555;
 
@@ -59,7 +59,7 @@ impl Setting {
         self.temp.path().join("to/file")
     }
 
-    /// A file that is to be replaced.
+    /// Puts a file to be replaced.
     fn put(&self, mode: u32) {
         let _ = self.to.remove_file("file");
         self.to.write("file", "old").unwrap();
@@ -115,7 +115,7 @@ impl Setting {
         self.path().metadata().unwrap()
     }
 
-    /// A file that is made in `to`, and the one that is published.
+    /// A file created in `to`, and the published one.
     fn made_and_published(&self, way: Way) -> [(u32, u32, Option<Vec<u8>>); 2] {
         let _ = self.to.remove_file("file");
         let made = self.temp.path().join("to/made");
@@ -159,7 +159,7 @@ fn a_replaced_file_leaves_its_read_and_write_bits() {
             for (is_executable, expected) in [(false, plain), (true, executable)] {
                 setting.put(old);
                 let mode = setting.replaced(way, is_executable).mode() & 0o7777;
-                // No more is known of a file that came in its order.
+                // Nothing more is known of a file that came byte by byte.
                 let expected = if way == Way::Bytes { old & 0o777 } else { expected };
                 assert_eq!(mode, expected, "{way:?} {old:o} {is_executable}: {mode:o}");
             }
@@ -188,7 +188,7 @@ fn a_new_file_is_no_wider_than_its_source() {
     }
 }
 
-/// Only root can give a file away; others keep what is theirs anyway.
+/// Only root can give a file away; other users keep theirs anyway.
 #[test]
 fn a_replaced_file_leaves_its_owner_and_group() {
     if !geteuid().is_root() {
@@ -220,7 +220,7 @@ fn a_replaced_file_leaves_its_access_control_list() {
             assert_eq!(setting.replaced(way, false).mode(), mode, "{way:?}");
             assert_eq!(list(&setting.path()).as_ref(), Some(old), "{way:?}");
         }
-        // What the directory of the staging would give it is not its own.
+        // The default list of the staging's directory must not show.
         setting.put(0o640);
         let inherited = acl_bytes(7, (7, USER), 7, 7, 7);
         set_list(&setting.temp.path().join("staging"), DEFAULT, &inherited);
@@ -332,7 +332,7 @@ fn what_takes_the_name_meanwhile_is_looked_at_again() {
     assert!(matches!(take(&place), Err(StoreError::Link { .. })));
     setting.to.remove_file(name).unwrap();
 
-    // Prepared for a new file, it takes over what an old one has.
+    // Prepared as a new file, it takes over the attributes of an old one.
     let publishing = Publishing::new(&setting.to, name, None, Existing::Replace).unwrap();
     let file = setting.staging.open(from).unwrap().into_std();
     let prepared = publishing.prepare(&file).unwrap();
@@ -348,7 +348,7 @@ fn what_takes_the_name_meanwhile_is_looked_at_again() {
     assert_eq!(setting.path().metadata().unwrap().mode() & 0o777, 0o600);
 }
 
-/// It is resumed as before, whoever it is to belong to.
+/// The partial file is resumed as before, whatever its intended owner.
 #[test]
 fn a_file_that_does_not_get_its_name_is_closed_again() {
     let setting = Setting::new();

@@ -1,9 +1,9 @@
-//! A data file of its own for a staging whose file has another name.
+//! Breaking a hard link: gives a staging its own copy of a data file that has a second name.
 //!
-//! That name may be one that somebody reads by: publishing by a link was cut short, or a backup was made
-//! of links. Whoever went on in the file would change what has that name, so the staging gets a copy.
-//! The copy counts for no more than any: its journal is of another file, so the bytes are read and
-//! compared before they are believed.
+//! The second name may be a published file, if publishing by a link was interrupted, or part of a
+//! backup made of links. Writing to the data would change that file too, so the staging gets a
+//! copy. The copy is not trusted more than any other file: its journal describes another file, so
+//! its bytes are read and verified first.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -17,18 +17,19 @@ use crate::staging::files::copy_of;
 use crate::staging::private_file::{self, remove};
 use crate::{StoreError, sys};
 
-/// How much is copied before the caller is asked again whether to go on.
+/// Bytes copied between two calls of the caller's callback.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Names that are tried for a copy. One that is left by a crash looks like anybody's file.
+/// The number of names tried for a copy. A name left by a crash cannot be told from a user's file.
 const MAX_COPY_NAMES: usize = 8;
 
-/// Puts a copy of `file` in its place, which is `path` in `dir`; whoever holds the file sees to it that
-/// nobody else does. Until it is whole the copy lies beside it. `keep_going` is called now and then with the
-/// bytes copied so far.
+/// Replaces `path` in `dir` by a copy of `file`, which is the locked file of that name. Until the
+/// copy is complete it lies beside the file. Calls `keep_going` now and then with the bytes copied
+/// so far.
 ///
 /// # Errors
-/// [`StoreError::Cancelled`] when `keep_going` says `false`, and those of copying; then nothing has changed.
+/// [`StoreError::Cancelled`] when `keep_going` returns `false`, and failures to copy; then nothing
+/// has changed.
 pub(crate) fn break_hard_link(
     dir: &Dir,
     path: &Path,
@@ -51,7 +52,7 @@ pub(crate) fn break_hard_link(
     replaced
 }
 
-/// Makes a file for the copy, under a name that nobody has.
+/// Creates the file for the copy under an unused name.
 fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
     let mut beside = copy_of(path);
     for index in 1..=MAX_COPY_NAMES {
@@ -67,7 +68,7 @@ fn create_beside(dir: &Dir, path: &Path) -> io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// Copies what is in `file`, and none of its holes; `false` when `keep_going` said so.
+/// Copies the data of `file` without its holes; `false` when `keep_going` said so.
 fn copy(copy: &File, file: &File, keep_going: &mut dyn FnMut(u64) -> bool) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let (mut at, mut done) = (0, 0_u64);
@@ -83,7 +84,7 @@ fn copy(copy: &File, file: &File, keep_going: &mut dyn FnMut(u64) -> bool) -> io
         }
     }
     copy.set_len(metadata.len())?;
-    // It is as old as it was: copying is no sign of life.
+    // The copy keeps the time: copying does not make a staging younger.
     copy.set_modified(metadata.modified()?)?;
     Ok(true)
 }
@@ -107,7 +108,7 @@ mod tests {
         file.write_all_at(b"end", hole).unwrap();
         file.set_len(2 * hole).unwrap();
         dir.hard_link(path, &dir, "other").unwrap();
-        // A user's file, or what an earlier try left.
+        // A user's file, or one left by an earlier attempt.
         dir.write("data.own", "half").unwrap();
         let file = dir.open(path).unwrap().into_std();
         break_hard_link(&dir, path, &file, &mut |_| true).unwrap();

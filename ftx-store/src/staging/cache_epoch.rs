@@ -1,9 +1,9 @@
-//! What a journal may be believed for without reading the data: that the page cache in which the data
-//! was written is still there.
+//! The cache epoch: whether the page cache into which a staging's data was written still exists, so
+//! that the journal can be believed without reading the data.
 //!
-//! The kernel run alone does not say so. The data may be another file by now, a copy or what a backup
-//! has brought back, made before the journal was; or the file system went away and came back, and the
-//! page cache did not. So what journals call their kernel run names the file in it, too.
+//! The boot id alone does not prove that. The data may be another file by now, such as a copy or a
+//! restored backup from before the journal; or the file system was unmounted and mounted again, and
+//! the page cache is gone. So the epoch names the boot, the mount and the file together.
 
 use std::fs::File;
 
@@ -11,15 +11,16 @@ use ftx_core::native::blocks::Digest;
 
 use crate::{BootId, FileIdentity, sys};
 
-/// Names the page cache of `file` in the kernel run `boot`: equal ones mean that all that was written to
-/// the file is there. `None`, which is equal to nothing, where the system does not tell.
+/// Names the page cache of `file` in the kernel run `boot`: equal epochs mean that every byte
+/// written to the file is still there. `None` where the system does not report enough; it equals
+/// nothing.
 pub(crate) fn cache_epoch(boot: Option<BootId>, file: &File) -> Option<BootId> {
     let BootId(boot) = boot?;
     let identity = FileIdentity::of_std(file).ok()?;
     let numbers = [identity.dev, identity.ino].into_iter().chain(sys::mount_and_birth(file));
     let mut bytes = boot.to_vec();
     bytes.extend(numbers.flat_map(u64::to_le_bytes));
-    // As long as the boot id that it stands for.
+    // As long as the boot id whose place it takes in a journal.
     Digest::of(&bytes).0.first_chunk().copied().map(BootId)
 }
 
@@ -41,13 +42,13 @@ mod tests {
         assert!(named.is_some() && named != here);
         assert_ne!(cache_epoch(elsewhere, &a), named);
         assert_ne!(cache_epoch(here, &b), named);
-        // Whatever becomes of its names and bytes, it is the same file.
+        // Whatever happens to its names and bytes, it is the same file.
         dir.write("a", "bytes").unwrap();
         dir.rename("a", &dir, "c").unwrap();
         assert_eq!(cache_epoch(here, &dir.open("c").unwrap().into_std()), named);
     }
 
-    /// Its number may be that of the file that was there before.
+    /// The new file may have the inode number of the old one.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_file_in_the_place_of_another_is_not_that() {

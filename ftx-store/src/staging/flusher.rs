@@ -1,21 +1,21 @@
-//! Writing back in the background, so that dirty pages stay few.
+//! Write-back in the background, so that dirty pages stay few.
 //!
-//! Left alone, the kernel collects gigabytes of dirty pages and then stops every writer for
-//! seconds; and the sync before publishing would have it all to do. So after every [`FLUSH_BYTES`]
-//! a thread syncs what is there while the next bytes arrive.
+//! Left alone, the kernel collects gigabytes of dirty pages and then stalls every writer for
+//! seconds, and the sync before publishing would have to write all of them. So after every
+//! [`FLUSH_BYTES`] a thread syncs the file while the next bytes arrive.
 
 use std::fs::File;
 use std::io;
 use std::thread::{self, JoinHandle};
 
-/// How many bytes may be written before the next sync in the background starts.
+/// Bytes written before the next background sync starts.
 pub const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
 
-/// A sync under way, and how it ends.
+/// A sync under way, and its outcome.
 type RunningSync = JoinHandle<io::Result<()>>;
 
-/// At most one sync under way, and the count of bytes since it began. Dropping it lets a sync run
-/// to its end unwatched, so whoever has one [waits](Self::wait) before.
+/// At most one sync under way, and the bytes written since it began. Dropping it leaves a sync
+/// running unobserved, so owners [wait](Self::wait) first.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
     running: Option<RunningSync>,
@@ -23,8 +23,8 @@ pub(crate) struct Flusher {
 }
 
 impl Flusher {
-    /// Takes note of `bytes` more in `file`; syncs when it is time, waiting for the sync before. Where
-    /// it cannot be done in the background, it is done on the spot.
+    /// Counts `bytes` more in `file` and syncs when it is time, after waiting for the sync before.
+    /// Where no background sync can be started, it syncs at once.
     pub(crate) fn wrote(&mut self, file: &File, bytes: u64) -> io::Result<()> {
         self.wrote_with(file, bytes, in_background)
     }
@@ -45,20 +45,20 @@ impl Flusher {
         match start(file) {
             Ok(sync) => self.running = Some(sync),
             Err(error) => {
-                // For want of a descriptor or of a thread; nothing has happened to the bytes.
-                tracing::debug!(%error, "no sync in the background");
+                // No descriptor or thread was available; the bytes are unaffected.
+                tracing::debug!(%error, "no background sync can be started");
                 file.sync_data()?;
             }
         }
         Ok(())
     }
 
-    /// Takes note of `bytes` more that were written; they are synced with the next.
+    /// Counts `bytes` more; they are synced together with later ones.
     pub(crate) fn note(&mut self, bytes: u64) {
         self.dirty = self.dirty.saturating_add(bytes);
     }
 
-    /// The outcome of the sync under way if it has one by now.
+    /// Returns the outcome of the sync under way, if it has ended.
     pub(crate) fn check(&mut self) -> io::Result<()> {
         if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
             self.wait()
@@ -77,12 +77,12 @@ impl Flusher {
         match self.running.take() {
             None => Ok(()),
             Some(sync) => {
-                sync.join().unwrap_or_else(|_| Err(io::Error::other("the thread that synced died")))
+                sync.join().unwrap_or_else(|_| Err(io::Error::other("the syncing thread panicked")))
             }
         }
     }
 
-    /// Lets a sync under way run to its end unwatched: the file is of no use to anybody any more.
+    /// Leaves a sync under way unobserved, because the file is no longer needed.
     pub(crate) fn forget(&mut self) {
         self.running = None;
     }
@@ -93,7 +93,7 @@ impl Flusher {
         Self { running: Some(thread::spawn(move || outcome)), dirty: FLUSH_BYTES }
     }
 
-    /// A flusher whose sync under way ends when the other end of `until` is gone.
+    /// A flusher whose sync under way ends when the sender of `until` is dropped.
     #[cfg(test)]
     pub(crate) fn waiting_for(until: std::sync::mpsc::Receiver<()>) -> Self {
         let running = thread::spawn(move || {
@@ -129,7 +129,7 @@ mod tests {
         flusher.check().unwrap();
     }
 
-    /// That there is no descriptor or no thread to be had is nothing that happened to the bytes.
+    /// A lack of descriptors or threads does not affect the bytes.
     #[test]
     fn what_cannot_be_synced_in_the_background_is_synced_at_once() {
         let none = |_: &File| Err(io::ErrorKind::ResourceBusy.into());
@@ -142,7 +142,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_sync_at_once_may_fail_as_any() {
-        // It cannot be synced.
+        // It does not support syncing.
         let device = File::open("/dev/null").unwrap();
         let none = |_: &File| Err(io::ErrorKind::ResourceBusy.into());
         let synced = Flusher::default().wrote_with(&device, FLUSH_BYTES, none);

@@ -1,4 +1,4 @@
-//! A data file that nobody else may write to, for as long as this process holds it.
+//! The locked data file of a staging: only this process may write to it.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -12,28 +12,28 @@ use crate::staging::private_file::{self, PartialFile, remove};
 use crate::sys::Writers;
 use crate::{FileIdentity, StagingFiles, StoreError, sys};
 
-/// Opening competes with publishing, which takes the file away; once is enough nearly always.
+/// Attempts to open a file while another process publishes it away. One nearly always suffices.
 const OPEN_ATTEMPTS: u32 = 4;
 
-/// An open and locked data file. The lock goes with the process, so it is never stale.
+/// An open and locked data file. The lock ends with the process, so it is never stale.
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
-    /// There is a lock that is let go of before the file is closed.
-    locked: bool,
+    /// Whether dropping it must release the lock explicitly.
+    unlock_on_drop: bool,
 }
 
 impl LockedFile {
-    /// Makes and locks an empty file that nobody else can open. A file of that name is removed, and so is
-    /// the `journal`: it must not outlive the data that it describes.
+    /// Creates and locks an empty file that no other user can open. Removes an existing file of
+    /// that name and the `journal`, which must not outlive the data it describes.
     pub(crate) fn create(dir: &Dir, path: &Path, journal: &Path) -> Result<Self, StoreError> {
-        // Under the lock of the data: until then it may be another's.
-        let held = Self::create_plain(dir, path, Some(journal))?;
+        // Only under the lock of the data: before, it could be another staging's.
+        let locked = Self::create_plain(dir, path, Some(journal))?;
         remove(dir, journal)?;
-        Ok(held)
+        Ok(locked)
     }
 
-    /// As [`create`](Self::create), but removes a journal only with the data that it describes.
+    /// As [`create`](Self::create), but removes a journal only together with the data it describes.
     pub(crate) fn create_plain(
         dir: &Dir,
         path: &Path,
@@ -50,7 +50,7 @@ impl LockedFile {
                 created => {
                     let file = created.map_err(|error| StoreError::io("create", path, error))?;
                     match Self::lock(file, dir, path)? {
-                        Some((held, _)) => return Ok(held),
+                        Some((locked, _)) => return Ok(locked),
                         None => continue,
                     }
                 }
@@ -59,8 +59,8 @@ impl LockedFile {
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
 
-    /// Makes and locks an empty file under the name of a partial file. `None` if that name is taken by what
-    /// is not ours; what an interrupted transfer left is replaced.
+    /// Creates and locks an empty file under the name of a partial file, replacing one left by an
+    /// interrupted transfer. `None` if the name belongs to a user's file.
     pub(crate) fn create_part(dir: &Dir, files: &StagingFiles) -> Result<Option<Self>, StoreError> {
         let path = &files.data;
         match private_file::create(dir, path) {
@@ -72,14 +72,13 @@ impl LockedFile {
             }
             created => {
                 let file = created.map_err(|error| StoreError::io("create", path, error))?;
-                Ok(Self::lock(file, dir, path)?.map(|(held, _)| held))
+                Ok(Self::lock(file, dir, path)?.map(|(locked, _)| locked))
             }
         }
     }
 
-    /// Creates an empty file in a directory that nobody else uses, where it needs no lock and no look
-    /// at who may have had it; what lies there is removed.
-    /// It has `mode`, as far as the process's mask leaves it.
+    /// Creates an empty file in a directory that no other process uses, without a lock or a check
+    /// of ownership, replacing an existing one. It has `mode`, reduced by the process's umask.
     pub(crate) fn create_unlocked(dir: &Dir, path: &Path, mode: u32) -> Result<Self, StoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -92,16 +91,16 @@ impl LockedFile {
             opened => opened,
         };
         let file = opened.map_err(|error| StoreError::io("create", path, error))?.into_std();
-        Ok(Self { file, locked: false })
+        Ok(Self { file, unlock_on_drop: false })
     }
 
-    /// Opens and locks; `None` when there is no such file, or one that others can have written, which
-    /// stays as it is.
+    /// Opens and locks the file; `None` when there is none, or one that other users could have
+    /// written, which stays as it is.
     ///
-    /// One that has another name, be it that of a published file or one in a backup made of links, is
-    /// replaced by a [copy](crate::staging::break_hard_link) first: writing to it would change what has that name. To give
-    /// it up instead would cost all that has arrived. `keep_going` is called now and then with the bytes
-    /// copied so far, and may stop that.
+    /// A file with a second name, be it published or in a backup made of links, is first replaced
+    /// by a [copy](crate::staging::break_hard_link), since writing to it would change the file of
+    /// that name; discarding it instead would lose the data. Calls `keep_going` now and then with
+    /// the bytes copied so far; it may stop the copying.
     pub(crate) fn open(
         dir: &Dir,
         path: &Path,
@@ -110,16 +109,16 @@ impl LockedFile {
         for _ in 0..OPEN_ATTEMPTS {
             match Self::open_at(dir, path)? {
                 None => return Ok(None),
-                Some((held, metadata)) if sys::has_other_names(&metadata) => {
-                    break_hard_link(dir, path, &held.file, keep_going)?;
+                Some((locked, metadata)) if sys::has_other_names(&metadata) => {
+                    break_hard_link(dir, path, &locked.file, keep_going)?;
                 }
-                Some((held, _)) => return Ok(Some(held)),
+                Some((locked, _)) => return Ok(Some(locked)),
             }
         }
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
 
-    /// The file of that name, locked, and what it looked like; `None` without one of ours.
+    /// Returns the locked file of that name and its metadata; `None` without a file of this user's.
     fn open_at(dir: &Dir, path: &Path) -> Result<Option<(Self, Metadata)>, StoreError> {
         for _ in 0..OPEN_ATTEMPTS {
             let found = private_file::open(dir, path, true);
@@ -136,10 +135,10 @@ impl LockedFile {
         Err(StoreError::InUse { path: path.to_path_buf() })
     }
 
-    /// Locks a file that was opened under this name; `None` if it has lost it meanwhile.
+    /// Locks a file opened by this name; `None` if it has lost the name meanwhile.
     fn lock(file: File, dir: &Dir, path: &Path) -> Result<Option<(Self, Metadata)>, StoreError> {
         match file.try_lock() {
-            // Where nothing can be locked, the callers' own order has to do.
+            // On file systems without locks, the callers' own order must suffice.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path, error)),
             Err(TryLockError::WouldBlock) => {
@@ -147,24 +146,24 @@ impl LockedFile {
             }
             Ok(()) => {}
         }
-        // The process that held the lock may have published the file meanwhile; then this is the
+        // The process that held the lock may have published the file meanwhile. Then this is the
         // published file, and writing to it would destroy it.
         let metadata = Metadata::from_file(&file);
         let metadata = metadata.map_err(|error| StoreError::io("stat", path, error))?;
-        let held = Self { file, locked: true };
+        let locked = Self { file, unlock_on_drop: true };
         let is_at = is_at(&FileIdentity::of(&metadata), dir, path)?;
-        Ok(is_at.then_some((held, metadata)))
+        Ok(is_at.then_some((locked, metadata)))
     }
 
-    /// Whether nobody but this user can have written it.
+    /// Whether only this user could have written it.
     pub(crate) fn is_written_by_us_alone(&self) -> io::Result<bool> {
         Ok(Writers::of_file(&self.file)? == Writers::Us)
     }
 
-    /// Says that the file is open nowhere else, so that closing it lets go of the lock. That saves a
-    /// system call.
+    /// Promises that the file is open nowhere else, so that closing it releases the lock. That
+    /// saves a system call.
     pub(crate) fn unlocked_by_closing(mut self) -> Self {
-        self.locked = false;
+        self.unlock_on_drop = false;
         self
     }
 
@@ -172,8 +171,8 @@ impl LockedFile {
         &self.file
     }
 
-    /// Fails unless the name `path` in `dir` is that of this file: somebody has put another one in its
-    /// place, and what is done to the name is not done to what was written.
+    /// Checks that `path` in `dir` still names this file: if another file has taken its place,
+    /// renaming would publish that one.
     pub(crate) fn check_is_at(&self, dir: &Dir, path: &Path) -> Result<(), StoreError> {
         let identity = self.identity().map_err(|error| StoreError::io("stat", path, error))?;
         if is_at(&identity, dir, path)? {
@@ -186,10 +185,10 @@ impl LockedFile {
         Ok(FileIdentity::of(&Metadata::from_file(&self.file)?))
     }
 
-    /// After a failed sync the page cache may hold bytes that the disk does not, marked as written:
-    /// verifying these would prove nothing.
+    /// Drops the page cache after a failed sync: it may hold bytes, marked as written, that the
+    /// disk lacks, and verifying those would prove nothing.
     pub(crate) fn forget_unsynced(&self) -> io::Result<()> {
-        // What is not yet written cannot be forgotten either.
+        // Dirty pages cannot be dropped.
         self.file.sync_data()?;
         sys::forget_cached(&self.file);
         Ok(())
@@ -214,8 +213,8 @@ fn is_at(identity: &FileIdentity, dir: &Dir, path: &Path) -> Result<bool, StoreE
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
-        // A sync in the background may keep the file open for a while, and the lock with it.
-        if self.locked {
+        // A background sync may keep the file open for a while, and the lock with it.
+        if self.unlock_on_drop {
             let _ = self.file.unlock();
         }
     }
@@ -256,13 +255,13 @@ mod tests {
         let path = Path::new("data");
         let open = || LockedFile::open(&dir, path, &mut |_| true);
         assert!(open().unwrap().is_none());
-        let held = LockedFile::create_plain(&dir, path, None).unwrap();
+        let locked = LockedFile::create_plain(&dir, path, None).unwrap();
         assert!(matches!(open(), Err(StoreError::InUse { .. })));
-        drop(held);
+        drop(locked);
         assert!(open().unwrap().is_some());
     }
 
-    /// Publishing had come as far as that.
+    /// A mode set by an interrupted publication.
     #[cfg(unix)]
     #[test]
     fn a_leftover_does_not_leave_its_mode() {
@@ -285,9 +284,9 @@ mod tests {
         let path = Path::new("data");
         dir.write("file", "published").unwrap();
         dir.hard_link("file", &dir, path).unwrap();
-        let held = LockedFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
-        held.file().set_len(3).unwrap();
-        drop(held);
+        let locked = LockedFile::open(&dir, path, &mut |_| true).unwrap().unwrap();
+        locked.file().set_len(3).unwrap();
+        drop(locked);
         assert_eq!(dir.read_to_string("file").unwrap(), "published");
         assert_eq!(dir.read_to_string(path).unwrap(), "pub");
         dir.remove_file(path).unwrap();

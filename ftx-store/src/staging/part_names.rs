@@ -1,9 +1,9 @@
-//! Partial files beside their targets, in directories that belong to others, too.
+//! Names of partial files beside their targets, in directories shared with users' files.
 //!
-//! What arrives of `NAME` lies in `NAME.ftxpart`, with a journal in `NAME.ftxpart.journal`. A user may
-//! have files of such names. Only what a journal of ours belongs to is ours: everything else is left
-//! alone, and the partial file gets the next free name, `NAME.ftxpart-1` and so on, where it is found
-//! again by its journal.
+//! The data received for `NAME` lies in `NAME.ftxpart`, with a journal in `NAME.ftxpart.journal`. A
+//! user may have files of such names, so only a file with one of ftx's journals counts as a partial
+//! file. All others are left alone, and the partial file gets the next free name, `NAME.ftxpart-1`
+//! and so on, where its journal identifies it later.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -16,44 +16,44 @@ use ftx_core::native::blocks::Digest;
 use crate::sys::Writers;
 use crate::{Journal, StagingFiles, StoreError};
 
-/// What the name of a partial file has behind the target's name.
+/// The suffix of a partial file behind the target's name.
 const PART_SUFFIX: &str = ".ftxpart";
-/// What the name of a journal has behind the partial file's.
+/// The suffix of a journal behind the partial file's name.
 const JOURNAL_SUFFIX: &str = ".journal";
 
-/// Bytes that a name has at most.
+/// The longest file name.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Names that a target's partial file can have. To look whether there is a journal costs a system call
-/// for each.
+/// The number of names for one target's partial file. Looking for a journal costs one system call
+/// each.
 const MAX_PART_NAMES: usize = 8;
 
-/// The names that the partial file of one target can have, in the same directory.
+/// The possible names of one target's partial file, in the same directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartNames {
     target: PathBuf,
 }
 
-/// Whose the files of one name are.
+/// The owner of the files of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PartOwner {
-    /// There are none, or what is left of ours is of no use.
+    /// There are none, or only useless remains of ftx's.
     Nobody,
     Ours,
     Others,
 }
 
 impl PartNames {
-    /// Those of the file `target`, a single component.
+    /// Returns the names for the file `target`, a single component.
     #[must_use]
     pub fn of(target: impl Into<PathBuf>) -> Self {
         Self { target: target.into() }
     }
 
-    /// The partial file that an earlier transfer of the target has left, if there is one.
+    /// Returns the partial file left by an earlier transfer of the target, if any.
     ///
     /// # Errors
-    /// Those of looking at files.
+    /// Failures to inspect files.
     pub fn find(&self, dir: &Dir) -> Result<Option<StagingFiles>, StoreError> {
         for files in self.all() {
             if owner(dir, &files)? == PartOwner::Ours {
@@ -63,11 +63,11 @@ impl PartNames {
         Ok(None)
     }
 
-    /// Where a new partial file goes: in place of the one that is [left](Self::find), or else where
-    /// nothing is.
+    /// Chooses the place of a new partial file: that of the [existing](Self::find) one, or else the
+    /// first free one.
     ///
     /// # Errors
-    /// [`StoreError::PartNamesTaken`], and those of looking at files.
+    /// [`StoreError::PartNamesTaken`], and failures to inspect files.
     pub fn choose(&self, dir: &Dir) -> Result<StagingFiles, StoreError> {
         let mut free = None;
         for files in self.all() {
@@ -82,11 +82,11 @@ impl PartNames {
         free.ok_or_else(|| self.taken())
     }
 
-    /// Fails if the target itself is the partial file of another download, or its journal: that one
-    /// would lose what has arrived.
+    /// Refuses a target that is itself the partial file or journal of another download, which would
+    /// lose its data.
     ///
     /// # Errors
-    /// [`StoreError::PartOfAnother`], and those of looking at files.
+    /// [`StoreError::PartOfAnother`], and failures to inspect files.
     pub fn check_target(&self, dir: &Dir) -> Result<(), StoreError> {
         let Some(name) = self.target.to_str().filter(|name| name.contains(PART_SUFFIX)) else {
             return Ok(());
@@ -104,7 +104,7 @@ impl PartNames {
         Ok(())
     }
 
-    /// All names, those that are tried first coming first.
+    /// All names, in the order in which they are tried.
     pub(crate) fn all(&self) -> impl Iterator<Item = StagingFiles> + '_ {
         (0..MAX_PART_NAMES).map(|index| self.nth(index))
     }
@@ -123,7 +123,7 @@ impl PartNames {
     }
 }
 
-/// Whether a journal of ours belongs to `files`, so that both may be replaced.
+/// Whether `files` have one of ftx's journals, so that both may be replaced.
 pub(crate) fn is_ours(dir: &Dir, files: &StagingFiles) -> Result<bool, StoreError> {
     Ok(owner(dir, files)? == PartOwner::Ours)
 }
@@ -142,8 +142,8 @@ fn owner(dir: &Dir, files: &StagingFiles) -> Result<PartOwner, StoreError> {
     })
 }
 
-/// What the names begin with: the target's name, or as much of it as leaves `room` bytes, with what
-/// tells it from others that begin alike.
+/// The start of the names: the target's name, or as much of it as leaves `room` bytes, with a hash
+/// that distinguishes it from names with the same start.
 fn stem(name: &Path, room: usize) -> Cow<'_, Path> {
     let bytes = name.as_os_str().as_encoded_bytes();
     if bytes.len() + room <= MAX_NAME_BYTES {
@@ -178,7 +178,7 @@ mod tests {
         (temp, dir)
     }
 
-    /// What is left of an interrupted download.
+    /// Leaves the remains of an interrupted download.
     fn interrupt(dir: &Dir, files: StagingFiles) {
         let staging = BlockStaging::create(dir, files, "a", 1 << 20).unwrap();
         staging.write_at(0, &[7; 1 << 20]).unwrap();
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(first.data, Path::new("a.ftxpart"));
         dir.write(&first.data, "a user's").unwrap();
         assert_eq!(parts.choose(&dir).unwrap().data, Path::new("a.ftxpart-1"));
-        // A journal by its name only.
+        // A journal by name only.
         dir.write("a.ftxpart-1.journal", "a user's, too").unwrap();
         assert_eq!(parts.choose(&dir).unwrap().data, Path::new("a.ftxpart-2"));
         #[cfg(unix)]

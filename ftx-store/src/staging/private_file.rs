@@ -1,7 +1,8 @@
-//! Partial files: made for us alone, and resumed only if nobody else can have written them.
+//! Partial files: created for this user alone, and resumed only if no other user could have written
+//! them.
 //!
-//! A download may go to a directory that others write to, such as `/tmp`. A partial file that another
-//! user has put there, or a link, must neither be resumed nor be written through.
+//! A download may go to a shared directory such as `/tmp`. A partial file or link put there by
+//! another user must be neither resumed nor written through.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -13,7 +14,7 @@ use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use crate::StoreError;
 use crate::sys::{self, Writers};
 
-/// Makes a file that nobody else can open. A file or link of that name is an error.
+/// Creates a file that no other user can open. An existing file or link of that name is an error.
 pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
@@ -21,11 +22,11 @@ pub(crate) fn create(dir: &Dir, path: &Path) -> io::Result<File> {
     Ok(dir.open_with(path, &options)?.into_std())
 }
 
-/// Opens the directory `name` in `dir`, which is made if it is missing, and closes it to other users.
+/// Opens the directory `name` in `dir`, creates it if missing, and closes it to other users.
 ///
 /// # Errors
-/// [`StoreError::Link`], [`StoreError::PermissionDenied`] if it belongs to another user, and those of
-/// making and opening it.
+/// [`StoreError::Link`], [`StoreError::PermissionDenied`] if it belongs to another user, and
+/// failures to create and open it.
 pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     let mut builder = DirBuilder::new();
     sys::owner_only_dir(&mut builder);
@@ -44,17 +45,17 @@ pub fn open_private_dir(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
         return Err(StoreError::PermissionDenied { op: "use", path: name.to_path_buf(), source });
     }
     if let Err(error) = sys::restrict_to_owner(&opened) {
-        tracing::warn!(%error, ?name, "stays open to other users");
+        tracing::warn!(%error, ?name, "the directory cannot be closed to other users");
     }
     Ok(opened)
 }
 
-/// Whether another user owns the directory, and so can replace whatever is in it.
+/// Whether another user owns the directory, and so could replace its contents.
 fn belongs_to_other(dir: &Dir) -> io::Result<bool> {
     if sys::is_owned_by_us(&dir.dir_metadata()?) {
         return Ok(false);
     }
-    // A network file system, or one of another system, may show one owner for everything.
+    // A network file system may show one owner for everything.
     let probe = Path::new("owner");
     let Ok(file) = create(dir, probe) else { return Ok(true) };
     let is_ours_shown_so = sys::have_same_owner(&Metadata::from_file(&file)?, &dir.dir_metadata()?);
@@ -62,17 +63,17 @@ fn belongs_to_other(dir: &Dir) -> io::Result<bool> {
     Ok(!is_ours_shown_so)
 }
 
-/// What lies under the name of a partial file.
+/// The object under the name of a partial file.
 #[derive(Debug)]
 pub(crate) enum PartialFile {
     Missing,
-    /// A file that we may resume.
+    /// A file that may be resumed.
     Ours(File),
-    /// A link, or a file that others can have written.
+    /// A link, or a file that other users could have written.
     Foreign,
 }
 
-/// Opens a partial file, with `write` for writing, too.
+/// Opens a partial file for reading and, with `write`, for writing.
 pub(crate) fn open(dir: &Dir, path: &Path, write: bool) -> io::Result<PartialFile> {
     let mut options = OpenOptions::new();
     options.read(true).write(write).follow(FollowSymlinks::No);
@@ -94,7 +95,7 @@ pub(crate) fn open(dir: &Dir, path: &Path, write: bool) -> io::Result<PartialFil
     })
 }
 
-/// Whether `path` is a link, or a file that others can have written.
+/// Whether `path` is a link, or a file that other users could have written.
 pub(crate) fn is_foreign(dir: &Dir, path: &Path) -> io::Result<bool> {
     match dir.symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -105,11 +106,11 @@ pub(crate) fn is_foreign(dir: &Dir, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a file; one that is gone already is no error.
+/// Removes a file; a missing file is no error.
 pub(crate) fn remove(dir: &Dir, path: &Path) -> Result<(), StoreError> {
     match dir.remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        // In a directory such as `/tmp`, others' files cannot be removed.
+        // In a directory such as `/tmp`, files of other users cannot be removed.
         Err(error)
             if error.kind() == ErrorKind::PermissionDenied
                 && is_foreign(dir, path).unwrap_or(false) =>
@@ -145,7 +146,7 @@ mod tests {
         assert!(matches!(refused, Err(StoreError::Link { .. })), "{refused:?}");
     }
 
-    /// Only root can give a directory to somebody else.
+    /// Only root can give a directory to another user.
     #[test]
     fn a_private_directory_of_another_user_is_not_used() {
         if !rustix::process::geteuid().is_root() {

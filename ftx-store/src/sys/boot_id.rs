@@ -1,18 +1,18 @@
-//! The identity of a kernel run, and of a file in it.
+//! The identity of a kernel run, and of a file within it.
 
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
-/// Names one run of one kernel: what was in its page cache is there as long as it runs.
+/// The identity of one kernel run: its page cache lives as long as it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootId(pub [u8; 16]);
 
 impl BootId {
-    /// The id of the kernel that runs this process; `None` where the system does not tell.
+    /// Returns the id of the running kernel; `None` where the system does not report one.
     #[must_use]
     pub fn current() -> Option<Self> {
-        // No process lives through a reboot, so it is read once.
+        // No process survives a reboot, so one read is enough.
         #[cfg(target_os = "linux")]
         {
             static CURRENT: std::sync::LazyLock<Option<BootId>> = std::sync::LazyLock::new(|| {
@@ -34,15 +34,15 @@ impl BootId {
     }
 }
 
-/// What tells `file` from another that has its number, on this mount of its file system or on another:
-/// which mount it is, and when the file was made. All zeros where the system does not tell.
+/// Distinguishes `file` from another file with its inode number, on this mount or another: the
+/// mount's id and the file's time of birth. All zeros where the system does not report them.
 pub(crate) fn mount_and_birth(file: &File) -> [u64; 3] {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{AtFlags, StatxFlags};
 
-        // STATX_MNT_ID_UNIQUE, since Linux 6.8: an id that no later mount gets. Where the kernel does
-        // not know it, it tells the other one, which the next mount may get again.
+        // STATX_MNT_ID_UNIQUE, since Linux 6.8: an id that no later mount gets. An older kernel
+        // reports the plain id, which the next mount may get again.
         let unique = StatxFlags::from_bits_retain(0x4000);
         let mounts = StatxFlags::MNT_ID | unique;
         if let Ok(told) =

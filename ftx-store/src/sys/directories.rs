@@ -1,4 +1,4 @@
-//! Directories: opening files and directories beneath them without links, telling them apart, syncing.
+//! Directories: opening paths beneath them without links, their identity, and syncing.
 
 use std::fs::File;
 use std::io;
@@ -9,17 +9,17 @@ use cap_std::fs::Dir;
 
 use crate::file::identity::is_past;
 
-/// What a path is opened for.
+/// The purpose of opening a path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OpenFor {
     Directory,
-    /// Reading it, if it is a regular file.
+    /// Reading, if it is a regular file.
     Contents,
 }
 
-/// Opens `path` beneath `dir` in one step, provided that no part of it is a symbolic link. `None` where
-/// the system cannot do that, or refuses for whatever reason but that there is no such file: which part
-/// of the path it is about, only a walk tells.
+/// Opens `path` beneath `dir` in one step, if no part of it is a symbolic link. `None` where the
+/// system cannot do that, or refuses for any reason but a missing file: only a walk finds the part
+/// that is at fault.
 pub(crate) fn open_without_links(
     dir: &Dir,
     path: &Path,
@@ -50,12 +50,12 @@ pub(crate) fn open_without_links(
     }
 }
 
-/// What tells a directory from others.
+/// The identity of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DirectoryId {
     dev: (u32, u32),
     ino: u64,
-    /// When it was made: seconds since 1970 and nanoseconds, where the file system tells.
+    /// Its time of birth, seconds since 1970 and nanoseconds, where the file system records it.
     birth: Option<(i64, u32)>,
 }
 
@@ -92,22 +92,22 @@ impl DirectoryId {
 
     #[cfg(not(target_os = "linux"))]
     fn of(_: &File, _: &str) -> io::Result<Self> {
-        // All are one: their names are not synced by themselves.
+        // All are one: their names are not synced individually.
         Ok(Self { dev: (0, 0), ino: 0, birth: None })
     }
 }
 
-/// Tells which directory this is.
+/// Returns the identity of this directory.
 pub(crate) fn directory_id(dir: &File) -> io::Result<DirectoryId> {
     DirectoryId::of(dir, "")
 }
 
-/// Tells which directory `dir` lies in; `dir` itself for the root of all.
+/// Returns the identity of the parent of `dir`, or of `dir` itself at the very root.
 pub(crate) fn parent_id(dir: &File) -> io::Result<DirectoryId> {
     DirectoryId::of(dir, "..")
 }
 
-/// Whether somebody has removed `dir`, which is open still; `false` where the system does not tell.
+/// Whether the open directory `dir` was removed; `false` where the system does not report that.
 pub(crate) fn is_removed(dir: &Dir) -> bool {
     #[cfg(unix)]
     {
@@ -131,18 +131,18 @@ pub(crate) fn open_dir(dir: &impl std::os::fd::AsFd, path: &str) -> io::Result<F
     Ok(File::from(openat(dir, path, flags, Mode::empty())?))
 }
 
-/// Makes what was created, renamed and removed in `dir` durable.
+/// Makes changes of names in `dir` durable.
 #[cfg(unix)]
 pub(crate) fn sync_directory(dir: &File) -> io::Result<()> {
     dir.sync_all()
 }
 
-/// Makes what was created, renamed and removed in `dir` durable.
+/// Makes changes of names in `dir` durable.
 pub(crate) fn sync_dir(dir: &Dir) -> io::Result<()> {
-    // The handle itself may be one that only stands for a path and cannot be synced.
+    // The handle itself may only stand for a path, and not support syncing.
     #[cfg(unix)]
     return sync_directory(&open_dir(dir, ".")?);
-    // Elsewhere a directory has no sync of its own; its file system journals renames.
+    // Elsewhere directories have no sync; their file systems journal renames.
     #[cfg(not(unix))]
     {
         let _ = dir;

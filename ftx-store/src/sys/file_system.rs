@@ -6,11 +6,11 @@ use std::path::Path;
 
 use cap_std::fs::Dir;
 
-/// How many bytes may still be written in the file system that holds `dir`; `u64::MAX` where the
-/// system does not tell.
+/// Returns the free bytes of the file system that holds `dir`; `u64::MAX` where the system does not
+/// report them.
 ///
 /// # Errors
-/// Those of asking the system.
+/// Failures to query the system.
 pub fn available_bytes(dir: &Dir) -> io::Result<u64> {
     #[cfg(unix)]
     {
@@ -25,8 +25,8 @@ pub fn available_bytes(dir: &Dir) -> io::Result<u64> {
     }
 }
 
-/// Whether `name` in `dir` is the root of a mount, so that no other file can take its place; `false`
-/// where the system does not tell. A link is not followed.
+/// Whether `name` in `dir` is the root of a mount, so that no other file can replace it; `false`
+/// where the system does not report that. A link is not followed.
 #[must_use]
 pub fn is_mount_point(dir: &Dir, name: &Path) -> bool {
     #[cfg(target_os = "linux")]
@@ -45,13 +45,13 @@ pub fn is_mount_point(dir: &Dir, name: &Path) -> bool {
     }
 }
 
-/// Whether `file` lies on a file system where a store through a mapping moves the file's times unless
-/// its page has been dirty since the last sync.
+/// Whether `file` lies on a file system where a store through a mapping changes the file's times
+/// unless its page has been dirty since the last sync.
 pub(crate) fn protects_written_pages(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {
         let kind = rustix::fs::fstatfs(file).map(|stat| u32::try_from(stat.f_type));
-        matches!(kind, Ok(Ok(EXT | XFS | BTRFS)))
+        matches!(kind, Ok(Ok(EXT_MAGIC | XFS_MAGIC | BTRFS_MAGIC)))
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -60,20 +60,20 @@ pub(crate) fn protects_written_pages(file: &File) -> bool {
     }
 }
 
-/// What `statfs` calls file systems.
+/// The file systems by their number in `statfs`.
 #[cfg(target_os = "linux")]
-const EXT: u32 = 0xef53;
+const EXT_MAGIC: u32 = 0xef53;
 #[cfg(target_os = "linux")]
-const XFS: u32 = 0x5846_5342;
+const XFS_MAGIC: u32 = 0x5846_5342;
 #[cfg(target_os = "linux")]
-const BTRFS: u32 = 0x9123_683e;
+const BTRFS_MAGIC: u32 = 0x9123_683e;
 #[cfg(target_os = "linux")]
-const F2FS: u32 = 0xf2f5_2010;
+const F2FS_MAGIC: u32 = 0xf2f5_2010;
 #[cfg(target_os = "linux")]
-const TMPFS: u32 = 0x0102_1994;
+const TMPFS_MAGIC: u32 = 0x0102_1994;
 
-/// Writes back all that is dirty in the file system that `dir`, opened before it became so, is in;
-/// `false` where there is no such call, or where it is not known to do so.
+/// Writes back all dirty pages of the file system of `dir`, which must have been opened before they
+/// became dirty. `false` where there is no such call, or where it is not known to be complete.
 pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
     #[cfg(target_os = "linux")]
     {
@@ -91,13 +91,13 @@ pub(crate) fn sync_file_system(dir: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether `syncfs` writes back all files of a file system of this kind, and tells what could not be.
-/// Others say yes and do less: FUSE passes it on to few of its servers, and a layer above another file
-/// system need not tell of that one's failures.
+/// Whether `syncfs` writes back all files of a file system of this kind and reports failures. Other
+/// file systems claim success and do less: FUSE passes the call on to few of its servers, and a
+/// layered file system need not report failures of the one below.
 #[cfg(target_os = "linux")]
 fn syncs_all(kind: u32) -> bool {
     // On tmpfs there is nothing to write back.
-    matches!(kind, EXT | XFS | BTRFS | F2FS | TMPFS)
+    matches!(kind, EXT_MAGIC | XFS_MAGIC | BTRFS_MAGIC | F2FS_MAGIC | TMPFS_MAGIC)
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.create_dir("sub").unwrap();
-        // A directory opened through another is a handle of another kind.
+        // A directory opened through another has another kind of handle.
         for dir in [&dir, &dir.open_dir("sub").unwrap()] {
             assert!(available_bytes(dir).unwrap() > 0);
             sync_dir(dir).unwrap();

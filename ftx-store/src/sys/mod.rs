@@ -1,4 +1,4 @@
-//! What differs between systems, each with a fallback that is slower or blinder but right.
+//! Differences between systems, each with a correct but slower or coarser fallback.
 
 #[cfg_attr(unix, path = "attributes/mod.rs")]
 #[cfg_attr(not(unix), path = "no_attributes.rs")]
@@ -39,7 +39,7 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Whether the process, or the system, has no descriptor or memory left: others may give some back.
+/// Whether the process or the system has run out of descriptors or memory: that may pass.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -56,8 +56,8 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     }
 }
 
-/// Whether `dir` was removed, or the path that it was opened by leads to another directory now. One
-/// that was moved away, so that nothing has its path, is still itself.
+/// Whether `dir` was removed, or the path it was opened by leads to another directory now. A
+/// directory moved away, so that nothing has its path, is still the same.
 pub(crate) fn is_removed_or_replaced(dir: &Dir, path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -74,7 +74,7 @@ pub(crate) fn is_removed_or_replaced(dir: &Dir, path: &Path) -> bool {
     }
 }
 
-/// Passes if names can be given and taken in `dir`, as far as the system tells beforehand.
+/// Checks, as far as the system can foresee, that names in `dir` can be created and removed.
 pub(crate) fn check_may_write(dir: &Dir) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -94,8 +94,8 @@ pub(crate) fn check_may_write(dir: &Dir) -> io::Result<()> {
     }
 }
 
-/// Asks the system to forget what it has cached of `file`, so that reading tells what the disk
-/// holds. A request only: where it is not granted, reading may still be told from the cache.
+/// Asks the system to drop the cached pages of `file`, so that reading shows the disk's contents.
+/// Only a request: if it is not granted, reads may still come from the cache.
 pub(crate) fn forget_cached(file: &File) {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed) {
@@ -105,8 +105,8 @@ pub(crate) fn forget_cached(file: &File) {
     let _ = file;
 }
 
-/// Where the next bytes of `file` are that are not a hole, from `at` to its end at `len`; holes count as
-/// bytes where the system does not tell. Moves the position of the file.
+/// Returns the next range of `file` that is not a hole, from `at` to its end at `len`; holes count
+/// as data where the system does not report them. Moves the file's position.
 pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
     #[cfg(target_os = "linux")]
     {
@@ -128,8 +128,8 @@ pub(crate) fn data_from(file: &File, at: u64, len: u64) -> Option<Range<u64>> {
     (at < len).then_some(at..len)
 }
 
-/// Has opening a pipe not wait for a writer, and a terminal not become the process's own. With regular
-/// files it makes no difference, neither here nor when they are read.
+/// Keeps the opening of a pipe from waiting for a writer, and a terminal from becoming the
+/// process's controlling one. Regular files are unaffected, also when they are read.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
 pub(crate) fn set_nonblocking(options: &mut OpenOptions) {
     #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! Who may do what with a file, where a system does not tell: files have what their directory gives them.
+//! Owner, mode and access control list on a system without them: files inherit from their
+//! directory.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,7 @@ use ftx_core::native::wire::Meta;
 
 use super::Umask;
 
-/// Who may do what with a file.
+/// The access attributes of a file: none on this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes;
 
@@ -18,7 +19,7 @@ impl Attributes {
         Ok(Self)
     }
 
-    pub(crate) fn of_old(_: &Dir, _: &Path, _: &Metadata) -> Self {
+    pub(crate) fn of_existing(_: &Dir, _: &Path, _: &Metadata) -> Self {
         Self
     }
 
@@ -26,7 +27,7 @@ impl Attributes {
         Ok(Self)
     }
 
-    pub(crate) fn made_for(&self, _: &Self, _: Umask, _: bool) -> (u32, Self) {
+    pub(crate) fn created_for(&self, _: &Self, _: Umask, _: bool) -> (u32, Self) {
         (0o666, Self)
     }
 
@@ -34,7 +35,7 @@ impl Attributes {
         self
     }
 
-    pub(crate) fn are_of_others(&self) -> bool {
+    pub(crate) fn let_others_write(&self) -> bool {
         false
     }
 

@@ -1,4 +1,4 @@
-//! Who may read, write and execute a file.
+//! Permissions to read, write and execute files.
 
 use std::fs::File;
 use std::io;
@@ -6,12 +6,12 @@ use std::io;
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use ftx_core::native::wire::Readers;
 
-/// Who may have written a file.
+/// The possible writers of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Writers {
-    /// Nobody but us.
+    /// Only this user.
     Us,
-    /// We, and members of our own group.
+    /// This user, and members of the user's own group.
     OurGroup,
     /// Other users.
     Others,
@@ -27,26 +27,26 @@ impl Writers {
     }
 }
 
-/// Has the file that is made be open to its owner alone.
+/// Restricts a new file to its owner.
 pub(crate) fn owner_only(options: &mut OpenOptions) {
     with_mode(options, 0o600);
 }
 
-/// Has the file that is made have this mode, as far as the process's mask leaves it.
+/// Creates a new file with this mode, reduced by the process's umask.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
 pub(crate) fn with_mode(options: &mut OpenOptions, mode: u32) {
     #[cfg(unix)]
     cap_std::fs::OpenOptionsExt::mode(options, mode);
 }
 
-/// Has the directory that is made be open to its owner alone.
+/// Restricts a new directory to its owner.
 #[cfg_attr(not(unix), expect(unused_variables, clippy::needless_pass_by_ref_mut))]
 pub(crate) fn owner_only_dir(builder: &mut DirBuilder) {
     #[cfg(unix)]
     cap_std::fs::DirBuilderExt::mode(builder, 0o700);
 }
 
-/// Closes a directory of ours to other users.
+/// Closes a directory of this user to other users.
 pub(crate) fn restrict_to_owner(dir: &Dir) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -62,7 +62,7 @@ pub(crate) fn restrict_to_owner(dir: &Dir) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether it belongs to the user that this process acts for; `true` where the system does not tell.
+/// Whether this process's user owns it; `true` where the system does not report owners.
 pub(crate) fn is_owned_by_us(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -77,7 +77,7 @@ pub(crate) fn is_owned_by_us(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whether both belong to the same user; `true` where the system does not tell.
+/// Whether both have the same owner; `true` where the system does not report owners.
 pub(crate) fn have_same_owner(one: &Metadata, other: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -92,7 +92,7 @@ pub(crate) fn have_same_owner(one: &Metadata, other: &Metadata) -> bool {
     }
 }
 
-/// Who may have written this file.
+/// Returns the possible writers of this file.
 pub(crate) fn writers(metadata: &Metadata) -> Writers {
     #[cfg(unix)]
     {
@@ -107,7 +107,7 @@ pub(crate) fn writers(metadata: &Metadata) -> Writers {
     }
 }
 
-/// Who may have written a file of this owner, group and mode.
+/// Returns the possible writers of a file with this owner, group and mode.
 #[cfg(unix)]
 pub(crate) fn writers_by(owner: u32, group: u32, mode: u32) -> Writers {
     let is_ours = owner == rustix::process::geteuid().as_raw();
@@ -119,8 +119,8 @@ pub(crate) fn writers_by(owner: u32, group: u32, mode: u32) -> Writers {
     }
 }
 
-/// Whether the system's error `code` says that owner and mode of a file are in the way, not that
-/// nobody may do that.
+/// Whether the system's error `code` blames the owner and mode of a file, rather than an operation
+/// that is never permitted.
 pub(crate) fn is_about_mode(code: i32) -> bool {
     #[cfg(unix)]
     {
@@ -133,7 +133,7 @@ pub(crate) fn is_about_mode(code: i32) -> bool {
     }
 }
 
-/// What the process's mask takes from the permissions of new files.
+/// The permission bits that the process's umask takes from new files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Umask(#[cfg_attr(not(unix), expect(dead_code))] u32);
 
@@ -148,11 +148,11 @@ impl Umask {
     }
 }
 
-/// The process's mask for new files.
+/// Returns the process's umask.
 #[cfg(unix)]
 #[allow(clippy::useless_conversion, reason = "a mode has fewer bits on some systems")]
 fn umask() -> u32 {
-    // Where it can be read, without changing it for other threads.
+    // Reads it where possible, without changing it for other threads.
     #[cfg(target_os = "linux")]
     if let Some(mask) = std::fs::read_to_string("/proc/thread-self/status")
         .ok()
@@ -160,7 +160,7 @@ fn umask() -> u32 {
     {
         return mask;
     }
-    // For a moment new files are open to nobody else.
+    // For a moment new files are closed to all other users.
     let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     rustix::process::umask(mask);
     mask.as_raw_mode().into()
@@ -192,7 +192,7 @@ pub(crate) fn is_executable(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whom the file is for.
+/// Returns the users that may read the file.
 pub(crate) fn readers(metadata: &Metadata) -> Readers {
     #[cfg(unix)]
     {
@@ -211,8 +211,7 @@ pub(crate) fn readers(metadata: &Metadata) -> Readers {
     }
 }
 
-/// Lets everybody execute `file` who may read it, or nobody. With another user's or group's rights nobody
-/// executes it then.
+/// Lets everyone who may read `file` execute it, or no one. Removes set-user and set-group bits.
 pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -231,7 +230,7 @@ pub(crate) fn set_executable(file: &File, executable: bool) -> io::Result<()> {
     }
 }
 
-/// Whether the file has more names than one; `false` where the system does not tell.
+/// Whether the file has more than one name; `false` where the system does not report that.
 pub(crate) fn has_other_names(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {

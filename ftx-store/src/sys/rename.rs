@@ -1,11 +1,12 @@
-//! Giving a file a name that nothing else may have.
+//! Renames that do not replace another file.
 
 use std::io;
 use std::path::Path;
 
 use cap_std::fs::Dir;
 
-/// Gives `from` in `dir` the name `to` in `to_dir` if nothing has it; both are single components.
+/// Renames `from` in `dir` to `to` in `to_dir` unless that name is taken; both are single
+/// components.
 pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -13,7 +14,7 @@ pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) 
         use rustix::io::Errno;
 
         match rustix::fs::renameat_with(dir, from, to_dir, to, RenameFlags::NOREPLACE) {
-            // Not every file system can.
+            // Some file systems do not support it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             renamed => return Ok(renamed?),
         }
@@ -21,8 +22,8 @@ pub(crate) fn rename_exclusive(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) 
     link_and_remove(dir, from, to_dir, to)
 }
 
-/// Gives `from` in `dir` the name `to` in `to_dir`, which nothing had a moment ago; both are single
-/// components. What has it by now stays, where the system can tell.
+/// Renames `from` in `dir` to `to` in `to_dir`, a name that was free a moment ago; both are single
+/// components. Where the system can detect it, a new file of that name stays.
 pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -30,7 +31,7 @@ pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io:
         use rustix::io::Errno;
 
         match rustix::fs::renameat_with(dir, from, to_dir, to, RenameFlags::NOREPLACE) {
-            // Not every file system can.
+            // Some file systems do not support it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             renamed => return Ok(renamed?),
         }
@@ -39,11 +40,12 @@ pub(crate) fn rename_new(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io:
 }
 
 /// A link never replaces anything. A crash between the two steps leaves the file with both names,
-/// which [`LockedFile`](crate::staging::locked_file::LockedFile) looks for: the staging goes on in a copy then.
+/// which [`LockedFile`](crate::staging::locked_file::LockedFile) detects: the staging then resumes
+/// in a copy.
 fn link_and_remove(dir: &Dir, from: &Path, to_dir: &Dir, to: &Path) -> io::Result<()> {
     dir.hard_link(from, to_dir, to)?;
     dir.remove_file(from).inspect_err(|_| {
-        // Whoever goes on with the staging must not write to a published file.
+        // A resumed staging must not write to a published file.
         let _ = to_dir.remove_file(to);
     })
 }

@@ -6,7 +6,7 @@ use ftx_core::Status;
 use ftx_core::legacy::wire as legacy;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
-    FileFrame, FileHead, FrameHeader, FrameKind, HEADER_LEN, PREFACE_LEN, Reply, Request,
+    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, PREFACE_LEN, Reply, Request,
 };
 
 /// What a peer may rely on from now on, whatever happens to the power.
@@ -140,10 +140,14 @@ fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
             Request::MakeDirectory { name } => promise(name, Promised::Directory),
             _ => None,
         },
-        FrameKind::File => match FileFrame::decode(header, payload).expect("no file").head {
-            FileHead::Put { name, .. } => promise(name, Promised::File),
-            FileHead::Got { .. } => None,
-        },
+        FrameKind::File => {
+            let (prefix, rest) = payload.split_first_chunk().expect("no file");
+            let layout = FileLayout::decode(header, *prefix).expect("no file");
+            match FileHead::decode(&rest[..layout.head_len]).expect("no file") {
+                FileHead::Put { name, .. } => promise(name, Promised::File),
+                FileHead::Got { .. } => None,
+            }
+        }
         FrameKind::Block => None,
     }
 }

@@ -3,7 +3,9 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `options` | the tables of options against `--help` |
+//! | `examples` | the examples in Rust, run against each other |
 //! | `links` | every relative link and anchor |
 
+mod examples;
 mod links;
 mod options;

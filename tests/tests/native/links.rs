@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftx_client::{
-    Config, Dialect, LocalPath, LocalTree, Observer, Reason, RemoteName, ServerAddr, TransferError,
-    Transferred, Upload, Watch, blocking,
+    ClientConfig, DialectChoice, FileUpload, LocalPath, LocalTree, Observer, Reason, RemoteName,
+    ServerAddr, TransferError, Transferred, Watch, blocking,
 };
 use ftx_store::StoreError;
 use ftx_tests::content::{assert_content, content, write_file};
@@ -171,15 +171,15 @@ impl Watch for Ends {
 /// Uploads what was found beneath a tree.
 fn upload(
     server: &Server,
-    dialect: Dialect,
+    dialect: DialectChoice,
     tree: &Arc<LocalTree>,
     names: &[&str],
 ) -> Vec<Result<Transferred, TransferError>> {
-    let mut config = Config::default();
+    let mut config = ClientConfig::default();
     (config.dialect, config.retries) = (dialect, 0);
     let address = ServerAddr::new("127.0.0.1", server.addr().port());
-    let mut client = blocking::Client::new(address, config).unwrap();
-    let files = names.iter().map(|name| Upload {
+    let mut client = blocking::BlockingClient::new(address, config).unwrap();
+    let files = names.iter().map(|name| FileUpload {
         path: LocalPath::beneath(tree, *name),
         name: RemoteName::parse(name).unwrap(),
     });
@@ -205,7 +205,7 @@ fn swapped(local: &Path, len: u64, link: &str) -> (PathBuf, Arc<LocalTree>) {
 
 #[test]
 fn what_became_a_link_after_it_was_found_is_not_uploaded() {
-    for dialect in [Dialect::Native, Dialect::Legacy] {
+    for dialect in [DialectChoice::Native, DialectChoice::Legacy] {
         for len in LENS {
             for link in ["dir/sub/b", "dir/sub"] {
                 let setting = Setting::new();
@@ -234,7 +234,7 @@ fn what_became_a_link_after_it_was_found_is_not_uploaded() {
 /// A tree is the directory that was opened, whatever has its path by now.
 #[test]
 fn a_tree_whose_path_leads_elsewhere_by_now_is_still_the_one_that_was_opened() {
-    for dialect in [Dialect::Native, Dialect::Legacy] {
+    for dialect in [DialectChoice::Native, DialectChoice::Legacy] {
         for len in LENS {
             let setting = Setting::new();
             let (root, found) = swapped(setting.local.path(), len, "dir/z");

@@ -115,7 +115,7 @@ fn a_file_waits_for_the_partial_download_that_has_its_name() {
             Client::download(setting.server.addr()).args(["a.bin.ftxpart", "--retries", "0"]);
         let outcome = client.dialect(dialect).current_dir(local).run();
         outcome.assert_code(1);
-        assert!(outcome.stderr.contains("of another file"), "{outcome:#?}");
+        assert!(outcome.stderr.contains("of another download"), "{outcome:#?}");
         assert!(part.metadata().unwrap().len() > 6 * MIB);
     }
     let both = Client::download(setting.server.addr()).args(["a.bin.ftxpart", "a.bin"]);

@@ -1,4 +1,4 @@
-//! A local file that is sent.
+//! The local file of an upload.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,11 +9,11 @@ use ftx_core::native::wire::Meta;
 use ftx_io::{CHUNK_BYTES, blocking};
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, check_size, meta_of};
 
-use super::Open;
+use super::OpenUpload;
 use crate::{LocalPath, TransferError};
 
 /// A local file as it was when it was opened.
-pub(super) struct Source {
+pub(super) struct UploadSource {
     pub(super) local: LocalPath,
     pub(super) file: File,
     pub(super) identity: FileIdentity,
@@ -22,7 +22,7 @@ pub(super) struct Source {
     pub(super) snapshot: ReadSnapshot,
 }
 
-impl Source {
+impl UploadSource {
     pub(super) async fn open(local: LocalPath) -> Result<Self, TransferError> {
         let about = local.clone();
         let opened = blocking(about.path(), move || {
@@ -41,7 +41,7 @@ impl Source {
         self.local.path()
     }
 
-    /// Reads `len` bytes from `offset`, and gives both back.
+    /// Reads `len` bytes from `offset` into `chunk`, and returns file and chunk.
     pub(super) async fn read(
         self,
         offset: u64,
@@ -56,7 +56,7 @@ impl Source {
         Ok(read.await?)
     }
 
-    /// Reads `len` bytes from `offset`, and shows them to `see` while they are in the processor's
+    /// Reads `len` bytes from `offset`, and passes them to `see` while they are in the processor's
     /// cache.
     pub(super) fn fill(
         &self,
@@ -76,8 +76,8 @@ impl Source {
         Ok(())
     }
 
-    /// Fails if the file is not as it was when it was opened. A change of its attributes counts, since a
-    /// program may write to it and set its time back.
+    /// Fails if the file has changed since it was opened. A change of its attributes counts, since a
+    /// program may write to the file and set its time back.
     pub(super) async fn unchanged(&self) -> Result<(), TransferError> {
         let now = FileIdentity::of_std(&self.file)
             .map_err(|error| StoreError::io("look at", self.path(), error))?;
@@ -90,7 +90,7 @@ impl Source {
 
 /// Reads and hashes `len` bytes from `offset` of a file.
 pub(super) async fn read_hashed(
-    open: &Arc<Open>,
+    open: &Arc<OpenUpload>,
     offset: u64,
     len: u64,
     mut chunk: Vec<u8>,

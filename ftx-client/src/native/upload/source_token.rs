@@ -1,4 +1,4 @@
-//! Which file of which machine is uploaded, for the server to have one run at a time send it.
+//! The source token: identifies a file of a machine, so that the server lets one run at a time send it.
 
 use std::fs;
 
@@ -9,15 +9,15 @@ use ftx_store::FileIdentity;
 
 use crate::LocalPath;
 
-/// What makes these hashes unlike all others.
+/// Separates these hashes from all other uses of the hash.
 const CONTEXT: &[u8] = b"ftx 2026-11-28 source of an upload";
 
-/// The token of a local file as it is now: the same for each run on this machine, and another one when
-/// the file has changed. `None` where the machine cannot be told from others.
+/// The token of a local file in its present version: the same for each run on this machine, and a
+/// different one when the file has changed. `None` where the machine has no identity.
 pub(super) async fn of(local: &LocalPath, identity: &FileIdentity) -> Option<Token> {
     let (owned, identity) = (local.clone(), *identity);
     let found = blocking(local.path(), move || Ok(token_of(&owned, &identity))).await;
-    // Without it the upload is nobody else's.
+    // Without a token the upload is shared with no other run.
     found.ok().flatten()
 }
 

@@ -1,106 +1,106 @@
-//! What a server's state machine and its driver tell each other.
+//! Actions and facts: the interface of the server's state machine and its driver.
 
 use crate::legacy::wire::{LegacyReply, QString};
 use crate::legacy::{Md5Digest, Prefix};
 use crate::{NameError, RemoteName, Status};
 
-/// What the driver is to do.
+/// A step for the driver to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerAction {
     /// Send a message, in one write.
     Send(LegacyReply),
-    /// Send a message so that it cannot arrive glued to the one before: an original client that
-    /// waits for two replies in a row takes everything that one read gives for the first of them.
+    /// Send a message so late that it arrives in a separate read: an original client that waits for
+    /// two replies in a row takes all bytes of one read for the first of them.
     SendApart(LegacyReply),
-    /// Look up what is held of this file. Answer with [`Fact::UploadOffer`] or [`Fact::Failed`].
+    /// Look up the stored bytes of this file. Answer with [`Fact::UploadOffer`] or [`Fact::Failed`].
     OfferUpload {
         /// The file's name.
         name: RemoteName,
         /// Offer no more than this many bytes.
         limit: u64,
     },
-    /// Open the file for `len` bytes that will follow. With `resume`, they go behind what was
-    /// offered last; otherwise they start a new version. Answer with [`Fact::UploadBegun`] or
-    /// [`Fact::Failed`].
+    /// Open the file for `len` bytes. With `resume`, they follow the bytes offered last; otherwise they
+    /// start a new version. Answer with [`Fact::UploadBegun`] or [`Fact::Failed`].
     BeginUpload {
         /// The file's name.
         name: RemoteName,
-        /// Go on behind the offered bytes.
+        /// Resume behind the offered bytes.
         resume: bool,
-        /// Bytes that will follow.
+        /// Number of bytes that will follow.
         len: u64,
     },
-    /// All bytes are here: publish the file. Answer with [`Fact::UploadPublished`] or
+    /// All bytes have arrived: publish the file. Answer with [`Fact::UploadPublished`] or
     /// [`Fact::Failed`].
     CommitUpload,
-    /// Look up a file to be downloaded, and whether its first bytes are those that the client
-    /// holds. Answer with [`Fact::DownloadOffer`] or [`Fact::Failed`].
+    /// Look up a file to download, and compare its first bytes with those that the client holds.
+    /// Answer with [`Fact::DownloadOffer`] or [`Fact::Failed`].
     OfferDownload {
         /// The file's name.
         name: RemoteName,
-        /// What the client holds; `None` to skip the comparison.
+        /// The client's bytes; `None` to skip the comparison.
         held: Option<Prefix>,
         /// Compare only if the client holds exactly as much as the file has.
         whole_only: bool,
     },
-    /// Send `len` bytes of the file that was offered last, from `offset`. Answer with
+    /// Send `len` bytes of the file offered last, from `offset`. Answer with
     /// [`Fact::BodySent`]; if that fails, close the connection.
     SendBody {
-        /// Where to start.
+        /// Offset of the first byte.
         offset: u64,
-        /// How many bytes.
+        /// Number of bytes.
         len: u64,
     },
-    /// A name was refused; the reply that says so follows. For the log.
+    /// Log a refused name. The next action sends the reply.
     NameRefused {
-        /// The name as it came.
+        /// The name as received.
         name: QString,
-        /// Why it is refused.
+        /// The rule that the name breaks.
         error: NameError,
     },
 }
 
-/// What the driver tells.
+/// The outcome of an action, or the arrival of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// What is held of the file to be uploaded.
+    /// The stored bytes of the file to upload.
     UploadOffer {
-        /// The bytes held, `None` if there are none worth an offer.
+        /// The bytes to offer, if any.
         held: Option<Prefix>,
-        /// They are the published file; otherwise a staging.
+        /// The bytes are the published file; otherwise a staging.
         published: bool,
     },
     /// The file is open for the announced bytes.
     UploadBegun,
-    /// Bytes of the body arrived and were stored or, when [`Want::Discard`](crate::legacy::Want::Discard) said so, thrown away.
+    /// Bytes of the body arrived and were stored or, for [`Want::Discard`](crate::legacy::Want::Discard),
+    /// discarded.
     BodyReceived {
-        /// How many.
+        /// Number of bytes.
         len: u64,
     },
-    /// The bytes that arrive can no longer be stored.
+    /// The driver can no longer store the bytes of the body.
     BodyFailed {
-        /// Why, for the client.
+        /// The status for the client.
         status: Status,
     },
     /// The file is published and, as far as the server promises it, durable.
     UploadPublished {
-        /// MD5 of the whole file, where it is known without reading it.
+        /// MD5 of the whole file, if known without reading it.
         md5: Option<Md5Digest>,
     },
-    /// The file that the client wants to download.
+    /// The file to download.
     DownloadOffer {
-        /// Its size in bytes.
+        /// The size in bytes.
         size: u64,
-        /// Its first bytes are those that the client holds.
+        /// The first bytes equal those of the client.
         matches: bool,
-        /// MD5 of the whole file, where it is known without reading it.
+        /// MD5 of the whole file, if known without reading it.
         md5: Option<Md5Digest>,
     },
-    /// All bytes of the download were handed to the connection.
+    /// All bytes of the download were written to the connection.
     BodySent,
-    /// The step that an action asked for failed.
+    /// The action failed.
     Failed {
-        /// Why, for the client.
+        /// The status for the client.
         status: Status,
     },
 }

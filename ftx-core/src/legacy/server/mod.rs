@@ -14,9 +14,8 @@
 //!     └────────────────────────────────────────────────────────────────┘            │
 //! ```
 //!
-//! Every failure of the store ends in `Ready` with an honest status for the client. Only
-//! while a download's bytes are on their way is there no message to say it with; then the
-//! connection is closed.
+//! Every failure of the store ends in `Ready` with an honest status for the client. The exception is a
+//! failure within the bytes of a download: no message can report it, so the connection is closed.
 
 use alloc::collections::VecDeque;
 
@@ -45,7 +44,7 @@ enum ServerState {
     Failed,
 }
 
-/// What the messages so far allow the next one to refer to.
+/// The offer that the next message may refer to.
 #[derive(Debug)]
 enum LastOffer {
     Nothing,
@@ -67,18 +66,18 @@ impl Default for ServerMachine {
 }
 
 impl ServerMachine {
-    /// A connection on which nothing was said yet.
+    /// The machine of a new connection.
     #[must_use]
     pub fn new() -> Self {
         Self { state: ServerState::Ready(LastOffer::Nothing), actions: VecDeque::new() }
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll(&mut self) -> Option<ServerAction> {
         self.actions.pop_front()
     }
 
-    /// What is to be handed in next, once [`poll`](Self::poll) has nothing more.
+    /// Returns the input that the machine needs, once [`poll`](Self::poll) has returned all actions.
     #[must_use]
     pub fn want(&self) -> Want {
         match &self.state {
@@ -97,7 +96,7 @@ impl ServerMachine {
     /// Takes the client's next message, when [`want`](Self::want) is [`Want::Message`].
     ///
     /// # Errors
-    /// The connection cannot go on and is to be closed.
+    /// The message does not fit, and the connection must be closed.
     pub fn message(&mut self, request: LegacyRequest) -> Result<(), ProtocolError> {
         let ServerState::Ready(pending) = core::mem::replace(&mut self.state, ServerState::Failed)
         else {
@@ -127,10 +126,10 @@ impl ServerMachine {
         Ok(())
     }
 
-    /// Takes a fact that an action asked for, or the arrival of bytes.
+    /// Takes the fact that an action requires, or the arrival of bytes.
     ///
     /// # Errors
-    /// The fact does not fit; the connection is to be closed.
+    /// The fact does not fit, and the connection must be closed.
     pub fn fact(&mut self, fact: Fact) -> Result<(), ProtocolError> {
         let state = core::mem::replace(&mut self.state, ServerState::Failed);
         self.state = match (state, fact) {
@@ -163,7 +162,7 @@ impl ServerMachine {
                     left => ServerState::Receiving { peer, left },
                 }
             }
-            // The client hears of it when it has sent all: an original one does not listen before.
+            // The status follows the last byte: an original client does not read before that.
             (ServerState::Receiving { left, .. }, Fact::BodyFailed { status }) => {
                 ServerState::Draining { left, status }
             }
@@ -211,7 +210,7 @@ impl ServerMachine {
         self.actions.push_back(ServerAction::Send(reply));
     }
 
-    /// The name, or the open error that the original gives for what it cannot open.
+    /// Validates a name. The caller answers an invalid one with the open error, like the original.
     fn parse_name(&mut self, name: QString) -> Option<RemoteName> {
         let parsed = match name.to_text() {
             Some(text) => RemoteName::parse(&text),
@@ -267,7 +266,7 @@ impl ServerMachine {
 
     fn end_upload(&mut self, peer: Peer, empty: bool, reply: LegacyReply) -> ServerState {
         self.actions.push_back(match peer {
-            // Nothing was received since the reply to 101, so the two would travel together.
+            // No bytes came since the reply to 101, so both replies could arrive in one read.
             Peer::Original if empty => ServerAction::SendApart(reply),
             Peer::Original | Peer::Ftx => ServerAction::Send(reply),
         });
@@ -306,12 +305,12 @@ impl ServerMachine {
         let held_whole = held.is_some_and(|held| held.len == size);
         let (status, offset) = match peer {
             Peer::Ftx => (Status::Ok, held.map_or(0, |held| held.len.min(size))),
-            // No larger number is read rightly: better no file than a false one.
+            // The client misreads larger numbers: no file is better than a wrong one.
             Peer::Original if size > ORIGINAL_MAX_BYTES => (Status::DownloadError, 0),
             Peer::Original if held_whole => (Status::Ok, size),
-            // A length of 0 would tell the client that it has the file already.
+            // A length of 0 means to the client that it has the file already.
             Peer::Original if size == 0 => (Status::DownloadError, 0),
-            // The client cuts its file before it seeks, so a resumed one would begin with zeros.
+            // The client truncates its file before it seeks, so a resumed one would begin with zeros.
             Peer::Original => (Status::Ok, 0),
         };
         let len = if status.is_ok() { size - offset } else { 0 };

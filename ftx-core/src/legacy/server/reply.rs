@@ -1,4 +1,4 @@
-//! Messages of a server, from what it has to say.
+//! Builds the messages of a server.
 
 use crate::Status;
 use crate::legacy::wire::{LegacyReply, QString};
@@ -29,7 +29,7 @@ pub(super) fn download_header(
     LegacyReply::DownloadHeader { status, pos, len, md5, extended: peer.is_ftx() }
 }
 
-/// Position and MD5 as they go into a message: none held is 0 and null.
+/// Position and MD5 of a prefix in a message: 0 and null without one.
 pub(in crate::legacy) fn wire_held(held: Option<Prefix>) -> (i64, QString) {
     let fits = held.and_then(|held| Some((i64::try_from(held.len).ok()?, Some(held.md5).into())));
     fits.unwrap_or((0, QString::NULL))

@@ -1,21 +1,21 @@
-//! Finding and reading the message at the front of what a peer has sent.
+//! Decodes the message at the front of a peer's bytes.
 //!
-//! Input comes from anybody, so every count and length is held against [`DecodeLimits`] before it is
-//! believed, and a message that cannot end within its limit is refused as soon as that is certain:
-//! memory held for an unfinished message never exceeds [`DecodeLimits::message_bytes`].
+//! Input is untrusted, so every count and length is compared with [`DecodeLimits`] before it is used,
+//! and a message that cannot end within its limit is refused as soon as that is certain: the memory
+//! for an incomplete message never exceeds [`DecodeLimits::message_bytes`].
 
 use super::limits::{DecodeError, DecodeLimits};
-use super::primitive::{QtReader, ReadError};
+use super::primitive::{QtReader, ReadStop};
 use super::raw::RawMessage;
 use super::{LegacyReply, LegacyRequest};
 
-/// Reads the message at the front of `input`, in whatever order its entries stand.
+/// Decodes the message at the front of `input`, with its entries in any order.
 ///
-/// Returns it with the number of bytes it takes, or `None` if `input` holds only a part of it. It
-/// starts over each time, so nothing needs to be kept between calls but the bytes.
+/// Returns the message and its length in bytes, or `None` if `input` contains only a part of it. Each
+/// call starts over, so the caller keeps nothing but the bytes.
 ///
 /// # Errors
-/// A [`DecodeError`], as soon as no bytes that could follow would make a message of it.
+/// A [`DecodeError`], as soon as no further bytes can complete the message.
 pub(super) fn decode_raw(
     input: &[u8],
     limits: &DecodeLimits,
@@ -23,15 +23,19 @@ pub(super) fn decode_raw(
     let mut reader = QtReader::new(input, limits);
     match RawMessage::decode(&mut reader, limits) {
         Ok(message) => Ok(Some((message, reader.used()))),
-        Err(ReadError::Incomplete) => Ok(None),
-        Err(ReadError::Refused(error)) => Err(error),
+        Err(ReadStop::Incomplete) => Ok(None),
+        Err(ReadStop::Refused(error)) => Err(error),
     }
 }
 
-/// Reads a client's message from the front of `input`; otherwise like [`decode_raw`].
+/// Decodes the client's message at the front of `input`, with its entries in any order.
+///
+/// Returns the message and its length in bytes, or `None` if `input` contains only a part of it. Each
+/// call starts over, so the caller keeps nothing but the bytes.
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no client sends is no error: [`LegacyRequest::Unknown`].
+/// A [`DecodeError`], as soon as no further bytes can complete the message. An id that no client sends
+/// is not an error, but [`LegacyRequest::Unknown`].
 pub fn decode_request(
     input: &[u8],
     limits: &DecodeLimits,
@@ -40,10 +44,10 @@ pub fn decode_request(
     Ok(decoded.map(|(message, used)| (LegacyRequest::from_raw(&message), used)))
 }
 
-/// Reads a server's message from the front of `input`; otherwise like [`decode_raw`].
+/// Decodes the server's message at the front of `input`; otherwise like [`decode_request`].
 ///
 /// # Errors
-/// As [`decode_raw`]. An id that no server sends is no error: [`LegacyReply::Unknown`].
+/// As [`decode_request`]. An id that no server sends is not an error, but [`LegacyReply::Unknown`].
 pub fn decode_reply(
     input: &[u8],
     limits: &DecodeLimits,

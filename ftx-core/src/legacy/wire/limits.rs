@@ -1,14 +1,14 @@
-//! Limits of a message, and the errors of a message that breaks one.
+//! Limits of a message, and the errors of invalid messages.
 
-/// How much of a message is accepted. The defaults leave room for every valid name several times
-/// over; the dialect's own messages have 12 to about 700 bytes.
+/// Limits of the decoder. The defaults leave room for every valid name several times over; the
+/// dialect's own messages have 12 to about 700 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Bytes of one message.
+    /// Length in bytes of one message.
     pub message_bytes: usize,
-    /// Entries of one message.
+    /// Number of entries of one message.
     pub entries: usize,
-    /// Bytes of one key, text or byte array; a text has two bytes for each UTF-16 code unit.
+    /// Length in bytes of one key, text or byte array; a text has two bytes for each UTF-16 code unit.
     pub string_bytes: usize,
 }
 
@@ -18,8 +18,8 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Why bytes are no message of this dialect, whatever follows them. As there is no framing, nothing
-/// behind them can be found again: the connection cannot go on.
+/// Why bytes cannot be completed to a message of this dialect. Without framing no later message can be
+/// found, so the connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -34,7 +34,7 @@ pub enum DecodeError {
         "a text has {len} bytes, which is not a whole number of utf-16 units; close the connection"
     )]
     OddString {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
     /// A key, text or byte array is longer than [`DecodeLimits::string_bytes`].
@@ -55,7 +55,7 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// A value is of a kind whose length is not known.
+    /// A value has an unknown kind, and so an unknown length.
     #[error(
         "a value has the unknown kind {kind}, so its end cannot be found; close the connection"
     )]

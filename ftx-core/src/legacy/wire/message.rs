@@ -1,8 +1,8 @@
 //! Typed messages of the legacy dialect.
 //!
-//! Ids are shared by requests and replies, which carry different entries, so there is one enum for
-//! each direction. Numbers are full 64-bit values here although the original programs read only
-//! their low 32 bits; who may be sent what is decided by the state machines.
+//! Requests and replies share ids but carry different entries, so there is one enum for each direction.
+//! Numbers have all 64 bits here, although the original programs read only the low 32; the state
+//! machines keep numbers to an original peer small enough.
 
 use super::QString;
 use crate::Status;
@@ -11,17 +11,17 @@ use crate::Status;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i64)]
 pub(crate) enum MessageId {
-    /// 100: asks to upload under a name; the reply says what the server holds of it.
+    /// 100: requests an upload; the reply offers the bytes that the server holds.
     UploadHeader = 100,
-    /// 101: says where the bytes go and how many follow.
+    /// 101: announces offset and number of the bytes that follow.
     UploadPos = 101,
     /// 103: sent by the server, unasked, when all bytes of an upload have arrived.
     UploadTail = 103,
-    /// 200: asks to download a name, saying what the client holds of it.
+    /// 200: requests a download, with the bytes that the client holds.
     DownloadHeader = 200,
-    /// 202: asks for the raw bytes to start.
+    /// 202: requests the raw bytes.
     DownloadContent = 202,
-    /// 203: says that all bytes have arrived; the reply repeats it.
+    /// 203: confirms that all bytes have arrived; the reply repeats it.
     DownloadTail = 203,
 }
 
@@ -49,7 +49,7 @@ impl MessageId {
     }
 }
 
-/// What a client says.
+/// A client's message.
 ///
 /// `extended` marks an ftx client: it adds the entry `ftx_peer` to its 100 and 200 requests, which
 /// original servers ignore and ftx servers answer by adding the same entry to the reply.
@@ -59,25 +59,25 @@ pub enum LegacyRequest {
     UploadHeader {
         /// `file_prjpath`: the name below the server's root.
         name: QString,
-        /// `ftx_peer` is there.
+        /// Whether `ftx_peer` is present.
         extended: bool,
     },
     /// 101.
     UploadPos {
-        /// `file_pos`: where the bytes go.
+        /// `file_pos`: offset of the first byte.
         pos: i64,
-        /// `file_size`: how many bytes **follow**, not the file's size.
+        /// `file_size`: the number of bytes that **follow**, not the file's size.
         len: i64,
     },
     /// 200.
     DownloadHeader {
         /// `file_prjpath`.
         name: QString,
-        /// `file_pos`: how many bytes the client holds.
+        /// `file_pos`: the number of bytes that the client holds.
         pos: i64,
         /// `file_md5`: the MD5 of those bytes, null if there is no local file.
         md5: QString,
-        /// `ftx_peer` is there.
+        /// Whether `ftx_peer` is present.
         extended: bool,
     },
     /// 202.
@@ -90,28 +90,29 @@ pub enum LegacyRequest {
         /// `reply_status`: always 0.
         status: Status,
     },
-    /// Any other id; its entries mean nothing.
+    /// Any other id; its entries are ignored.
     Unknown {
-        /// The id as it came.
+        /// The id as received.
         id: i64,
     },
 }
 
-/// What a server says.
+/// A server's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegacyReply {
     /// Reply to 100.
     UploadHeader {
         /// `reply_status`.
         status: Status,
-        /// `file_pos`: how many bytes the server holds.
+        /// `file_pos`: the number of bytes that the server holds.
         pos: i64,
         /// `file_md5`: the MD5 of those bytes; null when there are none.
         md5: QString,
-        /// `ftx_peer` is there: the server keeps what an upload resumes from, and its 103 is honest.
+        /// Whether `ftx_peer` is present: the server keeps the bytes that an upload resumes from, and its
+        /// 103 is honest.
         extended: bool,
-        /// `ftx_peer` is 2: the bytes are the published file; otherwise they are a staging, which
-        /// is not a file yet. Means nothing unless `extended`.
+        /// Whether `ftx_peer` is 2: the bytes are the published file; otherwise they are a staging,
+        /// which is not a file yet. Meaningless unless `extended`.
         published: bool,
     },
     /// Reply to 101.
@@ -131,14 +132,14 @@ pub enum LegacyReply {
     DownloadHeader {
         /// `reply_status`.
         status: Status,
-        /// `file_pos`: where the bytes go on from.
+        /// `file_pos`: the offset to resume from.
         pos: i64,
-        /// `file_size`: how many bytes **follow**, not the file's size.
+        /// `file_size`: the number of bytes that **follow**, not the file's size.
         len: i64,
-        /// `file_md5` of the whole file where the server knows it, sent to ftx clients only; null
+        /// `file_md5` of the whole file if the server knows it, sent to ftx clients only; null
         /// otherwise, and then the entry is left out.
         md5: QString,
-        /// `ftx_peer` is there.
+        /// Whether `ftx_peer` is present.
         extended: bool,
     },
     /// Reply to 203.
@@ -146,9 +147,9 @@ pub enum LegacyReply {
         /// `reply_status`.
         status: Status,
     },
-    /// An answer with another id: what an original server sends for a request it does not know.
+    /// An answer with another id: an original server's reply to an unknown request.
     Unknown {
-        /// The id as it came.
+        /// The id as received.
         id: i64,
     },
 }

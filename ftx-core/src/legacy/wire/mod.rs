@@ -1,8 +1,8 @@
-//! The legacy wire format: what `QDataStream` makes of a `qint64` and a `QMap<QString, QVariant>`.
+//! The legacy wire format: a `qint64` and a `QMap<QString, QVariant>` as written by `QDataStream`.
 //!
-//! There is no framing: a message ends where its last entry ends, so finding the end means reading
-//! all of it. The original programs take whatever one read gave them for one message; here a
-//! message may come in any pieces, and several may come in one.
+//! There is no framing: a message ends where its last entry ends, so its end is found by reading all of
+//! it. The original programs take the bytes of one read for one message; here a message may arrive in
+//! any pieces, and several may arrive in one.
 //!
 //! # Layout
 //! Everything is big-endian.
@@ -29,16 +29,16 @@
 //! 0000000a 00 ffffffff                                    QString, not null, the null string
 //! ```
 //!
-//! # Order, and what is missing
-//! Qt 5 writes the entries by descending key, Qt 6 by ascending key, and both read any order. What
-//! is written here is byte for byte what Qt 5 writes; what is read may be in any order. Unknown
-//! keys are ignored, a missing number is 0 and a missing text the null string, and of a repeated
-//! key the last one counts, all as in the original.
+//! # Order and missing entries
+//! Qt 5 writes the entries by descending key, Qt 6 by ascending key, and both read any order. The
+//! encoder writes exactly the bytes of Qt 5, and the decoder accepts any order. As in the original,
+//! unknown keys are ignored, a missing number is 0, a missing text is the null string, and of a
+//! repeated key the last one counts.
 //!
 //! # Layers
-//! `primitive` reads and writes Qt's basic types, `variant` a [`Variant`], `raw` a [`RawMessage`];
-//! `message` holds the typed messages and `typed` turns them into raw ones and back. `decoder`
-//! finds the end of a message and holds the [`DecodeLimits`].
+//! `primitive` reads and writes Qt's basic types, `variant` a `Variant`, `raw` a `RawMessage`.
+//! `message` defines the typed messages, and `typed` converts them to raw ones and back. `decoder`
+//! finds the end of a message within the [`DecodeLimits`] of `limits`.
 
 mod decoder;
 mod limits;

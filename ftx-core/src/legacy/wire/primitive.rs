@@ -5,19 +5,19 @@ use alloc::vec::Vec;
 use super::QString;
 use super::limits::{DecodeError, DecodeLimits};
 
-/// The length that stands for a null string or a null byte array.
+/// The length of a null string or a null byte array.
 const NULL_LENGTH: u32 = u32::MAX;
 
-/// Why reading stopped. That input is not all there yet is the everyday case, not an error.
+/// Why reading stopped. Incomplete input is the everyday case, not an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ReadError {
-    /// More bytes are needed to go on.
+pub(super) enum ReadStop {
+    /// More bytes are needed.
     Incomplete,
-    /// No bytes that could follow make a message of this.
+    /// No further bytes can complete the message.
     Refused(DecodeError),
 }
 
-impl From<DecodeError> for ReadError {
+impl From<DecodeError> for ReadStop {
     fn from(error: DecodeError) -> Self {
         Self::Refused(error)
     }
@@ -29,7 +29,7 @@ pub(super) struct QtReader<'a> {
     limits: &'a DecodeLimits,
     /// Bytes of the message that were read.
     used: usize,
-    /// Bytes that must at least follow what is read next, as told by [`Self::expect`].
+    /// The least number of bytes behind the next item, set by [`Self::expect`].
     owed: usize,
 }
 
@@ -38,8 +38,8 @@ impl<'a> QtReader<'a> {
         Self { rest: input, limits, used: 0, owed: 0 }
     }
 
-    /// Tells how many bytes the message needs at least behind the next item, so that one which
-    /// cannot end within its limit is refused before it has been waited for.
+    /// Sets the least number of bytes that the message needs behind the next item, so that a message
+    /// beyond its limit is refused before its bytes have arrived.
     pub(super) fn expect(&mut self, bytes: usize) {
         self.owed = bytes;
     }
@@ -48,31 +48,31 @@ impl<'a> QtReader<'a> {
         self.used
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, ReadError> {
+    pub(super) fn u8(&mut self) -> Result<u8, ReadStop> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, ReadError> {
+    pub(super) fn u32(&mut self) -> Result<u32, ReadStop> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, ReadError> {
+    pub(super) fn i32(&mut self) -> Result<i32, ReadStop> {
         self.array().map(i32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, ReadError> {
+    pub(super) fn u64(&mut self) -> Result<u64, ReadStop> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, ReadError> {
+    pub(super) fn i64(&mut self) -> Result<i64, ReadStop> {
         self.array().map(i64::from_be_bytes)
     }
 
-    pub(super) fn f64(&mut self) -> Result<f64, ReadError> {
+    pub(super) fn f64(&mut self) -> Result<f64, ReadStop> {
         self.array().map(f64::from_be_bytes)
     }
 
-    pub(super) fn qstring(&mut self) -> Result<QString, ReadError> {
+    pub(super) fn qstring(&mut self) -> Result<QString, ReadStop> {
         let Some(len) = self.length()? else { return Ok(QString::NULL) };
         if len % 2 != 0 {
             return Err(DecodeError::OddString { len }.into());
@@ -82,15 +82,15 @@ impl<'a> QtReader<'a> {
     }
 
     /// A byte array, `None` for the null one.
-    pub(super) fn byte_array(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(super) fn byte_array(&mut self) -> Result<Option<Vec<u8>>, ReadStop> {
         match self.length()? {
             None => Ok(None),
             Some(len) => self.take(len).map(|bytes| Some(bytes.to_vec())),
         }
     }
 
-    /// The length of what follows, judged at once; `None` for null.
-    fn length(&mut self) -> Result<Option<usize>, ReadError> {
+    /// Reads a length and checks it at once; `None` for null.
+    fn length(&mut self) -> Result<Option<usize>, ReadStop> {
         let announced = self.u32()?;
         if announced == NULL_LENGTH {
             return Ok(None);
@@ -102,27 +102,27 @@ impl<'a> QtReader<'a> {
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadStop> {
         let bytes = self.take(N)?;
-        bytes.first_chunk().copied().ok_or(ReadError::Incomplete)
+        bytes.first_chunk().copied().ok_or(ReadStop::Incomplete)
     }
 
-    /// The next `len` bytes. Nothing is allocated for bytes that are not there.
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ReadError> {
+    /// Reads the next `len` bytes. Nothing is allocated for missing bytes.
+    fn take(&mut self, len: usize) -> Result<&'a [u8], ReadStop> {
         let limit = self.limits.message_bytes;
         let used = self.used.saturating_add(len);
         if used.saturating_add(self.owed) > limit {
             return Err(DecodeError::MessageTooLong { limit }.into());
         }
-        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(ReadError::Incomplete)?;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(ReadStop::Incomplete)?;
         self.rest = rest;
         self.used = used;
         Ok(bytes)
     }
 }
 
-/// Appends to a buffer. What is too long for the wire's 32-bit lengths has no business here: names
-/// are bounded, and everything else is of fixed size.
+/// Appends values to a buffer. All lengths fit 32 bits: names are bounded, and all other values have a
+/// fixed size.
 pub(super) struct QtWriter<'a>(&'a mut Vec<u8>);
 
 impl<'a> QtWriter<'a> {
@@ -185,7 +185,7 @@ impl<'a> QtWriter<'a> {
 mod tests {
     use std::vec::Vec;
 
-    use super::{DecodeError, DecodeLimits, QString, QtReader, QtWriter, ReadError};
+    use super::{DecodeError, DecodeLimits, QString, QtReader, QtWriter, ReadStop};
 
     fn limits() -> DecodeLimits {
         DecodeLimits { message_bytes: 64, entries: 4, string_bytes: 8 }
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(reader.f64(), Ok(-1.5));
         assert_eq!(reader.qstring(), Ok(QString::from("é!")));
         assert_eq!(reader.byte_array(), Ok(Some(Vec::from([1, 2, 3]))));
-        assert_eq!((reader.used(), reader.u8()), (out.len(), Err(ReadError::Incomplete)));
+        assert_eq!((reader.used(), reader.u8()), (out.len(), Err(ReadStop::Incomplete)));
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
     fn a_length_is_judged_before_its_bytes_are_there() {
         let limits = limits();
         let read = |bytes: &[u8]| QtReader::new(bytes, &limits).qstring();
-        assert_eq!(read(&[0, 0, 0, 8]), Err(ReadError::Incomplete));
+        assert_eq!(read(&[0, 0, 0, 8]), Err(ReadStop::Incomplete));
         assert_eq!(read(&[0, 0, 0, 3]), Err(DecodeError::OddString { len: 3 }.into()));
         for len in [10u32, 0x7fff_fffe, 0xffff_fffe] {
             let error = DecodeError::StringTooLong { len, limit: 8 };
@@ -261,7 +261,7 @@ mod tests {
         let limits = limits();
         let mut reader = QtReader::new(&[], &limits);
         reader.expect(60);
-        assert_eq!(reader.u32(), Err(ReadError::Incomplete));
+        assert_eq!(reader.u32(), Err(ReadStop::Incomplete));
         reader.expect(61);
         assert_eq!(reader.u32(), Err(DecodeError::MessageTooLong { limit: 64 }.into()));
     }

@@ -1,4 +1,4 @@
-//! Qt's string as it stands on the wire: UTF-16 code units, or null.
+//! Qt's string on the wire: UTF-16 code units, or null.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,13 +8,13 @@ use crate::legacy::md5::Md5Digest;
 
 /// A `QString`: null, or any sequence of UTF-16 code units.
 ///
-/// Null and empty differ on the wire, and unpaired surrogates pass through the original system, so
-/// neither is lost here. Turning it into a Rust string is a step that can fail.
+/// Null and empty differ on the wire, and the original system passes unpaired surrogates, so this type
+/// keeps both. The conversion to a Rust string can fail.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct QString(Option<Vec<u16>>);
 
 impl QString {
-    /// The null string, which the original sends where there is no MD5.
+    /// The null string, sent by the original in place of an absent MD5.
     pub const NULL: Self = Self(None);
 
     /// A string of these code units.
@@ -35,8 +35,7 @@ impl QString {
         self.0.is_none()
     }
 
-    /// The text, or `None` when there is an unpaired surrogate. Null reads as the empty text, as
-    /// it does in Qt.
+    /// The text, or `None` if it has an unpaired surrogate. Null is the empty text, as in Qt.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         String::from_utf16(self.0.as_deref().unwrap_or_default()).ok()

@@ -1,23 +1,23 @@
-//! A message as it stands on the wire, before anything is known about its meaning.
+//! A message on the wire, before its interpretation.
 
 use alloc::vec::Vec;
 
 use super::QString;
 use super::limits::{DecodeError, DecodeLimits};
-use super::primitive::{QtReader, QtWriter, ReadError};
+use super::primitive::{QtReader, QtWriter, ReadStop};
 use super::variant::Variant;
 
-/// An id and its entries, in the order in which they stand on the wire.
+/// An id and its entries, in the order of the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RawMessage {
     /// The message's id.
     pub(super) id: i64,
-    /// Keys and values; a key may be there more than once.
+    /// Keys and values; a key may be repeated.
     pub(super) entries: Vec<(QString, Variant)>,
 }
 
 impl RawMessage {
-    /// The fewest bytes that an entry takes: the length of an empty key and the value.
+    /// The shortest entry: the length of an empty key, and the value.
     const MIN_ENTRY_BYTES: usize = 4 + Variant::MIN_BYTES;
 
     /// A message without entries.
@@ -26,7 +26,7 @@ impl RawMessage {
         Self { id, entries: Vec::new() }
     }
 
-    /// Adds an entry behind the others.
+    /// Appends an entry.
     #[must_use]
     pub(super) fn with(mut self, key: &str, value: impl Into<Variant>) -> Self {
         self.entries.push((key.into(), value.into()));
@@ -36,7 +36,7 @@ impl RawMessage {
     pub(super) fn decode(
         reader: &mut QtReader<'_>,
         limits: &DecodeLimits,
-    ) -> Result<Self, ReadError> {
+    ) -> Result<Self, ReadStop> {
         let mut message = Self::new(reader.i64()?);
         let announced = reader.u32()?;
         let count = match usize::try_from(announced) {
@@ -56,7 +56,7 @@ impl RawMessage {
         Ok(message)
     }
 
-    /// Appends the message to `out`, entries in their order.
+    /// Appends the message to `out`, with the entries in their order.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = QtWriter::new(out);
         writer.i64(self.id);
@@ -67,8 +67,8 @@ impl RawMessage {
         }
     }
 
-    /// The value of a key: the last one, as a `QMap` keeps it, if the key is repeated. The null
-    /// key is the empty key.
+    /// The value of a key, the last one if the key is repeated, as in a `QMap`. The null key is the
+    /// empty key.
     #[must_use]
     pub(super) fn get(&self, key: &str) -> Option<&Variant> {
         let same = |(candidate, _): &&(QString, Variant)| {
@@ -77,7 +77,7 @@ impl RawMessage {
         self.entries.iter().rev().find(same).map(|(_, value)| value)
     }
 
-    /// The value of a key as a number; 0 if it is missing or none.
+    /// The value of a key as a number; 0 if it is missing or not a number.
     #[must_use]
     pub(super) fn number(&self, key: &str) -> i64 {
         self.get(key).map_or(0, Variant::to_i64)

@@ -1,7 +1,7 @@
-//! Typed messages as raw ones, and back.
+//! Converts typed messages to raw ones, and back.
 //!
-//! The entries are listed in the order in which Qt 5 writes them, by descending key. Everything is
-//! read by key, with what is missing as 0 or null, so any raw message of a known id is a typed one.
+//! The entries are listed in Qt 5's order, by descending key. They are read by key, a missing one as 0
+//! or null, so any raw message with a known id is a typed one.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::Status;
 /// Names of entries, in Qt 5's order.
 mod key {
     pub(super) const REPLY_STATUS: &str = "reply_status";
-    /// Marks a peer of our own; original programs ignore it.
+    /// Marks an ftx peer; original programs ignore it.
     pub(super) const FTX_PEER: &str = "ftx_peer";
     pub(super) const FILE_SIZE: &str = "file_size";
     pub(super) const FILE_PRJPATH: &str = "file_prjpath";
@@ -20,7 +20,7 @@ mod key {
     pub(super) const FILE_MD5: &str = "file_md5";
 }
 
-/// Values of the entry `ftx_peer`. Every value from 1 on marks a peer of our own.
+/// Values of the entry `ftx_peer`. Every value from 1 on marks an ftx peer.
 mod peer {
     pub(super) const EXTENDED: i64 = 1;
     pub(super) const PUBLISHED: i64 = 2;
@@ -68,7 +68,7 @@ impl LegacyRequest {
         }
     }
 
-    /// What a client means by these entries.
+    /// Interprets the entries of a client's message.
     #[must_use]
     pub(super) fn from_raw(raw: &RawMessage) -> Self {
         match MessageId::from_code(raw.id) {
@@ -133,7 +133,7 @@ impl LegacyReply {
         }
     }
 
-    /// What a server means by these entries.
+    /// Interprets the entries of a server's message.
     #[must_use]
     pub(super) fn from_raw(raw: &RawMessage) -> Self {
         match MessageId::from_code(raw.id) {

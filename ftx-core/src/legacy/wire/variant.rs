@@ -1,11 +1,11 @@
-//! Qt's `QVariant`, as far as a peer of this dialect may meet it.
+//! Qt's `QVariant`, with the kinds that this dialect supports.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::QString;
 use super::limits::DecodeError;
-use super::primitive::{QtReader, QtWriter, ReadError};
+use super::primitive::{QtReader, QtWriter, ReadStop};
 
 /// Type ids of `QVariant`: the same in Qt 5 and Qt 6.
 mod kind {
@@ -26,17 +26,17 @@ pub(super) struct Variant {
     /// `QVariant::isNull()` of the writer. It changes nothing about the value and is kept for exact
     /// re-encoding only.
     pub(super) null: bool,
-    /// What it holds.
+    /// The value.
     pub(super) value: Value,
 }
 
-/// What a [`Variant`] holds.
+/// The value of a [`Variant`].
 ///
-/// The original programs send [`LongLong`](Self::LongLong) and [`QString`](Self::QString) only; a
-/// kind that is not here has an unknown length and ends decoding.
+/// The original programs send only [`LongLong`](Self::LongLong) and [`QString`](Self::QString). Any
+/// other kind than these has an unknown length and ends decoding.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// Kind 0: nothing, in no bytes.
+    /// Kind 0, no bytes.
     Invalid,
     /// Kind 1, one byte.
     Bool(bool),
@@ -57,10 +57,10 @@ pub(super) enum Value {
 }
 
 impl Variant {
-    /// The fewest bytes that a variant takes: its kind and the null mark.
+    /// The shortest variant: its kind and the null mark.
     pub(super) const MIN_BYTES: usize = 5;
 
-    pub(super) fn decode(reader: &mut QtReader<'_>) -> Result<Self, ReadError> {
+    pub(super) fn decode(reader: &mut QtReader<'_>) -> Result<Self, ReadStop> {
         let kind = reader.u32()?;
         let null = reader.u8()? != 0;
         let value = match kind {
@@ -94,9 +94,9 @@ impl Variant {
         }
     }
 
-    /// The value as a number, as `QVariant::toLongLong` gives it: texts are read as decimal
-    /// numbers, fractions are rounded, and what is no number is 0. Unlike the original programs,
-    /// which use `toInt`, it keeps all 64 bits.
+    /// Converts the value to a number like `QVariant::toLongLong`: a text is read as a decimal number,
+    /// a fraction is rounded, and any other value is 0. The original programs use `toInt` instead and
+    /// keep only 32 bits.
     #[must_use]
     pub(super) fn to_i64(&self) -> i64 {
         match &self.value {
@@ -114,8 +114,8 @@ impl Variant {
         }
     }
 
-    /// The value as a text, as `QVariant::toString` gives it: numbers in decimal, byte arrays as
-    /// UTF-8, and nothing as the null string.
+    /// Converts the value to a text like `QVariant::toString`: a number in decimal, a byte array as
+    /// UTF-8, an invalid value to the null string.
     #[must_use]
     pub(super) fn to_qstring(&self) -> QString {
         match &self.value {

@@ -1,4 +1,4 @@
-//! Chaining values from bytes, piece by piece.
+//! Computes chaining values from the bytes of a block.
 
 use alloc::boxed::Box;
 
@@ -6,22 +6,22 @@ use blake3::hazmat::HasherExt as _;
 
 use super::{Cv, block_len, block_offset};
 
-/// The bytes that were hashed are not as many as the block has.
+/// A block was hashed with too many or too few bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("block {index} has {expected} bytes, not {got}; the file has changed or ends early")]
 pub struct WrongLength {
     /// Index of the block.
     pub index: u64,
-    /// Bytes that the block has.
+    /// Length of the block in bytes.
     pub expected: u64,
-    /// Bytes that were handed in.
+    /// Bytes passed to the hasher.
     pub got: u64,
 }
 
 /// Computes the chaining value of one block from pieces of any length.
 #[derive(Clone, Debug)]
 pub struct BlockHasher {
-    /// Two kilobytes, which are moved often.
+    /// Boxed, because it has two kilobytes and is moved often.
     hasher: Box<blake3::Hasher>,
     whole_file: bool,
     index: u64,
@@ -32,7 +32,7 @@ pub struct BlockHasher {
 impl BlockHasher {
     /// A hasher for the block `index` of a file of `size` bytes.
     ///
-    /// A block that the file does not have has no bytes, and no chaining value.
+    /// A block beyond the end has no bytes and no chaining value.
     #[must_use]
     pub fn new(size: u64, index: u64) -> Self {
         let expected = block_len(size, index);
@@ -44,25 +44,25 @@ impl BlockHasher {
         Self { hasher, whole_file, index, expected, got: 0 }
     }
 
-    /// Takes the next bytes of the block.
+    /// Hashes the next bytes of the block.
     pub fn update(&mut self, bytes: &[u8]) {
         self.got = self.got.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        // Beyond the block there is no valid tree; `finish` tells.
+        // Bytes beyond the block have no valid tree; `finish` returns an error.
         if self.got <= self.expected {
             self.hasher.update(bytes);
         }
     }
 
-    /// Bytes that are still to come.
+    /// Bytes still missing.
     #[must_use]
     pub const fn left(&self) -> u64 {
         self.expected.saturating_sub(self.got)
     }
 
-    /// The chaining value.
+    /// Returns the chaining value.
     ///
     /// # Errors
-    /// There were more or fewer bytes than the block has, or the file has no such block.
+    /// [`WrongLength`] for too many or too few bytes, or a block beyond the end.
     pub fn finish(&self) -> Result<Cv, WrongLength> {
         if self.got != self.expected || self.expected == 0 {
             let Self { index, expected, got, .. } = *self;
@@ -76,10 +76,10 @@ impl BlockHasher {
     }
 }
 
-/// The chaining value of the block `index` of a file of `size` bytes.
+/// Computes the chaining value of the block `index` of a file of `size` bytes.
 ///
 /// # Errors
-/// `bytes` are more or fewer than the block has.
+/// [`WrongLength`] if `bytes` is longer or shorter than the block.
 pub fn block_cv(size: u64, index: u64, bytes: &[u8]) -> Result<Cv, WrongLength> {
     let mut hasher = BlockHasher::new(size, index);
     hasher.update(bytes);

@@ -1,4 +1,4 @@
-//! All that is known of one version of a file without its bytes.
+//! Size, chaining values and digest of one version of a file.
 
 use alloc::vec::Vec;
 
@@ -6,19 +6,19 @@ use blake3::hazmat::{Mode, merge_subtrees_non_root, merge_subtrees_root};
 
 use super::{Cv, Digest, block_count};
 
-/// There are not as many chaining values as the file has blocks.
+/// The number of chaining values differs from the number of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a file of {size} bytes has {expected} chaining values, not {got}; ask for all of them")]
 pub struct WrongCount {
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// Blocks of the file.
+    /// Number of blocks.
     pub expected: u64,
-    /// Chaining values that there are.
+    /// Number of chaining values.
     pub got: u64,
 }
 
-/// Size, chaining values and digest of one version of a file; about 32 KiB for each GiB.
+/// Size, chaining values and digest of one version of a file: 32 KiB for each GiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     size: u64,
@@ -27,10 +27,10 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A manifest of a file of `size` bytes whose blocks have these chaining values.
+    /// Creates the manifest of a file of `size` bytes from the chaining values of its blocks.
     ///
     /// # Errors
-    /// There is not one for each block.
+    /// [`WrongCount`] unless there is one value for each block.
     pub fn new(size: u64, cvs: Vec<Cv>) -> Result<Self, WrongCount> {
         let expected = block_count(size);
         let got = u64::try_from(cvs.len()).unwrap_or(u64::MAX);
@@ -41,13 +41,13 @@ impl Manifest {
         Ok(Self { size, cvs, digest })
     }
 
-    /// The manifest of a file without a byte.
+    /// The manifest of an empty file.
     #[must_use]
     pub fn empty() -> Self {
         Self { size: 0, cvs: Vec::new(), digest: join(&[]) }
     }
 
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
@@ -67,8 +67,8 @@ impl Manifest {
 }
 
 fn join(cvs: &[Cv]) -> Digest {
-    // Half-built trees, the largest first. A tree is merged as soon as a later block shows that it
-    // is not at the root: as in a binary counter, once for each bit that turns to 0.
+    // Complete subtrees, the largest first. A subtree is merged as soon as a later block proves that
+    // it is not the root: as in a binary counter, once for each bit that turns to 0.
     let mut trees: Vec<[u8; 32]> = Vec::new();
     for (index, cv) in cvs.iter().enumerate() {
         for _ in 0..index.trailing_zeros() {
@@ -86,7 +86,7 @@ fn join(cvs: &[Cv]) -> Digest {
     })
 }
 
-/// Joins the last two trees, if there are two.
+/// Joins the last two subtrees, if there are two.
 fn merge_last(trees: &mut Vec<[u8; 32]>) {
     let (Some(right), Some(left)) = (trees.pop(), trees.pop()) else { return };
     trees.push(merge_subtrees_non_root(&left, &right, Mode::Hash));

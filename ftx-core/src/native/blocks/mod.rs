@@ -1,12 +1,11 @@
-//! Blocks of a file, and what is known of them without their bytes.
+//! Blocks of a file and their chaining values.
 //!
-//! A block is 1 MiB of a file, aligned: 2^10 chunks of BLAKE3, and so a whole subtree of the file's
-//! hash tree. Its chaining value ([`Cv`]) depends on its bytes and its place alone, and the digest
-//! of a file is joined from the chaining values of its blocks.
+//! A block is an aligned 1 MiB of a file: 2^10 chunks of BLAKE3, and so a whole subtree of the file's
+//! hash tree. Its chaining value ([`Cv`]) depends only on its bytes and its place, and the chaining
+//! values of all blocks join to the digest of the file.
 //!
-//! A file of at most one block has no tree above that block, so there the chaining value *is* the
-//! digest. Equal chaining values mean equal bytes, and blocks of different lengths never have
-//! equal ones.
+//! A file of at most one block has no tree above that block, so its chaining value *is* the digest.
+//! Equal chaining values mean equal bytes and equal lengths.
 
 mod hasher;
 mod manifest;
@@ -32,7 +31,7 @@ pub struct Cv(pub [u8; 32]);
 in_hex!(Cv);
 debug_in_hex!(Cv);
 
-/// The BLAKE3 hash of a whole file: what `b3sum` prints.
+/// The BLAKE3 hash of a whole file, as printed by `b3sum`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
 
@@ -40,8 +39,8 @@ in_hex!(Digest);
 debug_in_hex!(Digest);
 
 impl Digest {
-    /// The digest of a file that is at hand whole. What arrives in blocks has its digest joined from
-    /// their chaining values instead: [`Manifest::digest`].
+    /// The digest of a file in memory. For a file in blocks, [`Manifest::digest`] joins the chaining
+    /// values.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
@@ -58,28 +57,27 @@ pub struct BlockRange {
 }
 
 impl BlockRange {
-    /// The index behind the last block, or the largest number there is: a peer's range may be
-    /// nonsense.
+    /// The index behind the last block, saturating: a range from a peer may be invalid.
     #[must_use]
     pub const fn end(self) -> u64 {
         self.first.saturating_add(self.count)
     }
 }
 
-/// How many blocks a file of `size` bytes has; an empty one has none.
+/// Number of blocks of a file of `size` bytes; 0 for an empty file.
 #[must_use]
 pub const fn block_count(size: u64) -> u64 {
     size.div_ceil(BLOCK_BYTES)
 }
 
-/// How many bytes the block `index` of a file of `size` bytes has, or 0 if there is no such block.
+/// Length in bytes of the block `index` of a file of `size` bytes, or 0 beyond the end.
 #[must_use]
 pub const fn block_len(size: u64, index: u64) -> u64 {
     let left = size.saturating_sub(block_offset(index));
     if left < BLOCK_BYTES { left } else { BLOCK_BYTES }
 }
 
-/// Where the block `index` begins, in bytes; the largest number there is if that is beyond any file.
+/// Offset in bytes of the block `index`, saturating.
 #[must_use]
 pub const fn block_offset(index: u64) -> u64 {
     index.saturating_mul(BLOCK_BYTES)

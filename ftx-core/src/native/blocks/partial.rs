@@ -1,4 +1,4 @@
-//! What is known of some blocks of a file.
+//! The chaining values of some blocks of a file.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,8 +7,8 @@ use super::{BLOCK_BYTES, BlockRange, BlockSet, Cv, Manifest, block_count};
 
 /// The chaining values of some blocks of a file.
 ///
-/// It takes memory for the blocks that are known, about 50 bytes each, not for those that a file
-/// of this size has: a size may be no more than a peer's word.
+/// Memory grows with the known blocks, about 50 bytes each, not with the size: a peer may announce any
+/// size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialManifest {
     size: u64,
@@ -16,15 +16,15 @@ pub struct PartialManifest {
 }
 
 impl PartialManifest {
-    /// Nothing is known of a file of `size` bytes.
+    /// A partial manifest of a file of `size` bytes, without any block.
     #[must_use]
     pub const fn new(size: u64) -> Self {
         Self { size, cvs: BTreeMap::new() }
     }
 
-    /// Takes note of a block, in place of what was known of it. Returns whether the file has such
-    /// a block; nothing is noted otherwise.
-    #[must_use = "a block beyond the end is not noted"]
+    /// Sets the chaining value of a block. Returns `false`, and sets nothing, if the file has no such
+    /// block.
+    #[must_use = "a block beyond the end is not set"]
     pub fn set(&mut self, index: u64, cv: Cv) -> bool {
         let exists = index < self.block_count();
         if exists {
@@ -33,7 +33,7 @@ impl PartialManifest {
         exists
     }
 
-    /// Takes note of what is known of a block that exists, or that nothing is.
+    /// Sets or removes the chaining value of an existing block.
     pub(in crate::native) fn note(&mut self, index: u64, cv: Option<Cv>) {
         match cv {
             Some(cv) => self.cvs.insert(index, cv),
@@ -41,8 +41,8 @@ impl PartialManifest {
         };
     }
 
-    /// What of this holds for a file of another size that has the same bytes in the same places:
-    /// whole blocks, unless one of the two files is no more than a block.
+    /// The blocks that are valid for a file of another size with the same bytes at the same offsets:
+    /// all full blocks, or none if one of the two files has at most one block.
     #[must_use]
     pub fn resized(&self, size: u64) -> Self {
         if size == self.size {
@@ -56,7 +56,7 @@ impl PartialManifest {
         Self { size, cvs: self.cvs.range(..whole).map(|(index, cv)| (*index, *cv)).collect() }
     }
 
-    /// Forgets a block. Returns what was known.
+    /// Removes a block and returns its chaining value.
     pub fn forget(&mut self, index: u64) -> Option<Cv> {
         self.cvs.remove(&index)
     }
@@ -72,25 +72,25 @@ impl PartialManifest {
         self.cvs.range(first..).map(|(index, cv)| (*index, *cv))
     }
 
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Blocks of the file, known or not.
+    /// Number of blocks of the file, known or not.
     #[must_use]
     pub const fn block_count(&self) -> u64 {
         block_count(self.size)
     }
 
-    /// How many blocks are known.
+    /// Number of known blocks.
     #[must_use]
     pub fn known(&self) -> u64 {
         u64::try_from(self.cvs.len()).unwrap_or(u64::MAX)
     }
 
-    /// The blocks that are not known, in as few ranges as possible.
+    /// The unknown blocks.
     #[must_use]
     pub fn missing(&self) -> BlockSet {
         let mut missing = BlockSet::new();

@@ -4,15 +4,15 @@ use alloc::collections::BTreeMap;
 
 use super::BlockRange;
 
-/// A set of blocks, kept as ranges: it takes memory for its gaps, not for its blocks.
+/// A set of blocks, stored as ranges: memory grows with the number of ranges, not of blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockSet {
-    /// First index to the index behind the last; no two ranges touch, none is empty.
+    /// Maps the first index of a range to the index behind its last. No range is empty, no two touch.
     ranges: BTreeMap<u64, u64>,
 }
 
 impl BlockSet {
-    /// No blocks.
+    /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
         Self { ranges: BTreeMap::new() }
@@ -26,7 +26,7 @@ impl BlockSet {
         set
     }
 
-    /// Adds blocks; those that are in it already stay.
+    /// Adds blocks.
     pub fn insert(&mut self, range: BlockRange) {
         let (mut first, mut end) = (range.first, range.end());
         if first >= end {
@@ -44,7 +44,7 @@ impl BlockSet {
         self.ranges.insert(first, end);
     }
 
-    /// Takes blocks out; those that are not in it make no difference.
+    /// Removes blocks.
     pub fn remove(&mut self, range: BlockRange) {
         let (first, end) = (range.first, range.end());
         if first >= end {
@@ -64,7 +64,7 @@ impl BlockSet {
         }
     }
 
-    /// Takes out the lowest blocks, at most `limit` of them, which lie side by side.
+    /// Removes and returns the lowest contiguous blocks, at most `limit` of them.
     pub(in crate::native) fn take_lowest(&mut self, limit: u64) -> Option<BlockRange> {
         let (&first, &end) = self.ranges.first_key_value()?;
         let range = BlockRange { first, count: (end - first).min(limit) };
@@ -78,25 +78,25 @@ impl BlockSet {
         self.ranges.first_key_value().map(|(first, _)| *first)
     }
 
-    /// Whether a block is in it.
+    /// Whether the set contains a block.
     #[must_use]
     pub fn contains(&self, index: u64) -> bool {
         self.ranges.range(..=index).next_back().is_some_and(|(_, &end)| index < end)
     }
 
-    /// Whether there is no block in it.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// How many blocks are in it.
+    /// Number of blocks.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ranges().map(|range| range.count).sum()
     }
 
-    /// The blocks, as few ranges in their order.
+    /// The blocks as ranges in ascending order.
     pub fn ranges(&self) -> impl Iterator<Item = BlockRange> + '_ {
         self.ranges.iter().map(|(&first, &end)| BlockRange { first, count: end - first })
     }

@@ -6,10 +6,9 @@
 //!     └─────────────────────── next ───────────────────────────▲
 //! ```
 //!
-//! Without a manifest nothing that is held is believed, and everything is fetched. With one, what
-//! is held and has the chaining value of the manifest is kept, and everything that arrives must
-//! have it too. So blocks of two versions are never mixed: a new version is a new [`Fetch`], which
-//! is told what is held by then.
+//! Without a manifest no local block is trusted, and all blocks are fetched. With one, local blocks
+//! with the chaining values of the manifest are kept, and every block that arrives must match it. So
+//! blocks of two versions are never mixed: a new version needs a new [`Fetch`].
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -19,42 +18,42 @@ use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, b
 use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing_page};
 use crate::native::wire::MAX_RANGES;
 
-/// Why a download cannot go on.
+/// Why a download has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// A block is not the one of the manifest: the server's file has changed.
-    #[error("block {index} is not that of the version asked for; ask for the new version")]
+    /// A block differs from the manifest: the server's file has changed.
+    #[error("block {index} is not of the requested version; request the new version")]
     Changed {
         /// Index of the block.
         index: u64,
     },
-    /// The server's chaining values do not make its digest.
-    #[error("the chaining values make the digest {computed}, not {claimed}; ask again")]
+    /// The server's chaining values do not join to its digest.
+    #[error("the chaining values make the digest {computed}, not {claimed}; request them again")]
     DigestMismatch {
-        /// What they make.
+        /// Digest of the chaining values.
         computed: Digest,
-        /// What the server says.
+        /// Digest in the server's message.
         claimed: Digest,
     },
-    /// The server ends a manifest or an answer before all of it was sent.
-    #[error("the answer ends, but {count} blocks from block {first} on are missing; ask again")]
+    /// The server ends a manifest or an answer before it is complete.
+    #[error("the answer ends, but {count} blocks from block {first} on are missing; request them")]
     Missing {
-        /// Index of the first one.
+        /// Index of the first missing block.
         first: u64,
-        /// How many from there on.
+        /// Length of the first run of missing blocks.
         count: u64,
     },
-    /// A block did not arrive as it was sent.
+    /// A block was damaged on its way.
     #[error(transparent)]
     Mismatch(#[from] BlockMismatch),
-    /// What was said does not fit.
+    /// A message does not fit the state of the download.
     #[error(transparent)]
     Step(#[from] StepError),
 }
 
 impl FetchError {
-    /// The reason that stands for this error.
+    /// The reason of this error.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
@@ -80,20 +79,20 @@ enum FetchState {
 pub struct Fetch {
     window: u64,
     state: FetchState,
-    /// What the target holds; no block of it counts before the manifest says so.
+    /// Local blocks, not trusted before the manifest confirms them.
     local: PartialManifest,
     theirs: PartialManifest,
-    /// Blocks that are right, fetched or held before.
+    /// Verified blocks, fetched or local.
     good: PartialManifest,
     todo: BlockSet,
-    /// For each stream, what it asked for and has not got yet, one set for each request.
+    /// For each stream the blocks still missing of its requests, one set for each request.
     asked: BTreeMap<StreamId, VecDeque<BlockSet>>,
     progress: TransferProgress,
 }
 
 impl Fetch {
-    /// A download of a file of `size` bytes to a target that holds `local`, perhaps of another
-    /// size. Each stream may have asked for `window` blocks that have not arrived.
+    /// A download of a file of `size` bytes into a target with the blocks `local`, perhaps of another
+    /// size. Each stream may have at most `window` requested blocks on their way.
     #[must_use]
     pub fn new(size: u64, local: &PartialManifest, window: u64) -> Self {
         let good = PartialManifest::new(size);
@@ -109,8 +108,8 @@ impl Fetch {
         }
     }
 
-    /// A download whose first blocks `stream` has asked for before the size was known, into an empty
-    /// target: those of `first` that the file has. The rest is for whoever asks.
+    /// A download into an empty target, of which `stream` requested the blocks `first` before the size
+    /// was known. Blocks beyond the end are ignored; any stream may request the rest.
     #[must_use]
     pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
         let mut fetch = Self::new(size, &PartialManifest::new(size), window);
@@ -125,10 +124,10 @@ impl Fetch {
         fetch
     }
 
-    /// Takes a `Cvs`; they come in their order.
+    /// Takes a `Cvs`.
     ///
     /// # Errors
-    /// They do not, or there are more than the file has blocks.
+    /// The page is out of order, or reaches beyond the end of the file.
     pub fn cvs(&mut self, first: u64, cvs: &[Cv]) -> Result<(), StepError> {
         let in_order = first == self.theirs.known();
         match self.state {
@@ -147,10 +146,10 @@ impl Fetch {
         Ok(())
     }
 
-    /// Takes the `End` of the manifest: from now on, what is held and fits it counts.
+    /// Takes the `End` of the manifest: local blocks that match it count as fetched.
     ///
     /// # Errors
-    /// Chaining values are missing, or do not make the digest.
+    /// Chaining values are missing, or do not join to the digest.
     pub fn manifest(&mut self, digest: Digest) -> Result<(), FetchError> {
         if !matches!(self.state, FetchState::Idle | FetchState::Manifest) {
             return Err(StepError::OutOfStep { what: "the end of a manifest" }.into());
@@ -173,8 +172,8 @@ impl Fetch {
         Ok(())
     }
 
-    /// What a stream is to ask for next, in one request: the lowest blocks that nobody has asked
-    /// for, as soon as half of the stream's window is free.
+    /// Returns the ranges of a stream's next request: the lowest unrequested blocks, once half of the
+    /// stream's window is free.
     pub fn next(&mut self, stream: StreamId) -> Option<Vec<BlockRange>> {
         if self.state == FetchState::Manifest {
             return None;
@@ -182,7 +181,7 @@ impl Fetch {
         let asked = self.asked.get(&stream);
         let open: u64 = asked.into_iter().flatten().map(BlockSet::len).sum();
         let mut free = self.window.saturating_sub(open);
-        // Not block by block: each request costs the server a look at its file.
+        // Not block by block: for each request the server looks at its file.
         if open > 0 && free < self.window.div_ceil(2) {
             return None;
         }
@@ -202,16 +201,16 @@ impl Fetch {
         Some(ranges)
     }
 
-    /// The block whose frame comes next on a stream, if one does.
+    /// The block whose frame must come next on a stream.
     #[must_use]
     pub fn expects(&self, stream: StreamId) -> Option<u64> {
         self.asked.get(&stream)?.front()?.first()
     }
 
-    /// Takes note that a block has arrived, and was written to the target.
+    /// Records a block that has arrived and is written to the target.
     ///
     /// # Errors
-    /// It is not as it was sent, not the one that was to come, or not of the manifest's version.
+    /// The block was damaged, is not the expected one, or differs from the manifest.
     pub fn block(
         &mut self,
         stream: StreamId,
@@ -241,7 +240,7 @@ impl Fetch {
     /// Takes the `End` of a stream's oldest request.
     ///
     /// # Errors
-    /// There is none, or blocks of it did not come.
+    /// The stream has no request, or blocks of it are missing.
     pub fn range_end(&mut self, stream: StreamId) -> Result<(), FetchError> {
         let requests = self.asked.get_mut(&stream);
         let Some((requests, oldest)) =
@@ -257,13 +256,13 @@ impl Fetch {
         Err(error)
     }
 
-    /// Whether every block of the file is at the target.
+    /// Whether the target has every block.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.good.is_complete()
     }
 
-    /// How far it is; `moved` counts blocks that arrived.
+    /// The progress; `moved` counts blocks that arrived.
     #[must_use]
     pub const fn progress(&self) -> TransferProgress {
         self.progress

@@ -1,6 +1,6 @@
-//! A client's side of one download: which blocks are asked for, and when the file is whole.
+//! A client's side of one download: it decides which blocks to request, and when the file is complete.
 //!
-//! A server has no machine for it: it sends what it is asked for.
+//! A server needs no machine: it sends the requested blocks.
 
 mod fetch;
 

@@ -1,7 +1,7 @@
 //! A client's side of a listing, page by page.
 //!
-//! What a server lists becomes names of local files, so nothing of a page is to be used before
-//! [`Listing::page`] has taken it: the whole page, or nothing of it.
+//! Listed names become names of local files, so no entry may be used before [`Listing::page`] has
+//! accepted its whole page.
 
 #[cfg(test)]
 mod tests;
@@ -20,20 +20,20 @@ pub struct Listing {
     directory: Option<RemoteName>,
     recursive: bool,
     limit: u32,
-    /// The last name that was listed.
+    /// The last listed name.
     last: Option<RawName>,
     ended: bool,
 }
 
 impl Listing {
-    /// A listing of what is in `directory`, `None` for the root, and with `recursive` of all that is
-    /// below it, in pages of at most `limit` entries.
+    /// A listing of `directory`, `None` for the root, in pages of at most `limit` entries. With
+    /// `recursive` it includes all subdirectories.
     #[must_use]
     pub const fn new(directory: Option<RemoteName>, recursive: bool, limit: u32) -> Self {
         Self { directory, recursive, limit, last: None, ended: false }
     }
 
-    /// The request for the next page.
+    /// Returns the request for the next page.
     #[must_use]
     pub fn request(&self) -> Request {
         let directory = self.directory.as_ref().map(RemoteName::as_str);
@@ -45,14 +45,14 @@ impl Listing {
         }
     }
 
-    /// Takes a page: an `Entries` that answers the [`request`](Self::request).
+    /// Takes a page: the `Entries` that answers the [`request`](Self::request).
     ///
     /// # Errors
-    /// It came behind the last page; it has more entries than were asked for, or none although there
-    /// are more; or a name is not below the directory, or does not ascend behind the one before it.
+    /// The page follows the last one, has more entries than requested, or none although `more` is set;
+    /// or a name is outside the directory, or does not ascend.
     pub fn page(&mut self, entries: &[Listed], more: bool) -> Result<(), StepError> {
         if self.ended {
-            return Err(out_of_step("a page behind the last one of a listing"));
+            return Err(out_of_step("a page behind the last page of a listing"));
         }
         if u32::try_from(entries.len()).map_or(true, |len| len > self.limit) {
             return Err(StepError::TooMuch);
@@ -61,7 +61,7 @@ impl Listing {
         for entry in entries {
             let place = entry.place();
             if !self.lists(place) {
-                return Err(out_of_step("a listing with a name from outside of the directory"));
+                return Err(out_of_step("a listing with a name outside the directory"));
             }
             if last.is_some_and(|last| last >= place) {
                 return Err(out_of_step("a listing whose names do not ascend"));
@@ -70,20 +70,20 @@ impl Listing {
         }
         match entries.last() {
             Some(entry) => self.last = Some(entry.raw_name()),
-            None if more => return Err(out_of_step("an empty page of a listing that goes on")),
+            None if more => return Err(out_of_step("an empty page before the end of a listing")),
             None => {}
         }
         self.ended = !more;
         Ok(())
     }
 
-    /// Whether the last page was taken.
+    /// Whether the last page has arrived.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         self.ended
     }
 
-    /// Whether the listing may have this name.
+    /// Whether the listing may contain this name.
     fn lists(&self, place: NameKey<'_>) -> bool {
         let Some(directory) = &self.directory else {
             return self.recursive || place.directory.is_none();

@@ -38,7 +38,7 @@ fn listing(directory: &str, recursive: bool) -> Listing {
     Listing::new(directory, recursive, 4)
 }
 
-/// What becomes of pages, all but the last of which have `more`.
+/// Takes pages, all but the last with `more`.
 fn taken(mut listing: Listing, pages: &[&[&str]]) -> Result<Listing, StepError> {
     for (index, page) in pages.iter().enumerate() {
         listing.page(&entries(page), index + 1 < pages.len())?;
@@ -111,7 +111,7 @@ fn names_that_do_not_ascend_are_refused() {
         &[&["d/\\xff", "d/é"]],
         &[&["d/\\xff", "d/\\xff"]],
         &[&["d/\\xff"], &["d/\\xc3"]],
-        // By what they stand for, not by how they are written.
+        // By their bytes, not by their escaped texts.
         &[&["d/\\\\", "d/]", "d/\\\\]"]],
         &[&["d/b", "d/a"]],
         &[&["d/a", "d/a"]],
@@ -124,7 +124,7 @@ fn names_that_do_not_ascend_are_refused() {
     }
 }
 
-/// A backslash is 5c, between `[` and `]`, and what is no UTF-8 stands where its bytes do.
+/// A backslash is 5c, between `[` and `]`, and a byte outside UTF-8 has the place of its value.
 #[test]
 fn what_cannot_be_transferred_is_listed_in_the_order_of_its_bytes() {
     let all =
@@ -197,7 +197,7 @@ fn walked(files: &[Vec<String>], top: &str, recursive: bool) -> Vec<Listed> {
     listed.collect()
 }
 
-/// What becomes of a listing that is handed over in pages of so many entries.
+/// Takes a listing in pages of a given length.
 fn paged(mut listing: Listing, all: &[Listed], size: usize) -> Result<Listing, StepError> {
     let count = all.len().div_ceil(size).max(1);
     for (index, page) in all.chunks(size).enumerate() {

@@ -47,7 +47,7 @@ pub enum ReceiveError {
 }
 
 impl ReceiveError {
-    /// The reason that the client gets for this error.
+    /// The reason sent to the client.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
@@ -69,7 +69,7 @@ pub struct HavePage {
     pub blocks: Vec<Option<Cv>>,
 }
 
-/// What to do with the bytes of a block.
+/// The action for the bytes of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockAction {
     /// Hash them and write them to the staging.
@@ -78,7 +78,7 @@ pub enum BlockAction {
     Discard,
 }
 
-/// What to do once all bytes of a block have been read.
+/// The action once all bytes of a block have been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Completed {

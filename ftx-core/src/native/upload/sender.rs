@@ -1,6 +1,7 @@
-//! A client's side of one upload: which block is looked at next, and which are sent.
+//! A client's side of one upload: the order in which blocks are read, and the choice to send or skip
+//! each of them.
 //!
-//! What becomes of a block:
+//! The states of a block:
 //!
 //! ```text
 //!            claim            hashed: Send, sent          stored
@@ -17,23 +18,23 @@ use alloc::vec::Vec;
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{StepError, StreamId, TransferProgress, existing_page};
 
-/// A block to be read.
+/// A block for a stream to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimedBlock {
     /// Index of the block.
     pub index: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub len: u64,
-    /// The chaining value of the server's block, if ours may be the same: hash first, and ask
-    /// [`Sender::hashed`]. Without it the block is sent in any case, and hashed on the way.
+    /// The chaining value of the server's block, if ours may be the same: the driver hashes the block
+    /// and calls [`Sender::hashed`]. Without it the driver sends the block, and hashes it on the way.
     pub theirs: Option<Cv>,
 }
 
-/// What to do with a block that is hashed.
+/// The decision about a hashed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum SendDecision {
-    /// Nothing, the server has it.
+    /// The server has the block.
     Skip,
     /// Send it.
     Send,
@@ -50,10 +51,10 @@ struct BlockInFlight {
 pub struct Sender {
     window: u64,
     ready: bool,
-    /// Ours, as far as it was hashed.
+    /// The chaining values of our blocks hashed so far.
     own: PartialManifest,
     theirs: PartialManifest,
-    /// Blocks before this one are spoken of; a `Have` speaks of later ones only.
+    /// The next `Have` begins at this block or later.
     spoken_of: u64,
     todo: BlockSet,
     /// Claimed or sent.
@@ -64,18 +65,17 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// An upload of `size` bytes, of which nothing is hashed.
+    /// An upload of `size` bytes, none of them hashed.
     ///
-    /// `window` is how many bytes of this file may be on their way unanswered, on each stream: the
-    /// server's window, or a share of it when other uploads use the connection too. A block larger
-    /// than the window goes alone.
+    /// Each stream may have `window` bytes of this file unanswered: the server's window, or a share of
+    /// it if the connection carries several uploads. A block larger than the window goes alone.
     #[must_use]
     pub fn new(size: u64, window: u64) -> Self {
         Self::with_known(PartialManifest::new(size), window)
     }
 
-    /// The same for a file of which some blocks were hashed before: those of them that the server
-    /// has are not read again. The caller knows that the file did not change.
+    /// An upload of a file with some blocks hashed before. The ones that the server has are not read
+    /// again, so the caller guarantees that the file has not changed.
     #[must_use]
     pub fn with_known(own: PartialManifest, window: u64) -> Self {
         Self {
@@ -94,8 +94,8 @@ impl Sender {
     /// Takes a `Have`.
     ///
     /// # Errors
-    /// It speaks of blocks that the file does not have, or of blocks before the end of an earlier
-    /// one, or comes after `Ready`.
+    /// It reaches beyond the end of the file, begins before the end of an earlier `Have`, or comes after
+    /// `Ready`.
     pub fn have(&mut self, first: u64, blocks: &[Option<Cv>]) -> Result<(), StepError> {
         if self.ready {
             return Err(StepError::OutOfStep { what: "a Have after Ready" });
@@ -111,7 +111,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Blocks that `Have` messages may still speak of.
+    /// Number of blocks that `Have` messages may still cover.
     #[must_use]
     pub fn unspoken(&self) -> u64 {
         if self.ready { 0 } else { self.own.block_count().saturating_sub(self.spoken_of) }
@@ -120,7 +120,7 @@ impl Sender {
     /// Takes the `Ready`: blocks can be claimed.
     ///
     /// # Errors
-    /// It came before.
+    /// It is the second one.
     pub fn ready(&mut self) -> Result<(), StepError> {
         if self.ready {
             return Err(StepError::OutOfStep { what: "a second Ready" });
@@ -139,19 +139,19 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives the stream the lowest block that nobody has looked at, unless its window is full.
+    /// Assigns the lowest unclaimed block to the stream, unless its window is full.
     pub fn claim(&mut self, stream: StreamId) -> Option<ClaimedBlock> {
         let index = self.claimable(stream)?;
         self.todo.remove(BlockRange { first: index, count: 1 });
         self.out.insert(index, BlockInFlight { stream, sent: false });
         let len = self.len(index);
         *self.unanswered.entry(stream).or_default() += len;
-        // Where ours is known, it is another than theirs: `ready` has settled the rest.
+        // A known block of ours differs from theirs: `ready` has settled the equal ones.
         let theirs = if self.own.get(index).is_some() { None } else { self.theirs.get(index) };
         Some(ClaimedBlock { index, len, theirs })
     }
 
-    /// Takes note of a claimed block's chaining value, and says whether the block is sent.
+    /// Records the chaining value of a claimed block, and decides whether to send the block.
     ///
     /// # Errors
     /// The block is not claimed.
@@ -165,8 +165,8 @@ impl Sender {
         Ok(SendDecision::Send)
     }
 
-    /// Takes note that a claimed block is being sent, with this chaining value. Tell it before
-    /// that value goes out: the answer may come sooner than one thinks.
+    /// Records that a claimed block is being sent with this chaining value. The driver calls this
+    /// before that value goes out, because the answer may come at once.
     ///
     /// # Errors
     /// The block is not claimed.
@@ -200,13 +200,13 @@ impl Sender {
         }
     }
 
-    /// How far it is; `moved` counts blocks that were sent.
+    /// The progress; `moved` counts sent blocks.
     #[must_use]
     pub const fn progress(&self) -> TransferProgress {
         self.progress
     }
 
-    /// The chaining values of our blocks, as far as they are known: worth keeping for the next try.
+    /// The known chaining values of our blocks, worth keeping for the next attempt.
     #[must_use]
     pub const fn own(&self) -> &PartialManifest {
         &self.own

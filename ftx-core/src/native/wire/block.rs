@@ -1,11 +1,11 @@
-//! A block on its way.
+//! Block frames.
 //!
 //! ```text
 //! header │ u64 index │ 1 to 1,048,576 bytes of the file │ 32 bytes chaining value
 //! ```
 //!
-//! The chaining value stands behind the bytes, so that the sender reads them once: it hashes each
-//! piece and sends it. Neither side needs to hold the frame.
+//! The chaining value stands behind the bytes, so the sender reads them once: it hashes each piece and
+//! sends it. Neither side buffers the frame.
 
 use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, HEADER_LEN};
 use crate::native::blocks::BLOCK_BYTES;
@@ -15,21 +15,21 @@ pub const BLOCK_HEAD_LEN: usize = 8;
 
 const OVERHEAD_BYTES: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
 
-/// Which block a frame carries.
+/// Index and length of the block in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHead {
     /// Index of the block.
     pub index: u64,
-    /// Bytes of the file in the frame, 1 to [`BLOCK_BYTES`]. Whether the block has so many is for the
-    /// receiver to see.
+    /// Bytes of the file in the frame, 1 to [`BLOCK_BYTES`]. The receiver compares it with the block's
+    /// length.
     pub len: u64,
 }
 
 impl BlockHead {
-    /// Header and head of a frame. The bytes of the file and their chaining value follow.
+    /// Encodes header and head of a frame. The bytes of the file and their chaining value follow.
     ///
     /// # Errors
-    /// No block has so many bytes, or `request` is 0.
+    /// No block has this length, or `request` is 0.
     pub fn encode(&self, request: u32) -> Result<[u8; HEADER_LEN + BLOCK_HEAD_LEN], FrameError> {
         self.check()?;
         let header = FrameHeader::new(FrameKind::Block, request, OVERHEAD_BYTES + self.len)?;
@@ -40,10 +40,10 @@ impl BlockHead {
         Ok(bytes)
     }
 
-    /// The head of a frame with this header, from the first bytes of its payload.
+    /// Decodes the head of a frame with this header from the first bytes of its payload.
     ///
     /// # Errors
-    /// It is another kind of frame, or no block has so many bytes.
+    /// The frame has another kind, or no block has this length.
     pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Block)?;
         let len = u64::from(header.len).saturating_sub(OVERHEAD_BYTES);

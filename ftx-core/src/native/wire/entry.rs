@@ -1,4 +1,4 @@
-//! What listings are made of.
+//! Entries of listings.
 
 use alloc::string::String;
 use core::fmt;
@@ -9,7 +9,7 @@ use super::Meta;
 use crate::raw_name::NameKey;
 use crate::{NameError, RawName, RawNameError, RemoteName};
 
-/// What a name stands for.
+/// The type of an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EntryKind {
     /// 0: a regular file.
@@ -21,58 +21,58 @@ pub enum EntryKind {
 /// A file or directory of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its whole name, from the root.
+    /// The full name, from the root.
     pub name: RemoteName,
-    /// What it is.
+    /// File or directory.
     pub kind: EntryKind,
-    /// Its size in bytes; 0 for a directory.
+    /// The size in bytes; 0 for a directory.
     pub size: u64,
-    /// What else is known of it.
+    /// Modification time and access.
     pub meta: Meta,
 }
 
-/// Why something in a directory cannot be transferred.
+/// Why a directory entry cannot be transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Obstacle {
-    /// 0: it is a symbolic link.
+    /// 0: a symbolic link.
     Link,
-    /// 1: it is a device, a FIFO, a socket or the like.
+    /// 1: a device, FIFO, socket or other special file.
     Special,
-    /// 2: its name is not UTF-8.
+    /// 2: the name is not UTF-8.
     NotUtf8,
-    /// 3: its name is none that is allowed.
+    /// 3: the name breaks a rule of [`RemoteName`].
     NameRefused,
-    /// 4: its name, or a part of it, is longer than names may be.
+    /// 4: the name or a part of it is too long.
     TooLong,
 }
 
-/// Something in a directory that cannot be transferred, and so has no name that could be asked for.
+/// A directory entry that cannot be transferred. No request takes its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untransferable {
-    /// Its whole name, from the root.
+    /// The full name, from the root.
     pub name: RawName,
-    /// Why it cannot be transferred.
+    /// The reason.
     pub obstacle: Obstacle,
-    /// Its size in bytes; 0 for what is no regular file.
+    /// The size in bytes; 0 unless it is a regular file.
     pub size: u64,
-    /// What else is known of it.
+    /// Modification time and access.
     pub meta: Meta,
 }
 
-/// What a listing has of one name.
+/// One item of a listing.
 ///
-/// In a record it is written as an [`Entry`] is, with a third kind that has the [`Obstacle`].
+/// Its record is that of an [`Entry`], with a third kind that carries the [`Obstacle`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ListedRecord", into = "ListedRecord")]
 pub enum Listed {
     /// A file or directory.
     Entry(Entry),
-    /// What is told for completeness.
+    /// An entry listed for completeness.
     Untransferable(Untransferable),
 }
 
 impl Obstacle {
-    /// The word for it in output for programs.
+    /// The identifier in output for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl From<&NameError> for Obstacle {
 }
 
 impl Listed {
-    /// Its whole name, from the root.
+    /// The full name, from the root.
     #[must_use]
     pub fn raw_name(&self) -> RawName {
         match self {
@@ -117,7 +117,7 @@ impl Listed {
         }
     }
 
-    /// The file or directory, if it is one.
+    /// The file or directory, if it can be transferred.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
         match self {
@@ -126,7 +126,7 @@ impl Listed {
         }
     }
 
-    /// Bytes that it takes in an `Entries`; all of them together, and 32 more, must fit a record
+    /// Length in bytes within an `Entries`. The items of a message, and 32 more bytes, must fit a record
     /// ([`MAX_RECORD_BYTES`](crate::codec::MAX_RECORD_BYTES)).
     #[must_use]
     pub fn record_len(&self) -> usize {
@@ -146,7 +146,7 @@ impl Listed {
     }
 }
 
-/// The bytes of a [`Listed`].
+/// The record of a [`Listed`].
 #[derive(Serialize, Deserialize)]
 struct ListedRecord {
     name: String,
@@ -162,7 +162,7 @@ enum ListedKind {
     Untransferable(Obstacle),
 }
 
-/// A name in a listing that is none.
+/// An invalid name in a listing.
 #[derive(Debug, thiserror::Error)]
 enum ListedError {
     #[error(transparent)]

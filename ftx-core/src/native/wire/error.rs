@@ -1,4 +1,4 @@
-//! What can be wrong with a peer's bytes, or with what is to become some.
+//! Errors of encoding and decoding.
 
 use super::file::MAX_FILE_HEAD_BYTES;
 use super::header::MAX_PAYLOAD_BYTES;
@@ -6,29 +6,29 @@ use super::{FrameKind, MAX_CV_PAGE_BLOCKS, MAX_REQUEST_BYTES};
 use crate::codec::CodecError;
 use crate::native::Reason;
 
-/// Why bytes are no part of an FTX/1 connection, or a value cannot become one.
+/// Why bytes are invalid in an FTX/1 connection, or a value cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// The first bytes are not the preface.
-    #[error("the connection begins with {got:02x?}, which is no FTX preface; check the port")]
+    #[error("the connection begins with {got:02x?}, which is not an FTX preface; check the port")]
     BadPreface {
-        /// What came.
+        /// The bytes received.
         got: [u8; 12],
     },
-    /// A block with no bytes, or more than a block has.
+    /// A block frame without bytes, or with more than a block.
     #[error("a block frame has {len} bytes of a file; 1 to 1048576 are allowed")]
     BlockLength {
         /// Bytes of the file in the frame.
         len: u64,
     },
-    /// The head of a file frame is too long, or reaches beyond the frame.
+    /// The head of a file frame is too long, or exceeds the frame.
     #[error(
         "the head of a file frame has {len} bytes; at most {MAX_FILE_HEAD_BYTES} and no more than the \
          frame are allowed"
     )]
     FileHead {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: u64,
     },
     /// A file frame holds more of a file than a block.
@@ -37,13 +37,13 @@ pub enum FrameError {
         /// Bytes of the file in the frame.
         len: u64,
     },
-    /// A page speaks of more blocks than one may.
-    #[error("a page speaks of {len} blocks; at most {MAX_CV_PAGE_BLOCKS} are allowed, so split it")]
+    /// A page covers too many blocks.
+    #[error("a page covers {len} blocks; at most {MAX_CV_PAGE_BLOCKS} are allowed, so split it")]
     PageTooLong {
-        /// How many blocks.
+        /// Number of blocks.
         len: u64,
     },
-    /// The payload is longer or shorter than such a frame can be.
+    /// No frame of this kind has a payload of this length.
     #[error(
         "a {kind} frame cannot have {len} bytes of payload; none has more than {MAX_PAYLOAD_BYTES}"
     )]
@@ -53,49 +53,49 @@ pub enum FrameError {
         /// Length of the payload in bytes.
         len: u64,
     },
-    /// A record in a frame is not one.
-    #[error("the message in a {kind} frame cannot be read or written")]
+    /// The record in a frame is invalid.
+    #[error("the message in a {kind} frame cannot be decoded or encoded")]
     Record {
         /// The frame's kind.
         kind: FrameKind,
-        /// What the codec says.
+        /// The error of the codec.
         source: CodecError,
     },
-    /// A request id that such a frame or message cannot have.
-    #[error("{what} has the request id {request}; only what concerns the connection itself has 0")]
+    /// A request id that the frame or message must not have.
+    #[error("{what} has the request id {request}; only messages about the connection have 0")]
     RequestId {
-        /// The frame or message.
+        /// The frame or message, as a noun phrase.
         what: &'static str,
         /// The id.
         request: u32,
     },
-    /// A client's message is longer than a server makes room for.
+    /// A client's message is longer than a server accepts.
     #[error("a request has {len} bytes; at most {MAX_REQUEST_BYTES} are allowed, so split it")]
     RequestTooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: u64,
     },
-    /// Bytes that are kept for later versions are not zero.
+    /// Reserved bytes are not zero.
     #[error("reserved bytes are not zero; the peer may be of another version")]
     Reserved,
-    /// There is no such kind of frame.
+    /// The kind of a frame is unknown.
     #[error("a frame has the unknown kind {kind}; the peer may be of another version")]
     UnknownKind {
         /// The kind.
         kind: u8,
     },
-    /// A frame of one kind was taken for one of another.
+    /// A frame has another kind than expected.
     #[error("a {got} frame came where a {expected} frame was expected")]
     WrongKind {
-        /// The kind that was expected.
+        /// The expected kind.
         expected: FrameKind,
-        /// The kind that came.
+        /// The kind of the frame.
         got: FrameKind,
     },
 }
 
 impl FrameError {
-    /// The reason to give in the `Goodbye`.
+    /// The reason for the `Goodbye`.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {

@@ -1,10 +1,10 @@
-//! A whole small file on its way.
+//! File frames: whole small files.
 //!
 //! ```text
 //! header │ u32 length of the head │ head │ 0 to 1,048,576 bytes of the file │ 32 bytes digest
 //! ```
 //!
-//! The head is a record of type [`FileHead`].
+//! The head is a [`FileHead`] record.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version};
 use crate::codec;
-use crate::native::blocks::{BLOCK_BYTES, Digest};
+use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes between the header and the head.
 pub const FILE_PREFIX_LEN: usize = 4;
@@ -21,29 +21,29 @@ pub const FILE_PREFIX_LEN: usize = 4;
 /// The longest head, in bytes.
 pub(super) const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
 
-/// What a file frame says of its file. The order of variants and fields is the format.
+/// The head of a file frame. The order of variants and fields is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileHead {
-    /// 0, from a client: store this.
+    /// 0, from a client: stores the file.
     Put {
-        /// Its name, not yet checked.
+        /// The name, not yet validated.
         name: String,
-        /// What else is to be kept of it.
+        /// Modification time and access.
         meta: Meta,
-        /// What may become of a file that is there.
+        /// The condition for replacing an existing file.
         overwrite: Overwrite,
     },
-    /// 1, from a server: this is what you asked for.
+    /// 1, from a server: answers a `Get` with the file.
     Got {
-        /// What else is known of it.
+        /// Modification time and access.
         meta: Meta,
-        /// Which version it is.
+        /// The version of the file.
         version: Version,
     },
 }
 
 impl FileHead {
-    /// Everything of a frame before `data_len` bytes of the file; these and their digest follow.
+    /// Encodes the part of a frame before the `data_len` bytes of the file; these and their digest follow.
     ///
     /// # Errors
     /// The head or the file is too long, or `request` is 0.
@@ -53,35 +53,35 @@ impl FileHead {
         let layout = FileLayout { head_len: head.len(), data_len };
         layout.check()?;
         let header = FrameHeader::new(kind, request, layout.payload_len())?;
-        // No more than MAX_FILE_HEAD_BYTES, which was checked.
+        // `check` has bounded it by MAX_FILE_HEAD_BYTES.
         let head_len = u32::try_from(head.len()).unwrap_or(u32::MAX);
         Ok([&header.encode()[..], &head_len.to_le_bytes(), &head].concat())
     }
 
-    /// The head that these bytes are.
+    /// Decodes a head.
     ///
     /// # Errors
-    /// They are none.
+    /// [`FrameError::Record`] if the bytes are not exactly one head.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
         let kind = FrameKind::File;
         codec::decode(bytes).map_err(|source| FrameError::Record { kind, source })
     }
 }
 
-/// How the payload of a file frame is divided, for those that do not want to hold it.
+/// The layout of a file frame's payload, for receivers that do not buffer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileLayout {
-    /// Bytes of the head, which stands behind the prefix.
+    /// Length in bytes of the head, which stands behind the prefix.
     pub head_len: usize,
-    /// Bytes of the file, which stand behind the head and before the digest.
+    /// Length in bytes of the file, which stands between head and digest.
     pub data_len: u64,
 }
 
 impl FileLayout {
-    /// The layout of a frame with this header, from the first bytes of its payload.
+    /// Decodes the layout of a frame with this header from the first bytes of its payload.
     ///
     /// # Errors
-    /// It is another kind of frame, or its parts are longer than allowed.
+    /// The frame has another kind, or a part of it is too long.
     pub fn decode(header: &FrameHeader, prefix: [u8; FILE_PREFIX_LEN]) -> Result<Self, FrameError> {
         header.expect(FrameKind::File)?;
         let len = u64::from(u32::from_le_bytes(prefix));
@@ -107,35 +107,5 @@ impl FileLayout {
             return Err(FrameError::FileLength { len: self.data_len });
         }
         Ok(())
-    }
-}
-
-/// A file frame whose payload is at hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFrame<'a> {
-    /// What it says of its file.
-    pub head: FileHead,
-    /// The file, at most [`BLOCK_BYTES`] bytes.
-    pub data: &'a [u8],
-    /// The digest as the sender gives it; whether `data` has it is for the receiver to see.
-    pub digest: Digest,
-}
-
-impl<'a> FileFrame<'a> {
-    /// The parts of a payload.
-    ///
-    /// # Errors
-    /// It is none, or not all of it.
-    pub fn decode(header: &FrameHeader, payload: &'a [u8]) -> Result<Self, FrameError> {
-        let kind = FrameKind::File;
-        let wrong = FrameError::PayloadLength { kind, len: payload.len() as u64 };
-        let Some((prefix, rest)) = payload.split_first_chunk() else { return Err(wrong) };
-        let layout = FileLayout::decode(header, *prefix)?;
-        let Some((head, rest)) = rest.split_at_checked(layout.head_len) else { return Err(wrong) };
-        let Some((data, digest)) = rest.split_last_chunk() else { return Err(wrong) };
-        if data.len() as u64 != layout.data_len {
-            return Err(wrong);
-        }
-        Ok(Self { head: FileHead::decode(head)?, data, digest: Digest(*digest) })
     }
 }

@@ -17,17 +17,17 @@ use crate::native::blocks::BLOCK_BYTES;
 /// Bytes of a frame's header.
 pub const HEADER_LEN: usize = 12;
 
-/// The longest payload, in bytes: a block, and room for what goes with it.
+/// The longest payload: a block and the bytes around it.
 pub(super) const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
 
-/// What a frame carries.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// 1: one [`Request`](super::Request) or [`Reply`](super::Reply).
     Control,
     /// 2: a block; its payload begins with [`BlockHead`](super::BlockHead).
     Block,
-    /// 3: a whole small file; its payload is a [`FileFrame`](super::FileFrame).
+    /// 3: a whole small file; its payload has a [`FileLayout`](super::FileLayout).
     File,
 }
 
@@ -53,11 +53,11 @@ impl FrameKind {
         }
     }
 
-    /// Fewest and most bytes of a payload.
+    /// The shortest and the longest payload, in bytes.
     fn bounds(self) -> (u64, u64) {
         let sum = |lens: [usize; 3]| lens.iter().map(|&len| len as u64).sum::<u64>();
         match self {
-            // The number of a variant is the least there is in a record.
+            // The shortest record is the number of a variant.
             Self::Control => (4, MAX_RECORD_BYTES as u64),
             Self::Block => {
                 let around = sum([BLOCK_HEAD_LEN, HASH_LEN, 0]);
@@ -84,11 +84,11 @@ impl fmt::Display for FrameKind {
 /// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// What the payload is.
+    /// The kind of the payload.
     pub kind: FrameKind,
-    /// The request that the frame belongs to; 0 is the connection itself.
+    /// The request of the frame; 0 is the connection itself.
     pub request: u32,
-    /// Bytes of payload that follow.
+    /// Length in bytes of the payload.
     pub len: u32,
 }
 
@@ -96,7 +96,7 @@ impl FrameHeader {
     /// A header for a payload of `len` bytes.
     ///
     /// # Errors
-    /// No frame of this kind has so many or so few.
+    /// No frame of this kind has a payload of this length, or needs a request id and has 0.
     pub fn new(kind: FrameKind, request: u32, len: u64) -> Result<Self, FrameError> {
         let (least, most) = kind.bounds();
         let wrong = FrameError::PayloadLength { kind, len };
@@ -111,7 +111,7 @@ impl FrameHeader {
         Ok(Self { kind, request, len })
     }
 
-    /// The bytes of the header.
+    /// Encodes the header.
     #[must_use]
     pub const fn encode(&self) -> [u8; HEADER_LEN] {
         let [l0, l1, l2, l3] = self.len.to_le_bytes();
@@ -119,11 +119,11 @@ impl FrameHeader {
         [l0, l1, l2, l3, r0, r1, r2, r3, self.kind.code(), 0, 0, 0]
     }
 
-    /// The header that these bytes are.
+    /// Decodes a header.
     ///
     /// # Errors
-    /// They are none: unknown kind, reserved bytes in use, a length that no such frame has, or a
-    /// block or file that belongs to no request.
+    /// An unknown kind, non-zero reserved bytes, an invalid length, or a block or file without a
+    /// request.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, FrameError> {
         let [l0, l1, l2, l3, r0, r1, r2, r3, kind, z0, z1, z2] = *bytes;
         let kind = FrameKind::from_code(kind).ok_or(FrameError::UnknownKind { kind })?;
@@ -134,26 +134,26 @@ impl FrameHeader {
         Self::new(kind, u32::from_le_bytes([r0, r1, r2, r3]), len.into())
     }
 
-    /// Asserts what the payload is.
+    /// Checks the kind of the frame.
     ///
     /// # Errors
-    /// [`FrameError::WrongKind`].
+    /// [`FrameError::WrongKind`] for another kind.
     pub fn expect(&self, expected: FrameKind) -> Result<(), FrameError> {
         let got = self.kind;
         if got == expected { Ok(()) } else { Err(FrameError::WrongKind { expected, got }) }
     }
 }
 
-/// The header of the next frame, once `buffered` holds it; its payload stands from
-/// [`HEADER_LEN`] on and may still be incomplete.
+/// Decodes the header of the next frame, or returns `None` until `buffered` contains it. The payload
+/// begins at [`HEADER_LEN`] and may still be incomplete.
 ///
 /// # Errors
-/// The bytes are no header: the connection cannot go on.
+/// The header is invalid, and the connection must be closed.
 pub fn next_frame(buffered: &[u8]) -> Result<Option<FrameHeader>, FrameError> {
     buffered.first_chunk().map(FrameHeader::decode).transpose()
 }
 
-/// A whole control frame.
+/// Encodes a whole control frame.
 pub(super) fn control_frame<T: Serialize>(request: u32, record: &T) -> Result<Vec<u8>, FrameError> {
     let kind = FrameKind::Control;
     let record = codec::encode(record).map_err(|source| FrameError::Record { kind, source })?;

@@ -1,15 +1,15 @@
-//! What goes over the wire, and nothing about when: `PROTOCOL.md` section 3 gives every byte.
+//! The bytes of FTX/1 and not their order in time: `PROTOCOL.md` section 3 specifies every byte.
 //!
-//! | file | what is in it |
+//! | file | contents |
 //! | --- | --- |
 //! | `preface` | the first 12 bytes each way |
 //! | `header` | the 12 bytes before every payload |
 //! | `block`, `file` | payloads with bytes of files, which never pass through the record codec |
 //! | `request`, `reply` | payloads that are records |
-//! | `record`, `entry` | what these are made of |
+//! | `record`, `entry` | parts of these records |
 //!
-//! All integers are little-endian. Decoding takes no bytes away and allocates no more than the
-//! peer has sent; what is not exactly right is an error, after which the connection is closed.
+//! All integers are little-endian. Decoding borrows its input and allocates no more than the peer has
+//! sent. Any deviation is an error, after which the connection is closed.
 
 mod block;
 mod entry;
@@ -24,7 +24,7 @@ mod request;
 pub use block::{BLOCK_HEAD_LEN, BlockHead};
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::FrameError;
-pub use file::{FILE_PREFIX_LEN, FileFrame, FileHead, FileLayout};
+pub use file::{FILE_PREFIX_LEN, FileHead, FileLayout};
 pub use header::{FrameHeader, FrameKind, HEADER_LEN, next_frame};
 pub use preface::{
     CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
@@ -36,7 +36,7 @@ pub use record::{
 pub use reply::Reply;
 pub use request::{MAX_REQUEST_BYTES, Request};
 
-/// The feature by which a client says that it understands [`Reply::Waiting`].
+/// The feature of clients that understand [`Reply::Waiting`].
 pub const WAITING: &str = "waiting";
 
 /// Bytes of the chaining value behind a block, and of the digest behind a small file.

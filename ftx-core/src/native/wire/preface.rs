@@ -1,21 +1,21 @@
 //! The first 12 bytes each way.
 //!
-//! An original server answers the client's preface with the magic and a zero, which is how a client
-//! finds out what it faces; so a native server's number there is never zero.
+//! An original server answers the client's preface with the magic and a zero, and so the client
+//! recognises it. A native server therefore never answers with the version zero.
 
 use super::FrameError;
 use crate::dialect::MAGIC;
 
-/// The version of the protocol that is specified in `PROTOCOL.md`.
+/// The protocol version that `PROTOCOL.md` specifies.
 pub const VERSION: u32 = 1;
 
-/// All versions that are spoken here, the best first.
+/// All supported versions, the best first.
 pub const VERSIONS: &[u32] = &[VERSION];
 
-/// Bytes of a preface.
+/// Length in bytes of a preface.
 pub const PREFACE_LEN: usize = 12;
 
-/// What a client sends first, in one write with its `Hello`: the magic and four zeros.
+/// The client's preface, sent in one write with its `Hello`: the magic and four zeros.
 pub const CLIENT_PREFACE: [u8; PREFACE_LEN] = preface(0);
 
 const fn preface(number: u32) -> [u8; PREFACE_LEN] {
@@ -32,35 +32,35 @@ fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, FrameError> {
     Ok(u32::from_le_bytes([n0, n1, n2, n3]))
 }
 
-/// Looks at what a client sent first.
+/// Checks a client's preface.
 ///
 /// # Errors
-/// [`FrameError::BadPreface`], or [`FrameError::Reserved`] when the zeros are none.
+/// [`FrameError::BadPreface`] for another magic, [`FrameError::Reserved`] for non-zero bytes behind it.
 pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), FrameError> {
     if number(bytes)? == 0 { Ok(()) } else { Err(FrameError::Reserved) }
 }
 
-/// What a server answers first: the magic and the version that is spoken from here on. With no
-/// version in common that is [`VERSION`], and a `Goodbye` follows.
+/// Returns the server's preface: the magic and the version of the connection. Without a common version
+/// that is [`VERSION`], and a `Goodbye` follows.
 ///
-/// A version is never 0; that would be an original server's answer.
+/// The version is never 0, which would be an original server's answer.
 #[must_use]
 pub const fn server_preface(version: u32) -> [u8; PREFACE_LEN] {
     preface(if version == 0 { VERSION } else { version })
 }
 
-/// The best version that both sides speak, if there is one.
+/// Returns the best version that both sides speak.
 #[must_use]
 pub fn common_version(theirs: &[u32]) -> Option<u32> {
     VERSIONS.iter().copied().find(|version| theirs.contains(version))
 }
 
-/// What a server's first 12 bytes say.
+/// The meaning of a server's preface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerPreface {
-    /// It is an original server. The connection can go on in the legacy dialect.
+    /// The server is an original. The connection can continue in the legacy dialect.
     Legacy,
-    /// It speaks FTX, in this version.
+    /// The server speaks FTX in this version.
     Native {
         /// The version, not 0.
         version: u32,
@@ -68,10 +68,10 @@ pub enum ServerPreface {
 }
 
 impl ServerPreface {
-    /// Looks at what a server answered first.
+    /// Decodes a server's preface.
     ///
     /// # Errors
-    /// [`FrameError::BadPreface`]: it is neither.
+    /// [`FrameError::BadPreface`] for another magic.
     pub fn decode(bytes: [u8; PREFACE_LEN]) -> Result<Self, FrameError> {
         Ok(match number(bytes)? {
             0 => Self::Legacy,

@@ -1,4 +1,4 @@
-//! What requests and replies are made of. The order of variants and fields is the format.
+//! Parts of requests and replies. The order of variants and fields is the format.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::native::blocks::{BlockRange, Digest};
 use crate::native::hex::{debug_in_hex, in_hex};
 
-/// Most blocks that a `Have` or `Cvs` speaks of.
+/// The most blocks in a `Have` or `Cvs`.
 pub const MAX_CV_PAGE_BLOCKS: usize = 16_384;
 
-/// Most ranges that a `Get` names.
+/// The most ranges in a `Get`.
 pub const MAX_RANGES: usize = 2_048;
 
-/// 16 bytes by which a session, a run or a source is known again. Who knows it can act as it, so it is
-/// not shown when a message is printed for debugging.
+/// The 16-byte identity of a session, a run or a source. Knowledge of it is authority to act for it, so
+/// `Debug` hides it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token(pub [u8; 16]);
 
@@ -27,15 +27,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Which version of a file it is. The bytes mean something to the server alone; if they are equal,
-/// so are the contents.
+/// The version of a file. The bytes are opaque to the client; equal versions have equal contents.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version(pub [u8; 16]);
 
 in_hex!(Version);
 debug_in_hex!(Version);
 
-/// When a file was last changed, since the beginning of 1970 in UTC.
+/// A modification time, since the beginning of 1970 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(i64, u32)")]
 pub struct Mtime {
@@ -44,8 +43,8 @@ pub struct Mtime {
 }
 
 impl Mtime {
-    /// `secs` seconds, negative before 1970, and `nanos` nanoseconds after them. `None` if these
-    /// are a second or more.
+    /// `secs` seconds, negative before 1970, plus `nanos` nanoseconds. `None` unless `nanos` is less than
+    /// a second.
     #[must_use]
     pub const fn new(secs: i64, nanos: u32) -> Option<Self> {
         if nanos < 1_000_000_000 { Some(Self { secs, nanos }) } else { None }
@@ -57,7 +56,7 @@ impl Mtime {
         self.secs
     }
 
-    /// Nanoseconds after these, less than a second.
+    /// Nanoseconds after the seconds, less than 10^9.
     #[must_use]
     pub const fn nanos(self) -> u32 {
         self.nanos
@@ -72,27 +71,27 @@ impl TryFrom<(i64, u32)> for Mtime {
     }
 }
 
-/// What is kept of a file besides its bytes.
+/// Modification time and access of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(Option<Mtime>, u8)", into = "(Option<Mtime>, u8)")]
 pub struct Meta {
-    /// When it was last changed, if that is known.
+    /// The modification time, if known.
     pub mtime: Option<Mtime>,
-    /// Whether its owner may run it.
+    /// Whether the owner may execute it.
     pub executable: bool,
-    /// Whom a new file of its contents is for.
+    /// The readers of a new file with these contents.
     pub readers: Readers,
 }
 
-/// Who may read a file, if the mask and the directory of whoever makes it let them.
+/// The readers of a new file, further restricted by the creator's umask and the directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Readers {
-    /// Everybody.
+    /// All users.
     #[default]
     All,
-    /// Its owner and its group.
+    /// The owner and the group.
     Group,
-    /// Its owner.
+    /// The owner.
     Owner,
 }
 
@@ -115,35 +114,35 @@ impl TryFrom<(Option<Mtime>, u8)> for Meta {
             0 => Readers::All,
             2 => Readers::Group,
             4 => Readers::Owner,
-            _ => return Err("nobody knows whom a file is for"),
+            _ => return Err("the access of a file is invalid"),
         };
         Ok(Self { mtime, executable: access & 1 == 1, readers })
     }
 }
 
-/// What may become of a file that has the name already.
+/// The condition for replacing an existing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Overwrite {
-    /// 0: it is replaced.
+    /// 0: replace it.
     Replace,
-    /// 1: it stays, and the upload fails with `AlreadyExists`.
+    /// 1: keep it; the upload fails with `AlreadyExists`.
     Fail,
-    /// 2: it is replaced if it has this digest; otherwise, or without a file, the upload fails with
+    /// 2: replace it if it has this digest; otherwise, and without a file, the upload fails with
     /// `PreconditionFailed`.
     IfUnchanged(Digest),
 }
 
-/// What is wanted of a file.
+/// The part of a file that a `Get` requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GetScope {
-    /// 0: all its bytes.
+    /// 0: all bytes.
     Whole,
-    /// 1: its chaining values.
+    /// 1: the chaining values.
     Manifest,
     /// 2: these blocks, at most [`MAX_RANGES`] ranges.
     Blocks(Vec<BlockRange>),
-    /// 3: all its bytes, unless it is of at most one block and has this digest.
+    /// 3: all bytes, unless the file has at most one block and this digest.
     WholeUnless(Digest),
-    /// 4: its chaining values, read from the file: the server drops what it has cached of it.
+    /// 4: the chaining values, computed from the file: the server drops its cached ones.
     FreshManifest,
 }

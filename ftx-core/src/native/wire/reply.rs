@@ -1,4 +1,4 @@
-//! What a server says.
+//! Messages of a server.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,111 +13,110 @@ use crate::codec;
 use crate::native::Reason;
 use crate::native::blocks::{Cv, Digest};
 
-/// A server's message. Variants and fields are written in their order, so variants are only ever
-/// appended.
+/// A server's message. The order of variants and fields is the format, so new variants are appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// 0: the answer to a `Hello`, with the request id 0.
     Welcome {
-        /// The version that is spoken from here on.
+        /// The protocol version of the connection.
         version: u32,
-        /// What the server can do beyond the version; unknown ones are ignored.
+        /// Abilities beyond the version; unknown ones are ignored.
         features: Vec<String>,
         /// Program and version, for the client's log.
         agent: String,
-        /// The session that the connection belongs to; others join it by this.
+        /// The session of the connection, by which further connections join it.
         session: Token,
-        /// Bytes of files that may be on their way to the server unanswered, on a connection.
+        /// The most unanswered bytes of files on a connection to the server.
         window: u64,
-        /// Requests that may be unanswered, on a connection.
+        /// The most unanswered requests on a connection.
         requests: u32,
     },
-    /// 1: blocks that the server holds of a file that was offered.
+    /// 1: blocks that the server holds of an offered file.
     Have {
-        /// Index of the first block that it speaks of.
+        /// Index of the first block.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
+        /// One value for each block from `first` on, at most [`MAX_CV_PAGE_BLOCKS`].
         blocks: Vec<Option<Cv>>,
     },
-    /// 2: the blocks can come.
+    /// 2: the server is ready for blocks.
     Ready {
-        /// Bytes of an interrupted upload that it goes on from.
+        /// Bytes of the interrupted upload that is resumed.
         resumed: u64,
     },
-    /// 3: a block is stored; its bytes are no longer unanswered.
+    /// 3: a block is stored.
     Stored {
         /// Index of the block.
         index: u64,
     },
-    /// 4: the file has its name.
+    /// 4: the file is published.
     Done {
-        /// Its digest.
+        /// The digest of the file.
         digest: Digest,
-        /// The server had just this file already.
+        /// The server had exactly this file before.
         unchanged: bool,
     },
-    /// 5: the file that was asked for.
+    /// 5: the requested file.
     Found {
-        /// Its bytes.
+        /// The size in bytes.
         size: u64,
-        /// What else is known of it.
+        /// Modification time and access.
         meta: Meta,
-        /// Which version it is.
+        /// The version of the file.
         version: Version,
     },
-    /// 6: chaining values of the file that was asked for.
+    /// 6: chaining values of the requested file.
     Cvs {
         /// Index of the first block.
         first: u64,
-        /// One for each block from there on, at most [`MAX_CV_PAGE_BLOCKS`].
+        /// One value for each block from `first` on, at most [`MAX_CV_PAGE_BLOCKS`].
         cvs: Vec<Cv>,
     },
-    /// 7: that was all.
+    /// 7: the end of an answer.
     End {
-        /// The digest of the whole file, where all of it was sent or asked for.
+        /// The digest of the file, if all of it was sent or requested.
         digest: Option<Digest>,
     },
-    /// 8: what a name stands for.
+    /// 8: the answer to a `Stat`.
     Entry(Entry),
-    /// 9: what is in a directory.
+    /// 9: a page of a listing.
     Entries {
-        /// Files, directories and what cannot be transferred, in their order.
+        /// Files, directories and untransferable entries in ascending order.
         entries: Vec<Listed>,
-        /// There are more after these.
+        /// More entries follow these.
         more: bool,
     },
-    /// 10: a sign of life while the server reads its files.
+    /// 10: a heartbeat while the server works on a request.
     Working {
-        /// Bytes that it has read.
+        /// Bytes read.
         done: u64,
-        /// Bytes that it is going to read.
+        /// Bytes to read.
         total: u64,
     },
     /// 11: the request has failed.
     Failed {
         /// A [`Reason`] as its code.
         reason: i32,
-        /// For people: what failed, and what helps.
+        /// The error and its remedy, for people.
         message: String,
     },
     /// 12: the answer to a `Ping`, with its request id.
     Pong {
-        /// What the `Ping` held.
+        /// The payload of the `Ping`.
         payload: u64,
     },
-    /// 13: the file is gone.
+    /// 13: the file is removed.
     Removed,
     /// 14: the server closes the connection, with the request id 0.
     Goodbye {
         /// A [`Reason`] as its code.
         reason: i32,
-        /// For people: why, and what helps.
+        /// The cause and its remedy, for people.
         message: String,
     },
-    /// 15: the file that a `Check` asked about is not there, or is another one: send it.
+    /// 15: the file of a `Check` is missing or differs, so the client must send it.
     Wanted,
-    /// 16: another run uploads the source of an `Offer`, which waits for that; said once, and only to
-    /// clients that name the feature [`WAITING`](super::WAITING).
+    /// 16: an `Offer` waits, because another run is uploading the same source; sent once, and only to
+    /// clients with the feature [`WAITING`](super::WAITING).
     Waiting,
 }
 
@@ -134,19 +133,19 @@ impl Reply {
         Self::Goodbye { reason: reason.code(), message: message.into() }
     }
 
-    /// The frame that carries it.
+    /// Encodes the message as a frame.
     ///
     /// # Errors
-    /// It is too long, or cannot have this request id.
+    /// The message is too long, or must not have this request id.
     pub fn encode(&self, request: u32) -> Result<Vec<u8>, FrameError> {
         self.check(request)?;
         control_frame(request, self)
     }
 
-    /// The reply in a frame with this header.
+    /// Decodes the reply in a frame with this header.
     ///
     /// # Errors
-    /// It is none, or cannot have this request id. The connection cannot go on.
+    /// The payload is not a reply, or must not have this request id. The connection must be closed.
     pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Control)?;
         let kind = FrameKind::Control;

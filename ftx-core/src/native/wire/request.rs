@@ -1,4 +1,4 @@
-//! What a client asks.
+//! Messages of a client.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,122 +13,120 @@ use super::{
 use crate::codec;
 use crate::native::blocks::Digest;
 
-/// The longest request, in bytes of its record: a server makes room for no more.
+/// The longest record of a request: a server allocates no more.
 pub const MAX_REQUEST_BYTES: u32 = 1 << 16;
 
-/// A client's message. Variants and fields are written in their order, so variants are only ever
-/// appended.
+/// A client's message. The order of variants and fields is the format, so new variants are appended.
 ///
-/// Names are text as it came: a server parses them, and refuses one with `NameRefused`.
+/// Names are unvalidated text: the server parses them, and refuses an invalid one with `NameRefused`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// 0: the first message of a connection, with the request id 0.
     Hello {
         /// Versions that the client speaks, the best first.
         versions: Vec<u32>,
-        /// What the client can do beyond the version; unknown ones are ignored.
+        /// Abilities beyond the version; unknown ones are ignored.
         features: Vec<String>,
         /// Program and version, for the server's log.
         agent: String,
-        /// The session to join, or none for a new one.
+        /// The session to join; `None` for a new one.
         session: Option<Token>,
-        /// Proof that the client may use the server, if it wants one.
+        /// Credentials, if the server requires some.
         auth: Option<String>,
-        /// A session of the client's own that it has lost: what it asked there and was not answered is
-        /// not to be begun any more.
+        /// A lost session of the client: the server must begin no request of it any more.
         replaces: Option<Token>,
     },
     /// 1: begins an upload.
     Offer {
-        /// The name that the file is to have.
+        /// The name of the published file.
         name: String,
-        /// Its bytes.
+        /// The size in bytes.
         size: u64,
-        /// What else is to be kept of it.
+        /// Modification time and access.
         meta: Meta,
-        /// What may become of a file that is there.
+        /// The condition for replacing an existing file.
         overwrite: Overwrite,
-        /// Which run of a client it is: random, and the same for each try of one upload.
+        /// The run of the client: random, and the same for each attempt of one upload.
         run: Token,
-        /// Which file of which machine it is, as it is now: the same in each run that uploads it, and
-        /// in no other. None for what is no file; that is no other run's source.
+        /// The identity of the client's file in its present version: the same in each run that uploads
+        /// it, and in no other. `None` for data that is not a file, which no other run shares.
         source: Option<Token>,
     },
-    /// 2: ends an upload whose blocks are all stored: give it its name.
+    /// 2: publishes an upload whose blocks are all stored.
     Commit {
         /// The digest of the client's file.
         digest: Digest,
     },
-    /// 3: ends an upload without that.
+    /// 3: ends an upload without publishing it.
     Abandon {
-        /// Throw away what arrived, instead of keeping it for later.
+        /// Discard the stored blocks instead of keeping them for a later offer.
         discard: bool,
     },
     /// 4: begins a download.
     Get {
         /// The file.
         name: String,
-        /// The version that it must be, or whichever it is.
+        /// The required version; `None` for the present one.
         version: Option<Version>,
-        /// What is wanted of it.
+        /// The requested part.
         what: GetScope,
     },
-    /// 5: what does this name stand for?
+    /// 5: looks up a name.
     Stat {
         /// A file or directory.
         name: String,
     },
-    /// 6: what is in a directory?
+    /// 6: lists a directory.
     List {
         /// The directory, empty for the root.
         name: String,
-        /// With all that is in the directories below it.
+        /// Include all subdirectories.
         recursive: bool,
-        /// Only what comes after this name, escaped as a [`RawName`](crate::RawName) is.
+        /// Only entries behind this name, escaped like a [`RawName`](crate::RawName).
         after: Option<String>,
-        /// At most so many entries; the server may give fewer.
+        /// The most entries of the page; the server may send fewer.
         limit: u32,
     },
-    /// 7: what is the digest of this file?
+    /// 7: requests the digest of a file.
     Digest {
         /// The file.
         name: String,
     },
-    /// 8: take this file away.
+    /// 8: removes a file.
     Remove {
         /// The file.
         name: String,
     },
-    /// 9: are you there? The request id may be 0.
+    /// 9: checks that the server answers. The request id may be 0.
     Ping {
-        /// Comes back in the answer.
+        /// Returned in the answer.
         payload: u64,
     },
-    /// 10: see to it that this directory is there. Those that files lie in are made with them, so this is
-    /// for those without any.
+    /// 10: creates a directory unless it exists. Uploads create the directories of their files, so this
+    /// is for empty ones.
     MakeDirectory {
         /// The directory.
         name: String,
     },
-    /// 11: is a file of at most one block there already, just as it would be sent? If it is, it is given
-    /// this `meta`, and nothing need be sent.
+    /// 11: checks whether the server has exactly this file. If so, the server sets its `meta`, and the
+    /// client need not send it.
     Check {
         /// The file.
         name: String,
-        /// Its bytes.
+        /// The size in bytes.
         size: u64,
-        /// What else is to be kept of it.
+        /// Modification time and access.
         meta: Meta,
-        /// Its digest.
+        /// The digest of the file.
         digest: Digest,
     },
 }
 
 impl Request {
-    /// The frame that carries it.
+    /// Encodes the message as a frame.
     ///
     /// # Errors
-    /// It is too long, names too many ranges, or cannot have this request id.
+    /// The message is too long, has too many ranges, or must not have this request id.
     pub fn encode(&self, request: u32) -> Result<Vec<u8>, FrameError> {
         self.check(request)?;
         let frame = control_frame(request, self)?;
@@ -138,10 +136,10 @@ impl Request {
         Ok(frame)
     }
 
-    /// The request in a frame with this header.
+    /// Decodes the request in a frame with this header.
     ///
     /// # Errors
-    /// It is none, or cannot have this request id. The connection cannot go on.
+    /// The payload is not a request, or must not have this request id. The connection must be closed.
     pub fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Self, FrameError> {
         Self::check_header(header)?;
         let kind = FrameKind::Control;
@@ -151,10 +149,10 @@ impl Request {
         Ok(request)
     }
 
-    /// Looks at the header of a control frame from a client, before room is made for its payload.
+    /// Checks kind and length of a client's frame.
     ///
     /// # Errors
-    /// It is another kind of frame, or longer than [`MAX_REQUEST_BYTES`].
+    /// The frame has another kind, or is longer than [`MAX_REQUEST_BYTES`].
     fn check_header(header: &FrameHeader) -> Result<(), FrameError> {
         header.expect(FrameKind::Control)?;
         if header.len > MAX_REQUEST_BYTES {

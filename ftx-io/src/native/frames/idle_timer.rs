@@ -1,4 +1,4 @@
-//! When something last came in on a connection.
+//! The time since the last byte came in on a connection.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::{IoLimits, StreamError};
 
-/// When bytes last came in: a peer from which something comes is there, though it may take what it is
-/// sent only slowly. What goes out tells nothing: the system takes it for a peer that is gone, too.
+/// The time of the last incoming byte: a peer that sends is alive, even if it reads slowly.
+/// Outgoing bytes prove nothing, since the system accepts them for a dead peer too.
 #[derive(Debug)]
 pub(super) struct IdleTimer {
     start: Instant,
@@ -20,13 +20,13 @@ impl IdleTimer {
         Self { start: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    /// Takes note that bytes came in.
+    /// Records incoming bytes.
     pub(super) fn note(&self) {
         self.last.store(self.now(), Relaxed);
     }
 
-    /// Waits for `io`, which is one way of the connection, until nothing has moved that way or come in
-    /// for the limits's limit.
+    /// Waits for `io` in one direction of the connection, until for the limit's time nothing has
+    /// moved in this direction and nothing has come in.
     pub(super) async fn watch<T>(
         &self,
         limits: IoLimits<'_>,

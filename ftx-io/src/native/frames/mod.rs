@@ -1,5 +1,5 @@
-//! A connection in the native dialect: frames in and out, and bytes of files between socket and
-//! caller without a buffer of ours in between.
+//! A connection in the native dialect: frames in and out, and file bytes passed between socket and
+//! caller without a buffer in between.
 
 mod idle_timer;
 mod reader;
@@ -18,8 +18,8 @@ pub use self::writer::FrameWriter;
 use self::writer::Outbox;
 use crate::{BufferedStream, IoLimits, StreamError};
 
-/// What a read makes room for at most, a batch of small files in one system call; and the largest
-/// buffer that is kept for what is sent next.
+/// The greatest read, which takes a batch of small files in one system call, and the largest buffer
+/// kept for later sends.
 const MAX_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A connection that carries frames.
@@ -32,7 +32,8 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Takes a connection over from where its messages ended. Messages may have `max_message_bytes` bytes.
+    /// Takes over a connection behind its last message. Messages may have `max_message_bytes`
+    /// bytes.
     #[must_use]
     pub fn new(wire: BufferedStream, max_message_bytes: u32) -> Self {
         let (stream, bytes) = wire.into_parts();
@@ -40,7 +41,7 @@ impl Frames {
         Self { stream, inbox, outbox, idle_timer: IdleTimer::new() }
     }
 
-    /// Both directions, to be used at the same time.
+    /// Splits into both directions, for concurrent use.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
         let (read, write) = self.stream.split();
         let idle_timer = &self.idle_timer;
@@ -48,43 +49,43 @@ impl Frames {
         (reader, FrameWriter { half: write, outbox: &mut self.outbox, idle_timer })
     }
 
-    /// The incoming direction.
+    /// Returns the incoming direction.
     pub fn reader(&mut self) -> FrameReader<'_> {
         self.split().0
     }
 
-    /// The outgoing direction.
+    /// Returns the outgoing direction.
     pub fn writer(&mut self) -> FrameWriter<'_> {
         self.split().1
     }
 
-    /// Puts bytes behind those that the next [`flush`](FrameWriter::flush) sends.
+    /// Appends bytes to those that the next [`flush`](FrameWriter::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
         self.outbox.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes wait for a flush.
+    /// Returns the number of bytes waiting for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.outbox.bytes.len()
     }
 
-    /// Whether sending failed within the bytes of a file. The peer takes whatever follows for the
-    /// rest of them, so nothing more can be said.
+    /// Whether sending failed within the bytes of a file. The peer would take anything that follows
+    /// for the rest of them, so no more can be sent.
     #[must_use]
     pub fn is_desynced(&self) -> bool {
         self.outbox.desynced
     }
 
-    /// Gives up the memory that is only needed while something moves.
+    /// Frees the memory that is needed only while bytes move.
     pub fn shrink_buffers(&mut self) {
         self.inbox.shrink();
         self.outbox.shrink();
     }
 
-    /// Says that nothing more comes, and waits until the peer has closed its side, too. What it still
-    /// says is read and dropped: a connection that is closed with bytes unread takes back what was
-    /// said last.
+    /// Closes the outgoing direction, and waits until the peer has closed its side, too. Meanwhile
+    /// reads and drops its bytes: closing a connection with unread bytes would revoke the last sent
+    /// ones.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -105,7 +106,7 @@ impl Frames {
         limits.watch(hear_out).await
     }
 
-    /// Whether a message or file is here to its end, so that reading it waits for nothing.
+    /// Whether a complete message or file is buffered, so that reading it does not wait.
     #[must_use]
     pub fn has_complete_frame(&self) -> bool {
         let bytes = &self.inbox.bytes;
@@ -114,12 +115,12 @@ impl Frames {
                 bytes.len() - HEADER_LEN >= usize::try_from(header.len).unwrap_or(usize::MAX)
             }
             Ok(None) => false,
-            // To be found by the next read.
+            // The next read reports it.
             Err(_) => true,
         }
     }
 
-    /// Takes in what has arrived, without waiting for more, up to some more than `most` bytes.
+    /// Reads the available bytes without waiting, until a little more than `most` are buffered.
     ///
     /// # Errors
     /// The connection failed.
@@ -135,7 +136,7 @@ impl Frames {
         Ok(())
     }
 
-    /// Takes the connection off the runtime that it is on.
+    /// Detaches the connection from its runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
@@ -145,7 +146,7 @@ impl Frames {
     }
 }
 
-/// A connection that is on no runtime, on its way to another.
+/// A connection detached from any runtime.
 #[derive(Debug)]
 pub struct DetachedFrames {
     stream: std::net::TcpStream,
@@ -154,7 +155,7 @@ pub struct DetachedFrames {
 }
 
 impl DetachedFrames {
-    /// Puts the connection on the current runtime.
+    /// Attaches the connection to the current runtime.
     ///
     /// # Errors
     /// The system refuses; the connection is closed then.
@@ -207,7 +208,7 @@ mod tests {
         assert!(!reader.wait(IoLimits { limit: long, stop: &stop }).await.unwrap());
     }
 
-    /// What is queued goes on where it was; but never between the bytes of a file.
+    /// A queue resumes where it stopped, but never between the bytes of a file.
     #[tokio::test]
     async fn what_is_said_after_a_failure_is_whole_or_not_said() {
         let stop = CancellationToken::new();
@@ -238,7 +239,7 @@ mod tests {
         assert!(frames.writer().try_flush().is_err());
     }
 
-    /// The rest, if any, is for the caller to send.
+    /// The caller must send the rest, if any.
     #[tokio::test]
     async fn the_system_sends_what_a_file_has() {
         let stop = CancellationToken::new();
@@ -253,7 +254,7 @@ mod tests {
             all
         });
         frames.queue(b"head");
-        // More than there is.
+        // More bytes than the file has.
         let (_, rest) = content.split_at(1_000);
         let sent = frames.writer().send_file(&file, 1_000, 4_000_000, limits).await.unwrap();
         assert_eq!(sent, if cfg!(target_os = "linux") { rest.len() as u64 } else { 0 });

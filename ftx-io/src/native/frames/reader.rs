@@ -14,14 +14,14 @@ use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
 use crate::{IoLimits, StreamError};
 
-/// What the first read of an idle connection makes room for.
+/// The size of the first read of an idle connection.
 const FIRST_READ_BYTES: usize = 4 * 1024;
 
-/// Why a frame could not be read.
+/// A reason why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The peer sent what is no frame; nothing more can be read.
+    /// The peer sent an invalid frame; nothing more can be read.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The connection failed.
@@ -29,7 +29,7 @@ pub enum ReadError {
     Stream(#[from] StreamError),
 }
 
-/// What came in.
+/// An incoming frame.
 #[derive(Debug)]
 pub enum Incoming {
     /// A message.
@@ -39,21 +39,21 @@ pub enum Incoming {
         /// The message's bytes.
         payload: Bytes,
     },
-    /// A block. Its bytes and then its hash are to be read by
-    /// [`read_data`](FrameReader::read_data) and [`read_hash`](FrameReader::read_hash).
+    /// A block. Read its bytes with [`read_data`](FrameReader::read_data), and then its hash with
+    /// [`read_hash`](FrameReader::read_hash).
     Block {
-        /// The request that it belongs to.
+        /// The block's request.
         request: u32,
-        /// Which block it is.
+        /// The block's header.
         head: BlockHead,
     },
-    /// A whole file. Its bytes and hash are to be read as those of a block.
+    /// A whole file. Read its bytes and hash as those of a block.
     File {
-        /// The request that it belongs to.
+        /// The file's request.
         request: u32,
-        /// What is said of the file.
+        /// The file's header.
         head: FileHead,
-        /// Bytes of the file.
+        /// The number of bytes in the file.
         len: u64,
     },
 }
@@ -67,8 +67,8 @@ pub struct FrameReader<'a> {
 }
 
 impl FrameReader<'_> {
-    /// Waits until something of the next frame is here; `false` when the peer closed the connection
-    /// behind the last one. Nothing is lost when the wait is given up.
+    /// Waits until part of the next frame is buffered; `false` when the peer closed the connection
+    /// behind the last one. Cancelling the wait loses nothing.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -76,8 +76,8 @@ impl FrameReader<'_> {
         Ok(!self.inbox.bytes.is_empty() || self.fill(limits).await?)
     }
 
-    /// The next frame, or `None` when the peer closed the connection behind the last one. Nothing
-    /// is lost when the wait is given up.
+    /// Returns the next frame, or `None` when the peer closed the connection behind the last one.
+    /// Cancelling the wait loses nothing.
     ///
     /// # Errors
     /// See [`ReadError`]; closing within a frame is [`StreamError::Closed`].
@@ -92,8 +92,7 @@ impl FrameReader<'_> {
         }
     }
 
-    /// Reads bytes of a file to the end of `chunk`: at least one, at most `limit`, as many as are
-    /// there.
+    /// Appends bytes of a file to `chunk`: at least one, at most `limit`, as many as are available.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -118,7 +117,7 @@ impl FrameReader<'_> {
             let mut room = (&mut *chunk).limit(left);
             match self.half.try_read_buf(&mut room) {
                 Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
-                // The end is seen again, and reported, by the next read.
+                // The next read sees and reports the end.
                 Ok(0) => return Ok(()),
                 Ok(_) => self.idle_timer.note(),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
@@ -128,7 +127,7 @@ impl FrameReader<'_> {
         }
     }
 
-    /// Reads `len` bytes to the end of `chunk`.
+    /// Appends exactly `len` bytes to `chunk`.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -146,7 +145,7 @@ impl FrameReader<'_> {
         Ok(())
     }
 
-    /// Reads the hash that stands behind the bytes of a file.
+    /// Reads the hash behind the bytes of a file.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -184,13 +183,13 @@ impl FrameReader<'_> {
     }
 }
 
-/// What was read and not yet consumed.
+/// The bytes read but not yet consumed.
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) bytes: BytesMut,
-    /// What the next read makes room for.
+    /// The size of the next read.
     step: usize,
-    /// The max_message_bytes message that is taken, in bytes.
+    /// The longest accepted message.
     max_message_bytes: u32,
 }
 
@@ -199,7 +198,7 @@ impl Inbox {
         Self { bytes, step: FIRST_READ_BYTES, max_message_bytes }
     }
 
-    /// Gives up what is only needed while something comes in.
+    /// Frees the memory that is needed only while bytes come in.
     pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
@@ -216,7 +215,7 @@ impl Inbox {
         Ok(len)
     }
 
-    /// The next frame, as soon as what [`Incoming`] holds of it is here.
+    /// Takes the next frame once the part held by [`Incoming`] is buffered.
     fn take_frame(&mut self) -> Result<Option<Incoming>, FrameError> {
         let Some(header) = next_frame(&self.bytes)? else { return Ok(None) };
         let request = header.request;

@@ -21,19 +21,19 @@ pub struct FrameWriter<'a> {
 }
 
 impl FrameWriter<'_> {
-    /// Puts bytes behind those that the next flush sends.
+    /// Appends bytes to those that the next flush sends.
     pub fn queue(&mut self, bytes: &[u8]) {
         self.outbox.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes wait for a flush.
+    /// Returns the number of bytes waiting for a flush.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.outbox.bytes.len()
     }
 
-    /// Sends what is queued. The limits's limit holds for each piece that the system takes, and begins
-    /// anew when something comes in. When the wait is given up, what is not sent yet stays queued.
+    /// Sends the queue. The limit applies to each piece that the system accepts, and restarts when
+    /// bytes come in. If the wait is cancelled, unsent bytes stay queued.
     ///
     /// # Errors
     /// See [`StreamError`].
@@ -47,7 +47,7 @@ impl FrameWriter<'_> {
         Ok(())
     }
 
-    /// Sends as much of what is queued as the system takes at once.
+    /// Sends as much of the queue as the system accepts at once.
     ///
     /// # Errors
     /// The connection failed.
@@ -63,13 +63,14 @@ impl FrameWriter<'_> {
         Ok(())
     }
 
-    /// Sends what is queued, and then `data`, which are bytes of a file.
+    /// Sends the queue, and then `data`, bytes of a file.
     ///
     /// # Errors
-    /// See [`StreamError`]. If not all of `data` was sent, the connection [is desynced](super::Frames::is_desynced).
+    /// See [`StreamError`]. Unless all of `data` was sent, the connection [is
+    /// desynced](super::Frames::is_desynced).
     pub async fn send(&mut self, mut data: &[u8], limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
-        // From here on, also if the wait is given up.
+        // From here on, even if the wait is cancelled.
         self.outbox.desynced = !data.is_empty();
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
@@ -86,15 +87,16 @@ impl FrameWriter<'_> {
         Ok(())
     }
 
-    /// Sends what is queued, and then bytes of a file from `offset` on, without reading them here: how
-    /// many of `len` it was. Where they are fewer, the system does not do that, or the file cannot be
-    /// read or ends there; whoever [sends](Self::send) the rest finds out.
+    /// Sends the queue, and then up to `len` bytes of a file from `offset` on, inside the kernel.
+    /// Returns their number. It is smaller if the system does not support this, or the file is
+    /// unreadable or ends there; [sending](Self::send) the rest reveals the cause.
     ///
-    /// Blocks for as long as the disk takes, and what is written to the file before the peer has the
-    /// bytes may be among them.
+    /// Blocks as long as the disk does. The peer may receive bytes that are written to the file in
+    /// the meantime.
     ///
     /// # Errors
-    /// See [`StreamError`]. If not all was sent, the connection [is desynced](super::Frames::is_desynced).
+    /// See [`StreamError`]. Unless everything was sent, the connection [is
+    /// desynced](super::Frames::is_desynced).
     pub async fn send_file(
         &mut self,
         file: &File,
@@ -120,8 +122,8 @@ impl FrameWriter<'_> {
     }
 }
 
-/// Has the system send bytes of a file: how many of `len`. None at its end, where they cannot be read,
-/// and where the system does not do that.
+/// Makes the kernel send up to `len` bytes of a file, and returns their number: 0 at its end, if
+/// they cannot be read, and without support.
 #[cfg(target_os = "linux")]
 fn pass(file: &File, mut offset: u64, stream: &TcpStream, len: usize) -> io::Result<usize> {
     use rustix::io::Errno;
@@ -136,16 +138,16 @@ fn pass(_: &File, _: u64, _: &TcpStream, _: usize) -> io::Result<usize> {
     Ok(0)
 }
 
-/// What waits to be sent.
+/// The bytes waiting to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) bytes: BytesMut,
-    /// Bytes of a file are missing in what was sent: nothing that follows would be understood.
+    /// The bytes of a file were sent incompletely: the peer would misunderstand all later bytes.
     pub(super) desynced: bool,
 }
 
 impl Outbox {
-    /// Gives up what is only needed while something goes out.
+    /// Frees the memory that is needed only while bytes go out.
     pub(super) fn shrink(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
@@ -156,7 +158,7 @@ impl Outbox {
         if self.desynced { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 
-    /// Takes note that the system has taken `written` bytes, of what is queued first.
+    /// Removes the first `written` bytes of the queue, which the system has accepted.
     fn sent(&mut self, written: usize) -> io::Result<()> {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());

@@ -1,4 +1,4 @@
-//! Going on with what an ordinary file begins with.
+//! Starting a staging with the first bytes of an ordinary file.
 
 use std::io::{self, Read as _, Seek as _};
 
@@ -9,16 +9,16 @@ use crate::legacy::hash::hash_up_to;
 use crate::{PrefixHasher, StagingFiles, StoreError};
 
 impl Staging {
-    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which must
-    /// have taken in just these. The copy is hashed to check that: `source` may have changed since
-    /// without showing it.
+    /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
+    /// must have hashed exactly these. The copy is hashed as a check, since `source` may have
+    /// changed invisibly.
     ///
-    /// Until something is appended there is no journal, and a crash or
-    /// [`suspend`](Self::suspend) leaves nothing behind. The position of `source` is moved.
+    /// Until something is appended there is no journal, and a crash or [`suspend`](Self::suspend)
+    /// leaves nothing behind. Moves the position of `source`.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when `source` is shorter than that, or has other bytes; those of
-    /// [`create`](Self::create), and of copying. No file is left then.
+    /// [`StoreError::Changed`] when `source` is shorter or has other bytes; those of
+    /// [`create`](Self::create), and failures to copy. No file is left then.
     pub fn adopt(
         dir: &Dir,
         files: StagingFiles,
@@ -42,8 +42,8 @@ impl Staging {
         Err(error)
     }
 
-    /// As [`adopt`](Self::adopt), but the copy is not hashed: `source` is a staging, which nobody else
-    /// can have written.
+    /// As [`adopt`](Self::adopt), but without hashing the copy: `source` is a staging, which only
+    /// this user could have written.
     ///
     /// # Errors
     /// As [`adopt`](Self::adopt).
@@ -72,7 +72,7 @@ impl Staging {
     }
 }
 
-/// Copies with the system's own means where it has them; returns how much was there.
+/// Copies in the kernel where possible; returns the number of bytes copied.
 fn copy_start(source: &File, target: &std::fs::File, len: u64) -> io::Result<u64> {
     let mut source = source.try_clone()?.into_std();
     source.rewind()?;

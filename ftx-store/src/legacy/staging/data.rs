@@ -1,4 +1,4 @@
-//! The data file of bytes in their order: cut back to its known length after a failed write.
+//! The data file of a staging of bytes, cut back to its valid length after a failed write.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -9,24 +9,24 @@ use cap_std::fs::Dir;
 use crate::staging::locked_file::LockedFile;
 use crate::{StagingFiles, StoreError};
 
-/// A held data file. Its position is where the next byte goes, unless it is torn.
+/// A locked data file. Its position is where the next byte goes, unless it is torn.
 #[derive(Debug)]
 pub(super) struct DataFile {
-    held: LockedFile,
-    /// More is in the file than counts: a part of a write that failed, or what is to be replaced.
+    locked: LockedFile,
+    /// The file has bytes beyond the valid ones: part of a failed write, or bytes to be replaced.
     torn: bool,
 }
 
 impl DataFile {
     /// As [`LockedFile::create`].
     pub(super) fn create(dir: &Dir, files: &StagingFiles) -> Result<Self, StoreError> {
-        let held = LockedFile::create(dir, &files.data, &files.journal)?;
-        Ok(Self { held, torn: false })
+        let locked = LockedFile::create(dir, &files.data, &files.journal)?;
+        Ok(Self { locked, torn: false })
     }
 
-    /// A data file that is held already.
-    pub(super) fn of(held: LockedFile) -> Self {
-        Self { held, torn: true }
+    /// Takes over a locked data file.
+    pub(super) fn of(locked: LockedFile) -> Self {
+        Self { locked, torn: true }
     }
 
     /// As [`LockedFile::open`].
@@ -35,32 +35,33 @@ impl DataFile {
         path: &Path,
         keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
-        Ok(LockedFile::open(dir, path, keep_going)?.map(|held| Self { held, torn: false }))
+        Ok(LockedFile::open(dir, path, keep_going)?.map(|locked| Self { locked, torn: false }))
     }
 
-    /// Appends `bytes` to the `len` bytes that count; all or nothing.
+    /// Appends `bytes` behind the `len` valid ones; all or nothing.
     pub(super) fn append(&mut self, len: u64, bytes: &[u8]) -> io::Result<()> {
         self.trim(len)?;
         if let Err(error) = self.file().write_all(bytes) {
             self.torn = true;
-            // When this fails too, the next attempt begins with it.
+            // If this fails too, the next attempt starts with it.
             let _ = self.trim(len);
             return Err(error);
         }
         Ok(())
     }
 
-    /// Makes sure that only the `len` bytes that count are in the file.
+    /// Cuts the file to its `len` valid bytes.
     pub(super) fn trim(&mut self, len: u64) -> io::Result<()> {
         if self.torn { self.cut(len) } else { Ok(()) }
     }
 
-    /// Has the next [`append`](Self::append) or [`trim`](Self::trim) cut off what does not count.
+    /// Makes the next [`append`](Self::append) or [`trim`](Self::trim) cut off the invalid bytes.
     pub(super) fn cut_later(&mut self) {
         self.torn = true;
     }
 
-    /// Keeps the first `len` bytes and goes on behind them. What is not cut keeps its time, too.
+    /// Keeps the first `len` bytes, with the position behind them. A file that is not cut keeps its
+    /// time.
     pub(super) fn cut(&mut self, len: u64) -> io::Result<()> {
         self.torn = true;
         if self.file().metadata()?.len() != len {
@@ -72,11 +73,11 @@ impl DataFile {
     }
 
     pub(super) fn file(&self) -> &File {
-        self.held.file()
+        self.locked.file()
     }
 
-    pub(super) fn held(&self) -> &LockedFile {
-        &self.held
+    pub(super) fn locked(&self) -> &LockedFile {
+        &self.locked
     }
 
     #[cfg(test)]
@@ -87,6 +88,6 @@ impl DataFile {
 
     #[cfg(test)]
     pub(super) fn swap_file(&mut self, file: File) -> File {
-        self.held.swap_file(file)
+        self.locked.swap_file(file)
     }
 }

@@ -1,4 +1,4 @@
-//! A file that grows until it is whole: data file and journal, in one directory.
+//! A staging of bytes: a data file that grows at its end, and its journal, in one directory.
 //!
 //! ```text
 //!   create, adopt ──> growing ── publish ──> the file has its name, both of ours are gone
@@ -7,8 +7,8 @@
 //!    the process dies v  │
 //!                     on the disk only
 //! ```
-//! While a staging lives, it holds a lock on its data file, so that no second one, here or in
-//! another process, writes to the same. The lock goes with the process, never stale.
+//! A living staging holds a lock on its data file, so that no other staging, here or in another
+//! process, writes to it. The lock ends with the process, so it is never stale.
 
 mod adopt;
 mod data;
@@ -34,24 +34,23 @@ use crate::{
     BootId, Durability, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError, sys,
 };
 
-/// How many bytes lie between two points from which a staging can be gone on with, and so what
-/// a crash costs at most, beyond the size of one write.
+/// The distance between checkpoints, and so the loss in a crash, apart from the size of one write.
 pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A file on its way: created or adopted, written to, then published, discarded or suspended; what
-/// was suspended, or left by a crash, is recovered.
+/// A file in transit: created or adopted, written to, then published, discarded or suspended. After
+/// a suspension or a crash it is recovered.
 ///
-/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would, but
-/// for a sync under way: that is waited for, and noted if it fails.
+/// While it lives it holds locks on its files. Dropping it leaves it on the disk as a crash would,
+/// except that it waits for a sync under way and records a failure of it.
 #[derive(Debug)]
 pub struct Staging {
     dir: Dir,
     files: StagingFiles,
     name: String,
     data: DataFile,
-    /// How many bytes are in the data file.
+    /// The number of bytes in the data file.
     len: u64,
-    /// Has taken in the first of them, not always all.
+    /// Has hashed the first of these bytes, not always all.
     hasher: PrefixHasher,
     journal: Option<Journal>,
     /// The length at the newest checkpoint.
@@ -61,21 +60,21 @@ pub struct Staging {
     flusher: Flusher,
     durability: Durability,
     boot: Option<BootId>,
-    /// A sync failed: the kernel reports that once and then calls the lost pages clean.
+    /// A sync failed: the kernel reports that once and then treats the lost pages as clean.
     failed: bool,
-    /// It holds a copy and nothing else, and no journal: going on from all of it would leave a
+    /// It holds only a copy, without a journal. Resuming behind the whole copy would leave the
     /// sender with nothing to send, so it is not kept.
     only_copied: bool,
 }
 
 impl Staging {
-    /// Starts an empty staging in `dir`; leftovers under the same names are overwritten.
+    /// Starts an empty staging in `dir`, overwriting remains under the same names.
     ///
-    /// `name` is for the owner, who gets it back from [`recover`](Self::recover); at most 60 KiB.
+    /// [`recover`](Self::recover) returns `name` to the owner; it has at most 60 KiB.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`] when
-    /// the names are not single components, and those of creating files.
+    /// the names are not single components, and failures to create files.
     pub fn create(dir: &Dir, files: StagingFiles, name: &str) -> Result<Self, StoreError> {
         files.check()?;
         let data = DataFile::create(dir, &files)?;
@@ -83,18 +82,19 @@ impl Staging {
         Ok(Self::assemble(dir, files, name.to_owned(), data, PrefixHasher::new()))
     }
 
-    /// Chooses what [`publish`](Self::publish) promises; [`Durability::Full`] if never chosen.
+    /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is
+    /// [`Durability::Full`].
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Starts the journal at once, not only when there is much to lose: on a disk that is full later
-    /// it could not be started, and what had arrived by then would be lost.
+    /// Starts the journal at once, instead of at the first checkpoint: it could not be started
+    /// later on a full disk, and the data received until then would be lost.
     ///
     /// # Errors
-    /// Those of creating and writing the journal.
+    /// Failures to create and write the journal.
     pub fn journalled(mut self) -> Result<Self, StoreError> {
         if self.journal.is_none() && !self.only_copied {
             self.checkpoint()?;
@@ -102,7 +102,7 @@ impl Staging {
         Ok(self)
     }
 
-    /// Takes `boot` for the present kernel run. For tests, which cannot reboot.
+    /// Uses `boot` as the present kernel run. For tests, which cannot reboot.
     #[must_use]
     pub fn with_boot(mut self, boot: Option<BootId>) -> Self {
         self.boot = boot;
@@ -123,13 +123,13 @@ impl Staging {
         Ok(())
     }
 
-    /// Appends `bytes`, all or nothing, for a caller who hashes them elsewhere at the same time and
-    /// says so with [`hashed`](Self::hashed).
+    /// Appends `bytes`, all or nothing, for a caller who hashes them concurrently and reports that
+    /// with [`hashed`](Self::hashed).
     ///
     /// # Errors
-    /// Those of writing, after which the staging is as before and the same bytes can be tried
-    /// again; and those of syncing, after which it only answers [`StoreError::Failed`] and must be
-    /// dropped and [recovered](Self::recover).
+    /// Failures to write, after which the staging is as before and the same bytes can be retried;
+    /// and failures to sync, after which it returns only [`StoreError::Failed`] and must be dropped
+    /// and [recovered](Self::recover).
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.check_not_failed()?;
         let synced = self.flusher.check();
@@ -140,7 +140,7 @@ impl Staging {
         self.len += bytes.len() as u64;
         let copied = std::mem::take(&mut self.only_copied);
         if self.journal.is_none() && (copied || self.len >= CHECKPOINT_BYTES) {
-            // Hashing may be far behind. From here on a crash does not lose what is written.
+            // Hashing may be far behind. From here on, a crash does not lose the written bytes.
             self.checkpoint_or_warn();
         }
 
@@ -151,18 +151,17 @@ impl Staging {
         Ok(())
     }
 
-    /// Takes note of what has been hashed of the bytes that were appended, and makes a checkpoint
-    /// there if one is due.
+    /// Records how far the appended bytes are hashed, and writes a checkpoint there if one is due.
     pub fn hashed(&mut self, hasher: PrefixHasher) {
         self.hasher = hasher;
         self.checkpoint_if_due();
     }
 
-    /// Hashes what was appended and is not hashed yet, by reading it again. `keep_going` is called now and
-    /// then with the bytes hashed so far; `false` when it said so.
+    /// Hashes the appended bytes that are not hashed yet, by reading them again. Calls `keep_going`
+    /// now and then with the bytes hashed so far; returns `false` when it does.
     ///
     /// # Errors
-    /// Those of reading.
+    /// Read errors.
     pub fn catch_up(
         &mut self,
         keep_going: &mut dyn FnMut(u64) -> bool,
@@ -183,16 +182,16 @@ impl Staging {
         Ok(done)
     }
 
-    /// Goes back to the bytes that `hasher` has taken in, which are its first ones: what comes next
-    /// goes behind these.
+    /// Goes back to the bytes hashed by `hasher`, which must be the first ones: the next bytes go
+    /// behind these.
     ///
-    /// A single byte beyond them, which is what is never offered, stays on the disk until the next
-    /// one replaces it: if none comes, the staging is as it was, and what was offered of it is still
+    /// A single byte beyond them, the one that is never offered, stays on the disk until the next
+    /// byte replaces it. If none comes, the staging is unchanged, and the offered bytes are still
     /// not all of it.
     ///
     /// # Errors
-    /// [`StoreError::Changed`] when it does not have so many, and those of cutting the data and of
-    /// writing the journal anew.
+    /// [`StoreError::Changed`] when it has fewer bytes, and failures to cut the data and to rewrite
+    /// the journal.
     pub fn rewound(mut self, hasher: PrefixHasher) -> Result<Self, StoreError> {
         if hasher.len() > self.len {
             return Err(StoreError::Changed { path: self.name.clone().into() });
@@ -202,7 +201,7 @@ impl Staging {
             self.len = hasher.len();
             self.hasher = hasher;
         } else if hasher.len() < self.len {
-            // Checkpoints beyond must not come back when the data grows again.
+            // Checkpoints beyond must not become valid again when the data grows.
             self.journal = None;
             remove(&self.dir, &self.files.journal)?;
             let cut = self.data.cut(hasher.len());
@@ -214,10 +213,10 @@ impl Staging {
         Ok(self)
     }
 
-    /// The data, to be read from where hashing stopped, through a handle of its own.
+    /// Opens the data for reading from where hashing stopped, with its own handle.
     ///
     /// # Errors
-    /// Those of opening the file again.
+    /// Failures to open the file again.
     pub fn reader(&self) -> Result<File, StoreError> {
         let mut file = self.open_data()?;
         file.seek(SeekFrom::Start(self.hasher.len()))
@@ -225,17 +224,17 @@ impl Staging {
         Ok(file)
     }
 
-    /// The data, to be read from its start, through a handle of its own.
+    /// Opens the data for reading from its start, with its own handle.
     fn open_data(&self) -> Result<File, StoreError> {
         let opened = self.dir.open(&self.files.data);
         Ok(opened.map_err(|error| StoreError::io("read", &self.files.data, error))?.into_std())
     }
 
-    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One that
-    /// [holds nothing new](Self::holds_nothing_new) is discarded.
+    /// Suspends the staging, so that [`recover`](Self::recover) resumes exactly here. Discards it
+    /// if it [holds nothing new](Self::holds_nothing_new).
     ///
     /// # Errors
-    /// Those of writing the journal and of a sync under way; what was journalled before stays.
+    /// Failures to write the journal, and of a sync under way; earlier records stay.
     pub fn suspend(mut self) -> Result<(), StoreError> {
         self.check_not_failed()?;
         if self.holds_nothing_new() {
@@ -250,20 +249,20 @@ impl Staging {
     /// Removes both files.
     ///
     /// # Errors
-    /// Those of removing files; a file that is gone already is no error.
+    /// Failures to remove them; a missing file is no error.
     pub fn discard(mut self) -> Result<(), StoreError> {
         self.files.remove(&self.dir)?;
         self.flusher.forget();
         Ok(())
     }
 
-    /// The name given when it was created.
+    /// Returns the name given at creation.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many bytes it holds.
+    /// Returns the number of bytes it holds.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
@@ -275,20 +274,20 @@ impl Staging {
         self.len == 0
     }
 
-    /// Whether nothing was ever appended to it, be it empty or a [copy](Self::adopt).
+    /// Whether nothing was ever appended: it is empty or a [copy](Self::adopt).
     #[must_use]
     pub fn holds_nothing_new(&self) -> bool {
         self.is_empty() || self.only_copied
     }
 
-    /// The digest of the bytes that are hashed so far.
+    /// Returns the digest of the bytes hashed so far.
     #[must_use]
     pub fn digest(&self) -> Md5Digest {
         self.hasher.digest()
     }
 
-    /// The hasher of the bytes so far: of all that were [written](Self::write), and of those that
-    /// were [appended](Self::append) as far as they were said to be [hashed](Self::hashed).
+    /// Returns the hasher of the bytes so far: of all [written](Self::write) ones, and of the
+    /// [appended](Self::append) ones as far as they were reported as [hashed](Self::hashed).
     #[must_use]
     pub fn hasher(&self) -> &PrefixHasher {
         &self.hasher
@@ -320,7 +319,7 @@ impl Staging {
     }
 
     fn checkpoint(&mut self) -> Result<(), StoreError> {
-        // It would say of bytes that may be lost that they are there.
+        // It would claim bytes that may be lost.
         self.check_not_failed()?;
         let boot = cache_epoch(self.boot, self.data.file());
         let record = JournalRecord::Checkpoint { boot, hasher: self.hasher.save() };
@@ -347,7 +346,7 @@ impl Staging {
         }
     }
 
-    /// Without a checkpoint the transfer itself is still right, so it goes on.
+    /// The transfer is correct without a checkpoint, so it continues.
     fn checkpoint_or_warn(&mut self) {
         self.checkpoint_at = self.hasher.len().saturating_add(CHECKPOINT_BYTES);
         if self.failed || self.holds_nothing_new() {
@@ -355,7 +354,7 @@ impl Staging {
         }
         if let Err(error) = self.checkpoint() {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, name = self.name, "a crash would now cost more to resume");
+            tracing::warn!(%error, cause, name = self.name, "the journal cannot be written; resuming after a crash would cost more");
         }
     }
 
@@ -363,7 +362,7 @@ impl Staging {
         if self.failed { Err(StoreError::Failed { path: self.files.data.clone() }) } else { Ok(()) }
     }
 
-    /// After a failed sync nothing in memory tells what is on the disk.
+    /// Records a failed sync: from then on, memory does not reflect the disk.
     fn note_sync(&mut self, synced: io::Result<()>) -> Result<(), StoreError> {
         let Err(error) = synced else { return Ok(()) };
         self.failed = true;
@@ -373,13 +372,13 @@ impl Staging {
 }
 
 impl Drop for Staging {
-    /// The kernel tells once that a sync has failed: what nobody heard of would be believed by the next
-    /// one who goes on with the staging.
+    /// The kernel reports a failed sync once: an unnoticed failure would make the next recovery
+    /// believe lost bytes.
     fn drop(&mut self) {
         let synced = self.flusher.wait();
         if let Err(error) = self.note_sync(synced) {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, name = self.name, "what was written last may be lost");
+            tracing::warn!(%error, cause, name = self.name, "the latest writes may be lost");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From staging to file, in one step.
+//! Publishing a staging of bytes in one step.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -10,16 +10,16 @@ use super::Staging;
 use crate::publish::{Publishing, finish_publish};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
-/// What was published.
+/// The published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishedStaging {
     /// Its length in bytes.
     pub len: u64,
-    /// Its digest, if hashing has caught up with it.
+    /// Its digest, if hashing has caught up.
     pub md5: Option<Md5Digest>,
-    /// Its identity right after it got its name.
+    /// Its identity right after the rename.
     pub identity: FileIdentity,
-    /// The same, if any later change of the file shows in it.
+    /// The same, if every later change of the file changes it.
     pub stable: Option<StableIdentity>,
 }
 
@@ -33,19 +33,20 @@ impl Staging {
         self.publish(&dir, target)
     }
 
-    /// Gives the data its name: `target` in `target_dir`, in place of the file that has it. Both
-    /// directories must be in one file system.
+    /// Renames the data to `target` in `target_dir`, replacing an existing file. Both directories
+    /// must be in one file system.
     ///
-    /// It takes over the attributes of that file, execute bits included; a new one has what a file has
-    /// that is made there.
+    /// The new file takes over the attributes of the old one, including execute bits; without an
+    /// old file it has the usual attributes of a new file there.
     ///
-    /// Until the very step, whoever opens `target` finds what was there before, whole. With
-    /// [`Durability::Full`] the file has its name after a loss of power too when this returns.
+    /// Until the rename, readers of `target` find the old file, complete. With [`Durability::Full`]
+    /// the published file survives a loss of power once this returns.
     ///
     /// # Errors
-    /// Those of what has the name and is no regular file ([`StoreError::Link`],
-    /// [`StoreError::IsDirectory`], [`StoreError::NotRegular`]), and those of syncing and renaming. The staging is then on the disk and can be recovered, unless
-    /// it was the sync of the directory that failed: then the file has its name, for now.
+    /// A target that is not a regular file ([`StoreError::Link`], [`StoreError::IsDirectory`],
+    /// [`StoreError::NotRegular`]), and failures to sync and rename. The staging then stays on the
+    /// disk and can be recovered, unless only the sync of the directory failed: then the file has
+    /// its name, for now.
     pub fn publish(
         mut self,
         target_dir: &Dir,
@@ -55,29 +56,29 @@ impl Staging {
         let visible_since = match self.rename(target_dir, target) {
             Ok(since) => since,
             Err(error) => {
-                // Nothing of a file that is whole should have to be sent again.
+                // No byte of a complete file should have to be sent again.
                 if !self.failed && self.saved < self.hasher.len() {
                     self.checkpoint_or_warn();
                 }
                 return Err(error);
             }
         };
-        let held = self.data.held();
+        let locked = self.data.locked();
         let identity =
-            finish_publish(&self.dir, &self.files, held, target_dir, target, self.durability)?;
+            finish_publish(&self.dir, &self.files, locked, target_dir, target, self.durability)?;
         let md5 = (self.hasher.len() == self.len).then(|| self.digest());
         let stable = StableIdentity::of_published(self.data.file(), &identity, visible_since);
         Ok(PublishedStaging { len: self.len, md5, identity, stable })
     }
 
-    /// Gives the data its name, and tells a moment before it had it.
+    /// Renames the data, and returns a time shortly before.
     fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<SystemTime, StoreError> {
         let settled = self.data.trim(self.len());
         settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
         let publishing = Publishing::new(target_dir, target, None, Existing::Replace)?;
         let prepared = publishing.prepare(self.data.file())?;
         self.sync()?;
-        self.data.held().check_is_at(&self.dir, &self.files.data)?;
+        self.data.locked().check_is_at(&self.dir, &self.files.data)?;
         let (dir, from) = (self.dir.try_clone(), self.files.data.clone());
         let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
         let file = self.data.file().try_clone();
@@ -89,7 +90,7 @@ impl Staging {
         if self.durability == Durability::None {
             return Ok(());
         }
-        // Its attributes are to survive, too.
+        // The attributes must survive, too.
         let synced = self.flusher.wait().and_then(|()| self.data.file().sync_all());
         self.note_sync(synced)
     }

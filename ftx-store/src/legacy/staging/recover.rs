@@ -1,14 +1,15 @@
-//! Going on after a crash: which bytes of the data are surely those that were written.
+//! Recovery after a crash: finding the bytes of the data that are certainly intact.
 //!
-//! Nothing was synced for the journal's sake, so two cases differ:
-//! - The kernel still runs in which a checkpoint was written, of this very file
-//!   ([`run`](crate::staging::cache_epoch)). The process may have died, the page cache has not: everything that was
-//!   written is there, and since bytes are only ever appended in their order, the data is good to
-//!   its end, wherever the process died. Only what was not hashed yet is read again. That holds
-//!   where nobody else can have written the data or the journal.
-//! - Any other kernel run, or an unknown one, or another file, or a sync failed. Data and journal
-//!   reached the disk in any order and any part. So the data is hashed from the start and compared
-//!   with each checkpoint in turn; the last that agrees counts.
+//! The journal is not synced with the data, so there are two cases:
+//! - A checkpoint of this very file was written in the present [cache
+//!   epoch](crate::staging::cache_epoch), and no other user could have written the data or the
+//!   journal. The process may have died, but the page cache has not. Since bytes are only ever
+//!   appended, the data is good to its end, wherever the process died. Only bytes that were not
+//!   hashed yet are read again.
+//! - The epoch is another or unknown, other users could have written one of the files, or a sync
+//!   failed. Data and journal may have reached the disk in any order and in part. So the data is
+//!   hashed from its start and compared with each checkpoint in turn; the last one that matches
+//!   counts.
 
 use std::io::Seek as _;
 
@@ -20,23 +21,23 @@ use crate::legacy::hash::hash_up_to;
 use crate::staging::cache_epoch::cache_epoch;
 use crate::{BootId, Journal, JournalRecord, PrefixHasher, StagingFiles, StoreError};
 
-/// A checkpoint that holds.
+/// A checkpoint that the data matches.
 struct TrustedCheckpoint {
     hasher: PrefixHasher,
-    /// Where its record ends in the journal.
+    /// The end of its record in the journal.
     end: u64,
-    /// How much of the data is good.
+    /// The number of good bytes.
     len: u64,
-    /// Whether the journal says already that it holds in this kernel run.
+    /// Whether the journal already claims it for this epoch.
     trusted: bool,
 }
 
 impl Staging {
-    /// The name that the staging in `files` was created with, if it has a journal that tells.
-    /// Nothing is locked, and the data is not looked at.
+    /// Returns the name that the staging in `files` was created with, if its journal contains one.
+    /// Takes no lock and ignores the data.
     ///
     /// # Errors
-    /// Those of reading the journal.
+    /// Failures to read the journal.
     pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
         match Journal::peek(dir, &files.journal)? {
             Some(JournalRecord::Begin { name, .. }) => Ok(Some(name)),
@@ -44,24 +45,24 @@ impl Staging {
         }
     }
 
-    /// Goes on with what an earlier staging left in `dir`, as far as it is surely what was written;
-    /// everything beyond is cut off. All but the last byte of it is hashed, if not more. `None` when
-    /// nothing is usable; then the leftovers are gone, unless they are those of a
-    /// [`BlockStaging`](crate::BlockStaging), which stay as they are.
+    /// Resumes an earlier staging in `dir` with its certainly intact bytes, and cuts off the rest.
+    /// At least all but the last byte are hashed. `None` when nothing is usable; then the remains
+    /// are removed, unless they are those of a [`BlockStaging`](crate::BlockStaging), which stay as
+    /// they are.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`], and
-    /// those of opening, reading, cutting and removing files.
+    /// failures to open, read, cut and remove files.
     pub fn recover(dir: &Dir, files: StagingFiles) -> Result<Option<Self>, StoreError> {
         Self::recover_with(dir, files, BootId::current(), &mut |_| true)
     }
 
-    /// As [`recover`](Self::recover), with `boot` for the present kernel run. When the data must
-    /// be verified, `keep_going` is called now and then with the bytes read so far.
+    /// As [`recover`](Self::recover), with `boot` as the present kernel run. While data is
+    /// verified, calls `keep_going` now and then with the bytes read so far.
     ///
     /// # Errors
-    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `keep_going` says `false`, and then
-    /// all that is usable stays.
+    /// As [`recover`](Self::recover); [`StoreError::Cancelled`] when `keep_going` returns `false`,
+    /// and then all usable data stays.
     pub fn recover_with(
         dir: &Dir,
         files: StagingFiles,
@@ -69,7 +70,7 @@ impl Staging {
         keep_going: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<Self>, StoreError> {
         files.check()?;
-        // The data first: its lock tells whether the journal may be touched.
+        // The data first: the journal may be touched only under its lock.
         let Some(mut data) = DataFile::open(dir, &files.data, keep_going)? else {
             files.remove_orphan(dir);
             return Ok(None);
@@ -99,23 +100,28 @@ impl Staging {
         staging.saved = staging.hasher.len();
         staging.len = point.len;
         if !point.trusted && boot.is_some() {
-            // Verified once is enough for as long as this kernel runs. Nobody has written to it for
-            // that: who looks at all stagings at each start must not keep them for ever.
-            let modified = staging.journal.as_ref().and_then(Journal::modified);
-            staging.checkpoint_or_warn();
-            if let (Some(journal), Some(modified)) = (&staging.journal, modified) {
-                journal.keep_modified(modified);
-            }
+            staging.record_verification();
         }
-        // All but the last byte, so that one who goes on from there always has something to send.
+        // All but the last byte, so that a client that resumes from there always has something to
+        // send.
         if !staging.catch_up_to(staging.len - 1, keep_going)? {
             return Err(StoreError::Cancelled { path: staging.files.data.clone() });
         }
         Ok(Some(staging))
     }
+
+    /// Writes a checkpoint, since one verification is enough for this epoch. It does not count as a write
+    /// to the staging: a server that recovers all stagings at each start must not keep them for ever.
+    fn record_verification(&mut self) {
+        let modified = self.journal.as_ref().and_then(Journal::modified);
+        self.checkpoint_or_warn();
+        if let (Some(journal), Some(modified)) = (&self.journal, modified) {
+            journal.keep_modified(modified);
+        }
+    }
 }
 
-/// The name in the journal, and the newest checkpoint that holds and is not empty.
+/// Finds the name in the journal, and the newest checkpoint that matches and is not empty.
 fn find(
     journal: &mut Journal,
     data: &mut DataFile,
@@ -124,58 +130,58 @@ fn find(
     keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<(String, TrustedCheckpoint)>, StoreError> {
     let identity =
-        data.held().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
-    let alone = data.held().is_written_by_us_alone();
-    let alone = alone.map_err(|error| StoreError::io("stat", &files.data, error))?
+        data.locked().identity().map_err(|error| StoreError::io("stat", &files.data, error))?;
+    let ours_alone = data.locked().is_written_by_us_alone();
+    let ours_alone = ours_alone.map_err(|error| StoreError::io("stat", &files.data, error))?
         && journal.is_written_by_us_alone()?;
-    let run = cache_epoch(boot.filter(|_| alone), data.file());
-    let Some(told) = believe(journal, identity.size, run)? else { return Ok(None) };
-    let point = match told.newest {
+    let epoch = cache_epoch(boot.filter(|_| ours_alone), data.file());
+    let Some(claims) = read_claims(journal, identity.size, epoch)? else { return Ok(None) };
+    let point = match claims.newest {
         Some(point) => Some(point),
         None => {
-            if told.sync_failed {
-                data.held()
+            if claims.sync_failed {
+                data.locked()
                     .forget_unsynced()
                     .map_err(|e| StoreError::io("sync", &files.data, e))?;
             }
             verify(journal, data, identity.size, files, keep_going)?
         }
     };
-    Ok(point.filter(|point| point.len > 0).map(|point| (told.name, point)))
+    Ok(point.filter(|point| point.len > 0).map(|point| (claims.name, point)))
 }
 
-/// What the journal tells by itself.
+/// The journal's claims.
 struct JournalClaims {
     name: String,
-    /// The newest checkpoint of this run that the data is long enough for.
+    /// The newest checkpoint of this epoch that the data is long enough for.
     newest: Option<TrustedCheckpoint>,
     sync_failed: bool,
 }
 
 /// Reads the journal; `None` when it is not that of a staging.
-fn believe(
+fn read_claims(
     journal: &mut Journal,
     data_len: u64,
-    run: Option<BootId>,
+    epoch: Option<BootId>,
 ) -> Result<Option<JournalClaims>, StoreError> {
-    let mut told: Option<JournalClaims> = None;
+    let mut claims: Option<JournalClaims> = None;
     journal.for_each(|record, end| {
-        match (record, &mut told) {
+        match (record, &mut claims) {
             (JournalRecord::Begin { name, .. }, None) => {
-                told = Some(JournalClaims { name, newest: None, sync_failed: false });
+                claims = Some(JournalClaims { name, newest: None, sync_failed: false });
             }
-            (JournalRecord::Checkpoint { boot: saved_in, hasher }, Some(told)) => {
-                let holds = run.is_some() && saved_in == run && hasher.len() <= data_len;
+            (JournalRecord::Checkpoint { boot: saved_in, hasher }, Some(claims)) => {
+                let holds = epoch.is_some() && saved_in == epoch && hasher.len() <= data_len;
                 if holds && let Ok(hasher) = PrefixHasher::restore(&hasher) {
-                    told.newest =
+                    claims.newest =
                         Some(TrustedCheckpoint { hasher, end, len: data_len, trusted: true });
                 }
             }
-            (JournalRecord::Distrust, Some(told)) => {
-                told.newest = None;
-                told.sync_failed = true;
+            (JournalRecord::Distrust, Some(claims)) => {
+                claims.newest = None;
+                claims.sync_failed = true;
             }
-            // Nothing here writes such a journal; what follows is not believed.
+            // ftx never writes such a journal, so the rest is not believed.
             (JournalRecord::Begin { .. }, Some(_))
             | (JournalRecord::Checkpoint { .. } | JournalRecord::Distrust, None)
             | (
@@ -188,10 +194,10 @@ fn believe(
         }
         Ok(true)
     })?;
-    Ok(told)
+    Ok(claims)
 }
 
-/// The newest checkpoint whose hash the data has.
+/// Finds the newest checkpoint whose hash the data matches.
 fn verify(
     journal: &mut Journal,
     data: &DataFile,

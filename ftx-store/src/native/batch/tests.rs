@@ -86,15 +86,15 @@ fn one_failure_concerns_one_file() {
             let scratch = Scratch::new();
             scratch.a.create_dir_all("directory/full").unwrap();
             scratch.a.write("taken", "old").unwrap();
-            let held = scratch.staging.create("held").unwrap().into_std();
-            held.lock().unwrap();
+            let locked = scratch.staging.create("locked").unwrap().into_std();
+            locked.lock().unwrap();
 
             let names = numbered(more);
             let [s1, s2, s3, s4] = ["s1", "s2", "s3", "s4"].map(Path::new);
             let mut files = vec![
                 file(s1, &scratch.a, "directory"),
                 BatchFile { existing: Existing::Keep, ..file(s2, &scratch.a, "taken") },
-                file(Path::new("held"), &scratch.a, "x"),
+                file(Path::new("locked"), &scratch.a, "x"),
                 file(Path::new("../a/s3"), &scratch.a, "x"),
                 file(s3, &scratch.a, "../b/x"),
                 file(s4, &scratch.b, "good"),
@@ -110,7 +110,7 @@ fn one_failure_concerns_one_file() {
             assert!(outcomes[5..].iter().all(Result::is_ok), "{outcomes:?}");
             assert_eq!(scratch.a.read("taken").unwrap(), b"old");
             assert_eq!(scratch.b.entries().unwrap().count(), 1 + more);
-            assert_eq!(scratch.leftovers(), 1, "only the one that is held");
+            assert_eq!(scratch.leftovers(), 1, "only the one that is locked");
         }
     }
 }
@@ -138,7 +138,7 @@ fn a_leftover_of_a_crash_is_overwritten() {
     for alone in [false, true] {
         let scratch = Scratch::new();
         scratch.staging.write("s", "a leftover that is longer").unwrap();
-        // Published by a link, and the process died before the other name was removed.
+        // Published by a link, and the process died before it removed the other name.
         scratch.a.write("linked", "published").unwrap();
         scratch.a.hard_link("linked", &scratch.staging, "t").unwrap();
         let mut publisher = BatchPublisher::new(&scratch.staging, Durability::None).unwrap();
@@ -177,7 +177,7 @@ fn part<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
     BatchFile { staging: StagingName::Part(parts), ..file(Path::new(""), dir, "x") }
 }
 
-/// An interrupted transfer lay there: what is said of its blocks must not outlive them.
+/// An interrupted transfer lay there: its journal must not outlive its blocks.
 #[test]
 fn a_journal_goes_with_what_it_is_about() {
     let scratch = Scratch::new();

@@ -1,4 +1,4 @@
-//! Chaining values of blocks that are on the disk, by several threads.
+//! Computing the chaining values of blocks on the disk, with several threads.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -13,16 +13,16 @@ use crate::file::positioned::Positioned;
 /// Size of one piece in bytes: small enough to stay in a core's cache while it is hashed.
 const PIECE_BYTES: usize = 128 * 1024;
 
-/// The chaining values of the blocks `range` of `file`, which has `size` bytes, in their order.
+/// Computes the chaining values of the blocks `range` of `file`, which has `size` bytes.
 ///
-/// `threads` work on it, the calling one among them; as many as there are cores if `None`. At the start and
-/// now and then `keep_going` is called, on the calling thread, with the bytes hashed so far; when it answers
-/// `false` the work ends with `None`. It is not called once all is hashed.
+/// Uses `threads` threads including the calling one, or as many as there are cores if `None`. Calls
+/// `keep_going` at the start and now and then, on the calling thread, with the bytes hashed so far;
+/// if it returns `false`, the result is `None`. It is not called once everything is hashed.
 ///
 /// # Errors
-/// Those of reading; [`ErrorKind::UnexpectedEof`] when the file ends before, which
-/// [`StoreError::io`](crate::StoreError::io) calls changed; [`ErrorKind::InvalidInput`] when a file
-/// of this size has no such blocks.
+/// Read errors; [`ErrorKind::UnexpectedEof`] when the file is too short, which
+/// [`StoreError::io`](crate::StoreError::io) classifies as changed; [`ErrorKind::InvalidInput`]
+/// when a file of this size has no such blocks.
 pub fn hash_blocks(
     file: &File,
     size: u64,
@@ -38,7 +38,7 @@ pub fn hash_blocks(
     hash_listed(file, size, &indices, threads, keep_going)
 }
 
-/// As [`hash_blocks`], for the blocks with these indices, all of which such a file must have.
+/// As [`hash_blocks`], for a list of indices, all of which must exist in a file of this size.
 pub(super) fn hash_listed(
     file: &File,
     size: u64,
@@ -46,7 +46,7 @@ pub(super) fn hash_listed(
     threads: Option<NonZeroUsize>,
     keep_going: &mut dyn FnMut(u64) -> bool,
 ) -> io::Result<Option<Vec<Cv>>> {
-    // The other threads may be done with everything before this one gets to ask.
+    // The helpers may finish everything before this thread gets to ask.
     if !indices.is_empty() && !keep_going(0) {
         return Ok(None);
     }
@@ -73,7 +73,7 @@ pub(super) fn hash_listed(
             let mut found = work.share(keep_going);
             for helper in helpers {
                 found.extend(helper.join().unwrap_or_else(|_| {
-                    vec![(0, Err(io::Error::other("a thread that hashed died")))]
+                    vec![(0, Err(io::Error::other("a hashing thread panicked")))]
                 }));
             }
             found
@@ -83,24 +83,24 @@ pub(super) fn hash_listed(
     Ok((cvs.len() == indices.len()).then_some(cvs))
 }
 
-/// What the threads share.
+/// The state shared by the threads.
 struct HashJob<'a> {
     file: &'a File,
     positioned: Positioned,
     size: u64,
     indices: &'a [u64],
-    /// How many bytes the blocks have together.
+    /// The number of bytes in all blocks.
     total: u64,
-    /// The place in the list of the next block that nobody works on.
+    /// The position in the list of the next unclaimed block.
     next: AtomicUsize,
-    /// How many bytes are hashed.
+    /// The number of bytes hashed.
     done: AtomicU64,
     stopped: AtomicBool,
 }
 
 impl HashJob<'_> {
-    /// Hashes blocks until none is left or the work is stopped; what it found, by place in the
-    /// list.
+    /// Hashes blocks until none is left or the work is stopped. Returns results with their
+    /// positions in the list.
     fn share(&self, keep_going: &mut dyn FnMut(u64) -> bool) -> Vec<(usize, io::Result<Cv>)> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut found = Vec::new();
@@ -119,7 +119,7 @@ impl HashJob<'_> {
         }
     }
 
-    /// The chaining value of one block; `None` when the work is stopped.
+    /// Computes the chaining value of one block; `None` when the work is stopped.
     fn hash(
         &self,
         index: u64,

@@ -1,8 +1,8 @@
-//! What is known of a staging's data, and said in its journal; and the syncs that this rests on.
+//! The block log: a staging's known blocks, its journal, and the syncs that both rely on.
 //!
-//! The kernel tells once that a sync has failed, and then calls the lost pages clean. So whoever drops
-//! a staging, however that comes about, waits here for a sync under way: what nobody heard of would be
-//! believed by the next one.
+//! The kernel reports a failed sync once, and then treats the lost pages as clean. So dropping a
+//! staging, for any reason, waits for a sync under way: an unnoticed failure would make the next
+//! recovery believe lost blocks.
 
 use std::fs::File;
 use std::io;
@@ -14,27 +14,27 @@ use ftx_core::native::blocks::PartialManifest;
 use crate::staging::flusher::Flusher;
 use crate::{Journal, StagingFiles, StoreError};
 
-/// The journal and the table of a staging, and its syncs in the background.
+/// The journal and the known blocks of a staging, and its background syncs.
 #[derive(Debug)]
 pub(super) struct BlockLog {
     dir: Dir,
     files: StagingFiles,
     pub(super) entries: Mutex<BlockEntries>,
-    /// Apart from the entries, so that whoever waits for the disk does not hold up the others' writes.
+    /// Separate from the entries, so that waiting for the disk does not hold up other writers.
     pub(super) flusher: Mutex<Flusher>,
 }
 
-/// What is known of the data.
+/// The known blocks and their journal.
 #[derive(Debug)]
 pub(super) struct BlockEntries {
     pub(super) journal: Journal,
     pub(super) block_map: PartialManifest,
-    /// A sync failed: nobody knows any more what the rest is worth.
+    /// A sync failed, so the known blocks may be lost.
     failed: bool,
 }
 
 impl BlockLog {
-    /// That of the staging in `files`, of whose data the journal tells what `table` holds.
+    /// Creates the log of the staging in `files`, whose journal records the blocks in `block_map`.
     pub(super) fn new(
         dir: &Dir,
         files: StagingFiles,
@@ -54,7 +54,7 @@ impl BlockLog {
         &self.files
     }
 
-    /// The entries, unless nobody knows any more what they are worth.
+    /// Returns the entries, unless a sync has failed.
     pub(super) fn entries(&self) -> Result<MutexGuard<'_, BlockEntries>, StoreError> {
         let entries = self.any_entries();
         if entries.failed {
@@ -63,12 +63,12 @@ impl BlockLog {
         Ok(entries)
     }
 
-    /// The entries, whatever they are worth.
+    /// Returns the entries, even after a failed sync.
     pub(super) fn any_entries(&self) -> MutexGuard<'_, BlockEntries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of `bytes` more in `data`; syncs in the background when it is time.
+    /// Counts `bytes` more in `data`; syncs in the background when it is time.
     pub(super) fn wrote(&self, data: &File, bytes: u64) -> Result<(), StoreError> {
         let synced = {
             let mut flusher = self.flusher();
@@ -86,7 +86,7 @@ impl BlockLog {
         }
     }
 
-    /// Waits for the sync under way, then does what `sync` does.
+    /// Waits for the sync under way, then runs `sync`.
     pub(super) fn finish_sync(
         &self,
         sync: impl FnOnce() -> io::Result<()>,
@@ -95,7 +95,7 @@ impl BlockLog {
         self.note_sync(waited.and_then(|()| sync()))
     }
 
-    /// After a failed sync nothing in memory tells what is on the disk.
+    /// Records a failed sync: from then on, memory does not reflect the disk.
     pub(super) fn note_sync(&self, synced: io::Result<()>) -> Result<(), StoreError> {
         let Err(error) = synced else { return Ok(()) };
         let mut entries = self.any_entries();
@@ -104,7 +104,7 @@ impl BlockLog {
         Err(StoreError::io("sync", &self.files.data, error))
     }
 
-    /// Removes both files. What becomes of a sync under way is of no concern then.
+    /// Removes both files. The outcome of a sync under way no longer matters.
     pub(super) fn discard(&self) -> Result<(), StoreError> {
         self.files.remove(&self.dir)?;
         self.flusher().forget();
@@ -120,7 +120,7 @@ impl Drop for BlockLog {
     fn drop(&mut self) {
         if let Err(error) = self.finish_sync(|| Ok(())) {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "what was written last may be lost");
+            tracing::warn!(%error, cause, "the latest writes may be lost");
         }
     }
 }

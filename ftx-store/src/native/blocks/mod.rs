@@ -1,4 +1,4 @@
-//! A file that grows in any order of blocks until it is whole: data file and journal.
+//! A staging of blocks: a data file that grows in any order of blocks, and its journal.
 //!
 //! ```text
 //!   create ──> growing ── publish ──> the file has its name, both of ours are gone
@@ -7,12 +7,12 @@
 //!  drop, crash v  │
 //!              on the disk only
 //! ```
-//! Several threads may write to one staging at once, each to blocks of its own. The order of effects
-//! is what makes a crash harmless: a block that is known is forgotten in the journal before its bytes
-//! change, and it is known again when they have.
+//! Several threads may write to one staging at once, each to its own blocks. The order of effects
+//! makes a crash harmless: the journal forgets a known block before its bytes change, and records
+//! it again afterwards.
 //!
-//! The data file has its length only when it is published. Until then what lies between the blocks
-//! that arrived are holes, which take no space.
+//! The data file gets its length only when it is published. Until then the gaps between the blocks
+//! are holes, which take no space.
 
 mod copy;
 mod hash;
@@ -41,34 +41,34 @@ use crate::{
     BootId, Durability, Journal, JournalRecord, StagedPrefix, StagingFiles, StoreError, sys,
 };
 
-/// A file on its way, block by block: created, written to, then published, discarded or suspended;
-/// what was suspended, or left by a crash, is recovered.
+/// A file in transit, block by block: created, written to, then published, discarded or suspended.
+/// After a suspension or a crash it is recovered.
 ///
-/// While it lives it holds its files for itself. Dropping it leaves it on the disk as a crash would, but
-/// for a sync under way: that is waited for, and noted if it fails.
+/// While it lives it holds locks on its files. Dropping it leaves it on the disk as a crash would,
+/// except that it waits for a sync under way and records a failure of it.
 ///
-/// Whoever shares one must see to it that no two write to one block at a time, and that nobody
-/// writes any more when it is published: the lock that it is taken out of does for both.
+/// Users who share one must ensure that no two write to one block at a time, and that no one writes
+/// while it is published. Keeping it behind a read-write lock ensures both.
 #[derive(Debug)]
 pub struct BlockStaging {
-    /// Dropped before the data file is let go of, since it may have to note something.
+    /// Dropped before the data file is unlocked, since it may have to write to the journal.
     log: BlockLog,
     name: String,
     size: u64,
-    held: LockedFile,
+    locked: LockedFile,
     positioned: Positioned,
     durability: Durability,
 }
 
 impl BlockStaging {
-    /// Starts an empty staging of a file of `size` bytes in `dir`; leftovers under the same names
-    /// are overwritten.
+    /// Starts an empty staging of a file of `size` bytes in `dir`, overwriting remains under the
+    /// same names.
     ///
-    /// `name` is for the owner, who gets it back from [`recover`](Self::recover); at most 60 KiB.
+    /// [`recover`](Self::recover) returns `name` to the owner; it has at most 60 KiB.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another staging holds the files, [`StoreError::BadName`] when
-    /// the names are not single components, and those of creating and writing files.
+    /// the names are not single components, and failures to create and write files.
     pub fn create(
         dir: &Dir,
         files: StagingFiles,
@@ -78,7 +78,7 @@ impl BlockStaging {
         Self::create_with(dir, files, name, size, BootId::current())
     }
 
-    /// As [`create`](Self::create), with `boot` for the present kernel run. For tests, which cannot
+    /// As [`create`](Self::create), with `boot` as the present kernel run. For tests, which cannot
     /// reboot.
     ///
     /// # Errors
@@ -91,9 +91,9 @@ impl BlockStaging {
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
         files.check()?;
-        let held = LockedFile::create(dir, &files.data, &files.journal)?;
+        let locked = LockedFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
-        let (boot, created_unix) = (cache_epoch(boot, held.file()), sys::unix_now());
+        let (boot, created_unix) = (cache_epoch(boot, locked.file()), sys::unix_now());
         journal.append(&JournalRecord::Blocks {
             name: name.to_owned(),
             size,
@@ -101,35 +101,36 @@ impl BlockStaging {
             created_unix,
         })?;
         let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
-        Ok(Self::assemble(log, name.to_owned(), size, held))
+        Ok(Self::assemble(log, name.to_owned(), size, locked))
     }
 
-    /// Chooses what [`publish`](Self::publish) promises; [`Durability::Full`] if never chosen.
+    /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is
+    /// [`Durability::Full`].
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Writes `bytes` at `offset`, of one block or of several. Blocks that are known are forgotten
-    /// first, so whoever writes says anew that they are [stored](Self::stored).
+    /// Writes `bytes` at `offset`, to one block or several. Known blocks are forgotten first, so
+    /// the writer must mark them as [stored](Self::stored) again.
     ///
     /// # Errors
-    /// Those of writing, after which the same bytes can be tried again; [`StoreError::Io`] for bytes
+    /// Failures to write, after which the same bytes can be retried; [`StoreError::Io`] for bytes
     /// beyond the end; [`StoreError::Failed`] after a failed sync.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.forget_blocks(offset, bytes.len() as u64)?;
-        let written = self.positioned.write_all_at(self.held.file(), bytes, offset);
+        let written = self.positioned.write_all_at(self.locked.file(), bytes, offset);
         written.map_err(|error| StoreError::io("write", self.data(), error))
     }
 
-    /// Takes note that the bytes of block `index` are all written, and that `cv` is their chaining
-    /// value. A crash of the process does not lose the block any more.
+    /// Records that all bytes of block `index` are written, and that `cv` is their chaining value.
+    /// From then on the block survives a crash of the process.
     ///
     /// # Errors
-    /// Those of writing the journal, after which the block can be stored again; [`StoreError::Io`]
-    /// for a block that the file does not have; and those of syncing, after which the staging only
-    /// answers [`StoreError::Failed`] and must be dropped and [recovered](Self::recover).
+    /// Failures to write the journal, after which the block can be stored again; [`StoreError::Io`]
+    /// for a block that the file does not have; and failures to sync, after which the staging
+    /// returns only [`StoreError::Failed`] and must be dropped and [recovered](Self::recover).
     pub fn stored(&self, index: u64, cv: Cv) -> Result<(), StoreError> {
         let len = block_len(self.size, index);
         if len == 0 {
@@ -141,39 +142,39 @@ impl BlockStaging {
             let _ = entries.block_map.set(index, cv);
         }
         match self.durability {
-            Durability::Full => self.log.wrote(self.held.file(), len),
+            Durability::Full => self.log.wrote(self.locked.file(), len),
             Durability::None => Ok(()),
         }
     }
 
-    /// The blocks that are stored now.
+    /// Returns the blocks stored so far.
     #[must_use]
     pub fn block_map(&self) -> PartialManifest {
         self.log.any_entries().block_map.clone()
     }
 
-    /// Whether bytes are being made durable in the background, so that whoever [stores](Self::stored)
-    /// a block may have to wait for the disk.
+    /// Whether a background sync is under way, so that [storing](Self::stored) a block may have to
+    /// wait for the disk.
     #[must_use]
     pub fn is_syncing(&self) -> bool {
         self.log.is_syncing()
     }
 
-    /// The data, to be read from its start, through a handle of its own. Only the bytes of blocks
-    /// that are [stored](Self::block_map) mean anything.
+    /// Opens the data for reading from its start, with its own handle. Only the bytes of
+    /// [stored](Self::block_map) blocks are meaningful.
     ///
     /// # Errors
-    /// Those of opening the file again.
+    /// Failures to open the file again.
     pub fn reader(&self) -> Result<File, StoreError> {
         let opened = self.log.dir().open(self.data());
         Ok(opened.map_err(|error| StoreError::io("open", self.data(), error))?.into_std())
     }
 
-    /// Puts the staging away so that [`recover`](Self::recover) goes on exactly here. One without
-    /// any block is discarded.
+    /// Suspends the staging, so that [`recover`](Self::recover) resumes exactly here. Discards it
+    /// if it has no block.
     ///
     /// # Errors
-    /// Those of a sync under way, and of removing files.
+    /// Failures of a sync under way, and to remove files.
     pub fn suspend(self) -> Result<(), StoreError> {
         if self.log.entries()?.block_map.known() == 0 {
             return self.discard();
@@ -184,17 +185,17 @@ impl BlockStaging {
     /// Removes both files.
     ///
     /// # Errors
-    /// Those of removing files; a file that is gone already is no error.
+    /// Failures to remove them; a missing file is no error.
     pub fn discard(self) -> Result<(), StoreError> {
         self.log.discard()
     }
 
-    /// Reduces the staging to the blocks before the first gap, for a staging of bytes. `None` if there are
-    /// none; then both files are removed.
+    /// Reduces the staging to the blocks before the first gap, for a staging of bytes. `None` if
+    /// there are none; then both files are removed.
     ///
     /// # Errors
-    /// Those of removing files, and of a sync under way, after which nobody knows which bytes the disk
-    /// holds.
+    /// Failures to remove files, and of a sync under way, after which the disk's contents are
+    /// unknown.
     pub fn into_prefix(self) -> Result<Option<StagedPrefix>, StoreError> {
         let gap = self.block_map().missing().ranges().next().map(|range| range.first);
         let len = gap.map_or(self.size, block_offset);
@@ -205,32 +206,32 @@ impl BlockStaging {
         self.log.finish_sync(|| Ok(()))?;
         let dir = self.log.dir().try_clone();
         let dir = dir.map_err(|error| StoreError::io("open", ".", error))?;
-        let (files, name, data) = (self.log.files().clone(), self.name, self.held);
+        let (files, name, data) = (self.log.files().clone(), self.name, self.locked);
         Ok(Some(StagedPrefix { dir, files, name, data, len }))
     }
 
-    /// The name given when it was created.
+    /// Returns the name given at creation.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many bytes the whole file has.
+    /// Returns the size of the whole file in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    fn assemble(log: BlockLog, name: String, size: u64, held: LockedFile) -> Self {
+    fn assemble(log: BlockLog, name: String, size: u64, locked: LockedFile) -> Self {
         let (positioned, durability) = (Positioned::default(), Durability::default());
-        Self { log, name, size, held, positioned, durability }
+        Self { log, name, size, locked, positioned, durability }
     }
 
     fn data(&self) -> &Path {
         &self.log.files().data
     }
 
-    /// Forgets the blocks that these bytes belong to, which are about to change.
+    /// Forgets the blocks that contain these bytes, which are about to change.
     fn forget_blocks(&self, offset: u64, len: u64) -> Result<(), StoreError> {
         let Some(end) = offset.checked_add(len).filter(|&end| end <= self.size) else {
             return Err(self.beyond_the_end());

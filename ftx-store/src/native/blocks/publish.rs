@@ -1,4 +1,4 @@
-//! From a staging of blocks to a file, in one step.
+//! Publishing a staging of blocks in one step.
 
 use std::path::Path;
 
@@ -11,25 +11,25 @@ use crate::file::meta::apply_time_to_new;
 use crate::publish::{Prepared, Publishing, finish_publish};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
-/// What was published.
+/// The published file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedBlocks {
     /// Its size, chaining values and digest.
     pub manifest: Manifest,
-    /// Its identity right after it got its name.
+    /// Its identity right after the rename.
     pub identity: FileIdentity,
-    /// The same, if any later change of the file shows in it.
+    /// The same, if every later change of the file changes it.
     pub stable: Option<StableIdentity>,
 }
 
 impl BlockStaging {
-    /// Does all of [`publish`](Self::publish) that takes long, so that little is left of it: gives the
-    /// data its length, its time and the attributes that it takes over, and makes it durable where that
-    /// is [promised](Self::with_durability).
+    /// Does the slow part of [`publish`](Self::publish) in advance: gives the data its length, its
+    /// time and the attributes that it takes over, and makes it durable if that is
+    /// [guaranteed](Self::with_durability).
     ///
     /// # Errors
-    /// [`StoreError::Incomplete`] while blocks are missing, those of looking at what has the name, and
-    /// those of syncing, after which the staging must be dropped and [recovered](Self::recover).
+    /// [`StoreError::Incomplete`] while blocks are missing, failures to inspect the target, and
+    /// failures to sync, after which the staging must be dropped and [recovered](Self::recover).
     pub fn prepare(
         &self,
         target_dir: &Dir,
@@ -53,10 +53,11 @@ impl BlockStaging {
                 missing: entries.block_map.block_count() - entries.block_map.known(),
             })?
         };
-        let (file, path) = (self.held.file(), &self.log.files().data);
-        let identity = self.held.identity().map_err(|error| StoreError::io("stat", path, error))?;
+        let (file, path) = (self.locked.file(), &self.log.files().data);
+        let identity =
+            self.locked.identity().map_err(|error| StoreError::io("stat", path, error))?;
         if identity.size != self.size {
-            // What an earlier, longer version left behind the end.
+            // Cut the remains of an earlier, longer version.
             let cut = file.set_len(self.size);
             cut.map_err(|error| StoreError::io("truncate", path, error))?;
         }
@@ -80,22 +81,22 @@ impl BlockStaging {
         self.publish(&dir, target, meta, existing)
     }
 
-    /// Gives the data its name: `target` in `target_dir`. Both directories must be in one file
-    /// system. What of `meta` cannot be set is only logged.
+    /// Renames the data to `target` in `target_dir`. Both directories must be in one file system.
+    /// Parts of `meta` that cannot be set are only logged.
     ///
-    /// A file that is replaced leaves it its owner, its group, who may read and write it and its access
-    /// control list, as far as that is permitted, and less where it is not. A new one has what a file
-    /// has that is made there.
+    /// The new file takes over owner, group, permissions and access control list of the file it
+    /// replaces, as far as that is permitted, or else gets narrower ones. Without an old file it
+    /// has the usual attributes of a new file there.
     ///
-    /// Until the very step, whoever opens `target` finds what was there before, whole. With
-    /// [`Durability::Full`] the file has its name after a loss of power too when this returns.
+    /// Until the rename, readers of `target` find the old file, complete. With [`Durability::Full`]
+    /// the published file survives a loss of power once this returns.
     ///
     /// # Errors
-    /// [`StoreError::Incomplete`] while blocks are missing, [`StoreError::AlreadyExists`], those of what
-    /// has the name and is no regular file ([`StoreError::Link`], [`StoreError::IsDirectory`],
-    /// [`StoreError::NotRegular`]), and those of syncing and renaming. The staging is then on the disk
-    /// and can be recovered, unless it was the sync of the directory that failed: then the file has its
-    /// name, for now.
+    /// [`StoreError::Incomplete`] while blocks are missing, [`StoreError::AlreadyExists`], a target
+    /// that is not a regular file ([`StoreError::Link`], [`StoreError::IsDirectory`],
+    /// [`StoreError::NotRegular`]), and failures to sync and rename. The staging then stays on the
+    /// disk and can be recovered, unless only the sync of the directory failed: then the file has
+    /// its name, for now.
     pub fn publish(
         self,
         target_dir: &Dir,
@@ -106,18 +107,19 @@ impl BlockStaging {
         let publishing = Publishing::new(target_dir, target, Some(meta), existing)?;
         let (manifest, prepared) = self.prepare_for(&publishing, target, meta)?;
         let (dir, files) = (self.log.dir(), self.log.files());
-        self.held.check_is_at(dir, &files.data)?;
-        let (from, file) = (&files.data, self.held.file());
+        self.locked.check_is_at(dir, &files.data)?;
+        let (from, file) = (&files.data, self.locked.file());
         let visible_since = publishing.publish(prepared, dir, from, file, || self.sync())?;
-        let identity = finish_publish(dir, files, &self.held, target_dir, target, self.durability)?;
-        let stable = StableIdentity::of_published(self.held.file(), &identity, visible_since);
+        let identity =
+            finish_publish(dir, files, &self.locked, target_dir, target, self.durability)?;
+        let stable = StableIdentity::of_published(self.locked.file(), &identity, visible_since);
         Ok(PublishedBlocks { manifest, identity, stable })
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         match self.durability {
-            // Its attributes and its time are to survive, too.
-            Durability::Full => self.log.finish_sync(|| self.held.file().sync_all()),
+            // The attributes and the time must survive, too.
+            Durability::Full => self.log.finish_sync(|| self.locked.file().sync_all()),
             Durability::None => Ok(()),
         }
     }

@@ -7,12 +7,12 @@
 //! 32 bytes                     for each block: its chaining value, or zeros where it is not known
 //! u32                          CRC-32 (IEEE) over all that is before
 //! ```
-//! All integers are little-endian. A file is named by the first 16 bytes of the BLAKE3 hash over the
-//! 56 bytes of the identity, in hexadecimal digits. That a chaining value is all zeros is as likely as
-//! that two different blocks have the same one.
+//! All integers are little-endian. A file is named by the first 16 bytes of the BLAKE3 hash over
+//! the 56 bytes of the identity, in hexadecimal digits. A real chaining value of all zeros is as
+//! unlikely as a collision.
 //!
-//! Nothing is synced. A file is written under another name and renamed, so that it is whole as long
-//! as the system runs; after a loss of power the checksum tells.
+//! Nothing is synced. A file is written under a temporary name and renamed, so it is complete as
+//! long as the system runs; after a loss of power the checksum reveals damage.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ const TEMPORARY_EXTENSION: &str = "tmp";
 pub(super) struct ManifestFiles {
     dir: Dir,
     limit: usize,
-    /// At least as many as there are; held while the oldest are removed.
+    /// An upper bound of the number of files; locked while the oldest are removed.
     count: Mutex<usize>,
     /// Part of the next temporary name.
     next: AtomicU64,
@@ -61,7 +61,8 @@ impl ManifestFiles {
         Ok(disk)
     }
 
-    /// What is known of the file of this identity. What is damaged, or about another file, is removed.
+    /// Returns the cached manifest for this identity. A damaged file, or one for another identity,
+    /// is removed.
     pub(super) fn load(&self, identity: &FileIdentity) -> Option<CachedManifest> {
         let path = path_of(identity)?;
         let entry = match self.read(&path, identity) {
@@ -89,7 +90,7 @@ impl ManifestFiles {
             Ok(())
         });
         if let Err(error) = stored {
-            tracing::debug!(%error, ?path, "a manifest cannot be kept");
+            tracing::debug!(%error, ?path, "a manifest cannot be stored");
         }
     }
 
@@ -102,7 +103,7 @@ impl ManifestFiles {
     fn read(&self, path: &Path, identity: &FileIdentity) -> io::Result<Option<CachedManifest>> {
         let file = self.dir.open(path)?;
         let expected = file_bytes(identity.size);
-        // Before anything is allocated.
+        // Checked before anything is allocated.
         if Some(file.metadata()?.len()) != expected {
             return Ok(None);
         }
@@ -120,8 +121,8 @@ impl ManifestFiles {
         })
     }
 
-    /// Removes the oldest while there are too many, and some more, so that it is seldom done.
-    /// Returns how many are left.
+    /// Removes the oldest files beyond the limit, and some more, so that this is rare. Returns the
+    /// number of files left.
     fn sweep(&self) -> io::Result<usize> {
         let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in self.dir.entries()? {
@@ -130,7 +131,7 @@ impl ManifestFiles {
             if path.extension().is_some_and(|kind| kind == TEMPORARY_EXTENSION) {
                 continue;
             }
-            // One that is gone by now needs no sweeping.
+            // A file that has vanished needs no removal.
             let Ok(metadata) = entry.metadata() else { continue };
             let written = metadata.modified().map_or(SystemTime::UNIX_EPOCH, |t| t.into_std());
             found.push((written, path));
@@ -150,7 +151,7 @@ impl ManifestFiles {
 
 fn remove_or_log(dir: &Dir, path: &Path) {
     if let Err(error) = remove(dir, path) {
-        tracing::debug!(%error, "a manifest stays behind");
+        tracing::debug!(%error, "a manifest cannot be removed");
     }
 }
 
@@ -168,7 +169,7 @@ fn identity_bytes(identity: &FileIdentity) -> Vec<u8> {
 
 fn path_of(identity: &FileIdentity) -> Option<PathBuf> {
     let bytes = identity_bytes(identity);
-    // A file of these bytes has but one block, whose chaining value is its hash.
+    // These bytes fit into one block, so its chaining value is their hash.
     let hash = block_cv(bytes.len() as u64, 0, &bytes).ok()?.to_string();
     hash.get(..32).map(PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! The manifests in memory, of the files that were asked for last.
+//! The most recently used manifests, in memory.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use lru::LruCache;
 use super::ManifestLimits;
 use crate::FileIdentity;
 
-/// What an entry takes beside its chaining values.
+/// The memory of an entry without its chaining values.
 const ENTRY_BYTES: usize = 256;
-/// What a chaining value takes in a complete manifest.
-const WHOLE_BYTES: usize = size_of::<Cv>();
-/// What it takes in a partial one.
-const PART_BYTES: usize = 50;
+/// The memory of a chaining value in a complete manifest.
+const COMPLETE_CV_BYTES: usize = size_of::<Cv>();
+/// The memory of a chaining value in a partial manifest.
+const PARTIAL_CV_BYTES: usize = 50;
 
-/// What is known of a file.
+/// The known blocks of a file.
 #[derive(Clone, Debug)]
 pub(super) enum CachedManifest {
-    /// Everything.
+    /// All blocks.
     Whole(Arc<Manifest>),
-    /// Something, not everything.
+    /// Some blocks.
     Part(PartialManifest),
 }
 
 impl CachedManifest {
     fn bytes(&self) -> usize {
         ENTRY_BYTES.saturating_add(match self {
-            Self::Whole(manifest) => manifest.cvs().len().saturating_mul(WHOLE_BYTES),
-            Self::Part(partial) => {
-                usize::try_from(partial.known()).unwrap_or(usize::MAX).saturating_mul(PART_BYTES)
-            }
+            Self::Whole(manifest) => manifest.cvs().len().saturating_mul(COMPLETE_CV_BYTES),
+            Self::Part(partial) => usize::try_from(partial.known())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(PARTIAL_CV_BYTES),
         })
     }
 }
@@ -38,7 +38,7 @@ impl CachedManifest {
 #[derive(Debug)]
 pub(super) struct ManifestMemory {
     entries: LruCache<FileIdentity, CachedManifest>,
-    /// What all entries take together.
+    /// The memory of all entries.
     bytes: usize,
     limits: ManifestLimits,
 }
@@ -52,7 +52,7 @@ impl ManifestMemory {
         self.entries.get(identity)
     }
 
-    /// Takes note of one block; the manifest if that was the last one missing.
+    /// Adds one block; returns the manifest if it completes it.
     pub(super) fn learn(
         &mut self,
         identity: &FileIdentity,
@@ -68,7 +68,7 @@ impl ManifestMemory {
             Some(CachedManifest::Part(partial)) => partial,
             None => PartialManifest::new(identity.size),
         };
-        // A block beyond the end is not one of this file.
+        // A block beyond the end is ignored.
         let _ = partial.set(index, cv);
         let completed = partial.complete().map(Arc::new);
         if let Some(manifest) = &completed {
@@ -79,17 +79,18 @@ impl ManifestMemory {
         completed
     }
 
-    /// Takes an entry in, in place of the one before, at the expense of those that nobody asked for
-    /// the longest. One that does not fit at all is not taken in.
+    /// Inserts or replaces an entry, evicting the least recently used ones. An entry that exceeds
+    /// the limit is not inserted.
     pub(super) fn put(&mut self, identity: &FileIdentity, entry: CachedManifest) {
         self.remove(identity);
         let bytes = entry.bytes();
-        if bytes > self.limits.bytes || self.limits.entries == 0 {
+        if bytes > self.limits.memory_bytes || self.limits.memory_files == 0 {
             return;
         }
         self.entries.put(*identity, entry);
         self.bytes = self.bytes.saturating_add(bytes);
-        while self.bytes > self.limits.bytes || self.entries.len() > self.limits.entries {
+        while self.bytes > self.limits.memory_bytes || self.entries.len() > self.limits.memory_files
+        {
             let Some((_, entry)) = self.entries.pop_lru() else { return };
             self.bytes = self.bytes.saturating_sub(entry.bytes());
         }
@@ -101,9 +102,9 @@ impl ManifestMemory {
         Some(entry)
     }
 
-    /// Files, and bytes as they are counted.
+    /// The number of files, and their bytes as counted.
     #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    pub(super) fn usage(&self) -> (usize, usize) {
         let bytes: usize = self.entries.iter().map(|(_, entry)| entry.bytes()).sum();
         assert_eq!(bytes, self.bytes);
         (self.entries.len(), bytes)

@@ -1,11 +1,11 @@
-//! What is known of the blocks of files, by the files' identity, so that they need not be read again.
+//! A cache of chaining values by file identity, so that files need not be read again.
 //!
-//! In memory lie complete and partial manifests, those that were asked for last; on the disk lie those
-//! of files of more than a block that are complete or were handed in as a whole. Nothing here is needed for anything to be right:
-//! whatever is lost, or could not be written, is found out again by reading the file.
+//! Memory holds the most recently used complete and partial manifests. The disk holds those of
+//! files larger than a block that are complete or were stored as a whole. Nothing depends on the
+//! cache for correctness: a lost entry only costs reading the file again.
 //!
-//! What is learned of a file is kept by its [stable identity](StableIdentity), so a file that could change
-//! without showing it is never taken in.
+//! Entries are keyed by [stable identity](StableIdentity), so a file that could change invisibly is
+//! never cached.
 
 mod disk;
 mod memory;
@@ -22,55 +22,54 @@ use self::disk::ManifestFiles;
 use self::memory::{CachedManifest, ManifestMemory};
 use crate::{FileIdentity, StableIdentity, StoreError};
 
-/// How much a [`ManifestCache`] may hold.
+/// The limits of a [`ManifestCache`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestLimits {
-    /// Files in memory.
-    pub entries: usize,
-    /// Bytes that the chaining values in memory take, roughly.
-    pub bytes: usize,
-    /// Manifests on the disk.
-    pub files: usize,
+    /// The number of files in memory.
+    pub memory_files: usize,
+    /// The approximate bytes of the chaining values in memory.
+    pub memory_bytes: usize,
+    /// The number of manifests on the disk.
+    pub disk_files: usize,
 }
 
 impl Default for ManifestLimits {
     /// 16,384 files with 64 MiB, which is 2 TiB of contents, and as many on the disk.
     fn default() -> Self {
-        Self { entries: 16_384, bytes: 64 << 20, files: 16_384 }
+        Self { memory_files: 16_384, memory_bytes: 64 << 20, disk_files: 16_384 }
     }
 }
 
-/// Chaining values of blocks by the identity of their file. All methods may be called by several
-/// threads at once.
+/// Chaining values of blocks by the identity of their file. All methods are thread-safe.
 #[derive(Debug)]
 pub struct ManifestCache {
     memory: Mutex<ManifestMemory>,
     disk: Option<ManifestFiles>,
-    /// How often something was dropped on request.
+    /// The number of calls of `forget`.
     forgotten: AtomicU64,
 }
 
 impl ManifestCache {
-    /// An empty one that lives as long as the process.
+    /// Creates an empty cache that lives as long as the process.
     #[must_use]
     pub fn in_memory(limits: ManifestLimits) -> Self {
         let forgotten = AtomicU64::new(0);
         Self { memory: Mutex::new(ManifestMemory::new(limits)), disk: None, forgotten }
     }
 
-    /// One that keeps manifests in `dir`, too, where nothing else may lie, and knows those that
-    /// are there.
+    /// Creates a cache that also keeps manifests in `dir`, which it must own, and reads those
+    /// stored there before.
     ///
     /// # Errors
-    /// Those of duplicating the handle and of reading the directory.
+    /// Failures to duplicate the handle and to read the directory.
     pub fn in_dir(dir: &Dir, limits: ManifestLimits) -> Result<Self, StoreError> {
-        let disk = ManifestFiles::open(dir, limits.files)
+        let disk = ManifestFiles::open(dir, limits.disk_files)
             .map_err(|error| StoreError::io("read", "manifests", error))?;
         Ok(Self { disk: Some(disk), ..Self::in_memory(limits) })
     }
 
-    /// Takes note of the chaining value `cv` of block `index`. A block that such a file does not have is
-    /// not taken in.
+    /// Adds the chaining value `cv` of block `index`. A block that the file does not have is
+    /// ignored.
     pub fn learn(&self, stable: &StableIdentity, index: u64, cv: Cv) {
         let identity = stable.identity();
         let completed = self.memory().learn(identity, index, cv);
@@ -79,8 +78,8 @@ impl ManifestCache {
         }
     }
 
-    /// As [`learn`](Self::learn), for all blocks at once. Nothing is taken in of a manifest whose
-    /// size is not that of the file.
+    /// As [`learn`](Self::learn), for all blocks at once. A manifest of another size than the
+    /// file's is ignored.
     pub fn learn_all(&self, stable: &StableIdentity, manifest: &Arc<Manifest>) {
         let identity = stable.identity();
         if manifest.size() != identity.size {
@@ -91,9 +90,8 @@ impl ManifestCache {
         self.memory().put(identity, entry);
     }
 
-    /// As [`learn_all`](Self::learn_all), for what is known of a file that is not read to its end, in
-    /// place of what was known before, unless that was everything. It is written to the disk, too, so
-    /// call it seldom.
+    /// As [`learn_all`](Self::learn_all), for a file that was only partly read. It replaces the
+    /// earlier entry, unless that is complete. It also writes to the disk, so call it rarely.
     pub fn learn_part(&self, stable: &StableIdentity, partial: PartialManifest) {
         if let Some(manifest) = partial.complete() {
             return self.learn_all(stable, &Arc::new(manifest));
@@ -110,7 +108,7 @@ impl ManifestCache {
         self.memory().put(identity, entry);
     }
 
-    /// The manifest of the file of this identity, if all its blocks are known.
+    /// Returns the manifest for this identity, if all its blocks are known.
     #[must_use]
     pub fn manifest(&self, identity: &FileIdentity) -> Option<Arc<Manifest>> {
         match self.memory().get(identity) {
@@ -124,7 +122,7 @@ impl ManifestCache {
         }
     }
 
-    /// What is known of the blocks of the file of this identity, which may be nothing.
+    /// Returns the known blocks for this identity, possibly none.
     #[must_use]
     pub fn partial(&self, identity: &FileIdentity) -> PartialManifest {
         let known = self.memory().get(identity).cloned();
@@ -135,8 +133,7 @@ impl ManifestCache {
         }
     }
 
-    /// Drops what is known of the file of this identity: the file is no more, or was found to be another
-    /// than it is known to be.
+    /// Drops the entry for this identity: the file is gone, or turned out to differ from it.
     pub fn forget(&self, identity: &FileIdentity) {
         self.memory().remove(identity);
         if let Some(disk) = self.disk.as_ref().filter(|_| is_kept(identity)) {
@@ -145,14 +142,15 @@ impl ManifestCache {
         self.forgotten.fetch_add(1, Ordering::Release);
     }
 
-    /// How often [`forget`](Self::forget) was called: what was taken from the cache before the last time
-    /// may be what was dropped.
+    /// Returns the number of calls of [`forget`](Self::forget). Entries read before the latest call
+    /// may have been dropped by it.
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
     }
 
-    /// What the disk has. Not under the lock of the memory: others need not wait for the disk.
+    /// Reads the entry from the disk, without locking the memory, so that other users need not
+    /// wait.
     fn load(&self, identity: &FileIdentity) -> Option<CachedManifest> {
         let disk = self.disk.as_ref().filter(|_| is_kept(identity))?;
         let entry = disk.load(identity)?;
@@ -171,7 +169,7 @@ impl ManifestCache {
     }
 }
 
-/// Reading one block takes less time than finding out where its chaining value lies.
+/// For a single block, reading it is faster than looking up its chaining value.
 fn is_kept(identity: &FileIdentity) -> bool {
     identity.size > BLOCK_BYTES
 }

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use super::{ManifestCache, ManifestLimits};
 use crate::{FileIdentity, StableIdentity};
 
-const LIMITS: ManifestLimits = ManifestLimits { entries: 10, bytes: 100_000, files: 10 };
-/// When the files of these tests changed last.
+const LIMITS: ManifestLimits =
+    ManifestLimits { memory_files: 10, memory_bytes: 100_000, disk_files: 10 };
+/// The time of the last change of the files in these tests.
 const CHANGED_NS: i128 = 1_000_000_000_000_000_000;
 
 fn stable(identity: FileIdentity) -> StableIdentity {
@@ -61,7 +62,7 @@ fn blocks_are_learned_one_by_one_until_all_are_known() {
         assert_eq!(cache.manifest(&file), Some(Arc::clone(&whole)));
         assert!(cache.partial(&file).complete().is_some());
         assert_eq!(entries(&dir).len(), kept);
-        // Nothing of it is lost by learning more.
+        // Learning more loses nothing.
         cache.learn(&stable(file), 1, cv(1));
         assert_eq!(cache.manifest(&file), Some(whole));
 
@@ -101,17 +102,17 @@ fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     assert_eq!(cache.manifest(&file), None);
     assert_eq!(cache.partial(&file), known);
-    // It is not written again for each block, but for all of them.
+    // It is written to the disk once, not for each block.
     (0..=300).for_each(|index| cache.learn(&stable(file), index, cv(index)));
     let cache = ManifestCache::in_dir(&dir, LIMITS).unwrap();
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
-    // As is one that turns out to be complete.
+    // So is one that turns out to be complete.
     let other = identity(2, size);
     cache.learn_part(&stable(other), PartialManifest::from(&*manifest(size)));
-    // Which stays, whatever else is learned.
+    // It stays, even when a part is learned later.
     cache.learn_part(&stable(other), known.clone());
     assert_eq!(cache.manifest(&other), Some(manifest(size)));
-    // One of another size is not of this file.
+    // A manifest of another size does not belong to this file.
     let third = identity(3, size + 1);
     cache.learn_part(&stable(third), known);
     assert_eq!(cache.partial(&third).known(), 0);
@@ -134,7 +135,7 @@ fn any_change_of_the_file_is_another_identity() {
         assert_eq!((cache.manifest(&other), cache.partial(&other).known()), (None, 0));
     }
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
-    // A manifest of another size is not that of this file.
+    // A manifest of another size does not belong to this file.
     let other = identity(9, size);
     cache.learn_all(&stable(other), &manifest(3 * BLOCK_BYTES));
     assert_eq!(cache.manifest(&other), None);
@@ -145,28 +146,28 @@ fn memory_is_bounded_by_files_and_by_bytes() {
     let cache = ManifestCache::in_memory(LIMITS);
     for ino in 0..50 {
         cache.learn_all(&stable(identity(ino, BLOCK_BYTES)), &manifest(BLOCK_BYTES));
-        // One that is asked for stays.
+        // A recently used entry stays.
         assert!(cache.manifest(&identity(0, BLOCK_BYTES)).is_some());
     }
-    assert_eq!(cache.memory().held().0, LIMITS.entries);
+    assert_eq!(cache.memory().usage().0, LIMITS.memory_files);
     assert!(cache.manifest(&identity(49, BLOCK_BYTES)).is_some());
     assert!(cache.manifest(&identity(30, BLOCK_BYTES)).is_none());
 
     let large = 1000 * BLOCK_BYTES;
     for ino in 0..9 {
         cache.learn_all(&stable(identity(ino, large)), &manifest(large));
-        let (files, bytes) = cache.memory().held();
-        assert!(files <= LIMITS.entries && bytes <= LIMITS.bytes, "{files} {bytes}");
+        let (files, bytes) = cache.memory().usage();
+        assert!(files <= LIMITS.memory_files && bytes <= LIMITS.memory_bytes, "{files} {bytes}");
     }
     assert!(cache.manifest(&identity(8, large)).is_some());
 
-    // Too large for all of it: the others stay.
-    let held = cache.memory().held();
+    // Too large for the limit: the others stay.
+    let usage = cache.memory().usage();
     cache.learn_all(&stable(identity(99, 4 * large)), &manifest(4 * large));
-    assert_eq!(cache.memory().held(), held);
+    assert_eq!(cache.memory().usage(), usage);
     for index in 0..2100 {
         cache.learn(&stable(identity(98, 4 * large)), index, Cv([0; 32]));
-        assert!(cache.memory().held().1 <= LIMITS.bytes);
+        assert!(cache.memory().usage().1 <= LIMITS.memory_bytes);
     }
 }
 
@@ -185,7 +186,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
         bytes
     }));
     damaged.push([&good[..], &[0]].concat());
-    // Whole, but of another file.
+    // Complete, but of another file.
     let other = FileIdentity { ino: 2, ..file };
     damaged.push(super::disk::encode(&other, &super::CachedManifest::Whole(manifest(size))));
     for bytes in damaged {
@@ -199,7 +200,7 @@ fn a_damaged_manifest_is_removed_and_not_believed() {
     assert_eq!(cache.manifest(&file), Some(manifest(size)));
 }
 
-/// The bytes are the format; if this test has to change, so does the magic.
+/// The bytes are the format: if this test must change, so must the magic.
 #[test]
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
@@ -243,21 +244,21 @@ fn the_oldest_on_the_disk_give_way() {
         file.into_std().set_modified(SystemTime::now() - Duration::from_secs(ino)).unwrap();
         seen.push(new);
     }
-    assert_eq!(entries(&dir).len(), LIMITS.files);
+    assert_eq!(entries(&dir).len(), LIMITS.disk_files);
     cache.learn_all(&stable(identity(10, size)), &manifest(size));
     let left = entries(&dir);
     assert_eq!(left.len(), 9);
     assert!(seen[..8].iter().all(|name| left.contains(name)));
 
-    // With a lower limit, the others go when it is opened.
-    let limits = ManifestLimits { files: 3, ..LIMITS };
+    // Opening with a lower limit removes the others.
+    let limits = ManifestLimits { disk_files: 3, ..LIMITS };
     let cache = ManifestCache::in_dir(&dir, limits).unwrap();
     assert_eq!(entries(&dir).len(), 3);
     assert!(cache.manifest(&identity(10, size)).is_some());
     assert!(cache.manifest(&identity(7, size)).is_none());
 }
 
-/// Whoever only looks for what is known must not be stopped by a disk that takes nothing.
+/// A read-only disk must not stop lookups.
 #[test]
 fn a_directory_that_is_gone_costs_only_what_would_be_kept() {
     let (temp, dir) = scratch();

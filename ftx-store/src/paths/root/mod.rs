@@ -19,35 +19,35 @@ use crate::{Durability, DurableNames, StoreError, sys};
 #[derive(Clone, Debug)]
 pub struct Root {
     dir: Arc<Dir>,
-    /// Where it was opened, if that is to lead to it still.
+    /// The path it was opened by, if it must stay reachable by that path.
     path: Option<Arc<Path>>,
-    /// A directory in it that no name leads to.
+    /// A directory in it that is hidden from all names.
     private: Option<&'static str>,
-    /// Those that were made for files that have no name yet.
+    /// Directories created for files that are not published yet.
     pending: Arc<PendingDirectories>,
     durability: Durability,
     names: Arc<DurableNames>,
 }
 
 impl Root {
-    /// The root `dir`. With [`Durability::Full`], directories that are made in it are durable, and
-    /// `names` remembers which are.
+    /// Creates the root over `dir`. With [`Durability::Full`], directories created in it are made
+    /// durable, and `names` remembers which are.
     #[must_use]
     pub fn new(dir: Dir, durability: Durability, names: Arc<DurableNames>) -> Self {
         let (dir, pending) = (Arc::new(dir), Arc::default());
         Self { dir, path: None, private: None, pending, durability, names }
     }
 
-    /// Refuses all names with [`StoreError::RootGone`] once the directory was removed, or `path`, by
-    /// which it was opened, leads to another one: what would be found or stored is nobody's any more.
-    /// One that was moved away goes on to be served until another one has its path.
+    /// Refuses all names with [`StoreError::RootGone`] once the directory was removed, or `path`,
+    /// by which it was opened, leads to another directory: files stored in it would be lost. A root
+    /// that was moved away is still served until another directory takes its path.
     #[must_use]
     pub fn opened_at(mut self, path: &Path) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Has no name, and no link, lead to the directory `private` in the root.
+    /// Hides the directory `private` in the root from all names and links.
     #[must_use]
     pub fn with_private(mut self, private: &'static str) -> Self {
         self.private = Some(private);
@@ -60,17 +60,17 @@ impl Root {
         &self.dir
     }
 
-    /// What files in it have to survive.
+    /// The durability of files in it.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.durability
     }
 
-    /// Opens the regular file `path` for reading, and tells what it was then. Blocks, but never until
-    /// a pipe has a writer.
+    /// Opens the regular file `path` for reading, and returns it with its metadata at that time.
+    /// Blocks, but never for the writer of a pipe.
     ///
     /// # Errors
-    /// It cannot be opened, lies outside, or is no regular file.
+    /// The file cannot be opened, lies outside, or is not a regular file.
     pub fn open_regular(&self, path: &Path) -> Result<(File, Metadata), StoreError> {
         self.follow(path, |path| open_regular_beneath(&self.dir, path))
     }
@@ -84,10 +84,10 @@ impl Root {
         opened.map_err(StoreError::into_io)
     }
 
-    /// What `path` stands for.
+    /// Returns the metadata of `path`, following a link.
     ///
     /// # Errors
-    /// Those of asking the system.
+    /// Failures to query the system.
     pub fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let metadata = self.symlink_metadata(path)?;
         if metadata.is_symlink() {
@@ -97,20 +97,20 @@ impl Root {
         }
     }
 
-    /// As [`metadata`](Self::metadata), but a link as the last part is not followed.
+    /// As [`metadata`](Self::metadata), but does not follow a link as the last part.
     ///
     /// # Errors
-    /// Those of asking the system.
+    /// Failures to query the system.
     pub fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata> {
         let (parent, name) = self.parent_of(path)?;
         parent.symlink_metadata(name)
     }
 
-    /// Passes if the directory is still the one that it was.
+    /// Checks that the root directory is still the original one.
     ///
     /// # Errors
-    /// [`StoreError::RootGone`], about `name`.
-    pub fn check_present(&self, name: &Path) -> Result<(), StoreError> {
+    /// [`StoreError::RootGone`], with the path `name`.
+    pub fn check_not_removed(&self, name: &Path) -> Result<(), StoreError> {
         match &self.path {
             Some(path) if sys::is_removed_or_replaced(&self.dir, path) => {
                 Err(StoreError::RootGone { path: name.to_path_buf() })
@@ -119,12 +119,11 @@ impl Root {
         }
     }
 
-    /// Opens the directory that holds `path`, creating it and those above as needed.
+    /// Opens the directory that holds `path`, creating it and its parents as needed.
     ///
     /// # Errors
-    /// [`StoreError::BadName`] when `path` is empty or has parts other than plain names,
-    /// [`StoreError::NotDirectory`] when a file is in the way, and those of creating and syncing
-    /// directories.
+    /// [`StoreError::BadName`] for a path that is empty or not plain, [`StoreError::NotDirectory`]
+    /// when a file is in the way, and failures to create and sync directories.
     pub fn create_parents(&self, path: &Path) -> Result<Dir, StoreError> {
         let parents = self.make_parents(path)?;
         let dir = parents.dir().try_clone();
@@ -133,11 +132,11 @@ impl Root {
         Ok(dir)
     }
 
-    /// As [`create_parents`](Self::create_parents), for a file that may not get its name in the end: what
-    /// was created goes then, unless it is kept.
+    /// As [`create_parents`](Self::create_parents), for a file that may not be published in the
+    /// end: then new directories are removed again, unless they are kept.
     ///
     /// # Errors
-    /// Those of [`create_parents`](Self::create_parents); nothing new is left then.
+    /// As [`create_parents`](Self::create_parents); new directories are removed then.
     pub fn make_parents(&self, path: &Path) -> Result<Parents, StoreError> {
         let parent = self.parent_to_make(path)?;
         let parents = self.follow(parent, |parent| self.pending.make(&self.dir, parent))?;
@@ -148,18 +147,17 @@ impl Root {
         Ok(parents)
     }
 
-    /// Passes if the directory that holds `path` is there or can be expected to be created, and `path`
-    /// in it. Creates nothing.
+    /// Checks, without creating anything, whether the directory of `path` exists or could be
+    /// created, and `path` in it.
     ///
     /// # Errors
-    /// Those that [`create_parents`](Self::create_parents) would have, as far as the system tells
-    /// beforehand.
+    /// As [`create_parents`](Self::create_parents), as far as they can be foreseen.
     pub fn check_parents(&self, path: &Path) -> Result<(), StoreError> {
         let parent = self.parent_to_make(path)?;
         self.follow(parent, |parent| check_dir_beneath(&self.dir, parent))
     }
 
-    /// The directory of `path`, if that may have a file of this name.
+    /// Returns the directory of `path`, if a file of this name is allowed in it.
     fn parent_to_make<'a>(&self, path: &'a Path) -> Result<&'a Path, StoreError> {
         let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
         let Some(parent) = path.parent().filter(|_| plain) else {
@@ -171,14 +169,14 @@ impl Root {
         Ok(parent)
     }
 
-    /// Where a file is to go that is stored as `path`: the directory, which is created with those above
-    /// it as needed, and the name there. Where a link has the name, that is where the link leads to; a
-    /// file need not be there, but its directory must.
+    /// Finds the place where a file named `path` is stored: its directory, created as needed, and
+    /// its name there. If the name is a link, this is the target of the link, which need not exist,
+    /// but its directory must.
     ///
     /// # Errors
-    /// As [`make_parents`](Self::make_parents), and a link leads out of the root, or to the private
+    /// As [`make_parents`](Self::make_parents); a link leads out of the root, or to the private
     /// directory.
-    pub fn place_of(&self, path: &Path) -> Result<(Parents, PathBuf), StoreError> {
+    pub fn target_of(&self, path: &Path) -> Result<(Parents, PathBuf), StoreError> {
         let parents = self.make_parents(path)?;
         let Some(name) = path.file_name().map(PathBuf::from) else {
             return Err(StoreError::BadName { path: path.to_path_buf() });
@@ -193,16 +191,17 @@ impl Root {
         Ok((parents.leading_to(dir), name))
     }
 
-    /// Passes if [`place_of`](Self::place_of) can be expected to find a place. Creates nothing.
+    /// Checks, without creating anything, whether [`target_of`](Self::target_of) would probably
+    /// succeed.
     ///
     /// # Errors
-    /// Those of [`place_of`](Self::place_of), as far as the system tells beforehand.
-    pub fn check_place(&self, path: &Path) -> Result<(), StoreError> {
+    /// As [`target_of`](Self::target_of), as far as they can be foreseen.
+    pub fn check_target(&self, path: &Path) -> Result<(), StoreError> {
         self.check_parents(path)?;
         if self.is_link(path) { self.behind_link(path).map(|_| ()) } else { Ok(()) }
     }
 
-    /// Passes if something else can take the place of what has the name `path`: it is no mount point.
+    /// Checks that the file `path` can be replaced, because it is not a mount point.
     ///
     /// # Errors
     /// [`StoreError::MountPoint`].
@@ -214,13 +213,14 @@ impl Root {
         Ok(())
     }
 
-    /// What the link `path` leads to; `None` if it is no link, or leads to where no name may.
+    /// Returns the target of the link `path`; `None` if it is not a link, or leads out of the root
+    /// or to the private directory.
     #[must_use]
     pub fn link_target(&self, path: &Path) -> Option<PathBuf> {
         if self.is_link(path) { self.resolve(path).ok() } else { None }
     }
 
-    /// The directory that the link `path` leads to, and the name there.
+    /// Returns the directory and name of the target of the link `path`.
     fn behind_link(&self, path: &Path) -> Result<(Dir, PathBuf), StoreError> {
         let real = self.resolve(path).map_err(|error| StoreError::io("follow", path, error))?;
         let Some(name) = real.file_name().map(PathBuf::from) else {
@@ -230,19 +230,19 @@ impl Root {
         Ok((parent, name))
     }
 
-    /// Removes the file, or the link, `path`.
+    /// Removes the file or the link `path`.
     ///
     /// # Errors
-    /// Those of removing it.
+    /// Failures to remove it.
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         let (parent, name) = self.parent_of(path)?;
         parent.remove_file(name)
     }
 
-    /// Makes the absence of `path` durable, with the names of the directories above.
+    /// Makes the absence of `path` durable, together with the names of the directories above.
     ///
     /// # Errors
-    /// Those of opening and syncing the directories.
+    /// Failures to open and sync the directories.
     pub fn make_absence_durable(&self, path: &Path) -> io::Result<()> {
         match self.make_durable(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -253,11 +253,11 @@ impl Root {
         }
     }
 
-    /// Makes the name `path` durable, with the names of the directories above. Of a link, also the name
-    /// that it leads to.
+    /// Makes the name `path` durable, together with the names of the directories above. For a link
+    /// this includes the name of its target.
     ///
     /// # Errors
-    /// Those of opening and syncing the directories.
+    /// Failures to open and sync the directories.
     pub fn make_durable(&self, path: &Path) -> io::Result<()> {
         self.make_name_durable(path)?;
         if self.is_link(path) { self.make_name_durable(&self.resolve(path)?) } else { Ok(()) }
@@ -275,17 +275,17 @@ impl Root {
         self.symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
     }
 
-    /// Whether `path` is the private directory, or would be if it were there: also by way of links.
+    /// Whether `path` is, or would be, the private directory, also by way of links.
     #[must_use]
     pub fn is_private(&self, path: &Path) -> bool {
         let (Some(private), Ok((parent, name))) = (self.private, split(path)) else { return false };
         let is_its_name = name.to_str().is_some_and(|name| name.eq_ignore_ascii_case(private));
-        // Nearly no name is the same, so this is seldom looked at.
+        // Hardly any name is the same, so this check is rare.
         is_its_name
             && links::resolve(&self.dir, parent).is_ok_and(|real| real.as_os_str().is_empty())
     }
 
-    /// The directory that `path` lies in, and its name there.
+    /// Returns the directory of `path`, and the name there.
     fn parent_of<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a Path)> {
         if self.is_private(path) {
             return Err(is_private());
@@ -294,13 +294,13 @@ impl Root {
         Ok((self.open_dir(parent)?, name))
     }
 
-    /// Does `work` with `path`, or, where it meets a link, with the path that the link leads to.
+    /// Runs `work` with `path`, or, if that meets a link, with the resolved path.
     fn follow<T>(
         &self,
         path: &Path,
         work: impl Fn(&Path) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check_present(path)?;
+        self.check_not_removed(path)?;
         match work(path) {
             Err(StoreError::Link { .. }) => {
                 let real = self.resolve(path);
@@ -310,7 +310,7 @@ impl Root {
         }
     }
 
-    /// The path without links that `path` stands for.
+    /// Resolves all links of `path`.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         let real = links::resolve(&self.dir, path)?;
         let first = real.iter().next().and_then(|first| first.to_str());
@@ -324,7 +324,7 @@ impl Root {
 }
 
 fn is_private() -> io::Error {
-    let text = "a symbolic link on the way leads to the server's own files";
+    let text = "a symbolic link in the path leads to the server's private files";
     io::Error::new(ErrorKind::PermissionDenied, text)
 }
 

@@ -176,7 +176,7 @@ fn a_file_goes_where_a_link_of_its_name_leads() {
         ("dangling", "none"),
         ("dir", "a"),
     ] {
-        let (dir, name) = root.place_of(Path::new(path)).unwrap();
+        let (dir, name) = root.target_of(Path::new(path)).unwrap();
         dir.dir().symlink("mark", &name).map_or_else(
             |_| assert_eq!(real, "a"),
             |()| {
@@ -186,7 +186,7 @@ fn a_file_goes_where_a_link_of_its_name_leads() {
         );
     }
     for path in ["lost", "out", "private", "absolute", "root", ".ftx", "../x"] {
-        assert!(root.place_of(Path::new(path)).is_err(), "{path}");
+        assert!(root.target_of(Path::new(path)).is_err(), "{path}");
     }
     assert!(!root.dir().exists("none"));
 }

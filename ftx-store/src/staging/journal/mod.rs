@@ -1,9 +1,9 @@
-//! The record file beside a staging's data: from which points the data can be gone on with.
+//! The journal: the record file beside a staging's data, from which the staging can be resumed.
 //!
-//! It is never synced, since a sync for each checkpoint would cost more than the data. So nothing
-//! in it is believed for its own sake: a checksum tells a record that was torn by a crash, and
-//! recovery, of a [`Staging`](crate::Staging::recover) or a
-//! [`BlockStaging`](crate::BlockStaging::recover), tells whether the data is what the record says.
+//! It is never synced, since a sync for each checkpoint would cost more than the data. So no record
+//! is believed on its own: a checksum reveals a record torn by a crash, and recovery, of a
+//! [`Staging`](crate::Staging::recover) or a [`BlockStaging`](crate::BlockStaging::recover), checks
+//! whether the data matches.
 //!
 //! # The bytes
 //! ```text
@@ -23,14 +23,14 @@
 //! 05000000  Epoch       boot
 //! 06000000  Forget      u64 index
 //!
-//! boot      00, or 01 and 16 bytes that name the kernel run and the data file: any that another run or
-//!           another file does not have
-//! hasher    four u32 of MD5 state; u64 blocks of 64 bytes taken in; u8 bytes of the next block;
+//! boot      00, or 01 and 16 bytes that name the cache epoch: no other kernel run, mount or file
+//!           has the same
+//! hasher    four u32 of MD5 state; u64 blocks of 64 bytes hashed; u8 bytes of the next block;
 //!           63 bytes: these bytes, padded with zeros
 //! ```
-//! The first record is `Begin`, which only `Checkpoint` and `Distrust` follow, or `Blocks`, which
-//! only the others and `Distrust` follow. Reading stops at the first record that is cut, fails its checksum
-//! or is of a kind not known here, and the file is cut there before anything is appended.
+//! The first record is `Begin`, followed only by `Checkpoint` and `Distrust`, or `Blocks`, followed
+//! only by the others and `Distrust`. Reading stops at the first record that is truncated, fails
+//! its checksum or is of an unknown kind, and the file is cut there before anything is appended.
 
 mod record;
 #[cfg(test)]
@@ -53,23 +53,23 @@ use crate::sys::Writers;
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
 /// Length and checksum.
 const HEAD_BYTES: usize = 8;
-/// No record comes near it; a greater length is damage, and must not become an allocation.
+/// No record comes near it; a greater length is damage, and must not cause an allocation.
 const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 
-/// An open journal, to be appended to.
+/// An open journal, ready for appending.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
     path: PathBuf,
-    /// Where the last good record ends, and the next one goes.
+    /// The end of the last good record, where the next one goes.
     end: u64,
 }
 
 impl Journal {
-    /// Starts an empty journal at `path` in `dir`; one that is there is replaced.
+    /// Starts an empty journal at `path` in `dir`, replacing any that exists.
     ///
     /// # Errors
-    /// Those of creating and writing the file.
+    /// Failures to create and write the file.
     pub fn create(dir: &Dir, path: &Path) -> Result<Self, StoreError> {
         let file = match private_file::create(dir, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -83,11 +83,12 @@ impl Journal {
         Ok(Self { file, path: path.to_path_buf(), end: MAGIC.len() as u64 })
     }
 
-    /// Opens the journal at `path` in `dir` and cuts off what is not a good record. `None` when
-    /// there is no file, one that is no journal of this version, or one that others can have written.
+    /// Opens the journal at `path` in `dir` and cuts it behind its last good record. `None` when
+    /// the file does not exist, is not a journal of this version, or could have been written by
+    /// other users.
     ///
     /// # Errors
-    /// Those of opening, reading and cutting the file.
+    /// Failures to open, read and cut the file.
     pub fn open(dir: &Dir, path: &Path) -> Result<Option<Self>, StoreError> {
         let opened = Self::open_unread(dir, path, true)?;
         let Some(mut journal) = opened else { return Ok(None) };
@@ -100,11 +101,11 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// The first record of the journal at `path` in `dir`, which tells of what kind of staging it
-    /// is. `None` when there is no file or no such record in it. Nothing is changed.
+    /// Returns the first record of the journal at `path` in `dir`, which reveals the kind of
+    /// staging. `None` when there is no such file or record. Changes nothing.
     ///
     /// # Errors
-    /// Those of opening and reading the file.
+    /// Failures to open and read the file.
     pub fn peek(dir: &Dir, path: &Path) -> Result<Option<JournalRecord>, StoreError> {
         match Self::open_unread(dir, path, false)? {
             Some(mut journal) => journal.first(),
@@ -112,8 +113,8 @@ impl Journal {
         }
     }
 
-    /// Whether the file at `path` in `dir` is a journal that this user alone, or the user's group, can have
-    /// written.
+    /// Whether the file at `path` in `dir` is a journal that only this user or the user's group
+    /// could have written.
     pub(crate) fn is_ours(dir: &Dir, path: &Path) -> bool {
         matches!(Self::open_unread(dir, path, false), Ok(Some(_)))
     }
@@ -132,10 +133,10 @@ impl Journal {
         Ok((&magic == MAGIC).then(|| Self { file, path: path.to_path_buf(), end: u64::MAX }))
     }
 
-    /// Adds a record. When that fails, the journal is as before.
+    /// Adds a record. On failure the journal stays as before.
     ///
     /// # Errors
-    /// Those of writing; [`StoreError::Corrupt`] for a record longer than the format allows.
+    /// Failures to write; [`StoreError::Corrupt`] for a record longer than the format allows.
     pub fn append(&mut self, record: &JournalRecord) -> Result<(), StoreError> {
         let corrupt = |detail| StoreError::Corrupt { path: self.path.clone(), detail };
         let payload = codec::encode(record).map_err(|error| corrupt(error.to_string()))?;
@@ -151,8 +152,8 @@ impl Journal {
         let written = self.file.seek(SeekFrom::Start(self.end));
         let written = written.and_then(|_| self.file.write_all(&bytes));
         if let Err(error) = written {
-            // Should this fail as well, the torn record ends the reading, and the next one goes
-            // over it.
+            // If this fails as well, reading ends at the torn record, and the next record
+            // overwrites it.
             let _ = self.file.set_len(self.end);
             return Err(StoreError::io("write", &self.path, error));
         }
@@ -160,11 +161,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Shows the records in order, each with the offset at which it ends, until `visit` says
-    /// `false`.
+    /// Passes the records in order to `visit`, each with the offset of its end, until `visit`
+    /// returns `false`.
     ///
     /// # Errors
-    /// Those of reading, and what `visit` fails with.
+    /// Failures to read, and the errors of `visit`.
     pub fn for_each(
         &mut self,
         mut visit: impl FnMut(JournalRecord, u64) -> Result<bool, StoreError>,
@@ -195,11 +196,11 @@ impl Journal {
         Ok(first)
     }
 
-    /// Forgets the records beyond `end`, an offset that [`for_each`](Self::for_each) gave. With none
-    /// there, the file keeps its time.
+    /// Removes the records beyond `end`, an offset that [`for_each`](Self::for_each) passed. If
+    /// there are none, the file keeps its modification time.
     ///
     /// # Errors
-    /// Those of cutting the file.
+    /// Failures to cut the file.
     pub fn cut(&mut self, end: u64) -> Result<(), StoreError> {
         let cut = self.file.metadata().and_then(|metadata| {
             if metadata.len() == end { Ok(()) } else { self.file.set_len(end) }
@@ -209,26 +210,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether nobody but this user can have written it.
+    /// Whether only this user could have written it.
     pub(crate) fn is_written_by_us_alone(&self) -> Result<bool, StoreError> {
         let writers = Writers::of_file(&self.file);
         Ok(writers.map_err(|error| StoreError::io("stat", &self.path, error))? == Writers::Us)
     }
 
-    /// When a record was last added, which is when the staging was last written to; `None` where the
-    /// system does not tell.
+    /// The time of the last record, and so of the last write to the staging; `None` where the
+    /// system does not report it.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.file.metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// Has the last records count as no sign of life: the staging is as old as it was at `time`.
+    /// Resets the modification time to `time`, so that the latest records do not make the staging
+    /// younger.
     pub(crate) fn keep_modified(&self, time: SystemTime) {
         if let Err(error) = self.file.set_modified(time) {
-            tracing::debug!(%error, path = ?self.path, "a staging counts as younger than it is");
+            tracing::debug!(%error, path = ?self.path, "the time of a journal cannot be reset");
         }
     }
 
-    /// The bytes of a journal, with all that they tell of one kernel run told of `run`.
+    /// The bytes of a journal in which every epoch is replaced by `run`.
     #[cfg(test)]
     pub(crate) fn retold(bytes: &[u8], run: Option<crate::BootId>) -> Vec<u8> {
         let mut rest = bytes.strip_prefix(MAGIC).unwrap_or_default();
@@ -258,7 +260,7 @@ impl Journal {
     }
 }
 
-/// The next record and its length in the file; `None` where the good ones end.
+/// Returns the next record and its length in the file; `None` at the end of the good ones.
 fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)>> {
     let mut len = [0; 4];
     let mut crc = [0; 4];
@@ -278,7 +280,7 @@ fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)
     Ok(codec::decode(&payload).ok().map(|record| (record, bytes)))
 }
 
-/// Fills `buffer`, or tells that the file ends before.
+/// Fills `buffer`; `false` if the file ends too early.
 fn read_whole(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(buffer) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),

@@ -5,55 +5,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::BootId;
 
-/// One entry of a journal. Its form in bytes is given above; variants are only ever added.
+/// One entry of a journal. The journal's module doc gives its bytes; variants are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum JournalRecord {
-    /// What the staging is for; the first record of every journal.
+    /// The purpose of the staging; the first record of its journal.
     Begin {
-        /// The name the file will be published under, as the staging's owner wrote it.
+        /// The name to publish under, as the staging's owner wrote it.
         name: String,
-        /// The kernel run in which the staging was created, told of its data file.
+        /// The cache epoch in which the staging was created.
         boot: Option<BootId>,
         /// When it was created, seconds since 1970.
         created_unix: u64,
     },
-    /// The data was this long, with this hash.
+    /// The length and hash of the data at this point.
     Checkpoint {
-        /// The kernel run, told of the data file, in whose page cache the data was when this was
-        /// written.
+        /// The cache epoch in which the data was written.
         boot: Option<BootId>,
         /// Length and hash of the data.
         hasher: HasherState,
     },
-    /// A sync of the data failed: what the page cache holds may not be on the disk, so the
-    /// records before this one must be verified whichever kernel run they are from.
+    /// A sync of the data failed: pages in the cache may not be on the disk, so the records before
+    /// this one must be verified in any epoch.
     Distrust,
-    /// What the staging of blocks is for; the first record of its journal.
+    /// The purpose of a staging of blocks; the first record of its journal.
     Blocks {
-        /// The name the file will be published under, as the staging's owner wrote it.
+        /// The name to publish under, as the staging's owner wrote it.
         name: String,
-        /// How many bytes the whole file has.
+        /// The size of the whole file in bytes.
         size: u64,
-        /// The kernel run in which the staging was created, told of its data file.
+        /// The cache epoch in which the staging was created.
         boot: Option<BootId>,
         /// When it was created, seconds since 1970.
         created_unix: u64,
     },
-    /// The bytes of a block are in the data file, since this kernel run.
+    /// The bytes of a block were written to the data file in this epoch.
     Block {
         /// Index of the block.
         index: u64,
         /// Its chaining value.
         cv: Cv,
     },
-    /// Later blocks are from this kernel run; and all that the records before this one leave in the
-    /// table was found in the data in it.
+    /// Later blocks are of this epoch, and all blocks that the records before it leave known were
+    /// found in the data in it.
     Epoch {
-        /// The kernel run, told of the data file.
+        /// The cache epoch.
         boot: Option<BootId>,
     },
-    /// The bytes of a block are about to change, or were not found in the data.
+    /// The bytes of a block are about to change, or were missing in the data.
     Forget {
         /// Index of the block.
         index: u64,
@@ -70,13 +69,13 @@ pub struct HasherState {
 }
 
 impl HasherState {
-    /// How many bytes had been hashed.
+    /// The number of hashed bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether no byte had been hashed.
+    /// Whether no byte was hashed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -46,7 +46,7 @@ fn write(dir: &Dir, records: &[JournalRecord]) {
     }
 }
 
-/// The bytes are the format; if this test has to change, so does the magic.
+/// The bytes are the format: if this test must change, so must the magic.
 #[test]
 fn the_bytes_are_as_specified() {
     let (_temp, dir) = scratch();
@@ -149,7 +149,7 @@ fn a_journal_cut_anywhere_keeps_its_whole_records_and_goes_on() {
     let all = [begin(), checkpoint(70), JournalRecord::Distrust, checkpoint(99)];
     write(&dir, &all);
     let bytes = dir.read(path()).unwrap();
-    // Lengths of the file at which every record in it is whole.
+    // Lengths of the file at which all its records are complete.
     let mut ends = vec![8];
     Journal::open(&dir, path())
         .unwrap()

@@ -1,6 +1,6 @@
-//! POSIX access control lists, as the kernel hands them out.
+//! POSIX access control lists in the kernel's format.
 
-/// What the first bytes of a list say.
+/// The version number at the start of a list.
 const VERSION: u32 = 2;
 const ENTRY_BYTES: usize = 8;
 
@@ -10,7 +10,7 @@ const TAG_GROUP: u16 = 0x04;
 const TAG_MASK: u16 = 0x10;
 const TAG_OTHERS: u16 = 0x20;
 
-/// A list whose bytes make sense.
+/// A well-formed list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AccessList(Vec<AclEntry>);
 
@@ -47,9 +47,9 @@ impl AccessList {
         bytes
     }
 
-    /// Gives the group no more than all others have, and these no more than the group had: the file
-    /// belongs to another group now, and members of the old one are among the others. Returns what the
-    /// others have.
+    /// Gives the group no more rights than all other users, and these no more than the group had:
+    /// the file has another group now, and members of the intended group count as other users.
+    /// Returns the rights of the other users.
     pub(super) fn lose_group(&mut self) -> u16 {
         let mask = self.permissions(TAG_MASK).unwrap_or(7);
         let group = self.permissions(TAG_GROUP).unwrap_or(0) & mask;
@@ -59,11 +59,11 @@ impl AccessList {
         both
     }
 
-    /// Makes this default list of a directory that of a file which is made in it with `mode`, and
-    /// returns the mode that the file has then.
+    /// Turns this default list of a directory into that of a file created in it with `mode`, and
+    /// returns the file's resulting mode.
     pub(super) fn inherit(&mut self, mode: u32) -> u32 {
         let class = |shift: u32| u16::try_from(mode >> shift & 7).unwrap_or(0);
-        // Where there is a mask, the group's bits of a mode are those.
+        // If there is a mask, the mode's group bits are the mask.
         let middle = if self.permissions(TAG_MASK).is_some() { TAG_MASK } else { TAG_GROUP };
         let mut made = 0;
         for (tag, shift) in [(TAG_OWNER, 6), (middle, 3), (TAG_OTHERS, 0)] {
@@ -91,7 +91,7 @@ pub(crate) mod tests {
 
     const USER: u16 = 0x02;
 
-    /// The bytes of a list for the owner, another user, the group, the mask and all others.
+    /// A list for the owner, another user, the group, the mask and all other users.
     pub(crate) fn bytes(
         owner: u16,
         (user, id): (u16, u32),

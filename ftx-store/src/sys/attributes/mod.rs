@@ -1,4 +1,4 @@
-//! Who may do what with a file: its owner, group, mode and access control list.
+//! A file's access attributes: owner, group, mode and access control list.
 
 mod acl;
 mod read;
@@ -19,19 +19,19 @@ use self::acl::AccessList;
 pub(crate) use self::acl::tests::bytes as acl_bytes;
 use crate::sys::permissions::{Umask, Writers, writers_by};
 
-const SETGID: u32 = 0o2000;
+const SETGID_BIT: u32 = 0o2000;
 
-/// Who may do what with a file.
+/// The access attributes of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes {
-    /// `None`: the user who makes it.
+    /// `None`: the user who creates it.
     owner: Option<u32>,
     group: u32,
-    /// What the owner, the group and others may do.
+    /// The permission bits.
     mode: u32,
     list: AclState,
-    /// Of a file that is replaced, which some may use already.
-    is_of_old: bool,
+    /// They come from a file to be replaced, which already has users.
+    is_replaced: bool,
 }
 
 /// An access control list.
@@ -39,35 +39,35 @@ pub(crate) struct Attributes {
 enum AclState {
     None,
     Some(AccessList),
-    /// There may be one, and it can't be told what it says.
+    /// There may be one, but it cannot be read.
     Unknown,
 }
 
 impl Attributes {
-    /// Those of an open file.
+    /// Returns those of an open file.
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         Ok(Self::new(&Metadata::from_file(file)?, read::of_file(file)))
     }
 
-    /// Those of the file `name` in `dir`, which is a single component and no link, and was `metadata`
-    /// when it was looked at.
-    pub(crate) fn of_old(dir: &Dir, name: &Path, metadata: &Metadata) -> Self {
-        Self { is_of_old: true, ..Self::new(metadata, read::of_name(dir, name)) }
+    /// Returns those of the file `name` in `dir`, a single component and no link, whose inspection
+    /// gave `metadata`.
+    pub(crate) fn of_existing(dir: &Dir, name: &Path, metadata: &Metadata) -> Self {
+        Self { is_replaced: true, ..Self::new(metadata, read::of_name(dir, name)) }
     }
 
-    /// Those that a file gets that is made in `dir`, for whom `umask` leaves it.
+    /// Returns those of a new file in `dir`, given `umask`.
     pub(crate) fn of_new(dir: &Dir, umask: Umask) -> io::Result<Self> {
         let metadata = dir.dir_metadata()?;
         let default = read::default_of(dir);
         let own_group = getegid().as_raw();
         let mode = 0o666 & !umask.bits();
         let plain =
-            Self { owner: None, group: own_group, mode, list: AclState::None, is_of_old: false };
-        let has_setgid = metadata.mode() & SETGID != 0;
+            Self { owner: None, group: own_group, mode, list: AclState::None, is_replaced: false };
+        let has_setgid = metadata.mode() & SETGID_BIT != 0;
         if default == AclState::None && !has_setgid && metadata.gid() == own_group {
             return Ok(plain);
         }
-        // What it becomes is for the kernel to say: mounts differ in whose group it has.
+        // The kernel decides: mounts differ in the group of new files.
         if let Some(probe) = read::probe(dir)
             && let Ok(made) = Self::of(&probe)
         {
@@ -83,11 +83,12 @@ impl Attributes {
         })
     }
 
-    /// The mode with which to make a file that is to have `wanted`, where new files have these; and what it
-    /// has then. With `alone` nobody else can get at it there; otherwise it is made for us alone.
-    pub(crate) fn made_for(&self, wanted: &Self, umask: Umask, alone: bool) -> (u32, Self) {
+    /// Returns the mode to create a file with that will get `wanted`, where new files have `self`,
+    /// and the attributes it has then. With `exclusive` no other user can reach the file; otherwise it
+    /// is created for this user exclusive.
+    pub(crate) fn created_for(&self, wanted: &Self, umask: Umask, exclusive: bool) -> (u32, Self) {
         let is_plain = [self, wanted].iter().all(|attributes| attributes.list == AclState::None);
-        let fits = alone && is_plain && wanted.group == self.group && wanted.is_ours();
+        let fits = exclusive && is_plain && wanted.group == self.group && wanted.is_ours();
         let mode = if fits { wanted.mode } else { 0o600 };
         let list = if self.list == AclState::None { AclState::None } else { AclState::Unknown };
         (mode, Self { mode: mode & !umask.bits(), list, ..self.clone() })
@@ -97,11 +98,11 @@ impl Attributes {
         self.owner.is_none_or(|owner| owner == geteuid().as_raw())
     }
 
-    /// What a file with `meta` gets that takes these over. Without `meta` a file that is replaced keeps
-    /// its execute bits.
+    /// Adapts these to a file with `meta` that takes them over. Without `meta` a replaced file
+    /// keeps its execute bits.
     pub(crate) fn with(mut self, meta: Option<&Meta>) -> Self {
         let executable = meta.map(|meta| meta.executable);
-        if !self.is_of_old {
+        if !self.is_replaced {
             self.mode &= !match meta.map(|meta| meta.readers).unwrap_or_default() {
                 Readers::All => 0,
                 Readers::Group => 0o007,
@@ -116,19 +117,19 @@ impl Attributes {
         self
     }
 
-    /// Whether others than us, or than members of our own group, may write to such a file.
-    pub(crate) fn are_of_others(&self) -> bool {
+    /// Whether other users, outside this user's own group, may write to such a file.
+    pub(crate) fn let_others_write(&self) -> bool {
         let owner = self.owner.unwrap_or_else(|| geteuid().as_raw());
         writers_by(owner, self.group, self.mode) == Writers::Others
     }
 
-    /// Gives these to `file`, which has `current` and nobody else's data. At no moment the file is open
-    /// to anybody to whom it is closed in the end; what can't be kept is narrowed. Whether something
-    /// was changed.
+    /// Gives these to `file`, which has `current` and holds only this user's data. At no moment is
+    /// the file open to users to whom it is closed in the end; attributes that cannot be kept are
+    /// narrowed. Returns whether anything changed.
     ///
     /// # Errors
-    /// It would stay open to somebody to whom it should be closed. That it stays closed to somebody is
-    /// only logged; `path` is for that.
+    /// The file would stay open to users for whom it should be closed. Access that is lost is only
+    /// logged, with `path`.
     pub(crate) fn apply_to(&self, file: &File, current: &Self, path: &Path) -> io::Result<bool> {
         let mut wanted = self.clone();
         let is_others = wanted
@@ -142,23 +143,25 @@ impl Attributes {
             set_mode(file, mode)?;
         }
         if moves && !chown(file, wanted.owner, wanted.group) {
-            tracing::debug!(?path, "its group cannot be kept, so it is closed to the group");
+            tracing::debug!(?path, "the group cannot be kept, so the file is closed to it");
             wanted.lose_group();
         }
-        // A list moves the bits of the mode.
-        let stirred = relists && wanted.set_list(file, current, path);
-        if !stirred && mode == wanted.mode {
-            return Ok(moves || relists || mode != current.mode);
+        // Setting a list changes bits of the mode.
+        if relists {
+            wanted.set_list(file, current, path);
+        } else if mode == wanted.mode {
+            return Ok(moves || mode != current.mode);
         }
         match set_mode(file, wanted.mode) {
             Err(error) if mode & !wanted.mode & 0o666 != 0 => return Err(error),
-            Err(error) => tracing::warn!(%error, ?path, "its mode cannot be set"),
+            Err(error) => tracing::warn!(%error, ?path, "the mode cannot be set"),
             Ok(()) => {}
         }
         Ok(true)
     }
 
-    /// Closes a file that was [given](Self::apply_to) others' attributes and did not get its name.
+    /// Closes a file that was [given](Self::apply_to) another file's attributes and was not
+    /// published.
     pub(crate) fn revoke(file: &File) {
         let _ = set_mode(file, 0o600);
         let _ = fchown(file, Some(geteuid()), Some(getegid()));
@@ -166,31 +169,30 @@ impl Attributes {
 
     fn new(metadata: &Metadata, list: AclState) -> Self {
         let (owner, group) = (Some(metadata.uid()), metadata.gid());
-        Self { owner, group, mode: metadata.mode() & 0o777, list, is_of_old: false }
+        Self { owner, group, mode: metadata.mode() & 0o777, list, is_replaced: false }
     }
 
-    /// Sets the list, or removes the one that is there. Whether the mode has to be set now.
-    fn set_list(&mut self, file: &File, current: &Self, path: &Path) -> bool {
+    /// Sets the list, or removes an existing one. The mode must be set afterwards.
+    fn set_list(&mut self, file: &File, current: &Self, path: &Path) {
         let set = match &self.list {
             AclState::Some(list) => read::set(file, &list.to_bytes()),
             AclState::None | AclState::Unknown if current.list == AclState::None => Ok(()),
             AclState::None | AclState::Unknown => read::remove(file),
         };
         if let Err(error) = &set {
-            tracing::warn!(%error, ?path, "its access control list cannot be kept, so it is closed");
+            tracing::warn!(%error, ?path, "the access control list cannot be kept, so the file is closed");
         }
         if set.is_err() || self.list == AclState::Unknown {
             self.mode &= 0o700;
         }
-        true
     }
 
-    /// The file stays with another group, so that whoever had rights by the old one has those of all
-    /// others, and members of the other one no more than these.
+    /// The file stays with another group. So members of the intended group now count as all other
+    /// users, and members of the present group get no more rights than these.
     fn lose_group(&mut self) {
         if let AclState::Some(list) = &mut self.list {
             let others = list.lose_group();
-            // What is the group's is the mask.
+            // With a list, the group bits of the mode are the mask.
             self.mode = self.mode & 0o770 | (self.mode & u32::from(others));
         } else {
             let both = self.mode >> 3 & self.mode & 7;
@@ -199,7 +201,7 @@ impl Attributes {
     }
 }
 
-/// Whether the file has this group now, and the owner where that is permitted.
+/// Whether the file has this group now, and the owner if permitted.
 fn chown(file: &File, owner: Option<u32>, group: u32) -> bool {
     let (owner, group) = (owner.map(Uid::from_raw), Some(Gid::from_raw(group)));
     fchown(file, owner, group).or_else(|_| fchown(file, None, group)).is_ok()
@@ -207,7 +209,7 @@ fn chown(file: &File, owner: Option<u32>, group: u32) -> bool {
 
 #[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    // A mode has fewer bits on some systems.
+    // Some systems have fewer mode bits.
     let mode = mode.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
     Ok(fchmod(file, Mode::from_raw_mode(mode))?)
 }

@@ -1,4 +1,4 @@
-//! Asking the system for access control lists, and what a new file would be.
+//! Querying access control lists, and the attributes of a new file.
 
 use std::fs::File;
 use std::io;
@@ -23,41 +23,41 @@ mod linux {
     use super::{AclState, Dir, File, Path, io};
     use crate::sys::attributes::acl::AccessList;
 
-    const ACCESS: &str = "system.posix_acl_access";
-    const DEFAULT: &str = "system.posix_acl_default";
+    const ACCESS_XATTR: &str = "system.posix_acl_access";
+    const DEFAULT_XATTR: &str = "system.posix_acl_default";
 
-    /// Room for the lists that there are; the longest has `MAX_BYTES`.
-    const USUAL_BYTES: usize = 512;
-    const MAX_BYTES: usize = 64 * 1024;
+    /// Room for a usual list; the longest has `MAX_LIST_BYTES`.
+    const USUAL_LIST_BYTES: usize = 512;
+    const MAX_LIST_BYTES: usize = 64 * 1024;
 
     /// The list of an open file.
     pub(in super::super) fn of_file(file: &File) -> AclState {
-        list(|buffer| fgetxattr(file, ACCESS, buffer))
+        list(|buffer| fgetxattr(file, ACCESS_XATTR, buffer))
     }
 
     /// The list of the file `name` in `dir`, a single component and no link.
     pub(in super::super) fn of_name(dir: &Dir, name: &Path) -> AclState {
-        of_opened(dir, name, ACCESS)
+        of_opened(dir, name, ACCESS_XATTR)
     }
 
-    /// The list that files which are made in `dir` begin with.
+    /// The list that new files in `dir` start with.
     pub(in super::super) fn default_of(dir: &Dir) -> AclState {
-        of_opened(dir, Path::new("."), DEFAULT)
+        of_opened(dir, Path::new("."), DEFAULT_XATTR)
     }
 
     pub(in super::super) fn set(file: &File, list: &[u8]) -> io::Result<()> {
-        Ok(fsetxattr(file, ACCESS, list, XattrFlags::empty())?)
+        Ok(fsetxattr(file, ACCESS_XATTR, list, XattrFlags::empty())?)
     }
 
     pub(in super::super) fn remove(file: &File) -> io::Result<()> {
-        match fremovexattr(file, ACCESS) {
+        match fremovexattr(file, ACCESS_XATTR) {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
             removed => Ok(removed?),
         }
     }
 
-    /// A file that is made in `dir`, without a name, and gone when it is closed. `None` where the file
-    /// system has no such files.
+    /// Creates a nameless file in `dir` that vanishes when closed. `None` where the file system has
+    /// no such files.
     pub(in super::super) fn probe(dir: &Dir) -> Option<File> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from)
@@ -70,7 +70,7 @@ mod linux {
         };
         match open(OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(opened) => list(|buffer| fgetxattr(opened.as_fd(), which, buffer)),
-            // One that may not be read can be looked at by the name of its descriptor.
+            // An unreadable file can still be inspected through its descriptor's name.
             Err(_) => match open(OFlags::PATH) {
                 Ok(opened) => {
                     let path = format!("/proc/self/fd/{}", opened.as_raw_fd());
@@ -82,10 +82,10 @@ mod linux {
     }
 
     fn list(mut get: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> AclState {
-        let mut buffer = vec![0; USUAL_BYTES];
+        let mut buffer = vec![0; USUAL_LIST_BYTES];
         let mut got = get(&mut buffer);
         if got == Err(Errno::RANGE) {
-            buffer.resize(MAX_BYTES, 0);
+            buffer.resize(MAX_LIST_BYTES, 0);
             got = get(&mut buffer);
         }
         match got {
@@ -99,7 +99,7 @@ mod linux {
     }
 }
 
-/// Other systems have lists of another kind, which are left to them.
+/// Other systems have lists of another kind, which are left alone.
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use super::{AclState, Dir, File, Path, io};

@@ -5,7 +5,7 @@ use super::acl::tests::bytes;
 use super::{AclState, Attributes};
 
 fn old(mode: u32) -> Attributes {
-    Attributes { owner: Some(1), group: 2, mode, list: AclState::None, is_of_old: true }
+    Attributes { owner: Some(1), group: 2, mode, list: AclState::None, is_replaced: true }
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn execute_bits_follow_the_transfer_where_it_says_something() {
         assert_eq!(with(mode, Some(true)), executable);
         assert_eq!(with(mode, None), mode);
     }
-    // Who may read is for the source to say of new files only.
+    // The source decides about readers of new files only.
     assert_eq!(with(0o644, Some(true)), 0o755);
-    let new = Attributes { is_of_old: false, ..old(0o644) };
+    let new = Attributes { is_replaced: false, ..old(0o644) };
     let meta = Meta { readers: Readers::Owner, ..Meta::default() };
     assert_eq!(new.with(Some(&meta)).mode, 0o600);
 }

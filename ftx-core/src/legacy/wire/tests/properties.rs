@@ -191,7 +191,7 @@ proptest! {
         prop_assert_eq!(decode_raw(&bytes, &DecodeLimits::default()), Ok(None));
     }
 
-    /// Whatever was decided on a part of the input is what the whole input decides.
+    /// A decision on a part of the input is the decision on the whole.
     #[test]
     fn decisions_stay(bytes in bytes(), limits in limits()) {
         let whole = outcome(&bytes, &limits);

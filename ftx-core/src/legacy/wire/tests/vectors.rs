@@ -41,7 +41,7 @@ fn encoded(message: &RawMessage) -> Vec<u8> {
     out
 }
 
-/// What the typed messages make of `input`, by direction.
+/// Decodes and encodes `input` as a typed message of a direction.
 fn typed(input: &[u8], direction: &str) -> (RawMessage, Vec<u8>) {
     let mut out = Vec::new();
     let limits = DecodeLimits::default();
@@ -130,7 +130,7 @@ fn messages_may_come_in_any_pieces() {
 fn typed_messages_are_written_as_qt_5_writes_them() {
     let mut compared = 0;
     for message in records(MESSAGES, "messages", 49) {
-        // Neither what the original programs send nor what we do: a lone status, odd types.
+        // No program sends these: a lone status, odd types.
         let name = text(&message, "name");
         if name.starts_with("status_") || name.starts_with("variants_") {
             continue;
@@ -207,7 +207,7 @@ fn every_message_of_the_recorded_exchanges_is_one_of_ours() {
     assert!(compared.iter().all(|count| *count > 100), "{compared:?}");
 }
 
-/// The number behind `name=` in what Qt read.
+/// The number behind `name=` in Qt's report.
 fn fact(reads: &str, name: &str) -> i64 {
     let (_, behind) = reads.split_once(name).unwrap_or_else(|| panic!("no {name} in {reads}"));
     let number = behind.split(' ').next().unwrap();
@@ -230,7 +230,7 @@ fn odd_input_ends_as_it_does_in_qt_or_is_refused() {
             Some(StringTooLong { len: 0xffff_fffe, limit: limits.string_bytes })
         }
         "key of odd byte length" => Some(OddString { len: 3 }),
-        // Qt takes it for an empty value and goes on behind it, wherever that is.
+        // Qt takes it for an empty value and continues at a wrong place.
         "variant type 9999" => Some(UnknownKind { kind: 9999 }),
         _ => None,
     };

@@ -68,7 +68,7 @@ pub(super) async fn begin(
         let id = inner.legacy.index(PrefixIndex::new_id);
         let writer = StagingWriter::deferred(name.as_str(), move || {
             let path = Path::new(owned.as_str());
-            inner.root.check_present(path)?;
+            inner.root.check_not_removed(path)?;
             check_space(inner.root.dir(), path, len)?;
             create(&inner, &owned, id)
         });
@@ -88,7 +88,7 @@ pub(super) async fn begin(
         let begin = discard_offered(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.check_place(path)?;
+        inner.root.check_target(path)?;
         inner.root.check_not_mounted(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
@@ -230,11 +230,11 @@ fn publish(
     name: &RemoteName,
     staging: Staging,
 ) -> Result<Option<Md5Digest>, StoreError> {
-    inner.root.check_present(Path::new(name.as_str()))?;
+    inner.root.check_not_removed(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
     let lock = inner.lock_name(name);
     // Not that of the beginning: it may have been moved since.
-    let (parents, target) = inner.root.place_of(Path::new(name.as_str()))?;
+    let (parents, target) = inner.root.target_of(Path::new(name.as_str()))?;
     let published = staging.publish(parents.dir(), &target);
     let published = published.map_err(|error| error.with_path(name.as_str()))?;
     parents.keep();

@@ -106,7 +106,7 @@ impl<'a> Opening<'a> {
             None => None,
         };
         // An error is told before bytes are sent in vain. It may be another one at the end.
-        inner.root.check_place(path)?;
+        inner.root.check_target(path)?;
         // Unless it may be the very file, which stays as it is.
         if before.is_none_or(|before| before.size != offer.size) {
             inner.root.check_not_mounted(path)?;

@@ -63,7 +63,7 @@ impl BlockWriter {
         published_version: Option<&PublishedVersion>,
         progress: &WorkProgress,
     ) -> Result<bool, Refusal> {
-        self.inner.root.check_present(Path::new(self.name.as_str()))?;
+        self.inner.root.check_not_removed(Path::new(self.name.as_str()))?;
         if let Some(published_version) =
             published_version.filter(|published_version| published_version.digest == digest)
             && self.keep(published_version)?
@@ -73,7 +73,7 @@ impl BlockWriter {
         }
         self.copy(&staging, basis, copy, progress)?;
         let path = Path::new(self.name.as_str());
-        let (prepared_in, target) = self.inner.root.place_of(path)?;
+        let (prepared_in, target) = self.inner.root.target_of(path)?;
         // Before the turn: others that publish the name need not wait for the disk.
         let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta);
         let manifest = prepared.map_err(|error| self.refused(error))?;
@@ -88,7 +88,7 @@ impl BlockWriter {
             Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
         };
         // Not that of the offer: it may have been moved since.
-        let (parents, target) = self.inner.root.place_of(path)?;
+        let (parents, target) = self.inner.root.target_of(path)?;
         let published = staging.publish(parents.dir(), &target, &self.meta, existing);
         drop(lock);
         let published = published.map_err(|error| self.refused(error))?;

@@ -70,7 +70,7 @@ struct ReadyFile<'a> {
 
 fn put_all(inner: &StoreInner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
     let small = Path::new("small files");
-    match inner.root.check_present(small).and_then(|()| inner.native.batch_dirs.publisher()) {
+    match inner.root.check_not_removed(small).and_then(|()| inner.native.batch_dirs.publisher()) {
         Ok(publisher) => {
             let (mut results, mut rest) = (Vec::with_capacity(files.len()), files);
             while !rest.is_empty() {
@@ -182,7 +182,7 @@ fn publish(
             continue;
         }
         let path = Path::new(name.as_str());
-        *outcome = inner.root.place_of(path).and_then(|(parents, target)| {
+        *outcome = inner.root.target_of(path).and_then(|(parents, target)| {
             let file = BatchFile { target_dir: parents.dir(), target: &target, ..*file };
             let done = publisher.publish(&[file]).pop();
             done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;

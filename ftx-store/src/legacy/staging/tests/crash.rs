@@ -1,4 +1,4 @@
-//! What is recovered after the process or the machine went away at any moment.
+//! Recovery after the process or the machine fails at any moment.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -34,19 +34,20 @@ fn leave_in(dir: &Dir, boot: Option<BootId>, lens: &[usize]) -> Vec<u8> {
     data
 }
 
-/// Puts other files in place of those that are there, as if they had been written in this place. Overwriting would do as well, but some file
-/// systems write a truncated file back at once, and this is done thousands of times.
+/// Replaces the existing files as if the new ones had been written in this place. Overwriting would
+/// do as well, but some file systems write a truncated file back at once, and this happens
+/// thousands of times.
 fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
     for path in ["data", "journal"] {
         let _ = dir.remove_file(path);
     }
     dir.write("data", data).unwrap();
-    // The journal is that of this file.
+    // The journal describes this file.
     let run = cache_epoch(HERE, &dir.open("data").unwrap().into_std());
     dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
-/// Recovers, checks that it is a true prefix, and returns its length.
+/// Recovers, checks that the data is a true prefix, and returns its length.
 fn recovered_len(dir: &Dir, boot: Option<BootId>, data: &[u8]) -> usize {
     let Some(staging) = recover_in(dir, boot) else {
         assert_eq!(dir.entries().unwrap().count(), 0, "leftovers");
@@ -75,7 +76,8 @@ fn journal_cut_at_every_byte_and_data_anywhere() {
                 assert!(len >= longest && len <= data_len, "{boot:?} {data_len} {journal_len}");
                 longest = len;
             }
-            // In the same kernel run the data is good to its end; elsewhere only what a hash tells.
+            // In the same epoch the data is good to its end; otherwise only as far as a hash proves
+            // it.
             let first = lens[0];
             let expected =
                 if boot == HERE && data_len >= first { data_len } else { supported(data_len) };
@@ -124,13 +126,13 @@ fn what_was_not_hashed_when_the_process_died_is_hashed_then() {
     let data = bytes(CHECKPOINT + 1000);
     let mut staging = create(&dir).with_boot(HERE);
     for piece in data.chunks(1 << 20) {
-        // Appended, and never said to be hashed.
+        // Appended, but never reported as hashed.
         staging.append(piece).unwrap();
     }
     drop(staging);
     assert_eq!(recovered_len(&dir, HERE, &data), data.len());
     drop(recover_in(&dir, HERE));
-    // Elsewhere nothing proves what was never hashed; what was recovered above is.
+    // In another epoch nothing proves unhashed bytes; the recovery above has hashed them.
     assert_eq!(recovered_len(&dir, ELSEWHERE, &data), data.len() - 1);
 }
 
@@ -185,7 +187,7 @@ fn leftovers_that_are_of_no_use_are_removed() {
         (Some(&data[..]), Some(Vec::new())),
         (Some(&data[..]), Some(b"FTXJRNL2 of another version".to_vec())),
         (Some(&data[..]), Some(with_magic(b""))),
-        // The journal of a staging begins with its name.
+        // A staging's journal starts with its name.
         (Some(&data[..]), Some(with_magic(&journal[8 + 8 + 35..]))),
         (Some(&data[..]), Some(with_magic(&[0xff; 100]))),
     ] {
@@ -246,7 +248,7 @@ fn the_true_boot_id_is_the_default() {
     staging.write(b"hello").unwrap();
     staging.suspend().unwrap();
     dir.write("data", "jello").unwrap();
-    // Where there is no boot id, everything is verified.
+    // Without a boot id, everything is verified.
     let found = Staging::recover(&dir, files()).unwrap();
     assert_eq!(found.is_some(), BootId::current().is_some());
     drop(found);
@@ -256,7 +258,7 @@ fn the_true_boot_id_is_the_default() {
     }
 }
 
-/// How old it is decides when it is given up, and a server looks at all of them whenever it starts.
+/// Its age decides when it is removed, and a server recovers all stagings at each start.
 #[test]
 fn looking_at_a_staging_does_not_make_it_younger() {
     let (_temp, dir) = scratch();
@@ -275,8 +277,8 @@ fn looking_at_a_staging_does_not_make_it_younger() {
     }
 }
 
-/// The page cache knows what was written to a file, not what its copy has: that may have been made
-/// before the journal was.
+/// The epoch covers the bytes written to a file, not those of a copy, which may be older than the
+/// journal.
 #[test]
 fn a_copy_of_a_staging_is_not_believed_unread() {
     let (_temp, dir) = scratch();

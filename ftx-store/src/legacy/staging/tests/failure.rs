@@ -1,4 +1,4 @@
-//! Disks that do not take what they are given, and others who want the same file.
+//! Failing disks, and competition for the same file.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -64,7 +64,7 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
     let outcomes: [fn(Staging) -> Result<(), StoreError>; 3] = [
         |mut staging| {
             let told = staging.write(b"more");
-            // Hashing goes on for a while, and finds that a checkpoint is due.
+            // Hashing continues for a while, and a checkpoint becomes due.
             staging.checkpoint_or_warn();
             told
         },
@@ -149,7 +149,7 @@ fn a_journal_that_cannot_be_written_does_not_stop_the_data() {
     assert!(dir.read("file").unwrap() == data);
 }
 
-/// The kernel tells of lost pages once: if nobody listens, the next sync is said to be good.
+/// The kernel reports lost pages once: if no one notices, the next sync seems to succeed.
 #[test]
 fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
     let ends: [fn(Staging); 2] =

@@ -1,4 +1,4 @@
-//! Partial files that others can have written, and who may open ours.
+//! Partial files that other users could have written, and access to our own.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::{BootId, Journal, JournalRecord, Staging, StoreError};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 
-/// Bytes of the partial file that is left.
+/// The size of the partial file left behind.
 const LEFT_BYTES: usize = 5000;
 
-/// Leaves a partial file with a journal that this kernel run believes.
+/// Leaves a partial file with a journal of the present epoch.
 fn leave(dir: &Dir) -> Vec<u8> {
     let data = bytes(LEFT_BYTES);
     let mut staging = create(dir).with_boot(HERE);
@@ -35,7 +35,8 @@ fn set_mode(dir: &Dir, path: &str, mode: u32) {
     dir.set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Begins anew over what is there: the old bytes are not in the file, nor is the old file written to.
+/// Starts anew over the existing file: the old bytes are not in the new file, and the old file is
+/// not written to.
 fn begins_anew(dir: &Dir) {
     let before = dir.open("data").unwrap().into_std();
     let old_bytes = dir.read("data").unwrap();
@@ -82,7 +83,7 @@ fn data_that_our_group_can_write_is_resumed_only_as_far_as_it_is_right() {
     for (bits, flipped, expected) in [
         (0o664, false, Some(LEFT_BYTES as u64)),
         (0o664, true, None),
-        // What nobody else can have written is not read.
+        // Data that only this user could have written is not read.
         (0o644, true, Some(LEFT_BYTES as u64)),
     ] {
         let mut data = leave(&dir);
@@ -95,7 +96,7 @@ fn data_that_our_group_can_write_is_resumed_only_as_far_as_it_is_right() {
     }
 }
 
-/// Its records are believed no more than the data would be.
+/// Its records are trusted no more than the data would be.
 #[test]
 fn a_journal_that_our_group_can_write_is_compared_with_the_data() {
     let (temp, dir) = scratch();
@@ -185,12 +186,12 @@ fn a_source_with_other_bytes_than_were_hashed_is_not_adopted() {
         let refused = Staging::adopt(&dir, files(), "n", &source, hasher.clone());
         assert!(matches!(refused, Err(StoreError::Changed { .. })), "{at}: {refused:?}");
         assert_eq!(dir.entries().unwrap().count(), 1);
-        // Of a staging, which nobody else can have written, the bytes are not read.
+        // The bytes of a staging, which only this user could have written, are not read.
         let staging = Staging::adopt_private(&dir, files(), "n", &source, hasher).unwrap();
         assert_eq!(staging.len(), 200_000);
         staging.discard().unwrap();
     }
-    // What lies beyond does not matter.
+    // Bytes beyond do not matter.
     let mut changed = data.clone();
     changed[200_000] ^= 1;
     dir.write("source", &changed).unwrap();

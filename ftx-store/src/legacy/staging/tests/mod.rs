@@ -1,4 +1,4 @@
-//! How a staging lives when nothing crashes; `crash` and `property` hold the rest.
+//! The life of a staging without crashes; `crash` and `property` cover the rest.
 
 mod crash;
 mod failure;
@@ -34,7 +34,7 @@ fn recover(dir: &Dir) -> Staging {
     hashed(Staging::recover(dir, files()).unwrap().unwrap())
 }
 
-/// The staging, hashed to its end, which recovering does not do.
+/// Returns the staging, hashed to its end, which recovery does not do.
 fn hashed(mut staging: Staging) -> Staging {
     assert!(staging.hasher().len() + 1 >= staging.len());
     assert!(staging.catch_up(&mut |_| true).unwrap());
@@ -208,8 +208,8 @@ fn adopting_takes_over_the_start_of_a_file() {
     assert_eq!(dir.read("source").unwrap(), data);
 }
 
-/// Of a staging all but the last byte is offered, so that there is always something to send; the
-/// last byte of a copy was offered already.
+/// A staging offers all but its last byte, so that there is always something to send; the last byte
+/// of a copy has been offered before.
 #[test]
 fn a_copy_to_which_nothing_was_added_is_not_kept() {
     let (_temp, dir) = scratch();
@@ -268,8 +268,8 @@ impl EntriesIn for Dir {
     }
 }
 
-/// The byte is replaced when there is another in its place, and not before: who was offered all but
-/// that byte must not find out later that it was all.
+/// The byte is replaced once another one takes its place, and not before: a client that was offered
+/// all but that byte must not find out later that it was everything.
 #[test]
 fn a_staging_keeps_its_last_byte_until_another_takes_its_place() {
     let (_temp, dir) = scratch();
@@ -331,7 +331,7 @@ fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
     staging.append(b"hello").unwrap();
     drop(staging);
     assert_eq!(recover(&dir).digest(), md5(b"hello"));
-    // One without any is of no use.
+    // A journal without data is useless.
     drop(create(&dir).journalled().unwrap());
     assert!(Staging::recover(&dir, files()).unwrap().is_none());
 }
@@ -344,7 +344,7 @@ fn who_goes_on_has_always_something_to_send() {
     staging.suspend().unwrap();
     let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
     assert_eq!((staging.len(), staging.hasher().len()), (5, 4));
-    // Writing takes in what was left out.
+    // Writing first hashes the bytes left out.
     staging.write(b", world").unwrap();
     assert_eq!(staging.digest(), md5(b"hello, world"));
 }

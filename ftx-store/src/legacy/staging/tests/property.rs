@@ -1,4 +1,4 @@
-//! Any order of writing, suspending and crashing ends in the file that was to be.
+//! Any order of writing, suspending and crashing ends in the intended file.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ enum Step {
     Suspend,
     /// The process dies.
     Kill,
-    /// The machine dies: the data ends at this share of it, in 1/256, and a byte at the other
-    /// share is wrong or not.
+    /// The machine dies: the data ends at this share of it, in 1/256, and a byte at the other share
+    /// may be wrong.
     PowerLoss {
         keep: u8,
         wrong: Option<u8>,
@@ -51,7 +51,7 @@ proptest! {
         let boot = |run: u8| Some(BootId([run; 16]));
         let new = |run| create(&dir).with_durability(Durability::None).with_boot(boot(run));
         let mut staging = new(run);
-        // What a crash of the process must not take away.
+        // The bytes that must survive a crash of the process.
         let mut safe = 0;
 
         for step in steps {

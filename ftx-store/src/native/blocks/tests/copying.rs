@@ -1,4 +1,4 @@
-//! Blocks that are taken over from another version.
+//! Blocks copied from another version.
 
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, SystemTime};
@@ -32,7 +32,7 @@ fn blocks_are_taken_over_from_another_version() {
     let cvs = (0..3).map(|index| cv_of(&expected, index)).collect();
     assert_eq!(published.manifest, Manifest::new(size, cvs).unwrap());
 
-    // The version that was copied from is shorter by now.
+    // The source has become shorter in the meantime.
     let staging = create(&dir, size);
     let source = dir.open("data").unwrap().into_std();
     let refused = staging.copy_blocks(source_of(&source, &identity), &[(1, cv_of(&old, 1))]);
@@ -40,7 +40,7 @@ fn blocks_are_taken_over_from_another_version() {
     assert_eq!(known(&staging), []);
 }
 
-/// A store through a mapping shows neither in the size nor in the times.
+/// A store through a mapping changes neither size nor times.
 #[test]
 fn copies_are_hashed_whatever_is_known_of_the_source() {
     let (_temp, dir) = scratch();
@@ -61,7 +61,7 @@ fn copies_are_hashed_whatever_is_known_of_the_source() {
     }
 }
 
-/// A program may set the time of modification back.
+/// A program may set the modification time back.
 #[test]
 fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
     let (_temp, dir) = scratch();
@@ -81,7 +81,7 @@ fn nothing_is_taken_over_from_a_version_whose_time_was_set_back() {
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
 }
 
-/// What was copied may then not be what was hashed, and nobody may take it for that: neither now nor
+/// The copied bytes may then differ from the hashed ones, and must not be trusted: neither now nor
 /// after a crash.
 #[test]
 fn nothing_is_taken_over_from_a_version_that_has_changed() {

@@ -1,4 +1,4 @@
-//! What is recovered after the process or the machine went away at any moment.
+//! Recovery after the process or the machine fails at any moment.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,18 +22,18 @@ fn leave(dir: &Dir, order: &[u64]) -> Vec<u8> {
     data
 }
 
-/// Puts other files in place of those that are there, as if they had been written in this place.
+/// Replaces the existing files as if the new ones had been written in this place.
 fn put(dir: &Dir, data: &[u8], journal: &[u8]) {
     for path in ["data", "journal"] {
         let _ = dir.remove_file(path);
     }
     dir.write("data", data).unwrap();
-    // The journal is that of this file.
+    // The journal describes this file.
     let run = cache_epoch(HERE, &dir.open("data").unwrap().into_std());
     dir.write("journal", Journal::retold(journal, run)).unwrap();
 }
 
-/// Where each record of the journal ends, its magic first.
+/// The ends of the journal's records, starting with its magic.
 fn record_ends(dir: &Dir) -> Vec<usize> {
     let mut ends = vec![8];
     let mut journal = Journal::open(dir, "journal".as_ref()).unwrap().unwrap();
@@ -46,7 +46,8 @@ fn record_ends(dir: &Dir) -> Vec<usize> {
     ends
 }
 
-/// Recovers, checks that every block is true and nothing is left otherwise, and returns the blocks.
+/// Recovers, checks that every recovered block is intact and otherwise nothing is left, and returns
+/// the blocks.
 fn recovered(dir: &Dir, boot: Option<BootId>) -> Vec<u64> {
     let Some(staging) = recover_in(dir, boot) else {
         assert_eq!(dir.entries().unwrap().count(), 0, "leftovers");
@@ -97,7 +98,7 @@ fn data_that_is_too_short_costs_only_its_blocks() {
     }
 }
 
-/// A hole where a block was must not be taken for it when the data grows beyond.
+/// After the data has grown again, a hole must not be taken for the lost block.
 #[test]
 fn a_block_that_was_lost_does_not_come_back() {
     for boot in [HERE, ELSEWHERE] {
@@ -135,7 +136,7 @@ fn the_same_kernel_run_is_believed_without_reading() {
     leave(&dir, &[1, 3]);
     dir.write("data", vec![0; usize::try_from(SIZE).unwrap()]).unwrap();
     assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [1, 3]);
-    // Two that are unknown are not the same.
+    // Two unknown epochs are not equal.
     assert_eq!(recovered(&dir, None), []);
 }
 
@@ -157,7 +158,7 @@ fn what_was_verified_is_believed_from_then_on() {
     });
     assert_eq!((known(&again.unwrap().staging().unwrap()), read), (vec![0, 2, 3], false));
     assert_eq!(dir.metadata("journal").unwrap().len(), journal);
-    // In a third run nothing is believed unread.
+    // In a third run everything is verified first.
     dir.write("data", vec![0; data.len()]).unwrap();
     assert_eq!(recovered(&dir, HERE), []);
 }
@@ -170,7 +171,7 @@ fn only_blocks_of_another_run_are_read() {
     store(&staging, &data, 1);
     drop(staging);
     dir.write("data", vec![0; data.len()]).unwrap();
-    // The last run that took it up proved block 0.
+    // The last recovery verified block 0.
     assert_eq!(known(&recover_in(&dir, ELSEWHERE).unwrap()), [0, 1]);
     assert_eq!(recovered(&dir, HERE), []);
 }
@@ -222,7 +223,7 @@ fn records_that_make_no_sense_end_the_reading() {
         drop(journal);
         let staging = recover_in(&dir, HERE).unwrap();
         assert_eq!(known(&staging), [0, 1]);
-        // What follows would be of no use behind them.
+        // Blocks stored behind that record must still be recovered.
         store(&staging, &data, 2);
         drop(staging);
         assert_eq!(recovered(&dir, HERE), [0, 1, 2]);
@@ -239,7 +240,7 @@ fn a_crash_after_the_renaming_leaves_the_published_file_alone() {
     assert_eq!(dir.entries().unwrap().count(), 1);
 }
 
-/// How old it is decides when it is given up.
+/// Its age decides when it is removed.
 #[test]
 fn looking_at_a_staging_does_not_make_it_younger() {
     let (_temp, dir) = scratch();
@@ -256,8 +257,8 @@ fn looking_at_a_staging_does_not_make_it_younger() {
     }
 }
 
-/// The page cache knows what was written to a file, not what its copy has: that may have been made
-/// before the journal was.
+/// The epoch covers the bytes written to a file, not those of a copy, which may be older than the
+/// journal.
 #[test]
 fn a_copy_of_a_staging_is_not_believed_unread() {
     let (_temp, dir) = scratch();
@@ -272,8 +273,8 @@ fn a_copy_of_a_staging_is_not_believed_unread() {
     assert_eq!(recovered(&dir, HERE), [0, 1, 2, 3]);
 }
 
-/// A backup made of links, or publishing by a link: what the other name stands for must stay as it is,
-/// and what has arrived must not be lost.
+/// A backup made of links, or publishing by a link: the file of the second name must stay as it is,
+/// and the staged data must not be lost.
 #[cfg(unix)]
 #[test]
 fn a_staging_with_another_name_is_gone_on_with_and_leaves_that_alone() {

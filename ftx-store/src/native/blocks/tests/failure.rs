@@ -1,4 +1,4 @@
-//! Disks that do not take what they are given, and others who want the same file.
+//! Failing disks, and competition for the same file.
 
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -15,7 +15,7 @@ use crate::staging::flusher::Flusher;
 use crate::staging::locked_file::LockedFile;
 use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
 
-/// A file opened for reading refuses what is written, as a full disk does.
+/// A file opened for reading refuses writes, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
     dir.open(path).unwrap().into_std()
 }
@@ -27,14 +27,14 @@ fn a_failed_write_costs_only_its_block() {
     let mut staging = create(&dir, 3 * BLOCK_BYTES);
     store(&staging, &data, 0);
     store(&staging, &data, 1);
-    let good = staging.held.swap_file(unwritable(&dir, "data"));
+    let good = staging.locked.swap_file(unwritable(&dir, "data"));
     for block in [1, 2] {
         let refused = staging.write_at(block * BLOCK_BYTES, b"other");
         assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
     }
-    // The disk may have taken a part of it.
+    // The disk may have taken part of it.
     assert_eq!(known(&staging), [0]);
-    staging.held.swap_file(good);
+    staging.locked.swap_file(good);
     store(&staging, &data, 2);
     drop(staging);
     let staging = recover_in(&dir, HERE).unwrap();
@@ -57,7 +57,7 @@ fn a_journal_that_takes_nothing_leaves_what_was_known() {
     staging.write_at(BLOCK_BYTES, &data[..5]).unwrap();
     let refused = staging.stored(1, cv_of(&data, 1));
     assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
-    // A block that cannot be forgotten must not be written to either.
+    // A block that cannot be forgotten must not be overwritten either.
     let refused = staging.write_at(0, b"other");
     assert!(matches!(refused, Err(StoreError::Io { op: "write", .. })), "{refused:?}");
     assert_eq!(known(&staging), [0]);
@@ -122,7 +122,7 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
         assert_eq!(known(&staging), [0]);
         store(&staging, &data, 1);
         drop(staging);
-        // What was proved, and what came after, is believed again.
+        // Verified blocks, and later ones, are believed again.
         dir.write("data", vec![0; data.len()]).unwrap();
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0, 1]);
     }
@@ -179,7 +179,7 @@ fn a_staging_has_its_files_for_itself() {
     assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
 }
 
-/// Unreadable is not unusable: who could not open or read a file may be able to later.
+/// Unreadable is not unusable: the file may become readable later.
 #[test]
 fn what_cannot_be_read_is_not_destroyed() {
     for path in ["journal", "data"] {
@@ -197,7 +197,7 @@ fn what_cannot_be_read_is_not_destroyed() {
     }
 }
 
-/// The kernel tells of lost pages once: if nobody listens, the next sync is said to be good.
+/// The kernel reports lost pages once: if no one notices, the next sync seems to succeed.
 #[test]
 fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
     let ends: [fn(BlockStaging); 3] = [
@@ -213,14 +213,14 @@ fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
         store(&staging, &data, 1);
         *staging.log.flusher.lock().unwrap() = failing();
         end(staging);
-        let held = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
-        held.file().write_all_at(&[0; 100], BLOCK_BYTES).unwrap();
-        drop(held);
+        let locked = LockedFile::open(&dir, "data".as_ref(), &mut |_| true).unwrap().unwrap();
+        locked.file().write_all_at(&[0; 100], BLOCK_BYTES).unwrap();
+        drop(locked);
         assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
     }
 }
 
-/// What is given up needs no sync, nor is another's journal to be touched for it.
+/// A discarded staging needs no sync, and must not touch the journal of another one.
 #[test]
 fn a_discarded_staging_waits_for_nothing() {
     let (_temp, dir) = scratch();

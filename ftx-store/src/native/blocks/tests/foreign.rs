@@ -1,4 +1,4 @@
-//! Partial files that others can have written, and who may open ours.
+//! Partial files that other users could have written, and access to our own.
 
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -14,7 +14,7 @@ use crate::{BlockStaging, Existing, Journal, JournalRecord};
 
 const SIZE: u64 = 3 * BLOCK_BYTES + 100;
 
-/// Leaves all blocks of a file, with a journal that this kernel run believes.
+/// Leaves all blocks of a file, with a journal of the present epoch.
 fn leave(dir: &Dir, seed: u8) -> Vec<u8> {
     let data = bytes(SIZE, seed);
     let staging = create(dir, SIZE);
@@ -38,7 +38,8 @@ fn give_to_our_group(path: &Path) {
     chown(path, None, Some(rustix::process::getegid().as_raw())).unwrap();
 }
 
-/// Begins anew over what is there: the old bytes are not in the file, nor is the old file written to.
+/// Starts anew over the existing file: the old bytes are not in the new file, and the old file is
+/// not written to.
 fn begins_anew(dir: &Dir) {
     let mut before = dir.open("data").unwrap();
     let old_bytes = dir.read("data").unwrap();
@@ -87,7 +88,7 @@ fn of_data_that_our_group_can_write_the_right_blocks_are_resumed() {
     for (bits, flipped, expected) in [
         (0o664, false, vec![0, 1, 2, 3]),
         (0o664, true, vec![0, 2, 3]),
-        // What nobody else can have written is not read.
+        // Data that only this user could have written is not read.
         (0o644, true, vec![0, 1, 2, 3]),
     ] {
         let mut data = leave(&dir, 0);
@@ -96,12 +97,12 @@ fn of_data_that_our_group_can_write_the_right_blocks_are_resumed() {
         give_to_our_group(&temp.path().join("data"));
         set_mode(&dir, "data", bits);
         assert_eq!(recovered(&dir), expected, "{bits:o} {flipped}");
-        // Each time: what was found then may have been written to since.
+        // Every time: after a verification it may have been written to again.
         assert_eq!(recovered(&dir), expected, "{bits:o} {flipped}");
     }
 }
 
-/// What was right when it was resumed counts for nothing the next time.
+/// A verification does not count for the next recovery.
 #[test]
 fn data_that_our_group_can_write_is_read_each_time_it_is_resumed() {
     let (temp, dir) = scratch();
@@ -114,7 +115,7 @@ fn data_that_our_group_can_write_is_read_each_time_it_is_resumed() {
     assert_eq!(recovered(&dir), [1, 2, 3]);
 }
 
-/// Its records are believed no more than the data would be.
+/// Its records are trusted no more than the data would be.
 #[test]
 fn a_journal_that_our_group_can_write_is_compared_with_the_data() {
     let (temp, dir) = scratch();
@@ -171,7 +172,8 @@ fn a_partial_file_of_another_user_is_not_resumed() {
     }
 }
 
-/// A copy of data that has another name is ours alone; whose bytes they are is another matter.
+/// A copy of data with a second name belongs to this user alone; the origin of its bytes is another
+/// question.
 #[test]
 fn data_with_another_name_is_read_before_it_is_resumed() {
     let (_temp, dir) = scratch();
@@ -200,7 +202,7 @@ fn a_file_is_open_to_others_only_when_it_is_published() {
     }
 }
 
-/// The name of the page cache in which the data lies is not secret, so it makes no journal true.
+/// The cache epoch of the data is not secret, so it makes no journal trustworthy.
 #[test]
 fn a_planted_pair_that_names_this_kernel_run_is_not_resumed() {
     let (_temp, dir) = scratch();

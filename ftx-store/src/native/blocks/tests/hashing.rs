@@ -49,7 +49,7 @@ fn it_stops_when_told_and_tells_how_far_it_is() {
             },
         );
         if seen.len() < 3 {
-            // The others were so quick that the calling thread did not get to its third piece.
+            // The helpers were so quick that the calling thread did not reach its third piece.
             assert!(threads > 1 && stopped.unwrap().is_some());
             continue;
         }

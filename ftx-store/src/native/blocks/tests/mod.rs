@@ -1,5 +1,5 @@
-//! How a staging of blocks lives when nothing crashes; `copying`, `crash`, `failure` and
-//! `property` hold the rest.
+//! The life of a staging of blocks without crashes; `copying`, `crash`, `failure` and `property`
+//! cover the rest.
 
 mod copying;
 mod crash;
@@ -17,11 +17,8 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv, block_count, block_cv, block_len
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BlockStaging, CopySource, Recovered};
-use crate::{
-    BootId, Durability, Existing, FileIdentity, Journal, JournalRecord, Staging, StagingFiles,
-    StoreError, meta_of,
-};
+use super::{BlockStaging, CopySource};
+use crate::{BootId, Durability, Existing, FileIdentity, StagingFiles, StoreError, meta_of};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
@@ -82,7 +79,7 @@ fn known(staging: &BlockStaging) -> Vec<u64> {
     staging.block_map().known_from(0).map(|(index, _)| index).collect()
 }
 
-/// Every block that the staging claims to have is in the data, with its chaining value.
+/// Every block that the staging claims is in the data, with its chaining value.
 fn is_true(dir: &Dir, staging: &BlockStaging) {
     let data = dir.read("data").unwrap();
     for (index, cv) in staging.block_map().known_from(0) {
@@ -202,12 +199,12 @@ fn a_longer_version_leaves_nothing_behind() {
     let (_temp, dir) = scratch();
     let staging = create(&dir, 3);
     store(&staging, b"new", 0);
-    std::io::Write::write_all(&mut staging.held.file(), b"newer and longer").unwrap();
+    std::io::Write::write_all(&mut staging.locked.file(), b"newer and longer").unwrap();
     publish(staging, &dir).unwrap();
     assert_eq!(dir.read("file").unwrap(), b"new");
 }
 
-/// Somebody has put another file where the data was: that must not get the name.
+/// Another file has taken the place of the data, and must not be published.
 #[test]
 fn only_what_was_written_gets_the_name() {
     let (_temp, dir) = scratch();
@@ -284,30 +281,6 @@ fn creating_overwrites_leftovers() {
     // The old journal would have been taken for this staging's.
     assert!(recover_in(&dir, HERE).is_none());
     assert_eq!(dir.entries().unwrap().count(), 0);
-}
-
-#[test]
-fn each_kind_of_staging_leaves_the_other_alone() {
-    let (_temp, dir) = scratch();
-    let staging = create(&dir, 5);
-    store(&staging, b"hello", 0);
-    drop(staging);
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
-    let first = Journal::peek(&dir, Path::new("journal")).unwrap();
-    assert!(
-        matches!(&first, Some(JournalRecord::Blocks { name, size: 5, .. }) if name == "a/name"),
-        "{first:?}"
-    );
-    assert_eq!(known(&recover_in(&dir, HERE).unwrap()), [0]);
-
-    let mut staging = Staging::create(&dir, files(), "n").unwrap();
-    staging.write(b"hello").unwrap();
-    staging.suspend().unwrap();
-    let recovered = BlockStaging::recover(&dir, files()).unwrap();
-    assert!(matches!(recovered, Recovered::OtherKind), "{recovered:?}");
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), 5);
 }
 
 #[test]

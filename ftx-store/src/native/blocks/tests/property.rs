@@ -1,5 +1,5 @@
-//! Any order of writing, overwriting, suspending and crashing: what a staging claims to have is
-//! there, and it ends in the file that was to be.
+//! Any order of writing, overwriting, suspending and crashing: the staging's claims hold at all
+//! times, and it ends in the intended file.
 
 use std::sync::LazyLock;
 
@@ -15,7 +15,7 @@ use crate::{BootId, FileIdentity};
 
 const SIZE: u64 = 4 * BLOCK_BYTES + 1234;
 
-/// Two versions of the file: what was sent first, and what the sender has now.
+/// Two versions of the file: the first one sent, and the sender's present one.
 static VERSIONS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| [bytes(SIZE, 0), bytes(SIZE, 1)]);
 
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ enum Step {
         index: u64,
         share: u8,
     },
-    /// Take a block over from a version that is published.
+    /// Copy a block from a published version.
     Copy {
         version: usize,
         index: u64,
@@ -39,7 +39,8 @@ enum Step {
     Suspend,
     /// The process dies.
     Kill,
-    /// The machine dies: of each block, and of the journal, so much reached the disk, in 1/256.
+    /// The machine dies: this share of each block and of the journal, in 1/256, has reached the
+    /// disk.
     PowerLoss {
         data: [u8; 5],
         journal: u8,
@@ -48,7 +49,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let block = || (0..2usize, 0..block_count(SIZE));
-    // Mostly all or nothing.
+    // Usually all or nothing.
     let share = || prop_oneof![3 => Just(255_u8), 1 => Just(0), 1 => any::<u8>()];
     let step = prop_oneof![
         6 => block().prop_map(|(version, index)| Step::Store { version, index }),
@@ -67,7 +68,7 @@ fn share(of: usize, part: u8) -> usize {
     if part == 255 { of } else { of * usize::from(part) / 256 }
 }
 
-/// What is left of the files when the machine has died.
+/// The remains of the files after the machine died.
 fn lose(dir: &Dir, kept: [u8; 5], journal: u8) {
     let mut data = dir.read("data").unwrap();
     for (block, part) in data.chunks_mut(usize::try_from(BLOCK_BYTES).unwrap()).zip(kept) {

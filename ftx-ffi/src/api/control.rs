@@ -10,7 +10,7 @@ use super::job::FtxJob;
 use crate::callback;
 use crate::guard::guard;
 use crate::job::Phase;
-use crate::pointer::{self, Out};
+use crate::pointer::{self, OutParam};
 
 /// Starts a job. It is done when those that were started before it have ended; what happens is told
 /// by `ftx_client_next_event`.
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn ftx_job_abort(job: *mut FtxJob) -> i32 {
 }
 
 /// Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
-/// `FTX_EVENT_JOB_PAUSED` tells when it is paused. The client does its other jobs meanwhile.
+/// `FTX_EVENT_JOB_PAUSED` reports that it is paused. Meanwhile the client runs its other jobs.
 ///
 /// @param job  The job. If it ends before it can be paused, it has ended.
 /// @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn ftx_job_wait(job: *mut FtxJob, timeout_ms: i64) -> i32 
         if timeout_ms == 0 {
             return job.outcome();
         }
-        callback::check(job.worker.id)?;
+        callback::check(job.runner.id())?;
         job.wait(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
     })
 }
@@ -162,7 +162,7 @@ pub unsafe extern "C" fn ftx_job_wait(job: *mut FtxJob, timeout_ms: i64) -> i32 
 pub unsafe extern "C" fn ftx_job_state(job: *const FtxJob, state: *mut u32) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, state) = unsafe { (pointer::handle(job)?, Out::new(state, "state")?) };
+        let (job, state) = unsafe { (pointer::handle(job)?, OutParam::new(state, "state")?) };
         state.set(match job.job.phase() {
             Phase::New => FTX_STATE_NEW,
             Phase::Queued => FTX_STATE_QUEUED,

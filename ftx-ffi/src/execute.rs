@@ -1,29 +1,30 @@
-//! Doing a job.
+//! Runs one job with the client.
 
 use std::sync::Arc;
 
 use ftx_client::{
-    Client, Download, Listed, Observer, RemoteName, TransferError, Transferred, Upload, Watch,
+    Client, FileDownload, FileUpload, Listed, Observer, RemoteName, TransferError, Transferred,
+    Watch,
 };
 
 use crate::api::entry::FtxEntry;
-use crate::event::Event;
+use crate::event::JobEvent;
+use crate::failpoint::{self, FailPoint};
 use crate::failure::Failure;
-use crate::fault::{self, Point};
-use crate::job::{File, Job, Kind, Outcome};
+use crate::job::{FileOutcome, Job, JobFile, JobKind};
 
-/// Does what is left to do of a job. What becomes of its files is told to it.
+/// Runs the unfinished files of a job, and reports the result of each to the job.
 pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failure> {
-    fault::point(job.id, Point::Begin);
+    failpoint::point(job.id, FailPoint::Begin);
     let todo = job.todo();
-    // What happens before the first file is begun happens to it.
+    // Events before the first file begins are attributed to it.
     let first = todo.first().map_or(0, |(index, _)| *index);
     client.set_observer(observer(job, first));
     match job.kind {
-        Kind::Upload | Kind::Download => transfer(client, job, todo).await,
-        Kind::List => list(client, job, todo).await,
-        Kind::Stat | Kind::Digest | Kind::Remove => ask(client, job, todo).await,
-        Kind::Dialect => {
+        JobKind::Upload | JobKind::Download => transfer(client, job, todo).await,
+        JobKind::List => list(client, job, todo).await,
+        JobKind::Stat | JobKind::Digest | JobKind::Remove => ask(client, job, todo).await,
+        JobKind::Dialect => {
             let native = client.is_native().await.map_err(|error| Failure::from(&error))?;
             job.set_native(native);
             Ok(())
@@ -34,7 +35,7 @@ pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failu
 async fn transfer(
     client: &mut Client,
     job: &Arc<Job>,
-    todo: Vec<(usize, File)>,
+    todo: Vec<(usize, JobFile)>,
 ) -> Result<(), Failure> {
     if job.settings().sizes {
         job.look_at_sizes();
@@ -43,27 +44,27 @@ async fn transfer(
     // Those before one that cannot be transferred are done first.
     let refused = todo.iter().position(|(_, file)| file.name.is_err()).filter(|_| !keep_going);
     let now = todo.get(..refused.unwrap_or(todo.len())).unwrap_or_default();
-    let usable: Vec<(usize, &File, RemoteName)> = now
+    let usable: Vec<(usize, &JobFile, RemoteName)> = now
         .iter()
         .filter_map(|(index, file)| Some((*index, file, file.name.clone().ok()?)))
         .collect();
     if !usable.is_empty() {
         let indices = usable.iter().map(|(index, ..)| *index).collect();
         let mut watch = Watching { job, indices, failure: None };
-        let reached = if job.kind == Kind::Upload {
-            let upload = |(_, file, name): (usize, &File, RemoteName)| Upload {
+        let reached = if job.kind == JobKind::Upload {
+            let upload = |(_, file, name): (usize, &JobFile, RemoteName)| FileUpload {
                 path: file.path.clone().into(),
                 name,
             };
-            let files: Vec<Upload> = usable.into_iter().map(upload).collect();
+            let files: Vec<FileUpload> = usable.into_iter().map(upload).collect();
             client.upload_all(&files, keep_going, &mut watch).await
         } else {
-            let download = |(_, file, name): (usize, &File, RemoteName)| Download {
+            let download = |(_, file, name): (usize, &JobFile, RemoteName)| FileDownload {
                 name,
                 path: file.path.clone().into(),
                 size: file.size,
             };
-            let files: Vec<Download> = usable.into_iter().map(download).collect();
+            let files: Vec<FileDownload> = usable.into_iter().map(download).collect();
             client.download_all(&files, keep_going, &mut watch).await
         };
         if let Err(error) = reached {
@@ -87,7 +88,7 @@ async fn transfer(
 async fn list(
     client: &mut Client,
     job: &Arc<Job>,
-    todo: Vec<(usize, File)>,
+    todo: Vec<(usize, JobFile)>,
 ) -> Result<(), Failure> {
     let recursive = job.settings().recursive;
     let (index, directory) = match todo.into_iter().next() {
@@ -108,19 +109,23 @@ async fn list(
     let result = listed.map_err(|error| Failure::from(&error));
     let result = result.and_then(|()| refused.map_or(Ok(()), Err));
     if let Some(index) = index {
-        job.file_ended(index, result.clone().map(|()| Outcome::default()));
+        job.file_ended(index, result.clone().map(|()| FileOutcome::default()));
     }
     result
 }
 
-async fn ask(client: &mut Client, job: &Arc<Job>, todo: Vec<(usize, File)>) -> Result<(), Failure> {
+async fn ask(
+    client: &mut Client,
+    job: &Arc<Job>,
+    todo: Vec<(usize, JobFile)>,
+) -> Result<(), Failure> {
     for (index, file) in todo {
         let result = match file.name {
             Ok(name) => ask_about(client, job, index, &name).await,
             Err(failure) => Err(failure),
         };
         let failure = result.as_ref().err().cloned();
-        job.file_ended(index, result.map(|()| Outcome::default()));
+        job.file_ended(index, result.map(|()| FileOutcome::default()));
         match failure {
             Some(failure) if failure.is_cancel() || !job.settings().keep_going => {
                 return Err(failure);
@@ -141,12 +146,12 @@ async fn ask_about(
         return Err(TransferError::cancelled().into());
     }
     match job.kind {
-        Kind::Stat => {
+        JobKind::Stat => {
             let entry = Listed::Entry(client.stat(name).await?);
             FtxEntry::check(&entry)?;
             job.put_entry(entry);
         }
-        Kind::Digest => job.set_digest(index, client.digest(name).await?),
+        JobKind::Digest => job.set_digest(index, client.digest(name).await?),
         _ => client.remove(name).await?,
     }
     Ok(())
@@ -155,8 +160,8 @@ async fn ask_about(
 fn observer(job: &Arc<Job>, file: usize) -> Observer {
     let job = Arc::clone(job);
     Observer::new(move |told| {
-        fault::point(job.id, Point::Tell);
-        if let Some(event) = Event::told(file, told) {
+        failpoint::point(job.id, FailPoint::Tell);
+        if let Some(event) = JobEvent::told(file, told) {
             job.tell(event);
         }
     })
@@ -173,7 +178,7 @@ impl Watching<'_> {
     }
 }
 
-/// Tells a job what becomes of its files.
+/// Reports events and results of files to their job.
 struct Watching<'a> {
     job: &'a Arc<Job>,
     /// Which files of the job the client's are.
@@ -199,8 +204,10 @@ impl Watch for Watching<'_> {
                 *first = failure.clone();
             }
         }
-        let outcome =
-            |done: Transferred| Outcome { moved: done.moved, already_there: done.already_there };
+        let outcome = |done: Transferred| FileOutcome {
+            moved: done.moved,
+            already_there: done.already_there,
+        };
         self.job.file_ended(index, result.map(outcome));
     }
 }

@@ -1,4 +1,4 @@
-//! Small files that have arrived, or need not, and are stored together.
+//! Small files that are published together: new ones, and up-to-date ones that are made durable.
 
 use std::path::Path;
 
@@ -10,44 +10,44 @@ use ftx_store::{
     UpToDateFiles,
 };
 
-use super::place::Place;
+use super::target::DownloadTarget;
 use crate::{TransferError, Transferred};
 
-/// Files that are stored together at most, and their bytes.
-const FILES: usize = 256;
-const BYTES: usize = 4 * 1024 * 1024;
+/// Files of a batch, and their bytes.
+const MAX_BATCH_FILES: usize = 256;
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// Buffers of up to so many bytes are used again, as many as a batch has files.
-const SPARE: usize = 16 * 1024;
+/// The largest buffer that is reused. As many are kept as a batch has files.
+const MAX_SPARE_BYTES: usize = 16 * 1024;
 
-type Outcome = (usize, Result<Transferred, TransferError>);
+type BatchOutcome = (usize, Result<Transferred, TransferError>);
 
-/// Files that wait to be stored.
+/// Files that wait to be published.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct DownloadBatch {
     durability: Durability,
-    files: Vec<SmallFile>,
+    files: Vec<ArrivedFile>,
     bytes: usize,
     spares: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
-struct SmallFile {
+struct ArrivedFile {
     job: usize,
-    place: Place,
-    data: Data,
+    target: DownloadTarget,
+    data: FileData,
     meta: Meta,
 }
 
 #[derive(Debug)]
-enum Data {
+enum FileData {
     /// All its bytes.
     Fetched(Vec<u8>),
-    /// They are those of the file at the target, which was this one.
-    Here(FileIdentity),
+    /// None: the file at the target, of this identity, is up to date.
+    Existing(FileIdentity),
 }
 
-impl Batch {
+impl DownloadBatch {
     pub(super) fn new(durability: Durability) -> Self {
         Self { durability, files: Vec::new(), bytes: 0, spares: Vec::new() }
     }
@@ -59,22 +59,28 @@ impl Batch {
         buffer
     }
 
-    pub(super) fn push(&mut self, job: usize, place: Place, data: Vec<u8>, meta: Meta) {
+    pub(super) fn push(&mut self, job: usize, target: DownloadTarget, data: Vec<u8>, meta: Meta) {
         self.bytes += data.len();
-        self.files.push(SmallFile { job, place, data: Data::Fetched(data), meta });
+        self.files.push(ArrivedFile { job, target, data: FileData::Fetched(data), meta });
     }
 
-    /// For a file that is here already.
-    pub(super) fn push_here(&mut self, job: usize, place: Place, here: FileIdentity, meta: Meta) {
-        self.files.push(SmallFile { job, place, data: Data::Here(here), meta });
+    /// Adds a file that is up to date.
+    pub(super) fn push_existing(
+        &mut self,
+        job: usize,
+        target: DownloadTarget,
+        here: FileIdentity,
+        meta: Meta,
+    ) {
+        self.files.push(ArrivedFile { job, target, data: FileData::Existing(here), meta });
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.files.len() >= FILES || self.bytes >= BYTES
+        self.files.len() >= MAX_BATCH_FILES || self.bytes >= MAX_BATCH_BYTES
     }
 
-    /// Stores the files, and tells what became of each.
-    pub(super) async fn publish(&mut self) -> Vec<Outcome> {
+    /// Publishes the files, and returns the result of each.
+    pub(super) async fn publish(&mut self) -> Vec<BatchOutcome> {
         if self.files.is_empty() {
             return Vec::new();
         }
@@ -98,23 +104,23 @@ impl Batch {
         }
     }
 
-    fn take_back(&mut self, files: Vec<SmallFile>) {
+    fn take_back(&mut self, files: Vec<ArrivedFile>) {
         let buffers = files.into_iter().filter_map(|file| match file.data {
-            Data::Fetched(data) => Some(data),
-            Data::Here(_) => None,
+            FileData::Fetched(data) => Some(data),
+            FileData::Existing(_) => None,
         });
-        self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= SPARE));
-        self.spares.truncate(FILES);
+        self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES));
+        self.spares.truncate(MAX_BATCH_FILES);
     }
 }
 
 /// Stores files, directory by directory.
-fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
+fn store(files: &[ArrivedFile], durability: Durability) -> Vec<BatchOutcome> {
     let mut outcomes = Vec::with_capacity(files.len());
-    for group in files.chunk_by(|one, next| one.place.is_beside(&next.place)) {
+    for group in files.chunk_by(|one, next| one.target.is_beside(&next.target)) {
         let Some(first) = group.first() else { continue };
         let opened = first
-            .place
+            .target
             .root()
             .and_then(|root| Ok((BatchPublisher::new(root.dir(), durability)?, root)));
         match opened {
@@ -122,11 +128,11 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
                 outcomes.extend(keep_in(&root, group));
                 outcomes.extend(store_in(&publisher, root.dir(), group));
             }
-            // Each finds out for itself what is wrong.
+            // Each file finds its own error.
             Err(_) => outcomes.extend(group.iter().map(|file| {
                 let error =
-                    file.place.directory().err().unwrap_or_else(|| StoreError::Changed {
-                        path: file.place.path().to_owned(),
+                    file.target.directory().err().unwrap_or_else(|| StoreError::Changed {
+                        path: file.target.path().to_owned(),
                     });
                 (file.job, Err(error.into()))
             })),
@@ -135,22 +141,22 @@ fn store(files: &[SmallFile], durability: Durability) -> Vec<Outcome> {
     outcomes
 }
 
-/// Sees to those that are here.
-fn keep_in(root: &Root, group: &[SmallFile]) -> Vec<Outcome> {
+/// Makes the up-to-date files durable.
+fn keep_in(root: &Root, group: &[ArrivedFile]) -> Vec<BatchOutcome> {
     let here: Vec<_> = group
         .iter()
         .filter_map(|file| match file.data {
-            Data::Here(identity) => Some((file, identity, file.place.name())),
-            Data::Fetched(_) => None,
+            FileData::Existing(identity) => Some((file, identity, file.target.name())),
+            FileData::Fetched(_) => None,
         })
         .collect();
     let mut present = UpToDateFiles::new(root);
-    let mut outcomes: Vec<Outcome> = here
+    let mut outcomes: Vec<BatchOutcome> = here
         .iter()
         .enumerate()
         .map(|(index, (file, identity, name))| {
             let is_there = present.is_unchanged(index, name, identity, &file.meta);
-            let changed = || StoreError::Changed { path: file.place.path().to_owned() };
+            let changed = || StoreError::Changed { path: file.target.path().to_owned() };
             let done = Transferred { moved: 0, already_there: true };
             (file.job, if is_there { Ok(done) } else { Err(changed().into()) })
         })
@@ -163,21 +169,21 @@ fn keep_in(root: &Root, group: &[SmallFile]) -> Vec<Outcome> {
     outcomes
 }
 
-/// Stores those that have arrived.
-fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<Outcome> {
+/// Publishes the files that have arrived.
+fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[ArrivedFile]) -> Vec<BatchOutcome> {
     let fetched: Vec<_> = group
         .iter()
         .filter_map(|file| match &file.data {
-            Data::Fetched(data) => Some((file, data)),
-            Data::Here(_) => None,
+            FileData::Fetched(data) => Some((file, data)),
+            FileData::Existing(_) => None,
         })
         .collect();
     let batch: Vec<BatchFile<'_>> = fetched
         .iter()
         .map(|(file, data)| BatchFile {
-            staging: StagingName::Part(file.place.parts()),
+            staging: StagingName::Part(file.target.parts()),
             target_dir: dir,
-            target: file.place.name(),
+            target: file.target.name(),
             bytes: data,
             meta: file.meta,
             existing: Existing::Replace,
@@ -190,8 +196,8 @@ fn store_in(publisher: &BatchPublisher, dir: &Dir, group: &[SmallFile]) -> Vec<O
         .map(|((file, data), published)| {
             let moved = data.len() as u64;
             let done = published.map(|()| Transferred { moved, already_there: false });
-            // As its user knows it, not as it is called in its directory.
-            (file.job, done.map_err(|error| error.with_path(file.place.path()).into()))
+            // With the path that the user gave, not the name in its directory.
+            (file.job, done.map_err(|error| error.with_path(file.target.path()).into()))
         })
         .collect()
 }

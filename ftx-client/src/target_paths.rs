@@ -1,4 +1,4 @@
-//! Where a downloaded file and its staging lie, in either dialect.
+//! The paths of a downloaded file and its staging, in either dialect.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,23 @@ use ftx_store::{
 use crate::LocalPath;
 use crate::local_path::durable_names;
 
-/// A local path, and the names of what is beside it until the file is whole.
+/// The path of a download, and the names of the staging files beside it.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    /// The file's path, as it was given, for people.
+pub(crate) struct TargetPaths {
+    /// The path as it was given, for people.
     shown: PathBuf,
-    /// The file. Where the path that was given is that of a link, what the link leads to.
+    /// The file itself: if the given path is a link, its target.
     local: LocalPath,
-    /// Its name in there.
+    /// Its name in its directory.
     pub(crate) name: PathBuf,
-    /// The names that its staging can have, in the same directory.
+    /// The names that its staging can have in the same directory.
     pub(crate) parts: PartNames,
     pub(crate) durability: Durability,
 }
 
-impl Place {
-    /// The place of the file of this path, where links lead that the caller names. Blocks, but for a
-    /// moment only.
+impl TargetPaths {
+    /// The paths of a download to `local`; a link that the caller names is followed. Blocks, but only
+    /// for a moment.
     pub(crate) fn new(local: &LocalPath, durability: Durability) -> Result<Self, StoreError> {
         let shown = local.path().to_owned();
         let local = local.written_through()?;
@@ -51,7 +51,7 @@ impl Place {
         self.local.has_parent_of(&other.local)
     }
 
-    /// The directory, if it is there; an error if something has the file's name that no file replaces.
+    /// The directory, if it exists; an error if something that a file cannot replace has its name.
     /// Blocks.
     pub(crate) fn existing_directory(&self) -> Result<Option<Dir>, StoreError> {
         let Some(dir) = self.local.parent().directory(None)? else { return Ok(None) };
@@ -61,12 +61,12 @@ impl Place {
         Ok(Some(dir))
     }
 
-    /// The directory, made if it is not there, and as durable as a file in it has to be: an earlier try that
-    /// made it may have wanted nothing to be durable. Blocks.
+    /// The directory, created if it is missing, and made as durable as its file must be: an earlier
+    /// transfer may have created it without durability. Blocks.
     pub(crate) fn directory(&self) -> Result<Dir, StoreError> {
         let parent = self.local.parent();
         parent.directory(Some(self.durability))?.ok_or_else(|| {
-            // It was made, so this is not reached.
+            // Not reached, because it was created.
             StoreError::io("open", parent.path(), ErrorKind::NotFound.into())
         })
     }
@@ -76,13 +76,13 @@ impl Place {
         open_regular_beneath(dir, name).map_err(|error| error.beneath(self.local.parent().path()))
     }
 
-    /// What is at the target, if it is a regular file, opened for reading. Blocks.
+    /// Opens the target for reading, if it is a regular file. Blocks.
     pub(crate) fn open_target(&self) -> Result<(File, Metadata), StoreError> {
         self.local.open_regular()
     }
 
-    /// Makes durable what is at the target, if it still is what it was when it was read: the process
-    /// that stored it may have been killed before its syncs. Blocks.
+    /// Makes the target durable, if it has not changed since it was read: the process that stored it may
+    /// have been killed before it synced. Blocks.
     pub(crate) fn keep(
         &self,
         file: &std::fs::File,
@@ -100,13 +100,13 @@ impl Place {
         synced.map_err(|error| StoreError::io("sync", self.path(), error))
     }
 
-    /// The directory as one that files are published in. Blocks.
+    /// The directory, to publish files in. Blocks.
     pub(crate) fn root(&self) -> Result<Root, StoreError> {
         Ok(Root::new(self.directory()?, self.durability, Arc::clone(durable_names())))
     }
 
-    /// Fails if nothing can take the target's place, or only at the cost of another download: it may have
-    /// become that one's partial file since this was asked last. Blocks.
+    /// Fails if the target cannot be replaced, or has become the partial file of another download.
+    /// Blocks.
     pub(crate) fn check_target(&self, dir: &Dir) -> Result<(), StoreError> {
         if is_mount_point(dir, &self.name) {
             return Err(StoreError::io("replace", self.path(), ErrorKind::ResourceBusy.into()));
@@ -114,14 +114,14 @@ impl Place {
         self.parts.check_target(dir).map_err(|error| error.with_path(self.path()))
     }
 
-    /// Where the staging of a new version goes; what lies there is replaced. Blocks.
+    /// The staging files for a new version, which replace older ones. Blocks.
     pub(crate) fn choose_files(&self, dir: &Dir) -> Result<StagingFiles, StoreError> {
         self.check_target(dir)?;
         self.parts.choose(dir).map_err(|error| error.beneath(self.local.parent().path()))
     }
 }
 
-/// Bytes of the data in a staging's files, 0 if there is none. Blocks.
+/// Bytes in the data file of a staging; 0 if there is none. Blocks.
 pub(crate) fn staged_bytes(dir: &Dir, files: &StagingFiles) -> u64 {
     dir.symlink_metadata(&files.data).map_or(0, |metadata| metadata.len())
 }

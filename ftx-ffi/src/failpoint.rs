@@ -1,12 +1,12 @@
-//! Panics that tests plan for certain jobs. There are none in a library that is no test.
+//! Panics that tests plan for certain jobs; compiled out of the library.
 
 /// Where a job may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(test), expect(dead_code, reason = "planned by tests only"))]
-pub(crate) enum Point {
+pub(crate) enum FailPoint {
     /// When it is begun.
     Begin,
-    /// When something is told of a file of it.
+    /// When a file of it has an event.
     Tell,
     /// The same, on the thread of a further connection.
     TellOnStream,
@@ -18,7 +18,7 @@ pub(crate) enum Point {
 
 /// Panics, if a test has planned that.
 #[cfg(not(test))]
-pub(crate) fn point(_: u64, _: Point) {}
+pub(crate) fn point(_: u64, _: FailPoint) {}
 
 #[cfg(test)]
 pub(crate) use planned::{plan, point, take_back};
@@ -29,12 +29,12 @@ mod planned {
     use std::sync::{Mutex, PoisonError};
     use std::thread;
 
-    use super::Point;
+    use super::FailPoint;
 
-    static PLANNED: Mutex<BTreeMap<u64, Point>> = Mutex::new(BTreeMap::new());
+    static PLANNED: Mutex<BTreeMap<u64, FailPoint>> = Mutex::new(BTreeMap::new());
 
     /// Has the job panic there, once.
-    pub(crate) fn plan(job: u64, point: Point) {
+    pub(crate) fn plan(job: u64, point: FailPoint) {
         PLANNED.lock().unwrap_or_else(PoisonError::into_inner).insert(job, point);
     }
 
@@ -43,12 +43,12 @@ mod planned {
         PLANNED.lock().unwrap_or_else(PoisonError::into_inner).remove(&job).is_some()
     }
 
-    pub(crate) fn point(job: u64, here: Point) {
+    pub(crate) fn point(job: u64, here: FailPoint) {
         let mut planned = PLANNED.lock().unwrap_or_else(PoisonError::into_inner);
         let hit = match planned.get(&job) {
-            Some(Point::TellOnStream) => {
+            Some(FailPoint::TellOnStream) => {
                 let name = thread::current().name().unwrap_or_default().to_owned();
-                here == Point::Tell && name.starts_with("ftx-stream")
+                here == FailPoint::Tell && name.starts_with("ftx-stream")
             }
             point => point == Some(&here),
         };

@@ -1,4 +1,4 @@
-//! Questions about files, and removing them.
+//! Commands without file data: list, stat, digest, remove.
 
 use std::fs::File;
 use std::io::IsTerminal as _;
@@ -12,15 +12,16 @@ use ftx_core::native::wire::Meta;
 use ftx_store::{StoreError, digest_of_all};
 use serde_json::{Value, json};
 
-use super::Exit;
-use super::args::{DigestOf, List, Names};
+use super::args::{DigestArgs, ListArgs, NamesArgs};
+use super::exit::Exit;
+use super::job::parse;
+use super::output;
 use super::report::Report;
-use super::{jobs, output};
 
-pub(crate) async fn list(client: &mut Client, list: &List, report: &Report) -> Exit {
+pub(crate) async fn list(client: &mut Client, list: &ListArgs, report: &Report) -> Exit {
     let name = match list.name.as_deref().map(|name| name.trim_end_matches('/')) {
         None | Some("") => None,
-        Some(name) => match jobs::parse(name) {
+        Some(name) => match parse(name) {
             Ok(name) => Some(name),
             Err(refused) => return report.gave_up(&refused.error(Path::new(name))),
         },
@@ -42,10 +43,10 @@ pub(crate) async fn list(client: &mut Client, list: &List, report: &Report) -> E
     exit.max(Exit::Failed)
 }
 
-pub(crate) async fn stat(client: &mut Client, names: &Names, report: &Report) -> Exit {
+pub(crate) async fn stat(client: &mut Client, names: &NamesArgs, report: &Report) -> Exit {
     let mut exit = Exit::Done;
     for name in &names.names {
-        let answer = match jobs::parse(name) {
+        let answer = match parse(name) {
             Ok(parsed) => client.stat(&parsed).await,
             Err(refused) => Err(refused.error(Path::new(name))),
         };
@@ -57,10 +58,10 @@ pub(crate) async fn stat(client: &mut Client, names: &Names, report: &Report) ->
     exit
 }
 
-pub(crate) async fn remove(client: &mut Client, names: &Names, report: &Report) -> Exit {
+pub(crate) async fn remove(client: &mut Client, names: &NamesArgs, report: &Report) -> Exit {
     let mut exit = Exit::Done;
     for name in &names.names {
-        let answer = match jobs::parse(name) {
+        let answer = match parse(name) {
             Ok(parsed) => client.remove(&parsed).await,
             Err(refused) => Err(refused.error(Path::new(name))),
         };
@@ -73,16 +74,16 @@ pub(crate) async fn remove(client: &mut Client, names: &Names, report: &Report) 
     exit
 }
 
-/// The server that is asked for digests.
-pub(crate) fn address(digest: &DigestOf) -> Result<ServerAddr, String> {
-    let text = digest.what.first().map(String::as_str).unwrap_or_default();
+/// The server address of a `digest` command.
+pub(crate) fn address(digest: &DigestArgs) -> Result<ServerAddr, String> {
+    let text = digest.targets.first().map(String::as_str).unwrap_or_default();
     text.parse().map_err(|error| format!("{text}: {error}"))
 }
 
-pub(crate) async fn digests(client: &mut Client, digest: &DigestOf, report: &Report) -> Exit {
+pub(crate) async fn digests(client: &mut Client, digest: &DigestArgs, report: &Report) -> Exit {
     let mut exit = Exit::Done;
-    for name in digest.what.iter().skip(1) {
-        let answer = match jobs::parse(name) {
+    for name in digest.targets.iter().skip(1) {
+        let answer = match parse(name) {
             Ok(parsed) => client.digest(&parsed).await,
             Err(refused) => Err(refused.error(Path::new(name))),
         };
@@ -94,10 +95,10 @@ pub(crate) async fn digests(client: &mut Client, digest: &DigestOf, report: &Rep
     exit
 }
 
-/// Digests of local files, by all cores.
-pub(crate) fn local_digests(digest: &DigestOf, report: &Report) -> ExitCode {
+/// Hashes local files on all cores.
+pub(crate) fn local_digests(digest: &DigestArgs, report: &Report) -> ExitCode {
     let mut exit = Exit::Done;
-    for path in &digest.what {
+    for path in &digest.targets {
         match local_digest(Path::new(path)) {
             Ok(digest) => show_digest(path, &digest, report),
             Err(error) => exit = exit.max(report.gave_up(&error.into())),
@@ -128,7 +129,7 @@ fn show(entry: &Entry, report: &Report) {
     line(&format!("{kind} {size:>14} {:>20} {name}{end}", time(meta)));
 }
 
-/// What cannot be transferred stands among the others, and why.
+/// Shows an entry that cannot be transferred, with the reason.
 fn show_untransferable(found: &Untransferable, report: &Report) {
     let Untransferable { name, obstacle, size, meta } = found;
     if report.is_json() {
@@ -161,7 +162,7 @@ fn time(meta: &Meta) -> String {
     meta.mtime.map_or_else(|| "-".to_owned(), |mtime| shown_time(mtime.secs()))
 }
 
-/// A time for people, of which there is none but the number of its seconds before 1970 and after 9999.
+/// A time for people. Before 1970 and after 9999 it is the number of seconds.
 fn shown_time(secs: i64) -> String {
     /// The first second of the year 10000.
     const YEAR_10000_SECS: u64 = 253_402_300_800;
@@ -183,8 +184,8 @@ fn show_digest(name: &str, digest: &str, report: &Report) {
     }
 }
 
-/// The line that `b3sum` prints, which `b3sum -c` reads: a backslash in front says that some characters
-/// of the name are escaped.
+/// The line that `b3sum` prints and `b3sum -c` reads. A leading backslash marks escaped characters in
+/// the name.
 fn checkable(name: &str, digest: &str) -> String {
     if name.contains(['\\', '\n', '\r']) {
         let name = name.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
@@ -194,12 +195,12 @@ fn checkable(name: &str, digest: &str) -> String {
     }
 }
 
-/// A line for programs: the value as it is.
+/// Prints a value for programs.
 fn print(value: &Value) {
     output::line(&value.to_string());
 }
 
-/// A line for people: names are escaped here.
+/// Prints a line for people, with names escaped.
 fn line(text: &str) {
     output::line(&escaped(text).to_string());
 }

@@ -1,10 +1,10 @@
-//! Servers whose answers do not fit what was asked.
+//! Servers whose replies do not fit the request.
 
 use std::fs::File;
 use std::thread::{self, JoinHandle};
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError};
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
@@ -23,9 +23,9 @@ fn page(names: &[&str], more: bool) -> Reply {
     Reply::Entries { entries, more }
 }
 
-/// A client, and a server that gives these answers, one to each request of one connection. When it
-/// has given the last one, the client is to leave that connection.
-fn setting(answers: Vec<Reply>) -> (Client, JoinHandle<Vec<Request>>) {
+/// A client, and a server that gives these replies, one to each request of one connection. After the
+/// last one the client must leave the connection.
+fn setting(answers: Vec<Reply>) -> (BlockingClient, JoinHandle<Vec<Request>>) {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
         let mut peer = NativePeer::accept(&listener);
@@ -35,21 +35,21 @@ fn setting(answers: Vec<Reply>) -> (Client, JoinHandle<Vec<Request>>) {
             request
         });
         let requests = requests.collect();
-        assert!(peer.request().is_none(), "it is asked again");
+        assert!(peer.request().is_none(), "it sends another request");
         requests
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    (Client::new(address, config).unwrap(), server)
+    config.dialect = DialectChoice::Native;
+    (BlockingClient::new(address, config).unwrap(), server)
 }
 
-/// What is shown of a listing of `docs`, and how it ends.
+/// The entries that a listing of `docs` shows, and its result.
 fn listed(pages: Vec<Reply>) -> (Vec<String>, Result<(), TransferError>) {
     let (mut client, server) = setting(pages);
     let mut shown = Vec::new();
     let docs = RemoteName::parse("docs").unwrap();
     let result = client.list(Some(&docs), true, |listed| shown.push(listed.raw_name().into()));
-    // Had the client kept the connection, the server would be asked again.
+    // If the client had kept the connection, the server would receive this request.
     if result.is_err() {
         let _ = client.stat(&docs);
     }
@@ -84,8 +84,8 @@ fn a_listing_in_pages_is_shown_to_its_end() {
 }
 
 #[test]
-fn what_is_asked_about_one_name_is_answered_about_it() {
-    type Ask = fn(&mut Client) -> Result<Entry, TransferError>;
+fn a_reply_about_another_name_is_refused() {
+    type Ask = fn(&mut BlockingClient) -> Result<Entry, TransferError>;
     const STAT: Ask = |client| client.stat(&name());
     const MAKE: Ask = |client| client.make_directory(&name());
     let answered = |ask: Ask, answer: Entry| {
@@ -107,7 +107,7 @@ fn what_is_asked_about_one_name_is_answered_about_it() {
     assert_eq!(answered(MAKE, entry("a.bin", EntryKind::File)), Err(Reason::OutOfStep));
 }
 
-/// Uploads files of zeros of this size to a server that says `stored` of the last one.
+/// Uploads a file of zeros of this size to a server that confirms it with the digest `stored`.
 fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
@@ -126,8 +126,8 @@ fn uploaded(size: u64, stored: Digest) -> Result<(), TransferError> {
         while peer.frame().is_some() {}
     });
     let mut config = config();
-    config.dialect = Dialect::Native;
-    let mut client = Client::new(address, config).unwrap();
+    config.dialect = DialectChoice::Native;
+    let mut client = BlockingClient::new(address, config).unwrap();
     let result = client.upload(&path, &name());
     drop(client);
     server.join().unwrap();
@@ -145,7 +145,7 @@ fn a_server_that_stored_other_bytes_is_not_believed() {
 }
 
 #[test]
-fn what_a_server_says_is_shown_escaped_and_not_at_any_length() {
+fn the_texts_of_a_server_are_escaped_and_shortened() {
     let text = "no\n\u{1b}[2J\u{202e}".to_owned() + &"x".repeat(100_000);
     for answer in [
         Reply::failed(Reason::PermissionDenied, text.clone()),
@@ -159,8 +159,8 @@ fn what_a_server_says_is_shown_escaped_and_not_at_any_length() {
             while peer.request().is_some() {}
         });
         let mut config = config();
-        config.dialect = Dialect::Native;
-        let mut client = Client::new(address, config).unwrap();
+        config.dialect = DialectChoice::Native;
+        let mut client = BlockingClient::new(address, config).unwrap();
         let error = client.stat(&name()).unwrap_err().to_string();
         drop(client);
         server.join().unwrap();

@@ -1,4 +1,4 @@
-//! Questions about files on the server.
+//! Requests without file data.
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
@@ -9,19 +9,19 @@ use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
 
 impl Channel {
-    /// Asks, and waits for the answer that ends it.
-    async fn ask(&mut self, id: u32, request: &Request) -> Result<Reply, TransferError> {
+    /// Sends a request and returns its final reply.
+    async fn request(&mut self, id: u32, request: &Request) -> Result<Reply, TransferError> {
         self.queue(id, request)?;
-        self.unheard = true;
-        let reply = self.answer(id).await?;
-        self.unheard = false;
+        self.tainted = true;
+        let reply = self.final_reply(id).await?;
+        self.tainted = false;
         match reply {
             Reply::Failed { reason, message } => Err(refused(reason, &message)),
             reply => Ok(reply),
         }
     }
 
-    async fn answer(&mut self, id: u32) -> Result<Reply, TransferError> {
+    async fn final_reply(&mut self, id: u32) -> Result<Reply, TransferError> {
         loop {
             match self.reply().await? {
                 (_, Reply::Working { .. } | Reply::Found { .. }) => {}
@@ -38,7 +38,7 @@ impl Channel {
         id: u32,
         name: &RemoteName,
     ) -> Result<Entry, TransferError> {
-        match self.ask(id, &Request::Stat { name: name.clone().into() }).await? {
+        match self.request(id, &Request::Stat { name: name.clone().into() }).await? {
             Reply::Entry(entry) => named(entry, name),
             _ => Err(out_of_step("another answer than an entry")),
         }
@@ -49,14 +49,14 @@ impl Channel {
         id: u32,
         name: &RemoteName,
     ) -> Result<Digest, TransferError> {
-        match self.ask(id, &Request::Digest { name: name.clone().into() }).await? {
+        match self.request(id, &Request::Digest { name: name.clone().into() }).await? {
             Reply::End { digest: Some(digest) } => Ok(digest),
             _ => Err(out_of_step("another answer than a digest")),
         }
     }
 
     pub(crate) async fn remove(&mut self, id: u32, name: &RemoteName) -> Result<(), TransferError> {
-        match self.ask(id, &Request::Remove { name: name.clone().into() }).await? {
+        match self.request(id, &Request::Remove { name: name.clone().into() }).await? {
             Reply::Removed => Ok(()),
             _ => Err(out_of_step("another answer than a removal")),
         }
@@ -67,7 +67,7 @@ impl Channel {
         id: u32,
         name: &RemoteName,
     ) -> Result<Entry, TransferError> {
-        match self.ask(id, &Request::MakeDirectory { name: name.clone().into() }).await? {
+        match self.request(id, &Request::MakeDirectory { name: name.clone().into() }).await? {
             Reply::Entry(entry) if entry.kind != EntryKind::Directory => {
                 Err(out_of_step("a file in place of a directory"))
             }
@@ -76,13 +76,13 @@ impl Channel {
         }
     }
 
-    /// The next entries of a listing, which has taken them then.
+    /// The next page of a listing, which also records it.
     pub(crate) async fn list(
         &mut self,
         id: u32,
         listing: &mut Listing,
     ) -> Result<Vec<Listed>, TransferError> {
-        match self.ask(id, &listing.request()).await? {
+        match self.request(id, &listing.request()).await? {
             Reply::Entries { entries, more } => {
                 listing.page(&entries, more)?;
                 Ok(entries)
@@ -92,7 +92,7 @@ impl Channel {
     }
 }
 
-/// The entry, if it is of this name.
+/// The entry, if it has this name.
 fn named(entry: Entry, name: &RemoteName) -> Result<Entry, TransferError> {
     if entry.name == *name { Ok(entry) } else { Err(out_of_step("an entry of another name")) }
 }

@@ -1,8 +1,8 @@
-//! What came in while something was sent, and how much that may be.
+//! Frames that arrive during a send, and their bound.
 //!
-//! A server handles requests in their order and does not read while it answers, so a client goes on
-//! reading while it sends: otherwise both would wait for each other. What it reads then has to be
-//! kept. The bound is what the server may owe for what was asked; an honest one never gets there.
+//! A server handles requests in order and does not read while it replies, so a client must read while
+//! it sends: otherwise each would wait for the other. The frames it reads then are kept here. The bound
+//! follows from the replies that the server owes; an honest server never reaches it.
 
 use std::collections::VecDeque;
 
@@ -12,65 +12,65 @@ use ftx_io::Incoming;
 
 use crate::TransferError;
 
-/// Bytes that are kept whatever was asked: signs of life, answers to pings, answers to what was
-/// given up here meanwhile, texts that are longer than most.
-const MAX_INBOX_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that are kept in any case: heartbeats, replies to pings and to requests that failed on this
+/// side, unusually long texts.
+const MIN_BACKLOG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Bytes that a frame takes besides its payload. The queue doubles when it grows.
+/// Bytes of a frame besides its payload. The queue doubles when it grows.
 const FRAME_BYTES: u64 = (HEADER_LEN + 2 * size_of::<Incoming>()) as u64;
 
-/// Bytes of the answer that ends a request: a `Failed` with a long text.
-const ANSWER_BYTES: u64 = 16 * 1024 + FRAME_BYTES;
+/// Bytes of the reply that ends a request: a `Failed` with a long text.
+const REPLY_BYTES: u64 = 16 * 1024 + FRAME_BYTES;
 
-/// Bytes of a `Have` for one block, which may be a message of its own.
+/// Bytes of a `Have` for one block, which may be a separate message.
 const HAVE_BYTES: u64 = 4 + 8 + 8 + 1 + 32 + FRAME_BYTES;
 
 /// Bytes of a `Stored`.
 const STORED_BYTES: u64 = 4 + 8 + FRAME_BYTES;
 
-/// What a server may still answer.
+/// The replies that a server owes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Owed {
-    /// Requests without the answer that ends them.
+pub(super) struct ExpectedReplies {
+    /// Requests without the reply that ends them.
     pub(super) requests: u64,
-    /// Blocks of offered files that no `Have` has spoken of.
+    /// Blocks of offered files that no `Have` has covered.
     pub(super) unspoken: u64,
-    /// Blocks that were sent and are not `Stored`.
+    /// Blocks that were sent without a `Stored`.
     pub(super) sent: u64,
 }
 
-impl Owed {
-    /// Bytes that are kept at most.
+impl ExpectedReplies {
+    /// The most bytes that are kept.
     fn bytes(self) -> u64 {
-        let answers = self.requests.saturating_mul(ANSWER_BYTES);
+        let replies = self.requests.saturating_mul(REPLY_BYTES);
         let haves = self.unspoken.saturating_mul(HAVE_BYTES);
         let stored = self.sent.saturating_mul(STORED_BYTES);
-        [answers, haves, stored].into_iter().fold(MAX_INBOX_BYTES, u64::saturating_add)
+        [replies, haves, stored].into_iter().fold(MIN_BACKLOG_BYTES, u64::saturating_add)
     }
 }
 
-/// Frames in the order in which they came.
+/// Frames in the order of their arrival.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(super) struct Backlog {
     frames: VecDeque<Incoming>,
     bytes: u64,
-    owed: Owed,
+    expected: ExpectedReplies,
 }
 
-impl Inbox {
-    /// So much is owed from now on.
-    pub(super) fn expect(&mut self, owed: Owed) {
-        self.owed = owed;
+impl Backlog {
+    /// Sets the replies that are owed.
+    pub(super) fn expect(&mut self, expected: ExpectedReplies) {
+        self.expected = expected;
     }
 
     /// Keeps a frame.
     ///
     /// # Errors
-    /// The server sends more than was asked for.
+    /// The server sends more than it owes.
     pub(super) fn push(&mut self, incoming: Incoming) -> Result<(), TransferError> {
         self.bytes = self.bytes.saturating_add(bytes_of(&incoming));
         self.frames.push_back(incoming);
-        if self.bytes > self.owed.bytes() { Err(StepError::TooMuch.into()) } else { Ok(()) }
+        if self.bytes > self.expected.bytes() { Err(StepError::TooMuch.into()) } else { Ok(()) }
     }
 
     pub(super) fn pop(&mut self) -> Option<Incoming> {
@@ -83,7 +83,7 @@ impl Inbox {
         self.frames.is_empty()
     }
 
-    /// Whether what came last is followed by bytes that only its handler may read.
+    /// Whether the last frame is followed by file bytes, which only its handler may read.
     pub(super) fn holds_data(&self) -> bool {
         matches!(self.frames.back(), Some(Incoming::Block { .. } | Incoming::File { .. }))
     }
@@ -105,7 +105,7 @@ mod tests {
     use ftx_core::native::wire::{FrameHeader, HEADER_LEN, Reply};
     use ftx_io::Incoming;
 
-    use super::{Inbox, MAX_INBOX_BYTES, Owed};
+    use super::{Backlog, ExpectedReplies, MIN_BACKLOG_BYTES};
 
     fn incoming(reply: &Reply) -> Incoming {
         let frame = reply.encode(1).unwrap();
@@ -114,13 +114,13 @@ mod tests {
         Incoming::Control { header, payload: payload.to_vec().into() }
     }
 
-    /// How many of these are taken of a server that sends them without end.
-    fn taken(inbox: &mut Inbox, reply: &Reply) -> u64 {
+    /// The number of such replies that are kept when they arrive without end.
+    fn taken(backlog: &mut Backlog, reply: &Reply) -> u64 {
         let Incoming::Control { header, payload } = incoming(reply) else { return 0 };
         let mut count = 0;
         loop {
             let incoming = Incoming::Control { header, payload: payload.clone() };
-            if let Err(error) = inbox.push(incoming) {
+            if let Err(error) = backlog.push(incoming) {
                 assert_eq!(error.reason(), Reason::LimitExceeded);
                 return count;
             }
@@ -131,9 +131,9 @@ mod tests {
     #[test]
     fn a_flood_is_bounded_in_bytes_and_in_frames() {
         let long = Reply::failed(Reason::IoError, "x".repeat(512 * 1024));
-        assert_eq!(taken(&mut Inbox::default(), &long), 7);
-        let short = taken(&mut Inbox::default(), &Reply::Pong { payload: 7 });
-        assert!((1000..MAX_INBOX_BYTES / 100).contains(&short), "{short}");
+        assert_eq!(taken(&mut Backlog::default(), &long), 7);
+        let short = taken(&mut Backlog::default(), &Reply::Pong { payload: 7 });
+        assert!((1000..MIN_BACKLOG_BYTES / 100).contains(&short), "{short}");
     }
 
     #[test]
@@ -142,18 +142,18 @@ mod tests {
         let failed = Reply::failed(Reason::IoError, "x".repeat(16_000));
         let have = Reply::Have { first: 0, blocks: vec![Some(Cv([1; 32]))] };
         let page = Reply::Have { first: 0, blocks: vec![Some(Cv([1; 32])); 16_000] };
-        let none = Owed::default();
-        for (owed, reply, count) in [
-            (Owed { requests: 8192, ..none }, failed, 8192),
-            (Owed { unspoken: COUNT, ..none }, have, COUNT),
-            (Owed { unspoken: 100 * 16_000, ..none }, page, 100),
-            (Owed { sent: COUNT, ..none }, Reply::Stored { index: 1 }, COUNT),
-            (Owed { requests: COUNT, ..none }, done(), COUNT),
+        let none = ExpectedReplies::default();
+        for (expected_replies, reply, count) in [
+            (ExpectedReplies { requests: 8192, ..none }, failed, 8192),
+            (ExpectedReplies { unspoken: COUNT, ..none }, have, COUNT),
+            (ExpectedReplies { unspoken: 100 * 16_000, ..none }, page, 100),
+            (ExpectedReplies { sent: COUNT, ..none }, Reply::Stored { index: 1 }, COUNT),
+            (ExpectedReplies { requests: COUNT, ..none }, done(), COUNT),
         ] {
-            let mut inbox = Inbox::default();
-            inbox.expect(owed);
-            let taken = taken(&mut inbox, &reply);
-            assert!(taken >= count, "{owed:?}: {taken} of {count}");
+            let mut backlog = Backlog::default();
+            backlog.expect(expected_replies);
+            let taken = taken(&mut backlog, &reply);
+            assert!(taken >= count, "{expected_replies:?}: {taken} of {count}");
         }
     }
 
@@ -163,19 +163,19 @@ mod tests {
 
     #[test]
     fn what_was_handled_makes_room() {
-        let mut inbox = Inbox::default();
+        let mut backlog = Backlog::default();
         for _ in 0..100_000 {
-            inbox.push(incoming(&done())).unwrap();
-            inbox.pop().unwrap();
+            backlog.push(incoming(&done())).unwrap();
+            backlog.pop().unwrap();
         }
-        assert!(inbox.is_empty() && inbox.pop().is_none());
-        assert_eq!(inbox.bytes, 0);
+        assert!(backlog.is_empty() && backlog.pop().is_none());
+        assert_eq!(backlog.bytes, 0);
     }
 
     #[test]
     fn endless_claims_overflow_nothing() {
-        let mut inbox = Inbox::default();
-        inbox.expect(Owed { requests: u64::MAX, unspoken: u64::MAX, sent: u64::MAX });
-        inbox.push(incoming(&done())).unwrap();
+        let mut backlog = Backlog::default();
+        backlog.expect(ExpectedReplies { requests: u64::MAX, unspoken: u64::MAX, sent: u64::MAX });
+        backlog.push(incoming(&done())).unwrap();
     }
 }

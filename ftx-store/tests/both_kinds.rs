@@ -1,11 +1,16 @@
-//! A staging of blocks that becomes a staging of bytes.
+//! Both kinds of staging: they leave each other alone, and a staging of blocks can become one of bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher};
 
-use ftx_store::{BlockStaging, PrefixHasher, Staging, StagingFiles, StoreError};
+use ftx_store::{
+    BlockStaging, Journal, JournalRecord, PrefixHasher, Recovered, Staging, StagingFiles,
+    StoreError,
+};
 
 const SIZE: u64 = 4 * BLOCK_BYTES + 7;
 
@@ -65,4 +70,29 @@ fn nothing_is_made_of_nothing_and_nothing_is_lost_when_it_is_stopped() {
     drop(blocks);
     assert!(converted(holding(&dir, &[1]), &mut |_| true).unwrap().is_none());
     assert!(!dir.exists("data") && !dir.exists("journal"));
+}
+
+#[test]
+fn each_kind_of_staging_leaves_the_other_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    drop(holding(&dir, &[0]));
+    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
+    let first = Journal::peek(&dir, Path::new("journal")).unwrap();
+    assert!(
+        matches!(&first, Some(JournalRecord::Blocks { name, size: SIZE, .. }) if name == "name"),
+        "{first:?}"
+    );
+    let blocks = BlockStaging::recover(&dir, files()).unwrap().staging().unwrap();
+    assert_eq!(blocks.block_map().known(), 1);
+    blocks.discard().unwrap();
+
+    let mut staging = Staging::create(&dir, files(), "n").unwrap();
+    staging.write(b"hello").unwrap();
+    staging.suspend().unwrap();
+    let recovered = BlockStaging::recover(&dir, files()).unwrap();
+    assert!(matches!(recovered, Recovered::OtherKind), "{recovered:?}");
+    assert_eq!(Staging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
+    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), 5);
 }

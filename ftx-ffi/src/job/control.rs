@@ -6,15 +6,15 @@ use std::sync::PoisonError;
 
 use ftx_client::{Cancel, Digest, Listed};
 
-use super::{ENTRIES, File, Job, Kind, Outcome, Phase, Settings, Wish};
-use crate::event::{Event, Kind as Happened};
+use super::{FileOutcome, Job, JobFile, JobKind, MAX_WAITING_ENTRIES, Phase, Settings, Wish};
+use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 
 /// Files whose sizes are looked at in one go, between which the job is not held up.
-const LOOK_AT: usize = 256;
+const SIZES_AT_ONCE_FILES: usize = 256;
 
 impl Job {
-    /// What it is to be stopped by, if it is to be run.
+    /// Begins the job, if it must still run, and returns the switch that stops it.
     pub(crate) fn begin(&self) -> Option<Cancel> {
         let mut state = self.state();
         if state.phase != Phase::Queued {
@@ -25,7 +25,7 @@ impl Job {
         Some(state.cancel.clone())
     }
 
-    /// It has stopped. Whether it is to be run again.
+    /// Ends or pauses the job; returns whether it must run again.
     pub(crate) fn finish(&self, result: Result<(), Failure>) -> bool {
         let mut state = self.state();
         let stopped = result.as_ref().is_err_and(Failure::is_cancel) && state.cancel.is_cancelled();
@@ -57,7 +57,7 @@ impl Job {
     }
 
     /// The files that are still to be done, with their indices.
-    pub(crate) fn todo(&self) -> Vec<(usize, File)> {
+    pub(crate) fn todo(&self) -> Vec<(usize, JobFile)> {
         let state = self.state();
         let files = state.files.iter().enumerate();
         files
@@ -66,15 +66,15 @@ impl Job {
             .collect()
     }
 
-    /// Tells what happened with a file.
-    pub(crate) fn tell(&self, event: Event) {
+    /// Records an event of a file.
+    pub(crate) fn tell(&self, event: JobEvent) {
         let mut state = self.state();
         // Of a job that was given up, another thread may still tell.
         if state.phase == Phase::Ended {
             return;
         }
         if let Some(index) = event.file
-            && matches!(event.kind, Happened::Started | Happened::Progress)
+            && matches!(event.kind, JobEventKind::Started | JobEventKind::Progress)
         {
             state.set_size(index, event.total);
             state.set_done(index, event.done);
@@ -82,15 +82,15 @@ impl Job {
         self.push(&state, event);
     }
 
-    /// Finds out how much there is to upload, so that it is known from the first event on. What
-    /// cannot be looked at fails when its turn comes.
+    /// Finds out how much there is to upload, so that it is known from the first event on. A
+    /// file that cannot be examined fails when its turn comes.
     pub(crate) fn look_at_sizes(&self) {
-        if self.kind != Kind::Upload {
+        if self.kind != JobKind::Upload {
             return;
         }
         let mut begin = 0;
         while let Some(paths) = self.unsized_paths(begin) {
-            begin += LOOK_AT;
+            begin += SIZES_AT_ONCE_FILES;
             let sizes: Vec<_> = paths
                 .into_iter()
                 .filter_map(|(index, path)| Some((index, size_of_file(&path)?)))
@@ -106,7 +106,7 @@ impl Job {
         if state.phase == Phase::Ended || state.cancel.is_cancelled() {
             return None;
         }
-        let files = state.files.iter().enumerate().skip(begin).take(LOOK_AT);
+        let files = state.files.iter().enumerate().skip(begin).take(SIZES_AT_ONCE_FILES);
         let files = files.filter(|(_, file)| file.size.is_none());
         (begin < state.files.len())
             .then(|| files.map(|(index, file)| (index, file.path.clone())).collect())
@@ -115,7 +115,7 @@ impl Job {
     fn set_sizes(&self, sizes: &[(usize, u64)]) {
         let mut state = self.state();
         for (index, size) in sizes {
-            // What the transfer has told meanwhile counts.
+            // A size that the transfer has reported meanwhile takes precedence.
             if state.files.get(*index).is_some_and(|file| file.size.is_none()) {
                 state.set_size(*index, *size);
             }
@@ -131,7 +131,7 @@ impl Job {
     }
 
     /// A file is done, or has failed. One that was stopped with a job that is only paused is not.
-    pub(crate) fn file_ended(&self, index: usize, result: Result<Outcome, Failure>) {
+    pub(crate) fn file_ended(&self, index: usize, result: Result<FileOutcome, Failure>) {
         let mut state = self.state();
         let stopped = result.as_ref().is_err_and(Failure::is_cancel) && state.cancel.is_cancelled();
         if stopped && state.wish != Wish::End {
@@ -141,7 +141,8 @@ impl Job {
             return;
         };
         let (size, across) = (file.size.unwrap_or(0), file.done);
-        let mut event = Event { total: size, ..Event::new(Happened::FileEnded, Some(index)) };
+        let mut event =
+            JobEvent { total: size, ..JobEvent::new(JobEventKind::FileEnded, Some(index)) };
         let result =
             result.map_err(|failure| Failure { file: Some(index), resume_at: across, ..failure });
         match &result {
@@ -179,12 +180,15 @@ impl Job {
     /// Keeps an entry for the caller, and waits while too many are waiting already.
     pub(crate) fn put_entry(&self, entry: Listed) {
         let mut state = self.state();
-        while state.entries.len() >= ENTRIES && state.waiters == 0 && !state.cancel.is_cancelled() {
+        while state.entries.len() >= MAX_WAITING_ENTRIES
+            && state.waiters == 0
+            && !state.cancel.is_cancelled()
+        {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if !state.released {
             state.entries.push_back(entry);
-            self.push(&state, Event::new(Happened::Entries, None));
+            self.push(&state, JobEvent::new(JobEventKind::Entries, None));
         }
     }
 }

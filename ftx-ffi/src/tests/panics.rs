@@ -19,13 +19,13 @@ use crate::api::codes::{
     FTX_PENDING, FTX_WHOLE_JOB,
 };
 use crate::api::config::{ftx_config_free, ftx_config_new, ftx_config_set_u64};
-use crate::api::course::{ftx_job_start, ftx_job_wait};
+use crate::api::control::{ftx_job_start, ftx_job_wait};
 use crate::api::error::{FtxError, ftx_last_error};
 use crate::api::event::FtxEvent;
 use crate::api::job::{FtxJob, ftx_job_add, ftx_job_free, ftx_job_id, ftx_job_new};
 use crate::api::result::ftx_job_error;
-use crate::event::Event;
-use crate::fault::{Point, plan, take_back};
+use crate::event::JobEvent;
+use crate::failpoint::{FailPoint, plan, take_back};
 
 /// More than any step takes on a busy machine, in milliseconds.
 const DEADLINE_MS: i64 = 60_000;
@@ -118,7 +118,8 @@ impl Client {
     /// The events that wait.
     fn events(&self) -> Vec<FtxEvent> {
         std::iter::from_fn(|| {
-            let mut event = FtxEvent::from(&Event::new(crate::event::Kind::Hashing, None));
+            let mut event =
+                FtxEvent::from(&JobEvent::new(crate::event::JobEventKind::Hashing, None));
             // SAFETY: as above; the struct says its size.
             let status = unsafe { ftx_client_next_event(self.0, &raw mut event) };
             assert!(status == 0 || status == FTX_PENDING);
@@ -171,14 +172,14 @@ fn sized_error() -> FtxError {
 }
 
 /// Has a job panic, and looks at what is told of it.
-fn panicking(client: &Client, job: &Job, point: Point) {
+fn panicking(client: &Client, job: &Job, point: FailPoint) {
     plan(job.id(), point);
     assert_eq!(job.run(), FTX_INTERNAL, "{point:?}");
     assert_told(client, job, point);
 }
 
 /// Looks at what is told of a job that has panicked.
-fn assert_told(client: &Client, job: &Job, point: Point) {
+fn assert_told(client: &Client, job: &Job, point: FailPoint) {
     let mut error = sized_error();
     // SAFETY: the handle is valid, and the struct says its size.
     assert_eq!(unsafe { ftx_job_error(job.0, FTX_WHOLE_JOB, &raw mut error) }, 0);
@@ -196,7 +197,7 @@ fn assert_told(client: &Client, job: &Job, point: Point) {
 fn a_panic_ends_its_job_and_nothing_else() {
     let setting = Setting::new();
     let client = Client::new(&setting.address);
-    for point in [Point::Begin, Point::Tell, Point::End] {
+    for point in [FailPoint::Begin, FailPoint::Tell, FailPoint::End] {
         let next = client.job(&setting, FTX_JOB_UPLOAD, 1);
         panicking(&client, &client.job(&setting, FTX_JOB_UPLOAD, 1), point);
         assert_eq!(next.run(), 0);
@@ -217,7 +218,7 @@ fn panicking_on_stream() -> bool {
     let client = Client::new(&setting.address);
     // What is here is hashed, by whichever thread has the file, and that is told.
     let job = client.job(&setting, FTX_JOB_DOWNLOAD, FILES);
-    let point = Point::TellOnStream;
+    let point = FailPoint::TellOnStream;
     plan(job.id(), point);
     let status = job.run();
     if take_back(job.id()) {
@@ -236,7 +237,7 @@ fn without_its_thread_a_client_answers_with_a_status() {
     let client = Client::new(&setting.address);
     let (first, second) =
         (client.job(&setting, FTX_JOB_UPLOAD, 1), client.job(&setting, FTX_JOB_UPLOAD, 1));
-    panicking(&client, &first, Point::Thread);
+    panicking(&client, &first, FailPoint::Thread);
     assert_eq!(second.run(), FTX_INTERNAL);
     let (path, name) = (setting.path("0"), c"0");
     // SAFETY: the handle is valid, the texts end with a NUL, and there is no callback.

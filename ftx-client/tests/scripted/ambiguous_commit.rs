@@ -1,12 +1,11 @@
-//! Uploads that the server published, but whose client did not hear of it before the connection
-//! broke.
+//! Uploads that the server published while the connection broke before its reply.
 
 use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use ftx_client::blocking::Client;
-use ftx_client::{Dialect, TransferError, Transferred};
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{DialectChoice, TransferError, Transferred};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::wire::{Overwrite, Reply, Request};
@@ -18,13 +17,13 @@ use crate::{config, name};
 const SMALL: u64 = 100;
 const LARGE: u64 = 2 * BLOCK_BYTES;
 
-/// Uploads a file of zeros twice, as the connection breaks at the end of the first try. The server then
-/// refuses it because of an existing file, which has the digest `there`.
+/// Uploads a file of zeros over a connection that breaks after the commit. The server refuses the second
+/// attempt because of an existing file, which has the digest `existing`.
 fn upload(
     size: u64,
     overwrite: Overwrite,
     reason: Reason,
-    there: Option<Digest>,
+    existing: Option<Digest>,
 ) -> Result<Transferred, TransferError> {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
@@ -48,8 +47,8 @@ fn upload(
             panic!("{request:?}")
         };
         assert_eq!((asked.as_str(), sent), (name().as_str(), size));
-        match there {
-            Some(there) if there == digest => {
+        match existing {
+            Some(existing) if existing == digest => {
                 peer.reply(id, &Reply::Done { digest, unchanged: true });
             }
             Some(_) => peer.reply(id, &Reply::Wanted),
@@ -59,9 +58,9 @@ fn upload(
         Some(())
     });
     let mut config = config();
-    (config.dialect, config.overwrite) = (Dialect::Native, overwrite);
+    (config.dialect, config.overwrite) = (DialectChoice::Native, overwrite);
     (config.retries, config.min_backoff) = (1, Duration::from_millis(1));
-    let mut client = Client::new(address, config).unwrap();
+    let mut client = BlockingClient::new(address, config).unwrap();
     let result = client.upload(&path, &name());
     drop(client);
     server.join().unwrap();
@@ -73,7 +72,7 @@ fn digest(size: u64) -> Digest {
 }
 
 #[test]
-fn a_file_that_is_found_to_be_there_is_done() {
+fn a_file_that_was_published_is_done() {
     let before = Digest([9; 32]);
     for size in [SMALL, LARGE] {
         for (overwrite, reason) in [
@@ -87,18 +86,18 @@ fn a_file_that_is_found_to_be_there_is_done() {
 }
 
 #[test]
-fn another_file_that_is_there_is_in_the_way() {
+fn another_existing_file_is_in_the_way() {
     for size in [SMALL, LARGE] {
-        for there in [Some(digest(size + 1)), None] {
-            let error = upload(size, Overwrite::Fail, Reason::AlreadyExists, there).unwrap_err();
+        for existing in [Some(digest(size + 1)), None] {
+            let error = upload(size, Overwrite::Fail, Reason::AlreadyExists, existing).unwrap_err();
             assert_eq!(error.reason(), Reason::AlreadyExists);
         }
     }
 }
 
-/// Nothing else is asked about a file that is refused for another reason, or at the first try.
+/// A file that is refused for another reason is not probed.
 #[test]
-fn what_is_refused_otherwise_is_refused() {
+fn a_refusal_for_another_reason_counts() {
     let error = upload(SMALL, Overwrite::Fail, Reason::PermissionDenied, None).unwrap_err();
     assert_eq!(error.reason(), Reason::PermissionDenied);
 }

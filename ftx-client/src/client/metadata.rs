@@ -1,0 +1,144 @@
+//! Requests to a native server besides transfers.
+
+use ftx_core::RemoteName;
+use ftx_core::native::Reason;
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::listing::Listing;
+use ftx_core::native::wire::{Entry, Listed};
+
+use super::{Client, ServerDialect};
+use crate::TransferError;
+use crate::native::{Channel, IdleConnection};
+
+/// Entries of one page.
+const PAGE_ENTRIES: u32 = 32 * 1024;
+
+impl Client {
+    /// Returns the entry of `name` on the server. Native servers only.
+    ///
+    /// # Errors
+    /// The server is not native, nothing has that name, or the request failed.
+    pub async fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        self.request(async |channel, id, _| channel.stat(id, name).await).await
+    }
+
+    /// The digest of a file on the server, as `b3sum` prints it. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub async fn digest(&mut self, name: &RemoteName) -> Result<Digest, TransferError> {
+        self.request(async |channel, id, _| channel.digest(id, name).await).await
+    }
+
+    /// Removes a file on the server. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    pub async fn remove(&mut self, name: &RemoteName) -> Result<(), TransferError> {
+        let removed =
+            async |channel: &mut Channel, id, is_repeated| match channel.remove(id, name).await {
+                // It was removed, but the reply was lost.
+                Err(error) if is_repeated && error.reason() == Reason::NotFound => Ok(()),
+                removed => removed,
+            };
+        self.request(removed).await
+    }
+
+    /// Creates a directory on the server with its missing parents. Uploads create theirs automatically.
+    /// Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); there is a file of that name.
+    pub async fn make_directory(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
+        self.request(async |channel, id, _| channel.make_directory(id, name).await).await
+    }
+
+    /// Passes the entries of a directory of the server, `None` for the root, to `each` in a fixed order;
+    /// with `recursive` all entries below it. Each entry lies below the directory and comes once, those
+    /// that cannot be transferred by their raw names. Native servers only.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); or the server lists an entry from elsewhere, or in another order. No
+    /// entry of that page is passed on.
+    pub async fn list(
+        &mut self,
+        name: Option<&RemoteName>,
+        recursive: bool,
+        mut each: impl FnMut(Listed),
+    ) -> Result<(), TransferError> {
+        let mut listing = Listing::new(name.cloned(), recursive, PAGE_ENTRIES);
+        while !listing.is_ended() {
+            let page = async |channel: &mut Channel, id, _| {
+                let mut listing = listing.clone();
+                let entries = channel.list(id, &mut listing).await?;
+                Ok((listing, entries))
+            };
+            let (taken, entries) = self.request(page).await?;
+            listing = taken;
+            entries.into_iter().for_each(&mut each);
+        }
+        Ok(())
+    }
+
+    /// Sends a request on the idle connection, and once more on a new one if it was stale: the server may
+    /// have closed it meanwhile, which does not concern the request. `send` gets the channel, the request
+    /// id, and whether this is the second time.
+    async fn request<T>(
+        &mut self,
+        send: impl AsyncFn(&mut Channel, u32, bool) -> Result<T, TransferError>,
+    ) -> Result<T, TransferError> {
+        let (mut channel, id) = self.idle_connection().await?;
+        let was_used = channel.used;
+        let reply = send(&mut channel, id, false).await;
+        let is_broken = reply.as_ref().is_err_and(TransferError::is_about_protocol);
+        let is_stale = was_used && channel.tainted && !is_broken && !self.cancel.is_cancelled();
+        // No further reply on it could be trusted.
+        channel.tainted |= is_broken;
+        self.keep_idle(channel);
+        if reply.is_ok() || !is_stale {
+            return reply;
+        }
+        let (mut channel, id) = self.idle_connection().await?;
+        let reply = send(&mut channel, id, true).await;
+        channel.tainted |= reply.as_ref().is_err_and(TransferError::is_about_protocol);
+        self.keep_idle(channel);
+        reply
+    }
+
+    /// An idle native connection, and an id for a request.
+    async fn idle_connection(&mut self) -> Result<(Box<Channel>, u32), TransferError> {
+        self.negotiate().await?;
+        let (channel, id) = match &mut self.server {
+            ServerDialect::Native(idle) => {
+                let id = idle.next_request;
+                idle.next_request += 1;
+                (idle.channel.take(), id)
+            }
+            ServerDialect::Legacy { .. } | ServerDialect::Unknown => {
+                return Err(TransferError::not_native());
+            }
+        };
+        if let Some(channel) = channel {
+            return Ok((channel, id));
+        }
+        match self.handshake().await? {
+            ServerDialect::Native(IdleConnection { channel: Some(channel), .. }) => {
+                if let ServerDialect::Native(idle) = &mut self.server {
+                    idle.last_session = channel.limits.session;
+                }
+                Ok((channel, id))
+            }
+            _ => Err(TransferError::not_native()),
+        }
+    }
+
+    /// Keeps a connection whose request was answered.
+    fn keep_idle(&mut self, mut idle_connection: Box<Channel>) {
+        if let ServerDialect::Native(idle) = &mut self.server
+            && !idle_connection.tainted
+        {
+            idle_connection.used = true;
+            idle.channel = Some(idle_connection);
+        }
+    }
+}

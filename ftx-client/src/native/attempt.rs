@@ -1,0 +1,107 @@
+//! One attempt: the connections that work on the queue together, and fail together.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use tokio::sync::Notify;
+
+use super::queue::{TransferQueue, lock};
+use crate::{Cancel, TransferError, Transferred};
+
+/// The state that the connections of one attempt share.
+pub(super) struct Attempt {
+    /// Wakes the connections that wait for one another.
+    pub(super) changed: Notify,
+    is_over: AtomicBool,
+    error: Mutex<Option<TransferError>>,
+    next_request: AtomicU32,
+    /// Ends the waits of the extra connections.
+    cancel: Cancel,
+}
+
+impl Attempt {
+    pub(super) fn new(first_request: u32, cancel: &Cancel) -> Self {
+        Self {
+            cancel: cancel.child(),
+            changed: Notify::new(),
+            is_over: AtomicBool::new(false),
+            error: Mutex::default(),
+            next_request: AtomicU32::new(first_request),
+        }
+    }
+
+    /// Records how a file ended. An error that does not concern the file ends the attempt instead, and
+    /// the next attempt resumes the file.
+    pub(super) fn finish<J>(
+        &self,
+        queue: &TransferQueue<J>,
+        job: usize,
+        result: Result<Transferred, TransferError>,
+    ) {
+        match result {
+            Err(error) if error.is_about_connection() || error.is_cancelled() => self.fail(error),
+            Err(error) if error.is_transient() => queue.postpone(job, error),
+            result => queue.finish(job, result),
+        }
+        if queue.is_over() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// A new request id.
+    pub(super) fn new_request(&self) -> u32 {
+        self.next_request.fetch_add(1, Relaxed)
+    }
+
+    /// Ends the attempt on all connections. The first error counts.
+    pub(super) fn fail(&self, error: TransferError) {
+        lock(&self.error).get_or_insert(error);
+        self.is_over.store(true, Relaxed);
+        self.cancel.cancel();
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// # Errors
+    /// The attempt is over, or the caller stopped it.
+    pub(super) fn check(&self) -> Result<(), TransferError> {
+        // In this order: the end of an attempt also cancels its extra connections.
+        if self.is_over.load(Relaxed) {
+            return Err(TransferError::closed());
+        }
+        if self.cancel.is_cancelled() {
+            return Err(TransferError::cancelled());
+        }
+        Ok(())
+    }
+
+    /// The error that ended the attempt, if one did, and the next request id.
+    pub(super) fn end(&self) -> (Option<TransferError>, u32) {
+        let error = lock(&self.error).take();
+        (error, self.next_request.load(Relaxed))
+    }
+}
+
+/// Fails the attempt when its future is dropped halfway, so that no extra connection outlives it.
+pub(super) struct AbortOnDrop<'a>(Option<&'a Attempt>);
+
+impl<'a> AbortOnDrop<'a> {
+    pub(super) fn new(attempt: &'a Attempt) -> Self {
+        Self(Some(attempt))
+    }
+
+    pub(super) fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for AbortOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(attempt) = self.0 {
+            attempt.fail(TransferError::cancelled());
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The target of a download: its paths, and the local data of the file.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest, block_count};
+use ftx_core::native::wire::Meta;
+use ftx_io::blocking;
+use ftx_store::{
+    BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, PartNames,
+    ReadSnapshot, Recovered, Root, StagingFiles, StoreError, apply_meta, check_space, hash_blocks,
+    meta_of,
+};
+
+use crate::target_paths::{TargetPaths, staged_bytes};
+use crate::{LocalPath, TransferError};
+
+/// Blocks that are copied between two checks for cancellation.
+const COPY_BLOCKS: usize = 64;
+
+/// The paths of a file and its staging, and the manifests of local files.
+#[derive(Clone, Debug)]
+pub(super) struct DownloadTarget {
+    paths: TargetPaths,
+    manifests: Arc<ManifestCache>,
+}
+
+/// The local data of a file.
+pub(super) struct LocalData {
+    staging: Option<BlockStaging>,
+    /// A file to copy blocks from.
+    basis: Option<LocalBasis>,
+}
+
+/// A small file at the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExistingFile {
+    pub(super) digest: Digest,
+    /// Its identity when it was read.
+    pub(super) identity: FileIdentity,
+    pub(super) meta: Meta,
+}
+
+/// Called with the bytes hashed so far and their total. Returns whether to continue.
+pub(super) type OnHashed = Box<dyn FnMut(u64, u64) -> bool + Send>;
+
+struct LocalBasis {
+    file: std::fs::File,
+    identity: FileIdentity,
+    /// The staging files that a download in the other dialect left; `None` if it is the target itself.
+    foreign: Option<StagingFiles>,
+}
+
+impl DownloadTarget {
+    pub(super) fn new(
+        path: &LocalPath,
+        durability: Durability,
+        manifests: Arc<ManifestCache>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { paths: TargetPaths::new(path, durability)?, manifests })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.paths.path()
+    }
+
+    /// Whether another file is in the same directory.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.paths.is_beside(&other.paths)
+    }
+
+    /// The file's name in its directory.
+    pub(super) fn name(&self) -> &Path {
+        &self.paths.name
+    }
+
+    /// The names that its staging can have there.
+    pub(super) fn parts(&self) -> &PartNames {
+        &self.paths.parts
+    }
+
+    /// The directory, which is created if it is missing. Blocks.
+    pub(super) fn directory(&self) -> Result<Dir, StoreError> {
+        self.paths.directory()
+    }
+
+    /// The same [`directory`](Self::directory), to publish files in. Blocks.
+    pub(super) fn root(&self) -> Result<Root, StoreError> {
+        self.paths.root()
+    }
+
+    /// The local data of the file.
+    pub(super) async fn inspect(
+        &self,
+        on_hashed: OnHashed,
+    ) -> Result<Option<LocalData>, TransferError> {
+        let target = self.clone();
+        Ok(blocking(self.paths.path(), move || target.inspect_now(on_hashed)).await?)
+    }
+
+    /// The file at the target, if it has this size, at most a block.
+    ///
+    /// # Errors
+    /// The target is something that a file cannot replace.
+    pub(super) async fn inspect_small(
+        &self,
+        size: u64,
+    ) -> Result<Option<ExistingFile>, TransferError> {
+        let paths = self.paths.clone();
+        let look = move || {
+            let (file, metadata) = match paths.open_target() {
+                Ok(opened) => opened,
+                Err(error @ StoreError::NotFound { .. }) => return Err(error),
+                // An unreadable file can still be replaced, a device cannot.
+                Err(error) => return paths.existing_directory().and(Err(error)),
+            };
+            if metadata.len() != size {
+                return Ok(None);
+            }
+            // One byte more, to reach the end without growing.
+            let most = size.saturating_add(1);
+            let mut bytes = Vec::with_capacity(usize::try_from(most).unwrap_or(0));
+            file.take(most)
+                .read_to_end(&mut bytes)
+                .map_err(|error| StoreError::io("read", paths.path(), error))?;
+            let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
+            Ok(Some(ExistingFile { digest: Digest::of(&bytes), identity, meta }))
+        };
+        match blocking(self.paths.path(), look).await {
+            Err(
+                error @ (StoreError::Link { .. }
+                | StoreError::IsDirectory { .. }
+                | StoreError::NotRegular { .. }),
+            ) => Err(error.into()),
+            looked => Ok(looked.ok().flatten()),
+        }
+    }
+
+    fn inspect_now(&self, mut on_hashed: OnHashed) -> Result<Option<LocalData>, StoreError> {
+        let Some(dir) = self.paths.existing_directory()? else { return Ok(None) };
+        let left = self.paths.parts.find(&dir)?;
+        let recovered = match &left {
+            None => Recovered::Nothing,
+            Some(files) => {
+                let staged = staged_bytes(&dir, files);
+                let mut on_hashed = |done| on_hashed(done, staged);
+                let files = files.clone();
+                BlockStaging::recover_with(&dir, files, BootId::current(), &mut on_hashed)?
+            }
+        };
+        let basis = |name: &Path, foreign: Option<StagingFiles>| {
+            // An unreadable file can still be replaced.
+            let (file, metadata) = self.paths.open_in(&dir, name).ok()?;
+            let identity = FileIdentity::of(&metadata);
+            (identity.size > 0).then(|| LocalBasis { file: file.into_std(), identity, foreign })
+        };
+        let (staging, basis) = match recovered {
+            Recovered::Staging(staging) => (Some(*staging), basis(&self.paths.name, None)),
+            Recovered::Nothing => (None, basis(&self.paths.name, None)),
+            // The staging of a download in the other dialect serves as a basis, too.
+            Recovered::OtherKind => {
+                let data = left.as_ref().map(|files| files.data.clone()).unwrap_or_default();
+                (None, basis(&data, left))
+            }
+        };
+        if staging.is_none() && basis.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(LocalData { staging, basis }))
+    }
+
+    /// An empty staging for `size` bytes.
+    pub(super) async fn create(&self, size: u64) -> Result<BlockStaging, TransferError> {
+        let target = self.clone();
+        Ok(blocking(self.paths.path(), move || target.create_now(size)).await?)
+    }
+
+    /// The same, in place of the staging that a download in the other dialect left. Blocks.
+    fn create_over(&self, old: Option<&LocalBasis>, size: u64) -> Result<BlockStaging, StoreError> {
+        if let Some(StagingFiles { data, .. }) = old.and_then(|old| old.foreign.as_ref()) {
+            let dir = self.directory()?;
+            check_space(&dir, self.paths.path(), size)?;
+            // The open basis keeps its data when the new staging takes over its name.
+            dir.remove_file(data).map_err(|error| StoreError::io("remove", data, error))?;
+        }
+        self.create_now(size)
+    }
+
+    fn create_now(&self, size: u64) -> Result<BlockStaging, StoreError> {
+        let dir = self.directory()?;
+        let files = self.paths.choose_files(&dir)?;
+        check_space(&dir, self.paths.path(), size)?;
+        let name = self.paths.path().to_string_lossy();
+        let staging = BlockStaging::create(&dir, files, &name, size)?;
+        Ok(staging.with_durability(self.paths.durability))
+    }
+
+    /// Checks that the disk has room for a file of `size` bytes, of which `existing` bytes are on it already.
+    pub(super) async fn check_room(&self, size: u64, existing: u64) -> Result<(), TransferError> {
+        let target = self.clone();
+        let check = move || {
+            let dir = target.directory()?;
+            check_space(&dir, target.path(), size.saturating_sub(existing))
+        };
+        Ok(blocking(self.paths.path(), check).await?)
+    }
+
+    /// Publishes a staging as the file.
+    pub(super) async fn publish(
+        &self,
+        staging: BlockStaging,
+        meta: Meta,
+    ) -> Result<(), TransferError> {
+        let (paths, manifests) = (self.paths.clone(), Arc::clone(&self.manifests));
+        let publish = move || {
+            paths.check_target(&paths.directory()?)?;
+            let published = staging
+                .publish_beside(&paths.name, &meta, Existing::Replace)
+                .map_err(|error| error.with_path(paths.path()))?;
+            if let Some(stable) = &published.stable {
+                manifests.learn_all(stable, &Arc::new(published.manifest));
+            }
+            Ok(())
+        };
+        Ok(blocking(self.paths.path(), publish).await?)
+    }
+}
+
+impl LocalData {
+    /// No local data.
+    pub(super) fn none() -> Self {
+        Self { staging: None, basis: None }
+    }
+
+    /// All local bytes, useful or not.
+    pub(super) fn all_bytes(&self) -> u64 {
+        self.bytes().saturating_add(self.staging.as_ref().map_or(0, BlockStaging::size))
+    }
+
+    /// Bytes that may have to be hashed and copied.
+    pub(super) fn bytes(&self) -> u64 {
+        self.basis.as_ref().map_or(0, |basis| basis.identity.size)
+    }
+
+    /// Finds the blocks of the manifest in the local data, and collects them in a staging. `None` if the
+    /// target is up to date, which then gets `meta`.
+    pub(super) async fn prepare(
+        self,
+        target: &DownloadTarget,
+        manifest: &Manifest,
+        meta: Meta,
+        on_hashed: OnHashed,
+    ) -> Result<Option<(BlockStaging, PartialManifest)>, TransferError> {
+        let (owned, wanted) = (target.clone(), manifest.clone());
+        Ok(blocking(target.path(), move || self.prepare_now(&owned, &wanted, &meta, on_hashed))
+            .await?)
+    }
+
+    fn prepare_now(
+        self,
+        target: &DownloadTarget,
+        manifest: &Manifest,
+        meta: &Meta,
+        mut on_hashed: OnHashed,
+    ) -> Result<Option<(BlockStaging, PartialManifest)>, StoreError> {
+        let size = manifest.size();
+        let Self { staging, basis } = self;
+        // Done first, so that a cancellation loses no local data.
+        let local = match &basis {
+            Some(basis) => basis.block_map(target, size, &mut *on_hashed)?.resized(size),
+            None => PartialManifest::new(size),
+        };
+        let staging = of_size(staging, size)?;
+        let matches = |cvs: &PartialManifest, index: u64| {
+            let theirs = usize::try_from(index).ok().and_then(|index| manifest.cvs().get(index));
+            theirs.is_some() && cvs.get(index) == theirs.copied()
+        };
+        let up_to_date = basis.as_ref().filter(|basis| {
+            basis.foreign.is_none()
+                && basis.identity.size == size
+                && (0..block_count(size)).all(|index| matches(&local, index))
+        });
+        if let Some(basis) = up_to_date {
+            if let Some(staging) = staging {
+                staging.discard()?;
+            }
+            basis.keep(target, meta)?;
+            return Ok(None);
+        }
+        let staging = match staging {
+            Some(staging) => {
+                target.paths.check_target(&target.directory()?)?;
+                staging.with_durability(target.paths.durability)
+            }
+            None => target.create_over(basis.as_ref(), size)?,
+        };
+        if let Some(basis) = &basis {
+            let staged = staging.block_map();
+            let missing: Vec<(u64, Cv)> = (0..block_count(size))
+                .filter(|&index| matches(&local, index) && !matches(&staged, index))
+                .filter_map(|index| Some((index, local.get(index)?)))
+                .collect();
+            basis.copy_to(target, &staging, &missing, &mut *on_hashed)?;
+        }
+        let staged = staging.block_map();
+        Ok(Some((staging, staged)))
+    }
+}
+
+/// The staging, if it has this size. One of another version is discarded, because fetching its blocks is
+/// cheaper than comparing them.
+fn of_size(staging: Option<BlockStaging>, size: u64) -> Result<Option<BlockStaging>, StoreError> {
+    match staging {
+        Some(staging) if staging.size() != size => {
+            staging.discard()?;
+            Ok(None)
+        }
+        staging => Ok(staging),
+    }
+}
+
+impl LocalBasis {
+    /// Copies the blocks with these chaining values to the same places in `staging`. If the file turns
+    /// out to have other bytes, its manifest is dropped and the server sends the remaining blocks.
+    fn copy_to(
+        &self,
+        target: &DownloadTarget,
+        staging: &BlockStaging,
+        blocks: &[(u64, Cv)],
+        on_hashed: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<(), StoreError> {
+        let (size, source) =
+            (staging.size(), CopySource { file: &self.file, identity: &self.identity });
+        for some in blocks.chunks(COPY_BLOCKS) {
+            match staging.copy_blocks(source, some) {
+                Err(StoreError::Changed { .. }) => {
+                    target.manifests.forget(&self.identity);
+                    return Ok(());
+                }
+                taken => taken?,
+            }
+            if !on_hashed(size, size) {
+                return Err(StoreError::Cancelled { path: target.paths.path().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the up-to-date file at the target its metadata, and makes it durable.
+    fn keep(&self, target: &DownloadTarget, meta: &Meta) -> Result<(), StoreError> {
+        apply_meta(meta, &self.file, target.path());
+        // Its times have changed.
+        let now = FileIdentity::of_std(&self.file);
+        let now = now.map_err(|error| StoreError::io("look at", target.path(), error))?;
+        target.paths.keep(&self.file, &now)
+    }
+
+    /// The chaining values of the blocks that a file of `wanted` bytes can share: from the cache, or by
+    /// reading the file. None for a file that changes meanwhile.
+    fn block_map(
+        &self,
+        target: &DownloadTarget,
+        wanted: u64,
+        on_hashed: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<PartialManifest, StoreError> {
+        if let Some(manifest) = target.manifests.manifest(&self.identity) {
+            return Ok(PartialManifest::from(&*manifest));
+        }
+        let failed = |error| StoreError::io("look at", target.path(), error);
+        let snapshot = ReadSnapshot::take(&self.file).map_err(failed)?;
+        let size = self.identity.size;
+        let total = size.min(wanted);
+        let range = BlockRange { first: 0, count: block_count(total) };
+        let stopped = || StoreError::Cancelled { path: target.paths.path().to_owned() };
+        if !on_hashed(0, total) {
+            return Err(stopped());
+        }
+        let hashed = hash_blocks(&self.file, size, range, None, &mut |done| {
+            on_hashed(done.min(total), total)
+        });
+        let hashed = hashed.map_err(|error| StoreError::io("read", target.paths.path(), error))?;
+        let mut block_map = PartialManifest::new(size);
+        for (index, cv) in (0..).zip(hashed.ok_or_else(stopped)?) {
+            let _ = block_map.set(index, cv);
+        }
+        on_hashed(total, total);
+        if FileIdentity::of_std(&self.file).map_err(failed)? != self.identity {
+            return Ok(PartialManifest::new(size));
+        }
+        if let (Some(stable), Some(manifest)) = (snapshot.confirm(&self.file), block_map.complete())
+        {
+            target.manifests.learn_all(&stable, &Arc::new(manifest));
+        }
+        Ok(block_map)
+    }
+}

@@ -1,0 +1,84 @@
+//! Extra connections of an attempt, each on its own thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ftx_core::native::StreamId;
+use ftx_core::native::wire::Token;
+use ftx_io::{dedicate_thread, panic_text};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::channel::{Channel, Handshake, SessionRequest};
+use super::workload::Workload;
+use crate::connect::connect;
+use crate::{ClientConfig, ServerAddr, TransferError};
+
+/// An extra connection and its thread.
+pub(super) struct ExtraStream<T> {
+    pub(super) address: ServerAddr,
+    pub(super) config: ClientConfig,
+    pub(super) session: Token,
+    pub(super) stream: StreamId,
+    pub(super) workload: Arc<T>,
+}
+
+impl<T: Workload> ExtraStream<T> {
+    /// Starts the thread, and returns a receiver that ends with it. `None` if there is no thread: the
+    /// transfer then takes longer.
+    pub(super) fn spawn(self) -> Option<oneshot::Receiver<()>> {
+        let (end, has_ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name(format!("ftx-stream-{}", self.stream));
+        let spawned = thread.spawn(move || {
+            let _end = end;
+            self.run();
+        });
+        match spawned {
+            Ok(_) => Some(has_ended),
+            Err(error) => {
+                debug!(%error, "no thread for an extra connection");
+                None
+            }
+        }
+    }
+
+    fn run(self) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                debug!(%error, "no runtime for an extra connection");
+                return;
+            }
+        };
+        let workload = Arc::clone(&self.workload);
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            dedicate_thread(|| runtime.block_on(self.work()));
+        }));
+        if let Err(panic) = worked {
+            // Its files stay taken until the attempt ends.
+            workload.attempt().fail(TransferError::internal(panic_text(&*panic)));
+        }
+    }
+
+    async fn work(self) {
+        let Self { address, config, session, stream, workload } = self;
+        let cancel = workload.attempt().cancel().clone();
+        let joined = async {
+            let stream = connect(&address, config.timeout, &cancel).await?;
+            Channel::handshake(stream, &config, &cancel, SessionRequest::Join(session)).await
+        };
+        let channel = match joined.await {
+            Ok(Handshake::Native(channel)) => *channel,
+            Ok(Handshake::Legacy(_)) => return,
+            // The attempt continues without it.
+            Err(error) => {
+                debug!(%error, "no extra connection");
+                return;
+            }
+        };
+        if let Err(error) = Arc::clone(&workload).work(channel, stream, &mut || {}).await {
+            workload.attempt().fail(error);
+        }
+    }
+}

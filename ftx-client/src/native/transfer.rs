@@ -1,0 +1,271 @@
+//! The retry loop: runs attempts until every file of a call is done or has failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftx_core::native::blocks::BLOCK_BYTES;
+use ftx_core::native::wire::Token;
+use ftx_core::native::{Reason, StreamId};
+use ftx_io::blocking;
+use ftx_store::ManifestCache;
+
+use super::attempt::{AbortOnDrop, Attempt};
+use super::channel::{Channel, Handshake, SessionRequest};
+use super::download::{DownloadJob, DownloadWorkload};
+use super::extra_stream::ExtraStream;
+use super::queue::TransferQueue;
+use super::upload::{UploadJob, UploadWorkload};
+use super::workload::Workload;
+use crate::backoff::{self, Backoff};
+use crate::connect::connect;
+use crate::{Cancel, ClientConfig, Event, LocalPath, ServerAddr, TransferError, Watch};
+
+/// Connections of an attempt, unless the configuration says otherwise.
+const NEAR_STREAM_COUNT: usize = 2;
+const FAR_STREAM_COUNT: usize = 8;
+
+/// Small files that justify a connection.
+const SMALL_FILES_PER_STREAM: usize = 64;
+
+/// Blocks of a large file that justify a connection.
+const BLOCKS_PER_STREAM: u64 = 4;
+
+/// Blocks for which connections are opened when the files' sizes are unknown.
+const ASSUMED_BLOCKS: u64 = 64;
+
+/// A client of a native server.
+pub(crate) struct NativeClient<'a> {
+    pub(crate) address: &'a ServerAddr,
+    pub(crate) config: &'a ClientConfig,
+    pub(crate) cancel: &'a Cancel,
+    /// The chaining values of local files.
+    pub(crate) manifests: &'a Arc<ManifestCache>,
+    pub(crate) idle: &'a mut IdleConnection,
+}
+
+/// The connection that a client keeps from one call to the next.
+#[derive(Debug)]
+pub(crate) struct IdleConnection {
+    /// `None` while it is in use, and after it was lost.
+    pub(crate) channel: Option<Box<Channel>>,
+    /// A request id is used once in a session.
+    pub(crate) next_request: u32,
+    /// The session of the most recent connection.
+    pub(crate) last_session: Token,
+}
+
+impl IdleConnection {
+    pub(crate) fn new(channel: Box<Channel>) -> Self {
+        let last_session = channel.limits.session;
+        Self { channel: Some(channel), next_request: 1, last_session }
+    }
+
+    fn is_used(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.used)
+    }
+}
+
+impl NativeClient<'_> {
+    /// Uploads files, and reports each to `watch`.
+    pub(crate) async fn upload(
+        &mut self,
+        jobs: Vec<UploadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let single = match jobs.as_slice() {
+            [one] => Some(size_of(&one.path).await),
+            _ => None,
+        };
+        self.transfer::<UploadWorkload>(jobs, single, keep_going, watch).await;
+    }
+
+    /// Downloads files, and reports each to `watch`.
+    pub(crate) async fn download(
+        &mut self,
+        jobs: Vec<DownloadJob>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let single = match jobs.as_slice() {
+            [one] => Some(one.size.unwrap_or(u64::MAX)),
+            _ => None,
+        };
+        self.transfer::<DownloadWorkload>(jobs, single, keep_going, watch).await;
+    }
+
+    /// Runs attempts until all files have ended. `single` is the size of the only file, in bytes;
+    /// `None` if there are several.
+    async fn transfer<T: Workload>(
+        &mut self,
+        jobs: Vec<T::Job>,
+        single: Option<u64>,
+        keep_going: bool,
+        watch: &mut dyn Watch,
+    ) {
+        let useful_streams = match single {
+            Some(size) => streams_for(size),
+            None => {
+                let for_files = jobs.len().div_ceil(SMALL_FILES_PER_STREAM);
+                for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS))
+            }
+        };
+        let queue = Arc::new(TransferQueue::new(jobs, keep_going));
+        let mut retries =
+            Retries { backoff: Backoff::new(self.config, self.idle.is_used()), gained_before: 0 };
+        loop {
+            let attempt = Arc::new(Attempt::new(self.idle.next_request, self.cancel));
+            let workload =
+                T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
+            let workload = Arc::new(workload);
+            let report = &mut || queue.report(watch);
+            let result = self.attempt(&workload, useful_streams, report).await;
+            workload.end().await;
+            if !self.should_retry(&queue, &attempt, result, &mut retries, watch).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether another attempt follows, after its pause.
+    async fn should_retry<J>(
+        &mut self,
+        queue: &TransferQueue<J>,
+        attempt: &Attempt,
+        result: Result<(), TransferError>,
+        retries: &mut Retries,
+        watch: &mut dyn Watch,
+    ) -> bool {
+        let (error, next_request) = attempt.end();
+        self.idle.next_request = next_request;
+        queue.report(watch);
+        let error = match error.map_or(result, Err) {
+            Err(error) if !queue.is_over() => error,
+            // When all files have ended, a connection that fails does not matter.
+            _ => match queue.take_postponed() {
+                Some(error) => error,
+                None => return false,
+            },
+        };
+        let retry = if error.is_transient() && !self.cancel.is_cancelled() {
+            retries.next(queue.gained(), &error)
+        } else {
+            None
+        };
+        let Some((number, pause)) = retry else {
+            queue.fail_rest(&error);
+            queue.report(watch);
+            return false;
+        };
+        if number > 0 {
+            queue.tell_all(&Event::Retrying { attempt: number, pause, error: &error });
+        }
+        queue.put_all_back();
+        match backoff::wait(self.cancel, pause).await {
+            Ok(()) => true,
+            Err(cancelled) => {
+                queue.fail_rest(&cancelled);
+                queue.report(watch);
+                false
+            }
+        }
+    }
+
+    /// One attempt, over as many connections as are useful.
+    async fn attempt<T: Workload>(
+        &mut self,
+        workload: &Arc<T>,
+        useful_streams: usize,
+        report: &mut (dyn FnMut() + Send),
+    ) -> Result<(), TransferError> {
+        let channel = match self.idle.channel.take() {
+            Some(channel) => *channel,
+            None => self.connect().await?,
+        };
+        self.idle.last_session = channel.limits.session;
+        let max_streams = match self.config.streams {
+            Some(streams) => streams.get(),
+            None if channel.limits.is_far() => FAR_STREAM_COUNT,
+            None => NEAR_STREAM_COUNT,
+        };
+        let abort = AbortOnDrop::new(workload.attempt());
+        let session = channel.limits.session;
+        let mut extra = Vec::new();
+        for stream in 1..StreamId::try_from(useful_streams.min(max_streams)).unwrap_or(u32::MAX) {
+            let stream = ExtraStream {
+                address: self.address.clone(),
+                config: self.config.clone(),
+                session,
+                stream,
+                workload: Arc::clone(workload),
+            };
+            extra.extend(stream.spawn());
+        }
+        let result = Arc::clone(workload).work(channel, 0, report).await;
+        let channel = match result {
+            Ok(channel) => {
+                // Streams that are still connecting have nothing left to do.
+                workload.attempt().cancel().cancel();
+                Some(channel)
+            }
+            Err(error) => {
+                workload.attempt().fail(error);
+                None
+            }
+        };
+        // When this returns, no stream works on a file any more.
+        for has_ended in extra {
+            let _ = has_ended.await;
+        }
+        abort.disarm();
+        if let Some(mut channel) = channel.filter(|channel| !channel.tainted) {
+            channel.used = true;
+            self.idle.channel = Some(Box::new(channel));
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Channel, TransferError> {
+        let stream = connect(self.address, self.config.timeout, self.cancel).await?;
+        let session = SessionRequest::New { replaces: Some(self.idle.last_session) };
+        match Channel::handshake(stream, self.config, self.cancel, session).await? {
+            Handshake::Native(channel) => Ok(*channel),
+            Handshake::Legacy(_) => Err(TransferError::not_native()),
+        }
+    }
+}
+
+/// The retries of one call.
+struct Retries {
+    backoff: Backoff,
+    /// The queue's progress counter at the end of the attempt before.
+    gained_before: u64,
+}
+
+impl Retries {
+    /// The number of the next retry and the pause before it; number 0 is not counted and not
+    /// reported. The count restarts after an attempt that made progress, but only if the connection or
+    /// a takeover ended it: a file that changes all the time must fail at some point.
+    fn next(&mut self, gained: u64, error: &TransferError) -> Option<(u32, Duration)> {
+        let has_gained = gained > std::mem::replace(&mut self.gained_before, gained);
+        if self.backoff.take_reused() && !has_gained {
+            return Some((0, Duration::ZERO));
+        }
+        if has_gained && (error.is_about_connection() || error.reason() == Reason::TakenOver) {
+            self.backoff.reset();
+        }
+        self.backoff.next()
+    }
+}
+
+/// Bytes of a local file; 0 if it cannot be opened, which the upload itself reports.
+async fn size_of(path: &LocalPath) -> u64 {
+    let owned = path.clone();
+    let size = move || Ok(owned.open_regular().map_or(0, |(_, metadata)| metadata.len()));
+    blocking(path.path(), size).await.unwrap_or(0)
+}
+
+/// Connections that a file of `size` bytes justifies.
+fn streams_for(size: u64) -> usize {
+    usize::try_from(size / (BLOCKS_PER_STREAM * BLOCK_BYTES)).unwrap_or(usize::MAX).max(1)
+}

@@ -1,0 +1,40 @@
+//! The work that the connections of an attempt share: uploads or downloads.
+
+use std::sync::Arc;
+
+use ftx_core::native::StreamId;
+use ftx_store::ManifestCache;
+
+use super::attempt::Attempt;
+use super::channel::Channel;
+use super::queue::TransferQueue;
+use crate::{ClientConfig, TransferError};
+
+/// The work of one attempt, shared by its connections.
+pub(super) trait Workload: Send + Sync + Sized + 'static {
+    /// A file of the call.
+    type Job: Send + Sync + 'static;
+
+    fn new(
+        queue: Arc<TransferQueue<Self::Job>>,
+        attempt: Arc<Attempt>,
+        config: &ClientConfig,
+        manifests: &Arc<ManifestCache>,
+    ) -> Self;
+
+    /// Works on one connection until everything is done or something fails, and calls `report` from
+    /// time to time.
+    fn work(
+        self: Arc<Self>,
+        channel: Channel,
+        stream: StreamId,
+        report: &mut (dyn FnMut() + Send),
+    ) -> impl Future<Output = Result<Channel, TransferError>> + Send;
+
+    /// Cleans up after the last connection.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    fn attempt(&self) -> &Attempt;
+}
