@@ -118,14 +118,18 @@ impl LocalStore {
     }
 
     /// Runs disk work where it stalls no connection.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T, E>(
         &self,
         name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
-        ftx_io::blocking(Path::new(name.as_str()), move || work(&inner, &owned)).await
+        ftx_io::blocking_for(Path::new(name.as_str()), move || work(&inner, &owned)).await
     }
 
     /// Runs disk work that may take long where it stalls no connection.

@@ -38,7 +38,6 @@ use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
-use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub(super) use self::block_map::SHORT_HASH_BYTES;
@@ -118,19 +117,6 @@ pub(super) fn expire(inner: &StoreInner, ttl: Duration) {
     }
 }
 
-impl LocalStore {
-    /// As [`LocalStore::blocking`], for the native dialect.
-    async fn native<T: Send + 'static>(
-        &self,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
-        let done = blocking(Path::new(name.as_str()), move || Ok(work(&inner, &owned)));
-        done.await.map_err(Refusal::from)?
-    }
-}
-
 impl Store for LocalStore {
     type Staging = LocalBlockUpload;
     type File = LocalFile;
@@ -157,11 +143,11 @@ impl Store for LocalStore {
     }
 
     async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
-        self.native(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+        self.blocking(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
     }
 
     async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
-        self.native(name, |inner, name| {
+        self.blocking(name, |inner, name| {
             let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;

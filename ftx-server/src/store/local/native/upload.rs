@@ -9,7 +9,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite};
-use ftx_io::blocking;
+use ftx_io::blocking_for;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
@@ -206,7 +206,7 @@ impl LocalBlockUpload {
         work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let shared = Arc::clone(&self.0);
-        blocking(Path::new(self.0.name.as_str()), move || Ok(work(&shared))).await?
+        blocking_for(Path::new(self.0.name.as_str()), move || work(&shared)).await
     }
 
     /// Writes, on another thread in any case if it may take long: somebody is told meanwhile that it
