@@ -16,7 +16,7 @@ use super::OFFER_BUDGET;
 use super::index::PrefixState;
 use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
-use crate::store::local::permits::JobKind;
+use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
 use crate::store::local::{LocalStore, StoreInner};
 
@@ -78,7 +78,7 @@ pub(super) async fn look_up(
             let durable = move |inner: &Arc<StoreInner>, name: &RemoteName| {
                 make_durable(inner, name, &hashed).map(|()| hashed)
             };
-            store.slowly(JobKind::Sync, name, durable).await?
+            store.slowly(SlowJob::Sync, name, durable).await?
         }
         _ => OfferKind::Nothing,
     };
@@ -99,7 +99,7 @@ async fn staged(
         if states.is_empty() {
             return Ok(None);
         }
-        let permit = store.inner.permits.take(JobKind::Read);
+        let permit = store.inner.permits.take(SlowJob::Read);
         let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Ok(None);
         };

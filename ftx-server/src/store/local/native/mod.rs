@@ -49,7 +49,7 @@ use self::space::Ledger;
 use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{JobKind, on_blocking_pool};
+use super::permits::{SlowJob, on_blocking_pool};
 use super::private_dir::PrivateDir;
 use super::walk::{NameMemory, entry};
 use super::{LocalStore, StoreInner, subdirectory};
@@ -76,16 +76,16 @@ pub(super) struct NativeState {
 
 impl NativeState {
     pub(super) fn open(
-        ours: &Dir,
+        private_dir: &Dir,
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(ours, "blocks")?;
+        let dir = PrivateDir::open(private_dir, "blocks")?;
         let stagings = Stagings::load(&dir.get(), expiry, config.staging_ttl)?;
-        let manifests = subdirectory(ours, Path::new("manifests"))?;
+        let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
-        let batch_dirs = batch_dirs::BatchDirs::open(ours, config.durability, open_files)?;
+        let batch_dirs = batch_dirs::BatchDirs::open(private_dir, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
         Ok(Self { dir, stagings, manifests, ledger, batch_dirs, silent, names })
@@ -165,13 +165,13 @@ impl Store for LocalStore {
         cursor: Option<LocalCursor>,
     ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
-        let permit = inner.permits.take(JobKind::Read).await;
+        let permit = inner.permits.take(SlowJob::Read).await;
         on_blocking_pool(permit, move || Ok(list::page(&inner, &list, cursor)?)).await
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(JobKind::Sync).await;
+        let permit = inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
@@ -187,7 +187,7 @@ impl Store for LocalStore {
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(JobKind::Sync).await;
+        let permit = inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             let path = Path::new(name.as_str());
             let _lock = inner.name_locks.lock([name.clone()]);

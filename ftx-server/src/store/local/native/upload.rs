@@ -13,7 +13,7 @@ use ftx_io::blocking_for;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{DescriptorShare, StoreInner};
 use super::lease::StagingLease;
 use super::published_version::PublishedVersion;
@@ -218,7 +218,7 @@ impl LocalBlockUpload {
     ) -> Result<T, Refusal> {
         let permits = &self.0.inner.permits;
         if !may_wait {
-            let permit = permits.take_unless_dedicated(JobKind::Write).await;
+            let permit = permits.take_unless_dedicated(SlowJob::Write).await;
             let done = self.blocking(move |shared| {
                 let done = work(shared);
                 drop(permit);
@@ -226,7 +226,7 @@ impl LocalBlockUpload {
             });
             return done.await;
         }
-        let (shared, permit) = (Arc::clone(&self.0), permits.take(JobKind::Write).await);
+        let (shared, permit) = (Arc::clone(&self.0), permits.take(SlowJob::Write).await);
         on_blocking_pool(permit, move || work(&shared)).await
     }
 }
@@ -268,7 +268,7 @@ impl StagedUpload for LocalBlockUpload {
         } else {
             None
         };
-        let permit = shared.inner.permits.take(JobKind::Sync).await;
+        let permit = shared.inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             shared.publish(&copy, digest, published_version.as_ref(), &progress)
         })
@@ -278,7 +278,7 @@ impl StagedUpload for LocalBlockUpload {
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Throwing a staging away waits for the sync that goes on.
-        let permit = shared.inner.permits.take(JobKind::Sync).await;
+        let permit = shared.inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || shared.end(discard)).await
     }
 }
