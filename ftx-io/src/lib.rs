@@ -101,12 +101,27 @@ pub async fn blocking<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
+    blocking_for(path, work).await
+}
+
+/// As [`blocking`], for work whose errors are of another type.
+///
+/// # Errors
+/// The errors of `work`.
+pub async fn blocking_for<T, E>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
     if is_dedicated() {
         return work();
     }
     spawn_blocking(work)
         .await
-        .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error))))
+        .unwrap_or_else(|error| Err(StoreError::io("use", path, panicked(error)).into()))
 }
 
 /// A panicked blocking thread; the panic hook has printed the panic.

@@ -112,7 +112,7 @@ impl ServerArgs {
         };
         config.staging_ttl = self.staging_ttl;
         config.max_connections = self.max_connections;
-        config.timeouts.hello = self.hello_timeout;
+        config.timeouts.handshake = self.hello_timeout;
         config.timeouts.stall = self.stall_timeout;
         config.timeouts.idle = self.idle_timeout;
         config.timeouts.grace = self.grace;

@@ -1,4 +1,4 @@
-//! What can be set about a server.
+//! The settings of a server.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,34 +12,34 @@ use crate::descriptors::Descriptors;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The directory that is served; created if it is not there.
+    /// The served directory, which is created if it is missing.
     pub root: PathBuf,
-    /// Reactor threads.
+    /// The number of reactor threads.
     pub threads: NonZeroUsize,
-    /// How much a confirmed upload survives.
+    /// The failures that a confirmed upload survives.
     pub durability: Durability,
-    /// How long an interrupted upload is kept.
+    /// How long an interrupted upload is kept after its last write.
     pub staging_ttl: Duration,
-    /// Connections at one time; more are closed at once.
+    /// The largest number of connections; further ones are closed at once.
     pub max_connections: usize,
-    /// What connections and open files share. Who finds none left is refused for now.
+    /// The descriptors for connections and open files. A request that needs one too many is refused.
     pub descriptors: Descriptors,
-    /// How long connections may take, and how long a shutdown does.
+    /// The time limits of connections, and of a shutdown.
     pub timeouts: Timeouts,
 }
 
-/// How long things may take.
+/// The time limits of connections, and of a shutdown.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// From accepting a connection to its first whole message.
-    pub hello: Duration,
-    /// Without a byte moving in the middle of a message or a transfer.
+    /// From the accept of a connection to its first complete message.
+    pub handshake: Duration,
+    /// Without a byte in the middle of a message or a transfer.
     pub stall: Duration,
-    /// Between two jobs of one connection. Long, because an original client that is closed while
-    /// it idles never connects again.
+    /// Between two requests of a connection. The default is long, because an original client never
+    /// reconnects after its idle connection was closed.
     pub idle: Duration,
-    /// From the request to stop until running transfers are suspended.
+    /// From the start of a shutdown until unfinished transfers are suspended.
     pub grace: Duration,
 }
 
@@ -62,7 +62,7 @@ impl Config {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            hello: Duration::from_secs(30),
+            handshake: Duration::from_secs(30),
             stall: Duration::from_secs(30),
             idle: Duration::from_secs(60 * 60),
             grace: Duration::from_secs(5),

@@ -1,20 +1,19 @@
-//! Descriptors: how many there are, and who may have how many of them.
+//! The budget of file descriptors.
 //!
-//! A process that has none left can do nothing for anybody. So each connection and each file that stays
-//! open takes a share of what there is, and is refused where that would leave too little: for the work
-//! that goes on, for answers, and for connections that are still to come.
+//! A process without free descriptors can serve no client. So each connection and each file that stays open
+//! takes a share of the budget, and is refused where that would leave too little for running work, for
+//! answers and for new connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Descriptors of an upload: its data, its journal, and what is read of the published file.
-const OF_UPLOAD: usize = 5;
+/// Descriptors of an upload: for its data, its journal, and the published file.
+const UPLOAD_COUNT: usize = 5;
 
-/// The share that is kept for short work and for the server's own files is a quarter, within these
-/// bounds.
-const RESERVE: (usize, usize) = (64, 4096);
+/// The bounds of the reserve for short jobs and for the server's own files, which is a quarter of all.
+const RESERVE_COUNT: (usize, usize) = (64, 4096);
 
-/// Descriptors that connections and open files share; clones are the same ones.
+/// The descriptors for connections and open files; clones share them.
 #[derive(Clone, Debug)]
 pub struct Descriptors(Arc<DescriptorPool>);
 
@@ -26,7 +25,7 @@ struct DescriptorPool {
     reserve: usize,
 }
 
-/// What a share is for.
+/// The use of a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DescriptorUse {
     Connection,
@@ -34,7 +33,7 @@ pub(crate) enum DescriptorUse {
     Upload,
 }
 
-/// Some of the descriptors, until it is dropped.
+/// A share of the descriptors, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct DescriptorShare {
     of: Arc<DescriptorPool>,
@@ -42,7 +41,7 @@ pub(crate) struct DescriptorShare {
 }
 
 impl Descriptors {
-    /// Those that this process may have now; without a bound where the system tells none.
+    /// The descriptors that this process may have now; unlimited where the system reports no limit.
     #[must_use]
     pub fn of_this_process() -> Self {
         #[cfg(unix)]
@@ -59,40 +58,40 @@ impl Descriptors {
         Self::unlimited()
     }
 
-    /// As many as a process has that may have `limit`.
+    /// The descriptors of a process that may have `limit` of them.
     #[must_use]
     pub fn of(limit: usize) -> Self {
-        let (least, most) = RESERVE;
+        let (least, most) = RESERVE_COUNT;
         let reserve = (limit / 4).clamp(least, most).min(limit / 2);
         let total = limit - reserve;
         Self(Arc::new(DescriptorPool { total, free: AtomicUsize::new(total), reserve }))
     }
 
-    /// As many as anybody wants.
+    /// Descriptors without a limit.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::of(usize::MAX)
     }
 
-    /// How many connections there can be at most.
+    /// The largest possible number of connections.
     #[must_use]
     pub fn for_connections(&self) -> usize {
         self.0.total
     }
 
-    /// How many files one short job may have open at a time, if some dozens of them run.
+    /// The number of files that one short job may have open, if some dozens of jobs run.
     pub(crate) fn for_short_job(&self) -> usize {
         self.0.reserve / 16
     }
 
-    /// A share, unless that would leave too little for others.
-    pub(crate) fn take(&self, what: DescriptorUse) -> Option<DescriptorShare> {
+    /// Takes a share, unless that would leave too little.
+    pub(crate) fn take(&self, usage: DescriptorUse) -> Option<DescriptorShare> {
         let DescriptorPool { total, free, .. } = &*self.0;
-        // A connection that can say nothing but no is better than none.
-        let (count, kept) = match what {
+        // A connection that can only be refused is better than none.
+        let (count, kept) = match usage {
             DescriptorUse::Connection => (1, 0),
             DescriptorUse::Download => (1, total / 8),
-            DescriptorUse::Upload => (OF_UPLOAD, total / 4),
+            DescriptorUse::Upload => (UPLOAD_COUNT, total / 4),
         };
         let less = |free: usize| free.checked_sub(count).filter(|left| *left >= kept);
         free.fetch_update(Relaxed, Relaxed, less).ok()?;
@@ -106,10 +105,10 @@ impl Drop for DescriptorShare {
     }
 }
 
-/// Has the system give this process as many descriptors as it ever would.
+/// Raises this process's limit of descriptors to the hard limit.
 ///
 /// # Errors
-/// The system does not.
+/// The system refuses.
 pub fn raise_descriptor_limit() -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -125,8 +124,8 @@ pub fn raise_descriptor_limit() -> std::io::Result<()> {
 mod tests {
     use super::{DescriptorUse, Descriptors};
 
-    fn all(descriptors: &Descriptors, what: DescriptorUse) -> Vec<super::DescriptorShare> {
-        std::iter::from_fn(|| descriptors.take(what)).collect()
+    fn all(descriptors: &Descriptors, usage: DescriptorUse) -> Vec<super::DescriptorShare> {
+        std::iter::from_fn(|| descriptors.take(usage)).collect()
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl<S: Store> Dispatcher<S> {
                 return;
             }
         };
-        let deadline = HandshakeDeadline::new(context.timeouts.hello);
+        let deadline = HandshakeDeadline::new(context.timeouts.handshake);
         let dialect = tokio::select! {
             dialect = first_bytes(&mut wire, context, deadline) => dialect,
             () = context.stop.cancelled() => return,

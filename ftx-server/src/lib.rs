@@ -1,14 +1,16 @@
-//! Server of ftx.
+//! The server of ftx, as a library.
 //!
 //! ```text
-//! Server (acceptor) ──▶ Worker (a reactor thread) ──▶ connection ──▶ legacy (driver) ──▶ Store
-//!                       with the fewest connections    (dialect)      state machine       threads
-//!                                                                      in ftx-core        for disks
+//! Server ──▶ Worker ──▶ dispatch ──┬──▶ native ──▶ Store ──────────┬──▶ store::local ──▶ disk threads
+//! acceptor   reactor    finds the  │    handler                    │    files in a directory
+//!            thread     dialect    └──▶ legacy ──▶ LegacyStore ────┘
+//!                                       handler
 //! ```
 //!
-//! A program that wants a server of its own binds a listener, opens a
-//! [`LocalStore`](store::local::LocalStore) or brings a [`Store`](store::Store), and runs a
-//! [`Server`]; the binary `ftx-server` does just that.
+//! A program that embeds a server binds a listener, opens a [`LocalStore`](store::local::LocalStore) or
+//! brings its own [`Store`](store::Store), and runs a [`Server`]; the binary `ftx-server` does just that.
+//! [`Dialects`] says which protocols the server speaks. The legacy one lives in the `legacy` folders alone;
+//! the documentation of the dispatcher says how to remove it.
 #![forbid(unsafe_code)]
 
 mod config;

@@ -1,10 +1,10 @@
-//! Counters that say what a server is doing.
+//! The counters of a server.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Counts of a running server; clones count together.
+/// The counters of a running server; clones share them.
 #[derive(Clone, Debug)]
 pub struct Monitor {
     shared: Arc<Counters>,
@@ -27,8 +27,8 @@ struct Totals<T> {
     errors: T,
 }
 
-/// The counts at one moment. Displays as one `thread=I active=N` line for each reactor thread, as
-/// the original server's monitor prints them, and one line of totals.
+/// The counts at one moment. Displays as one `thread=I active=N` line for each reactor thread, like the
+/// original server's monitor, and one line of totals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub refused: u64,
     /// Uploads published.
     pub uploads: u64,
-    /// Downloads sent; in the native dialect, those begun well.
+    /// Downloads sent; in the native dialect, downloads begun.
     pub downloads: u64,
     /// Bytes of files received.
     pub bytes_in: u64,
@@ -72,7 +72,7 @@ impl Monitor {
         }
     }
 
-    /// The thread with the fewest active connections, and how many all threads have.
+    /// The thread with the fewest active connections, and the number on all threads.
     pub(crate) fn least_active(&self) -> (usize, usize) {
         let counts = self.shared.active.iter().map(|count| count.load(Relaxed));
         let least = counts.enumerate().min_by_key(|&(_, count)| count);

@@ -1,4 +1,4 @@
-//! The acceptor, and the server's life from bind to shutdown.
+//! The acceptor, and the shutdown.
 
 use std::future::Future;
 use std::io;
@@ -19,10 +19,10 @@ use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::worker::{Handover, Worker};
 
-/// How long the acceptor waits when the system has no descriptor or memory left for a connection.
+/// The pause of the acceptor when the system has no descriptor or memory left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A server with its workers running, ready to accept.
+/// A server whose workers run, ready to accept connections.
 pub struct Server<S: Store> {
     context: Arc<Context<S>>,
     workers: Vec<Worker>,
@@ -50,21 +50,21 @@ impl<S: Store> Server<S> {
         Ok(Self { context, workers, config })
     }
 
-    /// The server's counters; they go on counting after this is called.
+    /// A handle of the server's counters.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         self.context.monitor.clone()
     }
 
-    /// Accepts connections until `shutdown` completes. Then the listener closes, idle connections
-    /// end, transfers get the configured grace to finish and are suspended after it; when the last
-    /// connection has ended, this returns.
+    /// Accepts connections until `shutdown` completes. Then closes the listener, ends idle connections,
+    /// gives transfers the configured grace to finish and suspends the remaining ones. Returns when the
+    /// last connection has ended.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = self.accept(&listener) => {}
             () = shutdown => {}
         }
-        // First of all, or the system goes on accepting for us.
+        // Before anything else: as long as it is open, the system accepts connections.
         drop(listener);
         let Self { context, workers, config } = self;
         info!(grace = ?config.timeouts.grace, "shutting down");
@@ -87,11 +87,11 @@ impl<S: Store> Server<S> {
             match listener.accept().await {
                 Ok((stream, peer)) => self.hand_over(stream, peer),
                 Err(error) if is_about_one_connection(&error) => {
-                    debug!(%error, "a connection was gone before it was accepted");
+                    debug!(%error, "a connection ended before it was accepted");
                 }
                 Err(error) => {
                     if let Some(times) = self.context.throttles.accepting.count() {
-                        warn!(%error, times, "cannot accept; trying again");
+                        warn!(%error, times, "cannot accept connections; retrying");
                     }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -112,7 +112,7 @@ impl<S: Store> Server<S> {
             }
             return;
         };
-        // Tells a peer that is gone from one that is silent, within minutes.
+        // Distinguishes a lost peer from a silent one, within minutes.
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60));
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
             debug!(%error, "cannot turn on keep-alive");

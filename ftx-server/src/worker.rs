@@ -1,8 +1,8 @@
 //! Reactor threads.
 //!
-//! Each worker is one thread with a single-threaded runtime that owns many connections, as the
-//! original's reactor threads do. Nothing on it may block: whatever waits for a disk or hashes goes
-//! through the [`Store`](crate::store::Store), which has threads of its own for that.
+//! Each worker is one thread with a single-threaded runtime that owns many connections, as the original's
+//! reactor threads do. Nothing on it may block: the [`Store`](crate::store::Store) runs disk and hash work
+//! on other threads.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -19,16 +19,16 @@ use crate::dispatch::{DEDICATED_THREADS, Dispatcher, WorkerThreads};
 use crate::monitor::ActiveGuard;
 use crate::store::{MAX_LONG_JOBS, Store};
 
-/// Threads of one worker for work that is short: none of it waits long for its turn.
+/// Threads of one worker for short jobs, none of which waits long for a thread.
 const MAX_SHORT_JOBS: usize = 16;
 
-/// Blocking threads of one worker. What takes one for longer needs a permit, or a place, and there are
-/// no more of these than threads.
+/// Blocking threads of one worker. Long jobs and dedicated connections need a permit, and there are threads
+/// for all permits.
 pub(crate) const BLOCKING_THREADS: usize = MAX_SHORT_JOBS + MAX_LONG_JOBS + DEDICATED_THREADS;
 
-/// How long a thread without work stays. Once there is one the system can refuse another, as under a
-/// limit of threads: what is to be done waits for that one, then. So the last never goes.
-const STAYS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// How long an idle blocking thread is kept: for ever. If the system refuses another thread, as under a
+/// limit of threads, jobs wait for an existing one, so the last one must not end.
+const IDLE_THREAD_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A connection on its way to the worker that will own it.
 pub(crate) struct Handover {
@@ -43,7 +43,7 @@ pub(crate) struct Handover {
 pub(crate) struct Worker {
     queue: mpsc::UnboundedSender<Handover>,
     thread: JoinHandle<()>,
-    /// Ends with the thread's work.
+    /// Closed when the thread has no more connections.
     works: oneshot::Receiver<()>,
 }
 
@@ -51,7 +51,7 @@ impl Worker {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system gives no thread or no event queue.
+    /// The system refuses a thread or an event queue.
     pub(crate) fn start<S: Store>(
         index: usize,
         dispatcher: Arc<Dispatcher<S>>,
@@ -59,13 +59,13 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
-            .thread_keep_alive(STAYS)
+            .thread_keep_alive(IDLE_THREAD_TTL)
             .thread_name(format!("ftx-disk-{index}"))
             .build()?;
-        // The first one is made here, where the system's refusal is an error: later it would be a panic.
+        // The first blocking thread starts here, where a refusal is an error: later it would be a panic.
         std::thread::Builder::new().spawn(|| ())?;
         drop(runtime.spawn_blocking(|| ()));
-        // Unbounded, but the acceptor limits how many connections there are.
+        // Unbounded, but the acceptor limits the number of connections.
         let (queue, handovers) = mpsc::unbounded_channel();
         let (working, works) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new();
@@ -77,18 +77,18 @@ impl Worker {
         Ok(Self { queue, thread, works })
     }
 
-    /// Hands a connection over. It is closed if the worker is gone.
+    /// Hands a connection over. If the worker's thread has ended, the connection is closed.
     pub(crate) fn give(&self, handover: Handover) {
         if self.queue.send(handover).is_err() {
-            error!("a reactor thread is gone; its connection is closed");
+            error!("a reactor thread has ended; its connection is closed");
         }
     }
 
-    /// Takes no more connections, and waits for those it has.
+    /// Accepts no more connections, and waits for the end of the present ones.
     pub(crate) async fn ended(self) {
         let Self { queue, thread, works } = self;
         drop(queue);
-        // Nothing is ever sent: it is dropped, by a panic, too.
+        // Nothing is ever sent: the sender is dropped at the end of the thread, or by a panic.
         let _ = works.await;
         if thread.join().is_err() {
             error!("a reactor thread panicked");

@@ -1,8 +1,10 @@
 //! The legacy dialect: the protocol of the original Qt programs.
 
-mod driver;
+mod error;
+mod handler;
+mod transfer;
 
-pub(crate) use driver::serve;
+pub(crate) use handler::serve;
 
 /// Threads of one worker that may be dedicated to connections of this dialect.
 pub(crate) const DEDICATED_THREADS: usize = 1;

@@ -15,7 +15,7 @@ use super::put_batch::PutBatch;
 use super::request::{RequestContext, UnreadBody, decode};
 use super::{download, metadata, offers, put, upload};
 use crate::dedicated::{Movable, Placement, Yield};
-use crate::store::{ExpectedFile, Store, UploadOffer, UploadOwner};
+use crate::store::{ExpectedVersion, Store, UploadOffer, UploadOwner};
 
 impl<S: Store> Movable for NativeConnection<S> {
     type Stream = Frames;
@@ -154,7 +154,7 @@ async fn handle<S: Store>(
                 cx.connection.is_busy = true;
                 cx.connection.check_new(cx.id)?;
                 let name = RemoteName::parse(&name)?;
-                put::on_check(cx, ExpectedFile { name, size, meta, digest }).await
+                put::on_check(cx, ExpectedVersion { name, size, meta, digest }).await
             }
             request => {
                 put::store_batch(cx.connection, cx.frames).await?;

@@ -15,7 +15,7 @@ use super::heartbeat::Heartbeat;
 use super::put_batch::PutBatch;
 use super::request::RequestContext;
 use crate::store::{
-    ExpectedFile, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store, UploadOffer,
+    ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store, UploadOffer,
     WorkProgress,
 };
 
@@ -47,7 +47,7 @@ pub(super) async fn on_file<S: Store>(
 /// A client asks whether a file is up to date. Small ones are compared together with those that arrive.
 pub(super) async fn on_check<S: Store>(
     cx: &mut RequestContext<'_, S>,
-    expected: ExpectedFile,
+    expected: ExpectedVersion,
 ) -> Result<(), RequestError> {
     if expected.size <= BLOCK_BYTES {
         cx.connection.batch.push_check(cx.id, expected);

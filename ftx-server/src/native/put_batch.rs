@@ -4,7 +4,7 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::Frames;
 
 use super::error::NativeError;
-use crate::store::{ExpectedFile, SmallData, SmallFile};
+use crate::store::{ExpectedVersion, SmallData, SmallFile};
 
 /// The largest batch, in files.
 const MAX_BATCH_FILES: usize = 512;
@@ -47,8 +47,8 @@ impl PutBatch {
     }
 
     /// Adds a file to compare with the published one.
-    pub(super) fn push_check(&mut self, request: u32, expected: ExpectedFile) {
-        let ExpectedFile { name, size, meta, digest } = expected;
+    pub(super) fn push_check(&mut self, request: u32, expected: ExpectedVersion) {
+        let ExpectedVersion { name, size, meta, digest } = expected;
         let (overwrite, data) = (Overwrite::Replace, SmallData::Expected(size));
         self.push(request, SmallFile { name, meta, overwrite, data, digest });
     }

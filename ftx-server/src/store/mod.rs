@@ -1,12 +1,13 @@
-//! Where files are kept, as the connection drivers see it: versions of files, and uploads that grow in
-//! any order of blocks.
+//! The interface between the connection handlers and the storage of files: versions of files, and uploads
+//! whose blocks arrive in any order.
 //!
-//! The traits mention no path, so that an object store fits as well as a local directory: there a staging
-//! is a multipart upload, and a version is an entity tag. A store that also serves the legacy dialect
-//! implements [`LegacyStore`].
+//! The traits mention no path, so that an object store fits as well as a local directory: its staging is a
+//! multipart upload, its version an entity tag. A store that also serves the legacy dialect implements
+//! [`LegacyStore`].
 //!
-//! Implementations must not block the reactor thread that polls these futures: [`local`] hands
-//! disk and hash work to blocking threads in bounded pieces.
+//! Implementations must not block the reactor thread that polls these futures: [`local`] hands disk and
+//! hash work to blocking threads in bounded pieces. A connection may move to another runtime between two
+//! requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,161 +25,161 @@ pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUp
 pub(crate) use local::MAX_LONG_JOBS;
 pub use refusal::Refusal;
 
-/// A namespace of files, block by block.
+/// A namespace of files, which are transferred block by block.
 pub trait Store: Send + Sync + Sized + 'static {
-    /// A file that grows; several connections may write to it.
+    /// An unfinished upload, to which several connections may write.
     type Staging: StagedUpload;
     /// One version of a file.
     type File: StoredFile;
-    /// Where a listing goes on after a page.
+    /// The state of a listing between two pages.
     type Cursor: Send + Sync + std::fmt::Debug + 'static;
 
-    /// Opens a staging for a file, with what an interrupted upload left of it, and looks for what a
-    /// published file of the name has. Room for the rest is reserved.
+    /// Opens a staging for a file, with the blocks of an interrupted upload, and looks up the blocks of the
+    /// published file of this name. Reserves space for the missing bytes.
     ///
     /// # Errors
-    /// No such file can be stored, or it may not be replaced.
+    /// The file cannot be stored, or the published one may not be replaced.
     fn offer(
         &self,
         offer: UploadOffer,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<OpenedUpload<Self::Staging>, Refusal>> + Send;
 
-    /// Stores small files if they have their digests, or finds out that they are there already; all
-    /// durable before it returns where the store promises that. One result for each, in their order; one
-    /// that fails keeps none of the others from its place. Files that replace a certain version only are
+    /// Stores small files that match their digests, unless they are up to date. All of them are durable when
+    /// this returns, if the store promises durability. Returns one result for each file in their order; a
+    /// failure does not affect the other files. A file that may replace only a certain version must be
     /// offered instead.
     fn put(
         &self,
         files: Vec<SmallFile>,
     ) -> impl Future<Output = Vec<Result<PutOutcome, Refusal>>> + Send;
 
-    /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
-    /// and mode, and survives as if it had been sent.
+    /// Returns whether the published file is the expected one. If so, it gets the expected time and mode,
+    /// and is as durable as if it had been sent.
     ///
     /// # Errors
-    /// It cannot be read or made durable.
+    /// The published file cannot be read or made durable.
     fn confirm(
         &self,
-        expected: ExpectedFile,
+        expected: ExpectedVersion,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
-    /// Opens the present version of a file.
+    /// Opens the published version of a file.
     ///
     /// # Errors
-    /// There is no such file, or it cannot be read.
+    /// The file does not exist, or cannot be read.
     fn open(&self, name: &RemoteName) -> impl Future<Output = Result<Self::File, Refusal>> + Send;
 
-    /// What a name stands for.
+    /// Returns the metadata of a file or directory.
     ///
     /// # Errors
-    /// There is nothing of that name.
+    /// The name does not exist, or stands for something else.
     fn stat(&self, name: &RemoteName) -> impl Future<Output = Result<Entry, Refusal>> + Send;
 
-    /// What is in a directory, in a fixed order. Where the store has one, the cursor for the next page
-    /// comes with a page. With it that one need not be looked for, which may take as long as all pages
-    /// before; it must be of the same listing, and `list.after` the last name of its page.
+    /// Returns a page of a directory in a fixed order, and possibly a cursor for the next page. The cursor
+    /// saves the search for the start of that page, which may take as long as all pages before. It is valid
+    /// only for the same listing, with the last name of its page as `list.after`.
     ///
     /// # Errors
-    /// There is no such directory, or a part of it cannot be listed.
+    /// The directory does not exist, or a part of it cannot be listed.
     fn list(
         &self,
         list: ListRequest,
         cursor: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<(ListPage, Option<Self::Cursor>), Refusal>> + Send;
 
-    /// Makes a directory, and those above it, unless it is there.
+    /// Creates a directory and its parents where they are missing.
     ///
     /// # Errors
-    /// A file is in the way, or it cannot be made.
+    /// A file is in the way, or the directory cannot be created.
     fn make_directory(
         &self,
         name: &RemoteName,
     ) -> impl Future<Output = Result<Entry, Refusal>> + Send;
 
-    /// Takes a file away.
+    /// Removes a file.
     ///
     /// # Errors
-    /// There is no such file, or it cannot be removed.
+    /// The file does not exist, or cannot be removed.
     fn remove(&self, name: &RemoteName) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// A file that is to be uploaded.
+/// The offer of a file to upload.
 #[derive(Clone, Debug)]
 pub struct UploadOffer {
-    /// Its name.
+    /// The file's name.
     pub name: RemoteName,
-    /// Its bytes.
+    /// The file's size in bytes.
     pub size: u64,
-    /// What is kept of it besides.
+    /// Modification time and executable bit.
     pub meta: Meta,
-    /// What may become of a file that is there.
+    /// Whether a published file may be replaced.
     pub overwrite: Overwrite,
-    /// Whose upload it is; `None` for somebody who does not come back to it.
+    /// The owner, who may resume the upload; `None` for an upload that is never resumed.
     pub owner: Option<UploadOwner>,
 }
 
-/// Whose upload it is. Of all offers of one owner the last one has what the others began: of several
-/// runs that upload one source, only the one whose turn it is offers anything.
+/// The owner of an upload. The last offer of an owner takes over the staging of its earlier ones. Of several
+/// runs that upload one source, only the one that holds the source's lease makes an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadOwner {
-    /// That of a run of a client.
+    /// One run of a client.
     Run(Token),
-    /// That of whoever uploads this source.
+    /// Any run that uploads this source.
     Source(Token),
 }
 
-/// What a store has for a file that is to be uploaded.
+/// A staging that was opened for an offer, and the blocks that need not be sent.
 #[derive(Debug)]
 pub struct OpenedUpload<U> {
-    /// Where its blocks go.
+    /// The staging.
     pub upload: U,
-    /// Blocks that an interrupted upload left.
+    /// The blocks of an interrupted upload.
     pub staged: PartialManifest,
-    /// What is known of the published file, if there is one, as far as that can be of use.
+    /// The blocks of the published file, as far as they are known and can be reused.
     pub published: Option<PartialManifest>,
 }
 
 /// A file of at most one block.
 #[derive(Clone, Debug)]
 pub struct SmallFile {
-    /// Its name.
+    /// The file's name.
     pub name: RemoteName,
-    /// What is kept of it besides.
+    /// Modification time and executable bit.
     pub meta: Meta,
-    /// What may become of a file that is there.
+    /// Whether a published file may be replaced.
     pub overwrite: Overwrite,
-    /// What there is of it.
+    /// The file's bytes, or their number.
     pub data: SmallData,
-    /// The digest of its bytes, as the client says.
+    /// The digest that the client claims.
     pub digest: Digest,
 }
 
-/// A file as a client expects it to be stored.
+/// The version of a file that a client expects to be published.
 #[derive(Clone, Debug)]
-pub struct ExpectedFile {
-    /// Its name.
+pub struct ExpectedVersion {
+    /// The file's name.
     pub name: RemoteName,
-    /// Its bytes.
+    /// The file's size in bytes.
     pub size: u64,
-    /// Its time and mode.
+    /// Modification time and executable bit.
     pub meta: Meta,
-    /// The digest of its bytes.
+    /// The digest of the file's bytes.
     pub digest: Digest,
 }
 
-/// What there is of a small file.
+/// The bytes of a small file, or their number.
 #[derive(Clone, Debug)]
 pub enum SmallData {
-    /// All its bytes.
+    /// All bytes.
     Whole(Vec<u8>),
-    /// Nothing but their number: they come only if the file is not there already.
+    /// Only the number of bytes: the client sends the bytes if the file is not up to date.
     Expected(u64),
 }
 
 impl SmallData {
-    /// Bytes that are here.
+    /// The number of bytes in memory.
     #[must_use]
     pub fn held(&self) -> usize {
         match self {
@@ -187,7 +188,7 @@ impl SmallData {
         }
     }
 
-    /// Bytes that the file has.
+    /// The file's size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
@@ -197,43 +198,42 @@ impl SmallData {
     }
 }
 
-/// What became of a small file.
+/// The outcome for a small file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// It is stored.
+    /// The file was stored.
     Stored,
-    /// It was there already. The store need not look at each whose bytes are here.
+    /// The published file is up to date. The store need not check that for every file whose bytes it has.
     Unchanged,
-    /// It is not there, and its bytes are not here.
+    /// The published file is not up to date, and the client must send the bytes.
     Wanted,
 }
 
-/// What is asked of a directory.
+/// A request for one page of a listing.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     /// The directory; `None` for the root.
     pub name: Option<RemoteName>,
-    /// With all that is below.
+    /// Whether to list subdirectories too.
     pub recursive: bool,
-    /// Only what comes after this.
+    /// List only names after this one.
     pub after: Option<RawName>,
-    /// At most so many entries.
+    /// The largest number of entries.
     pub limit: usize,
-    /// At most so many bytes of records.
+    /// The largest number of bytes of all records.
     pub bytes: usize,
 }
 
-/// Some of a directory.
+/// A page of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct ListPage {
-    /// What is there, in order.
+    /// The entries in order.
     pub entries: Vec<Listed>,
-    /// There is more.
+    /// Whether more pages follow.
     pub more: bool,
 }
 
-/// How far a store is with reading its own files, as it goes on, and whether somebody still waits
-/// for that; clones are of the same work.
+/// The progress of a store that reads its own files, and a flag to cancel it; clones share both.
 #[derive(Clone, Debug, Default)]
 pub struct WorkProgress(Arc<WorkCounters>);
 
@@ -245,35 +245,36 @@ struct WorkCounters {
 }
 
 impl WorkProgress {
-    /// Bytes that were read, and that are to be read.
+    /// The bytes that were read, and the bytes to read in all.
     #[must_use]
     pub fn get(&self) -> (u64, u64) {
         (self.0.done.load(Relaxed), self.0.total.load(Relaxed))
     }
 
-    /// Sets both; says whether to go on.
-    #[must_use = "nobody may wait for it any more"]
+    /// Sets both. Returns `false` if the work was cancelled.
+    #[must_use = "the work may have been cancelled"]
     pub fn set(&self, done: u64, total: u64) -> bool {
         self.0.total.store(total, Relaxed);
         self.0.done.store(done, Relaxed);
         !self.0.stopped.load(Relaxed)
     }
 
-    /// Has the work stop as soon as it can.
+    /// Cancels the work.
     pub fn stop(&self) {
         self.0.stopped.store(true, Relaxed);
     }
 }
 
-/// A file that grows in any order of blocks. Dropping it keeps what is journalled.
+/// An unfinished upload, whose blocks arrive in any order. Dropping it keeps the journalled blocks.
 ///
-/// Another connection of the same client may take the staging over; writing to it then fails with
+/// A later offer of the same owner may take the staging over; writes then fail with
 /// [`Reason::TakenOver`](ftx_core::native::Reason::TakenOver).
 pub trait StagedUpload: Send + Sync + 'static {
-    /// Writes bytes of a block, and hashes them where that happens. Gives both back.
+    /// Writes bytes of a block at `offset` of the file, and hashes them on the same thread. Returns the buffer
+    /// and the hasher.
     ///
     /// # Errors
-    /// They cannot be written; the same bytes can be tried again.
+    /// The bytes cannot be written; a retry is possible.
     fn write(
         &self,
         offset: u64,
@@ -281,18 +282,17 @@ pub trait StagedUpload: Send + Sync + 'static {
         hasher: BlockHasher,
     ) -> impl Future<Output = Result<(Vec<u8>, BlockHasher), Refusal>> + Send;
 
-    /// Takes note that all of a block is written and what its chaining value is.
+    /// Journals a block that is completely written, with its chaining value.
     ///
     /// # Errors
-    /// It cannot be noted.
+    /// The journal cannot be written.
     fn stored(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Takes over blocks of the published version that was found when the file was offered, and
-    /// publishes the file if it then has this digest. Whether the published file was this very one
-    /// already.
+    /// Copies these blocks from the version that was published at the time of the offer, and publishes the
+    /// file if it has this digest. Returns whether the published file was up to date already.
     ///
     /// # Errors
-    /// It cannot be published; the staging stays.
+    /// The file cannot be published; the staging stays.
     fn publish(
         &self,
         copy: Vec<BlockRange>,
@@ -300,47 +300,47 @@ pub trait StagedUpload: Send + Sync + 'static {
         progress: WorkProgress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
-    /// Puts the staging away for later, or throws it away.
+    /// Suspends the upload, or discards its staging.
     ///
     /// # Errors
-    /// A later try goes on from an earlier point, or something stays behind.
+    /// The last blocks may not be journalled, or files of the staging may stay behind.
     fn end(&self, discard: bool) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// One version of a file, open for reading.
 pub trait StoredFile: Send + Sync + 'static {
-    /// Its bytes.
+    /// The file's size in bytes.
     fn size(&self) -> u64;
 
-    /// What is kept of it besides.
+    /// Modification time and executable bit.
     fn meta(&self) -> Meta;
 
-    /// Which version it is.
+    /// The version's identity.
     fn version(&self) -> Version;
 
-    /// The chaining value of a block, where it is known without reading it.
+    /// The chaining value of a block, where it is known without reading the block.
     fn known_cv(&self, index: u64) -> Option<Cv>;
 
-    /// The file itself, where it is one of this system, which can send it without its being read here.
+    /// The open file, where the system can send it without copying it through this process.
     fn local(&self) -> Option<&std::fs::File>;
 
-    /// Takes note of the chaining value of a block that was read.
+    /// Caches the chaining value of a block that was read.
     ///
     /// # Errors
     /// As [`unchanged`](Self::unchanged).
     fn learn(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Drops what is cached of the file. A handle that is opened afterwards reads it.
+    /// Drops the cached chaining values of the file. A handle that is opened afterwards reads the file.
     ///
     /// # Errors
-    /// It cannot be dropped.
+    /// The cache cannot be changed.
     fn forget(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Reads `len` bytes from `offset` into a buffer, for which `spare` can be used, and hashes them
-    /// where that happens.
+    /// Reads `len` bytes from `offset` into a buffer, for which it may use `spare`, and hashes them on the
+    /// same thread.
     ///
     /// # Errors
-    /// They cannot be read, or the file ends before.
+    /// The bytes cannot be read, or the file ends before them.
     fn read(
         &self,
         offset: u64,
@@ -349,21 +349,21 @@ pub trait StoredFile: Send + Sync + 'static {
         hasher: Option<BlockHasher>,
     ) -> impl Future<Output = Result<(Vec<u8>, Option<BlockHasher>), Refusal>> + Send;
 
-    /// The chaining values of all blocks; what is not known is read.
+    /// The chaining values of all blocks. Reads the blocks whose values are unknown.
     ///
     /// # Errors
-    /// The file cannot be read, or changed.
+    /// The file cannot be read, or has changed.
     fn manifest(
         &self,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<Arc<Manifest>, Refusal>> + Send;
 
-    /// Fails if the file was written to since it was opened: what was read is a mix then.
+    /// Fails if the file was written to since it was opened: the bytes read may be of two versions.
     ///
     /// # Errors
     /// [`Reason::Changed`](ftx_core::native::Reason::Changed).
     fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Whether its name still stands for it, and nothing that was known of its blocks has been dropped.
+    /// Whether the name still stands for this version, and no cached chaining value has been dropped.
     fn is_current(&self) -> impl Future<Output = bool> + Send;
 }

@@ -1,19 +1,19 @@
-//! Why a store does not do what a client asks.
+//! Refusals: why a store does not carry out a request.
 
 use ftx_core::native::Reason;
 use ftx_core::{NameError, RawNameError};
 use ftx_io::ErrorChain;
 use ftx_store::{Side, StoreError};
 
-/// Why something is not done, as the client is told.
+/// The refusal of a request, as the client gets it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
     /// The reason's code.
     pub reason: Reason,
-    /// What failed, and what helps.
+    /// The failure, and a remedy.
     pub message: String,
-    /// It is about the server, whatever file is asked for: it comes again and again.
+    /// The failure concerns the server and not the file, so it recurs with every request.
     pub is_general: bool,
 }
 

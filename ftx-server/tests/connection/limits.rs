@@ -22,7 +22,7 @@ const LATE: Duration = Duration::from_secs(20);
 
 #[test]
 fn who_says_nothing_is_closed() {
-    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let start = Instant::now();
     let after = server.client().closed_after(start);
     assert!((SHORT / 2..LATE).contains(&after), "{after:?}");
@@ -31,7 +31,7 @@ fn who_says_nothing_is_closed() {
 
 #[test]
 fn who_says_half_of_a_message_is_closed() {
-    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    let server = Running::with(|config| config.timeouts.handshake = SHORT);
     for cut in [1, 7, 8, 20] {
         let start = Instant::now();
         let mut client = server.client();
@@ -45,7 +45,7 @@ fn who_says_half_of_a_message_is_closed() {
 #[test]
 fn who_drips_its_first_message_is_closed() {
     let server = Running::with(|config| {
-        config.timeouts.hello = SHORT;
+        config.timeouts.handshake = SHORT;
         config.timeouts.stall = SHORT;
     });
     // So long that it drips for ten times as long as it may.

@@ -141,7 +141,7 @@ fn who_leaves_in_the_middle_of_a_greeting_is_no_error() {
 
 #[test]
 fn who_stops_in_the_middle_of_a_greeting_is_closed() {
-    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let bytes = first_bytes(&hello(None));
     for cut in [8, 11, 12, 13, 24, bytes.len() - 1] {
         let start = Instant::now();
@@ -156,7 +156,7 @@ fn who_stops_in_the_middle_of_a_greeting_is_closed() {
 /// The limit is for the whole handshake, however busily its bytes drip.
 #[test]
 fn who_drips_its_hello_is_closed() {
-    let server = Running::with(|config| config.timeouts.hello = SHORT);
+    let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let long = Request::Hello {
         versions: vec![1],
         features: vec!["x".repeat(1000)],

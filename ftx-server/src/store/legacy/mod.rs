@@ -1,4 +1,4 @@
-//! Where files are kept, as the drivers of the legacy dialect see it: prefixes that grow by the byte.
+//! The interface between the legacy handler and the storage of files: prefixes that grow byte by byte.
 
 use std::future::Future;
 
@@ -6,18 +6,17 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_store::StoreError;
 
-/// A namespace of files.
+/// A namespace of files, which are transferred as prefixes.
 pub trait LegacyStore: Send + Sync + 'static {
-    /// Remembers what was offered, until the client says whether it resumes.
+    /// The offered prefix, until the client decides whether to resume.
     type Offer: Send;
-    /// A file that grows.
+    /// An unfinished upload.
     type Upload: LegacyUpload;
-    /// A file that is read.
+    /// A file that is downloaded.
     type Download: LegacyDownload;
 
-    /// Looks up what is held of a file that is to be uploaded: of a staging, or else of the
-    /// published file. Offers at most `limit` bytes, and nothing where finding out would take
-    /// longer than a client waits.
+    /// Looks up the prefix of a file to upload, in a staging or else in the published file. Offers at most
+    /// `limit` bytes, and none if hashing them would take longer than a client waits.
     ///
     /// # Errors
     /// No file can be stored under this name.
@@ -27,11 +26,10 @@ pub trait LegacyStore: Send + Sync + 'static {
         limit: u64,
     ) -> impl Future<Output = Result<LegacyOffer<Self::Offer>, StoreError>> + Send;
 
-    /// Opens a staging for `len` bytes: behind those of `offer` when it is resumed, from the start
-    /// otherwise.
+    /// Opens a staging for `len` more bytes, after the offered prefix or from the start.
     ///
     /// # Errors
-    /// There is no room for the bytes, or the staging cannot be made.
+    /// There is too little space, or the staging cannot be created.
     fn begin(
         &self,
         name: &RemoteName,
@@ -42,54 +40,54 @@ pub trait LegacyStore: Send + Sync + 'static {
     /// Opens a published file for reading.
     ///
     /// # Errors
-    /// There is no such file, or it cannot be read.
+    /// The file does not exist, or cannot be read.
     fn open_download(
         &self,
         name: &RemoteName,
     ) -> impl Future<Output = Result<Self::Download, StoreError>> + Send;
 }
 
-/// What is held of a file.
+/// The offered prefix of a file.
 #[derive(Debug)]
 pub struct LegacyOffer<O> {
-    /// Its first bytes, `None` if there is nothing to resume from.
+    /// Its length and MD5; `None` if there is nothing to resume.
     pub held: Option<Prefix>,
-    /// They are the published file, not a staging.
+    /// The prefix is the whole published file, not a staging.
     pub published: bool,
-    /// To be handed back with [`LegacyStore::begin`].
+    /// For the call of [`LegacyStore::begin`].
     pub offer: O,
 }
 
-/// How an upload begins.
+/// The start of an upload.
 #[derive(Debug)]
 pub enum LegacyBegin<O> {
-    /// With the first byte. The client was offered this and can't use it.
+    /// With the first byte. The client cannot use the offer.
     Anew(O),
-    /// Behind the bytes of this offer.
+    /// After the offered prefix.
     Resume(O),
 }
 
-/// A file that grows until it is whole. Dropping it keeps what is journalled.
+/// An unfinished upload. Dropping it keeps the journalled bytes.
 pub trait LegacyUpload: Send {
-    /// Appends a chunk, and gives a spent buffer back to be filled next. The chunk may still be
-    /// on its way when this returns.
+    /// Appends a chunk and returns a used buffer for the next one. The chunk may be written after this
+    /// returns.
     ///
     /// # Errors
-    /// This chunk or an earlier one could not be stored. What was stored before stays.
+    /// This chunk or an earlier one could not be stored. The bytes before it stay.
     fn write(&mut self, chunk: Vec<u8>)
     -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Makes the staging the file: atomically, durably where the store promises it. Tells the MD5
-    /// of the whole file where it is known without reading it.
+    /// Publishes the staging atomically, and durably if the store promises durability. Returns the MD5 of
+    /// the whole file, where it is known without reading the file.
     ///
     /// # Errors
     /// The file could not be published; the staging stays.
     fn publish(self) -> impl Future<Output = Result<Option<Md5Digest>, StoreError>> + Send;
 
-    /// Records how far the upload got and keeps the staging for later.
+    /// Journals the progress of the upload and keeps the staging.
     ///
     /// # Errors
-    /// It could not be recorded; a later try goes on from an earlier point.
+    /// The journal could not be written; the upload resumes at an earlier byte.
     fn suspend(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -98,11 +96,11 @@ pub trait LegacyDownload: Send {
     /// The file's size in bytes.
     fn size(&self) -> u64;
 
-    /// MD5 of the whole file, if it is known without reading it.
+    /// The MD5 of the whole file, where it is known without reading the file.
     fn md5(&self) -> Option<Md5Digest>;
 
-    /// Whether the file's first bytes are these. Answers no where finding out would take longer
-    /// than a client waits.
+    /// Whether the file begins with this prefix. Returns `false` if hashing would take longer than a client
+    /// waits.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -111,11 +109,11 @@ pub trait LegacyDownload: Send {
         held: Prefix,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Reads up to `len` bytes from `offset` into a buffer, of which `spare` may become the next.
-    /// Returns at least one byte.
+    /// Reads up to `len` bytes from `offset` into a buffer, for which it may use `spare`. Returns at least
+    /// one byte.
     ///
     /// # Errors
-    /// The file cannot be read, or it ends before `offset`: it was changed.
+    /// The file cannot be read, or ends before `offset` because it has changed.
     fn read(
         &mut self,
         offset: u64,

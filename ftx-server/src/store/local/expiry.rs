@@ -1,15 +1,15 @@
-//! How old stagings are, by a clock that only counts what a server saw pass.
+//! The ages of stagings, by a clock that does not jump.
 //!
-//! The system's clock jumps: a machine without one of its own boots in 1970 and learns the time later,
-//! and somebody corrects a year. If a staging were as old as that clock says, one jump forward would
-//! remove all. So a server of the root counts time itself, and keeps the count in `.ftx/ages`:
+//! The system's clock jumps: a machine without a battery boots in 1970 and learns the time later, or an
+//! administrator corrects the year. If it determined the age of stagings, one jump forward would remove all
+//! of them. So the server counts time itself, and keeps the count in `.ftx/ages`:
 //!
 //! - While a kernel runs, the count grows with its uptime, whether a server runs or not.
-//! - From one run of a kernel to another it grows by what the system's clock says has passed, but by
-//!   a day at most, and by a quarter of the time that stagings are kept.
+//! - From one boot to the next it grows by the difference of the system's clock, but at most by a day, and
+//!   by a quarter of the time that stagings are kept.
 //!
-//! A staging is as old as the count has grown since its files were first seen with the times that they
-//! have. Those times are only compared, so it does not matter which clock they are from.
+//! The age of a staging is the growth of the count since its files were first seen with their present
+//! times. Those times are only compared, so it does not matter which clock they are from.
 //!
 //! ```text
 //! ftx-ages 1
@@ -34,56 +34,56 @@ const NAME: &str = "ages";
 const NEW_NAME: &str = "ages.new";
 const HEADER: &str = "ftx-ages 1";
 
-/// What passes at most between two runs of a kernel.
+/// The longest time that may pass between two boots.
 const OFFLINE_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// A moment, by all clocks.
+/// One reading of all clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClockReading {
-    /// Which run of a kernel it is in.
+    /// The boot.
     boot: Option<BootId>,
-    /// How long that runs, or this process where the system does not tell; in milliseconds.
+    /// The uptime in milliseconds, of this process where the system does not report its own.
     uptime_ms: u64,
-    /// By the system's clock.
+    /// The system's clock.
     unix_secs: u64,
 }
 
-/// Tells the present moment.
+/// Reads the clocks.
 type ReadClock = fn() -> ClockReading;
 
-/// A staging's files, as they were when they were first seen so.
+/// The first sight of a staging's files with their present times.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     times: [i128; 2],
     at_ms: u64,
-    /// Since the ages were saved.
-    again: bool,
+    /// The staging was looked up since the last save.
+    is_used: bool,
 }
 
-/// The ages of all stagings of a root.
+/// The count, and the ages of all stagings of a root.
 #[derive(Debug)]
 pub(super) struct ExpiryClock {
-    ours: Dir,
+    private_dir: Dir,
     clock: ReadClock,
-    /// What was counted until then.
+    /// The count at the time of `since`.
     counted_ms: u64,
     since: ClockReading,
     seen: Mutex<HashMap<(String, StagingId), Sighting>>,
 }
 
 impl ExpiryClock {
-    /// Goes on counting where the last server of the root ended, whose directory of ours is `ours`.
+    /// Continues the count of the last server, which is saved in `private_dir`.
     ///
     /// # Errors
-    /// Those of duplicating the handle.
-    pub(super) fn open(ours: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        Self::open_with(ours, ttl, now)
+    /// The handle of the directory cannot be duplicated.
+    pub(super) fn open(private_dir: &Dir, ttl: Duration) -> Result<Self, StoreError> {
+        Self::open_with(private_dir, ttl, now)
     }
 
-    fn open_with(ours: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
-        let ours = ours.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
+    fn open_with(private_dir: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
+        let private_dir = private_dir.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
         let since = clock();
-        let text = ours.read_to_string(NAME).unwrap_or_default();
+        let text = private_dir.read_to_string(NAME).unwrap_or_default();
         let (counted_ms, seen) = match parse(&text) {
             Some((counted_ms, then, seen)) => {
                 let offline_max_ms = OFFLINE_MAX_MS.min(millis(ttl) / 4);
@@ -91,42 +91,42 @@ impl ExpiryClock {
             }
             None => (0, HashMap::new()),
         };
-        Ok(Self { ours, clock, counted_ms, since, seen: Mutex::new(seen) })
+        Ok(Self { private_dir, clock, counted_ms, since, seen: Mutex::new(seen) })
     }
 
-    /// Whether nobody has written to a staging for `ttl`. It lies in `dir`, which is called `what`.
-    pub(super) fn is_expired(&self, what: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+    /// Whether a staging has not been written to for `ttl`. It is in `dir`, which is named `dir_name`.
+    pub(super) fn is_expired(&self, dir_name: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
         let StagingFiles { data, journal } = id.files();
         let times = [time_of(dir, &journal), time_of(dir, &data)];
         let now_ms = self.count_ms();
         let mut seen = self.seen();
-        let entry = seen.entry((what.to_owned(), id)).or_insert(Sighting {
+        let entry = seen.entry((dir_name.to_owned(), id)).or_insert(Sighting {
             times,
             at_ms: now_ms,
-            again: true,
+            is_used: true,
         });
         if entry.times != times {
             (entry.times, entry.at_ms) = (times, now_ms);
         }
-        entry.again = true;
+        entry.is_used = true;
         now_ms.saturating_sub(entry.at_ms) > millis(ttl)
     }
 
-    /// Keeps the count and the ages of those stagings that were looked at since this was done last.
+    /// Saves the count, and the ages of the stagings that were looked up since the last save.
     pub(super) fn save(&self) {
         let ClockReading { boot, uptime_ms, unix_secs } = (self.clock)();
         let boot = boot.map_or_else(|| "-".to_owned(), |boot| hex(&boot));
         let count_ms = self.count_ms();
         let mut text = format!("{HEADER}\n{count_ms} {boot} {uptime_ms} {unix_secs}\n");
         let mut seen = self.seen();
-        seen.retain(|_, seen| std::mem::take(&mut seen.again));
-        for ((what, id), Sighting { times: [journal, data], at_ms, .. }) in &*seen {
+        seen.retain(|_, seen| std::mem::take(&mut seen.is_used));
+        for ((dir_name, id), Sighting { times: [journal, data], at_ms, .. }) in &*seen {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{what} {id} {journal} {data} {at_ms}");
+            let _ = writeln!(text, "{dir_name} {id} {journal} {data} {at_ms}");
         }
         drop(seen);
-        let written = self.ours.write(NEW_NAME, text);
-        if let Err(error) = written.and_then(|()| self.ours.rename(NEW_NAME, &self.ours, NAME)) {
+        let written = self.private_dir.write(NEW_NAME, text);
+        if let Err(error) = written.and_then(|()| self.private_dir.rename(NEW_NAME, &self.private_dir, NAME)) {
             warn!(%error, "interrupted uploads may be kept longer than they are meant to be");
         }
     }
@@ -141,7 +141,7 @@ impl ExpiryClock {
     }
 }
 
-/// What has surely passed between two moments, or may have as far as `offline_max_ms`.
+/// The time between two readings: exact within a boot, at most `offline_max_ms` otherwise.
 fn passed_ms(then: &ClockReading, now: &ClockReading, offline_max_ms: u64) -> u64 {
     if then.boot.is_some() && then.boot == now.boot {
         return now.uptime_ms.saturating_sub(then.uptime_ms);
@@ -152,7 +152,7 @@ fn passed_ms(then: &ClockReading, now: &ClockReading, offline_max_ms: u64) -> u6
 
 type SavedClock = (u64, ClockReading, HashMap<(String, StagingId), Sighting>);
 
-/// What was saved; `None` if it makes no sense.
+/// Parses a saved count; `None` if it is damaged.
 fn parse(text: &str) -> Option<SavedClock> {
     let mut lines = text.lines();
     if lines.next()? != HEADER {
@@ -166,12 +166,12 @@ fn parse(text: &str) -> Option<SavedClock> {
     };
     let mut seen = HashMap::new();
     for line in lines {
-        let [what, id, journal, data, at_ms] = fields(line)?;
+        let [dir_name, id, journal, data, at_ms] = fields(line)?;
         let times = [journal.parse().ok()?, data.parse().ok()?];
         let at_ms = at_ms.parse().ok()?;
         seen.insert(
-            (what.to_owned(), StagingId::parse(id)?),
-            Sighting { times, at_ms, again: false },
+            (dir_name.to_owned(), StagingId::parse(id)?),
+            Sighting { times, at_ms, is_used: false },
         );
     }
     Some((count_ms.parse().ok()?, moment, seen))
@@ -193,7 +193,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When a file was last written to, in nanoseconds from 1970 by whatever clock; 0 if it is not there.
+/// The modification time of a file in nanoseconds since 1970, by any clock; 0 if the file is missing.
 fn time_of(dir: &Dir, file: &Path) -> i128 {
     let Ok(Ok(time)) = dir.metadata(file).map(|metadata| metadata.modified()) else { return 0 };
     let nanos = |since: Duration| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX);
@@ -214,7 +214,7 @@ fn now() -> ClockReading {
     ClockReading { boot, uptime_ms, unix_secs: unix.as_secs() }
 }
 
-/// How long the kernel runs, suspended or not; `None` where the system does not tell.
+/// The uptime of the kernel, with the time it was suspended; `None` where the system does not report it.
 fn uptime_ms() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {
@@ -246,7 +246,7 @@ mod tests {
         };
     }
 
-    /// A staging, and a clock that is turned by hand.
+    /// A staging, and a clock that the test sets.
     struct Scratch {
         _temp: tempfile::TempDir,
         dir: Dir,

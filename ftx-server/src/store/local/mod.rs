@@ -1,22 +1,18 @@
-//! Files in a local directory.
+//! A store of files in a local directory.
 //!
 //! ```text
-//! ROOT/<remote name>              published files, plain: nothing of ours inside them
-//! ROOT/.ftx/staging/<id>.data     what arrives; the first bytes of a file to be
-//! ROOT/.ftx/staging/<id>.journal  how far it got, and the MD5 state there
-//! ROOT/.ftx/blocks/, batch/, manifests/   what the native dialect keeps: see `blocks`
-//! ROOT/.ftx/ages                  how old interrupted uploads are
-//! ROOT/.ftx/lock                  held by the one server that serves this root
+//! ROOT/<remote name>                      published files, without any data of the server
+//! ROOT/.ftx/blocks/, batch/, manifests/   the files of `native`
+//! ROOT/.ftx/staging/                      the files of `legacy`
+//! ROOT/.ftx/ages                          the ages of interrupted uploads
+//! ROOT/.ftx/lock                          locked by the one server of this root
 //! ```
 //!
-//! Everything is reached through a handle of the root directory, beneath which the system resolves
-//! every path: no name and no symbolic link leads out.
+//! Every path is resolved by the system beneath a handle of the root directory: no name and no symbolic
+//! link leads out.
 //!
-//! # Whose staging is whose
-//! A name can have several stagings, but no two connections write to the same one. A client that
-//! resumes takes over a staging that nobody writes to, or whose writer has been silent; if its
-//! writer is alive, the bytes up to the offer are copied instead, and both go on for themselves.
-//! Publishing a name discards the stagings of it that nobody writes to.
+//! The `native` and `legacy` folders keep their stagings apart. This file joins them where they meet:
+//! publishing a name discards its idle stagings of both, and both expire.
 
 mod expiry;
 mod latch;
@@ -42,7 +38,7 @@ use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use self::permits::{JobKind, JobPermits};
+use self::permits::{SlowJob, JobPermits};
 use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
@@ -51,13 +47,13 @@ pub use self::legacy::{LocalDownload, LocalOffer, LocalUpload};
 use self::native::NativeState;
 pub use self::native::{LocalBlockUpload, LocalCursor, LocalFile};
 
-/// The directory of ours in the root; no remote name can begin with it.
+/// The server's own directory in the root; no remote name can begin with it.
 const PRIVATE_DIR: &str = ".ftx";
 
-/// How long at least lies between two searches for stagings that are too old.
-const SWEEP_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// The least time between two searches for expired stagings.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// A directory of files; clones are the same store.
+/// A directory of files; clones share it.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     inner: Arc<StoreInner>,
@@ -72,17 +68,17 @@ struct StoreInner {
     expiry: ExpiryClock,
     native: NativeState,
     legacy: LegacyState,
-    /// Names that are being published or removed.
+    /// Locks on names that are published or removed.
     name_locks: NameLocks,
-    /// When old stagings were last looked for.
+    /// The time of the last search for expired stagings.
     swept: Mutex<Instant>,
     /// Locked as long as the store is open.
     _lock: std::fs::File,
 }
 
 impl LocalStore {
-    /// Opens the store in `config.root`, which is created if it is not there, finds the stagings
-    /// that earlier runs left, and removes those that are older than `config.staging_ttl`.
+    /// Opens the store in `config.root`, and creates the directory if it is missing. Finds the stagings of
+    /// earlier runs, and removes those that are older than `config.staging_ttl`.
     ///
     /// # Errors
     /// The directory cannot be used, or another server serves it.
@@ -95,11 +91,11 @@ impl LocalStore {
         let names = Arc::new(DurableNames::default());
         let root =
             Root::new(dir, config.durability, names).with_private(PRIVATE_DIR).opened_at(path);
-        let ours = open_private_dir(root.dir(), Path::new(PRIVATE_DIR))?;
-        let lock = lock(&ours, path)?;
-        let expiry = ExpiryClock::open(&ours, config.staging_ttl)?;
-        let legacy = LegacyState::open(&ours, &expiry, config)?;
-        let native = NativeState::open(&ours, &expiry, config)?;
+        let private_dir = open_private_dir(root.dir(), Path::new(PRIVATE_DIR))?;
+        let lock = lock(&private_dir, path)?;
+        let expiry = ExpiryClock::open(&private_dir, config.staging_ttl)?;
+        let legacy = LegacyState::open(&private_dir, &expiry, config)?;
+        let native = NativeState::open(&private_dir, &expiry, config)?;
         expiry.save();
         let inner = Arc::new(StoreInner {
             root,
@@ -117,21 +113,25 @@ impl LocalStore {
         Ok(Self { inner })
     }
 
-    /// Runs disk work where it stalls no connection.
-    async fn blocking<T: Send + 'static>(
+    /// Runs disk work where it stalls no other connection.
+    async fn blocking<T, E>(
         &self,
         name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         let owned = name.clone();
-        ftx_io::blocking(Path::new(name.as_str()), move || work(&inner, &owned)).await
+        ftx_io::blocking_for(Path::new(name.as_str()), move || work(&inner, &owned)).await
     }
 
-    /// Runs disk work that may take long where it stalls no connection.
+    /// Runs disk work that may take long where it stalls no other connection.
     async fn slowly<T: Send + 'static>(
         &self,
-        slow: JobKind,
+        slow: SlowJob,
         name: &RemoteName,
         work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -146,22 +146,22 @@ impl LocalStore {
 }
 
 impl StoreInner {
-    /// The turn of a file, by its name and by the one that a link of that name leads to. Blocks.
+    /// Locks the name of a file, and the target of the name if it is a link. Blocks.
     fn lock_name(&self, name: &RemoteName) -> NameLock<'_> {
         let target = self.root.link_target(Path::new(name.as_str()));
         let target = target.as_deref().and_then(Path::to_str).map(RemoteName::parse);
         self.name_locks.lock(iter::once(name.clone()).chain(target.and_then(Result::ok)))
     }
 
-    /// Descriptors for what stays open under this name.
-    fn share(&self, name: &RemoteName, what: DescriptorUse) -> Result<DescriptorShare, StoreError> {
+    /// Takes descriptors for files of this name that stay open.
+    fn share(&self, name: &RemoteName, usage: DescriptorUse) -> Result<DescriptorShare, StoreError> {
         let none = || {
             let text =
-                "connections and open files have all the descriptors that there are for them";
+                "connections and open files have taken all their descriptors";
             let source = std::io::Error::other(text);
             StoreError::Exhausted { op: "open", path: name.as_str().into(), source }
         };
-        self.descriptors.take(what).ok_or_else(none)
+        self.descriptors.take(usage).ok_or_else(none)
     }
 
     /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
@@ -170,10 +170,10 @@ impl StoreInner {
         legacy::discard_idle(self, name);
     }
 
-    /// Removes old stagings, now and then. Blocks.
+    /// Removes expired stagings, if the last search is some time ago. Blocks.
     fn sweep(&self) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        if swept.elapsed() >= SWEEP_PAUSE {
+        if swept.elapsed() >= SWEEP_INTERVAL {
             *swept = Instant::now();
             drop(swept);
             legacy::expire(self, self.staging_ttl);
@@ -188,12 +188,12 @@ fn subdirectory(dir: &Dir, name: &Path) -> Result<Dir, StoreError> {
     dir.open_dir(name).map_err(|error| StoreError::io("open", name, error))
 }
 
-/// Locks `root`, whose directory of ours is `ours`.
-fn lock(ours: &Dir, root: &Path) -> Result<std::fs::File, StoreError> {
+/// Locks `root`, which contains the directory `private_dir`.
+fn lock(private_dir: &Dir, root: &Path) -> Result<std::fs::File, StoreError> {
     let failed = |error| StoreError::io("lock", ".ftx/lock", error);
     let mut options = OpenOptions::new();
     options.create(true).read(true).write(true);
-    let file = ours.open_with("lock", &options).map_err(failed)?.into_std();
+    let file = private_dir.open_with("lock", &options).map_err(failed)?.into_std();
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::RootInUse { path: root.to_owned() }),

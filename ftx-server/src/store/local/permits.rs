@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
+use ftx_core::native::Reason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::Refusal;
 
 /// Slow work, by what it waits for, with how many jobs of all clients may do so at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JobKind {
+pub(super) enum SlowJob {
     /// Hashes large files. Each job uses all cores; more of them would only take longer each.
     Hash,
     /// Reads directories and small amounts of data.
@@ -26,9 +27,9 @@ pub(super) enum JobKind {
 
 /// Slow jobs of all kinds at a time.
 pub(crate) const MAX_LONG_JOBS: usize =
-    JobKind::Hash.limit() + JobKind::Read.limit() + JobKind::Sync.limit() + JobKind::Write.limit();
+    SlowJob::Hash.limit() + SlowJob::Read.limit() + SlowJob::Sync.limit() + SlowJob::Write.limit();
 
-impl JobKind {
+impl SlowJob {
     const fn limit(self) -> usize {
         match self {
             Self::Hash => 4,
@@ -56,50 +57,54 @@ pub(super) struct JobPermit {
 
 impl Default for JobPermits {
     fn default() -> Self {
-        let permits = |slow: JobKind| Arc::new(Semaphore::new(slow.limit()));
+        let permits = |slow: SlowJob| Arc::new(Semaphore::new(slow.limit()));
         Self {
-            hash: permits(JobKind::Hash),
-            read: permits(JobKind::Read),
-            sync: permits(JobKind::Sync),
-            write: permits(JobKind::Write),
+            hash: permits(SlowJob::Hash),
+            read: permits(SlowJob::Read),
+            sync: permits(SlowJob::Sync),
+            write: permits(SlowJob::Write),
         }
     }
 }
 
 impl JobPermits {
     /// Waits for a permit in first-come order. The holder of one must not wait for another of its kind.
-    pub(super) async fn take(&self, slow: JobKind) -> JobPermit {
+    pub(super) async fn take(&self, slow: SlowJob) -> JobPermit {
         JobPermit { _permit: Arc::clone(self.of(slow)).acquire_owned().await.ok() }
     }
 
     /// As [`take`](Self::take), unless the calling thread is dedicated to one connection and does the
     /// work itself.
-    pub(super) async fn take_unless_dedicated(&self, slow: JobKind) -> Option<JobPermit> {
+    pub(super) async fn take_unless_dedicated(&self, slow: SlowJob) -> Option<JobPermit> {
         if ftx_io::is_dedicated() { None } else { Some(self.take(slow).await) }
     }
 
     /// The semaphore of a kind, for callers that take a permit for each piece of work.
-    pub(super) fn of(&self, slow: JobKind) -> &Arc<Semaphore> {
+    pub(super) fn of(&self, slow: SlowJob) -> &Arc<Semaphore> {
         match slow {
-            JobKind::Hash => &self.hash,
-            JobKind::Read => &self.read,
-            JobKind::Sync => &self.sync,
-            JobKind::Write => &self.write,
+            SlowJob::Hash => &self.hash,
+            SlowJob::Read => &self.read,
+            SlowJob::Sync => &self.sync,
+            SlowJob::Write => &self.write,
         }
     }
 }
 
 /// Runs slow work on another thread, even where the calling one is dedicated: it must send heartbeats and
 /// see a cancellation meanwhile.
-pub(super) async fn on_blocking_pool<T: Send + 'static>(
+pub(super) async fn on_blocking_pool<T, E>(
     permit: JobPermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Refusal> {
-    let failed = |_| Refusal::new(ftx_core::native::Reason::Internal, "a disk thread failed");
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Refusal> + Send + 'static,
+{
+    let failed = |_| Err(Refusal::new(Reason::Internal, "a disk thread failed").into());
     let work = move || {
         let done = work();
         drop(permit);
         done
     };
-    ftx_io::spawn_blocking(work).await.map_err(failed)
+    ftx_io::spawn_blocking(work).await.unwrap_or_else(failed)
 }

@@ -1,5 +1,4 @@
-//! Stagings as they lie in a directory of ours, whatever is in them: what earlier runs left, and what
-//! is too old to be gone on with.
+//! Recovery of the stagings of earlier runs, of either dialect.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,22 +9,22 @@ use ftx_io::ErrorChain;
 use ftx_store::{StagingFiles, StoreError};
 use tracing::{info, warn};
 
-/// Names a staging in the file system.
+/// The number that names a staging's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct StagingId(u64);
 
-/// What earlier runs left in a directory.
+/// The stagings of earlier runs in one directory.
 #[derive(Debug)]
 pub(super) struct OrphanedStagings {
-    /// What can be gone on with, by the name that it is for.
+    /// The stagings that can be resumed, with the names of their files.
     pub(super) stagings: Vec<(RemoteName, StagingId)>,
-    /// One that is used by nobody, nor are those that follow.
+    /// An unused id; so are all that follow.
     pub(super) next: StagingId,
 }
 
 impl StagingId {
-    /// No server gets that far by counting: a file with a greater number is none of ours, and going on
-    /// from it could leave no numbers at all.
+    /// No server counts this far: a file with a greater number is a stray one, and counting on from it could
+    /// use up all numbers.
     const LAST: Self = Self(1 << 48);
 
     /// The staging's files in the staging directory.
@@ -34,12 +33,12 @@ impl StagingId {
         StagingFiles { data: file("data"), journal: file("journal") }
     }
 
-    /// The one after it.
+    /// The next id.
     pub(super) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         u64::from_str_radix(text, 16).ok().map(Self)
     }
@@ -60,20 +59,20 @@ impl fmt::Display for StagingId {
 }
 
 impl OrphanedStagings {
-    /// Looks for them in `dir`, which is called `what`, and removes what is of no use: what `is_old`, and
-    /// what has no journal. `name_of` reads the name from a journal.
-    pub(super) fn find(
+    /// Searches `dir`, which is named `dir_name`. Removes stagings that are expired (`is_old`) or without a
+    /// journal. `name_of` reads the file name from a journal.
+    pub(super) fn scan(
         dir: &Dir,
-        what: &str,
+        dir_name: &str,
         is_old: impl Fn(StagingId) -> bool,
         name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
     ) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::io("read", what, error);
+        let failed = |error| StoreError::io("read", dir_name, error);
         let mut found = Self { stagings: Vec::new(), next: StagingId(1) };
         for entry in dir.entries().map_err(failed)? {
             let file = PathBuf::from(entry.map_err(failed)?.file_name());
             if StagingId::of_copy(&file).is_some_and(|id| id.files().copy() == file) {
-                // The process died while it was being made.
+                // A copy that was unfinished when the process died.
                 remove_file(dir, &file);
                 continue;
             }
@@ -82,7 +81,7 @@ impl OrphanedStagings {
                 found.next = found.next.max(id.next());
             }
             if file.extension().is_none_or(|kind| kind != "data") {
-                // A journal is of no use without its data.
+                // A journal without its data is useless.
                 if !dir.exists(id.files().data) {
                     remove(dir, id);
                 }
@@ -104,13 +103,13 @@ impl OrphanedStagings {
         }
         let count = found.stagings.len();
         if count > 0 {
-            info!(count, what, "found interrupted uploads");
+            info!(count, dir = dir_name, "found interrupted uploads");
         }
         Ok(found)
     }
 }
 
-/// Removes a staging's files.
+/// Removes the files of a staging.
 pub(super) fn remove(dir: &Dir, id: StagingId) {
     let StagingFiles { data, journal } = id.files();
     for file in [journal, data] {
@@ -133,14 +132,14 @@ mod tests {
 
     use super::{Dir, OrphanedStagings, StagingId};
 
-    /// A staging was being copied to a file of its own when the server was killed.
+    /// The server was killed while it copied a staging to break a hard link.
     #[test]
     fn half_a_copy_is_removed() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         dir.write("0000000000000001.data.own", "half").unwrap();
         dir.write("notes.own", "somebody's").unwrap();
-        OrphanedStagings::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
+        OrphanedStagings::scan(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert!(!dir.exists("0000000000000001.data.own") && dir.exists("notes.own"));
     }
 
@@ -151,7 +150,7 @@ mod tests {
         for stray in ["ffffffffffffffff.x", "fffffffffffffffe.data", "0000000000000007.journal"] {
             dir.write(stray, "").unwrap();
         }
-        let found = OrphanedStagings::find(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
+        let found = OrphanedStagings::scan(&dir, "test", |_| false, |_, _| Ok(None)).unwrap();
         assert_eq!(found.next, StagingId(8));
     }
 }

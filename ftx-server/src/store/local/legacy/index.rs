@@ -69,7 +69,7 @@ impl PrefixIndex {
         ttl: Duration,
     ) -> Result<Self, StoreError> {
         let is_old = |id| expiry.is_expired(DIR, staging, id, ttl);
-        let found = OrphanedStagings::find(staging, DIR, is_old, Staging::name_of)?;
+        let found = OrphanedStagings::scan(staging, DIR, is_old, Staging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
             index.add(name, id, PrefixState::Idle(None));

@@ -32,7 +32,7 @@ pub(super) use self::index::expire;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{JobKind, JobPermit};
+use super::permits::{SlowJob, JobPermit};
 use super::private_dir::PrivateDir;
 use super::{LocalStore, StoreInner, native, recovery};
 use crate::config::Config;
@@ -59,11 +59,11 @@ pub(super) struct LegacyState {
 
 impl LegacyState {
     pub(super) fn open(
-        ours: &Dir,
+        private_dir: &Dir,
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(ours, "staging")?;
+        let dir = PrivateDir::open(private_dir, "staging")?;
         let index = Mutex::new(PrefixIndex::load(&dir.get(), expiry, config.staging_ttl)?);
         Ok(Self { dir, index, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
@@ -119,7 +119,7 @@ impl LocalStore {
         if len <= native::SHORT_HASH_BYTES {
             return Ok(None);
         }
-        let permit = self.inner.permits.take(JobKind::Hash);
+        let permit = self.inner.permits.take(SlowJob::Hash);
         tokio::time::timeout_at(due.into(), permit).await.map(Some).map_err(|_| TooLate)
     }
 }

@@ -16,7 +16,7 @@ use super::OFFER_BUDGET;
 use super::index::PrefixState;
 use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
-use crate::store::local::permits::JobKind;
+use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
 use crate::store::local::{LocalStore, StoreInner};
 
@@ -78,7 +78,7 @@ pub(super) async fn look_up(
             let durable = move |inner: &Arc<StoreInner>, name: &RemoteName| {
                 make_durable(inner, name, &hashed).map(|()| hashed)
             };
-            store.slowly(JobKind::Sync, name, durable).await?
+            store.slowly(SlowJob::Sync, name, durable).await?
         }
         _ => OfferKind::Nothing,
     };
@@ -99,7 +99,7 @@ async fn staged(
         if states.is_empty() {
             return Ok(None);
         }
-        let permit = store.inner.permits.take(JobKind::Read);
+        let permit = store.inner.permits.take(SlowJob::Read);
         let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Ok(None);
         };
@@ -109,21 +109,35 @@ async fn staged(
             Ok(found)
         });
         match look.await? {
-            // Its writer is just putting it away, and the index will soon say so.
-            None if Instant::now() < deadline => tokio::time::sleep(RELEASE_POLL).await,
-            found => return Ok(found.flatten()),
+            Longest::Known(found) => return Ok(found),
+            // Its writer suspends it just now, and the index will soon show that.
+            Longest::Unsettled if Instant::now() < deadline => {
+                tokio::time::sleep(RELEASE_POLL).await;
+            }
+            Longest::Unsettled => return Ok(None),
         }
     }
 }
 
-/// The longest of these stagings; `None` while one of them is changing hands. Blocks.
-fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Option<Option<OfferKind>> {
+/// The longest of some stagings.
+enum Longest {
+    /// This one, if any is readable.
+    Known(Option<OfferKind>),
+    /// Unknown: one of them changes hands.
+    Unsettled,
+}
+
+/// The longest of these stagings. Blocks.
+fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Longest {
     let mut longest: Option<(StagingId, PrefixHasher)> = None;
     for (id, state) in states {
         let hasher = match state {
             PrefixState::Idle(hasher) => hasher,
             // Its client may have lost it, and be back before that is noticed here.
-            PrefixState::Written(writer) => Some(writer.slot.hash_all(deadline)?),
+            PrefixState::Written(writer) => match writer.slot.hash_all(deadline) {
+                Some(hasher) => Some(hasher),
+                None => return Longest::Unsettled,
+            },
             // It takes too long; the next client that asks finds it ready.
             PrefixState::Reading(_) => None,
         };
@@ -132,7 +146,7 @@ fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Option<O
             .chain(hasher.map(|hasher| (id, hasher)))
             .max_by_key(|(_, hasher)| hasher.len());
     }
-    Some(longest.map(|(id, hasher)| OfferKind::Staged { id, hasher }))
+    Longest::Known(longest.map(|(id, hasher)| OfferKind::Staged { id, hasher }))
 }
 
 /// Waits until it is known how far the name's stagings got. Who writes to one may be a connection

@@ -15,10 +15,10 @@ use super::OFFER_BUDGET;
 use super::index::{PrefixClaim, PrefixIndex, PrefixState, PrefixWriter};
 use super::offer::{self, LocalOffer, OfferKind};
 use crate::store::local::latch::{LastWrite, Latch};
-use crate::store::local::permits::{JobKind, on_blocking_pool};
+use crate::store::local::permits::{SlowJob, on_blocking_pool};
 use crate::store::local::recovery::{self, StagingId};
 use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload};
+use crate::store::{LegacyBegin, LegacyUpload, Refusal};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ pub(super) async fn begin(
     }
     let share = store.inner.share(name, DescriptorUse::Upload)?;
     let owner = store.clone();
-    let opened = store.slowly(JobKind::Write, name, move |inner, name| {
+    let opened = store.slowly(SlowJob::Write, name, move |inner, name| {
         let path = Path::new(name.as_str());
         let begin = discard_offered(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
@@ -92,7 +92,7 @@ pub(super) async fn begin(
         inner.root.check_not_mounted(path)?;
         let (id, staging) = open(inner, name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
-        let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(JobKind::Write));
+        let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(SlowJob::Write));
         let (last_write, done) = (LastWrite::now(), Latch::default());
         if let Some(slot) = writer.slot() {
             let writer = PrefixWriter { slot, last_write: last_write.clone(), done: done.clone() };
@@ -269,7 +269,7 @@ impl LegacyUpload for LocalUpload {
         }
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         // For the syncs, and the turn with the name.
-        let permit = inner.permits.take_unless_dedicated(JobKind::Sync).await;
+        let permit = inner.permits.take_unless_dedicated(SlowJob::Sync).await;
         let Some(writer) = self.writer.take() else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
@@ -295,7 +295,7 @@ impl LegacyUpload for LocalUpload {
     }
 
     async fn suspend(mut self) -> Result<(), StoreError> {
-        let permit = self.store.inner.permits.take_unless_dedicated(JobKind::Sync).await;
+        let permit = self.store.inner.permits.take_unless_dedicated(SlowJob::Sync).await;
         let (Some(writer), Some(indexed)) = (self.writer.take(), self.indexed.take()) else {
             return Ok(());
         };
@@ -348,7 +348,11 @@ impl Drop for LocalUpload {
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                let permit = inner.permits.take(JobKind::Sync).await;
+                let permit = inner.permits.take(SlowJob::Sync).await;
+                let release = || {
+                    release();
+                    Ok::<_, Refusal>(())
+                };
                 let _ = on_blocking_pool(permit, release).await;
             })),
             Err(_) => release(),

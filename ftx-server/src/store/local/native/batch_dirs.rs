@@ -28,11 +28,11 @@ struct IdlePublishers {
 
 impl BatchDirs {
     pub(super) fn open(
-        ours: &Dir,
+        private_dir: &Dir,
         durability: Durability,
         open_files: usize,
     ) -> Result<Self, StoreError> {
-        let own = PrivateDir::open(ours, "batch")?;
+        let own = PrivateDir::open(private_dir, "batch")?;
         let dir = own.get();
         // Nothing in it is good for anything after a crash.
         let failed = |error| StoreError::io("clear", ".ftx/batch", error);

@@ -9,7 +9,7 @@ use ftx_core::native::wire::Meta;
 use ftx_store::{Durability, StoreError, apply_meta};
 
 use super::super::StoreInner;
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::published_version::PublishedVersion;
 use crate::store::{ExpectedFile, Refusal, WorkProgress};
 
@@ -27,7 +27,7 @@ pub(super) async fn confirm(
     else {
         return Ok(false);
     };
-    let permit = inner.permits.take(JobKind::Sync).await;
+    let permit = inner.permits.take(SlowJob::Sync).await;
     let inner = Arc::clone(inner);
     on_blocking_pool(permit, move || {
         let lock = inner.lock_name(&name);
@@ -37,7 +37,7 @@ pub(super) async fn confirm(
         keep(&inner, &name, &published_version.file, &meta, || drop(lock))?;
         Ok(true)
     })
-    .await?
+    .await
 }
 
 /// Gives a published file its time and mode, and makes it durable: the server that published it may

@@ -9,7 +9,7 @@ use ftx_core::native::wire::{Meta, Version};
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{DescriptorShare, DescriptorUse, StoreInner};
 use super::block_map::{FileRef, SHORT_HASH_BYTES, manifest_of};
 use crate::store::{Refusal, StoredFile, WorkProgress};
@@ -174,13 +174,13 @@ impl StoredFile for LocalFile {
             KnownBlocks::Part(block_map) => block_map.known().saturating_mul(BLOCK_BYTES),
         };
         let takes_long = opened.identity.size.saturating_sub(known) > SHORT_HASH_BYTES;
-        let slow = if takes_long { JobKind::Hash } else { JobKind::Read };
+        let slow = if takes_long { SlowJob::Hash } else { SlowJob::Read };
         let permit = opened.inner.permits.take(slow).await;
         let work = move || {
             let OpenFile { inner, name, file, identity, .. } = &*opened;
-            manifest_of(inner, FileRef { name, file, identity }, &progress)
+            Ok(manifest_of(inner, FileRef { name, file, identity }, &progress)?)
         };
-        Ok(on_blocking_pool(permit, work).await??)
+        on_blocking_pool(permit, work).await
     }
 
     async fn unchanged(&self) -> Result<(), Refusal> {

@@ -58,7 +58,7 @@ impl<W> Stagings<W> {
     /// Finds the stagings of earlier runs in `dir`.
     pub(super) fn load(dir: &Dir, expiry: &ExpiryClock, ttl: Duration) -> Result<Self, StoreError> {
         let is_old = |id| expiry.is_expired(STAGING_DIR, dir, id, ttl);
-        let found = OrphanedStagings::find(dir, STAGING_DIR, is_old, BlockStaging::name_of)?;
+        let found = OrphanedStagings::scan(dir, STAGING_DIR, is_old, BlockStaging::name_of)?;
         let mut by_name = HashMap::<_, Vec<_>>::new();
         for (name, id) in found.stagings {
             by_name.entry(name).or_default().push(StagingEntry { id, state: StagingState::Idle });

@@ -38,7 +38,6 @@ use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
-use ftx_io::blocking;
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub(super) use self::block_map::SHORT_HASH_BYTES;
@@ -50,7 +49,7 @@ use self::space::Ledger;
 use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{JobKind, on_blocking_pool};
+use super::permits::{SlowJob, on_blocking_pool};
 use super::private_dir::PrivateDir;
 use super::walk::{NameMemory, entry};
 use super::{LocalStore, StoreInner, subdirectory};
@@ -77,16 +76,16 @@ pub(super) struct NativeState {
 
 impl NativeState {
     pub(super) fn open(
-        ours: &Dir,
+        private_dir: &Dir,
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(ours, "blocks")?;
+        let dir = PrivateDir::open(private_dir, "blocks")?;
         let stagings = Stagings::load(&dir.get(), expiry, config.staging_ttl)?;
-        let manifests = subdirectory(ours, Path::new("manifests"))?;
+        let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
-        let batch_dirs = batch_dirs::BatchDirs::open(ours, config.durability, open_files)?;
+        let batch_dirs = batch_dirs::BatchDirs::open(private_dir, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
         Ok(Self { dir, stagings, manifests, ledger, batch_dirs, silent, names })
@@ -118,19 +117,6 @@ pub(super) fn expire(inner: &StoreInner, ttl: Duration) {
     }
 }
 
-impl LocalStore {
-    /// As [`LocalStore::blocking`], for the native dialect.
-    async fn native<T: Send + 'static>(
-        &self,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
-        let done = blocking(Path::new(name.as_str()), move || Ok(work(&inner, &owned)));
-        done.await.map_err(Refusal::from)?
-    }
-}
-
 impl Store for LocalStore {
     type Staging = LocalBlockUpload;
     type File = LocalFile;
@@ -157,11 +143,11 @@ impl Store for LocalStore {
     }
 
     async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
-        self.native(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+        self.blocking(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
     }
 
     async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
-        self.native(name, |inner, name| {
+        self.blocking(name, |inner, name| {
             let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
@@ -179,14 +165,13 @@ impl Store for LocalStore {
         cursor: Option<LocalCursor>,
     ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
-        let permit = inner.permits.take(JobKind::Read).await;
-        let listed = on_blocking_pool(permit, move || list::page(&inner, &list, cursor)).await?;
-        Ok(listed?)
+        let permit = inner.permits.take(SlowJob::Read).await;
+        on_blocking_pool(permit, move || Ok(list::page(&inner, &list, cursor)?)).await
     }
 
     async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(JobKind::Sync).await;
+        let permit = inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
@@ -197,12 +182,12 @@ impl Store for LocalStore {
             let meta = meta_of(&metadata);
             Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
         })
-        .await?
+        .await
     }
 
     async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(JobKind::Sync).await;
+        let permit = inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             let path = Path::new(name.as_str());
             let _lock = inner.name_locks.lock([name.clone()]);
@@ -218,6 +203,6 @@ impl Store for LocalStore {
             }
             Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
         })
-        .await?
+        .await
     }
 }

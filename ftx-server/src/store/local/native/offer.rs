@@ -11,7 +11,7 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{DescriptorUse, StoreInner};
 use super::block_map::{
     FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
@@ -48,22 +48,22 @@ pub(super) async fn open(
     progress: WorkProgress,
 ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
     let share = inner.share(&offer.name, DescriptorUse::Upload)?;
-    let mut slow = JobKind::Write;
+    let mut slow = SlowJob::Write;
     loop {
         let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
-        let has_time = slow == JobKind::Hash;
+        let has_time = slow == SlowJob::Hash;
         let permit = inner.permits.take(slow).await;
         let opened = on_blocking_pool(permit, move || {
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
         });
-        slow = JobKind::Write;
-        match opened.await? {
+        slow = SlowJob::Write;
+        match opened.await {
             Ok(offered) => {
                 offered.upload.holds(share);
                 return Ok(offered);
             }
             Err(OpenError::Refused(refusal)) => return Err(refusal),
-            Err(OpenError::TakesLong) => slow = JobKind::Hash,
+            Err(OpenError::TakesLong) => slow = SlowJob::Hash,
             Err(OpenError::Wait(Some(latch))) => latch.ended().await,
             Err(OpenError::Wait(None)) => tokio::time::sleep(RELEASE_POLL).await,
         }

@@ -10,7 +10,7 @@ use ftx_io::blocking;
 use ftx_store::{FileIdentity, StoreError};
 
 use super::super::StoreInner;
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::block_map::{
     FileRef, SHORT_HASH_BYTES, all_blocks, has_name, manifest_of, unread_bytes,
 };
@@ -44,7 +44,7 @@ impl PublishedVersion {
         else {
             return Ok(None);
         };
-        let kind = if unread_bytes > SHORT_HASH_BYTES { JobKind::Hash } else { JobKind::Read };
+        let kind = if unread_bytes > SHORT_HASH_BYTES { SlowJob::Hash } else { SlowJob::Read };
         let permit = inner.permits.take(kind).await;
         let (store, owned) = (Arc::clone(inner), name.clone());
         on_blocking_pool(permit, move || {
@@ -55,7 +55,7 @@ impl PublishedVersion {
                 Err(error) => Err(error.into()),
             }
         })
-        .await?
+        .await
     }
 
     /// Whether `name` still stands for this version. Blocks.

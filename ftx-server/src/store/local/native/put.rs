@@ -19,7 +19,7 @@ use ftx_store::{
     StoreError, UpToDateFiles,
 };
 
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{LocalStore, StoreInner};
 use super::space::Reservation;
 use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
@@ -36,11 +36,12 @@ pub(super) async fn put(
     let stored = match durability {
         // A disk that is busy may take its time for the syncs.
         Durability::Full => {
-            on_blocking_pool(store.inner.permits.take(JobKind::Sync).await, work).await
+            let permit = store.inner.permits.take(SlowJob::Sync).await;
+            on_blocking_pool(permit, move || Ok(work())).await
         }
         // Without them, waking another thread takes longer than the work.
         Durability::None => {
-            let permit = store.inner.permits.take_unless_dedicated(JobKind::Sync).await;
+            let permit = store.inner.permits.take_unless_dedicated(SlowJob::Sync).await;
             let done = blocking(Path::new("small files"), move || {
                 let done = work();
                 drop(permit);

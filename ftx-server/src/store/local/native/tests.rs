@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::index::WriterLookup;
-use super::{JobKind, LocalBlockUpload, LocalStore};
+use super::{SlowJob, LocalBlockUpload, LocalStore};
 use crate::config::Config;
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
@@ -49,7 +49,7 @@ fn who_waits_for_a_name_leaves_threads_to_others() {
         for _ in 0..WAITING {
             tokio::task::yield_now().await;
         }
-        assert_eq!(store.inner.permits.of(JobKind::Sync).available_permits(), 0);
+        assert_eq!(store.inner.permits.of(SlowJob::Sync).available_permits(), 0);
         let asked = name();
         let stat = tokio::time::timeout(Duration::from_secs(60), store.stat(&asked));
         assert!(stat.await.expect("others have all threads").is_err());

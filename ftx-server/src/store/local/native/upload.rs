@@ -9,11 +9,11 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite};
-use ftx_io::blocking;
+use ftx_io::blocking_for;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::permits::{JobKind, on_blocking_pool};
+use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{DescriptorShare, StoreInner};
 use super::lease::StagingLease;
 use super::published_version::PublishedVersion;
@@ -206,7 +206,7 @@ impl LocalBlockUpload {
         work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let shared = Arc::clone(&self.0);
-        blocking(Path::new(self.0.name.as_str()), move || Ok(work(&shared))).await?
+        blocking_for(Path::new(self.0.name.as_str()), move || work(&shared)).await
     }
 
     /// Writes, on another thread in any case if it may take long: somebody is told meanwhile that it
@@ -218,7 +218,7 @@ impl LocalBlockUpload {
     ) -> Result<T, Refusal> {
         let permits = &self.0.inner.permits;
         if !may_wait {
-            let permit = permits.take_unless_dedicated(JobKind::Write).await;
+            let permit = permits.take_unless_dedicated(SlowJob::Write).await;
             let done = self.blocking(move |shared| {
                 let done = work(shared);
                 drop(permit);
@@ -226,8 +226,8 @@ impl LocalBlockUpload {
             });
             return done.await;
         }
-        let (shared, permit) = (Arc::clone(&self.0), permits.take(JobKind::Write).await);
-        on_blocking_pool(permit, move || work(&shared)).await?
+        let (shared, permit) = (Arc::clone(&self.0), permits.take(SlowJob::Write).await);
+        on_blocking_pool(permit, move || work(&shared)).await
     }
 }
 
@@ -268,18 +268,18 @@ impl StagedUpload for LocalBlockUpload {
         } else {
             None
         };
-        let permit = shared.inner.permits.take(JobKind::Sync).await;
+        let permit = shared.inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || {
             shared.publish(&copy, digest, published_version.as_ref(), &progress)
         })
-        .await?
+        .await
     }
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Throwing a staging away waits for the sync that goes on.
-        let permit = shared.inner.permits.take(JobKind::Sync).await;
-        on_blocking_pool(permit, move || shared.end(discard)).await?
+        let permit = shared.inner.permits.take(SlowJob::Sync).await;
+        on_blocking_pool(permit, move || shared.end(discard)).await
     }
 }
 

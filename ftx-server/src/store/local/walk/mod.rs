@@ -1,4 +1,4 @@
-//! Going through a tree in order, with bounded memory.
+//! A walk through a tree in order, with bounded memory.
 
 mod names;
 #[cfg(test)]
@@ -17,38 +17,38 @@ use ftx_store::{Root, StoreError, meta_of};
 pub(super) use self::names::NameMemory;
 use self::names::{MemoryShare, SortedNames};
 
-/// Bytes that a directory on the way to where the walk is takes besides its names.
+/// The cost of a directory on the path of a walk, without its names.
 const LEVEL_BYTES: usize = 128;
 
-/// A walk through a tree: parts in byte order, a directory before what is in it.
+/// A walk through a tree: names in byte order, a directory before its entries.
 #[derive(Debug)]
 pub(super) struct TreeWalk {
     root: Root,
     recursive: bool,
-    /// The name of the directory where it is and a slash, or nothing for the root.
+    /// The name of the current directory and a slash; empty for the root.
     prefix: String,
-    /// From the top of the walk to where it is.
+    /// From the top of the walk to the current directory.
     levels: Vec<WalkLevel>,
-    /// The directory of the last level, if it is open. The others are not: a tree may be deeper than
-    /// there are descriptors.
+    /// The current directory, if it is open. The levels above are closed: a tree may be deeper than the
+    /// limit of descriptors.
     here: Option<Dir>,
-    /// What comes next, before anything else.
+    /// The next result, before any other.
     put_back: Option<Listed>,
     share: MemoryShare,
 }
 
 #[derive(Debug)]
 struct WalkLevel {
-    /// How much of the walk's prefix is this directory's.
+    /// The length of this directory's part of the walk's prefix.
     prefix_len: usize,
     names: SortedNames,
 }
 
 impl TreeWalk {
-    /// A walk through `name`, or the whole root, behind `after`.
+    /// A walk through `name` or the whole root, from the first name after `after`.
     ///
     /// # Errors
-    /// `name` is no directory that can be opened.
+    /// `name` is not a directory, or cannot be opened.
     pub(super) fn new(
         root: &Root,
         memory: &NameMemory,
@@ -73,11 +73,10 @@ impl TreeWalk {
         Ok(walk)
     }
 
-    /// The next one; `None` at the end. What vanishes while it is looked at is passed over.
+    /// The next result; `None` at the end. Skips entries that vanish during the walk.
     ///
     /// # Errors
-    /// A directory cannot be read, or what is in it cannot be looked at: without it the rest would be
-    /// taken for all there is.
+    /// A directory or one of its entries cannot be read: a listing without it would seem complete.
     pub(super) fn next(&mut self) -> Result<Option<Listed>, StoreError> {
         if let Some(listed) = self.put_back.take() {
             return Ok(Some(listed));
@@ -118,13 +117,13 @@ impl TreeWalk {
         Ok(None)
     }
 
-    /// Has it give this again next.
+    /// Makes this the next result again.
     pub(super) fn put_back(&mut self, listed: Listed) {
         self.put_back = Some(listed);
     }
 
-    /// Puts it away for later, without any descriptor and with no more memory than its share; `None` if
-    /// others have too much for that.
+    /// Suspends the walk without any descriptor, within the shared memory; `None` if too little memory is
+    /// left.
     pub(super) fn suspend(mut self) -> Option<Self> {
         self.here = None;
         for level in &mut self.levels {
@@ -137,7 +136,7 @@ impl TreeWalk {
         self.share.reach(bytes).then_some(self)
     }
 
-    /// The directory where it is, as it is told.
+    /// The name of the current directory, for errors.
     fn directory(&self) -> &str {
         match self.prefix.strip_suffix('/') {
             Some(directory) => directory,
@@ -149,14 +148,14 @@ impl TreeWalk {
         self.root.open_dir(Path::new(self.prefix.strip_suffix('/').unwrap_or_default()))
     }
 
-    /// Goes down into a directory, whose name the prefix has already.
+    /// Descends into a directory, whose name is in the prefix already.
     fn enter(&mut self, dir: Dir, after: Option<Vec<u8>>) {
         self.levels
             .push(WalkLevel { prefix_len: self.prefix.len(), names: SortedNames::behind(after) });
         self.here = Some(dir);
     }
 
-    /// Goes up again.
+    /// Ascends.
     fn leave(&mut self) {
         self.here = None;
         self.levels.pop();
@@ -171,7 +170,7 @@ impl TreeWalk {
             let forget = || {
                 let mut end = end;
                 for level in above.iter_mut().rev() {
-                    // What is on the way to here is the last that was taken of each.
+                    // The path to the current directory is the last name that was taken of each level.
                     let part = prefix.get(level.prefix_len..end).unwrap_or_default();
                     level.names.forget(part.trim_end_matches('/').as_bytes());
                     end = level.prefix_len;
@@ -183,7 +182,7 @@ impl TreeWalk {
         Ok(self.levels.last_mut().and_then(|level| level.names.pop()))
     }
 
-    /// Goes to where the walk was when it gave `after`, or would have.
+    /// Moves to the position after `after`, which need not exist.
     fn skip_to(&mut self, after: &RawName) -> Result<(), StoreError> {
         let directory = after.directory().map_or("", RemoteName::as_str);
         let parts = directory.split('/').filter(|part| !part.is_empty());
@@ -193,7 +192,7 @@ impl TreeWalk {
                 Some(rest) if rest.is_empty() || rest.starts_with('/') => {
                     parts.skip(top.split('/').count()).collect()
                 }
-                // The client made it up.
+                // The client made the name up.
                 _ => return Ok(()),
             },
         };
@@ -203,7 +202,7 @@ impl TreeWalk {
             }
         }
         match std::str::from_utf8(after.part()) {
-            // What it would be the directory of comes next.
+            // The entries of the directory follow its name.
             Ok(part) if after.to_remote().is_some() => self.skip_into(part).map(|_| ()),
             _ => {
                 self.skip_behind(after.part());
@@ -212,7 +211,7 @@ impl TreeWalk {
         }
     }
 
-    /// Goes behind a name, and into it if it is a directory; `false` if it is none.
+    /// Moves past a name, and into it if it is a directory; `false` if it is not.
     fn skip_into(&mut self, part: &str) -> Result<bool, StoreError> {
         self.skip_behind(part.as_bytes());
         let Some(dir) = self.here.as_ref().filter(|_| self.recursive) else { return Ok(false) };
@@ -221,7 +220,7 @@ impl TreeWalk {
             return Ok(false);
         }
         let metadata = match dir.symlink_metadata(part) {
-            // The client made it up.
+            // The client made the name up.
             Err(error) if error.kind() == ErrorKind::InvalidFilename => None,
             metadata => unless_gone(&path, metadata)?,
         };
@@ -242,15 +241,15 @@ impl TreeWalk {
         }
     }
 
-    /// What has this name in `dir`; nothing, if that has vanished or is the server's own.
+    /// The entry of this name in `dir`; `None` if it has vanished, or belongs to the server.
     fn look_at(&self, dir: &Dir, part: &OsStr) -> Result<Option<Listed>, StoreError> {
         let told = format!("{}{}", self.prefix, part.display());
-        // No directory on the way to here has a name that is none.
+        // Every directory on the path has a valid name.
         let impossible = || failed(&told, ErrorKind::InvalidFilename.into());
         let directory = self.prefix.strip_suffix('/').map(RemoteName::parse).transpose();
         let directory = directory.map_err(|_| impossible())?;
         let name = RawName::new(directory, part.as_encoded_bytes()).map_err(|_| impossible())?;
-        // The walk may have come to the root through a link, where names do not begin with it.
+        // A link may have led the walk to the root, where names do not begin with the private directory.
         let is_private = self.root.is_private(Path::new(&told));
         if is_private && part == OsStr::new(super::PRIVATE_DIR) {
             return Ok(None);
@@ -259,7 +258,7 @@ impl TreeWalk {
             return Ok(None);
         };
         let obstacle = match name.check_remote() {
-            // Where the case of letters counts, it is a user's own; but no request leads there.
+            // On a case-sensitive file system it belongs to a user, but no request leads there.
             Ok(Ok(_)) if is_private => Obstacle::NameRefused,
             Ok(Ok(remote)) => match entry(remote, &metadata) {
                 Ok(entry) => return Ok(Some(Listed::Entry(entry))),
@@ -274,7 +273,7 @@ impl TreeWalk {
     }
 }
 
-/// What a name stands for, or why it cannot be transferred.
+/// The entry of a listing, or the obstacle to a transfer.
 pub(super) fn entry(name: RemoteName, metadata: &Metadata) -> Result<Entry, Obstacle> {
     let (kind, size) = if metadata.is_dir() {
         (EntryKind::Directory, 0)
@@ -288,8 +287,8 @@ pub(super) fn entry(name: RemoteName, metadata: &Metadata) -> Result<Entry, Obst
     Ok(Entry { name, kind, size, meta: meta_of(metadata) })
 }
 
-/// What is found under a name; `None` if that has vanished, or become something else, since it was
-/// read. Whatever else prevents a look does not say that nothing is there.
+/// The result of a lookup; `None` if the name has vanished, or stands for something else by now. Other
+/// failures do not prove that the name is gone.
 fn unless_gone<T>(name: &str, looked: io::Result<T>) -> Result<Option<T>, StoreError> {
     match looked {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

@@ -1,7 +1,7 @@
-//! SortedNames of a directory in their order, with bounded memory.
+//! The sorted names of a directory, with bounded memory.
 //!
-//! A directory is read once, as long as its names fit the memory that all listings of the server share.
-//! Where they do not, the smaller ones are kept, and it is read again for those behind them.
+//! A directory is read once, if its names fit the memory that all listings of the server share. Otherwise
+//! the smallest names are kept, and the directory is read again for the names after them.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,20 +10,20 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use cap_std::fs::Dir;
 
-/// Bytes for the names of all listings of a server together, beyond [`FLOOR_BYTES`] for each that is being
-/// answered: about a million names of 20 bytes.
+/// Memory for the names of all listings of a server, beyond [`FLOOR_BYTES`] for each active request: about a
+/// million names of 20 bytes.
 const SHARED_BYTES: usize = 64 << 20;
 
-/// Bytes of names that a listing may have in any case while it is being answered.
+/// Memory for the names of one listing during a request, in any case.
 const FLOOR_BYTES: usize = 1 << 20;
 
-/// Bytes that a name takes besides its own: its place in a list that grows, and what allocations cost.
+/// The cost of a name besides its bytes: its slot in a growing list, and the allocation.
 const NAME_BYTES: usize = 48;
 
-/// Bytes that are taken from what is shared at a time.
+/// The step in which shared memory is taken.
 const STEP_BYTES: usize = 256 << 10;
 
-/// The memory that all listings of a server share; clones are the same memory.
+/// The memory that all listings of a server share; clones share it.
 #[derive(Clone, Debug)]
 pub(in crate::store::local) struct NameMemory {
     left: Arc<AtomicUsize>,
@@ -41,19 +41,19 @@ impl NameMemory {
         Self { left: Arc::new(AtomicUsize::new(shared_bytes)), floor: floor_bytes }
     }
 
-    /// Bytes that nobody has.
+    /// The unused bytes.
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
         self.left.load(Relaxed)
     }
 
-    /// A share of it, of no bytes so far.
+    /// An empty share.
     pub(super) fn share(&self) -> MemoryShare {
         MemoryShare { memory: self.clone(), bytes: 0 }
     }
 }
 
-/// A listing's part of the memory, which is given back with it.
+/// A listing's share of the memory, which is released when it is dropped.
 #[derive(Debug)]
 pub(super) struct MemoryShare {
     memory: NameMemory,
@@ -61,7 +61,7 @@ pub(super) struct MemoryShare {
 }
 
 impl MemoryShare {
-    /// Makes room for so many bytes in all; `false` if others have too much for that.
+    /// Grows the share to this size; `false` if too little memory is left.
     pub(super) fn reach(&mut self, bytes: usize) -> bool {
         let Some(missing) = bytes.checked_sub(self.bytes).filter(|missing| *missing > 0) else {
             return true;
@@ -74,14 +74,14 @@ impl MemoryShare {
         taken.is_some()
     }
 
-    /// Gives back what is more than this.
+    /// Shrinks the share to this size.
     pub(super) fn shrink(&mut self, bytes: usize) {
         let spare = self.bytes.saturating_sub(bytes);
         self.bytes -= spare;
         self.memory.left.fetch_add(spare, Relaxed);
     }
 
-    /// Whether names may take so many bytes while a listing is being answered.
+    /// Whether the names of a listing may take this many bytes during a request.
     fn allows(&mut self, bytes: usize) -> bool {
         bytes <= self.memory.floor || self.reach(bytes)
     }
@@ -93,21 +93,21 @@ impl Drop for MemoryShare {
     }
 }
 
-/// SortedNames of one directory, from some name on.
+/// The names of one directory after some name, in order.
 #[derive(Debug)]
 pub(super) struct SortedNames {
-    /// The next names, the last one first.
+    /// The next names in reverse order.
     next: Vec<Box<OsStr>>,
-    /// Bytes that they take.
+    /// The cost of `next` in bytes.
     bytes: usize,
-    /// All names up to this one were in `next` once.
+    /// All names up to this one have been in `next`.
     read_to: Option<Vec<u8>>,
-    /// There may be more behind `next`.
+    /// The directory may have names after `next`.
     more: bool,
 }
 
 impl SortedNames {
-    /// All names behind `after`.
+    /// The names after `after`.
     pub(super) fn behind(after: Option<Vec<u8>>) -> Self {
         Self { next: Vec::new(), bytes: 0, read_to: after, more: true }
     }
@@ -119,31 +119,30 @@ impl SortedNames {
         Some(name)
     }
 
-    /// Whether the directory is to be read for the next name.
+    /// Whether the directory must be read for the next name.
     pub(super) fn must_read(&self) -> bool {
         self.next.is_empty() && self.more
     }
 
-    /// Bytes that it takes now.
+    /// The memory in use.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Forgets the names that come next, so that the directory is read for them again. `given` was the
-    /// last one that was taken.
+    /// Forgets the next names, so that the directory must be read again. `given` was the last name taken.
     pub(super) fn forget(&mut self, given: &[u8]) {
         if !self.next.is_empty() {
             *self = Self::behind(Some(given.to_owned()));
         }
     }
 
-    /// Gives back memory of names that were taken.
+    /// Frees the memory of names that were taken.
     pub(super) fn shrink(&mut self) {
         self.next.shrink_to_fit();
     }
 
-    /// Reads the directory for its next names, `others` bytes beside those of other directories in the
-    /// same listing. `forget_others` is called when there is too little room, and frees these.
+    /// Reads the directory for its next names. The other directories of the listing use `others` bytes, which
+    /// `forget_others` frees when memory runs out.
     pub(super) fn read(
         &mut self,
         dir: &Dir,
@@ -153,7 +152,7 @@ impl SortedNames {
     ) -> io::Result<()> {
         self.more = false;
         let (mut next, mut bytes): (Vec<Box<OsStr>>, usize) = (Vec::new(), 0);
-        // There is no room for names behind this one.
+        // Names after this one do not fit.
         let mut ceiling: Option<Box<OsStr>> = None;
         for entry in dir.entries()? {
             let name = entry?.file_name();
@@ -176,7 +175,7 @@ impl SortedNames {
                     continue;
                 }
             }
-            // Half of them at a time, so that each name is moved a few times at most.
+            // Drops half of them at a time, so that each name moves only a few times.
             let half = next.len() / 2;
             next.select_nth_unstable(half);
             next.truncate(half + 1);
@@ -193,7 +192,7 @@ impl SortedNames {
     }
 }
 
-/// Bytes that a name takes.
+/// The memory that a name takes.
 fn cost(name: &OsStr) -> usize {
     NAME_BYTES + name.len()
 }

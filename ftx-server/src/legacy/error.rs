@@ -1,0 +1,32 @@
+//! The errors of a legacy connection.
+
+use std::io;
+
+use ftx_core::legacy::ProtocolError;
+use ftx_core::legacy::wire::DecodeError;
+use ftx_io::StreamError;
+use ftx_store::StoreError;
+
+use crate::dedicated::ThreadPanicked;
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LegacyError {
+    #[error("the client's message cannot be understood")]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Panicked(#[from] ThreadPanicked),
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A file could not be read while it was sent, where the protocol has no room for a failure.
+    #[error("a download was broken off")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+}
+
+impl From<io::Error> for LegacyError {
+    fn from(error: io::Error) -> Self {
+        StreamError::from(error).into()
+    }
+}

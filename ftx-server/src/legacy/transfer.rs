@@ -1,0 +1,221 @@
+//! The transfer of a legacy connection: its upload or download, and the calls to the store.
+
+use std::sync::Arc;
+
+use ftx_core::legacy::server::Fact;
+use ftx_core::legacy::{Prefix, ProtocolError};
+use ftx_core::{RemoteName, Status};
+use ftx_io::{BufferedStream, ErrorChain, StreamError, receive_chunk_bytes};
+use ftx_store::StoreError;
+use tracing::{info, warn};
+
+use super::error::LegacyError;
+use crate::context::Context;
+use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
+
+/// The file that a connection moves.
+pub(super) struct Transfer<S: Store + LegacyStore> {
+    context: Arc<Context<S>>,
+    offer: Option<S::Offer>,
+    upload: Option<S::Upload>,
+    download: Option<S::Download>,
+    /// A used buffer for the next read.
+    spare: Vec<u8>,
+}
+
+impl<S: Store + LegacyStore> Transfer<S> {
+    pub(super) fn new(context: Arc<Context<S>>) -> Self {
+        Self { context, offer: None, upload: None, download: None, spare: Vec::new() }
+    }
+
+    /// Frees the buffer while the client pauses.
+    pub(super) fn shrink_buffers(&mut self) {
+        self.spare = Vec::new();
+    }
+
+    pub(super) async fn offer_upload(
+        &mut self,
+        name: &RemoteName,
+        limit: u64,
+    ) -> Result<Fact, LegacyError> {
+        self.offer = None;
+        // The lookup may take longer than the grace of a shutdown.
+        let offered = tokio::select! {
+            offered = self.context.store.offer_prefix(name, limit) => offered,
+            () = self.context.abort.cancelled() => return Err(StreamError::Stopped.into()),
+        };
+        Ok(match offered {
+            Ok(LegacyOffer { held, published, offer }) => {
+                self.offer = Some(offer);
+                Fact::UploadOffer { held, published }
+            }
+            Err(error) => self.failed(&error, "an upload was refused"),
+        })
+    }
+
+    pub(super) async fn begin_upload(
+        &mut self,
+        name: &RemoteName,
+        resume: bool,
+        len: u64,
+    ) -> Result<Fact, LegacyError> {
+        let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
+        let begin = if resume { LegacyBegin::Resume(offer) } else { LegacyBegin::Anew(offer) };
+        Ok(match self.context.store.begin(name, begin, len).await {
+            Ok(upload) => {
+                info!(name = name.as_str(), resume, len, "upload begins");
+                self.upload = Some(upload);
+                Fact::UploadBegun
+            }
+            Err(error @ (StoreError::Changed { .. } | StoreError::InUse { .. })) => {
+                // The client can no longer resume at its offset; a new request helps.
+                self.log_failure(&error, "the offered bytes are gone");
+                Fact::Failed { status: Status::SeekError }
+            }
+            Err(error) => self.failed(&error, "an upload was refused"),
+        })
+    }
+
+    pub(super) async fn commit_upload(&mut self) -> Result<Fact, LegacyError> {
+        let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
+        Ok(match upload.publish().await {
+            Ok(md5) => {
+                info!(md5 = md5.map(tracing::field::display), "upload published");
+                self.context.monitor.uploaded();
+                Fact::UploadPublished { md5 }
+            }
+            Err(error) => self.failed(&error, "an upload could not be published"),
+        })
+    }
+
+    pub(super) async fn offer_download(
+        &mut self,
+        name: &RemoteName,
+        held: Option<Prefix>,
+        whole_only: bool,
+    ) -> Result<Fact, LegacyError> {
+        let abort = self.context.abort.clone();
+        let opened = tokio::select! {
+            opened = self.open(name, held, whole_only) => opened,
+            () = abort.cancelled() => return Err(StreamError::Stopped.into()),
+        };
+        Ok(opened.unwrap_or_else(|error| self.failed(&error, "a download was refused")))
+    }
+
+    async fn open(
+        &mut self,
+        name: &RemoteName,
+        held: Option<Prefix>,
+        whole_only: bool,
+    ) -> Result<Fact, StoreError> {
+        self.download = None;
+        let mut download = self.context.store.open_download(name).await?;
+        let (size, md5) = (download.size(), download.md5());
+        let matches = match held {
+            Some(held) if held.len == size || (!whole_only && held.len < size) => {
+                download.starts_with(held).await?
+            }
+            _ => false,
+        };
+        info!(name = name.as_str(), size, matches, "download requested");
+        self.download = Some(download);
+        Ok(Fact::DownloadOffer { size, matches, md5 })
+    }
+
+    pub(super) async fn send_body(
+        &mut self,
+        stream: &mut BufferedStream,
+        mut offset: u64,
+        mut left: u64,
+    ) -> Result<(), LegacyError> {
+        let mut download = self.download.take().ok_or(ProtocolError::OutOfStep)?;
+        while left > 0 {
+            let chunk = download.read(offset, left, std::mem::take(&mut self.spare)).await?;
+            let len = chunk.len() as u64;
+            stream.write_all(&chunk, self.context.stall()).await?;
+            self.context.monitor.sent(chunk.len());
+            self.spare = chunk;
+            offset += len;
+            left = left.checked_sub(len).ok_or(ProtocolError::TooManyBytes)?;
+        }
+        Ok(())
+    }
+
+    /// Reads some bytes of an upload and hands them to the store. The second fact comes first: the store
+    /// failed, and the remaining bytes must be discarded.
+    pub(super) async fn receive(
+        &mut self,
+        stream: &mut BufferedStream,
+        left: u64,
+    ) -> Result<(Fact, Option<Fact>), LegacyError> {
+        let chunk = self.read_chunk(stream, left).await?;
+        let received = Fact::BodyReceived { len: chunk.len() as u64 };
+        let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
+        let error = match upload.write(chunk).await {
+            Ok(spare) => {
+                self.spare = spare;
+                return Ok((received, None));
+            }
+            Err(error) => error,
+        };
+        self.log_failure(&error, "an upload cannot be stored; its remaining bytes are discarded");
+        self.suspend().await;
+        Ok((received, Some(Fact::BodyFailed { status: status_of(&error) })))
+    }
+
+    /// Reads some bytes of an upload and drops them.
+    pub(super) async fn discard(
+        &mut self,
+        stream: &mut BufferedStream,
+        left: u64,
+    ) -> Result<Fact, LegacyError> {
+        self.spare = self.read_chunk(stream, left).await?;
+        Ok(Fact::BodyReceived { len: self.spare.len() as u64 })
+    }
+
+    async fn read_chunk(
+        &mut self,
+        stream: &mut BufferedStream,
+        left: u64,
+    ) -> Result<Vec<u8>, StreamError> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        chunk.clear();
+        let most = receive_chunk_bytes(self.context.monitor.active());
+        let len = usize::try_from(left).map_or(most, |left| left.min(most));
+        stream.read_body(&mut chunk, len, self.context.stall()).await?;
+        self.context.monitor.received(chunk.len());
+        Ok(chunk)
+    }
+
+    pub(super) async fn suspend(&mut self) {
+        if let Some(upload) = self.upload.take()
+            && let Err(error) = upload.suspend().await
+        {
+            self.log_failure(&error, "the progress of an upload could not be recorded");
+        }
+    }
+
+    fn failed(&self, error: &StoreError, text: &'static str) -> Fact {
+        self.log_failure(error, text);
+        Fact::Failed { status: status_of(error) }
+    }
+
+    fn log_failure(&self, error: &StoreError, text: &'static str) {
+        self.context.monitor.error();
+        if !error.is_general() {
+            warn!(error = %ErrorChain(error), "{text}");
+        } else if let Some(times) = self.context.throttles.requests.count() {
+            warn!(error = %ErrorChain(error), times, "{text}");
+        }
+    }
+}
+
+/// The status that reports an error to a client. It must never be one of success.
+fn status_of(error: &StoreError) -> Status {
+    match error.status() {
+        // The one status that our client retries after a short pause.
+        _ if matches!(error, StoreError::Exhausted { .. }) => Status::ConnectError,
+        Status::Ok => Status::UploadError,
+        status => status,
+    }
+}
