@@ -342,37 +342,37 @@
 #define FTX_CATEGORY_NONE 0
 
 /**
- * The connection: -101 and below, and -5 and -7.
+ * The connection failed: -101 and below, and -5 and -7.
  */
 #define FTX_CATEGORY_NETWORK 1
 
 /**
- * The protocol: -201 and below, and -6.
+ * The protocol was violated: -201 and below, and -6.
  */
 #define FTX_CATEGORY_PROTOCOL 2
 
 /**
- * A local file: -301 and below.
+ * A local file failed: -301 and below.
  */
 #define FTX_CATEGORY_LOCAL 3
 
 /**
- * The server has refused: -401 and below, and the other codes of the original.
+ * The server refused: -401 and below, and the other codes of the original system.
  */
 #define FTX_CATEGORY_SERVER 4
 
 /**
- * The caller's mistake, or its wish: -501 and below.
+ * Misuse or cancellation by the caller: -501 and below.
  */
 #define FTX_CATEGORY_CALLER 5
 
 /**
- * A fault of ftx or a lack of the system: -601 and below.
+ * A bug in ftx, or the system lacks a resource: -601 and below.
  */
 #define FTX_CATEGORY_INTERNAL 6
 
 /**
- * Between the two, or unknown.
+ * Between client and server, or unknown.
  */
 #define FTX_SIDE_NONE 0
 
@@ -387,7 +387,7 @@
 #define FTX_SIDE_SERVER 2
 
 /**
- * The native dialect, or that of the original system with a server that knows no other.
+ * The native dialect; the dialect of the original system with a server that supports no other.
  */
 #define FTX_DIALECT_AUTO 0
 
@@ -397,17 +397,17 @@
 #define FTX_DIALECT_NATIVE 1
 
 /**
- * That of the original system.
+ * The dialect of the original system.
  */
 #define FTX_DIALECT_LEGACY 2
 
 /**
- * A finished download survives a loss of power.
+ * A finished download survives a power failure.
  */
 #define FTX_DURABILITY_FULL 0
 
 /**
- * It survives the end of the process.
+ * A finished download survives the end of the process, but not a power failure.
  */
 #define FTX_DURABILITY_NONE 1
 
@@ -440,12 +440,13 @@
 #define FTX_OPTION_RETRIES 2
 
 /**
- * Milliseconds before the first retry; doubled with each: 0 to 31536000000, 100 by default.
+ * Milliseconds before the first retry, doubled for each further one: 0 to 31536000000, 100 by
+ * default.
  */
 #define FTX_OPTION_MIN_BACKOFF_MS 3
 
 /**
- * Most milliseconds between two attempts: 0 to 31536000000, 15000 by default.
+ * Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
  */
 #define FTX_OPTION_MAX_BACKOFF_MS 4
 
@@ -456,7 +457,7 @@
 #define FTX_OPTION_STREAMS 5
 
 /**
- * One of `FTX_DIALECT_AUTO` (the default) and its like.
+ * `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
  */
 #define FTX_OPTION_DIALECT 6
 
@@ -478,9 +479,9 @@
 #define FTX_OPTION_OVERWRITE_DIGEST 9
 
 /**
- * The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local files,
- * so that unchanged files are not read again. Empty, the default, means no cache. The client creates
- * the directory if necessary; only clients may write to it.
+ * The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local
+ * files, so that unchanged files are read only once. Empty, the default, means no cache. The
+ * client creates the directory if necessary; only clients may write to it.
  */
 #define FTX_OPTION_CACHE 10
 
@@ -552,12 +553,12 @@
 #define FTX_STATE_NEW 0
 
 /**
- * Waits for the jobs before it.
+ * Queued behind earlier jobs.
  */
 #define FTX_STATE_QUEUED 1
 
 /**
- * Under way.
+ * Running.
  */
 #define FTX_STATE_RUNNING 2
 
@@ -567,28 +568,28 @@
 #define FTX_STATE_PAUSED 3
 
 /**
- * Ended, well or not.
+ * Ended: done, failed or cancelled.
  */
 #define FTX_STATE_ENDED 4
 
 /**
- * Hashing the bytes already present: `done` of `total`.
+ * Hashing the bytes already present: `done` of `total` bytes.
  */
 #define FTX_EVENT_HASHING 1
 
 /**
- * Bytes of a file begin to move, from `done` on, of `total`.
+ * The transfer of a file begins at offset `done` of its `total` bytes.
  */
 #define FTX_EVENT_STARTED 2
 
 /**
- * `done` of the `total` bytes of a file are across.
+ * `done` of the `total` bytes of a file are transferred.
  */
 #define FTX_EVENT_PROGRESS 3
 
 /**
- * The job was cancelled, but an original server would hang if it were left now: `total` bytes
- * are still to come.
+ * The job was cancelled, but an original server would hang if the client disconnected now: it
+ * still sends `total` bytes.
  */
 #define FTX_EVENT_DRAINING 4
 
@@ -604,7 +605,7 @@
 #define FTX_EVENT_FILE_ENDED 6
 
 /**
- * There are entries to be taken with `ftx_job_next_entry`.
+ * Entries wait for `ftx_job_next_entry`.
  */
 #define FTX_EVENT_ENTRIES 7
 
@@ -620,8 +621,8 @@
 #define FTX_EVENT_JOB_ENDED 9
 
 /**
- * Another run uploads the same file to the same name, and the server permits one run at a time. The
- * upload of the file resumes when the other run has ended or stalled.
+ * Another run uploads the same file to the same name, and the server permits one run at a time.
+ * The upload of the file resumes when the other run has ended or stalled.
  */
 #define FTX_EVENT_WAITING 10
 
@@ -642,32 +643,32 @@
 #define FTX_ENTRY_UNTRANSFERABLE 3
 
 /**
- * Nothing is in the way.
+ * No obstacle.
  */
 #define FTX_OBSTACLE_NONE 0
 
 /**
- * It is a symbolic link.
+ * The entry is a symbolic link.
  */
 #define FTX_OBSTACLE_LINK 1
 
 /**
- * It is a device, a FIFO, a socket or the like.
+ * The entry is a device, a FIFO, a socket or another special file.
  */
 #define FTX_OBSTACLE_SPECIAL 2
 
 /**
- * Its name is not UTF-8.
+ * The name is not valid UTF-8.
  */
 #define FTX_OBSTACLE_NOT_UTF8 3
 
 /**
- * Its name is not allowed.
+ * The name is not allowed.
  */
 #define FTX_OBSTACLE_NAME_REFUSED 4
 
 /**
- * Its name, or a part of it, is longer than names may be.
+ * The name, or a part of it, exceeds the length limit.
  */
 #define FTX_OBSTACLE_TOO_LONG 5
 
@@ -697,22 +698,22 @@
 #define FTX_LOG_TRACE 5
 
 /**
- * Stands for the job itself where the index of a file is asked for.
+ * The job itself, in place of the index of a file.
  */
 #define FTX_WHOLE_JOB 18446744073709551615ull
 
 /**
- * Bytes of a digest.
+ * Length of a digest in bytes.
  */
 #define FTX_DIGEST_BYTES 32
 
 /**
- * Bytes of the longest name, with the NUL at its end.
+ * Size of `ftx_entry.name` in bytes: the longest name and its NUL.
  */
 #define FTX_NAME_BYTES 4100
 
 /**
- * Bytes of the message in an error, with the NUL at its end.
+ * Size of `ftx_error.message` in bytes, including its NUL.
  */
 #define FTX_MESSAGE_BYTES 1024
 
@@ -729,80 +730,82 @@ typedef struct ftx_client ftx_client;
 
 /**
  * Settings for new clients. A client copies them, so later changes do not affect existing clients.
- * `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options apply to
- * every connection of a client.
+ * `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options
+ * apply to every connection of a client.
  */
 typedef struct ftx_config ftx_config;
 
 /**
- * Work of a client that goes on by itself once it is started.
+ * Work of a client that runs in the background once started.
  */
 typedef struct ftx_job ftx_job;
 
 /**
  * A file or directory of the server, or something in a directory that cannot be transferred. Set
- * `struct_size` to `sizeof(ftx_entry)` before it is filled in.
+ * `struct_size` to `sizeof(ftx_entry)` before the call that fills it in.
  */
 typedef struct ftx_entry {
   /**
-   * Bytes of this struct, as the caller knows it.
+   * Size of this struct in bytes, in the caller's header.
    */
   uint32_t struct_size;
   /**
-   * `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; listings alone have the
-   * last one.
+   * `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; only listings have
+   * the last kind.
    */
   uint32_t kind;
   /**
-   * Bytes of the file; 0 for other entries.
+   * Size of the file in bytes; 0 for other entries.
    */
   uint64_t size;
   /**
-   * When it was last changed: seconds since 1970-01-01T00:00:00Z.
+   * Time of the last change: seconds since 1970-01-01T00:00:00Z.
    */
   int64_t mtime_seconds;
   /**
-   * Nanoseconds after these.
+   * Nanoseconds to add to these seconds.
    */
   uint32_t mtime_nanoseconds;
   /**
-   * 1 if it is known when it was changed, otherwise 0.
+   * 1 if the time of the last change is known, otherwise 0.
    */
   uint32_t has_mtime;
   /**
-   * 1 if its owner may run it, otherwise 0.
+   * 1 if its owner may execute it, otherwise 0.
    */
   uint32_t executable;
   /**
-   * Bytes of the name, without the NUL, as `strlen` returns them.
+   * Length of the name in bytes, without the NUL, as `strlen` returns it.
    */
   uint32_t name_length;
   /**
-   * Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for people,
-   * and no request takes it: bytes that are no UTF-8 are escaped as `\xff` and backslashes as `\\`,
-   * and the middle of one that is too long is left out.
+   * Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for
+   * display only, and no request accepts it: bytes that are not UTF-8 are escaped as `\xff`,
+   * backslashes as
+   * `\\`, and a long name loses its middle.
    */
   char name[FTX_NAME_BYTES];
   /**
-   * Why it cannot be transferred: one of `FTX_OBSTACLE_LINK` and its like; `FTX_OBSTACLE_NONE` for a
-   * file or directory.
+   * The reason why it cannot be transferred: `FTX_OBSTACLE_LINK` or its like;
+   * `FTX_OBSTACLE_NONE` for a file or directory.
    */
   uint32_t obstacle;
 } ftx_entry;
 
 /**
- * Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A result
- * other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as `ftx_progress_fn`.
+ * Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A
+ * result other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
+ * `ftx_progress_fn`.
  */
 typedef int32_t (*ftx_entry_fn)(const struct ftx_entry *entry, void *user_data);
 
 /**
- * An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in. Fields
- * that the kind of the event does not mention are 0.
+ * An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in.
+ * Fields that the kind of the event does not mention are 0.
  */
 typedef struct ftx_event {
   /**
-   * Bytes of this struct, as the caller knows it.
+   * Size of this struct in bytes, in the caller's header.
    */
   uint32_t struct_size;
   /**
@@ -834,7 +837,7 @@ typedef struct ftx_event {
    */
   int32_t status;
   /**
-   * The code of the original system for it.
+   * The corresponding code of the original system.
    */
   int32_t original_status;
   /**
@@ -842,7 +845,7 @@ typedef struct ftx_event {
    */
   uint32_t attempt;
   /**
-   * 1 if both sides had the file and nothing was moved, otherwise 0.
+   * 1 if the file was up to date, so nothing was transferred; otherwise 0.
    */
   uint32_t already_there;
   /**
@@ -850,8 +853,8 @@ typedef struct ftx_event {
    */
   void *user_data;
   /**
-   * Files of the whole job. This field and the following ones are set for every kind of event, and
-   * give the progress of the job when the event is taken; `ftx_totals` describes them.
+   * Files of the whole job. This field and the following ones are set for every kind of event,
+   * and give the progress of the job when the event is taken; `ftx_totals` describes them.
    */
   uint64_t files_total;
   /**
@@ -867,33 +870,35 @@ typedef struct ftx_event {
    */
   uint64_t files_failed;
   /**
-   * Bytes of the files of the job whose sizes are known: of all, if `files_sized` is
+   * Total size in bytes of the files whose sizes are known: of all files, if `files_sized` is
    * `files_total`.
    */
   uint64_t bytes_total;
   /**
-   * Bytes of all files of the job that are across.
+   * Transferred bytes of all files of the job.
    */
   uint64_t bytes_done;
 } ftx_event;
 
 /**
- * Receives the events of a blocking call, on the calling thread. `event` is valid during the call. A
- * result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was already
- * done, transferred data is kept, and a later call resumes. The callback is not called again.
+ * Receives the events of a blocking call, on the calling thread. `event` is valid during the call.
+ * A result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was
+ * already done, transferred data is kept, and a later call resumes. The callback is not called
+ * again.
  *
- * The callback may start and cancel jobs. It may free the client, which also cancels; earlier events
- * may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no exception may
- * leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
+ * The callback may start and cancel jobs. It may free the client, which also cancels; earlier
+ * events may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no
+ * exception may leave it. If the callback forks the process, the blocking call returns
+ * `FTX_FORKED` in the child.
  */
 typedef int32_t (*ftx_progress_fn)(const struct ftx_event *event, void *user_data);
 
 /**
- * A failure. Set `struct_size` to `sizeof(ftx_error)` before it is filled in.
+ * A failure. Set `struct_size` to `sizeof(ftx_error)` before the call that fills it in.
  */
 typedef struct ftx_error {
   /**
-   * Bytes of this struct, as the caller knows it.
+   * Size of this struct in bytes, in the caller's header.
    */
   uint32_t struct_size;
   /**
@@ -901,7 +906,7 @@ typedef struct ftx_error {
    */
   int32_t status;
   /**
-   * The code of the original system for it.
+   * The corresponding code of the original system.
    */
   int32_t original_status;
   /**
@@ -909,7 +914,7 @@ typedef struct ftx_error {
    */
   uint32_t category;
   /**
-   * Where it happened: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
+   * The side that failed: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
    */
   uint32_t side;
   /**
@@ -917,32 +922,35 @@ typedef struct ftx_error {
    */
   uint32_t retryable;
   /**
-   * The system's number (`errno`), or 0.
+   * The error number of the system (`errno`), or 0.
    */
   int32_t os_error;
   /**
-   * 0.
+   * Reserved; 0.
    */
   uint32_t reserved;
   /**
-   * Which file of the job it was, from 0 on; `FTX_WHOLE_JOB` if it was none.
+   * Index of the file in the job, from 0; `FTX_WHOLE_JOB` if the failure concerns no single
+   * file.
    */
   uint64_t file_index;
   /**
-   * Approximate number of bytes of the file that are across; a later attempt does not send them again.
+   * Approximate number of bytes of the file that are transferred; a later attempt does not
+   * repeat them.
    */
   uint64_t resume_at;
   /**
-   * Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses its
-   * middle. Control characters are escaped.
+   * Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses
+   * its middle. Control characters are escaped.
    */
   char message[FTX_MESSAGE_BYTES];
 } ftx_error;
 
 /**
- * Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
- * control characters are escaped, and is valid during the call. The callback runs on any thread, on
- * several at a time, and must not block for long. It may call functions of this library except
+ * Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of
+ * UTF-8, whose control characters are escaped, and is valid during the call. The callback runs on
+ * any thread, also on several at the same time, and must not block for long. It may call functions
+ * of this library except
  * `ftx_set_log_callback`; their log messages are dropped.
  */
 typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data);
@@ -952,7 +960,7 @@ typedef void (*ftx_log_fn)(uint32_t level, const char *message, void *user_data)
  */
 typedef struct ftx_file {
   /**
-   * Bytes of this struct, as the caller knows it.
+   * Size of this struct in bytes, in the caller's header.
    */
   uint32_t struct_size;
   /**
@@ -960,19 +968,19 @@ typedef struct ftx_file {
    */
   int32_t status;
   /**
-   * The code of the original system for it.
+   * The corresponding code of the original system.
    */
   int32_t original_status;
   /**
-   * 1 if both sides had it and nothing was moved, otherwise 0.
+   * 1 if the file was up to date, so nothing was transferred; otherwise 0.
    */
   uint32_t already_there;
   /**
-   * Bytes that the last attempt moved.
+   * Bytes that the last attempt transferred.
    */
   uint64_t moved;
   /**
-   * Bytes that are across, according to the last progress.
+   * Transferred bytes, according to the last progress.
    */
   uint64_t done;
   /**
@@ -982,19 +990,21 @@ typedef struct ftx_file {
 } ftx_file;
 
 /**
- * Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it in.
+ * Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it
+ * in.
  *
- * An upload reads the sizes of its files when the job begins, so all are known from its first event
- * on. A download knows the size of a file when the file begins, or earlier from `ftx_job_set_size`.
+ * An upload reads the sizes of its files when the job begins, so all are known from its first
+ * event on. A download knows the size of a file when the file begins, or earlier from
+ * `ftx_job_set_size`.
  * `bytes_total` covers the whole job once `files_sized` equals `files_total`.
  */
 typedef struct ftx_totals {
   /**
-   * Bytes of this struct, as the caller knows it.
+   * Size of this struct in bytes, in the caller's header.
    */
   uint32_t struct_size;
   /**
-   * 0.
+   * Reserved; 0.
    */
   uint32_t reserved;
   /**
@@ -1014,11 +1024,11 @@ typedef struct ftx_totals {
    */
   uint64_t files_failed;
   /**
-   * Bytes of the files whose sizes are known.
+   * Total size in bytes of the files whose sizes are known.
    */
   uint64_t bytes_total;
   /**
-   * Bytes that are across. May decrease when a file restarts.
+   * Transferred bytes. May decrease when a file restarts.
    */
   uint64_t bytes_done;
 } ftx_totals;
@@ -1028,14 +1038,14 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such as
- * symbolic links, are listed as well, with a `kind` of their own.
+ * Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such
+ * as symbolic links, are listed as well, with the kind `FTX_ENTRY_UNTRANSFERABLE`.
  *
  * @param client     The client.
  * @param directory  Its name, in UTF-8; NULL or "" for the root.
- * @param recursive  0: the directory only. Otherwise all subdirectories, too.
- * @param each       Called with each entry, on this thread; NULL only checks that the directory can be
- *                   listed.
+ * @param recursive  0: the directory only. Otherwise: all its subdirectories as well.
+ * @param each       Called with each entry, on this thread; NULL only checks that the directory
+ *                   can be listed.
  * @param user_data  Passed to `each`; the caller keeps ownership.
  * @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), or
  *         another failure; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
@@ -1058,7 +1068,7 @@ int32_t ftx_client_list(struct ftx_client *client,
  *
  * @param client  The client.
  * @param name    The name, in UTF-8.
- * @param entry   Is filled in; `struct_size` must be set.
+ * @param entry   Filled in; `struct_size` must be set.
  * @return As `ftx_client_list`; `FTX_STRUCT_SIZE`.
  *
  * Threads: as `ftx_client_list`.
@@ -1137,7 +1147,7 @@ int32_t ftx_client_dialect(struct ftx_client *client, uint32_t *dialect);
  *         attempt; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
  *         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
  *
- * Threads: any, several at the same time, whose files are then transferred one after another.
+ * Threads: any, several at the same time; their files are transferred one after another.
  *
  * ```c
  * int32_t status = ftx_client_upload(client, "/home/me/a.txt", "docs/a.txt", on_progress, NULL);
@@ -1150,8 +1160,8 @@ int32_t ftx_client_upload(struct ftx_client *client,
                           void *user_data);
 
 /**
- * Downloads a file. It appears under its path once it is complete and verified; until then it grows
- * in `path` + ".ftxpart", from which an interrupted download resumes.
+ * Downloads a file. It appears under its path once it is complete and verified; until then it
+ * grows in `path` + ".ftxpart", from which an interrupted download resumes.
  *
  * @param client     The client.
  * @param name       Its name on the server, in UTF-8.
@@ -1179,11 +1189,11 @@ int32_t ftx_client_download(struct ftx_client *client,
  * @param paths       The local files, `count` texts in UTF-8.
  * @param names       Their names on the server, `count` texts in UTF-8.
  * @param count       The number of files; 0 does nothing.
- * @param keep_going  0: the first failure ends the call. Otherwise the call continues with the other
- *                    files.
+ * @param keep_going  0: the first failure ends the call. Otherwise the call continues with the
+ *                    other files.
  * @param progress    As for `ftx_client_upload`; events carry the index of their file.
  * @param user_data   As for `ftx_client_upload`.
- * @return `FTX_OK` if all are done; otherwise the first failure, as `ftx_client_upload`;
+ * @return `FTX_OK` if all files are done; otherwise the first failure, as `ftx_client_upload`;
  *         `ftx_last_error` has the index of the file.
  *
  * Threads: as `ftx_client_upload`.
@@ -1231,18 +1241,18 @@ int32_t ftx_client_download_files(struct ftx_client *client,
                                   void *user_data);
 
 /**
- * Makes a client. Nothing is connected yet, so the server need not be there.
+ * Creates a client. It does not connect yet, so the server need not be running.
  *
- * @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. Without a
- *                 port it is 7411.
+ * @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. The
+ *                 default port is 7411.
  * @param config   Settings, which are copied; NULL for the defaults.
- * @param client   The client is written here, to be freed with `ftx_client_free`; NULL if that
- *                 fails.
+ * @param client   The client is written here, and the caller frees it with `ftx_client_free`; NULL
+ *                 on failure.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS`,
- *         `FTX_NO_RESOURCES`, `FTX_FORKED` (the settings are another process's).
+ *         `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
  *
- * Threads: any. A client may be used by several threads at the same time. After a `fork`, the child
- * must create its own client; all it can do with this one is free it.
+ * Threads: any. A client may be used by several threads at the same time. After a `fork`, the
+ * child must create its own client, and can only free the one it inherited.
  *
  * ```c
  * ftx_client *mine;
@@ -1256,7 +1266,7 @@ int32_t ftx_client_new(const char *address,
                        struct ftx_client **client);
 
 /**
- * Makes a client, as `ftx_client_new`, of a host and a port.
+ * Creates a client, as `ftx_client_new`, from a host and a port.
  *
  * @param host    A host name or an IP address without brackets, in UTF-8.
  * @param port    The port.
@@ -1281,14 +1291,14 @@ int32_t ftx_client_new_at(const char *host,
  * Frees a client and cancels its jobs. Transferred data is kept, and calls that wait for the jobs
  * return `FTX_CANCELLED`. The handles of the jobs stay valid; the caller must still free them.
  *
- * It waits at most one second for the thread to end. Longer work, such as reading from an original
- * server until it has sent everything, ends in the background.
+ * The call waits at most one second for the client's thread to end. Longer work, such as reading
+ * from an original server until it has sent everything, ends in the background.
  *
- * @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when the
- *                last of its jobs is freed.
+ * @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when
+ *                the last of its jobs is freed.
  *
- * Threads: any, also in a callback of the client's calls. No other thread may begin a call with the
- * client.
+ * Threads: any, also in a callback of the client's calls. No other thread may begin a call with
+ * the client.
  *
  * ```c
  * ftx_client_free(client);
@@ -1300,7 +1310,7 @@ void ftx_client_free(struct ftx_client *client);
  * Cancels all jobs of the client, including blocking calls on other threads. Transferred data is
  * kept. Returns at once; each job reports its end with an event.
  *
- * @param client  The client, which can be used further.
+ * @param client  The client, which stays usable.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
  *
  * Threads: any, also in callbacks; not in a signal handler.
@@ -1330,18 +1340,18 @@ int32_t ftx_client_cancel(struct ftx_client *client);
 int32_t ftx_client_event_fd(const struct ftx_client *client);
 
 /**
- * Takes the next event of the started jobs. It never waits.
+ * Takes the next event of the started jobs. Never blocks.
  *
  * Later progress of a file replaces earlier progress that was not taken. The end of a file and the
- * end of a job are never dropped; their memory is bounded by the number of files and jobs. Blocking
- * calls put no events here.
+ * end of a job are never dropped; the number of files and jobs bounds the memory of the queue.
+ * Blocking calls queue no events.
  *
  * @param client  The client.
  * @param event   Filled in; `struct_size` must be set.
- * @return `FTX_OK`; `FTX_PENDING` if there is none; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the event
- *         stays), `FTX_FORKED`.
+ * @return `FTX_OK`; `FTX_PENDING` if no event waits; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the
+ *         event stays queued), `FTX_FORKED`.
  *
- * Threads: any; each event is given to one.
+ * Threads: any; each event goes to one thread.
  *
  * ```c
  * ftx_event event;
@@ -1351,14 +1361,13 @@ int32_t ftx_client_event_fd(const struct ftx_client *client);
  *         printf("job %u: %s\n", (unsigned)event.job_id, ftx_strerror(event.status));
  * ```
  */
-int32_t ftx_client_next_event(struct ftx_client *client,
-                              struct ftx_event *event);
+int32_t ftx_client_next_event(struct ftx_client *client, struct ftx_event *event);
 
 /**
- * Makes settings, all with their defaults.
+ * Creates settings with all defaults.
  *
- * @return Settings, which the caller frees with `ftx_config_free`; NULL on failure (`ftx_last_error`
- *         has the reason).
+ * @return The settings, which the caller frees with `ftx_config_free`; NULL on failure
+ *         (`ftx_last_error` has the reason).
  *
  * Threads: any.
  *
@@ -1371,11 +1380,11 @@ int32_t ftx_client_next_event(struct ftx_client *client,
 struct ftx_config *ftx_config_new(void);
 
 /**
- * Frees settings. Clients that were made with them keep theirs.
+ * Frees settings. Existing clients keep their copies.
  *
- * @param config  Settings, invalid afterwards; NULL is ignored.
+ * @param config  The settings, invalid afterwards; NULL is ignored.
  *
- * Threads: any, while no other uses them.
+ * Threads: any, while no other thread uses the settings.
  *
  * ```c
  * ftx_config_free(config);
@@ -1390,7 +1399,7 @@ void ftx_config_free(struct ftx_config *config);
  * @param option  `FTX_OPTION_TIMEOUT_MS` or its like; each documents its values.
  * @param value   Its value, in the unit of the option.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
- *         `FTX_INVALID_ARGUMENT` (nothing is changed then), `FTX_FORKED`.
+ *         `FTX_INVALID_ARGUMENT`, `FTX_FORKED`; a failure changes nothing.
  *
  * Threads: any.
  *
@@ -1430,7 +1439,7 @@ int32_t ftx_config_set_bytes(struct ftx_config *config,
  * @param option  `FTX_OPTION_TIMEOUT_MS` or its like.
  * @param value   Its value is written here, in the unit of the option.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`, `FTX_FORKED`;
- *         nothing is written then.
+ *         a failure writes nothing.
  *
  * Threads: any.
  *
@@ -1443,12 +1452,12 @@ int32_t ftx_config_set_bytes(struct ftx_config *config,
 int32_t ftx_config_get_u64(const struct ftx_config *config, uint32_t option, uint64_t *value);
 
 /**
- * Starts a job. It is done when those that were started before it have ended; what happens is told
- * by `ftx_client_next_event`.
+ * Starts a job. It runs after the jobs started before it have ended; `ftx_client_next_event`
+ * returns its events.
  *
  * @param job  The job.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client was
- *         freed), `FTX_FORKED`.
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client
+ *         was freed), `FTX_FORKED`.
  *
  * Threads: any, also in callbacks.
  *
@@ -1460,11 +1469,11 @@ int32_t ftx_config_get_u64(const struct ftx_config *config, uint32_t option, uin
 int32_t ftx_job_start(struct ftx_job *job);
 
 /**
- * Cancels a job, as soon as both sides can go on from there later; only an original server that is
- * sending is listened to until it has finished. What was transferred is kept, and another job goes
- * on from there. Returns at once; the job ends with `FTX_CANCELLED`, unless it ended before.
+ * Cancels a job as soon as both sides can resume it later. The client first reads all that an
+ * original server is sending. Transferred data is kept, and a later job resumes from it. Returns
+ * at once; the job ends with `FTX_CANCELLED`, unless it ended before.
  *
- * @param job  The job. One that has ended stays as it is.
+ * @param job  The job. A job that has ended is not changed.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
  *
  * Threads: any, also in callbacks; not in a signal handler.
@@ -1477,8 +1486,8 @@ int32_t ftx_job_start(struct ftx_job *job);
 int32_t ftx_job_cancel(struct ftx_job *job);
 
 /**
- * Cancels a job at once, even if that leaves a thread of an original server hanging for good.
- * Otherwise as `ftx_job_cancel`, after which it may follow.
+ * Cancels a job at once, even if that leaves a thread of an original server hanging for ever.
+ * Otherwise as `ftx_job_cancel`; it may be called after that.
  *
  * @param job  The job.
  * @return As `ftx_job_cancel`.
@@ -1494,12 +1503,12 @@ int32_t ftx_job_cancel(struct ftx_job *job);
 int32_t ftx_job_abort(struct ftx_job *job);
 
 /**
- * Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
- * `FTX_EVENT_JOB_PAUSED` reports that it is paused. Meanwhile the client runs its other jobs.
+ * Pauses a job as soon as both sides can resume it later. Returns at once; the event
+ * `FTX_EVENT_JOB_PAUSED` reports the pause. The client runs its other jobs during the pause.
  *
- * @param job  The job. If it ends before it can be paused, it has ended.
- * @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
- *         or ended), `FTX_FORKED`.
+ * @param job  The job. It may end before it can be paused.
+ * @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not
+ *         started or ended), `FTX_FORKED`.
  *
  * Threads: any, also in callbacks.
  *
@@ -1510,11 +1519,11 @@ int32_t ftx_job_abort(struct ftx_job *job);
 int32_t ftx_job_pause(struct ftx_job *job);
 
 /**
- * Goes on with a paused job, from where it was, behind the jobs that were started meanwhile. Files
- * that are done are not done again.
+ * Resumes a paused job, behind the jobs that were started meanwhile. Files that are done are not
+ * repeated.
  *
  * @param job  The job.
- * @return `FTX_OK`, also if it is under way; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
+ * @return `FTX_OK`, also if it is running; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
  *         ended, or its client was freed), `FTX_FORKED`.
  *
  * Threads: any, also in callbacks.
@@ -1526,12 +1535,12 @@ int32_t ftx_job_pause(struct ftx_job *job);
 int32_t ftx_job_resume(struct ftx_job *job);
 
 /**
- * Waits until a job has ended, and says how. A paused job has not ended.
+ * Waits until a job has ended, and returns its status. A paused job has not ended.
  *
  * @param job         The job.
- * @param timeout_ms  Milliseconds to wait; 0 to look only, below 0 for ever.
- * @return The status of the job: `FTX_OK`, or its first failure, whose details are those of
- *         `ftx_last_error` as well; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
+ * @param timeout_ms  Milliseconds to wait; 0 returns at once, below 0 waits for ever.
+ * @return The status of the job: `FTX_OK`, or its first failure, which `ftx_last_error` then
+ *         describes; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
  *         `FTX_REENTERED` (in a callback of the same client), `FTX_FORKED`.
  *
  * Threads: any, several at the same time.
@@ -1545,7 +1554,7 @@ int32_t ftx_job_resume(struct ftx_job *job);
 int32_t ftx_job_wait(struct ftx_job *job, int64_t timeout_ms);
 
 /**
- * In which state a job is.
+ * Returns the state of a job.
  *
  * @param job    The job.
  * @param state  `FTX_STATE_NEW` or its like is written here.
@@ -1562,15 +1571,15 @@ int32_t ftx_job_wait(struct ftx_job *job, int64_t timeout_ms);
 int32_t ftx_job_state(const struct ftx_job *job, uint32_t *state);
 
 /**
- * Returns the last failure of the calling thread: the details of the last status below 0 that a
- * function of this library returned there, or of a NULL in place of a handle.
+ * Returns the last failure of the calling thread: the details of the last status below 0, or of
+ * the last NULL in place of a handle, that a function of this library returned on it.
  *
  * `ftx_job_error` returns the failure of a job, on any thread.
  *
  * @param error  Filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`.
  *
- * Threads: any; each has its own last failure.
+ * Threads: any; each thread has its own last failure.
  *
  * ```c
  * ftx_error error;
@@ -1583,11 +1592,12 @@ int32_t ftx_job_state(const struct ftx_job *job, uint32_t *state);
 int32_t ftx_last_error(struct ftx_error *error);
 
 /**
- * Makes a job. It does nothing until it is started.
+ * Creates a job. It does nothing until it is started.
  *
- * @param client  The client that is to do it. It may be freed before the job is.
+ * @param client  The client that runs the job. It may be freed before the job.
  * @param kind    `FTX_JOB_UPLOAD` or its like.
- * @param job     The job is written here, to be freed with `ftx_job_free`; NULL if that fails.
+ * @param job     The job is written here, and the caller frees it with `ftx_job_free`; NULL on
+ *                failure.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION` (no such kind), `FTX_FORKED`.
  *
  * Threads: any. A job may be used by several threads at the same time.
@@ -1605,12 +1615,12 @@ int32_t ftx_last_error(struct ftx_error *error);
 int32_t ftx_job_new(struct ftx_client *client, uint32_t kind, struct ftx_job **job);
 
 /**
- * Frees a job. If it has not ended, it is cancelled, and what was transferred is kept. Its events
- * are forgotten.
+ * Frees a job. A job that has not ended is cancelled, and transferred data is kept. Its waiting
+ * events are dropped.
  *
- * @param job  A job, not to be used any more; NULL is ignored.
+ * @param job  The job, invalid afterwards; NULL is ignored.
  *
- * Threads: any, while no other uses it.
+ * Threads: any, while no other thread uses the job.
  *
  * ```c
  * ftx_job_free(job);
@@ -1619,11 +1629,11 @@ int32_t ftx_job_new(struct ftx_client *client, uint32_t kind, struct ftx_job **j
 void ftx_job_free(struct ftx_job *job);
 
 /**
- * The number of a job, by which its events name it.
+ * Returns the number of a job, which its events carry as `job_id`.
  *
  * @param job  The job.
- * @return A number above 0 that no other job of the process has; 0 if that fails (`ftx_last_error`
- *         says why).
+ * @return A number above 0 that no other job of the process has; 0 on failure (`ftx_last_error`
+ *         has the reason).
  *
  * Threads: any.
  *
@@ -1635,10 +1645,10 @@ void ftx_job_free(struct ftx_job *job);
 uint64_t ftx_job_id(const struct ftx_job *job);
 
 /**
- * Sets what the events of a job carry for the caller, from now on.
+ * Sets the pointer that later events of a job carry for the caller.
  *
  * @param job        The job.
- * @param user_data  Anything; it is handed back, never followed and never freed.
+ * @param user_data  Any pointer; returned in events, never dereferenced and never freed.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
  *
  * Threads: any.
@@ -1650,13 +1660,13 @@ uint64_t ftx_job_id(const struct ftx_job *job);
 int32_t ftx_job_set_user_data(struct ftx_job *job, void *user_data);
 
 /**
- * Sets an option of a job that was not started.
+ * Sets a numeric option of a job that was not started.
  *
  * @param job     The job.
- * @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like, which says what values it takes.
+ * @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like; each documents its values.
  * @param value   Its value.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
- *         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; nothing is changed then.
+ *         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; a failure changes nothing.
  *
  * Threads: any.
  *
@@ -1668,12 +1678,12 @@ int32_t ftx_job_set_user_data(struct ftx_job *job, void *user_data);
 int32_t ftx_job_set_u64(struct ftx_job *job, uint32_t option, uint64_t value);
 
 /**
- * Sets an option of a job that was not started, which is bytes.
+ * Sets an option whose value is a sequence of bytes, of a job that was not started.
  *
  * @param job     The job.
  * @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
  * @param bytes   Its value, which is copied.
- * @param length  How many bytes; 32 for a digest.
+ * @param length  The number of bytes: 32 for a digest.
  * @return As `ftx_job_set_u64`.
  *
  * Threads: any.
@@ -1690,14 +1700,15 @@ int32_t ftx_job_set_bytes(struct ftx_job *job,
                           size_t length);
 
 /**
- * Adds a file to a job that was not started. Files are counted from 0 on.
+ * Adds a file to a job that was not started. Indices of files count from 0.
  *
- * A name that is not allowed is told by the job when its turn comes (`FTX_NAME_REFUSED`), so that
- * the files before it are done.
+ * The job reports a name that is not allowed (`FTX_NAME_REFUSED`) only when it reaches the file,
+ * so that the files before it are transferred.
  *
  * @param job   The job.
- * @param path  The local path, in UTF-8: what is uploaded, or where a download goes, whose directory
- *              is made. Not looked at by other kinds of jobs, which take NULL.
+ * @param path  The local path, in UTF-8: the source of an upload or the target of a download,
+ *              whose directory is created if necessary. Other kinds of jobs ignore it and accept
+ *              NULL.
  * @param name  The name on the server: parts separated by `/`, in UTF-8.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_WRONG_STATE`, `FTX_FORKED`.
  *
@@ -1707,19 +1718,17 @@ int32_t ftx_job_set_bytes(struct ftx_job *job,
  * ftx_job_add(job, "/home/me/report.pdf", "reports/2026.pdf");
  * ```
  */
-int32_t ftx_job_add(struct ftx_job *job,
-                    const char *path,
-                    const char *name);
+int32_t ftx_job_add(struct ftx_job *job, const char *path, const char *name);
 
 /**
- * Adds a file, as `ftx_job_add`, with lengths in place of NULs at the ends. A local path may be of
- * any bytes that the system allows.
+ * Adds a file, as `ftx_job_add`, from texts with lengths instead of terminating NULs. The local
+ * path may contain any bytes that the system allows.
  *
  * @param job          The job.
  * @param path         The local path, which contains no NUL.
- * @param path_length  Its bytes.
+ * @param path_length  Its length in bytes.
  * @param name         The name on the server, in UTF-8.
- * @param name_length  Its bytes.
+ * @param name_length  Its length in bytes.
  * @return As `ftx_job_add`; `FTX_INVALID_ARGUMENT` for a NUL in the path.
  *
  * Threads: any.
@@ -1738,16 +1747,16 @@ int32_t ftx_job_add_bytes(struct ftx_job *job,
  * Sets the log callback of the whole process. Without one nothing is logged; nothing is ever
  * printed.
  *
- * When this returns, the previous callback is not called any more.
+ * The previous callback is no longer called once this function returns.
  *
  * @param level      The least severe level to log: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
  * @param callback   The callback; NULL turns logging off.
  * @param user_data  Passed to the callback; the caller keeps ownership, and it must live until the
  *                   callback is replaced.
  * @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
- *         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
+ *         `FTX_WRONG_STATE` if libftx is part of a Rust program that has its own log.
  *
- * Threads: any. It waits for callbacks that are under way.
+ * Threads: any. Waits for running callbacks.
  *
  * ```c
  * ftx_set_log_callback(FTX_LOG_DEBUG, on_log, NULL);
@@ -1776,7 +1785,7 @@ int32_t ftx_job_file_count(const struct ftx_job *job, uint64_t *count);
  * Returns the state of a file of a job.
  *
  * @param job         The job.
- * @param file_index  Which file, from 0 on.
+ * @param file_index  Index of the file, from 0.
  * @param file        Filled in; `struct_size` must be set.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
  *
@@ -1795,7 +1804,7 @@ int32_t ftx_job_file(const struct ftx_job *job, uint64_t file_index, struct ftx_
  * Returns the failure of a job or of one of its files.
  *
  * @param job         The job.
- * @param file_index  Which file, from 0 on; `FTX_WHOLE_JOB` for the first failure of the job.
+ * @param file_index  Index of the file, from 0; `FTX_WHOLE_JOB` for the first failure of the job.
  * @param error       Filled in; `struct_size` must be set. Its `status` is 0 if nothing has
  *                    failed so far.
  * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
@@ -1812,16 +1821,17 @@ int32_t ftx_job_file(const struct ftx_job *job, uint64_t file_index, struct ftx_
 int32_t ftx_job_error(const struct ftx_job *job, uint64_t file_index, struct ftx_error *error);
 
 /**
- * Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. It never waits; the event
+ * Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
  * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
  * unless `ftx_job_wait` is waiting for it.
  *
  * @param job    The job.
  * @param entry  Filled in; `struct_size` must be set.
- * @return `FTX_OK`; `FTX_PENDING` if there is none yet; `FTX_NOT_FOUND` if the job has ended and all
- *         were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays), `FTX_FORKED`.
+ * @return `FTX_OK`; `FTX_PENDING` if no entry waits yet; `FTX_NOT_FOUND` if the job has ended and
+ *         all entries were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays),
+ *         `FTX_FORKED`.
  *
- * Threads: any; each entry is given to one.
+ * Threads: any; each entry goes to one thread.
  *
  * ```c
  * ftx_entry entry;
@@ -1830,16 +1840,16 @@ int32_t ftx_job_error(const struct ftx_job *job, uint64_t file_index, struct ftx
  *     puts(entry.name);
  * ```
  */
-int32_t ftx_job_next_entry(struct ftx_job *job,
-                           struct ftx_entry *entry);
+int32_t ftx_job_next_entry(struct ftx_job *job, struct ftx_entry *entry);
 
 /**
  * Returns the digest that `FTX_JOB_DIGEST` found for a file.
  *
  * @param job         The job.
- * @param file_index  Which file, from 0 on.
+ * @param file_index  Index of the file, from 0.
  * @param digest      `FTX_DIGEST_BYTES` bytes are written here: BLAKE3, as `b3sum` prints it.
- * @return `FTX_OK`; `FTX_PENDING` if it is not known (yet); `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`,
+ * @return `FTX_OK`; `FTX_PENDING` if it is not known (yet); `FTX_NULL_POINTER`,
+ *         `FTX_NO_SUCH_FILE`,
  *         `FTX_FORKED`.
  *
  * Threads: any.
@@ -1870,7 +1880,8 @@ int32_t ftx_job_digest(const struct ftx_job *job, uint64_t file_index, uint8_t *
 int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
 
 /**
- * Returns the progress of a whole job at any time, for a progress bar. Events carry the same totals.
+ * Returns the progress of a whole job at any time, for a progress bar. Events carry the same
+ * totals.
  *
  * @param job     The job.
  * @param totals  Filled in; `struct_size` must be set.
@@ -1885,14 +1896,13 @@ int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
  *     printf("%.0f of %.0f bytes\n", (double)totals.bytes_done, (double)totals.bytes_total);
  * ```
  */
-int32_t ftx_job_totals(const struct ftx_job *job,
-                       struct ftx_totals *totals);
+int32_t ftx_job_totals(const struct ftx_job *job, struct ftx_totals *totals);
 
 /**
  * Sets the size of an added file before the job is started; for a download, it is `size` of the
- * `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at most 1 MiB is
- * fetched in one step, which is faster for many small files. The size that the server reports when
- * it sends the file takes precedence.
+ * `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at
+ * most 1 MiB is fetched in one step, which is faster for many small files. The size that the
+ * server reports when it sends the file takes precedence.
  *
  * @param job         The job.
  * @param file_index  Index of the file, from 0.
@@ -1909,12 +1919,10 @@ int32_t ftx_job_totals(const struct ftx_job *job,
  *     ftx_job_set_size(job, 0, entry.size);
  * ```
  */
-int32_t ftx_job_set_size(struct ftx_job *job,
-                         uint64_t file_index,
-                         uint64_t size);
+int32_t ftx_job_set_size(struct ftx_job *job, uint64_t file_index, uint64_t size);
 
 /**
- * The version of the library, as "1.2.3".
+ * Returns the version of the library, such as "1.2.3".
  *
  * @return A static text that is never freed; never NULL.
  *
@@ -1927,9 +1935,9 @@ int32_t ftx_job_set_size(struct ftx_job *job,
 const char *ftx_version(void);
 
 /**
- * The version of the ABI that the library has.
+ * Returns the version of the library's ABI.
  *
- * @return A number to compare with `FTX_ABI_VERSION`, which is that of the header.
+ * @return A number to compare with `FTX_ABI_VERSION`, the version of the header.
  *
  * Threads: any, at any time.
  *
@@ -1957,7 +1965,7 @@ uint32_t ftx_abi_version(void);
 const char *ftx_strerror(int32_t status);
 
 /**
- * The name of a status code: that of its constant, without `FTX_`.
+ * Returns the name of a status code: the name of its constant, without `FTX_`.
  *
  * @param status  Any code.
  * @return A static text that is never freed; "UNKNOWN" for an unknown code, never NULL.
@@ -1971,10 +1979,10 @@ const char *ftx_strerror(int32_t status);
 const char *ftx_status_name(int32_t status);
 
 /**
- * The code of the original system that stands for a status code, for programs that know no others.
+ * Returns the code of the original system for a status code, for programs that know only those.
  *
  * @param status  Any code.
- * @return 0 for 0, otherwise a code from -1 to -10; codes above -100 are given back unchanged.
+ * @return 0 for 0, otherwise a code from -1 to -10; codes above -100 are returned unchanged.
  *
  * Threads: any, at any time.
  *
@@ -1986,7 +1994,7 @@ const char *ftx_status_name(int32_t status);
 int32_t ftx_original_status(int32_t status);
 
 /**
- * To which group a status code belongs.
+ * Returns the category of a status code.
  *
  * @param status  Any code.
  * @return `FTX_CATEGORY_NETWORK` or its like; `FTX_CATEGORY_NONE` for 0 and above.

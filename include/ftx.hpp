@@ -1,10 +1,9 @@
 /* ftx.hpp: libftx for C++11 and later. Header only; link libftx.
  *
- * Objects own what they stand for, and can be moved but not copied. Each operation comes twice, as
- * in the standard library: with a std::error_code& as last parameter it sets that and throws
- * nothing of its own; without, it throws ftx::error. Where exceptions are turned off, only the
- * first form exists. ftx.h says what each operation does, and what may be called from which
- * thread.
+ * Objects own their handles, and can be moved but not copied. Each operation has two forms, as in the
+ * standard library: with a std::error_code& as last parameter, it sets the code and throws no
+ * ftx::error; without, it throws ftx::error. Only the first form exists if exceptions are disabled.
+ * ftx.h documents the operations, their errors and the threads that may call them.
  *
  *     ftx::client client("files.example:7411");
  *     client.upload("/home/me/a.txt", "docs/a.txt", [](const ftx::event &event) {
@@ -43,7 +42,7 @@ using details = ftx_error;
 /** The state of a file of a job; see ftx_file. */
 using file = ftx_file;
 
-/** How far a whole job is; see ftx_totals. */
+/** Progress of a whole job; see ftx_totals. */
 using totals = ftx_totals;
 
 /** A BLAKE3 digest, as b3sum prints it in hexadecimal. */
@@ -52,10 +51,10 @@ using digest = std::array<std::uint8_t, FTX_DIGEST_BYTES>;
 /** Receives the events of a blocking call, on the calling thread; false cancels. */
 using progress = std::function<bool(const event &)>;
 
-/** The category of the codes of ftx. */
+/** The error category of the status codes of ftx. */
 inline const std::error_category &category() noexcept;
 
-/** A status of ftx as an error code. */
+/** Converts a status of ftx to an error code. */
 inline std::error_code make_error_code(std::int32_t status) noexcept
 {
     return std::error_code(static_cast<int>(status), category());
@@ -107,7 +106,7 @@ inline void set(std::error_code &code, std::int32_t status) noexcept
         code = make_error_code(status);
 }
 
-/** A text in an array, to its NUL or, whatever the library says, its end. */
+/** Returns the text in an array, up to its first NUL or the end of the array. */
 template <std::size_t N>
 std::string text(const char (&array)[N])
 {
@@ -115,7 +114,7 @@ std::string text(const char (&array)[N])
     return std::string(array, end ? static_cast<const char *>(end) : array + N);
 }
 
-/** Whether a text is one for C as well, where a NUL would end it. */
+/** Whether a text contains no NUL, which would truncate it in C. */
 inline bool plain(const std::string &text, std::error_code &code) noexcept
 {
     if (text.find('\0') == std::string::npos)
@@ -185,10 +184,10 @@ public:
     {
     }
 
-    /** The status: FTX_NOT_FOUND or its like. */
+    /** The status, such as FTX_NOT_FOUND. */
     std::int32_t status() const noexcept { return code().value(); }
 
-    /** All that is known about it. */
+    /** All details of the failure. */
     const ftx::details &details() const noexcept { return details_; }
 
 private:
@@ -205,19 +204,19 @@ inline void check(const std::error_code &code)
 #endif
 
 /**
- * A file or directory of a server, or something in a directory that cannot be transferred, such as a symbolic
- * link. The name of that is for people, as ftx_entry says; no request takes it.
+ * A file or directory of a server, or something in a directory that cannot be transferred, such as a
+ * symbolic link, whose name is for display only: no request accepts it (see ftx_entry).
  */
 struct entry {
     std::string name;              ///< Its whole remote name, in UTF-8.
     bool is_directory = false;     ///< Whether it is a directory.
     bool is_file = false;          ///< Whether it is a file, which can be downloaded.
-    std::uint32_t obstacle = FTX_OBSTACLE_NONE;   ///< Why it cannot be transferred, if it cannot.
-    std::uint64_t size = 0;        ///< Bytes of the file; 0 for a directory.
-    bool has_mtime = false;        ///< Whether it is known when it was last changed.
-    std::int64_t mtime_seconds = 0;        ///< When: seconds since 1970-01-01T00:00:00Z.
-    std::uint32_t mtime_nanoseconds = 0;   ///< Nanoseconds after these.
-    bool executable = false;       ///< Whether its owner may run it.
+    std::uint32_t obstacle = FTX_OBSTACLE_NONE;   ///< The reason if it cannot be transferred.
+    std::uint64_t size = 0;        ///< Size of the file in bytes; 0 for a directory.
+    bool has_mtime = false;        ///< Whether the time of the last change is known.
+    std::int64_t mtime_seconds = 0;        ///< That time: seconds since 1970-01-01T00:00:00Z.
+    std::uint32_t mtime_nanoseconds = 0;   ///< Nanoseconds to add to these seconds.
+    bool executable = false;       ///< Whether its owner may execute it.
 
     entry() = default;
 
@@ -230,22 +229,22 @@ struct entry {
     }
 };
 
-/** Is shown the entries of a listing, on the calling thread; false ends it. */
+/** Receives the entries of a listing, on the calling thread; false ends the listing. */
 using each_entry = std::function<bool(const entry &)>;
 
-/** Settings of clients that are made later. Its setters give it back, so that they can be chained. */
+/** Settings for new clients. The setters return the object, so that calls can be chained. */
 class config {
 public:
     config() : handle_(ftx_config_new()) {}
 
-    /** Sets any option that is a number, in the unit of its constant. */
+    /** Sets a numeric option, in the unit that its constant documents. */
     config &set(std::uint32_t option, std::uint64_t value, std::error_code &code) noexcept
     {
         detail::set(code, ftx_config_set_u64(get(), option, value));
         return *this;
     }
 
-    /** Allows an upload to replace the file of this digest, and no other. */
+    /** Allows an upload to replace only a file that has this digest. */
     config &overwrite_if(const digest &only, std::error_code &code) noexcept
     {
         detail::set(code, ftx_config_set_bytes(get(), FTX_OPTION_OVERWRITE_DIGEST, only.data(),
@@ -323,7 +322,7 @@ public:
     config &overwrite(std::uint32_t which) { return set(FTX_OPTION_OVERWRITE, which); }
 #endif
 
-    /** The handle, which stays this object's. */
+    /** Returns the handle, which this object keeps owning. */
     ftx_config *get() const noexcept { return handle_.get(); }
 
 private:
@@ -341,10 +340,10 @@ class job;
 /** A client of one server. */
 class client {
 public:
-    /** No client; to be moved to. */
+    /** An empty object, the target of a move. */
     client() noexcept = default;
 
-    /** A client of "host:port". */
+    /** Creates a client of "host:port". */
     client(const std::string &address, const config &settings, std::error_code &code) noexcept
     {
         if (!detail::plain(address, code))
@@ -354,7 +353,7 @@ public:
         handle_.reset(made);
     }
 
-    /** A client of a host and a port. */
+    /** Creates a client of a host and a port. */
     client(const std::string &host, std::uint16_t port, const config &settings,
            std::error_code &code) noexcept
     {
@@ -448,7 +447,7 @@ public:
         detail::set(code, ftx_client_remove(get(), name.c_str()));
     }
 
-    /** FTX_DIALECT_NATIVE or FTX_DIALECT_LEGACY. */
+    /** Returns the server's dialect: FTX_DIALECT_NATIVE or FTX_DIALECT_LEGACY. */
     std::uint32_t dialect(std::error_code &code) noexcept
     {
         std::uint32_t found = FTX_DIALECT_AUTO;
@@ -539,20 +538,20 @@ public:
     }
 #endif
 
-    /** Cancels all that it is doing, from any thread. */
+    /** Cancels all jobs and blocking calls of the client. Any thread. */
     void cancel() noexcept { ftx_client_cancel(get()); }
 
-    /** A descriptor that is readable while an event waits. */
+    /** Returns a descriptor that is readable while an event waits. */
     int event_fd() const noexcept { return ftx_client_event_fd(get()); }
 
-    /** Takes the next event of the jobs that were started; false if there is none. */
+    /** Takes the next event of the started jobs; false if no event waits. */
     bool next_event(event &next) noexcept
     {
         next = detail::sized<event>();
         return ftx_client_next_event(get(), &next) == FTX_OK;
     }
 
-    /** The handle, which stays this object's. */
+    /** Returns the handle, which this object keeps owning. */
     ftx_client *get() const noexcept { return handle_.get(); }
 
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
@@ -604,10 +603,10 @@ private:
 /** Work that runs in the background once started. Destroying it cancels it. */
 class job {
 public:
-    /** No job; to be moved to. */
+    /** An empty object, the target of a move. */
     job() noexcept = default;
 
-    /** A job of a client; `kind` is FTX_JOB_UPLOAD or its like. */
+    /** Creates a job of a client; `kind` is FTX_JOB_UPLOAD or its like. */
     job(client &of, std::uint32_t kind, std::error_code &code) noexcept
     {
         ftx_job *made = nullptr;
@@ -615,14 +614,14 @@ public:
         handle_.reset(made);
     }
 
-    /** Sets any option that is a number: FTX_JOB_OPTION_KEEP_GOING or its like. */
+    /** Sets a numeric option: FTX_JOB_OPTION_KEEP_GOING or its like. */
     job &set(std::uint32_t option, std::uint64_t value, std::error_code &code) noexcept
     {
         detail::set(code, ftx_job_set_u64(get(), option, value));
         return *this;
     }
 
-    /** Allows its uploads to replace the file of this digest, and no other. */
+    /** Allows its uploads to replace only a file that has this digest. */
     job &overwrite_if(const digest &only, std::error_code &code) noexcept
     {
         detail::set(code, ftx_job_set_bytes(get(), FTX_JOB_OPTION_OVERWRITE_DIGEST, only.data(),
@@ -648,10 +647,10 @@ public:
     void pause(std::error_code &code) noexcept { detail::set(code, ftx_job_pause(get())); }
     void resume(std::error_code &code) noexcept { detail::set(code, ftx_job_resume(get())); }
 
-    /** Waits for its end. `code` says how it ended. */
+    /** Waits for its end; `code` is its status. */
     void wait(std::error_code &code) noexcept { detail::set(code, ftx_job_wait(get(), -1)); }
 
-    /** Waits for its end, for a while; false if it has not ended. `code` says how it ended. */
+    /** Waits for its end until a timeout; false if it has not ended. `code` is its status. */
     bool wait_for(std::chrono::milliseconds limit, std::error_code &code) noexcept
     {
         const std::int64_t count = limit.count() < 0 ? 0 : limit.count();
@@ -732,7 +731,7 @@ public:
         detail::check(code);
     }
 
-    /** Waits for its end, for a while; false if it has not ended. Throws its first failure. */
+    /** Waits for its end until a timeout; false if it has not ended. Throws its first failure. */
     bool wait_for(std::chrono::milliseconds limit)
     {
         std::error_code code;
@@ -745,10 +744,10 @@ public:
     void cancel() noexcept { ftx_job_cancel(get()); }
     void abort() noexcept { ftx_job_abort(get()); }
 
-    /** The number by which events name it. */
+    /** Returns its number, which events carry as `job_id`. */
     std::uint64_t id() const noexcept { return ftx_job_id(get()); }
 
-    /** FTX_STATE_NEW or its like. */
+    /** Returns its state: FTX_STATE_NEW or its like. */
     std::uint32_t state() const noexcept
     {
         std::uint32_t state = FTX_STATE_NEW;
@@ -765,7 +764,7 @@ public:
         return count;
     }
 
-    /** How far it is as a whole. */
+    /** Returns its progress as a whole. */
     ftx::totals totals() const noexcept
     {
         ftx::totals found = detail::sized<ftx::totals>();
@@ -783,7 +782,7 @@ public:
         return found;
     }
 
-    /** Why it, or a file of it, has failed; with status 0 if it has not. */
+    /** Returns its failure, or that of one of its files; `status` is 0 if nothing has failed. */
     ftx::details failure(std::uint64_t index = FTX_WHOLE_JOB) const noexcept
     {
         ftx::details found = detail::sized<ftx::details>();
@@ -793,7 +792,7 @@ public:
         return found;
     }
 
-    /** Takes the next entry that it has found; false if there is none now. */
+    /** Takes the next entry that it has found; false if no entry waits. */
     bool next_entry(entry &next)
     {
         ftx_entry found = detail::sized<ftx_entry>();
@@ -803,13 +802,13 @@ public:
         return true;
     }
 
-    /** The digest that it has found for a file; false if it has none. */
+    /** Returns the digest that it has found for a file; false if it has none. */
     bool digest_of(std::uint64_t index, ftx::digest &found) const noexcept
     {
         return ftx_job_digest(get(), index, found.data()) == FTX_OK;
     }
 
-    /** FTX_DIALECT_NATIVE or FTX_DIALECT_LEGACY, if it has found that out; else FTX_DIALECT_AUTO. */
+    /** Returns the server's dialect if the job has found it; otherwise FTX_DIALECT_AUTO. */
     std::uint32_t dialect() const noexcept
     {
         std::uint32_t found = FTX_DIALECT_AUTO;
@@ -817,7 +816,7 @@ public:
         return found;
     }
 
-    /** The handle, which stays this object's. */
+    /** Returns the handle, which this object keeps owning. */
     ftx_job *get() const noexcept { return handle_.get(); }
 
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }

@@ -1,4 +1,4 @@
-//! Which client's callbacks the calling thread is in.
+//! The clients whose callbacks the calling thread is running.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,8 @@ pub(crate) fn within<T>(client: u64, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Refuses to wait for a client whose callback this is: the client may be waiting for the callback.
+/// Refuses to wait for a client from one of its callbacks: the client may be waiting for the
+/// callback.
 pub(crate) fn check(client: u64) -> Result<(), Failure> {
     if WITHIN.with_borrow(|within| within.contains(&client)) {
         let message = "a callback may not wait for its own client; start a job instead";

@@ -1,4 +1,4 @@
-//! Events, before C sees them.
+//! Events in their Rust form.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl JobEventKind {
         }
     }
 
-    /// Whether a later one says all that an earlier one did.
+    /// Whether a later event makes an earlier one of this kind redundant.
     pub(crate) fn coalesces(self) -> bool {
         !matches!(self, Self::FileEnded | Self::JobPaused | Self::JobEnded)
     }
@@ -62,7 +62,7 @@ pub(crate) struct JobEvent {
     pub(crate) attempt: u32,
     pub(crate) pause: Duration,
     pub(crate) already_there: bool,
-    /// The caller's pointer, which is never followed.
+    /// The caller's pointer, which is never dereferenced.
     pub(crate) user_data: usize,
     /// Progress of the whole job.
     pub(crate) totals: JobTotals,

@@ -41,7 +41,7 @@ async fn transfer(
         job.look_at_sizes();
     }
     let keep_going = job.settings().keep_going;
-    // Those before one that cannot be transferred are done first.
+    // The files before an invalid one are transferred first.
     let refused = todo.iter().position(|(_, file)| file.name.is_err()).filter(|_| !keep_going);
     let now = todo.get(..refused.unwrap_or(todo.len())).unwrap_or_default();
     let usable: Vec<(usize, &JobFile, RemoteName)> = now
@@ -102,7 +102,7 @@ async fn list(
     };
     let listed = client.list(directory.as_ref(), recursive, put).await;
     let listed = match listed {
-        // The last entries were not kept then.
+        // The job did not keep the last entries in this case.
         Ok(()) if client.cancel().is_cancelled() => Err(TransferError::cancelled()),
         listed => listed,
     };
@@ -168,7 +168,7 @@ fn observer(job: &Arc<Job>, file: usize) -> Observer {
 }
 
 impl Watching<'_> {
-    /// A file that was here already may never have been begun, and its size not told.
+    /// A file that was up to date may have reported neither its begin nor its size.
     fn look_at(&self, index: usize) {
         if let Ok(file) = self.job.file(index)
             && file.size.is_none()
@@ -181,7 +181,7 @@ impl Watching<'_> {
 /// Reports events and results of files to their job.
 struct Watching<'a> {
     job: &'a Arc<Job>,
-    /// Which files of the job the client's are.
+    /// The index in the job of each of the client's files.
     indices: Vec<usize>,
     failure: Option<Failure>,
 }

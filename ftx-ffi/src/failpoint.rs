@@ -1,22 +1,22 @@
 //! Panics that tests plan for certain jobs; compiled out of the library.
 
-/// Where a job may panic.
+/// The points at which a job may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(test), expect(dead_code, reason = "planned by tests only"))]
 pub(crate) enum FailPoint {
-    /// When it is begun.
+    /// When the job begins.
     Begin,
-    /// When a file of it has an event.
+    /// When a file of the job has an event.
     Tell,
-    /// The same, on the thread of a further connection.
+    /// When a file has an event on the thread of a further connection.
     TellOnStream,
-    /// Behind its work.
+    /// After the work of the job.
     End,
-    /// Where nothing but the end of the thread is left.
+    /// Just before the thread ends.
     Thread,
 }
 
-/// Panics, if a test has planned that.
+/// Panics if a test has planned a panic here.
 #[cfg(not(test))]
 pub(crate) fn point(_: u64, _: FailPoint) {}
 
@@ -33,12 +33,12 @@ mod planned {
 
     static PLANNED: Mutex<BTreeMap<u64, FailPoint>> = Mutex::new(BTreeMap::new());
 
-    /// Has the job panic there, once.
+    /// Makes the job panic at that point, once.
     pub(crate) fn plan(job: u64, point: FailPoint) {
         PLANNED.lock().unwrap_or_else(PoisonError::into_inner).insert(job, point);
     }
 
-    /// Takes back what was planned; whether it has not come to that yet.
+    /// Removes the planned panic; returns whether it was still pending.
     pub(crate) fn take_back(job: u64) -> bool {
         PLANNED.lock().unwrap_or_else(PoisonError::into_inner).remove(&job).is_some()
     }

@@ -12,14 +12,14 @@ use crate::status::{self, AbiStatus};
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) status: i32,
-    /// The original's code for it.
+    /// The corresponding code of the original system.
     pub(crate) original: i32,
     pub(crate) retryable: bool,
-    /// The system's number, or 0.
+    /// The error number of the system, or 0.
     pub(crate) os_error: i32,
-    /// Which file of the job.
+    /// Index of the file in the job.
     pub(crate) file: Option<usize>,
-    /// How many bytes of the file were across.
+    /// Transferred bytes of the file.
     pub(crate) resume_at: u64,
     pub(crate) message: String,
 }
@@ -93,7 +93,7 @@ thread_local! {
 
 /// Keeps a failure as the calling thread's last one.
 pub(crate) fn remember(failure: Failure) {
-    // Destroyed only while the thread ends, when no call can ask for it any more.
+    // The slot is destroyed only while the thread ends, when no call can read it.
     let _ = LAST.try_with(|last| last.borrow_mut().replace(failure));
 }
 

@@ -1,4 +1,4 @@
-//! The one way out of this library: no panic gets past it.
+//! The only exit of this library: it stops every panic.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -8,15 +8,15 @@ use std::thread;
 use crate::failure::{self, Failure};
 use crate::log;
 
-/// Prefix of the names of all our threads.
+/// Prefix of the names of all threads of this library.
 pub(crate) const THREAD_PREFIX: &str = "ftx-";
 
 thread_local! {
     static GUARDED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Does the work of an exported function, and returns its status. A failure becomes the thread's
-/// last one, and so does a panic.
+/// Runs the body of an exported function, and returns its status. A failure or a panic becomes the
+/// last failure of the thread.
 pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
     match caught(work).and_then(|result| result) {
         Ok(()) => 0,
@@ -28,7 +28,7 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
     }
 }
 
-/// As `guard`, for a function that returns a value: `otherwise` if it fails or panics.
+/// Runs `work` as `guard` does, but returns its value, or `otherwise` if it fails or panics.
 pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure>) -> T {
     match caught(work).and_then(|result| result) {
         Ok(value) => value,
@@ -50,7 +50,7 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     silence();
     GUARDED.set(GUARDED.get() + 1);
     let _leave = LeaveGuard;
-    // State behind a panic is either unused afterwards or consistent after each step.
+    // After a panic, the state is either unused or consistent after each step.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         Failure::internal(format!(
             "an internal error: {}; please report it",
@@ -59,7 +59,7 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     })
 }
 
-/// Has panics in here, and on our threads, logged instead of printed.
+/// Logs panics in guarded calls and on this library's threads instead of printing them.
 fn silence() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

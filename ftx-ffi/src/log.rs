@@ -25,7 +25,7 @@ thread_local! {
     static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sends messages at `level` or above to `tell`. The previous receiver is not called any more when
+/// Sends messages at `level` or above to `tell`. The previous receiver is no longer called once
 /// this returns.
 pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
     static SET: OnceLock<bool> = OnceLock::new();
@@ -33,7 +33,7 @@ pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
         return Err(Failure::abi(AbiStatus::Reentered, "the log callback may not change itself"));
     }
     if tell.is_some() && !*SET.get_or_init(|| set_global_default(LogSubscriber).is_ok()) {
-        let message = "the process has a log of its own already";
+        let message = "the process already has its own log";
         return Err(Failure::abi(AbiStatus::WrongState, message));
     }
     let mut place = TELL.write().unwrap_or_else(PoisonError::into_inner);
@@ -47,7 +47,7 @@ pub(crate) fn error(message: &str) {
     tell(FTX_LOG_ERROR, message);
 }
 
-/// Escapes the names and foreign messages in the text.
+/// Escapes names and messages from outside in the text.
 fn tell(level: u32, message: &str) {
     // Messages caused by the callback itself are dropped: they would recurse for ever.
     if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)

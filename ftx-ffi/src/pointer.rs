@@ -14,7 +14,7 @@ use crate::status::AbiStatus;
 
 /// A value behind a pointer that C holds.
 pub(crate) trait Handle {
-    /// What it is called in messages.
+    /// Its name in error messages.
     const NAME: &'static str;
 
     fn owner(&self) -> OwnerPid;
@@ -31,11 +31,11 @@ pub(crate) unsafe fn handle<'a, T: Handle>(handle: *const T) -> Result<&'a T, Fa
     Ok(value)
 }
 
-/// Takes a handle back, to be dropped. `None` for NULL, and in a child of the process that made it:
-/// there its locks may be held for good, so it is left as it is.
+/// Takes ownership of a handle from C, to drop it. Returns `None` for NULL, and in a child of the
+/// process that made the handle: its locks may stay locked for ever there, so the value leaks.
 ///
 /// # Safety
-/// As for [`handle`]; it is not used any more.
+/// As for [`handle`], and C no longer uses it.
 pub(crate) unsafe fn retrieve<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     // SAFETY: as the caller promises.
     let value = unsafe { handle.as_ref() }?;
@@ -43,12 +43,12 @@ pub(crate) unsafe fn retrieve<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     value.owner().is_this().then(|| unsafe { Box::from_raw(handle) })
 }
 
-/// Where a result goes, which may be uninitialised.
+/// The target of a result, possibly uninitialised.
 pub(crate) struct OutParam<T>(NonNull<T>);
 
 impl<T> OutParam<T> {
     /// # Safety
-    /// `out` is NULL, or can be written until this is used.
+    /// `out` is NULL, or stays writable until the result is written.
     pub(crate) unsafe fn new(out: *mut T, what: &str) -> Result<Self, Failure> {
         NonNull::new(out).map(Self).ok_or_else(|| null(what))
     }
@@ -115,10 +115,10 @@ pub(crate) unsafe fn array<'a, T>(
         return Err(null(what));
     }
     if len > isize::MAX as usize / size_of::<T>().max(1) {
-        let message = format!("the length of {what} is {len}, which cannot be");
+        let message = format!("the length of {what} is {len}, which is impossible");
         return Err(Failure::reason(Reason::InvalidArgument, message));
     }
-    // SAFETY: as the caller promises, and not longer than memory can be.
+    // SAFETY: as the caller promises; the length was checked against the address space.
     Ok(unsafe { slice::from_raw_parts(items, len) })
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn path(bytes: &[u8]) -> Result<PathBuf, Failure> {
     use std::os::unix::ffi::OsStrExt;
 
     if bytes.contains(&0) {
-        let message = "the path contains a NUL, which no path can";
+        let message = "the path contains a NUL";
         return Err(Failure::reason(Reason::InvalidArgument, message));
     }
     Ok(PathBuf::from(OsStr::from_bytes(bytes)))
@@ -145,18 +145,18 @@ pub(crate) fn path(bytes: &[u8]) -> Result<PathBuf, Failure> {
 /// A struct of the ABI, which begins with its size.
 ///
 /// # Safety
-/// Its first field is the `u32` that C calls `struct_size`, and all its fields are numbers, pointers
-/// and arrays of them.
+/// Its first field is the `u32` that C calls `struct_size`, and all its fields are numbers,
+/// pointers and arrays of them.
 pub(crate) unsafe trait Versioned: Copy {
-    /// What it is called in messages.
+    /// Its name in error messages.
     const NAME: &'static str;
 }
 
-/// Larger than any version of a struct will be; a larger size was never set.
+/// Larger than any future version of a struct; a larger size was left uninitialised.
 const MAX_STRUCT_BYTES: usize = 64 * 1024;
 
-/// Fills a struct of the caller's, as far as both sides know it; fields that only the caller knows
-/// are set to zero.
+/// Fills the caller's struct with the fields that both sides know, and zeroes those that only the
+/// caller knows.
 ///
 /// # Safety
 /// `out` is NULL or points to its own `struct_size`, which is right if it is plausible.
@@ -166,8 +166,8 @@ pub(crate) unsafe fn fill<T: Versioned>(out: *mut T, value: &T) -> Result<(), Fa
     let known = size.min(size_of::<T>());
     let head = size_of::<u32>();
     let (to, from) = (out.cast::<u8>(), std::ptr::from_ref(value).cast::<u8>());
-    // SAFETY: `size` bytes are the caller's, `known` of them are ours as well, and both begin with
-    // the size, which is the caller's to say.
+    // SAFETY: the caller's struct has `size` bytes, both structs have at least `known` bytes, and
+    // both begin with the size, which the caller has set.
     unsafe {
         std::ptr::copy_nonoverlapping(from.add(head), to.add(head), known - head);
         std::ptr::write_bytes(to.add(known), 0, size - known);
@@ -192,8 +192,8 @@ pub(crate) unsafe fn size_of_struct<T: Versioned>(out: *const T) -> Result<usize
     Err(Failure::abi(AbiStatus::StructSize, message))
 }
 
-/// A text for C: an array that ends with a NUL, and how many bytes stand before that. What C is told
-/// of the length of a text comes from here only, so it is never more than what was copied.
+/// A text for C: an array that ends with a NUL, and the number of bytes before it. Every length
+/// that C receives comes from here, so it never exceeds the copied bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<const N: usize> {
     pub(crate) bytes: [c_char; N],
@@ -201,18 +201,19 @@ pub(crate) struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// All of a text; `None` if C would see another one, as it is too long or has a NUL.
+    /// Converts a whole text; `None` if it is too long or contains a NUL, so that C would see
+    /// another text.
     pub(crate) fn whole(text: &str) -> Option<Self> {
         Self::fits(text).then(|| Self::filled(text.bytes()))
     }
 
-    /// Whether C sees all of a text.
+    /// Whether C can see the whole of a text.
     pub(crate) fn fits(text: &str) -> bool {
         text.len() < N && !text.contains('\0')
     }
 
-    /// A text for people: its control characters are escaped, and its middle is left out if it is too
-    /// long, since its begin says what failed and its end why.
+    /// A text for people. Control characters are escaped. A text that is too long loses its middle,
+    /// since its beginning names the operation and its end the cause.
     pub(crate) fn message(text: &str) -> Self {
         const LEFT_OUT: &str = " [...] ";
         let text = escaped(text).to_string();
@@ -227,7 +228,7 @@ impl<const N: usize> Text<N> {
         Self::filled(parts.into_iter().flat_map(str::bytes))
     }
 
-    /// As many bytes as there is room for before the last NUL.
+    /// Copies as many bytes as fit before the last NUL.
     fn filled(text: impl Iterator<Item = u8>) -> Self {
         let (mut bytes, mut length) = ([0; N], 0);
         for (place, byte) in bytes.iter_mut().take(N.saturating_sub(1)).zip(text) {

@@ -1,10 +1,10 @@
-//! Which process we are in.
+//! Detects forks, and keeps the application's signals off the library's threads.
 
 use crate::failure::Failure;
 use crate::status::AbiStatus;
 
 /// The process that made a handle. In a child of it the threads behind the handle are missing, and
-/// their locks may be held for good.
+/// their locks may stay locked for ever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnerPid(u32);
 
@@ -27,19 +27,20 @@ impl OwnerPid {
     }
 }
 
-/// Has the calling thread, and those that it makes, get none of the application's signals: its
-/// handlers are to run on its own threads. A connection that is gone raises SIGPIPE on the thread
-/// that writes to it; blocked, it has no effect, and the write says what happened.
+/// Blocks the application's signals on the calling thread and the threads it creates, so that the
+/// application's handlers run on the application's threads. A closed connection raises SIGPIPE on
+/// the thread that writes to it; blocked, the signal has no effect, and the write returns the
+/// error.
 #[cfg(unix)]
 pub(crate) fn block_signals() {
     use std::mem::MaybeUninit;
 
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigfillset` initialises the set before anything reads it, the pointers are valid for
-    // the calls, and the mask concerns the calling thread only, which is ours.
+    // the calls, and the mask affects only the calling thread, which belongs to this library.
     unsafe {
         libc::sigfillset(set.as_mut_ptr());
-        // These are about what the thread itself does; blocked they would end it without a word.
+        // The thread itself causes these signals; blocked, they would kill the process silently.
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP] {
             libc::sigdelset(set.as_mut_ptr(), signal);
         }

@@ -1,4 +1,4 @@
-//! Events that wait to be taken.
+//! The queue of events for the caller.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -9,12 +9,12 @@ use crate::event::{JobEvent, JobEventKind};
 use crate::signal::Signal;
 use crate::totals::JobTotals;
 
-/// How long a thread that has taken events lets further events gather. Waking it for each of ten
-/// thousand small files takes about as long as moving them.
+/// The time for which a thread that has taken events lets further events gather. Waking it for each
+/// of ten thousand small files takes about as long as transferring them.
 const GATHER_FOR: Duration = Duration::from_millis(2);
 
-/// A queue bounded by the jobs in it: it holds one coalescing event for each job, file and kind, and
-/// of the events that are never dropped, one for each file and a few for each job.
+/// A queue bounded by the jobs in it: it holds one coalescing event for each job, file and kind,
+/// and of the events that are never dropped, one for each file and a few for each job.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     waiting: Mutex<QueuedEvents>,
@@ -25,12 +25,12 @@ pub(crate) struct EventQueue {
 #[derive(Debug, Default)]
 struct QueuedEvents {
     events: VecDeque<JobEvent>,
-    /// The number of the first event; they are counted as they come.
+    /// The number of the first queued event; events are numbered as they arrive.
     first: u64,
-    /// The numbers of those that coalesce.
+    /// The numbers of the queued events that coalesce.
     latest: HashMap<EventKey, u64>,
-    /// How far jobs are by now. An event that was replaced has kept its place, and events would
-    /// seem to go back if each told how far its job was when it came.
+    /// The current totals of the jobs. A replaced event keeps its position in the queue, so totals
+    /// stored with each event would seem to go backwards.
     totals: HashMap<u64, JobTotals>,
     sleeper: Sleeper,
 }
@@ -51,7 +51,7 @@ fn key(event: &JobEvent) -> EventKey {
 }
 
 impl EventQueue {
-    /// A queue that is waited for by a thread.
+    /// A queue that a thread waits for.
     pub(crate) fn new() -> Self {
         Self { waiting: Mutex::default(), arrived: Condvar::new(), signal: None }
     }
@@ -95,7 +95,7 @@ impl EventQueue {
         }
     }
 
-    /// A job is farther than its last event tells.
+    /// Updates the totals of a job that has progressed since its last event.
     pub(crate) fn update(&self, job: u64, totals: JobTotals) {
         if let Some(told) = self.waiting().totals.get_mut(&job) {
             *told = totals;
@@ -107,8 +107,8 @@ impl EventQueue {
         self.take_from(&mut self.waiting())
     }
 
-    /// Waits for events, and takes them all. For the queue of one job and one thread, which has
-    /// taken some at `last`; the end of the job is waited for no longer than until it comes.
+    /// Waits for events, and takes all of them. For a queue of one job and one thread, which last
+    /// took events at `last`; the end of the job ends the wait at once.
     pub(crate) fn wait(&self, last: Option<Instant>) -> Vec<JobEvent> {
         let gathered = last.map(|last| last + GATHER_FOR);
         let mut waiting = self.waiting();
@@ -133,7 +133,7 @@ impl EventQueue {
         std::iter::from_fn(|| self.take_from(&mut waiting)).collect()
     }
 
-    /// Forgets the events of a job.
+    /// Drops the events of a job.
     pub(crate) fn forget(&self, job: u64) {
         let mut waiting = self.waiting();
         let had_some = !waiting.events.is_empty();
@@ -151,7 +151,7 @@ impl EventQueue {
     fn take_from(&self, waiting: &mut QueuedEvents) -> Option<JobEvent> {
         let mut event = waiting.events.pop_front()?;
         let totals = match event.kind {
-            // Nothing comes after it.
+            // No event of the job follows its end.
             JobEventKind::JobEnded => waiting.totals.remove(&event.job),
             _ => waiting.totals.get(&event.job).copied(),
         };

@@ -1,4 +1,4 @@
-//! A descriptor that is readable while there is something to take.
+//! A descriptor that is readable while the queue has an event.
 
 #[cfg(unix)]
 pub(crate) use unix::Signal;
@@ -11,7 +11,7 @@ mod unix {
     use std::io;
     use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-    /// Set or not; pollable.
+    /// A flag that can be polled.
     #[derive(Debug)]
     pub(crate) struct Signal {
         read: OwnedFd,
@@ -41,13 +41,13 @@ mod unix {
             self.read.as_raw_fd()
         }
 
-        /// Makes it readable; to be called when it is not.
+        /// Makes it readable. Must only be called while it is not.
         pub(crate) fn set(&self) {
-            // Cannot fail: there is room for one.
+            // Cannot fail: the buffer has room for one.
             let _ = rustix::io::write(self.end(), &1_u64.to_ne_bytes());
         }
 
-        /// Makes it unreadable; to be called when it is readable.
+        /// Makes it unreadable. Must only be called while it is readable.
         pub(crate) fn clear(&self) {
             let _ = rustix::io::read(&self.read, &mut [0; 8]);
         }

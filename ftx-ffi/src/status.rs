@@ -13,7 +13,7 @@ use crate::api::codes::{
 
 macro_rules! own_codes {
     ($( $variant:ident = $code:literal, $name:literal, $text:literal; )+) => {
-        /// A mistake in the use of the ABI, or something that only it can say.
+        /// Misuse of the ABI, or a status that only the ABI needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum AbiStatus { $( $variant, )+ }
 
@@ -47,7 +47,7 @@ const fn c_text(text: &'static str) -> &'static CStr {
     }
 }
 
-// From -551 on, and from -651 on: far from the codes on the wire.
+// From -551 and -651 downwards: far from the codes on the wire.
 own_codes! {
     NullPointer = -551, "NULL_POINTER", "a pointer is NULL that must not be";
     InvalidUtf8 = -552, "INVALID_UTF8", "a text is not valid UTF-8";
@@ -71,7 +71,7 @@ pub(crate) fn text(code: i32) -> &'static CStr {
     }
 }
 
-/// The constant of a code, without `FTX_`.
+/// The name of a code's constant, without `FTX_`.
 pub(crate) fn name(code: i32) -> &'static CStr {
     if let Some(own) = AbiStatus::from_code(code) {
         return own.name();
@@ -79,7 +79,7 @@ pub(crate) fn name(code: i32) -> &'static CStr {
     crate::api::codes::name(code)
 }
 
-/// The original's code that stands for a code.
+/// The code of the original system for a code.
 pub(crate) fn original(code: i32) -> i32 {
     if code > -100 {
         return code;
@@ -93,7 +93,7 @@ pub(crate) fn original(code: i32) -> i32 {
     i32::try_from(status.code()).unwrap_or(Reason::Internal.code())
 }
 
-/// The group of a code.
+/// The category of a code.
 pub(crate) fn category(code: i32) -> u32 {
     match code {
         0.. => FTX_CATEGORY_NONE,

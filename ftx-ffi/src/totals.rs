@@ -20,7 +20,7 @@ impl JobTotals {
         u64::try_from(self.bytes).unwrap_or(u64::MAX)
     }
 
-    /// Bytes that are across.
+    /// Transferred bytes.
     pub(crate) fn bytes_done(&self) -> u64 {
         u64::try_from(self.bytes_done).unwrap_or(u64::MAX)
     }

@@ -20,13 +20,13 @@ use crate::process::block_signals;
 use crate::queue::EventQueue;
 use crate::status::AbiStatus;
 
-/// Longest wait for the thread when a client is freed. Reading from an original server until it stops
-/// sending may take longer; the thread then finishes alone.
+/// Longest wait for the thread when a client is freed. Reading from an original server until it
+/// stops sending may take longer; the thread then finishes alone.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// Which client's thread this is. Asking the thread itself would leave a trace of it on threads
-    /// of the application, which leak checkers take for a leak.
+    /// The client of the current thread. `thread::current` would allocate on threads of the
+    /// application, which leak checkers report.
     static OWN: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -43,15 +43,15 @@ pub(crate) struct ClientThread {
 
 #[derive(Debug, Default)]
 struct Schedule {
-    /// Jobs in their order; those that are not to be run any more know it.
+    /// Jobs in their order; a job that must no longer run knows that itself.
     queue: VecDeque<Arc<Job>>,
-    /// All that were started and have not ended.
+    /// All jobs that were started and have not ended.
     started: BTreeMap<u64, Arc<Job>>,
-    /// Whether the thread could start; taken by the thread that spawned it.
+    /// Whether the thread started; the spawning thread takes the result.
     born: Option<io::Result<()>>,
-    /// No more jobs are taken.
+    /// The worker accepts no more jobs.
     closed: bool,
-    /// Why, if it is a fault of ours.
+    /// The internal error that closed it, if any.
     fault: Option<Failure>,
     /// The thread is about to end.
     over: bool,
@@ -73,7 +73,7 @@ impl ClientThread {
         let thread = thread::Builder::new().name(format!("{THREAD_PREFIX}client")).spawn({
             let worker = Arc::clone(&worker);
             move || {
-                // Before anything makes a thread of its own, which inherits it.
+                // Before any further thread is created, since threads inherit the mask.
                 block_signals();
                 OWN.set(worker.id);
                 if let Err(failure) = caught(|| worker.live(&address, &config)) {
@@ -89,7 +89,8 @@ impl ClientThread {
         Ok(worker)
     }
 
-    /// The thread's life. The event loop is made there: what it leaves on a thread goes with it.
+    /// The main function of the thread. It creates the event loop here, so that thread-local data
+    /// of the loop ends with this thread.
     fn live(&self, address: &ServerAddr, config: &ClientConfig) {
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -124,7 +125,7 @@ impl ClientThread {
         }
     }
 
-    /// Cancels all jobs, takes no more, and waits a moment for the thread.
+    /// Cancels all jobs, refuses later ones, and waits briefly for the thread.
     pub(crate) fn close(&self) {
         self.work().closed = true;
         self.changed.notify_all();
@@ -139,7 +140,7 @@ impl ClientThread {
         let waited = self.changed.wait_timeout_while(self.work(), CLOSE_WAIT, waiting);
         let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
         if over {
-            // It has nothing left to do; panics are caught inside.
+            // The thread has nothing left to do; panics are caught inside.
             let _ = thread.join();
         }
     }
@@ -231,7 +232,7 @@ impl JobRunner for ClientThread {
 
     fn job_ended(&self, id: u64) {
         let ended = self.work().started.remove(&id);
-        // Not under the lock: it may be the last of the job, and of this worker.
+        // Not under the lock: this may drop the last reference to the job and to this worker.
         drop(ended);
     }
 }

@@ -1,4 +1,4 @@
-//! Every function of the ABI lets no panic out, and is documented as the header promises.
+//! Every function of the ABI stops panics, and has the documentation that the header promises.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ fn documentation(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a body is one call of the guard, and nothing else but a plain value for when it fails.
+/// Whether a body is a single call of the guard, with at most a plain value to return on failure.
 fn is_guarded(function: &ItemFn) -> bool {
     let [Stmt::Expr(Expr::Call(call), _)] = function.block.stmts.as_slice() else { return false };
     let Expr::Path(called) = &*call.func else { return false };

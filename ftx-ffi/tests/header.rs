@@ -1,4 +1,4 @@
-//! `include/ftx.h` is what the crate says. With `FTX_BLESS=1` it is written anew.
+//! `include/ftx.h` matches the crate. `FTX_BLESS=1` regenerates it.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;

@@ -22,12 +22,12 @@ public:
 
     Private(const QString &ip, quint16 at) : host(ip.toUtf8()), port(at) {}
 
-    /** The client in use, made anew if the settings were changed; null with `status` set if that
-     * fails. */
+    /** Returns the current client, recreated if the settings have changed; null on failure, with
+     * `status` set. */
     Handle client(qint32 &status);
-    /** The client in use, if there is one. */
+    /** Returns the current client, if any. */
     Handle current();
-    /** Has the next call use the settings as they are now. */
+    /** Makes the next call use the present settings. */
     void changed();
 
     const QByteArray host;
@@ -40,20 +40,20 @@ public:
     QString lastError;
     /** Number of running calls: above 1 in a slot that makes another call. */
     int depth = 0;
-    /** Stops a list between two files, where the library has nothing to cancel. */
+    /** Stops a list between two files, when the library has no call to cancel. */
     std::atomic<bool> cancelled{false};
 
 private:
     Handle make(qint32 &status) const;
 
-    /** Guards the handle, as cancel() comes from any thread. */
+    /** Guards the handle, since any thread may call cancel(). */
     QMutex mutex;
     Handle handle;
 };
 
 FileClient::Private::Handle FileClient::Private::make(qint32 &status) const
 {
-    // C would connect to the text before the NUL.
+    // C would truncate the host at the NUL, and connect to another one.
     if (host.contains('\0')) {
         status = FTX_INVALID_ADDRESS;
         return Handle();
@@ -94,7 +94,7 @@ void FileClient::Private::changed()
     old.swap(handle);
 }
 
-/** One file on its way. It outlives a FileClient that is destroyed by one of its own signals. */
+/** The transfer of one file. It outlives a FileClient that a receiver of its signals destroys. */
 struct FileClient::Call {
     qint32 run(Direction direction, const Private::Handle &client);
     void report(qint32 status);
@@ -105,14 +105,14 @@ struct FileClient::Call {
     QString file;
     qint64 done;
     qint64 total;
-    /** Why this class has not asked the library. */
+    /** The error message if this class refuses the file without calling the library. */
     QString refused;
 };
 
 qint32 FileClient::Call::run(Direction direction, const Private::Handle &client)
 {
     if (file.contains(QChar::Null)) {
-        refused = QStringLiteral("the path has a NUL character; take it out");
+        refused = QStringLiteral("the path contains a NUL character; remove it");
         return FTX_INVALID_ARGUMENT;
     }
     const QByteArray path = file.toUtf8();
@@ -120,7 +120,7 @@ qint32 FileClient::Call::run(Direction direction, const Private::Handle &client)
         const QByteArray name = path.mid(path.lastIndexOf('/') + 1);
         return ftx_client_upload(client.get(), path.constData(), name.constData(), tell, this);
     }
-    // The original's server puts "./" in front of every name, and the system does the rest.
+    // The original's server prepends "./" to every name, and its system resolves the path.
     QByteArray name = QDir::cleanPath(file).toUtf8();
     while (name.startsWith('/'))
         name.remove(0, 1);
@@ -144,13 +144,13 @@ void FileClient::Call::report(qint32 status)
 {
     const qint64 code = ftx_original_status(status);
     QString message;
-    // Small files cross in one piece, of which the library reports only the end.
+    // The library reports only the end of a small file, which it transfers in one step.
     const qint64 size = status == FTX_OK ? QFileInfo(file).size() : done;
     if (status != FTX_OK) {
         ftx_error error = ftx_error();
         error.struct_size = sizeof error;
         const bool known = ftx_last_error(&error) == FTX_OK && error.status == status;
-        // To its NUL or, whatever the library says, the end of the array.
+        // Up to the NUL or the end of the array.
         const int length = int(qstrnlen(error.message, uint(sizeof error.message)));
         if (!refused.isEmpty())
             message = refused;
@@ -259,8 +259,8 @@ void FileClient::cancel()
         ftx_client_cancel(client.get());
 }
 
-/* One after another: the library would have many under way at once, and so some that come after
- * one that fails; the original has not begun them. */
+/* Transfers files one after another. The library would transfer several at the same time, and so begin
+ * files behind a failed one, which the original class does not. */
 qint64 FileClient::transferAll(Direction direction, const QStringList &files)
 {
     const QPointer<FileClient> self(this);

@@ -1,6 +1,6 @@
 /* FileClient: uploads and downloads files, with the interface of the original's class.
  *
- * Source that was written for the original compiles and means the same. Build this file and
+ * Source written for the original class compiles unchanged and behaves the same. Build this file and
  * fileclient.cpp into the application (Qt 5.12 or later or Qt 6, QtCore only) and link libftx.
  *
  *     FileClient client("192.168.1.5", 7411);
@@ -20,8 +20,8 @@
 #include <QStringList>
 #include <QVariant>
 
-/* The codes that the slots return. They are constants, because a macro named OK breaks other
- * people's headers; define FTX_FILECLIENT_MACROS where source asks for them with #ifdef. */
+/* The codes that the slots return. They are constants, because a macro named OK breaks the headers
+ * of other libraries; define FTX_FILECLIENT_MACROS for source that tests them with #ifdef. */
 #ifdef FTX_FILECLIENT_MACROS
 #define OK 0
 #define FILE_WRITE_ERROR -1
@@ -34,15 +34,15 @@
 #define UPLOAD_FILE_ERROR -8
 #define DOWNLOAD_FILE_ERROR -10
 #else
-/** Done; also if both sides had the file already. */
+/** Done; also if the file was up to date. */
 constexpr int OK = 0;
 /** A file could not be written. */
 constexpr int FILE_WRITE_ERROR = -1;
-/** A file could not be opened, here or on the server: it is missing, say. */
+/** A local or remote file could not be opened, for example because it is missing. */
 constexpr int FILE_OPEN_ERROR = -2;
 /** A position is not valid for the file. */
 constexpr int FILE_SEEK_ERROR = -3;
-/** The file is already there. No slot returns it: they return OK then. */
+/** The file already exists. No slot returns this code: they return OK. */
 constexpr int FILE_ALREADY_EXISTS_ERROR = -4;
 /** No answer in time, the connection was lost, or the call was cancelled. */
 constexpr int RECV_DATA_TIMEOUT_ERROR = -5;
@@ -59,15 +59,15 @@ constexpr int DOWNLOAD_FILE_ERROR = -10;
 /**
  * A client of one server, whose slots block until they are done.
  *
- * A transfer that was interrupted goes on from where it was when it is called again. Failures that
- * may pass are tried again before a slot returns. The server's dialect is found out.
+ * A later call resumes an interrupted transfer. The slots retry transient failures before they
+ * return. The client detects the server's dialect.
  *
- * Threads: as any QObject, except cancel(). The signals are emitted during the slots, on the
- * thread that has called. What is connected to them may destroy the object, but must not throw;
- * what is connected to progress() may not call the four slots that block (FILE_OPEN_ERROR).
+ * Threads: as any QObject, except cancel(). The slots emit the signals on the calling thread. A
+ * receiver may destroy the object, but must not throw; a receiver of progress() must not call the four
+ * blocking slots, which then return FILE_OPEN_ERROR.
  *
- * Processes: after a fork, the slots of one that was used before return CONNECT_SERVER_ERROR in the
- * child, which makes one of its own.
+ * Processes: in the child of a fork, the slots of an object that was used before return
+ * CONNECT_SERVER_ERROR; the child must create a new object.
  */
 class FileClient : public QObject {
     Q_OBJECT
@@ -79,16 +79,16 @@ class FileClient : public QObject {
 public:
     /** The dialect spoken with the server. */
     enum class Dialect {
-        /** The native dialect, or the original's with a server that knows no other. */
+        /** The native dialect; the original's with a server that supports no other. */
         Auto,
         /** The native dialect. */
         Native,
-        /** The original's. */
+        /** The dialect of the original system. */
         Legacy
     };
     Q_ENUM(Dialect)
 
-    /** A client of the server at an address or a host name; it connects when that is needed. */
+    /** Creates a client of the server at an address or a host name. It connects on demand. */
     explicit FileClient(QString ip, quint16 port, QObject *parent = nullptr);
     ~FileClient() override;
 
@@ -97,41 +97,41 @@ public:
     void setDialect(Dialect dialect);
 
     int retries() const;
-    /** Sets how often a file is tried again, from the next call on; 5 by default, 0 for never. */
+    /** Sets the maximum number of retries of a file, from the next call on; 5 by default. */
     void setRetries(int retries);
 
     int timeout() const;
-    /** Sets the milliseconds to wait for the server, from the next call on; 30000 by default. */
+    /** Sets the timeout for the server in milliseconds, from the next call on; 30000 by default. */
     void setTimeout(int timeout);
 
     int streams() const;
-    /** Sets how many connections share the work in the native dialect, from the next call on: 1 to
-     * 64; 0, the default, for as many as seem worth it. */
+    /** Sets the number of connections that share the work in the native dialect, from the next call on:
+     * 1 to 64; 0, the default, lets the client choose. */
     void setStreams(int streams);
 
-    /** The status of the last file, in the finer codes of ftx.h: FTX_CANCELLED, say. */
+    /** Returns the status of the last file in the finer codes of ftx.h, such as FTX_CANCELLED. */
     qint64 lastStatus() const;
-    /** Failure of the last file and its remedy; empty if there was none. */
+    /** Returns the failure of the last file and its remedy; empty if it succeeded. */
     QString lastError() const;
 
 public Q_SLOTS:
-    /** Uploads files in turn, up to the first that fails, whose code it returns. */
+    /** Uploads files one after another, and returns the code of the first failure, which ends the call. */
     qint64 filesUpload(QStringList filepath_list);
-    /** Uploads a file; on the server it has the name after the last '/'. */
+    /** Uploads a file under the part of its path after the last '/'. */
     qint64 fileUpload(QString filepath);
-    /** Downloads files in turn, up to the first that fails, whose code it returns. */
+    /** Downloads files one after another, and returns the code of the first failure, which ends the call. */
     qint64 filesDownload(QStringList filepath_list);
-    /** Downloads a file: `filepath` is its name on the server as well as where it goes. */
+    /** Downloads a file; `filepath` is both its name on the server and its local path. */
     qint64 fileDownload(QString filepath);
-    /** Makes the running call return, from any thread. Transferred data is kept. */
+    /** Makes the running call return; transferred data is kept. Any thread. */
     void cancel();
 
 Q_SIGNALS:
-    /** `done` of the `total` bytes of a file are across: all, before it has ended well. */
+    /** `done` of the `total` bytes of a file are transferred. A file that succeeds reaches `total`. */
     void progress(QString file, qint64 done, qint64 total);
-    /** A file has ended with what fileUpload or fileDownload returns for it. */
+    /** A file has ended with the code that fileUpload or fileDownload returns for it. */
     void fileFinished(QString file, qint64 status);
-    /** A file has failed with a code, and why; fileFinished follows. */
+    /** A file has failed with a code and a message; fileFinished follows. */
     void errorOccurred(qint64 status, QString message);
 
 private:

@@ -6,6 +6,6 @@ HEADERS += $$PWD/fileclient.h $$PWD/ftxclient.h
 SOURCES += $$PWD/fileclient.cpp $$PWD/ftxclient.cpp
 INCLUDEPATH += $$PWD $$clean_path($$PWD/../..)
 LIBS += -L$$clean_path($$PWD/../../../lib) -lftx
-# Finds the library where it was installed; an application that is shipped with its own copy removes
-# this line.
+# Finds the library where it was installed; remove this line from an application that ships its own
+# copy.
 QMAKE_RPATHDIR += $$clean_path($$PWD/../../../lib)

@@ -18,7 +18,7 @@ namespace qt {
 
 namespace {
 
-/** Events taken before other work of the thread has its turn. */
+/** Maximum number of events taken before the thread returns to its event loop. */
 const int EVENTS_AT_A_TIME = 64;
 
 template <typename Struct> Struct sized()
@@ -28,7 +28,7 @@ template <typename Struct> Struct sized()
     return made;
 }
 
-/** A text in an array, to its NUL or, whatever the library says, its end. */
+/** Returns the text in an array, up to its first NUL or the end of the array. */
 template <size_t N> QString text(const char (&array)[N])
 {
     return QString::fromUtf8(array, int(qstrnlen(array, uint(N))));
@@ -42,7 +42,7 @@ bool moves(quint32 kind)
 
 QDateTime changed(const ftx_entry &entry)
 {
-    // Whatever a server says.
+    // The server may send any value.
     const qint64 limit = std::numeric_limits<qint64>::max() / 1000 - 1;
     if (!entry.has_mtime || entry.mtime_seconds > limit || entry.mtime_seconds < -limit)
         return QDateTime();
@@ -73,7 +73,7 @@ public:
     const std::unique_ptr<ftx_job, void (*)(ftx_job *)> handle;
     const quint64 id;
     const quint32 kind;
-    /** The local files, if it moves any. */
+    /** The local files, if it transfers any. */
     const QStringList paths;
     /** Names of its files on the server. */
     const QStringList names;
@@ -136,7 +136,7 @@ void Job::Private::tellFileEnded(Job *job, int file, qint32 status)
 {
     const QPointer<Job> self(job);
     if (status == FTX_OK && moves(job->d->kind)) {
-        // Small files cross in one piece, of which the library reports only the end.
+        // The library reports only the end of a small file, which it transfers in one step.
         const qint64 size = QFileInfo(job->d->paths.at(file)).size();
         Q_EMIT job->progress(file, size, size);
     } else if (status == FTX_OK && job->d->kind == FTX_JOB_DIGEST) {
@@ -201,7 +201,7 @@ Client::Client(const QString &host, quint16 port, QObject *parent)
 
 Client::~Client()
 {
-    // The notifier goes before the descriptor that it watches.
+    // The notifier must be destroyed before its descriptor is closed.
     const QList<QSocketNotifier *> notifiers = findChildren<QSocketNotifier *>();
     qDeleteAll(notifiers);
 }
@@ -259,7 +259,7 @@ bool Client::prepare()
 {
     if (d->handle)
         return true;
-    // C would connect to the text before the NUL.
+    // C would truncate the host at the NUL, and connect to another one.
     if (d->host.contains('\0')) {
         d->error = QStringLiteral("the host name has a NUL character; take it out");
         return false;
@@ -273,7 +273,7 @@ bool Client::prepare()
         d->handle.reset();
         return false;
     }
-    // A child, so that it goes along when the client moves to another thread.
+    // A child, so that it moves with the client to another thread.
     QSocketNotifier *notifier = new QSocketNotifier(descriptor, QSocketNotifier::Read, this);
     connect(notifier, &QSocketNotifier::activated, this, &Client::takeEvents);
     return true;

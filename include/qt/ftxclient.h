@@ -1,4 +1,4 @@
-/* ftx::qt::Client: background transfers that report their progress by signals.
+/* ftx::qt::Client: background transfers that report their progress with signals.
  *
  *     ftx::qt::Client client("files.example", 7411);
  *     ftx::qt::Job *job = client.upload({"/home/me/a.txt"}, {"docs/a.txt"});
@@ -28,10 +28,10 @@ namespace qt {
 class Client;
 
 /**
- * Work of a client. It is the client's child; destroying it cancels it.
+ * Work of a client. A job is a child object of its client; destroying the job cancels it.
  *
- * Signals come from the event loop of the thread that the client lives in, so what is connected
- * right after the job was made misses none. It may destroy the job and the client.
+ * The event loop of the client's thread emits the signals, so a receiver connected right after the job
+ * was created misses none. A receiver may destroy the job and the client.
  */
 class Job : public QObject {
     Q_OBJECT
@@ -39,41 +39,41 @@ class Job : public QObject {
 public:
     ~Job() override;
 
-    /** How it has ended: FTX_OK or its first failure; FTX_PENDING as long as it has not. */
+    /** Returns its status: FTX_OK or its first failure; FTX_PENDING until it has ended. */
     qint64 status() const;
-    /** The first failure and its remedy; empty if there was none. */
+    /** Returns its first failure and the remedy; empty if nothing has failed. */
     QString errorString() const;
 
 public Q_SLOTS:
     /** Pauses it as soon as it can be resumed later; paused() reports that. Any thread. */
     void pause();
-    /** Resumes a paused one, behind the jobs that were started meanwhile. Any thread. */
+    /** Resumes a paused job, behind the jobs that were started meanwhile. Any thread. */
     void resume();
     /** Cancels it; transferred data is kept. finished() reports FTX_CANCELLED. Any thread. */
     void cancel();
 
 Q_SIGNALS:
-    /** `done` of the `total` bytes of a file, counted from 0, are across: all, before it has ended
-     * well. */
+    /** `done` of the `total` bytes of a file are transferred. Files count from 0. A file that succeeds
+     * reaches `total`. */
     void progress(int file, qint64 done, qint64 total);
     /** A file has ended with a status. */
     void fileFinished(int file, qint64 status);
-    /** A try of a file has failed with a status; another one follows. */
+    /** An attempt to transfer a file has failed with a status; a retry follows. */
     void retrying(int file, qint64 status);
-    /** Another run uploads this very file to this name, and the server lets one do it at a time. */
+    /** Another run uploads the same file to the same name, and the server permits one run at a time. */
     void waiting(int file);
-    /** list() or stat() has found a file of some bytes, or a directory, and when it was last
-     * changed: not valid, if that is not known. It comes before the name's fileFinished(). */
+    /** list() or stat() has found a directory, or a file and its size in bytes, with the time of the last
+     * change, which is invalid if unknown. Emitted before fileFinished() of the name. */
     void found(QString name, qint64 size, bool directory, QDateTime changed);
-    /** list() has found something that cannot be transferred, for which it is never found(): `obstacle` is
-     * FTX_OBSTACLE_LINK or its like. The name is for people, as ftx_entry says. A program that brings a
-     * whole directory here tells its user. */
+    /** list() has found something that cannot be transferred, and emits this instead of found():
+     * `obstacle` is FTX_OBSTACLE_LINK or its like. The name is for display only (see ftx_entry). A
+     * program that downloads a directory reports the entry to its user. */
     void foundUntransferable(QString name, quint32 obstacle);
-    /** digest() has the digest of a file: 32 bytes, BLAKE3; digest.toHex() is as b3sum prints it. */
+    /** digest() has found the BLAKE3 digest of a file, 32 bytes; b3sum prints digest.toHex(). */
     void digestFound(QString name, QByteArray digest);
-    /** It is paused. */
+    /** The job is paused. */
     void paused();
-    /** It has ended with a status; always the last signal. */
+    /** The job has ended with a status; always its last signal. */
     void finished(qint64 status);
 
 private:
@@ -86,43 +86,43 @@ private:
 };
 
 /**
- * A client of one server, whose jobs are done one after another.
+ * A client of one server, which runs its jobs one after another.
  *
- * Threads: as any QObject. With moveToThread() its jobs go along, those under way as well, and
- * signals come there from then on; it is not called by what is connected to these signals. Jobs are
- * made in its own thread, which needs an event loop.
+ * Threads: as any QObject. moveToThread() also moves its jobs, running ones included, and later signals
+ * are emitted on the new thread; a receiver of these signals must not call it. Jobs must be created on
+ * the client's thread, which needs an event loop.
  *
- * Processes: in a child after a fork no job can be made; it makes a client of its own.
+ * Processes: a client creates no jobs in the child of a fork; the child must create a new client.
  */
 class Client : public QObject {
     Q_OBJECT
 
 public:
-    /** A client of the server at an address or a host name; it connects when that is needed. */
+    /** Creates a client of the server at an address or a host name. It connects on demand. */
     explicit Client(const QString &host, quint16 port, QObject *parent = nullptr);
-    /** Cancels its jobs; transferred data is kept. */
+    /** Cancels and destroys its jobs; transferred data is kept. */
     ~Client() override;
 
-    /** Sets FTX_OPTION_RETRIES or its like for jobs of a client that has made none yet. Returns
-     * FTX_OK, FTX_WRONG_STATE, or a status of ftx_config_set_u64. */
+    /** Sets a numeric option, such as FTX_OPTION_RETRIES, before the first job is created. Returns
+     * FTX_OK, FTX_WRONG_STATE (a job was created), or a status of ftx_config_set_u64. */
     qint64 setOption(quint32 option, quint64 value);
 
-    /** Uploads local files under names of the same number. Null if it cannot be started, which
-     * errorString() explains. */
+    /** Uploads local files, each under its name in `names`. Returns null if the job cannot be started,
+     * for the reason in errorString(). */
     Job *upload(const QStringList &paths, const QStringList &names);
-    /** Downloads names to local files of the same number. Null as for upload(). */
+    /** Downloads each name to its local file. Null as for upload(). */
     Job *download(const QStringList &names, const QStringList &paths);
-    /** Lists a directory of a native server; the root if it is empty. Null as for upload(). */
+    /** Lists a directory of a native server; "" is the root. Null as for upload(). */
     Job *list(const QString &directory, bool recursive = false);
-    /** Asks a native server for the entries of names; found() has them. Null as for upload(). */
+    /** Asks a native server for the entries of names; found() reports them. Null as for upload(). */
     Job *stat(const QStringList &names);
-    /** Asks a native server for the digests of files; digestFound() has them. It hashes what it does
-     * not know yet, which takes as long as reading it. Null as for upload(). */
+    /** Asks a native server for the digests of files; digestFound() reports them. The server reads each
+     * file whose digest it has not stored. Null as for upload(). */
     Job *digest(const QStringList &names);
     /** Removes files on a native server. Null as for upload(). */
     Job *remove(const QStringList &names);
 
-    /** Why a job could not be made. */
+    /** Returns the reason why the last job could not be created. */
     QString errorString() const;
 
 public Q_SLOTS:

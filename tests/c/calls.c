@@ -1,9 +1,9 @@
-/* Calls that block. */
+/* Blocking calls. */
 #include "check.h"
 
 #define MIB (1u << 20)
 
-/* Files of a job whose sizes are known, if the progress of one is told. */
+/* Checks the totals in the events of an upload of three files, one of which is missing. */
 static int32_t count(const ftx_event *event, void *user_data)
 {
     ftx_event *last = user_data;
@@ -15,7 +15,7 @@ static int32_t count(const ftx_event *event, void *user_data)
     return 0;
 }
 
-/* How far a whole job is: of an upload it is known at once, of a download as it was told. */
+/* Totals of a job: an upload reads its sizes at once, a download takes them from ftx_job_set_size. */
 static void totals(ftx_client *client, const char *directory)
 {
     const char *paths[3], *names[] = {"t/0", "t/1", "t/missing"};
@@ -56,7 +56,7 @@ static void totals(ftx_client *client, const char *directory)
     CHECK(same_files(path_of(directory, "t0"), paths[0]));
     ftx_job_free(job);
 
-    /* What was told wrong is set right, and what is here already counts as well. */
+    /* The server's size corrects a wrong one, and the bytes of files that are up to date count. */
     job = job_of(client, FTX_JOB_DOWNLOAD, paths[0], names[0]);
     CHECK_STATUS(ftx_job_add(job, path_of(directory, "t1 again"), names[1]), FTX_OK);
     CHECK_STATUS(ftx_job_set_size(job, 1, 3 * MIB), FTX_OK);
@@ -134,7 +134,7 @@ static void failures(ftx_client *client, const char *directory, int32_t not_foun
                  FTX_NAME_REFUSED);
 }
 
-/* Several files, one of which is not there. */
+/* Several files, one of which is missing. */
 static void several(ftx_client *client, const char *directory, int native)
 {
     enum { COUNT = 40, MISSING = 20 };
@@ -207,7 +207,7 @@ static void upload_as(ftx_client *client, const char *path, uint32_t policy,
     ftx_job_free(job);
 }
 
-/* A client keeps the settings that it was made with; a job has some of its own. */
+/* A client keeps a copy of its settings; a job has its own options. */
 static void settings(const char *address, const char *directory)
 {
     ftx_config *config = ftx_config_new();

@@ -25,7 +25,7 @@ ftx_client *client_of(const char *address, uint32_t dialect)
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_MAX_BACKOFF_MS, 10), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DURABILITY, FTX_DURABILITY_NONE), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_DIALECT, dialect), FTX_OK);
-    /* Each connection is a slow line of its own: of many, together they are fast. */
+    /* The proxy slows each connection separately, so many connections together would be fast. */
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_STREAMS, 1), FTX_OK);
     CHECK_STATUS(ftx_client_new(address, config, &client), FTX_OK);
     ftx_config_free(config);

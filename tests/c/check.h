@@ -1,4 +1,4 @@
-/* What the scenarios share. */
+/* Helpers shared by the scenarios. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -11,7 +11,7 @@
 
 #include "ftx.h"
 
-/* Ends the program when something is not as it should be. */
+/* Ends the program if a condition does not hold. */
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -20,30 +20,30 @@
         }                                                                                          \
     } while (0)
 
-/* The same for a status, which is shown. */
+/* Ends the program if a status is not the expected one, and prints it. */
 #define CHECK_STATUS(call, expected) check_status((call), (expected), __FILE__, __LINE__, #call)
 
 void check_status(int32_t status, int32_t expected, const char *file, int line, const char *call);
 
-/* A client of "host:port" that gives up soon. */
+/* Creates a client of "host:port" that gives up soon. */
 ftx_client *client_of(const char *address, uint32_t dialect);
 
-/* DIRECTORY/NAME; of several texts that it keeps, the oldest is overwritten. */
+/* Returns DIRECTORY/NAME in one of several static buffers, of which it reuses the oldest. */
 const char *path_of(const char *directory, const char *name);
 
-/* Makes a file of so many bytes, each kind of which has contents of its own. */
+/* Creates a file of `bytes` bytes, whose content depends on `kind`. */
 void make_file(const char *path, size_t bytes, unsigned kind);
 
-/* Whether two files are the same. */
+/* Whether two files have the same content. */
 int same_files(const char *one, const char *other);
 
-/* Waits for the next event of a client's jobs, for a minute at most. */
+/* Waits at most a minute for the next event of a client's jobs. */
 ftx_event wait_event(ftx_client *client);
 
-/* Waits for an event of a kind and a job; those before it are dropped. */
+/* Waits for an event of a kind and a job; drops all events before it. */
 ftx_event wait_for(ftx_client *client, uint64_t job, uint32_t kind);
 
-/* An upload or a download of one file, not started. */
+/* Creates a job of one file, not started. */
 ftx_job *job_of(ftx_client *client, uint32_t kind, const char *path, const char *name);
 
 /* The scenarios; the arguments are the server's address and a directory to work in. */

@@ -1,4 +1,4 @@
-/* What a caller should not do, or seldom does, while there is a server. */
+/* Misuse and rare use of the library, with a server running. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Structs of older and newer headers: nothing is written beyond what the caller has. */
+/* Structs of older and newer headers: the library never writes beyond the caller's struct. */
 static void sizes_of_structs(ftx_client *client)
 {
     union {
@@ -39,7 +39,7 @@ static void sizes_of_structs(ftx_client *client)
         if (size < sizeof place.totals)
             CHECK(place.bytes[size] == 0xee);
     }
-    /* The end of the file by a header that knows no totals, then that of the job by this one. */
+    /* Takes the end of the file with a header without totals, then the end of the job with this one. */
     memset(&place, 0xee, sizeof place);
     place.event.struct_size = offsetof(ftx_event, files_total);
     CHECK_STATUS(ftx_client_next_event(client, &place.event), FTX_OK);
@@ -80,7 +80,7 @@ static void lengths(ftx_client *client)
     CHECK_STATUS(ftx_client_upload(client, "/dev/null", endless, NULL, NULL), FTX_NAME_REFUSED);
 }
 
-/* Paths that are no files, and must not be waited for. */
+/* Paths that are not regular files, on which the library must not block. */
 static void odd_paths(ftx_client *client, const char *directory)
 {
     const char *fifo = path_of(directory, "fifo");
@@ -126,7 +126,7 @@ static void *wait_for_job(void *job)
     return NULL;
 }
 
-/* Handles go in any order, whatever is left in the queue, and several threads wait for one job. */
+/* Handles are freed in any order with events queued, and several threads wait for one job. */
 static void handles(const char *address, const char *directory)
 {
     enum { JOBS = 50, THREADS = 4 };
@@ -148,7 +148,7 @@ static void handles(const char *address, const char *directory)
         CHECK(pthread_join(threads[at], NULL) == 0);
     CHECK_STATUS(ftx_client_upload(client, path, "odd", free_a_job, &jobs[JOBS - 1]), FTX_OK);
     CHECK(jobs[JOBS - 1] == NULL);
-    /* The queue is full of events that nobody has taken. */
+    /* The queue is full of events that were not taken. */
     ftx_client_free(client);
     CHECK_STATUS(ftx_job_wait(jobs[0], 0), FTX_NOT_FOUND);
     CHECK_STATUS(ftx_job_file(jobs[0], 0, &file), FTX_OK);
@@ -158,7 +158,7 @@ static void handles(const char *address, const char *directory)
         ftx_job_free(jobs[at]);
 }
 
-/* Reading or writing the descriptor is forbidden; who does it all the same still gets all events. */
+/* Reading or writing the descriptor is forbidden, but loses no events. */
 static void descriptor(const char *address)
 {
     ftx_client *client = client_of(address, FTX_DIALECT_AUTO);
@@ -184,7 +184,7 @@ static void descriptor(const char *address)
     ftx_client_free(client);
 }
 
-/* Without descriptors there is a status, and with them all goes on. */
+/* Running out of descriptors yields a status; the client works once descriptors are available. */
 static void no_descriptors(const char *address, const char *directory)
 {
     ftx_client *client = client_of(address, FTX_DIALECT_AUTO);

@@ -102,7 +102,7 @@ void calls(ftx::client &client, const std::string &directory)
     CHECK(code == std::errc::no_such_file_or_directory);
 }
 
-// What a callback throws comes out of the call, and false cancels.
+// An exception of a callback leaves the call, and false cancels.
 void callbacks(ftx::client &client, const std::string &directory)
 {
     const std::string path = directory + "/c++ thrown";
@@ -160,7 +160,7 @@ void jobs(ftx::client &client, const std::string &directory)
     missing.add("", "none").start();
     CHECK(status_of([&] { missing.wait(); }) == FTX_NOT_FOUND);
     CHECK(missing.failure(0).status == FTX_NOT_FOUND);
-    // One that is under way when it goes.
+    // Destroys a running job.
     ftx::job left(client, FTX_JOB_DIGEST);
     left.add("", "cpp/a").start();
 }

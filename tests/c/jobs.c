@@ -1,4 +1,4 @@
-/* Many jobs, many threads, processes that fork, logs, and a server that goes away. */
+/* Many jobs, many threads, forks, logs, and a server that is killed. */
 #include "check.h"
 
 #include <pthread.h>
@@ -136,14 +136,14 @@ static void on_log(uint32_t level, const char *message, void *user_data)
     pthread_mutex_unlock(&lines_lock);
 }
 
-/* A signal that is blocked on the threads of the library: none of the application's is handled
-   there, and SIGPIPE ends nobody. */
+/* Checks that the library's threads block signals, so that they run none of the application's handlers
+   and SIGPIPE kills no process. */
 static void check_masks(void)
 {
     char command[64], line[256];
     unsigned ours = 0, blocked = 0;
     FILE *all;
-    /* A thread may end before it is looked at. */
+    /* A thread may end before its status is read. */
     sprintf(command, "cat /proc/%ld/task/*/status 2>/dev/null", (long)getpid());
     all = popen(command, "r");
     CHECK(all != NULL);
@@ -182,7 +182,7 @@ void logs(const char *address, const char *directory)
     ftx_client_free(client);
 }
 
-/* Says when bytes move; the server is killed then. */
+/* Prints "moving" when bytes move; the test then kills the server. */
 void killed(const char *address, const char *directory)
 {
     ftx_client *client = client_of(address, FTX_DIALECT_AUTO);

@@ -47,14 +47,14 @@ static void by_jobs(ftx_client *client)
     CHECK_STATUS(ftx_job_wait(listing, -1), FTX_OK);
     ftx_job_free(listing);
 
-    /* Nobody takes the entries, and waiting must not hang for it. */
+    /* Waiting must not hang although no thread takes the entries. */
     CHECK_STATUS(ftx_job_new(client, FTX_JOB_LIST, &listing), FTX_OK);
     CHECK_STATUS(ftx_job_add(listing, NULL, "many"), FTX_OK);
     CHECK_STATUS(ftx_job_start(listing), FTX_OK);
     CHECK_STATUS(ftx_job_wait(listing, -1), FTX_OK);
     ftx_job_free(listing);
 
-    /* One that waits to be read from is cancelled by being freed. */
+    /* Freeing a listing that waits for its entries to be taken cancels it. */
     CHECK_STATUS(ftx_job_new(client, FTX_JOB_LIST, &listing), FTX_OK);
     CHECK_STATUS(ftx_job_add(listing, NULL, "many"), FTX_OK);
     CHECK_STATUS(ftx_job_start(listing), FTX_OK);

@@ -48,7 +48,7 @@ int main(int count, char **arguments)
             job_free(job);
             client_free(client);
         }
-        /* Otherwise its thread works on in a library that was closed. */
+        /* Otherwise its thread would keep running in an unloaded library. */
         dlclose(library);
     }
     puts("done");

@@ -1,4 +1,4 @@
-/* Runs one scenario: PROGRAM SCENARIO ADDRESS DIRECTORY. Says "done" when all is as it should be. */
+/* Runs one scenario: PROGRAM SCENARIO ADDRESS DIRECTORY. Prints "done" on success. */
 #include "check.h"
 
 static const struct {

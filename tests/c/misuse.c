@@ -1,4 +1,4 @@
-/* Mistakes get a status and never crash. */
+/* Misuse yields a status and never crashes. */
 #include "check.h"
 
 #define BAD_TEXT "\xff\xfe"
@@ -196,7 +196,7 @@ static void options(ftx_config *config)
     CHECK(value == FTX_OVERWRITE_IF_DIGEST);
 }
 
-/* A struct of an older or a newer header is filled as far as both sides know it. */
+/* A struct of an older or newer header gets the fields that both sides know. */
 static void struct_sizes(void)
 {
     struct {
@@ -250,7 +250,7 @@ static int32_t never_again(const ftx_event *event, void *user_data)
     return 0;
 }
 
-/* A job is tried again although its client would not. */
+/* A job retries although the setting of its client forbids it. */
 static void retries_of_a_job(ftx_client *client)
 {
     ftx_job *job = job_of(client, FTX_JOB_UPLOAD, "/dev/null", "a");
@@ -269,7 +269,7 @@ static void retries_of_a_job(ftx_client *client)
                  FTX_CONNECT_FAILED);
 }
 
-/* A client of a server that is not there. */
+/* A client of a server that does not run. */
 static void nobody_there(void)
 {
     ftx_config *config = ftx_config_new();

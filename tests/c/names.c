@@ -4,10 +4,10 @@
 
 #include <errno.h>
 
-/* What a server lists that no file can have. */
+/* A name that a server lists and no file can have. */
 static const char *const REFUSED[] = {"long", "nul", "huge"};
 
-/* A copy as long as the library says, which is what the C string is. */
+/* Copies a name by `name_length`, which must be the length of the C string. */
 static size_t copied(const ftx_entry *entry)
 {
     char *copy = malloc(entry->name_length + 1u);
@@ -29,7 +29,7 @@ static int32_t show(const ftx_entry *from, void *user_data)
     return 0;
 }
 
-/* What has failed last, which says why in one line that a terminal only shows. */
+/* Returns the message of the last failure, which must be one line without control characters. */
 static const char *why(void)
 {
     static ftx_error error;
@@ -65,7 +65,7 @@ static void listings(ftx_client *client, const char *directory)
     ftx_job_free(job);
 }
 
-/* In the order of their bytes: the long one has backslashes, which come before letters. */
+/* Entries arrive in the order of their bytes; backslashes in the long name sort before letters. */
 static int32_t show_odd(const ftx_entry *entry, void *user_data)
 {
     static const uint32_t obstacles[] = {FTX_OBSTACLE_TOO_LONG, FTX_OBSTACLE_NOT_UTF8, FTX_OBSTACLE_LINK};
@@ -89,7 +89,7 @@ static int32_t show_odd(const ftx_entry *entry, void *user_data)
     return 0;
 }
 
-/* What cannot be transferred is listed as a kind of its own. */
+/* Listings show entries that cannot be transferred with a separate kind. */
 static void untransferable(ftx_client *client)
 {
     size_t count = 0;
@@ -169,7 +169,7 @@ static void from_the_caller(ftx_client *client, const char *directory)
     CHECK_STATUS(ftx_client_stat(client, name, &entry), FTX_NAME_REFUSED);
     CHECK_STATUS(ftx_client_list(client, name, 0, NULL, NULL), FTX_NAME_REFUSED);
     CHECK_STATUS(ftx_client_download(client, part, file, NULL, NULL), FTX_NAME_REFUSED);
-    /* What stands behind the name tells why. */
+    /* The reason follows the name in the message. */
     CHECK(strstr(why(), "3000") != NULL && strstr(why(), "255") != NULL);
     CHECK(ftx_client_upload(client, path, "a", NULL, NULL) < 0);
     CHECK(strstr(why(), "too long") != NULL);

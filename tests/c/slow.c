@@ -1,4 +1,4 @@
-/* Transfers that can be met under way: the line to the server is slow. */
+/* Operations on running transfers; a slow line to the server keeps them running. */
 #include "check.h"
 
 enum { BYTES = 10 << 20 };
@@ -24,7 +24,7 @@ static int32_t stop_at_progress(const ftx_event *event, void *user_data)
     }
     if (stop->free_client) {
         ftx_client_free(stop->client);
-        /* What had happened before may still be told. */
+        /* Earlier events may still be delivered. */
         stop->client = NULL;
         return 0;
     }
@@ -116,7 +116,7 @@ void slow_jobs(const char *address, const char *directory)
     ftx_client_free(client);
 }
 
-/* Jobs and clients are freed while they work. */
+/* Frees jobs and clients while they are running. */
 void slow_ends(const char *address, const char *directory)
 {
     const char *path = path_of(directory, "ends");
@@ -124,7 +124,7 @@ void slow_ends(const char *address, const char *directory)
     make_file(path, BYTES, 5);
     for (round = 0; round < 3; round++) {
         ftx_client *client = client_of(address, FTX_DIALECT_AUTO);
-        /* A name of its own, or the rounds before would leave less and less to do. */
+        /* Each round uses a new name, since it would otherwise resume the transfer of an earlier round. */
         const char *names[] = {"ends0", "ends1", "ends2"};
         ftx_job *running = job_of(client, FTX_JOB_UPLOAD, path, names[round]);
         ftx_job *queued = job_of(client, FTX_JOB_UPLOAD, path, "queued");
@@ -139,7 +139,7 @@ void slow_ends(const char *address, const char *directory)
         CHECK_STATUS(ftx_job_cancel(queued), FTX_OK);
         CHECK_STATUS(ftx_job_wait(queued, 0), FTX_CANCELLED);
         if (round == 0) {
-            /* First the job, whose events are gone then. */
+            /* Frees the job first, which drops its events. */
             uint64_t id = ftx_job_id(running);
             ftx_job_free(running);
             while (ftx_client_next_event(client, &event) == FTX_OK)

@@ -19,14 +19,14 @@ pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
 }
 
-/// Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such as
-/// symbolic links, are listed as well, with a `kind` of their own.
+/// Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such
+/// as symbolic links, are listed as well, with the kind `FTX_ENTRY_UNTRANSFERABLE`.
 ///
 /// @param client     The client.
 /// @param directory  Its name, in UTF-8; NULL or "" for the root.
-/// @param recursive  0: the directory only. Otherwise all subdirectories, too.
-/// @param each       Called with each entry, on this thread; NULL only checks that the directory can be
-///                   listed.
+/// @param recursive  0: the directory only. Otherwise: all its subdirectories as well.
+/// @param each       Called with each entry, on this thread; NULL only checks that the directory
+///                   can be listed.
 /// @param user_data  Passed to `each`; the caller keeps ownership.
 /// @return `FTX_OK`; `FTX_CANCELLED`; `FTX_NOT_FOUND`, `FTX_OTHER_DIALECT` (an original server), or
 ///         another failure; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn ftx_client_list(
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
                 // A forked child in which the callback returns leaves at once: the locks of the job
-                // may be held for ever.
+                // may stay locked for ever.
                 if stop || !owner.is_this() {
                     stopped.set(true);
                     break;
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ftx_client_list(
 ///
 /// @param client  The client.
 /// @param name    The name, in UTF-8.
-/// @param entry   Is filled in; `struct_size` must be set.
+/// @param entry   Filled in; `struct_size` must be set.
 /// @return As `ftx_client_list`; `FTX_STRUCT_SIZE`.
 ///
 /// Threads: as `ftx_client_list`.

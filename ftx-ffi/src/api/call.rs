@@ -18,7 +18,8 @@ use crate::queue::EventQueue;
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
     pub(super) job: Arc<Job>,
-    /// This thread looks at the sizes of files while the other one begins with them.
+    /// The calling thread reads the sizes of the files while the client's thread begins to transfer
+    /// them.
     sizes: bool,
 }
 
@@ -32,7 +33,7 @@ impl Call {
         Ok(Self { job, sizes: false })
     }
 
-    /// Runs the job to its end, and cancels it if `tell` asks for that before the end.
+    /// Runs the job to its end. Cancels it early if `tell` asks for that.
     pub(super) fn run(self, mut tell: impl FnMut(&Job, &JobEvent) -> bool) -> Result<(), Failure> {
         let owner = OwnerPid::this();
         self.job.start()?;
@@ -49,7 +50,8 @@ impl Call {
                     continue;
                 }
                 let stop = tell(&self.job, &event);
-                // The callback may fork and return twice: the child has no thread that runs the job.
+                // The callback may fork and return twice: the child has no thread that runs the
+                // job.
                 owner.check()?;
                 if stop {
                     stopped = true;
@@ -104,7 +106,7 @@ impl Call {
 ///         attempt; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
 ///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
 ///
-/// Threads: any, several at the same time, whose files are then transferred one after another.
+/// Threads: any, several at the same time; their files are transferred one after another.
 ///
 /// ```c
 /// int32_t status = ftx_client_upload(client, "/home/me/a.txt", "docs/a.txt", on_progress, NULL);
@@ -129,8 +131,8 @@ pub unsafe extern "C" fn ftx_client_upload(
     })
 }
 
-/// Downloads a file. It appears under its path once it is complete and verified; until then it grows
-/// in `path` + ".ftxpart", from which an interrupted download resumes.
+/// Downloads a file. It appears under its path once it is complete and verified; until then it
+/// grows in `path` + ".ftxpart", from which an interrupted download resumes.
 ///
 /// @param client     The client.
 /// @param name       Its name on the server, in UTF-8.
@@ -170,11 +172,11 @@ pub unsafe extern "C" fn ftx_client_download(
 /// @param paths       The local files, `count` texts in UTF-8.
 /// @param names       Their names on the server, `count` texts in UTF-8.
 /// @param count       The number of files; 0 does nothing.
-/// @param keep_going  0: the first failure ends the call. Otherwise the call continues with the other
-///                    files.
+/// @param keep_going  0: the first failure ends the call. Otherwise the call continues with the
+///                    other files.
 /// @param progress    As for `ftx_client_upload`; events carry the index of their file.
 /// @param user_data   As for `ftx_client_upload`.
-/// @return `FTX_OK` if all are done; otherwise the first failure, as `ftx_client_upload`;
+/// @return `FTX_OK` if all files are done; otherwise the first failure, as `ftx_client_upload`;
 ///         `ftx_last_error` has the index of the file.
 ///
 /// Threads: as `ftx_client_upload`.

@@ -37,18 +37,18 @@ impl FtxClient {
     }
 }
 
-/// Makes a client. Nothing is connected yet, so the server need not be there.
+/// Creates a client. It does not connect yet, so the server need not be running.
 ///
-/// @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. Without a
-///                 port it is 7411.
+/// @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. The
+///                 default port is 7411.
 /// @param config   Settings, which are copied; NULL for the defaults.
-/// @param client   The client is written here, to be freed with `ftx_client_free`; NULL if that
-///                 fails.
+/// @param client   The client is written here, and the caller frees it with `ftx_client_free`; NULL
+///                 on failure.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS`,
-///         `FTX_NO_RESOURCES`, `FTX_FORKED` (the settings are another process's).
+///         `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
 ///
-/// Threads: any. A client may be used by several threads at the same time. After a `fork`, the child
-/// must create its own client; all it can do with this one is free it.
+/// Threads: any. A client may be used by several threads at the same time. After a `fork`, the
+/// child must create its own client, and can only free the one it inherited.
 ///
 /// ```c
 /// ftx_client *mine;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn ftx_client_new(
     })
 }
 
-/// Makes a client, as `ftx_client_new`, of a host and a port.
+/// Creates a client, as `ftx_client_new`, from a host and a port.
 ///
 /// @param host    A host name or an IP address without brackets, in UTF-8.
 /// @param port    The port.
@@ -122,14 +122,14 @@ pub unsafe extern "C" fn ftx_client_new_at(
 /// Frees a client and cancels its jobs. Transferred data is kept, and calls that wait for the jobs
 /// return `FTX_CANCELLED`. The handles of the jobs stay valid; the caller must still free them.
 ///
-/// It waits at most one second for the thread to end. Longer work, such as reading from an original
-/// server until it has sent everything, ends in the background.
+/// The call waits at most one second for the client's thread to end. Longer work, such as reading
+/// from an original server until it has sent everything, ends in the background.
 ///
-/// @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when the
-///                last of its jobs is freed.
+/// @param client  The client, invalid afterwards; NULL is ignored. Its descriptor is closed when
+///                the last of its jobs is freed.
 ///
-/// Threads: any, also in a callback of the client's calls. No other thread may begin a call with the
-/// client.
+/// Threads: any, also in a callback of the client's calls. No other thread may begin a call with
+/// the client.
 ///
 /// ```c
 /// ftx_client_free(client);
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn ftx_client_free(client: *mut FtxClient) {
 /// Cancels all jobs of the client, including blocking calls on other threads. Transferred data is
 /// kept. Returns at once; each job reports its end with an event.
 ///
-/// @param client  The client, which can be used further.
+/// @param client  The client, which stays usable.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks; not in a signal handler.
@@ -187,18 +187,18 @@ pub unsafe extern "C" fn ftx_client_event_fd(client: *const FtxClient) -> i32 {
     })
 }
 
-/// Takes the next event of the started jobs. It never waits.
+/// Takes the next event of the started jobs. Never blocks.
 ///
 /// Later progress of a file replaces earlier progress that was not taken. The end of a file and the
-/// end of a job are never dropped; their memory is bounded by the number of files and jobs. Blocking
-/// calls put no events here.
+/// end of a job are never dropped; the number of files and jobs bounds the memory of the queue.
+/// Blocking calls queue no events.
 ///
 /// @param client  The client.
 /// @param event   Filled in; `struct_size` must be set.
-/// @return `FTX_OK`; `FTX_PENDING` if there is none; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the event
-///         stays), `FTX_FORKED`.
+/// @return `FTX_OK`; `FTX_PENDING` if no event waits; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the
+///         event stays queued), `FTX_FORKED`.
 ///
-/// Threads: any; each event is given to one.
+/// Threads: any; each event goes to one thread.
 ///
 /// ```c
 /// ftx_event event;

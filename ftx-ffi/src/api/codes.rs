@@ -1,4 +1,4 @@
-//! The numbers of the header. A test holds them against the tables of `ftx-core` and `status`.
+//! The constants of the header. A test compares them with the tables of `ftx-core` and `status`.
 
 use std::ffi::CStr;
 
@@ -126,33 +126,33 @@ pub const FTX_NO_SUCH_FILE: i32 = -560;
 pub const FTX_NO_RESOURCES: i32 = -651;
 /// No failure.
 pub const FTX_CATEGORY_NONE: u32 = 0;
-/// The connection: -101 and below, and -5 and -7.
+/// The connection failed: -101 and below, and -5 and -7.
 pub const FTX_CATEGORY_NETWORK: u32 = 1;
-/// The protocol: -201 and below, and -6.
+/// The protocol was violated: -201 and below, and -6.
 pub const FTX_CATEGORY_PROTOCOL: u32 = 2;
-/// A local file: -301 and below.
+/// A local file failed: -301 and below.
 pub const FTX_CATEGORY_LOCAL: u32 = 3;
-/// The server has refused: -401 and below, and the other codes of the original.
+/// The server refused: -401 and below, and the other codes of the original system.
 pub const FTX_CATEGORY_SERVER: u32 = 4;
-/// The caller's mistake, or its wish: -501 and below.
+/// Misuse or cancellation by the caller: -501 and below.
 pub const FTX_CATEGORY_CALLER: u32 = 5;
-/// A fault of ftx or a lack of the system: -601 and below.
+/// A bug in ftx, or the system lacks a resource: -601 and below.
 pub const FTX_CATEGORY_INTERNAL: u32 = 6;
-/// Between the two, or unknown.
+/// Between client and server, or unknown.
 pub const FTX_SIDE_NONE: u32 = 0;
 /// This machine.
 pub const FTX_SIDE_LOCAL: u32 = 1;
 /// The server.
 pub const FTX_SIDE_SERVER: u32 = 2;
-/// The native dialect, or that of the original system with a server that knows no other.
+/// The native dialect; the dialect of the original system with a server that supports no other.
 pub const FTX_DIALECT_AUTO: u32 = 0;
 /// The native dialect.
 pub const FTX_DIALECT_NATIVE: u32 = 1;
-/// That of the original system.
+/// The dialect of the original system.
 pub const FTX_DIALECT_LEGACY: u32 = 2;
-/// A finished download survives a loss of power.
+/// A finished download survives a power failure.
 pub const FTX_DURABILITY_FULL: u32 = 0;
-/// It survives the end of the process.
+/// A finished download survives the end of the process, but not a power failure.
 pub const FTX_DURABILITY_NONE: u32 = 1;
 /// The file is replaced.
 pub const FTX_OVERWRITE_REPLACE: u32 = 0;
@@ -167,14 +167,15 @@ pub const FTX_OPTION_TIMEOUT_MS: u32 = 1;
 /// Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
 /// further than every earlier one is not counted.
 pub const FTX_OPTION_RETRIES: u32 = 2;
-/// Milliseconds before the first retry; doubled with each: 0 to 31536000000, 100 by default.
+/// Milliseconds before the first retry, doubled for each further one: 0 to 31536000000, 100 by
+/// default.
 pub const FTX_OPTION_MIN_BACKOFF_MS: u32 = 3;
-/// Most milliseconds between two attempts: 0 to 31536000000, 15000 by default.
+/// Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
 pub const FTX_OPTION_MAX_BACKOFF_MS: u32 = 4;
 /// Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the
 /// client choose.
 pub const FTX_OPTION_STREAMS: u32 = 5;
-/// One of `FTX_DIALECT_AUTO` (the default) and its like.
+/// `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
 pub const FTX_OPTION_DIALECT: u32 = 6;
 /// `FTX_DURABILITY_FULL` (the default) or `FTX_DURABILITY_NONE`.
 pub const FTX_OPTION_DURABILITY: u32 = 7;
@@ -184,9 +185,9 @@ pub const FTX_OPTION_OVERWRITE: u32 = 8;
 /// 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
 /// replace.
 pub const FTX_OPTION_OVERWRITE_DIGEST: u32 = 9;
-/// The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local files,
-/// so that unchanged files are not read again. Empty, the default, means no cache. The client creates
-/// the directory if necessary; only clients may write to it.
+/// The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local
+/// files, so that unchanged files are read only once. Empty, the default, means no cache. The
+/// client creates the directory if necessary; only clients may write to it.
 pub const FTX_OPTION_CACHE: u32 = 10;
 /// Uploads files.
 pub const FTX_JOB_UPLOAD: u32 = 1;
@@ -216,37 +217,37 @@ pub const FTX_JOB_OPTION_OVERWRITE: u32 = 4;
 pub const FTX_JOB_OPTION_OVERWRITE_DIGEST: u32 = 5;
 /// Not started.
 pub const FTX_STATE_NEW: u32 = 0;
-/// Waits for the jobs before it.
+/// Queued behind earlier jobs.
 pub const FTX_STATE_QUEUED: u32 = 1;
-/// Under way.
+/// Running.
 pub const FTX_STATE_RUNNING: u32 = 2;
 /// Paused.
 pub const FTX_STATE_PAUSED: u32 = 3;
-/// Ended, well or not.
+/// Ended: done, failed or cancelled.
 pub const FTX_STATE_ENDED: u32 = 4;
-/// Hashing the bytes already present: `done` of `total`.
+/// Hashing the bytes already present: `done` of `total` bytes.
 pub const FTX_EVENT_HASHING: u32 = 1;
-/// Bytes of a file begin to move, from `done` on, of `total`.
+/// The transfer of a file begins at offset `done` of its `total` bytes.
 pub const FTX_EVENT_STARTED: u32 = 2;
-/// `done` of the `total` bytes of a file are across.
+/// `done` of the `total` bytes of a file are transferred.
 pub const FTX_EVENT_PROGRESS: u32 = 3;
-/// The job was cancelled, but an original server would hang if it were left now: `total` bytes
-/// are still to come.
+/// The job was cancelled, but an original server would hang if the client disconnected now: it
+/// still sends `total` bytes.
 pub const FTX_EVENT_DRAINING: u32 = 4;
 /// An attempt failed with `status`; attempt number `attempt` follows after `pause_ms`.
 pub const FTX_EVENT_RETRYING: u32 = 5;
 /// A file is done, or has failed with `status`. `done` is the number of bytes that the last attempt
 /// moved; `already_there` is 1 if the file was up to date. Never dropped.
 pub const FTX_EVENT_FILE_ENDED: u32 = 6;
-/// There are entries to be taken with `ftx_job_next_entry`.
+/// Entries wait for `ftx_job_next_entry`.
 pub const FTX_EVENT_ENTRIES: u32 = 7;
 /// A job is paused.
 pub const FTX_EVENT_JOB_PAUSED: u32 = 8;
 /// A job has ended with `status`, the first failure; `done` of its `total` files are done. Always
 /// the last event of its job, and never dropped.
 pub const FTX_EVENT_JOB_ENDED: u32 = 9;
-/// Another run uploads the same file to the same name, and the server permits one run at a time. The
-/// upload of the file resumes when the other run has ended or stalled.
+/// Another run uploads the same file to the same name, and the server permits one run at a time.
+/// The upload of the file resumes when the other run has ended or stalled.
 pub const FTX_EVENT_WAITING: u32 = 10;
 /// A file.
 pub const FTX_ENTRY_FILE: u32 = 1;
@@ -255,17 +256,17 @@ pub const FTX_ENTRY_DIRECTORY: u32 = 2;
 /// Something in a directory that cannot be transferred: `obstacle` gives the reason. A program that
 /// downloads a listing skips the entry and reports it to its user.
 pub const FTX_ENTRY_UNTRANSFERABLE: u32 = 3;
-/// Nothing is in the way.
+/// No obstacle.
 pub const FTX_OBSTACLE_NONE: u32 = 0;
-/// It is a symbolic link.
+/// The entry is a symbolic link.
 pub const FTX_OBSTACLE_LINK: u32 = 1;
-/// It is a device, a FIFO, a socket or the like.
+/// The entry is a device, a FIFO, a socket or another special file.
 pub const FTX_OBSTACLE_SPECIAL: u32 = 2;
-/// Its name is not UTF-8.
+/// The name is not valid UTF-8.
 pub const FTX_OBSTACLE_NOT_UTF8: u32 = 3;
-/// Its name is not allowed.
+/// The name is not allowed.
 pub const FTX_OBSTACLE_NAME_REFUSED: u32 = 4;
-/// Its name, or a part of it, is longer than names may be.
+/// The name, or a part of it, exceeds the length limit.
 pub const FTX_OBSTACLE_TOO_LONG: u32 = 5;
 /// Errors only.
 pub const FTX_LOG_ERROR: u32 = 1;
@@ -277,9 +278,9 @@ pub const FTX_LOG_INFO: u32 = 3;
 pub const FTX_LOG_DEBUG: u32 = 4;
 /// Everything.
 pub const FTX_LOG_TRACE: u32 = 5;
-/// Stands for the job itself where the index of a file is asked for.
+/// The job itself, in place of the index of a file.
 pub const FTX_WHOLE_JOB: u64 = 0xffff_ffff_ffff_ffff;
-/// Bytes of a digest.
+/// Length of a digest in bytes.
 pub const FTX_DIGEST_BYTES: usize = 32;
 
 /// The name of a code that travels on the wire, without `FTX_`.

@@ -19,14 +19,14 @@ use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
 
-/// A year: longer waits are a mistake, and clocks have an end.
+/// A year: longer waits are a mistake, and would overflow clocks.
 const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
 
 const MAX_STREAMS_COUNT: u64 = 64;
 
 /// Settings for new clients. A client copies them, so later changes do not affect existing clients.
-/// `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options apply to
-/// every connection of a client.
+/// `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options
+/// apply to every connection of a client.
 pub struct FtxConfig {
     owner: OwnerPid,
     config: Mutex<ClientConfig>,
@@ -173,10 +173,10 @@ pub(super) fn wrong_type(setter: &str) -> Failure {
     Failure::abi(AbiStatus::WrongType, format!("the option is of another type; use {setter}"))
 }
 
-/// Makes settings, all with their defaults.
+/// Creates settings with all defaults.
 ///
-/// @return Settings, which the caller frees with `ftx_config_free`; NULL on failure (`ftx_last_error`
-///         has the reason).
+/// @return The settings, which the caller frees with `ftx_config_free`; NULL on failure
+///         (`ftx_last_error` has the reason).
 ///
 /// Threads: any.
 ///
@@ -193,11 +193,11 @@ pub extern "C" fn ftx_config_new() -> *mut FtxConfig {
     })
 }
 
-/// Frees settings. Clients that were made with them keep theirs.
+/// Frees settings. Existing clients keep their copies.
 ///
-/// @param config  Settings, invalid afterwards; NULL is ignored.
+/// @param config  The settings, invalid afterwards; NULL is ignored.
 ///
-/// Threads: any, while no other uses them.
+/// Threads: any, while no other thread uses the settings.
 ///
 /// ```c
 /// ftx_config_free(config);
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn ftx_config_free(config: *mut FtxConfig) {
 /// @param option  `FTX_OPTION_TIMEOUT_MS` or its like; each documents its values.
 /// @param value   Its value, in the unit of the option.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
-///         `FTX_INVALID_ARGUMENT` (nothing is changed then), `FTX_FORKED`.
+///         `FTX_INVALID_ARGUMENT`, `FTX_FORKED`; a failure changes nothing.
 ///
 /// Threads: any.
 ///
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn ftx_config_set_bytes(
 /// @param option  `FTX_OPTION_TIMEOUT_MS` or its like.
 /// @param value   Its value is written here, in the unit of the option.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`, `FTX_FORKED`;
-///         nothing is written then.
+///         a failure writes nothing.
 ///
 /// Threads: any.
 ///

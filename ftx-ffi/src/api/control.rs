@@ -1,4 +1,4 @@
-//! What is done with jobs.
+//! Control of jobs: start, pause, resume, cancel and wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::guard::guard;
 use crate::job::Phase;
 use crate::pointer::{self, OutParam};
 
-/// Starts a job. It is done when those that were started before it have ended; what happens is told
-/// by `ftx_client_next_event`.
+/// Starts a job. It runs after the jobs started before it have ended; `ftx_client_next_event`
+/// returns its events.
 ///
 /// @param job  The job.
-/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client was
-///         freed), `FTX_FORKED`.
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client
+///         was freed), `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks.
 ///
@@ -33,11 +33,11 @@ pub unsafe extern "C" fn ftx_job_start(job: *mut FtxJob) -> i32 {
     })
 }
 
-/// Cancels a job, as soon as both sides can go on from there later; only an original server that is
-/// sending is listened to until it has finished. What was transferred is kept, and another job goes
-/// on from there. Returns at once; the job ends with `FTX_CANCELLED`, unless it ended before.
+/// Cancels a job as soon as both sides can resume it later. The client first reads all that an
+/// original server is sending. Transferred data is kept, and a later job resumes from it. Returns
+/// at once; the job ends with `FTX_CANCELLED`, unless it ended before.
 ///
-/// @param job  The job. One that has ended stays as it is.
+/// @param job  The job. A job that has ended is not changed.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks; not in a signal handler.
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn ftx_job_cancel(job: *mut FtxJob) -> i32 {
     })
 }
 
-/// Cancels a job at once, even if that leaves a thread of an original server hanging for good.
-/// Otherwise as `ftx_job_cancel`, after which it may follow.
+/// Cancels a job at once, even if that leaves a thread of an original server hanging for ever.
+/// Otherwise as `ftx_job_cancel`; it may be called after that.
 ///
 /// @param job  The job.
 /// @return As `ftx_job_cancel`.
@@ -77,12 +77,12 @@ pub unsafe extern "C" fn ftx_job_abort(job: *mut FtxJob) -> i32 {
     })
 }
 
-/// Pauses a job, as soon as both sides can go on from there later. Returns at once; the event
-/// `FTX_EVENT_JOB_PAUSED` reports that it is paused. Meanwhile the client runs its other jobs.
+/// Pauses a job as soon as both sides can resume it later. Returns at once; the event
+/// `FTX_EVENT_JOB_PAUSED` reports the pause. The client runs its other jobs during the pause.
 ///
-/// @param job  The job. If it ends before it can be paused, it has ended.
-/// @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started
-///         or ended), `FTX_FORKED`.
+/// @param job  The job. It may end before it can be paused.
+/// @return `FTX_OK`, also if it is paused already; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not
+///         started or ended), `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks.
 ///
@@ -97,11 +97,11 @@ pub unsafe extern "C" fn ftx_job_pause(job: *mut FtxJob) -> i32 {
     })
 }
 
-/// Goes on with a paused job, from where it was, behind the jobs that were started meanwhile. Files
-/// that are done are not done again.
+/// Resumes a paused job, behind the jobs that were started meanwhile. Files that are done are not
+/// repeated.
 ///
 /// @param job  The job.
-/// @return `FTX_OK`, also if it is under way; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
+/// @return `FTX_OK`, also if it is running; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
 ///         ended, or its client was freed), `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks.
@@ -117,12 +117,12 @@ pub unsafe extern "C" fn ftx_job_resume(job: *mut FtxJob) -> i32 {
     })
 }
 
-/// Waits until a job has ended, and says how. A paused job has not ended.
+/// Waits until a job has ended, and returns its status. A paused job has not ended.
 ///
 /// @param job         The job.
-/// @param timeout_ms  Milliseconds to wait; 0 to look only, below 0 for ever.
-/// @return The status of the job: `FTX_OK`, or its first failure, whose details are those of
-///         `ftx_last_error` as well; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
+/// @param timeout_ms  Milliseconds to wait; 0 returns at once, below 0 waits for ever.
+/// @return The status of the job: `FTX_OK`, or its first failure, which `ftx_last_error` then
+///         describes; `FTX_PENDING` if it has not ended in time; `FTX_NULL_POINTER`,
 ///         `FTX_REENTERED` (in a callback of the same client), `FTX_FORKED`.
 ///
 /// Threads: any, several at the same time.
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn ftx_job_wait(job: *mut FtxJob, timeout_ms: i64) -> i32 
     })
 }
 
-/// In which state a job is.
+/// Returns the state of a job.
 ///
 /// @param job    The job.
 /// @param state  `FTX_STATE_NEW` or its like is written here.

@@ -1,4 +1,4 @@
-//! Entries of listings, as C has them.
+//! Entries of listings in their C layout.
 
 use std::ffi::{c_char, c_void};
 
@@ -13,37 +13,38 @@ use super::codes::{
 use crate::failure::Failure;
 use crate::pointer::{Text, Versioned};
 
-/// Bytes of the longest name, with the NUL at its end.
+/// Size of `ftx_entry.name` in bytes: the longest name and its NUL.
 pub const FTX_NAME_BYTES: usize = 4100;
 
 /// A file or directory of the server, or something in a directory that cannot be transferred. Set
-/// `struct_size` to `sizeof(ftx_entry)` before it is filled in.
+/// `struct_size` to `sizeof(ftx_entry)` before the call that fills it in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxEntry {
-    /// Bytes of this struct, as the caller knows it.
+    /// Size of this struct in bytes, in the caller's header.
     pub struct_size: u32,
-    /// `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; listings alone have the
-    /// last one.
+    /// `FTX_ENTRY_FILE`, `FTX_ENTRY_DIRECTORY` or `FTX_ENTRY_UNTRANSFERABLE`; only listings have
+    /// the last kind.
     pub kind: u32,
-    /// Bytes of the file; 0 for other entries.
+    /// Size of the file in bytes; 0 for other entries.
     pub size: u64,
-    /// When it was last changed: seconds since 1970-01-01T00:00:00Z.
+    /// Time of the last change: seconds since 1970-01-01T00:00:00Z.
     pub mtime_seconds: i64,
-    /// Nanoseconds after these.
+    /// Nanoseconds to add to these seconds.
     pub mtime_nanoseconds: u32,
-    /// 1 if it is known when it was changed, otherwise 0.
+    /// 1 if the time of the last change is known, otherwise 0.
     pub has_mtime: u32,
-    /// 1 if its owner may run it, otherwise 0.
+    /// 1 if its owner may execute it, otherwise 0.
     pub executable: u32,
-    /// Bytes of the name, without the NUL, as `strlen` returns them.
+    /// Length of the name in bytes, without the NUL, as `strlen` returns it.
     pub name_length: u32,
-    /// Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for people,
-    /// and no request takes it: bytes that are no UTF-8 are escaped as `\xff` and backslashes as `\\`,
-    /// and the middle of one that is too long is left out.
+    /// Its whole remote name; UTF-8, ends with a NUL. With `FTX_ENTRY_UNTRANSFERABLE` it is for
+    /// display only, and no request accepts it: bytes that are not UTF-8 are escaped as `\xff`,
+    /// backslashes as
+    /// `\\`, and a long name loses its middle.
     pub name: [c_char; FTX_NAME_BYTES],
-    /// Why it cannot be transferred: one of `FTX_OBSTACLE_LINK` and its like; `FTX_OBSTACLE_NONE` for a
-    /// file or directory.
+    /// The reason why it cannot be transferred: `FTX_OBSTACLE_LINK` or its like;
+    /// `FTX_OBSTACLE_NONE` for a file or directory.
     pub obstacle: u32,
 }
 
@@ -111,7 +112,7 @@ impl FtxEntry {
     }
 }
 
-/// Failure for a name that the server invented: no file can have it.
+/// Failure for a name from the server that no file can have.
 fn refused(name: &str) -> Failure {
     let (len, most) = (name.len(), FTX_NAME_BYTES - 1);
     let message = format!(
@@ -121,7 +122,8 @@ fn refused(name: &str) -> Failure {
     Failure::reason(Reason::Malformed, message)
 }
 
-/// Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A result
-/// other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as `ftx_progress_fn`.
+/// Receives an entry of a listing, on the calling thread. `entry` is valid during the call. A
+/// result other than 0 ends the listing, which then returns `FTX_CANCELLED`. Otherwise as
+/// `ftx_progress_fn`.
 pub type FtxEntryFn =
     Option<unsafe extern "C" fn(entry: *const FtxEntry, user_data: *mut c_void) -> i32>;

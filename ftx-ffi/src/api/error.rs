@@ -11,35 +11,37 @@ use crate::guard::guard;
 use crate::pointer::{self, Text, Versioned};
 use crate::status;
 
-/// Bytes of the message in an error, with the NUL at its end.
+/// Size of `ftx_error.message` in bytes, including its NUL.
 pub const FTX_MESSAGE_BYTES: usize = 1024;
 
-/// A failure. Set `struct_size` to `sizeof(ftx_error)` before it is filled in.
+/// A failure. Set `struct_size` to `sizeof(ftx_error)` before the call that fills it in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxError {
-    /// Bytes of this struct, as the caller knows it.
+    /// Size of this struct in bytes, in the caller's header.
     pub struct_size: u32,
     /// The status that the function returned: 0 if nothing failed.
     pub status: i32,
-    /// The code of the original system for it.
+    /// The corresponding code of the original system.
     pub original_status: i32,
     /// `FTX_CATEGORY_NETWORK` or its like.
     pub category: u32,
-    /// Where it happened: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
+    /// The side that failed: `FTX_SIDE_LOCAL`, `FTX_SIDE_SERVER` or `FTX_SIDE_NONE`.
     pub side: u32,
     /// 1 if a later retry may succeed, otherwise 0. The client has used up its own retries.
     pub retryable: u32,
-    /// The system's number (`errno`), or 0.
+    /// The error number of the system (`errno`), or 0.
     pub os_error: i32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
-    /// Which file of the job it was, from 0 on; `FTX_WHOLE_JOB` if it was none.
+    /// Index of the file in the job, from 0; `FTX_WHOLE_JOB` if the failure concerns no single
+    /// file.
     pub file_index: u64,
-    /// Approximate number of bytes of the file that are across; a later attempt does not send them again.
+    /// Approximate number of bytes of the file that are transferred; a later attempt does not
+    /// repeat them.
     pub resume_at: u64,
-    /// Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses its
-    /// middle. Control characters are escaped.
+    /// Description and remedy in English: one line of UTF-8 that ends with a NUL. A long line loses
+    /// its middle. Control characters are escaped.
     pub message: [c_char; FTX_MESSAGE_BYTES],
 }
 
@@ -75,15 +77,15 @@ impl FtxError {
     }
 }
 
-/// Returns the last failure of the calling thread: the details of the last status below 0 that a
-/// function of this library returned there, or of a NULL in place of a handle.
+/// Returns the last failure of the calling thread: the details of the last status below 0, or of
+/// the last NULL in place of a handle, that a function of this library returned on it.
 ///
 /// `ftx_job_error` returns the failure of a job, on any thread.
 ///
 /// @param error  Filled in; `struct_size` must be set. Its `status` is 0 if nothing has failed.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE`.
 ///
-/// Threads: any; each has its own last failure.
+/// Threads: any; each thread has its own last failure.
 ///
 /// ```c
 /// ftx_error error;

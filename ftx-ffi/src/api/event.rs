@@ -1,4 +1,4 @@
-//! Events, as C has them.
+//! Events in their C layout.
 
 use std::ffi::c_void;
 
@@ -6,12 +6,12 @@ use super::codes::FTX_WHOLE_JOB;
 use crate::event::JobEvent;
 use crate::pointer::Versioned;
 
-/// An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in. Fields
-/// that the kind of the event does not mention are 0.
+/// An event of a job. Set `struct_size` to `sizeof(ftx_event)` before the call that fills it in.
+/// Fields that the kind of the event does not mention are 0.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxEvent {
-    /// Bytes of this struct, as the caller knows it.
+    /// Size of this struct in bytes, in the caller's header.
     pub struct_size: u32,
     /// `FTX_EVENT_PROGRESS` or its like.
     pub kind: u32,
@@ -27,16 +27,16 @@ pub struct FtxEvent {
     pub pause_ms: u64,
     /// Status of the failure, or 0.
     pub status: i32,
-    /// The code of the original system for it.
+    /// The corresponding code of the original system.
     pub original_status: i32,
     /// Number of the next attempt; the first retry is 1.
     pub attempt: u32,
-    /// 1 if both sides had the file and nothing was moved, otherwise 0.
+    /// 1 if the file was up to date, so nothing was transferred; otherwise 0.
     pub already_there: u32,
     /// The pointer from `ftx_job_set_user_data`, or the one passed to the blocking call.
     pub user_data: *mut c_void,
-    /// Files of the whole job. This field and the following ones are set for every kind of event, and
-    /// give the progress of the job when the event is taken; `ftx_totals` describes them.
+    /// Files of the whole job. This field and the following ones are set for every kind of event,
+    /// and give the progress of the job when the event is taken; `ftx_totals` describes them.
     pub files_total: u64,
     /// Files of the job whose sizes are known.
     pub files_sized: u64,
@@ -44,10 +44,10 @@ pub struct FtxEvent {
     pub files_done: u64,
     /// Files of the job that have failed.
     pub files_failed: u64,
-    /// Bytes of the files of the job whose sizes are known: of all, if `files_sized` is
+    /// Total size in bytes of the files whose sizes are known: of all files, if `files_sized` is
     /// `files_total`.
     pub bytes_total: u64,
-    /// Bytes of all files of the job that are across.
+    /// Transferred bytes of all files of the job.
     pub bytes_done: u64,
 }
 
@@ -82,12 +82,14 @@ impl From<&JobEvent> for FtxEvent {
     }
 }
 
-/// Receives the events of a blocking call, on the calling thread. `event` is valid during the call. A
-/// result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was already
-/// done, transferred data is kept, and a later call resumes. The callback is not called again.
+/// Receives the events of a blocking call, on the calling thread. `event` is valid during the call.
+/// A result other than 0 cancels: the blocking call returns `FTX_CANCELLED` unless all work was
+/// already done, transferred data is kept, and a later call resumes. The callback is not called
+/// again.
 ///
-/// The callback may start and cancel jobs. It may free the client, which also cancels; earlier events
-/// may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no exception may
-/// leave it. If the process forks in it, the call returns `FTX_FORKED` in the child.
+/// The callback may start and cancel jobs. It may free the client, which also cancels; earlier
+/// events may still be delivered. It must not wait for the same client (`FTX_REENTERED`), and no
+/// exception may leave it. If the callback forks the process, the blocking call returns
+/// `FTX_FORKED` in the child.
 pub type FtxProgressFn =
     Option<unsafe extern "C" fn(event: *const FtxEvent, user_data: *mut c_void) -> i32>;

@@ -1,5 +1,5 @@
-//! Jobs: work that is started and goes on by itself. `control` has what is done with them, `result`
-//! what becomes of them.
+//! Jobs: work that runs in the background. `control` starts and stops jobs, `result` returns their
+//! results.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
 
-/// Work of a client that goes on by itself once it is started.
+/// Work of a client that runs in the background once started.
 pub struct FtxJob {
     owner: OwnerPid,
     pub(super) job: Arc<Job>,
@@ -45,11 +45,12 @@ fn kind(code: u32) -> Option<JobKind> {
     })
 }
 
-/// Makes a job. It does nothing until it is started.
+/// Creates a job. It does nothing until it is started.
 ///
-/// @param client  The client that is to do it. It may be freed before the job is.
+/// @param client  The client that runs the job. It may be freed before the job.
 /// @param kind    `FTX_JOB_UPLOAD` or its like.
-/// @param job     The job is written here, to be freed with `ftx_job_free`; NULL if that fails.
+/// @param job     The job is written here, and the caller frees it with `ftx_job_free`; NULL on
+///                failure.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION` (no such kind), `FTX_FORKED`.
 ///
 /// Threads: any. A job may be used by several threads at the same time.
@@ -87,12 +88,12 @@ pub unsafe extern "C" fn ftx_job_new(
     })
 }
 
-/// Frees a job. If it has not ended, it is cancelled, and what was transferred is kept. Its events
-/// are forgotten.
+/// Frees a job. A job that has not ended is cancelled, and transferred data is kept. Its waiting
+/// events are dropped.
 ///
-/// @param job  A job, not to be used any more; NULL is ignored.
+/// @param job  The job, invalid afterwards; NULL is ignored.
 ///
-/// Threads: any, while no other uses it.
+/// Threads: any, while no other thread uses the job.
 ///
 /// ```c
 /// ftx_job_free(job);
@@ -108,11 +109,11 @@ pub unsafe extern "C" fn ftx_job_free(job: *mut FtxJob) {
     });
 }
 
-/// The number of a job, by which its events name it.
+/// Returns the number of a job, which its events carry as `job_id`.
 ///
 /// @param job  The job.
-/// @return A number above 0 that no other job of the process has; 0 if that fails (`ftx_last_error`
-///         says why).
+/// @return A number above 0 that no other job of the process has; 0 on failure (`ftx_last_error`
+///         has the reason).
 ///
 /// Threads: any.
 ///
@@ -128,10 +129,10 @@ pub unsafe extern "C" fn ftx_job_id(job: *const FtxJob) -> u64 {
     })
 }
 
-/// Sets what the events of a job carry for the caller, from now on.
+/// Sets the pointer that later events of a job carry for the caller.
 ///
 /// @param job        The job.
-/// @param user_data  Anything; it is handed back, never followed and never freed.
+/// @param user_data  Any pointer; returned in events, never dereferenced and never freed.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_FORKED`.
 ///
 /// Threads: any.
@@ -148,13 +149,13 @@ pub unsafe extern "C" fn ftx_job_set_user_data(job: *mut FtxJob, user_data: *mut
     })
 }
 
-/// Sets an option of a job that was not started.
+/// Sets a numeric option of a job that was not started.
 ///
 /// @param job     The job.
-/// @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like, which says what values it takes.
+/// @param option  `FTX_JOB_OPTION_KEEP_GOING` or its like; each documents its values.
 /// @param value   Its value.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_UNKNOWN_OPTION`, `FTX_WRONG_TYPE`,
-///         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; nothing is changed then.
+///         `FTX_INVALID_ARGUMENT`, `FTX_WRONG_STATE`, `FTX_FORKED`; a failure changes nothing.
 ///
 /// Threads: any.
 ///
@@ -198,12 +199,12 @@ fn switch(value: u64) -> Result<bool, Failure> {
     }
 }
 
-/// Sets an option of a job that was not started, which is bytes.
+/// Sets an option whose value is a sequence of bytes, of a job that was not started.
 ///
 /// @param job     The job.
 /// @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
 /// @param bytes   Its value, which is copied.
-/// @param length  How many bytes; 32 for a digest.
+/// @param length  The number of bytes: 32 for a digest.
 /// @return As `ftx_job_set_u64`.
 ///
 /// Threads: any.
@@ -237,14 +238,15 @@ pub unsafe extern "C" fn ftx_job_set_bytes(
     })
 }
 
-/// Adds a file to a job that was not started. Files are counted from 0 on.
+/// Adds a file to a job that was not started. Indices of files count from 0.
 ///
-/// A name that is not allowed is told by the job when its turn comes (`FTX_NAME_REFUSED`), so that
-/// the files before it are done.
+/// The job reports a name that is not allowed (`FTX_NAME_REFUSED`) only when it reaches the file,
+/// so that the files before it are transferred.
 ///
 /// @param job   The job.
-/// @param path  The local path, in UTF-8: what is uploaded, or where a download goes, whose directory
-///              is made. Not looked at by other kinds of jobs, which take NULL.
+/// @param path  The local path, in UTF-8: the source of an upload or the target of a download,
+///              whose directory is created if necessary. Other kinds of jobs ignore it and accept
+///              NULL.
 /// @param name  The name on the server: parts separated by `/`, in UTF-8.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_WRONG_STATE`, `FTX_FORKED`.
 ///
@@ -273,14 +275,14 @@ pub unsafe extern "C" fn ftx_job_add(
     })
 }
 
-/// Adds a file, as `ftx_job_add`, with lengths in place of NULs at the ends. A local path may be of
-/// any bytes that the system allows.
+/// Adds a file, as `ftx_job_add`, from texts with lengths instead of terminating NULs. The local
+/// path may contain any bytes that the system allows.
 ///
 /// @param job          The job.
 /// @param path         The local path, which contains no NUL.
-/// @param path_length  Its bytes.
+/// @param path_length  Its length in bytes.
 /// @param name         The name on the server, in UTF-8.
-/// @param name_length  Its bytes.
+/// @param name_length  Its length in bytes.
 /// @return As `ftx_job_add`; `FTX_INVALID_ARGUMENT` for a NUL in the path.
 ///
 /// Threads: any.

@@ -9,9 +9,10 @@ use crate::failure::Failure;
 use crate::guard::guard;
 use crate::log::{self, Tell};
 
-/// Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of UTF-8, whose
-/// control characters are escaped, and is valid during the call. The callback runs on any thread, on
-/// several at a time, and must not block for long. It may call functions of this library except
+/// Receives the log messages of ftx. `level` is `FTX_LOG_ERROR` or its like; `message` is a line of
+/// UTF-8, whose control characters are escaped, and is valid during the call. The callback runs on
+/// any thread, also on several at the same time, and must not block for long. It may call functions
+/// of this library except
 /// `ftx_set_log_callback`; their log messages are dropped.
 pub type FtxLogFn =
     Option<unsafe extern "C" fn(level: u32, message: *const c_char, user_data: *mut c_void)>;
@@ -20,8 +21,8 @@ pub type FtxLogFn =
 #[derive(Clone, Copy)]
 pub(crate) struct UserData(pub(crate) *mut c_void);
 
-// SAFETY: nothing here follows it. That the callback may be called with it on other threads is part
-// of the callback's documentation.
+// SAFETY: this library never dereferences it. The callback's documentation says that other threads
+// may pass it.
 unsafe impl Send for UserData {}
 // SAFETY: as above.
 unsafe impl Sync for UserData {}
@@ -35,16 +36,16 @@ impl UserData {
 /// Sets the log callback of the whole process. Without one nothing is logged; nothing is ever
 /// printed.
 ///
-/// When this returns, the previous callback is not called any more.
+/// The previous callback is no longer called once this function returns.
 ///
 /// @param level      The least severe level to log: `FTX_LOG_ERROR` to `FTX_LOG_TRACE`.
 /// @param callback   The callback; NULL turns logging off.
 /// @param user_data  Passed to the callback; the caller keeps ownership, and it must live until the
 ///                   callback is replaced.
 /// @return `FTX_OK`; `FTX_INVALID_ARGUMENT` (no such level); `FTX_REENTERED` inside a log callback;
-///         `FTX_WRONG_STATE` if libftx is part of a Rust program that has a log of its own.
+///         `FTX_WRONG_STATE` if libftx is part of a Rust program that has its own log.
 ///
-/// Threads: any. It waits for callbacks that are under way.
+/// Threads: any. Waits for running callbacks.
 ///
 /// ```c
 /// ftx_set_log_callback(FTX_LOG_DEBUG, on_log, NULL);
@@ -63,10 +64,10 @@ pub unsafe extern "C" fn ftx_set_log_callback(
         let user_data = UserData(user_data);
         let tell = callback.map(|callback| -> Tell {
             Box::new(move |level, message| {
-                // No NUL is in it, as it is escaped.
+                // The message contains no NUL, because control characters are escaped.
                 if let Ok(message) = CString::new(message) {
-                    // SAFETY: the callback is what the caller has given for this, the text lives
-                    // until it returns, and the pointer is the caller's own.
+                    // SAFETY: the caller set this callback with this pointer, and the text lives
+                    // until the callback returns.
                     unsafe { callback(level, message.as_ptr(), user_data.get()) }
                 }
             })

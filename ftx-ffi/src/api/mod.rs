@@ -1,4 +1,4 @@
-//! The functions, types and numbers of the header.
+//! The functions, types and constants of the header.
 //!
 //! # Contract
 //! The rules that hold for every function:

@@ -16,17 +16,17 @@ use crate::status::{self, AbiStatus};
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxFile {
-    /// Bytes of this struct, as the caller knows it.
+    /// Size of this struct in bytes, in the caller's header.
     pub struct_size: u32,
     /// 0 if it is done, `FTX_PENDING` if it is not, otherwise the status of its failure.
     pub status: i32,
-    /// The code of the original system for it.
+    /// The corresponding code of the original system.
     pub original_status: i32,
-    /// 1 if both sides had it and nothing was moved, otherwise 0.
+    /// 1 if the file was up to date, so nothing was transferred; otherwise 0.
     pub already_there: u32,
-    /// Bytes that the last attempt moved.
+    /// Bytes that the last attempt transferred.
     pub moved: u64,
-    /// Bytes that are across, according to the last progress.
+    /// Transferred bytes, according to the last progress.
     pub done: u64,
     /// Size in bytes; 0 while it is unknown.
     pub total: u64,
@@ -60,7 +60,7 @@ impl From<&JobFile> for FtxFile {
 }
 
 pub(super) fn index(index: u64) -> usize {
-    // No job has as many files as would not fit.
+    // No job has enough files to overflow this.
     usize::try_from(index).unwrap_or(usize::MAX)
 }
 
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64)
 /// Returns the state of a file of a job.
 ///
 /// @param job         The job.
-/// @param file_index  Which file, from 0 on.
+/// @param file_index  Index of the file, from 0.
 /// @param file        Filled in; `struct_size` must be set.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
 ///
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn ftx_job_file(
 /// Returns the failure of a job or of one of its files.
 ///
 /// @param job         The job.
-/// @param file_index  Which file, from 0 on; `FTX_WHOLE_JOB` for the first failure of the job.
+/// @param file_index  Index of the file, from 0; `FTX_WHOLE_JOB` for the first failure of the job.
 /// @param error       Filled in; `struct_size` must be set. Its `status` is 0 if nothing has
 ///                    failed so far.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`, `FTX_STRUCT_SIZE`, `FTX_FORKED`.
@@ -148,16 +148,17 @@ pub unsafe extern "C" fn ftx_job_error(
     })
 }
 
-/// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. It never waits; the event
+/// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
 /// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
 /// unless `ftx_job_wait` is waiting for it.
 ///
 /// @param job    The job.
 /// @param entry  Filled in; `struct_size` must be set.
-/// @return `FTX_OK`; `FTX_PENDING` if there is none yet; `FTX_NOT_FOUND` if the job has ended and all
-///         were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays), `FTX_FORKED`.
+/// @return `FTX_OK`; `FTX_PENDING` if no entry waits yet; `FTX_NOT_FOUND` if the job has ended and
+///         all entries were taken; `FTX_NULL_POINTER`, `FTX_STRUCT_SIZE` (the entry stays),
+///         `FTX_FORKED`.
 ///
-/// Threads: any; each entry is given to one.
+/// Threads: any; each entry goes to one thread.
 ///
 /// ```c
 /// ftx_entry entry;
@@ -184,9 +185,10 @@ pub unsafe extern "C" fn ftx_job_next_entry(job: *mut FtxJob, entry: *mut FtxEnt
 /// Returns the digest that `FTX_JOB_DIGEST` found for a file.
 ///
 /// @param job         The job.
-/// @param file_index  Which file, from 0 on.
+/// @param file_index  Index of the file, from 0.
 /// @param digest      `FTX_DIGEST_BYTES` bytes are written here: BLAKE3, as `b3sum` prints it.
-/// @return `FTX_OK`; `FTX_PENDING` if it is not known (yet); `FTX_NULL_POINTER`, `FTX_NO_SUCH_FILE`,
+/// @return `FTX_OK`; `FTX_PENDING` if it is not known (yet); `FTX_NULL_POINTER`,
+///         `FTX_NO_SUCH_FILE`,
 ///         `FTX_FORKED`.
 ///
 /// Threads: any.

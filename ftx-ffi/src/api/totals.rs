@@ -6,17 +6,19 @@ use crate::guard::guard;
 use crate::pointer::{self, Versioned};
 use crate::totals::JobTotals;
 
-/// Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it in.
+/// Progress of a whole job. Set `struct_size` to `sizeof(ftx_totals)` before the call that fills it
+/// in.
 ///
-/// An upload reads the sizes of its files when the job begins, so all are known from its first event
-/// on. A download knows the size of a file when the file begins, or earlier from `ftx_job_set_size`.
+/// An upload reads the sizes of its files when the job begins, so all are known from its first
+/// event on. A download knows the size of a file when the file begins, or earlier from
+/// `ftx_job_set_size`.
 /// `bytes_total` covers the whole job once `files_sized` equals `files_total`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FtxTotals {
-    /// Bytes of this struct, as the caller knows it.
+    /// Size of this struct in bytes, in the caller's header.
     pub struct_size: u32,
-    /// 0.
+    /// Reserved; 0.
     pub reserved: u32,
     /// Files of the job.
     pub files_total: u64,
@@ -26,9 +28,9 @@ pub struct FtxTotals {
     pub files_done: u64,
     /// Files that have failed.
     pub files_failed: u64,
-    /// Bytes of the files whose sizes are known.
+    /// Total size in bytes of the files whose sizes are known.
     pub bytes_total: u64,
-    /// Bytes that are across. May decrease when a file restarts.
+    /// Transferred bytes. May decrease when a file restarts.
     pub bytes_done: u64,
 }
 
@@ -52,7 +54,8 @@ impl From<&JobTotals> for FtxTotals {
     }
 }
 
-/// Returns the progress of a whole job at any time, for a progress bar. Events carry the same totals.
+/// Returns the progress of a whole job at any time, for a progress bar. Events carry the same
+/// totals.
 ///
 /// @param job     The job.
 /// @param totals  Filled in; `struct_size` must be set.
@@ -77,9 +80,9 @@ pub unsafe extern "C" fn ftx_job_totals(job: *const FtxJob, totals: *mut FtxTota
 }
 
 /// Sets the size of an added file before the job is started; for a download, it is `size` of the
-/// `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at most 1 MiB is
-/// fetched in one step, which is faster for many small files. The size that the server reports when
-/// it sends the file takes precedence.
+/// `ftx_entry` in a listing. The totals of the job include the size from then on, and a file of at
+/// most 1 MiB is fetched in one step, which is faster for many small files. The size that the
+/// server reports when it sends the file takes precedence.
 ///
 /// @param job         The job.
 /// @param file_index  Index of the file, from 0.

@@ -9,7 +9,7 @@ use crate::status;
 /// Version of the ABI: raised when a program built against an older header no longer works.
 pub const FTX_ABI_VERSION: u32 = 1;
 
-/// The version of the library, as "1.2.3".
+/// Returns the version of the library, such as "1.2.3".
 ///
 /// @return A static text that is never freed; never NULL.
 ///
@@ -23,9 +23,9 @@ pub extern "C" fn ftx_version() -> *const c_char {
     guard_or(c"".as_ptr(), || Ok(concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()))
 }
 
-/// The version of the ABI that the library has.
+/// Returns the version of the library's ABI.
 ///
-/// @return A number to compare with `FTX_ABI_VERSION`, which is that of the header.
+/// @return A number to compare with `FTX_ABI_VERSION`, the version of the header.
 ///
 /// Threads: any, at any time.
 ///
@@ -55,7 +55,7 @@ pub extern "C" fn ftx_strerror(status: i32) -> *const c_char {
     guard_or(c"unknown status".as_ptr(), || Ok(status::text(status).as_ptr()))
 }
 
-/// The name of a status code: that of its constant, without `FTX_`.
+/// Returns the name of a status code: the name of its constant, without `FTX_`.
 ///
 /// @param status  Any code.
 /// @return A static text that is never freed; "UNKNOWN" for an unknown code, never NULL.
@@ -70,10 +70,10 @@ pub extern "C" fn ftx_status_name(status: i32) -> *const c_char {
     guard_or(c"UNKNOWN".as_ptr(), || Ok(status::name(status).as_ptr()))
 }
 
-/// The code of the original system that stands for a status code, for programs that know no others.
+/// Returns the code of the original system for a status code, for programs that know only those.
 ///
 /// @param status  Any code.
-/// @return 0 for 0, otherwise a code from -1 to -10; codes above -100 are given back unchanged.
+/// @return 0 for 0, otherwise a code from -1 to -10; codes above -100 are returned unchanged.
 ///
 /// Threads: any, at any time.
 ///
@@ -86,7 +86,7 @@ pub extern "C" fn ftx_original_status(status: i32) -> i32 {
     guard_or(status, || Ok(status::original(status)))
 }
 
-/// To which group a status code belongs.
+/// Returns the category of a status code.
 ///
 /// @param status  Any code.
 /// @return `FTX_CATEGORY_NETWORK` or its like; `FTX_CATEGORY_NONE` for 0 and above.

@@ -1,4 +1,4 @@
-//! A job's course, as the worker drives it.
+//! The steps of a job, as the worker drives them.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use super::{FileOutcome, Job, JobFile, JobKind, MAX_WAITING_ENTRIES, Phase, Sett
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 
-/// Files whose sizes are looked at in one go, between which the job is not held up.
+/// Files whose sizes are read in one batch; a job can be stopped after each batch.
 const SIZES_AT_ONCE_FILES: usize = 256;
 
 impl Job {
-    /// Begins the job, if it must still run, and returns the switch that stops it.
+    /// Begins the job if it must still run, and returns the switch that stops it.
     pub(crate) fn begin(&self) -> Option<Cancel> {
         let mut state = self.state();
         if state.phase != Phase::Queued {
@@ -44,7 +44,7 @@ impl Job {
         false
     }
 
-    /// It was stopped by a fault of ours.
+    /// Ends the job because of an internal error.
     pub(crate) fn give_up(&self, failure: Failure) {
         let mut state = self.state();
         if state.phase != Phase::Ended {
@@ -56,7 +56,7 @@ impl Job {
         self.state().settings
     }
 
-    /// The files that are still to be done, with their indices.
+    /// The unfinished files, with their indices.
     pub(crate) fn todo(&self) -> Vec<(usize, JobFile)> {
         let state = self.state();
         let files = state.files.iter().enumerate();
@@ -69,7 +69,7 @@ impl Job {
     /// Records an event of a file.
     pub(crate) fn tell(&self, event: JobEvent) {
         let mut state = self.state();
-        // Of a job that was given up, another thread may still tell.
+        // Another thread may still report events of a job that was abandoned.
         if state.phase == Phase::Ended {
             return;
         }
@@ -82,8 +82,8 @@ impl Job {
         self.push(&state, event);
     }
 
-    /// Finds out how much there is to upload, so that it is known from the first event on. A
-    /// file that cannot be examined fails when its turn comes.
+    /// Reads the sizes of the files to upload, so that the first event has the total. A file whose
+    /// size cannot be read fails when the job reaches it.
     pub(crate) fn look_at_sizes(&self) {
         if self.kind != JobKind::Upload {
             return;
@@ -99,7 +99,7 @@ impl Job {
         }
     }
 
-    /// Of the next files those whose sizes are not known; `None` when there are no more, or the job
+    /// Returns the files of unknown size in the next batch; `None` when no file is left, or the job
     /// is stopped.
     fn unsized_paths(&self, begin: usize) -> Option<Vec<(usize, PathBuf)>> {
         let state = self.state();
@@ -123,14 +123,15 @@ impl Job {
         self.queue.update(self.id, state.totals);
     }
 
-    /// Finds out how many bytes a local file has, unless that is known by then.
+    /// Reads the size of a local file, unless it has become known.
     pub(crate) fn look_at_size(&self, index: usize, path: &Path) {
         if let Some(size) = size_of_file(path) {
             self.set_sizes(&[(index, size)]);
         }
     }
 
-    /// A file is done, or has failed. One that was stopped with a job that is only paused is not.
+    /// Records that a file is done or has failed. A file interrupted by a pause of its job is
+    /// neither.
     pub(crate) fn file_ended(&self, index: usize, result: Result<FileOutcome, Failure>) {
         let mut state = self.state();
         let stopped = result.as_ref().is_err_and(Failure::is_cancel) && state.cancel.is_cancelled();
@@ -177,7 +178,7 @@ impl Job {
         self.state().native = Some(native);
     }
 
-    /// Keeps an entry for the caller, and waits while too many are waiting already.
+    /// Queues an entry for the caller; blocks while too many entries are queued.
     pub(crate) fn put_entry(&self, entry: Listed) {
         let mut state = self.state();
         while state.entries.len() >= MAX_WAITING_ENTRIES

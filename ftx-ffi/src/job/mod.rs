@@ -26,7 +26,7 @@ use crate::queue::EventQueue;
 use crate::status::AbiStatus;
 use crate::totals::JobTotals;
 
-/// Entries of a listing that may wait to be taken; beyond that the listing pauses.
+/// Maximum number of queued entries of a listing; the listing pauses beyond it.
 const MAX_WAITING_ENTRIES: usize = 4096;
 
 /// The kind of work.
@@ -59,24 +59,24 @@ enum Wish {
     Resume,
 }
 
-/// A file, or merely a name, that a job is about.
+/// A file of a job, or merely a remote name.
 #[derive(Clone, Debug)]
 pub(crate) struct JobFile {
     pub(crate) path: PathBuf,
-    /// The name on the server. One that is refused fails when its turn comes.
+    /// The name on the server. A refused name fails when the job reaches it.
     pub(crate) name: Result<RemoteName, Failure>,
-    /// Bytes of it that are across.
+    /// Transferred bytes.
     pub(crate) done: u64,
-    /// Its bytes, once that is known.
+    /// Size in bytes, once known.
     pub(crate) size: Option<u64>,
     pub(crate) digest: Option<Digest>,
     pub(crate) outcome: Option<Result<FileOutcome, Failure>>,
 }
 
-/// How a file ended well.
+/// The result of a file that is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FileOutcome {
-    /// Bytes that the last attempt moved.
+    /// Bytes that the last attempt transferred.
     pub(crate) moved: u64,
     pub(crate) already_there: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) struct Settings {
     pub(crate) retries: Option<u32>,
     /// As for `retries`.
     pub(crate) overwrite: Option<Overwrite>,
-    /// The client's thread looks at the sizes of all files to upload first.
+    /// The client's thread reads the sizes of all files to upload first.
     pub(crate) sizes: bool,
 }
 
@@ -105,7 +105,7 @@ pub(crate) trait JobRunner: Debug + Send + Sync {
     /// Identifies the client.
     fn id(&self) -> u64;
 
-    /// Runs a job when those before it have ended.
+    /// Runs a job after the earlier jobs have ended.
     ///
     /// # Errors
     /// The client was freed, or its thread has failed.
@@ -121,7 +121,7 @@ pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) kind: JobKind,
     pub(crate) runner: Arc<dyn JobRunner>,
-    /// Where its events go.
+    /// Receives its events.
     pub(crate) queue: Arc<EventQueue>,
     state: Mutex<JobState>,
     changed: Condvar,
@@ -137,12 +137,12 @@ struct JobState {
     totals: JobTotals,
     entries: VecDeque<Listed>,
     failure: Option<Failure>,
-    /// Whether the server speaks the native dialect, once that was asked.
+    /// Whether the server speaks the native dialect, once known.
     native: Option<bool>,
     user_data: usize,
     /// The caller has freed the job: it emits no more events.
     released: bool,
-    /// Threads that wait for its end, and so take no entries.
+    /// The number of threads that wait for its end, and so take no entries.
     waiters: u32,
 }
 
@@ -190,7 +190,7 @@ impl Job {
         Ok(())
     }
 
-    /// The caller knows the size of a file.
+    /// Sets the size of a file that the caller knows.
     pub(crate) fn tell_size(&self, index: usize, size: u64) -> Result<(), Failure> {
         let mut state = self.state();
         state.must_be(Phase::New, "sizes are told in")?;
@@ -220,7 +220,7 @@ impl Job {
         Ok(())
     }
 
-    /// Stops it for good; `hard` at once, whatever that does to an original server.
+    /// Stops the job for good; `hard` stops it at once, even if an original server then hangs.
     pub(crate) fn cancel(&self, hard: bool) {
         let mut state = self.state();
         match state.phase {
@@ -271,9 +271,9 @@ impl Job {
         Ok(())
     }
 
-    /// Waits until it has ended; for ever, if there is no `limit`.
+    /// Waits until the job has ended; for ever without a `limit`.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<(), Failure> {
-        // Later than the clock can say is for ever.
+        // A deadline that the clock cannot represent means for ever.
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut state = self.state();
         state.waiters += 1;
@@ -293,12 +293,12 @@ impl Job {
         state.outcome()
     }
 
-    /// How it ended, or that it has not.
+    /// The result of the job, or `Pending` if it has not ended.
     pub(crate) fn outcome(&self) -> Result<(), Failure> {
         self.state().outcome()
     }
 
-    /// Forgets its events, those to come as well, and stops it.
+    /// Drops its present and future events, and stops it.
     pub(crate) fn release(&self) {
         self.state().released = true;
         self.cancel(false);
@@ -341,7 +341,7 @@ impl Job {
         if entry.is_some() {
             self.changed.notify_all();
         } else if state.phase != Phase::Ended {
-            return Err(Failure::abi(AbiStatus::Pending, "no entry is here yet"));
+            return Err(Failure::abi(AbiStatus::Pending, "no entry is available yet"));
         }
         Ok(entry)
     }

@@ -3,7 +3,7 @@
 use super::JobState;
 
 impl JobState {
-    /// The size of a file is known, or is another than was known.
+    /// Sets the size of a file, or corrects it.
     pub(super) fn set_size(&mut self, index: usize, size: u64) {
         let Some(file) = self.files.get_mut(index) else { return };
         let before = file.size.replace(size);
@@ -12,7 +12,7 @@ impl JobState {
         self.totals.bytes += u128::from(size);
     }
 
-    /// So many bytes of a file are across.
+    /// Sets the number of transferred bytes of a file.
     pub(super) fn set_done(&mut self, index: usize, done: u64) {
         let Some(file) = self.files.get_mut(index) else { return };
         let before = std::mem::replace(&mut file.done, done);

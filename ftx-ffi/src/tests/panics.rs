@@ -1,4 +1,4 @@
-//! Whatever panics in a job, C gets a status, the job ends, and nothing else does.
+//! Wherever a job panics, C gets a status, the job ends, and nothing else does.
 
 use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
@@ -27,13 +27,13 @@ use crate::api::result::ftx_job_error;
 use crate::event::JobEvent;
 use crate::failpoint::{FailPoint, plan, take_back};
 
-/// More than any step takes on a busy machine, in milliseconds.
+/// An upper bound in milliseconds for any step on a busy machine.
 const DEADLINE_MS: i64 = 60_000;
 
-/// Enough that a further connection finds some to do.
+/// Enough files to give a further connection work.
 const FILES: usize = 300;
 
-/// A server in this process, and a directory with files for it.
+/// A server in this process, and a directory of files to upload.
 struct Setting {
     address: CString,
     _root: TempDir,
@@ -100,7 +100,7 @@ impl Client {
         Self(client)
     }
 
-    /// A job of one file or of all, which was not started.
+    /// A job of one file or of all, not started.
     fn job(&self, setting: &Setting, kind: u32, files: usize) -> Job {
         let mut job = null_mut();
         // SAFETY: as above.
@@ -115,12 +115,12 @@ impl Client {
         Job(job)
     }
 
-    /// The events that wait.
+    /// Takes all queued events.
     fn events(&self) -> Vec<FtxEvent> {
         std::iter::from_fn(|| {
             let mut event =
                 FtxEvent::from(&JobEvent::new(crate::event::JobEventKind::Hashing, None));
-            // SAFETY: as above; the struct says its size.
+            // SAFETY: as above; the struct has its size set.
             let status = unsafe { ftx_client_next_event(self.0, &raw mut event) };
             assert!(status == 0 || status == FTX_PENDING);
             (status == 0).then_some(event)
@@ -131,7 +131,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // SAFETY: nobody else has the handle.
+        // SAFETY: no other code has the handle.
         unsafe { ftx_client_free(self.0) }
     }
 }
@@ -157,7 +157,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // SAFETY: nobody else has the handle.
+        // SAFETY: no other code has the handle.
         unsafe { ftx_job_free(self.0) }
     }
 }
@@ -171,21 +171,21 @@ fn sized_error() -> FtxError {
     FtxError { struct_size: u32::try_from(size_of::<FtxError>()).unwrap(), ..FtxError::new(None) }
 }
 
-/// Has a job panic, and looks at what is told of it.
+/// Makes a job panic, and checks its events and results.
 fn panicking(client: &Client, job: &Job, point: FailPoint) {
     plan(job.id(), point);
     assert_eq!(job.run(), FTX_INTERNAL, "{point:?}");
     assert_told(client, job, point);
 }
 
-/// Looks at what is told of a job that has panicked.
+/// Checks the events and results of a job that has panicked.
 fn assert_told(client: &Client, job: &Job, point: FailPoint) {
     let mut error = sized_error();
-    // SAFETY: the handle is valid, and the struct says its size.
+    // SAFETY: the handle is valid, and the struct has its size set.
     assert_eq!(unsafe { ftx_job_error(job.0, FTX_WHOLE_JOB, &raw mut error) }, 0);
     let expected = format!("the sky fell on job {}", job.id());
     assert_eq!((error.status, text(&error).contains(&expected)), (FTX_INTERNAL, true), "{point:?}");
-    // SAFETY: the struct says its size.
+    // SAFETY: the struct has its size set.
     assert_eq!(unsafe { ftx_last_error(&raw mut error) }, 0);
     assert!(text(&error).contains(&expected), "{point:?}: {}", text(&error));
     let last = client.events().pop().unwrap();
@@ -207,16 +207,16 @@ fn a_panic_ends_its_job_and_nothing_else() {
 
 #[test]
 fn a_panic_on_the_thread_of_a_further_connection_ends_the_job() {
-    // All may be done before the further connection is there.
+    // All files may be done before the further connection is open.
     let has_panicked = (0..50).any(|_| panicking_on_stream());
     assert!(has_panicked, "nothing is told on the thread of a further connection");
 }
 
-/// Whether something was told on the thread of a further connection. Then that has panicked.
+/// Whether the thread of a further connection reported an event, and so has panicked.
 fn panicking_on_stream() -> bool {
     let setting = Setting::new();
     let client = Client::new(&setting.address);
-    // What is here is hashed, by whichever thread has the file, and that is told.
+    // The thread that has a file hashes its present bytes, and reports that.
     let job = client.job(&setting, FTX_JOB_DOWNLOAD, FILES);
     let point = FailPoint::TellOnStream;
     plan(job.id(), point);

@@ -36,7 +36,7 @@ static const char *name_of(qint64 status)
     }
 }
 
-/** As an application would wrap it: a class of its own, with a pointer to member. */
+/** Wraps the class as an application would: in another class, with a pointer to member. */
 class Transfers : public FileClient {
 public:
     Transfers(const QString &host, quint16 port, QObject *parent) : FileClient(host, port, parent)

@@ -1,4 +1,4 @@
-/* What the programs of jobs share. */
+/* Helpers shared by the programs that test jobs. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -18,13 +18,13 @@
 
 QByteArray bytes_of(const QString &path);
 
-/** A file in the current directory, with content that compresses badly. */
+/** Creates a file in the current directory, with content that compresses badly. */
 void make_file(const QString &path, int bytes);
 
-/** Runs the event loop until a job has ended. How. */
+/** Runs the event loop until a job has ended, and returns its status. */
 qint64 ended(ftx::qt::Job *job);
 
-/** Does something with a job as soon as its first bytes are across. */
+/** Acts on a job as soon as its first bytes are transferred. */
 void when_moving(ftx::qt::Job *job, const std::function<void()> &then);
 
 /* The scenarios of crowds.cpp. */

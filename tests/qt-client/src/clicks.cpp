@@ -1,4 +1,4 @@
-/* Clicks through the example with widgets, and takes a picture of it as the screen shows it.
+/* Clicks through the example with widgets, and takes a screenshot of it.
  *
  * clicks HOST PORT PICTURE FILE FILE: pauses and resumes the first, cancels the second. The line to
  * the server is slow. */
@@ -23,14 +23,14 @@ static bool reaches(const QLabel *state, const QString &text)
     return QTest::qWaitFor([=] { return state->text().contains(text); }, PATIENCE_MS);
 }
 
-/** What the screen shows of the window. */
+/** Captures the window from the screen. */
 static QImage seen(const QWidget &window)
 {
     const QPixmap shown = QGuiApplication::primaryScreen()->grabWindow(window.winId());
     return shown.toImage().convertToFormat(QImage::Format_RGB32);
 }
 
-/** What the window would paint now: the screen may lag behind it. */
+/** Renders the window in its present state, which the screen may lag behind. */
 static QImage meant(QWidget &window)
 {
     return window.grab().toImage().convertToFormat(QImage::Format_RGB32);
@@ -50,7 +50,7 @@ static int colours(const QImage &picture)
     return int(all.size());
 }
 
-/** Something dark on something light. */
+/** Whether a picture has dark marks on a light ground. */
 static bool has_ink(const QImage &picture)
 {
     int darkest = 255;
@@ -62,11 +62,11 @@ static bool has_ink(const QImage &picture)
             lightest = qMax(lightest, grey);
         }
     }
-    // That of a button that is not to be pressed is grey.
+    // The text of a disabled button is grey.
     return lightest - darkest > 40;
 }
 
-/** The colour of the done part is there as far as the bar says, and no further. */
+/** Whether the colour of the done part covers exactly the part that the bar reports. */
 static bool is_filled(const QImage &picture, const QProgressBar *bar)
 {
     const int row = picture.height() / 4;
@@ -81,7 +81,7 @@ static bool is_filled(const QImage &picture, const QProgressBar *bar)
            !coloured(picture.width() - slack);
 }
 
-/** A text, a button or a bar that the screen does not show; null if all are seen. */
+/** Returns a text, button or bar that the screen does not show; null if it shows all of them. */
 static const char *missing(const QImage &picture, Window &window)
 {
     if (picture != meant(window) || colours(picture) < 30)
@@ -99,7 +99,7 @@ static const char *missing(const QImage &picture, Window &window)
     return is_filled(part(picture, window, bars[0]), bars[0]) ? nullptr : "the first bar";
 }
 
-/** Takes the picture as soon as it shows what it should. */
+/** Takes the picture as soon as it shows all widgets as expected. */
 static bool take_picture(Window &window, const QString &file)
 {
     QImage picture;

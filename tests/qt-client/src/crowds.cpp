@@ -1,4 +1,4 @@
-/* ftx::qt::Client with many jobs, in another thread, and at its end. */
+/* ftx::qt::Client with many jobs, in another thread, and when it is destroyed. */
 #include "check.h"
 
 #include <ftx.h>
@@ -15,7 +15,7 @@ using ftx::qt::Job;
 static const QString SMALL = QStringLiteral("small");
 static const QString BIG = QStringLiteral("big");
 
-/** Thousands of jobs end each once, in their order, but for those that are gone before. */
+/** Each of thousands of jobs ends once, in their order, except those deleted before. */
 void many(Client *client)
 {
     const int jobs = 4000;
@@ -36,7 +36,7 @@ void many(Client *client)
         QObject::connect(job, &Job::finished, job, [=, &order](qint64 status) {
             CHECK(!deleted && job->status() == status);
             CHECK(status == FTX_OK || (cancelled && status == FTX_CANCELLED));
-            // Cancelled ones end at once.
+            // Cancelled jobs end at once.
             if (!cancelled) {
                 CHECK(order.isEmpty() || order.last() < at);
                 order.append(at);
@@ -62,13 +62,13 @@ void many(Client *client)
     delete client;
 }
 
-/** Runs something in the event loop, behind the signal that is being emitted. */
+/** Calls a function from the event loop, after the signal that is being emitted. */
 static void later(QObject *context, const std::function<void()> &then)
 {
     QMetaObject::invokeMethod(context, then, Qt::QueuedConnection);
 }
 
-/** A client goes to another thread while its jobs are under way, waiting and paused. */
+/** Moves a client to another thread while it has running, queued and paused jobs. */
 void moves(Client *client)
 {
     QThread thread;
@@ -99,7 +99,7 @@ void moves(Client *client)
             results.append(status);
             if (results.size() == 2)
                 paused->resume();
-            // One that destroys its client in its own signal is the hardest case.
+            // The hardest case: a receiver destroys the client in a signal of the job.
             if (results.size() == 3) {
                 delete client;
                 QMetaObject::invokeMethod(&loop, "quit", Qt::QueuedConnection);
@@ -113,7 +113,7 @@ void moves(Client *client)
     thread.wait();
 }
 
-/** A client is destroyed while its jobs are under way and waiting. */
+/** Destroys a client while it has running and queued jobs. */
 void ends(Client *client)
 {
     const QString host = QCoreApplication::arguments().at(1);
@@ -144,12 +144,12 @@ void ends(Client *client)
             CHECK(job.isNull());
         client = new Client(host, port);
     }
-    // One that was used for nothing, and one whose events nobody has taken.
+    // An unused client, and one whose events were not taken.
     delete client;
     client = new Client(host, port);
     CHECK(client->list(QString()));
     delete client;
-    // What came across is gone on with.
+    // A new client resumes from the transferred data.
     client = new Client(host, port);
     CHECK(ended(client->upload({BIG}, {QStringLiteral("ends/0")})) == FTX_OK);
     delete client;

@@ -1,9 +1,9 @@
-/* What FileClient has beyond the original: signals, cancel() and properties.
+/* Features that FileClient adds to the original: signals, cancel() and properties.
  *
  * features HOST PORT
  *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy|
  *     again-upload|again-download FILE...
- * prints what it is told, and at the end "<code> <finer code>"; again- calls a second time after a
+ * prints the signals, and at the end "<code> <finer code>"; again- repeats the call after a
  * failure. */
 #include "fileclient.h"
 
@@ -20,7 +20,7 @@ static const char *text(const QString &string)
     return bytes.constData();
 }
 
-/** Cancels from a thread of its own. */
+/** Cancels from another thread. */
 class Canceller : public QThread {
 public:
     explicit Canceller(FileClient *client) : client(client) {}

@@ -1,4 +1,4 @@
-/* The Qt classes in a process that forks: the child gets errors, and the parent goes on.
+/* The Qt classes in a process that forks: the child gets errors, and the parent continues.
  *
  * forks HOST PORT after|during|listing FILE: forks after a call, in a signal of one, or in a callback
  * of the library. The child prints first. */
@@ -20,14 +20,14 @@ static void show(const char *what, const FileClient &client, qint64 status)
     std::fflush(stdout);
 }
 
-/** Waits for the child's good end. */
+/** Waits for the child; returns whether it succeeded. */
 static bool waits_for(pid_t child)
 {
     int ended = 0;
     return waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0;
 }
 
-/** The child, or its number; one that hangs comes to an end by itself. */
+/** Forks; an alarm kills a child that hangs. */
 static pid_t forked()
 {
     const pid_t child = fork();

@@ -1,4 +1,4 @@
-/* ftx::qt::Client, its jobs one by one; crowds.cpp has many at a time.
+/* The jobs of ftx::qt::Client one by one; crowds.cpp tests many at a time.
  *
  * jobs HOST PORT transfers|interruptions|foreign|nowhere|many|moves|ends prints "done" if all went
  * well. The server is a native one, but for foreign; the line to it is slow, but for many. */
@@ -41,8 +41,8 @@ static void uploads_and_downloads(Client *client)
     delete down;
 }
 
-/** What a job tells, as text: what was found, how the files have ended, and how it has itself. Of
- * several files, the next may be found before the end of one is told, but none after its own. */
+/** Runs a job to its end, and returns as text its findings, the results of its files and its status.
+ * found() of a file may precede fileFinished() of an earlier file, but never follows its own. */
 static QStringList told(Job *job)
 {
     CHECK(job);
@@ -85,7 +85,7 @@ static void questions(Client *client)
           lines("b 10 0\na 100000 0\nfile 0: 0\nfile 1: 0\n0"));
     CHECK(told(client->stat({NAMES[1], missing, NAMES[0]})) ==
           lines("b 10 0\nfile 0: 0\nfile 1: -402\n-402"));
-    // Of no bytes, and of what make_file makes of 10.
+    // The digests of an empty file, and of the 10 bytes that make_file writes.
     make_file(missing, 0);
     CHECK(ended(client->upload({missing}, {QStringLiteral("d/empty")})) == FTX_OK);
     CHECK(told(client->stat({QStringLiteral("d")})) == lines("d 0 1\nfile 0: 0\n0"));
@@ -145,7 +145,7 @@ static void interruptions(Client *client)
     delete client;
 }
 
-/** A server of the original system knows of files' bytes only. */
+/** A server of the original system only transfers files, and cannot list or remove them. */
 static void foreign(Client *client)
 {
     make_file(NAMES[0], 100000);
@@ -180,10 +180,10 @@ int main(int argc, char **argv)
     for (const auto &scenario : scenarios) {
         if (arguments[3] != QLatin1String(scenario.name))
             continue;
-        // Not on the stack: a scenario ends by destroying it, each in its way.
+        // Not on the stack: each scenario destroys the client in its own way.
         Client *client = new Client(arguments[1], quint16(arguments[2].toInt()));
         CHECK(client->setOption(FTX_OPTION_RETRIES, 0) == FTX_OK);
-        // Each connection is a slow line of its own: of many, together they are fast.
+        // The proxy slows each connection separately, so many connections together would be fast.
         CHECK(client->setOption(FTX_OPTION_STREAMS, 1) == FTX_OK);
         CHECK(client->setOption(9999, 0) == FTX_UNKNOWN_OPTION);
         scenario.run(client);

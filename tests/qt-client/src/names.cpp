@@ -12,7 +12,7 @@
 using ftx::qt::Client;
 using ftx::qt::Job;
 
-/** Whether the functions below lie. */
+/** Whether the functions below return false data. */
 static bool lying = false;
 
 template <typename Function> static Function real(const char *name)
@@ -20,7 +20,8 @@ template <typename Function> static Function real(const char *name)
     return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
 }
 
-/* These stand before those of the library, and fill arrays to their end, as none of ours does. */
+/* These functions replace those of the library, and fill arrays without a final NUL, which the library
+ * never does. */
 extern "C" int32_t ftx_job_next_entry(ftx_job *job, ftx_entry *entry)
 {
     const int32_t status = real<decltype(&ftx_job_next_entry)>("ftx_job_next_entry")(job, entry);
@@ -47,7 +48,7 @@ extern "C" int32_t ftx_last_error(ftx_error *error)
     return status;
 }
 
-/** What a listing finds last, and its end. */
+/** Returns the last name that a listing finds; sets its status. */
 static QString last(Client *client, const QString &directory, bool recursive, qint64 *status)
 {
     QString name;
@@ -60,7 +61,7 @@ static QString last(Client *client, const QString &directory, bool recursive, qi
     return name;
 }
 
-/** What cannot be transferred is found, but not as a file. */
+/** A listing reports an entry that cannot be transferred, but not as a file. */
 static void untransferable(Client *client)
 {
     QStringList names;
@@ -121,7 +122,7 @@ static void from_the_caller(Client *client)
     CHECK(nowhere.errorString().contains(QStringLiteral("NUL")));
 }
 
-/** The class of the original's name. */
+/** Tests FileClient, the class with the name of the original's. */
 static void file_client(const QString &host, quint16 port)
 {
     const QString nul = QStringLiteral("a") + QChar(QChar::Null) + QStringLiteral("b");

@@ -77,8 +77,8 @@ int Client::download(const QString &path)
     if (announced == 0)
         return Done;
 
-    // The bytes are asked for before the target is opened, and opening truncates it whatever the
-    // reply said about resuming: servers have to cope with both.
+    // The client requests the bytes before it opens the target, and opening truncates the target even if
+    // the reply offered to resume. Servers must cope with both.
     m_socket.write(Message(Id::DownloadContent, {{"reply_status", number(Done)}}).encode());
     m_socket.flush();
     QFile file(path);
@@ -116,7 +116,7 @@ int Client::request(const Message &message, Id expected, Message &reply)
     return reply.is(expected) ? reply.number("reply_status") : int(UnknownData);
 }
 
-// One readAll() is one message; nothing when the wait was in vain or the connection is gone.
+// Returns the result of one readAll() as one message; nothing after a timeout or a lost connection.
 QByteArray Client::receive()
 {
     while (m_socket.bytesAvailable() == 0) {
@@ -129,7 +129,7 @@ QByteArray Client::receive()
 bool Client::sendFrom(QFile &file)
 {
     while (!file.atEnd()) {
-        // What a server says in the middle of the bytes is lost on this client.
+        // This client drops messages that a server sends amid the bytes of a file.
         m_socket.readAll();
         const QByteArray piece = file.read(kPiece);
         if (piece.isEmpty() || m_socket.write(piece) != piece.size())

@@ -33,7 +33,7 @@ void Connection::take(const QByteArray &bytes)
     case Id::DownloadTail:
         return answer({Id::DownloadTail, {{"reply_status", number(Done)}}});
     case Id::UploadTail:
-        break; // never sent by a client, so it is as unknown as any other number
+        break; // no client sends it, so it is as unknown as any other number
     }
     Message echo;
     echo.id = request.id;
@@ -115,7 +115,7 @@ void Connection::downloadHeader(const Message &request)
              {"file_size", number(follow)}}});
 }
 
-// Nobody else is served meanwhile, as with the original; a client that is gone ends it.
+// Serves no other client until it returns, as the original does. A client that disconnects ends it.
 void Connection::sendFile()
 {
     if (!m_pending)

@@ -18,7 +18,7 @@ int usage()
     return 2;
 }
 
-// Takes `--name VALUE` out of the arguments.
+// Removes `--name VALUE` from the arguments.
 QString option(QStringList &args, const QString &name, const QString &otherwise)
 {
     const int at = int(args.indexOf(name));
@@ -31,7 +31,7 @@ QString option(QStringList &args, const QString &name, const QString &otherwise)
 
 int runClient(QStringList args)
 {
-    // Only in front: a file may be called --timeout.
+    // Only as the first argument, since a file may be named --timeout.
     int timeoutMs = 30'000;
     if (args.value(0) == QLatin1String("--timeout"))
         timeoutMs = int(option(args, "--timeout", "30").toDouble() * 1000);

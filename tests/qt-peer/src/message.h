@@ -1,4 +1,4 @@
-// What the legacy dialect says: an id and a map of named values, as QDataStream writes them.
+// A message of the legacy dialect: an id and a map of named values, as QDataStream writes them.
 #pragma once
 
 #include <QByteArray>
@@ -45,7 +45,7 @@ struct Message {
 
     QByteArray encode() const;
 
-    // Never fails: what could not be read is 0 or empty, which is what the original makes of it.
+    // Never fails: an unreadable value becomes 0 or empty, as in the original.
     static Message decode(const QByteArray &bytes);
 };
 

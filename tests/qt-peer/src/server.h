@@ -11,7 +11,7 @@ class Server
 public:
     explicit Server(QString root);
 
-    // The port that was bound, 0 when that failed.
+    // The bound port; 0 if binding failed.
     quint16 listen(quint16 port);
 
 private:
