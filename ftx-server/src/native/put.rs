@@ -15,8 +15,8 @@ use super::heartbeat::Heartbeat;
 use super::put_batch::PutBatch;
 use super::request::RequestContext;
 use crate::store::{
-    ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store, UploadOffer,
-    WorkProgress,
+    ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store,
+    UploadOffer, WorkProgress,
 };
 
 /// The largest file that is received into memory.

@@ -81,7 +81,8 @@ impl ExpiryClock {
     }
 
     fn open_with(private_dir: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
-        let private_dir = private_dir.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
+        let private_dir =
+            private_dir.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
         let since = clock();
         let text = private_dir.read_to_string(NAME).unwrap_or_default();
         let (counted_ms, seen) = match parse(&text) {
@@ -95,7 +96,13 @@ impl ExpiryClock {
     }
 
     /// Whether a staging has not been written to for `ttl`. It is in `dir`, which is named `dir_name`.
-    pub(super) fn is_expired(&self, dir_name: &str, dir: &Dir, id: StagingId, ttl: Duration) -> bool {
+    pub(super) fn is_expired(
+        &self,
+        dir_name: &str,
+        dir: &Dir,
+        id: StagingId,
+        ttl: Duration,
+    ) -> bool {
         let StagingFiles { data, journal } = id.files();
         let times = [time_of(dir, &journal), time_of(dir, &data)];
         let now_ms = self.count_ms();
@@ -126,7 +133,9 @@ impl ExpiryClock {
         }
         drop(seen);
         let written = self.private_dir.write(NEW_NAME, text);
-        if let Err(error) = written.and_then(|()| self.private_dir.rename(NEW_NAME, &self.private_dir, NAME)) {
+        if let Err(error) =
+            written.and_then(|()| self.private_dir.rename(NEW_NAME, &self.private_dir, NAME))
+        {
             warn!(%error, "interrupted uploads may be kept longer than they are meant to be");
         }
     }

@@ -38,7 +38,7 @@ use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use self::permits::{SlowJob, JobPermits};
+use self::permits::{JobPermits, SlowJob};
 use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
@@ -154,10 +154,13 @@ impl StoreInner {
     }
 
     /// Takes descriptors for files of this name that stay open.
-    fn share(&self, name: &RemoteName, usage: DescriptorUse) -> Result<DescriptorShare, StoreError> {
+    fn share(
+        &self,
+        name: &RemoteName,
+        usage: DescriptorUse,
+    ) -> Result<DescriptorShare, StoreError> {
         let none = || {
-            let text =
-                "connections and open files have taken all their descriptors";
+            let text = "connections and open files have taken all their descriptors";
             let source = std::io::Error::other(text);
             StoreError::Exhausted { op: "open", path: name.as_str().into(), source }
         };

@@ -32,7 +32,7 @@ pub(super) use self::index::expire;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{SlowJob, JobPermit};
+use super::permits::{JobPermit, SlowJob};
 use super::private_dir::PrivateDir;
 use super::{LocalStore, StoreInner, native, recovery};
 use crate::config::Config;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::index::WriterLookup;
-use super::{SlowJob, LocalBlockUpload, LocalStore};
+use super::{LocalBlockUpload, LocalStore, SlowJob};
 use crate::config::Config;
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
