@@ -11,16 +11,16 @@ use ftx_store::{Durability, StoreError, apply_meta};
 use super::super::StoreInner;
 use super::super::permits::{SlowJob, on_blocking_pool};
 use super::published_version::PublishedVersion;
-use crate::store::{ExpectedFile, Refusal, WorkProgress};
+use crate::store::{ExpectedVersion, Refusal, WorkProgress};
 
 /// Confirms that the file that has this name is the expected one. If it is, it gets the expected time
 /// and mode, and is durable as if it had been sent.
 pub(super) async fn confirm(
     inner: &Arc<StoreInner>,
-    expected: ExpectedFile,
+    expected: ExpectedVersion,
     progress: WorkProgress,
 ) -> Result<bool, Refusal> {
-    let ExpectedFile { name, size, digest, meta } = expected;
+    let ExpectedVersion { name, size, digest, meta } = expected;
     let published_version = PublishedVersion::find(inner, &name, Some(size), progress).await?;
     let Some(published_version) =
         published_version.filter(|published_version| published_version.digest == digest)

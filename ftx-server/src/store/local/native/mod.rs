@@ -56,7 +56,7 @@ use super::{LocalStore, StoreInner, subdirectory};
 use crate::config::Config;
 use crate::store::local::recovery::{StagingId, remove};
 use crate::store::{
-    ExpectedFile, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
+    ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer, WorkProgress,
 };
 
@@ -136,7 +136,7 @@ impl Store for LocalStore {
 
     async fn confirm(
         &self,
-        expected: ExpectedFile,
+        expected: ExpectedVersion,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
         confirm::confirm(&self.inner, expected, progress).await
