@@ -97,7 +97,7 @@ public:
     void setDialect(Dialect dialect);
 
     int retries() const;
-    /** Sets the maximum number of retries of a file, from the next call on; 5 by default. */
+    /** Sets the maximum number of retries of a file, from the next call on; 5 by default, 0 for none. */
     void setRetries(int retries);
 
     int timeout() const;
@@ -115,11 +115,11 @@ public:
     QString lastError() const;
 
 public Q_SLOTS:
-    /** Uploads files one after another, and returns the code of the first failure, which ends the call. */
+    /** Uploads files one after another; the first failure ends the call, which returns its code. */
     qint64 filesUpload(QStringList filepath_list);
     /** Uploads a file under the part of its path after the last '/'. */
     qint64 fileUpload(QString filepath);
-    /** Downloads files one after another, and returns the code of the first failure, which ends the call. */
+    /** Downloads files one after another; the first failure ends the call, which returns its code. */
     qint64 filesDownload(QStringList filepath_list);
     /** Downloads a file; `filepath` is both its name on the server and its local path. */
     qint64 fileDownload(QString filepath);

@@ -89,8 +89,8 @@ private:
  * A client of one server, which runs its jobs one after another.
  *
  * Threads: as any QObject. moveToThread() also moves its jobs, running ones included, and later signals
- * are emitted on the new thread; a receiver of these signals must not call it. Jobs must be created on
- * the client's thread, which needs an event loop.
+ * are emitted on the new thread. A receiver of these signals must not call moveToThread(). Jobs must be
+ * created on the client's thread, which needs an event loop.
  *
  * Processes: a client creates no jobs in the child of a fork; the child must create a new client.
  */

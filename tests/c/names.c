@@ -1,10 +1,10 @@
-/* Names and messages that are too long for their arrays or have a NUL, from a server that the test has
- * made up and from the caller: PROGRAM ADDRESS DIRECTORY. Each is built with the sanitizers. */
+/* Names and messages that are too long for their arrays or contain a NUL, from the caller and from a
+ * server simulated by the test: PROGRAM ADDRESS DIRECTORY. Built with the sanitizers. */
 #include "check.h"
 
 #include <errno.h>
 
-/* A name that a server lists and no file can have. */
+/* Directories whose listings contain a name that no file can have. */
 static const char *const REFUSED[] = {"long", "nul", "huge"};
 
 /* Copies a name by `name_length`, which must be the length of the C string. */

@@ -1,4 +1,5 @@
-/* Names and messages as in tests/c/names.c, for both classes: names HOST PORT, built with the sanitizers. */
+/* Names and messages as in tests/c/names.c, for both classes: names HOST PORT. Built with the
+ * sanitizers. */
 #include "check.h"
 #include "fileclient.h"
 
