@@ -179,7 +179,7 @@ impl<S: Store> NativeConnection<S> {
 }
 
 impl<S: Store> Drop for NativeConnection<S> {
-    /// A connection that did not end properly, as after a panic, must not keep others waiting for it.
+    /// A connection that did not end properly, as after a panic, must not block the uploads that wait for it.
     fn drop(&mut self) {
         self.session.lost(self.stream);
         drop(self.remove_uploads());

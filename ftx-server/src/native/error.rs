@@ -22,7 +22,7 @@ pub(crate) enum NativeError {
     Idle(Duration),
     #[error(transparent)]
     Panicked(#[from] ThreadPanicked),
-    /// The connection is closed for this reason, which the client is told.
+    /// The connection is closed, and the client receives the reason.
     #[error("{message}")]
     Rejected { reason: Reason, message: String },
     /// The server stops, and no upload is under way.

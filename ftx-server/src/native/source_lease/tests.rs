@@ -51,7 +51,7 @@ async fn taken(ticket: &LeaseTicket) -> Option<SourceLease> {
     }
 }
 
-/// Whether nobody has or wants anything.
+/// Whether no lease is held or awaited.
 fn is_empty(leases: &SourceLeases) -> bool {
     leases.queues().by_key.is_empty()
 }
@@ -147,7 +147,7 @@ async fn a_lost_run_has_some_seconds_to_come_back_before_those_in_line() {
     back.suspend();
     advance(RETURN_TIMEOUT).await;
     let second = taken(&second).await.unwrap();
-    // Too late: it waits like all others.
+    // Too late: it waits in line.
     let late = ticket(&leases, 1);
     second.end();
     assert!(taken(&late).await.is_some());
@@ -172,7 +172,7 @@ async fn an_upload_that_stands_still_is_overtaken_and_waits_in_its_turn() {
     assert!(taken(&second).await.is_none());
     advance(SECOND).await;
     let second = taken(&second).await.unwrap();
-    // The first hears of it when it goes on, and comes back.
+    // The first learns of the takeover at its next step, and returns.
     let back = ticket(&leases, 1);
     first.suspend();
     advance(LIMIT - SECOND).await;
@@ -237,7 +237,7 @@ async fn what_the_server_does_is_no_standing_still() {
     assert!(taken(&second).await.is_some());
 }
 
-/// A client reads what the server has already, and sends nothing meanwhile.
+/// A client hashes the bytes that the server has already, and sends nothing meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_client_has_time_to_hash_what_is_here() {
     let leases = leases();

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::Refusal;
 
-/// Slow work, by what it waits for, with how many jobs of all clients may do so at a time.
+/// Kinds of slow work, each with the limit of concurrent jobs over all clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlowJob {
     /// Hashes large files. Each job uses all cores; more of them would only take longer each.

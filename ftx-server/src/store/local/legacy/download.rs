@@ -65,8 +65,8 @@ impl LocalDownload {
     }
 }
 
-/// Fails if the file was written to: what was read of it is a mix then. Looked at before the last
-/// bytes are given away, so that whoever gets all of it gets one version.
+/// Fails if the file was written to, since the bytes read so far would be a mix. Checked before the last
+/// bytes are sent, so that a client that receives all of them has one version.
 fn unchanged(file: &File, then: &FileIdentity, name: &RemoteName) -> Result<(), StoreError> {
     let metadata =
         file.metadata().map_err(|error| StoreError::io("look at", name.as_str(), error))?;

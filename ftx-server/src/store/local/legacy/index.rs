@@ -1,4 +1,4 @@
-//! Which stagings there are, and who writes to them.
+//! The index of the stagings that grow byte by byte, with the writer of each.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::store::local::expiry::ExpiryClock;
 use crate::store::local::latch::{LastWrite, Latch};
 use crate::store::local::recovery::{OrphanedStagings, StagingId, remove};
 
-/// What the directory of the stagings is called.
+/// The directory of the stagings.
 const DIR: &str = ".ftx/staging";
 
 /// All stagings.
@@ -29,12 +29,12 @@ struct PrefixEntry {
     state: PrefixState,
 }
 
-/// What is known of a staging.
+/// The state of a staging.
 #[derive(Clone, Debug)]
 pub(super) enum PrefixState {
-    /// Nobody writes to it. Its MD5 state, unless that is still to be found out.
+    /// It has no writer. Its MD5 state, if known.
     Idle(Option<PrefixHasher>),
-    /// Its MD5 state is being found out; nobody may touch it meanwhile.
+    /// It is being read for its MD5 state, and must not be touched meanwhile.
     Reading(Latch),
     /// A connection writes to it.
     Written(PrefixWriter),
@@ -49,9 +49,9 @@ pub(super) struct PrefixWriter {
     pub(super) done: Latch,
 }
 
-/// What became of a staging that was offered.
+/// The result of claiming a staging that was offered.
 pub(super) enum PrefixClaim {
-    /// Nobody writes to it.
+    /// It has no writer.
     Idle,
     /// It is being read.
     Reading,
@@ -62,7 +62,7 @@ pub(super) enum PrefixClaim {
 }
 
 impl PrefixIndex {
-    /// Finds what earlier runs left in the staging directory.
+    /// Loads the stagings that earlier server runs left.
     pub(super) fn load(
         staging: &Dir,
         expiry: &ExpiryClock,
@@ -77,7 +77,7 @@ impl PrefixIndex {
         Ok(index)
     }
 
-    /// All stagings that nobody writes to.
+    /// All stagings without a writer.
     pub(super) fn idle(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, PrefixState::Idle(_)))
     }
@@ -104,7 +104,7 @@ impl PrefixIndex {
         }
     }
 
-    /// Notes that nobody writes to a staging any more.
+    /// Marks a staging as idle.
     pub(super) fn release(
         &mut self,
         name: &RemoteName,
@@ -132,7 +132,7 @@ impl PrefixIndex {
         entries.iter().map(|entry| (entry.id, entry.state.clone())).collect()
     }
 
-    /// Takes a staging that nobody writes to out of the index, or says who does.
+    /// Removes an idle staging from the index, or returns its writer.
     pub(super) fn claim(&mut self, name: &RemoteName, id: StagingId) -> PrefixClaim {
         match self.entry(name, id).map(|entry| entry.state.clone()) {
             Some(PrefixState::Written(writer)) => PrefixClaim::Written(writer),
@@ -145,7 +145,7 @@ impl PrefixIndex {
         }
     }
 
-    /// Reserves a staging whose MD5 state is to be found out, if it is one.
+    /// Reserves a staging to read its MD5 state, if that is unknown.
     pub(super) fn begin_reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match self.entry(name, id)?.state {
             PrefixState::Idle(None) => self.reserve(name, id),
@@ -153,7 +153,7 @@ impl PrefixIndex {
         }
     }
 
-    /// What to wait for while a staging is being read.
+    /// The latch to wait for while a staging is being read.
     pub(super) fn reading(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         match &self.entry(name, id)?.state {
             PrefixState::Reading(reading) => Some(reading.clone()),
@@ -161,14 +161,14 @@ impl PrefixIndex {
         }
     }
 
-    /// Reserves a staging for the caller, who has it in hand; others wait until it is released.
+    /// Reserves a staging for the caller. Other connections wait until it is released.
     pub(super) fn reserve(&mut self, name: &RemoteName, id: StagingId) -> Option<Latch> {
         let reading = Latch::default();
         self.entry(name, id)?.state = PrefixState::Reading(reading.clone());
         Some(reading)
     }
 
-    /// All stagings whose MD5 state is to be found out.
+    /// All stagings whose MD5 state is unknown.
     pub(super) fn unread(&self) -> Vec<(RemoteName, StagingId)> {
         self.those(|state| matches!(state, PrefixState::Idle(None)))
     }
@@ -184,7 +184,7 @@ impl PrefixIndex {
             .collect()
     }
 
-    /// Takes all stagings of a name that nobody writes to out of the index.
+    /// Removes all idle stagings of a name from the index.
     pub(super) fn claim_idle(&mut self, name: &RemoteName) -> Vec<StagingId> {
         let mut idle = Vec::new();
         if let Some(entries) = self.by_name.get_mut(name) {
@@ -216,7 +216,7 @@ pub(in crate::store::local) fn expire(inner: &StoreInner, ttl: Duration) {
             continue;
         }
         if let PrefixClaim::Idle = inner.legacy.index(|index| index.claim(&name, id)) {
-            // Somebody may have gone on with it since it was looked at.
+            // An upload may have resumed it since the first check.
             if is_old(id) {
                 remove(staging, id);
             } else {

@@ -1,4 +1,4 @@
-//! What a client that wants to upload can go on from.
+//! The offer to an uploading client: the prefix from which it can resume.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,7 +26,7 @@ const WRITER_WAIT: Duration = Duration::from_millis(500);
 /// How soon to look again at a staging that changes hands: it is in no index for a few steps.
 const RELEASE_POLL: Duration = Duration::from_millis(5);
 
-/// What was offered to a client.
+/// The prefix that was offered to a client.
 #[derive(Debug)]
 pub struct LocalOffer(pub(super) OfferKind);
 
@@ -57,7 +57,7 @@ pub(super) async fn look_up(
     limit: u64,
 ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
-    // Asked first: what is published from here on is seen below.
+    // Checked first: a file published after this is seen below.
     let is_staged = store.inner.legacy.index(|index| !index.of(name).is_empty());
     let look = store.blocking(name, |inner, name| {
         inner.sweep();
@@ -149,8 +149,8 @@ fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Longest 
     Longest::Known(longest.map(|(id, hasher)| OfferKind::Staged { id, hasher }))
 }
 
-/// Waits until it is known how far the name's stagings got. Who writes to one may be a connection
-/// that its client has lost already, with bytes that are still to be read, so it is given a moment.
+/// Waits until the lengths of the name's stagings are known. A writer may be a connection that its
+/// client has lost, with bytes still to be read, so it gets a moment to end.
 async fn wait_for_others(inner: &Arc<StoreInner>, name: &RemoteName, deadline: Instant) {
     let patience = deadline.min(Instant::now() + WRITER_WAIT);
     // One that could not be read is not read again for the same client.
@@ -208,8 +208,7 @@ pub(super) fn go_on_reading(
     reading
 }
 
-/// Finds out how far a staging got that nobody writes to. Blocks as long as it takes to hash what
-/// is not hashed yet.
+/// Reads an idle staging for its MD5 state. Blocks until the remaining bytes are hashed.
 pub(super) fn read(inner: &StoreInner, name: &RemoteName, id: StagingId) {
     if let Some(reading) = inner.legacy.index(|index| index.begin_reading(name, id)) {
         finish_reading(inner, name, id, &reading);
@@ -220,7 +219,7 @@ fn finish_reading(inner: &StoreInner, name: &RemoteName, id: StagingId, reading:
     match Staging::recover(&inner.legacy.dir.get(), id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
-            // Its files are let go of before others may have them.
+            // Releases the files before another connection may open them.
             drop(staging);
             inner.legacy.index(|index| index.release(name, id, Some(hasher)));
         }
@@ -293,7 +292,7 @@ async fn hash_published(
             let now = FileIdentity::of_std(&file)
                 .map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let file = File::from_std(file);
-            // What was hashed may be a mixture otherwise.
+            // Otherwise the hashed bytes may be a mix.
             let unchanged = now.same_content(&identity);
             Ok(if unchanged {
                 OfferKind::UnhashedFile { file, identity, hasher }

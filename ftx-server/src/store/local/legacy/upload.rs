@@ -35,10 +35,10 @@ pub struct LocalUpload {
     indexed: Option<IndexedWriter>,
 }
 
-/// What belongs to a staging that the index knows.
+/// The entry of a staging in the index.
 ///
-/// When it is dropped the index no longer counts its writer, and those who wait for that go on. So
-/// it is dropped after the staging, and does its part in a panic, too.
+/// Dropping it removes the writer from the index and wakes the connections that wait for that. It is
+/// dropped after the staging, also in a panic.
 #[derive(Debug)]
 struct IndexedWriter {
     inner: Arc<StoreInner>,
@@ -87,7 +87,7 @@ pub(super) async fn begin(
         let path = Path::new(name.as_str());
         let begin = discard_offered(inner, name, begin);
         check_space(inner.root.dir(), path, len)?;
-        // An error is told before bytes are sent in vain. It may be another one at the end.
+        // Reports an error before bytes are sent in vain. The check at the end may find another one.
         inner.root.check_target(path)?;
         inner.root.check_not_mounted(path)?;
         let (id, staging) = open(inner, name, begin)?;
@@ -104,14 +104,14 @@ pub(super) async fn begin(
             IndexedWriter { inner, name: name.clone(), id, last_write, done, _share: share };
         let indexed = Some(indexed);
         let (name, writer) = (name.clone(), Some(writer));
-        // If nobody waits for it any more, dropping it puts everything in order.
+        // If the caller is gone, dropping this restores the index.
         Ok(LocalUpload { store: owner, name, id, writer, indexed })
     });
     opened.await
 }
 
-/// Removes what was offered to a client that begins anew: it knows it and has no use for it, so nobody
-/// has, and the file may need the space.
+/// Removes the staging offered to a client that declined to resume it. Only that client could use it, and
+/// the new upload may need the space.
 fn discard_offered(
     inner: &StoreInner,
     name: &RemoteName,
@@ -159,10 +159,10 @@ fn create(inner: &StoreInner, name: &RemoteName, id: StagingId) -> Result<Stagin
     Ok(staging.with_durability(inner.root.durability()))
 }
 
-/// Opens a staging that ends with the bytes that were offered, whatever became of it meanwhile.
+/// Opens a staging that ends with the offered bytes, even if it changed meanwhile.
 ///
-/// What was offered of a staging stays in it: at most its last byte, which never is, is cut off.
-/// So an offer that was made earlier or later of the same one still holds.
+/// Offered bytes stay in their staging: at most its last byte, which is never offered, is cut off. So
+/// every offer made from one staging stays valid.
 fn resume(
     inner: &StoreInner,
     name: &RemoteName,
@@ -183,10 +183,10 @@ fn resume(
                 drop(staging);
                 inner.legacy.index(|index| index.add(name.clone(), id, state));
                 if len < hasher.len() {
-                    // Some of what was offered has turned out to be lost.
+                    // Some of the offered bytes turned out to be lost.
                     return Err(changed());
                 }
-                // More has arrived after the offer, and may have been offered to others.
+                // More bytes have arrived since the offer, and another client may have been offered them.
             }
             Ok(None) => return Err(changed()),
             Err(error) => {
@@ -313,7 +313,7 @@ impl LegacyUpload for LocalUpload {
             } else if result.is_ok() && hasher.len() + 1 >= len {
                 inner.legacy.index(|index| index.release(&name, id, Some(hasher)));
             } else if let Some(reading) = reading {
-                // Hashing goes on where it was.
+                // Hashing continues where it stopped.
                 offer::go_on_reading(&inner, &name, id, reading);
                 return result;
             }
@@ -327,14 +327,14 @@ impl LegacyUpload for LocalUpload {
 }
 
 impl Drop for LocalUpload {
-    /// A connection that ends without a word, as in a panic, must not keep its staging from others.
+    /// A connection that ends abruptly, as in a panic, must not keep its staging locked.
     fn drop(&mut self) {
         let Some(slot) = self.writer.take().and_then(|writer| writer.slot()) else { return };
         let indexed = self.indexed.take();
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         let index = Arc::clone(&inner);
         let release = move || {
-            // Nothing to let go of if somebody took the staging over.
+            // Nothing to release after a takeover.
             let Some(staging) = slot.take() else { return };
             if staging.holds_nothing_new() {
                 if let Err(error) = staging.discard() {

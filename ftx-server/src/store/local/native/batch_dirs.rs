@@ -8,9 +8,9 @@ use ftx_store::{BatchPublisher, Durability, StoreError};
 
 use super::super::private_dir::PrivateDir;
 
-/// Where small files are written before they get their names.
+/// The directories in which small files are written before they are published.
 ///
-/// Each batch has a directory to itself: in one for all, every file would wait for the others'.
+/// Each batch has a directory of its own: in a shared one, each would wait for the files of the others.
 #[derive(Debug)]
 pub(super) struct BatchDirs {
     dir: PrivateDir,
@@ -46,7 +46,7 @@ impl BatchDirs {
         Ok(Self { dir: own, durability, open_files, idle: Mutex::default() })
     }
 
-    /// One that nobody else uses. The lock of the root keeps other servers out.
+    /// A publisher with a directory that is not in use. The lock of the root keeps other servers out.
     pub(super) fn publisher(&self) -> Result<BatchPublisher, StoreError> {
         let name = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

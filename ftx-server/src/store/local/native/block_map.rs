@@ -1,4 +1,4 @@
-//! What is known of the blocks of published files, and what is read to know more.
+//! Chaining values of published files: from the cache, or read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 use super::super::StoreInner;
 use crate::store::WorkProgress;
 
-/// Bytes that are hashed at most before others that hash much have had their turn.
+/// Limit of the bytes to read under a permit to read; more need a permit to hash.
 pub(in crate::store::local) const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
-/// Blocks that are hashed at a time. If nobody waits for them any more, so many are hashed in vain.
+/// Blocks hashed between two checks for cancellation.
 const STEP_BLOCKS: u64 = 256;
 
 /// A file, the version of it that is meant, and its name.
@@ -46,7 +46,7 @@ pub(super) fn unread_bytes(inner: &StoreInner, identity: &FileIdentity, wanted: 
         .sum()
 }
 
-/// The manifest of a file; what is not known of it is read.
+/// The manifest of a file. Blocks that are not cached are read.
 pub(super) fn manifest_of(
     inner: &StoreInner,
     file_ref: FileRef<'_>,
@@ -60,8 +60,8 @@ pub(super) fn manifest_of(
     Ok(Arc::new(block_map.complete().ok_or_else(changed)?))
 }
 
-/// What is known of a file, and all there is to know of the blocks `wanted`; what is not known of
-/// them is read. What was read before somebody stopped it need not be read again.
+/// The cached chaining values of a file, completed for the blocks `wanted` by reading them. Blocks read
+/// before a cancellation are cached.
 pub(super) fn block_map_of(
     inner: &StoreInner,
     file_ref: FileRef<'_>,
@@ -92,7 +92,7 @@ pub(super) fn block_map_of(
     Ok(known)
 }
 
-/// Hashes these blocks; `false` when nobody waits for them any more.
+/// Hashes these blocks. Returns `false` if it was cancelled.
 fn read(
     file_ref: FileRef<'_>,
     missing: &[BlockRange],

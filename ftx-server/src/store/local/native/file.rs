@@ -27,16 +27,16 @@ struct OpenFile {
     identity: FileIdentity,
     meta: Meta,
     known: KnownBlocks,
-    /// What was [forgotten](ftx_store::ManifestCache::forgotten) before that was looked up.
+    /// The count of [forgotten](ftx_store::ManifestCache::forgotten) manifests before the lookup.
     forgotten: u64,
     snapshot: ReadSnapshot,
     _share: DescriptorShare,
 }
 
-/// What was known of a file's blocks when it was opened.
+/// The chaining values known when the file was opened.
 #[derive(Debug)]
 enum KnownBlocks {
-    /// Everything; others share it.
+    /// All of them, shared with the cache.
     Whole(Arc<Manifest>),
     /// Something.
     Part(PartialManifest),
@@ -191,7 +191,7 @@ impl StoredFile for LocalFile {
         let is_present = self.blocking(|opened| {
             let OpenFile { inner, name, identity, forgotten, .. } = opened;
             if inner.native.manifests.forgotten() != *forgotten {
-                // What is known of it may be what another client found to be wrong.
+                // The cached values may be the ones that another client found wrong.
                 return Ok(false);
             }
             let found = inner.root.metadata(Path::new(name.as_str()));
@@ -201,7 +201,7 @@ impl StoredFile for LocalFile {
     }
 }
 
-/// What a version is called: whatever changes the identity changes this.
+/// The version of an identity. Every change of the identity changes it.
 fn version_of(identity: &FileIdentity) -> Version {
     let FileIdentity { dev, ino, size, mtime_ns, ctime_ns, nlink: _ } = *identity;
     let mut hasher = blake3::Hasher::new();

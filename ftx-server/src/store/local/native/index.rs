@@ -1,4 +1,4 @@
-//! The index of the stagings that grow block by block: which exist, and who writes to each.
+//! The index of the stagings that grow block by block, with the writer of each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

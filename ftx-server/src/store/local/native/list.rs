@@ -10,7 +10,7 @@ use crate::store::{ListPage, ListRequest};
 #[derive(Debug)]
 pub struct LocalCursor(TreeWalk);
 
-/// The next page of a listing, and where it goes on. Blocks.
+/// The next page of a listing, and the cursor behind it. Blocks.
 pub(super) fn page(
     inner: &StoreInner,
     list: &ListRequest,

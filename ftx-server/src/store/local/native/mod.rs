@@ -1,17 +1,17 @@
 //! The local directory as the native dialect sees it.
 //!
 //! ```text
-//! ROOT/.ftx/blocks/<id>.data     what arrives, block by block
-//! ROOT/.ftx/blocks/<id>.journal  which blocks are here
-//! ROOT/.ftx/batch/               small files that are being stored; of no use after a crash
+//! ROOT/.ftx/blocks/<id>.data     the blocks of an upload
+//! ROOT/.ftx/blocks/<id>.journal  the numbers and chaining values of these blocks
+//! ROOT/.ftx/batch/               small files before they are published; useless after a crash
 //! ROOT/.ftx/manifests/           chaining values of published files
 //! ```
 //!
-//! # Whose staging is whose
-//! As in the legacy dialect, no two clients write to one staging. A later offer of the same owner takes
-//! its staging over at once, even if the old connection still hangs here: that one can write no more.
-//! Any other owner takes over what nobody writes to, or whose writer has been silent for as long as a
-//! transfer may stand still; otherwise it gets a staging of its own.
+//! # Ownership of stagings
+//! As in the legacy dialect, a staging has one writer. A later offer of the same owner takes its staging
+//! over at once; a hung connection of that owner can no longer write. An offer of another owner takes over
+//! a staging that is idle, or whose writer has been silent for the stall timeout; otherwise it gets a
+//! staging of its own.
 
 mod batch_dirs;
 mod block_map;
@@ -60,7 +60,7 @@ use crate::store::{
     UploadOffer, WorkProgress,
 };
 
-/// What the native dialect adds to a store.
+/// The part of a store that serves the native dialect.
 #[derive(Debug)]
 pub(super) struct NativeState {
     dir: PrivateDir,

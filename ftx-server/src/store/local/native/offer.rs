@@ -1,4 +1,4 @@
-//! What there is of a file that is to be uploaded.
+//! The answer to an offer: a staging, and the blocks that are stored already.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::upload::{Basis, BlockWriter, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
 use crate::store::{OpenedUpload, Refusal, UploadOffer, WorkProgress};
 
-/// How soon to look again at a staging that is just let go of.
+/// The interval for polling a staging that is being released.
 const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// Why a staging is not opened now.
@@ -40,8 +40,7 @@ impl<E: Into<Refusal>> From<E> for OpenError {
     }
 }
 
-/// Opens a staging for the file. If an earlier upload of this client is just ending, what became of it
-/// is waited for.
+/// Opens a staging for the file. Waits for an earlier upload of this client that is just ending.
 pub(super) async fn open(
     inner: &Arc<StoreInner>,
     offer: UploadOffer,
@@ -76,11 +75,11 @@ struct Opening<'a> {
     inner: &'a StoreInner,
     offer: &'a UploadOffer,
     progress: &'a WorkProgress,
-    /// However much there is to be read.
+    /// Whether there is time to read any number of bytes.
     has_time: bool,
 }
 
-/// A staging to go on with. Its files are let go of before others may have it.
+/// A staging to resume. Its files are released before its lease.
 struct LeasedStaging<'a> {
     staging: BlockStaging,
     lease: StagingLease<'a, BlockWriter>,
@@ -105,7 +104,7 @@ impl<'a> Opening<'a> {
             Some(published) => self.basis(published)?,
             None => None,
         };
-        // An error is told before bytes are sent in vain. It may be another one at the end.
+        // Reports an error before bytes are sent in vain. The check at the end may find another one.
         inner.root.check_target(path)?;
         // Unless it may be the very file, which stays as it is.
         if before.is_none_or(|before| before.size != offer.size) {
@@ -118,7 +117,7 @@ impl<'a> Opening<'a> {
         };
         let staging = staging.with_durability(inner.root.durability());
         let staged = staging.block_map();
-        // What is copied from the published file takes room, too.
+        // Blocks copied from the published file take space, too.
         let missing = offer.size.saturating_sub(staged.known().saturating_mul(BLOCK_BYTES));
         let reserved = match inner.native.ledger.reserve(inner.root.dir(), path, missing) {
             Ok(reserved) => reserved,
@@ -170,7 +169,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// What is published, as something to take blocks from. `None` if it has none.
+    /// The published file as a basis. `None` if it has no blocks to copy.
     fn basis(self, published: PublishedFile) -> Result<Option<Basis>, OpenError> {
         let size = self.offer.size.min(published.identity.size);
         // Of a file that is longer than the new one, only so much can be of use.
@@ -185,7 +184,7 @@ impl<'a> Opening<'a> {
                 let PublishedFile { file, identity } = published;
                 Ok(Some(Basis { file, identity, known }))
             }
-            // Whoever changes it now is not our concern; it is to be replaced.
+            // A file that is changing is no basis. It will be replaced.
             Err(StoreError::Changed { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -201,8 +200,8 @@ impl<'a> Opening<'a> {
         Err(OpenError::TakesLong)
     }
 
-    /// A staging to go on with: the client's own, or one that nobody writes to; the one with the most
-    /// in it.
+    /// The staging to resume: the client's own, or an idle one; the one with the most
+    /// blocks.
     fn claim(self) -> Result<Option<LeasedStaging<'a>>, OpenError> {
         let found = self.found()?;
         let size = self.offer.size;

@@ -14,7 +14,7 @@ use super::upload::{Basis, BlockWriter};
 use crate::store::local::recovery;
 use crate::store::{Refusal, WorkProgress};
 
-/// Blocks that are copied between two looks at whether somebody still waits for it.
+/// Blocks copied between two checks for cancellation.
 const COPY_STEP_BLOCKS: usize = 64;
 
 impl BlockWriter {
@@ -44,7 +44,7 @@ impl BlockWriter {
                 lease.remove();
                 self.inner.discard_idle(&self.name);
             }
-            // Nobody comes back to it.
+            // An upload without an owner is never resumed.
             Err(_) if self.owner.is_none() => {
                 recovery::remove(&self.inner.native.dir.get(), self.id);
                 lease.remove();
@@ -74,7 +74,7 @@ impl BlockWriter {
         self.copy(&staging, basis, copy, progress)?;
         let path = Path::new(self.name.as_str());
         let (prepared_in, target) = self.inner.root.target_of(path)?;
-        // Before the turn: others that publish the name need not wait for the disk.
+        // Before taking the name lock, so that other publishers of the name need not wait for the disk.
         let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta);
         let manifest = prepared.map_err(|error| self.refused(error))?;
         if manifest.digest() != digest {
@@ -99,8 +99,8 @@ impl BlockWriter {
         Ok(false)
     }
 
-    /// Whether what is published has to be known before the turn: it may be the file already, or must
-    /// be the expected one. Its identity alone does not tell.
+    /// Whether the digest of the published file is needed before the name lock: that file may be the same
+    /// already, or must be the expected one. Its identity alone is no proof.
     pub(super) fn needs_current(&self, digest: Digest) -> bool {
         let may_be_it = || {
             let basis = self.basis.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +146,7 @@ impl BlockWriter {
                 return Err(StoreError::Cancelled { path: self.name.as_str().into() }.into());
             }
             if let Err(error) = staging.copy_blocks(source, some) {
-                // What was known of it may be what is wrong.
+                // The cached values may be the wrong ones.
                 self.inner.native.manifests.forget(identity);
                 return Err(self.refused(error));
             }
@@ -158,8 +158,8 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// The last look, right before the name changes hands. Whoever else publishes here waits for
-    /// its turn; other programs have a moment left between this look and the rename.
+    /// The last check before the rename. Other uploads of this server wait for the name lock; another
+    /// program could still change the file between this check and the rename.
     fn check_overwrite(&self, published_version: Option<&PublishedVersion>) -> Result<(), Refusal> {
         let Overwrite::IfUnchanged(expected) = self.overwrite else { return Ok(()) };
         let expected =

@@ -28,10 +28,10 @@ impl PublishedVersion {
     /// The version that is published as `name`, if it has `size` bytes where that is given. `None` if
     /// there is none, it cannot be read, or it changes meanwhile.
     ///
-    /// Much is read with a permit to read only: nobody who waits for a sync or for the name waits for it.
+    /// Reading a large file needs a permit to hash, and holds neither a permit to sync nor the name lock.
     ///
     /// # Errors
-    /// It cannot be read to its end, or nobody waits for it any more.
+    /// It cannot be read to its end, or the request was cancelled.
     pub(super) async fn find(
         inner: &Arc<StoreInner>,
         name: &RemoteName,
@@ -64,8 +64,8 @@ impl PublishedVersion {
     }
 }
 
-/// The published file, and how many bytes of it are to be read. A file that cannot be opened can still
-/// be replaced.
+/// The published file, and the number of bytes to read. A file that cannot be opened can still be
+/// replaced.
 fn open(
     inner: &StoreInner,
     name: &RemoteName,

@@ -53,7 +53,7 @@ pub(super) async fn put(
     stored.unwrap_or_else(|refusal| vec![Err(refusal); count])
 }
 
-/// What is to be done about a file.
+/// The work for one file of a batch.
 enum PutStep<'a> {
     /// Nothing more.
     Done(PutOutcome),
@@ -193,8 +193,8 @@ fn publish(
     published
 }
 
-/// Publishes files. Those that had no space are tried again one by one: what the others replaced is free
-/// by then.
+/// Publishes files. Files that found no space are retried one by one, because replacing the other files
+/// has freed some.
 fn publish_with_retry(
     publisher: &BatchPublisher,
     batch: &[BatchFile<'_>],
@@ -245,14 +245,14 @@ impl BatchSpace {
     }
 }
 
-/// Finds out what is to be done about each file of a batch.
+/// Plans the work for each file of a batch.
 struct BatchPlan<'a> {
     inner: &'a StoreInner,
     parents: TargetDirs,
     present: UpToDateFiles<'a>,
-    /// Whether the next file whose bytes are here is looked at.
+    /// Whether to compare the next file that came with its bytes.
     looks: bool,
-    /// What is going to be stored, and is something else until then.
+    /// Names that this batch stores. Until then they stand for the old versions, which count no more.
     stored: HashSet<&'a RemoteName>,
 }
 
@@ -264,13 +264,13 @@ impl<'a> BatchPlan<'a> {
         Self { inner, parents, present, looks: true, stored }
     }
 
-    /// For a file whose bytes are not here.
+    /// Plans a file that the client only asks about.
     fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<PutStep<'a>, Refusal> {
         let there = !self.stored.contains(&file.name) && self.has(index, file)?;
         Ok(PutStep::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
     }
 
-    /// For one whose bytes are.
+    /// Plans a file that came with its bytes.
     fn step(
         &mut self,
         index: usize,
@@ -336,8 +336,8 @@ impl TargetDirs {
         self.dirs.get(index).map(Parents::dir)
     }
 
-    /// Keeps the directories into which a file got, as `used` says of each file that was stored or not;
-    /// of the others, those that were made for nothing go.
+    /// Keeps the directories whose indices are in `used`. Dropping the rest removes those that this batch
+    /// created.
     fn settle(self, used: &HashSet<usize>) {
         for (index, parents) in self.dirs.into_iter().enumerate() {
             if used.contains(&index) {

@@ -21,14 +21,14 @@ impl Ledger {
     /// Promises `len` bytes in the file system of `dir` for the file `path`.
     ///
     /// # Errors
-    /// There is no room besides what is promised to others.
+    /// The free space, less the reservations of other uploads, is too small.
     pub(super) fn reserve(
         &self,
         dir: &Dir,
         path: &Path,
         len: u64,
     ) -> Result<Reservation, StoreError> {
-        // Looked at with the lock: a promise that is not kept must not be seen by others.
+        // Checked under the lock, so that a failed reservation is never visible.
         let mut promised = lock(&self.0);
         let wanted = promised.saturating_add(len);
         check_space(dir, path, wanted)?;
@@ -46,7 +46,7 @@ impl Reservation {
         *lock(&self.ledger.0) -= used;
     }
 
-    /// Gives back what is left.
+    /// Returns the rest of the reservation.
     pub(super) fn give_back(&self) {
         self.used(u64::MAX);
     }
@@ -78,7 +78,7 @@ mod tests {
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let path = Path::new("a.bin");
         let ledger = Ledger::default();
-        // Others use the disk too, so halves leave them some room.
+        // Other programs use the disk, too: halves leave them some space.
         let half = available_bytes(&dir).unwrap() / 2;
         let first = ledger.reserve(&dir, path, half).unwrap();
         let refused = ledger.reserve(&dir, path, half + half / 2);

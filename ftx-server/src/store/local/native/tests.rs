@@ -1,4 +1,4 @@
-//! Uploads that end while somebody else wants what they have.
+//! Uploads that end while another connection waits for their staging.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -175,7 +175,7 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     assert_eq!(back.await.unwrap().staged.known(), BLOCKS - 1);
 }
 
-/// What was published is replaced, and may be the last that is left of a large file.
+/// The published version is replaced while it may be the last reference to a large file.
 #[tokio::test]
 async fn what_was_replaced_is_closed_when_an_upload_ends() {
     let (root, store) = setting();
@@ -232,7 +232,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
     assert!(!root.path().join("old/a.bin").exists());
 }
 
-/// Nobody comes back to it.
+/// An upload without an owner is never resumed.
 #[tokio::test]
 async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
     let (root, store) = setting();

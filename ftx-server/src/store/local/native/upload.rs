@@ -22,7 +22,7 @@ use crate::store::local::latch::LastWrite;
 use crate::store::local::recovery::StagingId;
 use crate::store::{Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
 
-/// A disk on which a write takes longer keeps whoever writes waiting, perhaps for long the next time.
+/// After a slower write, the next write runs on another thread.
 const SLOW_WRITE: Duration = Duration::from_millis(250);
 
 /// How often an upload is said to be alive that waits for its own commit.
@@ -45,11 +45,11 @@ pub(in crate::store::local) struct BlockWriter {
     /// The version that was published then, if blocks of it can be of use.
     pub(super) basis: Mutex<Option<Basis>>,
     pub(super) last_write: LastWrite,
-    /// The disk took its time for what was written last.
+    /// The last write was slow.
     slow: AtomicBool,
     pub(super) reserved: Reservation,
-    /// `None` when the upload has ended, or was taken over. Whoever writes holds the lock as one of
-    /// many readers, and whoever takes it out as the only writer: so nobody writes any more then.
+    /// `None` when the upload has ended, or was taken over. Writers of blocks hold the read lock; a takeover
+    /// holds the write lock, so no write is in flight then.
     pub(super) staging: RwLock<Option<BlockStaging>>,
     /// Of the descriptors.
     share: OnceLock<DescriptorShare>,
@@ -60,11 +60,11 @@ pub(in crate::store::local) struct BlockWriter {
 pub(super) struct Basis {
     pub(super) file: std::fs::File,
     pub(super) identity: FileIdentity,
-    /// What is known of its blocks; not of those that the offered file cannot have.
+    /// The known chaining values, except of blocks beyond the end of the offered file.
     pub(super) known: PartialManifest,
 }
 
-/// What an upload begins with.
+/// The parts of a new upload.
 pub(super) struct WriterParts {
     pub(super) id: StagingId,
     pub(super) staging: BlockStaging,
@@ -95,7 +95,7 @@ impl BlockWriter {
         }
     }
 
-    /// Whether this is the client who uploads.
+    /// Whether `owner` owns this upload.
     pub(super) fn is_of(&self, owner: Option<UploadOwner>) -> bool {
         owner.is_some() && self.owner == owner
     }
@@ -111,8 +111,8 @@ impl BlockWriter {
         self.last_write.silence()
     }
 
-    /// Takes the staging out, and what is reserved for it; writing fails from then on. Waits for
-    /// those who write.
+    /// Takes the staging out and returns its reservation. Waits for writes in flight; later ones
+    /// fail.
     pub(super) fn take_over(&self) -> Option<BlockStaging> {
         let staging = self.take()?;
         self.reserved.give_back();
@@ -140,7 +140,7 @@ impl BlockWriter {
         done.map_err(|error| self.refused(error))
     }
 
-    /// Whether the disk may keep whoever writes now waiting for long.
+    /// Whether a write may take long.
     fn may_wait(&self) -> bool {
         self.slow.load(Relaxed)
             || match self.staging.try_read() {
@@ -150,7 +150,7 @@ impl BlockWriter {
             }
     }
 
-    /// What the client is told: it knows the file by its name, not by that of the staging.
+    /// The refusal for an error, with the name of the file in place of the name of the staging.
     pub(super) fn refused(&self, error: StoreError) -> Refusal {
         error.with_path(self.name.as_str()).into()
     }
@@ -209,8 +209,8 @@ impl LocalBlockUpload {
         blocking_for(Path::new(self.0.name.as_str()), move || work(&shared)).await
     }
 
-    /// Writes, on another thread in any case if it may take long: somebody is told meanwhile that it
-    /// goes on.
+    /// Runs a write, on another thread if it may take long, so that the connection can send
+    /// heartbeats.
     async fn writing<T: Send + 'static>(
         &self,
         may_wait: bool,
@@ -277,7 +277,7 @@ impl StagedUpload for LocalBlockUpload {
 
     async fn end(&self, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
-        // Throwing a staging away waits for the sync that goes on.
+        // Discarding a staging waits for a running sync.
         let permit = shared.inner.permits.take(SlowJob::Sync).await;
         on_blocking_pool(permit, move || shared.end(discard)).await
     }
@@ -296,7 +296,7 @@ async fn touch_during<T>(last_write: &LastWrite, work: impl Future<Output = T>) 
 
 impl Drop for BlockWriter {
     fn drop(&mut self) {
-        // Whoever drives an upload ends it where it may block; this is for one that did not get to.
+        // The driver ends an upload where it may block. This is for a driver that was dropped before.
         if let Err(error) = self.end(false) {
             warn!(%error, "how far an upload got could not be recorded");
         }

@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{NameMemory, TreeWalk};
 
-/// What is listed, each followed by why it cannot be transferred, if it cannot.
+/// The listed entries, each followed by its obstacle, if there is one.
 fn all(mut walk: TreeWalk) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(listed) = walk.next().unwrap() {
@@ -72,7 +72,7 @@ const TREE: [&str; 12] = [
     "loop link",
 ];
 
-/// The name of what is told.
+/// The name of a listed entry.
 fn name(told: &str) -> &str {
     told.split(' ').next().unwrap()
 }
@@ -187,7 +187,7 @@ fn a_directory_is_read_once_if_its_names_fit_and_in_parts_otherwise() {
         );
         assert_eq!(memory.left(), shared);
     }
-    // What appears when it was read does not belong to it any more.
+    // A file created after the read is not part of the listing.
     let memory = NameMemory::default();
     let mut walk = TreeWalk::new(&root, &memory, None, true, None).unwrap();
     walk.next().unwrap();
@@ -308,8 +308,8 @@ fn what_is_no_directory_cannot_be_listed() {
     }
 }
 
-/// What cannot be opened is no reason to say that the rest is all there is. Here it is for want of
-/// descriptors, in a process of its own that gets no more of them from some name on.
+/// An unreadable directory fails the listing, since a partial one would pass for a complete one. Here a
+/// child process runs out of descriptors.
 #[test]
 fn a_walk_is_whole_or_fails() {
     const FROM: &str = "FTX_TEST_NO_DESCRIPTORS_FROM";
