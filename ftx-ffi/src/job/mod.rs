@@ -9,6 +9,7 @@
 //! ```
 
 mod control;
+mod model;
 mod totals;
 
 use std::collections::VecDeque;
@@ -18,8 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ftx_client::{Cancel, Digest, Listed, Overwrite, Reason, RemoteName, TransferError};
+use ftx_client::{Cancel, Listed, Reason, RemoteName, TransferError};
 
+pub(crate) use self::model::{FileOutcome, JobFile, JobKind, Phase, Settings};
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::queue::EventQueue;
@@ -29,75 +31,12 @@ use crate::totals::JobTotals;
 /// Maximum number of queued entries of a listing; the listing pauses beyond it.
 const MAX_WAITING_ENTRIES: usize = 4096;
 
-/// The kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JobKind {
-    Upload,
-    Download,
-    List,
-    Stat,
-    Digest,
-    Remove,
-    Dialect,
-}
-
-/// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    New,
-    Queued,
-    Running,
-    Paused,
-    Ended,
-}
-
 /// The phase that a running job enters when a caller stops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     End,
     Pause,
     Resume,
-}
-
-/// A file of a job, or merely a remote name.
-#[derive(Clone, Debug)]
-pub(crate) struct JobFile {
-    pub(crate) path: PathBuf,
-    /// The name on the server. A refused name fails when the job reaches it.
-    pub(crate) name: Result<RemoteName, Failure>,
-    /// Transferred bytes.
-    pub(crate) done: u64,
-    /// Size in bytes, once known.
-    pub(crate) size: Option<u64>,
-    pub(crate) digest: Option<Digest>,
-    pub(crate) outcome: Option<Result<FileOutcome, Failure>>,
-}
-
-/// The result of a file that is done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct FileOutcome {
-    /// Bytes that the last attempt transferred.
-    pub(crate) moved: u64,
-    pub(crate) already_there: bool,
-}
-
-/// Options of a job.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) keep_going: bool,
-    pub(crate) recursive: bool,
-    /// Defaults to the setting of the client.
-    pub(crate) retries: Option<u32>,
-    /// As for `retries`.
-    pub(crate) overwrite: Option<Overwrite>,
-    /// The client's thread reads the sizes of all files to upload first.
-    pub(crate) sizes: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { keep_going: false, recursive: false, retries: None, overwrite: None, sizes: true }
-    }
 }
 
 /// Runs the jobs of a client, one after another.
