@@ -1,8 +1,7 @@
 //! Reactor threads.
 //!
 //! Each worker is one thread with a single-threaded runtime that owns many connections, as the original's
-//! reactor threads do. Nothing on it may block: the [`Store`](crate::store::Store) runs disk and hash work
-//! on other threads.
+//! reactor threads do. Nothing on it may block: the [`Store`] runs disk and hash work on other threads.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
