@@ -195,7 +195,7 @@ fn a_first_request_that_comes_too_late_is_logged_with_the_limit_that_was_set() {
         socket.send_bytes(said);
         assert!(socket.is_closed_within(DEADLINE));
     }
-    let is_told = || server.log().matches("not here within 700ms").count() == 4;
+    let is_told = || server.log().matches(" within 700ms").count() == 4;
     wait_until("each is logged with the limit", DEADLINE, is_told);
 }
 
