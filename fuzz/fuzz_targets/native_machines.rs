@@ -3,6 +3,7 @@
 #![no_main]
 
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, PartialManifest, block_count};
+use ftx_core::native::Granule;
 use ftx_core::native::download::Fetch;
 use ftx_core::native::upload::{Receiver, Sender};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -42,14 +43,16 @@ fn table(u: &mut Unstructured, size: u64) -> Result<PartialManifest> {
 
 fn upload(u: &mut Unstructured) -> Result<()> {
     let size = size(u)?;
-    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=4 * BLOCK_BYTES)?);
+    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=10 * BLOCK_BYTES)?);
     while !u.is_empty() {
         match u.int_in_range(0..=6)? {
             0 => {
                 let _ = sender.have(index(u)?, &page(u)?);
             }
             1 => {
-                let _ = sender.ready();
+                if let Ok(granule) = Granule::new(u.int_in_range(0..=4)?) {
+                    let _ = sender.ready(granule);
+                }
             }
             2 => {
                 let claim = sender.claim(stream(u)?);

@@ -21,7 +21,7 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::wire::{BlockHead, FileHead, GetScope, Meta, Reply, Request, Version};
 use ftx_store::{Journal, JournalRecord, hash_blocks};
 
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{SOON, config, name};
 
@@ -81,7 +81,7 @@ fn comparing_an_upload_with_the_servers_file_can_be_stopped() {
             let Some((id, Request::Offer { size: LEN, .. })) = peer.request() else { panic!() };
             let blocks = held.cvs().iter().copied().map(Some).collect();
             peer.reply(id, &Reply::Have { first: 0, blocks });
-            peer.reply(id, &Reply::Ready { resumed: LEN });
+            peer.reply(id, &ready(LEN));
             assert!(
                 !matches!(peer.request(), Some((_, Request::Commit { .. }))),
                 "it is not stopped"
@@ -133,7 +133,7 @@ fn data_sent_by_a_failed_upload_delays_no_other() {
             id
         });
         for id in [first, second] {
-            peer.reply(id, &Reply::Ready { resumed: 0 });
+            peer.reply(id, &ready(0));
         }
         // As many as the window has room for.
         (0..8).for_each(|_| peer.block(first));
@@ -188,7 +188,7 @@ fn a_file_that_fails_for_now_ends_no_other() {
             });
             peer.reply(first, &Reply::failed(Reason::Busy, "somebody else writes to it"));
             for id in others {
-                peer.reply(id, &Reply::Ready { resumed: 0 });
+                peer.reply(id, &ready(0));
                 peer.stored(id, 0..2);
             }
         });
@@ -279,7 +279,7 @@ fn losing_an_idle_extra_connection_ends_nothing() {
         let mut extra = NativePeer::accept(&listener);
         extra.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
         assert!(extra.request().is_none());
-        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.reply(id, &ready(0));
         peer.stored(id, 0..8);
     });
     assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");

@@ -18,7 +18,7 @@ use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::{Reply, Request, Token};
 use tempfile::TempDir;
 
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{config, name};
 
@@ -51,7 +51,7 @@ fn uploaded(path: &Path) -> (Token, Option<Token>) {
         let (lost, _, first) = accept();
         drop(lost);
         let (mut peer, id, second) = accept();
-        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.reply(id, &ready(0));
         peer.stored(id, 0..2);
         assert!(first == second, "the second attempt has another run or source");
         first
@@ -89,7 +89,7 @@ fn a_client_that_waits_reports_it() {
             thread::sleep(TIMEOUT / 4);
             peer.reply(id, &Reply::Working { done, total: LEN });
         }
-        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.reply(id, &ready(0));
         peer.stored(id, 0..2);
     });
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -186,13 +186,13 @@ fn serve(listener: &TcpListener, waiting: usize, all: usize) {
                 peer.reply(id, &Reply::Waiting);
                 line.push(id);
             }
-            Ok(Request::Offer { .. }) => peer.reply(id, &Reply::Ready { resumed: 0 }),
+            Ok(Request::Offer { .. }) => peer.reply(id, &ready(0)),
             Ok(Request::Commit { digest }) => {
                 stored += 1;
                 peer.reply(id, &Reply::Done { digest, unchanged: false });
                 if stored == all - waiting {
                     for &id in &line {
-                        peer.reply(id, &Reply::Ready { resumed: 0 });
+                        peer.reply(id, &ready(0));
                     }
                 }
             }
