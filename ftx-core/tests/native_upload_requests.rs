@@ -308,6 +308,23 @@ fn a_window_is_shared_by_all_files_of_a_connection() {
     assert_eq!(claimed(&mut requests, HOME), 4);
 }
 
+/// They get no reply any more.
+#[test]
+fn blocks_of_a_failed_file_take_no_room() {
+    let mut requests = requests();
+    for request in [1, 2] {
+        requests.offer(HOME, request, FILE, PartialManifest::new(8 * BLOCK_BYTES), None);
+        requests.on_reply(HOME, request, ready(1)).unwrap();
+    }
+    for index in 0..4 {
+        assert_eq!(claimed(&mut requests, HOME), index);
+        requests.sent(ID, index, A).unwrap();
+    }
+    assert_eq!(requests.next(HOME), NextUpload::Wait);
+    step(&mut requests, failed(Reason::PermissionDenied));
+    assert!(matches!(requests.next(HOME), NextUpload::Block { request: 2, .. }));
+}
+
 /// Room for a part of it would stop it halfway, and nothing would be answered any more.
 #[test]
 fn a_granule_waits_until_all_of_its_room_is_free() {
