@@ -122,28 +122,6 @@ fn comparing_a_download_with_the_local_file_can_be_stopped_and_loses_nothing() {
     ));
 }
 
-/// Blocks of an upload that failed get no reply any more, and so take no room in the window.
-#[test]
-fn data_sent_by_a_failed_upload_delays_no_other() {
-    let results = upload(&[16, 4], 1, true, |listener| {
-        let mut peer = NativePeer::accept(&listener);
-        // Both before any reply: behind a full window nothing is offered.
-        let [first, second] = [(); 2].map(|()| {
-            let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
-            id
-        });
-        for id in [first, second] {
-            peer.reply(id, &ready(0));
-        }
-        // As many as the window has room for.
-        (0..8).for_each(|_| peer.block(first));
-        peer.reply(first, &Reply::failed(Reason::PermissionDenied, "no more of this one"));
-        peer.stored(second, 0..4);
-        assert!(peer.request().is_none());
-    });
-    assert!(matches!(results.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
-}
-
 /// Files of zeros with these numbers of blocks.
 fn files(dir: &Path, blocks: &[u64]) -> Vec<FileUpload> {
     let file = |(index, blocks): (usize, &u64)| {
