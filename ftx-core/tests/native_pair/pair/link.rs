@@ -7,8 +7,8 @@ use super::Bytes;
 /// Virtual time.
 pub(crate) type Millis = u64;
 
-/// Bytes on their way, above which a sender waits.
-const ROOM_BYTES: u64 = 3 << 20;
+/// Bytes on their way, above which a sender waits: more than a window.
+const ROOM_BYTES: u64 = 16 << 20;
 
 /// Carries bytes to one side.
 #[derive(Debug, Default)]
