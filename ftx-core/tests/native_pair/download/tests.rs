@@ -286,6 +286,17 @@ fn an_answer_may_take_as_long_as_the_limit() {
     }
 }
 
+/// The server owes nothing to the second connection, which asks now and then whether it is there.
+#[test]
+fn a_connection_that_waits_for_another_is_no_failure() {
+    let mut transfer = Transfer::new(&[new_file(40)], 1);
+    let slow = LineFaults { delay: IDLE_LIMIT / 2 - 1000, ..LineFaults::default() };
+    let end = transfer.attempt(&[slow, LineFaults::default()], None);
+    assert_eq!(end, AttemptEnd::Over);
+    transfer.assert_arrived();
+    assert!(transfer.pair.now > IDLE_LIMIT && transfer.pair.server.pings > 0);
+}
+
 /// As many as its window makes necessary, not one for each block.
 #[test]
 fn a_large_file_takes_few_round_trips() {

@@ -30,6 +30,7 @@ pub(crate) struct ModelServer {
     pub(crate) lie: Option<Lie>,
     /// Blocks and small files that were sent.
     pub(crate) sent: u64,
+    pub(crate) pings: u64,
     /// The blocks of wholes, and the chaining values.
     of_wholes: u64,
     of_manifests: u64,
@@ -60,7 +61,10 @@ impl Peer for ModelServer {
             Request::Get { name, version, what } => {
                 Answer::to_get(self, header.request, name, version, what)
             }
-            Request::Ping { payload } => Answer::pong(header.request, payload),
+            Request::Ping { payload } => {
+                self.pings += 1;
+                Answer::pong(header.request, payload)
+            }
             other => panic!("{other:?}"),
         };
         self.answers.entry(stream).or_default().push_back(answer);
