@@ -22,6 +22,7 @@ mod native;
 mod permits;
 mod private_dir;
 mod recovery;
+mod staging_index;
 mod walk;
 
 use std::fs::TryLockError;
@@ -169,7 +170,7 @@ impl StoreInner {
 
     /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
-        native::discard_idle(self, name);
+        self.native.stagings.discard_idle(name);
         legacy::discard_idle(self, name);
     }
 
@@ -180,7 +181,7 @@ impl StoreInner {
             *swept = Instant::now();
             drop(swept);
             legacy::expire(self, self.staging_ttl);
-            native::expire(self, self.staging_ttl);
+            self.native.stagings.expire(&self.expiry, self.staging_ttl);
             self.expiry.save();
         }
     }

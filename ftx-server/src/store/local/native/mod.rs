@@ -7,18 +7,12 @@
 //! ROOT/.ftx/manifests/           chaining values of published files
 //! ```
 //!
-//! # Ownership of stagings
-//! As in the legacy dialect, a staging has one writer. A later offer of the same owner takes its staging
-//! over at once; a hung connection of that owner can no longer write. An offer of another owner takes over
-//! a staging that is idle, or whose writer has been silent for the stall timeout; otherwise it gets a
-//! staging of its own.
+//! [`staging_index`](super::staging_index) says who may write to a staging.
 
 mod batch_dirs;
 mod block_map;
 mod confirm;
 mod file;
-mod index;
-mod lease;
 mod list;
 mod offer;
 mod publish;
@@ -31,30 +25,27 @@ mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
-use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
+use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
-use self::index::{STAGING_DIR, Stagings};
-use self::lease::StagingLease;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
 use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
 use super::permits::{SlowJob, on_blocking_pool};
-use super::private_dir::PrivateDir;
+use super::staging_index::StagingIndex;
 use super::walk::{NameMemory, entry};
 use super::{LocalStore, StoreInner, subdirectory};
 use crate::config::Config;
-use crate::store::local::recovery::{StagingId, remove};
 use crate::store::{
     ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer, WorkProgress,
@@ -63,8 +54,7 @@ use crate::store::{
 /// The part of a store that serves the native dialect.
 #[derive(Debug)]
 pub(super) struct NativeState {
-    dir: PrivateDir,
-    stagings: Stagings<BlockWriter>,
+    pub(super) stagings: Arc<StagingIndex<Weak<BlockWriter>>>,
     manifests: ManifestCache,
     ledger: Ledger,
     batch_dirs: batch_dirs::BatchDirs,
@@ -80,40 +70,15 @@ impl NativeState {
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(private_dir, "blocks")?;
-        let stagings = Stagings::load(&dir.get(), expiry, config.staging_ttl)?;
+        let (ttl, name_of) = (config.staging_ttl, BlockStaging::name_of);
+        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of)?;
         let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
         let batch_dirs = batch_dirs::BatchDirs::open(private_dir, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
-        Ok(Self { dir, stagings, manifests, ledger, batch_dirs, silent, names })
-    }
-}
-
-/// Removes the idle stagings of a name that was published. Blocks.
-pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
-    while let Some(lease) = StagingLease::take_idle(&inner.native.stagings, name, None, |_| true) {
-        remove(&inner.native.dir.get(), lease.id);
-        lease.remove();
-    }
-}
-
-/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
-pub(super) fn expire(inner: &StoreInner, ttl: Duration) {
-    let NativeState { dir, stagings, .. } = &inner.native;
-    let dir = &*dir.get();
-    let is_old = |id: StagingId| inner.expiry.is_expired(STAGING_DIR, dir, id, ttl);
-    for (name, old) in stagings.idle() {
-        if is_old(old)
-            && let Some(lease) = StagingLease::take_idle(stagings, &name, None, |id| id == old)
-            // An upload may have resumed it since the first look.
-            && is_old(old)
-        {
-            remove(dir, old);
-            lease.remove();
-        }
+        Ok(Self { stagings, manifests, ledger, batch_dirs, silent, names })
     }
 }
 

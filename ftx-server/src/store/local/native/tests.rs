@@ -11,9 +11,10 @@ use ftx_core::native::wire::{Meta, Overwrite, Token};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::index::WriterLookup;
+use super::upload::LeasedStaging;
 use super::{LocalBlockUpload, LocalStore, SlowJob};
 use crate::config::Config;
+use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
 };
@@ -110,8 +111,8 @@ async fn publishing(
         let published = upload.publish(Vec::new(), digest(), WorkProgress::default()).await;
         published.map_err(|refusal| refusal.reason)
     });
-    let stagings = &store.inner.native.stagings;
-    while !matches!(stagings.writers(&name(), OWN), WriterLookup::Wait(Some(_))) {
+    let is_leased = |entry: &StagingEntry<_>| matches!(entry.state, StagingState::Leased { .. });
+    while !store.inner.native.stagings.of(&name()).iter().any(is_leased) {
         tokio::task::yield_now().await;
     }
     published
@@ -162,8 +163,8 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 1..BLOCKS).await;
     let shared = upload.shared();
-    let lease = shared.lease().unwrap();
-    let staging = shared.take_over().unwrap();
+    let LeasedStaging { staging, mut lease } = shared.take_over().unwrap();
+    lease.hold(OWN);
     let mut back = back(&store);
     still_waits(&mut back).await;
     // Another client does not wait for it.
