@@ -7,7 +7,7 @@
 
 use cap_std::fs::{Dir, File};
 use ftx_core::legacy::{Md5Digest, Prefix};
-use ftx_io::{StagingWriter, blocking, hash_prefix};
+use ftx_io::{Executor, StagingWriter, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
     StoreError, check_space,
@@ -37,21 +37,22 @@ enum TargetState {
 impl Target {
     /// Inspects the local data of `path`. Without a journal it is hashed.
     pub(crate) async fn open(
+        executor: &Executor,
         path: &LocalPath,
         durability: Durability,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
         let paths = TargetPaths::new(path, durability)?;
-        let (mut local, file) = blocking(path.path(), {
+        let inspecting = {
             let (paths, observer, cancel) = (paths.clone(), observer.clone(), cancel.clone());
             move || inspect(&paths, &observer, &cancel)
-        })
-        .await?;
+        };
+        let (mut local, file) = executor.run(inspecting).await??;
         if let Some((file, identity)) = file {
             let len = identity.size;
             observer.tell(&Event::Hashing { done: 0, total: len });
-            let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
+            let (file, hasher) = hash_prefix(executor, file, len, hashing(observer, cancel, len))
                 .await
                 .map_err(|error| StoreError::io("read", path.path(), error))?
                 .ok_or(TransferError::cancelled())?;
@@ -74,6 +75,7 @@ impl Target {
     /// file that begins anew gets one only when it has arrived completely.
     pub(crate) async fn prepare(
         &mut self,
+        executor: &Executor,
         start: u64,
         len: u64,
     ) -> Result<StagingWriter, TransferError> {
@@ -84,7 +86,7 @@ impl Target {
             drop(local);
             return Ok(StagingWriter::deferred(&name, move || create(&paths, len)));
         }
-        let writer = blocking(self.paths.path(), move || match local {
+        let writer = executor.run(move || match local {
             TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 let dir = paths.directory()?;
                 paths.check_target(&dir)?;
@@ -106,11 +108,11 @@ impl Target {
                 StagingWriter::new(create(&paths, len)?.journalled()?)
             }
         });
-        Ok(writer.await?)
+        Ok(writer.await??)
     }
 
     /// Publishes the local data when the server has confirmed that it is whole.
-    pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
+    pub(crate) async fn settle(&mut self, executor: &Executor) -> Result<(), TransferError> {
         let local = std::mem::replace(&mut self.local, TargetState::Nothing);
         let paths = self.paths.clone();
         let settle = move || match local {
@@ -124,12 +126,13 @@ impl Target {
             }
             TargetState::Whole { file, identity, .. } => paths.keep(&file.into_std(), &identity),
         };
-        Ok(blocking(self.paths.path(), settle).await?)
+        Ok(executor.run(settle).await??)
     }
 
     /// Publishes the written bytes, if they have the `expected` MD5.
     pub(crate) async fn publish(
         &self,
+        executor: &Executor,
         writer: StagingWriter,
         expected: Option<Md5Digest>,
         observer: &Observer,
@@ -155,7 +158,7 @@ impl Target {
             let published = staging.publish_beside(&paths.name);
             published.map(|_| None).map_err(|error| error.with_path(paths.path()))
         };
-        match writer.finish(end).await? {
+        match writer.finish(executor, end).await? {
             None => Ok(()),
             Some((received, expected)) => Err(TransferError::digest_mismatch(received, expected)),
         }

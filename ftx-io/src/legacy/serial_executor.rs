@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::spawn_blocking;
+use crate::Executor;
 
 /// The items that one blocking thread processes before it yields to other work.
 const BATCH_ITEMS: usize = 32;
 
-/// A queue whose items are processed in order. It occupies one of the runtime's blocking threads
-/// while it has items, and none otherwise.
+/// A queue whose items are processed in order. It occupies one blocking thread while it has items, and
+/// none otherwise.
 pub(crate) struct SerialExecutor<T>(Arc<ExecutorShared<T>>);
 
 type ItemWork<T> = Box<dyn FnMut(T) + Send>;
@@ -36,22 +36,26 @@ impl<T: Send + 'static> SerialExecutor<T> {
         }))
     }
 
-    /// Queues an item. Needs a runtime's context, which its blocking threads have too.
-    pub(crate) fn push(&self, item: T) {
+    /// Queues an item.
+    pub(crate) fn push(&self, executor: &Executor, item: T) {
         let mut state = self.0.state();
         if state.dead {
             return;
         }
         state.items.push_back(item);
         if !std::mem::replace(&mut state.running, true) {
-            let shared = Arc::clone(&self.0);
-            drop(spawn_blocking(move || shared.drain()));
+            ExecutorShared::spawn(Arc::clone(&self.0), executor);
         }
     }
 }
 
 impl<T: Send + 'static> ExecutorShared<T> {
-    fn drain(self: Arc<Self>) {
+    fn spawn(shared: Arc<Self>, executor: &Executor) {
+        let owned = executor.clone();
+        drop(executor.spawn(move || shared.drain(&owned)));
+    }
+
+    fn drain(self: Arc<Self>, executor: &Executor) {
         let _guard = DropItemsOnPanic(&self);
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..BATCH_ITEMS {
@@ -67,8 +71,7 @@ impl<T: Send + 'static> ExecutorShared<T> {
             };
             work(item);
         }
-        let shared = Arc::clone(&self);
-        drop(spawn_blocking(move || shared.drain()));
+        Self::spawn(Arc::clone(&self), executor);
     }
 }
 

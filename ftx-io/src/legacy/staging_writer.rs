@@ -1,13 +1,12 @@
 //! Writing a staging on blocking threads.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ftx_store::{Staging, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::legacy::write_behind::{SharedStaging, WriteBehind};
-use crate::{CHUNK_BYTES, blocking};
+use crate::{CHUNK_BYTES, Executor};
 
 /// Creates the staging once all bytes are there. Blocks.
 type MakeStaging = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
@@ -73,7 +72,11 @@ impl StagingWriter {
     ///
     /// # Errors
     /// An earlier chunk could not be written.
-    pub async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    pub async fn write(
+        &mut self,
+        executor: &Executor,
+        chunk: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
         match &mut self.0 {
             WriterMode::Deferred { buffered, .. } if buffered.is_empty() => {
                 Ok(std::mem::replace(buffered, chunk))
@@ -82,7 +85,7 @@ impl StagingWriter {
                 buffered.extend(&chunk);
                 Ok(chunk)
             }
-            WriterMode::Direct(write_behind) => write_behind.write(chunk).await,
+            WriterMode::Direct(write_behind) => write_behind.write(executor, chunk).await,
         }
     }
 
@@ -101,10 +104,12 @@ impl StagingWriter {
     ///
     /// # Errors
     /// The progress of the staging could not be recorded.
-    pub async fn suspend(self) -> Result<(), StoreError> {
+    pub async fn suspend(self, executor: &Executor) -> Result<(), StoreError> {
         match self.0 {
             WriterMode::Deferred { .. } => Ok(()),
-            WriterMode::Direct(write_behind) => write_behind.finish(Staging::suspend).await,
+            WriterMode::Direct(write_behind) => {
+                write_behind.finish(executor, Staging::suspend).await
+            }
         }
     }
 
@@ -117,20 +122,21 @@ impl StagingWriter {
     /// consistent even then.
     pub async fn finish<T: Send + 'static>(
         self,
+        executor: &Executor,
         end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match self.0 {
-            WriterMode::Deferred { name, make, buffered } => {
-                blocking(Path::new(&name), move || {
+            WriterMode::Deferred { make, buffered, .. } => {
+                let finished = executor.run(move || {
                     let mut staging = make()?;
                     match staging.write(&buffered) {
                         Ok(()) => end(staging),
                         Err(error) => staging.discard().and(Err(error)),
                     }
-                })
-                .await
+                });
+                finished.await?
             }
-            WriterMode::Direct(write_behind) => write_behind.finish(end).await,
+            WriterMode::Direct(write_behind) => write_behind.finish(executor, end).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::blocking;
+use crate::Executor;
 use crate::legacy::background_hasher::{BackgroundHasher, HASH_AFTER};
 use crate::legacy::serial_executor::SerialExecutor;
 
@@ -113,7 +113,7 @@ type QueuedChunk = (Vec<u8>, OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)
 pub(crate) struct WriteBehind {
     slot: SharedStaging,
     name: String,
-    executor: SerialExecutor<QueuedChunk>,
+    queue: SerialExecutor<QueuedChunk>,
     permits_in_flight: Arc<Semaphore>,
     /// Permits shared by the chunks of all stagings.
     shared: Option<Arc<Semaphore>>,
@@ -137,7 +137,7 @@ impl WriteBehind {
             error: Mutex::default(),
             spare: Mutex::default(),
         });
-        let executor = {
+        let queue = {
             let (slot, name) = (Arc::clone(&slot), name.clone());
             SerialExecutor::new(move |(chunk, place, permit): QueuedChunk| {
                 slot.append(&chunk, &name);
@@ -146,7 +146,7 @@ impl WriteBehind {
             })
         };
         let permits_in_flight = Arc::new(Semaphore::new(MAX_CHUNKS_IN_FLIGHT as usize));
-        Ok(Self { slot: SharedStaging(slot), name, executor, permits_in_flight, shared: None, end })
+        Ok(Self { slot: SharedStaging(slot), name, queue, permits_in_flight, shared: None, end })
     }
 
     /// Makes each chunk hold one of these permits until it is written.
@@ -158,7 +158,11 @@ impl WriteBehind {
         self.slot.clone()
     }
 
-    pub(crate) async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    pub(crate) async fn write(
+        &mut self,
+        executor: &Executor,
+        chunk: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
         let place =
             Arc::clone(&self.permits_in_flight).acquire_owned().await.map_err(|_| self.broken())?;
         let permit = match &self.shared {
@@ -167,7 +171,7 @@ impl WriteBehind {
         };
         self.check()?;
         self.end += chunk.len() as u64;
-        self.executor.push((chunk, place, permit));
+        self.queue.push(executor, (chunk, place, permit));
         Ok(lock(&self.slot.0.spare).pop().unwrap_or_default())
     }
 
@@ -186,16 +190,17 @@ impl WriteBehind {
 
     pub(crate) async fn finish<T: Send + 'static>(
         self,
+        executor: &Executor,
         end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.idle().await;
         let path = PathBuf::from(self.name);
         let slot = self.slot;
-        blocking(&path.clone(), move || match slot.take() {
+        let finished = executor.run(move || match slot.take() {
             Some(staging) => end(staging),
             None => Err(StoreError::InUse { path }),
-        })
-        .await
+        });
+        finished.await?
     }
 
     async fn idle(&self) {
@@ -243,6 +248,7 @@ mod tests {
     use ftx_store::{Staging, StagingFiles, StoreError};
 
     use super::{WriteBehind, lock};
+    use crate::Executor;
 
     fn in_staging(test: impl AsyncFnOnce(WriteBehind)) {
         let temp = tempfile::tempdir().unwrap();
@@ -256,7 +262,7 @@ mod tests {
     #[test]
     fn settling_waits_for_nobody_who_holds_the_staging() {
         in_staging(async |mut write_behind| {
-            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.write(&Executor::pool(), b"hello".to_vec()).await.unwrap();
             write_behind.drain().await.unwrap();
             let slot = write_behind.slot();
             let (held, is_held) = mpsc::channel();
@@ -277,7 +283,7 @@ mod tests {
     #[test]
     fn settling_tells_that_the_staging_was_taken_out() {
         in_staging(async |mut write_behind| {
-            write_behind.write(b"hello".to_vec()).await.unwrap();
+            write_behind.write(&Executor::pool(), b"hello".to_vec()).await.unwrap();
             write_behind.drain().await.unwrap();
             assert_eq!(write_behind.slot().take().unwrap().len(), 5);
             assert!(matches!(write_behind.drain().await, Err(StoreError::InUse { .. })));

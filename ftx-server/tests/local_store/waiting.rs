@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ftx_io::Executor;
 use ftx_server::store::LegacyStore as _;
 use tempfile::tempdir;
 
@@ -29,7 +30,7 @@ fn held_up() -> Duration {
         write(&mut writer, &content(1, 500_000)).await.unwrap();
         let asking = tokio::spawn({
             let store = store.clone();
-            async move { store.offer_prefix(&name("a.bin"), ALL).await.unwrap().held }
+            async move { store.offer_prefix(&Executor::pool(), &name("a.bin"), ALL).await.unwrap().held }
         });
         // Long enough for it to have looked, and shorter than it waits.
         let looking = Duration::from_millis(100);

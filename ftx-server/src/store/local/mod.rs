@@ -38,8 +38,8 @@ use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
+use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use self::permits::{JobPermits, SlowJob};
 use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
@@ -112,37 +112,6 @@ impl LocalStore {
         });
         legacy::read_ahead(&inner);
         Ok(Self { inner })
-    }
-
-    /// Runs disk work where it stalls no other connection.
-    async fn blocking<T, E>(
-        &self,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let inner = Arc::clone(&self.inner);
-        let owned = name.clone();
-        ftx_io::blocking_for(Path::new(name.as_str()), move || work(&inner, &owned)).await
-    }
-
-    /// Runs disk work that may take long where it stalls no other connection.
-    async fn slowly<T: Send + 'static>(
-        &self,
-        slow: SlowJob,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let permit = self.inner.permits.take_unless_dedicated(slow).await;
-        self.blocking(name, move |inner, name| {
-            let done = work(inner, name);
-            drop(permit);
-            done
-        })
-        .await
     }
 }
 

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
+use ftx_io::Executor;
 use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, StoreError};
 use lru::LruCache;
 use tracing::warn;
@@ -131,23 +132,29 @@ impl LegacyStore for LocalStore {
 
     async fn offer_prefix(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         limit: u64,
     ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
-        offer::look_up(self, name, limit).await
+        offer::look_up(self, executor, name, limit).await
     }
 
     async fn begin(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         begin: LegacyBegin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, StoreError> {
-        upload::begin(self, name, begin, len).await
+        upload::begin(self, executor, name, begin, len).await
     }
 
-    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
-        let store = self.clone();
-        self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
+    async fn open_download(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> Result<LocalDownload, StoreError> {
+        let (store, name) = (self.clone(), name.clone());
+        executor.run(move || LocalDownload::open(store, &name)).await?
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Prefix;
-use ftx_io::{ErrorChain, hash_prefix};
+use ftx_io::{ErrorChain, Executor, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
@@ -53,32 +53,36 @@ impl OfferKind {
 /// Looks for a staging, then for the published file.
 pub(super) async fn look_up(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     limit: u64,
 ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     // Checked first: a file published after this is seen below.
     let is_staged = store.inner.legacy.index(|index| !index.of(name).is_empty());
-    let look = store.blocking(name, |inner, name| {
-        inner.sweep();
-        published(inner, name)
-    });
-    let mut published = look.await?;
+    let look = {
+        let (inner, name) = (Arc::clone(&store.inner), name.clone());
+        move || {
+            inner.sweep();
+            published(&inner, &name)
+        }
+    };
+    let mut published = executor.run(look).await??;
     if is_staged {
-        let staged = staged(store, name, deadline).await?;
+        let staged = staged(store, executor, name, deadline).await?;
         if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
             return Ok(offered);
         }
-        published = store.blocking(name, |inner, name| self::published(inner, name)).await?;
+        let (inner, name) = (Arc::clone(&store.inner), name.clone());
+        published = executor.run(move || self::published(&inner, &name)).await??;
     }
     let whole = match published {
         Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
-            let hashed = hash_published(store, name, published, deadline).await?;
+            let hashed = hash_published(store, executor, name, published, deadline).await?;
             // A client that has just this file takes it for stored, and says no more.
-            let durable = move |inner: &Arc<StoreInner>, name: &RemoteName| {
-                make_durable(inner, name, &hashed).map(|()| hashed)
-            };
-            store.slowly(SlowJob::Sync, name, durable).await?
+            let (inner, name) = (Arc::clone(&store.inner), name.clone());
+            let durable = move || make_durable(&inner, &name, &hashed).map(|()| hashed);
+            store.inner.permits.run(executor, SlowJob::Sync, durable).await?
         }
         _ => OfferKind::Nothing,
     };
@@ -90,6 +94,7 @@ pub(super) async fn look_up(
 /// The longest of the name's stagings.
 async fn staged(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     deadline: Instant,
 ) -> Result<Option<OfferKind>, StoreError> {
@@ -103,12 +108,12 @@ async fn staged(
         let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Ok(None);
         };
-        let look = store.blocking(name, move |_, _| {
+        let look = move || {
             let found = longest(states, deadline);
             drop(permit);
-            Ok(found)
-        });
-        match look.await? {
+            found
+        };
+        match executor.run(look).await? {
             Longest::Known(found) => return Ok(found),
             // Its writer suspends it just now, and the index will soon show that.
             Longest::Unsettled if Instant::now() < deadline => {
@@ -269,6 +274,7 @@ fn make_durable(
 
 async fn hash_published(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     published: UnhashedFile,
     deadline: Instant,
@@ -281,7 +287,7 @@ async fn hash_published(
     let Ok(permit) = store.permit_to_hash(identity.size, deadline).await else {
         return Ok(OfferKind::Nothing);
     };
-    let hashed = hash_prefix(file, identity.size, |_| Instant::now() < deadline).await;
+    let hashed = hash_prefix(executor, file, identity.size, |_| Instant::now() < deadline).await;
     drop(permit);
     match hashed.map_err(|error| StoreError::io("read", name.as_str(), error))? {
         Some((file, hasher)) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
-use ftx_io::StagingWriter;
+use ftx_io::{Executor, StagingWriter};
 use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
 use tracing::warn;
 
@@ -15,10 +15,10 @@ use super::OFFER_BUDGET;
 use super::index::{PrefixClaim, PrefixIndex, PrefixState, PrefixWriter};
 use super::offer::{self, LocalOffer, OfferKind};
 use crate::store::local::latch::{LastWrite, Latch};
-use crate::store::local::permits::{SlowJob, on_blocking_pool};
+use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::{self, StagingId};
 use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload, Refusal};
+use crate::store::{LegacyBegin, LegacyUpload};
 
 /// How long a writer must have been silent for its staging to be taken over without a copy.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
@@ -29,6 +29,8 @@ pub struct LocalUpload {
     store: LocalStore,
     name: RemoteName,
     id: StagingId,
+    /// Releases the staging of an upload that is dropped.
+    executor: Executor,
     /// `None` when the upload has ended.
     writer: Option<StagingWriter>,
     /// `None` while the file is so small that it gets a staging only when it is whole.
@@ -59,6 +61,7 @@ impl Drop for IndexedWriter {
 /// Opens a staging, for a small new file only later.
 pub(super) async fn begin(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     begin: LegacyBegin<LocalOffer>,
     len: u64,
@@ -73,7 +76,8 @@ pub(super) async fn begin(
             create(&inner, &owned, id)
         });
         let (store, name, writer) = (store.clone(), name.clone(), Some(writer));
-        return Ok(LocalUpload { store, name, id, writer, indexed: None });
+        let executor = executor.clone();
+        return Ok(LocalUpload { store, name, id, executor, writer, indexed: None });
     }
     if let LegacyBegin::Resume(LocalOffer(OfferKind::Staged { id, .. })) = &begin {
         let deadline = Instant::now() + OFFER_BUDGET;
@@ -82,15 +86,17 @@ pub(super) async fn begin(
         }
     }
     let share = store.inner.share(name, DescriptorUse::Upload)?;
-    let owner = store.clone();
-    let opened = store.slowly(SlowJob::Write, name, move |inner, name| {
+    let (store, name, owned_executor) = (store.clone(), name.clone(), executor.clone());
+    let permits_of = store.clone();
+    let open = move || {
+        let inner = &store.inner;
         let path = Path::new(name.as_str());
-        let begin = discard_offered(inner, name, begin);
+        let begin = discard_offered(inner, &name, begin);
         check_space(inner.root.dir(), path, len)?;
         // Reports an error before bytes are sent in vain. The check at the end may find another one.
         inner.root.check_target(path)?;
         inner.root.check_not_mounted(path)?;
-        let (id, staging) = open(inner, name, begin)?;
+        let (id, staging) = open(inner, &name, begin)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let writer = StagingWriter::new(staging)?.sharing(inner.permits.of(SlowJob::Write));
         let (last_write, done) = (LastWrite::now(), Latch::default());
@@ -102,12 +108,11 @@ pub(super) async fn begin(
         let inner = Arc::clone(inner);
         let indexed =
             IndexedWriter { inner, name: name.clone(), id, last_write, done, _share: share };
-        let indexed = Some(indexed);
-        let (name, writer) = (name.clone(), Some(writer));
+        let (executor, writer, indexed) = (owned_executor, Some(writer), Some(indexed));
         // If the caller is gone, dropping this restores the index.
-        Ok(LocalUpload { store: owner, name, id, writer, indexed })
-    });
-    opened.await
+        Ok(LocalUpload { store, name, id, executor, writer, indexed })
+    };
+    permits_of.inner.permits.run(executor, SlowJob::Write, open).await
 }
 
 /// Removes the staging offered to a client that declined to resume it. Only that client could use it, and
@@ -247,29 +252,29 @@ fn publish(
 }
 
 impl LegacyUpload for LocalUpload {
-    async fn write(&mut self, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    async fn write(&mut self, executor: &Executor, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         if let Some(IndexedWriter { last_write, .. }) = &self.indexed {
             last_write.touch();
         }
         match &mut self.writer {
-            Some(writer) => writer.write(chunk).await,
+            Some(writer) => writer.write(executor, chunk).await,
             None => Err(StoreError::InUse { path: self.name.as_str().into() }),
         }
     }
 
-    async fn publish(mut self) -> Result<Option<Md5Digest>, StoreError> {
+    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, StoreError> {
         let Some(writer) = &mut self.writer else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
         if let Err(error) = writer.drain().await {
-            if let Err(error) = self.suspend().await {
+            if let Err(error) = self.suspend(executor).await {
                 warn!(%error, "how far an upload got could not be recorded");
             }
             return Err(error);
         }
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
         // For the syncs, and the turn with the name.
-        let permit = inner.permits.take_unless_dedicated(SlowJob::Sync).await;
+        let permit = inner.permits.take_unless_inline(executor, SlowJob::Sync).await;
         let Some(writer) = self.writer.take() else {
             return Err(StoreError::InUse { path: self.name.as_str().into() });
         };
@@ -291,11 +296,12 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        writer.finish(executor, end).await
     }
 
-    async fn suspend(mut self) -> Result<(), StoreError> {
-        let permit = self.store.inner.permits.take_unless_dedicated(SlowJob::Sync).await;
+    async fn suspend(mut self, executor: &Executor) -> Result<(), StoreError> {
+        let permits = &self.store.inner.permits;
+        let permit = permits.take_unless_inline(executor, SlowJob::Sync).await;
         let (Some(writer), Some(indexed)) = (self.writer.take(), self.indexed.take()) else {
             return Ok(());
         };
@@ -322,7 +328,7 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        writer.finish(executor, end).await
     }
 }
 
@@ -332,7 +338,7 @@ impl Drop for LocalUpload {
         let Some(slot) = self.writer.take().and_then(|writer| writer.slot()) else { return };
         let indexed = self.indexed.take();
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
-        let index = Arc::clone(&inner);
+        let (index, executor) = (Arc::clone(&inner), self.executor.clone());
         let release = move || {
             // Nothing to release after a takeover.
             let Some(staging) = slot.take() else { return };
@@ -348,12 +354,11 @@ impl Drop for LocalUpload {
         };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                let permit = inner.permits.take(SlowJob::Sync).await;
                 let release = || {
                     release();
-                    Ok::<_, Refusal>(())
+                    Ok::<_, StoreError>(())
                 };
-                let _ = on_blocking_pool(permit, release).await;
+                let _ = inner.permits.run_long(&executor, SlowJob::Sync, release).await;
             })),
             Err(_) => release(),
         }

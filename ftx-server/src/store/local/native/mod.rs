@@ -32,6 +32,7 @@ use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub(super) use self::block_map::SHORT_HASH_BYTES;
@@ -41,7 +42,7 @@ use self::space::Ledger;
 use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{SlowJob, on_blocking_pool};
+use super::permits::SlowJob;
 use super::staging_index::StagingIndex;
 use super::walk::{NameMemory, entry};
 use super::{LocalStore, StoreInner, subdirectory};
@@ -89,30 +90,38 @@ impl Store for LocalStore {
 
     async fn offer(
         &self,
+        executor: &Executor,
         offer: UploadOffer,
         progress: WorkProgress,
     ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
-        offer::open(&self.inner, offer, progress).await
+        offer::open(&self.inner, executor, offer, progress).await
     }
 
-    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<PutOutcome, Refusal>> {
-        put::put(self, files).await
+    async fn put(
+        &self,
+        executor: &Executor,
+        files: Vec<SmallFile>,
+    ) -> Vec<Result<PutOutcome, Refusal>> {
+        put::put(&self.inner, executor, files).await
     }
 
     async fn confirm(
         &self,
+        executor: &Executor,
         expected: ExpectedVersion,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
-        confirm::confirm(&self.inner, expected, progress).await
+        confirm::confirm(&self.inner, executor, expected, progress).await
     }
 
-    async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
-        self.blocking(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+    async fn open(&self, executor: &Executor, name: &RemoteName) -> Result<LocalFile, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        Ok(executor.run(move || LocalFile::open(&inner, &name)).await??)
     }
 
-    async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
-        self.blocking(name, |inner, name| {
+    async fn stat(&self, executor: &Executor, name: &RemoteName) -> Result<Entry, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        let look = move || {
             let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
@@ -120,24 +129,28 @@ impl Store for LocalStore {
                 let message = format!("{name:?} is neither a file nor a directory");
                 Refusal::new(Reason::NotAFile, message)
             })
-        })
-        .await
+        };
+        executor.run(look).await?
     }
 
     async fn list(
         &self,
+        executor: &Executor,
         list: ListRequest,
         cursor: Option<LocalCursor>,
     ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
-        let permit = inner.permits.take(SlowJob::Read).await;
-        on_blocking_pool(permit, move || Ok(list::page(&inner, &list, cursor)?)).await
+        let page = move || Ok(list::page(&inner, &list, cursor)?);
+        self.inner.permits.run_long(executor, SlowJob::Read, page).await
     }
 
-    async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+    async fn make_directory(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
+        let make = move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
             let dir = inner.root.create_parents(&inside)?;
@@ -146,14 +159,13 @@ impl Store for LocalStore {
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let meta = meta_of(&metadata);
             Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
-        })
-        .await
+        };
+        self.inner.permits.run_long(executor, SlowJob::Sync, make).await
     }
 
-    async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
+    async fn remove(&self, executor: &Executor, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
+        let remove = move || {
             let path = Path::new(name.as_str());
             let _lock = inner.name_locks.lock([name.clone()]);
             let removed = inner.root.remove_file(path);
@@ -167,7 +179,7 @@ impl Store for LocalStore {
                 synced.map_err(|error| StoreError::io("sync", path, error))?;
             }
             Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
-        })
-        .await
+        };
+        self.inner.permits.run_long(executor, SlowJob::Sync, remove).await
     }
 }

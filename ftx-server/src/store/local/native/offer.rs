@@ -8,9 +8,10 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::super::{DescriptorUse, StoreInner};
 use super::block_map::{
     FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
@@ -39,6 +40,7 @@ impl<E: Into<Refusal>> From<E> for OpenError {
 /// Opens a staging for the file. Waits for an earlier upload of this client that is just ending.
 pub(super) async fn open(
     inner: &Arc<StoreInner>,
+    executor: &Executor,
     offer: UploadOffer,
     progress: WorkProgress,
 ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
@@ -47,10 +49,10 @@ pub(super) async fn open(
     loop {
         let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
         let has_time = slow == SlowJob::Hash;
-        let permit = inner.permits.take(slow).await;
-        let opened = on_blocking_pool(permit, move || {
+        let open = move || {
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
-        });
+        };
+        let opened = inner.permits.run_long(executor, slow, open);
         slow = SlowJob::Write;
         match opened.await {
             Ok(offered) => {

@@ -1,6 +1,5 @@
 //! A file that grows block by block, written to by the connections of one client.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::time::{Duration, Instant};
@@ -9,11 +8,11 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite};
-use ftx_io::blocking_for;
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::super::{DescriptorShare, StoreInner};
 use super::published_version::PublishedVersion;
 use super::space::Reservation;
@@ -195,44 +194,33 @@ impl LocalBlockUpload {
         Arc::clone(&self.0)
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let shared = Arc::clone(&self.0);
-        blocking_for(Path::new(self.0.name.as_str()), move || work(&shared)).await
-    }
-
     /// Runs a write, on another thread if it may take long, so that the connection can send
     /// heartbeats.
     async fn writing<T: Send + 'static>(
         &self,
+        executor: &Executor,
         may_wait: bool,
         work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let permits = &self.0.inner.permits;
-        if !may_wait {
-            let permit = permits.take_unless_dedicated(SlowJob::Write).await;
-            let done = self.blocking(move |shared| {
-                let done = work(shared);
-                drop(permit);
-                done
-            });
-            return done.await;
+        let (shared, permits) = (Arc::clone(&self.0), &self.0.inner.permits);
+        let work = move || work(&shared);
+        if may_wait {
+            permits.run_long(executor, SlowJob::Write, work).await
+        } else {
+            permits.run(executor, SlowJob::Write, work).await
         }
-        let (shared, permit) = (Arc::clone(&self.0), permits.take(SlowJob::Write).await);
-        on_blocking_pool(permit, move || work(&shared)).await
     }
 }
 
 impl StagedUpload for LocalBlockUpload {
     async fn write(
         &self,
+        executor: &Executor,
         offset: u64,
         chunk: Vec<u8>,
         mut hasher: BlockHasher,
     ) -> Result<(Vec<u8>, BlockHasher), Refusal> {
-        self.writing(self.0.slow.load(Relaxed), move |shared| {
+        self.writing(executor, self.0.slow.load(Relaxed), move |shared| {
             hasher.update(&chunk);
             shared.with(|staging| staging.write_at(offset, &chunk))?;
             Ok((chunk, hasher))
@@ -240,8 +228,8 @@ impl StagedUpload for LocalBlockUpload {
         .await
     }
 
-    async fn stored(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
-        self.writing(self.0.may_wait(), move |shared| {
+    async fn stored(&self, executor: &Executor, index: u64, cv: Cv) -> Result<(), Refusal> {
+        self.writing(executor, self.0.may_wait(), move |shared| {
             shared.with(|staging| staging.stored(index, cv))?;
             shared.reserved.used(block_len(shared.size, index));
             Ok(())
@@ -251,29 +239,33 @@ impl StagedUpload for LocalBlockUpload {
 
     async fn publish(
         &self,
+        executor: &Executor,
         copy: Vec<BlockRange>,
         digest: Digest,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
         let shared = Arc::clone(&self.0);
         let published_version = if shared.needs_current(digest) {
-            let found = PublishedVersion::find(&shared.inner, &shared.name, None, progress.clone());
+            let found = PublishedVersion::find(
+                &shared.inner,
+                executor,
+                &shared.name,
+                None,
+                progress.clone(),
+            );
             touch_during(&shared.last_write, found).await?
         } else {
             None
         };
-        let permit = shared.inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
-            shared.publish(&copy, digest, published_version.as_ref(), &progress)
-        })
-        .await
+        let publish = move || shared.publish(&copy, digest, published_version.as_ref(), &progress);
+        self.0.inner.permits.run_long(executor, SlowJob::Sync, publish).await
     }
 
-    async fn end(&self, discard: bool) -> Result<(), Refusal> {
+    async fn end(&self, executor: &Executor, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Discarding a staging waits for a running sync.
-        let permit = shared.inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || shared.end(discard)).await
+        let end = move || shared.end(discard);
+        self.0.inner.permits.run_long(executor, SlowJob::Sync, end).await
     }
 }
 
