@@ -22,7 +22,7 @@ pub use field::write_field;
 pub use legacy::hash::hash_prefix;
 pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
-pub use legacy::write_behind::SharedStaging;
+pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 

@@ -109,7 +109,7 @@ impl DownloadDriver<'_> {
             DownloadAction::Publish { md5 } => {
                 self.writer.as_mut().ok_or_else(out_of_step)?.drain().await?;
                 let writer = self.writer.take().ok_or_else(out_of_step)?;
-                self.target.publish(self.executor, writer, md5, self.observer, self.cancel).await?;
+                self.target.publish(writer, md5, self.observer, self.cancel).await?;
                 self.machine.published().map_err(|error| self.failed(error))?;
             }
             DownloadAction::Finish(outcome) => {
@@ -126,7 +126,7 @@ impl DownloadDriver<'_> {
         let chunk = self.read_chunk(left).await?;
         let len = chunk.len() as u64;
         let writer = self.writer.as_mut().ok_or_else(out_of_step)?;
-        match writer.write(self.executor, chunk).await {
+        match writer.write(chunk).await {
             Ok(spare) => {
                 self.spare = spare;
                 self.progress.done += len;
@@ -164,7 +164,7 @@ impl DownloadDriver<'_> {
     /// Keeps the received bytes for the next attempt.
     async fn suspend(&mut self) {
         if let Some(writer) = self.writer.take()
-            && let Err(error) = writer.suspend(self.executor).await
+            && let Err(error) = writer.suspend().await
         {
             tracing::warn!(%error, "the progress of the download could not be recorded");
         }

@@ -84,15 +84,17 @@ impl Target {
         let name = paths.path().to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
-            return Ok(StagingWriter::deferred(&name, move || create(&paths, len)));
+            return Ok(StagingWriter::deferred(executor, move || Ok((create(&paths, len)?, ()))));
         }
+        let executor_of_task = executor.clone();
+        let start = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
         let writer = executor.run(move || match local {
             TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 let dir = paths.directory()?;
                 paths.check_target(&dir)?;
                 check_space(&dir, paths.path(), len)?;
                 let hashed = staging.hasher().clone();
-                StagingWriter::new(staging.rewound(hashed)?)
+                start(staging.rewound(hashed)?)
             }
             TargetState::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = paths.directory()?;
@@ -100,12 +102,12 @@ impl Target {
                 check_space(&dir, paths.path(), start.saturating_add(len))?;
                 let files = paths.choose_files(&dir)?;
                 let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
-                StagingWriter::new(staging.with_durability(paths.durability))
+                start(staging.with_durability(paths.durability))
             }
             other => {
                 // Its file stays locked until it is dropped.
                 drop(other);
-                StagingWriter::new(create(&paths, len)?.journalled()?)
+                start(create(&paths, len)?.journalled()?)
             }
         });
         Ok(writer.await??)
@@ -140,7 +142,7 @@ impl Target {
     ) -> Result<(), TransferError> {
         let paths = self.paths.clone();
         let (observer, cancel) = (observer.clone(), cancel.clone());
-        let end = move |mut staging: Staging| {
+        let end = move |mut staging: Staging, ()| {
             if let Some(expected) = expected {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
@@ -158,7 +160,7 @@ impl Target {
             let published = staging.publish_beside(&paths.name);
             published.map(|_| None).map_err(|error| error.with_path(paths.path()))
         };
-        match writer.finish(executor, end).await? {
+        match writer.finish(end).await? {
             None => Ok(()),
             Some((received, expected)) => Err(TransferError::digest_mismatch(received, expected)),
         }

@@ -11,8 +11,9 @@
 //! Every path is resolved by the system beneath a handle of the root directory: no name and no symbolic
 //! link leads out.
 //!
-//! The `native` and `legacy` folders keep their stagings apart. This file joins them where they meet:
-//! publishing a name discards its idle stagings of both, and both expire.
+//! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
+//! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
+//! of both, and both expire.
 
 mod expiry;
 mod latch;
@@ -140,7 +141,7 @@ impl StoreInner {
     /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
         self.native.stagings.discard_idle(name);
-        legacy::discard_idle(self, name);
+        self.legacy.stagings.discard_idle(name);
     }
 
     /// Removes expired stagings, if the last search is some time ago. Blocks.
@@ -149,7 +150,7 @@ impl StoreInner {
         if swept.elapsed() >= SWEEP_INTERVAL {
             *swept = Instant::now();
             drop(swept);
-            legacy::expire(self, self.staging_ttl);
+            self.legacy.stagings.expire(&self.expiry, self.staging_ttl);
             self.native.stagings.expire(&self.expiry, self.staging_ttl);
             self.expiry.save();
         }

@@ -45,7 +45,7 @@ use super::expiry::ExpiryClock;
 use super::permits::SlowJob;
 use super::staging_index::StagingIndex;
 use super::walk::{NameMemory, entry};
-use super::{LocalStore, StoreInner, subdirectory};
+use super::{LocalStore, subdirectory};
 use crate::config::Config;
 use crate::store::{
     ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,

@@ -236,9 +236,7 @@ impl Opening<'_> {
     }
 
     /// The stagings of the name, unless the client must wait for one of them.
-    fn accesses(
-        self,
-    ) -> Result<Vec<(StagingId, Access<Weak<BlockWriter>>)>, OpenError> {
+    fn accesses(self) -> Result<Vec<(StagingId, Access<Weak<BlockWriter>>)>, OpenError> {
         let Self { inner, offer, .. } = self;
         let claimant = Claimant { owner: offer.owner, takeover_after: inner.native.silent };
         let entries = inner.native.stagings.of(&offer.name).into_iter();

@@ -25,8 +25,7 @@ impl BlockWriter {
         published_version: Option<&PublishedVersion>,
         progress: &WorkProgress,
     ) -> Result<bool, Refusal> {
-        let LeasedStaging { staging, mut lease } =
-            self.take().ok_or_else(|| self.taken_over())?;
+        let LeasedStaging { staging, mut lease } = self.take().ok_or_else(|| self.taken_over())?;
         lease.hold(self.owner);
         // It is closed here: if it is the last that is left of a large file, that takes its time.
         let basis = self.take_basis();

@@ -103,7 +103,8 @@ impl BlockWriter {
     /// Whether it has something of a file of this size.
     pub(super) fn is_of_use(&self, size: u64) -> bool {
         let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
-        self.size == size && staging.as_ref().is_some_and(|leased| leased.staging.block_map().known() > 0)
+        self.size == size
+            && staging.as_ref().is_some_and(|leased| leased.staging.block_map().known() > 0)
     }
 
     /// Takes the staging out with its lease, and returns the reservation. Waits for writes in flight; later
@@ -170,11 +171,7 @@ impl BlockWriter {
 }
 
 impl LocalBlockUpload {
-    pub(super) fn new(
-        inner: Arc<StoreInner>,
-        offer: UploadOffer,
-        beginning: WriterParts,
-    ) -> Self {
+    pub(super) fn new(inner: Arc<StoreInner>, offer: UploadOffer, beginning: WriterParts) -> Self {
         let shared = Arc::new(BlockWriter::new(inner, offer, beginning));
         let mut staging = shared.staging.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(LeasedStaging { lease, .. }) = &mut *staging {

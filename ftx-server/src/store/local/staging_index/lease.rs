@@ -30,6 +30,11 @@ impl<W: WriterHandle> StagingLease<W> {
         &self.index.dir
     }
 
+    /// The name of the file.
+    pub(in crate::store::local) fn name(&self) -> &RemoteName {
+        &self.name
+    }
+
     /// The staging's files in that directory.
     pub(in crate::store::local) fn files(&self) -> StagingFiles {
         self.id.files()

@@ -174,6 +174,11 @@ impl<W: WriterHandle> StagingIndex<W> {
         Ok(Arc::new(Self { dir, state: Mutex::new(IndexState { next, by_name }) }))
     }
 
+    /// The directory of the stagings.
+    pub(super) fn dir(&self) -> &PrivateDir {
+        &self.dir
+    }
+
     /// Lists a new staging, with a lease on it for an upload of `owner`.
     pub(super) fn create(
         self: &Arc<Self>,
@@ -217,9 +222,7 @@ impl<W: WriterHandle> StagingIndex<W> {
 
     /// The idle stagings whose content is `wanted`.
     pub(super) fn idle(&self, wanted: impl Fn(&W::Known) -> bool) -> Vec<(RemoteName, StagingId)> {
-        let is_wanted = |entry: &&StagingEntry<W>| {
-            matches!(&entry.state, StagingState::Idle(known) if wanted(known))
-        };
+        let is_wanted = |entry: &&StagingEntry<W>| matches!(&entry.state, StagingState::Idle(known) if wanted(known));
         self.with(|index| {
             let of_name = |(name, entries): (&RemoteName, &Vec<StagingEntry<W>>)| {
                 let ids = entries.iter().filter(is_wanted).map(|entry| (name.clone(), entry.id));
