@@ -77,7 +77,8 @@ impl<T: Workload> ExtraStream<T> {
                 return;
             }
         };
-        let work = Arc::clone(&workload).work(channel, stream, Executor::inline(), &mut || {});
+        let mut report = || {};
+        let work = Arc::clone(&workload).work(channel, stream, Executor::inline(), &mut report);
         if let Err(error) = work.await {
             workload.attempt().fail(error);
         }

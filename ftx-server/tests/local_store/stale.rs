@@ -185,11 +185,11 @@ async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
     let store = open(root.path());
     let bytes = content(1, MIB);
     let offered = offer(&store, "a.bin").await;
-    let file = name("a.bin");
+    let (file, executor) = (name("a.bin"), Executor::pool());
     tokio::select! {
         biased;
         // A disk may be as fast as that; then it is given up right after.
-        opened = store.begin(&Executor::pool(), &file, LegacyBegin::Anew(offered.offer), MIB as u64) => drop(opened),
+        opened = store.begin(&executor, &file, LegacyBegin::Anew(offered.offer), MIB as u64) => drop(opened),
         () = std::future::ready(()) => {}
     }
     let mut upload = begin_anew(&store, "a.bin", MIB).await;
