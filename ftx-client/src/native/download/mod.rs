@@ -15,6 +15,7 @@ use ftx_core::native::blocks::Manifest;
 use ftx_core::native::download::{
     DownloadRequest, DownloadStep, Fetch, OpenRequests, RemoteVersion,
 };
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use self::stream::DownloadStream;
@@ -148,9 +149,10 @@ impl Workload for DownloadWorkload {
         self: Arc<Self>,
         channel: Channel,
         stream: StreamId,
+        executor: Executor,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<Channel, TransferError> {
-        DownloadStream::new(self, channel, stream).work(report).await
+        DownloadStream::new(self, channel, stream, executor).work(report).await
     }
 
     fn attempt(&self) -> &Attempt {

@@ -80,7 +80,8 @@ impl DownloadStream {
     /// Skips the manifest of a file for which there is no room: a manifest grows with its file.
     async fn check_room(&mut self, request: u32, remote: RemoteVersion) {
         let Some(file) = self.requests.unopened(request) else { return };
-        let checked = file.target.check_room(remote.size, file.local.all_bytes()).await;
+        let local_bytes = file.local.all_bytes();
+        let checked = file.target.check_room(&self.executor, remote.size, local_bytes).await;
         if let Err(error) = checked
             && let Some(file) = self.requests.abandon(request)
         {
@@ -98,7 +99,7 @@ impl DownloadStream {
     ) -> Result<(), TransferError> {
         let size = remote.size;
         self.shared.queue.push_event(file.job, QueueEvent::Started { from: 0, size });
-        match file.target.create(size).await {
+        match file.target.create(&self.executor, size).await {
             Ok(staging) => {
                 let fetch = Fetch::begun(size, self.stream, first, WINDOW_BLOCKS);
                 let open = self.open(file, remote, fetch, staging);
@@ -155,7 +156,10 @@ impl DownloadStream {
         let Comparison { mut file, remote, manifest } = comparison;
         let (job, size) = (file.job, remote.size);
         let on_hashed = self.on_hashed(job);
-        match file.take_local().prepare(&file.target, &manifest, remote.meta, on_hashed).await {
+        let local = file.take_local();
+        let prepare =
+            local.prepare(&self.executor, &file.target, &manifest, remote.meta, on_hashed);
+        match prepare.await {
             Ok(Some((staging, known))) => {
                 let fetch = Fetch::resumed(&manifest, &known, WINDOW_BLOCKS);
                 let from = fetch.progress().done;

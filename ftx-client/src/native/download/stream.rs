@@ -8,6 +8,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange};
 use ftx_core::native::download::{DownloadRequest, WINDOW_BLOCKS};
 use ftx_core::native::wire::{GetScope, Request, Version};
+use ftx_io::Executor;
 
 use super::batch::DownloadBatch;
 use super::target::{DownloadTarget, LocalData, OnHashed};
@@ -26,6 +27,7 @@ pub(super) struct DownloadStream {
     pub(super) shared: Arc<DownloadWorkload>,
     pub(super) channel: Channel,
     pub(super) stream: StreamId,
+    pub(super) executor: Executor,
     pub(super) requests: GetRequests,
     /// Large comparisons, which wait until no reply is outstanding.
     pub(super) comparisons: Vec<Comparison>,
@@ -42,11 +44,16 @@ enum NextAction {
 }
 
 impl DownloadStream {
-    pub(super) fn new(shared: Arc<DownloadWorkload>, channel: Channel, stream: StreamId) -> Self {
+    pub(super) fn new(
+        shared: Arc<DownloadWorkload>,
+        channel: Channel,
+        stream: StreamId,
+        executor: Executor,
+    ) -> Self {
         let batch = DownloadBatch::new(shared.durability);
         let requests = GetRequests::new(channel.limits.max_requests());
         let (comparisons, spare) = (Vec::new(), Vec::new());
-        Self { shared, channel, stream, requests, comparisons, batch, spare }
+        Self { shared, channel, stream, executor, requests, comparisons, batch, spare }
     }
 
     /// Works until everything is done or something fails, and calls `report` from time to time.
@@ -189,7 +196,7 @@ impl DownloadStream {
         if let Some(size) = size.filter(|size| *size <= BLOCK_BYTES && !mismatched) {
             return self.small_file(index, name, target, size).await;
         }
-        let inspected = target.inspect(self.on_hashed(index)).await;
+        let inspected = target.inspect(&self.executor, self.on_hashed(index)).await;
         let local = match inspected {
             Ok(local) => local,
             Err(error) => {
@@ -220,7 +227,7 @@ impl DownloadStream {
         target: DownloadTarget,
         size: u64,
     ) -> Result<(), TransferError> {
-        let existing = match target.inspect_small(size).await {
+        let existing = match target.inspect_small(&self.executor, size).await {
             Ok(existing) => existing,
             Err(error) => {
                 self.shared.finish(index, Err(error));

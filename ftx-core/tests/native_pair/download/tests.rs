@@ -229,6 +229,21 @@ proptest! {
     }
 
     #[test]
+    fn a_block_of_another_version_than_the_manifest_is_not_taken(
+        file in files(5),
+        local in sizes(5).prop_flat_map(file_of),
+        at in 0..5u64,
+        streams in 1..4usize,
+        seed: u64,
+    ) {
+        let file = TestFile { local: Some(local), listing: Listing::Nothing, ..file };
+        let mut transfer = Transfer::new(&[file], seed);
+        transfer.pair.server.lie = Some(Lie::OtherPart(at));
+        transfer.complete(streams);
+        transfer.assert_arrived();
+    }
+
+    #[test]
     fn versions_are_never_mixed(
         file in files(12),
         next in sizes(12).prop_flat_map(file_of),

@@ -84,8 +84,14 @@ impl Answer {
                 self.encode(AnswerFrame::Message(Reply::Cvs { first, cvs }))
             }
             AnswerFrame::Block { index, is_whole } => {
-                let is_other = is_whole && lie == Some(Lie::OtherBlock(server.of_wholes));
+                let other_block = if is_whole {
+                    Lie::OtherBlock(server.of_wholes)
+                } else {
+                    Lie::OtherPart(server.of_ranges)
+                };
+                let is_other = lie == Some(other_block);
                 server.of_wholes += u64::from(is_whole);
+                server.of_ranges += u64::from(!is_whole);
                 let is_damaged = lie == Some(Lie::Damaged(server.sent));
                 server.count_sent();
                 let content = file.blocks[index as usize];

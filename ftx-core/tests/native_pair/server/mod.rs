@@ -21,6 +21,8 @@ pub(crate) enum Lie {
     OtherBlock(u64),
     /// A chaining value of a manifest is another one.
     OtherCv(u64),
+    /// A block of a range is another one, with the hash of that: only a manifest shows it.
+    OtherPart(u64),
 }
 
 /// A server of files.
@@ -31,8 +33,9 @@ pub(crate) struct ModelServer {
     /// Blocks and small files that were sent.
     pub(crate) sent: u64,
     pub(crate) pings: u64,
-    /// The blocks of wholes, and the chaining values.
+    /// The blocks of wholes and of ranges, and the chaining values.
     of_wholes: u64,
+    of_ranges: u64,
     of_manifests: u64,
     /// A file gets this version once `sent` has reached the number.
     pub(crate) change: Option<(u64, String, ModelFile)>,
