@@ -172,9 +172,11 @@ pub mod wire;
 mod granule;
 mod hex;
 mod reason;
+mod silence;
 mod step;
 
 pub use granule::{Granule, GranuleError, MAX_GRANULE_BLOCKS};
 pub use hex::ParseHexError;
 pub use reason::{Reason, Scope};
+pub use silence::{Silence, SilenceAction};
 pub use step::{BlockMismatch, StepError, StreamId, TransferProgress};

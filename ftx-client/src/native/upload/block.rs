@@ -47,7 +47,7 @@ impl UploadStream {
         while offset < end {
             let piece = step.min(end - offset);
             let spare = std::mem::take(&mut self.spare);
-            let read = read_hashed(open, offset, piece, spare, hasher).await;
+            let read = read_hashed(&self.executor, open, offset, piece, spare, hasher).await;
             let (chunk, back) = match read {
                 Ok(read) => read,
                 // A frame that was begun cannot be abandoned, so the connection ends.
@@ -58,7 +58,7 @@ impl UploadStream {
             offset += piece;
             if theirs.is_some() && self.skips(open, index, finish(&hasher, &open.source)?)? {
                 self.spare = chunk;
-                self.shared.save_if_due(open).await;
+                self.shared.save_if_due(&self.executor, open).await;
                 return Ok(());
             }
             if !std::mem::replace(&mut is_begun, true) {
@@ -71,10 +71,10 @@ impl UploadStream {
         // Recorded before the value is sent, because the reply may come at once.
         let is_outdated = self.requests().sent(open.request, index, cv)?;
         if is_outdated {
-            self.shared.forget_manifest(open).await;
+            self.shared.forget_manifest(&self.executor, open).await;
         }
         self.channel.send(&cv.0).await?;
-        self.shared.save_if_due(open).await;
+        self.shared.save_if_due(&self.executor, open).await;
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl UploadStream {
         let result = match end {
             UploadEnd::Done { moved, already_there } => {
                 if let Some((open, own)) = open.zip(own) {
-                    self.shared.save(&open, own).await;
+                    self.shared.save(&self.executor, &open, own).await;
                 }
                 Ok(Transferred { moved, already_there })
             }
@@ -70,7 +70,7 @@ impl UploadStream {
             }
             UploadEnd::Refused(refused) => {
                 if let Some(open) = open.filter(|_| refused.doubts_blocks()) {
-                    self.shared.forget_manifest(&open).await;
+                    self.shared.forget_manifest(&self.executor, &open).await;
                 }
                 if let Some(job) = self.shared.queue.job(job) {
                     lock(&job.commit).answered();

@@ -7,7 +7,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::upload::{NextUpload, SentFile, StreamLimits, UploadRequests};
 use ftx_core::native::wire::{FileHead, Request};
-use ftx_io::CHUNK_BYTES;
+use ftx_io::{CHUNK_BYTES, Executor};
 
 use super::manifest_saver::SaveThrottle;
 use super::source::UploadSource;
@@ -24,14 +24,20 @@ pub(super) struct UploadStream {
     pub(super) shared: Arc<UploadWorkload>,
     pub(super) channel: Channel,
     pub(super) stream: StreamId,
+    pub(super) executor: Executor,
     pub(super) spare: Vec<u8>,
 }
 
 impl UploadStream {
-    pub(super) fn new(shared: Arc<UploadWorkload>, channel: Channel, stream: StreamId) -> Self {
+    pub(super) fn new(
+        shared: Arc<UploadWorkload>,
+        channel: Channel,
+        stream: StreamId,
+        executor: Executor,
+    ) -> Self {
         let (window, max_requests) = (channel.limits.window, channel.limits.max_requests() as u64);
         lock(&shared.requests).connect(stream, StreamLimits { window, max_requests });
-        Self { shared, channel, stream, spare: Vec::new() }
+        Self { shared, channel, stream, executor, spare: Vec::new() }
     }
 
     pub(super) fn requests(&self) -> MutexGuard<'_, UploadRequests> {
@@ -124,7 +130,7 @@ impl UploadStream {
     /// Opens a file, then offers it, or sends or probes it if it is small.
     async fn open_file(&mut self, job: usize, probe: bool) -> Result<(), TransferError> {
         let Some(about) = self.shared.queue.job(job).cloned() else { return Ok(()) };
-        let source = match UploadSource::open(about.path.clone()).await {
+        let source = match UploadSource::open(&self.executor, about.path.clone()).await {
             Ok(source) => source,
             Err(error) => {
                 self.shared.finish(job, Err(error));
@@ -146,11 +152,11 @@ impl UploadStream {
         let request = self.shared.attempt.new_request();
         let UploadJob { name, run, commit, .. } = about;
         let (size, meta, overwrite) = (source.identity.size, source.meta, self.shared.overwrite);
-        let token = source_token::of(&source.local, &source.identity).await;
+        let token = source_token::of(&self.executor, &source.local, &source.identity).await;
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, run, source: token };
         self.channel.queue(request, &offer)?;
         // Blocks that were hashed before are read again only if the server lacks them.
-        let known = self.shared.known(&source).await;
+        let known = self.shared.known(&self.executor, &source).await;
         let saves = SaveThrottle::new(&known);
         let open = OpenUpload { job, request, source, saves };
         lock(&self.shared.open).insert(request, Arc::new(open));
@@ -170,7 +176,7 @@ impl UploadStream {
     ) -> Result<(), TransferError> {
         let size = source.identity.size;
         let data = std::mem::take(&mut self.spare);
-        let (source, data) = match source.read(0, size, data).await {
+        let (source, data) = match source.read(&self.executor, 0, size, data).await {
             Ok(read) => read,
             Err(error) => {
                 self.shared.finish(job, Err(error));
