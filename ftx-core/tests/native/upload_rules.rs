@@ -5,7 +5,7 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, Pa
 use ftx_core::native::upload::{
     BlockAction, ClaimedBlock, Completed, HavePage, ReceiveError, Receiver, SendDecision, Sender,
 };
-use ftx_core::native::wire::MAX_CV_PAGE_BLOCKS;
+use ftx_core::native::wire::{FrameHeader, FrameKind, MAX_CV_PAGE_BLOCKS, Reply};
 use ftx_core::native::{BlockMismatch, Granule, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
@@ -373,4 +373,25 @@ fn a_window_that_holds_no_two_granules_is_refused() {
     }
     let error = StepError::GranuleTooLong { blocks: 8, window: BLOCK_BYTES };
     assert_eq!(error.reason(), Reason::LimitExceeded);
+}
+
+#[test]
+fn a_granule_on_the_wire_is_bounded_and_has_one_form() {
+    let decoded = |granule: &[u8]| {
+        let payload = [&2u32.to_le_bytes()[..], &[0; 8], granule].concat();
+        let header = FrameHeader::new(FrameKind::Control, 1, payload.len() as u64).unwrap();
+        Reply::decode(&header, &payload)
+    };
+    let ready = |blocks| Reply::Ready { resumed: 0, granule: Granule::new(blocks).unwrap() };
+    assert_eq!(decoded(&[]), Ok(ready(1)));
+    for blocks in [2u32, 8, 1024] {
+        assert_eq!(decoded(&blocks.to_le_bytes()), Ok(ready(blocks)));
+    }
+    for blocks in [0u32, 1, 1025, u32::MAX] {
+        let error = decoded(&blocks.to_le_bytes()).unwrap_err();
+        assert_eq!(error.reason(), Reason::Malformed, "{blocks}");
+    }
+    for wrong in [&[8][..], &[8, 0, 0], &[8, 0, 0, 0, 0]] {
+        assert!(decoded(wrong).is_err(), "{wrong:?}");
+    }
 }

@@ -5,7 +5,7 @@
 //!   next(stream)  ◀─┤ Abandon, Commit, Block, Wanted, File, or Wait         │
 //!                   │                                                       │
 //!   offer, put,   ─▶│ OfferRequest …   each with a Sender     windows, room │
-//!   check, confirm  │ SmallRequest …                          expected      │
+//!   check, confirm  │ SmallRequest …                          owed replies  │
 //!   commit, abandon │                                         probes        │
 //!                   │                                                       │
 //!   on_reply      ─▶│ the request with the reply's id ─▶ UploadStep         │
