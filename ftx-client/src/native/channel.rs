@@ -47,8 +47,7 @@ pub(crate) enum Handshake {
 /// The session that a connection asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SessionRequest {
-    /// A new one. It replaces the client's last session, whose waiting requests must not begin any
-    /// more.
+    /// A new one in place of the client's last session, whose waiting requests must not begin.
     New { replaces: Option<Token> },
     /// The session of another connection.
     Join(Token),
@@ -358,7 +357,21 @@ fn with_safe_texts(reply: Reply) -> Reply {
             let (features, agent) = (Vec::new(), shown(&agent));
             Reply::Welcome { version, features, agent, session, window, requests }
         }
-        other => other,
+        // Each reply without a text is named, so that a new one with a text is not forgotten.
+        reply @ (Reply::Have { .. }
+        | Reply::Ready { .. }
+        | Reply::Stored { .. }
+        | Reply::Done { .. }
+        | Reply::Found { .. }
+        | Reply::Cvs { .. }
+        | Reply::End { .. }
+        | Reply::Entry(_)
+        | Reply::Entries { .. }
+        | Reply::Working { .. }
+        | Reply::Pong { .. }
+        | Reply::Removed
+        | Reply::Wanted
+        | Reply::Waiting) => reply,
     }
 }
 

@@ -138,7 +138,14 @@ fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
             }
             Request::Remove { name } => promise(name, Promised::Absence),
             Request::MakeDirectory { name } => promise(name, Promised::Directory),
-            _ => None,
+            Request::Hello { .. }
+            | Request::Commit { .. }
+            | Request::Abandon { .. }
+            | Request::Get { .. }
+            | Request::Stat { .. }
+            | Request::List { .. }
+            | Request::Digest { .. }
+            | Request::Ping { .. } => None,
         },
         FrameKind::File => {
             let (prefix, rest) = payload.split_first_chunk().expect("no file");
