@@ -5,7 +5,7 @@ use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
 };
 use ftx_core::native::download::{Fetch, FetchError};
-use ftx_core::native::wire::MAX_RANGES;
+use ftx_core::native::wire::MAX_GET_RANGES;
 use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
@@ -127,14 +127,14 @@ fn an_answer_brings_all_that_was_asked_for() {
 
 #[test]
 fn a_request_names_not_too_many_ranges() {
-    let blocks = 3 * MAX_RANGES as u64;
+    let blocks = 3 * MAX_GET_RANGES as u64;
     let local: Vec<_> = (0..blocks).step_by(2).map(|index| (index, A)).collect();
     let mut fetch =
         Fetch::new(blocks * BLOCK_BYTES, &known(blocks * BLOCK_BYTES, &local), u64::MAX);
     let cvs = vec![A; usize::try_from(blocks).unwrap()];
     fetch.cvs(0, &cvs).unwrap();
     fetch.manifest(digest(&cvs)).unwrap();
-    assert_eq!(fetch.next(0).unwrap().len(), MAX_RANGES);
+    assert_eq!(fetch.next(0).unwrap().len(), MAX_GET_RANGES);
     // A size that is only said takes no memory.
     let all = empty(u64::MAX, u64::MAX).next(0).unwrap();
     assert_eq!(all, [range(0, block_count(u64::MAX))]);

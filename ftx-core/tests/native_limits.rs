@@ -12,7 +12,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader, FrameKind,
-    GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_RANGES, MAX_REQUEST_BYTES, Meta, Mtime,
+    GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, MAX_REQUEST_BYTES, Meta, Mtime,
     Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, next_frame,
 };
 use proptest::prelude::*;
@@ -60,10 +60,10 @@ fn each_kind_has_its_lengths() {
 #[test]
 fn a_header_is_read_once_it_is_there() {
     let frame = Request::Ping { payload: 1 }.encode(1).unwrap();
-    for len in 0..HEADER_LEN {
+    for len in 0..HEADER_BYTES {
         assert_eq!(next_frame(&frame[..len]), Ok(None));
     }
-    for len in HEADER_LEN..=frame.len() {
+    for len in HEADER_BYTES..=frame.len() {
         assert!(next_frame(&frame[..len]).unwrap().is_some());
     }
 }
@@ -85,7 +85,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
     for (request, right, wrong) in [(&hello, 0, 1), (&stat, 1, 0)] {
         assert!(matches!(request.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = request.encode(right).unwrap();
-        let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
+        let (header, payload) = control(wrong, &frame[HEADER_BYTES..]);
         let decoded = Request::decode(&header, &payload);
         assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
@@ -94,7 +94,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
     {
         assert!(matches!(reply.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = reply.encode(right).unwrap();
-        let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
+        let (header, payload) = control(wrong, &frame[HEADER_BYTES..]);
         let decoded = Reply::decode(&header, &payload);
         assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
@@ -104,7 +104,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
 fn a_request_is_short() {
     let fits = (MAX_REQUEST_BYTES - 12) as usize;
     let stat = |len| Request::Stat { name: "x".repeat(len) };
-    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST_BYTES as usize);
+    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_BYTES + MAX_REQUEST_BYTES as usize);
     let too_long = Err(FrameError::RequestTooLong { len: u64::from(MAX_REQUEST_BYTES) + 1 });
     assert_eq!(stat(fits + 1).encode(1), too_long);
     let (header, payload) = control(1, &encode(&stat(fits + 1)).unwrap());
@@ -119,9 +119,9 @@ fn ranges_and_pages_are_short() {
         version: None,
         what: GetScope::Blocks(vec![BlockRange { first: 0, count: 1 }; count]),
     };
-    assert!(get(MAX_RANGES).encode(1).is_ok());
-    assert!(get(MAX_RANGES + 1).encode(1).is_err());
-    let (header, payload) = control(1, &encode(&get(MAX_RANGES + 1)).unwrap());
+    assert!(get(MAX_GET_RANGES).encode(1).is_ok());
+    assert!(get(MAX_GET_RANGES + 1).encode(1).is_err());
+    let (header, payload) = control(1, &encode(&get(MAX_GET_RANGES + 1)).unwrap());
     assert!(Request::decode(&header, &payload).is_err());
 
     let have = |len| Reply::Have { first: 0, blocks: vec![Some(Cv([0; 32])); len] };
@@ -260,7 +260,7 @@ fn features_that_nobody_knows_are_read() {
     };
     let frame = hello.encode(0).unwrap();
     let header = next_frame(&frame).unwrap().unwrap();
-    assert_eq!(Request::decode(&header, &frame[HEADER_LEN..]), Ok(hello));
+    assert_eq!(Request::decode(&header, &frame[HEADER_BYTES..]), Ok(hello));
 }
 
 #[test]
@@ -357,7 +357,7 @@ proptest! {
     fn requests_round_trip_and_no_cut_is_one(request in requests(), id in 1..=u32::MAX) {
         let frame = request.encode(id).unwrap();
         let header = next_frame(&frame).unwrap().unwrap();
-        let payload = &frame[HEADER_LEN..];
+        let payload = &frame[HEADER_BYTES..];
         prop_assert_eq!(&Request::decode(&header, payload).unwrap(), &request);
         prop_assert_eq!(header.request, id);
         for len in 0..payload.len() {

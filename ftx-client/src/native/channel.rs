@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
+    CLIENT_PREFACE, FrameHeader, PREFACE_BYTES, Reply, Request, ServerPreface, Token, VERSIONS,
     WAITING,
 };
 use ftx_core::shown;
@@ -326,9 +326,9 @@ async fn read_preface(
     limits: IoLimits<'_>,
 ) -> Result<ServerPreface, TransferError> {
     loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
             let preface = ServerPreface::decode(*preface).map_err(TransferError::handshake)?;
-            stream.consume(PREFACE_LEN);
+            stream.consume(PREFACE_BYTES);
             return Ok(preface);
         }
         if !stream.fill(limits).await? {

@@ -13,7 +13,7 @@ use ftx_client::blocking::BlockingClient;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status};
 use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
-use ftx_store::{Staging, StagingFiles};
+use ftx_store::{PrefixStaging, StagingFiles};
 
 use crate::server::{Peer, listen};
 use crate::{config, name};
@@ -49,7 +49,7 @@ fn files() -> StagingFiles {
 /// The staging of a client that was interrupted before the machine restarted.
 fn staging(local: &Path) {
     let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
-    let staging = Staging::create(&dir, files(), "a.bin").unwrap();
+    let staging = PrefixStaging::create(&dir, files(), "a.bin").unwrap();
     let mut staging = staging.with_boot(None);
     for _ in 0..LEN >> 20 {
         staging.write(&[7; 1 << 20]).unwrap();
@@ -103,7 +103,7 @@ fn verifying_a_staging_is_reported_and_can_be_stopped() {
     let told = told.lock().unwrap();
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
 }
 
 #[test]
@@ -160,6 +160,6 @@ fn in_time_and_told() -> bool {
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
     assert!(!path.exists());
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
     true
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ftx_store::{Staging, StoreError};
+use ftx_store::{PrefixStaging, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::legacy::write_behind::{SharedStaging, WriteBehind};
 use crate::{CHUNK_BYTES, blocking};
 
 /// Creates the staging once all bytes are there. Blocks.
-type MakeStaging = Box<dyn FnOnce() -> Result<Staging, StoreError> + Send>;
+type MakeStaging = Box<dyn FnOnce() -> Result<PrefixStaging, StoreError> + Send>;
 
 /// Writes a staging, some chunks behind the connection.
 ///
@@ -31,7 +31,7 @@ impl StagingWriter {
     ///
     /// # Errors
     /// The staging's data cannot be opened for hashing.
-    pub fn new(staging: Staging) -> Result<Self, StoreError> {
+    pub fn new(staging: PrefixStaging) -> Result<Self, StoreError> {
         Ok(Self(WriterMode::Direct(WriteBehind::new(staging)?)))
     }
 
@@ -50,7 +50,7 @@ impl StagingWriter {
     #[must_use]
     pub fn deferred(
         name: &str,
-        make: impl FnOnce() -> Result<Staging, StoreError> + Send + 'static,
+        make: impl FnOnce() -> Result<PrefixStaging, StoreError> + Send + 'static,
     ) -> Self {
         Self(WriterMode::Deferred {
             name: name.to_owned(),
@@ -104,7 +104,7 @@ impl StagingWriter {
     pub async fn suspend(self) -> Result<(), StoreError> {
         match self.0 {
             WriterMode::Deferred { .. } => Ok(()),
-            WriterMode::Direct(write_behind) => write_behind.finish(Staging::suspend).await,
+            WriterMode::Direct(write_behind) => write_behind.finish(PrefixStaging::suspend).await,
         }
     }
 
@@ -117,7 +117,7 @@ impl StagingWriter {
     /// consistent even then.
     pub async fn finish<T: Send + 'static>(
         self,
-        end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
+        end: impl FnOnce(PrefixStaging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match self.0 {
             WriterMode::Deferred { name, make, buffered } => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
+use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, PrefixStaging, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::blocking;
@@ -22,8 +22,8 @@ const MAX_CHUNKS_IN_FLIGHT: u32 = 3;
 pub struct SharedStaging(Arc<StagingSlot>);
 
 struct StagingSlot {
-    staging: Mutex<Option<Staging>>,
-    /// The staging's length, or [`TAKEN_LEN`]. Changed under the lock of the staging, but read
+    staging: Mutex<Option<PrefixStaging>>,
+    /// The staging's length, or [`TAKEN_BYTES`]. Changed under the lock of the staging, but read
     /// without it, since the lock's holder may be waiting for a disk.
     len: AtomicU64,
     hasher: Arc<BackgroundHasher>,
@@ -32,7 +32,7 @@ struct StagingSlot {
 }
 
 /// The length of a staging that was taken out; no file is that long.
-const TAKEN_LEN: u64 = u64::MAX;
+const TAKEN_BYTES: u64 = u64::MAX;
 
 /// Locks for one step. Each step leaves a consistent state, so a panic elsewhere does not matter.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -52,7 +52,7 @@ impl SharedStaging {
     /// Takes the staging out if nothing arrived behind the bytes hashed by `hasher`, apart from the
     /// byte that is never offered. Waits for the chunk being written: not for reactor threads.
     #[must_use]
-    pub fn take_at(&self, hasher: &PrefixHasher) -> Option<Staging> {
+    pub fn take_at(&self, hasher: &PrefixHasher) -> Option<PrefixStaging> {
         let mut place = lock(&self.0.staging);
         let quiet = place.as_ref()?.len() <= hasher.len() + 1;
         if quiet && self.0.hasher.hashed() == hasher.len() { self.0.take(&mut place) } else { None }
@@ -61,15 +61,15 @@ impl SharedStaging {
     /// Takes the staging out in any case, and records its hashed bytes. Waits for the chunk being
     /// written: not for reactor threads.
     #[must_use]
-    pub fn take(&self) -> Option<Staging> {
+    pub fn take(&self) -> Option<PrefixStaging> {
         self.0.take(&mut lock(&self.0.staging))
     }
 }
 
 impl StagingSlot {
-    fn take(&self, place: &mut Option<Staging>) -> Option<Staging> {
+    fn take(&self, place: &mut Option<PrefixStaging>) -> Option<PrefixStaging> {
         let mut staging = place.take()?;
-        self.len.store(TAKEN_LEN, Relaxed);
+        self.len.store(TAKEN_BYTES, Relaxed);
         self.hasher.stop();
         staging.hashed(self.hasher.snapshot());
         Some(staging)
@@ -126,7 +126,7 @@ impl WriteBehind {
     ///
     /// # Errors
     /// The staging's data cannot be opened for hashing.
-    pub(crate) fn new(staging: Staging) -> Result<Self, StoreError> {
+    pub(crate) fn new(staging: PrefixStaging) -> Result<Self, StoreError> {
         let name = staging.name().to_owned();
         let end = staging.len();
         let hasher = BackgroundHasher::new(staging.hasher().clone(), staging.reader()?, HASH_AFTER);
@@ -178,7 +178,7 @@ impl WriteBehind {
         // next step notices.
         match self.slot.0.len.load(Relaxed) {
             len if len == self.end => Ok(()),
-            TAKEN_LEN => Err(StoreError::InUse { path: self.name.clone().into() }),
+            TAKEN_BYTES => Err(StoreError::InUse { path: self.name.clone().into() }),
             // A chunk is lost without an error only when its thread panicked.
             _ => Err(self.broken()),
         }
@@ -186,7 +186,7 @@ impl WriteBehind {
 
     pub(crate) async fn finish<T: Send + 'static>(
         self,
-        end: impl FnOnce(Staging) -> Result<T, StoreError> + Send + 'static,
+        end: impl FnOnce(PrefixStaging) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.idle().await;
         let path = PathBuf::from(self.name);
@@ -240,7 +240,7 @@ mod tests {
 
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
-    use ftx_store::{Staging, StagingFiles, StoreError};
+    use ftx_store::{PrefixStaging, StagingFiles, StoreError};
 
     use super::{WriteBehind, lock};
 
@@ -248,7 +248,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let files = StagingFiles { data: "a.data".into(), journal: "a.journal".into() };
-        let staging = Staging::create(&dir, files, "a").unwrap();
+        let staging = PrefixStaging::create(&dir, files, "a").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(test(WriteBehind::new(staging).unwrap()));
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::sys::acl_bytes;
 use crate::{
-    BatchFile, BatchPublisher, BlockStaging, Durability, Existing, Staging, StagingFiles,
+    BatchFile, BatchPublisher, BlockStaging, Durability, Existing, PrefixStaging, StagingFiles,
     StoreError,
 };
 
@@ -82,7 +82,7 @@ impl Setting {
                 staging.publish(&self.to, target, meta, existing).map(|_| ())
             }
             Way::Bytes => {
-                let mut staging = Staging::create(&self.staging, files, "file")?.journalled()?;
+                let mut staging = PrefixStaging::create(&self.staging, files, "file")?.journalled()?;
                 staging.write(BYTES)?;
                 assert_eq!(
                     self.staging.metadata("data").unwrap().permissions().mode() & 0o777,

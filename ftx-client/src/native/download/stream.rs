@@ -19,11 +19,11 @@ use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
 use crate::{Event, TransferError};
 
 /// Large files that one connection has open, and files that may turn out to be large.
-const MAX_OPEN_FILES: usize = 4;
+const MAX_LARGE_FILES: usize = 4;
 const MAX_OPENING_FILES: usize = 16;
 
 /// Queued bytes that trigger a flush.
-const FLUSH_BYTES: usize = 8 * 1024;
+const REQUEST_FLUSH_BYTES: usize = 8 * 1024;
 
 /// The downloads of one connection.
 pub(super) struct DownloadStream {
@@ -93,7 +93,7 @@ impl DownloadStream {
                     // Reading local data may take long, and its observer must exist by then.
                     report();
                     self.open_file(job).await?;
-                    if self.channel.queued() >= FLUSH_BYTES {
+                    if self.channel.queued() >= REQUEST_FLUSH_BYTES {
                         self.channel.try_flush()?;
                     }
                 }
@@ -174,7 +174,7 @@ impl DownloadStream {
                 return DownloadStep::Request(open, ranges);
             }
         }
-        if own < MAX_OPEN_FILES
+        if own < MAX_LARGE_FILES
             && self.opening < MAX_OPENING_FILES
             && self.pending.len() < self.channel.limits.max_requests()
             && let Some(job) = self.shared.queue.take()

@@ -27,7 +27,7 @@ const MAX_OFFERED_FILES: usize = 8;
 const MAX_OFFERED_OR_WAITING_FILES: usize = 16;
 
 /// Queued bytes that trigger a flush.
-const FLUSH_BYTES: usize = 128 * 1024;
+const SEND_FLUSH_BYTES: usize = 128 * 1024;
 
 /// The uploads of one connection.
 pub(super) struct UploadStream {
@@ -282,6 +282,6 @@ impl UploadStream {
     }
 
     async fn send_queued(&mut self) -> Result<(), TransferError> {
-        if self.channel.queued() >= FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
+        if self.channel.queued() >= SEND_FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
     }
 }

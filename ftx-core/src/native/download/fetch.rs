@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use crate::native::Reason;
 use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
 use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing_page};
-use crate::native::wire::MAX_RANGES;
+use crate::native::wire::MAX_GET_RANGES;
 
 /// Why a download has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,7 +187,7 @@ impl Fetch {
         }
         let mut ranges = Vec::new();
         let mut request = BlockSet::new();
-        while free > 0 && ranges.len() < MAX_RANGES {
+        while free > 0 && ranges.len() < MAX_GET_RANGES {
             let Some(range) = self.todo.take_lowest(free) else { break };
             free -= range.count;
             request.insert(range);

@@ -7,7 +7,7 @@ mod writer;
 
 use std::io;
 
-use ftx_core::native::wire::{HEADER_LEN, next_frame};
+use ftx_core::native::wire::{HEADER_BYTES, next_frame};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -112,7 +112,7 @@ impl Frames {
         let bytes = &self.inbox.bytes;
         match next_frame(bytes) {
             Ok(Some(header)) => {
-                bytes.len() - HEADER_LEN >= usize::try_from(header.len).unwrap_or(usize::MAX)
+                bytes.len() - HEADER_BYTES >= usize::try_from(header.len).unwrap_or(usize::MAX)
             }
             Ok(None) => false,
             // The next read reports it.

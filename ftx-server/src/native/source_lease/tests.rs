@@ -10,7 +10,7 @@ use tokio::time::advance;
 
 use super::meter::MIN_MOVING_BYTES;
 use super::{
-    LeaseRequest, LeaseTicket, MAX_QUEUE_LEN, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT, SourceLease,
+    LeaseRequest, LeaseTicket, MAX_QUEUED_OFFERS, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT, SourceLease,
     SourceLeases,
 };
 
@@ -313,7 +313,7 @@ async fn a_line_has_an_end() {
             LeaseRequest::Granted(lease) => panic!("{lease:?}"),
         }
     }
-    assert_eq!(line.len(), MAX_QUEUE_LEN);
+    assert_eq!(line.len(), MAX_QUEUED_OFFERS);
     line.pop();
     let _other = ticket(&leases, 2);
 }

@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
 use self::expiry::ExpiryClock;
@@ -52,6 +53,12 @@ const PRIVATE_DIR: &str = ".ftx";
 
 /// The least time between two searches for expired stagings.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Limit of the bytes to read under a permit to read; more need a permit to hash.
+const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
+
+/// The interval for polling a staging that changes hands: it is in no index for a few steps.
+const RELEASE_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A directory of files; clones share it.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::SharedStaging;
-use ftx_store::{PrefixHasher, Staging, StoreError};
+use ftx_store::{PrefixHasher, PrefixStaging, StoreError};
 
 use crate::store::local::StoreInner;
 use crate::store::local::expiry::ExpiryClock;
@@ -69,7 +69,7 @@ impl PrefixIndex {
         ttl: Duration,
     ) -> Result<Self, StoreError> {
         let is_old = |id| expiry.is_expired(DIR, staging, id, ttl);
-        let found = OrphanedStagings::scan(staging, DIR, is_old, Staging::name_of)?;
+        let found = OrphanedStagings::scan(staging, DIR, is_old, PrefixStaging::name_of)?;
         let mut index = Self { next: found.next, by_name: HashMap::new() };
         for (name, id) in found.stagings {
             index.add(name, id, PrefixState::Idle(None));

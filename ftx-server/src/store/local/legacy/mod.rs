@@ -34,7 +34,7 @@ pub use self::upload::LocalUpload;
 use super::expiry::ExpiryClock;
 use super::permits::{JobPermit, SlowJob};
 use super::private_dir::PrivateDir;
-use super::{LocalStore, StoreInner, native, recovery};
+use super::{LocalStore, SHORT_HASH_BYTES, StoreInner, recovery};
 use crate::config::Config;
 use crate::store::local::recovery::StagingId;
 use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
@@ -116,7 +116,7 @@ struct TooLate;
 impl LocalStore {
     /// A permit to hash the first `len` bytes of a file for an answer that is due, if that takes one.
     async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<JobPermit>, TooLate> {
-        if len <= native::SHORT_HASH_BYTES {
+        if len <= SHORT_HASH_BYTES {
             return Ok(None);
         }
         let permit = self.inner.permits.take(SlowJob::Hash);

@@ -9,7 +9,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Prefix;
 use ftx_io::{ErrorChain, hash_prefix};
-use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
+use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, PrefixStaging, StoreError};
 use tracing::warn;
 
 use super::OFFER_BUDGET;
@@ -18,13 +18,10 @@ use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
-use crate::store::local::{LocalStore, StoreInner};
+use crate::store::local::{LocalStore, RELEASE_POLL_INTERVAL, StoreInner};
 
 /// How long a client that asks for a name waits for another that is writing to it.
 const WRITER_WAIT: Duration = Duration::from_millis(500);
-
-/// How soon to look again at a staging that changes hands: it is in no index for a few steps.
-const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// The prefix that was offered to a client.
 #[derive(Debug)]
@@ -112,7 +109,7 @@ async fn staged(
             Longest::Known(found) => return Ok(found),
             // Its writer suspends it just now, and the index will soon show that.
             Longest::Unsettled if Instant::now() < deadline => {
-                tokio::time::sleep(RELEASE_POLL).await;
+                tokio::time::sleep(RELEASE_POLL_INTERVAL).await;
             }
             Longest::Unsettled => return Ok(None),
         }
@@ -216,7 +213,7 @@ pub(super) fn read(inner: &StoreInner, name: &RemoteName, id: StagingId) {
 }
 
 fn finish_reading(inner: &StoreInner, name: &RemoteName, id: StagingId, reading: &Latch) {
-    match Staging::recover(&inner.legacy.dir.get(), id.files()) {
+    match PrefixStaging::recover(&inner.legacy.dir.get(), id.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Releases the files before another connection may open them.

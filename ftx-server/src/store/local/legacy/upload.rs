@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
 use ftx_io::StagingWriter;
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
+use ftx_store::{FileIdentity, PrefixHasher, PrefixStaging, StoreError, check_space};
 use tracing::warn;
 
 use super::OFFER_BUDGET;
@@ -128,7 +128,7 @@ fn open(
     inner: &StoreInner,
     name: &RemoteName,
     begin: LegacyBegin<LocalOffer>,
-) -> Result<(StagingId, Staging), StoreError> {
+) -> Result<(StagingId, PrefixStaging), StoreError> {
     let changed = || StoreError::Changed { path: name.as_str().into() };
     match begin {
         LegacyBegin::Anew(_) => {
@@ -147,14 +147,14 @@ fn open(
             }
             let id = room_for(inner, name, &hasher)?;
             let staging =
-                Staging::adopt(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
+                PrefixStaging::adopt(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
             Ok((id, staging))
         }
     }
 }
 
-fn create(inner: &StoreInner, name: &RemoteName, id: StagingId) -> Result<Staging, StoreError> {
-    let staging = inner.legacy.dir.make(|dir| Staging::create(dir, id.files(), name.as_str()));
+fn create(inner: &StoreInner, name: &RemoteName, id: StagingId) -> Result<PrefixStaging, StoreError> {
+    let staging = inner.legacy.dir.make(|dir| PrefixStaging::create(dir, id.files(), name.as_str()));
     let staging = staging.map_err(|error| error.with_path(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
@@ -168,12 +168,12 @@ fn resume(
     name: &RemoteName,
     id: StagingId,
     hasher: PrefixHasher,
-) -> Result<(StagingId, Staging), StoreError> {
+) -> Result<(StagingId, PrefixStaging), StoreError> {
     let changed = || StoreError::Changed { path: name.as_str().into() };
     match inner.legacy.index(|index| index.claim(name, id)) {
         PrefixClaim::Gone => return Err(changed()),
         PrefixClaim::Reading => return Err(StoreError::InUse { path: name.as_str().into() }),
-        PrefixClaim::Idle => match Staging::recover(&inner.legacy.dir.get(), id.files()) {
+        PrefixClaim::Idle => match PrefixStaging::recover(&inner.legacy.dir.get(), id.files()) {
             Ok(Some(staging)) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
                 return Ok((id, staging.rewound(hasher)?));
             }
@@ -211,7 +211,7 @@ fn resume(
     };
     let id = room_for(inner, name, &hasher)?;
     let staging =
-        Staging::adopt_private(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
+        PrefixStaging::adopt_private(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
     Ok((id, staging))
 }
 
@@ -228,7 +228,7 @@ fn room_for(
 fn publish(
     inner: &StoreInner,
     name: &RemoteName,
-    staging: Staging,
+    staging: PrefixStaging,
 ) -> Result<Option<Md5Digest>, StoreError> {
     inner.root.check_not_removed(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
@@ -300,7 +300,7 @@ impl LegacyUpload for LocalUpload {
             return Ok(());
         };
         let (inner, name, id) = (Arc::clone(&self.store.inner), self.name.clone(), self.id);
-        let end = move |staging: Staging| {
+        let end = move |staging: PrefixStaging| {
             let _permit = permit;
             let (hasher, len) = (staging.hasher().clone(), staging.len());
             let nothing_new = staging.holds_nothing_new();

@@ -40,7 +40,6 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
-pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
 use self::index::{STAGING_DIR, Stagings};
 use self::lease::StagingLease;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
@@ -12,18 +11,13 @@ use ftx_core::native::wire::Overwrite;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
 use super::super::permits::{SlowJob, on_blocking_pool};
-use super::super::{DescriptorUse, StoreInner};
-use super::block_map::{
-    FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
-};
+use super::super::{DescriptorUse, RELEASE_POLL_INTERVAL, SHORT_HASH_BYTES, StoreInner};
+use super::block_map::{FileRef, all_blocks, block_map_of, manifest_of, unread_bytes};
 use super::index::WriterLookup;
 use super::lease::StagingLease;
 use super::upload::{Basis, BlockWriter, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
 use crate::store::{OpenedUpload, Refusal, UploadOffer, WorkProgress};
-
-/// The interval for polling a staging that is being released.
-const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// Why a staging is not opened now.
 enum OpenError {
@@ -64,7 +58,7 @@ pub(super) async fn open(
             Err(OpenError::Refused(refusal)) => return Err(refusal),
             Err(OpenError::TakesLong) => slow = SlowJob::Hash,
             Err(OpenError::Wait(Some(latch))) => latch.ended().await,
-            Err(OpenError::Wait(None)) => tokio::time::sleep(RELEASE_POLL).await,
+            Err(OpenError::Wait(None)) => tokio::time::sleep(RELEASE_POLL_INTERVAL).await,
         }
     }
 }

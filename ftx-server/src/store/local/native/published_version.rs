@@ -9,10 +9,10 @@ use ftx_core::native::blocks::Digest;
 use ftx_io::blocking;
 use ftx_store::{FileIdentity, StoreError};
 
-use super::super::StoreInner;
 use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::{SHORT_HASH_BYTES, StoreInner};
 use super::block_map::{
-    FileRef, SHORT_HASH_BYTES, all_blocks, has_name, manifest_of, unread_bytes,
+    FileRef, all_blocks, has_name, manifest_of, unread_bytes,
 };
 use crate::store::{Refusal, WorkProgress};
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::{bytes, create, files, md5, scratch};
-use crate::{BootId, CHECKPOINT_BYTES, Durability, Staging};
+use crate::{BootId, CHECKPOINT_BYTES, Durability, PrefixStaging};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -84,7 +84,7 @@ proptest! {
                     least = 0;
                 }
             }
-            let recovered = Staging::recover_with(&dir, files(), boot(run), &mut |_| true).unwrap();
+            let recovered = PrefixStaging::recover_with(&dir, files(), boot(run), &mut |_| true).unwrap();
             let recovered = recovered.map(super::hashed);
             staging = recovered.map_or_else(|| new(run), |s| s.with_durability(Durability::None));
             safe = usize::try_from(staging.len()).unwrap();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::staging::flusher::Flusher;
 use crate::staging::locked_file::LockedFile;
-use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
+use crate::{Durability, SYNC_INTERVAL_BYTES, FileIdentity, StoreError};
 
 /// A file opened for reading refuses writes, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
@@ -100,7 +100,7 @@ fn after_a_failed_sync_only_what_the_disk_holds_counts() {
     let outcomes: [fn(BlockStaging) -> Result<(), StoreError>; 3] = [
         |staging| {
             let cv = staging.block_map().get(1).unwrap();
-            (0..FLUSH_BYTES / BLOCK_BYTES).try_for_each(|_| staging.stored(1, cv))
+            (0..SYNC_INTERVAL_BYTES / BLOCK_BYTES).try_for_each(|_| staging.stored(1, cv))
         },
         BlockStaging::suspend,
         |staging| publish(staging, &scratch().1).map(|_| ()),
