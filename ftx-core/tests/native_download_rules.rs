@@ -46,7 +46,7 @@ fn a_stream_asks_again_when_half_of_its_window_is_free() {
 }
 
 #[test]
-fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
+fn with_a_manifest_only_differing_blocks_are_requested_at_once() {
     let theirs = [A, A, B, A, B, A];
     let local = known(9 * BLOCK_BYTES, &[(0, A), (2, B), (3, B), (4, B), (7, A)]);
     let mut fetch = Fetch::new(6 * BLOCK_BYTES, &local, 100);
@@ -73,7 +73,7 @@ fn without_a_manifest_nothing_is_believed() {
 }
 
 #[test]
-fn a_manifest_must_be_whole_in_order_and_make_its_digest() {
+fn a_manifest_must_be_complete_ordered_and_match_its_digest() {
     let mut fetch = empty(3 * BLOCK_BYTES, 100);
     assert!(matches!(fetch.cvs(1, &[A]), Err(StepError::OutOfStep { .. })));
     assert!(matches!(fetch.cvs(0, &[A; 4]), Err(StepError::NoSuchBlock { .. })));

@@ -12,8 +12,9 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader, FrameKind,
-    GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, MAX_REQUEST_BYTES, Meta, Mtime,
-    Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, next_frame,
+    GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, MAX_REQUEST_BYTES, Meta,
+    Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version,
+    next_frame,
 };
 use proptest::prelude::*;
 
@@ -162,7 +163,7 @@ fn replaced(mut record: Vec<u8>, text: &str, other: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_server_lists_has_names_that_lead_nowhere_else() {
+fn listed_names_lead_to_no_other_place() {
     let entry = |name: &str| Entry {
         name: name.parse().unwrap(),
         kind: EntryKind::File,
@@ -199,7 +200,7 @@ fn what_a_server_lists_has_names_that_lead_nowhere_else() {
 }
 
 #[test]
-fn what_cannot_be_transferred_has_a_name_in_a_directory() {
+fn an_untransferable_entry_has_a_name_in_a_directory() {
     let meta = Meta::default();
     let name = RawName::parse("good").unwrap();
     let other = Untransferable { name, obstacle: Obstacle::Link, size: 0, meta };

@@ -6,8 +6,8 @@ use ftx_core::RawName;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
-    GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
-    Untransferable, Version, next_frame, server_preface,
+    GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request,
+    Token, Untransferable, Version, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";

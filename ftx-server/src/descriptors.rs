@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn some_are_left_for_those_who_come_later() {
+    fn some_descriptors_are_left_for_later_connections() {
         let descriptors = Descriptors::of(1024);
         assert_eq!(descriptors.for_connections(), 768);
         let uploads = all(&descriptors, DescriptorUse::Upload);

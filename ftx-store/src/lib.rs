@@ -43,7 +43,7 @@ pub use file::positioned::Positioned;
 pub use file::stable::{MIN_CACHED_BYTES, ReadSnapshot, StableIdentity};
 pub use legacy::hash::hash_prefix;
 pub use legacy::hasher::{BadHasherState, PrefixHasher};
-pub use legacy::staging::{CHECKPOINT_BYTES, PublishedStaging, PrefixStaging};
+pub use legacy::staging::{CHECKPOINT_BYTES, PrefixStaging, PublishedStaging};
 pub use native::batch::{BatchFile, BatchPublisher, StagingName};
 pub use native::blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
 pub use native::digest::digest_of_all;

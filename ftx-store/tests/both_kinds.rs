@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher};
 
 use ftx_store::{
-    BlockStaging, Journal, JournalRecord, PrefixHasher, Recovered, PrefixStaging, StagingFiles,
+    BlockStaging, Journal, JournalRecord, PrefixHasher, PrefixStaging, Recovered, StagingFiles,
     StoreError,
 };
 
@@ -42,7 +42,7 @@ fn holding(dir: &Dir, indices: &[u64]) -> BlockStaging {
 }
 
 #[test]
-fn what_lies_before_the_first_gap_stays() {
+fn the_bytes_before_the_first_gap_stay() {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
     let blocks = holding(&dir, &[0, 1, 3]);

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use ftx_core::native::wire::{
-    FrameHeader, FrameKind, HEADER_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION, server_preface,
+    FrameHeader, FrameKind, HEADER_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION,
+    server_preface,
 };
 
 type Answer = dyn Fn(u32, &Request) -> Vec<u8> + Send + Sync;

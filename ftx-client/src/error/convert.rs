@@ -3,9 +3,9 @@
 
 use std::io;
 
+use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
-use ftx_core::native::StepError;
 use ftx_io::{ReadError, StreamError};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 

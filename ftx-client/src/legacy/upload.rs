@@ -80,7 +80,8 @@ impl UploadDriver<'_> {
         let mut done = offset;
         let mut spare = Vec::new();
         loop {
-            let chunk = reader.next(spare).await.map_err(|error| read_failed(self.source.path(), error))?;
+            let chunk =
+                reader.next(spare).await.map_err(|error| read_failed(self.source.path(), error))?;
             if chunk.is_empty() {
                 break;
             }

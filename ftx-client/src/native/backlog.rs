@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_honest_server_owes_is_taken() {
+    fn the_replies_of_an_honest_server_are_kept() {
         const COUNT: u64 = 100_000;
         let failed = Reply::failed(Reason::IoError, "x".repeat(16_000));
         let have = Reply::Have { first: 0, blocks: vec![Some(Cv([1; 32]))] };
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handled_makes_room() {
+    fn handled_frames_make_room() {
         let mut backlog = Backlog::default();
         for _ in 0..100_000 {
             backlog.push(incoming(&done())).unwrap();

@@ -103,18 +103,22 @@ fn verifying_a_staging_is_reported_and_can_be_stopped() {
     let told = told.lock().unwrap();
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
-    assert_eq!(PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(
+        PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(),
+        LEN,
+        "it is not kept"
+    );
 }
 
 #[test]
 fn hashing_the_received_bytes_is_reported_and_can_be_stopped() {
     // Bytes that arrive late are hashed in the background.
-    let in_time = (0..10).any(|_| in_time_and_told());
+    let in_time = (0..10).any(|_| reports_if_in_time());
     assert!(in_time, "it arrives late each time");
 }
 
 /// Whether all bytes arrived before they would be hashed in the background; if so, checks the rest.
-fn in_time_and_told() -> bool {
+fn reports_if_in_time() -> bool {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     let (listener, address) = listen();
@@ -160,6 +164,10 @@ fn in_time_and_told() -> bool {
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
     assert!(!path.exists());
-    assert_eq!(PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(
+        PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(),
+        LEN,
+        "it is not kept"
+    );
     true
 }

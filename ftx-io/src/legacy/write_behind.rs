@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn settling_waits_for_nobody_who_holds_the_staging() {
+    fn settling_does_not_wait_for_a_holder_of_the_staging() {
         in_staging(async |mut write_behind| {
             write_behind.write(b"hello".to_vec()).await.unwrap();
             write_behind.drain().await.unwrap();
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn settling_tells_that_the_staging_was_taken_out() {
+    fn settling_reports_a_taken_staging() {
         in_staging(async |mut write_behind| {
             write_behind.write(b"hello".to_vec()).await.unwrap();
             write_behind.drain().await.unwrap();

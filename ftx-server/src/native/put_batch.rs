@@ -62,7 +62,8 @@ impl PutBatch {
         if self.files.is_empty() {
             return Ok(false);
         }
-        let most = (ALL_PUT_BATCHES_BYTES / connections.max(1)).clamp(MIN_PUT_BATCH_BYTES, MAX_PUT_BATCH_BYTES);
+        let most = (ALL_PUT_BATCHES_BYTES / connections.max(1))
+            .clamp(MIN_PUT_BATCH_BYTES, MAX_PUT_BATCH_BYTES);
         if self.files.len() >= MAX_PUT_BATCH_FILES || self.bytes >= most {
             return Ok(true);
         }

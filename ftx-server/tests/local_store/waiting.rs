@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_millis(150);
 /// A writer is dropped without closing while another client waits for its staging, and the staging
 /// cannot be detached for a while because all disk threads are busy.
 #[test]
-fn who_waits_for_a_writer_that_went_away_lets_others_work() {
+fn a_wait_for_a_vanished_writer_delays_no_other_job() {
     // A busy machine may hold the thread up as long, but not each time.
     assert!((0..10).any(|_| held_up() < LONG), "the thread does nothing else for {LONG:?}");
 }

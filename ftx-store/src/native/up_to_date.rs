@@ -7,7 +7,7 @@ use std::path::Path;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::native::batch::{MAX_UNSYNCED_FILES, MAX_SINGLY_SYNCED_FILES, MIN_UNSYNCED_FILES};
+use crate::native::batch::{MAX_SINGLY_SYNCED_FILES, MAX_UNSYNCED_FILES, MIN_UNSYNCED_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// The expected state of a file of at most one block.

@@ -113,7 +113,7 @@ fn in_background(file: &File) -> io::Result<RunningSync> {
 mod tests {
     use std::io;
 
-    use super::{SYNC_INTERVAL_BYTES, File, Flusher};
+    use super::{File, Flusher, SYNC_INTERVAL_BYTES};
 
     #[test]
     fn syncs_when_enough_is_dirty_and_only_then() {
@@ -131,7 +131,7 @@ mod tests {
 
     /// A lack of descriptors or threads does not affect the bytes.
     #[test]
-    fn what_cannot_be_synced_in_the_background_is_synced_at_once() {
+    fn a_file_without_background_sync_is_synced_at_once() {
         let none = |_: &File| Err(io::ErrorKind::ResourceBusy.into());
         let mut flusher = Flusher::default();
         let file = tempfile::tempfile().unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_sync_is_told_once() {
+    fn a_failed_sync_is_reported_once() {
         let file = tempfile::tempfile().unwrap();
         let mut flusher = Flusher::ending_with(Err(io::Error::other("no disk")));
         assert!(flusher.wrote(&file, 1).is_err());

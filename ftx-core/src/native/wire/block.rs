@@ -30,7 +30,10 @@ impl BlockHead {
     ///
     /// # Errors
     /// No block has this length, or `request` is 0.
-    pub fn encode(&self, request: u32) -> Result<[u8; HEADER_BYTES + BLOCK_HEAD_BYTES], FrameError> {
+    pub fn encode(
+        &self,
+        request: u32,
+    ) -> Result<[u8; HEADER_BYTES + BLOCK_HEAD_BYTES], FrameError> {
         self.check()?;
         let header = FrameHeader::new(FrameKind::Block, request, OVERHEAD_BYTES + self.len)?;
         let mut bytes = [0; HEADER_BYTES + BLOCK_HEAD_BYTES];

@@ -82,7 +82,10 @@ impl FileLayout {
     ///
     /// # Errors
     /// The frame has another kind, or a part of it is too long.
-    pub fn decode(header: &FrameHeader, prefix: [u8; FILE_PREFIX_BYTES]) -> Result<Self, FrameError> {
+    pub fn decode(
+        header: &FrameHeader,
+        prefix: [u8; FILE_PREFIX_BYTES],
+    ) -> Result<Self, FrameError> {
         header.expect(FrameKind::File)?;
         let len = u64::from(u32::from_le_bytes(prefix));
         let around = (FILE_PREFIX_BYTES + HASH_BYTES) as u64;

@@ -149,7 +149,10 @@ impl FrameReader<'_> {
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn read_hash(&mut self, limits: IoLimits<'_>) -> Result<[u8; HASH_BYTES], StreamError> {
+    pub async fn read_hash(
+        &mut self,
+        limits: IoLimits<'_>,
+    ) -> Result<[u8; HASH_BYTES], StreamError> {
         loop {
             if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_BYTES>().copied() {
                 self.inbox.bytes.advance(HASH_BYTES);

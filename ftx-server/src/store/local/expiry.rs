@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_makes_everything_new() {
+    fn a_damaged_file_of_ages_makes_every_staging_new() {
         let scratch = Scratch::new();
         assert!(!scratch.is_old(&scratch.start()));
         pass(8);

@@ -179,7 +179,7 @@ fn part<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
 
 /// An interrupted transfer lay there: its journal must not outlive its blocks.
 #[test]
-fn a_journal_goes_with_what_it_is_about() {
+fn a_journal_is_removed_with_its_data() {
     let scratch = Scratch::new();
     let parts = PartNames::of("x");
     let StagingFiles { data, journal } = parts.choose(&scratch.staging).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! It is never synced, since a sync for each checkpoint would cost more than the data. So no record
 //! is believed on its own: a checksum reveals a record torn by a crash, and recovery, of a
-//! [`PrefixStaging`](crate::PrefixStaging::recover) or a [`BlockStaging`](crate::BlockStaging::recover), checks
+//! [`PrefixStaging`](crate::PrefixStaging::recover) or [`BlockStaging`](crate::BlockStaging::recover), checks
 //! whether the data matches.
 //!
 //! # The bytes
@@ -268,7 +268,8 @@ fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)
         return Ok(None);
     }
     let len = u32::from_le_bytes(len);
-    let Some(payload_len) = usize::try_from(len).ok().filter(|&len| len <= MAX_RECORD_PAYLOAD_BYTES)
+    let Some(payload_len) =
+        usize::try_from(len).ok().filter(|&len| len <= MAX_RECORD_PAYLOAD_BYTES)
     else {
         return Ok(None);
     };

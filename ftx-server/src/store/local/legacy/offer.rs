@@ -9,7 +9,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Prefix;
 use ftx_io::{ErrorChain, hash_prefix};
-use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, PrefixStaging, StoreError};
+use ftx_store::{Durability, FileIdentity, PrefixHasher, PrefixStaging, ReadSnapshot, StoreError};
 use tracing::warn;
 
 use super::OFFER_BUDGET;

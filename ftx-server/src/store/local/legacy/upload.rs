@@ -146,15 +146,25 @@ fn open(
                 return Err(changed());
             }
             let id = room_for(inner, name, &hasher)?;
-            let staging =
-                PrefixStaging::adopt(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
+            let staging = PrefixStaging::adopt(
+                &inner.legacy.dir.get(),
+                id.files(),
+                name.as_str(),
+                &file,
+                hasher,
+            )?;
             Ok((id, staging))
         }
     }
 }
 
-fn create(inner: &StoreInner, name: &RemoteName, id: StagingId) -> Result<PrefixStaging, StoreError> {
-    let staging = inner.legacy.dir.make(|dir| PrefixStaging::create(dir, id.files(), name.as_str()));
+fn create(
+    inner: &StoreInner,
+    name: &RemoteName,
+    id: StagingId,
+) -> Result<PrefixStaging, StoreError> {
+    let staging =
+        inner.legacy.dir.make(|dir| PrefixStaging::create(dir, id.files(), name.as_str()));
     let staging = staging.map_err(|error| error.with_path(name.as_str()))?;
     Ok(staging.with_durability(inner.root.durability()))
 }
@@ -210,8 +220,13 @@ fn resume(
         opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
     };
     let id = room_for(inner, name, &hasher)?;
-    let staging =
-        PrefixStaging::adopt_private(&inner.legacy.dir.get(), id.files(), name.as_str(), &file, hasher)?;
+    let staging = PrefixStaging::adopt_private(
+        &inner.legacy.dir.get(),
+        id.files(),
+        name.as_str(),
+        &file,
+        hasher,
+    )?;
     Ok((id, staging))
 }
 

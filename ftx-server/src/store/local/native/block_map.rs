@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{
-    BlockRange, Manifest, PartialManifest, block_count, block_offset,
-};
+use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_count, block_offset};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
 use super::super::StoreInner;

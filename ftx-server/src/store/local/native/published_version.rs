@@ -11,9 +11,7 @@ use ftx_store::{FileIdentity, StoreError};
 
 use super::super::permits::{SlowJob, on_blocking_pool};
 use super::super::{SHORT_HASH_BYTES, StoreInner};
-use super::block_map::{
-    FileRef, all_blocks, has_name, manifest_of, unread_bytes,
-};
+use super::block_map::{FileRef, all_blocks, has_name, manifest_of, unread_bytes};
 use crate::store::{Refusal, WorkProgress};
 
 /// The published version of a file, whose digest is known from the cache or was just read.

@@ -121,7 +121,7 @@ fn the_same_kernel_run_is_believed_without_reading() {
 }
 
 #[test]
-fn what_was_not_hashed_when_the_process_died_is_hashed_then() {
+fn bytes_unhashed_at_a_crash_are_hashed_at_recovery() {
     let (_temp, dir) = scratch();
     let data = bytes(CHECKPOINT + 1000);
     let mut staging = create(&dir).with_boot(HERE);
@@ -137,7 +137,7 @@ fn what_was_not_hashed_when_the_process_died_is_hashed_then() {
 }
 
 #[test]
-fn what_was_never_hashed_is_not_believed_elsewhere() {
+fn unhashed_bytes_are_not_trusted_after_a_reboot() {
     let (_temp, dir) = scratch();
     let data = bytes(CHECKPOINT + 1000);
     let mut staging = create(&dir).with_boot(HERE);
@@ -162,7 +162,7 @@ fn a_verified_staging_is_believed_from_then_on() {
 }
 
 #[test]
-fn what_was_recovered_short_does_not_bring_the_rest_back() {
+fn a_staging_that_recovers_short_does_not_grow_back() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[100, 200, 300]);
     dir.write("data", &data[..250]).unwrap();
@@ -231,7 +231,7 @@ fn verifying_can_be_stopped_and_started_again() {
 }
 
 #[test]
-fn recovering_writing_and_publishing_gives_the_whole_file() {
+fn recovering_writing_and_publishing_gives_the_complete_file() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[100, 333]);
     dir.write("data", [&data[..], b"torn"].concat()).unwrap();

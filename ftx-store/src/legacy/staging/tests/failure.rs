@@ -59,7 +59,7 @@ fn a_publish_that_fails_costs_nothing() {
 }
 
 #[test]
-fn after_a_failed_sync_only_what_the_disk_holds_counts() {
+fn after_a_failed_sync_only_the_bytes_on_disk_count() {
     let failing = || Flusher::ending_with(Err(io::Error::from_raw_os_error(5)));
     let outcomes: [fn(PrefixStaging) -> Result<(), StoreError>; 3] = [
         |mut staging| {

@@ -114,7 +114,7 @@ fn publishing_replaces_a_file_in_one_step() {
 }
 
 #[test]
-fn suspending_and_recovering_goes_on_exactly_there() {
+fn recovery_resumes_exactly_at_the_suspended_state() {
     let (_temp, dir) = scratch();
     let data = bytes(1000);
     let mut staging = create(&dir);
@@ -145,7 +145,7 @@ fn suspending_again_without_news_costs_nothing() {
 }
 
 #[test]
-fn a_dropped_staging_goes_on_where_it_was() {
+fn a_dropped_staging_resumes_at_its_last_byte() {
     let (_temp, dir) = scratch();
     let checkpoint = usize::try_from(CHECKPOINT_BYTES).unwrap();
     let data = bytes(2 * checkpoint + checkpoint / 2);
@@ -298,7 +298,7 @@ fn a_staging_keeps_its_last_byte_until_another_takes_its_place() {
 }
 
 #[test]
-fn a_rewound_staging_forgets_what_came_after() {
+fn a_rewound_staging_forgets_later_bytes() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir);
     staging.write(b"hello, ").unwrap();
@@ -337,7 +337,7 @@ fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
 }
 
 #[test]
-fn who_goes_on_has_always_something_to_send() {
+fn a_resumed_upload_always_has_something_to_send() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir).journalled().unwrap();
     staging.append(b"hello").unwrap();

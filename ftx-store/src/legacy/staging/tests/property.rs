@@ -44,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_file_is_whole(steps in steps()) {
+    fn the_file_is_intact_after_any_steps(steps in steps()) {
         let (_temp, dir) = scratch();
         let whole = &*WHOLE;
         let mut run = 0_u8;
