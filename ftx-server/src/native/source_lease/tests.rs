@@ -126,7 +126,7 @@ async fn a_run_that_comes_back_takes_over_at_once() {
     let old = lease(&leases, 1);
     let second = ticket(&leases, 2);
     let back = lease(&leases, 1);
-    // GetScope becomes of the old one changes nothing.
+    // The end of the old lease changes nothing.
     old.end();
     assert!(taken(&second).await.is_none());
     back.end();
