@@ -6,7 +6,7 @@ use std::io;
 use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
-use ftx_io::{ReadError, StreamError};
+use ftx_io::{ReadError, StreamError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
@@ -34,6 +34,12 @@ impl From<StoreError> for TransferError {
             // The other transfer, whose partial file it is, may end soon.
             .with_transience(kind == StoreErrorKind::PartOfAnother)
             .caused_by(error)
+    }
+}
+
+impl From<WorkPanicked> for TransferError {
+    fn from(error: WorkPanicked) -> Self {
+        StoreError::from(error).into()
     }
 }
 

@@ -4,10 +4,8 @@ use std::io;
 
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
-use ftx_io::StreamError;
+use ftx_io::{StreamError, WorkPanicked};
 use ftx_store::StoreError;
-
-use crate::dedicated::ThreadPanicked;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +13,7 @@ pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
     #[error(transparent)]
-    Panicked(#[from] ThreadPanicked),
+    Panicked(#[from] WorkPanicked),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was sent, where the protocol has no room for a failure.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
-use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, StreamError};
+use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, Executor, StreamError};
 use tracing::{debug, warn};
 
 use super::error::LegacyError;
@@ -72,6 +72,10 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
 
     fn attach_dedicated(detached: DetachedStream) -> io::Result<BufferedStream> {
         detached.attach()?.with_busy_poll()
+    }
+
+    fn set_executor(&mut self, executor: Executor) {
+        self.transfer.set_executor(executor);
     }
 
     /// Serves the client until there is a reason to yield. When something fails, the unfinished upload is

@@ -16,7 +16,8 @@ pub(super) async fn on_stat<S: Store>(
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
     let context = Arc::clone(&cx.connection.context);
-    answer(cx, async { Ok(Reply::Entry(context.store.stat(&name).await?)) }).await
+    let executor = cx.executor();
+    answer(cx, async { Ok(Reply::Entry(context.store.stat(&executor, &name).await?)) }).await
 }
 
 pub(super) async fn on_remove<S: Store>(
@@ -25,7 +26,9 @@ pub(super) async fn on_remove<S: Store>(
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
     let context = Arc::clone(&cx.connection.context);
-    answer(cx, async { context.store.remove(&name).await.map(|()| Reply::Removed) }).await
+    let executor = cx.executor();
+    answer(cx, async { context.store.remove(&executor, &name).await.map(|()| Reply::Removed) })
+        .await
 }
 
 pub(super) async fn on_make_directory<S: Store>(
@@ -34,7 +37,9 @@ pub(super) async fn on_make_directory<S: Store>(
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
     let context = Arc::clone(&cx.connection.context);
-    answer(cx, async { Ok(Reply::Entry(context.store.make_directory(&name).await?)) }).await
+    let executor = cx.executor();
+    answer(cx, async { Ok(Reply::Entry(context.store.make_directory(&executor, &name).await?)) })
+        .await
 }
 
 pub(super) async fn on_list<S: Store>(
@@ -43,7 +48,8 @@ pub(super) async fn on_list<S: Store>(
 ) -> Result<(), RequestError> {
     let paused = cx.connection.paused.take();
     let context = Arc::clone(&cx.connection.context);
-    let work = list(&context.store, query, paused);
+    let executor = cx.executor();
+    let work = list(&context.store, &executor, query, paused);
     let (reply, paused) = cx.working(WorkProgress::default(), work).await?;
     cx.connection.paused = paused;
     Ok(cx.reply(&reply)?)
@@ -54,10 +60,11 @@ pub(super) async fn on_digest<S: Store>(
     name: &str,
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
-    let file = cx.connection.context.store.open(&name).await?;
+    let executor = cx.executor();
+    let file = cx.connection.context.store.open(&executor, &name).await?;
     reply_found(cx, &file)?;
     let progress = WorkProgress::default();
-    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
     Ok(cx.reply(&Reply::End { digest: Some(manifest.digest()) })?)
 }
 

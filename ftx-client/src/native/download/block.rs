@@ -6,7 +6,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::{BlockHead, FileHead};
-use ftx_io::{CHUNK_BYTES, blocking};
+use ftx_io::CHUNK_BYTES;
 use ftx_store::{BlockStaging, StoreError};
 
 use super::stream::DownloadStream;
@@ -43,9 +43,7 @@ impl DownloadStream {
         let claimed = Cv(self.channel.read_hash().await?);
         let computed = hasher.finish().map_err(|_| out_of_step("half a block"))?;
         if store_error.is_none() && computed == claimed {
-            store_error = blocking(open.target.path(), move || Ok(staging.stored(index, claimed)))
-                .await?
-                .err();
+            store_error = self.executor.run(move || staging.stored(index, claimed)).await?.err();
         } else {
             drop(staging);
         }
@@ -90,10 +88,10 @@ impl DownloadStream {
                 usize::try_from(end - offset).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             self.channel.read_exact(&mut chunk, piece).await?;
             let staging = Arc::clone(staging);
-            let written = blocking(open.target.path(), move || {
+            let written = self.executor.run(move || {
                 hasher.update(&chunk);
                 let written = staging.write_at(offset, &chunk);
-                Ok((chunk, hasher, written))
+                (chunk, hasher, written)
             });
             let (chunk, back, written) = written.await?;
             (self.spare, hasher) = (chunk, back);
@@ -145,7 +143,7 @@ impl DownloadStream {
         let Some(staging) = Arc::into_inner(staging) else {
             return Err(out_of_step("a block after the last one"));
         };
-        let published = open.target.publish(staging, open.remote.meta).await;
+        let published = open.target.publish(&self.executor, staging, open.remote.meta).await;
         self.shared.close(open);
         let result = published.map(|()| Transferred { moved, already_there: false });
         self.shared.finish(open.job, result);
@@ -183,7 +181,7 @@ impl DownloadStream {
     }
 
     pub(super) async fn publish_batch(&mut self) -> Result<(), TransferError> {
-        for (job, result) in self.batch.publish().await {
+        for (job, result) in self.batch.publish(&self.executor).await {
             self.shared.finish(job, result);
         }
         Ok(())

@@ -14,6 +14,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BlockRange, Cv};
 use ftx_core::native::download::Fetch;
 use ftx_core::native::wire::{Meta, Version};
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
 use self::stream::DownloadStream;
@@ -143,9 +144,10 @@ impl Workload for DownloadWorkload {
         self: Arc<Self>,
         channel: Channel,
         stream: StreamId,
+        executor: Executor,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<Channel, TransferError> {
-        DownloadStream::new(self, channel, stream).work(report).await
+        DownloadStream::new(self, channel, stream, executor).work(report).await
     }
 
     fn attempt(&self) -> &Attempt {

@@ -82,7 +82,9 @@ impl DownloadStream {
             Some(PendingGet::Compare(mut comparison)) => {
                 // The manifest grows with the file, so it is skipped if the file has no room.
                 let local_bytes = comparison.local.all_bytes();
-                if let Err(error) = comparison.target.check_room(remote.size, local_bytes).await {
+                if let Err(error) =
+                    comparison.target.check_room(&self.executor, remote.size, local_bytes).await
+                {
                     self.insert(request, PendingGet::Abandoned);
                     self.shared.finish(comparison.job, Err(error));
                     return Ok(());
@@ -103,7 +105,7 @@ impl DownloadStream {
             Some(PendingGet::Start { job, name, target, first }) => {
                 let size = remote.size;
                 self.shared.queue.push_event(job, QueueEvent::Started { from: 0, size });
-                let staging = match target.create(size).await {
+                let staging = match target.create(&self.executor, size).await {
                     Ok(staging) => staging,
                     Err(error) => {
                         // The replies to this request are read and dropped.
@@ -202,7 +204,9 @@ impl DownloadStream {
         let size = remote.size;
         let manifest = Manifest::new(size, cvs).map_err(|_| out_of_step("half a manifest"))?;
         let queue = Arc::clone(&self.shared.queue);
-        let prepared = local.prepare(&target, &manifest, remote.meta, self.on_hashed(job)).await;
+        let prepare =
+            local.prepare(&self.executor, &target, &manifest, remote.meta, self.on_hashed(job));
+        let prepared = prepare.await;
         let (staging, known) = match prepared {
             Ok(Some(prepared)) => prepared,
             Ok(None) => {

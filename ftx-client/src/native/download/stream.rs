@@ -8,6 +8,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest};
 use ftx_core::native::wire::{GetScope, Request};
+use ftx_io::Executor;
 
 use super::batch::DownloadBatch;
 use super::target::{DownloadTarget, LocalData, OnHashed};
@@ -30,6 +31,7 @@ pub(super) struct DownloadStream {
     pub(super) shared: Arc<DownloadWorkload>,
     pub(super) channel: Channel,
     pub(super) stream: StreamId,
+    pub(super) executor: Executor,
     pub(super) pending: HashMap<u32, PendingGet>,
     /// Requested files that may turn out to be large.
     pub(super) opening: usize,
@@ -47,12 +49,18 @@ enum DownloadStep {
 }
 
 impl DownloadStream {
-    pub(super) fn new(shared: Arc<DownloadWorkload>, channel: Channel, stream: StreamId) -> Self {
+    pub(super) fn new(
+        shared: Arc<DownloadWorkload>,
+        channel: Channel,
+        stream: StreamId,
+        executor: Executor,
+    ) -> Self {
         let batch = DownloadBatch::new(shared.durability);
         Self {
             shared,
             channel,
             stream,
+            executor,
             pending: HashMap::new(),
             opening: 0,
             comparisons: Vec::new(),
@@ -205,7 +213,7 @@ impl DownloadStream {
         }
         let request = self.shared.attempt.new_request();
         let request_for = |what| Request::Get { name: name.clone().into(), version: None, what };
-        let inspected = target.inspect(self.on_hashed(index)).await;
+        let inspected = target.inspect(&self.executor, self.on_hashed(index)).await;
         let local = match inspected {
             Ok(local) => local,
             Err(error) => {
@@ -246,7 +254,7 @@ impl DownloadStream {
         target: DownloadTarget,
         size: u64,
     ) -> Result<(), TransferError> {
-        let existing = match target.inspect_small(size).await {
+        let existing = match target.inspect_small(&self.executor, size).await {
             Ok(existing) => existing,
             Err(error) => {
                 self.shared.finish(index, Err(error));

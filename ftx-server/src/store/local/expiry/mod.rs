@@ -19,9 +19,9 @@
 //! Without that file, or with a damaged one, all stagings count as new.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
@@ -48,8 +48,21 @@ pub(super) struct ClockReading {
     unix_secs: u64,
 }
 
-/// Reads the clocks.
-type ReadClock = fn() -> ClockReading;
+/// The clocks that stagings age by.
+pub(super) trait AgingClock: Debug + Send + Sync {
+    /// Reads all of them.
+    fn read(&self) -> ClockReading;
+}
+
+/// The clocks of the system.
+#[derive(Debug)]
+struct SystemClock;
+
+impl AgingClock for SystemClock {
+    fn read(&self) -> ClockReading {
+        now()
+    }
+}
 
 /// The first sight of a staging's files with their present times.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +77,7 @@ struct Sighting {
 #[derive(Debug)]
 pub(super) struct ExpiryClock {
     private_dir: Dir,
-    clock: ReadClock,
+    clock: Arc<dyn AgingClock>,
     /// The count at the time of `since`.
     counted_ms: u64,
     since: ClockReading,
@@ -77,13 +90,21 @@ impl ExpiryClock {
     /// # Errors
     /// The handle of the directory cannot be duplicated.
     pub(super) fn open(private_dir: &Dir, ttl: Duration) -> Result<Self, StoreError> {
-        Self::open_with(private_dir, ttl, now)
+        Self::open_with(private_dir, ttl, Arc::new(SystemClock))
     }
 
-    fn open_with(private_dir: &Dir, ttl: Duration, clock: ReadClock) -> Result<Self, StoreError> {
+    /// As [`open`](Self::open), by other clocks.
+    ///
+    /// # Errors
+    /// The handle of the directory cannot be duplicated.
+    pub(super) fn open_with(
+        private_dir: &Dir,
+        ttl: Duration,
+        clock: Arc<dyn AgingClock>,
+    ) -> Result<Self, StoreError> {
         let private_dir =
             private_dir.try_clone().map_err(|error| StoreError::io("open", ".ftx", error))?;
-        let since = clock();
+        let since = clock.read();
         let text = private_dir.read_to_string(NAME).unwrap_or_default();
         let (counted_ms, seen) = match parse(&text) {
             Some((counted_ms, then, seen)) => {
@@ -121,7 +142,7 @@ impl ExpiryClock {
 
     /// Saves the count, and the ages of the stagings that were looked up since the last save.
     pub(super) fn save(&self) {
-        let ClockReading { boot, uptime_ms, unix_secs } = (self.clock)();
+        let ClockReading { boot, uptime_ms, unix_secs } = self.clock.read();
         let boot = boot.map_or_else(|| "-".to_owned(), |boot| hex(&boot));
         let count_ms = self.count_ms();
         let mut text = format!("{HEADER}\n{count_ms} {boot} {uptime_ms} {unix_secs}\n");
@@ -141,7 +162,7 @@ impl ExpiryClock {
     }
 
     fn count_ms(&self) -> u64 {
-        let passed_ms = (self.clock)().uptime_ms.saturating_sub(self.since.uptime_ms);
+        let passed_ms = self.clock.read().uptime_ms.saturating_sub(self.since.uptime_ms);
         self.counted_ms.saturating_add(passed_ms)
     }
 
@@ -238,133 +259,4 @@ fn uptime_ms() -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use cap_std::ambient_authority;
-
-    use super::*;
-
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-    const DAY_SECS: u64 = DAY_MS / 1000;
-    const TTL: Duration = Duration::from_secs(7 * DAY_SECS);
-
-    thread_local! {
-        static NOW: Cell<ClockReading> = const {
-            Cell::new(ClockReading { boot: Some(BootId([1; 16])), uptime_ms: 0, unix_secs: 0 })
-        };
-    }
-
-    /// A staging, and a clock that the test sets.
-    struct Scratch {
-        _temp: tempfile::TempDir,
-        dir: Dir,
-        id: StagingId,
-    }
-
-    impl Scratch {
-        fn new() -> Self {
-            let temp = tempfile::tempdir().unwrap();
-            let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
-            let id = StagingId::parse("7").unwrap();
-            dir.write(id.files().data, "").unwrap();
-            NOW.set(ClockReading {
-                boot: Some(BootId([1; 16])),
-                uptime_ms: 0,
-                unix_secs: 1_700_000_000,
-            });
-            Self { _temp: temp, dir, id }
-        }
-
-        fn start(&self) -> ExpiryClock {
-            ExpiryClock::open_with(&self.dir, TTL, || NOW.get()).unwrap()
-        }
-
-        fn is_old(&self, expiry: &ExpiryClock) -> bool {
-            let is_old = expiry.is_expired("blocks", &self.dir, self.id, TTL);
-            expiry.save();
-            is_old
-        }
-    }
-
-    fn pass(days: u64) {
-        let mut now = NOW.get();
-        now.uptime_ms += days * DAY_MS;
-        now.unix_secs += days * DAY_SECS;
-        NOW.set(now);
-    }
-
-    fn jump(secs: u64) {
-        NOW.set(ClockReading { unix_secs: secs, ..NOW.get() });
-    }
-
-    fn boot(id: u8) {
-        NOW.set(ClockReading { boot: Some(BootId([id; 16])), uptime_ms: 0, ..NOW.get() });
-    }
-
-    #[test]
-    fn a_staging_that_nobody_writes_to_gets_too_old() {
-        let scratch = Scratch::new();
-        let expiry = scratch.start();
-        assert!(!scratch.is_old(&expiry));
-        pass(7);
-        assert!(!scratch.is_old(&expiry));
-        pass(1);
-        assert!(scratch.is_old(&expiry));
-        // Written to.
-        scratch.dir.write(scratch.id.files().journal, "").unwrap();
-        assert!(!scratch.is_old(&expiry));
-    }
-
-    #[test]
-    fn no_server_needs_to_run_meanwhile() {
-        let scratch = Scratch::new();
-        assert!(!scratch.is_old(&scratch.start()));
-        pass(8);
-        assert!(scratch.is_old(&scratch.start()));
-    }
-
-    #[test]
-    fn a_clock_that_jumps_makes_nothing_older() {
-        let scratch = Scratch::new();
-        let expiry = scratch.start();
-        assert!(!scratch.is_old(&expiry));
-        for secs in [4_000_000_000, 0, 1_700_000_000] {
-            jump(secs);
-            assert!(!scratch.is_old(&expiry));
-            assert!(!scratch.is_old(&scratch.start()));
-        }
-    }
-
-    /// A machine without a clock of its own begins in 1970, and learns the time when it runs.
-    #[test]
-    fn a_boot_counts_as_a_day_at_most() {
-        let scratch = Scratch::new();
-        assert!(!scratch.is_old(&scratch.start()));
-        for run in 2..=8 {
-            boot(run);
-            jump(1_700_000_000 + u64::from(run) * 365 * DAY_SECS);
-            assert!(!scratch.is_old(&scratch.start()), "{run}");
-        }
-        boot(9);
-        pass(1);
-        assert!(scratch.is_old(&scratch.start()));
-    }
-
-    #[test]
-    fn a_damaged_file_of_ages_makes_every_staging_new() {
-        let scratch = Scratch::new();
-        assert!(!scratch.is_old(&scratch.start()));
-        pass(8);
-        for damaged in ["", "ftx-ages 2\n", "ftx-ages 1\n1 - 2\n", "ftx-ages 1\n1 - 2 3\nx\n"] {
-            scratch.dir.write(NAME, damaged).unwrap();
-            assert!(!scratch.is_old(&scratch.start()), "{damaged}");
-        }
-    }
-
-    #[test]
-    fn uptime_grows() {
-        assert!(now().uptime_ms <= now().uptime_ms);
-        assert_eq!(cfg!(target_os = "linux"), uptime_ms().is_some());
-    }
-}
+pub(super) mod tests;
