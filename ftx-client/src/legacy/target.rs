@@ -87,14 +87,14 @@ impl Target {
             return Ok(StagingWriter::deferred(executor, move || Ok((create(&paths, len)?, ()))));
         }
         let executor_of_task = executor.clone();
-        let write = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
+        let begin = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
         let writer = executor.run(move || match local {
             TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 let dir = paths.directory()?;
                 paths.check_target(&dir)?;
                 check_space(&dir, paths.path(), len)?;
                 let hashed = staging.hasher().clone();
-                write(staging.rewound(hashed)?)
+                begin(staging.rewound(hashed)?)
             }
             TargetState::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = paths.directory()?;
@@ -102,12 +102,12 @@ impl Target {
                 check_space(&dir, paths.path(), start.saturating_add(len))?;
                 let files = paths.choose_files(&dir)?;
                 let staging = PrefixStaging::adopt(&dir, files, &name, &file, hasher)?;
-                write(staging.with_durability(paths.durability))
+                begin(staging.with_durability(paths.durability))
             }
             other => {
                 // Its file stays locked until it is dropped.
                 drop(other);
-                write(create(&paths, len)?.journalled()?)
+                begin(create(&paths, len)?.journalled()?)
             }
         });
         Ok(writer.await??)
