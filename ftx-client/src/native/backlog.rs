@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use ftx_core::native::StepError;
+use ftx_core::native::upload::OwedReplies;
 use ftx_core::native::wire::HEADER_LEN;
 use ftx_io::Incoming;
 
@@ -37,6 +38,13 @@ pub(super) struct ExpectedReplies {
     pub(super) unspoken: u64,
     /// Blocks that were sent without a `Stored`.
     pub(super) sent: u64,
+}
+
+impl From<OwedReplies> for ExpectedReplies {
+    fn from(owed: OwedReplies) -> Self {
+        let OwedReplies { requests, unspoken, sent } = owed;
+        Self { requests, unspoken, sent }
+    }
 }
 
 impl ExpectedReplies {

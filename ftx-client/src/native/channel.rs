@@ -299,12 +299,7 @@ impl Channel {
     /// Flushes, and returns the next message.
     pub(super) async fn reply(&mut self) -> Result<(u32, Reply), TransferError> {
         self.flush().await?;
-        match self.next().await? {
-            Incoming::Control { header, payload } => decode(&header, &payload),
-            Incoming::Block { .. } | Incoming::File { .. } => {
-                Err(out_of_step("bytes of a file that was not asked for"))
-            }
-        }
+        decode_control(&self.next().await?)
     }
 
     /// Appends `len` bytes of a file to `chunk`.
@@ -336,6 +331,16 @@ async fn read_preface(
         }
         if !stream.fill(limits).await? {
             return Err(TransferError::closed());
+        }
+    }
+}
+
+/// Decodes the message of a frame that must not hold bytes of a file.
+pub(super) fn decode_control(incoming: &Incoming) -> Result<(u32, Reply), TransferError> {
+    match incoming {
+        Incoming::Control { header, payload } => decode(header, payload),
+        Incoming::Block { .. } | Incoming::File { .. } => {
+            Err(out_of_step("bytes of a file that was not asked for"))
         }
     }
 }

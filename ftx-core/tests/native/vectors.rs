@@ -2,6 +2,7 @@
 //! ways. If one of these has to change, so does every peer.
 
 use ftx_core::RawName;
+use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
@@ -259,9 +260,14 @@ fn replies_of_an_upload() {
         "01", HASH,
         "00",
     ]);
-    reply(1, &Reply::Ready { resumed: 256 }, &[
+    reply(1, &Reply::Ready { resumed: 256, granule: Granule::ONE }, &[
         "0c000000", "01000000", "01", "000000",
+        "02000000", "0001000000000000",          // no granule: one block
+    ]);
+    reply(1, &Reply::Ready { resumed: 256, granule: Granule::new(8).unwrap() }, &[
+        "10000000", "01000000", "01", "000000",
         "02000000", "0001000000000000",
+        "08000000",                              // granule
     ]);
     reply(1, &Reply::Stored { index: 4 }, &[
         "0c000000", "01000000", "01", "000000",

@@ -23,7 +23,8 @@ use crate::store::Store;
 /// The program and its version, as clients see them.
 const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of blocks that a connection's client may have in flight without a reply. They are read one piece
+/// Bytes of blocks that a connection's client may have in flight without a reply, unless the store's durable
+/// units need more. They are read one piece
 /// at a time, so this costs no memory here.
 const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -159,7 +160,7 @@ fn welcome<S: Store>(
         features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
         agent: AGENT.to_owned(),
         session: session.token(),
-        window: WINDOW_BYTES,
+        window: WINDOW_BYTES.max(context.store.granule().min_window_bytes()),
         requests: MAX_REQUESTS,
     };
     frames.queue(&welcome.encode(0)?);

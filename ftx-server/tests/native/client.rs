@@ -226,7 +226,7 @@ impl Client {
                     let blocks = (first..).zip(blocks);
                     have.extend(blocks.filter_map(|(index, cv)| Some((index, cv?))));
                 }
-                Reply::Ready { resumed } => return Ok(OpenedUpload { id, have, resumed }),
+                Reply::Ready { resumed, .. } => return Ok(OpenedUpload { id, have, resumed }),
                 Reply::Failed { reason, .. } => return Err(Reason::from_code(reason)),
                 other => panic!("{other:?}"),
             }
