@@ -58,7 +58,7 @@
 //! answer.extend(Reply::End { digest: None }.encode(header.request)?);
 //!
 //! // The client's driver does as the machines say.
-//! let mut target = Vec::new();
+//! let mut target = Vec::<u8>::new();
 //! let mut fetch = None;
 //! let mut rest = &answer[..];
 //! while let Some(header) = next_frame(rest)? {
