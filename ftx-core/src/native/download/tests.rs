@@ -7,6 +7,7 @@ use std::vec::Vec;
 use super::{
     DownloadRequest, DownloadStep, FetchError, OpenRequests, RemoteVersion, RequestedFile,
 };
+use crate::native::Granule;
 use crate::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
 use crate::native::step::StepError;
 use crate::native::wire::{BlockHead, FileHead, GetScope, Meta, Overwrite, Reply, Version};
@@ -253,7 +254,7 @@ fn a_file_comes_where_all_of_it_was_asked_for() {
 fn answers_to_other_requests_fit_no_download() {
     let others = [
         Reply::Have { first: 0, blocks: vec![] },
-        Reply::Ready { resumed: 0 },
+        Reply::Ready { resumed: 0, granule: Granule::ONE },
         Reply::Stored { index: 0 },
         Reply::Done { digest: LOCAL, unchanged: false },
         Reply::Entries { entries: vec![], more: false },
