@@ -11,7 +11,7 @@
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{block_len, block_offset};
-use ftx_store::{BlockStaging, Journal, JournalRecord, Recovered, Staging, StagingFiles};
+use ftx_store::{BlockStaging, Journal, JournalRecord, Recovered, PrefixStaging, StagingFiles};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -32,9 +32,9 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
-    let _ = Staging::name_of(&dir, &files);
+    let _ = PrefixStaging::name_of(&dir, &files);
     let Ok(Recovered::Staging(staging)) = BlockStaging::recover(&dir, files.clone()) else {
-        let _ = Staging::recover(&dir, files);
+        let _ = PrefixStaging::recover(&dir, files);
         return;
     };
     let table = staging.block_map();

@@ -55,7 +55,8 @@ pub(super) async fn begin<S: Store>(
         return Err(NativeError::id_in_use(cx.id).into());
     }
     sent?;
-    Ok(cx.reply(&Reply::Ready { resumed })?)
+    let granule = context.store.granule();
+    Ok(cx.reply(&Reply::Ready { resumed, granule })?)
 }
 
 /// Sends the list of blocks that the server has.

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::wire::{Entry, Listed, Meta, Overwrite, Token, Version};
 use ftx_core::{RawName, RemoteName};
@@ -34,6 +35,11 @@ pub trait Store: Send + Sync + Sized + 'static {
     type File: StoredFile;
     /// The state of a listing between two pages.
     type Cursor: Send + Sync + std::fmt::Debug + 'static;
+
+    /// The number of blocks that the store makes durable together.
+    fn granule(&self) -> Granule {
+        Granule::ONE
+    }
 
     /// Opens a staging for a file, with the blocks of an interrupted upload, and looks up the blocks of the
     /// published file of this name. Reserves space for the missing bytes.

@@ -5,29 +5,30 @@
 //! each file is probed by a `Check` first: the bytes go only where they are wanted, and the following
 //! files do not wait for the round trip.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
 /// Wanted files in a row that end the probing. A probe costs far less than sending an unchanged file.
 const MAX_WANTED_COUNT: u32 = 64;
 
-/// Whether small files are probed. Shared by all connections of an attempt.
-#[derive(Debug, Default)]
-pub(super) struct ProbePolicy(AtomicU32);
+/// Whether small files are probed. All connections of an attempt share it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ProbePolicy {
+    /// Wanted files until the probing ends.
+    left: u32,
+}
 
 impl ProbePolicy {
     /// The server already had a file.
-    pub(super) fn on_unchanged(&self) {
-        self.0.store(MAX_WANTED_COUNT, Relaxed);
+    pub(super) const fn on_unchanged(&mut self) {
+        self.left = MAX_WANTED_COUNT;
     }
 
     /// The server wants a file that was probed.
-    pub(super) fn on_wanted(&self) {
-        let _ = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+    pub(super) const fn on_wanted(&mut self) {
+        self.left = self.left.saturating_sub(1);
     }
 
     /// Whether to probe the next file.
-    pub(super) fn probes_next(&self) -> bool {
-        self.0.load(Relaxed) > 0
+    pub(super) const fn probes_next(self) -> bool {
+        self.left > 0
     }
 }
 
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn probes_from_the_first_unchanged_file_until_many_were_wanted() {
-        let policy = ProbePolicy::default();
+        let mut policy = ProbePolicy::default();
         assert!(!policy.probes_next());
         policy.on_wanted();
         assert!(!policy.probes_next());
