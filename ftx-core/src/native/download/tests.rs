@@ -7,7 +7,6 @@ use std::vec::Vec;
 use super::{
     DownloadRequest, DownloadStep, FetchError, OpenRequests, RemoteVersion, RequestedFile,
 };
-use crate::native::Granule;
 use crate::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
 use crate::native::step::StepError;
 use crate::native::wire::{BlockHead, FileHead, GetScope, Meta, Overwrite, Reply, Version};
@@ -254,7 +253,7 @@ fn a_file_comes_where_all_of_it_was_asked_for() {
 fn answers_to_other_requests_fit_no_download() {
     let others = [
         Reply::Have { first: 0, blocks: vec![] },
-        Reply::Ready { resumed: 0, granule: Granule::ONE },
+        Reply::Ready { resumed: 0, granule: crate::native::Granule::ONE },
         Reply::Stored { index: 0 },
         Reply::Done { digest: LOCAL, unchanged: false },
         Reply::Entries { entries: vec![], more: false },
