@@ -1,6 +1,5 @@
 //! The thread of a client, which runs its jobs one after another.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,16 +18,11 @@ use crate::job::{Job, JobRunner};
 use crate::process::block_signals;
 use crate::queue::EventQueue;
 use crate::status::AbiStatus;
+use crate::thread_state;
 
 /// Longest wait for the thread when a client is freed. Reading from an original server until it
 /// stops sending may take longer; the thread then finishes alone.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-thread_local! {
-    /// The client of the current thread. `thread::current` would allocate on threads of the
-    /// application, which leak checkers report.
-    static OWN: Cell<u64> = const { Cell::new(0) };
-}
 
 /// State shared by the handles of a client and its thread.
 #[derive(Debug)]
@@ -75,7 +69,7 @@ impl ClientThread {
             move || {
                 // Before any further thread is created, since threads inherit the mask.
                 block_signals();
-                OWN.set(worker.id);
+                thread_state::serve(worker.id);
                 if let Err(failure) = caught(|| worker.live(&address, &config)) {
                     worker.give_up(&failure);
                 }
@@ -133,7 +127,7 @@ impl ClientThread {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         // A log callback may have freed the client on its own thread.
-        if OWN.get() == self.id {
+        if thread_state::serves(self.id) {
             return;
         }
         let waiting = |work: &mut Schedule| !work.over;

@@ -8,12 +8,12 @@ use super::call::Call;
 use super::client::FtxClient;
 use super::codes::{FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DIGEST_BYTES};
 use super::entry::{FtxEntry, FtxEntryFn};
-use crate::callback;
 use crate::failure::Failure;
 use crate::guard::guard;
 use crate::job::{Job, JobKind, cancelled};
 use crate::pointer::{self, OutParam};
 use crate::process::OwnerPid;
+use crate::thread_state;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
     if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn ftx_client_list(
                 let Some(each) = each else { continue };
                 // An entry that C cannot represent has failed the job.
                 let Ok(entry) = FtxEntry::new(&entry) else { continue };
-                let stop = callback::within(job.runner.id(), || {
+                let stop = thread_state::in_callback(job.runner.id(), || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });

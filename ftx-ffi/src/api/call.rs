@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::client::FtxClient;
 use super::event::{FtxEvent, FtxProgressFn};
-use crate::callback;
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::guard::guard;
@@ -14,6 +13,7 @@ use crate::job::{Job, JobKind};
 use crate::pointer;
 use crate::process::OwnerPid;
 use crate::queue::EventQueue;
+use crate::{callback, thread_state};
 
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
@@ -85,7 +85,7 @@ impl Call {
             }
             let event = FtxEvent { job_id: job.id, user_data, ..FtxEvent::from(event) };
             // SAFETY: as the caller promises; the event lives until it returns.
-            callback::within(job.runner.id(), || unsafe {
+            thread_state::in_callback(job.runner.id(), || unsafe {
                 progress(&raw const event, user_data) != 0
             })
         })
