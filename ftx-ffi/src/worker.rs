@@ -161,9 +161,7 @@ impl ClientThread {
     ) {
         let Some(cancel) = job.begin() else { return };
         client.set_cancel(cancel);
-        let settings = job.settings();
-        client.set_retries(settings.retries.unwrap_or(config.retries));
-        client.set_overwrite(settings.overwrite.unwrap_or(config.overwrite));
+        client.set_config(job.settings().over(config));
         let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
         client.set_observer(Observer::default());
         failpoint::point(job.id, FailPoint::End);

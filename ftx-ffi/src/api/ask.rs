@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
+use ftx_client::DialectChoice;
+
 use super::call::Call;
 use super::client::FtxClient;
-use super::codes::{FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DIGEST_BYTES};
+use super::codes::FTX_DIGEST_BYTES;
 use super::entry::{FtxEntry, FtxEntryFn};
 use crate::failure::Failure;
 use crate::guard::guard;
@@ -16,7 +18,7 @@ use crate::process::OwnerPid;
 use crate::thread_state;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
-    if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
+    if native { DialectChoice::Native as u32 } else { DialectChoice::Legacy as u32 }
 }
 
 /// Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such

@@ -53,7 +53,7 @@ impl Job {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        self.state().settings
+        self.state().settings.clone()
     }
 
     /// The unfinished files, with their indices.

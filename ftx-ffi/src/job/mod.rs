@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 
 use ftx_client::{Cancel, Listed, Reason, RemoteName, TransferError};
 
-pub(crate) use self::model::{FileOutcome, JobFile, JobKind, Phase, Settings};
+pub(crate) use self::model::{
+    FileOutcome, JobFile, JobKind, OptionInput, Override, Phase, Settings,
+};
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::queue::EventQueue;

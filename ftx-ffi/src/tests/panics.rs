@@ -15,8 +15,7 @@ use tokio::sync::oneshot;
 use crate::api::call::{ftx_client_download_files, ftx_client_upload};
 use crate::api::client::{FtxClient, ftx_client_free, ftx_client_new, ftx_client_next_event};
 use crate::api::codes::{
-    FTX_EVENT_JOB_ENDED, FTX_INTERNAL, FTX_JOB_DOWNLOAD, FTX_JOB_UPLOAD, FTX_OPTION_STREAMS,
-    FTX_PENDING, FTX_WHOLE_JOB,
+    FTX_EVENT_JOB_ENDED, FTX_INTERNAL, FTX_JOB_DOWNLOAD, FTX_JOB_UPLOAD, FTX_PENDING, FTX_WHOLE_JOB,
 };
 use crate::api::config::{ftx_config_free, ftx_config_new, ftx_config_set_u64};
 use crate::api::control::{ftx_job_start, ftx_job_wait};
@@ -29,6 +28,9 @@ use crate::failpoint::{FailPoint, plan, take_back};
 
 /// An upper bound in milliseconds for any step on a busy machine.
 const DEADLINE_MS: i64 = 60_000;
+
+/// `FTX_OPTION_STREAMS`.
+const OPTION_STREAMS: u32 = 5;
 
 /// Enough files to give a further connection work.
 const FILES: usize = 300;
@@ -93,7 +95,7 @@ impl Client {
         // SAFETY: the handles are used as their functions say, and the pointers outlive the calls.
         unsafe {
             let config = ftx_config_new();
-            assert_eq!(ftx_config_set_u64(config, FTX_OPTION_STREAMS, 2), 0);
+            assert_eq!(ftx_config_set_u64(config, OPTION_STREAMS, 2), 0);
             assert_eq!(ftx_client_new(address.as_ptr(), config, &raw mut client), 0);
             ftx_config_free(config);
         }
