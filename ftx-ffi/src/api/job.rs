@@ -2,7 +2,6 @@
 //! results.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 
 use ftx_client::ClientConfig;
 use ftx_client::options::{self, OptionError};
@@ -15,22 +14,22 @@ use super::codes::{
 use super::config;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::job::{Job, JobKind, OptionInput, Override};
+use crate::job::{JobKind, OptionInput, Override};
 use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
+use crate::worker::{JobHandle, JobRef};
 
 /// Work of a client that runs in the background once started.
 pub struct FtxJob {
-    owner: OwnerPid,
-    pub(super) job: Arc<Job>,
+    pub(super) job: JobHandle,
 }
 
 impl Handle for FtxJob {
     const NAME: &'static str = "ftx_job";
 
     fn owner(&self) -> OwnerPid {
-        self.owner
+        self.job.owner
     }
 }
 
@@ -81,9 +80,7 @@ pub unsafe extern "C" fn ftx_job_new(
         let kind = self::kind(kind).ok_or_else(|| {
             Failure::abi(AbiStatus::UnknownOption, format!("there is no kind of job {kind}"))
         })?;
-        let worker = Arc::clone(&client.worker);
-        let events = Arc::clone(&worker.events);
-        let made = FtxJob { owner: OwnerPid::this(), job: Job::new(kind, worker, events) };
+        let made = FtxJob { job: client.worker.new_job(kind, None) };
         // SAFETY: as above.
         unsafe { OutParam::new(job, "job")? }.set(Box::into_raw(Box::new(made)));
         Ok(())
@@ -104,9 +101,7 @@ pub unsafe extern "C" fn ftx_job_new(
 pub unsafe extern "C" fn ftx_job_free(job: *mut FtxJob) {
     guard_or((), || {
         // SAFETY: the caller keeps to the contract.
-        if let Some(job) = unsafe { pointer::retrieve(job) } {
-            job.job.release();
-        }
+        drop(unsafe { pointer::retrieve(job) });
         Ok(())
     });
 }
@@ -146,8 +141,7 @@ pub unsafe extern "C" fn ftx_job_id(job: *const FtxJob) -> u64 {
 pub unsafe extern "C" fn ftx_job_set_user_data(job: *mut FtxJob, user_data: *mut c_void) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        unsafe { pointer::handle(job) }?.job.set_user_data(user_data.expose_provenance());
-        Ok(())
+        unsafe { pointer::handle(job) }?.job.set_user_data(user_data.expose_provenance())
     })
 }
 
@@ -193,7 +187,7 @@ fn switch(option: u32, value: u64) -> Result<bool, Failure> {
 }
 
 /// Overrides an option of the client for a job.
-fn set(job: &Job, option: u32, input: OptionInput, other: &str) -> Result<(), Failure> {
+fn set(job: &JobRef, option: u32, input: OptionInput, other: &str) -> Result<(), Failure> {
     let number = options::of_job(option).ok_or_else(|| config::unknown(option))?;
     let change = Override { number, input };
     change
@@ -263,7 +257,7 @@ pub unsafe extern "C" fn ftx_job_add(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let job = unsafe { pointer::handle(job)? };
-        let path = match job.job.kind {
+        let path = match job.job.kind()? {
             // SAFETY: as above.
             JobKind::Upload | JobKind::Download => unsafe { pointer::text(path, "path")? },
             _ => "",

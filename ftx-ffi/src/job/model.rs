@@ -51,6 +51,15 @@ pub(crate) struct FileOutcome {
     pub(crate) already_there: bool,
 }
 
+/// The work that a job begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) kind: JobKind,
+    pub(crate) settings: Settings,
+    /// The unfinished files, with their indices.
+    pub(crate) todo: Vec<(usize, JobFile)>,
+}
+
 /// Options of a job.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
