@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use ftx_server::store::local::LocalStore;
+use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::{Config, Dialects, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -50,7 +50,8 @@ impl Setting {
                 std::fs::write(directory.join(index.to_string()), [7; 5000]).unwrap();
             }
         }
-        let config = Config::new(root.path());
+        let config = Config::default();
+        let store_config = LocalStoreConfig::new(root.path()).for_server(&config);
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -58,7 +59,7 @@ impl Setting {
             runtime.unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
-                let store = LocalStore::open(&config).unwrap();
+                let store = LocalStore::open(&store_config).unwrap();
                 let server =
                     Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 server.run(listener, async { drop(stopped.await) }).await;
