@@ -161,7 +161,7 @@ fn observer(job: &Arc<Job>, file: usize) -> Observer {
     let job = Arc::clone(job);
     Observer::new(move |told| {
         failpoint::point(job.id, FailPoint::Tell);
-        if let Some(event) = JobEvent::told(file, told) {
+        if let Some(event) = JobEvent::of_client_event(file, told) {
             job.tell(event);
         }
     })

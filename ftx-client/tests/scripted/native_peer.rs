@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use ftx_core::native::Granule;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, Token, server_preface,
+    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_BYTES, Reply, Request, Token, server_preface,
 };
 
 use crate::SOON;
@@ -61,7 +61,7 @@ impl NativePeer {
     }
 
     pub(crate) fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
-        let mut header = [0; HEADER_LEN];
+        let mut header = [0; HEADER_BYTES];
         self.0.read_exact(&mut header).ok()?;
         let header = FrameHeader::decode(&header).unwrap();
         let mut payload = vec![0; usize::try_from(header.len).unwrap()];

@@ -21,7 +21,7 @@
 //!     UploadStep,
 //! };
 //! use ftx_core::native::wire::{
-//!     BlockHead, CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Meta, Overwrite, PREFACE_LEN,
+//!     BlockHead, CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_BYTES, Meta, Overwrite, PREFACE_BYTES,
 //!     Reply, Request, Token, VERSION, VERSIONS, check_client_preface, next_frame, server_preface,
 //! };
 //! use ftx_core::native::Granule;
@@ -35,7 +35,7 @@
 //! /// Takes the first frame out of a buffer.
 //! fn take_frame(buffer: &mut Vec<u8>) -> Result<(FrameHeader, Vec<u8>), Error> {
 //!     let header = next_frame(buffer)?.ok_or("no frame has arrived")?;
-//!     take(buffer, HEADER_LEN);
+//!     take(buffer, HEADER_BYTES);
 //!     Ok((header, take(buffer, header.len as usize)))
 //! }
 //!
@@ -57,7 +57,7 @@
 //! to_server.extend([&CLIENT_PREFACE[..], &hello.encode(0)?].concat());
 //!
 //! // The server answers with its preface and `Welcome`.
-//! check_client_preface(take(&mut to_server, PREFACE_LEN).try_into().unwrap())?;
+//! check_client_preface(take(&mut to_server, PREFACE_BYTES).try_into().unwrap())?;
 //! let (header, payload) = take_frame(&mut to_server)?;
 //! assert_eq!(Request::decode(&header, &payload)?, hello);
 //! let welcome = Reply::Welcome {
@@ -71,7 +71,7 @@
 //! to_client.extend([&server_preface(VERSION)[..], &welcome.encode(0)?].concat());
 //!
 //! // The client offers the file.
-//! take(&mut to_client, PREFACE_LEN);
+//! take(&mut to_client, PREFACE_BYTES);
 //! let (header, payload) = take_frame(&mut to_client)?;
 //! let Reply::Welcome { window, requests, .. } = Reply::decode(&header, &payload)? else {
 //!     return Err("not welcome".into());

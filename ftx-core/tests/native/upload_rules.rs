@@ -43,7 +43,7 @@ fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
 }
 
 #[test]
-fn what_the_server_has_is_not_sent() {
+fn blocks_that_the_server_holds_are_not_sent() {
     let mut sender = Sender::new(3 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(A), None]).unwrap();
     sender.ready(Granule::ONE).unwrap();
@@ -67,7 +67,7 @@ fn what_the_server_has_is_not_sent() {
 }
 
 #[test]
-fn what_was_hashed_before_is_not_read_again() {
+fn hashed_blocks_are_not_read_again() {
     let own = known(3 * BLOCK_BYTES, &[(0, A), (1, A)]);
     let mut sender = Sender::with_known(own, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(B), Some(B)]).unwrap();
@@ -161,7 +161,7 @@ fn a_have_is_of_the_staging_and_else_of_the_published_version() {
 }
 
 #[test]
-fn pages_are_short_and_skip_what_is_not_held() {
+fn pages_are_short_and_skip_missing_blocks() {
     let page = MAX_CV_PAGE_BLOCKS as u64;
     let last = (1 << 44) - 1;
     let all: Vec<_> = (0..page + 2).chain([last]).map(|index| (index, A)).collect();

@@ -6,8 +6,8 @@ use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
-    GetScope, HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
-    Untransferable, Version, next_frame, server_preface,
+    GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request,
+    Token, Untransferable, Version, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -40,7 +40,7 @@ fn text(text: &str) -> String {
 
 fn split(frame: &[u8]) -> (FrameHeader, &[u8]) {
     let header = next_frame(frame).unwrap().unwrap();
-    let payload = &frame[HEADER_LEN..];
+    let payload = &frame[HEADER_BYTES..];
     assert_eq!(payload.len(), usize::try_from(header.len).unwrap());
     (header, payload)
 }

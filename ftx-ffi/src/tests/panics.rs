@@ -175,11 +175,11 @@ fn sized_error() -> FtxError {
 fn panicking(client: &Client, job: &Job, point: FailPoint) {
     plan(job.id(), point);
     assert_eq!(job.run(), FTX_INTERNAL, "{point:?}");
-    assert_told(client, job, point);
+    assert_panic_reported(client, job, point);
 }
 
 /// Checks the events and results of a job that has panicked.
-fn assert_told(client: &Client, job: &Job, point: FailPoint) {
+fn assert_panic_reported(client: &Client, job: &Job, point: FailPoint) {
     let mut error = sized_error();
     // SAFETY: the handle is valid, and the struct has its size set.
     assert_eq!(unsafe { ftx_job_error(job.0, FTX_WHOLE_JOB, &raw mut error) }, 0);
@@ -226,7 +226,7 @@ fn panicking_on_stream() -> bool {
         return false;
     }
     assert_eq!(status, FTX_INTERNAL, "{point:?}");
-    assert_told(&client, &job, point);
+    assert_panic_reported(&client, &job, point);
     assert_eq!(client.job(&setting, FTX_JOB_DOWNLOAD, FILES).run(), 0);
     true
 }

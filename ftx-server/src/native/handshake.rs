@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION, VERSIONS,
     WAITING, check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
@@ -55,7 +55,7 @@ pub(super) async fn accept<S: Store>(
     deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, NativeConnection<S>)>, NativeError> {
     let preface = loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
             break *preface;
         }
         match stream.fill(context.guard(deadline.left())).await {

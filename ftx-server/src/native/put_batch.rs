@@ -7,16 +7,16 @@ use super::error::NativeError;
 use crate::store::{ExpectedVersion, SmallData, SmallFile};
 
 /// The largest batch, in files.
-const MAX_BATCH_FILES: usize = 512;
+const MAX_PUT_BATCH_FILES: usize = 512;
 
 /// The largest batch of a connection that is alone, in bytes.
-const MAX_BATCH_BYTES: usize = 1024 * 1024;
+const MAX_PUT_BATCH_BYTES: usize = 1024 * 1024;
 
 /// The size up to which a batch may grow however many connections there are.
-const MIN_BATCH_BYTES: usize = 64 * 1024;
+const MIN_PUT_BATCH_BYTES: usize = 64 * 1024;
 
 /// Bytes of all connections' batches together.
-const ALL_BATCHES_BYTES: usize = 32 * 1024 * 1024;
+const ALL_PUT_BATCHES_BYTES: usize = 32 * 1024 * 1024;
 
 /// The cost of a file in a batch besides its bytes and its name, roughly.
 const FILE_OVERHEAD_BYTES: usize = 256;
@@ -62,8 +62,9 @@ impl PutBatch {
         if self.files.is_empty() {
             return Ok(false);
         }
-        let most = (ALL_BATCHES_BYTES / connections.max(1)).clamp(MIN_BATCH_BYTES, MAX_BATCH_BYTES);
-        if self.files.len() >= MAX_BATCH_FILES || self.bytes >= most {
+        let most = (ALL_PUT_BATCHES_BYTES / connections.max(1))
+            .clamp(MIN_PUT_BATCH_BYTES, MAX_PUT_BATCH_BYTES);
+        if self.files.len() >= MAX_PUT_BATCH_FILES || self.bytes >= most {
             return Ok(true);
         }
         if !frames.has_complete_frame() {

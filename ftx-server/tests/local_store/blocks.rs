@@ -133,7 +133,7 @@ async fn a_silent_upload_of_another_size_or_without_a_block_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_several_stagings_the_fullest_is_resumed() {
+async fn the_fullest_of_several_stagings_is_resumed() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
@@ -151,13 +151,13 @@ async fn of_several_stagings_the_fullest_is_resumed() {
     for upload in uploads {
         upload.end(&Executor::pool(), false).await.unwrap();
     }
-    assert_eq!(go_on(&store, root.path()).await, [0, 1, 3]);
+    assert_eq!(blocks_after_resume(&store, root.path()).await, [0, 1, 3]);
     drop(store);
-    assert_eq!(go_on(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
+    assert_eq!(blocks_after_resume(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
 }
 
 /// Another client resumes the staging; it is unchanged.
-async fn go_on(store: &LocalStore, root: &Path) -> Vec<u64> {
+async fn blocks_after_resume(store: &LocalStore, root: &Path) -> Vec<u64> {
     let offered = offer(store, "a", LEN, 5).await.unwrap();
     let known = known(&offered);
     offered.upload.end(&Executor::pool(), false).await.unwrap();

@@ -134,7 +134,7 @@ async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
 }
 
 #[tokio::test]
-async fn the_file_is_always_one_of_them_whole() {
+async fn the_file_is_always_one_intact_version() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let tasks: Vec<_> = (1..=NAMES)

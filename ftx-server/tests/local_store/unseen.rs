@@ -20,7 +20,7 @@ use crate::{ALL, MIB, content, held, md5, name, offer, open, put, staged_files};
 const LARGE: usize = 16 * MIB;
 
 /// The store reports the present contents of `a.bin`, and neither offers nor confirms `old`.
-async fn assert_tells(store: &LocalStore, old: &[u8], new: &[u8]) {
+async fn assert_reports_present_contents(store: &LocalStore, old: &[u8], new: &[u8]) {
     assert_eq!(offer(store, "a.bin").await.held, Some(held(new)));
     let mut download = store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap();
     assert!(download.md5().is_none_or(|told| told == md5(new)));
@@ -47,7 +47,7 @@ async fn a_published_file_that_is_written_to_at_once_is_offered_as_it_is() {
             if round % 2 == 0 {
                 file.set_modified(published).unwrap();
             }
-            assert_tells(&store, &old, &new).await;
+            assert_reports_present_contents(&store, &old, &new).await;
         }
     }
 }
@@ -80,7 +80,7 @@ async fn a_change_that_does_not_show_is_offered() {
         flip(&root.path().join("a.bin"), len / 2);
         let mut new = old.clone();
         new[len / 2] ^= 1;
-        assert_tells(&store, &old, &new).await;
+        assert_reports_present_contents(&store, &old, &new).await;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_file_appears_when_it_is_whole() {
+async fn a_file_appears_when_it_is_complete() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     for len in [0, 1, 1000, 128 * 1024, 128 * 1024 + 1, 3 * MIB + 7] {
@@ -32,7 +32,7 @@ async fn a_file_appears_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn the_old_version_stays_until_the_new_one_is_whole() {
+async fn the_old_version_stays_until_the_new_one_is_complete() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let (old, new) = (content(1, 700_000), content(2, 900_000));
@@ -56,7 +56,7 @@ async fn directories_are_made() {
 
 /// The directory was moved away during the upload, or is gone.
 #[tokio::test]
-async fn the_file_goes_where_its_name_says_at_the_end() {
+async fn a_file_is_published_under_the_final_path_of_its_name() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 700_000);

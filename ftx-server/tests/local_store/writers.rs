@@ -17,7 +17,7 @@ use crate::{
 const SILENCE: Duration = Duration::from_millis(2200);
 
 #[tokio::test]
-async fn of_two_writers_the_last_one_to_end_wins() {
+async fn the_last_of_two_writers_to_end_wins() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     for (a_len, b_len) in [(MIB, 2 * MIB), (1000, MIB), (MIB, 1000), (500, 600)] {
@@ -39,7 +39,7 @@ async fn of_two_writers_the_last_one_to_end_wins() {
 }
 
 #[tokio::test]
-async fn of_writers_at_the_same_time_one_is_there_whole() {
+async fn concurrent_writers_leave_one_intact_file() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     for round in 0..20 {
@@ -65,7 +65,7 @@ async fn of_writers_at_the_same_time_one_is_there_whole() {
 }
 
 #[tokio::test]
-async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
+async fn a_client_that_resumes_takes_nothing_from_a_concurrent_writer() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 2 * MIB);

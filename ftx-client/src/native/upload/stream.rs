@@ -17,7 +17,7 @@ use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
 use crate::native::queue::QueueEvent;
 
 /// Queued bytes that trigger a flush.
-const FLUSH_BYTES: usize = 128 * 1024;
+const SEND_FLUSH_BYTES: usize = 128 * 1024;
 
 /// The uploads of one connection.
 pub(super) struct UploadStream {
@@ -215,6 +215,6 @@ impl UploadStream {
     }
 
     async fn send_queued(&mut self) -> Result<(), TransferError> {
-        if self.channel.queued() >= FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
+        if self.channel.queued() >= SEND_FLUSH_BYTES { self.channel.flush().await } else { Ok(()) }
     }
 }

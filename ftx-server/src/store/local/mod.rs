@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
 use self::expiry::ExpiryClock;
@@ -54,6 +55,9 @@ const PRIVATE_DIR: &str = ".ftx";
 
 /// The least time between two searches for expired stagings.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Limit of the bytes to read under a permit to read; more need a permit to hash.
+const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// A directory of files; clones share it.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::Executor;
-use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, Staging, StoreError};
+use ftx_store::{FileIdentity, PrefixHasher, PrefixStaging, StableIdentity, StoreError};
 use lru::LruCache;
 use tracing::warn;
 
@@ -31,7 +31,7 @@ use self::writer::PrefixWriter;
 use super::expiry::ExpiryClock;
 use super::permits::{JobPermit, SlowJob};
 use super::staging_index::StagingIndex;
-use super::{LocalStore, StoreInner, native};
+use super::{LocalStore, SHORT_HASH_BYTES, StoreInner};
 use crate::config::Config;
 use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
 
@@ -58,7 +58,7 @@ impl LegacyState {
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let (ttl, name_of) = (config.staging_ttl, Staging::name_of);
+        let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
         let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of)?;
         Ok(Self { stagings, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
@@ -101,7 +101,7 @@ struct TooLate;
 impl LocalStore {
     /// A permit to hash the first `len` bytes of a file for an answer that is due, if that takes one.
     async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<JobPermit>, TooLate> {
-        if len <= native::SHORT_HASH_BYTES {
+        if len <= SHORT_HASH_BYTES {
             return Ok(None);
         }
         let permit = self.inner.permits.take(SlowJob::Hash);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
 use ftx_io::{Executor, StagingWriter};
-use ftx_store::{Staging, StoreError, check_space};
+use ftx_store::{PrefixStaging, StoreError, check_space};
 use tracing::warn;
 
 use super::beginning::{Beginning, create};
@@ -77,7 +77,7 @@ fn begin_small(
 fn publish(
     inner: &StoreInner,
     name: &RemoteName,
-    staging: Staging,
+    staging: PrefixStaging,
 ) -> Result<Option<Md5Digest>, StoreError> {
     inner.root.check_not_removed(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
@@ -136,7 +136,7 @@ impl LegacyUpload for LocalUpload {
             return Ok(());
         }
         let permit = store.inner.permits.take_unless_inline(executor, SlowJob::Sync).await;
-        let end = move |staging: Staging, PrefixGuard { mut lease, _share }| {
+        let end = move |staging: PrefixStaging, PrefixGuard { mut lease, _share }| {
             let _permit = permit;
             // The client may be back already: it waits until this is done.
             lease.hold(None);

@@ -10,8 +10,8 @@ use ftx_io::Executor;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
 use super::super::permits::SlowJob;
-use super::super::{DescriptorShare, DescriptorUse, StoreInner};
-use super::block_map::{FileRef, SHORT_HASH_BYTES, manifest_of};
+use super::super::{DescriptorShare, DescriptorUse, SHORT_HASH_BYTES, StoreInner};
+use super::block_map::{FileRef, manifest_of};
 use crate::store::{Refusal, StoredFile, WorkProgress};
 
 /// An open file as it was when it was opened; clones are the same one.

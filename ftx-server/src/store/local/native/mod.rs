@@ -35,7 +35,6 @@ use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
-pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
