@@ -583,7 +583,8 @@
 #define FTX_EVENT_HASHING 1
 
 /**
- * The transfer of a file begins at offset `done` of its `total` bytes.
+ * Bytes of a file begin to move. Both sides already hold `done` of its `total` bytes, which need not
+ * be its first ones.
  */
 #define FTX_EVENT_STARTED 2
 
@@ -1827,8 +1828,8 @@ int32_t ftx_job_error(const struct ftx_job *job, uint64_t file_index, struct ftx
 
 /**
  * Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
- * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
- * unless `ftx_job_wait` is waiting for it.
+ * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while thousands of entries wait to be
+ * taken, unless `ftx_job_wait` is waiting for it.
  *
  * @param job    The job.
  * @param entry  Filled in; `struct_size` must be set.

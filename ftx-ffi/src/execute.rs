@@ -157,7 +157,7 @@ fn observer(job: &JobRef, file: usize) -> Observer {
     let job = job.clone();
     Observer::new(move |told| {
         failpoint::point(job.id, FailPoint::Tell);
-        if let Some(event) = JobEvent::told(file, told) {
+        if let Some(event) = JobEvent::of_client_event(file, told) {
             job.tell(event);
         }
     })

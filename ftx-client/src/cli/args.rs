@@ -100,8 +100,8 @@ pub(crate) struct DownloadArgs {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
-    /// Local file, for a single name
-    #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
+    /// Local file or directory, for a single name
+    #[arg(short, long, value_name = "PATH", conflicts_with = "out_dir")]
     pub(crate) output: Option<PathBuf>,
 
     /// Local directory; may be a symbolic link, but links in it are not followed

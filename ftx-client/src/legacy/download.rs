@@ -1,19 +1,20 @@
 //! Drives one download in the legacy dialect.
 
 use ftx_core::RemoteName;
-use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine, DownloadOutcome};
-use ftx_io::{StagingWriter, receive_chunk_bytes};
+use ftx_io::{Executor, StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
 use crate::legacy::connection::LegacyConnection;
+use crate::legacy::error::{download_failed, out_of_step};
 use crate::legacy::target::Target;
 use crate::{Cancel, Event, Observer, TransferError};
 
 /// Downloads a file over an idle connection. The received bytes are kept in any case.
 pub(crate) async fn run(
     connection: &mut LegacyConnection,
+    executor: &Executor,
     name: &RemoteName,
     target: Target,
     observer: &Observer,
@@ -23,6 +24,7 @@ pub(crate) async fn run(
     let progress = BodyProgress { done: 0, size: 0 };
     let mut driver = DownloadDriver {
         connection,
+        executor,
         target,
         machine,
         writer: None,
@@ -44,6 +46,7 @@ struct BodyProgress {
 
 struct DownloadDriver<'a> {
     connection: &'a mut LegacyConnection,
+    executor: &'a Executor,
     target: Target,
     machine: DownloadMachine,
     writer: Option<StagingWriter>,
@@ -97,7 +100,7 @@ impl DownloadDriver<'_> {
         match action {
             DownloadAction::Send(request) => self.connection.send(&request).await?,
             DownloadAction::Prepare { start, len } => {
-                let writer = self.target.prepare(start, len).await?;
+                let writer = self.target.prepare(self.executor, start, len).await?;
                 self.progress = BodyProgress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
@@ -111,7 +114,7 @@ impl DownloadDriver<'_> {
             }
             DownloadAction::Finish(outcome) => {
                 if outcome.already_there {
-                    self.target.settle().await?;
+                    self.target.settle(self.executor).await?;
                 }
                 return Ok(Some(outcome));
             }
@@ -150,12 +153,8 @@ impl DownloadDriver<'_> {
         Ok(chunk)
     }
 
-    /// The machine knows a local failure by its status only, so the cause is added here.
     fn failed(&mut self, error: DownloadError) -> TransferError {
-        match (error, self.store_error.take()) {
-            (DownloadError::NotStored(_), Some(cause)) => cause.into(),
-            (error, _) => error.into(),
-        }
+        download_failed(error, self.store_error.take())
     }
 
     /// Keeps the received bytes for the next attempt.
@@ -166,8 +165,4 @@ impl DownloadDriver<'_> {
             tracing::warn!(%error, "the progress of the download could not be recorded");
         }
     }
-}
-
-fn out_of_step() -> TransferError {
-    DownloadError::from(ProtocolError::OutOfStep).into()
 }

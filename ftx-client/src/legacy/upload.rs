@@ -1,32 +1,33 @@
 //! Drives one upload in the legacy dialect.
 
-use std::io;
-
 use ftx_core::RemoteName;
-use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
-use ftx_store::{PrefixHasher, StoreError};
+use ftx_io::Executor;
+use ftx_store::PrefixHasher;
 
 use crate::legacy::connection::LegacyConnection;
+use crate::legacy::error::{out_of_step, read_failed};
 use crate::legacy::source::LegacySource;
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
 /// Uploads a local file over an idle connection.
 pub(crate) async fn run(
     connection: &mut LegacyConnection,
+    executor: &Executor,
     path: &LocalPath,
     name: &RemoteName,
     observer: &Observer,
     cancel: &Cancel,
 ) -> Result<UploadOutcome, TransferError> {
-    let source = LegacySource::open(path).await?;
+    let source = LegacySource::open(executor, path).await?;
     let machine = UploadMachine::new(name, source.size());
-    UploadDriver { connection, source, machine, observer, cancel }.run().await
+    UploadDriver { connection, executor, source, machine, observer, cancel }.run().await
 }
 
 struct UploadDriver<'a> {
     connection: &'a mut LegacyConnection,
+    executor: &'a Executor,
     source: LegacySource,
     machine: UploadMachine,
     observer: &'a Observer,
@@ -40,7 +41,10 @@ impl UploadDriver<'_> {
                 match action {
                     UploadAction::Send(request) => self.connection.send(&request).await?,
                     UploadAction::HashPrefix { len } => {
-                        let md5 = self.source.hash(len, self.observer, self.cancel).await?;
+                        let md5 = self
+                            .source
+                            .hash(self.executor, len, self.observer, self.cancel)
+                            .await?;
                         // The server may publish its bytes without another one.
                         self.source.unchanged()?;
                         self.machine.hashed(md5)?;
@@ -60,7 +64,7 @@ impl UploadDriver<'_> {
                     self.machine.message(reply)?;
                 }
                 Want::Body { .. } | Want::Discard { .. } | Want::Fact | Want::Nothing => {
-                    return Err(self.out_of_step());
+                    return Err(out_of_step());
                 }
             }
         }
@@ -82,7 +86,8 @@ impl UploadDriver<'_> {
         let mut done = offset;
         let mut spare = Vec::new();
         loop {
-            let chunk = reader.next(spare).await.map_err(|error| self.unreadable(error))?;
+            let chunk = reader.next(self.executor, spare).await;
+            let chunk = chunk.map_err(|error| read_failed(self.source.path(), error))?;
             if chunk.is_empty() {
                 break;
             }
@@ -97,16 +102,5 @@ impl UploadDriver<'_> {
         }
         let md5 = reader.into_parts().and_then(|(_, hasher)| hasher).map(|hasher| hasher.digest());
         Ok(self.machine.sent(md5)?)
-    }
-
-    fn unreadable(&self, error: io::Error) -> TransferError {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return TransferError::local_changed(self.source.path());
-        }
-        StoreError::io("read", self.source.path(), error).into()
-    }
-
-    fn out_of_step(&self) -> TransferError {
-        ftx_core::legacy::upload::UploadError::from(ProtocolError::OutOfStep).into()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
 use ftx_core::native::{Reason, StreamId};
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::ManifestCache;
 use tokio::sync::oneshot;
 
@@ -39,6 +39,8 @@ pub(crate) struct NativeClient<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
+    /// Runs the disk work of the calling thread.
+    pub(crate) executor: &'a Executor,
     /// The chaining values of local files.
     pub(crate) manifests: &'a Arc<ManifestCache>,
     pub(crate) idle: &'a mut IdleConnection,
@@ -75,7 +77,7 @@ impl NativeClient<'_> {
         watch: &mut dyn Watch,
     ) {
         let single = match jobs.as_slice() {
-            [one] => Some(size_of(&one.path).await),
+            [one] => Some(size_of(self.executor, &one.path).await),
             _ => None,
         };
         self.transfer::<UploadWorkload>(jobs, single, keep_going, watch).await;
@@ -121,7 +123,7 @@ impl NativeClient<'_> {
             let workload = Arc::new(workload);
             let report = &mut || queue.report(watch);
             let result = self.attempt(&workload, useful_streams, report).await;
-            workload.end().await;
+            workload.end(self.executor).await;
             if !self.should_retry(&queue, &attempt, result, &mut retries, watch).await {
                 return;
             }
@@ -192,7 +194,8 @@ impl NativeClient<'_> {
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
         let extra = self.spawn_extra(workload, session, useful_streams.min(max_streams));
-        let result = Arc::clone(workload).work(channel, 0, report).await;
+        let executor = self.executor.clone();
+        let result = Arc::clone(workload).work(channel, 0, executor, report).await;
         let channel = match result {
             Ok(channel) => {
                 // Streams that are still connecting have nothing left to do.
@@ -271,10 +274,10 @@ impl Retries {
 }
 
 /// Bytes of a local file; 0 if it cannot be opened, which the upload itself reports.
-async fn size_of(path: &LocalPath) -> u64 {
-    let owned = path.clone();
-    let size = move || Ok(owned.open_regular().map_or(0, |(_, metadata)| metadata.len()));
-    blocking(path.path(), size).await.unwrap_or(0)
+async fn size_of(executor: &Executor, path: &LocalPath) -> u64 {
+    let path = path.clone();
+    let size = move || path.open_regular().map_or(0, |(_, metadata)| metadata.len());
+    executor.run(size).await.unwrap_or(0)
 }
 
 /// Connections that a file of `size` bytes justifies.

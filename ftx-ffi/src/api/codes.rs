@@ -176,7 +176,8 @@ pub const FTX_STATE_PAUSED: u32 = 3;
 pub const FTX_STATE_ENDED: u32 = 4;
 /// Hashing the bytes already present: `done` of `total` bytes.
 pub const FTX_EVENT_HASHING: u32 = 1;
-/// The transfer of a file begins at offset `done` of its `total` bytes.
+/// Bytes of a file begin to move. Both sides already hold `done` of its `total` bytes, which need not
+/// be its first ones.
 pub const FTX_EVENT_STARTED: u32 = 2;
 /// `done` of the `total` bytes of a file are transferred.
 pub const FTX_EVENT_PROGRESS: u32 = 3;

@@ -149,8 +149,8 @@ pub unsafe extern "C" fn ftx_job_error(
 }
 
 /// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
-/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
-/// unless `ftx_job_wait` is waiting for it.
+/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while thousands of entries wait to be
+/// taken, unless `ftx_job_wait` is waiting for it.
 ///
 /// @param job    The job.
 /// @param entry  Filled in; `struct_size` must be set.

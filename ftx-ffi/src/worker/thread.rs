@@ -56,7 +56,7 @@ fn run_jobs(
     address: &ServerAddr,
     config: &ClientConfig,
 ) {
-    let new = || Client::new(address.clone(), config.clone());
+    let new = || Client::new(address.clone(), config.clone()).on_own_thread();
     let mut client = new();
     while let Some(id) = next(thread) {
         failpoint::point(id, FailPoint::Thread);
@@ -73,7 +73,7 @@ fn run_job(runtime: &Runtime, client: &mut Client, config: &ClientConfig, job: &
     let Some((cancel, work)) = job.begin() else { return };
     client.set_cancel(cancel);
     client.set_config(work.settings.over(config));
-    let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job, work)));
+    let result = runtime.block_on(run(client, job, work));
     client.set_observer(Observer::default());
     failpoint::point(job.id, FailPoint::End);
     job.finish(result);

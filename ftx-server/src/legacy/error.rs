@@ -4,10 +4,9 @@ use std::io;
 
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
-use ftx_io::StreamError;
-use ftx_store::StoreError;
+use ftx_io::{StreamError, WorkPanicked};
 
-use crate::dedicated::ThreadPanicked;
+use crate::store::Refusal;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +14,20 @@ pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
     #[error(transparent)]
-    Panicked(#[from] ThreadPanicked),
+    Panicked(#[from] WorkPanicked),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was sent, where the protocol has no room for a failure.
-    #[error("a download was broken off")]
-    Store(#[from] StoreError),
+    #[error("a download was broken off: {0}")]
+    Store(Refusal),
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+impl From<Refusal> for LegacyError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Store(refusal)
+    }
 }
 
 impl From<io::Error> for LegacyError {

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
-use ftx_io::{BufferedStream, ErrorChain, StreamError, receive_chunk_bytes};
-use ftx_store::StoreError;
+use ftx_io::{BufferedStream, Executor, StreamError, receive_chunk_bytes};
 use tracing::{info, warn};
 
 use super::error::LegacyError;
 use crate::context::Context;
-use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
+use crate::store::{
+    LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Refusal, Store,
+};
 
 /// The file that a connection moves.
 pub(super) struct Transfer<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
+    /// Runs the store's blocking work.
+    executor: Executor,
     offer: Option<S::Offer>,
     upload: Option<S::Upload>,
     download: Option<S::Download>,
@@ -25,7 +28,13 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 
 impl<S: Store + LegacyStore> Transfer<S> {
     pub(super) fn new(context: Arc<Context<S>>) -> Self {
-        Self { context, offer: None, upload: None, download: None, spare: Vec::new() }
+        let (executor, spare) = (Executor::pool(), Vec::new());
+        Self { context, executor, offer: None, upload: None, download: None, spare }
+    }
+
+    /// The connection has moved to another thread.
+    pub(super) fn set_executor(&mut self, executor: Executor) {
+        self.executor = executor;
     }
 
     /// Frees the buffer while the client pauses.
@@ -41,7 +50,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         self.offer = None;
         // The lookup may take longer than the grace of a shutdown.
         let offered = tokio::select! {
-            offered = self.context.store.offer_prefix(name, limit) => offered,
+            offered = self.context.store.offer_prefix(&self.executor, name, limit) => offered,
             () = self.context.abort.cancelled() => return Err(StreamError::Stopped.into()),
         };
         Ok(match offered {
@@ -61,13 +70,13 @@ impl<S: Store + LegacyStore> Transfer<S> {
     ) -> Result<Fact, LegacyError> {
         let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
         let begin = if resume { LegacyBegin::Resume(offer) } else { LegacyBegin::Anew(offer) };
-        Ok(match self.context.store.begin(name, begin, len).await {
+        Ok(match self.context.store.begin(&self.executor, name, begin, len).await {
             Ok(upload) => {
                 info!(name = name.as_str(), resume, len, "upload begins");
                 self.upload = Some(upload);
                 Fact::UploadBegun
             }
-            Err(error @ (StoreError::Changed { .. } | StoreError::InUse { .. })) => {
+            Err(error) if error.is_stale() => {
                 // The client can no longer resume at its offset; a new request helps.
                 self.log_failure(&error, "the offered bytes are gone");
                 Fact::Failed { status: Status::SeekError }
@@ -78,7 +87,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
 
     pub(super) async fn commit_upload(&mut self) -> Result<Fact, LegacyError> {
         let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
-        Ok(match upload.publish().await {
+        Ok(match upload.publish(&self.executor).await {
             Ok(md5) => {
                 info!(md5 = md5.map(tracing::field::display), "upload published");
                 self.context.monitor.uploaded();
@@ -107,13 +116,13 @@ impl<S: Store + LegacyStore> Transfer<S> {
         name: &RemoteName,
         held: Option<Prefix>,
         whole_only: bool,
-    ) -> Result<Fact, StoreError> {
+    ) -> Result<Fact, Refusal> {
         self.download = None;
-        let mut download = self.context.store.open_download(name).await?;
+        let mut download = self.context.store.open_download(&self.executor, name).await?;
         let (size, md5) = (download.size(), download.md5());
         let matches = match held {
             Some(held) if held.len == size || (!whole_only && held.len < size) => {
-                download.starts_with(held).await?
+                download.starts_with(&self.executor, held).await?
             }
             _ => false,
         };
@@ -130,7 +139,8 @@ impl<S: Store + LegacyStore> Transfer<S> {
     ) -> Result<(), LegacyError> {
         let mut download = self.download.take().ok_or(ProtocolError::OutOfStep)?;
         while left > 0 {
-            let chunk = download.read(offset, left, std::mem::take(&mut self.spare)).await?;
+            let spare = std::mem::take(&mut self.spare);
+            let chunk = download.read(&self.executor, offset, left, spare).await?;
             let len = chunk.len() as u64;
             stream.write_all(&chunk, self.context.stall()).await?;
             self.context.monitor.sent(chunk.len());
@@ -151,7 +161,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         let chunk = self.read_chunk(stream, left).await?;
         let received = Fact::BodyReceived { len: chunk.len() as u64 };
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
-        let error = match upload.write(chunk).await {
+        let error = match upload.write(&self.executor, chunk).await {
             Ok(spare) => {
                 self.spare = spare;
                 return Ok((received, None));
@@ -189,32 +199,32 @@ impl<S: Store + LegacyStore> Transfer<S> {
 
     pub(super) async fn suspend(&mut self) {
         if let Some(upload) = self.upload.take()
-            && let Err(error) = upload.suspend().await
+            && let Err(error) = upload.suspend(&self.executor).await
         {
             self.log_failure(&error, "the progress of an upload could not be recorded");
         }
     }
 
-    fn failed(&self, error: &StoreError, text: &'static str) -> Fact {
+    fn failed(&self, error: &Refusal, text: &'static str) -> Fact {
         self.log_failure(error, text);
         Fact::Failed { status: status_of(error) }
     }
 
-    fn log_failure(&self, error: &StoreError, text: &'static str) {
+    fn log_failure(&self, error: &Refusal, text: &'static str) {
         self.context.monitor.error();
-        if !error.is_general() {
-            warn!(error = %ErrorChain(error), "{text}");
+        if !error.is_general {
+            warn!(error = %error, "{text}");
         } else if let Some(times) = self.context.throttles.requests.count() {
-            warn!(error = %ErrorChain(error), times, "{text}");
+            warn!(error = %error, times, "{text}");
         }
     }
 }
 
 /// The status that reports an error to a client. It must never be one of success.
-fn status_of(error: &StoreError) -> Status {
-    match error.status() {
+fn status_of(error: &Refusal) -> Status {
+    match error.status {
         // The one status that our client retries after a short pause.
-        _ if matches!(error, StoreError::Exhausted { .. }) => Status::ConnectError,
+        _ if error.is_exhausted() => Status::ConnectError,
         Status::Ok => Status::UploadError,
         status => status,
     }

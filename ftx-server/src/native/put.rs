@@ -6,13 +6,13 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
-use ftx_io::{CHUNK_BYTES, Frames};
+use ftx_io::{CHUNK_BYTES, Executor, Frames};
 use tracing::debug;
 
 use super::connection::NativeConnection;
 use super::error::{NativeError, RequestError};
 use super::heartbeat::Heartbeat;
-use super::put_batch::PutBatch;
+use super::put_batch::{PutBatch, PutRequest};
 use super::request::RequestContext;
 use crate::store::{
     ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store,
@@ -21,6 +21,9 @@ use crate::store::{
 
 /// The largest file that is received into memory.
 const MAX_IN_MEMORY_BYTES: u64 = CHUNK_BYTES as u64;
+
+/// The bytes of a file are not those that the client hashed.
+const DAMAGED: &str = "the file did not arrive as it was sent; send it again";
 
 /// A file arrives in one frame.
 pub(super) async fn on_file<S: Store>(
@@ -38,8 +41,12 @@ pub(super) async fn on_file<S: Store>(
         let offer = UploadOffer { name, size: len, meta, overwrite, owner: None };
         return Box::pin(store_single(cx, offer)).await;
     }
-    let data = SmallData::Whole(cx.read_whole().await?);
+    let bytes = cx.read_whole().await?;
     let digest = Digest(cx.read_hash().await?);
+    if Digest::of(&bytes) != digest {
+        return Err(RequestError::refused(Reason::DigestMismatch, DAMAGED));
+    }
+    let data = SmallData::Whole(bytes);
     cx.connection.batch.push(cx.id, SmallFile { name, meta, overwrite, data, digest });
     Ok(())
 }
@@ -55,8 +62,8 @@ pub(super) async fn on_check<S: Store>(
     }
     store_batch(cx.connection, cx.frames).await?;
     let (context, digest) = (Arc::clone(&cx.connection.context), expected.digest);
-    let progress = WorkProgress::default();
-    let work = context.store.confirm(expected, progress.clone());
+    let (executor, progress) = (cx.executor(), WorkProgress::default());
+    let work = context.store.confirm(&executor, expected, progress.clone());
     if cx.working(progress, work).await? {
         context.monitor.uploaded();
         cx.reply(&Reply::Done { digest, unchanged: true })?;
@@ -76,11 +83,11 @@ pub(super) async fn store_batch<S: Store>(
     }
     let PutBatch { requests, files, bytes } = std::mem::take(&mut connection.batch);
     debug!(files = files.len(), bytes, "stores small files");
-    let digests: Vec<Digest> = files.iter().map(|file| file.digest).collect();
-    let mut heartbeat = Heartbeat::new(requests.first().copied().unwrap_or_default());
-    let put = async { Ok::<_, NativeError>(connection.context.store.put(files).await) };
+    let mut heartbeat = Heartbeat::new(requests.first().map(|put| put.id).unwrap_or_default());
+    let put = connection.context.store.put(&connection.executor, files);
+    let put = async { Ok::<_, NativeError>(put.await) };
     let results = heartbeat.during(frames.writer(), || (0, bytes as u64), put).await?;
-    for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
+    for (PutRequest { id: request, digest }, result) in requests.into_iter().zip(results) {
         match result {
             Ok(PutOutcome::Wanted) => connection.reply(frames, request, &Reply::Wanted)?,
             Ok(outcome) => {
@@ -100,14 +107,14 @@ async fn store_single<S: Store>(
     offer: UploadOffer,
 ) -> Result<(), RequestError> {
     let size = offer.size;
-    let context = Arc::clone(&cx.connection.context);
+    let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
     let progress = WorkProgress::default();
-    let work = context.store.offer(offer, progress.clone());
+    let work = context.store.offer(&executor, offer, progress.clone());
     let OpenedUpload { upload, .. } = cx.working(progress, work).await?;
-    let stored = match receive_single(cx, &upload, size).await {
+    let stored = match receive_single(cx, &executor, &upload, size).await {
         Ok(digest) => {
             let progress = WorkProgress::default();
-            let work = upload.publish(Vec::new(), digest, progress.clone());
+            let work = upload.publish(&executor, Vec::new(), digest, progress.clone());
             let published = cx.working(progress, work).await;
             published.map(|unchanged| Reply::Done { digest, unchanged })
         }
@@ -120,7 +127,7 @@ async fn store_single<S: Store>(
         }
         Err(error) => {
             // A file this small is not worth resuming.
-            let _ = upload.end(true).await;
+            let _ = upload.end(&executor, true).await;
             Err(error)
         }
     }
@@ -129,6 +136,7 @@ async fn store_single<S: Store>(
 /// Writes the file to its staging as it arrives. Returns its digest.
 async fn receive_single<S: Store>(
     cx: &mut RequestContext<'_, S>,
+    executor: &Executor,
     upload: &S::Staging,
     size: u64,
 ) -> Result<Digest, RequestError> {
@@ -137,8 +145,9 @@ async fn receive_single<S: Store>(
     let mut offset = 0;
     while offset < size {
         let chunk = cx.read_piece(&mut heartbeat, |_| {}).await?;
+        hasher.update(&chunk);
         let len = chunk.len() as u64;
-        (cx.connection.spare, hasher) = upload.write(offset, chunk, hasher).await?;
+        cx.connection.spare = upload.write(executor, offset, chunk).await?;
         offset += len;
     }
     let claimed = cx.read_hash().await?;
@@ -147,11 +156,10 @@ async fn receive_single<S: Store>(
         Err(_) => Manifest::empty().digest(),
     };
     if computed.0 != claimed {
-        let message = "the file did not arrive as it was sent; send it again";
-        return Err(RequestError::refused(Reason::DigestMismatch, message));
+        return Err(RequestError::refused(Reason::DigestMismatch, DAMAGED));
     }
     if size > 0 {
-        upload.stored(0, Cv(claimed)).await?;
+        upload.stored(executor, 0, Cv(claimed)).await?;
     }
     Ok(computed)
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use ftx_core::RemoteName;
+use ftx_io::Executor;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
-use ftx_store::StoreError;
+use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _, Refusal};
 use tempfile::tempdir;
 
 use crate::{ALL, content, md5, name, open};
@@ -60,19 +60,21 @@ fn contents() -> Vec<Vec<u8>> {
 }
 
 impl Client {
-    async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
+    async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), Refusal> {
         self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
-            Step::Nothing => Step::LegacyOffer(store.offer_prefix(&self.name, ALL).await?),
+            Step::Nothing => {
+                Step::LegacyOffer(store.offer_prefix(&Executor::pool(), &self.name, ALL).await?)
+            }
             Step::LegacyOffer(offered) => self.begin(store, offered).await?,
             Step::Writing(mut upload, at) => {
                 let end =
                     self.bytes.len().min(at + 1 + usize::try_from(dice.below(200_000)).unwrap());
-                upload.write(self.bytes[at..end].to_vec()).await?;
+                upload.write(&Executor::pool(), self.bytes[at..end].to_vec()).await?;
                 match dice.below(12) {
-                    0..3 => upload.suspend().await.map(|()| Step::Nothing)?,
+                    0..3 => upload.suspend(&Executor::pool()).await.map(|()| Step::Nothing)?,
                     3 => Step::Nothing,
                     _ if end == self.bytes.len() => {
-                        upload.publish().await?;
+                        upload.publish(&Executor::pool()).await?;
                         Step::Nothing
                     }
                     _ => Step::Writing(upload, end),
@@ -86,7 +88,7 @@ impl Client {
         &mut self,
         store: &LocalStore,
         offered: LegacyOffer<LocalOffer>,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Step, Refusal> {
         let held = offered.held.map(|held| (usize::try_from(held.len).unwrap(), held.md5));
         let ours =
             held.filter(|(len, held)| *len < self.bytes.len() && md5(&self.bytes[..*len]) == *held);
@@ -95,7 +97,7 @@ impl Client {
             None => (LegacyBegin::Anew(offered.offer), 0),
         };
         let len = (self.bytes.len() - at) as u64;
-        let upload = store.begin(&self.name, begin, len).await?;
+        let upload = store.begin(&Executor::pool(), &self.name, begin, len).await?;
         Ok(Step::Writing(Box::new(upload), at))
     }
 }
@@ -117,7 +119,8 @@ async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
         let index = usize::try_from(dice.below(CLIENTS as u64)).unwrap();
         match clients[index].act(&store, &mut dice).await {
             // It was overtaken, and would ask again.
-            Ok(()) | Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+            Ok(()) => {}
+            Err(error) if error.is_stale() => {}
             Err(error) => panic!("seed {seed}, turn {turn}: {error}"),
         }
         if let Ok(found) = std::fs::read(root.join(&file)) {
@@ -131,7 +134,7 @@ async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
 }
 
 #[tokio::test]
-async fn the_file_is_always_one_of_them_whole() {
+async fn the_file_is_always_one_intact_version() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let tasks: Vec<_> = (1..=NAMES)

@@ -1,10 +1,8 @@
 //! Small files that are published together: new ones, and up-to-date ones that are made durable.
 
-use std::path::Path;
-
 use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{
     BatchFile, BatchPublisher, Durability, Existing, FileIdentity, Root, StagingName, StoreError,
     UpToDateFiles,
@@ -14,8 +12,8 @@ use super::target::DownloadTarget;
 use crate::{TransferError, Transferred};
 
 /// Files of a batch, and their bytes.
-const MAX_BATCH_FILES: usize = 256;
-const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+const MAX_GET_BATCH_FILES: usize = 256;
+const MAX_GET_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The largest buffer that is reused. As many are kept as a batch has files.
 const MAX_SPARE_BYTES: usize = 16 * 1024;
@@ -76,11 +74,11 @@ impl DownloadBatch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.files.len() >= MAX_BATCH_FILES || self.bytes >= MAX_BATCH_BYTES
+        self.files.len() >= MAX_GET_BATCH_FILES || self.bytes >= MAX_GET_BATCH_BYTES
     }
 
     /// Publishes the files, and returns the result of each.
-    pub(super) async fn publish(&mut self) -> Vec<BatchOutcome> {
+    pub(super) async fn publish(&mut self, executor: &Executor) -> Vec<BatchOutcome> {
         if self.files.is_empty() {
             return Vec::new();
         }
@@ -88,9 +86,9 @@ impl DownloadBatch {
         let files = std::mem::take(&mut self.files);
         let jobs: Vec<usize> = files.iter().map(|file| file.job).collect();
         let durability = self.durability;
-        let stored = blocking(Path::new("small files"), move || {
+        let stored = executor.run(move || {
             let outcomes = store(&files, durability);
-            Ok((outcomes, files))
+            (outcomes, files)
         });
         match stored.await {
             Ok((outcomes, files)) => {
@@ -110,7 +108,7 @@ impl DownloadBatch {
             FileData::Existing(_) => None,
         });
         self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES));
-        self.spares.truncate(MAX_BATCH_FILES);
+        self.spares.truncate(MAX_GET_BATCH_FILES);
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Token;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::FileIdentity;
 
 use crate::LocalPath;
@@ -14,9 +14,13 @@ const CONTEXT: &[u8] = b"ftx 2026-11-28 source of an upload";
 
 /// The token of a local file in its present version: the same for each run on this machine, and a
 /// different one when the file has changed. `None` where the machine has no identity.
-pub(super) async fn of(local: &LocalPath, identity: &FileIdentity) -> Option<Token> {
+pub(super) async fn of(
+    executor: &Executor,
+    local: &LocalPath,
+    identity: &FileIdentity,
+) -> Option<Token> {
     let (owned, identity) = (local.clone(), *identity);
-    let found = blocking(local.path(), move || Ok(token_of(&owned, &identity))).await;
+    let found = executor.run(move || token_of(&owned, &identity)).await;
     // Without a token the upload is shared with no other run.
     found.ok().flatten()
 }
@@ -59,7 +63,7 @@ mod tests {
     use super::token;
 
     #[test]
-    fn parts_are_told_apart() {
+    fn parts_are_distinguished() {
         let tokens = [token(&[b"a", b"bc"]), token(&[b"ab", b"c"]), token(&[b"abc"])];
         assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2] && tokens[0] != tokens[2]);
         assert_eq!(tokens[0], token(&[b"a", b"bc"]));
@@ -83,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn a_file_is_one_source_by_whatever_path() {
+        fn a_file_is_one_source_by_any_path() {
             let temp = tempfile::tempdir().unwrap();
             let root = temp.path().join("root");
             std::fs::create_dir_all(root.join("dir")).unwrap();

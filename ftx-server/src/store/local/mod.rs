@@ -11,9 +11,11 @@
 //! Every path is resolved by the system beneath a handle of the root directory: no name and no symbolic
 //! link leads out.
 //!
-//! The `native` and `legacy` folders keep their stagings apart. This file joins them where they meet:
-//! publishing a name discards its idle stagings of both, and both expire.
+//! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
+//! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
+//! of both, and both expire.
 
+mod config;
 mod expiry;
 mod latch;
 mod legacy;
@@ -22,6 +24,7 @@ mod native;
 mod permits;
 mod private_dir;
 mod recovery;
+mod staging_index;
 mod walk;
 
 use std::fs::TryLockError;
@@ -33,13 +36,14 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
+pub use self::config::LocalStoreConfig;
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
+use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use self::permits::{JobPermits, SlowJob};
-use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
 use self::legacy::LegacyState;
@@ -52,6 +56,9 @@ const PRIVATE_DIR: &str = ".ftx";
 
 /// The least time between two searches for expired stagings.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Limit of the bytes to read under a permit to read; more need a permit to hash.
+const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// A directory of files; clones share it.
 #[derive(Clone, Debug)]
@@ -82,7 +89,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// The directory cannot be used, or another server serves it.
-    pub fn open(config: &Config) -> Result<Self, StoreError> {
+    pub fn open(config: &LocalStoreConfig) -> Result<Self, StoreError> {
         let path = &config.root;
         std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())
@@ -112,37 +119,6 @@ impl LocalStore {
         legacy::read_ahead(&inner);
         Ok(Self { inner })
     }
-
-    /// Runs disk work where it stalls no other connection.
-    async fn blocking<T, E>(
-        &self,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let inner = Arc::clone(&self.inner);
-        let owned = name.clone();
-        ftx_io::blocking_for(Path::new(name.as_str()), move || work(&inner, &owned)).await
-    }
-
-    /// Runs disk work that may take long where it stalls no other connection.
-    async fn slowly<T: Send + 'static>(
-        &self,
-        slow: SlowJob,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let permit = self.inner.permits.take_unless_dedicated(slow).await;
-        self.blocking(name, move |inner, name| {
-            let done = work(inner, name);
-            drop(permit);
-            done
-        })
-        .await
-    }
 }
 
 impl StoreInner {
@@ -169,8 +145,8 @@ impl StoreInner {
 
     /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
-        native::discard_idle(self, name);
-        legacy::discard_idle(self, name);
+        self.native.stagings.discard_idle(name);
+        self.legacy.stagings.discard_idle(name);
     }
 
     /// Removes expired stagings, if the last search is some time ago. Blocks.
@@ -179,8 +155,8 @@ impl StoreInner {
         if swept.elapsed() >= SWEEP_INTERVAL {
             *swept = Instant::now();
             drop(swept);
-            legacy::expire(self, self.staging_ttl);
-            native::expire(self, self.staging_ttl);
+            self.legacy.stagings.expire(&self.expiry, self.staging_ttl);
+            self.native.stagings.expire(&self.expiry, self.staging_ttl);
             self.expiry.save();
         }
     }
