@@ -13,8 +13,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_client::blocking::BlockingClient;
 use ftx_client::{
-    Cancel, DialectChoice, Event, FileUpload, Observer, RemoteName, ServerAddr, TransferError,
-    Transferred, Watch,
+    Cancel, DialectChoice, Event, FileDownload, FileUpload, Observer, RemoteName, ServerAddr,
+    TransferError, Transferred, Watch,
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
@@ -187,7 +187,9 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
         let mut peer = NativePeer::accept(&listener);
         let (size, digest) = (5, Digest::of(b"hello"));
         let (meta, version) = (Meta::default(), Version([1; 16]));
-        let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
+        let Some((id, Request::Get { what: GetScope::Whole, .. })) = peer.request() else {
+            panic!()
+        };
         let head = FileHead::Got { meta, version }.encode(id, size).unwrap();
         peer.0.write_all(&[&head[..], b"hello", &[0; 32]].concat()).unwrap();
 
@@ -212,9 +214,12 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
     config.retries = 1;
     let mut client = BlockingClient::new(address, config).unwrap();
     let path = local.path().join("a.bin");
-    client.download(&name(), &path).unwrap();
+    let listed = FileDownload { name: name(), path: path.as_path().into(), size: Some(5) };
+    let mut results = Results::default();
+    client.download_all(&[listed], false, &mut results).unwrap();
     drop(client);
     server.join().unwrap();
+    assert!(matches!(results.0.as_slice(), [(0, Ok(_))]), "{results:?}");
     assert_eq!(fs::read(path).unwrap(), b"hello");
 }
 

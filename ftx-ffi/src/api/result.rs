@@ -82,7 +82,7 @@ pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64)
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, count) = unsafe { (pointer::handle(job)?, OutParam::new(count, "count")?) };
-        count.set(job.job.file_count() as u64);
+        count.set(job.job.file_count()? as u64);
         Ok(())
     })
 }
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn ftx_job_dialect(job: *const FtxJob, dialect: *mut u32) 
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, dialect) = unsafe { (pointer::handle(job)?, OutParam::new(dialect, "dialect")?) };
-        let native = job.job.native();
+        let native = job.job.native()?;
         let native = native.ok_or_else(|| Failure::abi(AbiStatus::Pending, "it is not known"))?;
         dialect.set(super::ask::dialect_code(native));
         Ok(())

@@ -1,5 +1,6 @@
 //! The batch of small files that a connection has received and not yet stored.
 
+use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::Frames;
 
@@ -27,9 +28,17 @@ const READ_BYTES_PER_STORED: u64 = 32;
 /// Small files to store together, and files to compare with the published ones.
 #[derive(Debug, Default)]
 pub(super) struct PutBatch {
-    pub(super) requests: Vec<u32>,
+    /// One for each file, in their order.
+    pub(super) requests: Vec<PutRequest>,
     pub(super) files: Vec<SmallFile>,
     pub(super) bytes: usize,
+}
+
+/// The request of a file in a batch, for its reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PutRequest {
+    pub(super) id: u32,
+    pub(super) digest: Digest,
 }
 
 impl PutBatch {
@@ -42,7 +51,7 @@ impl PutBatch {
             }
         };
         self.bytes += FILE_OVERHEAD_BYTES + file.name.as_str().len() + data;
-        self.requests.push(request);
+        self.requests.push(PutRequest { id: request, digest: file.digest });
         self.files.push(file);
     }
 

@@ -32,19 +32,6 @@ async fn a_file_appears_when_it_is_complete() {
 }
 
 #[tokio::test]
-async fn the_old_version_stays_until_the_new_one_is_complete() {
-    let root = tempdir().unwrap();
-    let store = open(root.path());
-    let (old, new) = (content(1, 700_000), content(2, 900_000));
-    put(&store, "a.bin", &old).await;
-    let mut upload = begin_anew(&store, "a.bin", new.len()).await;
-    write(&mut upload, &new).await.unwrap();
-    assert_file(root.path(), "a.bin", &old);
-    upload.publish(&Executor::pool()).await.unwrap();
-    assert_file(root.path(), "a.bin", &new);
-}
-
-#[tokio::test]
 async fn directories_are_made() {
     let root = tempdir().unwrap();
     let store = open(root.path());

@@ -15,6 +15,7 @@
 //! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
 //! of both, and both expire.
 
+mod config;
 mod expiry;
 mod latch;
 mod legacy;
@@ -38,11 +39,11 @@ use ftx_core::RemoteName;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
+pub use self::config::LocalStoreConfig;
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
 use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
 use self::legacy::LegacyState;
@@ -88,7 +89,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// The directory cannot be used, or another server serves it.
-    pub fn open(config: &Config) -> Result<Self, StoreError> {
+    pub fn open(config: &LocalStoreConfig) -> Result<Self, StoreError> {
         let path = &config.root;
         std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())

@@ -15,7 +15,7 @@ use super::writer::{PrefixGuard, PrefixWriter};
 use crate::store::local::latch::LastWrite;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::{DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload};
+use crate::store::{LegacyBegin, LegacyUpload, Refusal};
 
 /// A staging that one connection writes to. Dropping it leaves the staging to others.
 #[derive(Debug)]
@@ -96,17 +96,17 @@ fn publish(
 }
 
 impl LegacyUpload for LocalUpload {
-    async fn write(&mut self, _: &Executor, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    async fn write(&mut self, _: &Executor, chunk: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         self.last_write.touch();
-        self.writer.write(chunk).await
+        Ok(self.writer.write(chunk).await?)
     }
 
-    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, StoreError> {
+    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, Refusal> {
         if let Err(error) = self.writer.drain().await {
             if let Err(error) = self.suspend(executor).await {
                 warn!(%error, "how far an upload got could not be recorded");
             }
-            return Err(error);
+            return Err(error.into());
         }
         let Self { store, name, writer, .. } = self;
         let inner = store.inner;
@@ -127,10 +127,10 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        Ok(writer.finish(end).await?)
     }
 
-    async fn suspend(self, executor: &Executor) -> Result<(), StoreError> {
+    async fn suspend(self, executor: &Executor) -> Result<(), Refusal> {
         let Self { store, writer, .. } = self;
         if writer.is_deferred() {
             return Ok(());
@@ -153,6 +153,6 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        Ok(writer.finish(end).await?)
     }
 }

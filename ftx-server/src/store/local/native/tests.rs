@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::upload::LeasedStaging;
 use super::{LocalBlockUpload, LocalStore, SlowJob};
-use crate::config::Config;
+use crate::store::local::LocalStoreConfig;
 use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
@@ -28,7 +28,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 fn setting() -> (TempDir, LocalStore) {
     let root = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(&Config::new(root.path())).unwrap();
+    let store = LocalStore::open(&LocalStoreConfig::new(root.path())).unwrap();
     (root, store)
 }
 
@@ -89,11 +89,9 @@ fn back(store: &LocalStore) -> JoinHandle<OpenedUpload<LocalBlockUpload>> {
 async fn write(upload: &LocalBlockUpload, blocks: std::ops::Range<u64>) {
     let zeros = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
     for index in blocks {
-        let hasher = BlockHasher::new(LEN, index);
-        let (_, hasher) = upload
-            .write(&Executor::pool(), index * BLOCK_BYTES, zeros.clone(), hasher)
-            .await
-            .unwrap();
+        let mut hasher = BlockHasher::new(LEN, index);
+        hasher.update(&zeros);
+        upload.write(&Executor::pool(), index * BLOCK_BYTES, zeros.clone()).await.unwrap();
         upload.stored(&Executor::pool(), index, hasher.finish().unwrap()).await.unwrap();
     }
 }
