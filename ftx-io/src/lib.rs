@@ -1,7 +1,7 @@
 //! I/O shared by the drivers of both sides: moving a connection's bytes, and keeping disk and hash
 //! work off the threads that do so.
 //!
-//! [`BufferedStream`] reads and writes within limits, and [`Frames`] adds the frames of the native
+//! A [`Transport`] moves a connection's bytes. [`BufferedStream`] reads and writes within limits, and [`Frames`] adds the frames of the native
 //! dialect. For the legacy dialect, [`StagingWriter`] and [`ReadAhead`] work on blocking threads,
 //! some chunks apart from the connection, so that socket, hash and disk overlap; [`hash_prefix`]
 //! hashes in slices between which its caller can stop it.
@@ -20,6 +20,7 @@ mod field;
 mod legacy;
 mod native;
 mod stream;
+mod transport;
 
 pub use deadline::deadline_after;
 pub use error_chain::{ErrorChain, panic_text};
@@ -30,6 +31,7 @@ pub use legacy::staging_writer::StagingWriter;
 pub use legacy::write_behind::SharedStaging;
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
+pub use transport::{DetachedTransport, Transport};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.

@@ -11,8 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{BufferedStream, ErrorChain, StreamError};
-use tokio::net::TcpStream;
+use ftx_io::{BufferedStream, ErrorChain, StreamError, Transport};
 use tracing::{debug, warn};
 
 use crate::context::Context;
@@ -53,8 +52,8 @@ impl<S: Store + LegacyStore> Dialects<S> {
     /// The legacy dialect in addition, the one of the original Qt programs.
     #[must_use]
     pub fn with_legacy(self) -> Self {
-        let serve: Serve<S> = |wire, context, deadline, threads| {
-            Box::pin(async move { Ok(legacy::serve(wire, &context, deadline, &threads).await?) })
+        let serve: Serve<S> = |stream, context, deadline, threads| {
+            Box::pin(async move { Ok(legacy::serve(stream, &context, deadline, &threads).await?) })
         };
         Self { legacy: Some(serve) }
     }
@@ -90,28 +89,22 @@ impl<S: Store> Dispatcher<S> {
     }
 
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
-    pub(crate) async fn serve(&self, stream: TcpStream, threads: WorkerThreads) {
+    pub(crate) async fn serve(&self, transport: Transport, threads: WorkerThreads) {
         let context = &self.context;
-        let mut wire = match BufferedStream::new(stream) {
-            Ok(wire) => wire,
-            Err(error) => {
-                debug!(%error, "the client left before it was served");
-                return;
-            }
-        };
+        let mut stream = BufferedStream::new(transport);
         let deadline = HandshakeDeadline::new(context.timeouts.handshake);
         let dialect = tokio::select! {
-            dialect = first_bytes(&mut wire, context, deadline) => dialect,
+            dialect = first_bytes(&mut stream, context, deadline) => dialect,
             () = context.stop.cancelled() => return,
         };
         let served = match (dialect, self.dialects.legacy) {
             (Ok(Some(Dialect::Native)), _) => {
-                native::serve(wire, context, &self.native, deadline, &threads.native)
+                native::serve(stream, context, &self.native, deadline, &threads.native)
                     .await
                     .map_err(Into::into)
             }
             (Ok(Some(Dialect::Legacy)), Some(serve)) => {
-                serve(wire, Arc::clone(context), deadline, threads.legacy).await
+                serve(stream, Arc::clone(context), deadline, threads.legacy).await
             }
             (Ok(Some(dialect @ (Dialect::Legacy | Dialect::Tls))), _) => {
                 context.monitor.refused();
@@ -134,21 +127,21 @@ impl<S: Store> Dispatcher<S> {
 
 /// The client's dialect; `None` when the client has left, or speaks none that is known.
 async fn first_bytes<S: Store>(
-    wire: &mut BufferedStream,
+    stream: &mut BufferedStream,
     context: &Context<S>,
     deadline: HandshakeDeadline,
 ) -> Result<Option<Dialect>, StreamError> {
     loop {
-        match sniff(wire.buffered()) {
+        match sniff(stream.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),
             Sniff::Unknown => {
                 context.monitor.refused();
-                debug!(first = ?wire.buffered().get(..8), "closed: no known dialect");
+                debug!(first = ?stream.buffered().get(..8), "closed: no known dialect");
                 return Ok(None);
             }
             Sniff::Incomplete => {}
         }
-        let filled = wire.fill(context.guard(deadline.left())).await;
+        let filled = stream.fill(context.guard(deadline.left())).await;
         if !filled.map_err(|error| deadline.name_limit(error))? {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftx_io::Transport;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -118,11 +119,11 @@ impl<S: Store> Server<S> {
             debug!(%error, "cannot turn on keep-alive");
         }
         let active = monitor.enter(thread);
-        match (self.workers.get(thread), stream.into_std()) {
-            (Some(worker), Ok(stream)) => {
-                worker.give(Handover { stream, peer, active, descriptor })
+        match (self.workers.get(thread), Transport::tcp(stream).and_then(Transport::detach)) {
+            (Some(worker), Ok(transport)) => {
+                worker.give(Handover { transport, peer, active, descriptor })
             }
-            (_, Err(error)) => warn!(%error, %peer, "a connection cannot be handed over"),
+            (_, Err(error)) => debug!(%error, "the client left before it was served"),
             (None, Ok(_)) => {}
         }
     }

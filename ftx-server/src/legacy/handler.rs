@@ -71,7 +71,7 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
     }
 
     fn attach_dedicated(detached: DetachedStream) -> io::Result<BufferedStream> {
-        detached.attach()?.with_busy_poll()
+        Ok(detached.attach()?.with_busy_poll())
     }
 
     /// Serves the client until there is a reason to yield. When something fails, the unfinished upload is
