@@ -2,10 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_store::Durability;
 
+use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
 
 /// Settings of a server. [`Config::new`] gives the defaults that the binary has.
@@ -26,6 +28,8 @@ pub struct Config {
     pub descriptors: Descriptors,
     /// The time limits of connections, and of a shutdown.
     pub timeouts: Timeouts,
+    /// Decides for whom each connection acts.
+    pub authenticator: Arc<dyn Authenticator>,
 }
 
 /// The time limits of connections, and of a shutdown.
@@ -55,6 +59,7 @@ impl Config {
             max_connections: 4096,
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
+            authenticator: Arc::new(Everyone),
         }
     }
 }

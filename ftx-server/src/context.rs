@@ -1,10 +1,12 @@
 //! The state that all connections of a server share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::IoLimits;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Authenticator;
 use crate::config::Timeouts;
 use crate::log_throttle::LogThrottle;
 use crate::monitor::Monitor;
@@ -13,6 +15,7 @@ use crate::store::Store;
 /// The state that all connections of a server share.
 pub(crate) struct Context<S: Store> {
     pub(crate) store: S,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) monitor: Monitor,
     pub(crate) timeouts: Timeouts,
     pub(crate) throttles: Throttles,

@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -89,7 +90,12 @@ impl<S: Store> Dispatcher<S> {
     }
 
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
-    pub(crate) async fn serve(&self, transport: Transport, threads: WorkerThreads) {
+    pub(crate) async fn serve(
+        &self,
+        transport: Transport,
+        peer: SocketAddr,
+        threads: WorkerThreads,
+    ) {
         let context = &self.context;
         let mut stream = BufferedStream::new(transport);
         let deadline = HandshakeDeadline::new(context.timeouts.handshake);
@@ -99,11 +105,16 @@ impl<S: Store> Dispatcher<S> {
         };
         let served = match (dialect, self.dialects.legacy) {
             (Ok(Some(Dialect::Native)), _) => {
-                native::serve(stream, context, &self.native, deadline, &threads.native)
+                native::serve(stream, peer, context, &self.native, deadline, &threads.native)
                     .await
                     .map_err(Into::into)
             }
             (Ok(Some(Dialect::Legacy)), Some(serve)) => {
+                if let Err(refusal) = context.authenticator.anonymous(peer) {
+                    context.monitor.refused();
+                    debug!(error = %refusal, "closed: legacy clients are not served from there");
+                    return;
+                }
                 serve(stream, Arc::clone(context), deadline, threads.legacy).await
             }
             (Ok(Some(dialect @ (Dialect::Legacy | Dialect::Tls))), _) => {

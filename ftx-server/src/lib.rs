@@ -13,6 +13,7 @@
 //! the documentation of the dispatcher says how to remove it.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod config;
 mod context;
 mod dedicated;
@@ -27,6 +28,7 @@ mod server;
 pub mod store;
 mod worker;
 
+pub use auth::{Authenticator, Credentials, Everyone, Principal};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;

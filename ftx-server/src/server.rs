@@ -38,6 +38,7 @@ impl<S: Store> Server<S> {
     pub fn start(config: Config, store: S, dialects: Dialects<S>) -> io::Result<Self> {
         let context = Arc::new(Context {
             store,
+            authenticator: Arc::clone(&config.authenticator),
             monitor: Monitor::new(config.threads.get()),
             timeouts: config.timeouts,
             throttles: Throttles::default(),

@@ -114,7 +114,7 @@ async fn run<S: Store>(
         let span = info_span!("connection", %peer, thread = index);
         tasks.spawn(
             async move {
-                dispatcher.serve(transport, threads).await;
+                dispatcher.serve(transport, peer, threads).await;
                 debug!("closed");
                 drop((descriptor, active));
             }

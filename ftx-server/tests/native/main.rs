@@ -14,6 +14,7 @@ mod downloads;
 mod frame;
 mod handshake;
 mod hostile;
+mod identities;
 mod limits;
 mod names;
 mod overwrite;
