@@ -9,6 +9,7 @@ use ftx_store::Durability;
 
 use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
+use crate::metrics::Metrics;
 
 /// Settings of a server. [`Config::new`] gives the defaults that the binary has.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Decides for whom each connection acts.
     pub authenticator: Arc<dyn Authenticator>,
+    /// The counters of the server and its store.
+    pub metrics: Metrics,
 }
 
 /// The time limits of connections, and of a shutdown.
@@ -60,6 +63,7 @@ impl Config {
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
             authenticator: Arc::new(Everyone),
+            metrics: Metrics::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
+use ftx_core::native::Reason;
 use ftx_io::{BufferedStream, ErrorChain, StreamError, Transport};
 use tracing::{debug, warn};
 
@@ -26,7 +27,13 @@ use crate::{legacy, native};
 pub(crate) const DEDICATED_THREADS: usize = native::DEDICATED_THREADS + legacy::DEDICATED_THREADS;
 
 /// How a connection ended.
-type Served = Result<(), Box<dyn Error + Send + Sync>>;
+type Served = Result<(), EarlyEnd>;
+
+/// Why a connection ended early.
+struct EarlyEnd {
+    reason: Reason,
+    error: Box<dyn Error + Send + Sync>,
+}
 
 /// Serves a connection of one dialect, from its first byte to its end.
 type Serve<S> = fn(
@@ -54,7 +61,10 @@ impl<S: Store + LegacyStore> Dialects<S> {
     #[must_use]
     pub fn with_legacy(self) -> Self {
         let serve: Serve<S> = |stream, context, deadline, threads| {
-            Box::pin(async move { Ok(legacy::serve(stream, &context, deadline, &threads).await?) })
+            Box::pin(async move {
+                let served = legacy::serve(stream, &context, deadline, &threads).await;
+                served.map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+            })
         };
         Self { legacy: Some(serve) }
     }
@@ -103,35 +113,52 @@ impl<S: Store> Dispatcher<S> {
             dialect = first_bytes(&mut stream, context, deadline) => dialect,
             () = context.stop.cancelled() => return,
         };
-        let served = match (dialect, self.dialects.legacy) {
-            (Ok(Some(Dialect::Native)), _) => {
-                native::serve(stream, peer, context, &self.native, deadline, &threads.native)
-                    .await
-                    .map_err(Into::into)
-            }
-            (Ok(Some(Dialect::Legacy)), Some(serve)) => {
-                if let Err(refusal) = context.authenticator.anonymous(peer) {
-                    context.monitor.refused();
-                    debug!(error = %refusal, "closed: legacy clients are not served from there");
-                    return;
-                }
-                serve(stream, Arc::clone(context), deadline, threads.legacy).await
-            }
-            (Ok(Some(dialect @ (Dialect::Legacy | Dialect::Tls))), _) => {
-                context.monitor.refused();
-                debug!(?dialect, "closed: this dialect is not served");
-                return;
-            }
-            (Ok(None), _) => return,
-            (Err(error), _) => {
-                context.monitor.refused();
+        let served = match dialect {
+            Ok(Some(dialect)) => self.speak(dialect, stream, peer, deadline, threads).await,
+            Ok(None) => return,
+            Err(error) => {
+                context.metrics.refused();
                 debug!(%error, "closed before its first message");
                 return;
             }
         };
-        if let Err(error) = served {
-            context.monitor.error();
-            warn!(error = %ErrorChain(&*error), "connection ended early");
+        if let Err(EarlyEnd { reason, error }) = served {
+            context.metrics.failed(reason);
+            warn!(reason = reason.name(), error = %ErrorChain(&*error), "connection ended early");
+        }
+    }
+
+    /// Serves a client that speaks this dialect.
+    async fn speak(
+        &self,
+        dialect: Dialect,
+        stream: BufferedStream,
+        peer: SocketAddr,
+        deadline: HandshakeDeadline,
+        threads: WorkerThreads,
+    ) -> Served {
+        let context = &self.context;
+        match (dialect, self.dialects.legacy) {
+            (Dialect::Native, _) => {
+                context.metrics.serves(dialect);
+                native::serve(stream, peer, context, &self.native, deadline, &threads.native)
+                    .await
+                    .map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+            }
+            (Dialect::Legacy, Some(serve)) => {
+                if let Err(refusal) = context.authenticator.anonymous(peer) {
+                    context.metrics.refused();
+                    debug!(error = %refusal, "closed: legacy clients are not served from there");
+                    return Ok(());
+                }
+                context.metrics.serves(dialect);
+                serve(stream, Arc::clone(context), deadline, threads.legacy).await
+            }
+            (Dialect::Legacy | Dialect::Tls, _) => {
+                context.metrics.refused();
+                debug!(?dialect, "closed: this dialect is not served");
+                Ok(())
+            }
         }
     }
 }
@@ -146,7 +173,7 @@ async fn first_bytes<S: Store>(
         match sniff(stream.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),
             Sniff::Unknown => {
-                context.monitor.refused();
+                context.metrics.refused();
                 debug!(first = ?stream.buffered().get(..8), "closed: no known dialect");
                 return Ok(None);
             }

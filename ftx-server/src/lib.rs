@@ -22,9 +22,11 @@ mod dispatch;
 mod handshake_deadline;
 mod legacy;
 mod log_throttle;
+mod metrics;
 mod monitor;
 mod native;
 mod server;
+mod stream_reason;
 pub mod store;
 mod worker;
 
@@ -32,7 +34,8 @@ pub use auth::{Authenticator, Credentials, Everyone, Principal};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;
-pub use monitor::{Monitor, Snapshot};
+pub use metrics::{BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging};
+pub use monitor::Monitor;
 pub use server::Server;
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ impl<S: Store> Server<S> {
         let context = Arc::new(Context {
             store,
             authenticator: Arc::clone(&config.authenticator),
-            monitor: Monitor::new(config.threads.get()),
+            monitor: Monitor::new(config.threads.get(), config.metrics.clone()),
+            metrics: config.metrics.clone(),
             timeouts: config.timeouts,
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
@@ -108,7 +109,7 @@ impl<S: Store> Server<S> {
             .then(|| self.config.descriptors.take(DescriptorUse::Connection))
             .flatten();
         let Some(descriptor) = room else {
-            monitor.refused();
+            self.context.metrics.refused();
             if let Some(times) = self.context.throttles.crowd.count() {
                 warn!(%peer, active, times, "closed: too many connections");
             }

@@ -2,12 +2,14 @@
 
 use std::io;
 
+use ftx_core::native::Reason;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
 use ftx_io::StreamError;
-use ftx_store::StoreError;
+use ftx_store::{Side, StoreError};
 
 use crate::dedicated::ThreadPanicked;
+use crate::stream_reason::stream_reason;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,19 @@ pub(crate) enum LegacyError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+impl LegacyError {
+    /// The reason, for the counters.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Decode(_) => Reason::Malformed,
+            Self::Panicked(_) => Reason::Internal,
+            Self::Protocol(_) => Reason::OutOfStep,
+            Self::Store(error) => error.kind().reason(Side::Server),
+            Self::Stream(error) => stream_reason(error),
+        }
+    }
 }
 
 impl From<io::Error> for LegacyError {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use ftx_core::dialect::Dialect;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
 use ftx_io::{BufferedStream, ErrorChain, StreamError, receive_chunk_bytes};
-use ftx_store::StoreError;
+use ftx_store::{Side, StoreError};
 use tracing::{info, warn};
 
 use super::error::LegacyError;
@@ -17,6 +18,8 @@ use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, Legacy
 pub(super) struct Transfer<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
     offer: Option<S::Offer>,
+    /// The bytes that the offer says are here.
+    held_bytes: u64,
     upload: Option<S::Upload>,
     download: Option<S::Download>,
     /// A used buffer for the next read.
@@ -25,7 +28,7 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 
 impl<S: Store + LegacyStore> Transfer<S> {
     pub(super) fn new(context: Arc<Context<S>>) -> Self {
-        Self { context, offer: None, upload: None, download: None, spare: Vec::new() }
+        Self { context, offer: None, held_bytes: 0, upload: None, download: None, spare: Vec::new() }
     }
 
     /// Frees the buffer while the client pauses.
@@ -47,6 +50,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match offered {
             Ok(LegacyOffer { held, published, offer }) => {
                 self.offer = Some(offer);
+                self.held_bytes = held.map_or(0, |held| held.len);
                 Fact::UploadOffer { held, published }
             }
             Err(error) => self.failed(&error, "an upload was refused"),
@@ -64,6 +68,9 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match self.context.store.begin(name, begin, len).await {
             Ok(upload) => {
                 info!(name = name.as_str(), resume, len, "upload begins");
+                if resume {
+                    self.context.metrics.resumed(Dialect::Legacy, self.held_bytes);
+                }
                 self.upload = Some(upload);
                 Fact::UploadBegun
             }
@@ -81,7 +88,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match upload.publish().await {
             Ok(md5) => {
                 info!(md5 = md5.map(tracing::field::display), "upload published");
-                self.context.monitor.uploaded();
+                self.context.metrics.uploaded(Dialect::Legacy);
                 Fact::UploadPublished { md5 }
             }
             Err(error) => self.failed(&error, "an upload could not be published"),
@@ -133,7 +140,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
             let chunk = download.read(offset, left, std::mem::take(&mut self.spare)).await?;
             let len = chunk.len() as u64;
             stream.write_all(&chunk, self.context.stall()).await?;
-            self.context.monitor.sent(chunk.len());
+            self.context.metrics.sent(Dialect::Legacy, chunk.len());
             self.spare = chunk;
             offset += len;
             left = left.checked_sub(len).ok_or(ProtocolError::TooManyBytes)?;
@@ -183,7 +190,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         let most = receive_chunk_bytes(self.context.monitor.active());
         let len = usize::try_from(left).map_or(most, |left| left.min(most));
         stream.read_body(&mut chunk, len, self.context.stall()).await?;
-        self.context.monitor.received(chunk.len());
+        self.context.metrics.received(Dialect::Legacy, chunk.len());
         Ok(chunk)
     }
 
@@ -201,7 +208,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
     }
 
     fn log_failure(&self, error: &StoreError, text: &'static str) {
-        self.context.monitor.error();
+        self.context.metrics.failed(error.kind().reason(Side::Server));
         if !error.is_general() {
             warn!(error = %ErrorChain(error), "{text}");
         } else if let Some(times) = self.context.throttles.requests.count() {
