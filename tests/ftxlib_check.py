@@ -1,4 +1,4 @@
-"""Uses ftxlib.py for uploads, listings and downloads; tests/tests/ftxlib.rs runs this program."""
+"""Uses ftxlib.py for uploads, listings and downloads; tests/tests/system/ftxlib.rs runs this program."""
 import os, struct, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from ftxlib import *

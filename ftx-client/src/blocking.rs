@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use ftx_core::RemoteName;
-use ftx_io::dedicate_thread;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -28,7 +27,8 @@ impl BlockingClient {
     /// The system gives no event queue.
     pub fn new(address: ServerAddr, config: ClientConfig) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { client: crate::Client::new(address, config), runtime })
+        let client = crate::Client::new(address, config).on_own_thread();
+        Ok(Self { client, runtime })
     }
 
     /// Sets the observer of the following transfers.
@@ -47,7 +47,7 @@ impl BlockingClient {
     /// # Errors
     /// The failure of the last attempt.
     pub fn upload(&mut self, path: &Path, name: &RemoteName) -> Result<Transferred, TransferError> {
-        dedicate_thread(|| self.runtime.block_on(self.client.upload(path, name)))
+        self.runtime.block_on(self.client.upload(path, name))
     }
 
     /// Downloads a file; see [`Client::download`](crate::Client::download).
@@ -59,7 +59,7 @@ impl BlockingClient {
         name: &RemoteName,
         path: &Path,
     ) -> Result<Transferred, TransferError> {
-        dedicate_thread(|| self.runtime.block_on(self.client.download(name, path)))
+        self.runtime.block_on(self.client.download(name, path))
     }
 
     /// Uploads files; see [`Client::upload_all`](crate::Client::upload_all).
@@ -134,6 +134,6 @@ impl BlockingClient {
     }
 
     fn run<T>(&mut self, work: impl AsyncFnOnce(&mut crate::Client) -> T) -> T {
-        dedicate_thread(|| self.runtime.block_on(work(&mut self.client)))
+        self.runtime.block_on(work(&mut self.client))
     }
 }

@@ -146,7 +146,7 @@ impl ClientThread {
     }
 
     fn work_off(&self, runtime: &Runtime, address: &ServerAddr, config: &ClientConfig) {
-        let new = || Client::new(address.clone(), config.clone());
+        let new = || Client::new(address.clone(), config.clone()).on_own_thread();
         let mut client = new();
         while let Some(job) = self.next() {
             failpoint::point(job.id, FailPoint::Thread);
@@ -170,7 +170,7 @@ impl ClientThread {
         let settings = job.settings();
         client.set_retries(settings.retries.unwrap_or(config.retries));
         client.set_overwrite(settings.overwrite.unwrap_or(config.overwrite));
-        let result = ftx_io::dedicate_thread(|| runtime.block_on(run(client, job)));
+        let result = runtime.block_on(run(client, job));
         client.set_observer(Observer::default());
         failpoint::point(job.id, FailPoint::End);
         if job.finish(result) {

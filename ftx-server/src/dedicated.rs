@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use ftx_io::{dedicate_thread_of, spawn_blocking};
+use ftx_io::{Executor, WorkPanicked};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug};
@@ -52,11 +52,6 @@ pub(crate) enum Yield {
     Closed,
 }
 
-/// The thread that served a connection panicked; its hook has printed the panic.
-#[derive(Debug, thiserror::Error)]
-#[error("a thread failed")]
-pub(crate) struct ThreadPanicked;
-
 /// A connection handler that can move from one runtime to another, between two requests.
 pub(crate) trait Movable: Send + Sized + 'static {
     /// The client's byte stream, registered with a runtime.
@@ -64,7 +59,7 @@ pub(crate) trait Movable: Send + Sized + 'static {
     /// The stream without a runtime.
     type Detached: Send + 'static;
     /// Why a connection ended early.
-    type Error: From<io::Error> + From<ThreadPanicked> + Send + 'static;
+    type Error: From<io::Error> + From<WorkPanicked> + Send + 'static;
 
     /// Removes the stream from its runtime.
     fn detach(stream: Self::Stream) -> io::Result<Self::Detached>;
@@ -77,6 +72,9 @@ pub(crate) trait Movable: Send + Sized + 'static {
         Self::attach(detached)
     }
 
+    /// The connection has moved to another thread, whose blocking work this executor runs.
+    fn set_executor(&mut self, executor: Executor);
+
     /// Serves the client until there is a reason to yield.
     fn run(
         &mut self,
@@ -88,7 +86,8 @@ pub(crate) trait Movable: Send + Sized + 'static {
     fn stay(&mut self);
 }
 
-/// Serves a connection until it ends, on the reactor or on one of `threads`.
+/// Serves a connection until it ends, on the reactor or on one of `threads`. The handler was made with the
+/// executor of the reactor.
 pub(crate) async fn serve<M: Movable>(
     mut handler: M,
     mut stream: M::Stream,
@@ -114,7 +113,7 @@ async fn run_dedicated<M: Movable>(
 ) -> Result<Option<(M, M::Stream)>, M::Error> {
     let detached = M::detach(stream)?;
     let (span, lender) = (Span::current(), Handle::current());
-    let moved = spawn_blocking(move || -> Result<_, M::Error> {
+    let serve = move || -> Result<_, M::Error> {
         let _entered = span.enter();
         let _permit = permit;
         let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -125,18 +124,21 @@ async fn run_dedicated<M: Movable>(
                 return Ok(Some((handler, detached)));
             }
         };
-        dedicate_thread_of(lender, || {
-            runtime.block_on(async {
-                let mut stream = M::attach_dedicated(detached)?;
-                match handler.run(&mut stream, Placement::Dedicated).await? {
-                    Yield::Closed => Ok(None),
-                    Yield::Idle | Yield::Busy(_) => Ok(Some((handler, M::detach(stream)?))),
-                }
-            })
+        handler.set_executor(Executor::inline_lent_by(lender));
+        runtime.block_on(async {
+            let mut stream = M::attach_dedicated(detached)?;
+            match handler.run(&mut stream, Placement::Dedicated).await? {
+                Yield::Closed => Ok(None),
+                Yield::Idle | Yield::Busy(_) => Ok(Some((handler, M::detach(stream)?))),
+            }
         })
-    });
-    match moved.await.map_err(|_| ThreadPanicked)?? {
-        Some((handler, detached)) => Ok(Some((handler, M::attach(detached)?))),
+    };
+    let reactor = Executor::pool();
+    match reactor.run_long(serve).await?? {
+        Some((mut handler, detached)) => {
+            handler.set_executor(reactor);
+            Ok(Some((handler, M::attach(detached)?)))
+        }
         None => Ok(None),
     }
 }

@@ -21,7 +21,7 @@ const INSIDE: &str = "FTX_TEST_MAY_MOUNT";
 /// Runs a case that mounts something. Where the user must not, the test runs itself again in a
 /// user and mount namespace of its own.
 ///
-/// `test` is the test's name as the test binary lists it.
+/// `test` is the test's name as the test program lists it, with its module.
 ///
 /// # Panics
 /// If nothing can be mounted either way, or the case fails.
@@ -29,17 +29,19 @@ pub fn with_mounts(test: &str, case: impl FnOnce()) {
     if rustix::process::geteuid().is_root() || env::var_os(INSIDE).is_some() {
         return case();
     }
-    let status = Command::new("unshare")
+    let output = Command::new("unshare")
         .args(["--map-root-user", "--mount"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+        .args(["--exact", test])
         .env(INSIDE, "1")
-        .status();
-    match status {
-        Ok(status) if status.success() => {}
-        Ok(status) => panic!("{test} in a namespace of its own, which mounting needs: {status}"),
-        Err(error) => panic!("{test} needs root or the program unshare to mount: {error}"),
-    }
+        .output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("{test} needs root or the program unshare to mount: {error}");
+    });
+    let said = String::from_utf8_lossy(&output.stdout);
+    // A name that is none of the program's would run no test, and succeed.
+    let has_passed = output.status.success() && said.contains("test result: ok. 1 passed");
+    assert!(has_passed, "{test}, with mounts of its own: {}\n{said}", output.status);
 }
 
 impl SmallDisk {

@@ -1,6 +1,6 @@
 //! Whole-system tests of ftx: real binaries, the real Qt, real faults.
 //!
-//! This library is the kit; the cases are in `tests/`, a file for each theme.
+//! This library is the kit; the cases are in `tests/`, in few programs, since each takes time to link.
 //!
 //! - [`Server`] and [`Client`] run the two programs under test, which `bins` builds.
 //! - [`Peer`] runs the programs that ftx replaces: our own Qt peer and, where its sources are at

@@ -62,7 +62,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
-    let client = Client::new(address, args.config());
+    let client = Client::new(address, args.config()).on_own_thread();
     let runtime = interrupts::watch(client.cancel(), report.clone())
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match runtime {
@@ -72,7 +72,7 @@ fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let exit = ftx_io::dedicate_thread(|| runtime.block_on(command(args, client, report)));
+    let exit = runtime.block_on(command(args, client, report));
     // Without waiting for a disk thread that hangs.
     runtime.shutdown_background();
     let exit = output::finish(exit);

@@ -9,7 +9,7 @@ use ftx_core::legacy::wire::DecodeError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{ReadError, StreamError};
+use ftx_io::{ReadError, StreamError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
@@ -41,6 +41,12 @@ impl From<StoreError> for TransferError {
             // The other transfer, whose partial file it is, may end soon.
             .with_transience(kind == StoreErrorKind::PartOfAnother)
             .caused_by(error)
+    }
+}
+
+impl From<WorkPanicked> for TransferError {
+    fn from(error: WorkPanicked) -> Self {
+        StoreError::from(error).into()
     }
 }
 

@@ -4,7 +4,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine, DownloadOutcome};
-use ftx_io::{StagingWriter, receive_chunk_bytes};
+use ftx_io::{Executor, StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
 use crate::legacy::connection::LegacyConnection;
@@ -14,6 +14,7 @@ use crate::{Cancel, Event, Observer, TransferError};
 /// Downloads a file over an idle connection. The received bytes are kept in any case.
 pub(crate) async fn run(
     connection: &mut LegacyConnection,
+    executor: &Executor,
     name: &RemoteName,
     target: Target,
     observer: &Observer,
@@ -23,6 +24,7 @@ pub(crate) async fn run(
     let progress = BodyProgress { done: 0, size: 0 };
     let mut driver = DownloadDriver {
         connection,
+        executor,
         target,
         machine,
         writer: None,
@@ -44,6 +46,7 @@ struct BodyProgress {
 
 struct DownloadDriver<'a> {
     connection: &'a mut LegacyConnection,
+    executor: &'a Executor,
     target: Target,
     machine: DownloadMachine,
     writer: Option<StagingWriter>,
@@ -97,7 +100,7 @@ impl DownloadDriver<'_> {
         match action {
             DownloadAction::Send(request) => self.connection.send(&request).await?,
             DownloadAction::Prepare { start, len } => {
-                let writer = self.target.prepare(start, len).await?;
+                let writer = self.target.prepare(self.executor, start, len).await?;
                 self.progress = BodyProgress { done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
@@ -111,7 +114,7 @@ impl DownloadDriver<'_> {
             }
             DownloadAction::Finish(outcome) => {
                 if outcome.already_there {
-                    self.target.settle().await?;
+                    self.target.settle(self.executor).await?;
                 }
                 return Ok(Some(outcome));
             }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ftx_core::RemoteName;
+use ftx_io::Executor;
 
 use crate::backoff::Backoff;
 use crate::connect::connect;
@@ -25,6 +26,8 @@ pub(crate) struct LegacyClient<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
+    /// Runs the disk work of the calling thread.
+    pub(crate) executor: &'a Executor,
     /// The connection that is kept from one call to the next.
     pub(crate) connection: &'a mut Option<LegacyConnection>,
 }
@@ -69,7 +72,8 @@ impl LegacyClient<'_> {
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
         let mut connection = self.connect().await?;
-        let outcome = upload::run(&mut connection, path, name, observer, self.cancel).await?;
+        let upload = upload::run(&mut connection, self.executor, path, name, observer, self.cancel);
+        let outcome = upload.await?;
         if outcome.reusable {
             *self.connection = Some(connection);
         }
@@ -83,9 +87,11 @@ impl LegacyClient<'_> {
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
         // Hashed before connecting: it may take long, and a server does not wait long for a first request.
-        let target = Target::open(path, self.config.durability, observer, self.cancel).await?;
+        let durability = self.config.durability;
+        let target = Target::open(self.executor, path, durability, observer, self.cancel).await?;
         let mut connection = self.connect().await?;
-        let transfer = download::run(&mut connection, name, target, observer, self.cancel);
+        let transfer =
+            download::run(&mut connection, self.executor, name, target, observer, self.cancel);
         let outcome = transfer.await?;
         *self.connection = Some(connection);
         Ok(Transferred { moved: outcome.received, already_there: outcome.already_there })

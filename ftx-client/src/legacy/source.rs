@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::File;
-use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
+use ftx_io::{CHUNK_BYTES, Executor, ReadAhead, hash_prefix};
 use ftx_store::{FileIdentity, PrefixHasher, StoreError, check_size};
 
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
@@ -22,9 +22,9 @@ pub(crate) struct LegacySource {
 
 impl LegacySource {
     /// Opens a regular file.
-    pub(crate) async fn open(path: &LocalPath) -> Result<Self, TransferError> {
+    pub(crate) async fn open(executor: &Executor, path: &LocalPath) -> Result<Self, TransferError> {
         let owned = path.clone();
-        let opened = blocking(path.path(), move || {
+        let opened = executor.run(move || {
             let (file, metadata) = owned.open_regular()?;
             let path = owned.path().to_owned();
             let identity = FileIdentity::of(&metadata);
@@ -38,9 +38,9 @@ impl LegacySource {
                 read.map_err(|error| StoreError::io("read", &path, error))?;
                 head = Some(whole);
             }
-            Ok(Self { path, identity, file, head, hashed: None })
+            Ok::<_, StoreError>(Self { path, identity, file, head, hashed: None })
         });
-        Ok(opened.await?)
+        Ok(opened.await??)
     }
 
     /// The file's size in bytes.
@@ -51,13 +51,14 @@ impl LegacySource {
     /// Hashes the first `len` bytes; the state is kept for [`reader`](Self::reader).
     pub(crate) async fn hash(
         &mut self,
+        executor: &Executor,
         len: u64,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<ftx_core::legacy::Md5Digest, TransferError> {
         observer.tell(&Event::Hashing { done: 0, total: len });
         let file = self.clone_file()?;
-        let hashed = hash_prefix(file, len, |done| {
+        let hashed = hash_prefix(executor, file, len, |done| {
             observer.tell(&Event::Hashing { done, total: len });
             !cancel.is_cancelled()
         });

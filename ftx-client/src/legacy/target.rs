@@ -7,7 +7,7 @@
 
 use cap_std::fs::{Dir, File};
 use ftx_core::legacy::{Md5Digest, Prefix};
-use ftx_io::{StagingWriter, blocking, hash_prefix};
+use ftx_io::{Executor, StagingWriter, hash_prefix};
 use ftx_store::{
     BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
     StoreError, check_space,
@@ -37,21 +37,22 @@ enum TargetState {
 impl Target {
     /// Inspects the local data of `path`. Without a journal it is hashed.
     pub(crate) async fn open(
+        executor: &Executor,
         path: &LocalPath,
         durability: Durability,
         observer: &Observer,
         cancel: &Cancel,
     ) -> Result<Self, TransferError> {
         let paths = TargetPaths::new(path, durability)?;
-        let (mut local, file) = blocking(path.path(), {
+        let inspecting = {
             let (paths, observer, cancel) = (paths.clone(), observer.clone(), cancel.clone());
             move || inspect(&paths, &observer, &cancel)
-        })
-        .await?;
+        };
+        let (mut local, file) = executor.run(inspecting).await??;
         if let Some((file, identity)) = file {
             let len = identity.size;
             observer.tell(&Event::Hashing { done: 0, total: len });
-            let (file, hasher) = hash_prefix(file, len, hashing(observer, cancel, len))
+            let (file, hasher) = hash_prefix(executor, file, len, hashing(observer, cancel, len))
                 .await
                 .map_err(|error| StoreError::io("read", path.path(), error))?
                 .ok_or(TransferError::cancelled())?;
@@ -74,6 +75,7 @@ impl Target {
     /// file that begins anew gets one only when it has arrived completely.
     pub(crate) async fn prepare(
         &mut self,
+        executor: &Executor,
         start: u64,
         len: u64,
     ) -> Result<StagingWriter, TransferError> {
@@ -82,15 +84,17 @@ impl Target {
         let name = paths.path().to_string_lossy().into_owned();
         if start == 0 && len <= StagingWriter::MAX_DEFERRED_BYTES {
             drop(local);
-            return Ok(StagingWriter::deferred(&name, move || create(&paths, len)));
+            return Ok(StagingWriter::deferred(executor, move || Ok((create(&paths, len)?, ()))));
         }
-        let writer = blocking(self.paths.path(), move || match local {
+        let executor_of_task = executor.clone();
+        let begin = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
+        let writer = executor.run(move || match local {
             TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 let dir = paths.directory()?;
                 paths.check_target(&dir)?;
                 check_space(&dir, paths.path(), len)?;
                 let hashed = staging.hasher().clone();
-                StagingWriter::new(staging.rewound(hashed)?)
+                begin(staging.rewound(hashed)?)
             }
             TargetState::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = paths.directory()?;
@@ -98,19 +102,19 @@ impl Target {
                 check_space(&dir, paths.path(), start.saturating_add(len))?;
                 let files = paths.choose_files(&dir)?;
                 let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
-                StagingWriter::new(staging.with_durability(paths.durability))
+                begin(staging.with_durability(paths.durability))
             }
             other => {
                 // Its file stays locked until it is dropped.
                 drop(other);
-                StagingWriter::new(create(&paths, len)?.journalled()?)
+                begin(create(&paths, len)?.journalled()?)
             }
         });
-        Ok(writer.await?)
+        Ok(writer.await??)
     }
 
     /// Publishes the local data when the server has confirmed that it is whole.
-    pub(crate) async fn settle(&mut self) -> Result<(), TransferError> {
+    pub(crate) async fn settle(&mut self, executor: &Executor) -> Result<(), TransferError> {
         let local = std::mem::replace(&mut self.local, TargetState::Nothing);
         let paths = self.paths.clone();
         let settle = move || match local {
@@ -124,7 +128,7 @@ impl Target {
             }
             TargetState::Whole { file, identity, .. } => paths.keep(&file.into_std(), &identity),
         };
-        Ok(blocking(self.paths.path(), settle).await?)
+        Ok(executor.run(settle).await??)
     }
 
     /// Publishes the written bytes, if they have the `expected` MD5.
@@ -137,7 +141,7 @@ impl Target {
     ) -> Result<(), TransferError> {
         let paths = self.paths.clone();
         let (observer, cancel) = (observer.clone(), cancel.clone());
-        let end = move |mut staging: Staging| {
+        let end = move |mut staging: Staging, ()| {
             if let Some(expected) = expected {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {

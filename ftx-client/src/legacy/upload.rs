@@ -6,6 +6,7 @@ use ftx_core::RemoteName;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
+use ftx_io::Executor;
 use ftx_store::{PrefixHasher, StoreError};
 
 use crate::legacy::connection::LegacyConnection;
@@ -15,18 +16,20 @@ use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 /// Uploads a local file over an idle connection.
 pub(crate) async fn run(
     connection: &mut LegacyConnection,
+    executor: &Executor,
     path: &LocalPath,
     name: &RemoteName,
     observer: &Observer,
     cancel: &Cancel,
 ) -> Result<UploadOutcome, TransferError> {
-    let source = LegacySource::open(path).await?;
+    let source = LegacySource::open(executor, path).await?;
     let machine = UploadMachine::new(name, source.size());
-    UploadDriver { connection, source, machine, observer, cancel }.run().await
+    UploadDriver { connection, executor, source, machine, observer, cancel }.run().await
 }
 
 struct UploadDriver<'a> {
     connection: &'a mut LegacyConnection,
+    executor: &'a Executor,
     source: LegacySource,
     machine: UploadMachine,
     observer: &'a Observer,
@@ -40,7 +43,10 @@ impl UploadDriver<'_> {
                 match action {
                     UploadAction::Send(request) => self.connection.send(&request).await?,
                     UploadAction::HashPrefix { len } => {
-                        let md5 = self.source.hash(len, self.observer, self.cancel).await?;
+                        let md5 = self
+                            .source
+                            .hash(self.executor, len, self.observer, self.cancel)
+                            .await?;
                         // The server may publish its bytes without another one.
                         self.source.unchanged()?;
                         self.machine.hashed(md5)?;
@@ -82,7 +88,8 @@ impl UploadDriver<'_> {
         let mut done = offset;
         let mut spare = Vec::new();
         loop {
-            let chunk = reader.next(spare).await.map_err(|error| self.unreadable(error))?;
+            let chunk =
+                reader.next(self.executor, spare).await.map_err(|error| self.unreadable(error))?;
             if chunk.is_empty() {
                 break;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ftx_core::native::StreamId;
 use ftx_core::native::wire::Token;
-use ftx_io::{dedicate_thread, panic_text};
+use ftx_io::{Executor, panic_text};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -53,7 +53,7 @@ impl<T: Workload> ExtraStream<T> {
         };
         let workload = Arc::clone(&self.workload);
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            dedicate_thread(|| runtime.block_on(self.work()));
+            runtime.block_on(self.work());
         }));
         if let Err(panic) = worked {
             // Its files stay taken until the attempt ends.
@@ -77,7 +77,9 @@ impl<T: Workload> ExtraStream<T> {
                 return;
             }
         };
-        if let Err(error) = Arc::clone(&workload).work(channel, stream, &mut || {}).await {
+        let mut report = || {};
+        let work = Arc::clone(&workload).work(channel, stream, Executor::inline(), &mut report);
+        if let Err(error) = work.await {
             workload.attempt().fail(error);
         }
     }

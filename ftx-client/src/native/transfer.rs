@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
 use ftx_core::native::{Reason, StreamId};
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::ManifestCache;
 
 use super::attempt::{AbortOnDrop, Attempt};
@@ -38,6 +38,8 @@ pub(crate) struct NativeClient<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
+    /// Runs the disk work of the calling thread.
+    pub(crate) executor: &'a Executor,
     /// The chaining values of local files.
     pub(crate) manifests: &'a Arc<ManifestCache>,
     pub(crate) idle: &'a mut IdleConnection,
@@ -74,7 +76,7 @@ impl NativeClient<'_> {
         watch: &mut dyn Watch,
     ) {
         let single = match jobs.as_slice() {
-            [one] => Some(size_of(&one.path).await),
+            [one] => Some(size_of(self.executor, &one.path).await),
             _ => None,
         };
         self.transfer::<UploadWorkload>(jobs, single, keep_going, watch).await;
@@ -120,7 +122,7 @@ impl NativeClient<'_> {
             let workload = Arc::new(workload);
             let report = &mut || queue.report(watch);
             let result = self.attempt(&workload, useful_streams, report).await;
-            workload.end().await;
+            workload.end(self.executor).await;
             if !self.should_retry(&queue, &attempt, result, &mut retries, watch).await {
                 return;
             }
@@ -201,7 +203,8 @@ impl NativeClient<'_> {
             };
             extra.extend(stream.spawn());
         }
-        let result = Arc::clone(workload).work(channel, 0, report).await;
+        let executor = self.executor.clone();
+        let result = Arc::clone(workload).work(channel, 0, executor, report).await;
         let channel = match result {
             Ok(channel) => {
                 // Streams that are still connecting have nothing left to do.
@@ -259,10 +262,10 @@ impl Retries {
 }
 
 /// Bytes of a local file; 0 if it cannot be opened, which the upload itself reports.
-async fn size_of(path: &LocalPath) -> u64 {
-    let owned = path.clone();
-    let size = move || Ok(owned.open_regular().map_or(0, |(_, metadata)| metadata.len()));
-    blocking(path.path(), size).await.unwrap_or(0)
+async fn size_of(executor: &Executor, path: &LocalPath) -> u64 {
+    let path = path.clone();
+    let size = move || path.open_regular().map_or(0, |(_, metadata)| metadata.len());
+    executor.run(size).await.unwrap_or(0)
 }
 
 /// Connections that a file of `size` bytes justifies.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ftx_core::native::StreamId;
+use ftx_io::Executor;
 use ftx_store::ManifestCache;
 
 use super::attempt::Attempt;
@@ -23,16 +24,18 @@ pub(super) trait Workload: Send + Sync + Sized + 'static {
     ) -> Self;
 
     /// Works on one connection until everything is done or something fails, and calls `report` from
-    /// time to time.
+    /// time to time. `executor` is that of the calling thread.
     fn work(
         self: Arc<Self>,
         channel: Channel,
         stream: StreamId,
+        executor: Executor,
         report: &mut (dyn FnMut() + Send),
     ) -> impl Future<Output = Result<Channel, TransferError>> + Send;
 
     /// Cleans up after the last connection.
-    fn end(&self) -> impl Future<Output = ()> + Send {
+    fn end(&self, executor: &Executor) -> impl Future<Output = ()> + Send {
+        let _ = executor;
         async {}
     }
 

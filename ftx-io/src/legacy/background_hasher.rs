@@ -91,6 +91,11 @@ impl BackgroundHasher {
         self.hashing().hasher.clone()
     }
 
+    /// Returns the number of written bytes.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
     /// Returns the number of hashed bytes.
     pub(crate) fn hashed(&self) -> u64 {
         self.hashed.load(Relaxed)

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use cap_std::fs::File;
 use ftx_store::PrefixHasher;
 
-use crate::{CHUNK_BYTES, panicked, spawn_blocking};
+use crate::{CHUNK_BYTES, Executor};
 
 /// The bytes hashed by one blocking thread before the caller is asked again.
 const SLICE_BYTES: u64 = 16 * 1024 * 1024;
@@ -17,6 +17,7 @@ const SLICE_BYTES: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// The file cannot be read, or is shorter ([`io::ErrorKind::UnexpectedEof`]).
 pub async fn hash_prefix(
+    executor: &Executor,
     mut file: File,
     len: u64,
     mut keep_going: impl FnMut(u64) -> bool,
@@ -25,12 +26,11 @@ pub async fn hash_prefix(
     file.seek(SeekFrom::Start(0))?;
     while hasher.len() < len {
         let slice = SLICE_BYTES.min(len - hasher.len());
-        (file, hasher) = spawn_blocking(move || {
+        let fed = executor.run_long(move || {
             feed(&mut file, &mut hasher, slice)?;
             io::Result::Ok((file, hasher))
-        })
-        .await
-        .map_err(panicked)??;
+        });
+        (file, hasher) = fed.await??;
         if !keep_going(hasher.len()) {
             return Ok(None);
         }

@@ -3,6 +3,5 @@
 pub(crate) mod background_hasher;
 pub(crate) mod hash;
 pub(crate) mod read_ahead;
-pub(crate) mod serial_executor;
 pub(crate) mod staging_writer;
-pub(crate) mod write_behind;
+pub(crate) mod write_task;

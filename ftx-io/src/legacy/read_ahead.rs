@@ -7,7 +7,7 @@ use cap_std::fs::File;
 use ftx_store::PrefixHasher;
 use tokio::task::JoinHandle;
 
-use crate::{CHUNK_BYTES, panicked, spawn_blocking};
+use crate::{CHUNK_BYTES, Executor, WorkPanicked};
 
 /// Reads a file from one position to its end, one chunk ahead of the connection, and optionally
 /// hashes it.
@@ -52,16 +52,16 @@ impl ReadAhead {
     ///
     /// # Errors
     /// The file cannot be read, or ends early ([`io::ErrorKind::UnexpectedEof`]).
-    pub async fn next(&mut self, spare: Vec<u8>) -> io::Result<Vec<u8>> {
+    pub async fn next(&mut self, executor: &Executor, spare: Vec<u8>) -> io::Result<Vec<u8>> {
         if matches!(self.state, ReadState::Idle(_)) {
-            self.read_ahead(Vec::new());
+            self.read_ahead(executor, Vec::new());
         }
         match mem::replace(&mut self.state, ReadState::Broken) {
             ReadState::Running(job) => {
-                let (source, chunk) = job.await.map_err(panicked)?;
+                let (source, chunk) = job.await.map_err(WorkPanicked::from)?;
                 let chunk = chunk?;
                 self.state = ReadState::Idle(source);
-                self.read_ahead(spare);
+                self.read_ahead(executor, spare);
                 Ok(chunk)
             }
             ReadState::Idle(source) => {
@@ -89,14 +89,14 @@ impl ReadAhead {
         }
     }
 
-    fn read_ahead(&mut self, spare: Vec<u8>) {
+    fn read_ahead(&mut self, executor: &Executor, spare: Vec<u8>) {
         if self.left == 0 {
             return;
         }
         let len = usize::try_from(self.left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
         self.left -= len as u64;
         self.state = match mem::replace(&mut self.state, ReadState::Broken) {
-            ReadState::Idle(mut source) => ReadState::Running(spawn_blocking(move || {
+            ReadState::Idle(mut source) => ReadState::Running(executor.spawn(move || {
                 let chunk = source.read(len, spare);
                 (source, chunk)
             })),

@@ -5,10 +5,9 @@ use std::io;
 use ftx_core::native::Reason;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
-use ftx_io::StreamError;
+use ftx_io::{StreamError, WorkPanicked};
 use ftx_store::{Side, StoreError};
 
-use crate::dedicated::ThreadPanicked;
 use crate::stream_reason::stream_reason;
 
 /// Why a connection ended early.
@@ -17,7 +16,7 @@ pub(crate) enum LegacyError {
     #[error("the client's message cannot be understood")]
     Decode(#[from] DecodeError),
     #[error(transparent)]
-    Panicked(#[from] ThreadPanicked),
+    Panicked(#[from] WorkPanicked),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was sent, where the protocol has no room for a failure.

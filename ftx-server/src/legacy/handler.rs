@@ -11,7 +11,7 @@ use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
 use ftx_core::native::Reason;
-use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, StreamError};
+use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, Executor, StreamError};
 use tracing::{debug, warn};
 
 use super::error::LegacyError;
@@ -74,6 +74,10 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
 
     fn attach_dedicated(detached: DetachedStream) -> io::Result<BufferedStream> {
         Ok(detached.attach()?.with_busy_poll())
+    }
+
+    fn set_executor(&mut self, executor: Executor) {
+        self.transfer.set_executor(executor);
     }
 
     /// Serves the client until there is a reason to yield. When something fails, the unfinished upload is

@@ -6,7 +6,7 @@ use ftx_core::dialect::Dialect;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
-use ftx_io::{BufferedStream, ErrorChain, StreamError, receive_chunk_bytes};
+use ftx_io::{BufferedStream, ErrorChain, Executor, StreamError, receive_chunk_bytes};
 use ftx_store::{Side, StoreError};
 use tracing::{info, warn};
 
@@ -17,6 +17,8 @@ use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, Legacy
 /// The file that a connection moves.
 pub(super) struct Transfer<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
+    /// Runs the store's blocking work.
+    executor: Executor,
     offer: Option<S::Offer>,
     /// The bytes that the offer says are here.
     held_bytes: u64,
@@ -28,7 +30,13 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 
 impl<S: Store + LegacyStore> Transfer<S> {
     pub(super) fn new(context: Arc<Context<S>>) -> Self {
-        Self { context, offer: None, held_bytes: 0, upload: None, download: None, spare: Vec::new() }
+        let (executor, spare) = (Executor::pool(), Vec::new());
+        Self { context, executor, offer: None, held_bytes: 0, upload: None, download: None, spare }
+    }
+
+    /// The connection has moved to another thread.
+    pub(super) fn set_executor(&mut self, executor: Executor) {
+        self.executor = executor;
     }
 
     /// Frees the buffer while the client pauses.
@@ -44,7 +52,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         self.offer = None;
         // The lookup may take longer than the grace of a shutdown.
         let offered = tokio::select! {
-            offered = self.context.store.offer_prefix(name, limit) => offered,
+            offered = self.context.store.offer_prefix(&self.executor, name, limit) => offered,
             () = self.context.abort.cancelled() => return Err(StreamError::Stopped.into()),
         };
         Ok(match offered {
@@ -65,7 +73,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
     ) -> Result<Fact, LegacyError> {
         let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
         let begin = if resume { LegacyBegin::Resume(offer) } else { LegacyBegin::Anew(offer) };
-        Ok(match self.context.store.begin(name, begin, len).await {
+        Ok(match self.context.store.begin(&self.executor, name, begin, len).await {
             Ok(upload) => {
                 info!(name = name.as_str(), resume, len, "upload begins");
                 if resume {
@@ -85,7 +93,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
 
     pub(super) async fn commit_upload(&mut self) -> Result<Fact, LegacyError> {
         let upload = self.upload.take().ok_or(ProtocolError::OutOfStep)?;
-        Ok(match upload.publish().await {
+        Ok(match upload.publish(&self.executor).await {
             Ok(md5) => {
                 info!(md5 = md5.map(tracing::field::display), "upload published");
                 self.context.metrics.uploaded(Dialect::Legacy);
@@ -116,11 +124,11 @@ impl<S: Store + LegacyStore> Transfer<S> {
         whole_only: bool,
     ) -> Result<Fact, StoreError> {
         self.download = None;
-        let mut download = self.context.store.open_download(name).await?;
+        let mut download = self.context.store.open_download(&self.executor, name).await?;
         let (size, md5) = (download.size(), download.md5());
         let matches = match held {
             Some(held) if held.len == size || (!whole_only && held.len < size) => {
-                download.starts_with(held).await?
+                download.starts_with(&self.executor, held).await?
             }
             _ => false,
         };
@@ -137,7 +145,8 @@ impl<S: Store + LegacyStore> Transfer<S> {
     ) -> Result<(), LegacyError> {
         let mut download = self.download.take().ok_or(ProtocolError::OutOfStep)?;
         while left > 0 {
-            let chunk = download.read(offset, left, std::mem::take(&mut self.spare)).await?;
+            let spare = std::mem::take(&mut self.spare);
+            let chunk = download.read(&self.executor, offset, left, spare).await?;
             let len = chunk.len() as u64;
             stream.write_all(&chunk, self.context.stall()).await?;
             self.context.metrics.sent(Dialect::Legacy, chunk.len());
@@ -158,7 +167,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         let chunk = self.read_chunk(stream, left).await?;
         let received = Fact::BodyReceived { len: chunk.len() as u64 };
         let upload = self.upload.as_mut().ok_or(ProtocolError::OutOfStep)?;
-        let error = match upload.write(chunk).await {
+        let error = match upload.write(&self.executor, chunk).await {
             Ok(spare) => {
                 self.spare = spare;
                 return Ok((received, None));
@@ -196,7 +205,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
 
     pub(super) async fn suspend(&mut self) {
         if let Some(upload) = self.upload.take()
-            && let Err(error) = upload.suspend().await
+            && let Err(error) = upload.suspend(&self.executor).await
         {
             self.log_failure(&error, "the progress of an upload could not be recorded");
         }

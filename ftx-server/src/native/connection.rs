@@ -6,7 +6,7 @@ use std::time::Duration;
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::wire::Reply;
-use ftx_io::{Frames, IoLimits, spawn_blocking};
+use ftx_io::{Executor, Frames, IoLimits};
 use tracing::{debug, warn};
 
 use super::error::NativeError;
@@ -31,6 +31,8 @@ const MAX_OPEN_UPLOADS: usize = 64;
 /// One connection of a client, without its byte stream.
 pub(super) struct NativeConnection<S: Store> {
     pub(super) context: Arc<Context<S>>,
+    /// Runs the blocking work of the thread that serves the connection now.
+    pub(super) executor: Executor,
     pub(super) leases: SourceLeases,
     pub(super) session: Arc<ClientSession<S::Staging>>,
     pub(super) stream: StreamId,
@@ -65,6 +67,7 @@ impl<S: Store> NativeConnection<S> {
         Self {
             stream: session.new_stream(),
             context,
+            executor: Executor::pool(),
             leases,
             session,
             uploads: Vec::new(),
@@ -163,7 +166,7 @@ impl<S: Store> NativeConnection<S> {
         if let Some((_, file)) = self.file.take()
             && file.size() >= SLOW_CLOSE_BYTES
         {
-            drop(spawn_blocking(move || drop(file)));
+            drop(self.executor.spawn(move || drop(file)));
         }
     }
 

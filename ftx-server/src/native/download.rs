@@ -8,12 +8,12 @@ use ftx_core::native::blocks::{
     block_offset,
 };
 use ftx_core::native::wire::{BlockHead, FileHead, GetScope, MAX_CV_PAGE_BLOCKS, Reply, Version};
-use ftx_io::{CHUNK_BYTES, is_dedicated};
+use ftx_io::{CHUNK_BYTES, Executor};
 
 use super::connection::MAX_QUEUED_REPLY_BYTES;
 use super::error::{NativeError, RequestError};
 use super::metadata::reply_found;
-use super::request::{RequestContext, on_blocking_thread};
+use super::request::RequestContext;
 use crate::store::{Refusal, Store, StoredFile, WorkProgress};
 
 /// Up to this many bytes of a file are copied and sent together with the next frame: a system call for
@@ -68,17 +68,17 @@ async fn open<S: Store>(
 ) -> Result<S::File, Refusal> {
     if let Some((last, file)) = cx.connection.file.take() {
         let is_it = last == *name && version == Some(file.version());
-        if is_it && !distrusts && file.is_current().await {
+        if is_it && !distrusts && file.is_current(&cx.connection.executor).await {
             return Ok(file);
         }
         cx.connection.file = Some((last, file));
         cx.connection.close_file();
     }
-    let store = &cx.connection.context.store;
-    let mut file = store.open(name).await?;
+    let (store, executor) = (&cx.connection.context.store, &cx.connection.executor);
+    let mut file = store.open(executor, name).await?;
     if distrusts {
-        file.forget().await?;
-        file = store.open(name).await?;
+        file.forget(executor).await?;
+        file = store.open(executor, name).await?;
     }
     if version.is_some_and(|version| version != file.version()) {
         let message = format!("{name:?} has changed; ask for the present version");
@@ -93,8 +93,8 @@ async fn send_file_unless<S: Store>(
     file: &S::File,
     theirs: Digest,
 ) -> Result<(), RequestError> {
-    let progress = WorkProgress::default();
-    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    let (executor, progress) = (cx.executor(), WorkProgress::default());
+    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
     let digest = manifest.digest();
     if digest != theirs {
         return send_file(cx, file).await;
@@ -135,11 +135,11 @@ async fn send_all_blocks<S: Store>(
         cvs.push(send_block(cx, file, index).await?);
     }
     let size = file.size();
-    let digest = on_blocking_thread(move || match Manifest::new(size, cvs) {
-        Ok(manifest) => Ok(manifest.digest()),
-        Err(error) => Err(RequestError::refused(Reason::Internal, error.to_string())),
-    });
-    let digest = Some(digest.await?);
+    let manifest = move || Manifest::new(size, cvs).map(|manifest| manifest.digest());
+    let digest = match cx.connection.executor.run_long(manifest).await? {
+        Ok(digest) => Some(digest),
+        Err(error) => return Err(RequestError::refused(Reason::Internal, error.to_string())),
+    };
     Ok(cx.reply(&Reply::End { digest })?)
 }
 
@@ -148,8 +148,8 @@ async fn send_manifest<S: Store>(
     file: &S::File,
 ) -> Result<(), RequestError> {
     reply_found(cx, file)?;
-    let progress = WorkProgress::default();
-    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    let (executor, progress) = (cx.executor(), WorkProgress::default());
+    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
     for (page, cvs) in manifest.cvs().chunks(MAX_CV_PAGE_BLOCKS).enumerate() {
         let first = (page * MAX_CV_PAGE_BLOCKS) as u64;
         cx.reply(&Reply::Cvs { first, cvs: cvs.to_vec() })?;
@@ -220,14 +220,17 @@ async fn send_bytes<S: Store>(
     if let Some(cv) = known {
         send_unread(cx, head, file, &mut block).await?;
         if block.offset == block.end {
-            return Ok(SentBlock { cv, changed: file.unchanged().await.err() });
+            return Ok(SentBlock {
+                cv,
+                changed: file.unchanged(&cx.connection.executor).await.err(),
+            });
         }
     } else {
         block.hasher = Some(BlockHasher::new(file.size(), index));
     }
     loop {
         let spare = std::mem::take(&mut cx.connection.spare);
-        let (chunk, sent) = block.read(file, spare).await?;
+        let (chunk, sent) = block.read(&cx.connection.executor, file, spare).await?;
         if !block.is_begun {
             cx.frames.queue(head);
             block.is_begun = true;
@@ -255,7 +258,7 @@ async fn send_unread<S: Store>(
 ) -> Result<(), RequestError> {
     let BlockReader { offset, end, .. } = *block;
     let Some(local) = file.local() else { return Ok(()) };
-    if !is_dedicated() || end - offset <= MAX_COPIED_BYTES as u64 {
+    if !cx.connection.executor.is_inline() || end - offset <= MAX_COPIED_BYTES as u64 {
         return Ok(());
     }
     cx.frames.queue(head);
@@ -283,12 +286,13 @@ impl BlockReader {
     /// Reads the next piece; with the last one, checks that the file has not changed.
     async fn read<F: StoredFile>(
         &mut self,
+        executor: &Executor,
         file: &F,
         spare: Vec<u8>,
     ) -> Result<(Vec<u8>, Option<SentBlock>), RequestError> {
         let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
         let len = left.min(CHUNK_BYTES);
-        let read = file.read(self.offset, len, spare, self.hasher.take()).await;
+        let read = file.read(executor, self.offset, len, spare, self.hasher.take()).await;
         let (chunk, hasher) = read.map_err(|refusal| self.failed(refusal))?;
         self.hasher = hasher;
         self.offset += len as u64;
@@ -297,8 +301,8 @@ impl BlockReader {
         }
         let finished = self.hasher.as_ref().map(BlockHasher::finish).transpose();
         let (cv, checked) = match (self.known, finished) {
-            (Some(cv), _) => (cv, file.unchanged().await),
-            (None, Ok(Some(cv))) => (cv, file.learn(self.index, cv).await),
+            (Some(cv), _) => (cv, file.unchanged(executor).await),
+            (None, Ok(Some(cv))) => (cv, file.learn(executor, self.index, cv).await),
             (None, _) => (Cv([0; 32]), Err(changed())),
         };
         match checked {

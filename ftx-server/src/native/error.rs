@@ -3,10 +3,9 @@
 use ftx_core::native::wire::{FrameError, Reply};
 use ftx_core::native::{Reason, StepError};
 use ftx_core::{NameError, RawNameError};
-use ftx_io::{ErrorChain, ReadError, StreamError};
+use ftx_io::{ErrorChain, ReadError, StreamError, WorkPanicked};
 use std::time::Duration;
 
-use crate::dedicated::ThreadPanicked;
 use crate::store::Refusal;
 use crate::stream_reason::stream_reason;
 
@@ -22,7 +21,7 @@ pub(crate) enum NativeError {
     #[error("no request within {}", humantime::format_duration(*.0))]
     Idle(Duration),
     #[error(transparent)]
-    Panicked(#[from] ThreadPanicked),
+    Panicked(#[from] WorkPanicked),
     /// The connection is closed, and the client receives the reason.
     #[error("{message}")]
     Rejected { reason: Reason, message: String },

@@ -5,7 +5,7 @@ use std::io;
 use ftx_core::RemoteName;
 use ftx_core::native::StepError;
 use ftx_core::native::wire::{FileHead, Reply, Request};
-use ftx_io::{DetachedFrames, Frames, Incoming};
+use ftx_io::{DetachedFrames, Executor, Frames, Incoming};
 
 use super::connection::{MAX_QUEUED_REPLY_BYTES, NativeConnection};
 use super::error::{NativeError, RequestError};
@@ -28,6 +28,10 @@ impl<S: Store> Movable for NativeConnection<S> {
 
     fn attach(detached: DetachedFrames) -> io::Result<Frames> {
         detached.attach()
+    }
+
+    fn set_executor(&mut self, executor: Executor) {
+        self.executor = executor;
     }
 
     /// Serves the client until there is a reason to yield. At the end of the connection, its unfinished
@@ -194,7 +198,7 @@ async fn close<S: Store>(connection: &mut NativeConnection<S>) {
     connection.waiting.clear();
     connection.session.lost(connection.stream);
     for upload in connection.remove_uploads() {
-        upload::suspend(&upload, false).await;
+        upload::suspend(&connection.executor, &upload, false).await;
         upload.release_lease(false);
     }
 }

@@ -2,6 +2,7 @@
 
 use ftx_core::native::wire::{Listed, Reply};
 use ftx_core::{RawName, RemoteName};
+use ftx_io::Executor;
 
 use crate::store::{ListRequest, Refusal, Store};
 
@@ -42,6 +43,7 @@ impl<C> PausedListing<C> {
 /// A page of a listing, and its continuation.
 pub(super) async fn list<S: Store>(
     store: &S,
+    executor: &Executor,
     query: ListQuery,
     paused: Option<PausedListing<S::Cursor>>,
 ) -> Result<(Reply, Option<PausedListing<S::Cursor>>), Refusal> {
@@ -51,7 +53,7 @@ pub(super) async fn list<S: Store>(
     let limit = usize::try_from(limit.clamp(1, MAX_PAGE_ENTRIES)).unwrap_or(1);
     let list = ListRequest { name, recursive, after, limit, bytes: MAX_PAGE_BYTES };
     let cursor = paused.and_then(|paused| paused.cursor_for(&list));
-    let (page, cursor) = store.list(list.clone(), cursor).await?;
+    let (page, cursor) = store.list(executor, list.clone(), cursor).await?;
     let last = page.entries.last().map(Listed::raw_name);
     let paused = cursor.zip(last).map(|(cursor, last)| {
         let ListRequest { name, recursive, .. } = list;

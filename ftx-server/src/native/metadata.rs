@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Reply, Request};
+use ftx_io::Executor;
 
 use super::error::RequestError;
 use super::list::{ListQuery, list};
@@ -23,28 +24,35 @@ pub(super) async fn on_request<S: Store>(
     let paused = cx.connection.paused.take();
     let context = Arc::clone(&cx.connection.context);
     // A slow disk can delay each of them.
-    let progress = WorkProgress::default();
+    let (executor, progress) = (cx.executor(), WorkProgress::default());
     let reply = match request {
         Request::List { name, recursive, after, limit } => {
             let query = ListQuery { name, recursive, after, limit };
-            let (reply, paused) = cx.working(progress, list(&context.store, query, paused)).await?;
+            let page = list(&context.store, &executor, query, paused);
+            let (reply, paused) = cx.working(progress, page).await?;
             cx.connection.paused = paused;
             reply
         }
-        other => cx.working(progress, answer(&context.store, other)).await?,
+        other => cx.working(progress, answer(&context.store, &executor, other)).await?,
     };
     Ok(cx.reply(&reply)?)
 }
 
-async fn answer<S: Store>(store: &S, request: Request) -> Result<Reply, Refusal> {
+async fn answer<S: Store>(
+    store: &S,
+    executor: &Executor,
+    request: Request,
+) -> Result<Reply, Refusal> {
     match request {
-        Request::Stat { name } => Ok(Reply::Entry(store.stat(&RemoteName::parse(&name)?).await?)),
+        Request::Stat { name } => {
+            Ok(Reply::Entry(store.stat(executor, &RemoteName::parse(&name)?).await?))
+        }
         Request::Remove { name } => {
-            store.remove(&RemoteName::parse(&name)?).await?;
+            store.remove(executor, &RemoteName::parse(&name)?).await?;
             Ok(Reply::Removed)
         }
         Request::MakeDirectory { name } => {
-            Ok(Reply::Entry(store.make_directory(&RemoteName::parse(&name)?).await?))
+            Ok(Reply::Entry(store.make_directory(executor, &RemoteName::parse(&name)?).await?))
         }
         _ => Err(Refusal::new(Reason::Unsupported, "this server does not do that")),
     }
@@ -55,10 +63,11 @@ async fn on_digest<S: Store>(
     name: &str,
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
-    let file = cx.connection.context.store.open(&name).await?;
+    let executor = cx.executor();
+    let file = cx.connection.context.store.open(&executor, &name).await?;
     reply_found(cx, &file)?;
     let progress = WorkProgress::default();
-    let manifest = cx.working(progress.clone(), file.manifest(progress)).await?;
+    let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;
     Ok(cx.reply(&Reply::End { digest: Some(manifest.digest()) })?)
 }
 

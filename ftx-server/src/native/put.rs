@@ -7,7 +7,7 @@ use ftx_core::dialect::Dialect;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
-use ftx_io::{CHUNK_BYTES, Frames};
+use ftx_io::{CHUNK_BYTES, Executor, Frames};
 use tracing::debug;
 
 use super::connection::NativeConnection;
@@ -56,8 +56,8 @@ pub(super) async fn on_check<S: Store>(
     }
     store_batch(cx.connection, cx.frames).await?;
     let (context, digest) = (Arc::clone(&cx.connection.context), expected.digest);
-    let progress = WorkProgress::default();
-    let work = context.store.confirm(expected, progress.clone());
+    let (executor, progress) = (cx.executor(), WorkProgress::default());
+    let work = context.store.confirm(&executor, expected, progress.clone());
     if cx.working(progress, work).await? {
         context.metrics.uploaded(Dialect::Native);
         cx.reply(&Reply::Done { digest, unchanged: true })?;
@@ -79,7 +79,8 @@ pub(super) async fn store_batch<S: Store>(
     debug!(files = files.len(), bytes, "stores small files");
     let digests: Vec<Digest> = files.iter().map(|file| file.digest).collect();
     let mut heartbeat = Heartbeat::new(requests.first().copied().unwrap_or_default());
-    let put = async { Ok::<_, NativeError>(connection.context.store.put(files).await) };
+    let put = connection.context.store.put(&connection.executor, files);
+    let put = async { Ok::<_, NativeError>(put.await) };
     let results = heartbeat.during(frames.writer(), || (0, bytes as u64), put).await?;
     for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
         match result {
@@ -101,14 +102,14 @@ async fn store_single<S: Store>(
     offer: UploadOffer,
 ) -> Result<(), RequestError> {
     let size = offer.size;
-    let context = Arc::clone(&cx.connection.context);
+    let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
     let progress = WorkProgress::default();
-    let work = context.store.offer(offer, progress.clone());
+    let work = context.store.offer(&executor, offer, progress.clone());
     let OpenedUpload { upload, .. } = cx.working(progress, work).await?;
-    let stored = match receive_single(cx, &upload, size).await {
+    let stored = match receive_single(cx, &executor, &upload, size).await {
         Ok(digest) => {
             let progress = WorkProgress::default();
-            let work = upload.publish(Vec::new(), digest, progress.clone());
+            let work = upload.publish(&executor, Vec::new(), digest, progress.clone());
             let published = cx.working(progress, work).await;
             published.map(|unchanged| Reply::Done { digest, unchanged })
         }
@@ -121,7 +122,7 @@ async fn store_single<S: Store>(
         }
         Err(error) => {
             // A file this small is not worth resuming.
-            let _ = upload.end(true).await;
+            let _ = upload.end(&executor, true).await;
             Err(error)
         }
     }
@@ -130,6 +131,7 @@ async fn store_single<S: Store>(
 /// Writes the file to its staging as it arrives. Returns its digest.
 async fn receive_single<S: Store>(
     cx: &mut RequestContext<'_, S>,
+    executor: &Executor,
     upload: &S::Staging,
     size: u64,
 ) -> Result<Digest, RequestError> {
@@ -139,7 +141,7 @@ async fn receive_single<S: Store>(
     while offset < size {
         let chunk = cx.read_piece(&mut heartbeat, |_| {}).await?;
         let len = chunk.len() as u64;
-        (cx.connection.spare, hasher) = upload.write(offset, chunk, hasher).await?;
+        (cx.connection.spare, hasher) = upload.write(executor, offset, chunk, hasher).await?;
         offset += len;
     }
     let claimed = cx.read_hash().await?;
@@ -152,7 +154,7 @@ async fn receive_single<S: Store>(
         return Err(RequestError::refused(Reason::DigestMismatch, message));
     }
     if size > 0 {
-        upload.stored(0, Cv(claimed)).await?;
+        upload.stored(executor, 0, Cv(claimed)).await?;
     }
     Ok(computed)
 }

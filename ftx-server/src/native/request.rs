@@ -5,13 +5,12 @@ use std::future::Future;
 use ftx_core::dialect::Dialect;
 use ftx_core::native::blocks::Cv;
 use ftx_core::native::wire::{FrameHeader, Reply, Request};
-use ftx_io::{Frames, StreamError, spawn_blocking};
+use ftx_io::{Executor, Frames, StreamError};
 use tracing::debug;
 
 use super::connection::NativeConnection;
 use super::error::{NativeError, RequestError};
 use super::heartbeat::Heartbeat;
-use crate::dedicated::ThreadPanicked;
 use crate::store::{Store, WorkProgress};
 
 /// One request of a connection, as long as it is handled.
@@ -38,6 +37,11 @@ impl<'a, S: Store> RequestContext<'a, S> {
         body: Option<UnreadBody>,
     ) -> Self {
         Self { connection, frames, id, body }
+    }
+
+    /// The executor of the thread that serves the connection, for the calls of this request.
+    pub(super) fn executor(&self) -> Executor {
+        self.connection.executor.clone()
     }
 
     /// Queues a reply to the request.
@@ -162,18 +166,6 @@ pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<Request, Na
     let request = Request::decode(header, payload)?;
     debug!(id = header.request, ?request, "received");
     Ok(request)
-}
-
-/// Runs work on a blocking thread: it would hold up the other connections of a reactor thread.
-pub(super) async fn on_blocking_thread<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<NativeError> + Send + 'static,
-{
-    let panicked = |_| Err(NativeError::from(ThreadPanicked).into());
-    spawn_blocking(work).await.unwrap_or_else(panicked)
 }
 
 /// Stops the work when its client no longer waits for it.

@@ -10,11 +10,12 @@ use ftx_core::native::blocks::{
 };
 use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
 use ftx_core::native::wire::{BlockHead, Reply};
+use ftx_io::Executor;
 use tracing::{info, warn};
 
 use super::error::{NativeError, RequestError};
 use super::heartbeat::Heartbeat;
-use super::request::{RequestContext, on_blocking_thread};
+use super::request::RequestContext;
 use super::session::ActiveUpload;
 use super::source_lease::SourceLease;
 use crate::store::{OpenedUpload, Refusal, StagedUpload, Store, UploadOffer, WorkProgress};
@@ -27,8 +28,8 @@ pub(super) async fn begin<S: Store>(
 ) -> Result<(), RequestError> {
     let (name, size) = (offer.name.clone(), offer.size);
     let progress = WorkProgress::default();
-    let context = Arc::clone(&cx.connection.context);
-    let work = context.store.offer(offer, progress.clone());
+    let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
+    let work = context.store.offer(&executor, offer, progress.clone());
     let at_work = lease.as_ref().map(SourceLease::begin_work);
     let opened = cx.working(progress, work).await;
     if let Err(RequestError::Refused(_)) = opened {
@@ -37,8 +38,9 @@ pub(super) async fn begin<S: Store>(
     }
     let OpenedUpload { upload, staged, published } = opened?;
     let known = known_bytes(&staged, published.as_ref());
-    let receiver = move || Ok::<_, NativeError>(Receiver::new(staged, published.as_ref()));
-    let receiver = on_blocking_thread(receiver).await?;
+    // A large file has very many blocks.
+    let receiver = move || Receiver::new(staged, published.as_ref());
+    let receiver = executor.run_long(receiver).await?;
     let resumed = receiver.resumed();
     info!(name = name.as_str(), size, resumed, "upload begins");
     context.metrics.resumed(Dialect::Native, resumed);
@@ -51,7 +53,7 @@ pub(super) async fn begin<S: Store>(
     // The session gets the upload even if the client did not get the list: the upload is suspended then.
     let upload = Arc::new(ActiveUpload::new((name, size), upload, receiver, lease));
     if !cx.connection.add_upload(cx.id, &upload) {
-        suspend(&upload, false).await;
+        suspend(&executor, &upload, false).await;
         return Err(NativeError::id_in_use(cx.id).into());
     }
     sent?;
@@ -113,7 +115,7 @@ async fn write_block<S: Store>(
 ) -> Result<(Cv, Cv), RequestError> {
     let lease = upload.lease.as_ref();
     let arrived = |bytes| lease.into_iter().for_each(|lease| lease.arrived(bytes));
-    let mut heartbeat = Heartbeat::new(cx.id);
+    let (mut heartbeat, executor) = (Heartbeat::new(cx.id), cx.executor());
     let mut hasher = BlockHasher::new(upload.size, head.index);
     let mut offset = block_offset(head.index);
     while cx.body_bytes() > 0 {
@@ -121,7 +123,7 @@ async fn write_block<S: Store>(
         offset += chunk.len() as u64;
         let at_work = lease.map(SourceLease::begin_work);
         let start = offset - chunk.len() as u64;
-        let write = async { Ok(upload.handle.write(start, chunk, hasher).await?) };
+        let write = async { Ok(upload.handle.write(&executor, start, chunk, hasher).await?) };
         let mut write = pin!(write);
         let written = heartbeat.during(cx.frames.writer(), || (0, head.len), write.as_mut()).await;
         if let Err(RequestError::Fatal(_)) = written {
@@ -151,7 +153,8 @@ async fn record_block<S: Store>(
     match completed.map_err(|error| refusal_of(&error))? {
         Completed::Journal => {
             let at_work = upload.lease.as_ref().map(SourceLease::begin_work);
-            let record = async { Ok(upload.handle.stored(index, claimed).await?) };
+            let executor = cx.executor();
+            let record = async { Ok(upload.handle.stored(&executor, index, claimed).await?) };
             let mut heartbeat = Heartbeat::new(cx.id);
             heartbeat
                 .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), record)
@@ -177,18 +180,15 @@ pub(super) async fn on_commit<S: Store>(
         let message = "there is no such upload, or not any more; offer the file again";
         return Err(RequestError::refused(Reason::OutOfStep, message));
     };
-    let shared = Arc::clone(&upload);
-    let copy = on_blocking_thread(move || {
-        let copy = shared.receiver().commit(digest);
-        copy.map_err(|error| RequestError::from(refusal_of(&error)))
-    });
-    let copy = match copy.await {
+    let (shared, executor) = (Arc::clone(&upload), cx.executor());
+    let copy = executor.run_long(move || shared.receiver().commit(digest));
+    let copy = match copy.await? {
         Ok(copy) => copy,
-        Err(error) => return end_if_refused(cx, Err(error)).await,
+        Err(error) => return end_if_refused(cx, Err(refusal_of(&error).into())).await,
     };
     let progress = WorkProgress::default();
     let at_work = upload.lease.as_ref().map(SourceLease::begin_work);
-    let work = upload.handle.publish(copy, digest, progress.clone());
+    let work = upload.handle.publish(&executor, copy, digest, progress.clone());
     let published = cx.working(progress, work).await;
     drop(at_work);
     if !matches!(published, Err(RequestError::Fatal(_))) {
@@ -236,16 +236,21 @@ async fn suspend_working<S: Store>(
     upload: &ActiveUpload<S::Staging>,
     discard: bool,
 ) -> Result<(), RequestError> {
+    let executor = cx.executor();
     let work = async {
-        suspend(upload, discard).await;
+        suspend(&executor, upload, discard).await;
         Ok::<_, RequestError>(())
     };
     cx.working(WorkProgress::default(), work).await
 }
 
 /// Ends an upload without publishing it.
-pub(super) async fn suspend<U: StagedUpload>(upload: &ActiveUpload<U>, discard: bool) {
-    if let Err(error) = upload.handle.end(discard).await {
+pub(super) async fn suspend<U: StagedUpload>(
+    executor: &Executor,
+    upload: &ActiveUpload<U>,
+    discard: bool,
+) {
+    if let Err(error) = upload.handle.end(executor, discard).await {
         warn!(%error, name = upload.name.as_str(), "the progress of an upload could not be recorded");
     }
 }

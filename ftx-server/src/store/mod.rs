@@ -5,9 +5,9 @@
 //! multipart upload, its version an entity tag. A store that also serves the legacy dialect implements
 //! [`LegacyStore`].
 //!
-//! Implementations must not block the reactor thread that polls these futures: [`local`] hands disk and
-//! hash work to blocking threads in bounded pieces. A connection may move to another runtime between two
-//! requests.
+//! Implementations must not block the reactor thread that polls these futures: each call gets an
+//! [`Executor`] that runs disk and hash work where it stalls no other connection. A connection may move to
+//! another thread and runtime between two requests, so no executor is kept beyond its call.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
 use ftx_core::native::wire::{Entry, Listed, Meta, Overwrite, Token, Version};
 use ftx_core::{RawName, RemoteName};
+use ftx_io::Executor;
 
 mod legacy;
 pub mod local;
@@ -41,6 +42,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// The file cannot be stored, or the published one may not be replaced.
     fn offer(
         &self,
+        executor: &Executor,
         offer: UploadOffer,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<OpenedUpload<Self::Staging>, Refusal>> + Send;
@@ -51,6 +53,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// offered instead.
     fn put(
         &self,
+        executor: &Executor,
         files: Vec<SmallFile>,
     ) -> impl Future<Output = Vec<Result<PutOutcome, Refusal>>> + Send;
 
@@ -61,6 +64,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// The published file cannot be read or made durable.
     fn confirm(
         &self,
+        executor: &Executor,
         expected: ExpectedVersion,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<bool, Refusal>> + Send;
@@ -69,13 +73,21 @@ pub trait Store: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// The file does not exist, or cannot be read.
-    fn open(&self, name: &RemoteName) -> impl Future<Output = Result<Self::File, Refusal>> + Send;
+    fn open(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> impl Future<Output = Result<Self::File, Refusal>> + Send;
 
     /// Returns the metadata of a file or directory.
     ///
     /// # Errors
     /// The name does not exist, or stands for something else.
-    fn stat(&self, name: &RemoteName) -> impl Future<Output = Result<Entry, Refusal>> + Send;
+    fn stat(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> impl Future<Output = Result<Entry, Refusal>> + Send;
 
     /// Returns a page of a directory in a fixed order, and possibly a cursor for the next page. The cursor
     /// saves the search for the start of that page, which may take as long as all pages before. It is valid
@@ -85,6 +97,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// The directory does not exist, or a part of it cannot be listed.
     fn list(
         &self,
+        executor: &Executor,
         list: ListRequest,
         cursor: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<(ListPage, Option<Self::Cursor>), Refusal>> + Send;
@@ -95,6 +108,7 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// A file is in the way, or the directory cannot be created.
     fn make_directory(
         &self,
+        executor: &Executor,
         name: &RemoteName,
     ) -> impl Future<Output = Result<Entry, Refusal>> + Send;
 
@@ -102,7 +116,11 @@ pub trait Store: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// The file does not exist, or cannot be removed.
-    fn remove(&self, name: &RemoteName) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn remove(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// The offer of a file to upload.
@@ -277,6 +295,7 @@ pub trait StagedUpload: Send + Sync + 'static {
     /// The bytes cannot be written; a retry is possible.
     fn write(
         &self,
+        executor: &Executor,
         offset: u64,
         chunk: Vec<u8>,
         hasher: BlockHasher,
@@ -286,7 +305,12 @@ pub trait StagedUpload: Send + Sync + 'static {
     ///
     /// # Errors
     /// The journal cannot be written.
-    fn stored(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn stored(
+        &self,
+        executor: &Executor,
+        index: u64,
+        cv: Cv,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Copies these blocks from the version that was published at the time of the offer, and publishes the
     /// file if it has this digest. Returns whether the published file was up to date already.
@@ -295,6 +319,7 @@ pub trait StagedUpload: Send + Sync + 'static {
     /// The file cannot be published; the staging stays.
     fn publish(
         &self,
+        executor: &Executor,
         copy: Vec<BlockRange>,
         digest: Digest,
         progress: WorkProgress,
@@ -304,7 +329,11 @@ pub trait StagedUpload: Send + Sync + 'static {
     ///
     /// # Errors
     /// The last blocks may not be journalled, or files of the staging may stay behind.
-    fn end(&self, discard: bool) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn end(
+        &self,
+        executor: &Executor,
+        discard: bool,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// One version of a file, open for reading.
@@ -328,13 +357,18 @@ pub trait StoredFile: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`unchanged`](Self::unchanged).
-    fn learn(&self, index: u64, cv: Cv) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn learn(
+        &self,
+        executor: &Executor,
+        index: u64,
+        cv: Cv,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Drops the cached chaining values of the file. A handle that is opened afterwards reads the file.
     ///
     /// # Errors
     /// The cache cannot be changed.
-    fn forget(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn forget(&self, executor: &Executor) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Reads `len` bytes from `offset` into a buffer, for which it may use `spare`, and hashes them on the
     /// same thread.
@@ -343,6 +377,7 @@ pub trait StoredFile: Send + Sync + 'static {
     /// The bytes cannot be read, or the file ends before them.
     fn read(
         &self,
+        executor: &Executor,
         offset: u64,
         len: usize,
         spare: Vec<u8>,
@@ -355,6 +390,7 @@ pub trait StoredFile: Send + Sync + 'static {
     /// The file cannot be read, or has changed.
     fn manifest(
         &self,
+        executor: &Executor,
         progress: WorkProgress,
     ) -> impl Future<Output = Result<Arc<Manifest>, Refusal>> + Send;
 
@@ -362,8 +398,8 @@ pub trait StoredFile: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Reason::Changed`](ftx_core::native::Reason::Changed).
-    fn unchanged(&self) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn unchanged(&self, executor: &Executor) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Whether the name still stands for this version, and no cached chaining value has been dropped.
-    fn is_current(&self) -> impl Future<Output = bool> + Send;
+    fn is_current(&self, executor: &Executor) -> impl Future<Output = bool> + Send;
 }

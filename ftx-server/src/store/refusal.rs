@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::{NameError, RawNameError};
-use ftx_io::ErrorChain;
+use ftx_io::{ErrorChain, WorkPanicked};
 use ftx_store::{Side, StoreError};
 
 /// The refusal of a request, as the client gets it.
@@ -29,6 +29,12 @@ impl From<StoreError> for Refusal {
         let reason = error.kind().reason(Side::Server);
         let is_general = error.is_general();
         Self { reason, message: ErrorChain(&error).to_string(), is_general }
+    }
+}
+
+impl From<WorkPanicked> for Refusal {
+    fn from(error: WorkPanicked) -> Self {
+        Self::new(Reason::Internal, error.to_string())
     }
 }
 

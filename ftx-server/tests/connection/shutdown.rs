@@ -119,10 +119,10 @@ fn an_answer_that_takes_long_to_find_does_not_keep_it_beyond_the_grace() {
     let file = std::fs::File::create(server.path().join("huge")).unwrap();
     // It takes no space, and is hashed for 20 seconds before that is given up.
     file.set_len(1 << 40).unwrap();
+    drop(file);
     let mut client = server.client();
     client.send(&LegacyRequest::UploadHeader { name: QString::from("huge"), extended: true });
-    // The request is read long before its answer is found. If it is not, there is no answer either.
-    thread::sleep(Duration::from_millis(100));
+    server.wait_until_open("huge");
     let (took, _root) = server.stop();
     assert!(took < SOON, "{took:?}");
     assert_eq!(RawSocket::reply(&mut client), None, "it was waited for");

@@ -85,6 +85,15 @@ impl Running {
         self.monitor.snapshot().active.iter().sum()
     }
 
+    /// Waits until this process has opened a file of the root.
+    pub(crate) fn wait_until_open(&self, name: &str) {
+        let path = self.path().canonicalize().unwrap().join(name);
+        wait_until(&format!("{name} is open"), || {
+            let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))
+        });
+    }
+
     /// Asks the server to stop, without waiting for it.
     pub(crate) fn ask_to_stop(&mut self) {
         drop(self.stop.take());

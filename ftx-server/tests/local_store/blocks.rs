@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, Cv, Digest, Manifest, block_len, block_offset};
 use ftx_core::native::wire::{Meta, Overwrite, Token};
+use ftx_io::Executor;
 use ftx_server::store::local::{LocalBlockUpload, LocalStore};
 use ftx_server::store::{
     OpenedUpload, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
@@ -44,7 +45,7 @@ async fn offer(
         overwrite: Overwrite::Replace,
         owner: Some(UploadOwner::Run(Token([writer; 16]))),
     };
-    store.offer(offer, WorkProgress::default()).await
+    store.offer(&Executor::pool(), offer, WorkProgress::default()).await
 }
 
 async fn store_blocks(
@@ -54,21 +55,21 @@ async fn store_blocks(
 ) -> Result<(), Refusal> {
     for index in blocks {
         let (cv, hasher, bytes) = cv(file, index);
-        upload.write(block_offset(index), bytes.to_vec(), hasher).await?;
-        upload.stored(index, cv).await?;
+        upload.write(&Executor::pool(), block_offset(index), bytes.to_vec(), hasher).await?;
+        upload.stored(&Executor::pool(), index, cv).await?;
     }
     Ok(())
 }
 
 async fn publish(upload: &LocalBlockUpload, file: &[u8]) -> Result<bool, Refusal> {
-    upload.publish(Vec::new(), digest(file), WorkProgress::default()).await
+    upload.publish(&Executor::pool(), Vec::new(), digest(file), WorkProgress::default()).await
 }
 
 /// An upload of blocks that is interrupted.
 async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], blocks: &[u64]) {
     let offered = offer(store, file, bytes.len(), 200).await.unwrap();
     store_blocks(&offered.upload, bytes, blocks.iter().copied()).await.unwrap();
-    offered.upload.end(false).await.unwrap();
+    offered.upload.end(&Executor::pool(), false).await.unwrap();
 }
 
 fn known(offered: &OpenedUpload<LocalBlockUpload>) -> Vec<u64> {
@@ -100,7 +101,7 @@ async fn another_clients_upload_is_taken_over_when_it_is_silent_and_not_before()
             assert_eq!(rest.unwrap_err().reason, Reason::TakenOver);
             let failed = publish(&first.upload, &file).await.unwrap_err();
             assert_eq!(failed.reason, Reason::TakenOver);
-            first.upload.end(true).await.unwrap();
+            first.upload.end(&Executor::pool(), true).await.unwrap();
             store_blocks(&second.upload, &file, [1, 3]).await.unwrap();
         } else {
             publish(&first.upload, &file).await.unwrap();
@@ -148,7 +149,7 @@ async fn of_several_stagings_the_fullest_is_resumed() {
     store_blocks(&offered.upload, &larger, 0..5).await.unwrap();
     uploads.push(offered.upload);
     for upload in uploads {
-        upload.end(false).await.unwrap();
+        upload.end(&Executor::pool(), false).await.unwrap();
     }
     assert_eq!(go_on(&store, root.path()).await, [0, 1, 3]);
     drop(store);
@@ -159,7 +160,7 @@ async fn of_several_stagings_the_fullest_is_resumed() {
 async fn go_on(store: &LocalStore, root: &Path) -> Vec<u64> {
     let offered = offer(store, "a", LEN, 5).await.unwrap();
     let known = known(&offered);
-    offered.upload.end(false).await.unwrap();
+    offered.upload.end(&Executor::pool(), false).await.unwrap();
     assert_eq!(staged(root), 8);
     known
 }
@@ -243,10 +244,20 @@ async fn a_failed_publish_keeps_the_old_version_and_the_staging() {
     let copy = vec![ftx_core::native::blocks::BlockRange { first: 1, count: 3 }];
     let stopped = WorkProgress::default();
     stopped.stop();
-    let failed = offered.upload.publish(copy.clone(), digest(&new), stopped).await.unwrap_err();
+    let failed = offered
+        .upload
+        .publish(&Executor::pool(), copy.clone(), digest(&new), stopped)
+        .await
+        .unwrap_err();
     assert_eq!(failed.reason, Reason::ShuttingDown);
     assert_file(root.path(), "a", &old);
-    assert!(offered.upload.publish(copy, digest(&new), WorkProgress::default()).await.is_err());
+    assert!(
+        offered
+            .upload
+            .publish(&Executor::pool(), copy, digest(&new), WorkProgress::default())
+            .await
+            .is_err()
+    );
     drop((offered, store));
     let store = open_again(root.path()).await;
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
@@ -279,7 +290,10 @@ async fn blocks_are_not_copied_from_a_file_that_changes() {
     std::os::unix::fs::FileExt::write_all_at(&file, b"changed", 2 * MIB as u64).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let copy = vec![ftx_core::native::blocks::BlockRange { first: 1, count: 3 }];
-    let failed = offered.upload.publish(copy, digest(&new), WorkProgress::default()).await;
+    let failed = offered
+        .upload
+        .publish(&Executor::pool(), copy, digest(&new), WorkProgress::default())
+        .await;
     assert_eq!(failed.unwrap_err().reason, Reason::Changed);
     let offered = offer(&store, "a", LEN, 1).await.unwrap();
     assert_eq!(known(&offered), [0]);
@@ -298,7 +312,7 @@ async fn room_is_promised_once_and_given_back() {
     assert!(refused.message.contains("free"), "{refused}");
     // Who comes back needs no more room than before, though its old connection is still there.
     let again = offer(&store, "a", most, 1).await.unwrap();
-    again.upload.end(true).await.unwrap();
+    again.upload.end(&Executor::pool(), true).await.unwrap();
     let other = offer(&store, "b", most, 2).await.unwrap();
     assert_eq!(offer(&store, "c", most, 3).await.unwrap_err().reason, Reason::NoSpace);
     // Whether it could be published or not.
@@ -324,9 +338,9 @@ async fn a_file_is_hashed_once() {
     let mut store = open(root.path());
     let mut read = Vec::new();
     for run in 0..3 {
-        let opened = store.open(&name("a")).await.unwrap();
+        let opened = store.open(&Executor::pool(), &name("a")).await.unwrap();
         let progress = WorkProgress::default();
-        let manifest = opened.manifest(progress.clone()).await.unwrap();
+        let manifest = opened.manifest(&Executor::pool(), progress.clone()).await.unwrap();
         assert_eq!(manifest.digest(), digest(&file));
         read.push(progress.get().1);
         if run == 1 {
@@ -346,12 +360,15 @@ async fn uploaded_blocks_are_known() {
     let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), ..Meta::default() };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
     let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
-    let offered = store.offer(request, WorkProgress::default()).await.unwrap();
+    let offered = store.offer(&Executor::pool(), request, WorkProgress::default()).await.unwrap();
     store_blocks(&offered.upload, &file, 0..4).await.unwrap();
     publish(&offered.upload, &file).await.unwrap();
     let progress = WorkProgress::default();
-    let opened = store.open(&name("a")).await.unwrap();
-    assert_eq!(opened.manifest(progress.clone()).await.unwrap().digest(), digest(&file));
+    let opened = store.open(&Executor::pool(), &name("a")).await.unwrap();
+    assert_eq!(
+        opened.manifest(&Executor::pool(), progress.clone()).await.unwrap().digest(),
+        digest(&file)
+    );
     assert_eq!(progress.get(), (0, 0));
     // And the next upload of the name is offered it.
     let offered = offer(&store, "a", LEN, 1).await.unwrap();

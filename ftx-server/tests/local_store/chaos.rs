@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ftx_core::RemoteName;
+use ftx_io::Executor;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
 use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
@@ -62,17 +63,19 @@ fn contents() -> Vec<Vec<u8>> {
 impl Client {
     async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
         self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
-            Step::Nothing => Step::LegacyOffer(store.offer_prefix(&self.name, ALL).await?),
+            Step::Nothing => {
+                Step::LegacyOffer(store.offer_prefix(&Executor::pool(), &self.name, ALL).await?)
+            }
             Step::LegacyOffer(offered) => self.begin(store, offered).await?,
             Step::Writing(mut upload, at) => {
                 let end =
                     self.bytes.len().min(at + 1 + usize::try_from(dice.below(200_000)).unwrap());
-                upload.write(self.bytes[at..end].to_vec()).await?;
+                upload.write(&Executor::pool(), self.bytes[at..end].to_vec()).await?;
                 match dice.below(12) {
-                    0..3 => upload.suspend().await.map(|()| Step::Nothing)?,
+                    0..3 => upload.suspend(&Executor::pool()).await.map(|()| Step::Nothing)?,
                     3 => Step::Nothing,
                     _ if end == self.bytes.len() => {
-                        upload.publish().await?;
+                        upload.publish(&Executor::pool()).await?;
                         Step::Nothing
                     }
                     _ => Step::Writing(upload, end),
@@ -95,7 +98,7 @@ impl Client {
             None => (LegacyBegin::Anew(offered.offer), 0),
         };
         let len = (self.bytes.len() - at) as u64;
-        let upload = store.begin(&self.name, begin, len).await?;
+        let upload = store.begin(&Executor::pool(), &self.name, begin, len).await?;
         Ok(Step::Writing(Box::new(upload), at))
     }
 }

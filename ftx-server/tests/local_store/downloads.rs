@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 
+use ftx_io::Executor;
 use ftx_server::store::local::{LocalDownload, LocalStore};
 use ftx_server::store::{LegacyDownload as _, LegacyStore as _};
 use ftx_store::StoreError;
@@ -11,7 +12,7 @@ use tempfile::tempdir;
 use crate::{MIB, content, held, name, offer, open, put};
 
 async fn open_file(store: &LocalStore, file: &str) -> LocalDownload {
-    store.open_download(&name(file)).await.unwrap()
+    store.open_download(&Executor::pool(), &name(file)).await.unwrap()
 }
 
 /// Reads from `offset` to the end.
@@ -19,7 +20,7 @@ async fn read_from(download: &mut LocalDownload, offset: u64) -> Result<Vec<u8>,
     let (mut bytes, mut spare) = (Vec::new(), Vec::new());
     let mut at = offset;
     while at < download.size() {
-        let chunk = download.read(at, download.size() - at, spare).await?;
+        let chunk = download.read(&Executor::pool(), at, download.size() - at, spare).await?;
         assert!(!chunk.is_empty());
         at += chunk.len() as u64;
         bytes.extend_from_slice(&chunk);
@@ -55,7 +56,7 @@ async fn a_download_can_go_back_and_forth() {
         // Each read leaves one ahead of it under way.
         let at = step * 777_777 % (3 * MIB);
         let left = (bytes.len() - at) as u64;
-        let chunk = download.read(at as u64, left, Vec::new()).await.unwrap();
+        let chunk = download.read(&Executor::pool(), at as u64, left, Vec::new()).await.unwrap();
         assert!(chunk == bytes[at..at + chunk.len()], "step {step}: wrong bytes at {at}");
     }
 }
@@ -68,8 +69,12 @@ async fn a_download_can_be_compared_while_it_is_read() {
     fs::write(root.path().join("a.bin"), &bytes).unwrap();
     for step in 0..50 {
         let mut download = open_file(&store, "a.bin").await;
-        let chunk = download.read(0, bytes.len() as u64, Vec::new()).await.unwrap();
-        assert!(download.starts_with(held(&bytes[..MIB])).await.unwrap(), "step {step}");
+        let chunk =
+            download.read(&Executor::pool(), 0, bytes.len() as u64, Vec::new()).await.unwrap();
+        assert!(
+            download.starts_with(&Executor::pool(), held(&bytes[..MIB])).await.unwrap(),
+            "step {step}"
+        );
         let rest = read_from(&mut download, chunk.len() as u64).await.unwrap();
         assert!(rest == bytes[chunk.len()..], "step {step}");
     }
@@ -84,10 +89,16 @@ async fn the_clients_copy_is_compared() {
     let mut download = open_file(&store, "a.bin").await;
     assert_eq!(download.md5(), None);
     for len in [0, 1, MIB / 2, MIB] {
-        assert!(download.starts_with(held(&bytes[..len])).await.unwrap(), "{len}");
-        assert!(!download.starts_with(held(&content(2, len.max(1)))).await.unwrap(), "{len}");
+        assert!(
+            download.starts_with(&Executor::pool(), held(&bytes[..len])).await.unwrap(),
+            "{len}"
+        );
+        assert!(
+            !download.starts_with(&Executor::pool(), held(&content(2, len.max(1)))).await.unwrap(),
+            "{len}"
+        );
     }
-    assert!(!download.starts_with(held(&content(1, MIB + 1))).await.unwrap());
+    assert!(!download.starts_with(&Executor::pool(), held(&content(1, MIB + 1))).await.unwrap());
     assert_eq!(download.md5(), None, "a file that has just changed may change unseen");
     assert!(read_from(&mut download, 0).await.unwrap() == bytes);
 }
@@ -100,7 +111,7 @@ async fn a_file_that_is_replaced_is_read_as_it_was() {
         let (old, new) = (content(1, len), content(2, len));
         put(&store, "a.bin", &old).await;
         let mut download = open_file(&store, "a.bin").await;
-        let mut read = download.read(0, len as u64, Vec::new()).await.unwrap();
+        let mut read = download.read(&Executor::pool(), 0, len as u64, Vec::new()).await.unwrap();
         put(&store, "a.bin", &new).await;
         read.extend(read_from(&mut download, read.len() as u64).await.unwrap());
         assert!(read == old, "{len} bytes are mixed");
@@ -116,7 +127,7 @@ async fn a_file_that_is_cut_ends_in_an_error() {
     let path = root.path().join("a.bin");
     fs::write(&path, content(1, 2 * MIB)).unwrap();
     let mut download = open_file(&store, "a.bin").await;
-    let first = download.read(0, 2 * MIB as u64, Vec::new()).await.unwrap();
+    let first = download.read(&Executor::pool(), 0, 2 * MIB as u64, Vec::new()).await.unwrap();
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(MIB as u64).unwrap();
     let failed = read_from(&mut download, first.len() as u64).await;
     assert!(matches!(failed, Err(StoreError::Changed { .. })), "{:?}", failed.map(|b| b.len()));
@@ -138,6 +149,9 @@ async fn a_file_that_is_written_to_in_place_is_hashed_anew() {
         let offered = offer(&store, "a.bin").await;
         assert_eq!(offered.held, Some(held(&bytes)), "round {round}");
         let mut download = open_file(&store, "a.bin").await;
-        assert!(download.starts_with(held(&bytes)).await.unwrap(), "round {round}");
+        assert!(
+            download.starts_with(&Executor::pool(), held(&bytes)).await.unwrap(),
+            "round {round}"
+        );
     }
 }

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
+use ftx_io::Executor;
 use ftx_server::Config;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
 use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload};
@@ -77,17 +78,20 @@ fn held(bytes: &[u8]) -> Prefix {
 }
 
 async fn offer(store: &LocalStore, file: &str) -> LegacyOffer<LocalOffer> {
-    store.offer_prefix(&name(file), ALL).await.unwrap()
+    store.offer_prefix(&Executor::pool(), &name(file), ALL).await.unwrap()
 }
 
 async fn begin_anew(store: &LocalStore, file: &str, len: usize) -> LocalUpload {
     let offered = offer(store, file).await;
-    store.begin(&name(file), LegacyBegin::Anew(offered.offer), len as u64).await.unwrap()
+    store
+        .begin(&Executor::pool(), &name(file), LegacyBegin::Anew(offered.offer), len as u64)
+        .await
+        .unwrap()
 }
 
 async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), StoreError> {
     for chunk in bytes.chunks(100_000) {
-        upload.write(chunk.to_vec()).await?;
+        upload.write(&Executor::pool(), chunk.to_vec()).await?;
     }
     Ok(())
 }
@@ -96,14 +100,14 @@ async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), StoreError>
 async fn put(store: &LocalStore, file: &str, bytes: &[u8]) {
     let mut upload = begin_anew(store, file, bytes.len()).await;
     write(&mut upload, bytes).await.unwrap();
-    upload.publish().await.unwrap();
+    upload.publish(&Executor::pool()).await.unwrap();
 }
 
 /// An upload of `bytes` that is interrupted after `count` of them.
 async fn interrupted(store: &LocalStore, file: &str, bytes: &[u8], count: usize) {
     let mut upload = begin_anew(store, file, bytes.len()).await;
     write(&mut upload, &bytes[..count]).await.unwrap();
-    upload.suspend().await.unwrap();
+    upload.suspend(&Executor::pool()).await.unwrap();
 }
 
 /// Asserts that the offer covers the first bytes of `bytes`, and returns their count.
@@ -130,9 +134,10 @@ async fn finish_from(
 ) {
     let rest = &bytes[usize::try_from(offered.held.unwrap().len).unwrap()..];
     let begin = LegacyBegin::Resume(offered.offer);
-    let mut upload = store.begin(&name(file), begin, rest.len() as u64).await.unwrap();
+    let mut upload =
+        store.begin(&Executor::pool(), &name(file), begin, rest.len() as u64).await.unwrap();
     write(&mut upload, rest).await.unwrap();
-    upload.publish().await.unwrap();
+    upload.publish(&Executor::pool()).await.unwrap();
 }
 
 fn assert_file(root: &Path, file: &str, bytes: &[u8]) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ftx_io::Executor;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
 use tempfile::tempdir;
@@ -21,7 +22,7 @@ async fn nothing_is_offered_of_a_missing_or_empty_file() {
     let mut upload = begin_anew(&store, "begun", MIB).await;
     assert_eq!(offer(&store, "begun").await.held, None);
     write(&mut upload, b"").await.unwrap();
-    upload.suspend().await.unwrap();
+    upload.suspend(&Executor::pool()).await.unwrap();
     assert_eq!(offer(&store, "begun").await.held, None);
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
@@ -31,7 +32,9 @@ async fn nothing_offered_cannot_be_resumed() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "a.bin").await;
-    let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
+    let begun = store
+        .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(offered.offer), 10)
+        .await;
     assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
 }
 
@@ -57,7 +60,8 @@ async fn bytes_beyond_the_limit_are_not_offered() {
     let (old, new) = (content(1, 100_000), content(2, MIB));
     put(&store, "a.bin", &old).await;
     let file = name("a.bin");
-    let offered = |limit| store.offer_prefix(&file, limit);
+    let executor = Executor::pool();
+    let offered = |limit| store.offer_prefix(&executor, &file, limit);
     assert_eq!(offered(99_999).await.unwrap().held, None);
     assert_eq!(offered(100_000).await.unwrap().held, Some(held(&old)));
     interrupted(&store, "a.bin", &new, 300_000).await;
@@ -79,8 +83,8 @@ async fn the_staging_that_got_furthest_is_offered() {
     let mut second = begin_anew(&store, "a.bin", MIB).await;
     write(&mut first, &one[..300_000]).await.unwrap();
     write(&mut second, &other[..500_000]).await.unwrap();
-    first.suspend().await.unwrap();
-    second.suspend().await.unwrap();
+    first.suspend(&Executor::pool()).await.unwrap();
+    second.suspend(&Executor::pool()).await.unwrap();
     let from = finish(&store, "a.bin", &other).await;
     assert_eq!(from, 499_999);
     assert_file(root.path(), "a.bin", &other);
@@ -111,7 +115,9 @@ async fn a_file_that_changed_after_the_offer_is_not_resumed() {
         let offered = offer(&store, "a.bin").await;
         assert!(offered.published);
         change(&path);
-        let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
+        let begun = store
+            .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(offered.offer), 10)
+            .await;
         assert!(matches!(begun, Err(StoreError::Changed { .. })), "{what}: {begun:?}");
     }
     assert_eq!(staged_files(root.path()), [""; 0]);

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use ftx_core::{RemoteName, Status};
+use ftx_io::Executor;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
@@ -25,17 +26,19 @@ use crate::{
 /// Tries to upload, small and large, and to download; all of it must fail, at whatever step.
 async fn assert_unreachable(store: &LocalStore, file: &str) {
     for len in [10, 300_000] {
-        let offered = match store.offer_prefix(&name(file), ALL).await {
+        let offered = match store.offer_prefix(&Executor::pool(), &name(file), ALL).await {
             Ok(offered) => offered,
             Err(_) => continue,
         };
         assert_eq!(offered.held, None, "{file} is offered");
-        let begun = store.begin(&name(file), LegacyBegin::Anew(offered.offer), len).await;
+        let begun = store
+            .begin(&Executor::pool(), &name(file), LegacyBegin::Anew(offered.offer), len)
+            .await;
         let Ok(mut upload) = begun else { continue };
         write(&mut upload, &content(1, usize::try_from(len).unwrap())).await.unwrap();
-        upload.publish().await.expect_err(file);
+        upload.publish(&Executor::pool()).await.expect_err(file);
     }
-    store.open_download(&name(file)).await.map(drop).expect_err(file);
+    store.open_download(&Executor::pool(), &name(file)).await.map(drop).expect_err(file);
 }
 
 #[tokio::test]
@@ -44,7 +47,7 @@ async fn a_directory_is_no_file() {
     let store = open(root.path());
     fs::create_dir(root.path().join("d")).unwrap();
     fs::write(root.path().join("d/inside"), "kept").unwrap();
-    let refused = store.offer_prefix(&name("d"), ALL).await.unwrap_err();
+    let refused = store.offer_prefix(&Executor::pool(), &name("d"), ALL).await.unwrap_err();
     assert!(matches!(refused, StoreError::IsDirectory { .. }), "{refused:?}");
     assert_eq!(refused.status(), Status::OpenError);
     assert_unreachable(&store, "d").await;
@@ -61,7 +64,7 @@ async fn a_directory_that_appears_during_an_upload_is_not_replaced() {
         let mut upload = begin_anew(&store, "a.bin", len).await;
         write(&mut upload, &bytes).await.unwrap();
         fs::create_dir(root.path().join("a.bin")).unwrap();
-        upload.publish().await.unwrap_err();
+        upload.publish(&Executor::pool()).await.unwrap_err();
         fs::remove_dir(root.path().join("a.bin")).unwrap();
         let offered = offer(&store, "a.bin").await;
         assert_eq!(offered.held.is_some(), len > 10, "whether {len} bytes are kept");
@@ -73,7 +76,7 @@ async fn a_file_is_no_directory() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     put(&store, "f", b"kept").await;
-    let refused = store.offer_prefix(&name("f/a.bin"), ALL).await.unwrap_err();
+    let refused = store.offer_prefix(&Executor::pool(), &name("f/a.bin"), ALL).await.unwrap_err();
     assert!(matches!(refused, StoreError::NotDirectory { .. }), "{refused:?}");
     assert_unreachable(&store, "f/a.bin").await;
     assert_file(root.path(), "f", b"kept");
@@ -91,7 +94,7 @@ async fn links_that_lead_out_are_neither_read_nor_written_through() {
     fs::create_dir(root.path().join("sub")).unwrap();
     symlink("../../..", root.path().join("sub/far")).unwrap();
     for file in ["dir/secret", "dir/new", "sub/far/new", "file", "up"] {
-        if let Ok(offered) = store.offer_prefix(&name(file), ALL).await {
+        if let Ok(offered) = store.offer_prefix(&Executor::pool(), &name(file), ALL).await {
             panic!("{file} was offered: {offered:?}");
         }
         assert_unreachable(&store, file).await;
@@ -110,7 +113,7 @@ async fn a_directory_that_becomes_a_link_during_an_upload_leads_nowhere() {
         write(&mut upload, &content(1, len)).await.unwrap();
         fs::rename(root.path().join("d"), root.path().join("moved")).unwrap();
         symlink(outside.path(), root.path().join("d")).unwrap();
-        let _ = upload.publish().await;
+        let _ = upload.publish(&Executor::pool()).await;
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
         fs::remove_file(root.path().join("d")).unwrap();
         fs::remove_dir_all(root.path().join("moved")).unwrap();
@@ -123,7 +126,7 @@ async fn links_within_the_root_are_read_and_written_through() {
     let store = open(root.path());
     put(&store, "a.bin", b"inside").await;
     symlink("a.bin", root.path().join("b.bin")).unwrap();
-    assert!(store.open_download(&name("b.bin")).await.is_ok());
+    assert!(store.open_download(&Executor::pool(), &name("b.bin")).await.is_ok());
     put(&store, "b.bin", b"replaced").await;
     assert_file(root.path(), "a.bin", b"replaced");
     assert_eq!(fs::read_link(root.path().join("b.bin")).unwrap(), Path::new("a.bin"));
@@ -179,7 +182,7 @@ async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_throu
         "chain",
         "file",
     ] {
-        if let Ok(offered) = store.offer_prefix(&name(file), ALL).await {
+        if let Ok(offered) = store.offer_prefix(&Executor::pool(), &name(file), ALL).await {
             panic!("{file} was offered: {offered:?}");
         }
         assert_unreachable(&store, file).await;
@@ -191,7 +194,7 @@ async fn links_that_lead_to_our_own_directory_are_neither_read_nor_written_throu
     put(&store, "self/d/b.bin", b"inside").await;
     for file in ["d/a.bin", "d/b.bin"] {
         assert_file(root.path(), file, b"inside");
-        assert!(store.open_download(&name(file)).await.is_ok());
+        assert!(store.open_download(&Executor::pool(), &name(file)).await.is_ok());
     }
     assert!(offer(&store, "self/to_d/a.bin").await.published);
 }
@@ -278,8 +281,12 @@ async fn a_pipe_in_place_of_a_file_delays_no_client() {
     let mut waits = false;
     for _ in 0..2000 {
         // For each of them: all together may take long.
-        waits =
-            tokio::time::timeout(DEADLINE, store.offer_prefix(&name("file"), ALL)).await.is_err();
+        waits = tokio::time::timeout(
+            DEADLINE,
+            store.offer_prefix(&Executor::pool(), &name("file"), ALL),
+        )
+        .await
+        .is_err();
         if waits {
             break;
         }
@@ -316,7 +323,9 @@ async fn more_than_the_disk_holds_is_refused_before_anything_is_written() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "d/a.bin").await;
-    let begun = store.begin(&name("d/a.bin"), LegacyBegin::Anew(offered.offer), ALL).await;
+    let begun = store
+        .begin(&Executor::pool(), &name("d/a.bin"), LegacyBegin::Anew(offered.offer), ALL)
+        .await;
     assert!(matches!(begun, Err(StoreError::NoSpace { .. })), "{begun:?}");
     assert_eq!(staged_files(root.path()), [""; 0]);
     assert!(!root.path().join("d").exists());

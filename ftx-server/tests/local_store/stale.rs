@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ftx_io::Executor;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
@@ -59,19 +60,20 @@ async fn early_and_late(root: &Path, store: &LocalStore, files: &Files, keep: bo
     let early = offer(store, "a.bin").await;
     let early_len = assert_offers_start_of(&early, &files.other);
     write(&mut writer, &files.one[COMMON..MIB]).await.unwrap();
-    writer.suspend().await.unwrap();
+    writer.suspend(&Executor::pool()).await.unwrap();
     let late = offer(store, "a.bin").await;
     let late_len = assert_offers_start_of(&late, &files.one);
     assert!(early_len < late_len);
 
     let rest = &files.other[early_len..];
     let begin = LegacyBegin::Resume(early.offer);
-    let mut upload = store.begin(&name("a.bin"), begin, rest.len() as u64).await.unwrap();
+    let mut upload =
+        store.begin(&Executor::pool(), &name("a.bin"), begin, rest.len() as u64).await.unwrap();
     write(&mut upload, &rest[..MIB]).await.unwrap();
     let upload = if keep {
         Some(upload)
     } else {
-        upload.suspend().await.unwrap();
+        upload.suspend(&Executor::pool()).await.unwrap();
         None
     };
     Late { offer: late.offer, len: late_len, upload }
@@ -86,12 +88,20 @@ struct Late {
 /// Takes the late offer up with `one`; either it is refused, or `one` is there whole.
 async fn assert_not_mixed(root: &Path, store: &LocalStore, files: &Files, late: Late) {
     let rest = &files.one[late.len..];
-    match store.begin(&name("a.bin"), LegacyBegin::Resume(late.offer), rest.len() as u64).await {
+    match store
+        .begin(
+            &Executor::pool(),
+            &name("a.bin"),
+            LegacyBegin::Resume(late.offer),
+            rest.len() as u64,
+        )
+        .await
+    {
         Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
         Err(error) => panic!("{error}"),
         Ok(mut upload) => {
             write(&mut upload, rest).await.unwrap();
-            upload.publish().await.unwrap();
+            upload.publish(&Executor::pool()).await.unwrap();
             assert_file(root, "a.bin", &files.one);
         }
     }
@@ -126,8 +136,11 @@ async fn all_of_a_staging_is_not_offered_after_a_resume_that_brought_nothing() {
     let offered = offer(&store, "a.bin").await;
     let len = assert_offers_start_of(&offered, &bytes);
     let begin = LegacyBegin::Resume(offered.offer);
-    let upload = store.begin(&name("a.bin"), begin, (bytes.len() - len) as u64).await.unwrap();
-    upload.suspend().await.unwrap();
+    let upload = store
+        .begin(&Executor::pool(), &name("a.bin"), begin, (bytes.len() - len) as u64)
+        .await
+        .unwrap();
+    upload.suspend(&Executor::pool()).await.unwrap();
     let staged = staged_data(root.path());
     let offered = offer(&store, "a.bin").await;
     let len = assert_offers_start_of(&offered, &bytes);
@@ -142,7 +155,7 @@ async fn the_last_offered_byte_stays_unchanged() {
     let store = open(root.path());
     let resume = async |offer, from: usize, bytes: &[u8]| {
         let len = (bytes.len() - from) as u64;
-        store.begin(&name("a.bin"), LegacyBegin::Resume(offer), len).await
+        store.begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(offer), len).await
     };
     let mut writer = begin_anew(&store, "a.bin", files.one.len()).await;
     write(&mut writer, &files.one[..COMMON]).await.unwrap();
@@ -150,16 +163,16 @@ async fn the_last_offered_byte_stays_unchanged() {
     let early = offer(&store, "a.bin").await;
     assert_eq!(assert_offers_start_of(&early, &files.other), COMMON - 1);
     write(&mut writer, &files.one[COMMON..=COMMON]).await.unwrap();
-    writer.suspend().await.unwrap();
+    writer.suspend(&Executor::pool()).await.unwrap();
     let middle = offer(&store, "a.bin").await;
     let len = assert_offers_start_of(&middle, &files.one);
-    resume(middle.offer, len, &files.one).await.unwrap().suspend().await.unwrap();
+    resume(middle.offer, len, &files.one).await.unwrap().suspend(&Executor::pool()).await.unwrap();
     let late = offer(&store, "a.bin").await;
     let len = assert_offers_start_of(&late, &files.one);
 
     if let Ok(mut upload) = resume(early.offer, COMMON - 1, &files.other).await {
         write(&mut upload, &files.other[COMMON - 1..MIB]).await.unwrap();
-        upload.suspend().await.unwrap();
+        upload.suspend(&Executor::pool()).await.unwrap();
     }
     let late = Late { offer: late.offer, len, upload: None };
     assert_not_mixed(root.path(), &store, &files, late).await;
@@ -172,16 +185,16 @@ async fn a_begin_that_is_not_waited_for_leaves_nothing_behind() {
     let store = open(root.path());
     let bytes = content(1, MIB);
     let offered = offer(&store, "a.bin").await;
-    let file = name("a.bin");
+    let (file, executor) = (name("a.bin"), Executor::pool());
     tokio::select! {
         biased;
         // A disk may be as fast as that; then it is given up right after.
-        opened = store.begin(&file, LegacyBegin::Anew(offered.offer), MIB as u64) => drop(opened),
+        opened = store.begin(&executor, &file, LegacyBegin::Anew(offered.offer), MIB as u64) => drop(opened),
         () = std::future::ready(()) => {}
     }
     let mut upload = begin_anew(&store, "a.bin", MIB).await;
     write(&mut upload, &bytes).await.unwrap();
-    upload.publish().await.unwrap();
+    upload.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes);
     // Who waits for a writer does so each time.
     let mut shortest = Duration::MAX;
@@ -211,7 +224,9 @@ async fn a_staging_that_could_not_be_resumed_can_be_resumed_later() {
     let file = fs::File::open(staged_data(root.path())).unwrap();
     file.lock().unwrap();
     let len = (bytes.len() - 599_999) as u64;
-    let begun = store.begin(&name("d/a.bin"), LegacyBegin::Resume(offered.offer), len).await;
+    let begun = store
+        .begin(&Executor::pool(), &name("d/a.bin"), LegacyBegin::Resume(offered.offer), len)
+        .await;
     assert!(matches!(begun, Err(StoreError::InUse { .. })), "{begun:?}");
     drop(file);
     let offered = offer(&store, "d/a.bin").await;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ftx_io::Executor;
 use ftx_server::Descriptors;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
@@ -15,12 +16,14 @@ async fn an_upload_that_is_refused_or_given_up_leaves_no_directories() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let offered = offer(&store, "new/below/a").await;
-    let begun = store.begin(&name("new/below/a"), LegacyBegin::Anew(offered.offer), 1 << 60).await;
+    let begun = store
+        .begin(&Executor::pool(), &name("new/below/a"), LegacyBegin::Anew(offered.offer), 1 << 60)
+        .await;
     assert!(matches!(begun, Err(StoreError::NoSpace { .. })), "{begun:?}");
     for len in [10, MIB] {
         let mut upload = begin_anew(&store, "new/below/a", len).await;
         write(&mut upload, &content(1, len)).await.unwrap();
-        upload.suspend().await.unwrap();
+        upload.suspend(&Executor::pool()).await.unwrap();
         drop(begin_anew(&store, "new/below/b", len).await);
     }
     assert!(!root.path().join("new").exists());
@@ -41,10 +44,10 @@ async fn a_root_that_was_removed_or_replaced_is_noticed() {
             fs::create_dir(&root).unwrap();
         }
         let errors = [
-            store.offer_prefix(&name("a"), ALL).await.err(),
-            store.open_download(&name("a")).await.err(),
-            upload.publish().await.err(),
-            small.publish().await.err(),
+            store.offer_prefix(&Executor::pool(), &name("a"), ALL).await.err(),
+            store.open_download(&Executor::pool(), &name("a")).await.err(),
+            upload.publish(&Executor::pool()).await.err(),
+            small.publish(&Executor::pool()).await.err(),
         ];
         for (at, error) in errors.into_iter().enumerate() {
             let is_told = matches!(error, Some(StoreError::RootGone { .. }));
@@ -62,8 +65,11 @@ async fn without_descriptors_it_is_refused_for_now() {
     let mut uploads = Vec::new();
     let refused = loop {
         let file = name(&format!("{}", uploads.len()));
-        let offered = store.offer_prefix(&file, ALL).await.unwrap();
-        match store.begin(&file, LegacyBegin::Anew(offered.offer), MIB as u64).await {
+        let offered = store.offer_prefix(&Executor::pool(), &file, ALL).await.unwrap();
+        match store
+            .begin(&Executor::pool(), &file, LegacyBegin::Anew(offered.offer), MIB as u64)
+            .await
+        {
             Ok(upload) => uploads.push(upload),
             Err(error) => break error,
         }
@@ -71,7 +77,7 @@ async fn without_descriptors_it_is_refused_for_now() {
     };
     assert!(matches!(refused, StoreError::Exhausted { .. }), "{refused:?}");
     put(&store, "small", b"hello").await;
-    drop(store.open_download(&name("small")).await.unwrap());
-    uploads.pop().unwrap().suspend().await.unwrap();
-    begin_anew(&store, "again", MIB).await.suspend().await.unwrap();
+    drop(store.open_download(&Executor::pool(), &name("small")).await.unwrap());
+    uploads.pop().unwrap().suspend(&Executor::pool()).await.unwrap();
+    begin_anew(&store, "again", MIB).await.suspend(&Executor::pool()).await.unwrap();
 }

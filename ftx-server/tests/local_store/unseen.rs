@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
+use ftx_io::Executor;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyDownload as _, LegacyStore as _};
 use ftx_store::{MIN_CACHED_BYTES, ReadSnapshot, StoreError};
@@ -21,10 +22,10 @@ const LARGE: usize = 16 * MIB;
 /// The store reports the present contents of `a.bin`, and neither offers nor confirms `old`.
 async fn assert_tells(store: &LocalStore, old: &[u8], new: &[u8]) {
     assert_eq!(offer(store, "a.bin").await.held, Some(held(new)));
-    let mut download = store.open_download(&name("a.bin")).await.unwrap();
+    let mut download = store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap();
     assert!(download.md5().is_none_or(|told| told == md5(new)));
-    assert!(!download.starts_with(held(old)).await.unwrap());
-    assert!(download.starts_with(held(new)).await.unwrap());
+    assert!(!download.starts_with(&Executor::pool(), held(old)).await.unwrap());
+    assert!(download.starts_with(&Executor::pool(), held(new)).await.unwrap());
 }
 
 /// Its time of modification is set back, as programs do that copy times; and it may be written to in the
@@ -69,10 +70,10 @@ async fn a_change_that_does_not_show_is_offered() {
         assert_eq!(offer(&store, "a.bin").await.held, Some(held(&old)));
         assert!(
             store
-                .open_download(&name("a.bin"))
+                .open_download(&Executor::pool(), &name("a.bin"))
                 .await
                 .unwrap()
-                .starts_with(held(&old))
+                .starts_with(&Executor::pool(), held(&old))
                 .await
                 .unwrap()
         );
@@ -96,7 +97,9 @@ async fn a_file_that_changed_after_the_offer_without_showing_it_is_not_resumed()
             let offered = offer(&store, "a.bin").await;
             assert!(offered.published);
             flip(&root.path().join("a.bin"), at);
-            let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(offered.offer), 10).await;
+            let begun = store
+                .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(offered.offer), 10)
+                .await;
             assert!(matches!(begun, Err(StoreError::Changed { .. })), "{at}: {begun:?}");
             assert_eq!(staged_files(root.path()), [""; 0]);
         }
@@ -121,21 +124,25 @@ async fn an_old_large_file_is_remembered_where_every_change_shows_and_nowhere_el
             let file = old_file(&root.path().join("a.bin"), bytes);
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
             assert!(!shows || bytes.len() == LARGE);
-            let told = store.open_download(&name("a.bin")).await.unwrap().md5();
+            let told = store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap().md5();
             assert_eq!(told, None, "before it was read");
             assert_eq!(offer(&store, "a.bin").await.held, Some(held(bytes)));
-            let told = store.open_download(&name("a.bin")).await.unwrap().md5();
+            let told = store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap().md5();
             assert_eq!(told, shows.then(|| md5(bytes)), "{} bytes", bytes.len());
             // The same for a file that is compared with a client's copy.
             fs::remove_file(root.path().join("a.bin")).unwrap();
             let file = old_file(&root.path().join("a.bin"), bytes);
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
-            let mut download = store.open_download(&name("a.bin")).await.unwrap();
-            assert!(download.starts_with(held(bytes)).await.unwrap());
+            let mut download =
+                store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap();
+            assert!(download.starts_with(&Executor::pool(), held(bytes)).await.unwrap());
             assert_eq!(download.md5(), shows.then(|| md5(bytes)));
             // And it is forgotten when it changes.
             file.write_all_at(b"x", 0).unwrap();
-            assert_eq!(store.open_download(&name("a.bin")).await.unwrap().md5(), None);
+            assert_eq!(
+                store.open_download(&Executor::pool(), &name("a.bin")).await.unwrap().md5(),
+                None
+            );
         }
     }
 }
@@ -171,7 +178,8 @@ fn cached_hashes_are_not_computed_again() {
             let shows = ReadSnapshot::take(&file).unwrap().confirm(&file).is_some();
             for is_first in [true, false, false] {
                 let before = bytes_read().unwrap();
-                let offered = store.offer_prefix(&name("a.bin"), ALL).await.unwrap();
+                let offered =
+                    store.offer_prefix(&Executor::pool(), &name("a.bin"), ALL).await.unwrap();
                 let read = bytes_read().unwrap() - before;
                 assert_eq!(offered.held, Some(held(&bytes)));
                 assert_eq!(read < MIB as u64, shows && !is_first, "{read} bytes are read");

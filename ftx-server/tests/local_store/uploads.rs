@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use ftx_io::Executor;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
@@ -22,7 +23,7 @@ async fn a_file_appears_when_it_is_whole() {
         let mut upload = begin_anew(&store, "a.bin", len).await;
         write(&mut upload, &bytes).await.unwrap();
         assert!(!root.path().join("a.bin").exists(), "{len} bytes are visible before their end");
-        let told = upload.publish().await.unwrap();
+        let told = upload.publish(&Executor::pool()).await.unwrap();
         assert!(told.is_none_or(|told| told == md5(&bytes)), "md5 of {len} bytes");
         assert_file(root.path(), "a.bin", &bytes);
         assert_eq!(staged_files(root.path()), [""; 0]);
@@ -39,7 +40,7 @@ async fn the_old_version_stays_until_the_new_one_is_whole() {
     let mut upload = begin_anew(&store, "a.bin", new.len()).await;
     write(&mut upload, &new).await.unwrap();
     assert_file(root.path(), "a.bin", &old);
-    upload.publish().await.unwrap();
+    upload.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &new);
 }
 
@@ -68,7 +69,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
         } else {
             fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();
         }
-        upload.publish().await.unwrap();
+        upload.publish(&Executor::pool()).await.unwrap();
         assert_file(root.path(), "dir/a.bin", &bytes);
         assert!(!root.path().join("old/a.bin").exists());
     }
@@ -102,9 +103,10 @@ async fn an_upload_resumes_after_every_interruption() {
         end = from + 250_000;
         let begin = LegacyBegin::Resume(offered.offer);
         let len = (bytes.len() - from) as u64;
-        let mut upload = store.begin(&name("d/a.bin"), begin, len).await.unwrap();
+        let mut upload =
+            store.begin(&Executor::pool(), &name("d/a.bin"), begin, len).await.unwrap();
         write(&mut upload, &bytes[from..end]).await.unwrap();
-        upload.suspend().await.unwrap();
+        upload.suspend(&Executor::pool()).await.unwrap();
         end -= 1;
     }
     finish(&open(root.path()), "d/a.bin", &bytes).await;
@@ -156,9 +158,9 @@ async fn a_crash_never_costs_the_truth() {
     let offered = offer(&store, "d/a.bin").await;
     let held = usize::try_from(offered.held.unwrap().len).unwrap();
     let (begin, left) = (LegacyBegin::Resume(offered.offer), (bytes.len() - held) as u64);
-    let mut upload = store.begin(&name("d/a.bin"), begin, left).await.unwrap();
+    let mut upload = store.begin(&Executor::pool(), &name("d/a.bin"), begin, left).await.unwrap();
     let mut upload_of_b = begin_anew(&store, "b.bin", 300_000).await;
-    upload_of_b.write(content(7, 1)).await.unwrap();
+    upload_of_b.write(&Executor::pool(), content(7, 1)).await.unwrap();
     for (step, piece) in bytes[held..18 * MIB].chunks(3 * MIB).enumerate() {
         write(&mut upload, piece).await.unwrap();
         let copy = after.path().join(step.to_string());
@@ -197,10 +199,11 @@ async fn a_partial_file_under_its_name_is_resumed_and_left_alone_meanwhile() {
     assert!(offered.published);
     assert_eq!(assert_offers_start_of(&offered, &bytes), MIB);
     let begin = LegacyBegin::Resume(offered.offer);
-    let mut upload = store.begin(&name("a.bin"), begin, MIB as u64).await.unwrap();
+    let mut upload =
+        store.begin(&Executor::pool(), &name("a.bin"), begin, MIB as u64).await.unwrap();
     write(&mut upload, &bytes[MIB..]).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes[..MIB]);
-    upload.suspend().await.unwrap();
+    upload.suspend(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes[..MIB]);
     let offered = offer(&store, "a.bin").await;
     assert!(!offered.published, "the staging comes before the published file");
@@ -216,7 +219,7 @@ async fn beginning_anew_discards_the_offered_bytes() {
     let other = content(2, MIB);
     let mut upload = begin_anew(&store, "a.bin", other.len()).await;
     write(&mut upload, &other[..400_000]).await.unwrap();
-    upload.suspend().await.unwrap();
+    upload.suspend(&Executor::pool()).await.unwrap();
     let from = finish(&store, "a.bin", &other).await;
     assert!(from < 400_000, "{from}");
     assert_eq!(staged_files(root.path()), [""; 0]);

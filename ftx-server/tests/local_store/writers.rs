@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ftx_io::Executor;
 use ftx_server::store::local::LocalUpload;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
 use ftx_store::StoreError;
@@ -27,11 +28,11 @@ async fn of_two_writers_the_last_one_to_end_wins() {
         write(&mut first, &a[..half.0]).await.unwrap();
         write(&mut second, &b[..half.1]).await.unwrap();
         write(&mut first, &a[half.0..]).await.unwrap();
-        first.publish().await.unwrap();
+        first.publish(&Executor::pool()).await.unwrap();
         assert_file(root.path(), "a.bin", &a);
         write(&mut second, &b[half.1..]).await.unwrap();
         assert_file(root.path(), "a.bin", &a);
-        second.publish().await.unwrap();
+        second.publish(&Executor::pool()).await.unwrap();
         assert_file(root.path(), "a.bin", &b);
         assert_eq!(staged_files(root.path()), [""; 0]);
     }
@@ -77,13 +78,13 @@ async fn who_resumes_while_the_other_writes_takes_nothing_from_it() {
     write(&mut first, &bytes[MIB..MIB + 1]).await.unwrap();
     let begin = LegacyBegin::Resume(offered.offer);
     let len = (bytes.len() - from) as u64;
-    let mut second = store.begin(&name("a.bin"), begin, len).await.unwrap();
+    let mut second = store.begin(&Executor::pool(), &name("a.bin"), begin, len).await.unwrap();
     write(&mut first, &bytes[MIB + 1..MIB + 500_000]).await.unwrap();
     write(&mut second, &bytes[from..]).await.unwrap();
-    second.publish().await.unwrap();
+    second.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes);
     write(&mut first, &bytes[MIB + 500_000..]).await.unwrap();
-    first.publish().await.unwrap();
+    first.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes);
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
@@ -109,14 +110,16 @@ async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
         assert_eq!(from, MIB - 1);
         let files = staged_files(root.path());
         let len = (bytes.len() - from) as u64;
-        let mut new =
-            store.begin(&name(end), LegacyBegin::Resume(offered.offer), len).await.unwrap();
+        let mut new = store
+            .begin(&Executor::pool(), &name(end), LegacyBegin::Resume(offered.offer), len)
+            .await
+            .unwrap();
         assert_eq!(staged_files(root.path()), files, "it was not taken over but copied");
         write(&mut new, &bytes[from..from + 300_000]).await.unwrap();
         end_superseded(end, old).await;
         assert!(!root.path().join(end).exists(), "{end}");
         write(&mut new, &bytes[from + 300_000..]).await.unwrap();
-        new.publish().await.unwrap();
+        new.publish(&Executor::pool()).await.unwrap();
         assert_file(root.path(), end, &bytes);
     }
     assert_eq!(staged_files(root.path()), [""; 0]);
@@ -128,17 +131,17 @@ async fn end_superseded(end: &str, mut old: LocalUpload) {
             let mut failed = None;
             // The first chunks may still be in flight when their failure is reported.
             for _ in 0..10 {
-                failed = failed.or(old.write(content(2, 50_000)).await.err());
+                failed = failed.or(old.write(&Executor::pool(), content(2, 50_000)).await.err());
             }
             assert!(matches!(failed, Some(StoreError::InUse { .. })), "{failed:?}");
-            drop(old.suspend().await.unwrap_err());
+            drop(old.suspend(&Executor::pool()).await.unwrap_err());
         }
         "publish" => {
-            let _ = old.write(content(2, 50_000)).await;
-            let failed = old.publish().await;
+            let _ = old.write(&Executor::pool(), content(2, 50_000)).await;
+            let failed = old.publish(&Executor::pool()).await;
             assert!(matches!(failed, Err(StoreError::InUse { .. })), "{failed:?}");
         }
-        "suspend" => drop(old.suspend().await.unwrap_err()),
+        "suspend" => drop(old.suspend(&Executor::pool()).await.unwrap_err()),
         _ => drop(old),
     }
 }
@@ -153,16 +156,21 @@ async fn two_clients_resume_the_same_staging() {
     let from = assert_offers_start_of(&one, &bytes);
     assert_eq!(assert_offers_start_of(&other, &bytes), from);
     let len = (bytes.len() - from) as u64;
-    let mut first = store.begin(&name("a.bin"), LegacyBegin::Resume(one.offer), len).await.unwrap();
-    let mut second =
-        store.begin(&name("a.bin"), LegacyBegin::Resume(other.offer), len).await.unwrap();
+    let mut first = store
+        .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(one.offer), len)
+        .await
+        .unwrap();
+    let mut second = store
+        .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(other.offer), len)
+        .await
+        .unwrap();
     for piece in bytes[from..].chunks(70_000) {
         write(&mut first, piece).await.unwrap();
         write(&mut second, piece).await.unwrap();
     }
-    first.publish().await.unwrap();
+    first.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes);
-    second.publish().await.unwrap();
+    second.publish(&Executor::pool()).await.unwrap();
     assert_file(root.path(), "a.bin", &bytes);
     assert_eq!(staged_files(root.path()), [""; 0]);
 }
@@ -175,7 +183,9 @@ async fn an_offer_of_a_staging_published_meanwhile_is_gone() {
     interrupted(&store, "a.bin", &bytes, MIB).await;
     let late = offer(&store, "a.bin").await;
     finish(&store, "a.bin", &bytes).await;
-    let begun = store.begin(&name("a.bin"), LegacyBegin::Resume(late.offer), MIB as u64).await;
+    let begun = store
+        .begin(&Executor::pool(), &name("a.bin"), LegacyBegin::Resume(late.offer), MIB as u64)
+        .await;
     assert!(matches!(begun, Err(StoreError::Changed { .. })), "{begun:?}");
     assert_file(root.path(), "a.bin", &bytes);
 }
@@ -189,7 +199,7 @@ async fn an_offer_of_a_writer_that_went_on_is_still_good() {
     write(&mut first, &bytes[..MIB]).await.unwrap();
     let offered = offer(&store, "a.bin").await;
     write(&mut first, &bytes[MIB..2 * MIB]).await.unwrap();
-    first.suspend().await.unwrap();
+    first.suspend(&Executor::pool()).await.unwrap();
     finish_from(&store, "a.bin", &bytes, offered).await;
     assert_file(root.path(), "a.bin", &bytes);
     assert_eq!(staged_files(root.path()), [""; 0]);

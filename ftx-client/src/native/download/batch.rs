@@ -1,10 +1,8 @@
 //! Small files that are published together: new ones, and up-to-date ones that are made durable.
 
-use std::path::Path;
-
 use cap_std::fs::Dir;
 use ftx_core::native::wire::Meta;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{
     BatchFile, BatchPublisher, Durability, Existing, FileIdentity, Root, StagingName, StoreError,
     UpToDateFiles,
@@ -80,7 +78,7 @@ impl DownloadBatch {
     }
 
     /// Publishes the files, and returns the result of each.
-    pub(super) async fn publish(&mut self) -> Vec<BatchOutcome> {
+    pub(super) async fn publish(&mut self, executor: &Executor) -> Vec<BatchOutcome> {
         if self.files.is_empty() {
             return Vec::new();
         }
@@ -88,9 +86,9 @@ impl DownloadBatch {
         let files = std::mem::take(&mut self.files);
         let jobs: Vec<usize> = files.iter().map(|file| file.job).collect();
         let durability = self.durability;
-        let stored = blocking(Path::new("small files"), move || {
+        let stored = executor.run(move || {
             let outcomes = store(&files, durability);
-            Ok((outcomes, files))
+            (outcomes, files)
         });
         match stored.await {
             Ok((outcomes, files)) => {

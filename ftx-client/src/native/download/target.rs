@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest, PartialManifest, block_count};
 use ftx_core::native::wire::Meta;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{
     BlockStaging, BootId, CopySource, Durability, Existing, FileIdentity, ManifestCache, PartNames,
     ReadSnapshot, Recovered, Root, StagingFiles, StoreError, apply_meta, check_space, hash_blocks,
@@ -94,10 +94,11 @@ impl DownloadTarget {
     /// The local data of the file.
     pub(super) async fn inspect(
         &self,
+        executor: &Executor,
         on_hashed: OnHashed,
     ) -> Result<Option<LocalData>, TransferError> {
         let target = self.clone();
-        Ok(blocking(self.paths.path(), move || target.inspect_now(on_hashed)).await?)
+        Ok(executor.run(move || target.inspect_now(on_hashed)).await??)
     }
 
     /// The file at the target, if it has this size, at most a block.
@@ -106,6 +107,7 @@ impl DownloadTarget {
     /// The target is something that a file cannot replace.
     pub(super) async fn inspect_small(
         &self,
+        executor: &Executor,
         size: u64,
     ) -> Result<Option<ExistingFile>, TransferError> {
         let paths = self.paths.clone();
@@ -128,7 +130,7 @@ impl DownloadTarget {
             let (identity, meta) = (FileIdentity::of(&metadata), meta_of(&metadata));
             Ok(Some(ExistingFile { digest: Digest::of(&bytes), identity, meta }))
         };
-        match blocking(self.paths.path(), look).await {
+        match executor.run(look).await? {
             Err(
                 error @ (StoreError::Link { .. }
                 | StoreError::IsDirectory { .. }
@@ -172,9 +174,13 @@ impl DownloadTarget {
     }
 
     /// An empty staging for `size` bytes.
-    pub(super) async fn create(&self, size: u64) -> Result<BlockStaging, TransferError> {
+    pub(super) async fn create(
+        &self,
+        executor: &Executor,
+        size: u64,
+    ) -> Result<BlockStaging, TransferError> {
         let target = self.clone();
-        Ok(blocking(self.paths.path(), move || target.create_now(size)).await?)
+        Ok(executor.run(move || target.create_now(size)).await??)
     }
 
     /// The same, in place of the staging that a download in the other dialect left. Blocks.
@@ -198,18 +204,24 @@ impl DownloadTarget {
     }
 
     /// Checks that the disk has room for a file of `size` bytes, of which `existing` bytes are on it already.
-    pub(super) async fn check_room(&self, size: u64, existing: u64) -> Result<(), TransferError> {
+    pub(super) async fn check_room(
+        &self,
+        executor: &Executor,
+        size: u64,
+        existing: u64,
+    ) -> Result<(), TransferError> {
         let target = self.clone();
         let check = move || {
             let dir = target.directory()?;
             check_space(&dir, target.path(), size.saturating_sub(existing))
         };
-        Ok(blocking(self.paths.path(), check).await?)
+        Ok(executor.run(check).await??)
     }
 
     /// Publishes a staging as the file.
     pub(super) async fn publish(
         &self,
+        executor: &Executor,
         staging: BlockStaging,
         meta: Meta,
     ) -> Result<(), TransferError> {
@@ -222,9 +234,9 @@ impl DownloadTarget {
             if let Some(stable) = &published.stable {
                 manifests.learn_all(stable, &Arc::new(published.manifest));
             }
-            Ok(())
+            Ok::<_, StoreError>(())
         };
-        Ok(blocking(self.paths.path(), publish).await?)
+        Ok(executor.run(publish).await??)
     }
 }
 
@@ -248,14 +260,15 @@ impl LocalData {
     /// target is up to date, which then gets `meta`.
     pub(super) async fn prepare(
         self,
+        executor: &Executor,
         target: &DownloadTarget,
         manifest: &Manifest,
         meta: Meta,
         on_hashed: OnHashed,
     ) -> Result<Option<(BlockStaging, PartialManifest)>, TransferError> {
         let (owned, wanted) = (target.clone(), manifest.clone());
-        Ok(blocking(target.path(), move || self.prepare_now(&owned, &wanted, &meta, on_hashed))
-            .await?)
+        let prepare = move || self.prepare_now(&owned, &wanted, &meta, on_hashed);
+        Ok(executor.run(prepare).await??)
     }
 
     fn prepare_now(

@@ -49,7 +49,7 @@ impl UploadStream {
         while offset < end {
             let piece = step.min(end - offset);
             let spare = std::mem::take(&mut self.spare);
-            let read = read_hashed(open, offset, piece, spare, hasher).await;
+            let read = read_hashed(&self.executor, open, offset, piece, spare, hasher).await;
             let (chunk, back) = match read {
                 Ok(read) => read,
                 // A frame that was begun cannot be abandoned, so the connection ends.
@@ -64,7 +64,7 @@ impl UploadStream {
                     self.spare = chunk;
                     self.tell_progress(open);
                     self.wake_if_stored(open);
-                    self.shared.save_if_due(open).await;
+                    self.shared.save_if_due(&self.executor, open).await;
                     return Ok(());
                 }
             }
@@ -78,13 +78,13 @@ impl UploadStream {
         if cached.is_some_and(|cached| cached != cv) {
             // Set first, so that the outdated values are not saved again.
             open.is_outdated.store(true, Relaxed);
-            self.shared.forget_manifest(open).await;
+            self.shared.forget_manifest(&self.executor, open).await;
         }
         // Recorded before the value is sent, because the reply may come at once.
         lock(&open.sender).sent(index, cv)?;
         *self.unanswered.entry(open.request).or_default() += len;
         self.channel.send(&cv.0).await?;
-        self.shared.save_if_due(open).await;
+        self.shared.save_if_due(&self.executor, open).await;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ftx_core::native::blocks::{PartialManifest, block_count};
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::ManifestCache;
 
 use super::source::UploadSource;
@@ -36,47 +36,43 @@ impl SaveThrottle {
 
 impl UploadWorkload {
     /// The saved chaining values of a file.
-    pub(super) async fn known(&self, source: &UploadSource) -> PartialManifest {
+    pub(super) async fn known(
+        &self,
+        executor: &Executor,
+        source: &UploadSource,
+    ) -> PartialManifest {
         let (manifests, identity) = (Arc::clone(&self.manifests), source.identity);
-        let found = blocking(source.path(), move || Ok(manifests.partial(&identity))).await;
+        let found = executor.run(move || manifests.partial(&identity)).await;
         // Without them the file is just read again.
         found.unwrap_or_else(|_| PartialManifest::new(identity.size))
     }
 
     /// Drops the cached manifest of a file, which has turned out to be outdated.
-    pub(super) async fn forget_manifest(&self, open: &OpenUpload) {
+    pub(super) async fn forget_manifest(&self, executor: &Executor, open: &OpenUpload) {
         let (manifests, identity) = (Arc::clone(&self.manifests), open.source.identity);
-        let forgotten = blocking(open.source.path(), move || {
-            manifests.forget(&identity);
-            Ok(())
-        });
         // Forgetting cannot fail.
-        let _ = forgotten.await;
+        let _ = executor.run(move || manifests.forget(&identity)).await;
     }
 
     /// Saves the chaining values of a file if there are many new ones. They survive a SIGKILL.
-    pub(super) async fn save_if_due(&self, open: &Arc<OpenUpload>) {
+    pub(super) async fn save_if_due(&self, executor: &Executor, open: &Arc<OpenUpload>) {
         let known = lock(&open.sender).own().known();
         if open.saves.is_due(known, open.source.identity.size) {
-            self.save(open).await;
+            self.save(executor, open).await;
         }
     }
 
     /// Saves the chaining values of all unfinished files, at the end of an attempt.
-    pub(in crate::native) async fn save_all(&self) {
+    pub(in crate::native) async fn save_all(&self, executor: &Executor) {
         for open in self.opened() {
-            self.save(&open).await;
+            self.save(executor, &open).await;
         }
     }
 
     /// Saves the chaining values of a file.
-    pub(super) async fn save(&self, open: &Arc<OpenUpload>) {
+    pub(super) async fn save(&self, executor: &Executor, open: &Arc<OpenUpload>) {
         let (manifests, keeping) = (Arc::clone(&self.manifests), Arc::clone(open));
-        let saves = blocking(open.source.path(), move || {
-            save(&manifests, &keeping);
-            Ok(())
-        });
-        let _ = saves.await;
+        let _ = executor.run(move || save(&manifests, &keeping)).await;
     }
 }
 

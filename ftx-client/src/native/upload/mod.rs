@@ -17,6 +17,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::upload::Sender;
 use ftx_core::native::wire::{Overwrite, Token};
+use ftx_io::Executor;
 use ftx_store::ManifestCache;
 
 use self::ambiguous_commit::{CommitProbe, PendingCommit};
@@ -128,13 +129,14 @@ impl Workload for UploadWorkload {
         self: Arc<Self>,
         channel: Channel,
         stream: StreamId,
+        executor: Executor,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<Channel, TransferError> {
-        UploadStream::new(self, channel, stream).work(report).await
+        UploadStream::new(self, channel, stream, executor).work(report).await
     }
 
-    async fn end(&self) {
-        self.save_all().await;
+    async fn end(&self, executor: &Executor) {
+        self.save_all(executor).await;
     }
 
     fn attempt(&self) -> &Attempt {

@@ -127,7 +127,7 @@ impl UploadStream {
             Some(PendingUpload::Commit(open, digest)) => {
                 let moved = lock(&open.sender).progress().moved;
                 self.shared.close(&open);
-                self.shared.save(&open).await;
+                self.shared.save(&self.executor, &open).await;
                 let already_there = unchanged && moved == 0;
                 let done = Transferred { moved, already_there };
                 self.shared.finish(open.job, as_sent(digest, stored, done));
@@ -153,7 +153,7 @@ impl UploadStream {
             Some(PendingUpload::Offer(open) | PendingUpload::Commit(open, _)) => {
                 self.shared.close(&open);
                 if matches!(error.reason(), Reason::BlockMismatch | Reason::DigestMismatch) {
-                    self.shared.forget_manifest(&open).await;
+                    self.shared.forget_manifest(&self.executor, &open).await;
                 }
                 self.on_refused((request, open.job), error, open.source.identity.size)
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftx_core::native::blocks::BlockHasher;
 use ftx_core::native::wire::Meta;
-use ftx_io::{CHUNK_BYTES, blocking};
+use ftx_io::{CHUNK_BYTES, Executor};
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, check_size, meta_of};
 
 use super::OpenUpload;
@@ -23,18 +23,17 @@ pub(super) struct UploadSource {
 }
 
 impl UploadSource {
-    pub(super) async fn open(local: LocalPath) -> Result<Self, TransferError> {
-        let about = local.clone();
-        let opened = blocking(about.path(), move || {
+    pub(super) async fn open(executor: &Executor, local: LocalPath) -> Result<Self, TransferError> {
+        let opened = executor.run(move || {
             let (file, metadata) = local.open_regular()?;
             let (meta, file) = (meta_of(&metadata), file.into_std());
             let snapshot = ReadSnapshot::take(&file)
                 .map_err(|error| StoreError::io("look at", local.path(), error))?;
             let (identity, positioned) = (*snapshot.identity(), Positioned::default());
             check_size(local.path(), &file, &identity)?;
-            Ok(Self { local, file, identity, meta, positioned, snapshot })
+            Ok::<_, StoreError>(Self { local, file, identity, meta, positioned, snapshot })
         });
-        Ok(opened.await?)
+        Ok(opened.await??)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -44,16 +43,16 @@ impl UploadSource {
     /// Reads `len` bytes from `offset` into `chunk`, and returns file and chunk.
     pub(super) async fn read(
         self,
+        executor: &Executor,
         offset: u64,
         len: u64,
         mut chunk: Vec<u8>,
     ) -> Result<(Self, Vec<u8>), TransferError> {
-        let local = self.local.clone();
-        let read = blocking(local.path(), move || {
+        let read = executor.run(move || {
             self.fill(offset, len, &mut chunk, |_| {})?;
-            Ok((self, chunk))
+            Ok::<_, StoreError>((self, chunk))
         });
-        Ok(read.await?)
+        Ok(read.await??)
     }
 
     /// Reads `len` bytes from `offset`, and passes them to `see` while they are in the processor's
@@ -90,6 +89,7 @@ impl UploadSource {
 
 /// Reads and hashes `len` bytes from `offset` of a file.
 pub(super) async fn read_hashed(
+    executor: &Executor,
     open: &Arc<OpenUpload>,
     offset: u64,
     len: u64,
@@ -97,9 +97,9 @@ pub(super) async fn read_hashed(
     mut hasher: BlockHasher,
 ) -> Result<(Vec<u8>, BlockHasher), TransferError> {
     let reading = Arc::clone(open);
-    let read = blocking(open.source.path(), move || {
+    let read = executor.run(move || {
         reading.source.fill(offset, len, &mut chunk, |piece| hasher.update(piece))?;
-        Ok((chunk, hasher))
+        Ok::<_, StoreError>((chunk, hasher))
     });
-    Ok(read.await?)
+    Ok(read.await??)
 }

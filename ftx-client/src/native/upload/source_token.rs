@@ -4,7 +4,7 @@ use std::fs;
 
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Token;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::FileIdentity;
 
 use crate::LocalPath;
@@ -14,9 +14,13 @@ const CONTEXT: &[u8] = b"ftx 2026-11-28 source of an upload";
 
 /// The token of a local file in its present version: the same for each run on this machine, and a
 /// different one when the file has changed. `None` where the machine has no identity.
-pub(super) async fn of(local: &LocalPath, identity: &FileIdentity) -> Option<Token> {
+pub(super) async fn of(
+    executor: &Executor,
+    local: &LocalPath,
+    identity: &FileIdentity,
+) -> Option<Token> {
     let (owned, identity) = (local.clone(), *identity);
-    let found = blocking(local.path(), move || Ok(token_of(&owned, &identity))).await;
+    let found = executor.run(move || token_of(&owned, &identity)).await;
     // Without a token the upload is shared with no other run.
     found.ok().flatten()
 }

@@ -9,7 +9,7 @@ use ftx_core::native::StreamId;
 use ftx_core::native::blocks::{BLOCK_BYTES, Digest};
 use ftx_core::native::upload::{ClaimedBlock, Sender};
 use ftx_core::native::wire::{FileHead, Request};
-use ftx_io::CHUNK_BYTES;
+use ftx_io::{CHUNK_BYTES, Executor};
 
 use super::ambiguous_commit::{PendingCommit, SentFile};
 use super::manifest_saver::SaveThrottle;
@@ -34,6 +34,7 @@ pub(super) struct UploadStream {
     pub(super) shared: Arc<UploadWorkload>,
     pub(super) channel: Channel,
     pub(super) stream: StreamId,
+    pub(super) executor: Executor,
     pub(super) pending: HashMap<u32, PendingUpload>,
     /// Small files that were probed, and that the server wants.
     pub(super) wanted: Vec<usize>,
@@ -53,10 +54,25 @@ enum UploadStep {
 }
 
 impl UploadStream {
-    pub(super) fn new(shared: Arc<UploadWorkload>, channel: Channel, stream: StreamId) -> Self {
+    pub(super) fn new(
+        shared: Arc<UploadWorkload>,
+        channel: Channel,
+        stream: StreamId,
+        executor: Executor,
+    ) -> Self {
         let (pending, unanswered) = (HashMap::new(), HashMap::new());
         let (wanted, spare) = (Vec::new(), Vec::new());
-        Self { shared, channel, stream, pending, wanted, unanswered_small: 0, unanswered, spare }
+        Self {
+            shared,
+            channel,
+            stream,
+            executor,
+            pending,
+            wanted,
+            unanswered_small: 0,
+            unanswered,
+            spare,
+        }
     }
 
     /// Works until everything is done or something fails, and calls `report` from time to time.
@@ -199,7 +215,7 @@ impl UploadStream {
         else {
             return Ok(());
         };
-        let source = match UploadSource::open(path).await {
+        let source = match UploadSource::open(&self.executor, path).await {
             Ok(source) => source,
             Err(error) => {
                 self.shared.finish(job, Err(error));
@@ -212,11 +228,11 @@ impl UploadStream {
         }
         let request = self.shared.attempt.new_request();
         let (meta, overwrite) = (source.meta, self.shared.overwrite);
-        let token = source_token::of(&source.local, &source.identity).await;
+        let token = source_token::of(&self.executor, &source.local, &source.identity).await;
         let offer = Request::Offer { name: name.into(), size, meta, overwrite, run, source: token };
         self.channel.queue(request, &offer)?;
         // Blocks that were hashed before are read again only if the server lacks them.
-        let known = self.shared.known(&source).await;
+        let known = self.shared.known(&self.executor, &source).await;
         let saves = SaveThrottle::new(&known);
         let sender = Mutex::new(Sender::with_known(known, self.channel.limits.window));
         let open = Arc::new(OpenUpload {
@@ -246,7 +262,7 @@ impl UploadStream {
     ) -> Result<(), TransferError> {
         let size = source.identity.size;
         let data = std::mem::take(&mut self.spare);
-        let (source, data) = match source.read(0, size, data).await {
+        let (source, data) = match source.read(&self.executor, 0, size, data).await {
             Ok(read) => read,
             Err(error) => {
                 self.shared.finish(job, Err(error));

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
+use ftx_io::Executor;
 use ftx_store::StoreError;
 
 /// A namespace of files, which are transferred as prefixes.
@@ -22,6 +23,7 @@ pub trait LegacyStore: Send + Sync + 'static {
     /// No file can be stored under this name.
     fn offer_prefix(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         limit: u64,
     ) -> impl Future<Output = Result<LegacyOffer<Self::Offer>, StoreError>> + Send;
@@ -32,6 +34,7 @@ pub trait LegacyStore: Send + Sync + 'static {
     /// There is too little space, or the staging cannot be created.
     fn begin(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         offer: LegacyBegin<Self::Offer>,
         len: u64,
@@ -43,6 +46,7 @@ pub trait LegacyStore: Send + Sync + 'static {
     /// The file does not exist, or cannot be read.
     fn open_download(
         &self,
+        executor: &Executor,
         name: &RemoteName,
     ) -> impl Future<Output = Result<Self::Download, StoreError>> + Send;
 }
@@ -74,21 +78,27 @@ pub trait LegacyUpload: Send {
     ///
     /// # Errors
     /// This chunk or an earlier one could not be stored. The bytes before it stay.
-    fn write(&mut self, chunk: Vec<u8>)
-    -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+    fn write(
+        &mut self,
+        executor: &Executor,
+        chunk: Vec<u8>,
+    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
     /// Publishes the staging atomically, and durably if the store promises durability. Returns the MD5 of
     /// the whole file, where it is known without reading the file.
     ///
     /// # Errors
     /// The file could not be published; the staging stays.
-    fn publish(self) -> impl Future<Output = Result<Option<Md5Digest>, StoreError>> + Send;
+    fn publish(
+        self,
+        executor: &Executor,
+    ) -> impl Future<Output = Result<Option<Md5Digest>, StoreError>> + Send;
 
     /// Journals the progress of the upload and keeps the staging.
     ///
     /// # Errors
     /// The journal could not be written; the upload resumes at an earlier byte.
-    fn suspend(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn suspend(self, executor: &Executor) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// One version of a published file, open for reading.
@@ -106,6 +116,7 @@ pub trait LegacyDownload: Send {
     /// The file cannot be read.
     fn starts_with(
         &mut self,
+        executor: &Executor,
         held: Prefix,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
@@ -116,6 +127,7 @@ pub trait LegacyDownload: Send {
     /// The file cannot be read, or ends before `offset` because it has changed.
     fn read(
         &mut self,
+        executor: &Executor,
         offset: u64,
         len: u64,
         spare: Vec<u8>,

@@ -15,6 +15,7 @@ impl Latch {
         self.0.cancel();
     }
 
+    #[cfg(test)]
     pub(super) fn has_ended(&self) -> bool {
         self.0.is_cancelled()
     }
@@ -46,10 +47,5 @@ impl LastWrite {
 
     pub(super) fn silence(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-
-    /// Whether both belong to the same writer.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }

@@ -11,8 +11,9 @@
 //! Every path is resolved by the system beneath a handle of the root directory: no name and no symbolic
 //! link leads out.
 //!
-//! The `native` and `legacy` folders keep their stagings apart. This file joins them where they meet:
-//! publishing a name discards its idle stagings of both, and both expire.
+//! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
+//! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
+//! of both, and both expire.
 
 mod expiry;
 mod latch;
@@ -22,6 +23,7 @@ mod native;
 mod permits;
 mod private_dir;
 mod recovery;
+mod staging_index;
 mod walk;
 
 use std::fs::TryLockError;
@@ -37,8 +39,8 @@ use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
+use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use self::permits::{JobPermits, SlowJob};
 use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
@@ -112,37 +114,6 @@ impl LocalStore {
         legacy::read_ahead(&inner);
         Ok(Self { inner })
     }
-
-    /// Runs disk work where it stalls no other connection.
-    async fn blocking<T, E>(
-        &self,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let inner = Arc::clone(&self.inner);
-        let owned = name.clone();
-        ftx_io::blocking_for(Path::new(name.as_str()), move || work(&inner, &owned)).await
-    }
-
-    /// Runs disk work that may take long where it stalls no other connection.
-    async fn slowly<T: Send + 'static>(
-        &self,
-        slow: SlowJob,
-        name: &RemoteName,
-        work: impl FnOnce(&Arc<StoreInner>, &RemoteName) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let permit = self.inner.permits.take_unless_dedicated(slow).await;
-        self.blocking(name, move |inner, name| {
-            let done = work(inner, name);
-            drop(permit);
-            done
-        })
-        .await
-    }
 }
 
 impl StoreInner {
@@ -169,8 +140,8 @@ impl StoreInner {
 
     /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
     fn discard_idle(&self, name: &RemoteName) {
-        native::discard_idle(self, name);
-        legacy::discard_idle(self, name);
+        self.native.stagings.discard_idle(name);
+        self.legacy.stagings.discard_idle(name);
     }
 
     /// Removes expired stagings, if the last search is some time ago. Blocks.
@@ -179,8 +150,8 @@ impl StoreInner {
         if swept.elapsed() >= SWEEP_INTERVAL {
             *swept = Instant::now();
             drop(swept);
-            legacy::expire(self, self.staging_ttl);
-            native::expire(self, self.staging_ttl);
+            self.legacy.stagings.expire(&self.expiry, self.staging_ttl);
+            self.native.stagings.expire(&self.expiry, self.staging_ttl);
             self.expiry.save();
         }
     }

@@ -6,10 +6,8 @@
 
 use std::sync::Arc;
 
-use ftx_core::native::Reason;
+use ftx_io::{Executor, WorkPanicked};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::store::Refusal;
 
 /// Kinds of slow work, each with the limit of concurrent jobs over all clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +71,53 @@ impl JobPermits {
         JobPermit { _permit: Arc::clone(self.of(slow)).acquire_owned().await.ok() }
     }
 
-    /// As [`take`](Self::take), unless the calling thread is dedicated to one connection and does the
-    /// work itself.
-    pub(super) async fn take_unless_dedicated(&self, slow: SlowJob) -> Option<JobPermit> {
-        if ftx_io::is_dedicated() { None } else { Some(self.take(slow).await) }
+    /// Runs short work of this kind. It needs no permit on a thread that serves a single connection.
+    ///
+    /// # Errors
+    /// The errors of `work`; it panicked.
+    pub(super) async fn run<T, E>(
+        &self,
+        executor: &Executor,
+        slow: SlowJob,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<WorkPanicked> + Send + 'static,
+    {
+        if executor.is_inline() { work() } else { self.run_long(executor, slow, work).await }
+    }
+
+    /// Runs work of this kind that may take long, on another thread and with a permit.
+    ///
+    /// # Errors
+    /// The errors of `work`; it panicked.
+    pub(super) async fn run_long<T, E>(
+        &self,
+        executor: &Executor,
+        slow: SlowJob,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<WorkPanicked> + Send + 'static,
+    {
+        let permit = self.take(slow).await;
+        let work = move || {
+            let done = work();
+            drop(permit);
+            done
+        };
+        executor.run_long(work).await?
+    }
+
+    /// Waits for a permit, unless the calling thread serves a single connection and does the work itself.
+    pub(super) async fn take_unless_inline(
+        &self,
+        executor: &Executor,
+        slow: SlowJob,
+    ) -> Option<JobPermit> {
+        if executor.is_inline() { None } else { Some(self.take(slow).await) }
     }
 
     /// The semaphore of a kind, for callers that take a permit for each piece of work.
@@ -88,23 +129,4 @@ impl JobPermits {
             SlowJob::Write => &self.write,
         }
     }
-}
-
-/// Runs slow work on another thread, even where the calling one is dedicated: it must send heartbeats and
-/// see a cancellation meanwhile.
-pub(super) async fn on_blocking_pool<T, E>(
-    permit: JobPermit,
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Refusal> + Send + 'static,
-{
-    let failed = |_| Err(Refusal::new(Reason::Internal, "a disk thread failed").into());
-    let work = move || {
-        let done = work();
-        drop(permit);
-        done
-    };
-    ftx_io::spawn_blocking(work).await.unwrap_or_else(failed)
 }

@@ -25,6 +25,11 @@ impl PrivateDir {
         Ok(Self { parent, name, dir: RwLock::new(Arc::new(dir)) })
     }
 
+    /// The path of the directory, for logs and the record of ages.
+    pub(super) fn path(&self) -> String {
+        format!("{PRIVATE_DIR}/{}", self.name)
+    }
+
     /// The directory as it was last created.
     pub(super) fn get(&self) -> Arc<Dir> {
         Arc::clone(&self.dir.read().unwrap_or_else(PoisonError::into_inner))

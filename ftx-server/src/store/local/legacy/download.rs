@@ -7,7 +7,7 @@ use std::time::Instant;
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
-use ftx_io::{CHUNK_BYTES, ReadAhead, blocking, hash_prefix};
+use ftx_io::{CHUNK_BYTES, Executor, ReadAhead, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
 use super::{OFFER_BUDGET, TooLate};
@@ -85,7 +85,7 @@ impl LegacyDownload for LocalDownload {
         self.store.inner.legacy.cached_md5(&self.identity).map(|hasher| hasher.digest())
     }
 
-    async fn starts_with(&mut self, held: Prefix) -> Result<bool, StoreError> {
+    async fn starts_with(&mut self, executor: &Executor, held: Prefix) -> Result<bool, StoreError> {
         let whole = held.len == self.size();
         if let Some(md5) = self.md5().filter(|_| whole) {
             return Ok(md5 == held.md5);
@@ -95,17 +95,17 @@ impl LegacyDownload for LocalDownload {
         }
         self.settle().await;
         let deadline = Instant::now() + OFFER_BUDGET;
-        let (file, path) = (self.clone_file()?.into_std(), Path::new(self.name.as_str()));
-        let taken = blocking(path, move || {
+        let file = self.clone_file()?.into_std();
+        let taken = executor.run(move || {
             let snapshot = ReadSnapshot::take(&file);
-            Ok(snapshot.map(|snapshot| (snapshot, File::from_std(file))))
+            snapshot.map(|snapshot| (snapshot, File::from_std(file)))
         });
         let (snapshot, file) = taken.await?.map_err(|error| self.failed(error))?;
         let permit = match self.store.permit_to_hash(held.len, deadline).await {
             Ok(permit) => permit,
             Err(TooLate) => return Ok(false),
         };
-        let hashed = hash_prefix(file, held.len, |_| Instant::now() < deadline).await;
+        let hashed = hash_prefix(executor, file, held.len, |_| Instant::now() < deadline).await;
         drop(permit);
         let Some((file, hasher)) = hashed.map_err(|error| self.failed(error))? else {
             return Ok(false);
@@ -117,7 +117,13 @@ impl LegacyDownload for LocalDownload {
         Ok(digest == held.md5)
     }
 
-    async fn read(&mut self, offset: u64, len: u64, spare: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    async fn read(
+        &mut self,
+        executor: &Executor,
+        offset: u64,
+        len: u64,
+        spare: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
         if let Some(mut head) = self.head.take() {
             head.drain(..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX)));
             if !head.is_empty() {
@@ -133,15 +139,14 @@ impl LegacyDownload for LocalDownload {
                     .map_err(|error| self.failed(error))?
             }
         };
-        let chunk = reader.next(spare).await.map_err(|error| self.failed(error))?;
+        let chunk = reader.next(executor, spare).await.map_err(|error| self.failed(error))?;
         if chunk.is_empty() {
             return Err(StoreError::Changed { path: self.name.as_str().into() });
         }
         let end = offset + chunk.len() as u64;
         if end == self.size() {
             let (file, identity, name) = (self.clone_file()?, self.identity, self.name.clone());
-            let path = Path::new(self.name.as_str());
-            blocking(path, move || unchanged(&file, &identity, &name)).await?;
+            executor.run(move || unchanged(&file, &identity, &name)).await??;
         }
         self.reader = Some((end, reader));
         Ok(chunk)

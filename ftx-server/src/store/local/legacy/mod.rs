@@ -5,16 +5,13 @@
 //! ROOT/.ftx/staging/<id>.journal  their number, and the MD5 state there
 //! ```
 //!
-//! # Ownership of stagings
-//! A name can have several stagings, but no two connections write to the same one. A client that
-//! resumes takes over a staging without a writer, or with a writer that has been silent. If the writer
-//! is alive, the offered bytes are copied to a new staging, and both uploads continue independently.
-//! Publishing a name discards its idle stagings.
+//! [`staging_index`](super::staging_index) says who may write to a staging.
 
+mod beginning;
 mod download;
-mod index;
 mod offer;
 mod upload;
+mod writer;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,21 +19,20 @@ use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, StoreError};
+use ftx_io::Executor;
+use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, Staging, StoreError};
 use lru::LruCache;
 use tracing::warn;
 
 pub use self::download::LocalDownload;
-use self::index::PrefixIndex;
-pub(super) use self::index::expire;
 pub use self::offer::LocalOffer;
 pub use self::upload::LocalUpload;
+use self::writer::PrefixWriter;
 use super::expiry::ExpiryClock;
 use super::permits::{JobPermit, SlowJob};
-use super::private_dir::PrivateDir;
-use super::{LocalStore, StoreInner, native, recovery};
+use super::staging_index::StagingIndex;
+use super::{LocalStore, StoreInner, native};
 use crate::config::Config;
-use crate::store::local::recovery::StagingId;
 use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
 
 /// The longest time for hashing before an answer. An original client waits 30 s for it.
@@ -51,8 +47,7 @@ const CACHED_MD5_FILES: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
 /// The part of a store's state that serves the legacy dialect.
 #[derive(Debug)]
 pub(super) struct LegacyState {
-    dir: PrivateDir,
-    index: Mutex<PrefixIndex>,
+    pub(super) stagings: Arc<StagingIndex<PrefixWriter>>,
     /// MD5 states of whole published files.
     md5_cache: Mutex<LruCache<FileIdentity, PrefixHasher>>,
 }
@@ -63,14 +58,9 @@ impl LegacyState {
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(private_dir, "staging")?;
-        let index = Mutex::new(PrefixIndex::load(&dir.get(), expiry, config.staging_ttl)?);
-        Ok(Self { dir, index, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
-    }
-
-    fn index<T>(&self, work: impl FnOnce(&mut PrefixIndex) -> T) -> T {
-        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
-        work(&mut self.index.lock().unwrap_or_else(PoisonError::into_inner))
+        let (ttl, name_of) = (config.staging_ttl, Staging::name_of);
+        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of)?;
+        Ok(Self { stagings, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
 
     /// The MD5 state of a whole published file, if that very version was hashed before.
@@ -85,16 +75,9 @@ impl LegacyState {
     }
 }
 
-/// Removes the idle stagings of a name that was published. Blocks.
-pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
-    for id in inner.legacy.index(|index| index.claim_idle(name)) {
-        recovery::remove(&inner.legacy.dir.get(), id);
-    }
-}
-
 /// Hashes the stagings of earlier runs in the background, before their clients ask.
 pub(super) fn read_ahead(inner: &Arc<StoreInner>) {
-    let unread: Vec<(RemoteName, StagingId)> = inner.legacy.index(|index| index.unread());
+    let unread = inner.legacy.stagings.idle(Option::is_none);
     if unread.is_empty() {
         return;
     }
@@ -102,7 +85,9 @@ pub(super) fn read_ahead(inner: &Arc<StoreInner>) {
     let read = move || {
         for (name, id) in unread {
             let Some(inner) = inner.upgrade() else { return };
-            offer::read(&inner, &name, id);
+            if let Some(lease) = inner.legacy.stagings.lease(&name, id, None) {
+                offer::read(lease);
+            }
         }
     };
     if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
@@ -131,23 +116,29 @@ impl LegacyStore for LocalStore {
 
     async fn offer_prefix(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         limit: u64,
     ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
-        offer::look_up(self, name, limit).await
+        offer::look_up(self, executor, name, limit).await
     }
 
     async fn begin(
         &self,
+        executor: &Executor,
         name: &RemoteName,
         begin: LegacyBegin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, StoreError> {
-        upload::begin(self, name, begin, len).await
+        upload::begin(self, executor, name, begin, len).await
     }
 
-    async fn open_download(&self, name: &RemoteName) -> Result<LocalDownload, StoreError> {
-        let store = self.clone();
-        self.blocking(name, move |_, name| LocalDownload::open(store, name)).await
+    async fn open_download(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> Result<LocalDownload, StoreError> {
+        let (store, name) = (self.clone(), name.clone());
+        executor.run(move || LocalDownload::open(store, &name)).await?
     }
 }

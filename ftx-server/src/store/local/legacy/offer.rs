@@ -8,23 +8,21 @@ use std::time::{Duration, Instant};
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Prefix;
-use ftx_io::{ErrorChain, hash_prefix};
+use ftx_io::{ErrorChain, Executor, hash_prefix};
 use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
 use tracing::warn;
 
 use super::OFFER_BUDGET;
-use super::index::PrefixState;
+use super::writer::{PrefixLease, PrefixWriter};
 use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
+use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::local::{LocalStore, StoreInner};
 
 /// How long a client that asks for a name waits for another that is writing to it.
 const WRITER_WAIT: Duration = Duration::from_millis(500);
-
-/// How soon to look again at a staging that changes hands: it is in no index for a few steps.
-const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// The prefix that was offered to a client.
 #[derive(Debug)]
@@ -53,32 +51,36 @@ impl OfferKind {
 /// Looks for a staging, then for the published file.
 pub(super) async fn look_up(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     limit: u64,
 ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
     let deadline = Instant::now() + OFFER_BUDGET;
     // Checked first: a file published after this is seen below.
-    let is_staged = store.inner.legacy.index(|index| !index.of(name).is_empty());
-    let look = store.blocking(name, |inner, name| {
-        inner.sweep();
-        published(inner, name)
-    });
-    let mut published = look.await?;
+    let is_staged = !stagings_of(&store.inner, name).is_empty();
+    let look = {
+        let (inner, name) = (Arc::clone(&store.inner), name.clone());
+        move || {
+            inner.sweep();
+            published(&inner, &name)
+        }
+    };
+    let mut published = executor.run(look).await??;
     if is_staged {
-        let staged = staged(store, name, deadline).await?;
+        let staged = staged(store, executor, name, deadline).await?;
         if let Some(offered) = staged.and_then(|staged| staged.offered(limit)) {
             return Ok(offered);
         }
-        published = store.blocking(name, |inner, name| self::published(inner, name)).await?;
+        let (inner, name) = (Arc::clone(&store.inner), name.clone());
+        published = executor.run(move || self::published(&inner, &name)).await??;
     }
     let whole = match published {
         Some(published) if (1..=limit).contains(&published.snapshot.identity().size) => {
-            let hashed = hash_published(store, name, published, deadline).await?;
+            let hashed = hash_published(store, executor, name, published, deadline).await?;
             // A client that has just this file takes it for stored, and says no more.
-            let durable = move |inner: &Arc<StoreInner>, name: &RemoteName| {
-                make_durable(inner, name, &hashed).map(|()| hashed)
-            };
-            store.slowly(SlowJob::Sync, name, durable).await?
+            let (inner, name) = (Arc::clone(&store.inner), name.clone());
+            let durable = move || make_durable(&inner, &name, &hashed).map(|()| hashed);
+            store.inner.permits.run(executor, SlowJob::Sync, durable).await?
         }
         _ => OfferKind::Nothing,
     };
@@ -87,34 +89,41 @@ pub(super) async fn look_up(
     Ok(whole.offered(limit).unwrap_or(nothing))
 }
 
+/// The stagings of a name that may hold something.
+fn stagings_of(inner: &StoreInner, name: &RemoteName) -> Vec<StagingEntry<PrefixWriter>> {
+    let mut entries = inner.legacy.stagings.of(name);
+    entries.retain(|entry| !matches!(entry.state, StagingState::Leased { is_new: true, .. }));
+    entries
+}
+
 /// The longest of the name's stagings.
 async fn staged(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     deadline: Instant,
 ) -> Result<Option<OfferKind>, StoreError> {
     loop {
         wait_for_others(&store.inner, name, deadline).await;
-        let states = store.inner.legacy.index(|index| index.of(name));
-        if states.is_empty() {
+        let entries = stagings_of(&store.inner, name);
+        if entries.is_empty() {
             return Ok(None);
         }
         let permit = store.inner.permits.take(SlowJob::Read);
         let Ok(permit) = tokio::time::timeout_at(deadline.into(), permit).await else {
             return Ok(None);
         };
-        let look = store.blocking(name, move |_, _| {
-            let found = longest(states, deadline);
+        let look = move || {
+            let found = longest(entries, deadline);
             drop(permit);
-            Ok(found)
-        });
-        match look.await? {
+            found
+        };
+        match executor.run(look).await? {
             Longest::Known(found) => return Ok(found),
-            // Its writer suspends it just now, and the index will soon show that.
-            Longest::Unsettled if Instant::now() < deadline => {
-                tokio::time::sleep(RELEASE_POLL).await;
+            Longest::Unsettled(changed) if Instant::now() < deadline => {
+                changed.wait(deadline).await;
             }
-            Longest::Unsettled => return Ok(None),
+            Longest::Unsettled(_) => return Ok(None),
         }
     }
 }
@@ -123,23 +132,23 @@ async fn staged(
 enum Longest {
     /// This one, if any is readable.
     Known(Option<OfferKind>),
-    /// Unknown: one of them changes hands.
-    Unsettled,
+    /// Unknown before this latch ends: the writer of one has lost it or is ending.
+    Unsettled(Latch),
 }
 
 /// The longest of these stagings. Blocks.
-fn longest(states: Vec<(StagingId, PrefixState)>, deadline: Instant) -> Longest {
+fn longest(entries: Vec<StagingEntry<PrefixWriter>>, deadline: Instant) -> Longest {
     let mut longest: Option<(StagingId, PrefixHasher)> = None;
-    for (id, state) in states {
+    for StagingEntry { id, state } in entries {
         let hasher = match state {
-            PrefixState::Idle(hasher) => hasher,
+            StagingState::Idle(hasher) => hasher,
             // Its client may have lost it, and be back before that is noticed here.
-            PrefixState::Written(writer) => match writer.slot.hash_all(deadline) {
+            StagingState::Written { by, changed, .. } => match by.handle.hash_all(deadline) {
                 Some(hasher) => Some(hasher),
-                None => return Longest::Unsettled,
+                None => return Longest::Unsettled(changed),
             },
-            // It takes too long; the next client that asks finds it ready.
-            PrefixState::Reading(_) => None,
+            // Reading it takes too long; the next client that asks finds it ready.
+            StagingState::Leased { .. } => None,
         };
         longest = longest
             .into_iter()
@@ -157,80 +166,63 @@ async fn wait_for_others(inner: &Arc<StoreInner>, name: &RemoteName, deadline: I
     let mut tried = BTreeSet::new();
     loop {
         let now = Instant::now();
-        let unsettled =
-            inner.legacy.index(|index| index.of(name)).into_iter().find_map(|(id, state)| {
-                match state {
-                    PrefixState::Idle(None) if tried.insert(id) => {
-                        Some((start_reading(inner, name, id), deadline))
-                    }
-                    PrefixState::Idle(None) => None,
-                    PrefixState::Reading(reading) if reading.has_ended() => None,
-                    PrefixState::Reading(reading) => Some((reading, deadline)),
-                    PrefixState::Written(writer) if writer.done.has_ended() => None,
-                    PrefixState::Written(writer) => Some((writer.done, patience)),
-                    PrefixState::Idle(Some(_)) => None,
+        let unsettled = stagings_of(inner, name).into_iter().find_map(|entry| {
+            match entry.state {
+                StagingState::Idle(None) if tried.insert(entry.id) => {
+                    Some((start_reading(inner, name, entry.id)?, deadline))
                 }
-                .filter(|(_, until)| now < *until)
-            });
+                StagingState::Idle(_) => None,
+                StagingState::Leased { changed, .. } => Some((changed, deadline)),
+                StagingState::Written { changed, .. } => Some((changed, patience)),
+            }
+            .filter(|(_, until)| now < *until)
+        });
         match unsettled {
-            Some((latch, until)) => latch.wait(until).await,
+            Some((changed, until)) => changed.wait(until).await,
             None => return,
         }
     }
 }
 
-/// Reads a staging of an earlier run on a thread of its own.
-fn start_reading(inner: &Arc<StoreInner>, name: &RemoteName, id: StagingId) -> Latch {
-    match inner.legacy.index(|index| index.begin_reading(name, id)) {
-        Some(reading) => go_on_reading(inner, name, id, reading),
-        None => {
-            let ended = Latch::default();
-            ended.end();
-            ended
-        }
-    }
+/// Reads a staging of an earlier run on a thread of its own. The latch ends when it is read; `None` if it
+/// is not idle any more.
+fn start_reading(inner: &Arc<StoreInner>, name: &RemoteName, id: StagingId) -> Option<Latch> {
+    let stagings = &inner.legacy.stagings;
+    let lease = stagings.lease(name, id, None)?;
+    let changed = stagings.get(name, id)?.state.changed().cloned();
+    read_in_background(inner, lease);
+    changed
 }
 
-/// Reads a reserved staging on a thread of its own, since it may take longer than anybody waits.
-pub(super) fn go_on_reading(
-    inner: &Arc<StoreInner>,
-    name: &RemoteName,
-    id: StagingId,
-    reading: Latch,
-) -> Latch {
-    let (reader, owned, ends) = (Arc::clone(inner), name.clone(), reading.clone());
-    let read = move || finish_reading(&reader, &owned, id, &ends);
-    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(read) {
+/// Reads a staging on a thread of its own, since it may take longer than anybody waits.
+pub(super) fn read_in_background(inner: &Arc<StoreInner>, lease: PrefixLease) {
+    // No other server may open the store meanwhile.
+    let inner = Arc::clone(inner);
+    let work = move || {
+        read(lease);
+        drop(inner);
+    };
+    if let Err(error) = std::thread::Builder::new().name("ftx-recover".to_owned()).spawn(work) {
         warn!(%error, "no thread to read an interrupted upload with");
-        inner.legacy.index(|index| index.release(name, id, None));
-        reading.end();
-    }
-    reading
-}
-
-/// Reads an idle staging for its MD5 state. Blocks until the remaining bytes are hashed.
-pub(super) fn read(inner: &StoreInner, name: &RemoteName, id: StagingId) {
-    if let Some(reading) = inner.legacy.index(|index| index.begin_reading(name, id)) {
-        finish_reading(inner, name, id, &reading);
     }
 }
 
-fn finish_reading(inner: &StoreInner, name: &RemoteName, id: StagingId, reading: &Latch) {
-    match Staging::recover(&inner.legacy.dir.get(), id.files()) {
+/// Reads a staging for its MD5 state. Blocks until the remaining bytes are hashed.
+pub(super) fn read(lease: PrefixLease) {
+    match Staging::recover(&lease.dir().get(), lease.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Releases the files before another connection may open them.
             drop(staging);
-            inner.legacy.index(|index| index.release(name, id, Some(hasher)));
+            lease.release(Some(hasher));
         }
-        Ok(None) => inner.legacy.index(|index| index.remove(name, id)),
+        Ok(None) => lease.remove(),
         Err(error) => {
             // Perhaps it can be later.
-            warn!(error = %ErrorChain(&error), name = name.as_str(), "an interrupted upload cannot be read");
-            inner.legacy.index(|index| index.release(name, id, None));
+            let name = lease.name().as_str();
+            warn!(error = %ErrorChain(&error), name, "an interrupted upload cannot be read");
         }
     }
-    reading.end();
 }
 
 /// The published file, before it is read.
@@ -269,6 +261,7 @@ fn make_durable(
 
 async fn hash_published(
     store: &LocalStore,
+    executor: &Executor,
     name: &RemoteName,
     published: UnhashedFile,
     deadline: Instant,
@@ -281,7 +274,7 @@ async fn hash_published(
     let Ok(permit) = store.permit_to_hash(identity.size, deadline).await else {
         return Ok(OfferKind::Nothing);
     };
-    let hashed = hash_prefix(file, identity.size, |_| Instant::now() < deadline).await;
+    let hashed = hash_prefix(executor, file, identity.size, |_| Instant::now() < deadline).await;
     drop(permit);
     match hashed.map_err(|error| StoreError::io("read", name.as_str(), error))? {
         Some((file, hasher)) => {

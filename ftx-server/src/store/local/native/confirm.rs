@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use ftx_core::RemoteName;
 use ftx_core::native::wire::Meta;
+use ftx_io::Executor;
 use ftx_store::{Durability, StoreError, apply_meta};
 
 use super::super::StoreInner;
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::published_version::PublishedVersion;
 use crate::store::{ExpectedVersion, Refusal, WorkProgress};
 
@@ -17,27 +18,28 @@ use crate::store::{ExpectedVersion, Refusal, WorkProgress};
 /// and mode, and is durable as if it had been sent.
 pub(super) async fn confirm(
     inner: &Arc<StoreInner>,
+    executor: &Executor,
     expected: ExpectedVersion,
     progress: WorkProgress,
 ) -> Result<bool, Refusal> {
     let ExpectedVersion { name, size, digest, meta } = expected;
-    let published_version = PublishedVersion::find(inner, &name, Some(size), progress).await?;
+    let published_version =
+        PublishedVersion::find(inner, executor, &name, Some(size), progress).await?;
     let Some(published_version) =
         published_version.filter(|published_version| published_version.digest == digest)
     else {
         return Ok(false);
     };
-    let permit = inner.permits.take(SlowJob::Sync).await;
-    let inner = Arc::clone(inner);
-    on_blocking_pool(permit, move || {
-        let lock = inner.lock_name(&name);
-        if !published_version.still_has_name(&inner, &name) {
+    let store = Arc::clone(inner);
+    let keep = move || {
+        let lock = store.lock_name(&name);
+        if !published_version.still_has_name(&store, &name) {
             return Ok(false);
         }
-        keep(&inner, &name, &published_version.file, &meta, || drop(lock))?;
+        keep(&store, &name, &published_version.file, &meta, || drop(lock))?;
         Ok(true)
-    })
-    .await
+    };
+    inner.permits.run_long(executor, SlowJob::Sync, keep).await
 }
 
 /// Gives a published file its time and mode, and makes it durable: the server that published it may

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::super::{DescriptorShare, DescriptorUse, StoreInner};
 use super::block_map::{FileRef, SHORT_HASH_BYTES, manifest_of};
 use crate::store::{Refusal, StoredFile, WorkProgress};
@@ -72,14 +72,6 @@ impl LocalFile {
             _share: share,
         })))
     }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&OpenFile) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let opened = Arc::clone(&self.0);
-        Ok(blocking(Path::new(self.0.name.as_str()), move || work(&opened)).await?)
-    }
 }
 
 impl OpenFile {
@@ -90,6 +82,15 @@ impl OpenFile {
             return Ok(());
         }
         Err(StoreError::Changed { path: self.name.as_str().into() })
+    }
+
+    fn is_current(&self) -> bool {
+        if self.inner.native.manifests.forgotten() != self.forgotten {
+            // The cached values may be the ones that another client found wrong.
+            return false;
+        }
+        let found = self.inner.root.metadata(Path::new(self.name.as_str()));
+        found.is_ok_and(|metadata| FileIdentity::of(&metadata) == self.identity)
     }
 }
 
@@ -119,33 +120,34 @@ impl StoredFile for LocalFile {
         Some(&self.0.file)
     }
 
-    async fn learn(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
-        self.blocking(move |opened| {
+    async fn learn(&self, executor: &Executor, index: u64, cv: Cv) -> Result<(), Refusal> {
+        let opened = Arc::clone(&self.0);
+        let learn = move || {
             opened.unchanged()?;
             if let Some(stable) = opened.snapshot.confirm(&opened.file) {
                 opened.inner.native.manifests.learn(&stable, index, cv);
             }
             Ok(())
-        })
-        .await
+        };
+        executor.run(learn).await?
     }
 
-    async fn forget(&self) -> Result<(), Refusal> {
-        self.blocking(|opened| {
-            opened.inner.native.manifests.forget(&opened.identity);
-            Ok(())
-        })
-        .await
+    async fn forget(&self, executor: &Executor) -> Result<(), Refusal> {
+        let opened = Arc::clone(&self.0);
+        let forget = move || opened.inner.native.manifests.forget(&opened.identity);
+        Ok(executor.run(forget).await?)
     }
 
     async fn read(
         &self,
+        executor: &Executor,
         offset: u64,
         len: usize,
         mut spare: Vec<u8>,
         mut hasher: Option<BlockHasher>,
     ) -> Result<(Vec<u8>, Option<BlockHasher>), Refusal> {
-        self.blocking(move |opened| {
+        let opened = Arc::clone(&self.0);
+        let read = move || {
             spare.resize(len, 0);
             let read = opened.positioned.read_exact_at(&opened.file, &mut spare, offset);
             read.map_err(|error| StoreError::io("read", opened.name.as_str(), error))?;
@@ -153,51 +155,41 @@ impl StoredFile for LocalFile {
                 hasher.update(&spare);
             }
             Ok((spare, hasher))
-        })
-        .await
+        };
+        executor.run(read).await?
     }
 
-    async fn manifest(&self, progress: WorkProgress) -> Result<Arc<Manifest>, Refusal> {
-        if let KnownBlocks::Whole(manifest) = &self.0.known {
-            return Ok(Arc::clone(manifest));
-        }
-        if self.0.identity.size <= BLOCK_BYTES {
-            let manifest = self.blocking(move |opened| {
-                let OpenFile { inner, name, file, identity, .. } = opened;
-                manifest_of(inner, FileRef { name, file, identity }, &progress)
-            });
-            return manifest.await;
-        }
-        let opened = Arc::clone(&self.0);
-        let known = match &opened.known {
-            KnownBlocks::Whole(_) => opened.identity.size,
+    async fn manifest(
+        &self,
+        executor: &Executor,
+        progress: WorkProgress,
+    ) -> Result<Arc<Manifest>, Refusal> {
+        let known = match &self.0.known {
+            KnownBlocks::Whole(manifest) => return Ok(Arc::clone(manifest)),
             KnownBlocks::Part(block_map) => block_map.known().saturating_mul(BLOCK_BYTES),
         };
-        let takes_long = opened.identity.size.saturating_sub(known) > SHORT_HASH_BYTES;
-        let slow = if takes_long { SlowJob::Hash } else { SlowJob::Read };
-        let permit = opened.inner.permits.take(slow).await;
+        let opened = Arc::clone(&self.0);
         let work = move || {
             let OpenFile { inner, name, file, identity, .. } = &*opened;
             Ok(manifest_of(inner, FileRef { name, file, identity }, &progress)?)
         };
-        on_blocking_pool(permit, work).await
+        if self.size() <= BLOCK_BYTES {
+            return executor.run(work).await?;
+        }
+        let takes_long = self.size().saturating_sub(known) > SHORT_HASH_BYTES;
+        let slow = if takes_long { SlowJob::Hash } else { SlowJob::Read };
+        self.0.inner.permits.run_long(executor, slow, work).await
     }
 
-    async fn unchanged(&self) -> Result<(), Refusal> {
-        self.blocking(OpenFile::unchanged).await
+    async fn unchanged(&self, executor: &Executor) -> Result<(), Refusal> {
+        let opened = Arc::clone(&self.0);
+        Ok(executor.run(move || opened.unchanged()).await??)
     }
 
-    async fn is_current(&self) -> bool {
-        let is_present = self.blocking(|opened| {
-            let OpenFile { inner, name, identity, forgotten, .. } = opened;
-            if inner.native.manifests.forgotten() != *forgotten {
-                // The cached values may be the ones that another client found wrong.
-                return Ok(false);
-            }
-            let found = inner.root.metadata(Path::new(name.as_str()));
-            Ok(found.is_ok_and(|metadata| FileIdentity::of(&metadata) == *identity))
-        });
-        is_present.await.unwrap_or(false)
+    async fn is_current(&self, executor: &Executor) -> bool {
+        let opened = Arc::clone(&self.0);
+        let is_current = executor.run(move || opened.is_current());
+        is_current.await.unwrap_or(false)
     }
 }
 

@@ -7,18 +7,12 @@
 //! ROOT/.ftx/manifests/           chaining values of published files
 //! ```
 //!
-//! # Ownership of stagings
-//! As in the legacy dialect, a staging has one writer. A later offer of the same owner takes its staging
-//! over at once; a hung connection of that owner can no longer write. An offer of another owner takes over
-//! a staging that is idle, or whose writer has been silent for the stall timeout; otherwise it gets a
-//! staging of its own.
+//! [`staging_index`](super::staging_index) says who may write to a staging.
 
 mod batch_dirs;
 mod block_map;
 mod confirm;
 mod file;
-mod index;
-mod lease;
 mod list;
 mod offer;
 mod publish;
@@ -31,30 +25,28 @@ mod upload;
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
-use ftx_store::{Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
+use ftx_io::Executor;
+use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
 pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
-use self::index::{STAGING_DIR, Stagings};
-use self::lease::StagingLease;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
 use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
-use super::permits::{SlowJob, on_blocking_pool};
-use super::private_dir::PrivateDir;
+use super::permits::SlowJob;
+use super::staging_index::StagingIndex;
 use super::walk::{NameMemory, entry};
-use super::{LocalStore, StoreInner, subdirectory};
+use super::{LocalStore, subdirectory};
 use crate::config::Config;
-use crate::store::local::recovery::{StagingId, remove};
 use crate::store::{
     ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer, WorkProgress,
@@ -63,8 +55,7 @@ use crate::store::{
 /// The part of a store that serves the native dialect.
 #[derive(Debug)]
 pub(super) struct NativeState {
-    dir: PrivateDir,
-    stagings: Stagings<BlockWriter>,
+    pub(super) stagings: Arc<StagingIndex<Weak<BlockWriter>>>,
     manifests: ManifestCache,
     ledger: Ledger,
     batch_dirs: batch_dirs::BatchDirs,
@@ -80,40 +71,15 @@ impl NativeState {
         expiry: &ExpiryClock,
         config: &Config,
     ) -> Result<Self, StoreError> {
-        let dir = PrivateDir::open(private_dir, "blocks")?;
-        let stagings = Stagings::load(&dir.get(), expiry, config.staging_ttl)?;
+        let (ttl, name_of) = (config.staging_ttl, BlockStaging::name_of);
+        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of)?;
         let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
         let batch_dirs = batch_dirs::BatchDirs::open(private_dir, config.durability, open_files)?;
         let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
         let names = NameMemory::default();
-        Ok(Self { dir, stagings, manifests, ledger, batch_dirs, silent, names })
-    }
-}
-
-/// Removes the idle stagings of a name that was published. Blocks.
-pub(super) fn discard_idle(inner: &StoreInner, name: &RemoteName) {
-    while let Some(lease) = StagingLease::take_idle(&inner.native.stagings, name, None, |_| true) {
-        remove(&inner.native.dir.get(), lease.id);
-        lease.remove();
-    }
-}
-
-/// Removes the stagings that had no writer for `ttl`. Blocks, and locks the index for moments only.
-pub(super) fn expire(inner: &StoreInner, ttl: Duration) {
-    let NativeState { dir, stagings, .. } = &inner.native;
-    let dir = &*dir.get();
-    let is_old = |id: StagingId| inner.expiry.is_expired(STAGING_DIR, dir, id, ttl);
-    for (name, old) in stagings.idle() {
-        if is_old(old)
-            && let Some(lease) = StagingLease::take_idle(stagings, &name, None, |id| id == old)
-            // An upload may have resumed it since the first look.
-            && is_old(old)
-        {
-            remove(dir, old);
-            lease.remove();
-        }
+        Ok(Self { stagings, manifests, ledger, batch_dirs, silent, names })
     }
 }
 
@@ -124,30 +90,38 @@ impl Store for LocalStore {
 
     async fn offer(
         &self,
+        executor: &Executor,
         offer: UploadOffer,
         progress: WorkProgress,
     ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
-        offer::open(&self.inner, offer, progress).await
+        offer::open(&self.inner, executor, offer, progress).await
     }
 
-    async fn put(&self, files: Vec<SmallFile>) -> Vec<Result<PutOutcome, Refusal>> {
-        put::put(self, files).await
+    async fn put(
+        &self,
+        executor: &Executor,
+        files: Vec<SmallFile>,
+    ) -> Vec<Result<PutOutcome, Refusal>> {
+        put::put(&self.inner, executor, files).await
     }
 
     async fn confirm(
         &self,
+        executor: &Executor,
         expected: ExpectedVersion,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
-        confirm::confirm(&self.inner, expected, progress).await
+        confirm::confirm(&self.inner, executor, expected, progress).await
     }
 
-    async fn open(&self, name: &RemoteName) -> Result<LocalFile, Refusal> {
-        self.blocking(name, |inner, name| Ok(LocalFile::open(inner, name)?)).await
+    async fn open(&self, executor: &Executor, name: &RemoteName) -> Result<LocalFile, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        Ok(executor.run(move || LocalFile::open(&inner, &name)).await??)
     }
 
-    async fn stat(&self, name: &RemoteName) -> Result<Entry, Refusal> {
-        self.blocking(name, |inner, name| {
+    async fn stat(&self, executor: &Executor, name: &RemoteName) -> Result<Entry, Refusal> {
+        let (inner, name) = (Arc::clone(&self.inner), name.clone());
+        let look = move || {
             let metadata = inner.root.metadata(Path::new(name.as_str()));
             let metadata =
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
@@ -155,24 +129,28 @@ impl Store for LocalStore {
                 let message = format!("{name:?} is neither a file nor a directory");
                 Refusal::new(Reason::NotAFile, message)
             })
-        })
-        .await
+        };
+        executor.run(look).await?
     }
 
     async fn list(
         &self,
+        executor: &Executor,
         list: ListRequest,
         cursor: Option<LocalCursor>,
     ) -> Result<(ListPage, Option<LocalCursor>), Refusal> {
         let inner = Arc::clone(&self.inner);
-        let permit = inner.permits.take(SlowJob::Read).await;
-        on_blocking_pool(permit, move || Ok(list::page(&inner, &list, cursor)?)).await
+        let page = move || Ok(list::page(&inner, &list, cursor)?);
+        self.inner.permits.run_long(executor, SlowJob::Read, page).await
     }
 
-    async fn make_directory(&self, name: &RemoteName) -> Result<Entry, Refusal> {
+    async fn make_directory(
+        &self,
+        executor: &Executor,
+        name: &RemoteName,
+    ) -> Result<Entry, Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
+        let make = move || {
             // The parent of whatever would be in it.
             let inside = Path::new(name.as_str()).join("x");
             let dir = inner.root.create_parents(&inside)?;
@@ -181,14 +159,13 @@ impl Store for LocalStore {
                 metadata.map_err(|error| StoreError::io("look at", name.as_str(), error))?;
             let meta = meta_of(&metadata);
             Ok(Entry { name, kind: EntryKind::Directory, size: 0, meta })
-        })
-        .await
+        };
+        self.inner.permits.run_long(executor, SlowJob::Sync, make).await
     }
 
-    async fn remove(&self, name: &RemoteName) -> Result<(), Refusal> {
+    async fn remove(&self, executor: &Executor, name: &RemoteName) -> Result<(), Refusal> {
         let (inner, name) = (Arc::clone(&self.inner), name.clone());
-        let permit = inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
+        let remove = move || {
             let path = Path::new(name.as_str());
             let _lock = inner.name_locks.lock([name.clone()]);
             let removed = inner.root.remove_file(path);
@@ -202,7 +179,7 @@ impl Store for LocalStore {
                 synced.map_err(|error| StoreError::io("sync", path, error))?;
             }
             Ok(removed.map_err(|error| StoreError::io("remove", path, error))?)
-        })
-        .await
+        };
+        self.inner.permits.run_long(executor, SlowJob::Sync, remove).await
     }
 }

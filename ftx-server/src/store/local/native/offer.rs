@@ -1,36 +1,33 @@
 //! The answer to an offer: a staging, and the blocks that are stored already.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, block_count};
 use ftx_core::native::wire::Overwrite;
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::super::{DescriptorUse, StoreInner};
 use super::block_map::{
     FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
 };
-use super::index::WriterLookup;
-use super::lease::StagingLease;
-use super::upload::{Basis, BlockWriter, LocalBlockUpload, WriterParts};
+use super::upload::{Basis, BlockLease, BlockWriter, LeasedStaging, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
+use crate::store::local::recovery::StagingId;
+use crate::store::local::staging_index::{Access, Claimant};
 use crate::store::{OpenedUpload, Refusal, UploadOffer, WorkProgress};
-
-/// The interval for polling a staging that is being released.
-const RELEASE_POLL: Duration = Duration::from_millis(5);
 
 /// Why a staging is not opened now.
 enum OpenError {
     /// Much has to be read first, for which there are only so many at a time.
     TakesLong,
-    /// A staging of the client's own changes hands; without a latch for a moment only.
-    Wait(Option<Latch>),
+    /// An earlier upload of the client's own is ending.
+    Wait(Latch),
     Refused(Refusal),
 }
 
@@ -43,6 +40,7 @@ impl<E: Into<Refusal>> From<E> for OpenError {
 /// Opens a staging for the file. Waits for an earlier upload of this client that is just ending.
 pub(super) async fn open(
     inner: &Arc<StoreInner>,
+    executor: &Executor,
     offer: UploadOffer,
     progress: WorkProgress,
 ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
@@ -51,10 +49,10 @@ pub(super) async fn open(
     loop {
         let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
         let has_time = slow == SlowJob::Hash;
-        let permit = inner.permits.take(slow).await;
-        let opened = on_blocking_pool(permit, move || {
+        let open = move || {
             Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
-        });
+        };
+        let opened = inner.permits.run_long(executor, slow, open);
         slow = SlowJob::Write;
         match opened.await {
             Ok(offered) => {
@@ -63,8 +61,7 @@ pub(super) async fn open(
             }
             Err(OpenError::Refused(refusal)) => return Err(refusal),
             Err(OpenError::TakesLong) => slow = SlowJob::Hash,
-            Err(OpenError::Wait(Some(latch))) => latch.ended().await,
-            Err(OpenError::Wait(None)) => tokio::time::sleep(RELEASE_POLL).await,
+            Err(OpenError::Wait(latch)) => latch.ended().await,
         }
     }
 }
@@ -79,19 +76,13 @@ struct Opening<'a> {
     has_time: bool,
 }
 
-/// A staging to resume. Its files are released before its lease.
-struct LeasedStaging<'a> {
-    staging: BlockStaging,
-    lease: StagingLease<'a, BlockWriter>,
-}
-
 /// The file that has the name now.
 struct PublishedFile {
     file: std::fs::File,
     identity: FileIdentity,
 }
 
-impl<'a> Opening<'a> {
+impl Opening<'_> {
     fn open(self, shared: &Arc<StoreInner>) -> Result<OpenedUpload<LocalBlockUpload>, OpenError> {
         let Self { inner, offer, .. } = self;
         let path = Path::new(offer.name.as_str());
@@ -127,8 +118,9 @@ impl<'a> Opening<'a> {
             }
         };
         let published = basis.as_ref().map(|basis| basis.known.clone());
-        let beginning = WriterParts { id: lease.id, staging, basis, reserved };
-        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning, lease);
+        let staging = LeasedStaging { staging, lease };
+        let beginning = WriterParts { staging, basis, reserved };
+        let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning);
         Ok(OpenedUpload { upload, staged, published })
     }
 
@@ -202,10 +194,10 @@ impl<'a> Opening<'a> {
 
     /// The staging to resume: the client's own, or an idle one; the one with the most
     /// blocks.
-    fn claim(self) -> Result<Option<LeasedStaging<'a>>, OpenError> {
+    fn claim(self) -> Result<Option<LeasedStaging>, OpenError> {
         let found = self.found()?;
         let size = self.offer.size;
-        let known = |found: &LeasedStaging<'_>| found.staging.block_map().known();
+        let known = |found: &LeasedStaging| found.staging.block_map().known();
         let (mut fitting, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.staging.size() == size);
         fitting.sort_by_key(known);
@@ -214,72 +206,74 @@ impl<'a> Opening<'a> {
         Ok(best)
     }
 
-    /// All that the client may go on with. They stay in lease until all are there, so that each is looked
-    /// at once.
-    fn found(self) -> Result<Vec<LeasedStaging<'a>>, OpenError> {
+    /// The stagings that the client may resume.
+    fn found(self) -> Result<Vec<LeasedStaging>, OpenError> {
         let Self { inner, offer, .. } = self;
         let stagings = &inner.native.stagings;
-        let (mut found, mut unread_bytes) = (Vec::new(), Vec::new());
-        for writer in self.writers()? {
-            let is_own = writer.is_of(offer.owner);
-            let is_left =
-                || writer.silence() >= inner.native.silent && writer.is_of_use(offer.size);
-            if !is_own && !is_left() {
-                continue;
+        let mut found = Vec::new();
+        for (id, access) in self.accesses()? {
+            match access {
+                Access::Reclaim { from, changed } => {
+                    let reclaimed = from.upgrade().and_then(|writer| writer.take_over());
+                    found.push(reclaimed.ok_or(OpenError::Wait(changed))?);
+                }
+                Access::TakeOver { from } => {
+                    let writer = from.upgrade().filter(|writer| writer.is_of_use(offer.size));
+                    found.extend(writer.and_then(|writer| writer.take_over()));
+                }
+                Access::Lease => {
+                    let lease = stagings.lease(&offer.name, id, offer.owner);
+                    found.extend(lease.map(|lease| self.recover(lease)).transpose()?.flatten());
+                    continue;
+                }
+                Access::Wait(_) | Access::Alive | Access::Leased => continue,
             }
-            match StagingLease::take_from(stagings, &offer.name, &writer, offer.owner) {
-                Some(lease) => {
-                    let staging = writer.take_over();
-                    found.extend(staging.map(|staging| LeasedStaging { staging, lease }));
-                }
-                // It has just begun to end.
-                None if is_own => return Err(OpenError::Wait(None)),
-                None => {}
-            }
-        }
-        while let Some(lease) =
-            StagingLease::take_idle(stagings, &offer.name, offer.owner, |_| true)
-        {
-            match self.recover(&lease) {
-                Ok(Recovered::Staging(staging)) => {
-                    found.push(LeasedStaging { staging: *staging, lease })
-                }
-                Ok(Recovered::Nothing | Recovered::OtherKind) => lease.remove(),
-                Err(StoreError::Cancelled { .. }) if !self.has_time => {
-                    return Err(OpenError::TakesLong);
-                }
-                Err(error @ StoreError::Cancelled { .. }) => return Err(error.into()),
-                Err(error) => {
-                    tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
-                    unread_bytes.push(lease);
-                }
+            if let Some(LeasedStaging { lease, .. }) = found.last_mut() {
+                lease.hold(offer.owner);
             }
         }
         Ok(found)
     }
 
-    /// Uploads that write to stagings of the name.
-    fn writers(self) -> Result<Vec<Arc<BlockWriter>>, OpenError> {
-        match self.inner.native.stagings.writers(&self.offer.name, self.offer.owner) {
-            WriterLookup::Found(writers) => Ok(writers),
-            WriterLookup::Wait(latch) => Err(OpenError::Wait(latch)),
+    /// The stagings of the name, unless the client must wait for one of them.
+    fn accesses(self) -> Result<Vec<(StagingId, Access<Weak<BlockWriter>>)>, OpenError> {
+        let Self { inner, offer, .. } = self;
+        let claimant = Claimant { owner: offer.owner, takeover_after: inner.native.silent };
+        let entries = inner.native.stagings.of(&offer.name).into_iter();
+        let access = entries.map(|entry| match (entry.id, entry.access(&claimant)) {
+            (_, Access::Wait(changed)) => Err(OpenError::Wait(changed)),
+            access => Ok(access),
+        });
+        access.collect()
+    }
+
+    /// Reads an idle staging; `None` if there is nothing, or it cannot be read now.
+    fn recover(self, lease: BlockLease) -> Result<Option<LeasedStaging>, OpenError> {
+        let Self { offer, progress, has_time, .. } = self;
+        let mut go_on =
+            |done| (has_time || done <= SHORT_HASH_BYTES) && progress.set(done, offer.size);
+        let dir = lease.dir().get();
+        match BlockStaging::recover_with(&dir, lease.files(), BootId::current(), &mut go_on) {
+            Ok(Recovered::Staging(staging)) => Ok(Some(LeasedStaging { staging: *staging, lease })),
+            Ok(Recovered::Nothing | Recovered::OtherKind) => {
+                lease.remove();
+                Ok(None)
+            }
+            Err(StoreError::Cancelled { .. }) if !has_time => Err(OpenError::TakesLong),
+            Err(error @ StoreError::Cancelled { .. }) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(error = %ftx_io::ErrorChain(&error), "an interrupted upload stays unread");
+                Ok(None)
+            }
         }
     }
 
-    fn recover(self, lease: &StagingLease<'_, BlockWriter>) -> Result<Recovered, StoreError> {
-        let Self { inner, offer, progress, has_time } = self;
-        let mut go_on =
-            |done| (has_time || done <= SHORT_HASH_BYTES) && progress.set(done, offer.size);
-        let (dir, files) = (inner.native.dir.get(), lease.id.files());
-        BlockStaging::recover_with(&dir, files, BootId::current(), &mut go_on)
-    }
-
-    fn create(self) -> Result<LeasedStaging<'a>, StoreError> {
+    fn create(self) -> Result<LeasedStaging, StoreError> {
         let Self { inner, offer, .. } = self;
-        let lease = StagingLease::create(&inner.native.stagings, &offer.name, offer.owner);
+        let lease = inner.native.stagings.create(&offer.name, offer.owner);
         let name = offer.name.as_str();
-        let create = |dir: &Dir| BlockStaging::create(dir, lease.id.files(), name, offer.size);
-        match inner.native.dir.make(create) {
+        let create = |dir: &Dir| BlockStaging::create(dir, lease.files(), name, offer.size);
+        match lease.dir().make(create) {
             Ok(staging) => Ok(LeasedStaging { staging, lease }),
             Err(error) => {
                 lease.remove();
@@ -296,7 +290,7 @@ impl PublishedFile {
 }
 
 /// Leaves a staging for later.
-fn suspend(LeasedStaging { staging, lease }: LeasedStaging<'_>) {
+fn suspend(LeasedStaging { staging, lease }: LeasedStaging) {
     let is_empty = staging.block_map().known() == 0;
     if let Err(error) = staging.suspend() {
         tracing::warn!(error = %ftx_io::ErrorChain(&error), "an upload's state could not be recorded");

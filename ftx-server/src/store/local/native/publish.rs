@@ -10,8 +10,7 @@ use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
 
 use super::confirm::keep;
 use super::published_version::PublishedVersion;
-use super::upload::{Basis, BlockWriter};
-use crate::store::local::recovery;
+use super::upload::{Basis, BlockWriter, LeasedStaging};
 use crate::store::{Refusal, WorkProgress};
 
 /// Blocks copied between two checks for cancellation.
@@ -26,8 +25,8 @@ impl BlockWriter {
         published_version: Option<&PublishedVersion>,
         progress: &WorkProgress,
     ) -> Result<bool, Refusal> {
-        let lease = self.lease().ok_or_else(|| self.taken_over())?;
-        let staging = self.take().ok_or_else(|| self.taken_over())?;
+        let LeasedStaging { staging, mut lease } = self.take().ok_or_else(|| self.taken_over())?;
+        lease.hold(self.owner);
         // It is closed here: if it is the last that is left of a large file, that takes its time.
         let basis = self.take_basis();
         let result = self.publish_staging(
@@ -45,10 +44,7 @@ impl BlockWriter {
                 self.inner.discard_idle(&self.name);
             }
             // An upload without an owner is never resumed.
-            Err(_) if self.owner.is_none() => {
-                recovery::remove(&self.inner.native.dir.get(), self.id);
-                lease.remove();
-            }
+            Err(_) if self.owner.is_none() => lease.discard(),
             Err(_) => {}
         }
         result

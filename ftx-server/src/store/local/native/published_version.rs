@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::Digest;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{FileIdentity, StoreError};
 
 use super::super::StoreInner;
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::block_map::{
     FileRef, SHORT_HASH_BYTES, all_blocks, has_name, manifest_of, unread_bytes,
 };
@@ -34,28 +34,27 @@ impl PublishedVersion {
     /// It cannot be read to its end, or the request was cancelled.
     pub(super) async fn find(
         inner: &Arc<StoreInner>,
+        executor: &Executor,
         name: &RemoteName,
         size: Option<u64>,
         progress: WorkProgress,
     ) -> Result<Option<Self>, Refusal> {
         let (store, owned) = (Arc::clone(inner), name.clone());
         let open = move || open(&store, &owned, size);
-        let Some((file, identity, unread_bytes)) = blocking(Path::new(name.as_str()), open).await?
-        else {
+        let Some((file, identity, unread_bytes)) = executor.run(open).await?? else {
             return Ok(None);
         };
         let kind = if unread_bytes > SHORT_HASH_BYTES { SlowJob::Hash } else { SlowJob::Read };
-        let permit = inner.permits.take(kind).await;
         let (store, owned) = (Arc::clone(inner), name.clone());
-        on_blocking_pool(permit, move || {
+        let read = move || {
             let file_ref = FileRef { name: &owned, file: &file, identity: &identity };
             match manifest_of(&store, file_ref, &progress) {
                 Ok(manifest) => Ok(Some(Self { digest: manifest.digest(), file, identity })),
                 Err(StoreError::Changed { .. }) => Ok(None),
                 Err(error) => Err(error.into()),
             }
-        })
-        .await
+        };
+        inner.permits.run_long(executor, kind, read).await
     }
 
     /// Whether `name` still stands for this version. Blocks.

@@ -13,42 +13,30 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
-use ftx_io::blocking;
+use ftx_io::Executor;
 use ftx_store::{
     BatchFile, BatchPublisher, Durability, Existing, ExpectedFile, Parents, StagingName,
     StoreError, UpToDateFiles,
 };
 
-use super::super::permits::{SlowJob, on_blocking_pool};
-use super::super::{LocalStore, StoreInner};
+use super::super::StoreInner;
+use super::super::permits::SlowJob;
 use super::space::Reservation;
 use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Stores files, or finds that they are there.
 pub(super) async fn put(
-    store: &LocalStore,
+    inner: &Arc<StoreInner>,
+    executor: &Executor,
     files: Vec<SmallFile>,
 ) -> Vec<Result<PutOutcome, Refusal>> {
-    let count = files.len();
-    let inner = Arc::clone(&store.inner);
-    let durability = inner.root.durability();
-    let work = move || put_all(&inner, &files);
-    let stored = match durability {
+    let (count, store) = (files.len(), Arc::clone(inner));
+    let work = move || Ok(put_all(&store, &files));
+    let stored = match inner.root.durability() {
         // A disk that is busy may take its time for the syncs.
-        Durability::Full => {
-            let permit = store.inner.permits.take(SlowJob::Sync).await;
-            on_blocking_pool(permit, move || Ok(work())).await
-        }
+        Durability::Full => inner.permits.run_long(executor, SlowJob::Sync, work).await,
         // Without them, waking another thread takes longer than the work.
-        Durability::None => {
-            let permit = store.inner.permits.take_unless_dedicated(SlowJob::Sync).await;
-            let done = blocking(Path::new("small files"), move || {
-                let done = work();
-                drop(permit);
-                Ok(done)
-            });
-            done.await.map_err(Refusal::from)
-        }
+        Durability::None => inner.permits.run(executor, SlowJob::Sync, work).await,
     };
     stored.unwrap_or_else(|refusal| vec![Err(refusal); count])
 }

@@ -8,12 +8,14 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Token};
+use ftx_io::Executor;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::index::WriterLookup;
+use super::upload::LeasedStaging;
 use super::{LocalBlockUpload, LocalStore, SlowJob};
 use crate::config::Config;
+use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
 };
@@ -42,7 +44,7 @@ fn who_waits_for_a_name_leaves_threads_to_others() {
         let waiting: Vec<_> = (0..WAITING)
             .map(|_| {
                 let store = store.clone();
-                tokio::spawn(async move { store.remove(&name()).await.is_err() })
+                tokio::spawn(async move { store.remove(&Executor::pool(), &name()).await.is_err() })
             })
             .collect();
         // All that can have a thread ask for it before the next request does.
@@ -51,7 +53,9 @@ fn who_waits_for_a_name_leaves_threads_to_others() {
         }
         assert_eq!(store.inner.permits.of(SlowJob::Sync).available_permits(), 0);
         let asked = name();
-        let stat = tokio::time::timeout(Duration::from_secs(60), store.stat(&asked));
+        let executor = Executor::pool();
+        let stat = store.stat(&executor, &asked);
+        let stat = tokio::time::timeout(Duration::from_secs(60), stat);
         assert!(stat.await.expect("others have all threads").is_err());
         drop(lock);
         for removed in waiting {
@@ -73,7 +77,7 @@ async fn offer(
 ) -> OpenedUpload<LocalBlockUpload> {
     let (name, meta) = (name(), Meta::default());
     let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
-    store.offer(offer, WorkProgress::default()).await.unwrap()
+    store.offer(&Executor::pool(), offer, WorkProgress::default()).await.unwrap()
 }
 
 /// The client is back, and asks on a connection of its own.
@@ -86,8 +90,11 @@ async fn write(upload: &LocalBlockUpload, blocks: std::ops::Range<u64>) {
     let zeros = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
     for index in blocks {
         let hasher = BlockHasher::new(LEN, index);
-        let (_, hasher) = upload.write(index * BLOCK_BYTES, zeros.clone(), hasher).await.unwrap();
-        upload.stored(index, hasher.finish().unwrap()).await.unwrap();
+        let (_, hasher) = upload
+            .write(&Executor::pool(), index * BLOCK_BYTES, zeros.clone(), hasher)
+            .await
+            .unwrap();
+        upload.stored(&Executor::pool(), index, hasher.finish().unwrap()).await.unwrap();
     }
 }
 
@@ -107,11 +114,12 @@ async fn publishing(
     upload: LocalBlockUpload,
 ) -> JoinHandle<Result<bool, Reason>> {
     let published = tokio::spawn(async move {
-        let published = upload.publish(Vec::new(), digest(), WorkProgress::default()).await;
+        let published =
+            upload.publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default()).await;
         published.map_err(|refusal| refusal.reason)
     });
-    let stagings = &store.inner.native.stagings;
-    while !matches!(stagings.writers(&name(), OWN), WriterLookup::Wait(Some(_))) {
+    let is_leased = |entry: &StagingEntry<_>| matches!(entry.state, StagingState::Leased { .. });
+    while !store.inner.native.stagings.of(&name()).iter().any(is_leased) {
         tokio::task::yield_now().await;
     }
     published
@@ -135,7 +143,13 @@ async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
     assert_eq!(published.await.unwrap(), Ok(false));
     let again = back.await.unwrap();
     assert_eq!(again.published.unwrap().known(), BLOCKS);
-    assert!(again.upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap());
+    assert!(
+        again
+            .upload
+            .publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -153,7 +167,11 @@ async fn who_comes_back_while_publishing_fails_finds_the_staging() {
     assert_eq!(published.await.unwrap(), Err(Reason::AlreadyExists));
     let again = back.await.unwrap();
     assert_eq!(again.staged.known(), BLOCKS);
-    again.upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
+    again
+        .upload
+        .publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -162,8 +180,8 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 1..BLOCKS).await;
     let shared = upload.shared();
-    let lease = shared.lease().unwrap();
-    let staging = shared.take_over().unwrap();
+    let LeasedStaging { staging, mut lease } = shared.take_over().unwrap();
+    lease.hold(OWN);
     let mut back = back(&store);
     still_waits(&mut back).await;
     // Another client does not wait for it.
@@ -185,9 +203,12 @@ async fn what_was_replaced_is_closed_when_an_upload_ends() {
         let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
         if publishes {
             write(&upload, 0..BLOCKS).await;
-            upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
+            upload
+                .publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default())
+                .await
+                .unwrap();
         } else {
-            upload.end(false).await.unwrap();
+            upload.end(&Executor::pool(), false).await.unwrap();
         }
         assert!(upload.shared().take_basis().is_none());
     }
@@ -201,21 +222,20 @@ fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let upload = runtime.block_on(offer(store, Overwrite::Replace, OWN)).upload;
     let shared = upload.shared();
-    ftx_io::dedicate_thread(|| {
-        runtime.block_on(async {
-            write(&upload, 0..1).await;
-            let mut hasher = BlockHasher::new(LEN, 0);
-            hasher.update(&vec![0; usize::try_from(BLOCK_BYTES).unwrap()]);
-            let mut stored = pin!(upload.stored(0, hasher.finish().unwrap()));
-            {
-                let mut held = shared.staging.write().unwrap();
-                let staging = held.take();
-                let polled = stored.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-                assert!(polled.is_pending());
-                *held = staging;
-            }
-            stored.await.unwrap();
-        });
+    runtime.block_on(async {
+        write(&upload, 0..1).await;
+        let mut hasher = BlockHasher::new(LEN, 0);
+        hasher.update(&vec![0; usize::try_from(BLOCK_BYTES).unwrap()]);
+        let executor = Executor::inline();
+        let mut stored = pin!(upload.stored(&executor, 0, hasher.finish().unwrap()));
+        {
+            let mut held = shared.staging.write().unwrap();
+            let staging = held.take();
+            let polled = stored.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            *held = staging;
+        }
+        stored.await.unwrap();
     });
 }
 
@@ -227,7 +247,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 0..BLOCKS).await;
     std::fs::rename(root.path().join("dir"), root.path().join("old")).unwrap();
-    upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap();
+    upload.publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default()).await.unwrap();
     assert!(root.path().join("dir/a.bin").exists());
     assert!(!root.path().join("old/a.bin").exists());
 }
@@ -238,7 +258,10 @@ async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
     let (root, store) = setting();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, None).await;
     write(&upload, 0..1).await;
-    let failed = upload.publish(Vec::new(), digest(), WorkProgress::default()).await.unwrap_err();
+    let failed = upload
+        .publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default())
+        .await
+        .unwrap_err();
     assert!(failed.message.contains("dir/a.bin"), "{failed}");
     assert_eq!(std::fs::read_dir(root.path().join(".ftx/blocks")).unwrap().count(), 0);
 }
@@ -256,11 +279,11 @@ async fn what_was_read_before_a_stop_is_known() {
     let mut totals = Vec::new();
     for _ in 0..2 {
         use crate::store::StoredFile as _;
-        let opened = store.open(&name).await.unwrap();
+        let opened = store.open(&Executor::pool(), &name).await.unwrap();
         let progress = WorkProgress::default();
         let reading = tokio::spawn({
             let progress = progress.clone();
-            async move { opened.manifest(progress).await.map(|_| ()) }
+            async move { opened.manifest(&Executor::pool(), progress).await.map(|_| ()) }
         });
         while progress.get().0 < 300 * BLOCK_BYTES && !reading.is_finished() {
             tokio::task::yield_now().await;

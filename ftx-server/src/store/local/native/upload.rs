@@ -1,25 +1,23 @@
 //! A file that grows block by block, written to by the connections of one client.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite};
-use ftx_io::blocking_for;
+use ftx_io::Executor;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
 use tracing::warn;
 
-use super::super::permits::{SlowJob, on_blocking_pool};
+use super::super::permits::SlowJob;
 use super::super::{DescriptorShare, StoreInner};
-use super::lease::StagingLease;
 use super::published_version::PublishedVersion;
 use super::space::Reservation;
 use crate::store::local::latch::LastWrite;
-use crate::store::local::recovery::StagingId;
+use crate::store::local::staging_index::{StagingLease, WriterHandle};
 use crate::store::{Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
 
 /// After a slower write, the next write runs on another thread.
@@ -37,7 +35,6 @@ pub struct LocalBlockUpload(Arc<BlockWriter>);
 pub(in crate::store::local) struct BlockWriter {
     pub(super) inner: Arc<StoreInner>,
     pub(super) name: RemoteName,
-    pub(super) id: StagingId,
     pub(super) owner: Option<UploadOwner>,
     pub(super) size: u64,
     pub(super) meta: Meta,
@@ -50,10 +47,20 @@ pub(in crate::store::local) struct BlockWriter {
     pub(super) reserved: Reservation,
     /// `None` when the upload has ended, or was taken over. Writers of blocks hold the read lock; a takeover
     /// holds the write lock, so no write is in flight then.
-    pub(super) staging: RwLock<Option<BlockStaging>>,
+    pub(super) staging: RwLock<Option<LeasedStaging>>,
     /// Of the descriptors.
     share: OnceLock<DescriptorShare>,
 }
+
+/// An open staging, with the right to touch its files. They are closed before the lease ends.
+#[derive(Debug)]
+pub(super) struct LeasedStaging {
+    pub(super) staging: BlockStaging,
+    pub(super) lease: BlockLease,
+}
+
+/// The right to touch the files of a staging.
+pub(super) type BlockLease = StagingLease<Weak<BlockWriter>>;
 
 /// A published version to take blocks from.
 #[derive(Debug)]
@@ -66,8 +73,7 @@ pub(super) struct Basis {
 
 /// The parts of a new upload.
 pub(super) struct WriterParts {
-    pub(super) id: StagingId,
-    pub(super) staging: BlockStaging,
+    pub(super) staging: LeasedStaging,
     pub(super) basis: Option<Basis>,
     pub(super) reserved: Reservation,
 }
@@ -75,13 +81,12 @@ pub(super) struct WriterParts {
 impl BlockWriter {
     fn new(inner: Arc<StoreInner>, offer: UploadOffer, beginning: WriterParts) -> Self {
         let UploadOffer { name, size, meta, overwrite, owner } = offer;
-        let WriterParts { id, staging, basis, reserved } = beginning;
+        let WriterParts { staging, basis, reserved } = beginning;
         let (last_write, staging) = (LastWrite::now(), RwLock::new(Some(staging)));
         let basis = Mutex::new(basis);
         Self {
             inner,
             name,
-            id,
             owner,
             size,
             meta,
@@ -95,25 +100,16 @@ impl BlockWriter {
         }
     }
 
-    /// Whether `owner` owns this upload.
-    pub(super) fn is_of(&self, owner: Option<UploadOwner>) -> bool {
-        owner.is_some() && self.owner == owner
-    }
-
     /// Whether it has something of a file of this size.
     pub(super) fn is_of_use(&self, size: u64) -> bool {
         let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
-        self.size == size && staging.as_ref().is_some_and(|staging| staging.block_map().known() > 0)
+        self.size == size
+            && staging.as_ref().is_some_and(|leased| leased.staging.block_map().known() > 0)
     }
 
-    /// How long nothing was written.
-    pub(super) fn silence(&self) -> Duration {
-        self.last_write.silence()
-    }
-
-    /// Takes the staging out and returns its reservation. Waits for writes in flight; later ones
-    /// fail.
-    pub(super) fn take_over(&self) -> Option<BlockStaging> {
+    /// Takes the staging out with its lease, and returns the reservation. Waits for writes in flight; later
+    /// ones fail. `None` if the upload has ended, or lost the staging to another one.
+    pub(super) fn take_over(&self) -> Option<LeasedStaging> {
         let staging = self.take()?;
         self.reserved.give_back();
         Some(staging)
@@ -123,7 +119,7 @@ impl BlockWriter {
         self.basis.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(super) fn take(&self) -> Option<BlockStaging> {
+    pub(super) fn take(&self) -> Option<LeasedStaging> {
         self.staging.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -133,9 +129,9 @@ impl BlockWriter {
     ) -> Result<T, Refusal> {
         self.last_write.touch();
         let staging = self.staging.read().unwrap_or_else(PoisonError::into_inner);
-        let staging = staging.as_ref().ok_or_else(|| self.taken_over())?;
+        let leased = staging.as_ref().ok_or_else(|| self.taken_over())?;
         let begun = Instant::now();
-        let done = work(staging);
+        let done = work(&leased.staging);
         self.slow.store(begun.elapsed() >= SLOW_WRITE, Relaxed);
         done.map_err(|error| self.refused(error))
     }
@@ -144,7 +140,7 @@ impl BlockWriter {
     fn may_wait(&self) -> bool {
         self.slow.load(Relaxed)
             || match self.staging.try_read() {
-                Ok(staging) => staging.as_ref().is_some_and(BlockStaging::is_syncing),
+                Ok(staging) => staging.as_ref().is_some_and(|leased| leased.staging.is_syncing()),
                 Err(TryLockError::Poisoned(_)) => false,
                 Err(TryLockError::WouldBlock) => true,
             }
@@ -160,16 +156,11 @@ impl BlockWriter {
         Refusal::new(Reason::TakenOver, message)
     }
 
-    /// Leases the staging; `None` if the upload has ended, or another one took it over.
-    pub(super) fn lease(&self) -> Option<StagingLease<'_, Self>> {
-        StagingLease::take_from(&self.inner.native.stagings, &self.name, self, self.owner)
-    }
-
     fn end(&self, discard: bool) -> Result<(), Refusal> {
         drop(self.take_basis());
         // Nothing to end if it was taken over or published.
-        let Some(lease) = self.lease() else { return Ok(()) };
-        let Some(staging) = self.take_over() else { return Ok(()) };
+        let Some(LeasedStaging { staging, mut lease }) = self.take_over() else { return Ok(()) };
+        lease.hold(self.owner);
         let nothing = discard || staging.block_map().known() == 0;
         let result = if nothing { staging.discard() } else { staging.suspend() };
         if nothing {
@@ -180,14 +171,13 @@ impl BlockWriter {
 }
 
 impl LocalBlockUpload {
-    pub(super) fn new(
-        inner: Arc<StoreInner>,
-        offer: UploadOffer,
-        beginning: WriterParts,
-        lease: StagingLease<'_, BlockWriter>,
-    ) -> Self {
+    pub(super) fn new(inner: Arc<StoreInner>, offer: UploadOffer, beginning: WriterParts) -> Self {
         let shared = Arc::new(BlockWriter::new(inner, offer, beginning));
-        lease.transfer_to(&shared, shared.owner);
+        let mut staging = shared.staging.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(LeasedStaging { lease, .. }) = &mut *staging {
+            lease.write_as(Arc::downgrade(&shared), shared.owner);
+        }
+        drop(staging);
         Self(shared)
     }
 
@@ -201,44 +191,33 @@ impl LocalBlockUpload {
         Arc::clone(&self.0)
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let shared = Arc::clone(&self.0);
-        blocking_for(Path::new(self.0.name.as_str()), move || work(&shared)).await
-    }
-
     /// Runs a write, on another thread if it may take long, so that the connection can send
     /// heartbeats.
     async fn writing<T: Send + 'static>(
         &self,
+        executor: &Executor,
         may_wait: bool,
         work: impl FnOnce(&BlockWriter) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let permits = &self.0.inner.permits;
-        if !may_wait {
-            let permit = permits.take_unless_dedicated(SlowJob::Write).await;
-            let done = self.blocking(move |shared| {
-                let done = work(shared);
-                drop(permit);
-                done
-            });
-            return done.await;
+        let (shared, permits) = (Arc::clone(&self.0), &self.0.inner.permits);
+        let work = move || work(&shared);
+        if may_wait {
+            permits.run_long(executor, SlowJob::Write, work).await
+        } else {
+            permits.run(executor, SlowJob::Write, work).await
         }
-        let (shared, permit) = (Arc::clone(&self.0), permits.take(SlowJob::Write).await);
-        on_blocking_pool(permit, move || work(&shared)).await
     }
 }
 
 impl StagedUpload for LocalBlockUpload {
     async fn write(
         &self,
+        executor: &Executor,
         offset: u64,
         chunk: Vec<u8>,
         mut hasher: BlockHasher,
     ) -> Result<(Vec<u8>, BlockHasher), Refusal> {
-        self.writing(self.0.slow.load(Relaxed), move |shared| {
+        self.writing(executor, self.0.slow.load(Relaxed), move |shared| {
             hasher.update(&chunk);
             shared.with(|staging| staging.write_at(offset, &chunk))?;
             Ok((chunk, hasher))
@@ -246,8 +225,8 @@ impl StagedUpload for LocalBlockUpload {
         .await
     }
 
-    async fn stored(&self, index: u64, cv: Cv) -> Result<(), Refusal> {
-        self.writing(self.0.may_wait(), move |shared| {
+    async fn stored(&self, executor: &Executor, index: u64, cv: Cv) -> Result<(), Refusal> {
+        self.writing(executor, self.0.may_wait(), move |shared| {
             shared.with(|staging| staging.stored(index, cv))?;
             shared.reserved.used(block_len(shared.size, index));
             Ok(())
@@ -257,29 +236,42 @@ impl StagedUpload for LocalBlockUpload {
 
     async fn publish(
         &self,
+        executor: &Executor,
         copy: Vec<BlockRange>,
         digest: Digest,
         progress: WorkProgress,
     ) -> Result<bool, Refusal> {
         let shared = Arc::clone(&self.0);
         let published_version = if shared.needs_current(digest) {
-            let found = PublishedVersion::find(&shared.inner, &shared.name, None, progress.clone());
+            let found = PublishedVersion::find(
+                &shared.inner,
+                executor,
+                &shared.name,
+                None,
+                progress.clone(),
+            );
             touch_during(&shared.last_write, found).await?
         } else {
             None
         };
-        let permit = shared.inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || {
-            shared.publish(&copy, digest, published_version.as_ref(), &progress)
-        })
-        .await
+        let publish = move || shared.publish(&copy, digest, published_version.as_ref(), &progress);
+        self.0.inner.permits.run_long(executor, SlowJob::Sync, publish).await
     }
 
-    async fn end(&self, discard: bool) -> Result<(), Refusal> {
+    async fn end(&self, executor: &Executor, discard: bool) -> Result<(), Refusal> {
         let shared = Arc::clone(&self.0);
         // Discarding a staging waits for a running sync.
-        let permit = shared.inner.permits.take(SlowJob::Sync).await;
-        on_blocking_pool(permit, move || shared.end(discard)).await
+        let end = move || shared.end(discard);
+        self.0.inner.permits.run_long(executor, SlowJob::Sync, end).await
+    }
+}
+
+impl WriterHandle for Weak<BlockWriter> {
+    type Known = ();
+
+    /// An upload that is being dropped is about to let go of its staging, so it is not silent.
+    fn silence(&self) -> Duration {
+        self.upgrade().map_or(Duration::ZERO, |writer| writer.last_write.silence())
     }
 }
 

@@ -1,0 +1,246 @@
+//! The bytes that an upload begins with.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cap_std::fs::File;
+use ftx_core::RemoteName;
+use ftx_io::Executor;
+use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
+
+use super::OFFER_BUDGET;
+use super::offer::{LocalOffer, OfferKind};
+use super::writer::{PrefixGuard, PrefixLease};
+use crate::store::LegacyBegin;
+use crate::store::local::permits::SlowJob;
+use crate::store::local::recovery::StagingId;
+use crate::store::local::staging_index::{Access, Claimant};
+use crate::store::local::{LocalStore, StoreInner};
+
+/// How long a writer must have been silent for its staging to be taken over without a copy.
+const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
+
+/// The bytes that an upload begins with.
+pub(super) enum Beginning {
+    /// None. The client declined this staging.
+    Nothing { declined: Option<StagingId> },
+    /// The published file.
+    Published { file: File, identity: FileIdentity, hasher: PrefixHasher },
+    /// The bytes of the staging `id` that `hasher` has hashed.
+    Staged { id: StagingId, hasher: PrefixHasher, access: StagingAccess },
+}
+
+/// What the upload may do with the staging that was offered to its client.
+pub(super) enum StagingAccess {
+    Leased(PrefixLease),
+    TakenOver(Box<(Staging, PrefixGuard)>),
+    /// Copy its first bytes, which do not change, whatever its writer does.
+    Alive,
+}
+
+impl Beginning {
+    /// Claims the offered bytes for an upload of `len` more.
+    pub(super) async fn of(
+        store: &LocalStore,
+        executor: &Executor,
+        name: &RemoteName,
+        begin: LegacyBegin<LocalOffer>,
+        len: u64,
+    ) -> Result<Self, StoreError> {
+        match begin {
+            LegacyBegin::Anew(LocalOffer(OfferKind::Staged { id, .. })) => {
+                Ok(Self::Nothing { declined: Some(id) })
+            }
+            LegacyBegin::Anew(_) => Ok(Self::Nothing { declined: None }),
+            LegacyBegin::Resume(LocalOffer(OfferKind::Nothing)) => Err(changed(name)),
+            LegacyBegin::Resume(LocalOffer(OfferKind::UnhashedFile { file, identity, hasher })) => {
+                Ok(Self::Published { file, identity, hasher })
+            }
+            LegacyBegin::Resume(LocalOffer(OfferKind::Staged { id, hasher })) => {
+                // A staging is taken from its writer only for an upload that can begin.
+                let (inner, owned) = (Arc::clone(&store.inner), name.clone());
+                let check = move || check(&inner, &owned, len);
+                store.inner.permits.run(executor, SlowJob::Write, check).await?;
+                let access = access(&store.inner, name, id, &hasher).await?;
+                Ok(Self::Staged { id, hasher, access })
+            }
+        }
+    }
+
+    /// Opens a staging that ends with these bytes. Blocks.
+    pub(super) fn open(
+        self,
+        inner: &StoreInner,
+        name: &RemoteName,
+        len: u64,
+    ) -> Result<(Staging, PrefixLease), StoreError> {
+        match self {
+            Self::Nothing { declined } => {
+                // Only this client could use it, and the upload may need the space.
+                let declined = declined.and_then(|id| inner.legacy.stagings.lease(name, id, None));
+                if let Some(lease) = declined {
+                    lease.discard();
+                }
+                check(inner, name, len)?;
+                create(inner, name)
+            }
+            Self::Published { file, identity, hasher } => {
+                check(inner, name, len)?;
+                let metadata = file.metadata();
+                let metadata =
+                    metadata.map_err(|error| StoreError::io("open", name.as_str(), error))?;
+                if FileIdentity::of(&metadata) != identity {
+                    return Err(changed(name));
+                }
+                copy(inner, name, hasher, |lease, hasher| {
+                    let (dir, name) = (lease.dir().get(), name.as_str());
+                    Staging::adopt(&dir, lease.files(), name, &file, hasher)
+                })
+            }
+            Self::Staged { id, hasher, access } => resume(inner, name, id, hasher, access),
+        }
+    }
+}
+
+/// Reports an error before bytes are sent in vain. The check at the end may find another one. Blocks.
+fn check(inner: &StoreInner, name: &RemoteName, len: u64) -> Result<(), StoreError> {
+    let path = Path::new(name.as_str());
+    check_space(inner.root.dir(), path, len)?;
+    inner.root.check_target(path)?;
+    inner.root.check_not_mounted(path)
+}
+
+/// Claims a staging that was offered with the bytes of `hasher`.
+async fn access(
+    inner: &StoreInner,
+    name: &RemoteName,
+    id: StagingId,
+    hasher: &PrefixHasher,
+) -> Result<StagingAccess, StoreError> {
+    let stagings = &inner.legacy.stagings;
+    let claimant = Claimant { owner: None, takeover_after: TAKEOVER_AFTER };
+    let deadline = Instant::now() + OFFER_BUDGET;
+    loop {
+        let entry = stagings.get(name, id).ok_or_else(|| changed(name))?;
+        let change = entry.state.changed().cloned();
+        match (entry.access(&claimant), change) {
+            (Access::Lease, _) => {
+                if let Some(lease) = stagings.lease(name, id, None) {
+                    return Ok(StagingAccess::Leased(lease));
+                }
+            }
+            (Access::TakeOver { from }, _) => {
+                let taken = from.handle.take_at(hasher).await;
+                return Ok(taken.map_or(StagingAccess::Alive, |taken| {
+                    StagingAccess::TakenOver(Box::new(taken))
+                }));
+            }
+            (Access::Alive, _) => return Ok(StagingAccess::Alive),
+            // It is being read, suspended or published.
+            (Access::Leased | Access::Wait(_) | Access::Reclaim { .. }, Some(change))
+                if Instant::now() < deadline =>
+            {
+                change.wait(deadline).await;
+            }
+            (Access::Leased | Access::Wait(_) | Access::Reclaim { .. }, _) => {
+                return Err(StoreError::InUse { path: name.as_str().into() });
+            }
+        }
+    }
+}
+
+/// Opens a staging that ends with the offered bytes, even if it changed meanwhile.
+///
+/// Offered bytes stay in their staging: at most its last byte, which is never offered, is cut off. So
+/// every offer made from one staging stays valid.
+fn resume(
+    inner: &StoreInner,
+    name: &RemoteName,
+    id: StagingId,
+    hasher: PrefixHasher,
+    access: StagingAccess,
+) -> Result<(Staging, PrefixLease), StoreError> {
+    match access {
+        StagingAccess::TakenOver(taken) => {
+            let (staging, PrefixGuard { mut lease, .. }) = *taken;
+            lease.hold(None);
+            return Ok((staging.rewound(hasher)?, lease));
+        }
+        StagingAccess::Leased(lease) => {
+            match Staging::recover(&lease.dir().get(), lease.files())? {
+                Some(staging) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
+                    return Ok((staging.rewound(hasher)?, lease));
+                }
+                Some(staging) => {
+                    let (len, known) = (staging.len(), staging.hasher().clone());
+                    drop(staging);
+                    lease.release(Some(known));
+                    if len < hasher.len() {
+                        // Some of the offered bytes turned out to be lost.
+                        return Err(changed(name));
+                    }
+                    // More bytes have arrived since the offer, and another client may have been offered
+                    // them.
+                }
+                None => {
+                    lease.remove();
+                    return Err(changed(name));
+                }
+            }
+        }
+        StagingAccess::Alive => {}
+    }
+    let file = match inner.legacy.stagings.dir().get().open(id.files().data) {
+        // Published just now.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed(name)),
+        opened => opened.map_err(|error| StoreError::io("open", name.as_str(), error))?,
+    };
+    copy(inner, name, hasher, |lease, hasher| {
+        let (dir, name) = (lease.dir().get(), name.as_str());
+        Staging::adopt_private(&dir, lease.files(), name, &file, hasher)
+    })
+}
+
+/// Makes a staging of the bytes of `hasher`, which `adopt` copies.
+fn copy(
+    inner: &StoreInner,
+    name: &RemoteName,
+    hasher: PrefixHasher,
+    adopt: impl FnOnce(&PrefixLease, PrefixHasher) -> Result<Staging, StoreError>,
+) -> Result<(Staging, PrefixLease), StoreError> {
+    check_space(inner.root.dir(), Path::new(name.as_str()), hasher.len())?;
+    leased(inner, name, |lease| adopt(lease, hasher))
+}
+
+/// An empty staging. Blocks.
+pub(super) fn create(
+    inner: &StoreInner,
+    name: &RemoteName,
+) -> Result<(Staging, PrefixLease), StoreError> {
+    leased(inner, name, |lease| {
+        let created = lease.dir().make(|dir| Staging::create(dir, lease.files(), name.as_str()));
+        let staging = created.map_err(|error| error.with_path(name.as_str()))?;
+        Ok(staging.with_durability(inner.root.durability()))
+    })
+}
+
+fn leased(
+    inner: &StoreInner,
+    name: &RemoteName,
+    make: impl FnOnce(&PrefixLease) -> Result<Staging, StoreError>,
+) -> Result<(Staging, PrefixLease), StoreError> {
+    let lease = inner.legacy.stagings.create(name, None);
+    match make(&lease) {
+        Ok(staging) => Ok((staging, lease)),
+        Err(error) => {
+            lease.discard();
+            Err(error)
+        }
+    }
+}
+
+fn changed(name: &RemoteName) -> StoreError {
+    StoreError::Changed { path: name.as_str().into() }
+}

@@ -1,0 +1,292 @@
+//! Who may write to a staging.
+//!
+//! Each dialect keeps its stagings in a directory of its own, and one index lists them by the names of
+//! their files. A [lease](StagingLease) is the right to touch the files of a staging. Each staging has at
+//! most one lease, which stays beside the open staging: whoever takes the staging from its writer gets the
+//! lease with it, and the old writer can write no more. A lease that is dropped, in a panic too, leaves the
+//! staging idle.
+//!
+//! ```text
+//!          lease           write_as
+//!    idle ───────▶ leased ──────────▶ written      create ─▶ leased ─ remove ─▶ gone
+//!     ▲             │  ▲ ◀── hold ─────┘ │
+//!     └─── drop ────┘  └─ a takeover: the lease moves, then hold or write_as
+//! ```
+//!
+//! | a staging is … | its owner, on another connection | any other upload |
+//! |---|---|---|
+//! | idle | leases it | leases it |
+//! | written, the writer is silent for the time of takeover | takes it over | takes it over, if it can use all of the staging |
+//! | written, the writer is alive | takes it over at once | leaves it alone: native starts a staging of its own, legacy copies the bytes it was offered |
+//! | leased | waits until that changes | leaves it alone: native starts a staging of its own, legacy waits a while and is refused |
+//!
+//! Legacy uploads have no owner, so every upload is another one to them. Publishing a name discards its
+//! idle stagings of both dialects; an idle staging that is older than its time to live expires. A leased
+//! or written staging is never removed by anybody else.
+
+mod lease;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cap_std::fs::Dir;
+use ftx_core::RemoteName;
+use ftx_store::{StagingFiles, StoreError};
+
+pub(super) use self::lease::StagingLease;
+use super::expiry::ExpiryClock;
+use super::latch::Latch;
+use super::private_dir::PrivateDir;
+use super::recovery::{OrphanedStagings, StagingId};
+use crate::store::UploadOwner;
+
+/// A reference to an upload that writes to a staging.
+pub(super) trait WriterHandle: Clone + Debug {
+    /// What an idle staging is known to hold, if that saves reading it.
+    type Known: Clone + Debug + Default;
+
+    /// How long nothing was written.
+    fn silence(&self) -> Duration;
+}
+
+/// The stagings of one dialect. `W` refers to an upload that writes to one of them.
+#[derive(Debug)]
+pub(super) struct StagingIndex<W: WriterHandle> {
+    dir: PrivateDir,
+    state: Mutex<IndexState<W>>,
+}
+
+#[derive(Debug)]
+struct IndexState<W: WriterHandle> {
+    next: StagingId,
+    by_name: HashMap<RemoteName, Vec<StagingEntry<W>>>,
+}
+
+/// A staging, and who may write to it.
+#[derive(Clone, Debug)]
+pub(super) struct StagingEntry<W: WriterHandle> {
+    pub(super) id: StagingId,
+    pub(super) state: StagingState<W>,
+}
+
+/// Who may write to a staging.
+#[derive(Clone, Debug)]
+pub(super) enum StagingState<W: WriterHandle> {
+    /// Any upload of the name may lease it.
+    Idle(W::Known),
+    /// Its lease is held for an upload of `owner`, to read, suspend or publish it.
+    Leased {
+        owner: Option<UploadOwner>,
+        /// It is being created, and holds nothing yet.
+        is_new: bool,
+        /// Ends with this state.
+        changed: Latch,
+    },
+    /// The upload `by` of `owner` writes to it, and can lose it to another one.
+    Written { by: W, owner: Option<UploadOwner>, changed: Latch },
+}
+
+/// An upload that wants a staging.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claimant {
+    pub(super) owner: Option<UploadOwner>,
+    /// How long the writer of another owner must have been silent.
+    pub(super) takeover_after: Duration,
+}
+
+/// What a claimant may do with a staging.
+#[derive(Debug)]
+pub(super) enum Access<W> {
+    /// [Lease](StagingIndex::lease) it.
+    Lease,
+    /// Take it from this writer, an earlier upload of its own. If that one is ending already, wait.
+    Reclaim { from: W, changed: Latch },
+    /// Take it from this writer, which is silent, if all of it is of use.
+    TakeOver { from: W },
+    /// Wait, and look again: an earlier upload of its own is ending.
+    Wait(Latch),
+    /// Nothing: its writer is alive.
+    Alive,
+    /// Nothing, before the present lease ends.
+    Leased,
+}
+
+impl<W: WriterHandle> StagingEntry<W> {
+    /// What an upload may do with this staging: the table above.
+    pub(super) fn access(self, claimant: &Claimant) -> Access<W> {
+        let is_own = |owner: Option<UploadOwner>| owner.is_some() && owner == claimant.owner;
+        match self.state {
+            StagingState::Idle(_) => Access::Lease,
+            StagingState::Leased { owner, changed, .. } if is_own(owner) => Access::Wait(changed),
+            StagingState::Leased { .. } => Access::Leased,
+            StagingState::Written { by, owner, changed } if is_own(owner) => {
+                Access::Reclaim { from: by, changed }
+            }
+            StagingState::Written { by, .. } if by.silence() >= claimant.takeover_after => {
+                Access::TakeOver { from: by }
+            }
+            StagingState::Written { .. } => Access::Alive,
+        }
+    }
+}
+
+impl<W: WriterHandle> StagingState<W> {
+    fn leased(owner: Option<UploadOwner>) -> Self {
+        Self::Leased { owner, is_new: false, changed: Latch::default() }
+    }
+
+    /// The latch that ends with this state; `None` for an idle staging.
+    pub(super) fn changed(&self) -> Option<&Latch> {
+        match self {
+            Self::Idle(_) => None,
+            Self::Leased { changed, .. } | Self::Written { changed, .. } => Some(changed),
+        }
+    }
+}
+
+impl<W: WriterHandle> StagingIndex<W> {
+    /// Opens the directory `name` in `private_dir`, and lists the stagings of earlier server runs there.
+    /// Removes those that are expired. `name_of` reads the file name from a journal.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(super) fn open(
+        private_dir: &Dir,
+        name: &'static str,
+        expiry: &ExpiryClock,
+        ttl: Duration,
+        name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let dir = PrivateDir::open(private_dir, name)?;
+        let (path, present) = (dir.path(), dir.get());
+        let is_old = |id| expiry.is_expired(&path, &present, id, ttl);
+        let OrphanedStagings { stagings, next } =
+            OrphanedStagings::scan(&present, &path, is_old, name_of)?;
+        let mut by_name = HashMap::<_, Vec<_>>::new();
+        for (name, id) in stagings {
+            let state = StagingState::Idle(W::Known::default());
+            by_name.entry(name).or_default().push(StagingEntry { id, state });
+        }
+        Ok(Arc::new(Self { dir, state: Mutex::new(IndexState { next, by_name }) }))
+    }
+
+    /// The directory of the stagings.
+    pub(super) fn dir(&self) -> &PrivateDir {
+        &self.dir
+    }
+
+    /// Lists a new staging, with a lease on it for an upload of `owner`.
+    pub(super) fn create(
+        self: &Arc<Self>,
+        name: &RemoteName,
+        owner: Option<UploadOwner>,
+    ) -> StagingLease<W> {
+        let id = self.with(|index| {
+            let id = index.next;
+            index.next = id.next();
+            let state = StagingState::Leased { owner, is_new: true, changed: Latch::default() };
+            index.by_name.entry(name.clone()).or_default().push(StagingEntry { id, state });
+            id
+        });
+        StagingLease::new(self, name, id)
+    }
+
+    /// Leases a staging to an upload of `owner`; `None` unless it is idle.
+    pub(super) fn lease(
+        self: &Arc<Self>,
+        name: &RemoteName,
+        id: StagingId,
+        owner: Option<UploadOwner>,
+    ) -> Option<StagingLease<W>> {
+        self.with(|index| {
+            let entry = index.entry(name, id)?;
+            let is_idle = matches!(entry.state, StagingState::Idle(_));
+            is_idle.then(|| entry.state = StagingState::leased(owner))
+        })?;
+        Some(StagingLease::new(self, name, id))
+    }
+
+    /// The stagings of a name.
+    pub(super) fn of(&self, name: &RemoteName) -> Vec<StagingEntry<W>> {
+        self.with(|index| index.by_name.get(name).cloned().unwrap_or_default())
+    }
+
+    /// One staging of a name.
+    pub(super) fn get(&self, name: &RemoteName, id: StagingId) -> Option<StagingEntry<W>> {
+        self.with(|index| index.entry(name, id).cloned())
+    }
+
+    /// The idle stagings whose content is `wanted`.
+    pub(super) fn idle(&self, wanted: impl Fn(&W::Known) -> bool) -> Vec<(RemoteName, StagingId)> {
+        let is_wanted = |entry: &&StagingEntry<W>| matches!(&entry.state, StagingState::Idle(known) if wanted(known));
+        self.with(|index| {
+            let of_name = |(name, entries): (&RemoteName, &Vec<StagingEntry<W>>)| {
+                let ids = entries.iter().filter(is_wanted).map(|entry| (name.clone(), entry.id));
+                ids.collect::<Vec<_>>()
+            };
+            index.by_name.iter().flat_map(of_name).collect()
+        })
+    }
+
+    /// Removes the idle stagings of a name. Blocks.
+    pub(super) fn discard_idle(self: &Arc<Self>, name: &RemoteName) {
+        for entry in self.of(name) {
+            if let Some(lease) = self.lease(name, entry.id, None) {
+                lease.discard();
+            }
+        }
+    }
+
+    /// Removes the stagings that nobody wrote to for `ttl`. Blocks, and locks the index for moments only.
+    pub(super) fn expire(self: &Arc<Self>, expiry: &ExpiryClock, ttl: Duration) {
+        let (path, dir) = (self.dir.path(), self.dir.get());
+        let is_old = |id| expiry.is_expired(&path, &dir, id, ttl);
+        for (name, id) in self.idle(|_| true) {
+            if is_old(id)
+                && let Some(lease) = self.lease(&name, id, None)
+                // An upload may have resumed it since the first look.
+                && is_old(id)
+            {
+                lease.discard();
+            }
+        }
+    }
+
+    /// Changes the state of a staging; `None` removes it from the index. Only its lease may do so.
+    fn set(&self, name: &RemoteName, id: StagingId, state: Option<StagingState<W>>) {
+        let old = self.with(|index| match state {
+            Some(state) => {
+                index.entry(name, id).map(|entry| std::mem::replace(&mut entry.state, state))
+            }
+            None => index.remove(name, id).map(|entry| entry.state),
+        });
+        if let Some(changed) = old.as_ref().and_then(StagingState::changed) {
+            changed.end();
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut IndexState<W>) -> T) -> T {
+        // Every change to the index is a single step, so a panic elsewhere leaves it in order.
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<W: WriterHandle> IndexState<W> {
+    fn entry(&mut self, name: &RemoteName, id: StagingId) -> Option<&mut StagingEntry<W>> {
+        self.by_name.get_mut(name)?.iter_mut().find(|entry| entry.id == id)
+    }
+
+    fn remove(&mut self, name: &RemoteName, id: StagingId) -> Option<StagingEntry<W>> {
+        let entries = self.by_name.get_mut(name)?;
+        let position = entries.iter().position(|entry| entry.id == id)?;
+        let entry = entries.remove(position);
+        if entries.is_empty() {
+            self.by_name.remove(name);
+        }
+        Some(entry)
+    }
+}

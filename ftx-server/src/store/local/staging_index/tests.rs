@@ -1,0 +1,278 @@
+//! Every change of a staging's state, by hand.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cap_std::ambient_authority;
+use ftx_core::native::wire::Token;
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::local::expiry::tests::ManualClock;
+
+const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const PATIENCE: Duration = Duration::from_secs(10);
+const OWN: Option<UploadOwner> = Some(UploadOwner::Run(Token([1; 16])));
+const OTHER: Option<UploadOwner> = Some(UploadOwner::Run(Token([2; 16])));
+const NOBODY: Option<UploadOwner> = None;
+
+/// A writer that has been silent for so long.
+#[derive(Clone, Copy, Debug)]
+struct Writer(Duration);
+
+const ALIVE: Writer = Writer(Duration::ZERO);
+const SILENT: Writer = Writer(PATIENCE);
+
+impl WriterHandle for Writer {
+    type Known = u32;
+
+    fn silence(&self) -> Duration {
+        self.0
+    }
+}
+
+struct Scratch {
+    _temp: TempDir,
+    dir: Dir,
+    clock: ManualClock,
+    expiry: ExpiryClock,
+    index: Arc<StagingIndex<Writer>>,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+        let clock = ManualClock::default();
+        let expiry = ExpiryClock::open_with(&dir, TTL, Arc::new(clock.clone())).unwrap();
+        let index = open(&dir, &expiry);
+        Self { _temp: temp, dir, clock, expiry, index }
+    }
+
+    /// A new staging with files, and its lease.
+    fn create(&self) -> StagingLease<Writer> {
+        let lease = self.index.create(&name(), OWN);
+        for file in [lease.files().data, lease.files().journal] {
+            lease.dir().get().write(file, "").unwrap();
+        }
+        lease
+    }
+
+    fn state(&self) -> StagingState<Writer> {
+        let mut entries = self.index.of(&name());
+        assert_eq!(entries.len(), 1);
+        entries.remove(0).state
+    }
+
+    fn access(&self, owner: Option<UploadOwner>) -> &'static str {
+        let claimant = Claimant { owner, takeover_after: PATIENCE };
+        match self.index.of(&name()).remove(0).access(&claimant) {
+            Access::Lease => "lease",
+            Access::Reclaim { .. } => "reclaim",
+            Access::TakeOver { .. } => "take over",
+            Access::Wait(_) => "wait",
+            Access::Alive => "alive",
+            Access::Leased => "leased",
+        }
+    }
+
+    fn files(&self) -> usize {
+        self.dir.read_dir("stagings").unwrap().count()
+    }
+}
+
+fn open(dir: &Dir, expiry: &ExpiryClock) -> Arc<StagingIndex<Writer>> {
+    let name_of = |_: &Dir, _: &StagingFiles| Ok(Some(name().as_str().to_owned()));
+    StagingIndex::open(dir, "stagings", expiry, TTL, name_of).unwrap()
+}
+
+fn name() -> RemoteName {
+    RemoteName::parse("a.bin").unwrap()
+}
+
+#[test]
+fn a_lease_takes_a_staging_through_its_states() {
+    let scratch = Scratch::new();
+    let mut lease = scratch.create();
+    assert!(matches!(scratch.state(), StagingState::Leased { owner: OWN, is_new: true, .. }));
+    lease.write_as(ALIVE, OWN);
+    assert!(matches!(scratch.state(), StagingState::Written { owner: OWN, .. }));
+    lease.hold(OTHER);
+    assert!(matches!(scratch.state(), StagingState::Leased { owner: OTHER, is_new: false, .. }));
+    lease.release(7);
+    assert!(matches!(scratch.state(), StagingState::Idle(7)));
+    let id = scratch.index.of(&name()).remove(0).id;
+    let lease = scratch.index.lease(&name(), id, OTHER).unwrap();
+    assert!(matches!(scratch.state(), StagingState::Leased { owner: OTHER, is_new: false, .. }));
+    drop(lease);
+    assert!(matches!(scratch.state(), StagingState::Idle(0)));
+    scratch.index.lease(&name(), id, OTHER).unwrap().remove();
+    assert!(scratch.index.of(&name()).is_empty() && scratch.index.get(&name(), id).is_none());
+    assert_eq!(scratch.files(), 2);
+}
+
+#[test]
+fn each_change_wakes_the_waiting() {
+    type Change = fn(StagingLease<Writer>) -> Option<StagingLease<Writer>>;
+    let changes: [Change; 6] = [
+        |mut lease| {
+            lease.write_as(ALIVE, OWN);
+            Some(lease)
+        },
+        |mut lease| {
+            lease.hold(OWN);
+            Some(lease)
+        },
+        |lease| {
+            lease.release(1);
+            None
+        },
+        |lease| {
+            lease.remove();
+            None
+        },
+        |lease| {
+            lease.discard();
+            None
+        },
+        |lease| {
+            drop(lease);
+            None
+        },
+    ];
+    for is_written in [false, true] {
+        for change in changes {
+            let scratch = Scratch::new();
+            let mut lease = scratch.create();
+            if is_written {
+                lease.write_as(SILENT, OTHER);
+            }
+            let changed = scratch.state().changed().unwrap().clone();
+            assert!(!changed.has_ended());
+            let lease = change(lease);
+            assert!(changed.has_ended());
+            drop(lease);
+        }
+    }
+}
+
+/// The table of the module.
+#[test]
+fn owners_reclaim_and_others_wait_for_silence() {
+    let scratch = Scratch::new();
+    let mut lease = scratch.create();
+    let all = |scratch: &Scratch| [OWN, OTHER, NOBODY].map(|owner| scratch.access(owner));
+    assert_eq!(all(&scratch), ["wait", "leased", "leased"]);
+    lease.write_as(ALIVE, OWN);
+    assert_eq!(all(&scratch), ["reclaim", "alive", "alive"]);
+    lease.write_as(SILENT, OWN);
+    assert_eq!(all(&scratch), ["reclaim", "take over", "take over"]);
+    lease.hold(OWN);
+    assert_eq!(all(&scratch), ["wait", "leased", "leased"]);
+    // A staging of nobody is nobody's own, not even another nobody's.
+    lease.write_as(ALIVE, NOBODY);
+    assert_eq!(all(&scratch), ["alive", "alive", "alive"]);
+    lease.hold(NOBODY);
+    assert_eq!(all(&scratch), ["leased", "leased", "leased"]);
+    drop(lease);
+    assert_eq!(all(&scratch), ["lease", "lease", "lease"]);
+}
+
+#[test]
+fn only_an_idle_staging_can_be_leased() {
+    let scratch = Scratch::new();
+    let mut lease = scratch.create();
+    let id = scratch.index.of(&name()).remove(0).id;
+    let is_refused = || scratch.index.lease(&name(), id, OWN).is_none();
+    assert!(is_refused());
+    lease.write_as(SILENT, OWN);
+    assert!(is_refused());
+    drop(lease);
+    let lease = scratch.index.lease(&name(), id, OTHER).unwrap();
+    assert!(is_refused());
+    lease.remove();
+    assert!(is_refused());
+}
+
+#[test]
+fn a_panic_leaves_the_staging_idle() {
+    let scratch = Scratch::new();
+    for is_written in [false, true] {
+        let mut lease = scratch.create();
+        let changed = scratch.state().changed().unwrap().clone();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            if is_written {
+                lease.write_as(ALIVE, OWN);
+            }
+            let _lease = lease;
+            std::panic::resume_unwind(Box::new("in the middle"));
+        }));
+        assert!(panicked.is_err() && changed.has_ended());
+        assert!(matches!(scratch.state(), StagingState::Idle(0)));
+        scratch.index.discard_idle(&name());
+    }
+}
+
+#[test]
+fn after_a_takeover_the_old_writer_changes_nothing() {
+    let scratch = Scratch::new();
+    let mut lease = scratch.create();
+    lease.write_as(SILENT, OWN);
+    let old_writer = Mutex::new(Some(lease));
+    let mut taken = old_writer.lock().unwrap().take().unwrap();
+    taken.hold(OTHER);
+    drop(old_writer);
+    assert!(matches!(scratch.state(), StagingState::Leased { owner: OTHER, .. }));
+    taken.write_as(ALIVE, OTHER);
+    assert!(matches!(scratch.state(), StagingState::Written { owner: OTHER, .. }));
+}
+
+#[test]
+fn only_idle_stagings_are_discarded() {
+    let scratch = Scratch::new();
+    let (mut written, leased) = (scratch.create(), scratch.create());
+    written.write_as(ALIVE, OWN);
+    scratch.create().release(1);
+    drop(scratch.create());
+    scratch.index.discard_idle(&name());
+    assert_eq!((scratch.index.of(&name()).len(), scratch.files()), (2, 4));
+    drop((written, leased));
+    scratch.index.discard_idle(&name());
+    assert_eq!((scratch.index.of(&name()).len(), scratch.files()), (0, 0));
+}
+
+#[test]
+fn only_idle_stagings_expire() {
+    let scratch = Scratch::new();
+    let (mut written, leased) = (scratch.create(), scratch.create());
+    written.write_as(SILENT, OWN);
+    drop(scratch.create());
+    let expire = || {
+        scratch.index.expire(&scratch.expiry, TTL);
+        scratch.index.of(&name()).len()
+    };
+    assert_eq!(expire(), 3);
+    scratch.clock.pass(8);
+    assert_eq!(expire(), 2);
+    drop((written, leased));
+    // First seen when they were idle.
+    assert_eq!(expire(), 2);
+    scratch.clock.pass(8);
+    assert_eq!((expire(), scratch.files()), (0, 0));
+}
+
+#[test]
+fn stagings_of_earlier_runs_are_idle() {
+    let scratch = Scratch::new();
+    drop(scratch.create());
+    let mut lease = scratch.create();
+    lease.write_as(ALIVE, OWN);
+    let again = open(&scratch.dir, &scratch.expiry);
+    let entries = again.of(&name());
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|entry| matches!(entry.state, StagingState::Idle(0))));
+    assert_eq!(again.idle(|_| true).len(), 2);
+    // Their numbers are not given again.
+    let new = again.create(&name(), OWN);
+    assert!(entries.iter().all(|entry| entry.id.files().data != new.files().data));
+    drop(lease);
+}

@@ -1,0 +1,30 @@
+//! `ftx-client` and `ftx-server` as they are shipped, in either dialect.
+//!
+//! | file | its subject |
+//! | --- | --- |
+//! | `causes` | the cause of each error, for people and for programs |
+//! | `client_cli` | the client at a shell |
+//! | `cuts` | connections cut at every place |
+//! | `docs` | examples, links and tables of options in the documents |
+//! | `escapes` | control characters in names and messages |
+//! | `ftxlib` | the protocol as `tests/ftxlib.py` speaks it |
+//! | `full_disk` | disks that are full |
+//! | `hostile` | hostile clients |
+//! | `kill` | SIGKILL on either side |
+//! | `server` | start, reports, end and fairness of the server |
+//! | `stays_up` | a server without its parent, its root or its limits |
+//! | `takeover` | a client that is back before the server misses it |
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod causes;
+mod client_cli;
+mod cuts;
+mod docs;
+mod escapes;
+mod ftxlib;
+mod full_disk;
+mod hostile;
+mod kill;
+mod server;
+mod stays_up;
+mod takeover;
