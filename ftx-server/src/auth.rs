@@ -101,7 +101,8 @@ mod tests {
 
     use super::{Authenticator as _, Credentials, Everyone, Principal};
 
-    const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+    const PEER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
     #[test]
     fn everyone_is_anybody() {

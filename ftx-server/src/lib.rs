@@ -26,15 +26,17 @@ mod metrics;
 mod monitor;
 mod native;
 mod server;
-mod stream_reason;
 pub mod store;
+mod stream_reason;
 mod worker;
 
 pub use auth::{Authenticator, Credentials, Everyone, Principal};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;
-pub use metrics::{BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging};
+pub use metrics::{
+    BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging,
+};
 pub use monitor::Monitor;
 pub use server::Server;
 

@@ -121,12 +121,7 @@ fn limit_unsent(_: &TcpStream) {}
 /// Makes the kernel send up to `len` bytes of a file, and returns their number, 0 at its end;
 /// `None` if they cannot be read, and without support.
 #[cfg(target_os = "linux")]
-fn pass(
-    file: &File,
-    mut offset: u64,
-    stream: &TcpStream,
-    len: usize,
-) -> io::Result<Option<usize>> {
+fn pass(file: &File, mut offset: u64, stream: &TcpStream, len: usize) -> io::Result<Option<usize>> {
     use rustix::io::Errno;
     match rustix::fs::sendfile(stream, file, Some(&mut offset), len) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::IO | Errno::OVERFLOW) => Ok(None),

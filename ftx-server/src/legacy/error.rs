@@ -2,9 +2,9 @@
 
 use std::io;
 
-use ftx_core::native::Reason;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
+use ftx_core::native::Reason;
 use ftx_io::{StreamError, WorkPanicked};
 use ftx_store::{Side, StoreError};
 

@@ -265,7 +265,10 @@ async fn send_unread<S: Store>(
     block.is_begun = true;
     let limits = cx.connection.stall();
     let sent = cx.frames.writer().send_file(local, offset, end - offset, limits).await?;
-    cx.connection.context.metrics.sent(Dialect::Native, usize::try_from(sent).unwrap_or(usize::MAX));
+    cx.connection
+        .context
+        .metrics
+        .sent(Dialect::Native, usize::try_from(sent).unwrap_or(usize::MAX));
     block.offset += sent;
     Ok(())
 }

@@ -123,14 +123,7 @@ async fn read_hello<S: Store>(
     match decode(&header, &payload)? {
         Request::Hello { versions, features, agent, session, auth, replaces } => {
             let understands_waiting = features.iter().any(|feature| feature == WAITING);
-            Ok(Some(ClientHello {
-                versions,
-                session,
-                agent,
-                auth,
-                replaces,
-                understands_waiting,
-            }))
+            Ok(Some(ClientHello { versions, session, agent, auth, replaces, understands_waiting }))
         }
         _ => Err(no_hello()),
     }

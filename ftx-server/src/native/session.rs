@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftx_core::RemoteName;
-use ftx_core::native::{Reason, StreamId};
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
+use ftx_core::native::{Reason, StreamId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -112,7 +112,11 @@ impl<U> Sessions<U> {
     ) -> Result<Arc<ClientSession<U>>, SessionError> {
         let session = lock(&self.by_token).get(&token).and_then(Weak::upgrade);
         let session = session.ok_or(SessionError::Ended)?;
-        if session.principal == *principal { Ok(session) } else { Err(SessionError::OtherPrincipal) }
+        if session.principal == *principal {
+            Ok(session)
+        } else {
+            Err(SessionError::OtherPrincipal)
+        }
     }
 
     /// Ends a session of this principal, and waits until its last connection has ended. A session of
