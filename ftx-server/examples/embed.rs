@@ -20,6 +20,7 @@ use tokio::signal;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let root = env::args_os().nth(1).ok_or("usage: embed DIR")?;
+    // Everyone may connect; an `Authenticator` of the program in `authenticator` would decide otherwise.
     let config = Config::new(root);
     let store = LocalStore::open(&config)?;
     // Programs of the original system are refused; `Dialects::native().with_legacy()` admits them.

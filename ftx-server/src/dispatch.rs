@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::dedicated::DedicatedThreads;
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::metrics::Metrics;
 use crate::native::NativeShared;
 use crate::store::{LegacyStore, Store};
 use crate::{legacy, native};
@@ -78,10 +79,10 @@ pub(crate) struct WorkerThreads {
 }
 
 impl WorkerThreads {
-    pub(crate) fn new() -> Self {
+    fn new(metrics: &Metrics) -> Self {
         Self {
-            native: DedicatedThreads::new(native::DEDICATED_THREADS),
-            legacy: DedicatedThreads::new(legacy::DEDICATED_THREADS),
+            native: DedicatedThreads::new(native::DEDICATED_THREADS, metrics.clone()),
+            legacy: DedicatedThreads::new(legacy::DEDICATED_THREADS, metrics.clone()),
         }
     }
 }
@@ -97,6 +98,11 @@ impl<S: Store> Dispatcher<S> {
     pub(crate) fn new(context: Arc<Context<S>>, dialects: Dialects<S>) -> Self {
         let native = NativeShared::new(context.timeouts.stall);
         Self { context, native, dialects }
+    }
+
+    /// The threads of one worker that may be dedicated to connections.
+    pub(crate) fn worker_threads(&self) -> WorkerThreads {
+        WorkerThreads::new(&self.context.metrics)
     }
 
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.

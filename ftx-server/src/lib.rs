@@ -9,6 +9,7 @@
 //!
 //! A program that embeds a server binds a listener, opens a [`LocalStore`](store::local::LocalStore) or
 //! brings its own [`Store`](store::Store), and runs a [`Server`]; the binary `ftx-server` does just that.
+//! [`Authenticator`] decides who may connect, and [`Metrics`] counts for server and store.
 //! [`Dialects`] says which protocols the server speaks. The legacy one lives in the `legacy` folders alone;
 //! the documentation of the dispatcher says how to remove it.
 #![forbid(unsafe_code)]

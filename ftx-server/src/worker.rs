@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::descriptors::DescriptorShare;
-use crate::dispatch::{DEDICATED_THREADS, Dispatcher, WorkerThreads};
+use crate::dispatch::{DEDICATED_THREADS, Dispatcher};
 use crate::monitor::ActiveGuard;
 use crate::store::{MAX_LONG_JOBS, Store};
 
@@ -101,7 +101,7 @@ async fn run<S: Store>(
     dispatcher: Arc<Dispatcher<S>>,
 ) {
     let tasks = TaskTracker::new();
-    let threads = WorkerThreads::new();
+    let threads = dispatcher.worker_threads();
     while let Some(Handover { transport, peer, active, descriptor }) = handovers.recv().await {
         let transport = match transport.attach() {
             Ok(transport) => transport,

@@ -16,6 +16,7 @@ mod handshake;
 mod hostile;
 mod identities;
 mod limits;
+mod metrics;
 mod names;
 mod overwrite;
 mod private;

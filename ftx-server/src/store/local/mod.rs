@@ -43,6 +43,7 @@ use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
 use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
+use crate::metrics::Metrics;
 
 use self::legacy::LegacyState;
 pub use self::legacy::{LocalDownload, LocalOffer, LocalUpload};
@@ -65,6 +66,7 @@ pub struct LocalStore {
 struct StoreInner {
     root: Root,
     permits: JobPermits,
+    metrics: Metrics,
     descriptors: Descriptors,
     staging_ttl: Duration,
     expiry: ExpiryClock,
@@ -101,7 +103,8 @@ impl LocalStore {
         expiry.save();
         let inner = Arc::new(StoreInner {
             root,
-            permits: JobPermits::default(),
+            permits: JobPermits::new(config.metrics.clone()),
+            metrics: config.metrics.clone(),
             descriptors: config.descriptors.clone(),
             staging_ttl: config.staging_ttl,
             expiry,

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
@@ -164,7 +165,9 @@ fn publish(
         Ok(PutStep::Store(_)) => Some(&file.name),
         _ => None,
     });
+    let start = Instant::now();
     let mut published = publish_with_retry(publisher, batch);
+    inner.metrics.published(start.elapsed());
     for ((outcome, file), name) in published.iter_mut().zip(batch).zip(names) {
         if !matches!(outcome, Err(StoreError::Link { .. })) {
             continue;
