@@ -14,6 +14,7 @@ mod executor;
 mod field;
 mod legacy;
 mod native;
+mod send_source;
 mod stream;
 mod transport;
 
@@ -26,6 +27,7 @@ pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
 pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
+pub use send_source::SendSource;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 pub use transport::{DetachedTransport, Transport};
 

@@ -6,8 +6,8 @@ use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
 use ftx_core::native::Reason;
 use ftx_io::{StreamError, WorkPanicked};
-use ftx_store::{Side, StoreError};
 
+use crate::store::Refusal;
 use crate::stream_reason::stream_reason;
 
 /// Why a connection ended early.
@@ -20,8 +20,8 @@ pub(crate) enum LegacyError {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was sent, where the protocol has no room for a failure.
-    #[error("a download was broken off")]
-    Store(#[from] StoreError),
+    #[error("a download was broken off: {0}")]
+    Store(Refusal),
     #[error(transparent)]
     Stream(#[from] StreamError),
 }
@@ -33,9 +33,15 @@ impl LegacyError {
             Self::Decode(_) => Reason::Malformed,
             Self::Panicked(_) => Reason::Internal,
             Self::Protocol(_) => Reason::OutOfStep,
-            Self::Store(error) => error.kind().reason(Side::Server),
+            Self::Store(refusal) => refusal.reason,
             Self::Stream(error) => stream_reason(error),
         }
+    }
+}
+
+impl From<Refusal> for LegacyError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Store(refusal)
     }
 }
 
