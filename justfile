@@ -13,6 +13,11 @@ check:
 ci:
     .ci/run
 
+# Licences, sources and duplicates of the dependencies, and unused ones. Needs `scripts/setup --tools`.
+dependencies:
+    PATH="$(scripts/setup --tools-path):$PATH" cargo deny check bans licenses sources
+    PATH="$(scripts/setup --tools-path):$PATH" cargo machete --with-metadata
+
 # Every fuzz target for so many seconds. Needs `scripts/setup --tools`.
 fuzz seconds="30":
     scripts/fuzz {{seconds}}
