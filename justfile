@@ -21,3 +21,7 @@ dependencies:
 # Every fuzz target for so many seconds. Needs `scripts/setup --tools`.
 fuzz seconds="30":
     scripts/fuzz {{seconds}}
+
+# Benchmarks whose names contain `filter`; all without it.
+bench filter="":
+    cargo bench -p ftx-bench -- {{filter}}
