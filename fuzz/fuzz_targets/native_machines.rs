@@ -2,9 +2,12 @@
 
 #![no_main]
 
-use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, PartialManifest, block_count};
-use ftx_core::native::download::Fetch;
+use ftx_core::native::blocks::{
+    BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
+};
+use ftx_core::native::download::{DownloadRequest, DownloadStep, Fetch, OpenRequests};
 use ftx_core::native::upload::{Receiver, Sender};
+use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Version};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
@@ -98,41 +101,101 @@ fn receive(u: &mut Unstructured) -> Result<()> {
     Ok(())
 }
 
-fn download(u: &mut Unstructured) -> Result<()> {
+fn fetch(u: &mut Unstructured) -> Result<Fetch> {
     let size = size(u)?;
-    let local_size = self::size(u)?;
-    let mut fetch = Fetch::new(size, &table(u, local_size)?, u.int_in_range(0..=4)?);
-    let mut cvs = Vec::new();
+    let window = u.int_in_range(0..=4)?;
+    // A manifest has a chaining value for each block, of which a size may announce too many.
+    let cvs = (0..block_count(size).min(6)).map(|_| cv(u)).collect::<Result<Vec<Cv>>>()?;
+    if let Ok(manifest) = Manifest::new(size, cvs)
+        && u.arbitrary()?
+    {
+        let local_size = self::size(u)?;
+        return Ok(Fetch::resumed(&manifest, &table(u, local_size)?, window));
+    }
+    let first = BlockRange { first: index(u)?, count: u.arbitrary()? };
+    Ok(Fetch::begun(size, stream(u)?, first, window))
+}
+
+fn download(u: &mut Unstructured) -> Result<()> {
+    let mut fetch = fetch(u)?;
     while !u.is_empty() {
         match u.int_in_range(0..=5)? {
             0 => {
-                let page: Vec<Cv> = page(u)?.into_iter().flatten().collect();
-                let first = if u.arbitrary()? { cvs.len() as u64 } else { index(u)? };
-                if fetch.cvs(first, &page).is_ok() {
-                    cvs.extend(page);
-                }
+                let head = BlockHead { index: index(u)?, len: BLOCK_BYTES };
+                let _ = fetch.accept(stream(u)?, head);
             }
             1 => {
-                let manifest = ftx_core::native::blocks::Manifest::new(size, cvs.clone());
-                let digest = manifest.map_or(Digest([0; 32]), |manifest| manifest.digest());
-                let _ = fetch.manifest(digest);
+                let _ = fetch.next(stream(u)?);
             }
             2 => {
-                let end = block_count(size);
-                let ranges = fetch.next(stream(u)?);
-                assert!(ranges.into_iter().flatten().all(|range: BlockRange| range.end() <= end));
-            }
-            3 => {
                 let (stream, computed) = (stream(u)?, cv(u)?);
                 let index = fetch.expects(stream).unwrap_or(index(u)?);
                 let _ = fetch.block(stream, index, computed, cv(u)?);
             }
-            4 => {
-                let _ = fetch.range_end(stream(u)?);
+            3 => {
+                let digest = if u.arbitrary()? { Some(Digest(cv(u)?.0)) } else { None };
+                let _ = fetch.range_end(stream(u)?, digest);
             }
-            _ => assert!(!fetch.is_finished() || fetch.progress().done == size),
+            4 => assert!(fetch.progress().moved <= fetch.progress().done),
+            _ if u.ratio(1, 16)? => fetch.fail(),
+            _ => {}
         }
-        assert!(fetch.progress().done <= size);
+    }
+    Ok(())
+}
+
+fn download_request(u: &mut Unstructured) -> Result<DownloadRequest<(), ()>> {
+    let range = BlockRange { first: 0, count: 8 };
+    let version = Version([u.int_in_range(0..=1)?; 16]);
+    Ok(match u.int_in_range(0..=4)? {
+        0 => DownloadRequest::first_blocks((), range).0,
+        1 => DownloadRequest::whole(()).0,
+        2 => DownloadRequest::whole_unless((), Digest(cv(u)?.0)).0,
+        3 => DownloadRequest::manifest((), u.arbitrary()?).0,
+        _ => DownloadRequest::blocks((), version, vec![range]).0,
+    })
+}
+
+fn reply(u: &mut Unstructured) -> Result<Reply> {
+    let (meta, version) = (Meta::default(), Version([u.int_in_range(0..=1)?; 16]));
+    Ok(match u.int_in_range(0..=5)? {
+        0 => Reply::Found { size: size(u)?, meta, version },
+        1 => Reply::Cvs { first: index(u)?, cvs: page(u)?.into_iter().flatten().collect() },
+        2 => Reply::End { digest: None },
+        3 => Reply::End { digest: Some(Digest(cv(u)?.0)) },
+        4 => Reply::Failed { reason: u.arbitrary()?, message: String::new() },
+        _ => Reply::Working { done: 0, total: 0 },
+    })
+}
+
+/// Answers to the requests of one connection.
+fn requests(u: &mut Unstructured) -> Result<()> {
+    let mut requests = OpenRequests::new(4);
+    for id in 1..=4 {
+        requests.insert(id, download_request(u)?);
+    }
+    let meta = Meta::default();
+    while !u.is_empty() {
+        let id = u.int_in_range(0..=5)?;
+        match u.int_in_range(0..=4)? {
+            0 | 1 => {
+                if let Ok(DownloadStep::Open { .. }) = requests.on_reply(id, reply(u)?)
+                    && u.arbitrary()?
+                {
+                    requests.opened(id, ()).unwrap();
+                }
+            }
+            2 => {
+                let _ = requests.on_block(id, BlockHead { index: index(u)?, len: 1 });
+            }
+            3 => {
+                let head = FileHead::Got { meta, version: Version([0; 16]) };
+                let _ = requests.on_file(id, &head, 1);
+            }
+            _ => {
+                let _ = requests.abandon(id);
+            }
+        }
     }
     Ok(())
 }
@@ -141,9 +204,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((machine, input)) = input.split_first() else { return };
     let mut u = Unstructured::new(input);
     // Input that ends too early has been fed as far as it went.
-    let _ = match machine % 3 {
+    let _ = match machine % 4 {
         0 => upload(&mut u),
         1 => receive(&mut u),
-        _ => download(&mut u),
+        2 => download(&mut u),
+        _ => requests(&mut u),
     };
 });

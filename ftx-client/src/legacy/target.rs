@@ -87,14 +87,14 @@ impl Target {
             return Ok(StagingWriter::deferred(executor, move || Ok((create(&paths, len)?, ()))));
         }
         let executor_of_task = executor.clone();
-        let start = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
+        let begin = move |staging| StagingWriter::start(&executor_of_task, None, |_| (), staging);
         let writer = executor.run(move || match local {
             TargetState::Staged(staging) if start == staging.hasher().len() && start > 0 => {
                 let dir = paths.directory()?;
                 paths.check_target(&dir)?;
                 check_space(&dir, paths.path(), len)?;
                 let hashed = staging.hasher().clone();
-                start(staging.rewound(hashed)?)
+                begin(staging.rewound(hashed)?)
             }
             TargetState::Whole { file, hasher, .. } if start == hasher.len() && start > 0 => {
                 let dir = paths.directory()?;
@@ -102,12 +102,12 @@ impl Target {
                 check_space(&dir, paths.path(), start.saturating_add(len))?;
                 let files = paths.choose_files(&dir)?;
                 let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
-                start(staging.with_durability(paths.durability))
+                begin(staging.with_durability(paths.durability))
             }
             other => {
                 // Its file stays locked until it is dropped.
                 drop(other);
-                start(create(&paths, len)?.journalled()?)
+                begin(create(&paths, len)?.journalled()?)
             }
         });
         Ok(writer.await??)
@@ -134,7 +134,6 @@ impl Target {
     /// Publishes the written bytes, if they have the `expected` MD5.
     pub(crate) async fn publish(
         &self,
-        executor: &Executor,
         writer: StagingWriter,
         expected: Option<Md5Digest>,
         observer: &Observer,

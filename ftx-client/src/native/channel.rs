@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
-use ftx_core::native::Reason;
 use ftx_core::native::wire::{
     CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
     WAITING,
 };
+use ftx_core::native::{Reason, Silence, SilenceAction};
 use ftx_core::shown;
 use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
 use tracing::debug;
@@ -244,15 +244,17 @@ impl Channel {
     }
 
     async fn next_or_ping(&mut self, is_owed: bool) -> Result<Incoming, TransferError> {
-        if !is_owed {
-            match self.next_flushing(self.timeout / 2).await {
-                Err(error) if error.reason() == Reason::TimedOut => {
-                    self.queue(0, &Request::Ping { payload: 0 })?;
-                }
-                next => return next,
+        let mut silence = Silence::new(self.timeout, is_owed);
+        loop {
+            let next = self.next_flushing(silence.limit()).await;
+            match &next {
+                Err(error) if error.reason() == Reason::TimedOut => match silence.on_limit() {
+                    SilenceAction::Ping => self.queue(0, &Request::Ping { payload: 0 })?,
+                    SilenceAction::Leave => return next,
+                },
+                _ => return next,
             }
         }
-        self.next_flushing(self.timeout).await
     }
 
     /// The next frame. Sends the queued bytes meanwhile, because a server that is sending reads no

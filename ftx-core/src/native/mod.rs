@@ -19,8 +19,10 @@ pub mod wire;
 
 mod hex;
 mod reason;
+mod silence;
 mod step;
 
 pub use hex::ParseHexError;
 pub use reason::{Reason, Scope};
+pub use silence::{Silence, SilenceAction};
 pub use step::{BlockMismatch, StepError, StreamId, TransferProgress};

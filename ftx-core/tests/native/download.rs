@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ftx_core::native::blocks::{
-    BLOCK_BYTES, Cv, Manifest, PartialManifest, block_count, block_len,
+    BLOCK_BYTES, BlockRange, Cv, Manifest, PartialManifest, block_count, block_len,
 };
 use ftx_core::native::download::Fetch;
 use proptest::prelude::*;
@@ -70,12 +70,13 @@ fn run(
         Some(())
     };
     target.resize(file.size);
-    let mut fetch = Fetch::new(file.size, &target.table(), 2);
-    if manifest {
-        for (first, cvs) in (0..).step_by(3).zip(file.manifest().cvs().chunks(3)) {
-            fetch.cvs(first, cvs).unwrap();
-        }
-        fetch.manifest(file.manifest().digest()).unwrap();
+    let mut fetch = if manifest {
+        Fetch::resumed(&file.manifest(), &target.table(), 2)
+    } else {
+        Fetch::begun(file.size, 0, BlockRange { first: 0, count: 0 }, 2)
+    };
+    if !manifest {
+        fetch.range_end(0, None).unwrap();
     }
     let mut streams: Vec<(u32, VecDeque<Option<u64>>)> =
         (0..3).map(|n| (n, VecDeque::new())).collect();
@@ -112,7 +113,7 @@ fn run(
                     effect()?;
                     target.table.insert(index, cv);
                 }
-                Some(None) => fetch.range_end(*stream).unwrap(),
+                Some(None) => fetch.range_end(*stream, None).unwrap(),
                 None => {}
             },
         }

@@ -2,46 +2,33 @@
 
 use std::sync::Arc;
 
-use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, Cv, Digest, block_len, block_offset};
-use ftx_core::native::download::FetchError;
-use ftx_core::native::wire::{BlockHead, FileHead};
+use ftx_core::native::StepError;
+use ftx_core::native::blocks::{BlockHasher, Cv, Digest, WrongLength, block_len, block_offset};
+use ftx_core::native::download::{ArrivingBlock, FetchError};
+use ftx_core::native::wire::{BlockHead, Meta};
 use ftx_io::CHUNK_BYTES;
 use ftx_store::{BlockStaging, StoreError};
 
 use super::stream::DownloadStream;
-use super::{OpenDownload, PendingGet, lock};
-use crate::native::channel::out_of_step;
+use super::{OpenDownload, PendingFile, lock};
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
 
 impl DownloadStream {
     pub(super) async fn on_block(
         &mut self,
-        request: u32,
+        open: &Arc<OpenDownload>,
         head: BlockHead,
     ) -> Result<(), TransferError> {
         let BlockHead { index, len } = head;
-        let open = match self.pending.get(&request) {
-            Some(PendingGet::Blocks(open)) => Arc::clone(open),
-            Some(
-                PendingGet::Start { .. } | PendingGet::Conditional(_) | PendingGet::Compare(_),
-            ) => {
-                return Err(out_of_step("a block before its file"));
-            }
-            Some(PendingGet::Abandoned) | None => return self.skip(len).await,
+        let arriving = lock(&open.fetch).accept(self.stream, head)?;
+        let staging = match arriving {
+            ArrivingBlock::Write => lock(&open.staging).clone(),
+            ArrivingBlock::Skip => None,
         };
-        if len != block_len(open.remote.size, index) {
-            return Err(out_of_step("a block of another length"));
-        }
-        // It failed on this side while the block was under way.
-        let Some(staging) = lock(&open.staging).clone() else { return self.skip(len).await };
-        if lock(&open.fetch).expects(self.stream) != Some(index) {
-            return Err(out_of_step("a block that was not asked for"));
-        }
-        let (hasher, mut store_error) = self.receive_block(&open, &staging, index).await?;
+        let Some(staging) = staging else { return self.skip(len).await };
+        let (computed, mut store_error) = self.receive_block(open, &staging, index).await?;
         let claimed = Cv(self.channel.read_hash().await?);
-        let computed = hasher.finish().map_err(|_| out_of_step("half a block"))?;
         if store_error.is_none() && computed == claimed {
             store_error = self.executor.run(move || staging.stored(index, claimed)).await?.err();
         } else {
@@ -55,10 +42,7 @@ impl DownloadStream {
             },
         };
         if let Err(error) = arrived {
-            if error.reason() == Reason::BlockMismatch {
-                self.shared.mismatched(open.job);
-            }
-            self.fail_open(&open, error);
+            self.fail_open(open, error);
             return Ok(());
         }
         let done = lock(&open.fetch).progress().done;
@@ -69,14 +53,14 @@ impl DownloadStream {
         Ok(())
     }
 
-    /// Receives the bytes of a block into the staging. Returns their hasher, and the first error of a
-    /// write.
+    /// Receives the bytes of a block into the staging. Returns their chaining value, and the first error
+    /// of a write.
     async fn receive_block(
         &mut self,
         open: &Arc<OpenDownload>,
         staging: &Arc<BlockStaging>,
         index: u64,
-    ) -> Result<(BlockHasher, Option<StoreError>), TransferError> {
+    ) -> Result<(Cv, Option<StoreError>), TransferError> {
         let mut hasher = BlockHasher::new(open.remote.size, index);
         let mut offset = block_offset(index);
         let end = offset + block_len(open.remote.size, index);
@@ -98,14 +82,10 @@ impl DownloadStream {
             offset += piece as u64;
             store_error = store_error.or(written.err());
         }
-        Ok((hasher, store_error))
-    }
-
-    /// Fails a file that is fetched in blocks. Its staging stays on the disk.
-    pub(super) fn fail_open(&self, open: &Arc<OpenDownload>, error: TransferError) {
-        lock(&open.staging).take();
-        self.shared.close(open);
-        self.shared.finish(open.job, Err(error));
+        let computed = hasher.finish().map_err(|WrongLength { index, expected, got }| {
+            StepError::WrongLength { index, expected, got }
+        })?;
+        Ok((computed, store_error))
     }
 
     /// Reads and drops the bytes and the hash of a block or file.
@@ -123,11 +103,22 @@ impl DownloadStream {
     }
 
     /// The server has answered a request for blocks completely.
-    pub(super) async fn on_end(&mut self, open: &Arc<OpenDownload>) -> Result<(), TransferError> {
-        if lock(&open.staging).is_some() {
-            lock(&open.fetch).range_end(self.stream)?;
+    pub(super) async fn end_blocks(
+        &mut self,
+        open: &Arc<OpenDownload>,
+        digest: Option<Digest>,
+    ) -> Result<(), TransferError> {
+        let ended = lock(&open.fetch).range_end(self.stream, digest);
+        match ended {
+            Err(error @ FetchError::DigestMismatch { .. }) => {
+                self.fail_open(open, error.into());
+                Ok(())
+            }
+            ended => {
+                ended?;
+                self.publish_if_whole(open).await
+            }
         }
-        self.publish_if_whole(open).await
     }
 
     pub(super) async fn publish_if_whole(
@@ -141,7 +132,7 @@ impl DownloadStream {
         let Some(staging) = lock(&open.staging).take() else { return Ok(()) };
         let moved = lock(&open.fetch).progress().moved;
         let Some(staging) = Arc::into_inner(staging) else {
-            return Err(out_of_step("a block after the last one"));
+            return Err(StepError::OutOfStep { what: "a block after the last one" }.into());
         };
         let published = open.target.publish(&self.executor, staging, open.remote.meta).await;
         self.shared.close(open);
@@ -151,21 +142,13 @@ impl DownloadStream {
     }
 
     /// A whole small file.
-    pub(super) async fn on_file(
+    pub(super) async fn receive_file(
         &mut self,
-        request: u32,
-        head: FileHead,
+        file: PendingFile,
+        meta: Meta,
         len: u64,
     ) -> Result<(), TransferError> {
-        let (job, target) = match self.remove(request) {
-            Some(PendingGet::Start { job, target, .. }) => (job, target),
-            Some(PendingGet::Conditional(unless)) => (unless.job, unless.target),
-            Some(PendingGet::Abandoned) | None => return self.skip(len).await,
-            Some(_) => return Err(out_of_step("a file that was not asked for")),
-        };
-        let FileHead::Got { meta, .. } = head else {
-            return Err(out_of_step("a file to be stored"));
-        };
+        let PendingFile { job, target, .. } = file;
         let mut data = self.batch.buffer();
         self.channel.read_exact(&mut data, usize::try_from(len).unwrap_or(0)).await?;
         let claimed = self.channel.read_hash().await?;

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BlockRange, Cv};
-use ftx_core::native::download::Fetch;
-use ftx_core::native::wire::{Meta, Version};
+use ftx_core::native::blocks::Manifest;
+use ftx_core::native::download::{
+    DownloadRequest, DownloadStep, Fetch, OpenRequests, RemoteVersion,
+};
 use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache};
 
@@ -24,9 +25,6 @@ use super::channel::Channel;
 use super::queue::{TransferQueue, lock};
 use super::workload::Workload;
 use crate::{ClientConfig, LocalPath, TransferError, Transferred};
-
-/// Blocks of one file that a connection requests at a time. Losing it loses at most these.
-const WINDOW_BLOCKS: u64 = 8;
 
 /// A file to download.
 #[derive(Clone, Debug)]
@@ -61,51 +59,58 @@ struct OpenDownload {
     stream: StreamId,
 }
 
-/// The version of a file that the server has.
-#[derive(Clone, Copy)]
-struct RemoteVersion {
-    size: u64,
-    meta: Meta,
-    version: Version,
-}
-
-/// A `Get` that the server has not answered completely.
-enum PendingGet {
-    /// A file without local data: its first blocks, or all of a small file.
-    Start { job: usize, name: RemoteName, target: DownloadTarget, first: Option<BlockRange> },
-    /// A small file, unless the local one is the same.
-    Conditional(Box<ConditionalGet>),
-    /// The chaining values of a file with local data.
-    Compare(Box<Comparison>),
-    /// Blocks of a file.
-    Blocks(Arc<OpenDownload>),
-    /// A file that has failed on this side. Its replies are skipped.
-    Abandoned,
-}
-
-/// A small file whose local version may be up to date.
-struct ConditionalGet {
+/// A file whose target is not open.
+struct PendingFile {
     job: usize,
     name: RemoteName,
     target: DownloadTarget,
-    existing: ExistingFile,
-    remote: Option<RemoteVersion>,
+    local: LocalCopy,
+}
+
+/// The local data of a file.
+enum LocalCopy {
+    None,
+    /// At most a block, at the target.
+    Small(ExistingFile),
+    /// Of any size, to be compared block by block.
+    Blocks(LocalData),
 }
 
 /// A file whose local data is compared with the manifest of the server.
 struct Comparison {
-    job: usize,
-    name: RemoteName,
-    target: DownloadTarget,
-    local: LocalData,
-    remote: Option<RemoteVersion>,
-    cvs: Vec<Cv>,
+    file: Box<PendingFile>,
+    remote: RemoteVersion,
+    manifest: Manifest,
 }
 
-impl PendingGet {
-    /// Whether the file may be fetched in blocks, which takes descriptors.
-    fn may_be_large(&self) -> bool {
-        matches!(self, Self::Start { first: Some(_), .. } | Self::Compare(_))
+type GetRequest = DownloadRequest<Box<PendingFile>, Arc<OpenDownload>>;
+type GetRequests = OpenRequests<Box<PendingFile>, Arc<OpenDownload>>;
+type GetStep = DownloadStep<Box<PendingFile>, Arc<OpenDownload>>;
+
+impl PendingFile {
+    fn take_local(&mut self) -> LocalData {
+        match std::mem::replace(&mut self.local, LocalCopy::None) {
+            LocalCopy::Blocks(local) => local,
+            LocalCopy::None | LocalCopy::Small(_) => LocalData::none(),
+        }
+    }
+}
+
+impl LocalCopy {
+    /// Bytes that may have to be hashed and copied.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Blocks(local) => local.bytes(),
+            Self::None | Self::Small(_) => 0,
+        }
+    }
+
+    /// All local bytes, useful or not.
+    fn all_bytes(&self) -> u64 {
+        match self {
+            Self::Blocks(local) => local.all_bytes(),
+            Self::None | Self::Small(_) => 0,
+        }
     }
 }
 

@@ -1,27 +1,23 @@
 //! The downloads of one connection: chooses the next request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest};
-use ftx_core::native::wire::{GetScope, Request};
+use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange};
+use ftx_core::native::download::{DownloadRequest, WINDOW_BLOCKS};
+use ftx_core::native::wire::{GetScope, Request, Version};
 use ftx_io::Executor;
 
 use super::batch::DownloadBatch;
 use super::target::{DownloadTarget, LocalData, OnHashed};
 use super::{
-    Comparison, ConditionalGet, DownloadJob, DownloadWorkload, OpenDownload, PendingGet,
-    WINDOW_BLOCKS, lock,
+    Comparison, DownloadJob, DownloadWorkload, GetRequest, GetRequests, LocalCopy, OpenDownload,
+    PendingFile, lock,
 };
 use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
 use crate::{Event, TransferError};
-
-/// Large files that one connection has open, and files that may turn out to be large.
-const MAX_OPEN_FILES: usize = 4;
-const MAX_OPENING_FILES: usize = 16;
 
 /// Queued bytes that trigger a flush.
 const FLUSH_BYTES: usize = 8 * 1024;
@@ -32,17 +28,16 @@ pub(super) struct DownloadStream {
     pub(super) channel: Channel,
     pub(super) stream: StreamId,
     pub(super) executor: Executor,
-    pub(super) pending: HashMap<u32, PendingGet>,
-    /// Requested files that may turn out to be large.
-    pub(super) opening: usize,
+    pub(super) requests: GetRequests,
     /// Large comparisons, which wait until no reply is outstanding.
-    pub(super) comparisons: Vec<(Box<Comparison>, Digest)>,
+    pub(super) comparisons: Vec<Comparison>,
     pub(super) batch: DownloadBatch,
     pub(super) spare: Vec<u8>,
 }
 
-enum DownloadStep {
-    Compare(Box<Comparison>, Digest),
+/// The next action of a connection.
+enum NextAction {
+    Compare(Comparison),
     Request(Arc<OpenDownload>, Vec<BlockRange>),
     File(usize),
     Wait,
@@ -56,17 +51,9 @@ impl DownloadStream {
         executor: Executor,
     ) -> Self {
         let batch = DownloadBatch::new(shared.durability);
-        Self {
-            shared,
-            channel,
-            stream,
-            executor,
-            pending: HashMap::new(),
-            opening: 0,
-            comparisons: Vec::new(),
-            batch,
-            spare: Vec::new(),
-        }
+        let requests = GetRequests::new(channel.limits.max_requests());
+        let (comparisons, spare) = (Vec::new(), Vec::new());
+        Self { shared, channel, stream, executor, requests, comparisons, batch, spare }
     }
 
     /// Works until everything is done or something fails, and calls `report` from time to time.
@@ -86,18 +73,16 @@ impl DownloadStream {
             changed.as_mut().enable();
             attempt.check()?;
             match self.next() {
-                DownloadStep::Request(open, ranges) => {
-                    let request = self.shared.attempt.new_request();
-                    let (name, version) = (open.name.clone().into(), Some(open.remote.version));
-                    let what = GetScope::Blocks(ranges);
-                    self.channel.queue(request, &Request::Get { name, version, what })?;
-                    self.insert(request, PendingGet::Blocks(open));
+                NextAction::Request(open, ranges) => {
+                    let (name, version) = (open.name.clone(), open.remote.version);
+                    let get = DownloadRequest::blocks(open, version, ranges);
+                    self.request(name, Some(version), get)?;
                 }
-                DownloadStep::Compare(comparison, digest) => {
+                NextAction::Compare(comparison) => {
                     report();
-                    Box::pin(self.compare(*comparison, digest)).await?;
+                    self.compare(comparison).await?;
                 }
-                DownloadStep::File(job) => {
+                NextAction::File(job) => {
                     // Reading local data may take long, and its observer must exist by then.
                     report();
                     self.open_file(job).await?;
@@ -105,13 +90,13 @@ impl DownloadStream {
                         self.channel.try_flush()?;
                     }
                 }
-                DownloadStep::Wait => {
+                NextAction::Wait => {
                     self.channel.try_flush()?;
                     if self.channel.may_wait() {
                         self.publish_batch().await?;
                     }
                     report();
-                    if self.pending.is_empty() && self.shared.queue.is_over() {
+                    if self.requests.is_empty() && self.shared.queue.is_over() {
                         return Ok(self.channel);
                     }
                     let spare = self.is_spare();
@@ -127,7 +112,7 @@ impl DownloadStream {
     async fn drain(&mut self, report: &mut (dyn FnMut() + Send)) -> Result<(), TransferError> {
         for _ in 0..MAX_DRAINED_FRAMES {
             let Some(incoming) = self.channel.poll().await? else { break };
-            self.on_reply(incoming).await?;
+            self.on_incoming(incoming).await?;
             if self.batch.is_full() {
                 self.publish_batch().await?;
             }
@@ -142,54 +127,54 @@ impl DownloadStream {
         changed: impl Future<Output = ()>,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
-        let is_owed = !self.pending.is_empty();
+        let is_owed = !self.requests.is_empty();
         if let Some(incoming) = self.channel.wait(is_owed, changed, report).await? {
-            self.on_reply(incoming).await?;
+            self.on_incoming(incoming).await?;
         }
         Ok(())
     }
 
     /// Whether the connection could be lost without losing work.
     fn is_spare(&self) -> bool {
-        self.stream != 0 && self.pending.is_empty() && self.comparisons.is_empty()
+        self.stream != 0 && self.requests.is_empty() && self.comparisons.is_empty()
     }
 
-    pub(super) fn insert(&mut self, request: u32, get: PendingGet) {
-        self.opening += usize::from(get.may_be_large());
-        self.pending.insert(request, get);
+    /// Queues a `Get`.
+    fn request(
+        &mut self,
+        name: RemoteName,
+        version: Option<Version>,
+        (request, what): (GetRequest, GetScope),
+    ) -> Result<(), TransferError> {
+        let id = self.shared.attempt.new_request();
+        self.channel.queue(id, &Request::Get { name: name.into(), version, what })?;
+        self.requests.insert(id, request);
+        Ok(())
     }
 
-    pub(super) fn remove(&mut self, request: u32) -> Option<PendingGet> {
-        let get = self.pending.remove(&request)?;
-        self.opening -= usize::from(get.may_be_large());
-        Some(get)
-    }
-
-    fn next(&mut self) -> DownloadStep {
-        if self.pending.is_empty()
-            && let Some((comparison, digest)) = self.comparisons.pop()
+    fn next(&mut self) -> NextAction {
+        if self.requests.is_empty()
+            && let Some(comparison) = self.comparisons.pop()
         {
-            return DownloadStep::Compare(comparison, digest);
+            return NextAction::Compare(comparison);
         }
         if !self.comparisons.is_empty() {
-            return DownloadStep::Wait;
+            return NextAction::Wait;
         }
         let opened = lock(&self.shared.open).clone();
         let own = opened.iter().filter(|open| open.stream == self.stream).count();
         for open in opened {
             let ranges = lock(&open.fetch).next(self.stream);
             if let Some(ranges) = ranges {
-                return DownloadStep::Request(open, ranges);
+                return NextAction::Request(open, ranges);
             }
         }
-        if own < MAX_OPEN_FILES
-            && self.opening < MAX_OPENING_FILES
-            && self.pending.len() < self.channel.limits.max_requests()
+        if self.requests.may_begin(own)
             && let Some(job) = self.shared.queue.take()
         {
-            return DownloadStep::File(job);
+            return NextAction::File(job);
         }
-        DownloadStep::Wait
+        NextAction::Wait
     }
 
     /// Inspects the local data of a file, and requests the rest.
@@ -211,8 +196,6 @@ impl DownloadStream {
         if let Some(size) = size.filter(|size| *size <= BLOCK_BYTES && !mismatched) {
             return self.small_file(index, name, target, size).await;
         }
-        let request = self.shared.attempt.new_request();
-        let request_for = |what| Request::Get { name: name.clone().into(), version: None, what };
         let inspected = target.inspect(&self.executor, self.on_hashed(index)).await;
         let local = match inspected {
             Ok(local) => local,
@@ -222,28 +205,18 @@ impl DownloadStream {
             }
         };
         let local = local.or_else(|| mismatched.then(LocalData::none));
+        let file = PendingFile { job: index, name: name.clone(), target, local: LocalCopy::None };
         let get = match local {
             None => {
                 let first = BlockRange { first: 0, count: WINDOW_BLOCKS };
-                self.channel.queue(request, &request_for(GetScope::Blocks(vec![first])))?;
-                PendingGet::Start { job: index, name, target, first: Some(first) }
+                DownloadRequest::first_blocks(Box::new(file), first)
             }
             Some(local) => {
-                let what = if mismatched { GetScope::FreshManifest } else { GetScope::Manifest };
-                self.channel.queue(request, &request_for(what))?;
-                let (remote, cvs) = (None, Vec::new());
-                PendingGet::Compare(Box::new(Comparison {
-                    job: index,
-                    name,
-                    target,
-                    local,
-                    remote,
-                    cvs,
-                }))
+                let local = LocalCopy::Blocks(local);
+                DownloadRequest::manifest(Box::new(PendingFile { local, ..file }), mismatched)
             }
         };
-        self.insert(request, get);
-        Ok(())
+        self.request(name, None, get)
     }
 
     /// Requests a file of `size` bytes, at most a block, unless the local file is the same.
@@ -261,22 +234,15 @@ impl DownloadStream {
                 return Ok(());
             }
         };
-        let request = self.shared.attempt.new_request();
-        let what = existing.map_or(GetScope::Whole, |file| GetScope::WholeUnless(file.digest));
-        let get = Request::Get { name: name.clone().into(), version: None, what };
-        self.channel.queue(request, &get)?;
+        let file = |local| Box::new(PendingFile { job: index, name: name.clone(), target, local });
         let get = match existing {
-            None => PendingGet::Start { job: index, name, target, first: None },
-            Some(existing) => PendingGet::Conditional(Box::new(ConditionalGet {
-                job: index,
-                name,
-                target,
-                existing,
-                remote: None,
-            })),
+            None => DownloadRequest::whole(file(LocalCopy::None)),
+            Some(existing) => {
+                let digest = existing.digest;
+                DownloadRequest::whole_unless(file(LocalCopy::Small(existing)), digest)
+            }
         };
-        self.insert(request, get);
-        Ok(())
+        self.request(name, None, get)
     }
 
     /// Tells the file's observer how much of it is hashed. Stops with the attempt.

@@ -1,22 +1,27 @@
-//! A client's side of one download of one version of a file.
+//! The blocks of one version of a file: which are requested, by whom, and when the file is complete.
+//!
+//! All connections of a session share one [`Fetch`]. Without a manifest no local block is trusted, and
+//! all blocks are fetched. With one, local blocks with the chaining values of the manifest are kept,
+//! and every block that arrives must match it. So blocks of two versions are never mixed: a new version
+//! needs a new [`Fetch`].
+//!
+//! The states of a block:
 //!
 //! ```text
-//!            cvs               manifest              next
-//!   Idle ──────────▶ Manifest ──────────▶ Verified ──────▶ Fetching ──▶ finished
-//!     └─────────────────────── next ───────────────────────────▲
+//!           next              accept: Write, block
+//!    Todo ────────▶ Asked ────────────────────────▶ Good
+//!      └─── resumed: the local block is the same ────▲
 //! ```
-//!
-//! Without a manifest no local block is trusted, and all blocks are fetched. With one, local blocks
-//! with the chaining values of the manifest are kept, and every block that arrives must match it. So
-//! blocks of two versions are never mixed: a new version needs a new [`Fetch`].
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::native::Reason;
-use crate::native::blocks::{BlockRange, BlockSet, Cv, Digest, PartialManifest, block_len};
-use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing_page};
-use crate::native::wire::MAX_RANGES;
+use crate::native::blocks::{
+    BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
+};
+use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing};
+use crate::native::wire::{BlockHead, MAX_RANGES};
 
 /// Why a download has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +33,7 @@ pub enum FetchError {
         /// Index of the block.
         index: u64,
     },
-    /// The server's chaining values do not join to its digest.
+    /// The server's chaining values, or the blocks, do not make the file with its digest.
     #[error("the chaining values make the digest {computed}, not {claimed}; request them again")]
     DigestMismatch {
         /// Digest of the chaining values.
@@ -36,7 +41,7 @@ pub enum FetchError {
         /// Digest in the server's message.
         claimed: Digest,
     },
-    /// The server ends a manifest or an answer before it is complete.
+    /// The server ends an answer before it is complete.
     #[error("the answer ends, but {count} blocks from block {first} on are missing; request them")]
     Missing {
         /// Index of the first missing block.
@@ -66,21 +71,20 @@ impl FetchError {
     }
 }
 
+/// The action for the bytes of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FetchState {
-    Idle,
-    Manifest,
-    Verified,
-    Fetching,
+pub enum ArrivingBlock {
+    /// Hash them and write them to the target, then call [`Fetch::block`].
+    Write,
+    /// Read and drop them and their hash: the download has failed on this side.
+    Skip,
 }
 
 /// A client's side of one download.
 #[derive(Clone, Debug)]
 pub struct Fetch {
     window: u64,
-    state: FetchState,
-    /// Local blocks, not trusted before the manifest confirms them.
-    local: PartialManifest,
+    /// The chaining values of the version, if its manifest is known.
     theirs: PartialManifest,
     /// Verified blocks, fetched or local.
     good: PartialManifest,
@@ -88,32 +92,32 @@ pub struct Fetch {
     /// For each stream the blocks still missing of its requests, one set for each request.
     asked: BTreeMap<StreamId, VecDeque<BlockSet>>,
     progress: TransferProgress,
+    has_failed: bool,
 }
 
 impl Fetch {
-    /// A download of a file of `size` bytes into a target with the blocks `local`, perhaps of another
-    /// size. Each stream may have at most `window` requested blocks on their way.
+    /// A download of the version with this verified manifest, into a target with the blocks `local`,
+    /// perhaps of another size. Each stream may have at most `window` requested blocks on their way.
     #[must_use]
-    pub fn new(size: u64, local: &PartialManifest, window: u64) -> Self {
-        let good = PartialManifest::new(size);
-        Self {
-            window: window.max(1),
-            state: FetchState::Idle,
-            local: local.resized(size),
-            theirs: good.clone(),
-            todo: BlockSet::whole(good.block_count()),
-            good,
-            asked: BTreeMap::new(),
-            progress: TransferProgress::default(),
+    pub fn resumed(manifest: &Manifest, local: &PartialManifest, window: u64) -> Self {
+        let size = manifest.size();
+        let mut fetch = Self::empty(size, window);
+        fetch.theirs = PartialManifest::from(manifest);
+        for (index, cv) in local.resized(size).known_from(0) {
+            if fetch.theirs.get(index) == Some(cv) {
+                fetch.good.note(index, Some(cv));
+                fetch.todo.remove(BlockRange { first: index, count: 1 });
+                fetch.progress.done += block_len(size, index);
+            }
         }
+        fetch
     }
 
     /// A download into an empty target, of which `stream` requested the blocks `first` before the size
     /// was known. Blocks beyond the end are ignored; any stream may request the rest.
     #[must_use]
     pub fn begun(size: u64, stream: StreamId, first: BlockRange, window: u64) -> Self {
-        let mut fetch = Self::new(size, &PartialManifest::new(size), window);
-        fetch.state = FetchState::Fetching;
+        let mut fetch = Self::empty(size, window);
         let count = fetch.good.block_count();
         let count = first.end().min(count).saturating_sub(first.first);
         let asked = BlockRange { first: first.first, count };
@@ -124,58 +128,23 @@ impl Fetch {
         fetch
     }
 
-    /// Takes a `Cvs`.
-    ///
-    /// # Errors
-    /// The page is out of order, or reaches beyond the end of the file.
-    pub fn cvs(&mut self, first: u64, cvs: &[Cv]) -> Result<(), StepError> {
-        let in_order = first == self.theirs.known();
-        match self.state {
-            FetchState::Idle | FetchState::Manifest if in_order => {}
-            FetchState::Idle
-            | FetchState::Manifest
-            | FetchState::Verified
-            | FetchState::Fetching => {
-                return Err(StepError::OutOfStep { what: "a page of a manifest" });
-            }
+    fn empty(size: u64, window: u64) -> Self {
+        let good = PartialManifest::new(size);
+        Self {
+            window: window.max(1),
+            theirs: good.clone(),
+            todo: BlockSet::whole(good.block_count()),
+            good,
+            asked: BTreeMap::new(),
+            progress: TransferProgress::default(),
+            has_failed: false,
         }
-        for (index, cv) in existing_page(self.theirs.size(), first, cvs.len())?.zip(cvs) {
-            self.theirs.note(index, Some(*cv));
-        }
-        self.state = FetchState::Manifest;
-        Ok(())
-    }
-
-    /// Takes the `End` of the manifest: local blocks that match it count as fetched.
-    ///
-    /// # Errors
-    /// Chaining values are missing, or do not join to the digest.
-    pub fn manifest(&mut self, digest: Digest) -> Result<(), FetchError> {
-        if !matches!(self.state, FetchState::Idle | FetchState::Manifest) {
-            return Err(StepError::OutOfStep { what: "the end of a manifest" }.into());
-        }
-        let Some(manifest) = self.theirs.complete() else {
-            return Err(missing(&self.theirs.missing()));
-        };
-        if manifest.digest() != digest {
-            let computed = manifest.digest();
-            return Err(FetchError::DigestMismatch { computed, claimed: digest });
-        }
-        for (index, cv) in self.local.known_from(0) {
-            if self.theirs.get(index) == Some(cv) {
-                self.good.note(index, Some(cv));
-                self.todo.remove(BlockRange { first: index, count: 1 });
-                self.progress.done += block_len(self.good.size(), index);
-            }
-        }
-        self.state = FetchState::Verified;
-        Ok(())
     }
 
     /// Returns the ranges of a stream's next request: the lowest unrequested blocks, once half of the
     /// stream's window is free.
     pub fn next(&mut self, stream: StreamId) -> Option<Vec<BlockRange>> {
-        if self.state == FetchState::Manifest {
+        if self.has_failed {
             return None;
         }
         let asked = self.asked.get(&stream);
@@ -196,7 +165,6 @@ impl Fetch {
         if ranges.is_empty() {
             return None;
         }
-        self.state = FetchState::Fetching;
         self.asked.entry(stream).or_default().push_back(request);
         Some(ranges)
     }
@@ -205,6 +173,25 @@ impl Fetch {
     #[must_use]
     pub fn expects(&self, stream: StreamId) -> Option<u64> {
         self.asked.get(&stream)?.front()?.first()
+    }
+
+    /// Takes the head of a block frame. The answer holds for all bytes of the block.
+    ///
+    /// # Errors
+    /// The block is not the expected one, or has another length.
+    pub fn accept(&self, stream: StreamId, head: BlockHead) -> Result<ArrivingBlock, StepError> {
+        if self.has_failed {
+            return Ok(ArrivingBlock::Skip);
+        }
+        let BlockHead { index, len: got } = head;
+        let expected = existing(self.good.size(), index)?;
+        if got != expected {
+            return Err(StepError::WrongLength { index, expected, got });
+        }
+        if self.expects(stream) != Some(index) {
+            return Err(StepError::Unasked { index, stream });
+        }
+        Ok(ArrivingBlock::Write)
     }
 
     /// Records a block that has arrived and is written to the target.
@@ -237,23 +224,42 @@ impl Fetch {
         Ok(())
     }
 
-    /// Takes the `End` of a stream's oldest request.
+    /// Takes the `End` of a stream's oldest request, with the digest of a file that was requested as a
+    /// whole.
     ///
     /// # Errors
-    /// The stream has no request, or blocks of it are missing.
-    pub fn range_end(&mut self, stream: StreamId) -> Result<(), FetchError> {
+    /// The stream has no request, blocks of it are missing, or the blocks make another file.
+    pub fn range_end(
+        &mut self,
+        stream: StreamId,
+        digest: Option<Digest>,
+    ) -> Result<(), FetchError> {
+        if self.has_failed {
+            return Ok(());
+        }
         let requests = self.asked.get_mut(&stream);
         let Some((requests, oldest)) =
             requests.and_then(|requests| requests.pop_front().map(|oldest| (requests, oldest)))
         else {
             return Err(StepError::OutOfStep { what: "the end of no request" }.into());
         };
-        if oldest.is_empty() {
-            return Ok(());
+        if !oldest.is_empty() {
+            let BlockRange { first, count } = oldest.ranges().next().unwrap_or_default();
+            requests.push_front(oldest);
+            return Err(FetchError::Missing { first, count });
         }
-        let error = missing(&oldest);
-        requests.push_front(oldest);
-        Err(error)
+        let Some(claimed) = digest else { return Ok(()) };
+        match self.good.complete().map(|manifest| manifest.digest()) {
+            Some(computed) if computed != claimed => {
+                Err(FetchError::DigestMismatch { computed, claimed })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the download, which has failed on this side: the blocks on their way are skipped.
+    pub fn fail(&mut self) {
+        self.has_failed = true;
     }
 
     /// Whether the target has every block.
@@ -267,9 +273,4 @@ impl Fetch {
     pub const fn progress(&self) -> TransferProgress {
         self.progress
     }
-}
-
-fn missing(blocks: &BlockSet) -> FetchError {
-    let BlockRange { first, count } = blocks.ranges().next().unwrap_or_default();
-    FetchError::Missing { first, count }
 }

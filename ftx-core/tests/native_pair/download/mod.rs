@@ -1,0 +1,5 @@
+//! Downloads.
+
+mod blocks;
+mod client;
+mod tests;
