@@ -162,35 +162,17 @@ fn resume(
     hasher: PrefixHasher,
     access: StagingAccess,
 ) -> Result<(Staging, PrefixLease), StoreError> {
-    match access {
+    let resumed = match access {
+        StagingAccess::Leased(lease) => recover(name, lease, &hasher)?,
         StagingAccess::TakenOver(taken) => {
             let (staging, PrefixGuard { mut lease, .. }) = *taken;
             lease.hold(None);
-            return Ok((staging.rewound(hasher)?, lease));
+            Some((staging, lease))
         }
-        StagingAccess::Leased(lease) => {
-            match Staging::recover(&lease.dir().get(), lease.files())? {
-                Some(staging) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
-                    return Ok((staging.rewound(hasher)?, lease));
-                }
-                Some(staging) => {
-                    let (len, known) = (staging.len(), staging.hasher().clone());
-                    drop(staging);
-                    lease.release(Some(known));
-                    if len < hasher.len() {
-                        // Some of the offered bytes turned out to be lost.
-                        return Err(changed(name));
-                    }
-                    // More bytes have arrived since the offer, and another client may have been offered
-                    // them.
-                }
-                None => {
-                    lease.remove();
-                    return Err(changed(name));
-                }
-            }
-        }
-        StagingAccess::Alive => {}
+        StagingAccess::Alive => None,
+    };
+    if let Some((staging, lease)) = resumed {
+        return Ok((staging.rewound(hasher)?, lease));
     }
     let file = match inner.legacy.stagings.dir().get().open(id.files().data) {
         // Published just now.
@@ -201,6 +183,28 @@ fn resume(
         let (dir, name) = (lease.dir().get(), name.as_str());
         Staging::adopt_private(&dir, lease.files(), name, &file, hasher)
     })
+}
+
+/// Opens an idle staging; `None` if more bytes have arrived since the offer, as another client may have
+/// been offered them.
+fn recover(
+    name: &RemoteName,
+    lease: PrefixLease,
+    hasher: &PrefixHasher,
+) -> Result<Option<(Staging, PrefixLease)>, StoreError> {
+    let Some(staging) = Staging::recover(&lease.dir().get(), lease.files())? else {
+        lease.remove();
+        return Err(changed(name));
+    };
+    let len = staging.len();
+    if (hasher.len()..=hasher.len() + 1).contains(&len) {
+        return Ok(Some((staging, lease)));
+    }
+    let known = staging.hasher().clone();
+    drop(staging);
+    lease.release(Some(known));
+    // Some of the offered bytes may have turned out to be lost.
+    if len < hasher.len() { Err(changed(name)) } else { Ok(None) }
 }
 
 /// Makes a staging of the bytes of `hasher`, which `adopt` copies.
