@@ -12,3 +12,7 @@ check:
 # Everything that must hold before a change lands.
 ci:
     .ci/run
+
+# Every fuzz target for so many seconds. Needs `scripts/setup --tools`.
+fuzz seconds="30":
+    scripts/fuzz {{seconds}}

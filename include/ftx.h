@@ -32,6 +32,126 @@
 #include <stdint.h>
 
 /**
+ * The native dialect; the dialect of the original system with a server that supports no other.
+ */
+#define FTX_DIALECT_AUTO 0
+
+/**
+ * The native dialect.
+ */
+#define FTX_DIALECT_NATIVE 1
+
+/**
+ * The dialect of the original system.
+ */
+#define FTX_DIALECT_LEGACY 2
+
+/**
+ * A finished download survives a power failure.
+ */
+#define FTX_DURABILITY_FULL 0
+
+/**
+ * A finished download survives the end of the process, but not a power failure.
+ */
+#define FTX_DURABILITY_NONE 1
+
+/**
+ * The file is replaced.
+ */
+#define FTX_OVERWRITE_REPLACE 0
+
+/**
+ * The file stays, and the upload fails with `FTX_ALREADY_EXISTS`.
+ */
+#define FTX_OVERWRITE_FAIL 1
+
+/**
+ * The file is replaced if it has the digest of `FTX_OPTION_OVERWRITE_DIGEST`; otherwise the upload
+ * fails with `FTX_PRECONDITION_FAILED`. Setting the digest sets this.
+ */
+#define FTX_OVERWRITE_IF_DIGEST 2
+
+/**
+ * Maximum of `FTX_OPTION_STREAMS`.
+ */
+#define FTX_MAX_STREAMS 64
+
+/**
+ * Milliseconds to wait for a connection, an answer or the next bytes: 1 to 31536000000, 30000 by
+ * default.
+ */
+#define FTX_OPTION_TIMEOUT_MS 1
+
+/**
+ * Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
+ * further than every earlier one is not counted.
+ */
+#define FTX_OPTION_RETRIES 2
+
+/**
+ * Milliseconds before the first retry, doubled for each further one: 0 to 31536000000, 100 by
+ * default.
+ */
+#define FTX_OPTION_MIN_BACKOFF_MS 3
+
+/**
+ * Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
+ */
+#define FTX_OPTION_MAX_BACKOFF_MS 4
+
+/**
+ * Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the client
+ * choose.
+ */
+#define FTX_OPTION_STREAMS 5
+
+/**
+ * `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
+ */
+#define FTX_OPTION_DIALECT 6
+
+/**
+ * `FTX_DURABILITY_FULL` (the default) or `FTX_DURABILITY_NONE`.
+ */
+#define FTX_OPTION_DURABILITY 7
+
+/**
+ * How an upload treats an existing file, in the native dialect: `FTX_OVERWRITE_REPLACE` (the
+ * default) or `FTX_OVERWRITE_FAIL`.
+ */
+#define FTX_OPTION_OVERWRITE 8
+
+/**
+ * 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
+ * replace.
+ */
+#define FTX_OPTION_OVERWRITE_DIGEST 9
+
+/**
+ * The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local
+ * files, so that unchanged files are read only once. Empty, the default, means no cache. The
+ * client creates the directory if necessary; only clients may write to it.
+ */
+#define FTX_OPTION_CACHE 10
+
+/**
+ * As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.
+ */
+#define FTX_JOB_OPTION_RETRIES 3
+
+/**
+ * As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting of the client.
+ */
+#define FTX_JOB_OPTION_OVERWRITE 4
+
+/**
+ * As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
+ */
+#define FTX_JOB_OPTION_OVERWRITE_DIGEST 5
+
+
+/**
  * Done.
  */
 #define FTX_OK 0
@@ -387,105 +507,6 @@
 #define FTX_SIDE_SERVER 2
 
 /**
- * The native dialect; the dialect of the original system with a server that supports no other.
- */
-#define FTX_DIALECT_AUTO 0
-
-/**
- * The native dialect.
- */
-#define FTX_DIALECT_NATIVE 1
-
-/**
- * The dialect of the original system.
- */
-#define FTX_DIALECT_LEGACY 2
-
-/**
- * A finished download survives a power failure.
- */
-#define FTX_DURABILITY_FULL 0
-
-/**
- * A finished download survives the end of the process, but not a power failure.
- */
-#define FTX_DURABILITY_NONE 1
-
-/**
- * The file is replaced.
- */
-#define FTX_OVERWRITE_REPLACE 0
-
-/**
- * The file stays, and the upload fails with `FTX_ALREADY_EXISTS`.
- */
-#define FTX_OVERWRITE_FAIL 1
-
-/**
- * The file is replaced if it has the digest of `FTX_OPTION_OVERWRITE_DIGEST`; otherwise the
- * upload fails with `FTX_PRECONDITION_FAILED`. Setting the digest sets this.
- */
-#define FTX_OVERWRITE_IF_DIGEST 2
-
-/**
- * Milliseconds to wait for a connection, an answer or the next bytes: 1 to 31536000000, 30000 by
- * default.
- */
-#define FTX_OPTION_TIMEOUT_MS 1
-
-/**
- * Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
- * further than every earlier one is not counted.
- */
-#define FTX_OPTION_RETRIES 2
-
-/**
- * Milliseconds before the first retry, doubled for each further one: 0 to 31536000000, 100 by
- * default.
- */
-#define FTX_OPTION_MIN_BACKOFF_MS 3
-
-/**
- * Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
- */
-#define FTX_OPTION_MAX_BACKOFF_MS 4
-
-/**
- * Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the
- * client choose.
- */
-#define FTX_OPTION_STREAMS 5
-
-/**
- * `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
- */
-#define FTX_OPTION_DIALECT 6
-
-/**
- * `FTX_DURABILITY_FULL` (the default) or `FTX_DURABILITY_NONE`.
- */
-#define FTX_OPTION_DURABILITY 7
-
-/**
- * How an upload treats an existing file, in the native dialect: `FTX_OVERWRITE_REPLACE` (the
- * default) or `FTX_OVERWRITE_FAIL`.
- */
-#define FTX_OPTION_OVERWRITE 8
-
-/**
- * 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
- * replace.
- */
-#define FTX_OPTION_OVERWRITE_DIGEST 9
-
-/**
- * The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local
- * files, so that unchanged files are read only once. Empty, the default, means no cache. The
- * client creates the directory if necessary; only clients may write to it.
- */
-#define FTX_OPTION_CACHE 10
-
-/**
  * Uploads files.
  */
 #define FTX_JOB_UPLOAD 1
@@ -532,22 +553,6 @@
 #define FTX_JOB_OPTION_RECURSIVE 2
 
 /**
- * As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.
- */
-#define FTX_JOB_OPTION_RETRIES 3
-
-/**
- * As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting of the
- * client.
- */
-#define FTX_JOB_OPTION_OVERWRITE 4
-
-/**
- * As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
- */
-#define FTX_JOB_OPTION_OVERWRITE_DIGEST 5
-
-/**
  * Not started.
  */
 #define FTX_STATE_NEW 0
@@ -578,7 +583,8 @@
 #define FTX_EVENT_HASHING 1
 
 /**
- * The transfer of a file begins at offset `done` of its `total` bytes.
+ * Bytes of a file begin to move. Both sides already hold `done` of its `total` bytes, which need not
+ * be its first ones.
  */
 #define FTX_EVENT_STARTED 2
 
@@ -1414,7 +1420,7 @@ int32_t ftx_config_set_u64(struct ftx_config *config, uint32_t option, uint64_t 
  * Sets an option whose value is a sequence of bytes.
  *
  * @param config  The settings.
- * @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
+ * @param option  `FTX_OPTION_CACHE` or its like; each documents its values.
  * @param bytes   Its value, which is copied.
  * @param length  The number of bytes: 32 for a digest, the length of a path without a NUL.
  * @return As `ftx_config_set_u64`.
@@ -1681,7 +1687,7 @@ int32_t ftx_job_set_u64(struct ftx_job *job, uint32_t option, uint64_t value);
  * Sets an option whose value is a sequence of bytes, of a job that was not started.
  *
  * @param job     The job.
- * @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
+ * @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST` or its like; each documents its values.
  * @param bytes   Its value, which is copied.
  * @param length  The number of bytes: 32 for a digest.
  * @return As `ftx_job_set_u64`.
@@ -1822,8 +1828,8 @@ int32_t ftx_job_error(const struct ftx_job *job, uint64_t file_index, struct ftx
 
 /**
  * Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
- * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
- * unless `ftx_job_wait` is waiting for it.
+ * `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while thousands of entries wait to be
+ * taken, unless `ftx_job_wait` is waiting for it.
  *
  * @param job    The job.
  * @param entry  Filled in; `struct_size` must be set.

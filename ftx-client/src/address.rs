@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for text in ["", ":80", "host:", "host:99999", "[::1", "[::1]x", "[host]:1", "a b", "h:1:2"]
         {
             assert!(text.parse::<ServerAddr>().is_err(), "{text:?}");

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_failed_last_is_told() {
+    async fn the_last_failure_is_reported() {
         let (failed, took) = race_of(&[Does::Refuse, Does::Refuse]).await;
         assert_eq!(failed, Err(Some((2, ErrorKind::ConnectionRefused))));
         assert!(took < NEXT_ADDRESS_AFTER, "{took:?}");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_refuses_is_told_with_its_address() {
+    async fn a_refusing_host_is_named_with_its_address() {
         // No program listens there, and the system never assigns it as a free port.
         let port = 1;
         let error = to(&ServerAddr::new("localhost", port), LIMIT).await.unwrap_err();

@@ -23,7 +23,7 @@ pub enum Event<'a> {
     Waiting,
     /// The transfer of bytes begins.
     Started {
-        /// The position from which it resumes; 0 for a whole file.
+        /// Bytes that both sides have already, not necessarily the first ones; 0 for a whole file.
         from: u64,
         /// The whole file's size.
         size: u64,

@@ -10,7 +10,6 @@ mod backoff;
 pub mod blocking;
 mod cancel;
 mod client;
-mod config;
 mod connect;
 mod error;
 mod event;
@@ -18,12 +17,12 @@ mod legacy;
 mod links;
 mod local_path;
 mod native;
+pub mod options;
 mod target_paths;
 
 pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
 pub use cancel::Cancel;
 pub use client::{Client, FileDownload, FileUpload, Transferred};
-pub use config::{ClientConfig, DialectChoice};
 pub use error::TransferError;
 pub use event::{Event, Observer, Watch};
 pub use ftx_core::native::Reason;
@@ -32,3 +31,4 @@ pub use ftx_core::native::wire::{Entry, EntryKind, Listed, Obstacle, Overwrite, 
 pub use ftx_core::{RawName, RemoteName, Status};
 pub use ftx_store::Durability;
 pub use local_path::{LocalPath, LocalTree};
+pub use options::{ClientConfig, DialectChoice};

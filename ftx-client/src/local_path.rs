@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_is_made_when_something_is_written_and_stays_what_it_is() {
+    fn a_tree_is_created_at_the_first_write_and_stays_the_same() {
         let temp = tempfile::tempdir().unwrap();
         let [root, moved] = ["a/root", "a/moved"].map(|name| temp.path().join(name));
         let tree = LocalTree::at(&root);

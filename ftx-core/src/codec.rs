@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_any_bytes_decode_to_encodes_and_decodes_again(
+        fn any_decoded_value_encodes_and_decodes_again(
             bytes in prop::collection::vec(prop_oneof![3 => 0..4u8, 1 => any::<u8>()], 0..80),
         ) {
             if let Ok(record) = decode::<Record>(&bytes) {

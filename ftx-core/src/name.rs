@@ -378,7 +378,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_has_none_of_the_forbidden_things(text in nearly_names()) {
+        fn a_valid_name_has_no_forbidden_part(text in nearly_names()) {
             let Ok(name) = RemoteName::parse(&text) else { return Ok(()) };
             prop_assert_eq!(name.as_str(), &text);
             prop_assert_eq!(RemoteName::parse(name.as_str()), Ok(name.clone()));

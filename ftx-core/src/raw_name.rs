@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_stands_for_what_has_another_or_for_nothing() {
+    fn only_the_one_text_of_a_name_is_accepted() {
         let long = "x".repeat(1025);
         let deep = "x/".repeat(2049) + "x";
         for text in [
@@ -356,7 +356,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_parsed_is_written_again(text in "[a/.\\\\xfe0\u{e9}]{0,12}") {
+        fn a_parsed_name_is_written_as_it_was(text in "[a/.\\\\xfe0\u{e9}]{0,12}") {
             let Ok(name) = RawName::parse(&text) else { return Ok(()) };
             prop_assert_eq!(name.to_string(), text);
         }

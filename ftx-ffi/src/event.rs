@@ -87,7 +87,7 @@ impl JobEvent {
     }
 
     /// Converts an event of the client; `None` for an event that this version does not know.
-    pub(crate) fn told(file: usize, told: &ClientEvent<'_>) -> Option<Self> {
+    pub(crate) fn of_client_event(file: usize, told: &ClientEvent<'_>) -> Option<Self> {
         let event = |kind, done, total| Self { done, total, ..Self::new(kind, Some(file)) };
         Some(match *told {
             ClientEvent::Hashing { done, total } => event(JobEventKind::Hashing, done, total),
@@ -113,9 +113,9 @@ mod tests {
     use crate::api::codes::FTX_EVENT_WAITING;
 
     #[test]
-    fn a_file_that_waits_is_told() {
-        let event =
-            JobEvent::told(3, &ClientEvent::Waiting).map(|event| (event.kind.code(), event.file));
+    fn a_waiting_file_is_reported() {
+        let event = JobEvent::of_client_event(3, &ClientEvent::Waiting)
+            .map(|event| (event.kind.code(), event.file));
         assert_eq!(event, Some((FTX_EVENT_WAITING, Some(3))));
     }
 }

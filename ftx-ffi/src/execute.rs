@@ -1,7 +1,5 @@
 //! Runs one job with the client.
 
-use std::sync::Arc;
-
 use ftx_client::{
     Client, FileDownload, FileUpload, Listed, Observer, RemoteName, TransferError, Transferred,
     Watch,
@@ -11,19 +9,19 @@ use crate::api::entry::FtxEntry;
 use crate::event::JobEvent;
 use crate::failpoint::{self, FailPoint};
 use crate::failure::Failure;
-use crate::job::{FileOutcome, Job, JobFile, JobKind};
+use crate::job::{FileOutcome, JobFile, JobKind, Work};
+use crate::worker::JobRef;
 
 /// Runs the unfinished files of a job, and reports the result of each to the job.
-pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failure> {
+pub(crate) async fn run(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
     failpoint::point(job.id, FailPoint::Begin);
-    let todo = job.todo();
     // Events before the first file begins are attributed to it.
-    let first = todo.first().map_or(0, |(index, _)| *index);
+    let first = work.todo.first().map_or(0, |(index, _)| *index);
     client.set_observer(observer(job, first));
-    match job.kind {
-        JobKind::Upload | JobKind::Download => transfer(client, job, todo).await,
-        JobKind::List => list(client, job, todo).await,
-        JobKind::Stat | JobKind::Digest | JobKind::Remove => ask(client, job, todo).await,
+    match work.kind {
+        JobKind::Upload | JobKind::Download => transfer(client, job, work).await,
+        JobKind::List => list(client, job, work).await,
+        JobKind::Stat | JobKind::Digest | JobKind::Remove => ask(client, job, work).await,
         JobKind::Dialect => {
             let native = client.is_native().await.map_err(|error| Failure::from(&error))?;
             job.set_native(native);
@@ -32,48 +30,18 @@ pub(crate) async fn run(client: &mut Client, job: &Arc<Job>) -> Result<(), Failu
     }
 }
 
-async fn transfer(
-    client: &mut Client,
-    job: &Arc<Job>,
-    todo: Vec<(usize, JobFile)>,
-) -> Result<(), Failure> {
-    if job.settings().sizes {
+async fn transfer(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
+    let Work { kind, settings, todo } = work;
+    if settings.sizes {
         job.look_at_sizes();
     }
-    let keep_going = job.settings().keep_going;
+    let keep_going = settings.keep_going;
     // The files before an invalid one are transferred first.
     let refused = todo.iter().position(|(_, file)| file.name.is_err()).filter(|_| !keep_going);
     let now = todo.get(..refused.unwrap_or(todo.len())).unwrap_or_default();
-    let usable: Vec<(usize, &JobFile, RemoteName)> = now
-        .iter()
-        .filter_map(|(index, file)| Some((*index, file, file.name.clone().ok()?)))
-        .collect();
-    if !usable.is_empty() {
-        let indices = usable.iter().map(|(index, ..)| *index).collect();
-        let mut watch = Watching { job, indices, failure: None };
-        let reached = if job.kind == JobKind::Upload {
-            let upload = |(_, file, name): (usize, &JobFile, RemoteName)| FileUpload {
-                path: file.path.clone().into(),
-                name,
-            };
-            let files: Vec<FileUpload> = usable.into_iter().map(upload).collect();
-            client.upload_all(&files, keep_going, &mut watch).await
-        } else {
-            let download = |(_, file, name): (usize, &JobFile, RemoteName)| FileDownload {
-                name,
-                path: file.path.clone().into(),
-                size: file.size,
-            };
-            let files: Vec<FileDownload> = usable.into_iter().map(download).collect();
-            client.download_all(&files, keep_going, &mut watch).await
-        };
-        if let Err(error) = reached {
-            watch.end(0, Err(error));
-        }
-        if let Some(failure) = watch.failure.filter(|failure| !keep_going || failure.is_cancel()) {
-            return Err(failure);
-        }
-    }
+    let usable =
+        now.iter().filter_map(|(index, file)| Some((*index, file, file.name.clone().ok()?)));
+    transfer_named(client, job, kind, usable.collect(), keep_going).await?;
     for (index, file) in todo {
         if let Err(failure) = file.name {
             job.file_ended(index, Err(failure.clone()));
@@ -85,13 +53,44 @@ async fn transfer(
     Ok(())
 }
 
-async fn list(
+/// Transfers files with valid names.
+async fn transfer_named(
     client: &mut Client,
-    job: &Arc<Job>,
-    todo: Vec<(usize, JobFile)>,
+    job: &JobRef,
+    kind: JobKind,
+    files: Vec<(usize, &JobFile, RemoteName)>,
+    keep_going: bool,
 ) -> Result<(), Failure> {
-    let recursive = job.settings().recursive;
-    let (index, directory) = match todo.into_iter().next() {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let indices = files.iter().map(|(index, ..)| *index).collect();
+    let mut watch = Watching { job, indices, failure: None };
+    let files = files.into_iter();
+    let reached = if kind == JobKind::Upload {
+        let files: Vec<_> = files
+            .map(|(_, file, name)| FileUpload { path: file.path.clone().into(), name })
+            .collect();
+        client.upload_all(&files, keep_going, &mut watch).await
+    } else {
+        let files: Vec<_> = files
+            .map(|(_, JobFile { path, size, .. }, name)| FileDownload {
+                name,
+                path: path.clone().into(),
+                size: *size,
+            })
+            .collect();
+        client.download_all(&files, keep_going, &mut watch).await
+    };
+    if let Err(error) = reached {
+        watch.end(0, Err(error));
+    }
+    let ends = |failure: &Failure| !keep_going || failure.is_cancel();
+    watch.failure.filter(ends).map_or(Ok(()), Err)
+}
+
+async fn list(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
+    let (index, directory) = match work.todo.into_iter().next() {
         Some((index, file)) => (Some(index), Some(file.name?)),
         None => (None, None),
     };
@@ -100,7 +99,7 @@ async fn list(
         Ok(()) => job.put_entry(entry),
         Err(failure) => refused = Some(failure),
     };
-    let listed = client.list(directory.as_ref(), recursive, put).await;
+    let listed = client.list(directory.as_ref(), work.settings.recursive, put).await;
     let listed = match listed {
         // The job did not keep the last entries in this case.
         Ok(()) if client.cancel().is_cancelled() => Err(TransferError::cancelled()),
@@ -114,20 +113,16 @@ async fn list(
     result
 }
 
-async fn ask(
-    client: &mut Client,
-    job: &Arc<Job>,
-    todo: Vec<(usize, JobFile)>,
-) -> Result<(), Failure> {
-    for (index, file) in todo {
+async fn ask(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
+    for (index, file) in work.todo {
         let result = match file.name {
-            Ok(name) => ask_about(client, job, index, &name).await,
+            Ok(name) => ask_about(client, job, work.kind, index, &name).await,
             Err(failure) => Err(failure),
         };
         let failure = result.as_ref().err().cloned();
         job.file_ended(index, result.map(|()| FileOutcome::default()));
         match failure {
-            Some(failure) if failure.is_cancel() || !job.settings().keep_going => {
+            Some(failure) if failure.is_cancel() || !work.settings.keep_going => {
                 return Err(failure);
             }
             _ => {}
@@ -138,14 +133,15 @@ async fn ask(
 
 async fn ask_about(
     client: &mut Client,
-    job: &Arc<Job>,
+    job: &JobRef,
+    kind: JobKind,
     index: usize,
     name: &RemoteName,
 ) -> Result<(), Failure> {
     if client.cancel().is_cancelled() {
         return Err(TransferError::cancelled().into());
     }
-    match job.kind {
+    match kind {
         JobKind::Stat => {
             let entry = Listed::Entry(client.stat(name).await?);
             FtxEntry::check(&entry)?;
@@ -157,11 +153,11 @@ async fn ask_about(
     Ok(())
 }
 
-fn observer(job: &Arc<Job>, file: usize) -> Observer {
-    let job = Arc::clone(job);
+fn observer(job: &JobRef, file: usize) -> Observer {
+    let job = job.clone();
     Observer::new(move |told| {
         failpoint::point(job.id, FailPoint::Tell);
-        if let Some(event) = JobEvent::told(file, told) {
+        if let Some(event) = JobEvent::of_client_event(file, told) {
             job.tell(event);
         }
     })
@@ -180,7 +176,7 @@ impl Watching<'_> {
 
 /// Reports events and results of files to their job.
 struct Watching<'a> {
-    job: &'a Arc<Job>,
+    job: &'a JobRef,
     /// The index in the job of each of the client's files.
     indices: Vec<usize>,
     failure: Option<Failure>,

@@ -1,6 +1,5 @@
 //! Failures with their details.
 
-use std::cell::RefCell;
 use std::error::Error as _;
 use std::io;
 
@@ -85,19 +84,4 @@ impl From<TransferError> for Failure {
     fn from(error: TransferError) -> Self {
         Self::from(&error)
     }
-}
-
-thread_local! {
-    static LAST: RefCell<Option<Failure>> = const { RefCell::new(None) };
-}
-
-/// Keeps a failure as the calling thread's last one.
-pub(crate) fn remember(failure: Failure) {
-    // The slot is destroyed only while the thread ends, when no call can read it.
-    let _ = LAST.try_with(|last| last.borrow_mut().replace(failure));
-}
-
-/// The calling thread's last failure.
-pub(crate) fn last() -> Option<Failure> {
-    LAST.try_with(|last| last.borrow().clone()).ok().flatten()
 }

@@ -1,19 +1,14 @@
 //! The only exit of this library: it stops every panic.
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 use std::thread;
 
-use crate::failure::{self, Failure};
-use crate::log;
+use crate::failure::Failure;
+use crate::{log, thread_state};
 
 /// Prefix of the names of all threads of this library.
 pub(crate) const THREAD_PREFIX: &str = "ftx-";
-
-thread_local! {
-    static GUARDED: Cell<u32> = const { Cell::new(0) };
-}
 
 /// Runs the body of an exported function, and returns its status. A failure or a panic becomes the
 /// last failure of the thread.
@@ -22,7 +17,7 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Failure>) -> i32 {
         Ok(()) => 0,
         Err(failure) => {
             let status = failure.status;
-            failure::remember(failure);
+            thread_state::remember(failure);
             status
         }
     }
@@ -33,7 +28,7 @@ pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure
     match caught(work).and_then(|result| result) {
         Ok(value) => value,
         Err(failure) => {
-            failure::remember(failure);
+            thread_state::remember(failure);
             otherwise
         }
     }
@@ -41,17 +36,10 @@ pub(crate) fn guard_or<T>(otherwise: T, work: impl FnOnce() -> Result<T, Failure
 
 /// Returns the result of `work`, or a failure if it panics. Nothing is printed.
 pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
-    struct LeaveGuard;
-    impl Drop for LeaveGuard {
-        fn drop(&mut self) {
-            GUARDED.set(GUARDED.get().saturating_sub(1));
-        }
-    }
     silence();
-    GUARDED.set(GUARDED.get() + 1);
-    let _leave = LeaveGuard;
     // After a panic, the state is either unused or consistent after each step.
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+    let result = thread_state::in_guard(|| catch_unwind(AssertUnwindSafe(work)));
+    result.map_err(|panic| {
         Failure::internal(format!(
             "an internal error: {}; please report it",
             ftx_io::panic_text(&*panic)
@@ -65,7 +53,7 @@ fn silence() {
     ONCE.call_once(|| {
         let before = take_hook();
         set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            let ours = GUARDED.try_with(Cell::get).unwrap_or(1) > 0
+            let ours = thread_state::is_guarded()
                 || thread::current().name().is_some_and(|name| name.starts_with(THREAD_PREFIX));
             if ours {
                 log::error(&info.to_string());
@@ -81,13 +69,13 @@ mod tests {
     use ftx_client::Reason;
 
     use super::{guard, guard_or};
-    use crate::failure::last;
+    use crate::thread_state::last_failure;
 
     #[test]
     fn a_panic_becomes_a_status_with_its_message() {
         assert_eq!(guard(|| panic!("the sky fell")), Reason::Internal.code());
-        assert!(last().unwrap().message.contains("the sky fell"));
+        assert!(last_failure().unwrap().message.contains("the sky fell"));
         assert_eq!(guard_or(7, || panic!("{}", "again")), 7);
-        assert!(last().unwrap().message.contains("again"));
+        assert!(last_failure().unwrap().message.contains("again"));
     }
 }

@@ -28,5 +28,6 @@ mod signal;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thread_state;
 mod totals;
 mod worker;

@@ -1,6 +1,5 @@
 //! Passes log messages to the callback, if there is one.
 
-use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -14,6 +13,7 @@ use tracing::{Level, Metadata, Subscriber};
 use crate::api::codes::{FTX_LOG_DEBUG, FTX_LOG_ERROR, FTX_LOG_INFO, FTX_LOG_TRACE, FTX_LOG_WARN};
 use crate::failure::Failure;
 use crate::status::AbiStatus;
+use crate::thread_state;
 
 /// The receiver of a message: level and text.
 pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
@@ -21,15 +21,11 @@ pub(crate) type Tell = Box<dyn Fn(u32, &str) + Send + Sync>;
 static TELL: RwLock<Option<Tell>> = RwLock::new(None);
 static LEVEL: AtomicU32 = AtomicU32::new(0);
 
-thread_local! {
-    static TELLING: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Sends messages at `level` or above to `tell`. The previous receiver is no longer called once
 /// this returns.
 pub(crate) fn set(level: u32, tell: Option<Tell>) -> Result<(), Failure> {
     static SET: OnceLock<bool> = OnceLock::new();
-    if TELLING.get() {
+    if thread_state::is_in_log() {
         return Err(Failure::abi(AbiStatus::Reentered, "the log callback may not change itself"));
     }
     if tell.is_some() && !*SET.get_or_init(|| set_global_default(LogSubscriber).is_ok()) {
@@ -49,22 +45,16 @@ pub(crate) fn error(message: &str) {
 
 /// Escapes names and messages from outside in the text.
 fn tell(level: u32, message: &str) {
-    // Messages caused by the callback itself are dropped: they would recurse for ever.
-    if level > LEVEL.load(Relaxed) || TELLING.try_with(|telling| telling.replace(true)) != Ok(false)
-    {
+    if level > LEVEL.load(Relaxed) {
         return;
     }
-    struct LeaveLog;
-    impl Drop for LeaveLog {
-        fn drop(&mut self) {
-            let _ = TELLING.try_with(|telling| telling.set(false));
+    // Messages caused by the callback itself are dropped: they would recurse for ever.
+    thread_state::in_log(|| {
+        let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tell) = &*place {
+            tell(level, &escaped(message).to_string());
         }
-    }
-    let _leave = LeaveLog;
-    let place = TELL.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(tell) = &*place {
-        tell(level, &escaped(message).to_string());
-    }
+    });
 }
 
 fn code(level: Level) -> u32 {

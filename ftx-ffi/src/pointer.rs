@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_whole_with_the_length_of_what_was_copied_or_none() {
+    fn a_text_is_complete_with_the_length_of_its_copied_bytes_or_absent() {
         for text in ["", "abc", "1234567", "ää1ä"] {
             assert_eq!(copied(&Text::<8>::whole(text).unwrap()), text);
         }

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_the_whole_job_does_not_go_back() {
+    fn reported_totals_of_a_job_never_decrease() {
         let queue = EventQueue::new();
         for files in 1..=2 {
             for file in 0..2 {

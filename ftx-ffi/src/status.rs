@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_codes_are_told_to_be_so() {
+    fn unknown_codes_are_named_as_unknown() {
         for code in [i32::MIN, -9999, -99, 7, i32::MAX] {
             assert_eq!(name(code), c"UNKNOWN");
             assert!(text(code).to_str().unwrap().starts_with("unknown"));

@@ -45,13 +45,13 @@ mod tests {
     use crate::StreamError;
 
     #[test]
-    fn causes_stand_behind_what_they_caused() {
+    fn causes_follow_their_effects() {
         let error = StreamError::from(io::Error::other("cable cut"));
         assert_eq!(ErrorChain(&error).to_string(), "the connection failed: cable cut");
     }
 
     #[test]
-    fn what_an_error_says_itself_its_cause_does_not_say_again() {
+    fn a_cause_does_not_repeat_the_text_of_its_error() {
         let told = |code| {
             let error = StoreError::io("write", "a", io::Error::from_raw_os_error(code));
             ErrorChain(&error).to_string()

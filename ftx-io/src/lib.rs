@@ -13,6 +13,7 @@ mod executor;
 mod field;
 mod legacy;
 mod native;
+mod send_source;
 mod stream;
 
 pub use deadline::deadline_after;
@@ -24,6 +25,7 @@ pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
 pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
+pub use send_source::SendSource;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between

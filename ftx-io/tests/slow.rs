@@ -49,7 +49,7 @@ async fn connected() -> (BufferedStream, JoinHandle<usize>) {
 
 /// Bytes move all the time, so no wait may time out.
 #[tokio::test]
-async fn who_reads_slowly_is_not_taken_for_one_that_does_not_read() {
+async fn a_slow_reader_is_not_mistaken_for_a_stalled_one() {
     let stop = CancellationToken::new();
     let guard = IoLimits { limit: LIMIT, stop: &stop };
     let data = vec![1; LEN];

@@ -12,7 +12,7 @@
 use std::env;
 use std::error::Error;
 
-use ftx_server::store::local::LocalStore;
+use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::{Config, Dialects, Server};
 use tokio::net::TcpListener;
 use tokio::signal;
@@ -20,8 +20,8 @@ use tokio::signal;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let root = env::args_os().nth(1).ok_or("usage: embed DIR")?;
-    let config = Config::new(root);
-    let store = LocalStore::open(&config)?;
+    let config = Config::default();
+    let store = LocalStore::open(&LocalStoreConfig::new(root).for_server(&config))?;
     // Programs of the original system are refused; `Dialects::native().with_legacy()` admits them.
     let server = Server::start(config, store, Dialects::native())?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

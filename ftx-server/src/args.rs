@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 use ftx_core::escaped;
 use ftx_server::Config;
+use ftx_server::store::local::LocalStoreConfig;
 use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
 
@@ -104,18 +105,24 @@ impl ServerArgs {
     }
 
     pub(crate) fn config(&self) -> Config {
-        let mut config = Config::new(&self.root);
+        let mut config = Config::default();
         config.threads = self.threads;
-        config.durability = match self.durability {
-            DurabilityArg::Full => Durability::Full,
-            DurabilityArg::None => Durability::None,
-        };
-        config.staging_ttl = self.staging_ttl;
         config.max_connections = self.max_connections;
         config.timeouts.handshake = self.hello_timeout;
         config.timeouts.stall = self.stall_timeout;
         config.timeouts.idle = self.idle_timeout;
         config.timeouts.grace = self.grace;
+        config
+    }
+
+    /// The settings of the store, for a server with these settings.
+    pub(crate) fn store_config(&self, server: &Config) -> LocalStoreConfig {
+        let mut config = LocalStoreConfig::new(&self.root).for_server(server);
+        config.durability = match self.durability {
+            DurabilityArg::Full => Durability::Full,
+            DurabilityArg::None => Durability::None,
+        };
+        config.staging_ttl = self.staging_ttl;
         config
     }
 }

@@ -1,25 +1,16 @@
 //! The settings of a server.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
-
-use ftx_store::Durability;
 
 use crate::descriptors::Descriptors;
 
-/// Settings of a server. [`Config::new`] gives the defaults that the binary has.
+/// Settings of a server, whatever store it serves. The defaults are those of the binary.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// The served directory, which is created if it is missing.
-    pub root: PathBuf,
     /// The number of reactor threads.
     pub threads: NonZeroUsize,
-    /// The failures that a confirmed upload survives.
-    pub durability: Durability,
-    /// How long an interrupted upload is kept after its last write.
-    pub staging_ttl: Duration,
     /// The largest number of connections; further ones are closed at once.
     pub max_connections: usize,
     /// The descriptors for connections and open files. A request that needs one too many is refused.
@@ -43,15 +34,10 @@ pub struct Timeouts {
     pub grace: Duration,
 }
 
-impl Config {
-    /// Settings for serving `root`.
-    #[must_use]
-    pub fn new(root: impl Into<PathBuf>) -> Self {
+impl Default for Config {
+    fn default() -> Self {
         Self {
-            root: root.into(),
             threads: NonZeroUsize::MIN,
-            durability: Durability::Full,
-            staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
             max_connections: 4096,
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),

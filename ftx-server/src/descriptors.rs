@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Descriptors of an upload: for its data, its journal, and the published file.
-const UPLOAD_COUNT: usize = 5;
+const UPLOAD_DESCRIPTORS: usize = 5;
 
 /// The bounds of the reserve for short jobs and for the server's own files, which is a quarter of all.
-const RESERVE_COUNT: (usize, usize) = (64, 4096);
+const RESERVE_DESCRIPTORS: (usize, usize) = (64, 4096);
 
 /// The descriptors for connections and open files; clones share them.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Descriptors {
     /// The descriptors of a process that may have `limit` of them.
     #[must_use]
     pub fn of(limit: usize) -> Self {
-        let (least, most) = RESERVE_COUNT;
+        let (least, most) = RESERVE_DESCRIPTORS;
         let reserve = (limit / 4).clamp(least, most).min(limit / 2);
         let total = limit - reserve;
         Self(Arc::new(DescriptorPool { total, free: AtomicUsize::new(total), reserve }))
@@ -91,7 +91,7 @@ impl Descriptors {
         let (count, kept) = match usage {
             DescriptorUse::Connection => (1, 0),
             DescriptorUse::Download => (1, total / 8),
-            DescriptorUse::Upload => (UPLOAD_COUNT, total / 4),
+            DescriptorUse::Upload => (UPLOAD_DESCRIPTORS, total / 4),
         };
         let less = |free: usize| free.checked_sub(count).filter(|left| *left >= kept);
         free.fetch_update(Relaxed, Relaxed, less).ok()?;
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn some_are_left_for_those_who_come_later() {
+    fn some_descriptors_are_left_for_later_connections() {
         let descriptors = Descriptors::of(1024);
         assert_eq!(descriptors.for_connections(), 768);
         let uploads = all(&descriptors, DescriptorUse::Upload);

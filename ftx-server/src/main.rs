@@ -95,9 +95,8 @@ async fn serve(args: &ServerArgs, outputs: &Outputs) -> Result<(), String> {
     fit_into_limits(&mut config);
     let listener = bind(args).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let store = LocalStore::open(&config).map_err(|error| {
-        format!("cannot serve {}: {}", config.root.display(), ErrorChain(&error))
-    })?;
+    let store = LocalStore::open(&args.store_config(&config))
+        .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
     let server = Server::start(config, store, Dialects::native().with_legacy())
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     // Before the address is announced: a reader may send SIGTERM at once.

@@ -36,17 +36,19 @@ pub struct Snapshot {
     pub active: Vec<usize>,
     /// Connections accepted since the start.
     pub connections: u64,
-    /// Connections closed because they spoke no known dialect or were too many.
+    /// Connections closed before they were served: too many at one time, a dialect that is not served, or
+    /// no first message in time.
     pub refused: u64,
     /// Uploads published.
     pub uploads: u64,
-    /// Downloads sent; in the native dialect, downloads begun.
+    /// Files sent to clients. In the native dialect each counts once, with the answer to its first request,
+    /// also if the client turns out to have it.
     pub downloads: u64,
     /// Bytes of files received.
     pub bytes_in: u64,
     /// Bytes of files sent.
     pub bytes_out: u64,
-    /// Transfers and connections that ended in an error.
+    /// Refused requests, transfers that failed, and connections that ended early.
     pub errors: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Disk access shared by both sides of ftx: the server's root and the client's local targets.
 //!
-//! A file in transit is a [`Staging`], which grows byte by byte, or a [`BlockStaging`], which grows
+//! A file in transit is a [`PrefixStaging`], which grows byte by byte, or a [`BlockStaging`], which grows
 //! in any order of blocks. Either is a data file plus a journal that records which bytes can be
 //! trusted after the connection, the process or the machine fails. A complete staging is published:
 //! renamed to its final name in one step, so no reader ever sees half a file. Small files are
@@ -11,7 +11,7 @@
 //! caller, so no name and no symbolic link leads out of them.
 //!
 //! # In scope
-//! - [`Staging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`Root`]: growing, resuming,
+//! - [`PrefixStaging`], [`BlockStaging`], [`BatchPublisher`], [`Journal`], [`Root`]: growing, resuming,
 //!   publishing.
 //! - [`PrefixHasher`], [`hash_prefix`]: the MD5 of a prefix, without reading it twice.
 //! - [`hash_blocks`], [`ManifestCache`]: chaining values of blocks, without reading them twice.
@@ -43,7 +43,7 @@ pub use file::positioned::Positioned;
 pub use file::stable::{MIN_CACHED_BYTES, ReadSnapshot, StableIdentity};
 pub use legacy::hash::hash_prefix;
 pub use legacy::hasher::{BadHasherState, PrefixHasher};
-pub use legacy::staging::{CHECKPOINT_BYTES, PublishedStaging, Staging};
+pub use legacy::staging::{CHECKPOINT_BYTES, PrefixStaging, PublishedStaging};
 pub use native::batch::{BatchFile, BatchPublisher, StagingName};
 pub use native::blocks::{BlockStaging, CopySource, PublishedBlocks, Recovered, hash_blocks};
 pub use native::digest::digest_of_all;
@@ -55,7 +55,7 @@ pub use paths::parents::Parents;
 pub use paths::root::Root;
 pub use publish::{Durability, Existing};
 pub use staging::files::StagingFiles;
-pub use staging::flusher::FLUSH_BYTES;
+pub use staging::flusher::SYNC_INTERVAL_BYTES;
 pub use staging::journal::{HasherState, Journal, JournalRecord};
 pub use staging::part_names::PartNames;
 pub use staging::prefix::StagedPrefix;

@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher};
 
 use ftx_store::{
-    BlockStaging, Journal, JournalRecord, PrefixHasher, Recovered, Staging, StagingFiles,
+    BlockStaging, Journal, JournalRecord, PrefixHasher, PrefixStaging, Recovered, StagingFiles,
     StoreError,
 };
 
@@ -21,9 +21,9 @@ fn files() -> StagingFiles {
 fn converted(
     blocks: BlockStaging,
     keep_going: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Staging>, StoreError> {
+) -> Result<Option<PrefixStaging>, StoreError> {
     match blocks.into_prefix()? {
-        Some(prefix) => Staging::from_prefix(prefix, keep_going).map(Some),
+        Some(prefix) => PrefixStaging::from_prefix(prefix, keep_going).map(Some),
         None => Ok(None),
     }
 }
@@ -42,14 +42,14 @@ fn holding(dir: &Dir, indices: &[u64]) -> BlockStaging {
 }
 
 #[test]
-fn what_lies_before_the_first_gap_stays() {
+fn the_bytes_before_the_first_gap_stay() {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
     let blocks = holding(&dir, &[0, 1, 3]);
     let staging = converted(blocks, &mut |_| true).unwrap().unwrap();
     assert_eq!((staging.len(), staging.name()), (2 * BLOCK_BYTES, "name"));
     drop(staging);
-    let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
+    let mut staging = PrefixStaging::recover(&dir, files()).unwrap().unwrap();
     assert_eq!(staging.len(), 2 * BLOCK_BYTES);
     staging.write(b"and more").unwrap();
     let mut hasher = PrefixHasher::new();
@@ -77,8 +77,8 @@ fn each_kind_of_staging_leaves_the_other_alone() {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
     drop(holding(&dir, &[0]));
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
+    assert!(PrefixStaging::recover(&dir, files()).unwrap().is_none());
+    assert_eq!(PrefixStaging::name_of(&dir, &files()).unwrap(), None);
     let first = Journal::peek(&dir, Path::new("journal")).unwrap();
     assert!(
         matches!(&first, Some(JournalRecord::Blocks { name, size: SIZE, .. }) if name == "name"),
@@ -88,11 +88,11 @@ fn each_kind_of_staging_leaves_the_other_alone() {
     assert_eq!(blocks.block_map().known(), 1);
     blocks.discard().unwrap();
 
-    let mut staging = Staging::create(&dir, files(), "n").unwrap();
+    let mut staging = PrefixStaging::create(&dir, files(), "n").unwrap();
     staging.write(b"hello").unwrap();
     staging.suspend().unwrap();
     let recovered = BlockStaging::recover(&dir, files()).unwrap();
     assert!(matches!(recovered, Recovered::OtherKind), "{recovered:?}");
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), 5);
+    assert_eq!(PrefixStaging::name_of(&dir, &files()).unwrap().as_deref(), Some("n"));
+    assert_eq!(PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(), 5);
 }

@@ -1,5 +1,8 @@
 //! Resumes stagings whose journal holds arbitrary bytes.
 //!
+//! The input begins with one byte, odd for a journal as it is and even for records to be framed, and two
+//! with the length of the data.
+//!
 //! The recovered blocks need not be right, as this target makes valid checksums for the records; but no
 //! block beyond the data may count as known, and a staging closed in good order must be recovered.
 
@@ -8,17 +11,18 @@
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{block_len, block_offset};
-use ftx_store::{BlockStaging, Journal, JournalRecord, Recovered, Staging, StagingFiles};
+use ftx_store::{BlockStaging, Journal, JournalRecord, Recovered, PrefixStaging, StagingFiles};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (bool, Vec<u8>, u16)| {
-    let (raw, bytes, data_len) = input;
+fuzz_target!(|input: &[u8]| {
+    let Some((&[kind, low, high], bytes)) = input.split_first_chunk() else { return };
+    let data_len = u16::from_le_bytes([low, high]);
     let temp = tempfile::tempdir().expect("a directory can be made");
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).expect("it is there");
     let files = StagingFiles { data: "data".into(), journal: "journal".into() };
     dir.write("data", vec![7; usize::from(data_len)]).expect("it can be written");
-    if raw {
-        dir.write("journal", &bytes).expect("it can be written");
+    if kind % 2 == 1 {
+        dir.write("journal", bytes).expect("it can be written");
     } else {
         // Records with the right checksums, which a mutation would rarely hit.
         let mut journal = Journal::create(&dir, "journal".as_ref()).expect("it can be made");
@@ -28,9 +32,9 @@ fuzz_target!(|input: (bool, Vec<u8>, u16)| {
             }
         }
     }
-    let _ = Staging::name_of(&dir, &files);
+    let _ = PrefixStaging::name_of(&dir, &files);
     let Ok(Recovered::Staging(staging)) = BlockStaging::recover(&dir, files.clone()) else {
-        let _ = Staging::recover(&dir, files);
+        let _ = PrefixStaging::recover(&dir, files);
         return;
     };
     let table = staging.block_map();

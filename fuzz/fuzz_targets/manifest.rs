@@ -1,4 +1,6 @@
 //! Reading a manifest whose file holds anything: it is found as it was stored, or not at all.
+//!
+//! The input begins with two bytes, the place of the change, and one that is zero if it replaces the file.
 
 #![no_main]
 
@@ -10,8 +12,9 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Manifest};
 use ftx_store::{FileIdentity, ManifestCache, ManifestLimits, StableIdentity};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u16, u8, Vec<u8>)| {
-    let (at, keep, bytes) = input;
+fuzz_target!(|input: &[u8]| {
+    let Some((&[low, high, keep], bytes)) = input.split_first_chunk() else { return };
+    let at = u16::from_le_bytes([low, high]);
     let temp = tempfile::tempdir().expect("a directory can be made");
     let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).expect("it is there");
     let size = 2 * BLOCK_BYTES + 5;
@@ -26,7 +29,7 @@ fuzz_target!(|input: (u16, u8, Vec<u8>)| {
         let name = entry.expect("it can be read").file_name();
         let mut whole = dir.read(&name).expect("it was just written");
         if keep == 0 {
-            whole = bytes.clone();
+            whole = bytes.to_vec();
         } else {
             let at = usize::from(at) % (whole.len() + 1);
             let end = (at + bytes.len()).min(whole.len());

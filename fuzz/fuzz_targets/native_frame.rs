@@ -3,21 +3,21 @@
 #![no_main]
 
 use ftx_core::native::wire::{
-    BLOCK_HEAD_LEN, BlockHead, FileHead, FileLayout, FrameKind, HEADER_LEN, next_frame,
+    BLOCK_HEAD_BYTES, BlockHead, FileHead, FileLayout, FrameKind, HEADER_BYTES, next_frame,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(Some(header)) = next_frame(input) else { return };
     assert!(header.len <= 1_114_112 && input.starts_with(&header.encode()));
-    let payload = &input[HEADER_LEN..];
+    let payload = &input[HEADER_BYTES..];
     match header.kind {
         FrameKind::Control => {}
         FrameKind::Block => {
             let Some(head) = payload.first_chunk() else { return };
             let head = BlockHead::decode(&header, *head).expect("the length was checked");
             let encoded = head.encode(header.request).expect("it was decoded");
-            assert_eq!(encoded, input[..HEADER_LEN + BLOCK_HEAD_LEN]);
+            assert_eq!(encoded, input[..HEADER_BYTES + BLOCK_HEAD_BYTES]);
         }
         FrameKind::File => {
             let Some((prefix, rest)) = payload.split_first_chunk() else { return };

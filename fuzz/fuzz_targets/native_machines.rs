@@ -6,8 +6,11 @@ use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
 };
 use ftx_core::native::download::{DownloadRequest, DownloadStep, Fetch, OpenRequests};
-use ftx_core::native::upload::{Receiver, Sender};
-use ftx_core::native::wire::{BlockHead, FileHead, Meta, Reply, Version};
+use ftx_core::native::upload::{
+    NextUpload, Receiver, SentFile, Sender, StreamLimits, UploadRequests,
+};
+use ftx_core::native::wire::{BlockHead, FileHead, Meta, Overwrite, Reply, Version};
+use ftx_core::native::{Granule, Reason};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 
@@ -44,15 +47,20 @@ fn table(u: &mut Unstructured, size: u64) -> Result<PartialManifest> {
 }
 
 fn upload(u: &mut Unstructured) -> Result<()> {
+    if u.arbitrary()? {
+        return upload_requests(u);
+    }
     let size = size(u)?;
-    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=4 * BLOCK_BYTES)?);
+    let mut sender = Sender::with_known(table(u, size)?, u.int_in_range(0..=10 * BLOCK_BYTES)?);
     while !u.is_empty() {
         match u.int_in_range(0..=6)? {
             0 => {
                 let _ = sender.have(index(u)?, &page(u)?);
             }
             1 => {
-                let _ = sender.ready();
+                if let Ok(granule) = Granule::new(u.int_in_range(0..=4)?) {
+                    let _ = sender.ready(granule);
+                }
             }
             2 => {
                 let claim = sender.claim(stream(u)?);
@@ -70,6 +78,69 @@ fn upload(u: &mut Unstructured) -> Result<()> {
             _ => assert!(sender.all_stored().is_none() || sender.own().complete().is_some()),
         }
         assert!(sender.progress().done <= size);
+    }
+    Ok(())
+}
+
+fn upload_reply(u: &mut Unstructured) -> Result<Reply> {
+    let digest = Digest(cv(u)?.0);
+    Ok(match u.int_in_range(0..=7)? {
+        0 => Reply::Have { first: index(u)?, blocks: page(u)? },
+        1 => {
+            let granule = Granule::new(u.int_in_range(0..=4)?).unwrap_or(Granule::ONE);
+            Reply::Ready { resumed: u.arbitrary()?, granule }
+        }
+        2 => Reply::Stored { index: index(u)? },
+        3 => Reply::Done { digest, unchanged: u.arbitrary()? },
+        4 => Reply::Wanted,
+        5 => Reply::Waiting,
+        6 => Reply::Working { done: 0, total: 0 },
+        _ => Reply::failed(*u.choose(Reason::TABLE)?, String::new()),
+    })
+}
+
+/// Replies to the requests of two connections, which send what comes next.
+fn upload_requests(u: &mut Unstructured) -> Result<()> {
+    let mut requests = UploadRequests::new(Overwrite::Replace);
+    for stream in 0..=1 {
+        let window = u.int_in_range(0..=10 * BLOCK_BYTES)?;
+        requests.connect(stream, StreamLimits { window, max_requests: 4 });
+    }
+    let mut last_request = 0;
+    while !u.is_empty() {
+        let stream = u.int_in_range(0..=1)?;
+        if u.arbitrary()? {
+            let request = u.int_in_range(0..=last_request + 1)?;
+            let _ = requests.on_reply(stream, request, upload_reply(u)?);
+            continue;
+        }
+        match requests.next(stream) {
+            NextUpload::Block { request, claim, .. } => {
+                let cv = cv(u)?;
+                let skips = claim.theirs.is_some()
+                    && requests.hashed(request, claim.index, cv).unwrap().is_none_or(|hashed| hashed.skips());
+                if !skips {
+                    let _ = requests.sent(request, claim.index, cv).unwrap();
+                }
+            }
+            NextUpload::Commit { request, .. } => {
+                if requests.commit(request).is_none() {
+                    requests.abandon(request);
+                }
+            }
+            NextUpload::File { probe } => {
+                last_request += 1;
+                let (size, digest) = (size(u)?, Digest(cv(u)?.0));
+                let sent = SentFile { size, digest, meta: Meta::default() };
+                let before = if u.arbitrary()? { Some(sent) } else { None };
+                match u.int_in_range(0..=1)? {
+                    0 => requests.offer(stream, last_request, 0, table(u, size)?, before),
+                    _ if probe => requests.check(stream, last_request, 0, sent),
+                    _ => requests.put(stream, last_request, 0, sent, before),
+                }
+            }
+            NextUpload::Abandon { .. } | NextUpload::Wanted(_) | NextUpload::Wait => {}
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use ftx_core::native::wire::{FrameKind, HEADER_LEN, Reply, Request, next_frame};
+use ftx_core::native::wire::{FrameKind, HEADER_BYTES, Reply, Request, next_frame};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -10,7 +10,7 @@ fuzz_target!(|input: &[u8]| {
     if header.kind != FrameKind::Control {
         return;
     }
-    let payload = &input[HEADER_LEN..];
+    let payload = &input[HEADER_BYTES..];
     // The length in the header is the driver's business: it hands in so many bytes.
     if payload.len() != header.len as usize {
         return;

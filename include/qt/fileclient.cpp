@@ -218,7 +218,7 @@ int FileClient::streams() const
 
 void FileClient::setStreams(int streams)
 {
-    d->streams = qBound(0, streams, 64);
+    d->streams = qBound(0, streams, int(FTX_MAX_STREAMS));
     d->changed();
 }
 

@@ -61,8 +61,8 @@ QString last_failure(qint32 status)
 
 class Job::Private {
 public:
-    Private(ftx_job *made, quint32 what, const QStringList &from, const QStringList &as)
-        : handle(made, ftx_job_free), id(ftx_job_id(made)), kind(what), paths(from), names(as)
+    Private(ftx_job *made, quint32 jobKind, const QStringList &from, const QStringList &as)
+        : handle(made, ftx_job_free), id(ftx_job_id(made)), kind(jobKind), paths(from), names(as)
     {
     }
 
@@ -261,7 +261,7 @@ bool Client::prepare()
         return true;
     // C would truncate the host at the NUL, and connect to another one.
     if (d->host.contains('\0')) {
-        d->error = QStringLiteral("the host name has a NUL character; take it out");
+        d->error = QStringLiteral("the host name contains a NUL character; remove it");
         return false;
     }
     ftx_client *made = nullptr;
@@ -279,7 +279,7 @@ bool Client::prepare()
     return true;
 }
 
-Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &names, bool recursive)
+Job *Client::start(quint32 jobKind, const QStringList &paths, const QStringList &names, bool recursive)
 {
     if (paths.size() != names.size()) {
         d->error = QStringLiteral("the paths are not as many as the names; give one for each");

@@ -14,8 +14,8 @@ static void limit_files(rlim_t bytes)
     CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 }
 
-/* A file that would be larger than the process may make it is an error of its download; the signal for
-   that ends nobody, and what is done about it is left to the program. */
+/* A file beyond the process's limit of file sizes is an error of its download. The signal for that limit
+   does not end the program, and its handler stays the program's own. */
 void limits(const char *address, const char *directory)
 {
     static const uint32_t dialects[] = {FTX_DIALECT_NATIVE, FTX_DIALECT_LEGACY};

@@ -138,7 +138,9 @@ fn is_function_name(word: &str) -> bool {
 /// The names of types that a source defines.
 fn types(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+        // `pub`, `pub(crate)`, `pub(in a::b)`.
+        let is_visibility = |word: &&str| word.starts_with("pub") || word.ends_with(')');
+        let mut words = line.split_whitespace().skip_while(is_visibility);
         let is_type = ["struct", "enum", "trait", "type", "union"].contains(&words.next()?);
         let name = words.next().filter(|_| is_type)?;
         let name = name.split(|c: char| !c.is_alphanumeric()).next()?;
@@ -334,5 +336,6 @@ fn words_in_backticks_are_distinguished() {
     let source =
         "pub(crate) struct A1b<T> {\n    Variant,\n    Other { x: u8 },\n    let Bad = 1;\n";
     assert_eq!(types(source).collect::<Vec<_>>(), ["A1b"]);
+    assert_eq!(types("pub(in a::b) struct A1b;").collect::<Vec<_>>(), ["A1b"]);
     assert_eq!(variants(source).collect::<Vec<_>>(), ["Variant", "Other"]);
 }

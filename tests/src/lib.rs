@@ -48,6 +48,8 @@ mod process;
 mod proxy;
 mod random;
 mod raw;
+#[cfg(test)]
+mod seeds;
 mod server;
 mod sockets;
 mod strace;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use ftx_core::native::wire::{
-    FrameHeader, FrameKind, HEADER_LEN, PREFACE_LEN, Reply, Request, Token, VERSION, server_preface,
+    FrameHeader, FrameKind, HEADER_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION,
+    server_preface,
 };
 
 type Answer = dyn Fn(u32, &Request) -> Vec<u8> + Send + Sync;
@@ -64,7 +65,7 @@ impl Drop for Stub {
 
 /// `None` when the client is gone.
 fn serve(mut stream: TcpStream, answer: &Answer) -> Option<()> {
-    stream.read_exact(&mut [0; PREFACE_LEN]).ok()?;
+    stream.read_exact(&mut [0; PREFACE_BYTES]).ok()?;
     request(&mut stream)?;
     let welcome = Reply::Welcome {
         version: VERSION,
@@ -83,7 +84,7 @@ fn serve(mut stream: TcpStream, answer: &Answer) -> Option<()> {
 }
 
 fn request(stream: &mut TcpStream) -> Option<(u32, Request)> {
-    let mut head = [0; HEADER_LEN];
+    let mut head = [0; HEADER_BYTES];
     stream.read_exact(&mut head).ok()?;
     let header = FrameHeader::decode(&head).unwrap();
     let mut payload = vec![0; header.len as usize];

@@ -1,15 +1,14 @@
-//! The arguments of the command line.
+//! The arguments of the command line; `flags` has those of the table of options.
 
-use std::num::NonZeroUsize;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use ftx_client::{ClientConfig, DialectChoice, Digest, Durability, Overwrite, ServerAddr};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use ftx_client::{ClientConfig, Durability, ServerAddr};
 use ftx_core::escaped;
 
-use super::output;
+use super::{flags, output};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,25 +23,14 @@ Exit codes:
 /// To resume an interrupted transfer, run the same command again.
 #[derive(Debug, Parser)]
 #[command(name = "ftx-client", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(next_display_order = 100)]
 pub(crate) struct ClientArgs {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Retries per file; an attempt that makes progress does not count
-    #[arg(long, global = true, value_name = "N", default_value_t = 5)]
-    retries: u32,
-
-    /// Time limit for a connection, a reply, or the next bytes
-    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
-
-    /// Protocol to speak; `auto` picks the native one if the server supports it
-    #[arg(long, global = true, value_name = "DIALECT", value_enum, default_value = "auto")]
-    dialect: DialectArg,
-
-    /// Number of parallel connections in the native dialect, 1 to 64, or `auto` [default: auto]
-    #[arg(long, global = true, value_name = "N", value_parser = parse_streams)]
-    streams: Option<Streams>,
+    /// The settings that the flags of the table of options give.
+    #[arg(skip)]
+    config: ClientConfig,
 
     /// Hash local files again, even if they look unchanged since the last time
     #[arg(long, global = true)]
@@ -81,59 +69,6 @@ pub(crate) enum Command {
     Rm(NamesArgs),
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DialectArg {
-    Auto,
-    Native,
-    Legacy,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DownloadDurability {
-    /// Survive a power failure: sync data and directory
-    Full,
-    /// Survive the end of the process only
-    None,
-}
-
-/// `None` lets the client choose.
-#[derive(Clone, Copy, Debug)]
-struct Streams(Option<NonZeroUsize>);
-
-fn parse_streams(text: &str) -> Result<Streams, String> {
-    match text {
-        "auto" => Ok(Streams(None)),
-        number => number
-            .parse()
-            .ok()
-            .filter(|count: &NonZeroUsize| count.get() <= MAX_STREAMS)
-            .map(|count| Streams(Some(count)))
-            .ok_or_else(|| format!("give a number from 1 to {MAX_STREAMS}, or auto")),
-    }
-}
-
-/// More connections make no transfer faster.
-const MAX_STREAMS: usize = 64;
-
-/// The policy for a file that exists already.
-#[derive(Clone, Debug)]
-enum OverwriteArg {
-    Replace,
-    Fail,
-    IfUnchanged(Digest),
-}
-
-fn parse_overwrite(text: &str) -> Result<OverwriteArg, String> {
-    match text {
-        "replace" => Ok(OverwriteArg::Replace),
-        "fail" => Ok(OverwriteArg::Fail),
-        digest => digest
-            .parse()
-            .map(OverwriteArg::IfUnchanged)
-            .map_err(|_| "give replace, fail, or the digest of the version to replace".to_owned()),
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct UploadArgs {
     /// Server: HOST, HOST:PORT or [IPV6]:PORT [default port: 7411]
@@ -148,10 +83,6 @@ pub(crate) struct UploadArgs {
     /// Name on the server, including directories, for a single path
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
-
-    /// Policy for a file that exists: replace, fail, or the digest it must have to be replaced
-    #[arg(long, value_name = "POLICY", default_value = "replace", value_parser = parse_overwrite)]
-    overwrite: OverwriteArg,
 
     /// Follow symbolic links in directories, wherever they lead, instead of refusing them
     #[arg(long)]
@@ -169,17 +100,13 @@ pub(crate) struct DownloadArgs {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
 
-    /// Local file, for a single name
-    #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
+    /// Local file or directory, for a single name
+    #[arg(short, long, value_name = "PATH", conflicts_with = "out_dir")]
     pub(crate) output: Option<PathBuf>,
 
     /// Local directory; may be a symbolic link, but links in it are not followed
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out_dir: PathBuf,
-
-    /// Failures that a finished download survives
-    #[arg(long, value_name = "DURABILITY", value_enum, default_value = "full")]
-    durability: DownloadDurability,
 }
 
 #[derive(Debug, Args)]
@@ -219,19 +146,10 @@ pub(crate) struct DigestArgs {
     pub(crate) local: bool,
 }
 
-impl DownloadArgs {
-    pub(crate) fn durability(&self) -> Durability {
-        match self.durability {
-            DownloadDurability::Full => Durability::Full,
-            DownloadDurability::None => Durability::None,
-        }
-    }
-}
-
 impl ClientArgs {
     /// Parses the command line, or ends the process with an error.
     pub(crate) fn parse_checked() -> Self {
-        let args = Self::try_parse().unwrap_or_else(|_| Self::refuse());
+        let args = Self::parse_args(std::env::args_os()).unwrap_or_else(|_| Self::refuse());
         let single = match &args.command {
             Command::Upload(UploadArgs { paths, name: Some(_), .. }) if paths.len() > 1 => "--as",
             Command::Download(DownloadArgs { names, output: Some(_), .. }) if names.len() > 1 => {
@@ -252,37 +170,30 @@ impl ClientArgs {
     /// Ends the process with clap's error. clap prints arguments unescaped, so it gets them escaped.
     fn refuse() -> ! {
         let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
-        let Err(error) = Self::try_parse_from(shown) else {
+        let Err(error) = Self::parse_args(shown) else {
             let message = "an argument has control characters, or is not UTF-8";
             output::exit_with(&Self::command().error(ErrorKind::InvalidValue, message))
         };
         output::exit_with(&error)
     }
 
+    fn parse_args(
+        args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let matches = flags::add(Self::command()).try_get_matches_from(args)?;
+        let mut parsed = Self::from_arg_matches(&matches)?;
+        parsed.config = flags::config(&matches);
+        Ok(parsed)
+    }
+
+    /// The failures that the directories of a download survive.
+    pub(crate) fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
     pub(crate) fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::default();
-        config.retries = self.retries;
-        config.timeout = self.timeout;
-        config.dialect = match self.dialect {
-            DialectArg::Auto => DialectChoice::Auto,
-            DialectArg::Native => DialectChoice::Native,
-            DialectArg::Legacy => DialectChoice::Legacy,
-        };
+        let mut config = self.config.clone();
         config.cache = if self.no_cache { None } else { cache_dir() };
-        config.streams = self.streams.and_then(|Streams(streams)| streams);
-        match &self.command {
-            Command::Upload(upload) => {
-                config.overwrite = match upload.overwrite {
-                    OverwriteArg::Replace => Overwrite::Replace,
-                    OverwriteArg::Fail => Overwrite::Fail,
-                    OverwriteArg::IfUnchanged(digest) => Overwrite::IfUnchanged(digest),
-                };
-            }
-            Command::Download(download) => {
-                config.durability = download.durability();
-            }
-            _ => {}
-        }
         config
     }
 }
@@ -298,10 +209,10 @@ fn cache_dir() -> Option<PathBuf> {
 mod tests {
     use clap::CommandFactory as _;
 
-    use super::ClientArgs;
+    use super::{ClientArgs, flags};
 
     #[test]
     fn the_command_line_is_consistent() {
-        ClientArgs::command().debug_assert();
+        flags::add(ClientArgs::command()).debug_assert();
     }
 }

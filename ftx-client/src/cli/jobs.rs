@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ftx_client::{
     Client, Durability, EntryKind, Listed, LocalPath, LocalTree, RemoteName, TransferError,
@@ -87,19 +88,14 @@ fn tree(path: &Path, base: Result<String, JobRefusal>, follow: bool, found: &mut
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let path = error.path().unwrap_or(path);
-                match skipped::not_looked_at(&error) {
-                    Some(why) => found.skipped.push(Skipped::local(path, why)),
-                    None => found.files.push(FileJob::upload(path, Err(unreadable(&error)))),
-                }
+                found.walk_failed(path, &error);
                 continue;
             }
         };
         let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
-        let is_dir = entry.file_type().is_dir();
         if let Some(obstacle) = skipped::obstacle(&entry, &base, below) {
             found.skipped.push(Skipped::local(entry.path(), SkipReason::Obstacle(obstacle)));
-            if is_dir {
+            if entry.file_type().is_dir() {
                 // Everything below it lacks a name, too.
                 walk.skip_current_dir();
             }
@@ -110,12 +106,27 @@ fn tree(path: &Path, base: Result<String, JobRefusal>, follow: bool, found: &mut
             Some(tree) => LocalPath::beneath(tree, below),
             None => entry.path().into(),
         };
+        found.add(local, name, entry.file_type().is_dir());
+    }
+}
+
+impl TreeScan {
+    fn add(&mut self, local: LocalPath, name: RemoteName, is_dir: bool) {
         if !is_dir {
-            found.files.push(FileJob::found(local, name));
+            self.files.push(FileJob::found(local, name));
         } else if local.is_empty_directory().unwrap_or(false) {
             // Checked beneath the tree: the walk goes by paths, and a link may have led it elsewhere. The
             // walk reports unreadable directories itself.
-            found.empty.push(name);
+            self.empty.push(name);
+        }
+    }
+
+    /// Records a failure of the walk through the tree at `root`.
+    fn walk_failed(&mut self, root: &Path, error: &walkdir::Error) {
+        let path = error.path().unwrap_or(root);
+        match skipped::not_looked_at(error) {
+            Some(why) => self.skipped.push(Skipped::local(path, why)),
+            None => self.files.push(FileJob::upload(path, Err(unreadable(error)))),
         }
     }
 }
@@ -129,57 +140,85 @@ fn unreadable(error: &impl std::fmt::Display) -> JobRefusal {
 pub(crate) async fn to_download(
     client: &mut Client,
     download: &DownloadArgs,
+    durability: Durability,
 ) -> Result<JobList, TransferError> {
     let DownloadArgs { names, output, out_dir, .. } = download;
-    let (mut jobs, mut directories, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-    // Every name of the server is resolved beneath this directory.
-    let root = output.as_ref().unwrap_or(out_dir);
-    let tree = LocalTree::at(root);
+    let mut found = ListingScan {
+        // Every name of the server is resolved beneath this directory.
+        tree: LocalTree::at(output.as_ref().unwrap_or(out_dir)),
+        output: output.as_deref(),
+        files: Vec::new(),
+        directories: Vec::new(),
+        skipped: Vec::new(),
+    };
     for name in names {
-        let Some(directory) = name.strip_suffix('/') else {
-            let path = match output {
-                Some(output) => output.as_path().into(),
-                None => LocalPath::beneath(&tree, name),
-            };
-            jobs.push(FileJob::download(parse(name), path));
-            continue;
+        match name.strip_suffix('/') {
+            Some(directory) => found.add_directory(client, directory).await?,
+            None => found.add_file(name),
+        }
+    }
+    let ListingScan { files, directories, skipped, .. } = found;
+    Ok(JobList { files, directories: Directories::Here(directories, durability), skipped })
+}
+
+/// The result of listing directories of the server.
+struct ListingScan<'a> {
+    tree: Arc<LocalTree>,
+    /// The local path of the only name, if it is given.
+    output: Option<&'a Path>,
+    files: Vec<FileJob>,
+    directories: Vec<LocalPath>,
+    skipped: Vec<Skipped>,
+}
+
+impl ListingScan<'_> {
+    fn add_file(&mut self, name: &str) {
+        let path = match self.output {
+            Some(output) => output.into(),
+            None => LocalPath::beneath(&self.tree, name),
         };
+        self.files.push(FileJob::download(parse(name), path));
+    }
+
+    /// Adds a directory, `""` for the root, with its contents.
+    async fn add_directory(
+        &mut self,
+        client: &mut Client,
+        directory: &str,
+    ) -> Result<(), TransferError> {
         let parsed = match parse(directory) {
             Ok(parsed) => Some(parsed),
-            // A slash alone is the root.
             Err(_) if directory.is_empty() => None,
             Err(refused) => {
-                let path = LocalPath::beneath(&tree, directory);
-                jobs.push(FileJob::download(Err(refused), path));
-                continue;
+                let path = LocalPath::beneath(&self.tree, directory);
+                self.files.push(FileJob::download(Err(refused), path));
+                return Ok(());
             }
         };
-        let strip = match (&output, &parsed) {
+        let strip = match (self.output, &parsed) {
             // `--output` names the directory itself.
             (Some(_), Some(parsed)) => parsed.as_str().len() + 1,
             _ => 0,
         };
-        match &parsed {
-            Some(_) if output.is_some() => directories.push(LocalPath::beneath(&tree, "")),
-            Some(parsed) => directories.push(LocalPath::beneath(&tree, parsed.as_str())),
-            None => {}
+        if let Some(parsed) = &parsed {
+            let below = if self.output.is_some() { "" } else { parsed.as_str() };
+            self.directories.push(LocalPath::beneath(&self.tree, below));
         }
-        client
-            .list(parsed.as_ref(), true, |listed| {
-                let entry = match listed {
-                    Listed::Entry(entry) => entry,
-                    Listed::Untransferable(found) => return skipped.push(Skipped::listed(&found)),
-                };
-                // The client checked that every name lies below the directory.
-                let below = entry.name.as_str().get(strip..).unwrap_or_default();
-                let path = LocalPath::beneath(&tree, below);
-                match entry.kind {
-                    EntryKind::Directory => directories.push(path),
-                    EntryKind::File => jobs.push(FileJob::listed(entry, path)),
-                }
-            })
-            .await?;
+        client.list(parsed.as_ref(), true, |listed| self.add_listed(listed, strip)).await
     }
-    let directories = Directories::Here(directories, download.durability());
-    Ok(JobList { files: jobs, directories, skipped })
+
+    /// Adds an entry of a listing, at its name without the first `strip` bytes.
+    fn add_listed(&mut self, listed: Listed, strip: usize) {
+        let entry = match listed {
+            Listed::Entry(entry) => entry,
+            Listed::Untransferable(found) => return self.skipped.push(Skipped::listed(&found)),
+        };
+        // The client checked that every name lies below the directory.
+        let below = entry.name.as_str().get(strip..).unwrap_or_default();
+        let path = LocalPath::beneath(&self.tree, below);
+        match entry.kind {
+            EntryKind::Directory => self.directories.push(path),
+            EntryKind::File => self.files.push(FileJob::listed(entry, path)),
+        }
+    }
 }

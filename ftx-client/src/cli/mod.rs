@@ -1,10 +1,11 @@
 //! The command line of `ftx-client`.
 //!
-//! `args` parses it, `jobs` turns it into `job`s for files and `skipped` entries, `transfer` and `query`
+//! `args` and `flags` parse it, `jobs` turns it into `job`s for files and `skipped` entries, `transfer` and `query`
 //! run them, `report` shows progress and errors, `output` writes results, `interrupts` handles signals.
 
 mod args;
 mod exit;
+mod flags;
 mod interrupts;
 mod job;
 mod jobs;
@@ -85,10 +86,12 @@ async fn command(args: &ClientArgs, mut client: Client, report: &Report) -> Exit
             let jobs = jobs::to_upload(upload);
             transfer::run(args.keep_going, &mut client, &jobs, report).await
         }
-        Command::Download(download) => match jobs::to_download(&mut client, download).await {
-            Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
-            Err(error) => report.gave_up(&error),
-        },
+        Command::Download(download) => {
+            match jobs::to_download(&mut client, download, args.durability()).await {
+                Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
+                Err(error) => report.gave_up(&error),
+            }
+        }
         Command::Ls(list) => query::list(&mut client, list, report).await,
         Command::Stat(names) => query::stat(&mut client, names, report).await,
         Command::Digest(digest) => query::digests(&mut client, digest, report).await,

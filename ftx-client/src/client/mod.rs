@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
-use ftx_core::native::wire::{Overwrite, Token};
+use ftx_core::native::wire::Token;
 use ftx_io::Executor;
 use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
@@ -138,14 +138,10 @@ impl Client {
         self.cancel = cancel;
     }
 
-    /// Sets the most retries of a file in the following transfers; see [`ClientConfig::retries`].
-    pub fn set_retries(&mut self, retries: u32) {
-        self.config.retries = retries;
-    }
-
-    /// Sets whether the following uploads may replace files; see [`ClientConfig::overwrite`].
-    pub fn set_overwrite(&mut self, overwrite: Overwrite) {
-        self.config.overwrite = overwrite;
+    /// Replaces the settings, for the following transfers. The idle connection keeps those with which it
+    /// was opened, and the cache stays.
+    pub fn set_config(&mut self, config: ClientConfig) {
+        self.config = config;
     }
 
     /// Uploads the local file `path` as `name`. Returns when the server has confirmed that the whole file

@@ -1,22 +1,15 @@
-//! Failures of the layers below as transfer errors.
+//! Failures of the layers below as transfer errors. Those of the legacy dialect are in
+//! [`legacy::error`](crate::legacy).
 
 use std::io;
 
-use ftx_core::Status;
-use ftx_core::legacy::download::DownloadError;
-use ftx_core::legacy::upload::UploadError;
-use ftx_core::legacy::wire::DecodeError;
+use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
-use ftx_core::native::{Reason, StepError};
 use ftx_io::{ReadError, StreamError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
-
-/// The status by which our servers report in the legacy dialect that they have no room for another
-/// transfer. Original servers never send it: it stands for a connection that cannot be made.
-const CROWDED: Status = Status::ConnectError;
 
 impl TransferError {
     /// The peer answered the handshake with bytes of neither dialect.
@@ -79,70 +72,15 @@ impl From<FrameError> for TransferError {
     }
 }
 
-impl From<DecodeError> for TransferError {
-    fn from(error: DecodeError) -> Self {
-        let text = "the server sent bytes that are no ftx message; is it another kind of server?";
-        Self::new(Reason::Malformed, text).caused_by(error)
-    }
-}
-
 impl From<StepError> for TransferError {
     fn from(error: StepError) -> Self {
         Self::new(error.reason(), "the server broke the protocol").caused_by(error)
     }
 }
 
-// The machines' errors are complete sentences about the transfer: they are the text, not its cause.
-
 impl From<FetchError> for TransferError {
+    // The error is a complete sentence about the transfer: it is the text, not its cause.
     fn from(error: FetchError) -> Self {
         Self::new(error.reason(), error.to_string())
-    }
-}
-
-impl From<UploadError> for TransferError {
-    fn from(error: UploadError) -> Self {
-        let text = error.to_string();
-        let converted = match &error {
-            UploadError::Refused(status) => Self::refused_by_code(*status, text),
-            UploadError::OfferGone(status) => {
-                Self::refused_by_code(*status, text).with_transience(true)
-            }
-            UploadError::TooLarge { .. } => Self::new(Reason::TooLarge, text),
-            UploadError::NotStored { .. } => Self::new(Reason::DigestMismatch, text),
-            // `Unexpected`, `Protocol`, and the variants of later versions.
-            _ => Self::new(Reason::OutOfStep, text),
-        };
-        converted.with_status(error.status())
-    }
-}
-
-impl From<DownloadError> for TransferError {
-    fn from(error: DownloadError) -> Self {
-        let text = error.to_string();
-        let converted = match &error {
-            DownloadError::Refused(status) => Self::refused_by_code(*status, text),
-            DownloadError::NotStored(status) => Self::new(reason_of_code(*status), text),
-            // `Unexpected`, `Protocol`, and the variants of later versions.
-            _ => Self::new(Reason::OutOfStep, text),
-        };
-        converted.with_status(error.status())
-    }
-}
-
-impl TransferError {
-    /// A refusal in the legacy dialect.
-    fn refused_by_code(status: Status, text: String) -> Self {
-        Self::refusal(reason_of_code(status), text).with_transience(status == CROWDED)
-    }
-}
-
-/// The reason that keeps the code of an original server's refusal; `Malformed` for a code that no
-/// server refuses with.
-fn reason_of_code(status: Status) -> Reason {
-    match i32::try_from(status.code()) {
-        Ok(_) if status == Status::AlreadyExists => Reason::AlreadyExists,
-        Ok(code) if code < 0 => Reason::from_code(code),
-        _ => Reason::Malformed,
     }
 }

@@ -1,7 +1,7 @@
 //! Why a transfer failed: a reason, the context and the cause.
 //!
 //! `failures` is the table of failures that the client itself detects; `convert` maps the errors of
-//! the layers below.
+//! the layers below, and `legacy::error` those of the legacy dialect.
 
 mod convert;
 mod failures;
@@ -40,7 +40,7 @@ struct FailureContext {
 
 impl TransferError {
     /// A failure with the status and the transience of its reason.
-    fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,
             status: reason.status(),
@@ -51,7 +51,7 @@ impl TransferError {
     }
 
     /// A refusal by the server.
-    fn refusal(reason: Reason, text: String) -> Self {
+    pub(crate) fn refusal(reason: Reason, text: String) -> Self {
         let context = FailureContext { text: text.into(), is_refusal: true };
         Self { context, ..Self::new(reason, "") }
     }
@@ -64,11 +64,11 @@ impl TransferError {
             .with_transience(is_transient)
     }
 
-    fn with_status(self, status: Status) -> Self {
+    pub(crate) fn with_status(self, status: Status) -> Self {
         Self { status, ..self }
     }
 
-    fn with_transience(self, is_transient: bool) -> Self {
+    pub(crate) fn with_transience(self, is_transient: bool) -> Self {
         Self { is_transient, ..self }
     }
 

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use ftx_core::legacy::download::DownloadError;
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::native::Reason;
 use ftx_core::{NameError, RemoteName, Status};
@@ -14,30 +13,6 @@ use ftx_store::StoreError;
 
 use super::TransferError;
 use crate::ServerAddr;
-
-#[test]
-fn a_refusal_of_an_original_server_keeps_its_code() {
-    let code = |status| TransferError::from(UploadError::Refused(status)).reason().code();
-    assert_eq!(code(Status::OpenError), -2);
-    assert_eq!(code(Status::Other(-77)), -77);
-    assert_eq!(code(Status::AlreadyExists), Reason::AlreadyExists.code());
-    for nonsense in [0, 5, i64::MIN, i64::MAX] {
-        assert_eq!(code(Status::from_code(nonsense)), Reason::Malformed.code());
-    }
-    for status in [Status::AlreadyExists, Status::Other(-77), Status::OpenError] {
-        assert_eq!(TransferError::from(DownloadError::Refused(status)).status(), status);
-    }
-}
-
-#[test]
-fn a_server_without_room_is_retried_in_the_legacy_dialect_too() {
-    for (status, is_transient) in [(Status::ConnectError, true), (Status::OpenError, false)] {
-        let errors: [TransferError; 2] =
-            [UploadError::Refused(status).into(), DownloadError::Refused(status).into()];
-        assert_eq!(errors.map(|error| error.is_transient()), [is_transient; 2], "{status:?}");
-    }
-    assert!(TransferError::from(UploadError::OfferGone(Status::OpenError)).is_transient());
-}
 
 #[test]
 fn local_files_have_reasons_of_their_own() {
@@ -79,8 +54,6 @@ fn a_server_cannot_speak_for_the_client() {
         assert!(!refused.is_about_connection() && !refused.is_about_protocol());
         assert_eq!(refused.reason(), reason);
     }
-    let code = i64::from(Reason::Cancelled.code());
-    assert!(!TransferError::from(UploadError::Refused(Status::Other(code))).is_cancelled());
     assert!(TransferError::refused(Reason::ShuttingDown, "").is_about_connection());
     assert!(TransferError::refused(Reason::TakenOver, "").is_transient());
 }

@@ -1,13 +1,13 @@
 //! Drives one download in the legacy dialect.
 
 use ftx_core::RemoteName;
-use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::download::{DownloadAction, DownloadError, DownloadMachine, DownloadOutcome};
 use ftx_io::{Executor, StagingWriter, receive_chunk_bytes};
 use ftx_store::StoreError;
 
 use crate::legacy::connection::LegacyConnection;
+use crate::legacy::error::{download_failed, out_of_step};
 use crate::legacy::target::Target;
 use crate::{Cancel, Event, Observer, TransferError};
 
@@ -153,12 +153,8 @@ impl DownloadDriver<'_> {
         Ok(chunk)
     }
 
-    /// The machine knows a local failure by its status only, so the cause is added here.
     fn failed(&mut self, error: DownloadError) -> TransferError {
-        match (error, self.store_error.take()) {
-            (DownloadError::NotStored(_), Some(cause)) => cause.into(),
-            (error, _) => error.into(),
-        }
+        download_failed(error, self.store_error.take())
     }
 
     /// Keeps the received bytes for the next attempt.
@@ -169,8 +165,4 @@ impl DownloadDriver<'_> {
             tracing::warn!(%error, "the progress of the download could not be recorded");
         }
     }
-}
-
-fn out_of_step() -> TransferError {
-    DownloadError::from(ProtocolError::OutOfStep).into()
 }

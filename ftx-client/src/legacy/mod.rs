@@ -3,6 +3,7 @@
 
 pub(crate) mod connection;
 mod download;
+mod error;
 mod source;
 mod target;
 mod upload;

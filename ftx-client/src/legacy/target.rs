@@ -9,7 +9,7 @@ use cap_std::fs::{Dir, File};
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::{Executor, StagingWriter, hash_prefix};
 use ftx_store::{
-    BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, Staging, StagingFiles,
+    BlockStaging, BootId, Durability, FileIdentity, PrefixHasher, PrefixStaging, StagingFiles,
     StoreError, check_space,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Target {
 /// The local data of the file.
 enum TargetState {
     Nothing,
-    Staged(Box<Staging>),
+    Staged(Box<PrefixStaging>),
     /// The target itself, hashed to its end, and its identity before that.
     Whole {
         file: File,
@@ -101,7 +101,7 @@ impl Target {
                 // The file is copied beside itself.
                 check_space(&dir, paths.path(), start.saturating_add(len))?;
                 let files = paths.choose_files(&dir)?;
-                let staging = Staging::adopt(&dir, files, &name, &file, hasher)?;
+                let staging = PrefixStaging::adopt(&dir, files, &name, &file, hasher)?;
                 begin(staging.with_durability(paths.durability))
             }
             other => {
@@ -141,7 +141,7 @@ impl Target {
     ) -> Result<(), TransferError> {
         let paths = self.paths.clone();
         let (observer, cancel) = (observer.clone(), cancel.clone());
-        let end = move |mut staging: Staging, ()| {
+        let end = move |mut staging: PrefixStaging, ()| {
             if let Some(expected) = expected {
                 let total = staging.len();
                 if !staging.catch_up(&mut hashing(&observer, &cancel, total))? {
@@ -190,9 +190,9 @@ fn recover(
     dir: &Dir,
     files: StagingFiles,
     on_hashed: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Staging>, StoreError> {
+) -> Result<Option<PrefixStaging>, StoreError> {
     let boot = BootId::current();
-    if let Some(staging) = Staging::recover_with(dir, files.clone(), boot, on_hashed)? {
+    if let Some(staging) = PrefixStaging::recover_with(dir, files.clone(), boot, on_hashed)? {
         return Ok(Some(staging));
     }
     // A staging of the native dialect is converted.
@@ -200,18 +200,18 @@ fn recover(
         return Ok(None);
     };
     match blocks.into_prefix()? {
-        Some(prefix) => Staging::from_prefix(prefix, on_hashed).map(Some),
+        Some(prefix) => PrefixStaging::from_prefix(prefix, on_hashed).map(Some),
         None => Ok(None),
     }
 }
 
 /// An empty staging with room for `len` bytes. Blocks.
-fn create(paths: &TargetPaths, len: u64) -> Result<Staging, StoreError> {
+fn create(paths: &TargetPaths, len: u64) -> Result<PrefixStaging, StoreError> {
     let dir = paths.directory()?;
     let files = paths.choose_files(&dir)?;
     // The old staging is replaced, which frees its space.
     check_space(&dir, paths.path(), len.saturating_sub(staged_bytes(&dir, &files)))?;
-    let staging = Staging::create(&dir, files, &paths.path().to_string_lossy())?;
+    let staging = PrefixStaging::create(&dir, files, &paths.path().to_string_lossy())?;
     Ok(staging.with_durability(paths.durability))
 }
 

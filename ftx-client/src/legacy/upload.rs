@@ -1,15 +1,13 @@
 //! Drives one upload in the legacy dialect.
 
-use std::io;
-
 use ftx_core::RemoteName;
-use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::Want;
 use ftx_core::legacy::upload::{UploadAction, UploadMachine, UploadOutcome};
 use ftx_io::Executor;
-use ftx_store::{PrefixHasher, StoreError};
+use ftx_store::PrefixHasher;
 
 use crate::legacy::connection::LegacyConnection;
+use crate::legacy::error::{out_of_step, read_failed};
 use crate::legacy::source::LegacySource;
 use crate::{Cancel, Event, LocalPath, Observer, TransferError};
 
@@ -66,7 +64,7 @@ impl UploadDriver<'_> {
                     self.machine.message(reply)?;
                 }
                 Want::Body { .. } | Want::Discard { .. } | Want::Fact | Want::Nothing => {
-                    return Err(self.out_of_step());
+                    return Err(out_of_step());
                 }
             }
         }
@@ -88,8 +86,8 @@ impl UploadDriver<'_> {
         let mut done = offset;
         let mut spare = Vec::new();
         loop {
-            let chunk =
-                reader.next(self.executor, spare).await.map_err(|error| self.unreadable(error))?;
+            let chunk = reader.next(self.executor, spare).await;
+            let chunk = chunk.map_err(|error| read_failed(self.source.path(), error))?;
             if chunk.is_empty() {
                 break;
             }
@@ -104,16 +102,5 @@ impl UploadDriver<'_> {
         }
         let md5 = reader.into_parts().and_then(|(_, hasher)| hasher).map(|hasher| hasher.digest());
         Ok(self.machine.sent(md5)?)
-    }
-
-    fn unreadable(&self, error: io::Error) -> TransferError {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return TransferError::local_changed(self.source.path());
-        }
-        StoreError::io("read", self.source.path(), error).into()
-    }
-
-    fn out_of_step(&self) -> TransferError {
-        ftx_core::legacy::upload::UploadError::from(ProtocolError::OutOfStep).into()
     }
 }

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 
 use ftx_core::native::StepError;
-use ftx_core::native::wire::HEADER_LEN;
+use ftx_core::native::upload::OwedReplies;
+use ftx_core::native::wire::HEADER_BYTES;
 use ftx_io::Incoming;
 
 use crate::TransferError;
@@ -17,7 +18,7 @@ use crate::TransferError;
 const MIN_BACKLOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes of a frame besides its payload. The queue doubles when it grows.
-const FRAME_BYTES: u64 = (HEADER_LEN + 2 * size_of::<Incoming>()) as u64;
+const FRAME_BYTES: u64 = (HEADER_BYTES + 2 * size_of::<Incoming>()) as u64;
 
 /// Bytes of the reply that ends a request: a `Failed` with a long text.
 const REPLY_BYTES: u64 = 16 * 1024 + FRAME_BYTES;
@@ -37,6 +38,13 @@ pub(super) struct ExpectedReplies {
     pub(super) unspoken: u64,
     /// Blocks that were sent without a `Stored`.
     pub(super) sent: u64,
+}
+
+impl From<OwedReplies> for ExpectedReplies {
+    fn from(owed: OwedReplies) -> Self {
+        let OwedReplies { requests, unspoken, sent } = owed;
+        Self { requests, unspoken, sent }
+    }
 }
 
 impl ExpectedReplies {
@@ -102,14 +110,14 @@ fn bytes_of(incoming: &Incoming) -> u64 {
 mod tests {
     use ftx_core::native::Reason;
     use ftx_core::native::blocks::{Cv, Digest};
-    use ftx_core::native::wire::{FrameHeader, HEADER_LEN, Reply};
+    use ftx_core::native::wire::{FrameHeader, HEADER_BYTES, Reply};
     use ftx_io::Incoming;
 
     use super::{Backlog, ExpectedReplies, MIN_BACKLOG_BYTES};
 
     fn incoming(reply: &Reply) -> Incoming {
         let frame = reply.encode(1).unwrap();
-        let (header, payload) = frame.split_first_chunk::<HEADER_LEN>().unwrap();
+        let (header, payload) = frame.split_first_chunk::<HEADER_BYTES>().unwrap();
         let header = FrameHeader::decode(header).unwrap();
         Incoming::Control { header, payload: payload.to_vec().into() }
     }
@@ -137,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_honest_server_owes_is_taken() {
+    fn the_replies_of_an_honest_server_are_kept() {
         const COUNT: u64 = 100_000;
         let failed = Reply::failed(Reason::IoError, "x".repeat(16_000));
         let have = Reply::Have { first: 0, blocks: vec![Some(Cv([1; 32]))] };
@@ -162,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handled_makes_room() {
+    fn handled_frames_make_room() {
         let mut backlog = Backlog::default();
         for _ in 0..100_000 {
             backlog.push(incoming(&done())).unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, PREFACE_LEN, Reply, Request, ServerPreface, Token, VERSIONS,
+    CLIENT_PREFACE, FrameHeader, PREFACE_BYTES, Reply, Request, ServerPreface, Token, VERSIONS,
     WAITING,
 };
 use ftx_core::native::{Reason, Silence, SilenceAction};
@@ -47,8 +47,7 @@ pub(crate) enum Handshake {
 /// The session that a connection asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SessionRequest {
-    /// A new one. It replaces the client's last session, whose waiting requests must not begin any
-    /// more.
+    /// A new one in place of the client's last session, whose waiting requests must not begin.
     New { replaces: Option<Token> },
     /// The session of another connection.
     Join(Token),
@@ -299,12 +298,7 @@ impl Channel {
     /// Flushes, and returns the next message.
     pub(super) async fn reply(&mut self) -> Result<(u32, Reply), TransferError> {
         self.flush().await?;
-        match self.next().await? {
-            Incoming::Control { header, payload } => decode(&header, &payload),
-            Incoming::Block { .. } | Incoming::File { .. } => {
-                Err(out_of_step("bytes of a file that was not asked for"))
-            }
-        }
+        decode_control(&self.next().await?)
     }
 
     /// Appends `len` bytes of a file to `chunk`.
@@ -329,13 +323,23 @@ async fn read_preface(
     limits: IoLimits<'_>,
 ) -> Result<ServerPreface, TransferError> {
     loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
             let preface = ServerPreface::decode(*preface).map_err(TransferError::handshake)?;
-            stream.consume(PREFACE_LEN);
+            stream.consume(PREFACE_BYTES);
             return Ok(preface);
         }
         if !stream.fill(limits).await? {
             return Err(TransferError::closed());
+        }
+    }
+}
+
+/// Decodes the message of a frame that must not hold bytes of a file.
+pub(super) fn decode_control(incoming: &Incoming) -> Result<(u32, Reply), TransferError> {
+    match incoming {
+        Incoming::Control { header, payload } => decode(header, payload),
+        Incoming::Block { .. } | Incoming::File { .. } => {
+            Err(out_of_step("bytes of a file that was not asked for"))
         }
     }
 }
@@ -360,7 +364,21 @@ fn with_safe_texts(reply: Reply) -> Reply {
             let (features, agent) = (Vec::new(), shown(&agent));
             Reply::Welcome { version, features, agent, session, window, requests }
         }
-        other => other,
+        // Each reply without a text is named, so that a new one with a text is not forgotten.
+        reply @ (Reply::Have { .. }
+        | Reply::Ready { .. }
+        | Reply::Stored { .. }
+        | Reply::Done { .. }
+        | Reply::Found { .. }
+        | Reply::Cvs { .. }
+        | Reply::End { .. }
+        | Reply::Entry(_)
+        | Reply::Entries { .. }
+        | Reply::Working { .. }
+        | Reply::Pong { .. }
+        | Reply::Removed
+        | Reply::Wanted
+        | Reply::Waiting) => reply,
     }
 }
 

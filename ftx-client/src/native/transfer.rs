@@ -8,6 +8,7 @@ use ftx_core::native::wire::Token;
 use ftx_core::native::{Reason, StreamId};
 use ftx_io::Executor;
 use ftx_store::ManifestCache;
+use tokio::sync::oneshot;
 
 use super::attempt::{AbortOnDrop, Attempt};
 use super::channel::{Channel, Handshake, SessionRequest};
@@ -192,17 +193,7 @@ impl NativeClient<'_> {
         };
         let abort = AbortOnDrop::new(workload.attempt());
         let session = channel.limits.session;
-        let mut extra = Vec::new();
-        for stream in 1..StreamId::try_from(useful_streams.min(max_streams)).unwrap_or(u32::MAX) {
-            let stream = ExtraStream {
-                address: self.address.clone(),
-                config: self.config.clone(),
-                session,
-                stream,
-                workload: Arc::clone(workload),
-            };
-            extra.extend(stream.spawn());
-        }
+        let extra = self.spawn_extra(workload, session, useful_streams.min(max_streams));
         let executor = self.executor.clone();
         let result = Arc::clone(workload).work(channel, 0, executor, report).await;
         let channel = match result {
@@ -226,6 +217,27 @@ impl NativeClient<'_> {
             self.idle.channel = Some(Box::new(channel));
         }
         Ok(())
+    }
+
+    /// Opens the connections after the first; each receiver ends with its connection.
+    fn spawn_extra<T: Workload>(
+        &self,
+        workload: &Arc<T>,
+        session: Token,
+        streams: usize,
+    ) -> Vec<oneshot::Receiver<()>> {
+        let streams = 1..StreamId::try_from(streams).unwrap_or(u32::MAX);
+        let spawned = streams.filter_map(|stream| {
+            let stream = ExtraStream {
+                address: self.address.clone(),
+                config: self.config.clone(),
+                session,
+                stream,
+                workload: Arc::clone(workload),
+            };
+            stream.spawn()
+        });
+        spawned.collect()
     }
 
     async fn connect(&self) -> Result<Channel, TransferError> {

@@ -13,7 +13,7 @@ use ftx_client::blocking::BlockingClient;
 use ftx_client::{Cancel, Event, Observer, ServerAddr, Status};
 use ftx_core::legacy::Md5Digest;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
-use ftx_store::{Staging, StagingFiles};
+use ftx_store::{PrefixStaging, StagingFiles};
 
 use crate::server::{Peer, listen};
 use crate::{config, name};
@@ -49,7 +49,7 @@ fn files() -> StagingFiles {
 /// The staging of a client that was interrupted before the machine restarted.
 fn staging(local: &Path) {
     let dir = Dir::open_ambient_dir(local, ambient_authority()).unwrap();
-    let staging = Staging::create(&dir, files(), "a.bin").unwrap();
+    let staging = PrefixStaging::create(&dir, files(), "a.bin").unwrap();
     let mut staging = staging.with_boot(None);
     for _ in 0..LEN >> 20 {
         staging.write(&[7; 1 << 20]).unwrap();
@@ -103,18 +103,22 @@ fn verifying_a_staging_is_reported_and_can_be_stopped() {
     let told = told.lock().unwrap();
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(
+        PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(),
+        LEN,
+        "it is not kept"
+    );
 }
 
 #[test]
 fn hashing_the_received_bytes_is_reported_and_can_be_stopped() {
     // Bytes that arrive late are hashed in the background.
-    let in_time = (0..10).any(|_| in_time_and_told());
+    let in_time = (0..10).any(|_| reports_if_in_time());
     assert!(in_time, "it arrives late each time");
 }
 
 /// Whether all bytes arrived before they would be hashed in the background; if so, checks the rest.
-fn in_time_and_told() -> bool {
+fn reports_if_in_time() -> bool {
     let local = tempfile::tempdir().unwrap();
     let path = local.path().join("a.bin");
     let (listener, address) = listen();
@@ -160,6 +164,10 @@ fn in_time_and_told() -> bool {
     assert!(matches!(told[..], [(1..LEN, LEN)]), "{told:?}");
     let dir = Dir::open_ambient_dir(local.path(), ambient_authority()).unwrap();
     assert!(!path.exists());
-    assert_eq!(Staging::recover(&dir, files()).unwrap().unwrap().len(), LEN, "it is not kept");
+    assert_eq!(
+        PrefixStaging::recover(&dir, files()).unwrap().unwrap().len(),
+        LEN,
+        "it is not kept"
+    );
     true
 }

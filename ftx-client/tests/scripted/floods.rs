@@ -10,7 +10,7 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
 
 use crate::native::upload;
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{config, name};
 
@@ -58,7 +58,7 @@ fn a_server_may_answer_at_length_while_the_client_sends() {
             let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
             id
         });
-        peer.reply(first, &Reply::Ready { resumed: 0 });
+        peer.reply(first, &ready(0));
         let have = |first| Reply::Have { first, blocks: vec![Some(Cv([1; 32]))] };
         let haves: Vec<u8> =
             (0..LARGE).flat_map(|index| have(index).encode(second).unwrap()).collect();

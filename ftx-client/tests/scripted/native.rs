@@ -13,15 +13,15 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_client::blocking::BlockingClient;
 use ftx_client::{
-    Cancel, DialectChoice, Event, FileUpload, Observer, RemoteName, ServerAddr, TransferError,
-    Transferred, Watch,
+    Cancel, DialectChoice, Event, FileDownload, FileUpload, Observer, RemoteName, ServerAddr,
+    TransferError, Transferred, Watch,
 };
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::wire::{BlockHead, FileHead, GetScope, Meta, Reply, Request, Version};
 use ftx_store::{Journal, JournalRecord, hash_blocks};
 
-use crate::native_peer::NativePeer;
+use crate::native_peer::{NativePeer, ready};
 use crate::server::listen;
 use crate::{SOON, config, name};
 
@@ -81,7 +81,7 @@ fn comparing_an_upload_with_the_servers_file_can_be_stopped() {
             let Some((id, Request::Offer { size: LEN, .. })) = peer.request() else { panic!() };
             let blocks = held.cvs().iter().copied().map(Some).collect();
             peer.reply(id, &Reply::Have { first: 0, blocks });
-            peer.reply(id, &Reply::Ready { resumed: LEN });
+            peer.reply(id, &ready(LEN));
             assert!(
                 !matches!(peer.request(), Some((_, Request::Commit { .. }))),
                 "it is not stopped"
@@ -120,28 +120,6 @@ fn comparing_a_download_with_the_local_file_can_be_stopped_and_loses_nothing() {
         Journal::peek(&dir, Path::new("a.bin.ftxpart.journal")),
         Ok(Some(JournalRecord::Begin { .. }))
     ));
-}
-
-/// Blocks of an upload that failed get no reply any more, and so take no room in the window.
-#[test]
-fn data_sent_by_a_failed_upload_delays_no_other() {
-    let results = upload(&[16, 4], 1, true, |listener| {
-        let mut peer = NativePeer::accept(&listener);
-        // Both before any reply: behind a full window nothing is offered.
-        let [first, second] = [(); 2].map(|()| {
-            let Some((id, Request::Offer { .. })) = peer.request() else { panic!() };
-            id
-        });
-        for id in [first, second] {
-            peer.reply(id, &Reply::Ready { resumed: 0 });
-        }
-        // As many as the window has room for.
-        (0..8).for_each(|_| peer.block(first));
-        peer.reply(first, &Reply::failed(Reason::PermissionDenied, "no more of this one"));
-        peer.stored(second, 0..4);
-        assert!(peer.request().is_none());
-    });
-    assert!(matches!(results.as_slice(), [(0, Err(_)), (1, Ok(_))]), "{results:?}");
 }
 
 /// Files of zeros with these numbers of blocks.
@@ -188,7 +166,7 @@ fn a_file_that_fails_for_now_ends_no_other() {
             });
             peer.reply(first, &Reply::failed(Reason::Busy, "somebody else writes to it"));
             for id in others {
-                peer.reply(id, &Reply::Ready { resumed: 0 });
+                peer.reply(id, &ready(0));
                 peer.stored(id, 0..2);
             }
         });
@@ -209,7 +187,9 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
         let mut peer = NativePeer::accept(&listener);
         let (size, digest) = (5, Digest::of(b"hello"));
         let (meta, version) = (Meta::default(), Version([1; 16]));
-        let Some((id, Request::Get { .. })) = peer.request() else { panic!() };
+        let Some((id, Request::Get { what: GetScope::Whole, .. })) = peer.request() else {
+            panic!()
+        };
         let head = FileHead::Got { meta, version }.encode(id, size).unwrap();
         peer.0.write_all(&[&head[..], b"hello", &[0; 32]].concat()).unwrap();
 
@@ -234,9 +214,12 @@ fn a_small_file_that_arrives_damaged_is_requested_again() {
     config.retries = 1;
     let mut client = BlockingClient::new(address, config).unwrap();
     let path = local.path().join("a.bin");
-    client.download(&name(), &path).unwrap();
+    let listed = FileDownload { name: name(), path: path.as_path().into(), size: Some(5) };
+    let mut results = Results::default();
+    client.download_all(&[listed], false, &mut results).unwrap();
     drop(client);
     server.join().unwrap();
+    assert!(matches!(results.0.as_slice(), [(0, Ok(_))]), "{results:?}");
     assert_eq!(fs::read(path).unwrap(), b"hello");
 }
 
@@ -279,7 +262,7 @@ fn losing_an_idle_extra_connection_ends_nothing() {
         let mut extra = NativePeer::accept(&listener);
         extra.reply(0, &Reply::goodbye(Reason::ShuttingDown, "later"));
         assert!(extra.request().is_none());
-        peer.reply(id, &Reply::Ready { resumed: 0 });
+        peer.reply(id, &ready(0));
         peer.stored(id, 0..8);
     });
     assert!(matches!(results.as_slice(), [(0, Ok(_))]), "{results:?}");

@@ -3,15 +3,21 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use ftx_core::native::Granule;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, Token, server_preface,
+    CLIENT_PREFACE, FrameHeader, FrameKind, HEADER_BYTES, Reply, Request, Token, server_preface,
 };
 
 use crate::SOON;
 
 /// The session of all connections.
 pub(crate) const SESSION: Token = Token([7; 16]);
+
+/// The server is ready for blocks, each of which it stores on its own.
+pub(crate) fn ready(resumed: u64) -> Reply {
+    Reply::Ready { resumed, granule: Granule::ONE }
+}
 
 /// The server's end of a native connection.
 pub(crate) struct NativePeer(pub(crate) TcpStream);
@@ -55,7 +61,7 @@ impl NativePeer {
     }
 
     pub(crate) fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
-        let mut header = [0; HEADER_LEN];
+        let mut header = [0; HEADER_BYTES];
         self.0.read_exact(&mut header).ok()?;
         let header = FrameHeader::decode(&header).unwrap();
         let mut payload = vec![0; usize::try_from(header.len).unwrap()];
@@ -67,7 +73,7 @@ impl NativePeer {
     pub(crate) fn offered(&mut self, len: u64) -> u32 {
         let Some((id, Request::Offer { size, .. })) = self.request() else { panic!() };
         assert_eq!(size, len);
-        self.reply(id, &Reply::Ready { resumed: 0 });
+        self.reply(id, &ready(0));
         id
     }
 

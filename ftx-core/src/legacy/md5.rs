@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_32_digits() {
+    fn anything_but_32_digits_is_refused() {
         for bad in ["", "5d41402abc4b2a76b9719d911017c59", "+d41402abc4b2a76b9719d911017c592"] {
             assert!(bad.parse::<Md5Digest>().is_err(), "{bad:?}");
         }

@@ -11,6 +11,14 @@ pub type StreamId = u32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
+    /// The window cannot hold two durable units, so the upload would stand still.
+    #[error("two granules of {blocks} blocks do not fit the window of {window} bytes")]
+    GranuleTooLong {
+        /// Length of the granule in blocks.
+        blocks: u64,
+        /// The window in bytes.
+        window: u64,
+    },
     /// The file has no such block.
     #[error("the file has {count} blocks, so there is no block {index}")]
     NoSuchBlock {
@@ -55,7 +63,7 @@ impl StepError {
         match self {
             Self::NoSuchBlock { .. } | Self::WrongLength { .. } => Reason::Malformed,
             Self::OutOfStep { .. } | Self::Unasked { .. } => Reason::OutOfStep,
-            Self::TooMuch => Reason::LimitExceeded,
+            Self::GranuleTooLong { .. } | Self::TooMuch => Reason::LimitExceeded,
         }
     }
 }

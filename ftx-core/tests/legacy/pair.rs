@@ -306,7 +306,7 @@ fn an_identical_file_is_not_sent() {
 }
 
 #[test]
-fn a_staging_that_is_whole_is_published_by_resuming_it_with_nothing() {
+fn a_complete_staging_is_published_by_resuming_it_with_no_bytes() {
     let file = b"all of it".to_vec();
     let mut disk = Disk { published: None, staged: file.clone() };
     let mut link = Link { budget: TALK, piece: 100, carried: 0 };

@@ -30,7 +30,7 @@ fn text(md5: Md5Digest) -> QString {
 }
 
 /// The server's actions after a request.
-fn told(server: &mut ServerMachine, request: LegacyRequest) -> Vec<ServerAction> {
+fn actions_after(server: &mut ServerMachine, request: LegacyRequest) -> Vec<ServerAction> {
     server.message(request).unwrap();
     std::iter::from_fn(|| server.poll()).collect()
 }
@@ -43,7 +43,7 @@ fn answered(server: &mut ServerMachine, fact: Fact) -> Vec<ServerAction> {
 /// A server that was asked to upload, and offered `held` bytes.
 fn offering(held: u64, extended: bool) -> (ServerMachine, Vec<ServerAction>) {
     let mut server = ServerMachine::new();
-    told(&mut server, LegacyRequest::UploadHeader { name: "f".into(), extended });
+    actions_after(&mut server, LegacyRequest::UploadHeader { name: "f".into(), extended });
     let held = (held > 0).then_some(Prefix { len: held, md5: MD5 });
     let said = answered(&mut server, Fact::UploadOffer { held, published: false });
     (server, said)
@@ -51,7 +51,10 @@ fn offering(held: u64, extended: bool) -> (ServerMachine, Vec<ServerAction>) {
 
 fn downloading(pos: i64, md5: QString, extended: bool, fact: Fact) -> (ServerMachine, LegacyReply) {
     let mut server = ServerMachine::new();
-    told(&mut server, LegacyRequest::DownloadHeader { name: "f".into(), pos, md5, extended });
+    actions_after(
+        &mut server,
+        LegacyRequest::DownloadHeader { name: "f".into(), pos, md5, extended },
+    );
     let said = answered(&mut server, fact);
     let [ServerAction::Send(reply)] = said.as_slice() else { panic!("{said:?}") };
     (server, reply.clone())
@@ -60,7 +63,10 @@ fn downloading(pos: i64, md5: QString, extended: bool, fact: Fact) -> (ServerMac
 #[test]
 fn an_original_client_is_offered_no_more_than_it_can_count() {
     let mut server = ServerMachine::new();
-    let said = told(&mut server, LegacyRequest::UploadHeader { name: "f".into(), extended: false });
+    let said = actions_after(
+        &mut server,
+        LegacyRequest::UploadHeader { name: "f".into(), extended: false },
+    );
     assert_eq!(said, [ServerAction::OfferUpload { name: name(), limit: ORIGINAL_MAX_BYTES }]);
 }
 
@@ -74,7 +80,7 @@ fn positions_that_were_not_offered_are_refused() {
         (10, i64::MAX, Status::UploadError),
     ] {
         let (mut server, _) = offering(10, false);
-        let said = told(&mut server, LegacyRequest::UploadPos { pos, len });
+        let said = actions_after(&mut server, LegacyRequest::UploadPos { pos, len });
         assert_eq!(said, [ServerAction::Send(LegacyReply::UploadPos { status })], "{pos} {len}");
         assert_eq!(server.want(), Want::Message);
     }
@@ -82,14 +88,15 @@ fn positions_that_were_not_offered_are_refused() {
 
 #[test]
 fn a_101_without_a_100_is_an_open_error() {
-    let said = told(&mut ServerMachine::new(), LegacyRequest::UploadPos { pos: 0, len: 1 });
+    let said =
+        actions_after(&mut ServerMachine::new(), LegacyRequest::UploadPos { pos: 0, len: 1 });
     assert_eq!(said, [ServerAction::Send(LegacyReply::UploadPos { status: Status::OpenError })]);
 }
 
 #[test]
 fn a_failing_disk_is_reported_when_the_client_listens() {
     let (mut server, _) = offering(0, false);
-    told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
+    actions_after(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
     answered(&mut server, Fact::UploadBegun);
     assert_eq!(server.want(), Want::Body { left: 10 });
     assert_eq!(answered(&mut server, Fact::BodyFailed { status: Status::WriteError }), []);
@@ -104,7 +111,7 @@ fn a_failing_disk_is_reported_when_the_client_listens() {
 #[test]
 fn more_bytes_than_announced_end_the_connection() {
     let (mut server, _) = offering(0, false);
-    told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
+    actions_after(&mut server, LegacyRequest::UploadPos { pos: 0, len: 10 });
     answered(&mut server, Fact::UploadBegun);
     let refused = server.fact(Fact::BodyReceived { len: 11 });
     assert_eq!(refused, Err(ProtocolError::TooManyBytes));
@@ -115,7 +122,7 @@ fn more_bytes_than_announced_end_the_connection() {
 fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
     for extended in [false, true] {
         let (mut server, _) = offering(0, extended);
-        told(&mut server, LegacyRequest::UploadPos { pos: 0, len: 0 });
+        actions_after(&mut server, LegacyRequest::UploadPos { pos: 0, len: 0 });
         assert_eq!(
             answered(&mut server, Fact::UploadBegun),
             [
@@ -140,7 +147,10 @@ fn the_end_of_an_empty_upload_comes_apart_for_an_original_only() {
 fn asking_again_publishes_nothing() {
     // A client may ask only for the offer.
     let (mut server, _) = offering(10, false);
-    let said = told(&mut server, LegacyRequest::UploadHeader { name: "g".into(), extended: false });
+    let said = actions_after(
+        &mut server,
+        LegacyRequest::UploadHeader { name: "g".into(), extended: false },
+    );
     let name = RemoteName::parse("g").unwrap();
     assert_eq!(said, [ServerAction::OfferUpload { name, limit: ORIGINAL_MAX_BYTES }]);
 }
@@ -153,17 +163,17 @@ fn an_original_client_never_resumes_a_download() {
         panic!("{reply:?}")
     };
     assert!(md5.is_null());
-    let said = told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
+    let said = actions_after(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
     assert_eq!(said, [ServerAction::SendBody { offset: 0, len: 10 }]);
 
     let (mut server, reply) = downloading(5, text(MD5), true, fact);
     assert!(matches!(reply, LegacyReply::DownloadHeader { pos: 5, len: 5, .. }));
-    let said = told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
+    let said = actions_after(&mut server, LegacyRequest::DownloadContent { status: Status::Ok });
     assert_eq!(said, [ServerAction::SendBody { offset: 5, len: 5 }]);
 }
 
 #[test]
-fn what_an_original_client_cannot_take_is_an_error() {
+fn a_download_that_an_original_client_cannot_handle_is_an_error() {
     let offer = |size, matches| Fact::DownloadOffer { size, matches, md5: None };
     for (pos, md5, fact, expected) in [
         // Too large, even if the client has it; its size modulo 2^32 would be 0.
@@ -192,7 +202,10 @@ fn an_equal_copy_gets_nothing() {
             reply,
             LegacyReply::DownloadHeader { status: Status::Ok, pos: 10, len: 0, .. }
         ));
-        assert_eq!(told(&mut server, LegacyRequest::DownloadContent { status: Status::Ok }), []);
+        assert_eq!(
+            actions_after(&mut server, LegacyRequest::DownloadContent { status: Status::Ok }),
+            []
+        );
     }
 }
 
@@ -201,7 +214,7 @@ fn a_negative_position_is_refused_before_anything_is_looked_up() {
     let mut server = ServerMachine::new();
     let md5 = text(EMPTY);
     let request = LegacyRequest::DownloadHeader { name: "f".into(), pos: -1, md5, extended: false };
-    let said = told(&mut server, request);
+    let said = actions_after(&mut server, request);
     let [ServerAction::Send(LegacyReply::DownloadHeader { status: Status::SeekError, .. })] =
         said.as_slice()
     else {
@@ -210,11 +223,13 @@ fn a_negative_position_is_refused_before_anything_is_looked_up() {
 }
 
 #[test]
-fn refused_names_are_answered_and_told() {
+fn refused_names_are_answered_and_logged() {
     for bad in ["", "..", "../x", "/etc/passwd", "a\0b", ".ftx/lock", "C:x"] {
         let mut server = ServerMachine::new();
-        let said =
-            told(&mut server, LegacyRequest::UploadHeader { name: bad.into(), extended: false });
+        let said = actions_after(
+            &mut server,
+            LegacyRequest::UploadHeader { name: bad.into(), extended: false },
+        );
         let [
             ServerAction::NameRefused { .. },
             ServerAction::Send(LegacyReply::UploadHeader {
@@ -227,14 +242,14 @@ fn refused_names_are_answered_and_told() {
     }
     let mut server = ServerMachine::new();
     let name = QString::from_units(vec![0xd800]);
-    let said = told(&mut server, LegacyRequest::UploadHeader { name, extended: false });
+    let said = actions_after(&mut server, LegacyRequest::UploadHeader { name, extended: false });
     assert!(matches!(said[0], ServerAction::NameRefused { .. }));
 }
 
 #[test]
 fn unknown_ids_are_echoed_but_the_native_magic_is_not() {
     let mut server = ServerMachine::new();
-    let said = told(&mut server, LegacyRequest::Unknown { id: 900 });
+    let said = actions_after(&mut server, LegacyRequest::Unknown { id: 900 });
     assert_eq!(said, [ServerAction::Send(LegacyReply::Unknown { id: 900 })]);
     let magic = i64::from_be_bytes(ftx_core::dialect::MAGIC);
     let refused = server.message(LegacyRequest::Unknown { id: magic });
@@ -266,7 +281,7 @@ fn an_upload_to_an_original_server_never_resumes() {
 }
 
 #[test]
-fn an_original_server_is_asked_what_it_stored() {
+fn an_original_server_is_asked_for_its_stored_bytes() {
     for (pos, md5, good) in [(10, text(MD5), true), (10, text(EMPTY), false), (9, text(MD5), false)]
     {
         let mut client = to_original(10, 0);

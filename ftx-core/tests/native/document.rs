@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
-    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, Reply, Request, next_frame,
+    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_BYTES, Reply, Request, next_frame,
 };
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../PROTOCOL.md");
@@ -35,7 +35,7 @@ fn examples() -> Vec<Vec<(String, Vec<u8>)>> {
 
 fn split<'a>(title: &str, frame: &'a [u8]) -> (FrameHeader, &'a [u8]) {
     let header = next_frame(frame).unwrap().unwrap();
-    let (_, payload) = frame.split_at(HEADER_LEN);
+    let (_, payload) = frame.split_at(HEADER_BYTES);
     assert_eq!(payload.len(), usize::try_from(header.len).unwrap(), "{title}");
     (header, payload)
 }

@@ -4,7 +4,7 @@ use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, PartialManifest, block_count,
 };
 use ftx_core::native::download::{ArrivingBlock, Fetch, FetchError};
-use ftx_core::native::wire::{BlockHead, MAX_RANGES};
+use ftx_core::native::wire::{BlockHead, MAX_GET_RANGES};
 use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
@@ -54,7 +54,7 @@ fn a_stream_asks_again_when_half_of_its_window_is_free() {
 }
 
 #[test]
-fn with_a_manifest_only_what_differs_is_asked_for_in_one_request() {
+fn with_a_manifest_only_differing_blocks_are_requested_at_once() {
     let theirs = [A, A, B, A, B, A];
     let local = known(9 * BLOCK_BYTES, &[(0, A), (2, B), (3, B), (4, B), (7, A)]);
     let mut fetch = of(&theirs, &local, 100);
@@ -161,11 +161,11 @@ fn an_answer_brings_all_that_was_asked_for() {
 
 #[test]
 fn a_request_names_not_too_many_ranges() {
-    let blocks = 3 * MAX_RANGES as u64;
+    let blocks = 3 * MAX_GET_RANGES as u64;
     let local: Vec<_> = (0..blocks).step_by(2).map(|index| (index, A)).collect();
     let cvs = vec![A; usize::try_from(blocks).unwrap()];
     let mut fetch = of(&cvs, &known(blocks * BLOCK_BYTES, &local), u64::MAX);
-    assert_eq!(fetch.next(0).unwrap().len(), MAX_RANGES);
+    assert_eq!(fetch.next(0).unwrap().len(), MAX_GET_RANGES);
     // A size that is only said takes no memory.
     let all = empty(u64::MAX, u64::MAX).next(0).unwrap();
     assert_eq!(all, [range(0, block_count(u64::MAX))]);

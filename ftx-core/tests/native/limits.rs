@@ -6,8 +6,9 @@ use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, Entry, EntryKind, FileHead, FileLayout, FrameError, FrameHeader, FrameKind,
-    GetScope, HEADER_LEN, Listed, MAX_CV_PAGE_BLOCKS, MAX_RANGES, MAX_REQUEST_BYTES, Meta, Mtime,
-    Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version, next_frame,
+    GetScope, HEADER_BYTES, Listed, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, MAX_REQUEST_BYTES, Meta,
+    Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token, Untransferable, Version,
+    next_frame,
 };
 use proptest::prelude::*;
 
@@ -54,10 +55,10 @@ fn each_kind_has_its_lengths() {
 #[test]
 fn a_header_is_read_once_it_is_there() {
     let frame = Request::Ping { payload: 1 }.encode(1).unwrap();
-    for len in 0..HEADER_LEN {
+    for len in 0..HEADER_BYTES {
         assert_eq!(next_frame(&frame[..len]), Ok(None));
     }
-    for len in HEADER_LEN..=frame.len() {
+    for len in HEADER_BYTES..=frame.len() {
         assert!(next_frame(&frame[..len]).unwrap().is_some());
     }
 }
@@ -79,7 +80,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
     for (request, right, wrong) in [(&hello, 0, 1), (&stat, 1, 0)] {
         assert!(matches!(request.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = request.encode(right).unwrap();
-        let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
+        let (header, payload) = control(wrong, &frame[HEADER_BYTES..]);
         let decoded = Request::decode(&header, &payload);
         assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
@@ -88,7 +89,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
     {
         assert!(matches!(reply.encode(wrong), Err(FrameError::RequestId { .. })));
         let frame = reply.encode(right).unwrap();
-        let (header, payload) = control(wrong, &frame[HEADER_LEN..]);
+        let (header, payload) = control(wrong, &frame[HEADER_BYTES..]);
         let decoded = Reply::decode(&header, &payload);
         assert!(matches!(decoded, Err(FrameError::RequestId { .. })), "{decoded:?}");
     }
@@ -98,7 +99,7 @@ fn ids_are_for_requests_and_zero_for_the_connection() {
 fn a_request_is_short() {
     let fits = (MAX_REQUEST_BYTES - 12) as usize;
     let stat = |len| Request::Stat { name: "x".repeat(len) };
-    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_LEN + MAX_REQUEST_BYTES as usize);
+    assert_eq!(stat(fits).encode(1).unwrap().len(), HEADER_BYTES + MAX_REQUEST_BYTES as usize);
     let too_long = Err(FrameError::RequestTooLong { len: u64::from(MAX_REQUEST_BYTES) + 1 });
     assert_eq!(stat(fits + 1).encode(1), too_long);
     let (header, payload) = control(1, &encode(&stat(fits + 1)).unwrap());
@@ -113,9 +114,9 @@ fn ranges_and_pages_are_short() {
         version: None,
         what: GetScope::Blocks(vec![BlockRange { first: 0, count: 1 }; count]),
     };
-    assert!(get(MAX_RANGES).encode(1).is_ok());
-    assert!(get(MAX_RANGES + 1).encode(1).is_err());
-    let (header, payload) = control(1, &encode(&get(MAX_RANGES + 1)).unwrap());
+    assert!(get(MAX_GET_RANGES).encode(1).is_ok());
+    assert!(get(MAX_GET_RANGES + 1).encode(1).is_err());
+    let (header, payload) = control(1, &encode(&get(MAX_GET_RANGES + 1)).unwrap());
     assert!(Request::decode(&header, &payload).is_err());
 
     let have = |len| Reply::Have { first: 0, blocks: vec![Some(Cv([0; 32])); len] };
@@ -156,7 +157,7 @@ fn replaced(mut record: Vec<u8>, text: &str, other: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_server_lists_has_names_that_lead_nowhere_else() {
+fn listed_names_lead_to_no_other_place() {
     let entry = |name: &str| Entry {
         name: name.parse().unwrap(),
         kind: EntryKind::File,
@@ -193,7 +194,7 @@ fn what_a_server_lists_has_names_that_lead_nowhere_else() {
 }
 
 #[test]
-fn what_cannot_be_transferred_has_a_name_in_a_directory() {
+fn an_untransferable_entry_has_a_name_in_a_directory() {
     let meta = Meta::default();
     let name = RawName::parse("good").unwrap();
     let other = Untransferable { name, obstacle: Obstacle::Link, size: 0, meta };
@@ -254,7 +255,7 @@ fn features_that_nobody_knows_are_read() {
     };
     let frame = hello.encode(0).unwrap();
     let header = next_frame(&frame).unwrap().unwrap();
-    assert_eq!(Request::decode(&header, &frame[HEADER_LEN..]), Ok(hello));
+    assert_eq!(Request::decode(&header, &frame[HEADER_BYTES..]), Ok(hello));
 }
 
 #[test]
@@ -351,7 +352,7 @@ proptest! {
     fn requests_round_trip_and_no_cut_is_one(request in requests(), id in 1..=u32::MAX) {
         let frame = request.encode(id).unwrap();
         let header = next_frame(&frame).unwrap().unwrap();
-        let payload = &frame[HEADER_LEN..];
+        let payload = &frame[HEADER_BYTES..];
         prop_assert_eq!(&Request::decode(&header, payload).unwrap(), &request);
         prop_assert_eq!(header.request, id);
         for len in 0..payload.len() {

@@ -11,5 +11,6 @@ mod download;
 mod download_rules;
 mod limits;
 mod upload;
+mod upload_requests;
 mod upload_rules;
 mod vectors;

@@ -5,8 +5,8 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Cv, Digest, Manifest, Pa
 use ftx_core::native::upload::{
     BlockAction, ClaimedBlock, Completed, HavePage, ReceiveError, Receiver, SendDecision, Sender,
 };
-use ftx_core::native::wire::MAX_CV_PAGE_BLOCKS;
-use ftx_core::native::{BlockMismatch, Reason, StepError, TransferProgress};
+use ftx_core::native::wire::{FrameHeader, FrameKind, MAX_CV_PAGE_BLOCKS, Reply};
+use ftx_core::native::{BlockMismatch, Granule, Reason, StepError, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const B: Cv = Cv([0xbb; 32]);
@@ -19,7 +19,7 @@ fn known(size: u64, cvs: &[(u64, Cv)]) -> PartialManifest {
 
 fn ready(size: u64, window: u64) -> Sender {
     let mut sender = Sender::new(size, window);
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     sender
 }
 
@@ -34,7 +34,7 @@ fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
     let mut sender = Sender::new(2 * BLOCK_BYTES + 1, 8 * BLOCK_BYTES);
     assert_eq!(sender.claim(0), None);
     sender.have(1, &[Some(A), None]).unwrap();
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     let claims = [0, 1, 0].map(|stream| sender.claim(stream).unwrap());
     assert_eq!(claims[0], ClaimedBlock { index: 0, len: BLOCK_BYTES, theirs: None });
     assert_eq!(claims[1], ClaimedBlock { index: 1, len: BLOCK_BYTES, theirs: Some(A) });
@@ -43,14 +43,16 @@ fn blocks_are_claimed_when_the_server_is_ready_and_the_lowest_first() {
 }
 
 #[test]
-fn what_the_server_has_is_not_sent() {
+fn blocks_that_the_server_holds_are_not_sent() {
     let mut sender = Sender::new(3 * BLOCK_BYTES, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(A), None]).unwrap();
-    sender.ready().unwrap();
-    (0..3).for_each(|_| assert!(sender.claim(0).is_some()));
-    assert_eq!(sender.hashed(0, A), Ok(SendDecision::Skip));
-    assert_eq!(sender.hashed(1, B), Ok(SendDecision::Send));
-    assert_eq!(sender.hashed(2, A), Ok(SendDecision::Send));
+    sender.ready(Granule::ONE).unwrap();
+    for (index, cv, decision) in
+        [(0, A, SendDecision::Skip), (1, B, SendDecision::Send), (2, A, SendDecision::Send)]
+    {
+        assert_eq!(sender.claim(0).map(|claim| claim.index), Some(index));
+        assert_eq!(sender.hashed(index, cv), Ok(decision));
+    }
     for index in [1, 2] {
         sender.sent(index, if index == 1 { B } else { A }).unwrap();
         assert_eq!(sender.all_stored(), None);
@@ -65,11 +67,11 @@ fn what_the_server_has_is_not_sent() {
 }
 
 #[test]
-fn what_was_hashed_before_is_not_read_again() {
+fn hashed_blocks_are_not_read_again() {
     let own = known(3 * BLOCK_BYTES, &[(0, A), (1, A)]);
     let mut sender = Sender::with_known(own, 8 * BLOCK_BYTES);
     sender.have(0, &[Some(A), Some(B), Some(B)]).unwrap();
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     assert_eq!(sender.progress().done, BLOCK_BYTES);
     assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 1, len: BLOCK_BYTES, theirs: None }));
     assert_eq!(sender.claim(0), Some(ClaimedBlock { index: 2, len: BLOCK_BYTES, theirs: Some(B) }));
@@ -95,7 +97,7 @@ fn a_window_is_one_streams_and_a_block_always_fits_an_empty_one() {
 fn an_empty_file_needs_nothing_but_the_server() {
     let mut sender = Sender::new(0, 1);
     assert_eq!(sender.all_stored(), None);
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     let empty = Manifest::new(0, vec![]).unwrap().digest();
     assert_eq!((sender.all_stored(), sender.claim(0)), (Some(empty), None));
     assert_eq!(Receiver::new(PartialManifest::new(0), None).commit(empty), Ok(vec![]));
@@ -116,9 +118,9 @@ fn blocks_are_spoken_of_in_ascending_order() {
     sender.have(4, &[Some(A)]).unwrap();
     sender.have(7, &[Some(A)]).unwrap();
     assert_eq!(sender.unspoken(), 0);
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     let theirs: Vec<_> =
-        (0..8).map(|_| sender.claim(0).unwrap()).map(|claim| claim.theirs).collect();
+        (0..8).map(|stream| sender.claim(stream).unwrap()).map(|claim| claim.theirs).collect();
     assert_eq!(theirs, [None, None, Some(A), None, Some(A), None, None, Some(A)]);
 }
 
@@ -131,9 +133,9 @@ fn a_sender_takes_no_nonsense() {
         assert_eq!(error.reason(), Reason::Malformed);
     }
     sender.have(2, &[]).unwrap();
-    sender.ready().unwrap();
+    sender.ready(Granule::ONE).unwrap();
     assert_eq!(sender.unspoken(), 0);
-    assert!(sender.ready().is_err() && sender.have(0, &[None]).is_err());
+    assert!(sender.ready(Granule::ONE).is_err() && sender.have(0, &[None]).is_err());
     assert!(sender.hashed(0, A).is_err() && sender.sent(0, A).is_err());
     assert!(sender.stored(0, 0).is_err());
     assert!(sender.claim(0).is_some());
@@ -159,7 +161,7 @@ fn a_have_is_of_the_staging_and_else_of_the_published_version() {
 }
 
 #[test]
-fn pages_are_short_and_skip_what_is_not_held() {
+fn pages_are_short_and_skip_missing_blocks() {
     let page = MAX_CV_PAGE_BLOCKS as u64;
     let last = (1 << 44) - 1;
     let all: Vec<_> = (0..page + 2).chain([last]).map(|index| (index, A)).collect();
@@ -261,4 +263,135 @@ fn a_commit_needs_every_block_and_the_right_digest() {
     assert!(receiver.commit(computed).is_err());
     assert_eq!(receiver.complete(1, B, B), Ok(Completed::Discarded));
     assert_eq!(receiver.accept(1, 1, BLOCK_BYTES), Ok(BlockAction::Discard));
+}
+
+fn granules_of(blocks: u32, size: u64, window: u64, have: &[Option<Cv>]) -> Sender {
+    let mut sender = Sender::new(size, window);
+    sender.have(0, have).unwrap();
+    sender.ready(Granule::new(blocks).unwrap()).unwrap();
+    sender
+}
+
+#[test]
+fn a_granule_goes_over_one_stream_in_order() {
+    let mut sender = granules_of(3, 8 * BLOCK_BYTES, 6 * BLOCK_BYTES, &[]);
+    let streams = [0, 1, 0, 1, 2, 0, 2, 1];
+    let sent = streams.map(|stream| send(&mut sender, stream, A));
+    assert_eq!(sent, [0, 3, 1, 4, 6, 2, 7, 5]);
+    assert_eq!(sender.claim(0), None);
+}
+
+#[test]
+fn a_granule_takes_its_room_as_a_whole() {
+    let mut sender = granules_of(2, 7 * BLOCK_BYTES, 5 * BLOCK_BYTES, &[]);
+    assert_eq!(send(&mut sender, 0, A), 0);
+    assert_eq!(sender.unanswered(0), 2 * BLOCK_BYTES);
+    assert_eq!([1, 2, 3].map(|_| send(&mut sender, 0, A)), [1, 2, 3]);
+    // Room for one block is not enough for two.
+    assert_eq!(sender.claim(0), None);
+    sender.stored(0, 0).unwrap();
+    assert_eq!([4, 5].map(|_| send(&mut sender, 0, A)), [4, 5]);
+    // The last one is shorter.
+    assert_eq!((sender.claim(0), sender.unanswered(0)), (None, 5 * BLOCK_BYTES));
+    sender.stored(0, 5).unwrap();
+    assert_eq!(send(&mut sender, 0, A), 6);
+}
+
+#[test]
+fn a_granule_is_sent_completely_or_not_at_all() {
+    let held = [Some(A); 4];
+    let mut sender = granules_of(2, 4 * BLOCK_BYTES, 4 * BLOCK_BYTES, &held);
+    let compare = |index| Some(ClaimedBlock { index, len: BLOCK_BYTES, theirs: Some(A) });
+    for index in [0, 1] {
+        assert_eq!(sender.claim(0), compare(index));
+        assert_eq!(sender.claim(0), None, "while one is compared");
+        assert!(sender.sent(index, A).is_err(), "before it is compared");
+        assert_eq!(sender.progress().done, 0);
+        assert_eq!(sender.hashed(index, A), Ok(SendDecision::Skip));
+    }
+    assert_eq!((sender.progress().done, sender.unanswered(0)), (2 * BLOCK_BYTES, 0));
+    // The first block of the other one is equal, the second differs.
+    assert_eq!(sender.claim(0), compare(2));
+    assert_eq!(sender.hashed(2, A), Ok(SendDecision::Skip));
+    assert_eq!(sender.claim(0), compare(3));
+    assert_eq!(sender.hashed(3, B), Ok(SendDecision::Skip));
+    for (index, cv) in [(2, A), (3, B)] {
+        let claim = ClaimedBlock { index, len: BLOCK_BYTES, theirs: None };
+        assert_eq!(sender.claim(0), Some(claim));
+        assert!(sender.all_stored().is_none());
+        sender.sent(index, cv).unwrap();
+    }
+    (2..4).for_each(|index| sender.stored(0, index).unwrap());
+    assert!(sender.all_stored().is_some());
+    assert_eq!(
+        sender.progress(),
+        TransferProgress { done: 4 * BLOCK_BYTES, moved: 2 * BLOCK_BYTES }
+    );
+}
+
+#[test]
+fn a_granule_with_a_block_that_is_surely_another_is_not_compared() {
+    for (own, have) in [
+        // The server lacks the second block.
+        (known(2 * BLOCK_BYTES, &[]), [Some(A), None]),
+        // Ours is known, and is another one.
+        (known(2 * BLOCK_BYTES, &[(1, B)]), [Some(A), Some(A)]),
+    ] {
+        let mut sender = Sender::with_known(own, 4 * BLOCK_BYTES);
+        sender.have(0, &have).unwrap();
+        sender.ready(Granule::new(2).unwrap()).unwrap();
+        for index in [0, 1] {
+            let claim = ClaimedBlock { index, len: BLOCK_BYTES, theirs: None };
+            assert_eq!(sender.claim(0), Some(claim));
+            sender.sent(index, B).unwrap();
+        }
+    }
+}
+
+#[test]
+fn of_a_granule_that_is_known_in_part_the_rest_is_compared() {
+    let own = known(6 * BLOCK_BYTES, &[(0, A), (1, A), (2, A), (4, A), (5, A)]);
+    let mut sender = Sender::with_known(own, 8 * BLOCK_BYTES);
+    sender.have(0, &[Some(A); 6]).unwrap();
+    sender.ready(Granule::new(2).unwrap()).unwrap();
+    assert_eq!(sender.progress().done, 4 * BLOCK_BYTES);
+    let compare = ClaimedBlock { index: 3, len: BLOCK_BYTES, theirs: Some(A) };
+    assert_eq!(sender.claim(0), Some(compare));
+    assert_eq!(sender.hashed(3, A), Ok(SendDecision::Skip));
+    assert!(sender.all_stored().is_some());
+}
+
+#[test]
+fn a_window_that_holds_no_two_granules_is_refused() {
+    for (window, blocks, taken) in
+        [(1, 1, true), (4 * BLOCK_BYTES, 2, true), (4 * BLOCK_BYTES - 1, 2, false)]
+    {
+        let mut sender = Sender::new(8 * BLOCK_BYTES, window);
+        let ready = sender.ready(Granule::new(blocks).unwrap());
+        assert_eq!(ready.is_ok(), taken, "{window} {blocks}");
+        assert_eq!(sender.claim(0).is_some(), taken);
+    }
+    let error = StepError::GranuleTooLong { blocks: 8, window: BLOCK_BYTES };
+    assert_eq!(error.reason(), Reason::LimitExceeded);
+}
+
+#[test]
+fn a_granule_on_the_wire_is_bounded_and_has_one_form() {
+    let decoded = |granule: &[u8]| {
+        let payload = [&2u32.to_le_bytes()[..], &[0; 8], granule].concat();
+        let header = FrameHeader::new(FrameKind::Control, 1, payload.len() as u64).unwrap();
+        Reply::decode(&header, &payload)
+    };
+    let ready = |blocks| Reply::Ready { resumed: 0, granule: Granule::new(blocks).unwrap() };
+    assert_eq!(decoded(&[]), Ok(ready(1)));
+    for blocks in [2u32, 8, 1024] {
+        assert_eq!(decoded(&blocks.to_le_bytes()), Ok(ready(blocks)));
+    }
+    for blocks in [0u32, 1, 1025, u32::MAX] {
+        let error = decoded(&blocks.to_le_bytes()).unwrap_err();
+        assert_eq!(error.reason(), Reason::Malformed, "{blocks}");
+    }
+    for wrong in [&[8][..], &[8, 0, 0], &[8, 0, 0, 0, 0]] {
+        assert!(decoded(wrong).is_err(), "{wrong:?}");
+    }
 }

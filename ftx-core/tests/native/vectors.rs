@@ -2,11 +2,12 @@
 //! ways. If one of these has to change, so does every peer.
 
 use ftx_core::RawName;
+use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest};
 use ftx_core::native::wire::{
     BlockHead, CLIENT_PREFACE, Entry, EntryKind, FileHead, FileLayout, FrameHeader, FrameKind,
-    GetScope, HEADER_LEN, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request, Token,
-    Untransferable, Version, next_frame, server_preface,
+    GetScope, HEADER_BYTES, Listed, Meta, Mtime, Obstacle, Overwrite, Readers, Reply, Request,
+    Token, Untransferable, Version, next_frame, server_preface,
 };
 
 const TOKEN: &str = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
@@ -39,7 +40,7 @@ fn text(text: &str) -> String {
 
 fn split(frame: &[u8]) -> (FrameHeader, &[u8]) {
     let header = next_frame(frame).unwrap().unwrap();
-    let payload = &frame[HEADER_LEN..];
+    let payload = &frame[HEADER_BYTES..];
     assert_eq!(payload.len(), usize::try_from(header.len).unwrap());
     (header, payload)
 }
@@ -259,9 +260,14 @@ fn replies_of_an_upload() {
         "01", HASH,
         "00",
     ]);
-    reply(1, &Reply::Ready { resumed: 256 }, &[
+    reply(1, &Reply::Ready { resumed: 256, granule: Granule::ONE }, &[
         "0c000000", "01000000", "01", "000000",
+        "02000000", "0001000000000000",          // no granule: one block
+    ]);
+    reply(1, &Reply::Ready { resumed: 256, granule: Granule::new(8).unwrap() }, &[
+        "10000000", "01000000", "01", "000000",
         "02000000", "0001000000000000",
+        "08000000",                              // granule
     ]);
     reply(1, &Reply::Stored { index: 4 }, &[
         "0c000000", "01000000", "01", "000000",

@@ -12,3 +12,4 @@ mod files;
 mod kit;
 mod pair;
 mod server;
+mod upload;

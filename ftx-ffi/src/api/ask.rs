@@ -2,21 +2,24 @@
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
+
+use ftx_client::DialectChoice;
 
 use super::call::Call;
 use super::client::FtxClient;
-use super::codes::{FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DIGEST_BYTES};
+use super::codes::FTX_DIGEST_BYTES;
 use super::entry::{FtxEntry, FtxEntryFn};
-use crate::callback;
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, JobKind, cancelled};
+use crate::job::{JobKind, cancelled};
+
 use crate::pointer::{self, OutParam};
 use crate::process::OwnerPid;
+use crate::thread_state;
+use crate::worker::JobRef;
 
 pub(super) fn dialect_code(native: bool) -> u32 {
-    if native { FTX_DIALECT_NATIVE } else { FTX_DIALECT_LEGACY }
+    if native { DialectChoice::Native as u32 } else { DialectChoice::Legacy as u32 }
 }
 
 /// Lists a directory of a native server, in a fixed order. Entries that cannot be transferred, such
@@ -58,12 +61,12 @@ pub unsafe extern "C" fn ftx_client_list(
         call.job.set(|settings| settings.recursive = recursive != 0)?;
         let owner = OwnerPid::this();
         let stopped = Cell::new(false);
-        let show = |job: &Job| {
+        let show = |job: &JobRef| {
             while let Ok(Some(entry)) = job.next_entry() {
                 let Some(each) = each else { continue };
                 // An entry that C cannot represent has failed the job.
                 let Ok(entry) = FtxEntry::new(&entry) else { continue };
-                let stop = callback::within(job.runner.id(), || {
+                let stop = thread_state::in_callback(job.client_id(), || {
                     // SAFETY: as above; the entry lives until it returns.
                     unsafe { each(&raw const entry, user_data) != 0 }
                 });
@@ -76,10 +79,10 @@ pub unsafe extern "C" fn ftx_client_list(
             }
             stopped.get()
         };
-        let job = Arc::clone(&call.job);
+        let job = &call.job;
         let result = call.run(|job, _| show(job));
         // The last entries may have come with the end.
-        let over = stopped.get() || (result.is_ok() && show(&job));
+        let over = stopped.get() || (result.is_ok() && show(job));
         owner.check()?;
         if over { Err(cancelled()) } else { result }
     })
@@ -196,7 +199,7 @@ pub unsafe extern "C" fn ftx_client_dialect(client: *mut FtxClient, dialect: *mu
         // SAFETY: the caller keeps to the contract.
         let (client, dialect) =
             unsafe { (pointer::handle(client)?, OutParam::new(dialect, "dialect")?) };
-        let native = Call::new(client, JobKind::Dialect)?.run_quietly()?.native();
+        let native = Call::new(client, JobKind::Dialect)?.run_quietly()?.native()?;
         let native = native.ok_or_else(|| Failure::internal("the dialect is missing"))?;
         dialect.set(dialect_code(native));
         Ok(())

@@ -6,18 +6,20 @@ use std::time::Instant;
 
 use super::client::FtxClient;
 use super::event::{FtxEvent, FtxProgressFn};
-use crate::callback;
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
 use crate::guard::guard;
-use crate::job::{Job, JobKind};
+use crate::job::{JobKind, Stop};
 use crate::pointer;
 use crate::process::OwnerPid;
 use crate::queue::EventQueue;
+use crate::worker::{JobHandle, JobRef};
+use crate::{callback, thread_state};
 
 /// A job whose events stay with the calling thread.
 pub(super) struct Call {
-    pub(super) job: Arc<Job>,
+    pub(super) job: JobHandle,
+    events: Arc<EventQueue>,
     /// The calling thread reads the sizes of the files while the client's thread begins to transfer
     /// them.
     sizes: bool,
@@ -26,15 +28,18 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(client: &FtxClient, kind: JobKind) -> Result<Self, Failure> {
         callback::check(client.worker.id)?;
-        // The handle is not used after this, so a callback may free it.
-        let runner = Arc::clone(&client.worker);
-        let job = Job::new(kind, runner, Arc::new(EventQueue::new()));
+        // The handle of the client is not used after this, so a callback may free it.
+        let events = Arc::new(EventQueue::new());
+        let job = client.worker.new_job(kind, Some(Arc::clone(&events)));
         job.set(|settings| settings.sizes = false)?;
-        Ok(Self { job, sizes: false })
+        Ok(Self { job, events, sizes: false })
     }
 
     /// Runs the job to its end. Cancels it early if `tell` asks for that.
-    pub(super) fn run(self, mut tell: impl FnMut(&Job, &JobEvent) -> bool) -> Result<(), Failure> {
+    pub(super) fn run(
+        &self,
+        mut tell: impl FnMut(&JobRef, &JobEvent) -> bool,
+    ) -> Result<(), Failure> {
         let owner = OwnerPid::this();
         self.job.start()?;
         if self.sizes {
@@ -42,7 +47,7 @@ impl Call {
         }
         let (mut stopped, mut last) = (false, None);
         loop {
-            for event in self.job.queue.wait(last) {
+            for event in self.events.wait(last) {
                 if event.kind == JobEventKind::JobEnded {
                     return self.job.outcome();
                 }
@@ -55,17 +60,17 @@ impl Call {
                 owner.check()?;
                 if stop {
                     stopped = true;
-                    self.job.cancel(false);
+                    self.job.cancel(Stop::Soft);
                 }
             }
             last = Some(Instant::now());
         }
     }
 
-    pub(super) fn run_quietly(self) -> Result<Arc<Job>, Failure> {
-        let job = Arc::clone(&self.job);
+    /// Runs the job to its end, and returns it for its results.
+    pub(super) fn run_quietly(self) -> Result<JobHandle, Failure> {
         self.run(|_, _| false)?;
-        Ok(job)
+        Ok(self.job)
     }
 
     /// Runs the job with a callback of the caller.
@@ -85,7 +90,7 @@ impl Call {
             }
             let event = FtxEvent { job_id: job.id, user_data, ..FtxEvent::from(event) };
             // SAFETY: as the caller promises; the event lives until it returns.
-            callback::within(job.runner.id(), || unsafe {
+            thread_state::in_callback(job.client_id(), || unsafe {
                 progress(&raw const event, user_data) != 0
             })
         })

@@ -1,4 +1,5 @@
-//! The constants of the header. A test compares them with the tables of `ftx-core` and `status`.
+//! The constants of the header, except those of options, which come from the table of `ftx_client::options`.
+//! A test compares the codes with the tables of `ftx-core` and `status`.
 
 use std::ffi::CStr;
 
@@ -144,51 +145,6 @@ pub const FTX_SIDE_NONE: u32 = 0;
 pub const FTX_SIDE_LOCAL: u32 = 1;
 /// The server.
 pub const FTX_SIDE_SERVER: u32 = 2;
-/// The native dialect; the dialect of the original system with a server that supports no other.
-pub const FTX_DIALECT_AUTO: u32 = 0;
-/// The native dialect.
-pub const FTX_DIALECT_NATIVE: u32 = 1;
-/// The dialect of the original system.
-pub const FTX_DIALECT_LEGACY: u32 = 2;
-/// A finished download survives a power failure.
-pub const FTX_DURABILITY_FULL: u32 = 0;
-/// A finished download survives the end of the process, but not a power failure.
-pub const FTX_DURABILITY_NONE: u32 = 1;
-/// The file is replaced.
-pub const FTX_OVERWRITE_REPLACE: u32 = 0;
-/// The file stays, and the upload fails with `FTX_ALREADY_EXISTS`.
-pub const FTX_OVERWRITE_FAIL: u32 = 1;
-/// The file is replaced if it has the digest of `FTX_OPTION_OVERWRITE_DIGEST`; otherwise the
-/// upload fails with `FTX_PRECONDITION_FAILED`. Setting the digest sets this.
-pub const FTX_OVERWRITE_IF_DIGEST: u32 = 2;
-/// Milliseconds to wait for a connection, an answer or the next bytes: 1 to 31536000000, 30000 by
-/// default.
-pub const FTX_OPTION_TIMEOUT_MS: u32 = 1;
-/// Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
-/// further than every earlier one is not counted.
-pub const FTX_OPTION_RETRIES: u32 = 2;
-/// Milliseconds before the first retry, doubled for each further one: 0 to 31536000000, 100 by
-/// default.
-pub const FTX_OPTION_MIN_BACKOFF_MS: u32 = 3;
-/// Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
-pub const FTX_OPTION_MAX_BACKOFF_MS: u32 = 4;
-/// Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the
-/// client choose.
-pub const FTX_OPTION_STREAMS: u32 = 5;
-/// `FTX_DIALECT_AUTO` (the default), `FTX_DIALECT_NATIVE` or `FTX_DIALECT_LEGACY`.
-pub const FTX_OPTION_DIALECT: u32 = 6;
-/// `FTX_DURABILITY_FULL` (the default) or `FTX_DURABILITY_NONE`.
-pub const FTX_OPTION_DURABILITY: u32 = 7;
-/// How an upload treats an existing file, in the native dialect: `FTX_OVERWRITE_REPLACE` (the
-/// default) or `FTX_OVERWRITE_FAIL`.
-pub const FTX_OPTION_OVERWRITE: u32 = 8;
-/// 32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an upload may
-/// replace.
-pub const FTX_OPTION_OVERWRITE_DIGEST: u32 = 9;
-/// The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of local
-/// files, so that unchanged files are read only once. Empty, the default, means no cache. The
-/// client creates the directory if necessary; only clients may write to it.
-pub const FTX_OPTION_CACHE: u32 = 10;
 /// Uploads files.
 pub const FTX_JOB_UPLOAD: u32 = 1;
 /// Downloads files.
@@ -208,13 +164,6 @@ pub const FTX_JOB_DIALECT: u32 = 7;
 pub const FTX_JOB_OPTION_KEEP_GOING: u32 = 1;
 /// 0, the default: a listing shows the directory. 1: it includes all subdirectories.
 pub const FTX_JOB_OPTION_RECURSIVE: u32 = 2;
-/// As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.
-pub const FTX_JOB_OPTION_RETRIES: u32 = 3;
-/// As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting of the
-/// client.
-pub const FTX_JOB_OPTION_OVERWRITE: u32 = 4;
-/// As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by `ftx_job_set_bytes`.
-pub const FTX_JOB_OPTION_OVERWRITE_DIGEST: u32 = 5;
 /// Not started.
 pub const FTX_STATE_NEW: u32 = 0;
 /// Queued behind earlier jobs.
@@ -227,7 +176,8 @@ pub const FTX_STATE_PAUSED: u32 = 3;
 pub const FTX_STATE_ENDED: u32 = 4;
 /// Hashing the bytes already present: `done` of `total` bytes.
 pub const FTX_EVENT_HASHING: u32 = 1;
-/// The transfer of a file begins at offset `done` of its `total` bytes.
+/// Bytes of a file begin to move. Both sides already hold `done` of its `total` bytes, which need not
+/// be its first ones.
 pub const FTX_EVENT_STARTED: u32 = 2;
 /// `done` of the `total` bytes of a file are transferred.
 pub const FTX_EVENT_PROGRESS: u32 = 3;

@@ -1,28 +1,15 @@
 //! Settings of a client.
 
-use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use ftx_client::{ClientConfig, DialectChoice, Digest, Durability, Overwrite, Reason};
+use ftx_client::options::{self, OptionError};
+use ftx_client::{ClientConfig, Reason};
 
-use super::codes::{
-    FTX_DIALECT_AUTO, FTX_DIALECT_LEGACY, FTX_DIALECT_NATIVE, FTX_DURABILITY_FULL,
-    FTX_DURABILITY_NONE, FTX_OPTION_CACHE, FTX_OPTION_DIALECT, FTX_OPTION_DURABILITY,
-    FTX_OPTION_MAX_BACKOFF_MS, FTX_OPTION_MIN_BACKOFF_MS, FTX_OPTION_OVERWRITE,
-    FTX_OPTION_OVERWRITE_DIGEST, FTX_OPTION_RETRIES, FTX_OPTION_STREAMS, FTX_OPTION_TIMEOUT_MS,
-    FTX_OVERWRITE_FAIL, FTX_OVERWRITE_IF_DIGEST, FTX_OVERWRITE_REPLACE,
-};
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
 use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
-
-/// A year: longer waits are a mistake, and would overflow clocks.
-const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
-
-const MAX_STREAMS_COUNT: u64 = 64;
 
 /// Settings for new clients. A client copies them, so later changes do not affect existing clients.
 /// `FTX_JOB_OPTION_KEEP_GOING` and its like are the options of a single job; all other options
@@ -48,129 +35,25 @@ impl FtxConfig {
     fn config(&self) -> MutexGuard<'_, ClientConfig> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn set(&self, option: u32, value: u64) -> Result<(), Failure> {
-        let mut config = self.config();
-        match option {
-            FTX_OPTION_TIMEOUT_MS => {
-                config.timeout = millis(value).filter(|time| !time.is_zero()).ok_or_else(bad)?;
-            }
-            FTX_OPTION_RETRIES => config.retries = retries(value)?,
-            FTX_OPTION_MIN_BACKOFF_MS => config.min_backoff = millis(value).ok_or_else(bad)?,
-            FTX_OPTION_MAX_BACKOFF_MS => config.max_backoff = millis(value).ok_or_else(bad)?,
-            FTX_OPTION_STREAMS if value > MAX_STREAMS_COUNT => return Err(bad()),
-            FTX_OPTION_STREAMS => {
-                config.streams = usize::try_from(value).ok().and_then(NonZeroUsize::new);
-            }
-            FTX_OPTION_DIALECT => config.dialect = dialect(value)?,
-            FTX_OPTION_DURABILITY => config.durability = durability(value)?,
-            FTX_OPTION_OVERWRITE => config.overwrite = overwrite(value)?,
-            FTX_OPTION_OVERWRITE_DIGEST | FTX_OPTION_CACHE => {
-                return Err(wrong_type("ftx_config_set_bytes"));
-            }
-            _ => return Err(unknown(option)),
+/// The failure to set or read an option, where `other` is the function that sets it otherwise.
+pub(super) fn failure(option: u32, error: OptionError, other: &str) -> Failure {
+    match error {
+        OptionError::Unknown => unknown(option),
+        OptionError::Form => {
+            let message = format!("the option is of another type; use {other}");
+            Failure::abi(AbiStatus::WrongType, message)
         }
-        Ok(())
-    }
-
-    fn set_bytes(&self, option: u32, bytes: &[u8]) -> Result<(), Failure> {
-        match option {
-            FTX_OPTION_OVERWRITE_DIGEST => {
-                self.config().overwrite = overwrite_if(bytes)?;
-                Ok(())
-            }
-            FTX_OPTION_CACHE => {
-                let path = pointer::path(bytes)?;
-                self.config().cache = (!bytes.is_empty()).then_some(path);
-                Ok(())
-            }
-            FTX_OPTION_TIMEOUT_MS..=FTX_OPTION_OVERWRITE => Err(wrong_type("ftx_config_set_u64")),
-            _ => Err(unknown(option)),
+        OptionError::Value => {
+            let message = "the option does not take that value; see its constant in ftx.h";
+            Failure::reason(Reason::InvalidArgument, message)
         }
     }
-
-    fn value(&self, option: u32) -> Result<u64, Failure> {
-        let config = self.config();
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Ok(match option {
-            FTX_OPTION_TIMEOUT_MS => millis(config.timeout),
-            FTX_OPTION_RETRIES => config.retries.into(),
-            FTX_OPTION_MIN_BACKOFF_MS => millis(config.min_backoff),
-            FTX_OPTION_MAX_BACKOFF_MS => millis(config.max_backoff),
-            FTX_OPTION_STREAMS => config.streams.map_or(0, |streams| streams.get() as u64),
-            FTX_OPTION_DIALECT => match config.dialect {
-                DialectChoice::Auto => FTX_DIALECT_AUTO,
-                DialectChoice::Native => FTX_DIALECT_NATIVE,
-                DialectChoice::Legacy => FTX_DIALECT_LEGACY,
-            }
-            .into(),
-            FTX_OPTION_DURABILITY => match config.durability {
-                Durability::Full => FTX_DURABILITY_FULL,
-                Durability::None => FTX_DURABILITY_NONE,
-            }
-            .into(),
-            FTX_OPTION_OVERWRITE => match config.overwrite {
-                Overwrite::Replace => FTX_OVERWRITE_REPLACE,
-                Overwrite::Fail => FTX_OVERWRITE_FAIL,
-                Overwrite::IfUnchanged(_) => FTX_OVERWRITE_IF_DIGEST,
-            }
-            .into(),
-            FTX_OPTION_OVERWRITE_DIGEST | FTX_OPTION_CACHE => {
-                return Err(wrong_type("ftx_config_set_bytes"));
-            }
-            _ => return Err(unknown(option)),
-        })
-    }
 }
 
-fn millis(value: u64) -> Option<Duration> {
-    (value <= MAX_WAIT_MS).then(|| Duration::from_millis(value))
-}
-
-fn dialect(value: u64) -> Result<DialectChoice, Failure> {
-    match u32::try_from(value) {
-        Ok(FTX_DIALECT_AUTO) => Ok(DialectChoice::Auto),
-        Ok(FTX_DIALECT_NATIVE) => Ok(DialectChoice::Native),
-        Ok(FTX_DIALECT_LEGACY) => Ok(DialectChoice::Legacy),
-        _ => Err(bad()),
-    }
-}
-
-fn durability(value: u64) -> Result<Durability, Failure> {
-    match u32::try_from(value) {
-        Ok(FTX_DURABILITY_FULL) => Ok(Durability::Full),
-        Ok(FTX_DURABILITY_NONE) => Ok(Durability::None),
-        _ => Err(bad()),
-    }
-}
-
-pub(super) fn overwrite(value: u64) -> Result<Overwrite, Failure> {
-    match u32::try_from(value) {
-        Ok(FTX_OVERWRITE_REPLACE) => Ok(Overwrite::Replace),
-        Ok(FTX_OVERWRITE_FAIL) => Ok(Overwrite::Fail),
-        _ => Err(bad()),
-    }
-}
-
-pub(super) fn overwrite_if(digest: &[u8]) -> Result<Overwrite, Failure> {
-    Ok(Overwrite::IfUnchanged(Digest(digest.try_into().map_err(|_| bad())?)))
-}
-
-pub(super) fn retries(value: u64) -> Result<u32, Failure> {
-    u32::try_from(value).map_err(|_| bad())
-}
-
-pub(super) fn bad() -> Failure {
-    let message = "the option does not take that value; see its constant in ftx.h";
-    Failure::reason(Reason::InvalidArgument, message)
-}
-
-pub(crate) fn unknown(option: u32) -> Failure {
+pub(super) fn unknown(option: u32) -> Failure {
     Failure::abi(AbiStatus::UnknownOption, format!("there is no option {option}"))
-}
-
-pub(super) fn wrong_type(setter: &str) -> Failure {
-    Failure::abi(AbiStatus::WrongType, format!("the option is of another type; use {setter}"))
 }
 
 /// Creates settings with all defaults.
@@ -233,14 +116,16 @@ pub unsafe extern "C" fn ftx_config_set_u64(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        unsafe { pointer::handle(config) }?.set(option, value)
+        let mut config = unsafe { pointer::handle(config) }?.config();
+        options::set_number(&mut config, option, value)
+            .map_err(|error| failure(option, error, "ftx_config_set_bytes"))
     })
 }
 
 /// Sets an option whose value is a sequence of bytes.
 ///
 /// @param config  The settings.
-/// @param option  `FTX_OPTION_OVERWRITE_DIGEST` or `FTX_OPTION_CACHE`.
+/// @param option  `FTX_OPTION_CACHE` or its like; each documents its values.
 /// @param bytes   Its value, which is copied.
 /// @param length  The number of bytes: 32 for a digest, the length of a path without a NUL.
 /// @return As `ftx_config_set_u64`.
@@ -263,7 +148,8 @@ pub unsafe extern "C" fn ftx_config_set_bytes(
         // SAFETY: the caller keeps to the contract.
         let (config, bytes) =
             unsafe { (pointer::handle(config)?, pointer::bytes(bytes, length, "bytes")?) };
-        config.set_bytes(option, bytes)
+        options::set_bytes(&mut config.config(), option, bytes)
+            .map_err(|error| failure(option, error, "ftx_config_set_u64"))
     })
 }
 
@@ -291,7 +177,9 @@ pub unsafe extern "C" fn ftx_config_get_u64(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (config, value) = unsafe { (pointer::handle(config)?, OutParam::new(value, "value")?) };
-        value.set(config.value(option)?);
+        let found = options::number_of(&config.config(), option)
+            .map_err(|error| failure(option, error, "ftx_config_set_bytes"))?;
+        value.set(found);
         Ok(())
     })
 }

@@ -1,6 +1,5 @@
 //! Control of jobs: start, pause, resume, cancel and wait.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::codes::{
@@ -9,7 +8,7 @@ use super::codes::{
 use super::job::FtxJob;
 use crate::callback;
 use crate::guard::guard;
-use crate::job::Phase;
+use crate::job::{Phase, Stop};
 use crate::pointer::{self, OutParam};
 
 /// Starts a job. It runs after the jobs started before it have ended; `ftx_client_next_event`
@@ -50,7 +49,7 @@ pub unsafe extern "C" fn ftx_job_start(job: *mut FtxJob) -> i32 {
 pub unsafe extern "C" fn ftx_job_cancel(job: *mut FtxJob) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        unsafe { pointer::handle(job) }?.job.cancel(false);
+        unsafe { pointer::handle(job) }?.job.cancel(Stop::Soft);
         Ok(())
     })
 }
@@ -72,7 +71,7 @@ pub unsafe extern "C" fn ftx_job_cancel(job: *mut FtxJob) -> i32 {
 pub unsafe extern "C" fn ftx_job_abort(job: *mut FtxJob) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        unsafe { pointer::handle(job) }?.job.cancel(true);
+        unsafe { pointer::handle(job) }?.job.cancel(Stop::Hard);
         Ok(())
     })
 }
@@ -136,11 +135,11 @@ pub unsafe extern "C" fn ftx_job_resume(job: *mut FtxJob) -> i32 {
 pub unsafe extern "C" fn ftx_job_wait(job: *mut FtxJob, timeout_ms: i64) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let job = Arc::clone(unsafe { &pointer::handle(job)?.job });
+        let job = unsafe { &pointer::handle(job)?.job };
         if timeout_ms == 0 {
             return job.outcome();
         }
-        callback::check(job.runner.id())?;
+        callback::check(job.client_id())?;
         job.wait(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
     })
 }
@@ -163,7 +162,7 @@ pub unsafe extern "C" fn ftx_job_state(job: *const FtxJob, state: *mut u32) -> i
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, state) = unsafe { (pointer::handle(job)?, OutParam::new(state, "state")?) };
-        state.set(match job.job.phase() {
+        state.set(match job.job.phase()? {
             Phase::New => FTX_STATE_NEW,
             Phase::Queued => FTX_STATE_QUEUED,
             Phase::Running => FTX_STATE_RUNNING,

@@ -6,10 +6,10 @@ use super::codes::{
     FTX_CATEGORY_CALLER, FTX_CATEGORY_INTERNAL, FTX_CATEGORY_LOCAL, FTX_CATEGORY_SERVER,
     FTX_SIDE_LOCAL, FTX_SIDE_NONE, FTX_SIDE_SERVER, FTX_WHOLE_JOB,
 };
-use crate::failure::{self, Failure};
+use crate::failure::Failure;
 use crate::guard::guard;
 use crate::pointer::{self, Text, Versioned};
-use crate::status;
+use crate::{status, thread_state};
 
 /// Size of `ftx_error.message` in bytes, including its NUL.
 pub const FTX_MESSAGE_BYTES: usize = 1024;
@@ -97,7 +97,7 @@ impl FtxError {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ftx_last_error(error: *mut FtxError) -> i32 {
     guard(|| {
-        let last = FtxError::new(failure::last().as_ref());
+        let last = FtxError::new(thread_state::last_failure().as_ref());
         // SAFETY: the caller keeps to the contract.
         unsafe { pointer::fill(error, &last) }
     })

@@ -2,33 +2,34 @@
 //! results.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
+
+use ftx_client::ClientConfig;
+use ftx_client::options::{self, OptionError};
 
 use super::client::FtxClient;
 use super::codes::{
     FTX_JOB_DIALECT, FTX_JOB_DIGEST, FTX_JOB_DOWNLOAD, FTX_JOB_LIST, FTX_JOB_OPTION_KEEP_GOING,
-    FTX_JOB_OPTION_OVERWRITE, FTX_JOB_OPTION_OVERWRITE_DIGEST, FTX_JOB_OPTION_RECURSIVE,
-    FTX_JOB_OPTION_RETRIES, FTX_JOB_REMOVE, FTX_JOB_STAT, FTX_JOB_UPLOAD,
+    FTX_JOB_OPTION_RECURSIVE, FTX_JOB_REMOVE, FTX_JOB_STAT, FTX_JOB_UPLOAD,
 };
 use super::config;
 use crate::failure::Failure;
 use crate::guard::{guard, guard_or};
-use crate::job::{Job, JobKind};
+use crate::job::{JobKind, OptionInput, Override};
 use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
+use crate::worker::{JobHandle, JobRef};
 
 /// Work of a client that runs in the background once started.
 pub struct FtxJob {
-    owner: OwnerPid,
-    pub(super) job: Arc<Job>,
+    pub(super) job: JobHandle,
 }
 
 impl Handle for FtxJob {
     const NAME: &'static str = "ftx_job";
 
     fn owner(&self) -> OwnerPid {
-        self.owner
+        self.job.owner
     }
 }
 
@@ -79,9 +80,7 @@ pub unsafe extern "C" fn ftx_job_new(
         let kind = self::kind(kind).ok_or_else(|| {
             Failure::abi(AbiStatus::UnknownOption, format!("there is no kind of job {kind}"))
         })?;
-        let worker = Arc::clone(&client.worker);
-        let events = Arc::clone(&worker.events);
-        let made = FtxJob { owner: OwnerPid::this(), job: Job::new(kind, worker, events) };
+        let made = FtxJob { job: client.worker.new_job(kind, None) };
         // SAFETY: as above.
         unsafe { OutParam::new(job, "job")? }.set(Box::into_raw(Box::new(made)));
         Ok(())
@@ -102,9 +101,7 @@ pub unsafe extern "C" fn ftx_job_new(
 pub unsafe extern "C" fn ftx_job_free(job: *mut FtxJob) {
     guard_or((), || {
         // SAFETY: the caller keeps to the contract.
-        if let Some(job) = unsafe { pointer::retrieve(job) } {
-            job.job.release();
-        }
+        drop(unsafe { pointer::retrieve(job) });
         Ok(())
     });
 }
@@ -144,8 +141,7 @@ pub unsafe extern "C" fn ftx_job_id(job: *const FtxJob) -> u64 {
 pub unsafe extern "C" fn ftx_job_set_user_data(job: *mut FtxJob, user_data: *mut c_void) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        unsafe { pointer::handle(job) }?.job.set_user_data(user_data.expose_provenance());
-        Ok(())
+        unsafe { pointer::handle(job) }?.job.set_user_data(user_data.expose_provenance())
     })
 }
 
@@ -170,39 +166,40 @@ pub unsafe extern "C" fn ftx_job_set_u64(job: *mut FtxJob, option: u32, value: u
         let job = unsafe { &pointer::handle(job)?.job };
         match option {
             FTX_JOB_OPTION_KEEP_GOING => {
-                let on = switch(value)?;
+                let on = switch(option, value)?;
                 job.set(|settings| settings.keep_going = on)
             }
             FTX_JOB_OPTION_RECURSIVE => {
-                let on = switch(value)?;
+                let on = switch(option, value)?;
                 job.set(|settings| settings.recursive = on)
             }
-            FTX_JOB_OPTION_RETRIES => {
-                let retries = config::retries(value)?;
-                job.set(|settings| settings.retries = Some(retries))
-            }
-            FTX_JOB_OPTION_OVERWRITE => {
-                let overwrite = config::overwrite(value)?;
-                job.set(|settings| settings.overwrite = Some(overwrite))
-            }
-            FTX_JOB_OPTION_OVERWRITE_DIGEST => Err(config::wrong_type("ftx_job_set_bytes")),
-            _ => Err(config::unknown(option)),
+            _ => set(job, option, OptionInput::Number(value), "ftx_job_set_bytes"),
         }
     })
 }
 
-fn switch(value: u64) -> Result<bool, Failure> {
+fn switch(option: u32, value: u64) -> Result<bool, Failure> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(config::bad()),
+        _ => Err(config::failure(option, OptionError::Value, "")),
     }
+}
+
+/// Overrides an option of the client for a job.
+fn set(job: &JobRef, option: u32, input: OptionInput, other: &str) -> Result<(), Failure> {
+    let number = options::of_job(option).ok_or_else(|| config::unknown(option))?;
+    let change = Override { number, input };
+    change
+        .apply(&mut ClientConfig::default())
+        .map_err(|error| config::failure(option, error, other))?;
+    job.set(|settings| settings.overrides.push(change))
 }
 
 /// Sets an option whose value is a sequence of bytes, of a job that was not started.
 ///
 /// @param job     The job.
-/// @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST`.
+/// @param option  `FTX_JOB_OPTION_OVERWRITE_DIGEST` or its like; each documents its values.
 /// @param bytes   Its value, which is copied.
 /// @param length  The number of bytes: 32 for a digest.
 /// @return As `ftx_job_set_u64`.
@@ -226,14 +223,10 @@ pub unsafe extern "C" fn ftx_job_set_bytes(
         let (job, bytes) =
             unsafe { (pointer::handle(job)?, pointer::bytes(bytes, length, "bytes")?) };
         match option {
-            FTX_JOB_OPTION_OVERWRITE_DIGEST => {
-                let overwrite = config::overwrite_if(bytes)?;
-                job.job.set(|settings| settings.overwrite = Some(overwrite))
+            FTX_JOB_OPTION_KEEP_GOING | FTX_JOB_OPTION_RECURSIVE => {
+                Err(config::failure(option, OptionError::Form, "ftx_job_set_u64"))
             }
-            FTX_JOB_OPTION_KEEP_GOING..=FTX_JOB_OPTION_OVERWRITE => {
-                Err(config::wrong_type("ftx_job_set_u64"))
-            }
-            _ => Err(config::unknown(option)),
+            _ => set(&job.job, option, OptionInput::Bytes(bytes.to_owned()), "ftx_job_set_u64"),
         }
     })
 }
@@ -264,7 +257,7 @@ pub unsafe extern "C" fn ftx_job_add(
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let job = unsafe { pointer::handle(job)? };
-        let path = match job.job.kind {
+        let path = match job.job.kind()? {
             // SAFETY: as above.
             JobKind::Upload | JobKind::Download => unsafe { pointer::text(path, "path")? },
             _ => "",

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn ftx_job_file_count(job: *const FtxJob, count: *mut u64)
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, count) = unsafe { (pointer::handle(job)?, OutParam::new(count, "count")?) };
-        count.set(job.job.file_count() as u64);
+        count.set(job.job.file_count()? as u64);
         Ok(())
     })
 }
@@ -149,8 +149,8 @@ pub unsafe extern "C" fn ftx_job_error(
 }
 
 /// Takes the next entry found by `FTX_JOB_LIST` or `FTX_JOB_STAT`. Never blocks; the event
-/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while 4096 entries wait to be taken,
-/// unless `ftx_job_wait` is waiting for it.
+/// `FTX_EVENT_ENTRIES` reports new entries. A listing pauses while thousands of entries wait to be
+/// taken, unless `ftx_job_wait` is waiting for it.
 ///
 /// @param job    The job.
 /// @param entry  Filled in; `struct_size` must be set.
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn ftx_job_dialect(job: *const FtxJob, dialect: *mut u32) 
     guard(|| {
         // SAFETY: the caller keeps to the contract.
         let (job, dialect) = unsafe { (pointer::handle(job)?, OutParam::new(dialect, "dialect")?) };
-        let native = job.job.native();
+        let native = job.job.native()?;
         let native = native.ok_or_else(|| Failure::abi(AbiStatus::Pending, "it is not known"))?;
         dialect.set(super::ask::dialect_code(native));
         Ok(())

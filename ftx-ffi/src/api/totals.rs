@@ -73,7 +73,7 @@ impl From<&JobTotals> for FtxTotals {
 pub unsafe extern "C" fn ftx_job_totals(job: *const FtxJob, totals: *mut FtxTotals) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let found = unsafe { pointer::handle(job) }?.job.totals();
+        let found = unsafe { pointer::handle(job) }?.job.totals()?;
         // SAFETY: as above.
         unsafe { pointer::fill(totals, &FtxTotals::from(&found)) }
     })

@@ -1,76 +1,62 @@
-//! Jobs: their work, state and results.
+//! Jobs: machines without threads, clocks or queues.
 //!
 //! ```text
-//! New ──start──▶ Queued ──▶ Running ──▶ Ended
-//!                  │  ▲        │
-//!              pause  resume   pause, as soon as the transfer can resume later
-//!                  ▼  │        ▼
-//!                 Paused ◀─────┘          cancel leads from each to Ended
+//!  New ──start──▶ Queued ──begin──▶ Running ──finish──▶ Ended
+//!                  │  ▲              │   ▲ │
+//!               pause resume      pause  │ └─ finish, resumed before the transfer stopped ──▶ Queued
+//!                  ▼  │              │ resume
+//!                 Paused ◀──finish── ▼   │           cancel leads from each to Ended, from Running
+//!                                 stopping           by way of finish
 //! ```
+//!
+//! A job is driven by its caller (this file) and by the thread of its client (`run`). Each step returns
+//! [`Effects`]; the client carries them out (`worker`), under the lock under which it took the step. A job
+//! ends once, and its last event says so.
 
-mod control;
+mod effects;
 mod model;
+mod run;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 use std::collections::VecDeque;
-use std::fmt::Debug;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use ftx_client::{Cancel, Listed, Reason, RemoteName, TransferError};
+use ftx_client::{Listed, Reason, RemoteName, TransferError};
 
-pub(crate) use self::model::{FileOutcome, JobFile, JobKind, Phase, Settings};
+pub(crate) use self::effects::{Effects, ScheduleChange, Stop};
+pub(crate) use self::model::{
+    FileOutcome, JobFile, JobKind, OptionInput, Override, Phase, Settings, Work,
+};
 use crate::event::{JobEvent, JobEventKind};
 use crate::failure::Failure;
-use crate::queue::EventQueue;
 use crate::status::AbiStatus;
 use crate::totals::JobTotals;
 
 /// Maximum number of queued entries of a listing; the listing pauses beyond it.
 const MAX_WAITING_ENTRIES: usize = 4096;
 
-/// The phase that a running job enters when a caller stops it.
+/// The caller's wish for a running job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
-    End,
+    /// Go on.
+    Finish,
+    /// Stop, and end.
+    Cancel,
+    /// Stop, and rest.
     Pause,
+    /// Run again, after the stop that an earlier wish has begun.
     Resume,
-}
-
-/// Runs the jobs of a client, one after another.
-pub(crate) trait JobRunner: Debug + Send + Sync {
-    /// Identifies the client.
-    fn id(&self) -> u64;
-
-    /// Runs a job after the earlier jobs have ended.
-    ///
-    /// # Errors
-    /// The client was freed, or its thread has failed.
-    fn submit(&self, job: &Arc<Job>) -> Result<(), Failure>;
-
-    /// Forgets a job that has ended.
-    fn job_ended(&self, id: u64);
 }
 
 /// A job of a client.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) id: u64,
-    pub(crate) kind: JobKind,
-    pub(crate) runner: Arc<dyn JobRunner>,
-    /// Receives its events.
-    pub(crate) queue: Arc<EventQueue>,
-    state: Mutex<JobState>,
-    changed: Condvar,
-}
-
-#[derive(Debug)]
-struct JobState {
+    id: u64,
+    kind: JobKind,
     phase: Phase,
     wish: Wish,
-    cancel: Cancel,
     settings: Settings,
     files: Vec<JobFile>,
     totals: JobTotals,
@@ -80,22 +66,18 @@ struct JobState {
     native: Option<bool>,
     user_data: usize,
     /// The caller has freed the job: it emits no more events.
-    released: bool,
+    is_released: bool,
     /// The number of threads that wait for its end, and so take no entries.
     waiters: u32,
 }
 
 impl Job {
-    pub(crate) fn new(
-        kind: JobKind,
-        runner: Arc<dyn JobRunner>,
-        queue: Arc<EventQueue>,
-    ) -> Arc<Self> {
-        static IDS: AtomicU64 = AtomicU64::new(1);
-        let state = JobState {
+    pub(crate) fn new(id: u64, kind: JobKind) -> Self {
+        Self {
+            id,
+            kind,
             phase: Phase::New,
-            wish: Wish::End,
-            cancel: Cancel::new(),
+            wish: Wish::Finish,
             settings: Settings::default(),
             files: Vec::new(),
             totals: JobTotals::default(),
@@ -103,226 +85,210 @@ impl Job {
             failure: None,
             native: None,
             user_data: 0,
-            released: false,
+            is_released: false,
             waiters: 0,
-        };
-        let id = IDS.fetch_add(1, Relaxed);
-        Arc::new(Self {
-            id,
-            kind,
-            runner,
-            queue,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        })
+        }
     }
 
     /// Adds a file.
-    pub(crate) fn add(&self, path: PathBuf, name: &str) -> Result<(), Failure> {
+    pub(crate) fn add(&mut self, path: PathBuf, name: &str) -> Result<(), Failure> {
+        self.must_be(Phase::New, "files are added to")?;
         let name = RemoteName::parse(name)
             .map_err(|source| Failure::from(&TransferError::name_refused(name).caused_by(source)));
-        let file = JobFile { path, name, done: 0, size: None, digest: None, outcome: None };
-        let mut state = self.state();
-        state.must_be(Phase::New, "files are added to")?;
-        state.files.push(file);
-        state.totals.files += 1;
+        self.files.push(JobFile { path, name, done: 0, size: None, digest: None, outcome: None });
+        self.totals.files += 1;
         Ok(())
     }
 
     /// Sets the size of a file that the caller knows.
-    pub(crate) fn tell_size(&self, index: usize, size: u64) -> Result<(), Failure> {
-        let mut state = self.state();
-        state.must_be(Phase::New, "sizes are told in")?;
-        if index >= state.files.len() {
+    pub(crate) fn tell_size(&mut self, index: usize, size: u64) -> Result<(), Failure> {
+        self.must_be(Phase::New, "sizes are told in")?;
+        if index >= self.files.len() {
             return Err(no_file(index));
         }
-        state.set_size(index, size);
+        self.set_size(index, size);
         Ok(())
     }
 
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Failure> {
-        let mut state = self.state();
-        state.must_be(Phase::New, "options are set on")?;
-        change(&mut state.settings);
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) -> Result<(), Failure> {
+        self.must_be(Phase::New, "options are set on")?;
+        change(&mut self.settings);
         Ok(())
     }
 
-    pub(crate) fn set_user_data(&self, user_data: usize) {
-        self.state().user_data = user_data;
+    pub(crate) fn set_user_data(&mut self, user_data: usize) {
+        self.user_data = user_data;
     }
 
-    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Failure> {
-        let mut state = self.state();
-        state.must_be(Phase::New, "start is for")?;
-        self.runner.submit(self)?;
-        state.phase = Phase::Queued;
-        Ok(())
+    /// Starts the job if its client accepts it.
+    pub(crate) fn start(&mut self, client: Result<(), Failure>) -> Result<Effects, Failure> {
+        self.must_be(Phase::New, "start is for")?;
+        client?;
+        self.phase = Phase::Queued;
+        Ok(Effects::schedule(ScheduleChange::Append))
     }
 
-    /// Stops the job for good; `hard` stops it at once, even if an original server then hangs.
-    pub(crate) fn cancel(&self, hard: bool) {
-        let mut state = self.state();
-        match state.phase {
-            Phase::Ended => {}
+    /// Stops the job for good.
+    pub(crate) fn cancel(&mut self, stop: Stop) -> Effects {
+        match self.phase {
+            Phase::Ended => Effects::default(),
             Phase::Running => {
-                state.wish = Wish::End;
-                if hard {
-                    state.cancel.abort();
-                } else {
-                    state.cancel.cancel();
-                }
-                self.changed.notify_all();
+                self.wish = Wish::Cancel;
+                Effects::stop(stop)
             }
-            Phase::New | Phase::Queued | Phase::Paused => self.end(&mut state, Err(cancelled())),
+            Phase::New | Phase::Queued | Phase::Paused => self.end(Err(cancelled())),
         }
     }
 
-    pub(crate) fn pause(&self) -> Result<(), Failure> {
-        let mut state = self.state();
-        match state.phase {
-            Phase::Paused => {}
-            Phase::Queued => self.rest(&mut state),
-            Phase::Running => {
-                if state.wish == Wish::Resume || !state.cancel.is_cancelled() {
-                    state.wish = Wish::Pause;
-                    state.cancel.cancel();
-                    self.changed.notify_all();
-                }
+    pub(crate) fn pause(&mut self) -> Result<Effects, Failure> {
+        match (self.phase, self.wish) {
+            (Phase::Queued, _) => {
+                let schedule = Some(ScheduleChange::Remove);
+                Ok(Effects { schedule, ..self.rest() })
             }
-            Phase::New | Phase::Ended => return Err(state.not("pause is for")),
-        }
-        Ok(())
-    }
-
-    pub(crate) fn resume(self: &Arc<Self>) -> Result<(), Failure> {
-        let mut state = self.state();
-        match state.phase {
-            Phase::Queued => {}
-            Phase::Running if state.wish == Wish::Pause => state.wish = Wish::Resume,
-            Phase::Running => {}
-            Phase::Paused => {
-                self.runner.submit(self)?;
-                state.cancel = Cancel::new();
-                state.phase = Phase::Queued;
+            (Phase::Running, Wish::Finish | Wish::Resume) => {
+                self.wish = Wish::Pause;
+                Ok(Effects::stop(Stop::Soft))
             }
-            Phase::New | Phase::Ended => return Err(state.not("resume is for")),
+            (Phase::Running, Wish::Cancel | Wish::Pause) | (Phase::Paused, _) => {
+                Ok(Effects::default())
+            }
+            (Phase::New | Phase::Ended, _) => Err(self.not("pause is for")),
         }
-        Ok(())
     }
 
-    /// Waits until the job has ended; for ever without a `limit`.
-    pub(crate) fn wait(&self, limit: Option<Duration>) -> Result<(), Failure> {
-        // A deadline that the clock cannot represent means for ever.
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let mut state = self.state();
-        state.waiters += 1;
-        self.changed.notify_all();
-        while state.phase != Phase::Ended {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            state = match left {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    let waited = self.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+    /// Resumes the job if its client accepts it.
+    pub(crate) fn resume(&mut self, client: Result<(), Failure>) -> Result<Effects, Failure> {
+        match (self.phase, self.wish) {
+            (Phase::Paused, _) => {
+                client?;
+                Ok(self.queue_again())
+            }
+            (Phase::Running, Wish::Pause) => {
+                self.wish = Wish::Resume;
+                Ok(Effects::default())
+            }
+            (Phase::Queued | Phase::Running, _) => Ok(Effects::default()),
+            (Phase::New | Phase::Ended, _) => Err(self.not("resume is for")),
         }
-        state.waiters -= 1;
-        state.outcome()
     }
 
+    /// A thread begins to wait for the end.
+    pub(crate) fn begin_wait(&mut self) -> Effects {
+        self.waiters += 1;
+        Effects { has_room: true, ..Effects::default() }
+    }
+
+    pub(crate) fn end_wait(&mut self) {
+        self.waiters = self.waiters.saturating_sub(1);
+    }
+
+    /// Stops the job, which the caller has freed, and keeps its events from the caller.
+    pub(crate) fn release(&mut self) -> Effects {
+        self.is_released = true;
+        Effects { forgets_events: true, ..self.cancel(Stop::Soft) }
+    }
+
+    /// The next entry of a listing; `None` when all were taken.
+    pub(crate) fn next_entry(&mut self) -> Result<(Option<Listed>, Effects), Failure> {
+        let has_room = self.entries.len() >= MAX_WAITING_ENTRIES;
+        let entry = self.entries.pop_front();
+        if entry.is_none() && self.phase != Phase::Ended {
+            return Err(Failure::abi(AbiStatus::Pending, "no entry is available yet"));
+        }
+        Ok((entry, Effects { has_room, ..Effects::default() }))
+    }
+}
+
+/// What the caller can ask.
+impl Job {
     /// The result of the job, or `Pending` if it has not ended.
     pub(crate) fn outcome(&self) -> Result<(), Failure> {
-        self.state().outcome()
+        match (&self.failure, self.phase) {
+            (Some(failure), Phase::Ended) => Err(failure.clone()),
+            (None, Phase::Ended) => Ok(()),
+            _ => Err(Failure::abi(AbiStatus::Pending, "the job has not ended yet")),
+        }
     }
 
-    /// Drops its present and future events, and stops it.
-    pub(crate) fn release(&self) {
-        self.state().released = true;
-        self.cancel(false);
-        self.queue.forget(self.id);
+    pub(crate) fn kind(&self) -> JobKind {
+        self.kind
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.state().phase
+        self.phase
     }
 
     pub(crate) fn totals(&self) -> JobTotals {
-        self.state().totals
+        self.totals
     }
 
     pub(crate) fn file_count(&self) -> usize {
-        self.state().files.len()
+        self.files.len()
     }
 
     pub(crate) fn file(&self, index: usize) -> Result<JobFile, Failure> {
-        self.state().files.get(index).cloned().ok_or_else(|| no_file(index))
+        self.files.get(index).cloned().ok_or_else(|| no_file(index))
     }
 
     /// The first failure of the job, or that of one file.
     pub(crate) fn failure(&self, index: Option<usize>) -> Result<Option<Failure>, Failure> {
-        let state = self.state();
-        let Some(index) = index else { return Ok(state.failure.clone()) };
-        let file = state.files.get(index).ok_or_else(|| no_file(index))?;
+        let Some(index) = index else { return Ok(self.failure.clone()) };
+        let file = self.files.get(index).ok_or_else(|| no_file(index))?;
         Ok(file.outcome.as_ref().and_then(|outcome| outcome.as_ref().err()).cloned())
     }
 
     /// Whether the server speaks the native dialect, if the job has found that out.
     pub(crate) fn native(&self) -> Option<bool> {
-        self.state().native
+        self.native
     }
 
-    /// The next entry of a listing; `None` when all were taken.
-    pub(crate) fn next_entry(&self) -> Result<Option<Listed>, Failure> {
-        let mut state = self.state();
-        let entry = state.entries.pop_front();
-        if entry.is_some() {
-            self.changed.notify_all();
-        } else if state.phase != Phase::Ended {
-            return Err(Failure::abi(AbiStatus::Pending, "no entry is available yet"));
-        }
-        Ok(entry)
+    /// Whether the client has the job to run, now or after a pause.
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self.phase, Phase::Queued | Phase::Running | Phase::Paused)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Whether nobody needs the job any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended() && self.is_released
     }
 }
 
 impl Job {
-    fn rest(&self, state: &mut JobState) {
-        state.phase = Phase::Paused;
-        self.push(state, JobEvent::new(JobEventKind::JobPaused, None));
-        self.changed.notify_all();
+    fn queue_again(&mut self) -> Effects {
+        (self.phase, self.wish) = (Phase::Queued, Wish::Finish);
+        Effects::schedule(ScheduleChange::Append)
     }
 
-    fn end(&self, state: &mut JobState, result: Result<(), Failure>) {
-        state.phase = Phase::Ended;
-        state.failure = result.err();
+    fn rest(&mut self) -> Effects {
+        self.phase = Phase::Paused;
+        self.event(JobEvent::new(JobEventKind::JobPaused, None))
+    }
+
+    fn end(&mut self, result: Result<(), Failure>) -> Effects {
+        self.phase = Phase::Ended;
+        self.failure = result.err();
         let mut event = JobEvent {
-            done: state.totals.done,
-            total: state.totals.files,
+            done: self.totals.done,
+            total: self.totals.files,
             ..JobEvent::new(JobEventKind::JobEnded, None)
         };
-        if let Some(failure) = &state.failure {
+        if let Some(failure) = &self.failure {
             event = event.failed(failure);
         }
-        self.push(state, event);
-        self.changed.notify_all();
-        self.runner.job_ended(self.id);
+        Effects { has_ended: true, ..self.event(event) }
     }
 
-    fn push(&self, state: &JobState, event: JobEvent) {
-        if !state.released {
-            let JobState { user_data, totals, .. } = *state;
-            self.queue.push(JobEvent { job: self.id, user_data, totals, ..event });
-        }
+    fn event(&self, event: JobEvent) -> Effects {
+        let Self { id: job, user_data, totals, .. } = *self;
+        let event = JobEvent { job, user_data, totals, ..event };
+        Effects { event: (!self.is_released).then_some(event), ..Effects::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, JobState> {
-        // Each step leaves things in order, so a panic elsewhere is no reason to stop.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl JobState {
     fn must_be(&self, phase: Phase, what: &str) -> Result<(), Failure> {
         if self.phase == phase { Ok(()) } else { Err(self.not(what)) }
     }
@@ -335,14 +301,6 @@ impl JobState {
             Phase::Ended => "has ended",
         };
         Failure::abi(AbiStatus::WrongState, format!("the job {phase}; {what} another state"))
-    }
-
-    fn outcome(&self) -> Result<(), Failure> {
-        match (&self.failure, self.phase) {
-            (Some(failure), Phase::Ended) => Err(failure.clone()),
-            (None, Phase::Ended) => Ok(()),
-            _ => Err(Failure::abi(AbiStatus::Pending, "the job has not ended yet")),
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use ftx_client::{Digest, Overwrite, RemoteName};
+use ftx_client::options::{self, OptionError};
+use ftx_client::{ClientConfig, Digest, RemoteName};
 
 use crate::failure::Failure;
 
@@ -50,21 +51,63 @@ pub(crate) struct FileOutcome {
     pub(crate) already_there: bool,
 }
 
+/// The work that a job begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    pub(crate) kind: JobKind,
+    pub(crate) settings: Settings,
+    /// The unfinished files, with their indices.
+    pub(crate) todo: Vec<(usize, JobFile)>,
+}
+
 /// Options of a job.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) keep_going: bool,
     pub(crate) recursive: bool,
-    /// Defaults to the setting of the client.
-    pub(crate) retries: Option<u32>,
-    /// As for `retries`.
-    pub(crate) overwrite: Option<Overwrite>,
+    /// The options of the client that differ for this job, in the order in which they were set.
+    pub(crate) overrides: Vec<Override>,
     /// The client's thread reads the sizes of all files to upload first.
     pub(crate) sizes: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { keep_going: false, recursive: false, retries: None, overwrite: None, sizes: true }
+        Self { keep_going: false, recursive: false, overrides: Vec::new(), sizes: true }
+    }
+}
+
+impl Settings {
+    /// The settings of the client for this job.
+    pub(crate) fn over(&self, config: &ClientConfig) -> ClientConfig {
+        let mut config = config.clone();
+        for change in &self.overrides {
+            // It was tried when it was set.
+            let _ = change.apply(&mut config);
+        }
+        config
+    }
+}
+
+/// An option of the client, by its number, and its value for a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) number: u32,
+    pub(crate) input: OptionInput,
+}
+
+/// The value of an option, as C gives it.
+#[derive(Clone, Debug)]
+pub(crate) enum OptionInput {
+    Number(u64),
+    Bytes(Vec<u8>),
+}
+
+impl Override {
+    pub(crate) fn apply(&self, config: &mut ClientConfig) -> Result<(), OptionError> {
+        match &self.input {
+            OptionInput::Number(value) => options::set_number(config, self.number, *value),
+            OptionInput::Bytes(value) => options::set_bytes(config, self.number, value),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Keeps the totals of a job up to date with its files.
 
-use super::JobState;
+use super::Job;
 
-impl JobState {
+impl Job {
     /// Sets the size of a file, or corrects it.
     pub(super) fn set_size(&mut self, index: usize, size: u64) {
         let Some(file) = self.files.get_mut(index) else { return };

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use ftx_server::store::local::LocalStore;
+use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::{Config, Dialects, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -15,8 +15,7 @@ use tokio::sync::oneshot;
 use crate::api::call::{ftx_client_download_files, ftx_client_upload};
 use crate::api::client::{FtxClient, ftx_client_free, ftx_client_new, ftx_client_next_event};
 use crate::api::codes::{
-    FTX_EVENT_JOB_ENDED, FTX_INTERNAL, FTX_JOB_DOWNLOAD, FTX_JOB_UPLOAD, FTX_OPTION_STREAMS,
-    FTX_PENDING, FTX_WHOLE_JOB,
+    FTX_EVENT_JOB_ENDED, FTX_INTERNAL, FTX_JOB_DOWNLOAD, FTX_JOB_UPLOAD, FTX_PENDING, FTX_WHOLE_JOB,
 };
 use crate::api::config::{ftx_config_free, ftx_config_new, ftx_config_set_u64};
 use crate::api::control::{ftx_job_start, ftx_job_wait};
@@ -29,6 +28,9 @@ use crate::failpoint::{FailPoint, plan, take_back};
 
 /// An upper bound in milliseconds for any step on a busy machine.
 const DEADLINE_MS: i64 = 60_000;
+
+/// `FTX_OPTION_STREAMS`.
+const OPTION_STREAMS: u32 = 5;
 
 /// Enough files to give a further connection work.
 const FILES: usize = 300;
@@ -50,7 +52,8 @@ impl Setting {
                 std::fs::write(directory.join(index.to_string()), [7; 5000]).unwrap();
             }
         }
-        let config = Config::new(root.path());
+        let config = Config::default();
+        let store_config = LocalStoreConfig::new(root.path()).for_server(&config);
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -58,7 +61,7 @@ impl Setting {
             runtime.unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
-                let store = LocalStore::open(&config).unwrap();
+                let store = LocalStore::open(&store_config).unwrap();
                 let server =
                     Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 server.run(listener, async { drop(stopped.await) }).await;
@@ -93,7 +96,7 @@ impl Client {
         // SAFETY: the handles are used as their functions say, and the pointers outlive the calls.
         unsafe {
             let config = ftx_config_new();
-            assert_eq!(ftx_config_set_u64(config, FTX_OPTION_STREAMS, 2), 0);
+            assert_eq!(ftx_config_set_u64(config, OPTION_STREAMS, 2), 0);
             assert_eq!(ftx_client_new(address.as_ptr(), config, &raw mut client), 0);
             ftx_config_free(config);
         }
@@ -175,11 +178,11 @@ fn sized_error() -> FtxError {
 fn panicking(client: &Client, job: &Job, point: FailPoint) {
     plan(job.id(), point);
     assert_eq!(job.run(), FTX_INTERNAL, "{point:?}");
-    assert_told(client, job, point);
+    assert_panic_reported(client, job, point);
 }
 
 /// Checks the events and results of a job that has panicked.
-fn assert_told(client: &Client, job: &Job, point: FailPoint) {
+fn assert_panic_reported(client: &Client, job: &Job, point: FailPoint) {
     let mut error = sized_error();
     // SAFETY: the handle is valid, and the struct has its size set.
     assert_eq!(unsafe { ftx_job_error(job.0, FTX_WHOLE_JOB, &raw mut error) }, 0);
@@ -226,7 +229,7 @@ fn panicking_on_stream() -> bool {
         return false;
     }
     assert_eq!(status, FTX_INTERNAL, "{point:?}");
-    assert_told(&client, &job, point);
+    assert_panic_reported(&client, &job, point);
     assert_eq!(client.job(&setting, FTX_JOB_DOWNLOAD, FILES).run(), 0);
     true
 }

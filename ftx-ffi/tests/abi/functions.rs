@@ -60,7 +60,7 @@ fn every_function_is_guarded() {
 }
 
 #[test]
-fn what_is_not_guarded_is_found() {
+fn an_unguarded_function_is_found() {
     for body in ["{ 0 }", "{ let x = f(); guard(|| Ok(())) }", "{ f(|| Ok(())) }", "{ guard(f) }"] {
         let source = format!("pub extern \"C\" fn ftx_bad() -> i32 {body}");
         assert!(!is_guarded(&syn::parse_str(&source).unwrap()), "{body}");

@@ -226,7 +226,7 @@ mod tests {
     use super::{BackgroundHasher, HASH_AFTER, MAX_LAG_BYTES};
 
     #[test]
-    fn the_hash_follows_what_is_written_but_for_the_last_byte() {
+    fn the_hash_follows_the_written_bytes_except_the_last() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let hasher =
             BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
@@ -244,7 +244,7 @@ mod tests {
 
     /// A worker that has just finished must not miss a write at that moment.
     #[test]
-    fn what_is_written_last_is_never_missed() {
+    fn the_last_written_byte_is_never_missed() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let hasher =
             BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), Duration::ZERO);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_hashed_yet_is_hashed_when_it_is_asked_for() {
+    fn unhashed_bytes_are_hashed_on_request() {
         let mut data = tempfile::NamedTempFile::new().unwrap();
         let patience = Duration::from_secs(3600);
         let hasher = BackgroundHasher::new(PrefixHasher::new(), data.reopen().unwrap(), patience);

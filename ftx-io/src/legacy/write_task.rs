@@ -1,7 +1,7 @@
 //! The task that owns a staging and writes to it, behind the connection.
 //!
 //! ```text
-//!  StagingWriter ── Append, Finish ──▶ task: Staging, guard ──▶ data file
+//!  StagingWriter ── Append, Finish ──▶ task: PrefixStaging, guard ──▶ data file
 //!        ▲       ◀── replies ─────────  │        │
 //!        │                              │        └▶ BackgroundHasher
 //!  WriterHandle of others ── Take ─────▶┘
@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, Staging, StoreError};
+use ftx_store::{CHECKPOINT_BYTES, PrefixHasher, PrefixStaging, StoreError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
@@ -43,9 +43,9 @@ pub(crate) enum Command<G> {
     /// Appends a chunk. There is one reply to each.
     Append(Vec<u8>),
     /// Hands the staging over if it ends with the hashed bytes.
-    Take { hashed: PrefixHasher, reply: oneshot::Sender<(Staging, G)> },
+    Take { hashed: PrefixHasher, reply: oneshot::Sender<(PrefixStaging, G)> },
     /// Ends the writing.
-    Finish(Box<dyn FnOnce(Staging, G) + Send>),
+    Finish(Box<dyn FnOnce(PrefixStaging, G) + Send>),
 }
 
 /// The result of an [`Append`](Command::Append), with its buffer; or the news that the staging was taken.
@@ -72,7 +72,7 @@ impl<G> StagingHandle<G> {
     /// Takes the staging from its writer if nothing arrived behind the bytes hashed by `hasher`, apart from
     /// the byte that is never offered. Waits for chunks in flight. From then on the writer fails with
     /// [`StoreError::InUse`].
-    pub async fn take_at(&self, hasher: &PrefixHasher) -> Option<(Staging, G)> {
+    pub async fn take_at(&self, hasher: &PrefixHasher) -> Option<(PrefixStaging, G)> {
         let commands = self.commands.upgrade()?;
         let (reply, taken) = oneshot::channel();
         commands.send(Command::Take { hashed: hasher.clone(), reply }).await.ok()?;
@@ -83,7 +83,7 @@ impl<G> StagingHandle<G> {
 
 /// The state of the task.
 pub(crate) struct OwnedStaging<G> {
-    pub(crate) staging: Staging,
+    pub(crate) staging: PrefixStaging,
     pub(crate) guard: G,
     pub(crate) hashing: StopOnDrop,
     pub(crate) replies: mpsc::Sender<Reply>,
@@ -214,7 +214,7 @@ impl<G: StagingGuard> OwnedStaging<G> {
     }
 
     /// The staging, which knows what is hashed.
-    fn into_parts(self) -> (Staging, G) {
+    fn into_parts(self) -> (PrefixStaging, G) {
         let Self { mut staging, guard, hashing, .. } = self;
         hashing.0.stop();
         staging.hashed(hashing.0.snapshot());
@@ -229,7 +229,7 @@ impl<G: StagingGuard> OwnedStaging<G> {
 }
 
 /// Closes a staging that has lost its writer. Blocks.
-pub(crate) fn abandon<G: StagingGuard>(staging: Staging, guard: G) {
+pub(crate) fn abandon<G: StagingGuard>(staging: PrefixStaging, guard: G) {
     if !staging.holds_nothing_new() {
         // Released before the guard.
         drop(staging);

@@ -5,7 +5,8 @@ use std::io;
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
 use ftx_io::{StreamError, WorkPanicked};
-use ftx_store::StoreError;
+
+use crate::store::Refusal;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +18,16 @@ pub(crate) enum LegacyError {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A file could not be read while it was sent, where the protocol has no room for a failure.
-    #[error("a download was broken off")]
-    Store(#[from] StoreError),
+    #[error("a download was broken off: {0}")]
+    Store(Refusal),
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+impl From<Refusal> for LegacyError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Store(refusal)
+    }
 }
 
 impl From<io::Error> for LegacyError {

@@ -27,7 +27,7 @@ const REPLY_GAP: Duration = Duration::from_millis(200);
 const STREAK_FILES: u32 = 3;
 
 /// How long a client may pause before its connection leaves its dedicated thread.
-const DEDICATED_PAUSE: Duration = Duration::from_millis(20);
+const LEGACY_CLIENT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves a legacy client until it leaves or something fails. Its unfinished upload is kept.
 pub(crate) async fn serve<S: Store + LegacyStore>(
@@ -174,7 +174,7 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
             let timeouts = &self.context.timeouts;
             let limit = match (self.deadline, is_between, is_dedicated) {
                 (Some(deadline), _, _) => deadline.left(),
-                (None, true, true) => DEDICATED_PAUSE.min(timeouts.idle),
+                (None, true, true) => LEGACY_CLIENT_PAUSE.min(timeouts.idle),
                 (None, true, false) => timeouts.idle,
                 (None, false, _) => timeouts.stall,
             };

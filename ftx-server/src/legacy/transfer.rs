@@ -5,13 +5,14 @@ use std::sync::Arc;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
-use ftx_io::{BufferedStream, ErrorChain, Executor, StreamError, receive_chunk_bytes};
-use ftx_store::StoreError;
+use ftx_io::{BufferedStream, Executor, StreamError, receive_chunk_bytes};
 use tracing::{info, warn};
 
 use super::error::LegacyError;
 use crate::context::Context;
-use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Store};
+use crate::store::{
+    LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Refusal, Store,
+};
 
 /// The file that a connection moves.
 pub(super) struct Transfer<S: Store + LegacyStore> {
@@ -75,7 +76,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
                 self.upload = Some(upload);
                 Fact::UploadBegun
             }
-            Err(error @ (StoreError::Changed { .. } | StoreError::InUse { .. })) => {
+            Err(error) if error.is_stale() => {
                 // The client can no longer resume at its offset; a new request helps.
                 self.log_failure(&error, "the offered bytes are gone");
                 Fact::Failed { status: Status::SeekError }
@@ -115,7 +116,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         name: &RemoteName,
         held: Option<Prefix>,
         whole_only: bool,
-    ) -> Result<Fact, StoreError> {
+    ) -> Result<Fact, Refusal> {
         self.download = None;
         let mut download = self.context.store.open_download(&self.executor, name).await?;
         let (size, md5) = (download.size(), download.md5());
@@ -204,26 +205,26 @@ impl<S: Store + LegacyStore> Transfer<S> {
         }
     }
 
-    fn failed(&self, error: &StoreError, text: &'static str) -> Fact {
+    fn failed(&self, error: &Refusal, text: &'static str) -> Fact {
         self.log_failure(error, text);
         Fact::Failed { status: status_of(error) }
     }
 
-    fn log_failure(&self, error: &StoreError, text: &'static str) {
+    fn log_failure(&self, error: &Refusal, text: &'static str) {
         self.context.monitor.error();
-        if !error.is_general() {
-            warn!(error = %ErrorChain(error), "{text}");
+        if !error.is_general {
+            warn!(error = %error, "{text}");
         } else if let Some(times) = self.context.throttles.requests.count() {
-            warn!(error = %ErrorChain(error), times, "{text}");
+            warn!(error = %error, times, "{text}");
         }
     }
 }
 
 /// The status that reports an error to a client. It must never be one of success.
-fn status_of(error: &StoreError) -> Status {
-    match error.status() {
+fn status_of(error: &Refusal) -> Status {
+    match error.status {
         // The one status that our client retries after a short pause.
-        _ if matches!(error, StoreError::Exhausted { .. }) => Status::ConnectError,
+        _ if error.is_exhausted() => Status::ConnectError,
         Status::Ok => Status::UploadError,
         status => status,
     }

@@ -256,14 +256,14 @@ async fn send_unread<S: Store>(
     block: &mut BlockReader,
 ) -> Result<(), RequestError> {
     let BlockReader { offset, end, .. } = *block;
-    let Some(local) = file.local() else { return Ok(()) };
+    let Some(source) = file.send_source() else { return Ok(()) };
     if !cx.connection.executor.is_inline() || end - offset <= MAX_COPIED_BYTES as u64 {
         return Ok(());
     }
     cx.frames.queue(head);
     block.is_begun = true;
     let limits = cx.connection.stall();
-    let sent = cx.frames.writer().send_file(local, offset, end - offset, limits).await?;
+    let sent = cx.frames.writer().send_file(source.file(), offset, end - offset, limits).await?;
     cx.connection.context.monitor.sent(usize::try_from(sent).unwrap_or(usize::MAX));
     block.offset += sent;
     Ok(())
@@ -291,9 +291,12 @@ impl BlockReader {
     ) -> Result<(Vec<u8>, Option<SentBlock>), RequestError> {
         let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
         let len = left.min(CHUNK_BYTES);
-        let read = file.read(executor, self.offset, len, spare, self.hasher.take()).await;
-        let (chunk, hasher) = read.map_err(|refusal| self.failed(refusal))?;
-        self.hasher = hasher;
+        let read = file.read(executor, self.offset, len, spare).await;
+        let chunk = read.map_err(|refusal| self.failed(refusal))?;
+        // While they are in the processor's cache: they are sent next.
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&chunk);
+        }
         self.offset += len as u64;
         if self.offset < self.end {
             return Ok((chunk, None));

@@ -10,6 +10,7 @@ use ftx_io::{DetachedFrames, Executor, Frames, Incoming};
 use super::connection::{MAX_QUEUED_REPLY_BYTES, NativeConnection};
 use super::error::{NativeError, RequestError};
 use super::goodbye::say_goodbye;
+use super::list::ListQuery;
 use super::next_event::{NextEvent, next_event};
 use super::put_batch::PutBatch;
 use super::request::{RequestContext, UnreadBody, decode};
@@ -153,21 +154,18 @@ async fn handle<S: Store>(
             put::store_batch(cx.connection, cx.frames).await?;
             upload::on_block(cx, head).await
         }
-        Incoming::Control { header, payload } => match decode(&header, &payload)? {
-            Request::Check { name, size, meta, digest } => {
-                cx.connection.is_busy = true;
-                cx.connection.check_new(cx.id)?;
-                let name = RemoteName::parse(&name)?;
-                put::on_check(cx, ExpectedVersion { name, size, meta, digest }).await
-            }
-            request => {
+        Incoming::Control { header, payload } => {
+            let request = decode(&header, &payload)?;
+            // A check joins the batch; any other reply keeps its order by coming after it.
+            if !matches!(request, Request::Check { .. }) {
                 put::store_batch(cx.connection, cx.frames).await?;
-                handle_control(cx, request).await
             }
-        },
+            handle_control(cx, request).await
+        }
     }
 }
 
+/// Handles each request by its kind. The match names them all, so the compiler finds a new one.
 async fn handle_control<S: Store>(
     cx: &mut RequestContext<'_, S>,
     request: Request,
@@ -187,8 +185,20 @@ async fn handle_control<S: Store>(
             cx.connection.is_busy = true;
             download::on_get(cx, &name, version, scope).await
         }
+        Request::Check { name, size, meta, digest } => {
+            cx.connection.is_busy = true;
+            cx.connection.check_new(cx.id)?;
+            let name = RemoteName::parse(&name)?;
+            put::on_check(cx, ExpectedVersion { name, size, meta, digest }).await
+        }
+        Request::Stat { name } => metadata::on_stat(cx, &name).await,
+        Request::List { name, recursive, after, limit } => {
+            metadata::on_list(cx, ListQuery { name, recursive, after, limit }).await
+        }
+        Request::Digest { name } => metadata::on_digest(cx, &name).await,
+        Request::Remove { name } => metadata::on_remove(cx, &name).await,
+        Request::MakeDirectory { name } => metadata::on_make_directory(cx, &name).await,
         Request::Ping { payload } => Ok(cx.reply(&Reply::Pong { payload })?),
-        other => metadata::on_request(cx, other).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_LEN, Reply, Request, Token, VERSION, VERSIONS,
+    CLIENT_PREFACE, MAX_REQUEST_BYTES, PREFACE_BYTES, Reply, Request, Token, VERSION, VERSIONS,
     WAITING, check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
@@ -23,7 +23,8 @@ use crate::store::Store;
 /// The program and its version, as clients see them.
 const AGENT: &str = concat!("ftx-server/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes of blocks that a connection's client may have in flight without a reply. They are read one piece
+/// Bytes of blocks that a connection's client may have in flight without a reply, unless the store's durable
+/// units need more. They are read one piece
 /// at a time, so this costs no memory here.
 const WINDOW_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -54,7 +55,7 @@ pub(super) async fn accept<S: Store>(
     deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, NativeConnection<S>)>, NativeError> {
     let preface = loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_LEN>() {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
             break *preface;
         }
         match stream.fill(context.guard(deadline.left())).await {
@@ -159,7 +160,7 @@ fn welcome<S: Store>(
         features: if understands_waiting { vec![WAITING.to_owned()] } else { Vec::new() },
         agent: AGENT.to_owned(),
         session: session.token(),
-        window: WINDOW_BYTES,
+        window: WINDOW_BYTES.max(context.store.granule().min_window_bytes()),
         requests: MAX_REQUESTS,
     };
     frames.queue(&welcome.encode(0)?);

@@ -13,7 +13,7 @@ use crate::dedicated::{Placement, Yield};
 use crate::store::Store;
 
 /// How long a client may pause before its connection leaves its dedicated thread.
-const DEDICATED_PAUSE: Duration = Duration::from_millis(50);
+const NATIVE_CLIENT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The next event of a connection.
 pub(super) enum NextEvent {
@@ -41,7 +41,7 @@ pub(super) async fn next_event<S: Store>(
     frames: &mut Frames,
     placement: Placement<'_>,
 ) -> Result<NextEvent, NativeError> {
-    let mut woken = wait(connection, frames, DEDICATED_PAUSE).await?;
+    let mut woken = wait(connection, frames, NATIVE_CLIENT_PAUSE).await?;
     if matches!(woken, Woken::Timeout(_)) {
         (connection.is_busy, connection.stays) = (false, false);
         connection.spare = Vec::new();

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::connection::NativeConnection;
 use super::error::{NativeError, RequestError};
 use super::heartbeat::Heartbeat;
-use super::put_batch::PutBatch;
+use super::put_batch::{PutBatch, PutRequest};
 use super::request::RequestContext;
 use crate::store::{
     ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store,
@@ -21,6 +21,9 @@ use crate::store::{
 
 /// The largest file that is received into memory.
 const MAX_IN_MEMORY_BYTES: u64 = CHUNK_BYTES as u64;
+
+/// The bytes of a file are not those that the client hashed.
+const DAMAGED: &str = "the file did not arrive as it was sent; send it again";
 
 /// A file arrives in one frame.
 pub(super) async fn on_file<S: Store>(
@@ -38,8 +41,12 @@ pub(super) async fn on_file<S: Store>(
         let offer = UploadOffer { name, size: len, meta, overwrite, owner: None };
         return Box::pin(store_single(cx, offer)).await;
     }
-    let data = SmallData::Whole(cx.read_whole().await?);
+    let bytes = cx.read_whole().await?;
     let digest = Digest(cx.read_hash().await?);
+    if Digest::of(&bytes) != digest {
+        return Err(RequestError::refused(Reason::DigestMismatch, DAMAGED));
+    }
+    let data = SmallData::Whole(bytes);
     cx.connection.batch.push(cx.id, SmallFile { name, meta, overwrite, data, digest });
     Ok(())
 }
@@ -76,12 +83,11 @@ pub(super) async fn store_batch<S: Store>(
     }
     let PutBatch { requests, files, bytes } = std::mem::take(&mut connection.batch);
     debug!(files = files.len(), bytes, "stores small files");
-    let digests: Vec<Digest> = files.iter().map(|file| file.digest).collect();
-    let mut heartbeat = Heartbeat::new(requests.first().copied().unwrap_or_default());
+    let mut heartbeat = Heartbeat::new(requests.first().map(|put| put.id).unwrap_or_default());
     let put = connection.context.store.put(&connection.executor, files);
     let put = async { Ok::<_, NativeError>(put.await) };
     let results = heartbeat.during(frames.writer(), || (0, bytes as u64), put).await?;
-    for ((request, digest), result) in requests.into_iter().zip(digests).zip(results) {
+    for (PutRequest { id: request, digest }, result) in requests.into_iter().zip(results) {
         match result {
             Ok(PutOutcome::Wanted) => connection.reply(frames, request, &Reply::Wanted)?,
             Ok(outcome) => {
@@ -139,8 +145,9 @@ async fn receive_single<S: Store>(
     let mut offset = 0;
     while offset < size {
         let chunk = cx.read_piece(&mut heartbeat, |_| {}).await?;
+        hasher.update(&chunk);
         let len = chunk.len() as u64;
-        (cx.connection.spare, hasher) = upload.write(executor, offset, chunk, hasher).await?;
+        cx.connection.spare = upload.write(executor, offset, chunk).await?;
         offset += len;
     }
     let claimed = cx.read_hash().await?;
@@ -149,8 +156,7 @@ async fn receive_single<S: Store>(
         Err(_) => Manifest::empty().digest(),
     };
     if computed.0 != claimed {
-        let message = "the file did not arrive as it was sent; send it again";
-        return Err(RequestError::refused(Reason::DigestMismatch, message));
+        return Err(RequestError::refused(Reason::DigestMismatch, DAMAGED));
     }
     if size > 0 {
         upload.stored(executor, 0, Cv(claimed)).await?;

@@ -1,5 +1,6 @@
 //! The batch of small files that a connection has received and not yet stored.
 
+use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::Frames;
 
@@ -7,16 +8,16 @@ use super::error::NativeError;
 use crate::store::{ExpectedVersion, SmallData, SmallFile};
 
 /// The largest batch, in files.
-const MAX_BATCH_FILES: usize = 512;
+const MAX_PUT_BATCH_FILES: usize = 512;
 
 /// The largest batch of a connection that is alone, in bytes.
-const MAX_BATCH_BYTES: usize = 1024 * 1024;
+const MAX_PUT_BATCH_BYTES: usize = 1024 * 1024;
 
 /// The size up to which a batch may grow however many connections there are.
-const MIN_BATCH_BYTES: usize = 64 * 1024;
+const MIN_PUT_BATCH_BYTES: usize = 64 * 1024;
 
 /// Bytes of all connections' batches together.
-const ALL_BATCHES_BYTES: usize = 32 * 1024 * 1024;
+const ALL_PUT_BATCHES_BYTES: usize = 32 * 1024 * 1024;
 
 /// The cost of a file in a batch besides its bytes and its name, roughly.
 const FILE_OVERHEAD_BYTES: usize = 256;
@@ -27,9 +28,17 @@ const READ_BYTES_PER_STORED: u64 = 32;
 /// Small files to store together, and files to compare with the published ones.
 #[derive(Debug, Default)]
 pub(super) struct PutBatch {
-    pub(super) requests: Vec<u32>,
+    /// One for each file, in their order.
+    pub(super) requests: Vec<PutRequest>,
     pub(super) files: Vec<SmallFile>,
     pub(super) bytes: usize,
+}
+
+/// The request of a file in a batch, for its reply.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PutRequest {
+    pub(super) id: u32,
+    pub(super) digest: Digest,
 }
 
 impl PutBatch {
@@ -42,7 +51,7 @@ impl PutBatch {
             }
         };
         self.bytes += FILE_OVERHEAD_BYTES + file.name.as_str().len() + data;
-        self.requests.push(request);
+        self.requests.push(PutRequest { id: request, digest: file.digest });
         self.files.push(file);
     }
 
@@ -62,8 +71,9 @@ impl PutBatch {
         if self.files.is_empty() {
             return Ok(false);
         }
-        let most = (ALL_BATCHES_BYTES / connections.max(1)).clamp(MIN_BATCH_BYTES, MAX_BATCH_BYTES);
-        if self.files.len() >= MAX_BATCH_FILES || self.bytes >= most {
+        let most = (ALL_PUT_BATCHES_BYTES / connections.max(1))
+            .clamp(MIN_PUT_BATCH_BYTES, MAX_PUT_BATCH_BYTES);
+        if self.files.len() >= MAX_PUT_BATCH_FILES || self.bytes >= most {
             return Ok(true);
         }
         if !frames.has_complete_frame() {

@@ -6,7 +6,7 @@ use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::Version;
 
 /// The number of ranges that are remembered.
-const MAX_RANGES: usize = 64;
+const MAX_RECENT_RANGES: usize = 64;
 
 /// The ranges of one version of a file that a connection requested last.
 #[derive(Debug, Default)]
@@ -29,15 +29,15 @@ impl RecentRanges {
             self.version = Some(version);
             self.ranges.clear();
         }
-        self.ranges.extend(ranges.iter().take(MAX_RANGES));
-        let surplus = self.ranges.len().saturating_sub(MAX_RANGES);
+        self.ranges.extend(ranges.iter().take(MAX_RECENT_RANGES));
+        let surplus = self.ranges.len().saturating_sub(MAX_RECENT_RANGES);
         self.ranges.drain(..surplus);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockRange, MAX_RANGES, RecentRanges, Version};
+    use super::{BlockRange, MAX_RECENT_RANGES, RecentRanges, Version};
 
     const ONE: Version = Version([1; 16]);
     const OTHER: Version = Version([2; 16]);
@@ -66,7 +66,7 @@ mod tests {
         let mut recent = RecentRanges::default();
         for first in 0..1000 {
             recent.record(ONE, &[range(first, 1)]);
-            assert!(recent.ranges.len() <= MAX_RANGES);
+            assert!(recent.ranges.len() <= MAX_RECENT_RANGES);
         }
         assert!(recent.repeats(ONE, &[range(999, 1)]) && !recent.repeats(ONE, &[range(0, 1)]));
     }

@@ -55,7 +55,8 @@ pub(super) async fn begin<S: Store>(
         return Err(NativeError::id_in_use(cx.id).into());
     }
     sent?;
-    Ok(cx.reply(&Reply::Ready { resumed })?)
+    let granule = context.store.granule();
+    Ok(cx.reply(&Reply::Ready { resumed, granule })?)
 }
 
 /// Sends the list of blocks that the server has.
@@ -118,17 +119,20 @@ async fn write_block<S: Store>(
     let mut offset = block_offset(head.index);
     while cx.body_bytes() > 0 {
         let chunk = cx.read_piece(&mut heartbeat, arrived).await?;
+        // Here and not on a disk thread: the bytes are in this processor's cache, and to hash them takes
+        // less time than to hand them over.
+        hasher.update(&chunk);
         offset += chunk.len() as u64;
         let at_work = lease.map(SourceLease::begin_work);
         let start = offset - chunk.len() as u64;
-        let write = async { Ok(upload.handle.write(&executor, start, chunk, hasher).await?) };
+        let write = async { Ok(upload.handle.write(&executor, start, chunk).await?) };
         let mut write = pin!(write);
         let written = heartbeat.during(cx.frames.writer(), || (0, head.len), write.as_mut()).await;
         if let Err(RequestError::Fatal(_)) = written {
             // Another connection may write the block once this one has ended.
             let _: Result<_, RequestError> = write.await;
         }
-        (cx.connection.spare, hasher) = written?;
+        cx.connection.spare = written?;
         drop(at_work);
     }
     let claimed = Cv(cx.read_hash().await?);
@@ -154,18 +158,21 @@ async fn record_block<S: Store>(
             let executor = cx.executor();
             let record = async { Ok(upload.handle.stored(&executor, index, claimed).await?) };
             let mut heartbeat = Heartbeat::new(cx.id);
-            heartbeat
+            let durable = heartbeat
                 .during::<_, RequestError>(cx.frames.writer(), || (0, head.len), record)
                 .await?;
             drop(at_work);
             if let Some(lease) = &upload.lease {
                 lease.stored(block_len(upload.size, index));
             }
+            for index in durable.first..durable.end() {
+                cx.reply(&Reply::Stored { index })?;
+            }
         }
-        Completed::AlreadyStored => {}
-        Completed::Discarded => return Ok(()),
+        Completed::AlreadyStored => cx.reply(&Reply::Stored { index })?,
+        Completed::Discarded => {}
     }
-    Ok(cx.reply(&Reply::Stored { index })?)
+    Ok(())
 }
 
 /// All blocks have been sent: publishes the file.

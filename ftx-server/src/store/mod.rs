@@ -1,32 +1,55 @@
-//! The interface between the connection handlers and the storage of files: versions of files, and uploads
-//! whose blocks arrive in any order.
+//! The interface between the connection handlers and the storage of files.
 //!
-//! The traits mention no path, so that an object store fits as well as a local directory: its staging is a
-//! multipart upload, its version an entity tag. A store that also serves the legacy dialect implements
-//! [`LegacyStore`].
+//! [`Store`] serves the native dialect: versions of files, and uploads whose blocks arrive in any order.
+//! [`LegacyStore`] serves the legacy one; neither needs the other. [`local`] keeps files in a directory and
+//! [`memory`] in memory. An object store fits too: its staging is a multipart upload, its version an entity
+//! tag. `tests/stores` in this crate is the suite that every store passes.
 //!
-//! Implementations must not block the reactor thread that polls these futures: each call gets an
-//! [`Executor`] that runs disk and hash work where it stalls no other connection. A connection may move to
-//! another thread and runtime between two requests, so no executor is kept beyond its call.
+//! # The contract
+//! - *Callers.* A connection makes one call at a time, but all connections of all clients call at the same
+//!   time, also about the same name. The connections of one client write different blocks to one
+//!   [`StagedUpload`]. So every method takes `&self`, and a store orders what must be ordered: of several
+//!   uploads that publish one name, each replaces the file as a whole.
+//! - *Threads.* A future is polled on a reactor thread, which must not block, or on a thread of its own; and
+//!   a connection changes its runtime between two requests. Each call therefore gets an [`Executor`], which
+//!   runs blocking work in the right place and is not kept beyond the call. A store with sockets or timers
+//!   of its own gives them a runtime of its own.
+//! - *Cancellation.* The caller may drop a future halfway. Its effect has then happened or not, and the next
+//!   call finds the store in order. Long work takes a [`WorkProgress`], reports there and stops when asked.
+//! - *Bytes.* The caller hashes; a store moves bytes and believes the hashes it is given. Only
+//!   [`StagedUpload::publish`] compares a digest: that of the hashes it was given.
+//! - *Durability.* A block that is [`stored`](StagedUpload::stored) outlives the process. A file that is
+//!   published, put or confirmed outlives a power loss too, if the store promises durability.
+//! - *Errors.* Each failure is a [`Refusal`]: its reason and message go to the client, so a message names the
+//!   remote name and a remedy, and tells nothing else about the server.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, Manifest, PartialManifest};
-use ftx_core::native::wire::{Entry, Listed, Meta, Overwrite, Token, Version};
-use ftx_core::{RawName, RemoteName};
-use ftx_io::Executor;
+use ftx_core::RemoteName;
+use ftx_core::native::Granule;
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest};
+use ftx_core::native::wire::{Entry, Meta, Version};
+use ftx_io::{Executor, SendSource};
 
 mod legacy;
 pub mod local;
+pub mod memory;
+mod progress;
 mod refusal;
+mod requests;
 
 pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload};
 pub(crate) use local::MAX_LONG_JOBS;
+pub use progress::WorkProgress;
 pub use refusal::Refusal;
+pub use requests::{
+    ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, SmallData, SmallFile,
+    UploadOffer, UploadOwner,
+};
 
-/// A namespace of files, which are transferred block by block.
+/// A namespace of files, which are transferred block by block. Whoever keeps files for the server
+/// implements it, and one value serves all connections.
 pub trait Store: Send + Sync + Sized + 'static {
     /// An unfinished upload, to which several connections may write.
     type Staging: StagedUpload;
@@ -34,6 +57,11 @@ pub trait Store: Send + Sync + Sized + 'static {
     type File: StoredFile;
     /// The state of a listing between two pages.
     type Cursor: Send + Sync + std::fmt::Debug + 'static;
+
+    /// The number of blocks that the store makes durable together.
+    fn granule(&self) -> Granule {
+        Granule::ONE
+    }
 
     /// Opens a staging for a file, with the blocks of an interrupted upload, and looks up the blocks of the
     /// published file of this name. Reserves space for the missing bytes.
@@ -47,10 +75,10 @@ pub trait Store: Send + Sync + Sized + 'static {
         progress: WorkProgress,
     ) -> impl Future<Output = Result<OpenedUpload<Self::Staging>, Refusal>> + Send;
 
-    /// Stores small files that match their digests, unless they are up to date. All of them are durable when
-    /// this returns, if the store promises durability. Returns one result for each file in their order; a
-    /// failure does not affect the other files. A file that may replace only a certain version must be
-    /// offered instead.
+    /// Stores small files, whose bytes the caller has compared with their digests, unless they are up to
+    /// date. All of them are durable when this returns, if the store promises durability. Returns one result
+    /// for each file in their order; a failure does not affect the other files. A file that may replace only
+    /// a certain version must be offered instead.
     fn put(
         &self,
         executor: &Executor,
@@ -123,173 +151,12 @@ pub trait Store: Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// The offer of a file to upload.
-#[derive(Clone, Debug)]
-pub struct UploadOffer {
-    /// The file's name.
-    pub name: RemoteName,
-    /// The file's size in bytes.
-    pub size: u64,
-    /// Modification time and executable bit.
-    pub meta: Meta,
-    /// Whether a published file may be replaced.
-    pub overwrite: Overwrite,
-    /// The owner, who may resume the upload; `None` for an upload that is never resumed.
-    pub owner: Option<UploadOwner>,
-}
-
-/// The owner of an upload. The last offer of an owner takes over the staging of its earlier ones. Of several
-/// runs that upload one source, only the one that holds the source's lease makes an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadOwner {
-    /// One run of a client.
-    Run(Token),
-    /// Any run that uploads this source.
-    Source(Token),
-}
-
-/// A staging that was opened for an offer, and the blocks that need not be sent.
-#[derive(Debug)]
-pub struct OpenedUpload<U> {
-    /// The staging.
-    pub upload: U,
-    /// The blocks of an interrupted upload.
-    pub staged: PartialManifest,
-    /// The blocks of the published file, as far as they are known and can be reused.
-    pub published: Option<PartialManifest>,
-}
-
-/// A file of at most one block.
-#[derive(Clone, Debug)]
-pub struct SmallFile {
-    /// The file's name.
-    pub name: RemoteName,
-    /// Modification time and executable bit.
-    pub meta: Meta,
-    /// Whether a published file may be replaced.
-    pub overwrite: Overwrite,
-    /// The file's bytes, or their number.
-    pub data: SmallData,
-    /// The digest that the client claims.
-    pub digest: Digest,
-}
-
-/// The version of a file that a client expects to be published.
-#[derive(Clone, Debug)]
-pub struct ExpectedVersion {
-    /// The file's name.
-    pub name: RemoteName,
-    /// The file's size in bytes.
-    pub size: u64,
-    /// Modification time and executable bit.
-    pub meta: Meta,
-    /// The digest of the file's bytes.
-    pub digest: Digest,
-}
-
-/// The bytes of a small file, or their number.
-#[derive(Clone, Debug)]
-pub enum SmallData {
-    /// All bytes.
-    Whole(Vec<u8>),
-    /// Only the number of bytes: the client sends the bytes if the file is not up to date.
-    Expected(u64),
-}
-
-impl SmallData {
-    /// The number of bytes in memory.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        match self {
-            Self::Whole(bytes) => bytes.len(),
-            Self::Expected(_) => 0,
-        }
-    }
-
-    /// The file's size in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::Whole(bytes) => bytes.len() as u64,
-            Self::Expected(size) => *size,
-        }
-    }
-}
-
-/// The outcome for a small file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// The file was stored.
-    Stored,
-    /// The published file is up to date. The store need not check that for every file whose bytes it has.
-    Unchanged,
-    /// The published file is not up to date, and the client must send the bytes.
-    Wanted,
-}
-
-/// A request for one page of a listing.
-#[derive(Clone, Debug)]
-pub struct ListRequest {
-    /// The directory; `None` for the root.
-    pub name: Option<RemoteName>,
-    /// Whether to list subdirectories too.
-    pub recursive: bool,
-    /// List only names after this one.
-    pub after: Option<RawName>,
-    /// The largest number of entries.
-    pub limit: usize,
-    /// The largest number of bytes of all records.
-    pub bytes: usize,
-}
-
-/// A page of a listing.
-#[derive(Clone, Debug, Default)]
-pub struct ListPage {
-    /// The entries in order.
-    pub entries: Vec<Listed>,
-    /// Whether more pages follow.
-    pub more: bool,
-}
-
-/// The progress of a store that reads its own files, and a flag to cancel it; clones share both.
-#[derive(Clone, Debug, Default)]
-pub struct WorkProgress(Arc<WorkCounters>);
-
-#[derive(Debug, Default)]
-struct WorkCounters {
-    done: AtomicU64,
-    total: AtomicU64,
-    stopped: AtomicBool,
-}
-
-impl WorkProgress {
-    /// The bytes that were read, and the bytes to read in all.
-    #[must_use]
-    pub fn get(&self) -> (u64, u64) {
-        (self.0.done.load(Relaxed), self.0.total.load(Relaxed))
-    }
-
-    /// Sets both. Returns `false` if the work was cancelled.
-    #[must_use = "the work may have been cancelled"]
-    pub fn set(&self, done: u64, total: u64) -> bool {
-        self.0.total.store(total, Relaxed);
-        self.0.done.store(done, Relaxed);
-        !self.0.stopped.load(Relaxed)
-    }
-
-    /// Cancels the work.
-    pub fn stop(&self) {
-        self.0.stopped.store(true, Relaxed);
-    }
-}
-
 /// An unfinished upload, whose blocks arrive in any order. Dropping it keeps the journalled blocks.
 ///
 /// A later offer of the same owner may take the staging over; writes then fail with
 /// [`Reason::TakenOver`](ftx_core::native::Reason::TakenOver).
 pub trait StagedUpload: Send + Sync + 'static {
-    /// Writes bytes of a block at `offset` of the file, and hashes them on the same thread. Returns the buffer
-    /// and the hasher.
+    /// Writes bytes of a block at `offset` of the file. Returns the buffer for the next piece.
     ///
     /// # Errors
     /// The bytes cannot be written; a retry is possible.
@@ -298,10 +165,11 @@ pub trait StagedUpload: Send + Sync + 'static {
         executor: &Executor,
         offset: u64,
         chunk: Vec<u8>,
-        hasher: BlockHasher,
-    ) -> impl Future<Output = Result<(Vec<u8>, BlockHasher), Refusal>> + Send;
+    ) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
 
-    /// Journals a block that is completely written, with its chaining value.
+    /// Journals a block that is completely written, with the chaining value of the written bytes. Returns the
+    /// blocks that are durable because of it: the block itself, or nothing until it completes its
+    /// [granule](Store::granule), and then all blocks of that. A granule is written as a whole.
     ///
     /// # Errors
     /// The journal cannot be written.
@@ -310,7 +178,7 @@ pub trait StagedUpload: Send + Sync + 'static {
         executor: &Executor,
         index: u64,
         cv: Cv,
-    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+    ) -> impl Future<Output = Result<BlockRange, Refusal>> + Send;
 
     /// Copies these blocks from the version that was published at the time of the offer, and publishes the
     /// file if it has this digest. Returns whether the published file was up to date already.
@@ -336,7 +204,7 @@ pub trait StagedUpload: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// One version of a file, open for reading.
+/// One version of a file, open for reading. It stays readable when the name gets another version.
 pub trait StoredFile: Send + Sync + 'static {
     /// The file's size in bytes.
     fn size(&self) -> u64;
@@ -350,8 +218,11 @@ pub trait StoredFile: Send + Sync + 'static {
     /// The chaining value of a block, where it is known without reading the block.
     fn known_cv(&self, index: u64) -> Option<Cv>;
 
-    /// The open file, where the system can send it without copying it through this process.
-    fn local(&self) -> Option<&std::fs::File>;
+    /// The file, where the system can send it without copying it through this process. An optional ability:
+    /// without it the caller reads.
+    fn send_source(&self) -> Option<SendSource<'_>> {
+        None
+    }
 
     /// Caches the chaining value of a block that was read.
     ///
@@ -370,8 +241,7 @@ pub trait StoredFile: Send + Sync + 'static {
     /// The cache cannot be changed.
     fn forget(&self, executor: &Executor) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Reads `len` bytes from `offset` into a buffer, for which it may use `spare`, and hashes them on the
-    /// same thread.
+    /// Reads `len` bytes from `offset` into a buffer, for which it may use `spare`.
     ///
     /// # Errors
     /// The bytes cannot be read, or the file ends before them.
@@ -381,8 +251,7 @@ pub trait StoredFile: Send + Sync + 'static {
         offset: u64,
         len: usize,
         spare: Vec<u8>,
-        hasher: Option<BlockHasher>,
-    ) -> impl Future<Output = Result<(Vec<u8>, Option<BlockHasher>), Refusal>> + Send;
+    ) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
 
     /// The chaining values of all blocks. Reads the blocks whose values are unknown.
     ///

@@ -176,7 +176,7 @@ fn an_empty_file_is_confirmed_on_its_own() {
 }
 
 #[test]
-fn who_shuts_its_side_is_still_answered() {
+fn a_client_that_shuts_its_side_is_still_answered() {
     let server = Running::start();
     let mut client = server.client();
     let mut bytes = encoded(&[ask_upload("a.bin"), begin(0, 300_000)]);

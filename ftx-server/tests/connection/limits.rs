@@ -21,7 +21,7 @@ const ENOUGH: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]
-fn who_says_nothing_is_closed() {
+fn a_silent_client_is_closed() {
     let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let start = Instant::now();
     let after = server.client().closed_after(start);
@@ -30,7 +30,7 @@ fn who_says_nothing_is_closed() {
 }
 
 #[test]
-fn who_says_half_of_a_message_is_closed() {
+fn a_client_that_sends_half_a_message_is_closed() {
     let server = Running::with(|config| config.timeouts.handshake = SHORT);
     for cut in [1, 7, 8, 20] {
         let start = Instant::now();
@@ -43,7 +43,7 @@ fn who_says_half_of_a_message_is_closed() {
 
 /// The limit is for the whole first message, however busily its bytes drip.
 #[test]
-fn who_drips_its_first_message_is_closed() {
+fn a_client_that_drips_its_first_message_is_closed() {
     let server = Running::with(|config| {
         config.timeouts.handshake = SHORT;
         config.timeouts.stall = SHORT;
@@ -58,7 +58,7 @@ fn who_drips_its_first_message_is_closed() {
 }
 
 #[test]
-fn who_idles_between_two_files_is_closed_quietly() {
+fn a_client_that_idles_between_two_files_is_closed_quietly() {
     let server = Running::with(|config| config.timeouts.idle = ENOUGH);
     let mut client = server.client();
     let start = Instant::now();

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ftx_server::store::local::LocalStore;
+use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::{Config, Dialects, Monitor, Server};
 use ftx_store::{Durability, StoreError};
 use tempfile::TempDir;
@@ -41,10 +41,20 @@ impl Running {
     }
 
     pub(crate) fn in_root(root: TempDir, set: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(root.path());
-        config.durability = Durability::None;
+        Self::with_store(root, set, |_| {})
+    }
+
+    pub(crate) fn with_store(
+        root: TempDir,
+        set: impl FnOnce(&mut Config),
+        set_store: impl FnOnce(&mut LocalStoreConfig),
+    ) -> Self {
+        let mut config = Config::default();
         config.timeouts.grace = Duration::from_millis(200);
         set(&mut config);
+        let mut store_config = LocalStoreConfig::new(root.path()).for_server(&config);
+        store_config.durability = Durability::None;
+        set_store(&mut store_config);
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -52,7 +62,7 @@ impl Running {
             runtime.unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let addr = listener.local_addr().unwrap();
-                let store = open(&config);
+                let store = open(&store_config);
                 let server =
                     Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 ready.send((addr, server.monitor())).unwrap();
@@ -125,7 +135,7 @@ impl Drop for Running {
 }
 
 /// Opens the store; one that was dropped just now may still be reading its stagings.
-fn open(config: &Config) -> LocalStore {
+fn open(config: &LocalStoreConfig) -> LocalStore {
     let start = Instant::now();
     loop {
         match LocalStore::open(config) {

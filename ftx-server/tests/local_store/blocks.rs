@@ -18,13 +18,13 @@ use crate::{MIB, assert_file, config, content, name, open, pass_days};
 
 const LEN: usize = 3 * MIB + 5;
 
-fn cv(file: &[u8], index: u64) -> (Cv, BlockHasher, &[u8]) {
+fn cv(file: &[u8], index: u64) -> (Cv, &[u8]) {
     let start = usize::try_from(block_offset(index)).unwrap();
     let len = usize::try_from(block_len(file.len() as u64, index)).unwrap();
     let bytes = &file[start..][..len];
     let mut hasher = BlockHasher::new(file.len() as u64, index);
     hasher.update(bytes);
-    (hasher.finish().unwrap(), BlockHasher::new(file.len() as u64, index), bytes)
+    (hasher.finish().unwrap(), bytes)
 }
 
 fn digest(file: &[u8]) -> Digest {
@@ -54,8 +54,8 @@ async fn store_blocks(
     blocks: impl IntoIterator<Item = u64>,
 ) -> Result<(), Refusal> {
     for index in blocks {
-        let (cv, hasher, bytes) = cv(file, index);
-        upload.write(&Executor::pool(), block_offset(index), bytes.to_vec(), hasher).await?;
+        let (cv, bytes) = cv(file, index);
+        upload.write(&Executor::pool(), block_offset(index), bytes.to_vec()).await?;
         upload.stored(&Executor::pool(), index, cv).await?;
     }
     Ok(())
@@ -82,7 +82,7 @@ fn staged(root: &Path) -> usize {
 
 fn patient(root: &Path, silent: Duration) -> LocalStore {
     let mut config = config(root);
-    config.timeouts.stall = silent;
+    config.takeover_after = silent;
     LocalStore::open(&config).unwrap()
 }
 
@@ -133,7 +133,7 @@ async fn a_silent_upload_of_another_size_or_without_a_block_is_left_alone() {
 }
 
 #[tokio::test]
-async fn of_several_stagings_the_fullest_is_resumed() {
+async fn the_fullest_of_several_stagings_is_resumed() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());
     let file = content(1, LEN);
@@ -151,13 +151,13 @@ async fn of_several_stagings_the_fullest_is_resumed() {
     for upload in uploads {
         upload.end(&Executor::pool(), false).await.unwrap();
     }
-    assert_eq!(go_on(&store, root.path()).await, [0, 1, 3]);
+    assert_eq!(blocks_after_resume(&store, root.path()).await, [0, 1, 3]);
     drop(store);
-    assert_eq!(go_on(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
+    assert_eq!(blocks_after_resume(&open_again(root.path()).await, root.path()).await, [0, 1, 3]);
 }
 
 /// Another client resumes the staging; it is unchanged.
-async fn go_on(store: &LocalStore, root: &Path) -> Vec<u64> {
+async fn blocks_after_resume(store: &LocalStore, root: &Path) -> Vec<u64> {
     let offered = offer(store, "a", LEN, 5).await.unwrap();
     let known = known(&offered);
     offered.upload.end(&Executor::pool(), false).await.unwrap();

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use ftx_core::RemoteName;
 use ftx_io::Executor;
 use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _};
-use ftx_store::StoreError;
+use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore as _, LegacyUpload as _, Refusal};
 use tempfile::tempdir;
 
 use crate::{ALL, content, md5, name, open};
@@ -61,7 +60,7 @@ fn contents() -> Vec<Vec<u8>> {
 }
 
 impl Client {
-    async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), StoreError> {
+    async fn act(&mut self, store: &LocalStore, dice: &mut Dice) -> Result<(), Refusal> {
         self.step = match std::mem::replace(&mut self.step, Step::Nothing) {
             Step::Nothing => {
                 Step::LegacyOffer(store.offer_prefix(&Executor::pool(), &self.name, ALL).await?)
@@ -89,7 +88,7 @@ impl Client {
         &mut self,
         store: &LocalStore,
         offered: LegacyOffer<LocalOffer>,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Step, Refusal> {
         let held = offered.held.map(|held| (usize::try_from(held.len).unwrap(), held.md5));
         let ours =
             held.filter(|(len, held)| *len < self.bytes.len() && md5(&self.bytes[..*len]) == *held);
@@ -120,7 +119,8 @@ async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
         let index = usize::try_from(dice.below(CLIENTS as u64)).unwrap();
         match clients[index].act(&store, &mut dice).await {
             // It was overtaken, and would ask again.
-            Ok(()) | Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+            Ok(()) => {}
+            Err(error) if error.is_stale() => {}
             Err(error) => panic!("seed {seed}, turn {turn}: {error}"),
         }
         if let Ok(found) = std::fs::read(root.join(&file)) {
@@ -134,7 +134,7 @@ async fn rounds(store: LocalStore, root: PathBuf, seed: u64) -> usize {
 }
 
 #[tokio::test]
-async fn the_file_is_always_one_of_them_whole() {
+async fn the_file_is_always_one_intact_version() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let tasks: Vec<_> = (1..=NAMES)

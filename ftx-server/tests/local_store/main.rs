@@ -24,18 +24,17 @@ use std::time::{Duration, Instant};
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::Executor;
-use ftx_server::Config;
-use ftx_server::store::local::{LocalOffer, LocalStore, LocalUpload};
-use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload};
-use ftx_store::{Durability, PrefixHasher, StoreError};
+use ftx_server::store::local::{LocalOffer, LocalStore, LocalStoreConfig, LocalUpload};
+use ftx_server::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload, Refusal};
+use ftx_store::{Durability, PrefixHasher, StoreError, StoreErrorKind};
 
 use content::{DEADLINE, MIB, content};
 
 /// As much as an ftx client may be offered.
 const ALL: u64 = i64::MAX as u64;
 
-fn config(root: &Path) -> Config {
-    let mut config = Config::new(root);
+fn config(root: &Path) -> LocalStoreConfig {
+    let mut config = LocalStoreConfig::new(root);
     config.durability = Durability::None;
     config
 }
@@ -89,7 +88,17 @@ async fn begin_anew(store: &LocalStore, file: &str, len: usize) -> LocalUpload {
         .unwrap()
 }
 
-async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), StoreError> {
+/// The kind of a failure.
+fn kind<T>(result: &Result<T, Refusal>) -> Option<StoreErrorKind> {
+    kind_of(result.as_ref().err()?)
+}
+
+fn kind_of(refusal: &Refusal) -> Option<StoreErrorKind> {
+    let cause = refusal.cause.as_deref()?;
+    cause.downcast_ref::<StoreError>().map(StoreError::kind)
+}
+
+async fn write(upload: &mut LocalUpload, bytes: &[u8]) -> Result<(), Refusal> {
     for chunk in bytes.chunks(100_000) {
         upload.write(&Executor::pool(), chunk.to_vec()).await?;
     }

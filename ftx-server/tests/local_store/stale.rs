@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use ftx_io::Executor;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyBegin, LegacyStore as _, LegacyUpload as _};
-use ftx_store::StoreError;
+use ftx_store::StoreErrorKind;
 use tempfile::tempdir;
 
 use crate::{
-    DEADLINE, MIB, assert_file, assert_offers_start_of, begin_anew, content, name, offer, open,
-    staged_files, write,
+    DEADLINE, MIB, assert_file, assert_offers_start_of, begin_anew, content, kind, name, offer,
+    open, staged_files, write,
 };
 
 /// Bytes that both files begin with.
@@ -97,7 +97,7 @@ async fn assert_not_mixed(root: &Path, store: &LocalStore, files: &Files, late: 
         )
         .await
     {
-        Err(StoreError::Changed { .. } | StoreError::InUse { .. }) => {}
+        Err(error) if error.is_stale() => {}
         Err(error) => panic!("{error}"),
         Ok(mut upload) => {
             write(&mut upload, rest).await.unwrap();
@@ -227,7 +227,7 @@ async fn a_staging_that_could_not_be_resumed_can_be_resumed_later() {
     let begun = store
         .begin(&Executor::pool(), &name("d/a.bin"), LegacyBegin::Resume(offered.offer), len)
         .await;
-    assert!(matches!(begun, Err(StoreError::InUse { .. })), "{begun:?}");
+    assert!(kind(&begun) == Some(StoreErrorKind::InUse), "{begun:?}");
     drop(file);
     let offered = offer(&store, "d/a.bin").await;
     assert!(offered.held.is_some(), "the staging is forgotten");

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_file_appears_when_it_is_whole() {
+async fn a_file_appears_when_it_is_complete() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     for len in [0, 1, 1000, 128 * 1024, 128 * 1024 + 1, 3 * MIB + 7] {
@@ -32,19 +32,6 @@ async fn a_file_appears_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn the_old_version_stays_until_the_new_one_is_whole() {
-    let root = tempdir().unwrap();
-    let store = open(root.path());
-    let (old, new) = (content(1, 700_000), content(2, 900_000));
-    put(&store, "a.bin", &old).await;
-    let mut upload = begin_anew(&store, "a.bin", new.len()).await;
-    write(&mut upload, &new).await.unwrap();
-    assert_file(root.path(), "a.bin", &old);
-    upload.publish(&Executor::pool()).await.unwrap();
-    assert_file(root.path(), "a.bin", &new);
-}
-
-#[tokio::test]
 async fn directories_are_made() {
     let root = tempdir().unwrap();
     let store = open(root.path());
@@ -56,7 +43,7 @@ async fn directories_are_made() {
 
 /// The directory was moved away during the upload, or is gone.
 #[tokio::test]
-async fn the_file_goes_where_its_name_says_at_the_end() {
+async fn a_file_is_published_under_the_final_path_of_its_name() {
     let root = tempdir().unwrap();
     let store = open(root.path());
     let bytes = content(1, 700_000);

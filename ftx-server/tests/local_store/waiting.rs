@@ -15,7 +15,7 @@ const STEPS: usize = 100;
 /// A writer is dropped without closing while another client waits for its staging, and the staging
 /// cannot be detached for a while because all disk threads are busy.
 #[test]
-fn who_waits_for_a_writer_that_went_away_lets_others_work() {
+fn a_wait_for_a_vanished_writer_delays_no_other_job() {
     let root = tempdir().unwrap();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();

@@ -21,13 +21,13 @@ fn list(
 ) -> (Vec<String>, bool) {
     let (name, after) = (name.to_owned(), after.map(str::to_owned));
     match client.ask(&Request::List { name, recursive, after, limit }) {
-        Reply::Entries { entries, more } => (entries.iter().map(told).collect(), more),
+        Reply::Entries { entries, more } => (entries.iter().map(name_and_obstacle).collect(), more),
         other => panic!("{other:?}"),
     }
 }
 
 /// The name, as it goes into `after`, and why it cannot be transferred, if it cannot.
-fn told(listed: &Listed) -> String {
+fn name_and_obstacle(listed: &Listed) -> String {
     match listed {
         Listed::Entry(entry) => entry.name.as_str().to_owned(),
         Listed::Untransferable(other) => format!("{} {}", other.name, other.obstacle.name()),
@@ -73,7 +73,7 @@ fn a_tree_is_listed_in_order_and_page_by_page() {
     for limit in 1..=11 {
         let mut all: Vec<String> = Vec::new();
         loop {
-            let after = all.last().map(|told| told.split(' ').next().unwrap());
+            let after = all.last().map(|shown| shown.split(' ').next().unwrap());
             let (page, more) = list(&mut client, "", true, after, limit);
             assert!(page.len() <= limit as usize && (!more || !page.is_empty()));
             all.extend(page);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Cv, block_count};
 use ftx_core::native::wire::{
-    CLIENT_PREFACE, FileHead, GetScope, Meta, Overwrite, PREFACE_LEN, Reply, Request, Token,
+    CLIENT_PREFACE, FileHead, GetScope, Meta, Overwrite, PREFACE_BYTES, Reply, Request, Token,
     Version, server_preface,
 };
 
@@ -200,10 +200,10 @@ impl Client {
         }
     }
 
-    pub(crate) fn preface(&mut self) -> [u8; PREFACE_LEN] {
+    pub(crate) fn preface(&mut self) -> [u8; PREFACE_BYTES] {
         loop {
             if let Some(preface) = self.received.first_chunk().copied() {
-                self.received.drain(..PREFACE_LEN);
+                self.received.drain(..PREFACE_BYTES);
                 return preface;
             }
             assert_eq!(self.receive(DEADLINE), Some(true), "closed or silent instead of a preface");
@@ -226,7 +226,7 @@ impl Client {
                     let blocks = (first..).zip(blocks);
                     have.extend(blocks.filter_map(|(index, cv)| Some((index, cv?))));
                 }
-                Reply::Ready { resumed } => return Ok(OpenedUpload { id, have, resumed }),
+                Reply::Ready { resumed, .. } => return Ok(OpenedUpload { id, have, resumed }),
                 Reply::Failed { reason, .. } => return Err(Reason::from_code(reason)),
                 other => panic!("{other:?}"),
             }

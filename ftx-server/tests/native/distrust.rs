@@ -56,7 +56,7 @@ fn manifest(client: &mut Client, what: GetScope, version: Option<Version>) -> (V
     }
 }
 
-fn told_digest(client: &mut Client) -> Option<Digest> {
+fn reported_digest(client: &mut Client) -> Option<Digest> {
     let id = new_id();
     client.send(id, &Request::Digest { name: "a".to_owned() });
     assert!(matches!(client.reply_to(id), Reply::Found { .. }));
@@ -78,10 +78,10 @@ fn fetch(client: &mut Client, version: Option<Version>, index: u64) -> (Version,
 }
 
 /// Without asking for it, clients hear the truth.
-fn tells_the_truth(server: &Running, file: &[u8]) {
+fn assert_present_contents_served(server: &Running, file: &[u8]) {
     let mut client = server.client().greet(None);
     assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(file));
-    assert_eq!(told_digest(&mut client), Some(digest(file)));
+    assert_eq!(reported_digest(&mut client), Some(digest(file)));
     assert!(client.download("a") == file);
 }
 
@@ -95,14 +95,14 @@ fn a_fresh_manifest_is_true_and_stays_so() {
             manifest(&mut client, GetScope::Manifest, None).1 == cvs(&wrong),
             "it is not cached"
         );
-        assert_eq!(told_digest(&mut client), Some(digest(&wrong)));
+        assert_eq!(reported_digest(&mut client), Some(digest(&wrong)));
         assert!(manifest(&mut client, GetScope::FreshManifest, None).1 == cvs(&file), "{len}");
         assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(&file), "{len}");
-        assert_eq!(told_digest(&mut client), Some(digest(&file)), "{len}");
-        tells_the_truth(&server, &file);
+        assert_eq!(reported_digest(&mut client), Some(digest(&file)), "{len}");
+        assert_present_contents_served(&server, &file);
         drop(client);
         let (_, root) = server.stop();
-        tells_the_truth(&Running::in_root(root, |_| {}), &file);
+        assert_present_contents_served(&Running::in_root(root, |_| {}), &file);
     }
 }
 
@@ -159,7 +159,7 @@ fn a_block_that_is_asked_for_again_comes_with_its_true_chaining_value() {
                 assert_eq!(told, cv(&file, 1), "{len}");
             }
             assert_eq!(fetch(&mut client, Some(version), 0).2, cv(&file, 0));
-            tells_the_truth(&server, &file);
+            assert_present_contents_served(&server, &file);
         }
     }
 }
@@ -194,7 +194,7 @@ fn a_block_that_the_published_file_does_not_have_is_not_taken_from_it() {
         let (_, ended) = upload(&mut client, &new);
         assert!(matches!(ended, Reply::Done { unchanged: false, .. }), "{len}: {ended:?}");
         assert!(server.read("a") == new);
-        tells_the_truth(&server, &new);
+        assert_present_contents_served(&server, &new);
     }
 }
 
@@ -294,13 +294,13 @@ fn an_invisible_change_is_reported() {
         };
         let unchanged = |bytes: &[u8]| Reply::Done { digest: digest(bytes), unchanged: true };
         assert_eq!(client.ask(&check(&old)), unchanged(&old), "{len}");
-        assert_eq!(told_digest(&mut client), Some(digest(&old)));
+        assert_eq!(reported_digest(&mut client), Some(digest(&old)));
         assert!(client.download("a") == old);
         flip(&server.path().join("a"), len / 2);
         assert_eq!(client.ask(&check(&old)), Reply::Wanted, "{len}");
         assert_eq!(client.ask(&check(&new)), unchanged(&new), "{len}");
         assert!(manifest(&mut client, GetScope::Manifest, None).1 == cvs(&new), "{len}");
-        assert_eq!(told_digest(&mut client), Some(digest(&new)), "{len}");
+        assert_eq!(reported_digest(&mut client), Some(digest(&new)), "{len}");
         assert!(client.download("a") == new, "{len}");
         fs::remove_file(server.path().join("a")).unwrap();
     }

@@ -18,7 +18,7 @@ use crate::running::Running;
 use crate::{MIB, content, cv, digest};
 
 #[test]
-fn files_of_every_size_come_whole() {
+fn files_of_every_size_arrive_intact() {
     let server = Running::start();
     let mut client = server.client().greet(None);
     let mut total = 0;

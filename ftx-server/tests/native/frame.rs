@@ -2,7 +2,7 @@
 
 use ftx_core::native::blocks::{Cv, Digest};
 use ftx_core::native::wire::{
-    BlockHead, FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, Meta, Overwrite, Reply,
+    BlockHead, FileHead, FileLayout, FrameHeader, FrameKind, HEADER_BYTES, Meta, Overwrite, Reply,
     next_frame,
 };
 
@@ -19,8 +19,8 @@ pub(crate) enum Frame {
 /// The first frame of `received`, and how many bytes it has, once it is there.
 pub(crate) fn first_of(received: &[u8]) -> Option<(Frame, usize)> {
     let header = next_frame(received).unwrap()?;
-    let end = HEADER_LEN + header.len as usize;
-    let payload = received.get(HEADER_LEN..end)?;
+    let end = HEADER_BYTES + header.len as usize;
+    let payload = received.get(HEADER_BYTES..end)?;
     Some((decode(&header, payload), end))
 }
 

@@ -125,7 +125,7 @@ fn requests_can_follow_the_hello_at_once() {
 }
 
 #[test]
-fn who_leaves_in_the_middle_of_a_greeting_is_no_error() {
+fn a_client_that_leaves_during_its_greeting_is_no_error() {
     let server = Running::start();
     let bytes = first_bytes(&hello(None));
     for cut in [3, 8, 11, 12] {
@@ -140,7 +140,7 @@ fn who_leaves_in_the_middle_of_a_greeting_is_no_error() {
 }
 
 #[test]
-fn who_stops_in_the_middle_of_a_greeting_is_closed() {
+fn a_client_that_stalls_within_its_greeting_is_closed() {
     let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let bytes = first_bytes(&hello(None));
     for cut in [8, 11, 12, 13, 24, bytes.len() - 1] {
@@ -155,7 +155,7 @@ fn who_stops_in_the_middle_of_a_greeting_is_closed() {
 
 /// The limit is for the whole handshake, however busily its bytes drip.
 #[test]
-fn who_drips_its_hello_is_closed() {
+fn a_client_that_drips_its_hello_is_closed() {
     let server = Running::with(|config| config.timeouts.handshake = SHORT);
     let long = Request::Hello {
         versions: vec![1],

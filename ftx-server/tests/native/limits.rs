@@ -22,7 +22,7 @@ const ENOUGH: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(20);
 
 #[test]
-fn who_idles_between_two_files_is_closed_quietly() {
+fn a_client_that_idles_between_two_files_is_closed_quietly() {
     let server = Running::with(|config| config.timeouts.idle = ENOUGH);
     let mut client = server.client().greet(None);
     client.put("a", b"hello");
@@ -32,7 +32,7 @@ fn who_idles_between_two_files_is_closed_quietly() {
 }
 
 #[test]
-fn who_stands_still_in_the_middle_of_a_frame_is_closed() {
+fn a_client_that_stalls_within_a_frame_is_closed() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let file = content(1, 2 * MIB);
     let mut frames = vec![
@@ -111,7 +111,7 @@ fn an_unread_download_is_closed_and_frees_everything() {
 
 /// Who does not read its answers is not read from, and closed in the end.
 #[test]
-fn who_does_not_read_its_answers_is_closed() {
+fn a_client_that_does_not_read_its_answers_is_closed() {
     let server = Running::with(|config| config.timeouts.stall = SHORT);
     let mut client = server.client().greet(None);
     let name = "x".repeat(250);

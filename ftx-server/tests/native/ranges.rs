@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BlockRange;
-use ftx_core::native::wire::{GetScope, MAX_RANGES, Reply, Request};
+use ftx_core::native::wire::{GetScope, MAX_GET_RANGES, Reply, Request};
 
 use crate::client::{Client, get, new_id};
 use crate::frame::Frame;
@@ -79,15 +79,15 @@ fn ranges_beyond_the_end_have_no_blocks_there() {
 fn as_many_ranges_as_are_allowed() {
     let (server, file) = served();
     let mut client = server.client().greet(None);
-    let asked: Vec<_> = (0..MAX_RANGES as u64).map(|n| (5, n % 2)).collect();
-    assert_eq!(blocks(&mut client, &file, ranges(&asked)).len(), MAX_RANGES / 2);
+    let asked: Vec<_> = (0..MAX_GET_RANGES as u64).map(|n| (5, n % 2)).collect();
+    assert_eq!(blocks(&mut client, &file, ranges(&asked)).len(), MAX_GET_RANGES / 2);
     // One more than a peer of ours would send.
     let mut payload = Request::Digest { name: "a".to_owned() }.encode(1).unwrap()[12..].to_vec();
     payload[0] = 4;
     payload.push(0);
     payload.extend(2_u32.to_le_bytes());
-    payload.extend((MAX_RANGES as u64 + 1).to_le_bytes());
-    payload.extend(vec![0; 16 * (MAX_RANGES + 1)]);
+    payload.extend((MAX_GET_RANGES as u64 + 1).to_le_bytes());
+    payload.extend(vec![0; 16 * (MAX_GET_RANGES + 1)]);
     let len = u32::try_from(payload.len()).unwrap().to_le_bytes();
     let header = [&len[..], &[9, 0, 0, 0, 1, 0, 0, 0]].concat();
     client.send_bytes(&[header, payload].concat());

@@ -10,7 +10,11 @@ use crate::running::Running;
 #[test]
 fn a_missing_file_is_reported_missing_each_time() {
     for durability in [Durability::None, Durability::Full] {
-        let server = Running::with(|config| config.durability = durability);
+        let server = Running::with_store(
+            tempfile::tempdir().unwrap(),
+            |_| {},
+            |store| store.durability = durability,
+        );
         let mut client = server.client().greet(None);
         client.put("d/a", b"x");
         let remove = |name: &str| Request::Remove { name: name.to_owned() };
@@ -29,7 +33,11 @@ fn a_missing_file_is_reported_missing_each_time() {
 #[test]
 fn a_directory_that_is_there_is_made_again() {
     for durability in [Durability::None, Durability::Full] {
-        let server = Running::with(|config| config.durability = durability);
+        let server = Running::with_store(
+            tempfile::tempdir().unwrap(),
+            |_| {},
+            |store| store.durability = durability,
+        );
         let mut client = server.client().greet(None);
         let make = |name: &str| Request::MakeDirectory { name: name.to_owned() };
         for name in ["d", "d", "d/e/f", "d/e/f", "d/e"] {

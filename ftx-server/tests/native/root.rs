@@ -14,7 +14,7 @@ use crate::{MIB, content, digest};
 fn serve() -> Running {
     let root = tempfile::tempdir().unwrap();
     let served = root.path().join("served");
-    let server = Running::in_root(root, |config| config.root = served);
+    let server = Running::with_store(root, |_| {}, |store| store.root = served);
     server.client().greet(None).put("a", b"hello");
     server
 }

@@ -57,7 +57,7 @@ fn the_second_run_waits_and_finds_the_file_there() {
 }
 
 #[test]
-fn who_waits_hears_how_far_the_other_one_is_and_why_it_waits_if_it_understands_that() {
+fn a_waiting_client_gets_the_progress_of_the_other_and_the_reason_if_it_understands_it() {
     let server = Running::start();
     let file = content(1, LEN);
     let mut first = server.client().greet(None);
@@ -207,7 +207,7 @@ fn an_upload_that_stands_still_is_taken_over_and_waits_in_its_turn() {
 }
 
 #[test]
-fn who_waits_may_go_away_or_stop_waiting() {
+fn a_waiting_client_may_leave_or_abandon_its_offer() {
     let server = Running::start();
     let file = content(1, LEN);
     let [mut first, mut gone, mut second] = [(); 3].map(|()| server.client().greet(None));

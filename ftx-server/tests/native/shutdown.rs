@@ -53,7 +53,7 @@ fn an_upload_may_come_to_its_end_within_the_grace() {
 }
 
 #[test]
-fn uploads_are_suspended_after_the_grace_and_go_on_later() {
+fn uploads_are_suspended_after_the_grace_and_resume_later() {
     let server = Running::threads(2);
     let file = content(1, 3 * MIB);
     let mut clients: Vec<_> = (0..6).map(|_| server.client().greet(None)).collect();

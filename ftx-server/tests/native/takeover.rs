@@ -12,7 +12,7 @@ use crate::{MIB, content, digest, wait_until};
 const LEN: usize = 4 * MIB + 5;
 
 #[test]
-fn two_clients_have_a_staging_each_and_who_commits_last_has_the_name() {
+fn two_clients_have_a_staging_each_and_the_last_commit_wins() {
     let server = Running::start();
     let (one, other) = (content(1, LEN), content(2, LEN));
     let mut first = server.client().greet(None);
@@ -32,7 +32,7 @@ fn two_clients_have_a_staging_each_and_who_commits_last_has_the_name() {
 }
 
 #[test]
-fn of_many_clients_at_once_one_has_the_name_whole() {
+fn many_concurrent_clients_leave_one_intact_file() {
     let server = Running::threads(2);
     let files: Vec<_> = (0..4).map(|seed| content(seed, LEN)).collect();
     std::thread::scope(|scope| {

@@ -24,7 +24,7 @@ fn begun() -> (Running, Client, Vec<u8>, u32) {
 
 /// After a failure the connection works as before, no file is published, and the blocks that had arrived
 /// are kept.
-fn goes_on(server: &Running, client: &mut Client, file: &[u8]) {
+fn assert_still_served(server: &Running, client: &mut Client, file: &[u8]) {
     assert!(!server.exists("a.bin"));
     assert_eq!(server.monitor.snapshot().uploads, 0);
     assert_eq!(staged(server.path()), 2);
@@ -37,7 +37,7 @@ fn a_commit_too_early() {
     let (server, mut client, file, id) = begun();
     client.send(id, &Request::Commit { digest: digest(&file) });
     assert_eq!(client.failure(id), Reason::OutOfStep);
-    goes_on(&server, &mut client, &file);
+    assert_still_served(&server, &mut client, &file);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_block_that_is_not_as_it_was_sent() {
     let (server, mut client, file, id) = begun();
     client.send_bytes(&raw_block(id, 2, block(&file, 2), Cv([7; 32])));
     assert_eq!(client.failure(id), Reason::BlockMismatch);
-    goes_on(&server, &mut client, &file);
+    assert_still_served(&server, &mut client, &file);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_block_that_is_there_with_other_bytes() {
     let (server, mut client, file, id) = begun();
     client.send_bytes(&block_frame(id, &content(2, LEN), 1));
     assert_eq!(client.failure(id), Reason::BlockMismatch);
-    goes_on(&server, &mut client, &file);
+    assert_still_served(&server, &mut client, &file);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_block_that_the_file_does_not_have() {
         let (server, mut client, file, id) = begun();
         client.send_bytes(&raw_block(id, index, &file[..len], Cv([7; 32])));
         assert_eq!(client.goodbye(), Reason::Malformed, "block {index} of {len} bytes");
-        goes_on(&server, &mut server.client().greet(None), &file);
+        assert_still_served(&server, &mut server.client().greet(None), &file);
     }
 }
 

@@ -9,7 +9,7 @@ use ftx_core::native::Reason;
 use super::{Side, StoreError, StoreErrorKind};
 
 #[test]
-fn kinds_are_told_apart_and_have_a_status() {
+fn kinds_are_distinguished_and_have_a_status() {
     for (kind, op, variant, status) in [
         (ErrorKind::AlreadyExists, "rename", "AlreadyExists", Status::OpenError),
         (ErrorKind::NotFound, "open", "NotFound", Status::OpenError),
@@ -38,7 +38,7 @@ fn kinds_are_told_apart_and_have_a_status() {
 
 #[cfg(unix)]
 #[test]
-fn what_concerns_every_file_is_told_apart_and_stays_so_on_its_way() {
+fn general_errors_are_distinguished_and_stay_general() {
     for code in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM] {
         let error = StoreError::io("open", "a", code.into());
         assert!(matches!(error, StoreError::Exhausted { .. }) && error.is_general());
@@ -52,13 +52,13 @@ fn what_concerns_every_file_is_told_apart_and_stays_so_on_its_way() {
 }
 
 #[test]
-fn it_can_be_told_of_another_file() {
+fn an_error_can_be_moved_to_another_file() {
     let error = StoreError::io("write", ".ftx/x", io::Error::from(ErrorKind::StorageFull));
     assert!(error.with_path("a/b").to_string().contains("cannot write \"a/b\""));
 }
 
 #[test]
-fn it_can_be_told_with_the_path_that_the_user_knows() {
+fn an_error_can_show_the_path_that_the_user_knows() {
     let error = StoreError::Link { path: "a/b".into() }.beneath("out");
     assert!(error.to_string().contains("\"out/a/b\" is a symbolic link"), "{error}");
     assert_eq!(error.status(), Status::OpenError);

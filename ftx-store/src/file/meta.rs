@@ -99,7 +99,7 @@ mod tests {
     use crate::FileIdentity;
 
     #[test]
-    fn what_was_applied_is_found() {
+    fn applied_attributes_are_read_back() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         for (executable, secs, nanos) in
@@ -140,7 +140,7 @@ mod tests {
 
     /// A file watcher must not see a change where there is none.
     #[test]
-    fn what_is_so_already_is_not_set_again() {
+    fn an_attribute_that_is_right_already_is_not_set() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let file = dir.create("file").unwrap().into_std();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_of_an_old_large_file_may_be_cached_until_it_changes() {
+    fn blocks_of_an_old_large_file_may_be_cached_until_it_changes() {
         let temp = tempfile::tempdir().unwrap();
         let file = old_file(temp.path(), MIN_CACHED_BYTES);
         let snapshot = ReadSnapshot::take(&file).unwrap();

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_when_told() {
+    fn hashing_stops_on_request() {
         let data = vec![7; 4 * PIECE_BYTES];
         let mut seen = Vec::new();
         let stopped = hash_prefix(&mut &data[..], data.len() as u64, &mut |done| {

@@ -7,9 +7,9 @@ use ftx_core::native::blocks::{BLOCK_BYTES, BlockRange, Digest, Manifest, block_
 
 use crate::{FileIdentity, Positioned, hash_blocks};
 
-/// The bytes of a block.
-const BLOCK_LEN: usize = 1 << 20;
-const _: () = assert!(BLOCK_LEN as u64 == BLOCK_BYTES);
+/// Bytes that are read first: those of one block.
+const FIRST_BLOCK_BYTES: usize = 1 << 20;
+const _: () = assert!(FIRST_BLOCK_BYTES as u64 == BLOCK_BYTES);
 
 /// Returns the digest of a file that is open at its start. All cores hash a file of known size;
 /// anything else is read until it ends, such as a pipe, or a file of `/proc`, which claims to be
@@ -55,12 +55,12 @@ fn reaches_beyond(file: &File, size: u64) -> io::Result<bool> {
 fn digest_to_the_end(file: &File) -> io::Result<Digest> {
     let mut first = Vec::new();
     file.take(BLOCK_BYTES + 1).read_to_end(&mut first)?;
-    let more = match first.get(BLOCK_LEN..) {
+    let more = match first.get(FIRST_BLOCK_BYTES..) {
         // There is no tree above a single block.
         None | Some([]) => return Ok(Digest::of(&first)),
         Some(more) => more.to_vec(),
     };
-    first.truncate(BLOCK_LEN);
+    first.truncate(FIRST_BLOCK_BYTES);
     let (mut cvs, mut size, mut block) = (Vec::new(), 0_u64, first);
     while !block.is_empty() {
         let index = size / BLOCK_BYTES;

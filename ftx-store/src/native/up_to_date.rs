@@ -7,7 +7,7 @@ use std::path::Path;
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Meta;
 
-use crate::native::batch::{MAX_OPEN_FILES, MAX_SINGLY_SYNCED_FILES, MIN_OPEN_FILES};
+use crate::native::batch::{MAX_SINGLY_SYNCED_FILES, MAX_UNSYNCED_FILES, MIN_UNSYNCED_FILES};
 use crate::{Durability, FileIdentity, Root, StoreError, apply_meta, sys};
 
 /// The expected state of a file of at most one block.
@@ -40,13 +40,13 @@ impl<'a> UpToDateFiles<'a> {
     #[must_use]
     pub fn new(root: &'a Root) -> Self {
         let (unsynced, failed) = (Vec::new(), Vec::new());
-        Self { root, buffer: Vec::new(), open_files: MAX_OPEN_FILES, unsynced, failed }
+        Self { root, buffer: Vec::new(), open_files: MAX_UNSYNCED_FILES, unsynced, failed }
     }
 
     /// Limits the number of open files, where descriptors are scarce.
     #[must_use]
     pub fn with_open_files(mut self, open_files: usize) -> Self {
-        self.open_files = open_files.clamp(MIN_OPEN_FILES, MAX_OPEN_FILES);
+        self.open_files = open_files.clamp(MIN_UNSYNCED_FILES, MAX_UNSYNCED_FILES);
         self
     }
 
@@ -160,7 +160,7 @@ mod tests {
     use ftx_core::native::blocks::Digest;
     use ftx_core::native::wire::{Meta, Mtime};
 
-    use super::{ExpectedFile, MAX_OPEN_FILES, UpToDateFiles};
+    use super::{ExpectedFile, MAX_UNSYNCED_FILES, UpToDateFiles};
     use crate::{Durability, FileIdentity, Root, StoreError, meta_of};
 
     fn expected<'a>(path: &'a str, bytes: &[u8]) -> ExpectedFile<'a> {
@@ -232,9 +232,9 @@ mod tests {
         dir.write("file", "hello").unwrap();
         let root = root(&dir, Durability::Full);
         let mut files = UpToDateFiles::new(&root);
-        for index in 0..3 * MAX_OPEN_FILES {
+        for index in 0..3 * MAX_UNSYNCED_FILES {
             assert!(files.is_up_to_date(index, &expected("file", b"hello")).unwrap());
-            assert!(files.unsynced.len() < MAX_OPEN_FILES);
+            assert!(files.unsynced.len() < MAX_UNSYNCED_FILES);
         }
         assert!(files.finish().is_empty());
     }

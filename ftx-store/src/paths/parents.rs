@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_in_vain_goes_and_what_was_there_stays() {
+    fn unused_new_directories_go_and_existing_ones_stay() {
         let setting = Setting::new();
         setting.base.create_dir_all("old/empty").unwrap();
         drop(setting.make("old/empty"));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_or_not_empty_stays() {
+    fn kept_and_nonempty_directories_stay() {
         let setting = Setting::new();
         setting.make("kept/below").keep();
         let parents = setting.make("kept/other");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_another_had_a_use_for_stays() {
+    fn a_directory_that_another_job_used_stays() {
         let setting = Setting::new();
         let first = setting.make("a/b");
         setting.make("a").keep();

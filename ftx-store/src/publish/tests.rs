@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::sys::acl_bytes;
 use crate::{
-    BatchFile, BatchPublisher, BlockStaging, Durability, Existing, Staging, StagingFiles,
+    BatchFile, BatchPublisher, BlockStaging, Durability, Existing, PrefixStaging, StagingFiles,
     StoreError,
 };
 
@@ -82,7 +82,8 @@ impl Setting {
                 staging.publish(&self.to, target, meta, existing).map(|_| ())
             }
             Way::Bytes => {
-                let mut staging = Staging::create(&self.staging, files, "file")?.journalled()?;
+                let mut staging =
+                    PrefixStaging::create(&self.staging, files, "file")?.journalled()?;
                 staging.write(BYTES)?;
                 assert_eq!(
                     self.staging.metadata("data").unwrap().permissions().mode() & 0o777,
@@ -274,7 +275,7 @@ fn setting_gid(dir: &Path) {
 }
 
 #[test]
-fn what_is_no_regular_file_is_named_and_stays() {
+fn an_irregular_file_is_named_and_stays() {
     let setting = Setting::new();
     let path = setting.path();
     for way in WAYS {
@@ -305,7 +306,7 @@ fn what_is_no_regular_file_is_named_and_stays() {
 
 /// Something else takes the name between the look and the step.
 #[test]
-fn what_takes_the_name_meanwhile_is_looked_at_again() {
+fn a_file_that_takes_the_name_meanwhile_is_checked_again() {
     use super::{Destination, Publishing};
     use crate::sys::{Attributes, Umask};
 

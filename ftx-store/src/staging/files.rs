@@ -13,7 +13,7 @@ use crate::{Journal, JournalRecord, StoreError};
 pub struct StagingFiles {
     /// The data, which becomes the published file.
     pub data: PathBuf,
-    /// The journal. A [`Staging`](crate::Staging) creates it at the first checkpoint, so that a
+    /// The journal. A [`PrefixStaging`](crate::PrefixStaging) creates it at the first checkpoint, so that a
     /// small file costs only one file; a [`BlockStaging`](crate::BlockStaging) creates it at once.
     pub journal: PathBuf,
 }

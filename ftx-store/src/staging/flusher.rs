@@ -2,14 +2,14 @@
 //!
 //! Left alone, the kernel collects gigabytes of dirty pages and then stalls every writer for
 //! seconds, and the sync before publishing would have to write all of them. So after every
-//! [`FLUSH_BYTES`] a thread syncs the file while the next bytes arrive.
+//! [`SYNC_INTERVAL_BYTES`] a thread syncs the file while the next bytes arrive.
 
 use std::fs::File;
 use std::io;
 use std::thread::{self, JoinHandle};
 
 /// Bytes written before the next background sync starts.
-pub const FLUSH_BYTES: u64 = 32 * 1024 * 1024;
+pub const SYNC_INTERVAL_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A sync under way, and its outcome.
 type RunningSync = JoinHandle<io::Result<()>>;
@@ -37,7 +37,7 @@ impl Flusher {
         start: impl FnOnce(&File) -> io::Result<RunningSync>,
     ) -> io::Result<()> {
         self.note(bytes);
-        if self.dirty < FLUSH_BYTES {
+        if self.dirty < SYNC_INTERVAL_BYTES {
             return Ok(());
         }
         self.wait()?;
@@ -90,7 +90,7 @@ impl Flusher {
     /// A flusher whose sync under way ends with `outcome`.
     #[cfg(test)]
     pub(crate) fn ending_with(outcome: io::Result<()>) -> Self {
-        Self { running: Some(thread::spawn(move || outcome)), dirty: FLUSH_BYTES }
+        Self { running: Some(thread::spawn(move || outcome)), dirty: SYNC_INTERVAL_BYTES }
     }
 
     /// A flusher whose sync under way ends when the sender of `until` is dropped.
@@ -100,7 +100,7 @@ impl Flusher {
             let _ = until.recv();
             Ok(())
         });
-        Self { running: Some(running), dirty: FLUSH_BYTES }
+        Self { running: Some(running), dirty: SYNC_INTERVAL_BYTES }
     }
 }
 
@@ -113,17 +113,17 @@ fn in_background(file: &File) -> io::Result<RunningSync> {
 mod tests {
     use std::io;
 
-    use super::{FLUSH_BYTES, File, Flusher};
+    use super::{File, Flusher, SYNC_INTERVAL_BYTES};
 
     #[test]
     fn syncs_when_enough_is_dirty_and_only_then() {
         let file = tempfile::tempfile().unwrap();
         let mut flusher = Flusher::default();
-        flusher.wrote(&file, FLUSH_BYTES - 1).unwrap();
+        flusher.wrote(&file, SYNC_INTERVAL_BYTES - 1).unwrap();
         assert!(flusher.running.is_none());
         flusher.wrote(&file, 1).unwrap();
         assert!(flusher.running.is_some());
-        flusher.wrote(&file, FLUSH_BYTES).unwrap();
+        flusher.wrote(&file, SYNC_INTERVAL_BYTES).unwrap();
         flusher.wait().unwrap();
         assert!(flusher.running.is_none());
         flusher.check().unwrap();
@@ -131,11 +131,11 @@ mod tests {
 
     /// A lack of descriptors or threads does not affect the bytes.
     #[test]
-    fn what_cannot_be_synced_in_the_background_is_synced_at_once() {
+    fn a_file_without_background_sync_is_synced_at_once() {
         let none = |_: &File| Err(io::ErrorKind::ResourceBusy.into());
         let mut flusher = Flusher::default();
         let file = tempfile::tempfile().unwrap();
-        flusher.wrote_with(&file, FLUSH_BYTES, none).unwrap();
+        flusher.wrote_with(&file, SYNC_INTERVAL_BYTES, none).unwrap();
         assert!(flusher.running.is_none() && flusher.dirty == 0);
     }
 
@@ -145,12 +145,12 @@ mod tests {
         // It does not support syncing.
         let device = File::open("/dev/null").unwrap();
         let none = |_: &File| Err(io::ErrorKind::ResourceBusy.into());
-        let synced = Flusher::default().wrote_with(&device, FLUSH_BYTES, none);
+        let synced = Flusher::default().wrote_with(&device, SYNC_INTERVAL_BYTES, none);
         assert_eq!(synced.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
-    fn a_failed_sync_is_told_once() {
+    fn a_failed_sync_is_reported_once() {
         let file = tempfile::tempfile().unwrap();
         let mut flusher = Flusher::ending_with(Err(io::Error::other("no disk")));
         assert!(flusher.wrote(&file, 1).is_err());

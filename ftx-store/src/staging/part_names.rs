@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_journal_of_ours_belongs_to_is_left_alone() {
+    fn a_file_without_our_journal_is_left_alone() {
         let (_temp, dir) = scratch();
         let parts = PartNames::of("a");
         let first = parts.choose(&dir).unwrap();

@@ -122,7 +122,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn only_what_syncs_all_it_holds_is_synced_as_a_whole() {
+    fn only_file_systems_that_sync_all_data_are_synced_as_a_whole() {
         use super::{sync_file_system, syncs_all};
 
         assert!(!sync_file_system(&std::fs::File::open("/proc").unwrap()).unwrap());

@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void show(const char *what, const FileClient &client, qint64 status)
+static void show(const char *operation, const FileClient &client, qint64 status)
 {
-    std::printf("%s: %d %d%s\n", what, int(status), int(client.lastStatus()),
+    std::printf("%s: %d %d%s\n", operation, int(status), int(client.lastStatus()),
                 client.lastError().isEmpty() ? "" : ", and why");
     std::fflush(stdout);
 }

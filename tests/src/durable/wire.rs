@@ -6,7 +6,7 @@ use ftx_core::Status;
 use ftx_core::legacy::wire as legacy;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{
-    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_LEN, PREFACE_LEN, Reply, Request,
+    FileHead, FileLayout, FrameHeader, FrameKind, HEADER_BYTES, PREFACE_BYTES, Reply, Request,
 };
 
 /// A statement that a peer may rely on from now on, even across a power loss.
@@ -71,11 +71,11 @@ impl Conversation {
     /// and therefore does not rely on the [offer](Said::Offered).
     pub(super) fn hear(&mut self, bytes: &[u8]) -> bool {
         self.heard.extend_from_slice(bytes);
-        if self.dialect.is_none() && self.heard.len() >= PREFACE_LEN {
+        if self.dialect.is_none() && self.heard.len() >= PREFACE_BYTES {
             self.dialect = Some(if self.heard[0] == 0 {
                 Dialect::Legacy(Legacy::default())
             } else {
-                self.heard.drain(..PREFACE_LEN);
+                self.heard.drain(..PREFACE_BYTES);
                 Dialect::Native { asked: HashMap::new(), answers: false }
             });
         }
@@ -97,9 +97,9 @@ impl Conversation {
         let mut promises = Vec::new();
         match &mut self.dialect {
             Some(Dialect::Native { asked, answers }) => {
-                if !*answers && self.said.len() >= PREFACE_LEN {
+                if !*answers && self.said.len() >= PREFACE_BYTES {
                     *answers = true;
-                    self.said.drain(..PREFACE_LEN);
+                    self.said.drain(..PREFACE_BYTES);
                 }
                 if *answers {
                     frames(&mut self.said, |header, payload| {
@@ -119,11 +119,11 @@ impl Conversation {
 /// Takes whole frames off the bytes.
 fn frames(bytes: &mut Vec<u8>, mut each: impl FnMut(&FrameHeader, &[u8])) {
     let mut at = 0;
-    while let Some((header, rest)) = bytes[at..].split_first_chunk::<HEADER_LEN>() {
+    while let Some((header, rest)) = bytes[at..].split_first_chunk::<HEADER_BYTES>() {
         let header = FrameHeader::decode(header).expect("no frame");
         let Some(payload) = rest.get(..header.len as usize) else { break };
         each(&header, payload);
-        at += HEADER_LEN + payload.len();
+        at += HEADER_BYTES + payload.len();
     }
     bytes.drain(..at);
 }
@@ -138,7 +138,14 @@ fn wish(header: &FrameHeader, payload: &[u8]) -> Option<Promise> {
             }
             Request::Remove { name } => promise(name, Promised::Absence),
             Request::MakeDirectory { name } => promise(name, Promised::Directory),
-            _ => None,
+            Request::Hello { .. }
+            | Request::Commit { .. }
+            | Request::Abandon { .. }
+            | Request::Get { .. }
+            | Request::Stat { .. }
+            | Request::List { .. }
+            | Request::Digest { .. }
+            | Request::Ping { .. } => None,
         },
         FrameKind::File => {
             let (prefix, rest) = payload.split_first_chunk().expect("no file");

@@ -15,7 +15,7 @@ const MIB: u64 = 1 << 20;
 const LEN: u64 = 32 * MIB;
 
 with_each_qt!(
-    jobs_go_on_by_themselves,
+    jobs_continue_by_themselves,
     an_original_server_answers_no_questions,
     a_server_that_is_not_there_fails_the_job,
     thousands_of_jobs_end_in_their_order,
@@ -35,7 +35,7 @@ fn assert_done(setting: &Setting, addr: SocketAddr, scenario: &str) {
     assert_eq!(outcome.stdout, "done", "{scenario}, {}: {outcome:#?}", setting.what);
 }
 
-fn jobs_go_on_by_themselves(qt: Qt) {
+fn jobs_continue_by_themselves(qt: Qt) {
     for scenario in ["transfers", "interruptions"] {
         let setting = Setting::new(qt, "jobs");
         assert_done(&setting, slow_line(&setting).addr(), scenario);

@@ -94,7 +94,7 @@ fn moving(setting: &Setting, line: &Proxy, verb: &str) -> Process {
 }
 
 /// A second attempt by another process moves only the missing bytes.
-fn assert_goes_on(setting: Setting, way: Way) {
+fn assert_resumes(setting: Setting, way: Way) {
     let line = Proxy::plain(setting.server.addr());
     let setting = setting.with_program("caller");
     let said = setting.run_at(line.addr(), way.verb(), &["a.bin"]).stdout;
@@ -116,7 +116,7 @@ fn a_cancelled_upload_resumes_later(qt: Qt) {
         for setting in Way::Up.settings(qt, "features") {
             assert_cancelled(&setting, verb);
             Way::Up.assert_not_there(&setting);
-            assert_goes_on(setting, Way::Up);
+            assert_resumes(setting, Way::Up);
         }
     }
 }
@@ -125,7 +125,7 @@ fn a_cancelled_download_resumes_later(qt: Qt) {
     for setting in Way::Down.settings(qt, "features") {
         assert_cancelled(&setting, "cancel-download");
         Way::Down.assert_not_there(&setting);
-        assert_goes_on(setting, Way::Down);
+        assert_resumes(setting, Way::Down);
     }
 }
 
@@ -140,7 +140,7 @@ fn a_killed_server_ends_the_call(qt: Qt) {
             assert!(said.contains("\nerror -"), "{}: {said}", setting.what);
             way.assert_not_there(&setting);
             setting.restart_server();
-            assert_goes_on(setting, way);
+            assert_resumes(setting, way);
         }
     }
 }

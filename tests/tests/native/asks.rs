@@ -64,7 +64,7 @@ fn a_directory_is_listed() {
 
 /// More than one answer holds.
 #[test]
-fn a_long_list_comes_whole_and_in_order() {
+fn a_long_list_arrives_complete_and_in_order() {
     let setting = Setting::new();
     let dir = setting.root.path().join("long");
     fs::create_dir(&dir).unwrap();

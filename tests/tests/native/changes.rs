@@ -17,7 +17,7 @@ const LEN: u64 = 16 * MIB;
 /// when half of `LEN` has passed, the end of it has not been read.
 const LONG: u64 = 64 * MIB;
 
-/// Starts a client whose line lets half of `LEN` pass, and no more until [`go_on`].
+/// Starts a client whose line lets half of `LEN` pass, and no more until [`let_rest_pass`].
 fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Process {
     proxy.let_pass(way.direction(), LEN / 2);
     let client = setting.client(way, proxy.addr()).args(args).spawn();
@@ -25,7 +25,7 @@ fn half_way(setting: &Setting, proxy: &Proxy, way: Way, args: &[&str]) -> Proces
     client
 }
 
-fn go_on(proxy: &Proxy, way: Way) {
+fn let_rest_pass(proxy: &Proxy, way: Way) {
     proxy.let_pass(way.direction(), u64::MAX);
 }
 
@@ -63,7 +63,7 @@ fn a_file_that_is_replaced_during_a_download_arrives_in_one_version() {
         let proxy = Proxy::plain(setting.server.addr());
         let client = half_way(&setting, &proxy, Way::Down, &["--streams", streams]);
         fs::rename(next, setting.source(Way::Down)).unwrap();
-        go_on(&proxy, Way::Down);
+        let_rest_pass(&proxy, Way::Down);
         assert_arrives(client);
         // The first version may have been across by then; either version is fine.
         let mut head = [0; 64];
@@ -96,7 +96,7 @@ fn written_to_meanwhile(setting: &Setting) {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(setting, &proxy, Way::Down, &["--streams", "1"]);
     write_file(&setting.source(Way::Down), content(2, LONG));
-    go_on(&proxy, Way::Down);
+    let_rest_pass(&proxy, Way::Down);
     assert_arrives(client);
     setting.assert_arrived(Way::Down, 2, LONG);
 }
@@ -107,7 +107,7 @@ fn a_file_that_is_removed_during_a_download_ends_it() {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Down, &["--retries", "1"]);
     fs::remove_file(setting.source(Way::Down)).unwrap();
-    go_on(&proxy, Way::Down);
+    let_rest_pass(&proxy, Way::Down);
     let outcome = client.wait(DEADLINE);
     // The server may still send the file that it has open; an incomplete file has no name.
     if outcome.code == Some(0) {
@@ -125,7 +125,7 @@ fn a_source_that_changes_during_an_upload_is_not_published() {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1"]);
     write_file(&setting.source(Way::Up), content(2, LONG));
-    go_on(&proxy, Way::Up);
+    let_rest_pass(&proxy, Way::Up);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains("a.bin") && outcome.stderr.contains("changed"), "{outcome:#?}");
@@ -140,7 +140,7 @@ fn a_source_that_shrinks_during_an_upload_is_not_published() {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--streams", "1", "--retries", "1"]);
     File::options().write(true).open(setting.source(Way::Up)).unwrap().set_len(MIB).unwrap();
-    go_on(&proxy, Way::Up);
+    let_rest_pass(&proxy, Way::Up);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
@@ -161,7 +161,7 @@ fn a_target_directory_that_vanishes_fails_the_download_by_name() {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Down, &["--out-dir", "out"]);
     remove_when_there(&setting.local.path().join("out"));
-    go_on(&proxy, Way::Down);
+    let_rest_pass(&proxy, Way::Down);
     let outcome = client.wait(DEADLINE);
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(NAME), "{outcome:#?}");
@@ -178,7 +178,7 @@ fn a_directory_of_the_server_that_vanishes_is_made_again() {
     let proxy = Proxy::plain(setting.server.addr());
     let client = half_way(&setting, &proxy, Way::Up, &["--as", "deep/a.bin"]);
     fs::remove_dir(&deep).unwrap();
-    go_on(&proxy, Way::Up);
+    let_rest_pass(&proxy, Way::Up);
     client.wait(DEADLINE).assert_done();
     assert_content(&setting.root.path().join("deep/a.bin"), content(1, LEN));
     assert_eq!(names_in(setting.root.path()), ["deep"]);

@@ -42,7 +42,7 @@ fn a_directory_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_line_that_stays_broken_ends_with_1_and_keeps_what_arrived() {
+fn a_line_that_stays_broken_ends_with_1_and_keeps_the_received_bytes() {
     for way in [Way::Up, Way::Down] {
         let setting = Setting::with_file(way, 1, 4 * MIB);
         let proxy = Proxy::start(setting.server.addr(), move |_| {

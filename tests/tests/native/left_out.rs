@@ -52,7 +52,7 @@ fn assert_rest_arrived(dir: &Path) {
 }
 
 /// Each is named in a line with words that say why, and counted in the last one.
-fn assert_told(text: &str, outcome: &Outcome) {
+fn assert_obstacles_reported(text: &str, outcome: &Outcome) {
     outcome.assert_code(1);
     for (name, why) in ODD {
         let words = match why {
@@ -60,8 +60,8 @@ fn assert_told(text: &str, outcome: &Outcome) {
             "special" => "neither a file nor a directory",
             _ => "not UTF-8",
         };
-        let is_told = |line: &str| line.contains(&format!("{name} ")) && line.contains(words);
-        assert!(text.lines().any(is_told), "{name}: {outcome:#?}");
+        let is_reported = |line: &str| line.contains(&format!("{name} ")) && line.contains(words);
+        assert!(text.lines().any(is_reported), "{name}: {outcome:#?}");
     }
     assert!(!text.contains("below"), "{outcome:#?}");
     let last = outcome.stderr.lines().last();
@@ -82,7 +82,7 @@ fn a_listing_names_untransferable_files() {
     let setting = Setting::new();
     with_tree(setting.root.path());
     let outcome = list(&setting, &["-R", "d"]);
-    assert_told(&outcome.stdout, &outcome);
+    assert_obstacles_reported(&outcome.stdout, &outcome);
     let outcome = list(&setting, &["d", "-R", "--json"]);
     outcome.assert_code(1);
     let mut events = events(&outcome);
@@ -120,7 +120,7 @@ fn a_download_of_a_directory_names_them_and_brings_the_rest() {
         with_tree(setting.root.path());
         let client = Way::Down.client(setting.server.addr()).arg("d/").args(args);
         let outcome = client.current_dir(setting.local.path()).run();
-        assert_told(&outcome.stderr, &outcome);
+        assert_obstacles_reported(&outcome.stderr, &outcome);
         assert_rest_arrived(&setting.local.path().join("d"));
     }
 }
@@ -170,7 +170,7 @@ fn an_upload_of_a_tree_names_them_and_sends_the_rest() {
             }
             let client = Client::upload(setting.server.addr()).dialect(dialect).arg("d").args(args);
             let outcome = client.current_dir(setting.local.path()).run();
-            assert_told(&outcome.stderr, &outcome);
+            assert_obstacles_reported(&outcome.stderr, &outcome);
             assert!(outcome.stderr.contains("--follow"), "{outcome:#?}");
             assert_rest_arrived(&setting.root.path().join("d"));
         }

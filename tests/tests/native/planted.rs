@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use ftx_core::native::blocks::{BlockRange, block_count};
-use ftx_store::{BlockStaging, Staging, StagingFiles, hash_blocks};
+use ftx_store::{BlockStaging, PrefixStaging, StagingFiles, hash_blocks};
 use ftx_tests::content::{assert_content, content};
 use ftx_tests::{Client, DEADLINE, Proxy, wait_until};
 use rustix::process::geteuid;
@@ -43,7 +43,7 @@ fn plant(setting: &Setting, dir: &Path, dialect: &str) {
     let files =
         StagingFiles { data: "a.bin.ftxpart".into(), journal: "a.bin.ftxpart.journal".into() };
     if dialect == "legacy" {
-        let mut staging = Staging::create(&opened, files, NAME).unwrap();
+        let mut staging = PrefixStaging::create(&opened, files, NAME).unwrap();
         staging.write(&content(1, LEN).bytes()[..1 << 20]).unwrap();
         staging.suspend().unwrap();
         // The journal describes the bytes.

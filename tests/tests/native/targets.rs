@@ -75,7 +75,7 @@ fn a_name_that_is_no_file_is_reported_and_stays() {
 
 /// By a link, or in a directory, a device is one, too.
 #[test]
-fn a_device_is_one_by_whatever_name() {
+fn a_device_is_recognised_by_any_name() {
     let setting = Setting::with_file(Way::Down, 1, 1000);
     let local = setting.local.path();
     fs::create_dir(local.join("out")).unwrap();

@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 with_every_peer!(
     a_new_file_goes_up_and_comes_down,
     an_identical_file_is_not_sent_again,
-    a_changed_file_of_the_same_size_is_sent_whole,
+    a_changed_file_of_the_same_size_is_sent_in_full,
     a_longer_copy_is_replaced_in_both_directions,
     a_list_goes_over_one_connection,
     a_list_stops_at_the_missing_file,
@@ -65,7 +65,7 @@ fn an_identical_file_is_not_sent_again(peer: &Peer) {
     assert_eq!(proxy.count(Direction::ToClient), 179 + 121);
 }
 
-fn a_changed_file_of_the_same_size_is_sent_whole(peer: &Peer) {
+fn a_changed_file_of_the_same_size_is_sent_in_full(peer: &Peer) {
     let (server, root, local) = setting();
     let (up, down) = (local.path().join("up"), local.path().join("down"));
     write_file(&up, content(1, 2 * MIB));

@@ -19,7 +19,7 @@ const REQUESTS: u64 = 59 + 80;
 with_every_peer!(
     a_true_prefix_under_the_name_is_resumed,
     a_cut_upload_is_resumed,
-    an_upload_that_is_whole_in_staging_is_published,
+    a_completely_staged_upload_is_published,
     another_file_of_the_same_name_is_not_mixed_with_the_rest,
     a_killed_server_keeps_the_staged_bytes,
 );
@@ -52,7 +52,7 @@ fn a_cut_upload_is_resumed(peer: &Peer) {
 
 /// Three of four MiB are there; now the user gives the name to a file that is just these three. The
 /// client says nothing more about a file of which nothing is left to send, so it is left a byte.
-fn an_upload_that_is_whole_in_staging_is_published(peer: &Peer) {
+fn a_completely_staged_upload_is_published(peer: &Peer) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     write_file(&local.path().join("a.bin"), content(1, 4 * MIB));

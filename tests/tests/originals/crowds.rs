@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 with_every_peer!(
     a_hundred_uploads_at_once,
     a_hundred_downloads_at_once,
-    of_two_uploads_to_one_name_one_is_there_whole,
+    two_uploads_to_one_name_leave_one_intact_file,
 );
 
 /// A server that does not wait for the disk: it is the crowd that matters.
@@ -57,7 +57,7 @@ fn a_hundred_downloads_at_once(peer: &Peer) {
     }
 }
 
-fn of_two_uploads_to_one_name_one_is_there_whole(peer: &Peer) {
+fn two_uploads_to_one_name_leave_one_intact_file(peer: &Peer) {
     let (root, one, two) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
     let server = start(root.path(), 2);
     write_file(&one.path().join("a.bin"), content(1, 8 * MIB));

@@ -11,7 +11,7 @@ use ftx_tests::content::{Content, content, write_file};
 use ftx_tests::{Client, DEADLINE, LoopFs, Process, Random, Server, seed, within};
 use tempfile::{TempDir, tempdir};
 
-use super::setting::{make_empty, names_told};
+use super::setting::{make_empty, reported_names};
 
 /// A name, and the case to run on one file system.
 type Moment = (&'static str, fn(&mut LoopFs));
@@ -159,13 +159,13 @@ fn cut_at_random(
     let pause = Duration::from_micros(random.below(LONGEST.as_micros().try_into().unwrap()));
     within(DEADLINE, || {
         let is_over = client.ended().is_some();
-        let told = names_told(event, &client.stdout()).len() as u64;
+        let told = reported_names(event, &client.stdout()).len() as u64;
         (is_over || told >= files).then_some(())
     })
     .expect("the transfers stand still");
     // Not to wait for anything: any moment will do.
     std::thread::sleep(pause);
-    let told = names_told(event, &client.stdout());
+    let told = reported_names(event, &client.stdout());
     fs.cut();
     told.into_iter().collect()
 }

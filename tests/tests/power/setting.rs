@@ -136,7 +136,7 @@ pub(crate) fn make_empty(path: &Path) {
 }
 
 /// The names that a client has reported so far in events of this kind.
-pub(crate) fn names_told(event: &str, stdout: &str) -> Vec<String> {
+pub(crate) fn reported_names(event: &str, stdout: &str) -> Vec<String> {
     let told = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
         let is_meant = line.get("event")? == event;

@@ -29,7 +29,7 @@ fn unmount(path: &Path) {
     assert!(Command::new("umount").arg(path).status().unwrap().success());
 }
 
-fn assert_told(outcome: &Outcome, text: &str) {
+fn assert_cause_reported(outcome: &Outcome, text: &str) {
     outcome.assert_code(1);
     assert!(outcome.stderr.contains(text), "{outcome:#?}");
     assert!(!outcome.stderr.contains(IN_USE), "{outcome:#?}");
@@ -52,13 +52,13 @@ fn a_mount_point_is_refused_before_anything_is_sent() {
             for name in ["large", "small"] {
                 let down = Client::download(server.addr()).args([name, "-o", "target"]);
                 let down = down.dialect(dialect).current_dir(local.path()).run();
-                assert_told(&down, "\"target\": it is a mount point");
+                assert_cause_reported(&down, "\"target\": it is a mount point");
                 let up = Client::upload(server.addr()).args([name, "--as", "target"]);
                 let up = up.dialect(dialect).args(["--retries", "0"]).current_dir(local.path());
                 match dialect {
                     // A number is all that this dialect has.
                     "legacy" => up.run().assert_code(1),
-                    _ => assert_told(&up.run(), "\"target\": it is a mount point"),
+                    _ => assert_cause_reported(&up.run(), "\"target\": it is a mount point"),
                 }
             }
             let names = fs::read_dir(local.path()).unwrap().count();
@@ -77,7 +77,7 @@ fn a_second_server_of_a_directory_is_refused() {
     let root = tempdir().unwrap();
     let _first = Server::start(root.path());
     let second = Server::builder(root.path()).spawn().wait(ftx_tests::DEADLINE);
-    assert_told(&second, "another server serves");
+    assert_cause_reported(&second, "another server serves");
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn the_servers_own_directories_are_made_again() {
     fs::remove_dir_all(root.path().join(".ftx")).unwrap();
     let upload = Client::upload(server.addr()).args(["large", "--retries", "0"]);
     let upload = upload.dialect("native").current_dir(local.path()).run();
-    assert_told(&upload, "\".ftx");
-    assert_told(&upload, "restart the server");
+    assert_cause_reported(&upload, "\".ftx");
+    assert_cause_reported(&upload, "restart the server");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn an_error_says_each_thing_once() {
     fs::create_dir(root.path().join("dir")).unwrap();
     let addr = server.addr().to_string();
     let outcome = Client::new().args(["stat", &addr, "none"]).run();
-    assert_told(&outcome, "cannot look at \"none\": there is no such file");
+    assert_cause_reported(&outcome, "cannot look at \"none\": there is no such file");
     assert!(!outcome.stderr.contains("os error"), "{outcome:#?}");
 }
 
@@ -209,7 +209,7 @@ fn a_size_that_is_wrong_is_not_believed() {
     for dialect in DIALECTS {
         let upload = Client::upload(server.addr()).arg("/proc/version").dialect(dialect);
         let outcome = upload.run();
-        assert_told(&outcome, "does not contain exactly the 0 bytes");
+        assert_cause_reported(&outcome, "does not contain exactly the 0 bytes");
         assert!(!root.path().join("version").exists());
     }
 }

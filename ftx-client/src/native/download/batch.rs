@@ -12,8 +12,8 @@ use super::target::DownloadTarget;
 use crate::{TransferError, Transferred};
 
 /// Files of a batch, and their bytes.
-const MAX_BATCH_FILES: usize = 256;
-const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+const MAX_GET_BATCH_FILES: usize = 256;
+const MAX_GET_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The largest buffer that is reused. As many are kept as a batch has files.
 const MAX_SPARE_BYTES: usize = 16 * 1024;
@@ -74,7 +74,7 @@ impl DownloadBatch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.files.len() >= MAX_BATCH_FILES || self.bytes >= MAX_BATCH_BYTES
+        self.files.len() >= MAX_GET_BATCH_FILES || self.bytes >= MAX_GET_BATCH_BYTES
     }
 
     /// Publishes the files, and returns the result of each.
@@ -108,7 +108,7 @@ impl DownloadBatch {
             FileData::Existing(_) => None,
         });
         self.spares.extend(buffers.filter(|buffer| buffer.capacity() <= MAX_SPARE_BYTES));
-        self.spares.truncate(MAX_BATCH_FILES);
+        self.spares.truncate(MAX_GET_BATCH_FILES);
     }
 }
 

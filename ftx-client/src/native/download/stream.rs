@@ -20,7 +20,7 @@ use crate::native::channel::{Channel, MAX_DRAINED_FRAMES, may_leave};
 use crate::{Event, TransferError};
 
 /// Queued bytes that trigger a flush.
-const FLUSH_BYTES: usize = 8 * 1024;
+const REQUEST_FLUSH_BYTES: usize = 8 * 1024;
 
 /// The downloads of one connection.
 pub(super) struct DownloadStream {
@@ -86,7 +86,7 @@ impl DownloadStream {
                     // Reading local data may take long, and its observer must exist by then.
                     report();
                     self.open_file(job).await?;
-                    if self.channel.queued() >= FLUSH_BYTES {
+                    if self.channel.queued() >= REQUEST_FLUSH_BYTES {
                         self.channel.try_flush()?;
                     }
                 }

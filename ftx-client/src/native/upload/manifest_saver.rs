@@ -56,32 +56,40 @@ impl UploadWorkload {
 
     /// Saves the chaining values of a file if there are many new ones. They survive a SIGKILL.
     pub(super) async fn save_if_due(&self, executor: &Executor, open: &Arc<OpenUpload>) {
-        let known = lock(&open.sender).own().known();
-        if open.saves.is_due(known, open.source.identity.size) {
-            self.save(executor, open).await;
+        let known = lock(&self.requests).own(open.request).map(PartialManifest::known);
+        if known.is_some_and(|known| open.saves.is_due(known, open.source.identity.size)) {
+            self.save_known(executor, open).await;
         }
     }
 
     /// Saves the chaining values of all unfinished files, at the end of an attempt.
     pub(in crate::native) async fn save_all(&self, executor: &Executor) {
         for open in self.opened() {
-            self.save(executor, &open).await;
+            self.save_known(executor, &open).await;
+        }
+    }
+
+    /// Saves the chaining values of an unfinished file, unless some of them are wrong.
+    async fn save_known(&self, executor: &Executor, open: &Arc<OpenUpload>) {
+        let known = lock(&self.requests).own(open.request).cloned();
+        if let Some(known) = known {
+            self.save(executor, open, known).await;
         }
     }
 
     /// Saves the chaining values of a file.
-    pub(super) async fn save(&self, executor: &Executor, open: &Arc<OpenUpload>) {
+    pub(super) async fn save(
+        &self,
+        executor: &Executor,
+        open: &Arc<OpenUpload>,
+        known: PartialManifest,
+    ) {
         let (manifests, keeping) = (Arc::clone(&self.manifests), Arc::clone(open));
-        let _ = executor.run(move || save(&manifests, &keeping)).await;
+        let _ = executor.run(move || save(&manifests, &keeping, known)).await;
     }
 }
 
-fn save(manifests: &ManifestCache, open: &OpenUpload) {
-    // They may come from the same cached manifest that was wrong about one block.
-    if open.is_outdated.load(Relaxed) {
-        return;
-    }
-    let known = lock(&open.sender).own().clone();
+fn save(manifests: &ManifestCache, open: &OpenUpload, known: PartialManifest) {
     let UploadSource { snapshot, file, .. } = &open.source;
     // Confirmed after the bytes were read.
     if let Some(stable) = snapshot.confirm(file) {

@@ -1,28 +1,23 @@
 //! Uploads: a small file goes in one frame, a large one block by block over all connections.
 
-mod ambiguous_commit;
 mod block;
 mod manifest_saver;
-mod probe;
 mod replies;
 mod source;
 mod source_token;
 mod stream;
 
-use std::sync::atomic::AtomicBool;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::Digest;
-use ftx_core::native::upload::Sender;
+use ftx_core::native::upload::{UnansweredCommit, UploadRequests};
 use ftx_core::native::wire::{Overwrite, Token};
 use ftx_io::Executor;
 use ftx_store::ManifestCache;
 
-use self::ambiguous_commit::{CommitProbe, PendingCommit};
 use self::manifest_saver::SaveThrottle;
-use self::probe::ProbePolicy;
 use self::source::UploadSource;
 use self::stream::UploadStream;
 use super::attempt::Attempt;
@@ -38,12 +33,13 @@ pub(crate) struct UploadJob {
     pub(crate) name: RemoteName,
     /// The run id, the same in each attempt.
     pub(crate) run: Token,
-    commit: PendingCommit,
+    /// The unanswered commit of all attempts.
+    commit: Arc<Mutex<UnansweredCommit>>,
 }
 
 impl UploadJob {
     pub(crate) fn new(path: LocalPath, name: RemoteName, run: Token) -> Self {
-        Self { path, name, run, commit: PendingCommit::default() }
+        Self { path, name, run, commit: Arc::default() }
     }
 }
 
@@ -53,11 +49,10 @@ pub(super) struct UploadWorkload {
     attempt: Arc<Attempt>,
     overwrite: Overwrite,
     manifests: Arc<ManifestCache>,
-    probes: ProbePolicy,
-    /// Files that are sent in blocks, in the order of their offers.
-    open: Mutex<Vec<Arc<OpenUpload>>>,
-    /// Requests that failed on this side, each with the connection that must send its `Abandon`.
-    abandoned: Mutex<Vec<(StreamId, u32)>>,
+    /// Decides about the protocol.
+    requests: Mutex<UploadRequests>,
+    /// Files that are sent in blocks, by request.
+    open: Mutex<HashMap<u32, Arc<OpenUpload>>>,
 }
 
 /// A file that is sent in blocks.
@@ -65,39 +60,25 @@ pub(super) struct OpenUpload {
     job: usize,
     request: u32,
     source: UploadSource,
-    sender: Mutex<Sender>,
-    /// The connection that offered it and commits it.
-    stream: StreamId,
     saves: SaveThrottle,
-    /// A block differs from the cached manifest.
-    is_outdated: AtomicBool,
-    /// The server makes it wait for another run that uploads the same file.
-    is_waiting: AtomicBool,
-}
-
-/// A request that the server has not answered yet.
-enum PendingUpload {
-    Put { job: usize, bytes: u64, digest: Digest },
-    Check { job: usize, size: u64, digest: Digest },
-    Offer(Arc<OpenUpload>),
-    Commit(Arc<OpenUpload>, Digest),
-    Probe(CommitProbe),
 }
 
 impl UploadWorkload {
     fn opened(&self) -> Vec<Arc<OpenUpload>> {
-        lock(&self.open).clone()
+        lock(&self.open).values().cloned().collect()
     }
 
-    /// Whether the next small file is probed before it is sent. Where existing files must not be
-    /// replaced, the server itself decides about each.
-    fn probes_next(&self) -> bool {
-        self.overwrite == Overwrite::Replace && self.probes.probes_next()
+    fn open(&self, request: u32) -> Option<Arc<OpenUpload>> {
+        lock(&self.open).get(&request).cloned()
     }
 
-    fn close(&self, open: &OpenUpload) {
-        lock(&self.open).retain(|other| other.request != open.request);
-        self.attempt.changed.notify_waiters();
+    /// Forgets a request that has ended. Other connections have room for more then.
+    fn close(&self, request: u32) -> Option<Arc<OpenUpload>> {
+        let closed = lock(&self.open).remove(&request);
+        if closed.is_some() {
+            self.attempt.changed.notify_waiters();
+        }
+        closed
     }
 
     fn finish(&self, job: usize, result: Result<Transferred, TransferError>) {
@@ -119,9 +100,8 @@ impl Workload for UploadWorkload {
             attempt,
             overwrite: config.overwrite,
             manifests: Arc::clone(manifests),
-            probes: ProbePolicy::default(),
+            requests: Mutex::new(UploadRequests::new(config.overwrite)),
             open: Mutex::default(),
-            abandoned: Mutex::default(),
         }
     }
 

@@ -63,7 +63,7 @@ mod tests {
     use super::token;
 
     #[test]
-    fn parts_are_told_apart() {
+    fn parts_are_distinguished() {
         let tokens = [token(&[b"a", b"bc"]), token(&[b"ab", b"c"]), token(&[b"abc"])];
         assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2] && tokens[0] != tokens[2]);
         assert_eq!(tokens[0], token(&[b"a", b"bc"]));
@@ -87,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn a_file_is_one_source_by_whatever_path() {
+        fn a_file_is_one_source_by_any_path() {
             let temp = tempfile::tempdir().unwrap();
             let root = temp.path().join("root");
             std::fs::create_dir_all(root.join("dir")).unwrap();

@@ -210,20 +210,25 @@ impl ServerMachine {
         self.actions.push_back(ServerAction::Send(reply));
     }
 
-    /// Validates a name. The caller answers an invalid one with the open error, like the original.
-    fn parse_name(&mut self, name: QString) -> Option<RemoteName> {
+    /// Validates a name. An invalid one is answered by `refusal`, with the open error like the original's.
+    fn parse_name(&mut self, name: QString, refusal: LegacyReply) -> Option<RemoteName> {
         let parsed = match name.to_text() {
             Some(text) => RemoteName::parse(&text),
             None => Err(NameError::NotUnicode),
         };
-        parsed
-            .map_err(|error| self.actions.push_back(ServerAction::NameRefused { name, error }))
-            .ok()
+        match parsed {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.actions.push_back(ServerAction::NameRefused { name, error });
+                self.send(refusal);
+                None
+            }
+        }
     }
 
     fn upload_header(&mut self, name: QString, peer: Peer) -> ServerState {
-        let Some(name) = self.parse_name(name) else {
-            self.send(upload_header(Status::OpenError, None, peer, false));
+        let refusal = upload_header(Status::OpenError, None, peer, false);
+        let Some(name) = self.parse_name(name, refusal) else {
             return ServerState::Ready(LastOffer::Nothing);
         };
         let limit = match peer {
@@ -280,8 +285,8 @@ impl ServerMachine {
         md5: &QString,
         peer: Peer,
     ) -> ServerState {
-        let Some(name) = self.parse_name(name) else {
-            self.send(download_header(Status::OpenError, pos, 0, None, peer));
+        let refusal = download_header(Status::OpenError, pos, 0, None, peer);
+        let Some(name) = self.parse_name(name, refusal) else {
             return ServerState::Ready(LastOffer::Nothing);
         };
         let Ok(len) = u64::try_from(pos) else {

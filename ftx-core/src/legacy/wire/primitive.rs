@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_still_follow_counts_against_the_limit() {
+    fn bytes_that_must_still_follow_count_against_the_limit() {
         let limits = limits();
         let mut reader = QtReader::new(&[], &limits);
         reader.expect(60);

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_zero_or_null() {
+    fn missing_values_are_zero_or_null() {
         let message = RawMessage::new(1).with("k", 1);
         assert_eq!((message.number("K"), message.text("k ")), (0, QString::NULL));
         assert_eq!(message.get(""), None);

@@ -21,7 +21,7 @@ use crate::native::blocks::{
     BlockRange, BlockSet, Cv, Digest, Manifest, PartialManifest, block_len,
 };
 use crate::native::step::{BlockMismatch, StepError, StreamId, TransferProgress, existing};
-use crate::native::wire::{BlockHead, MAX_RANGES};
+use crate::native::wire::{BlockHead, MAX_GET_RANGES};
 
 /// Why a download has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,7 +156,7 @@ impl Fetch {
         }
         let mut ranges = Vec::new();
         let mut request = BlockSet::new();
-        while free > 0 && ranges.len() < MAX_RANGES {
+        while free > 0 && ranges.len() < MAX_GET_RANGES {
             let Some(range) = self.todo.take_lowest(free) else { break };
             free -= range.count;
             request.insert(range);

@@ -23,7 +23,7 @@
 //!     ArrivingBlock, DownloadRequest, DownloadStep, Fetch, OpenRequests, WINDOW_BLOCKS,
 //! };
 //! use ftx_core::native::wire::{
-//!     BLOCK_HEAD_LEN, BlockHead, FrameKind, GetScope, HASH_LEN, HEADER_LEN, Meta, Reply, Request,
+//!     BLOCK_HEAD_BYTES, BlockHead, FrameKind, GetScope, HASH_BYTES, HEADER_BYTES, Meta, Reply, Request,
 //!     Version, next_frame,
 //! };
 //!
@@ -41,7 +41,7 @@
 //! // The server answers with the version, the blocks and the end.
 //! let header = next_frame(&sent)?.ok_or("a whole frame")?;
 //! let Request::Get { what: GetScope::Blocks(ranges), .. } =
-//!     Request::decode(&header, &sent[HEADER_LEN..])?
+//!     Request::decode(&header, &sent[HEADER_BYTES..])?
 //! else {
 //!     return Err("another request".into());
 //! };
@@ -58,14 +58,14 @@
 //! answer.extend(Reply::End { digest: None }.encode(header.request)?);
 //!
 //! // The client's driver does as the machines say.
-//! let mut target = Vec::new();
+//! let mut target = Vec::<u8>::new();
 //! let mut fetch = None;
 //! let mut rest = &answer[..];
 //! while let Some(header) = next_frame(rest)? {
-//!     let (payload, behind) = rest[HEADER_LEN..].split_at(header.len as usize);
+//!     let (payload, behind) = rest[HEADER_BYTES..].split_at(header.len as usize);
 //!     rest = behind;
 //!     let step = if header.kind == FrameKind::Block {
-//!         let head = payload.first_chunk::<BLOCK_HEAD_LEN>().ok_or("a head")?;
+//!         let head = payload.first_chunk::<BLOCK_HEAD_BYTES>().ok_or("a head")?;
 //!         requests.on_block(header.request, BlockHead::decode(&header, *head)?)?
 //!     } else {
 //!         requests.on_reply(header.request, Reply::decode(&header, payload)?)?
@@ -77,11 +77,11 @@
 //!         }
 //!         (DownloadStep::Block { head, .. }, Some(fetch)) => {
 //!             assert_eq!(fetch.accept(stream, head)?, ArrivingBlock::Write);
-//!             let (bytes, claimed) = payload[BLOCK_HEAD_LEN..].split_at(head.len as usize);
+//!             let (bytes, claimed) = payload[BLOCK_HEAD_BYTES..].split_at(head.len as usize);
 //!             let mut hasher = BlockHasher::new(size, head.index);
 //!             hasher.update(bytes);
 //!             target.extend(bytes);
-//!             let claimed = Cv(*claimed.first_chunk::<HASH_LEN>().ok_or("a hash")?);
+//!             let claimed = Cv(*claimed.first_chunk::<HASH_BYTES>().ok_or("a hash")?);
 //!             fetch.block(stream, head.index, hasher.finish()?, claimed)?;
 //!         }
 //!         (DownloadStep::EndBlocks { digest, .. }, Some(fetch)) => {

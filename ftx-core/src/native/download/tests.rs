@@ -253,7 +253,7 @@ fn a_file_comes_where_all_of_it_was_asked_for() {
 fn answers_to_other_requests_fit_no_download() {
     let others = [
         Reply::Have { first: 0, blocks: vec![] },
-        Reply::Ready { resumed: 0 },
+        Reply::Ready { resumed: 0, granule: crate::native::Granule::ONE },
         Reply::Stored { index: 0 },
         Reply::Done { digest: LOCAL, unchanged: false },
         Reply::Entries { entries: vec![], more: false },

@@ -51,7 +51,7 @@ fn refused(directory: &str, recursive: bool, pages: &[&[&str]]) -> Reason {
 }
 
 #[test]
-fn what_is_in_a_directory_stands_right_behind_it() {
+fn the_contents_of_a_directory_follow_it_directly() {
     let tree: &[&[&str]] =
         &[&["a", "a/b", "a/b/c", "a/é"], &["a b", "a-b", "a.txt", "b"], &["c/x"]];
     assert!(taken(listing("", true), tree).unwrap().is_ended());
@@ -126,7 +126,7 @@ fn names_that_do_not_ascend_are_refused() {
 
 /// A backslash is 5c, between `[` and `]`, and a byte outside UTF-8 has the place of its value.
 #[test]
-fn what_cannot_be_transferred_is_listed_in_the_order_of_its_bytes() {
+fn untransferable_entries_are_listed_in_the_order_of_their_bytes() {
     let all =
         ["d/[", "d/\\\\", "d/]", "d/a", "d/a/\\x80", "d/a\\xff", "d/b\\xc3", "d/é", "d/\\xff"];
     for size in 1..=4 {

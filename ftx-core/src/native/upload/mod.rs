@@ -1,4 +1,7 @@
-//! Both sides of one upload: they decide which blocks are sent, and when the file is complete.
+//! Both sides of uploads: they decide which blocks are sent, and when a file is complete.
+//!
+//! [`UploadRequests`] holds all requests of a client. For each file that is sent in blocks it has a
+//! [`Sender`], to which the server's [`Receiver`] corresponds:
 //!
 //! ```text
 //!   Sender (client)                              Receiver (server)
@@ -18,6 +21,7 @@
 //! An upload of three blocks, of which the server holds one:
 //!
 //! ```
+//! use ftx_core::native::Granule;
 //! use ftx_core::native::blocks::{BLOCK_BYTES, Digest, PartialManifest, block_cv};
 //! use ftx_core::native::upload::{BlockAction, Completed, Receiver, SendDecision, Sender};
 //!
@@ -35,7 +39,7 @@
 //! for page in receiver.have() {
 //!     sender.have(page.first, &page.blocks)?;
 //! }
-//! sender.ready()?;
+//! sender.ready(Granule::ONE)?;
 //!
 //! let stream = 0;
 //! let mut sent = Vec::new();
@@ -61,9 +65,21 @@
 //! ```
 
 mod action;
+mod offer;
+mod probe;
 mod receiver;
+mod request;
 mod sender;
+mod small;
+mod step;
+mod stream;
 
 pub use action::{BlockAction, Completed, HavePage, ReceiveError};
+pub use offer::HashedBlock;
 pub use receiver::Receiver;
+pub use request::{AnsweredUpload, NextUpload, UploadRequests};
 pub use sender::{ClaimedBlock, SendDecision, Sender};
+pub use step::{
+    FileId, RefusedFile, SentFile, UnansweredCommit, UnconfirmedFile, UploadEnd, UploadStep,
+};
+pub use stream::{OwedReplies, StreamLimits};

@@ -7,13 +7,13 @@
 //! The chaining value stands behind the bytes, so the sender reads them once: it hashes each piece and
 //! sends it. Neither side buffers the frame.
 
-use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, HEADER_LEN};
+use super::{FrameError, FrameHeader, FrameKind, HASH_BYTES, HEADER_BYTES};
 use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes between the header and the bytes of the file.
-pub const BLOCK_HEAD_LEN: usize = 8;
+pub const BLOCK_HEAD_BYTES: usize = 8;
 
-const OVERHEAD_BYTES: u64 = (BLOCK_HEAD_LEN + HASH_LEN) as u64;
+const OVERHEAD_BYTES: u64 = (BLOCK_HEAD_BYTES + HASH_BYTES) as u64;
 
 /// Index and length of the block in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,14 @@ impl BlockHead {
     ///
     /// # Errors
     /// No block has this length, or `request` is 0.
-    pub fn encode(&self, request: u32) -> Result<[u8; HEADER_LEN + BLOCK_HEAD_LEN], FrameError> {
+    pub fn encode(
+        &self,
+        request: u32,
+    ) -> Result<[u8; HEADER_BYTES + BLOCK_HEAD_BYTES], FrameError> {
         self.check()?;
         let header = FrameHeader::new(FrameKind::Block, request, OVERHEAD_BYTES + self.len)?;
-        let mut bytes = [0; HEADER_LEN + BLOCK_HEAD_LEN];
-        let (head, index) = bytes.split_at_mut(HEADER_LEN);
+        let mut bytes = [0; HEADER_BYTES + BLOCK_HEAD_BYTES];
+        let (head, index) = bytes.split_at_mut(HEADER_BYTES);
         head.copy_from_slice(&header.encode());
         index.copy_from_slice(&self.index.to_le_bytes());
         Ok(bytes)
@@ -44,7 +47,7 @@ impl BlockHead {
     ///
     /// # Errors
     /// The frame has another kind, or no block has this length.
-    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_LEN]) -> Result<Self, FrameError> {
+    pub fn decode(header: &FrameHeader, head: [u8; BLOCK_HEAD_BYTES]) -> Result<Self, FrameError> {
         header.expect(FrameKind::Block)?;
         let len = u64::from(header.len).saturating_sub(OVERHEAD_BYTES);
         let head = Self { index: u64::from_le_bytes(head), len };

@@ -11,12 +11,12 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameError, FrameHeader, FrameKind, HASH_LEN, Meta, Overwrite, Version};
+use super::{FrameError, FrameHeader, FrameKind, HASH_BYTES, Meta, Overwrite, Version};
 use crate::codec;
 use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes between the header and the head.
-pub const FILE_PREFIX_LEN: usize = 4;
+pub const FILE_PREFIX_BYTES: usize = 4;
 
 /// The longest head, in bytes.
 pub(super) const MAX_FILE_HEAD_BYTES: usize = 16 << 10;
@@ -82,10 +82,13 @@ impl FileLayout {
     ///
     /// # Errors
     /// The frame has another kind, or a part of it is too long.
-    pub fn decode(header: &FrameHeader, prefix: [u8; FILE_PREFIX_LEN]) -> Result<Self, FrameError> {
+    pub fn decode(
+        header: &FrameHeader,
+        prefix: [u8; FILE_PREFIX_BYTES],
+    ) -> Result<Self, FrameError> {
         header.expect(FrameKind::File)?;
         let len = u64::from(u32::from_le_bytes(prefix));
-        let around = (FILE_PREFIX_LEN + HASH_LEN) as u64;
+        let around = (FILE_PREFIX_BYTES + HASH_BYTES) as u64;
         let data_len = u64::from(header.len).checked_sub(around + len);
         let (Some(data_len), Ok(head_len)) = (data_len, usize::try_from(len)) else {
             return Err(FrameError::FileHead { len });
@@ -96,7 +99,7 @@ impl FileLayout {
     }
 
     fn payload_len(&self) -> u64 {
-        (FILE_PREFIX_LEN + HASH_LEN + self.head_len) as u64 + self.data_len
+        (FILE_PREFIX_BYTES + HASH_BYTES + self.head_len) as u64 + self.data_len
     }
 
     fn check(&self) -> Result<(), FrameError> {

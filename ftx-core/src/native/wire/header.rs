@@ -10,12 +10,12 @@ use core::fmt;
 use serde::Serialize;
 
 use super::file::MAX_FILE_HEAD_BYTES;
-use super::{BLOCK_HEAD_LEN, FILE_PREFIX_LEN, FrameError, HASH_LEN};
+use super::{BLOCK_HEAD_BYTES, FILE_PREFIX_BYTES, FrameError, HASH_BYTES};
 use crate::codec::{self, MAX_RECORD_BYTES};
 use crate::native::blocks::BLOCK_BYTES;
 
 /// Bytes of a frame's header.
-pub const HEADER_LEN: usize = 12;
+pub const HEADER_BYTES: usize = 12;
 
 /// The longest payload: a block and the bytes around it.
 pub(super) const MAX_PAYLOAD_BYTES: u32 = (1 << 20) + (1 << 16);
@@ -60,11 +60,11 @@ impl FrameKind {
             // The shortest record is the number of a variant.
             Self::Control => (4, MAX_RECORD_BYTES as u64),
             Self::Block => {
-                let around = sum([BLOCK_HEAD_LEN, HASH_LEN, 0]);
+                let around = sum([BLOCK_HEAD_BYTES, HASH_BYTES, 0]);
                 (around + 1, around + BLOCK_BYTES)
             }
             Self::File => {
-                let around = sum([FILE_PREFIX_LEN, HASH_LEN, 0]);
+                let around = sum([FILE_PREFIX_BYTES, HASH_BYTES, 0]);
                 (around + 4, around + sum([MAX_FILE_HEAD_BYTES, 0, 0]) + BLOCK_BYTES)
             }
         }
@@ -113,7 +113,7 @@ impl FrameHeader {
 
     /// Encodes the header.
     #[must_use]
-    pub const fn encode(&self) -> [u8; HEADER_LEN] {
+    pub const fn encode(&self) -> [u8; HEADER_BYTES] {
         let [l0, l1, l2, l3] = self.len.to_le_bytes();
         let [r0, r1, r2, r3] = self.request.to_le_bytes();
         [l0, l1, l2, l3, r0, r1, r2, r3, self.kind.code(), 0, 0, 0]
@@ -124,7 +124,7 @@ impl FrameHeader {
     /// # Errors
     /// An unknown kind, non-zero reserved bytes, an invalid length, or a block or file without a
     /// request.
-    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, FrameError> {
+    pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self, FrameError> {
         let [l0, l1, l2, l3, r0, r1, r2, r3, kind, z0, z1, z2] = *bytes;
         let kind = FrameKind::from_code(kind).ok_or(FrameError::UnknownKind { kind })?;
         if [z0, z1, z2] != [0; 3] {
@@ -145,7 +145,7 @@ impl FrameHeader {
 }
 
 /// Decodes the header of the next frame, or returns `None` until `buffered` contains it. The payload
-/// begins at [`HEADER_LEN`] and may still be incomplete.
+/// begins at [`HEADER_BYTES`] and may still be incomplete.
 ///
 /// # Errors
 /// The header is invalid, and the connection must be closed.

@@ -21,17 +21,17 @@ mod record;
 mod reply;
 mod request;
 
-pub use block::{BLOCK_HEAD_LEN, BlockHead};
+pub use block::{BLOCK_HEAD_BYTES, BlockHead};
 pub use entry::{Entry, EntryKind, Listed, Obstacle, Untransferable};
 pub use error::FrameError;
-pub use file::{FILE_PREFIX_LEN, FileHead, FileLayout};
-pub use header::{FrameHeader, FrameKind, HEADER_LEN, next_frame};
+pub use file::{FILE_PREFIX_BYTES, FileHead, FileLayout};
+pub use header::{FrameHeader, FrameKind, HEADER_BYTES, next_frame};
 pub use preface::{
-    CLIENT_PREFACE, PREFACE_LEN, ServerPreface, VERSION, VERSIONS, check_client_preface,
+    CLIENT_PREFACE, PREFACE_BYTES, ServerPreface, VERSION, VERSIONS, check_client_preface,
     common_version, server_preface,
 };
 pub use record::{
-    GetScope, MAX_CV_PAGE_BLOCKS, MAX_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version,
+    GetScope, MAX_CV_PAGE_BLOCKS, MAX_GET_RANGES, Meta, Mtime, Overwrite, Readers, Token, Version,
 };
 pub use reply::Reply;
 pub use request::{MAX_REQUEST_BYTES, Request};
@@ -40,4 +40,4 @@ pub use request::{MAX_REQUEST_BYTES, Request};
 pub const WAITING: &str = "waiting";
 
 /// Bytes of the chaining value behind a block, and of the digest behind a small file.
-pub const HASH_LEN: usize = 32;
+pub const HASH_BYTES: usize = 32;

@@ -13,18 +13,18 @@ pub const VERSION: u32 = 1;
 pub const VERSIONS: &[u32] = &[VERSION];
 
 /// Length in bytes of a preface.
-pub const PREFACE_LEN: usize = 12;
+pub const PREFACE_BYTES: usize = 12;
 
 /// The client's preface, sent in one write with its `Hello`: the magic and four zeros.
-pub const CLIENT_PREFACE: [u8; PREFACE_LEN] = preface(0);
+pub const CLIENT_PREFACE: [u8; PREFACE_BYTES] = preface(0);
 
-const fn preface(number: u32) -> [u8; PREFACE_LEN] {
+const fn preface(number: u32) -> [u8; PREFACE_BYTES] {
     let [m0, m1, m2, m3, m4, m5, m6, m7] = MAGIC;
     let [n0, n1, n2, n3] = number.to_le_bytes();
     [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3]
 }
 
-fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, FrameError> {
+fn number(bytes: [u8; PREFACE_BYTES]) -> Result<u32, FrameError> {
     let [m0, m1, m2, m3, m4, m5, m6, m7, n0, n1, n2, n3] = bytes;
     if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
         return Err(FrameError::BadPreface { got: bytes });
@@ -36,7 +36,7 @@ fn number(bytes: [u8; PREFACE_LEN]) -> Result<u32, FrameError> {
 ///
 /// # Errors
 /// [`FrameError::BadPreface`] for another magic, [`FrameError::Reserved`] for non-zero bytes behind it.
-pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), FrameError> {
+pub fn check_client_preface(bytes: [u8; PREFACE_BYTES]) -> Result<(), FrameError> {
     if number(bytes)? == 0 { Ok(()) } else { Err(FrameError::Reserved) }
 }
 
@@ -45,7 +45,7 @@ pub fn check_client_preface(bytes: [u8; PREFACE_LEN]) -> Result<(), FrameError> 
 ///
 /// The version is never 0, which would be an original server's answer.
 #[must_use]
-pub const fn server_preface(version: u32) -> [u8; PREFACE_LEN] {
+pub const fn server_preface(version: u32) -> [u8; PREFACE_BYTES] {
     preface(if version == 0 { VERSION } else { version })
 }
 
@@ -72,7 +72,7 @@ impl ServerPreface {
     ///
     /// # Errors
     /// [`FrameError::BadPreface`] for another magic.
-    pub fn decode(bytes: [u8; PREFACE_LEN]) -> Result<Self, FrameError> {
+    pub fn decode(bytes: [u8; PREFACE_BYTES]) -> Result<Self, FrameError> {
         Ok(match number(bytes)? {
             0 => Self::Legacy,
             version => Self::Native { version },

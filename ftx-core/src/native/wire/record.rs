@@ -12,7 +12,7 @@ use crate::native::hex::{debug_in_hex, in_hex};
 pub const MAX_CV_PAGE_BLOCKS: usize = 16_384;
 
 /// The most ranges in a `Get`.
-pub const MAX_RANGES: usize = 2_048;
+pub const MAX_GET_RANGES: usize = 2_048;
 
 /// The 16-byte identity of a session, a run or a source. Knowledge of it is authority to act for it, so
 /// `Debug` hides it.
@@ -139,7 +139,7 @@ pub enum GetScope {
     Whole,
     /// 1: the chaining values.
     Manifest,
-    /// 2: these blocks, at most [`MAX_RANGES`] ranges.
+    /// 2: these blocks, at most [`MAX_GET_RANGES`] ranges.
     Blocks(Vec<BlockRange>),
     /// 3: all bytes, unless the file has at most one block and this digest.
     WholeUnless(Digest),

@@ -3,15 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::header::control_frame;
 use super::{
     Entry, FrameError, FrameHeader, FrameKind, Listed, MAX_CV_PAGE_BLOCKS, Meta, Token, Version,
 };
 use crate::codec;
-use crate::native::Reason;
 use crate::native::blocks::{Cv, Digest};
+use crate::native::{Granule, Reason};
 
 /// A server's message. The order of variants and fields is the format, so new variants are appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub enum Reply {
     Ready {
         /// Bytes of the interrupted upload that is resumed.
         resumed: u64,
+        /// The durable unit of the store. One of a single block is left out, so the message may end
+        /// before it.
+        #[serde(skip_serializing_if = "Granule::is_one", deserialize_with = "granule_if_any")]
+        granule: Granule,
     },
     /// 3: a block is stored.
     Stored {
@@ -184,6 +189,16 @@ impl Reply {
                 _ => Ok(()),
             },
         }
+    }
+}
+
+/// The last field of a message that may end before it. Each value has one form: that of a single block
+/// is nothing.
+fn granule_if_any<'de, D: Deserializer<'de>>(decoder: D) -> Result<Granule, D::Error> {
+    match u32::deserialize(decoder) {
+        Err(_) => Ok(Granule::ONE),
+        Ok(1) => Err(D::Error::custom("a granule of one block, which is left out")),
+        Ok(blocks) => Granule::new(blocks).map_err(D::Error::custom),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::header::control_frame;
 use super::{
-    FrameError, FrameHeader, FrameKind, GetScope, MAX_RANGES, Meta, Overwrite, Token, Version,
+    FrameError, FrameHeader, FrameKind, GetScope, MAX_GET_RANGES, Meta, Overwrite, Token, Version,
     next_frame,
 };
 use crate::codec;
@@ -165,7 +165,9 @@ impl Request {
         match (self, request) {
             (Self::Hello { .. }, 1..) => Err(FrameError::RequestId { what: "a hello", request }),
             (Self::Hello { .. }, 0) | (Self::Ping { .. }, _) => Ok(()),
-            (Self::Get { what: GetScope::Blocks(ranges), .. }, _) if ranges.len() > MAX_RANGES => {
+            (Self::Get { what: GetScope::Blocks(ranges), .. }, _)
+                if ranges.len() > MAX_GET_RANGES =>
+            {
                 Err(FrameError::RequestTooLong { len: 16 * ranges.len() as u64 })
             }
             (

@@ -1,12 +1,15 @@
 //! A client: one attempt of one upload, over several connections.
 
 use ftx_core::native::StreamId;
-use ftx_core::native::blocks::block_len;
-use ftx_core::native::upload::{SendDecision, Sender};
+use ftx_core::native::blocks::{Digest, PartialManifest, block_len};
+use ftx_core::native::upload::{
+    AnsweredUpload, ClaimedBlock, NextUpload, StreamLimits, UploadEnd, UploadRequests, UploadStep,
+};
+use ftx_core::native::wire::Overwrite;
 
 use super::disk::{File, cv};
 use super::faults::{Crash, Faults, Side};
-use super::server::{Answer, Connection, Item, Server};
+use super::server::{Connection, Item, Server};
 
 /// Far more than an attempt takes.
 const MAX_STEPS: u32 = 100_000;
@@ -33,10 +36,10 @@ pub(crate) struct Account {
 
 pub(crate) struct Client<'a> {
     file: &'a File,
-    sender: Sender,
+    window: u64,
+    requests: UploadRequests,
     request: u32,
     streams: Vec<StreamId>,
-    commit_sent: bool,
     account: &'a mut Account,
 }
 
@@ -44,19 +47,21 @@ impl<'a> Client<'a> {
     pub(crate) fn new(file: &'a File, window: u64, account: &'a mut Account) -> Self {
         account.next_request += 1;
         Self {
-            sender: Sender::new(file.size, window),
+            requests: UploadRequests::new(Overwrite::Replace),
+            window,
             file,
             request: account.next_request,
             streams: Vec::new(),
-            commit_sent: false,
             account,
         }
     }
 
     fn connect(&mut self, server: &mut Server) -> StreamId {
         self.account.next_stream += 1;
-        server.connections.insert(self.account.next_stream, Connection::default());
-        self.account.next_stream
+        let (stream, window) = (self.account.next_stream, self.window);
+        server.connections.insert(stream, Connection::default());
+        self.requests.connect(stream, StreamLimits { window, max_requests: 16 });
+        stream
     }
 
     /// Makes one attempt. Its connections are gone afterwards, which the server notices later.
@@ -76,8 +81,9 @@ impl<'a> Client<'a> {
     }
 
     fn steps(&mut self, server: &mut Server, faults: &mut Faults) -> Result<End, Crash> {
-        let offer = Item::Offer { request: self.request, size: self.file.size };
-        self.send(self.streams[0], offer, server, faults)?;
+        let (home, size) = (self.streams[0], self.file.size);
+        self.requests.offer(home, self.request, 0, PartialManifest::new(size), None);
+        self.send(home, Item::Offer { request: self.request, size }, server, faults)?;
         for _ in 0..MAX_STEPS {
             let stream = self.streams[faults.below(self.streams.len())];
             match faults.below(20) {
@@ -85,9 +91,9 @@ impl<'a> Client<'a> {
                     faults.cuts -= 1;
                     return Ok(End::Cut);
                 }
-                1..=7 => self.block(stream, server, faults)?,
+                1..=7 => self.message(stream, server, faults)?,
                 8..=12 => {
-                    if let Some(end) = self.answer(stream, server)? {
+                    if let Some(end) = self.answer(stream, server, faults) {
                         return Ok(end);
                     }
                 }
@@ -98,15 +104,8 @@ impl<'a> Client<'a> {
                     server.deliver(stream, faults)?;
                 }
             }
-            if !self.commit_sent
-                && let Some(digest) = self.sender.all_stored()
-            {
-                self.commit_sent = true;
-                let commit = Item::Commit { request: self.request, digest };
-                self.send(self.streams[0], commit, server, faults)?;
-            }
         }
-        panic!("the upload stands still: {:?}", self.sender);
+        panic!("the upload stands still: {:?}", self.requests);
     }
 
     fn send(
@@ -123,42 +122,69 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    fn block(
+    fn message(
         &mut self,
         on: StreamId,
         server: &mut Server,
         faults: &mut Faults,
     ) -> Result<(), Crash> {
-        let Some(claim) = self.sender.claim(on) else { return Ok(()) };
+        match self.requests.next(on) {
+            NextUpload::Block { claim, .. } => self.block(on, claim, server, faults),
+            NextUpload::Commit { request, .. } => {
+                let mut digest = self.requests.commit(request).unwrap();
+                assert_eq!(digest, self.file.manifest().digest());
+                if std::mem::take(&mut faults.wrong_commit) {
+                    digest = other(digest);
+                }
+                self.send(on, Item::Commit { request, digest }, server, faults)
+            }
+            NextUpload::File { .. } | NextUpload::Wait => Ok(()),
+            next => panic!("{next:?}"),
+        }
+    }
+
+    fn block(
+        &mut self,
+        on: StreamId,
+        claim: ClaimedBlock,
+        server: &mut Server,
+        faults: &mut Faults,
+    ) -> Result<(), Crash> {
         let (size, index, request) = (self.file.size, claim.index, self.request);
         let content = self.file.blocks[usize::try_from(index).unwrap()];
-        let cv = cv(size, index, content);
-        if claim.theirs.is_some() && self.sender.hashed(index, cv).unwrap() == SendDecision::Skip {
+        let cv = cv(size, index, [content; 2]);
+        let skips = |requests: &mut UploadRequests| {
+            requests.hashed(request, index, cv).unwrap().unwrap().skips()
+        };
+        if claim.theirs.is_some() && skips(&mut self.requests) {
             return Ok(());
         }
         self.account.sent += 1;
         assert_eq!(claim.len, block_len(size, index));
+        let second = if faults.damages_next() { !content } else { content };
         self.send(on, Item::Begin { request, index, len: claim.len }, server, faults)?;
         self.send(on, Item::Half { which: 0, content }, server, faults)?;
-        self.send(on, Item::Half { which: 1, content }, server, faults)?;
-        self.sender.sent(index, cv).unwrap();
+        self.send(on, Item::Half { which: 1, content: second }, server, faults)?;
+        assert_eq!(self.requests.sent(request, index, cv), Ok(false));
         self.send(on, Item::End { cv }, server, faults)
     }
 
-    fn answer(&mut self, on: StreamId, server: &mut Server) -> Result<Option<End>, Crash> {
-        let connection = server.connections.get_mut(&on);
-        match connection.and_then(|connection| connection.to_client.pop_front()) {
-            Some(Answer::Have(page)) => self.sender.have(page.first, &page.blocks).unwrap(),
-            Some(Answer::Ready) => self.sender.ready().unwrap(),
-            Some(Answer::Stored(index)) => self.sender.stored(on, index).unwrap(),
-            Some(Answer::Done(digest)) => {
-                assert_eq!(digest, self.file.manifest().digest());
-                return Ok(Some(End::Done));
+    fn answer(&mut self, on: StreamId, server: &mut Server, faults: &mut Faults) -> Option<End> {
+        let (request, reply) = server.connections.get_mut(&on)?.to_client.pop_front()?;
+        let AnsweredUpload { step, .. } = self.requests.on_reply(on, request, reply).unwrap()?;
+        match step {
+            UploadStep::Ended(UploadEnd::Done { .. }) => {
+                assert!(!faults.has_lied, "it believes that another file is stored");
+                Some(End::Done)
             }
-            Some(Answer::Failed) => return Ok(Some(End::Failed)),
-            None => {}
+            UploadStep::Ended(UploadEnd::OtherStored) => {
+                assert!(std::mem::take(&mut faults.has_lied), "the server has said the truth");
+                Some(End::Failed)
+            }
+            UploadStep::Ended(UploadEnd::Refused(_)) => Some(End::Failed),
+            UploadStep::Nothing | UploadStep::Begun { .. } | UploadStep::Stored { .. } => None,
+            step => panic!("{step:?}"),
         }
-        Ok(None)
     }
 
     /// Some of the bytes on their way still arrive later.
@@ -169,4 +195,9 @@ impl<'a> Client<'a> {
             connection.to_server.push_back(Item::Lost);
         }
     }
+}
+
+/// The digest of some other file.
+pub(crate) fn other(digest: Digest) -> Digest {
+    Digest(digest.0.map(|byte| !byte))
 }

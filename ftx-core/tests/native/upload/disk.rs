@@ -15,8 +15,9 @@ pub(crate) struct File {
 }
 
 /// Different contents, lengths and places at the root have different chaining values, as in BLAKE3.
-pub(crate) fn cv(size: u64, index: u64, content: u8) -> Cv {
-    let mut bytes = [content; 32];
+pub(crate) fn cv(size: u64, index: u64, [first, second]: [u8; 2]) -> Cv {
+    let mut bytes = [first; 32];
+    bytes[16..].fill(second);
     let len = block_len(size, index);
     bytes[..8].copy_from_slice(&len.to_le_bytes());
     bytes[8] = u8::from(len == size);
@@ -25,7 +26,8 @@ pub(crate) fn cv(size: u64, index: u64, content: u8) -> Cv {
 
 impl File {
     pub(crate) fn manifest(&self) -> Manifest {
-        let cvs = (0..).zip(&self.blocks).map(|(index, content)| cv(self.size, index, *content));
+        let cvs =
+            (0..).zip(&self.blocks).map(|(index, content)| cv(self.size, index, [*content; 2]));
         Manifest::new(self.size, cvs.collect()).unwrap()
     }
 }
@@ -56,8 +58,9 @@ impl Disk {
             }
         }
         for (index, known) in table.known_from(0) {
-            let [first, second] = self.data[&index];
-            assert_eq!((first, known), (second, cv(size, index, first)), "block {index} is torn");
+            let halves = self.data[&index];
+            assert_eq!(known, cv(size, index, halves), "block {index} is torn");
+            assert_eq!(halves[0], halves[1], "block {index} is damaged");
         }
         table
     }

@@ -18,11 +18,20 @@ pub(crate) struct Faults {
     pub(crate) crash_at: Option<u64>,
     /// The write with this number finds no space.
     pub(crate) full_at: Option<u64>,
+    /// The block with this number is damaged on its way.
+    pub(crate) damage_at: Option<u64>,
+    /// The next `Commit` has the digest of another file.
+    pub(crate) wrong_commit: bool,
+    /// The next `Done` has the digest of another file.
+    pub(crate) wrong_done: bool,
+    /// The server has sent it, and the client has not noticed.
+    pub(crate) has_lied: bool,
     /// How many connections may be cut.
     pub(crate) cuts: u32,
     /// Effects until now.
     pub(crate) effects: u64,
     writes: u64,
+    blocks: u64,
     random: u64,
 }
 
@@ -40,6 +49,11 @@ impl Faults {
     pub(crate) fn disk_is_full(&mut self) -> bool {
         self.writes += 1;
         self.full_at == Some(self.writes)
+    }
+
+    pub(crate) fn damages_next(&mut self) -> bool {
+        self.blocks += 1;
+        self.damage_at == Some(self.blocks)
     }
 
     /// A number below `bound`, by SplitMix64.

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ftx_core::native::StreamId;
-use ftx_core::native::blocks::{Cv, Digest, PartialManifest};
-use ftx_core::native::upload::{BlockAction, Completed, HavePage, Receiver};
+use ftx_core::native::blocks::{Cv, Digest, PartialManifest, block_count};
+use ftx_core::native::upload::{BlockAction, Completed, ReceiveError, Receiver};
+use ftx_core::native::wire::Reply;
+use ftx_core::native::{Granule, Reason, StreamId};
 
+use super::client::other;
 use super::disk::{Disk, File, Record, cv};
 use super::faults::{Crash, Faults, Side};
 
@@ -20,15 +22,6 @@ pub(crate) enum Item {
     Lost,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum Answer {
-    Have(HavePage),
-    Ready,
-    Stored(u64),
-    Done(Digest),
-    Failed,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Arriving {
     request: u32,
@@ -40,7 +33,8 @@ struct Arriving {
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
     pub(crate) to_server: VecDeque<Item>,
-    pub(crate) to_client: VecDeque<Answer>,
+    /// Replies, each with its request.
+    pub(crate) to_client: VecDeque<(u32, Reply)>,
     arriving: Option<Arriving>,
 }
 
@@ -49,16 +43,24 @@ struct Upload {
     request: u32,
     home: StreamId,
     receiver: Receiver,
+    /// Blocks of granules that are not complete.
+    part: BTreeMap<u64, Cv>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Server {
+    pub(crate) granule: Granule,
     pub(crate) disk: Disk,
     pub(crate) connections: BTreeMap<StreamId, Connection>,
     upload: Option<Upload>,
 }
 
 impl Server {
+    pub(crate) fn new(granule: Granule, published: Option<File>) -> Self {
+        let disk = Disk { published, ..Disk::default() };
+        Self { granule, disk, connections: BTreeMap::new(), upload: None }
+    }
+
     /// The process ends; the disk is as it is.
     pub(crate) fn crash(&mut self) {
         self.connections.clear();
@@ -88,17 +90,25 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, to: StreamId, answer: Answer, faults: &mut Faults) -> Result<(), Crash> {
+    fn answer(
+        &mut self,
+        (to, request): (StreamId, u32),
+        reply: Reply,
+        faults: &mut Faults,
+    ) -> Result<(), Crash> {
         faults.effect(Side::Server)?;
         if let Some(connection) = self.connections.get_mut(&to) {
-            connection.to_client.push_back(answer);
+            connection.to_client.push_back((request, reply));
         }
         Ok(())
     }
 
     fn fail(&mut self, faults: &mut Faults) -> Result<(), Crash> {
         match self.upload.take() {
-            Some(upload) => self.answer(upload.home, Answer::Failed, faults),
+            Some(upload) => {
+                let failed = Reply::failed(Reason::IoError, "no");
+                self.answer((upload.home, upload.request), failed, faults)
+            }
             None => Ok(()),
         }
     }
@@ -124,10 +134,12 @@ impl Server {
         let published = published.map(|file| PartialManifest::from(&file.manifest()));
         let receiver = Receiver::new(self.disk.table(), published.as_ref());
         for page in receiver.have().collect::<Vec<_>>() {
-            self.answer(stream, Answer::Have(page), faults)?;
+            let have = Reply::Have { first: page.first, blocks: page.blocks };
+            self.answer((stream, request), have, faults)?;
         }
-        self.upload = Some(Upload { request, home: stream, receiver });
-        self.answer(stream, Answer::Ready, faults)
+        self.upload = Some(Upload { request, home: stream, receiver, part: BTreeMap::new() });
+        let ready = Reply::Ready { resumed: 0, granule: self.granule };
+        self.answer((stream, request), ready, faults)
     }
 
     fn begin(
@@ -176,19 +188,46 @@ impl Server {
     fn end(&mut self, stream: StreamId, claimed: Cv, faults: &mut Faults) -> Result<(), Crash> {
         let connection = self.connections.get_mut(&stream).unwrap();
         let Arriving { request, index, halves, .. } = *connection.arriving.as_ref().unwrap();
-        assert_eq!(halves[0], halves[1]);
-        let computed = cv(self.disk.staging_size, index, halves[0]);
+        let computed = cv(self.disk.staging_size, index, halves);
         let Some(receiver) = self.receiver(request) else { return Ok(()) };
         match receiver.complete(stream, computed, claimed) {
-            Ok(Completed::Journal) => {
-                faults.effect(Side::Server)?;
-                self.disk.journal.push(Record::Block { index, cv: computed });
-                self.answer(stream, Answer::Stored(index), faults)
+            Ok(Completed::Journal) => self.journal((stream, request), index, computed, faults),
+            Ok(Completed::AlreadyStored) => {
+                self.answer((stream, request), Reply::Stored { index }, faults)
             }
-            Ok(Completed::AlreadyStored) => self.answer(stream, Answer::Stored(index), faults),
             Ok(Completed::Discarded) => Ok(()),
+            Err(ReceiveError::Mismatch(_)) => {
+                assert!(halves[0] != halves[1], "it arrived as it was sent");
+                self.fail(faults)
+            }
+            Err(ReceiveError::Changed { .. }) => self.fail(faults),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A granule is journaled, and answered, when it is complete.
+    fn journal(
+        &mut self,
+        (stream, request): (StreamId, u32),
+        index: u64,
+        cv: Cv,
+        faults: &mut Faults,
+    ) -> Result<(), Crash> {
+        let granule = self.granule.around(index, block_count(self.disk.staging_size));
+        let part = &mut self.upload.as_mut().unwrap().part;
+        part.insert(index, cv);
+        let own: Vec<_> =
+            part.range(granule.first..granule.end()).map(|(i, cv)| (*i, *cv)).collect();
+        if own.len() as u64 == granule.count {
+            for &(index, cv) in &own {
+                faults.effect(Side::Server)?;
+                self.disk.journal.push(Record::Block { index, cv });
+            }
+            for (index, _) in own {
+                self.answer((stream, request), Reply::Stored { index }, faults)?;
+            }
+        }
+        Ok(())
     }
 
     fn commit(
@@ -199,7 +238,11 @@ impl Server {
         faults: &mut Faults,
     ) -> Result<(), Crash> {
         let Some(receiver) = self.receiver(request) else { return Ok(()) };
-        let copy = receiver.commit(digest).unwrap();
+        let copy = match receiver.commit(digest) {
+            Ok(copy) => copy,
+            Err(ReceiveError::DigestMismatch { .. }) => return self.fail(faults),
+            Err(error) => panic!("{error}"),
+        };
         let published = self.disk.published.as_ref().map(File::manifest);
         let unchanged = published.as_ref().is_some_and(|published| published.digest() == digest);
         if !unchanged {
@@ -211,14 +254,19 @@ impl Server {
                     return self.fail(faults);
                 }
                 self.disk.data.insert(index, [content; 2]);
-                let cv = cv(self.disk.staging_size, index, content);
+                let cv = cv(self.disk.staging_size, index, [content; 2]);
                 faults.effect(Side::Server)?;
                 self.disk.journal.push(Record::Block { index, cv });
             }
             faults.effect(Side::Server)?;
             self.disk.publish();
         }
+        let stored = self.disk.published.as_ref().unwrap().manifest().digest();
+        assert_eq!(stored, digest, "another file is published than was committed");
         self.upload = None;
-        self.answer(stream, Answer::Done(digest), faults)
+        let lies = std::mem::take(&mut faults.wrong_done);
+        faults.has_lied |= lies;
+        let digest = if lies { other(digest) } else { digest };
+        self.answer((stream, request), Reply::Done { digest, unchanged }, faults)
     }
 }

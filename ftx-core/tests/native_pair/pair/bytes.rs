@@ -105,8 +105,4 @@ impl Bytes {
         }
         Some(bytes)
     }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }

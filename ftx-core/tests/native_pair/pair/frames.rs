@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use ftx_core::native::blocks::{Cv, Digest};
 use ftx_core::native::wire::{
-    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameHeader, FrameKind,
-    HASH_LEN, HEADER_LEN, next_frame,
+    BLOCK_HEAD_BYTES, BlockHead, FILE_PREFIX_BYTES, FileHead, FileLayout, FrameHeader, FrameKind,
+    HASH_BYTES, HEADER_BYTES, next_frame,
 };
 
 use super::{Bytes, Piece};
@@ -75,7 +75,7 @@ impl FrameReader {
             return self.read_block(left);
         }
         if self.header.is_none() {
-            let header = self.input.take_plain(HEADER_LEN)?;
+            let header = self.input.take_plain(HEADER_BYTES)?;
             self.header = next_frame(&header).unwrap();
         }
         let header = self.header?;
@@ -85,8 +85,8 @@ impl FrameReader {
                 self.found.push_back(Incoming::Control { header, payload });
             }
             FrameKind::Block => {
-                let head: [u8; BLOCK_HEAD_LEN] =
-                    self.input.take_plain(BLOCK_HEAD_LEN)?.try_into().unwrap();
+                let head: [u8; BLOCK_HEAD_BYTES] =
+                    self.input.take_plain(BLOCK_HEAD_BYTES)?.try_into().unwrap();
                 let head = BlockHead::decode(&header, head).unwrap();
                 self.block = Some(head.len);
                 self.found.push_back(Incoming::BlockHead { request: header.request, head });
@@ -107,7 +107,7 @@ impl FrameReader {
             self.found.push_back(Incoming::BlockBytes { content, len });
             return Some(());
         }
-        let claimed: [u8; HASH_LEN] = self.input.take_plain(HASH_LEN)?.try_into().unwrap();
+        let claimed: [u8; HASH_BYTES] = self.input.take_plain(HASH_BYTES)?.try_into().unwrap();
         self.block = None;
         self.found.push_back(Incoming::BlockEnd { claimed: Cv(claimed) });
         Some(())
@@ -117,12 +117,12 @@ impl FrameReader {
         if self.input.len() < u64::from(header.len) {
             return None;
         }
-        let prefix: [u8; FILE_PREFIX_LEN] =
-            self.input.take_plain(FILE_PREFIX_LEN)?.try_into().unwrap();
+        let prefix: [u8; FILE_PREFIX_BYTES] =
+            self.input.take_plain(FILE_PREFIX_BYTES)?.try_into().unwrap();
         let layout = FileLayout::decode(&header, prefix).unwrap();
         let head = FileHead::decode(&self.input.take_plain(layout.head_len)?).unwrap();
         let bytes = self.input.take_plain(layout.data_len as usize)?;
-        let claimed: [u8; HASH_LEN] = self.input.take_plain(HASH_LEN)?.try_into().unwrap();
+        let claimed: [u8; HASH_BYTES] = self.input.take_plain(HASH_BYTES)?.try_into().unwrap();
         let (request, claimed) = (header.request, Digest(claimed));
         self.found.push_back(Incoming::File { request, head, bytes, claimed });
         Some(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ftx_store::{Staging, StoreError};
+use ftx_store::{PrefixStaging, StoreError};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::legacy::background_hasher::{BackgroundHasher, HASH_AFTER};
@@ -13,7 +13,7 @@ use crate::legacy::write_task::{
 use crate::{CHUNK_BYTES, Executor};
 
 /// Creates the staging once all bytes are there. Blocks.
-type MakeStaging<G> = Box<dyn FnOnce() -> Result<(Staging, G), StoreError> + Send>;
+type MakeStaging<G> = Box<dyn FnOnce() -> Result<(PrefixStaging, G), StoreError> + Send>;
 
 /// Writes a staging, some chunks behind the connection.
 ///
@@ -61,7 +61,7 @@ impl<G: StagingGuard> StagingWriter<G> {
         permits: Option<&Arc<Semaphore>>,
         guard: impl FnOnce(StagingHandle<G>) -> G,
         // The last one: in an error it is closed before the guard is dropped.
-        staging: Staging,
+        staging: PrefixStaging,
     ) -> Result<Self, StoreError> {
         let name = staging.name().to_owned();
         let hasher = BackgroundHasher::new(staging.hasher().clone(), staging.reader()?, HASH_AFTER);
@@ -82,7 +82,7 @@ impl<G: StagingGuard> StagingWriter<G> {
     #[must_use]
     pub fn deferred(
         executor: &Executor,
-        make: impl FnOnce() -> Result<(Staging, G), StoreError> + Send + 'static,
+        make: impl FnOnce() -> Result<(PrefixStaging, G), StoreError> + Send + 'static,
     ) -> Self {
         let mode = WriterMode::Deferred { make: Box::new(make), buffered: Vec::new() };
         Self { executor: executor.clone(), mode }
@@ -144,7 +144,7 @@ impl<G: StagingGuard> StagingWriter<G> {
     /// consistent even then.
     pub async fn finish<T: Send + 'static>(
         self,
-        end: impl FnOnce(Staging, G) -> Result<T, StoreError> + Send + 'static,
+        end: impl FnOnce(PrefixStaging, G) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match self.mode {
             WriterMode::Deferred { make, buffered } => {
@@ -190,7 +190,7 @@ impl<G: StagingGuard> TaskClient<G> {
 
     async fn finish<T: Send + 'static>(
         mut self,
-        end: impl FnOnce(Staging, G) -> Result<T, StoreError> + Send + 'static,
+        end: impl FnOnce(PrefixStaging, G) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, result) = oneshot::channel();
         let end = move |staging, guard| {

@@ -66,7 +66,7 @@ impl Scratch {
     }
 
     fn start(&self, executor: &Executor, permits: Option<&Arc<Semaphore>>) -> Started {
-        let staging = Staging::create(&self.dir, files(), "a").unwrap();
+        let staging = PrefixStaging::create(&self.dir, files(), "a").unwrap();
         let mut handle = None;
         let guard = |own| {
             handle = Some(own);
@@ -182,7 +182,7 @@ fn a_dropped_writer_leaves_what_is_of_use() {
         scratch.fate.is(&["dropped"]).await;
         assert_eq!(scratch.data().unwrap(), b"hello");
         // Its files were closed before.
-        drop(Staging::create(&scratch.dir, files(), "a").unwrap());
+        drop(PrefixStaging::create(&scratch.dir, files(), "a").unwrap());
     });
 }
 
@@ -195,7 +195,7 @@ fn a_panic_at_the_end_releases_the_staging() {
         let failed = writer.finish(|_, _| -> Result<(), _> { panic!("as the test wants") }).await;
         assert!(matches!(failed, Err(StoreError::Io { .. })), "{failed:?}");
         scratch.fate.is(&["dropped"]).await;
-        drop(Staging::create(&scratch.dir, files(), "a").unwrap());
+        drop(PrefixStaging::create(&scratch.dir, files(), "a").unwrap());
     });
 }
 
@@ -204,7 +204,7 @@ fn a_small_file_gets_its_staging_at_the_end() {
     on_runtime(async || {
         let scratch = Scratch::new();
         let (dir, fate) = (scratch.dir.try_clone().unwrap(), scratch.fate.clone());
-        let make = move || Ok((Staging::create(&dir, files(), "a")?, Guard(fate)));
+        let make = move || Ok((PrefixStaging::create(&dir, files(), "a")?, Guard(fate)));
         let mut writer = StagingWriter::deferred(&Executor::inline(), make);
         for piece in [b"he".to_vec(), b"llo".to_vec()] {
             writer.write(piece).await.unwrap();

@@ -7,7 +7,7 @@ mod writer;
 
 use std::io;
 
-use ftx_core::native::wire::{HEADER_LEN, next_frame};
+use ftx_core::native::wire::{HEADER_BYTES, next_frame};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -112,7 +112,7 @@ impl Frames {
         let bytes = &self.inbox.bytes;
         match next_frame(bytes) {
             Ok(Some(header)) => {
-                bytes.len() - HEADER_LEN >= usize::try_from(header.len).unwrap_or(usize::MAX)
+                bytes.len() - HEADER_BYTES >= usize::try_from(header.len).unwrap_or(usize::MAX)
             }
             Ok(None) => false,
             // The next read reports it.
@@ -210,7 +210,7 @@ mod tests {
 
     /// A queue resumes where it stopped, but never between the bytes of a file.
     #[tokio::test]
-    async fn what_is_said_after_a_failure_is_whole_or_not_said() {
+    async fn a_message_after_a_failure_is_sent_in_full_or_not_at_all() {
         let stop = CancellationToken::new();
         let short = IoLimits { limit: Duration::from_millis(50), stop: &stop };
         let long = IoLimits { limit: LIMIT, stop: &stop };
@@ -241,7 +241,7 @@ mod tests {
 
     /// The caller must send the rest, if any.
     #[tokio::test]
-    async fn the_system_sends_what_a_file_has() {
+    async fn the_system_sends_the_bytes_of_a_file() {
         let stop = CancellationToken::new();
         let limits = IoLimits { limit: LIMIT, stop: &stop };
         let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();

@@ -4,8 +4,8 @@ use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use ftx_core::native::wire::{
-    BLOCK_HEAD_LEN, BlockHead, FILE_PREFIX_LEN, FileHead, FileLayout, FrameError, FrameHeader,
-    FrameKind, HASH_LEN, HEADER_LEN, next_frame,
+    BLOCK_HEAD_BYTES, BlockHead, FILE_PREFIX_BYTES, FileHead, FileLayout, FrameError, FrameHeader,
+    FrameKind, HASH_BYTES, HEADER_BYTES, next_frame,
 };
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
@@ -149,10 +149,13 @@ impl FrameReader<'_> {
     ///
     /// # Errors
     /// See [`StreamError`].
-    pub async fn read_hash(&mut self, limits: IoLimits<'_>) -> Result<[u8; HASH_LEN], StreamError> {
+    pub async fn read_hash(
+        &mut self,
+        limits: IoLimits<'_>,
+    ) -> Result<[u8; HASH_BYTES], StreamError> {
         loop {
-            if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_LEN>().copied() {
-                self.inbox.bytes.advance(HASH_LEN);
+            if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_BYTES>().copied() {
+                self.inbox.bytes.advance(HASH_BYTES);
                 return Ok(hash);
             }
             if !self.fill(limits).await? {
@@ -219,7 +222,7 @@ impl Inbox {
     fn take_frame(&mut self) -> Result<Option<Incoming>, FrameError> {
         let Some(header) = next_frame(&self.bytes)? else { return Ok(None) };
         let request = header.request;
-        let payload = self.bytes.get(HEADER_LEN..).unwrap_or_default();
+        let payload = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
         match header.kind {
             FrameKind::Control => {
                 if header.len > self.max_message_bytes {
@@ -230,14 +233,14 @@ impl Inbox {
                     self.step = self.step.max(len.min(MAX_BUFFER_BYTES));
                     return Ok(None);
                 }
-                self.bytes.advance(HEADER_LEN);
+                self.bytes.advance(HEADER_BYTES);
                 let payload = self.bytes.split_to(len).freeze();
                 Ok(Some(Incoming::Control { header, payload }))
             }
             FrameKind::Block => {
                 let Some(head) = payload.first_chunk() else { return Ok(None) };
                 let head = BlockHead::decode(&header, *head)?;
-                self.bytes.advance(HEADER_LEN + BLOCK_HEAD_LEN);
+                self.bytes.advance(HEADER_BYTES + BLOCK_HEAD_BYTES);
                 Ok(Some(Incoming::Block { request, head }))
             }
             FrameKind::File => {
@@ -245,7 +248,7 @@ impl Inbox {
                 let layout = FileLayout::decode(&header, *prefix)?;
                 let Some(head) = rest.get(..layout.head_len) else { return Ok(None) };
                 let head = FileHead::decode(head)?;
-                self.bytes.advance(HEADER_LEN + FILE_PREFIX_LEN + layout.head_len);
+                self.bytes.advance(HEADER_BYTES + FILE_PREFIX_BYTES + layout.head_len);
                 Ok(Some(Incoming::File { request, head, len: layout.data_len }))
             }
         }

@@ -46,7 +46,7 @@ const PRECEDENCE_PER_PLACE: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest queue of one lease.
-const MAX_QUEUE_LEN: usize = 1024;
+const MAX_QUEUED_OFFERS: usize = 1024;
 
 /// How often the time without progress may be doubled.
 const MAX_DOUBLINGS: u32 = 6;
@@ -176,7 +176,7 @@ impl SourceLeases {
         let waiter = Waiter { id, run };
         if let Some(own) = queue.waiters.iter_mut().find(|waiter| waiter.run == run) {
             *own = waiter;
-        } else if queue.waiters.len() >= MAX_QUEUE_LEN {
+        } else if queue.waiters.len() >= MAX_QUEUED_OFFERS {
             return LeaseRequest::QueueFull;
         } else {
             queue.waiters.push(waiter);

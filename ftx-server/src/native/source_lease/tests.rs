@@ -10,8 +10,8 @@ use tokio::time::advance;
 
 use super::meter::MIN_MOVING_BYTES;
 use super::{
-    LeaseRequest, LeaseTicket, MAX_QUEUE_LEN, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT, SourceLease,
-    SourceLeases,
+    LeaseRequest, LeaseTicket, MAX_QUEUED_OFFERS, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT,
+    SourceLease, SourceLeases,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -79,7 +79,7 @@ async fn of_two_runs_of_one_source_the_second_one_waits_until_the_first_is_done(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_hears_of_its_turn() {
+async fn a_waiter_is_woken_for_its_turn() {
     let leases = leases();
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
@@ -93,7 +93,7 @@ async fn who_waits_hears_of_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_first_is_the_next() {
+async fn the_longest_waiter_gets_the_next_turn() {
     let leases = leases();
     let first = lease(&leases, 1);
     let line = [2, 3, 4].map(|run| ticket(&leases, run));
@@ -107,7 +107,7 @@ async fn who_came_first_is_the_next() {
 
 /// Its connection does something else, perhaps for ever.
 #[tokio::test(start_paused = true)]
-async fn who_does_not_take_its_turn_holds_nobody_up() {
+async fn a_missed_turn_delays_no_other_waiter() {
     let leases = leases();
     let first = lease(&leases, 1);
     let [idle, next] = [2, 3].map(|run| ticket(&leases, run));
@@ -126,7 +126,7 @@ async fn a_run_that_comes_back_takes_over_at_once() {
     let old = lease(&leases, 1);
     let second = ticket(&leases, 2);
     let back = lease(&leases, 1);
-    // GetScope becomes of the old one changes nothing.
+    // The end of the old lease changes nothing.
     old.end();
     assert!(taken(&second).await.is_none());
     back.end();
@@ -223,7 +223,7 @@ async fn bytes_of_which_no_block_comes_count_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_server_does_is_no_standing_still() {
+async fn work_of_the_server_is_no_stall() {
     let leases = leases();
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
@@ -239,7 +239,7 @@ async fn what_the_server_does_is_no_standing_still() {
 
 /// A client hashes the bytes that the server has already, and sends nothing meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_client_has_time_to_hash_what_is_here() {
+async fn a_client_has_time_to_hash_the_servers_bytes() {
     let leases = leases();
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
@@ -313,7 +313,7 @@ async fn a_line_has_an_end() {
             LeaseRequest::Granted(lease) => panic!("{lease:?}"),
         }
     }
-    assert_eq!(line.len(), MAX_QUEUE_LEN);
+    assert_eq!(line.len(), MAX_QUEUED_OFFERS);
     line.pop();
     let _other = ticket(&leases, 2);
 }

@@ -1,13 +1,18 @@
 //! The interface between the legacy handler and the storage of files: prefixes that grow byte by byte.
+//!
+//! The contract is that of [`Store`](super::Store), except that an upload and a download belong to one
+//! connection, and that a store hashes with MD5 itself: only it knows a file's first bytes.
 
 use std::future::Future;
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_io::Executor;
-use ftx_store::StoreError;
 
-/// A namespace of files, which are transferred as prefixes.
+use super::Refusal;
+
+/// A namespace of files, which are transferred as prefixes. A store implements it to serve the original Qt
+/// programs too.
 pub trait LegacyStore: Send + Sync + 'static {
     /// The offered prefix, until the client decides whether to resume.
     type Offer: Send;
@@ -26,7 +31,7 @@ pub trait LegacyStore: Send + Sync + 'static {
         executor: &Executor,
         name: &RemoteName,
         limit: u64,
-    ) -> impl Future<Output = Result<LegacyOffer<Self::Offer>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<LegacyOffer<Self::Offer>, Refusal>> + Send;
 
     /// Opens a staging for `len` more bytes, after the offered prefix or from the start.
     ///
@@ -38,7 +43,7 @@ pub trait LegacyStore: Send + Sync + 'static {
         name: &RemoteName,
         offer: LegacyBegin<Self::Offer>,
         len: u64,
-    ) -> impl Future<Output = Result<Self::Upload, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Self::Upload, Refusal>> + Send;
 
     /// Opens a published file for reading.
     ///
@@ -48,7 +53,7 @@ pub trait LegacyStore: Send + Sync + 'static {
         &self,
         executor: &Executor,
         name: &RemoteName,
-    ) -> impl Future<Output = Result<Self::Download, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Self::Download, Refusal>> + Send;
 }
 
 /// The offered prefix of a file.
@@ -82,7 +87,7 @@ pub trait LegacyUpload: Send {
         &mut self,
         executor: &Executor,
         chunk: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
 
     /// Publishes the staging atomically, and durably if the store promises durability. Returns the MD5 of
     /// the whole file, where it is known without reading the file.
@@ -92,13 +97,13 @@ pub trait LegacyUpload: Send {
     fn publish(
         self,
         executor: &Executor,
-    ) -> impl Future<Output = Result<Option<Md5Digest>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Md5Digest>, Refusal>> + Send;
 
     /// Journals the progress of the upload and keeps the staging.
     ///
     /// # Errors
     /// The journal could not be written; the upload resumes at an earlier byte.
-    fn suspend(self, executor: &Executor) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn suspend(self, executor: &Executor) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// One version of a published file, open for reading.
@@ -118,7 +123,7 @@ pub trait LegacyDownload: Send {
         &mut self,
         executor: &Executor,
         held: Prefix,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 
     /// Reads up to `len` bytes from `offset` into a buffer, for which it may use `spare`. Returns at least
     /// one byte.
@@ -131,5 +136,5 @@ pub trait LegacyDownload: Send {
         offset: u64,
         len: u64,
         spare: Vec<u8>,
-    ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<u8>, Refusal>> + Send;
 }

@@ -1,6 +1,7 @@
 //! Signals between the users of a staging: the end of something, and the time of the last write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -32,20 +33,35 @@ impl Latch {
     }
 }
 
-/// When a writer last wrote; clones belong to the same writer.
+/// When a writer last wrote; clones belong to the same writer. Every piece of a file touches it, so it is no
+/// lock.
 #[derive(Clone, Debug)]
-pub(super) struct LastWrite(Arc<Mutex<Instant>>);
+pub(super) struct LastWrite(Arc<WriteClock>);
+
+#[derive(Debug)]
+struct WriteClock {
+    begun: Instant,
+    /// From then to the last write.
+    written_ms: AtomicU64,
+}
 
 impl LastWrite {
     pub(super) fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self(Arc::new(WriteClock { begun: Instant::now(), written_ms: AtomicU64::new(0) }))
     }
 
     pub(super) fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.written_ms.fetch_max(self.0.elapsed_ms(), Relaxed);
     }
 
     pub(super) fn silence(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        let silent_ms = self.0.elapsed_ms().saturating_sub(self.0.written_ms.load(Relaxed));
+        Duration::from_millis(silent_ms)
+    }
+}
+
+impl WriteClock {
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

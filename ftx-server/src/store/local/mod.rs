@@ -15,6 +15,7 @@
 //! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
 //! of both, and both expire.
 
+mod config;
 mod expiry;
 mod latch;
 mod legacy;
@@ -35,13 +36,14 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use ftx_core::RemoteName;
+use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_store::{DurableNames, Root, StoreError, open_private_dir};
 
+pub use self::config::LocalStoreConfig;
 use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
 use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
-use crate::config::Config;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 
 use self::legacy::LegacyState;
@@ -54,6 +56,9 @@ const PRIVATE_DIR: &str = ".ftx";
 
 /// The least time between two searches for expired stagings.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Limit of the bytes to read under a permit to read; more need a permit to hash.
+const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// A directory of files; clones share it.
 #[derive(Clone, Debug)]
@@ -84,7 +89,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// The directory cannot be used, or another server serves it.
-    pub fn open(config: &Config) -> Result<Self, StoreError> {
+    pub fn open(config: &LocalStoreConfig) -> Result<Self, StoreError> {
         let path = &config.root;
         std::fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())

@@ -4,11 +4,11 @@ use std::io::{self, Read as _, Seek as _};
 
 use cap_std::fs::{Dir, File};
 
-use super::Staging;
+use super::PrefixStaging;
 use crate::legacy::hash::hash_up_to;
 use crate::{PrefixHasher, StagingFiles, StoreError};
 
-impl Staging {
+impl PrefixStaging {
     /// Starts a staging with the first `hasher.len()` bytes of `source`, and with `hasher`, which
     /// must have hashed exactly these. The copy is hashed as a check, since `source` may have
     /// changed invisibly.

@@ -2,13 +2,13 @@
 
 use cap_std::fs::Dir;
 
-use super::Staging;
+use super::PrefixStaging;
 use super::data::DataFile;
 use crate::legacy::hash::hash_up_to;
 use crate::staging::private_file::remove;
 use crate::{PrefixHasher, StagedPrefix, StagingFiles, StoreError};
 
-impl Staging {
+impl PrefixStaging {
     /// Turns `prefix` into a staging of bytes, in its place: hashes it, cuts off the bytes behind it and
     /// replaces the journal. Calls `keep_going` now and then with the bytes hashed so far.
     ///

@@ -43,7 +43,7 @@ pub const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
 /// While it lives it holds locks on its files. Dropping it leaves it on the disk as a crash would,
 /// except that it waits for a sync under way and records a failure of it.
 #[derive(Debug)]
-pub struct Staging {
+pub struct PrefixStaging {
     dir: Dir,
     files: StagingFiles,
     name: String,
@@ -67,7 +67,7 @@ pub struct Staging {
     only_copied: bool,
 }
 
-impl Staging {
+impl PrefixStaging {
     /// Starts an empty staging in `dir`, overwriting remains under the same names.
     ///
     /// [`recover`](Self::recover) returns `name` to the owner; it has at most 60 KiB.
@@ -371,7 +371,7 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
+impl Drop for PrefixStaging {
     /// The kernel reports a failed sync once: an unnoticed failure would make the next recovery
     /// believe lost bytes.
     fn drop(&mut self) {

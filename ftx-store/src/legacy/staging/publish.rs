@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use cap_std::fs::Dir;
 use ftx_core::legacy::Md5Digest;
 
-use super::Staging;
+use super::PrefixStaging;
 use crate::publish::{Publishing, finish_publish};
 use crate::{Durability, Existing, FileIdentity, StableIdentity, StoreError};
 
@@ -23,7 +23,7 @@ pub struct PublishedStaging {
     pub stable: Option<StableIdentity>,
 }
 
-impl Staging {
+impl PrefixStaging {
     /// [Publishes](Self::publish) in the directory that the staging lies in.
     ///
     /// # Errors

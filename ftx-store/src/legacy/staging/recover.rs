@@ -15,7 +15,7 @@ use std::io::Seek as _;
 
 use cap_std::fs::Dir;
 
-use super::Staging;
+use super::PrefixStaging;
 use super::data::DataFile;
 use crate::legacy::hash::hash_up_to;
 use crate::staging::cache_epoch::cache_epoch;
@@ -32,7 +32,7 @@ struct TrustedCheckpoint {
     trusted: bool,
 }
 
-impl Staging {
+impl PrefixStaging {
     /// Returns the name that the staging in `files` was created with, if its journal contains one.
     /// Takes no lock and ignores the data.
     ///

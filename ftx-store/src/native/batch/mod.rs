@@ -27,9 +27,9 @@ use crate::sys::{Attributes, Umask};
 use crate::{Durability, Existing, FileIdentity, PartNames, StoreError, sys};
 
 /// The greatest number of open files: each one needs a descriptor until it is synced.
-pub(crate) const MAX_OPEN_FILES: usize = 128;
+pub(crate) const MAX_UNSYNCED_FILES: usize = 128;
 /// The smallest useful number, with which a batch is still synced as a whole.
-pub(crate) const MIN_OPEN_FILES: usize = 4 * MAX_SINGLY_SYNCED_FILES;
+pub(crate) const MIN_UNSYNCED_FILES: usize = 4 * MAX_SINGLY_SYNCED_FILES;
 /// The greatest number of files that are synced individually. A sync of the whole file system costs
 /// as much as a few single ones, but also writes back other programs' dirty pages.
 pub(crate) const MAX_SINGLY_SYNCED_FILES: usize = 4;
@@ -85,7 +85,7 @@ impl BatchPublisher {
             dir,
             durability,
             exclusive_dir: false,
-            open_files: MAX_OPEN_FILES,
+            open_files: MAX_UNSYNCED_FILES,
             #[cfg(test)]
             full_for: None,
         })
@@ -102,7 +102,7 @@ impl BatchPublisher {
     /// Limits the number of open files, where descriptors are scarce.
     #[must_use]
     pub fn with_open_files(mut self, open_files: usize) -> Self {
-        self.open_files = open_files.clamp(MIN_OPEN_FILES, MAX_OPEN_FILES);
+        self.open_files = open_files.clamp(MIN_UNSYNCED_FILES, MAX_UNSYNCED_FILES);
         self
     }
 

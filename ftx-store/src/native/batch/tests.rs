@@ -5,7 +5,7 @@ use cap_std::fs::Dir;
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BatchFile, BatchPublisher, MAX_OPEN_FILES, StagingName};
+use super::{BatchFile, BatchPublisher, MAX_UNSYNCED_FILES, StagingName};
 use crate::{
     Durability, Existing, Journal, JournalRecord, PartNames, StagingFiles, StoreError, meta_of,
 };
@@ -54,7 +54,7 @@ fn numbered(count: usize) -> Vec<(PathBuf, String)> {
 #[test]
 fn any_number_of_files_is_published_in_order() {
     for durability in BOTH {
-        for count in [0, 1, 3, MAX_OPEN_FILES + 7] {
+        for count in [0, 1, 3, MAX_UNSYNCED_FILES + 7] {
             let scratch = Scratch::new();
             let names = numbered(count);
             let files: Vec<_> = names
@@ -179,7 +179,7 @@ fn part<'a>(parts: &'a PartNames, dir: &'a Dir) -> BatchFile<'a> {
 
 /// An interrupted transfer lay there: its journal must not outlive its blocks.
 #[test]
-fn a_journal_goes_with_what_it_is_about() {
+fn a_journal_is_removed_with_its_data() {
     let scratch = Scratch::new();
     let parts = PartNames::of("x");
     let StagingFiles { data, journal } = parts.choose(&scratch.staging).unwrap();

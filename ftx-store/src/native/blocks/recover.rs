@@ -30,7 +30,7 @@ use crate::{BootId, Journal, JournalRecord, StagingFiles, StoreError};
 pub enum Recovered {
     /// A staging with at least one block.
     Staging(Box<BlockStaging>),
-    /// The remains of a [`Staging`](crate::Staging), untouched.
+    /// The remains of a [`PrefixStaging`](crate::PrefixStaging), untouched.
     OtherKind,
     /// Nothing usable; any remains are removed.
     Nothing,

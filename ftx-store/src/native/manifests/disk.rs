@@ -29,7 +29,7 @@ use crate::staging::private_file::remove;
 
 const MAGIC: &[u8; 8] = b"FTXMANI3";
 const IDENTITY_BYTES: usize = 56;
-const HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
+const CACHE_HEAD_BYTES: usize = MAGIC.len() + IDENTITY_BYTES;
 const CV_BYTES: usize = 32;
 const UNKNOWN_CV: Cv = Cv([0; CV_BYTES]);
 const CRC_BYTES: usize = 4;
@@ -176,12 +176,12 @@ fn path_of(identity: &FileIdentity) -> Option<PathBuf> {
 
 fn file_bytes(size: u64) -> Option<u64> {
     let cvs = block_count(size).checked_mul(CV_BYTES as u64)?;
-    cvs.checked_add((HEAD_BYTES + CRC_BYTES) as u64)
+    cvs.checked_add((CACHE_HEAD_BYTES + CRC_BYTES) as u64)
 }
 
 pub(super) fn encode(identity: &FileIdentity, entry: &CachedManifest) -> Vec<u8> {
     let cvs = usize::try_from(block_count(identity.size)).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + cvs * CV_BYTES + CRC_BYTES);
+    let mut bytes = Vec::with_capacity(CACHE_HEAD_BYTES + cvs * CV_BYTES + CRC_BYTES);
     bytes.extend(MAGIC);
     bytes.extend(identity_bytes(identity));
     match entry {

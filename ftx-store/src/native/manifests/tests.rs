@@ -90,7 +90,7 @@ fn a_manifest_outlives_the_process_if_the_file_has_more_than_a_block() {
 }
 
 #[test]
-fn what_is_known_of_a_file_that_was_not_read_to_its_end_outlives_the_process() {
+fn the_partial_manifest_of_a_file_outlives_the_process() {
     let (_temp, dir) = scratch();
     let size = 300 * BLOCK_BYTES + 1;
     let file = identity(1, size);
@@ -260,7 +260,7 @@ fn the_oldest_on_the_disk_give_way() {
 
 /// A read-only disk must not stop lookups.
 #[test]
-fn a_directory_that_is_gone_costs_only_what_would_be_kept() {
+fn a_vanished_cache_directory_costs_only_its_entries() {
     let (temp, dir) = scratch();
     dir.create_dir("manifests").unwrap();
     let cache = ManifestCache::in_dir(&dir.open_dir("manifests").unwrap(), LIMITS).unwrap();

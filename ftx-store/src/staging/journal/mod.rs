@@ -2,7 +2,7 @@
 //!
 //! It is never synced, since a sync for each checkpoint would cost more than the data. So no record
 //! is believed on its own: a checksum reveals a record torn by a crash, and recovery, of a
-//! [`Staging`](crate::Staging::recover) or a [`BlockStaging`](crate::BlockStaging::recover), checks
+//! [`PrefixStaging`](crate::PrefixStaging::recover) or [`BlockStaging`](crate::BlockStaging::recover), checks
 //! whether the data matches.
 //!
 //! # The bytes
@@ -52,9 +52,9 @@ use crate::sys::Writers;
 
 const MAGIC: &[u8; 8] = b"FTXJRNL1";
 /// Length and checksum.
-const HEAD_BYTES: usize = 8;
+const RECORD_HEAD_BYTES: usize = 8;
 /// No record comes near it; a greater length is damage, and must not cause an allocation.
-const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
+const MAX_RECORD_PAYLOAD_BYTES: usize = 64 * 1024;
 
 /// An open journal, ready for appending.
 #[derive(Debug)]
@@ -141,10 +141,10 @@ impl Journal {
         let corrupt = |detail| StoreError::Corrupt { path: self.path.clone(), detail };
         let payload = codec::encode(record).map_err(|error| corrupt(error.to_string()))?;
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        if payload.len() > MAX_PAYLOAD_BYTES {
+        if payload.len() > MAX_RECORD_PAYLOAD_BYTES {
             return Err(corrupt(format!("a record of {len} bytes is too long")));
         }
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len());
+        let mut bytes = Vec::with_capacity(RECORD_HEAD_BYTES + payload.len());
         bytes.extend(len.to_le_bytes());
         bytes.extend(checksum(len, &payload).to_le_bytes());
         bytes.extend(payload);
@@ -268,7 +268,8 @@ fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)
         return Ok(None);
     }
     let len = u32::from_le_bytes(len);
-    let Some(payload_len) = usize::try_from(len).ok().filter(|&len| len <= MAX_PAYLOAD_BYTES)
+    let Some(payload_len) =
+        usize::try_from(len).ok().filter(|&len| len <= MAX_RECORD_PAYLOAD_BYTES)
     else {
         return Ok(None);
     };
@@ -276,7 +277,7 @@ fn read_record(reader: &mut impl Read) -> io::Result<Option<(JournalRecord, u64)
     if !read_whole(reader, &mut payload)? || checksum(len, &payload) != u32::from_le_bytes(crc) {
         return Ok(None);
     }
-    let bytes = (HEAD_BYTES + payload_len) as u64;
+    let bytes = (RECORD_HEAD_BYTES + payload_len) as u64;
     Ok(codec::decode(&payload).ok().map(|record| (record, bytes)))
 }
 

@@ -144,7 +144,7 @@ fn cutting_forgets_later_records() {
 }
 
 #[test]
-fn a_journal_cut_anywhere_keeps_its_whole_records_and_goes_on() {
+fn a_journal_cut_anywhere_keeps_its_complete_records_and_can_be_appended() {
     let (_temp, dir) = scratch();
     let all = [begin(), checkpoint(70), JournalRecord::Distrust, checkpoint(99)];
     write(&dir, &all);

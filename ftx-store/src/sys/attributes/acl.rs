@@ -122,7 +122,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn without_its_group_a_list_grants_it_what_all_have() {
+    fn a_list_without_its_group_grants_it_the_rights_of_others() {
         for (group, mask, others, both) in
             [(6, 6, 4, 4), (6, 4, 6, 4), (6, 6, 0, 0), (0, 6, 4, 0), (7, 0, 5, 0)]
         {

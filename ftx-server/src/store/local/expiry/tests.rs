@@ -121,7 +121,7 @@ fn a_boot_counts_as_a_day_at_most() {
 }
 
 #[test]
-fn what_is_damaged_makes_everything_new() {
+fn a_damaged_file_of_ages_makes_every_staging_new() {
     let scratch = Scratch::new();
     assert!(!scratch.is_old(&scratch.start()));
     scratch.clock.pass(8);

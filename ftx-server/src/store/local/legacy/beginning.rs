@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_io::Executor;
-use ftx_store::{FileIdentity, PrefixHasher, Staging, StoreError, check_space};
+use ftx_store::{FileIdentity, PrefixHasher, PrefixStaging, StoreError, check_space};
 
 use super::OFFER_BUDGET;
 use super::offer::{LocalOffer, OfferKind};
@@ -35,7 +35,7 @@ pub(super) enum Beginning {
 /// What the upload may do with the staging that was offered to its client.
 pub(super) enum StagingAccess {
     Leased(PrefixLease),
-    TakenOver(Box<(Staging, PrefixGuard)>),
+    TakenOver(Box<(PrefixStaging, PrefixGuard)>),
     /// Copy its first bytes, which do not change, whatever its writer does.
     Alive,
 }
@@ -75,7 +75,7 @@ impl Beginning {
         inner: &StoreInner,
         name: &RemoteName,
         len: u64,
-    ) -> Result<(Staging, PrefixLease), StoreError> {
+    ) -> Result<(PrefixStaging, PrefixLease), StoreError> {
         match self {
             Self::Nothing { declined } => {
                 // Only this client could use it, and the upload may need the space.
@@ -96,7 +96,7 @@ impl Beginning {
                 }
                 copy(inner, name, hasher, |lease, hasher| {
                     let (dir, name) = (lease.dir().get(), name.as_str());
-                    Staging::adopt(&dir, lease.files(), name, &file, hasher)
+                    PrefixStaging::adopt(&dir, lease.files(), name, &file, hasher)
                 })
             }
             Self::Staged { id, hasher, access } => resume(inner, name, id, hasher, access),
@@ -161,7 +161,7 @@ fn resume(
     id: StagingId,
     hasher: PrefixHasher,
     access: StagingAccess,
-) -> Result<(Staging, PrefixLease), StoreError> {
+) -> Result<(PrefixStaging, PrefixLease), StoreError> {
     let resumed = match access {
         StagingAccess::Leased(lease) => recover(name, lease, &hasher)?,
         StagingAccess::TakenOver(taken) => {
@@ -181,7 +181,7 @@ fn resume(
     };
     copy(inner, name, hasher, |lease, hasher| {
         let (dir, name) = (lease.dir().get(), name.as_str());
-        Staging::adopt_private(&dir, lease.files(), name, &file, hasher)
+        PrefixStaging::adopt_private(&dir, lease.files(), name, &file, hasher)
     })
 }
 
@@ -191,8 +191,8 @@ fn recover(
     name: &RemoteName,
     lease: PrefixLease,
     hasher: &PrefixHasher,
-) -> Result<Option<(Staging, PrefixLease)>, StoreError> {
-    let Some(staging) = Staging::recover(&lease.dir().get(), lease.files())? else {
+) -> Result<Option<(PrefixStaging, PrefixLease)>, StoreError> {
+    let Some(staging) = PrefixStaging::recover(&lease.dir().get(), lease.files())? else {
         lease.remove();
         return Err(changed(name));
     };
@@ -212,8 +212,8 @@ fn copy(
     inner: &StoreInner,
     name: &RemoteName,
     hasher: PrefixHasher,
-    adopt: impl FnOnce(&PrefixLease, PrefixHasher) -> Result<Staging, StoreError>,
-) -> Result<(Staging, PrefixLease), StoreError> {
+    adopt: impl FnOnce(&PrefixLease, PrefixHasher) -> Result<PrefixStaging, StoreError>,
+) -> Result<(PrefixStaging, PrefixLease), StoreError> {
     check_space(inner.root.dir(), Path::new(name.as_str()), hasher.len())?;
     leased(inner, name, |lease| adopt(lease, hasher))
 }
@@ -222,9 +222,10 @@ fn copy(
 pub(super) fn create(
     inner: &StoreInner,
     name: &RemoteName,
-) -> Result<(Staging, PrefixLease), StoreError> {
+) -> Result<(PrefixStaging, PrefixLease), StoreError> {
     leased(inner, name, |lease| {
-        let created = lease.dir().make(|dir| Staging::create(dir, lease.files(), name.as_str()));
+        let created =
+            lease.dir().make(|dir| PrefixStaging::create(dir, lease.files(), name.as_str()));
         let staging = created.map_err(|error| error.with_path(name.as_str()))?;
         Ok(staging.with_durability(inner.root.durability()))
     })
@@ -233,8 +234,8 @@ pub(super) fn create(
 fn leased(
     inner: &StoreInner,
     name: &RemoteName,
-    make: impl FnOnce(&PrefixLease) -> Result<Staging, StoreError>,
-) -> Result<(Staging, PrefixLease), StoreError> {
+    make: impl FnOnce(&PrefixLease) -> Result<PrefixStaging, StoreError>,
+) -> Result<(PrefixStaging, PrefixLease), StoreError> {
     let lease = inner.legacy.stagings.create(name, None);
     match make(&lease) {
         Ok(staging) => Ok((staging, lease)),

@@ -11,8 +11,8 @@ use ftx_io::{CHUNK_BYTES, Executor, ReadAhead, hash_prefix};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError};
 
 use super::{OFFER_BUDGET, TooLate};
-use crate::store::LegacyDownload;
 use crate::store::local::{DescriptorShare, DescriptorUse, LocalStore};
+use crate::store::{LegacyDownload, Refusal};
 
 /// One version of a published file.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl LegacyDownload for LocalDownload {
         self.store.inner.legacy.cached_md5(&self.identity).map(|hasher| hasher.digest())
     }
 
-    async fn starts_with(&mut self, executor: &Executor, held: Prefix) -> Result<bool, StoreError> {
+    async fn starts_with(&mut self, executor: &Executor, held: Prefix) -> Result<bool, Refusal> {
         let whole = held.len == self.size();
         if let Some(md5) = self.md5().filter(|_| whole) {
             return Ok(md5 == held.md5);
@@ -123,7 +123,7 @@ impl LegacyDownload for LocalDownload {
         offset: u64,
         len: u64,
         spare: Vec<u8>,
-    ) -> Result<Vec<u8>, StoreError> {
+    ) -> Result<Vec<u8>, Refusal> {
         if let Some(mut head) = self.head.take() {
             head.drain(..head.len().min(usize::try_from(offset).unwrap_or(usize::MAX)));
             if !head.is_empty() {
@@ -141,7 +141,7 @@ impl LegacyDownload for LocalDownload {
         };
         let chunk = reader.next(executor, spare).await.map_err(|error| self.failed(error))?;
         if chunk.is_empty() {
-            return Err(StoreError::Changed { path: self.name.as_str().into() });
+            return Err(StoreError::Changed { path: self.name.as_str().into() }.into());
         }
         let end = offset + chunk.len() as u64;
         if end == self.size() {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::Executor;
-use ftx_store::{FileIdentity, PrefixHasher, StableIdentity, Staging, StoreError};
+use ftx_store::{FileIdentity, PrefixHasher, PrefixStaging, StableIdentity, StoreError};
 use lru::LruCache;
 use tracing::warn;
 
@@ -31,9 +31,8 @@ use self::writer::PrefixWriter;
 use super::expiry::ExpiryClock;
 use super::permits::{JobPermit, SlowJob};
 use super::staging_index::StagingIndex;
-use super::{LocalStore, StoreInner, native};
-use crate::config::Config;
-use crate::store::{LegacyBegin, LegacyOffer, LegacyStore};
+use super::{LocalStore, LocalStoreConfig, SHORT_HASH_BYTES, StoreInner};
+use crate::store::{LegacyBegin, LegacyOffer, LegacyStore, Refusal};
 
 /// The longest time for hashing before an answer. An original client waits 30 s for it.
 const OFFER_BUDGET: Duration = Duration::from_secs(20);
@@ -56,9 +55,9 @@ impl LegacyState {
     pub(super) fn open(
         private_dir: &Dir,
         expiry: &ExpiryClock,
-        config: &Config,
+        config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
-        let (ttl, name_of) = (config.staging_ttl, Staging::name_of);
+        let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
         let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of)?;
         Ok(Self { stagings, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
@@ -101,7 +100,7 @@ struct TooLate;
 impl LocalStore {
     /// A permit to hash the first `len` bytes of a file for an answer that is due, if that takes one.
     async fn permit_to_hash(&self, len: u64, due: Instant) -> Result<Option<JobPermit>, TooLate> {
-        if len <= native::SHORT_HASH_BYTES {
+        if len <= SHORT_HASH_BYTES {
             return Ok(None);
         }
         let permit = self.inner.permits.take(SlowJob::Hash);
@@ -119,8 +118,8 @@ impl LegacyStore for LocalStore {
         executor: &Executor,
         name: &RemoteName,
         limit: u64,
-    ) -> Result<LegacyOffer<LocalOffer>, StoreError> {
-        offer::look_up(self, executor, name, limit).await
+    ) -> Result<LegacyOffer<LocalOffer>, Refusal> {
+        Ok(offer::look_up(self, executor, name, limit).await?)
     }
 
     async fn begin(
@@ -129,16 +128,16 @@ impl LegacyStore for LocalStore {
         name: &RemoteName,
         begin: LegacyBegin<LocalOffer>,
         len: u64,
-    ) -> Result<LocalUpload, StoreError> {
-        upload::begin(self, executor, name, begin, len).await
+    ) -> Result<LocalUpload, Refusal> {
+        Ok(upload::begin(self, executor, name, begin, len).await?)
     }
 
     async fn open_download(
         &self,
         executor: &Executor,
         name: &RemoteName,
-    ) -> Result<LocalDownload, StoreError> {
+    ) -> Result<LocalDownload, Refusal> {
         let (store, name) = (self.clone(), name.clone());
-        executor.run(move || LocalDownload::open(store, &name)).await?
+        Ok(executor.run(move || LocalDownload::open(store, &name)).await??)
     }
 }

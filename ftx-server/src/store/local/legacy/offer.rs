@@ -9,7 +9,7 @@ use cap_std::fs::File;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Prefix;
 use ftx_io::{ErrorChain, Executor, hash_prefix};
-use ftx_store::{Durability, FileIdentity, PrefixHasher, ReadSnapshot, Staging, StoreError};
+use ftx_store::{Durability, FileIdentity, PrefixHasher, PrefixStaging, ReadSnapshot, StoreError};
 use tracing::warn;
 
 use super::OFFER_BUDGET;
@@ -209,7 +209,7 @@ pub(super) fn read_in_background(inner: &Arc<StoreInner>, lease: PrefixLease) {
 
 /// Reads a staging for its MD5 state. Blocks until the remaining bytes are hashed.
 pub(super) fn read(lease: PrefixLease) {
-    match Staging::recover(&lease.dir().get(), lease.files()) {
+    match PrefixStaging::recover(&lease.dir().get(), lease.files()) {
         Ok(Some(staging)) => {
             let hasher = staging.hasher().clone();
             // Releases the files before another connection may open them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
 use ftx_io::{Executor, StagingWriter};
-use ftx_store::{Staging, StoreError, check_space};
+use ftx_store::{PrefixStaging, StoreError, check_space};
 use tracing::warn;
 
 use super::beginning::{Beginning, create};
@@ -15,7 +15,7 @@ use super::writer::{PrefixGuard, PrefixWriter};
 use crate::store::local::latch::LastWrite;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::{DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload};
+use crate::store::{LegacyBegin, LegacyUpload, Refusal};
 
 /// A staging that one connection writes to. Dropping it leaves the staging to others.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ fn begin_small(
 fn publish(
     inner: &StoreInner,
     name: &RemoteName,
-    staging: Staging,
+    staging: PrefixStaging,
 ) -> Result<Option<Md5Digest>, StoreError> {
     inner.root.check_not_removed(Path::new(name.as_str()))?;
     let hasher = staging.hasher().clone();
@@ -96,17 +96,17 @@ fn publish(
 }
 
 impl LegacyUpload for LocalUpload {
-    async fn write(&mut self, _: &Executor, chunk: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    async fn write(&mut self, _: &Executor, chunk: Vec<u8>) -> Result<Vec<u8>, Refusal> {
         self.last_write.touch();
-        self.writer.write(chunk).await
+        Ok(self.writer.write(chunk).await?)
     }
 
-    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, StoreError> {
+    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, Refusal> {
         if let Err(error) = self.writer.drain().await {
             if let Err(error) = self.suspend(executor).await {
                 warn!(%error, "how far an upload got could not be recorded");
             }
-            return Err(error);
+            return Err(error.into());
         }
         let Self { store, name, writer, .. } = self;
         let inner = store.inner;
@@ -127,16 +127,16 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        Ok(writer.finish(end).await?)
     }
 
-    async fn suspend(self, executor: &Executor) -> Result<(), StoreError> {
+    async fn suspend(self, executor: &Executor) -> Result<(), Refusal> {
         let Self { store, writer, .. } = self;
         if writer.is_deferred() {
             return Ok(());
         }
         let permit = store.inner.permits.take_unless_inline(executor, SlowJob::Sync).await;
-        let end = move |staging: Staging, PrefixGuard { mut lease, _share }| {
+        let end = move |staging: PrefixStaging, PrefixGuard { mut lease, _share }| {
             let _permit = permit;
             // The client may be back already: it waits until this is done.
             lease.hold(None);
@@ -153,6 +153,6 @@ impl LegacyUpload for LocalUpload {
             }
             result
         };
-        writer.finish(end).await
+        Ok(writer.finish(end).await?)
     }
 }

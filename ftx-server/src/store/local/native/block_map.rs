@@ -4,16 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{
-    BLOCK_BYTES, BlockRange, Manifest, PartialManifest, block_count, block_offset,
-};
+use ftx_core::native::blocks::{BlockRange, Manifest, PartialManifest, block_count, block_offset};
 use ftx_store::{FileIdentity, ReadSnapshot, StoreError, hash_blocks};
 
 use super::super::StoreInner;
 use crate::store::WorkProgress;
-
-/// Limit of the bytes to read under a permit to read; more need a permit to hash.
-pub(in crate::store::local) const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
 /// Blocks hashed between two checks for cancellation.
 const STEP_BLOCKS: u64 = 256;

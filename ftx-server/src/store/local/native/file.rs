@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
-use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Manifest, PartialManifest};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Manifest, PartialManifest};
 use ftx_core::native::wire::{Meta, Version};
-use ftx_io::Executor;
+use ftx_io::{Executor, SendSource};
 use ftx_store::{FileIdentity, Positioned, ReadSnapshot, StoreError, meta_of};
 
 use super::super::permits::SlowJob;
-use super::super::{DescriptorShare, DescriptorUse, StoreInner};
-use super::block_map::{FileRef, SHORT_HASH_BYTES, manifest_of};
+use super::super::{DescriptorShare, DescriptorUse, SHORT_HASH_BYTES, StoreInner};
+use super::block_map::{FileRef, manifest_of};
 use crate::store::{Refusal, StoredFile, WorkProgress};
 
 /// An open file as it was when it was opened; clones are the same one.
@@ -116,8 +116,8 @@ impl StoredFile for LocalFile {
         }
     }
 
-    fn local(&self) -> Option<&std::fs::File> {
-        Some(&self.0.file)
+    fn send_source(&self) -> Option<SendSource<'_>> {
+        Some(SendSource::of(&self.0.file))
     }
 
     async fn learn(&self, executor: &Executor, index: u64, cv: Cv) -> Result<(), Refusal> {
@@ -144,17 +144,13 @@ impl StoredFile for LocalFile {
         offset: u64,
         len: usize,
         mut spare: Vec<u8>,
-        mut hasher: Option<BlockHasher>,
-    ) -> Result<(Vec<u8>, Option<BlockHasher>), Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         let opened = Arc::clone(&self.0);
         let read = move || {
             spare.resize(len, 0);
             let read = opened.positioned.read_exact_at(&opened.file, &mut spare, offset);
             read.map_err(|error| StoreError::io("read", opened.name.as_str(), error))?;
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&spare);
-            }
-            Ok((spare, hasher))
+            Ok(spare)
         };
         executor.run(read).await?
     }

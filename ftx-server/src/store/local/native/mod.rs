@@ -35,7 +35,6 @@ use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::Executor;
 use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
 
-pub(super) use self::block_map::SHORT_HASH_BYTES;
 pub use self::file::LocalFile;
 pub use self::list::LocalCursor;
 use self::space::Ledger;
@@ -45,8 +44,7 @@ use super::expiry::ExpiryClock;
 use super::permits::SlowJob;
 use super::staging_index::StagingIndex;
 use super::walk::{NameMemory, entry};
-use super::{LocalStore, subdirectory};
-use crate::config::Config;
+use super::{LocalStore, LocalStoreConfig, subdirectory};
 use crate::store::{
     ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer, WorkProgress,
@@ -69,7 +67,7 @@ impl NativeState {
     pub(super) fn open(
         private_dir: &Dir,
         expiry: &ExpiryClock,
-        config: &Config,
+        config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
         let (ttl, name_of) = (config.staging_ttl, BlockStaging::name_of);
         let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of)?;
@@ -77,7 +75,7 @@ impl NativeState {
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
         let batch_dirs = batch_dirs::BatchDirs::open(private_dir, config.durability, open_files)?;
-        let (ledger, silent) = (Ledger::default(), config.timeouts.stall);
+        let (ledger, silent) = (Ledger::default(), config.takeover_after);
         let names = NameMemory::default();
         Ok(Self { stagings, manifests, ledger, batch_dirs, silent, names })
     }

@@ -12,10 +12,8 @@ use ftx_io::Executor;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
 use super::super::permits::SlowJob;
-use super::super::{DescriptorUse, StoreInner};
-use super::block_map::{
-    FileRef, SHORT_HASH_BYTES, all_blocks, block_map_of, manifest_of, unread_bytes,
-};
+use super::super::{DescriptorUse, SHORT_HASH_BYTES, StoreInner};
+use super::block_map::{FileRef, all_blocks, block_map_of, manifest_of, unread_bytes};
 use super::upload::{Basis, BlockLease, BlockWriter, LeasedStaging, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
 use crate::store::local::recovery::StagingId;

@@ -9,11 +9,9 @@ use ftx_core::native::blocks::Digest;
 use ftx_io::Executor;
 use ftx_store::{FileIdentity, StoreError};
 
-use super::super::StoreInner;
 use super::super::permits::SlowJob;
-use super::block_map::{
-    FileRef, SHORT_HASH_BYTES, all_blocks, has_name, manifest_of, unread_bytes,
-};
+use super::super::{SHORT_HASH_BYTES, StoreInner};
+use super::block_map::{FileRef, all_blocks, has_name, manifest_of, unread_bytes};
 use crate::store::{Refusal, WorkProgress};
 
 /// The published version of a file, whose digest is known from the cache or was just read.

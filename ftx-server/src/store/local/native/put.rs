@@ -11,7 +11,6 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::Executor;
 use ftx_store::{
@@ -87,6 +86,41 @@ fn part_len(files: &[SmallFile], dirs: usize) -> usize {
     ends.map(|(index, _)| index + 1).nth(dirs.saturating_sub(1)).unwrap_or(files.len())
 }
 
+/// One file of a batch, from its plan to its outcome.
+struct PutItem<'a> {
+    file: &'a SmallFile,
+    step: Result<PutStep<'a>, Refusal>,
+}
+
+impl PutItem<'_> {
+    /// The file to publish; `None` if nothing is to be done for it any more.
+    fn batch_file<'b>(&'b self, parents: &'b TargetDirs) -> Option<BatchFile<'b>> {
+        let Ok(PutStep::Store(ready)) = &self.step else { return None };
+        Some(BatchFile {
+            staging: StagingName::Own(&ready.staging),
+            target_dir: parents.get(ready.parent)?,
+            target: Path::new(self.file.name.file_name()),
+            bytes: ready.bytes,
+            meta: self.file.meta,
+            existing: ready.existing,
+        })
+    }
+
+    /// The result for the caller. A name with a new version has no use for its idle stagings.
+    fn finish(self, inner: &StoreInner) -> Result<PutOutcome, Refusal> {
+        match self.step? {
+            PutStep::Done(PutOutcome::Wanted) => Ok(PutOutcome::Wanted),
+            PutStep::Done(outcome) => {
+                inner.discard_idle(&self.file.name);
+                Ok(outcome)
+            }
+            PutStep::Store(_) => {
+                Err(Refusal::new(Reason::Internal, "a file was lost in its batch"))
+            }
+        }
+    }
+}
+
 fn put_by(
     publisher: &BatchPublisher,
     inner: &StoreInner,
@@ -96,89 +130,75 @@ fn put_by(
     let _lock = inner.name_locks.lock(files.iter().map(|file| file.name.clone()));
     let mut plan = BatchPlan::new(inner);
     let numbered = files.iter().enumerate();
-    let mut steps: Vec<Result<PutStep<'_>, Refusal>> = numbered
-        .map(|(index, file)| match &file.data {
-            SmallData::Expected(_) => plan.look(index, file),
-            SmallData::Whole(bytes) => {
-                space.of(index)?;
-                plan.step(index, file, bytes)
-            }
+    let mut items: Vec<PutItem<'_>> = numbered
+        .map(|(index, file)| {
+            let step = match &file.data {
+                SmallData::Expected(_) => plan.look(index, file),
+                SmallData::Whole(bytes) => {
+                    space.of(index).and_then(|()| plan.step(index, file, bytes))
+                }
+            };
+            PutItem { file, step }
         })
         .collect();
     let BatchPlan { parents, present, .. } = plan;
     for (index, error) in present.finish() {
-        if let Some(step) = steps.get_mut(index) {
-            *step = Err(error.into());
+        if let Some(item) = items.get_mut(index) {
+            item.step = Err(error.into());
         }
     }
-    let batch: Vec<BatchFile<'_>> = files
-        .iter()
-        .zip(&steps)
-        .filter_map(|(file, step)| {
-            let Ok(PutStep::Store(ready)) = step else { return None };
-            Some(BatchFile {
-                staging: StagingName::Own(&ready.staging),
-                target_dir: parents.get(ready.parent)?,
-                target: Path::new(file.name.file_name()),
-                bytes: ready.bytes,
-                meta: file.meta,
-                existing: ready.existing,
-            })
-        })
-        .collect();
-    let mut published = publish(publisher, inner, files, &steps, &batch).into_iter();
-    let mut used = HashSet::new();
-    let outcomes = files
-        .iter()
-        .zip(steps)
-        .map(|(file, step)| {
-            let outcome = match step? {
-                PutStep::Done(PutOutcome::Wanted) => return Ok(PutOutcome::Wanted),
-                PutStep::Done(outcome) => outcome,
-                PutStep::Store(ready) => {
-                    let lost = || Refusal::new(Reason::Internal, "a file was lost in its batch");
-                    let published = published.next().ok_or_else(lost)?;
-                    published.map_err(|error| error.with_path(file.name.as_str()))?;
-                    used.insert(ready.parent);
-                    PutOutcome::Stored
-                }
-            };
-            inner.discard_idle(&file.name);
-            Ok(outcome)
-        })
-        .collect();
+    let used = publish(publisher, inner, &parents, &mut items);
     parents.settle(&used);
-    outcomes
+    items.into_iter().map(|item| item.finish(inner)).collect()
 }
 
-/// Publishes the files of a batch, whose steps say so. A link of the name of one is seldom, so only then
-/// it is asked where it leads, and the file is published there.
+/// Publishes the files that are ready, and notes the outcome of each. Returns the directories that they are
+/// in.
 fn publish(
     publisher: &BatchPublisher,
     inner: &StoreInner,
-    files: &[SmallFile],
-    steps: &[Result<PutStep<'_>, Refusal>],
-    batch: &[BatchFile<'_>],
-) -> Vec<Result<(), StoreError>> {
-    let names = files.iter().zip(steps).filter_map(|(file, step)| match step {
-        Ok(PutStep::Store(_)) => Some(&file.name),
-        _ => None,
-    });
-    let mut published = publish_with_retry(publisher, batch);
-    for ((outcome, file), name) in published.iter_mut().zip(batch).zip(names) {
-        if !matches!(outcome, Err(StoreError::Link { .. })) {
+    parents: &TargetDirs,
+    items: &mut [PutItem<'_>],
+) -> HashSet<usize> {
+    let batch: Vec<_> = items.iter().filter_map(|item| item.batch_file(parents)).collect();
+    let mut published = publish_with_retry(publisher, &batch).into_iter();
+    let mut used = HashSet::new();
+    for item in items {
+        let (Some(file), Ok(PutStep::Store(ready))) = (item.batch_file(parents), &item.step) else {
             continue;
+        };
+        let outcome = match published.next() {
+            Some(Err(StoreError::Link { .. })) => publish_linked(publisher, inner, item, file),
+            Some(outcome) => outcome,
+            None => continue,
+        };
+        let name = item.file.name.as_str();
+        if outcome.is_ok() {
+            used.insert(ready.parent);
         }
-        let path = Path::new(name.as_str());
-        *outcome = inner.root.target_of(path).and_then(|(parents, target)| {
-            let file = BatchFile { target_dir: parents.dir(), target: &target, ..*file };
-            let done = publisher.publish(&[file]).pop();
-            done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;
-            parents.keep();
-            Ok(())
-        });
+        item.step = match outcome {
+            Ok(()) => Ok(PutStep::Done(PutOutcome::Stored)),
+            Err(error) => Err(error.with_path(name).into()),
+        };
     }
-    published
+    used
+}
+
+/// Publishes a file whose name is a link where that leads. Such names are seldom, so only then is the link
+/// read.
+fn publish_linked(
+    publisher: &BatchPublisher,
+    inner: &StoreInner,
+    item: &PutItem<'_>,
+    file: BatchFile<'_>,
+) -> Result<(), StoreError> {
+    let path = Path::new(item.file.name.as_str());
+    let (parents, target) = inner.root.target_of(path)?;
+    let file = BatchFile { target_dir: parents.dir(), target: &target, ..file };
+    let done = publisher.publish(&[file]).pop();
+    done.unwrap_or_else(|| Err(StoreError::Changed { path: path.to_owned() }))?;
+    parents.keep();
+    Ok(())
 }
 
 /// Publishes files. Files that found no space are retried one by one, because replacing the other files
@@ -265,10 +285,6 @@ impl<'a> BatchPlan<'a> {
         file: &'a SmallFile,
         bytes: &'a [u8],
     ) -> Result<PutStep<'a>, Refusal> {
-        if Digest::of(bytes) != file.digest {
-            let message = format!("{:?} did not arrive as it was sent; send it again", file.name);
-            return Err(Refusal::new(Reason::DigestMismatch, message));
-        }
         let existing = match file.overwrite {
             Overwrite::Fail => Existing::Keep,
             Overwrite::Replace => Existing::Replace,

@@ -73,7 +73,7 @@ mod tests {
     use super::{Ledger, lock};
 
     #[test]
-    fn what_is_promised_is_not_promised_again_until_it_is_given_back() {
+    fn reserved_space_is_not_reserved_again_until_its_release() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
         let path = Path::new("a.bin");

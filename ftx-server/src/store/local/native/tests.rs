@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::upload::LeasedStaging;
 use super::{LocalBlockUpload, LocalStore, SlowJob};
-use crate::config::Config;
+use crate::store::local::LocalStoreConfig;
 use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::{
     OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
@@ -28,13 +28,13 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 fn setting() -> (TempDir, LocalStore) {
     let root = tempfile::tempdir().unwrap();
-    let store = LocalStore::open(&Config::new(root.path())).unwrap();
+    let store = LocalStore::open(&LocalStoreConfig::new(root.path())).unwrap();
     (root, store)
 }
 
 /// Jobs that wait for a turn with a name take permits, and so not all threads.
 #[test]
-fn who_waits_for_a_name_leaves_threads_to_others() {
+fn jobs_that_wait_for_a_name_leave_threads_to_others() {
     const WAITING: usize = 200;
     let (_root, store) = setting();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -89,11 +89,9 @@ fn back(store: &LocalStore) -> JoinHandle<OpenedUpload<LocalBlockUpload>> {
 async fn write(upload: &LocalBlockUpload, blocks: std::ops::Range<u64>) {
     let zeros = vec![0; usize::try_from(BLOCK_BYTES).unwrap()];
     for index in blocks {
-        let hasher = BlockHasher::new(LEN, index);
-        let (_, hasher) = upload
-            .write(&Executor::pool(), index * BLOCK_BYTES, zeros.clone(), hasher)
-            .await
-            .unwrap();
+        let mut hasher = BlockHasher::new(LEN, index);
+        hasher.update(&zeros);
+        upload.write(&Executor::pool(), index * BLOCK_BYTES, zeros.clone()).await.unwrap();
         upload.stored(&Executor::pool(), index, hasher.finish().unwrap()).await.unwrap();
     }
 }
@@ -131,7 +129,7 @@ async fn still_waits(task: &mut JoinHandle<OpenedUpload<LocalBlockUpload>>) {
 }
 
 #[tokio::test]
-async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
+async fn a_returning_client_finds_the_file_that_was_being_published() {
     let (_root, store) = setting();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 0..BLOCKS).await;
@@ -153,7 +151,7 @@ async fn who_comes_back_while_the_own_upload_is_published_finds_the_file() {
 }
 
 #[tokio::test]
-async fn who_comes_back_while_publishing_fails_finds_the_staging() {
+async fn a_returning_client_resumes_its_upload_after_a_failed_publish() {
     let (root, store) = setting();
     std::fs::create_dir(root.path().join("dir")).unwrap();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Fail, OWN).await;
@@ -175,7 +173,7 @@ async fn who_comes_back_while_publishing_fails_finds_the_staging() {
 }
 
 #[tokio::test]
-async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
+async fn a_returning_client_resumes_its_suspended_upload() {
     let (_root, store) = setting();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
     write(&upload, 1..BLOCKS).await;
@@ -195,7 +193,7 @@ async fn who_comes_back_while_the_own_upload_is_put_away_goes_on_with_it() {
 
 /// The published version is replaced while it may be the last reference to a large file.
 #[tokio::test]
-async fn what_was_replaced_is_closed_when_an_upload_ends() {
+async fn the_replaced_file_is_closed_when_an_upload_ends() {
     let (root, store) = setting();
     std::fs::create_dir(root.path().join("dir")).unwrap();
     for publishes in [true, false] {
@@ -217,7 +215,7 @@ async fn what_was_replaced_is_closed_when_an_upload_ends() {
 /// On a thread that serves one client alone, disk work is done where it is; but not if it may take long,
 /// as the client would take silence for the end.
 #[test]
-fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
+fn a_wait_for_the_disk_leaves_the_dedicated_thread() {
     let (_root, store) = setting();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let upload = runtime.block_on(offer(store, Overwrite::Replace, OWN)).upload;
@@ -241,7 +239,7 @@ fn who_may_have_to_wait_for_the_disk_does_so_elsewhere() {
 
 /// The directory was moved away during the upload, and another one made in its place.
 #[tokio::test]
-async fn the_file_goes_where_its_name_says_at_the_end() {
+async fn a_file_is_published_under_the_final_path_of_its_name() {
     let (root, store) = setting();
     std::fs::create_dir(root.path().join("dir")).unwrap();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, OWN).await;
@@ -254,7 +252,7 @@ async fn the_file_goes_where_its_name_says_at_the_end() {
 
 /// An upload without an owner is never resumed.
 #[tokio::test]
-async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
+async fn nothing_is_kept_of_a_failed_upload_without_an_owner() {
     let (root, store) = setting();
     let OpenedUpload { upload, .. } = offer(store.clone(), Overwrite::Replace, None).await;
     write(&upload, 0..1).await;
@@ -268,7 +266,7 @@ async fn nothing_is_kept_of_an_upload_of_nobody_that_fails() {
 
 /// However often reading a large file is broken off, it comes to an end.
 #[tokio::test]
-async fn what_was_read_before_a_stop_is_known() {
+async fn blocks_read_before_a_stop_stay_known() {
     const LARGE: u64 = 600 * BLOCK_BYTES;
     let (root, store) = setting();
     let path = root.path().join("a.bin");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BlockHasher, BlockRange, Cv, Digest, PartialManifest, block_len};
+use ftx_core::native::blocks::{BlockRange, Cv, Digest, PartialManifest, block_len};
 use ftx_core::native::wire::{Meta, Overwrite};
 use ftx_io::Executor;
 use ftx_store::{BlockStaging, FileIdentity, StoreError};
@@ -215,21 +215,19 @@ impl StagedUpload for LocalBlockUpload {
         executor: &Executor,
         offset: u64,
         chunk: Vec<u8>,
-        mut hasher: BlockHasher,
-    ) -> Result<(Vec<u8>, BlockHasher), Refusal> {
+    ) -> Result<Vec<u8>, Refusal> {
         self.writing(executor, self.0.slow.load(Relaxed), move |shared| {
-            hasher.update(&chunk);
             shared.with(|staging| staging.write_at(offset, &chunk))?;
-            Ok((chunk, hasher))
+            Ok(chunk)
         })
         .await
     }
 
-    async fn stored(&self, executor: &Executor, index: u64, cv: Cv) -> Result<(), Refusal> {
+    async fn stored(&self, executor: &Executor, index: u64, cv: Cv) -> Result<BlockRange, Refusal> {
         self.writing(executor, self.0.may_wait(), move |shared| {
             shared.with(|staging| staging.stored(index, cv))?;
             shared.reserved.used(block_len(shared.size, index));
-            Ok(())
+            Ok(BlockRange { first: index, count: 1 })
         })
         .await
     }

@@ -19,12 +19,12 @@ use super::{NameMemory, TreeWalk};
 fn all(mut walk: TreeWalk) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(listed) = walk.next().unwrap() {
-        names.push(told(&listed));
+        names.push(name_and_obstacle(&listed));
     }
     names
 }
 
-fn told(listed: &Listed) -> String {
+fn name_and_obstacle(listed: &Listed) -> String {
     match listed {
         Listed::Entry(entry) => entry.name.as_str().to_owned(),
         Listed::Untransferable(other) => format!("{} {}", other.name, other.obstacle.name()),
@@ -73,8 +73,8 @@ const TREE: [&str; 12] = [
 ];
 
 /// The name of a listed entry.
-fn name(told: &str) -> &str {
-    told.split(' ').next().unwrap()
+fn name(shown: &str) -> &str {
+    shown.split(' ').next().unwrap()
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_tree_is_gone_through_in_order() {
 }
 
 #[test]
-fn a_walk_goes_on_behind_every_name() {
+fn a_walk_resumes_after_every_name() {
     let (_temp, root) = tree();
     for (index, after) in TREE.iter().enumerate() {
         let rest = all(walk(&root, None, true, Some(name(after))));
@@ -109,7 +109,11 @@ fn a_walk_goes_on_behind_every_name() {
         ("z/z", ""),
     ] {
         let mut walk = walk(&root, None, true, Some(gone));
-        assert_eq!(walk.next().unwrap().map_or(String::new(), |next| told(&next)), next, "{gone}");
+        assert_eq!(
+            walk.next().unwrap().map_or(String::new(), |next| name_and_obstacle(&next)),
+            next,
+            "{gone}"
+        );
     }
     let below = all(walk(&root, Some("a/b"), true, Some("a/b/c/deep")));
     assert_eq!(below, ["a/b/x"]);
@@ -158,9 +162,9 @@ fn nothing_but_the_servers_own_is_left_out() {
         assert_eq!(
             rest.first().cloned(),
             walk.next().unwrap().map(|next| {
-                let told = told(&next);
+                let shown = name_and_obstacle(&next);
                 walk.put_back(next);
-                told
+                shown
             })
         );
     }
@@ -231,7 +235,7 @@ fn a_walk_that_is_put_away_has_its_part_of_the_memory_or_is_given_up() {
         let next = walk.next().unwrap().unwrap();
         walk.put_back(next);
         for _ in 0..70 {
-            seen.push(told(&walk.next().unwrap().unwrap()));
+            seen.push(name_and_obstacle(&walk.next().unwrap().unwrap()));
         }
         walk = walk.suspend().unwrap();
         let left = (500 - seen.len()) * 148;
@@ -250,7 +254,7 @@ fn a_walk_that_is_put_away_has_its_part_of_the_memory_or_is_given_up() {
 
 /// Directories with longer names than a path or a remote name may have.
 #[test]
-fn what_lies_too_deep_is_listed_where_it_begins_to_be() {
+fn a_tree_that_is_too_deep_is_listed_where_its_depth_ends() {
     let (_temp, root) = empty();
     // The last of these has a name of just 4,096 bytes.
     let deep = "dd/".to_owned() + &"d/".repeat(2046) + "d";
@@ -278,13 +282,13 @@ fn what_lies_too_deep_is_listed_where_it_begins_to_be() {
 
 /// A directory that is removed after it was opened has nothing in it any more.
 #[test]
-fn what_vanishes_is_passed_over() {
+fn a_vanished_entry_is_skipped() {
     let (_temp, root) = tree();
     let mut walk = walk(&root, None, true, None);
     let mut names = Vec::new();
     while let Some(listed) = walk.next().unwrap() {
-        names.push(told(&listed));
-        match told(&listed).as_str() {
+        names.push(name_and_obstacle(&listed));
+        match name_and_obstacle(&listed).as_str() {
             "a/b/c" => root.dir().remove_dir_all("a/b").unwrap(),
             "a.txt" => {
                 root.dir().remove_dir("empty").unwrap();
@@ -299,7 +303,7 @@ fn what_vanishes_is_passed_over() {
 }
 
 #[test]
-fn what_is_no_directory_cannot_be_listed() {
+fn only_a_directory_can_be_listed() {
     let (_temp, root) = tree();
     for name in ["b", "nothing"] {
         let name = RemoteName::parse(name).unwrap();
@@ -311,10 +315,10 @@ fn what_is_no_directory_cannot_be_listed() {
 /// An unreadable directory fails the listing, since a partial one would pass for a complete one. Here a
 /// child process runs out of descriptors.
 #[test]
-fn a_walk_is_whole_or_fails() {
+fn a_walk_is_complete_or_fails() {
     const FROM: &str = "FTX_TEST_NO_DESCRIPTORS_FROM";
     let Ok(from) = std::env::var(FROM) else {
-        let name = "store::local::walk::tests::a_walk_is_whole_or_fails";
+        let name = "store::local::walk::tests::a_walk_is_complete_or_fails";
         for from in 0..=TREE.len() {
             let mut again = Command::new(std::env::current_exe().unwrap());
             let output = again.args([name, "--exact"]).env(FROM, from.to_string()).output();
@@ -334,7 +338,7 @@ fn a_walk_is_whole_or_fails() {
             setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum }).unwrap();
         }
         match walk.next() {
-            Ok(Some(listed)) => names.push(told(&listed)),
+            Ok(Some(listed)) => names.push(name_and_obstacle(&listed)),
             end => break end,
         }
     };

@@ -7,14 +7,14 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::{bytes, create, files, hashed, md5, recover, scratch};
 use crate::staging::cache_epoch::cache_epoch;
-use crate::{BootId, Journal, Staging, StoreError};
+use crate::{BootId, Journal, PrefixStaging, StoreError};
 
 const CHECKPOINT: usize = 4 << 20;
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 const ELSEWHERE: Option<BootId> = Some(BootId([2; 16]));
 
-fn recover_in(dir: &Dir, boot: Option<BootId>) -> Option<Staging> {
-    Staging::recover_with(dir, files(), boot, &mut |_| true).unwrap().map(hashed)
+fn recover_in(dir: &Dir, boot: Option<BootId>) -> Option<PrefixStaging> {
+    PrefixStaging::recover_with(dir, files(), boot, &mut |_| true).unwrap().map(hashed)
 }
 
 /// Leaves data with a checkpoint at each of `lens`, and returns the data.
@@ -121,7 +121,7 @@ fn the_same_kernel_run_is_believed_without_reading() {
 }
 
 #[test]
-fn what_was_not_hashed_when_the_process_died_is_hashed_then() {
+fn bytes_unhashed_at_a_crash_are_hashed_at_recovery() {
     let (_temp, dir) = scratch();
     let data = bytes(CHECKPOINT + 1000);
     let mut staging = create(&dir).with_boot(HERE);
@@ -137,7 +137,7 @@ fn what_was_not_hashed_when_the_process_died_is_hashed_then() {
 }
 
 #[test]
-fn what_was_never_hashed_is_not_believed_elsewhere() {
+fn unhashed_bytes_are_not_trusted_after_a_reboot() {
     let (_temp, dir) = scratch();
     let data = bytes(CHECKPOINT + 1000);
     let mut staging = create(&dir).with_boot(HERE);
@@ -152,7 +152,7 @@ fn a_verified_staging_is_believed_from_then_on() {
     leave(&dir, &[100, 333]);
     drop(recover_in(&dir, ELSEWHERE).unwrap());
     let mut read = false;
-    let again = Staging::recover_with(&dir, files(), ELSEWHERE, &mut |_| {
+    let again = PrefixStaging::recover_with(&dir, files(), ELSEWHERE, &mut |_| {
         read = true;
         true
     });
@@ -162,7 +162,7 @@ fn a_verified_staging_is_believed_from_then_on() {
 }
 
 #[test]
-fn what_was_recovered_short_does_not_bring_the_rest_back() {
+fn a_staging_that_recovers_short_does_not_grow_back() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[100, 200, 300]);
     dir.write("data", &data[..250]).unwrap();
@@ -221,7 +221,7 @@ fn verifying_can_be_stopped_and_started_again() {
     let len = 1_000_000;
     let data = leave(&dir, &[len]);
     let mut done = Vec::new();
-    let stopped = Staging::recover_with(&dir, files(), ELSEWHERE, &mut |bytes| {
+    let stopped = PrefixStaging::recover_with(&dir, files(), ELSEWHERE, &mut |bytes| {
         done.push(bytes);
         done.len() < 3
     });
@@ -231,7 +231,7 @@ fn verifying_can_be_stopped_and_started_again() {
 }
 
 #[test]
-fn recovering_writing_and_publishing_gives_the_whole_file() {
+fn recovering_writing_and_publishing_gives_the_complete_file() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[100, 333]);
     dir.write("data", [&data[..], b"torn"].concat()).unwrap();
@@ -249,7 +249,7 @@ fn the_true_boot_id_is_the_default() {
     staging.suspend().unwrap();
     dir.write("data", "jello").unwrap();
     // Without a boot id, everything is verified.
-    let found = Staging::recover(&dir, files()).unwrap();
+    let found = PrefixStaging::recover(&dir, files()).unwrap();
     assert_eq!(found.is_some(), BootId::current().is_some());
     drop(found);
     dir.write("data", "hello").unwrap();

@@ -7,7 +7,7 @@ use cap_std::fs::OpenOptions;
 
 use super::{bytes, create, files, hasher_of, md5, recover, scratch};
 use crate::staging::flusher::Flusher;
-use crate::{Staging, StoreError};
+use crate::{PrefixStaging, StoreError};
 
 #[test]
 fn a_failed_write_can_be_tried_again() {
@@ -59,9 +59,9 @@ fn a_publish_that_fails_costs_nothing() {
 }
 
 #[test]
-fn after_a_failed_sync_only_what_the_disk_holds_counts() {
+fn after_a_failed_sync_only_the_bytes_on_disk_count() {
     let failing = || Flusher::ending_with(Err(io::Error::from_raw_os_error(5)));
-    let outcomes: [fn(Staging) -> Result<(), StoreError>; 3] = [
+    let outcomes: [fn(PrefixStaging) -> Result<(), StoreError>; 3] = [
         |mut staging| {
             let told = staging.write(b"more");
             // Hashing continues for a while, and a checkpoint becomes due.
@@ -106,9 +106,9 @@ fn a_staging_has_its_files_for_itself() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir);
     staging.write(b"hello").unwrap();
-    let second = Staging::create(&dir, files(), "n");
+    let second = PrefixStaging::create(&dir, files(), "n");
     assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
-    let second = Staging::recover(&dir, files());
+    let second = PrefixStaging::recover(&dir, files());
     assert!(matches!(second, Err(StoreError::InUse { .. })), "{second:?}");
     staging.write(b"!").unwrap();
     staging.suspend().unwrap();
@@ -131,7 +131,7 @@ fn a_link_in_the_way_is_not_followed() {
     let (_temp, dir) = scratch();
     dir.write("precious", "bytes").unwrap();
     dir.symlink("precious", "data").unwrap();
-    let mut staging = Staging::create(&dir, files(), "n").unwrap();
+    let mut staging = PrefixStaging::create(&dir, files(), "n").unwrap();
     staging.write(b"other").unwrap();
     assert_eq!(dir.read("precious").unwrap(), b"bytes");
     assert!(dir.symlink_metadata("data").unwrap().is_file());
@@ -152,7 +152,7 @@ fn a_journal_that_cannot_be_written_does_not_stop_the_data() {
 /// The kernel reports lost pages once: if no one notices, the next sync seems to succeed.
 #[test]
 fn a_sync_that_fails_when_nothing_waits_for_it_is_noted() {
-    let ends: [fn(Staging); 2] =
+    let ends: [fn(PrefixStaging); 2] =
         [drop, |staging| assert!(staging.rewound(hasher_of(b"hello world!")).is_err())];
     for end in ends {
         let (_temp, dir) = scratch();

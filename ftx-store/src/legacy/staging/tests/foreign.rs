@@ -6,7 +6,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 
 use super::{bytes, create, files, hasher_of, scratch};
-use crate::{BootId, Journal, JournalRecord, Staging, StoreError};
+use crate::{BootId, Journal, JournalRecord, PrefixStaging, StoreError};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
 
@@ -23,7 +23,7 @@ fn leave(dir: &Dir) -> Vec<u8> {
 }
 
 fn recovered(dir: &Dir) -> Option<u64> {
-    let recovered = Staging::recover_with(dir, files(), HERE, &mut |_| true);
+    let recovered = PrefixStaging::recover_with(dir, files(), HERE, &mut |_| true);
     recovered.unwrap().map(|staging| staging.len())
 }
 
@@ -40,7 +40,7 @@ fn set_mode(dir: &Dir, path: &str, mode: u32) {
 fn begins_anew(dir: &Dir) {
     let before = dir.open("data").unwrap().into_std();
     let old_bytes = dir.read("data").unwrap();
-    let mut staging = Staging::create(dir, files(), "a/name").unwrap();
+    let mut staging = PrefixStaging::create(dir, files(), "a/name").unwrap();
     let now = staging.open_data().unwrap().metadata().unwrap();
     assert!(now.ino() != before.metadata().unwrap().ino());
     assert_eq!((now.len(), now.mode() & 0o7777), (0, 0o600));
@@ -69,7 +69,7 @@ fn data_is_not_resumed_with_a_journal_that_others_can_write() {
     let (_temp, dir) = scratch();
     leave(&dir);
     set_mode(&dir, "journal", 0o666);
-    assert_eq!(Staging::name_of(&dir, &files()).unwrap(), None);
+    assert_eq!(PrefixStaging::name_of(&dir, &files()).unwrap(), None);
     assert_eq!(recovered(&dir), None);
     leave(&dir);
     set_mode(&dir, "journal", 0o666);
@@ -130,7 +130,7 @@ fn a_link_in_the_place_of_a_partial_file_is_replaced_and_not_followed() {
         if !dir.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink()) {
             dir.symlink("target", name).unwrap();
         }
-        let mut staging = Staging::create(&dir, files(), "a/name").unwrap();
+        let mut staging = PrefixStaging::create(&dir, files(), "a/name").unwrap();
         staging.write(b"new").unwrap();
         staging.suspend().unwrap();
         assert!(dir.symlink_metadata(name).unwrap().is_file(), "{name}");
@@ -162,7 +162,7 @@ fn a_file_is_open_to_others_only_when_it_is_published() {
     dir.write("source", "some bytes").unwrap();
     let new = mode(&dir, "source");
     let source = dir.open("source").unwrap();
-    let adopted = Staging::adopt(&dir, files(), "n", &source, hasher_of(b"some")).unwrap();
+    let adopted = PrefixStaging::adopt(&dir, files(), "n", &source, hasher_of(b"some")).unwrap();
     assert_eq!(mode(&dir, "data"), 0o600);
     adopted.discard().unwrap();
     let mut staging = create(&dir).journalled().unwrap();
@@ -183,11 +183,11 @@ fn a_source_with_other_bytes_than_were_hashed_is_not_adopted() {
         dir.write("source", &changed).unwrap();
         let source = dir.open("source").unwrap();
         let hasher = hasher_of(&data[..200_000]);
-        let refused = Staging::adopt(&dir, files(), "n", &source, hasher.clone());
+        let refused = PrefixStaging::adopt(&dir, files(), "n", &source, hasher.clone());
         assert!(matches!(refused, Err(StoreError::Changed { .. })), "{at}: {refused:?}");
         assert_eq!(dir.entries().unwrap().count(), 1);
         // The bytes of a staging, which only this user could have written, are not read.
-        let staging = Staging::adopt_private(&dir, files(), "n", &source, hasher).unwrap();
+        let staging = PrefixStaging::adopt_private(&dir, files(), "n", &source, hasher).unwrap();
         assert_eq!(staging.len(), 200_000);
         staging.discard().unwrap();
     }
@@ -196,5 +196,5 @@ fn a_source_with_other_bytes_than_were_hashed_is_not_adopted() {
     changed[200_000] ^= 1;
     dir.write("source", &changed).unwrap();
     let source = dir.open("source").unwrap();
-    Staging::adopt(&dir, files(), "n", &source, hasher_of(&data[..200_000])).unwrap();
+    PrefixStaging::adopt(&dir, files(), "n", &source, hasher_of(&data[..200_000])).unwrap();
 }

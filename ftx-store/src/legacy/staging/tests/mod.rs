@@ -13,7 +13,7 @@ use cap_std::fs::{Dir, File};
 use ftx_core::legacy::Md5Digest;
 use tempfile::TempDir;
 
-use super::{CHECKPOINT_BYTES, Staging};
+use super::{CHECKPOINT_BYTES, PrefixStaging};
 use crate::{Durability, FileIdentity, PrefixHasher, StagingFiles, StoreError};
 
 fn scratch() -> (TempDir, Dir) {
@@ -26,16 +26,16 @@ fn files() -> StagingFiles {
     StagingFiles { data: "data".into(), journal: "journal".into() }
 }
 
-fn create(dir: &Dir) -> Staging {
-    Staging::create(dir, files(), "a/name").unwrap()
+fn create(dir: &Dir) -> PrefixStaging {
+    PrefixStaging::create(dir, files(), "a/name").unwrap()
 }
 
-fn recover(dir: &Dir) -> Staging {
-    hashed(Staging::recover(dir, files()).unwrap().unwrap())
+fn recover(dir: &Dir) -> PrefixStaging {
+    hashed(PrefixStaging::recover(dir, files()).unwrap().unwrap())
 }
 
 /// Returns the staging, hashed to its end, which recovery does not do.
-fn hashed(mut staging: Staging) -> Staging {
+fn hashed(mut staging: PrefixStaging) -> PrefixStaging {
     assert!(staging.hasher().len() + 1 >= staging.len());
     assert!(staging.catch_up(&mut |_| true).unwrap());
     staging
@@ -114,7 +114,7 @@ fn publishing_replaces_a_file_in_one_step() {
 }
 
 #[test]
-fn suspending_and_recovering_goes_on_exactly_there() {
+fn recovery_resumes_exactly_at_the_suspended_state() {
     let (_temp, dir) = scratch();
     let data = bytes(1000);
     let mut staging = create(&dir);
@@ -145,7 +145,7 @@ fn suspending_again_without_news_costs_nothing() {
 }
 
 #[test]
-fn a_dropped_staging_goes_on_where_it_was() {
+fn a_dropped_staging_resumes_at_its_last_byte() {
     let (_temp, dir) = scratch();
     let checkpoint = usize::try_from(CHECKPOINT_BYTES).unwrap();
     let data = bytes(2 * checkpoint + checkpoint / 2);
@@ -180,12 +180,12 @@ fn creating_overwrites_leftovers() {
     let mut staging = create(&dir);
     staging.write(b"hello").unwrap();
     staging.suspend().unwrap();
-    let mut staging = Staging::create(&dir, files(), "other").unwrap();
+    let mut staging = PrefixStaging::create(&dir, files(), "other").unwrap();
     assert_eq!((staging.len(), dir.read("data").unwrap().len()), (0, 0));
     staging.write(b"longer than before").unwrap();
     // The old journal would have been taken for this staging's.
     drop(staging);
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+    assert!(PrefixStaging::recover(&dir, files()).unwrap().is_none());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn adopting_takes_over_the_start_of_a_file() {
     dir.write("source", &data).unwrap();
     let source = dir.open("source").unwrap();
     let prefix = hasher_of(&data[..2000]);
-    let staging = Staging::adopt(&dir, files(), "n", &source, prefix.clone()).unwrap();
+    let staging = PrefixStaging::adopt(&dir, files(), "n", &source, prefix.clone()).unwrap();
     assert_eq!((staging.len(), staging.digest()), (2000, prefix.digest()));
     let mut staging = staging.journalled().unwrap();
     staging.write(&data[2000..2500]).unwrap();
@@ -216,12 +216,12 @@ fn a_copy_to_which_nothing_was_added_is_not_kept() {
     dir.write("source", "some bytes").unwrap();
     let adopt = || {
         let source = dir.open("source").unwrap();
-        Staging::adopt(&dir, files(), "n", &source, hasher_of(b"some")).unwrap()
+        PrefixStaging::adopt(&dir, files(), "n", &source, hasher_of(b"some")).unwrap()
     };
     adopt().suspend().unwrap();
     assert_eq!(dir.entries().unwrap().count(), 1);
     drop(adopt().journalled().unwrap());
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+    assert!(PrefixStaging::recover(&dir, files()).unwrap().is_none());
     assert_eq!(dir.entries().unwrap().count(), 1);
 }
 
@@ -230,7 +230,7 @@ fn adopting_more_than_there_is_fails_and_leaves_nothing() {
     let (_temp, dir) = scratch();
     dir.write("source", "short").unwrap();
     let source: File = dir.open("source").unwrap();
-    let refused = Staging::adopt(&dir, files(), "n", &source, hasher_of(b"shorter"));
+    let refused = PrefixStaging::adopt(&dir, files(), "n", &source, hasher_of(b"shorter"));
     assert!(matches!(refused, Err(StoreError::Changed { .. })), "{refused:?}");
     assert_eq!(dir.entries().unwrap().count(), 1);
 }
@@ -243,9 +243,9 @@ fn names_are_single_components() {
             StagingFiles { data: bad.into(), journal: "j".into() },
             StagingFiles { data: "d".into(), journal: bad.into() },
         ] {
-            let created = Staging::create(&dir, files.clone(), "n");
+            let created = PrefixStaging::create(&dir, files.clone(), "n");
             assert!(matches!(created, Err(StoreError::BadName { .. })), "{bad}");
-            let recovered = Staging::recover(&dir, files);
+            let recovered = PrefixStaging::recover(&dir, files);
             assert!(matches!(recovered, Err(StoreError::BadName { .. })), "{bad}");
         }
     }
@@ -255,7 +255,7 @@ fn names_are_single_components() {
 #[test]
 fn a_staging_can_move_between_threads() {
     fn sendable<T: Send + 'static>() {}
-    sendable::<Staging>();
+    sendable::<PrefixStaging>();
 }
 
 trait EntriesIn {
@@ -298,7 +298,7 @@ fn a_staging_keeps_its_last_byte_until_another_takes_its_place() {
 }
 
 #[test]
-fn a_rewound_staging_forgets_what_came_after() {
+fn a_rewound_staging_forgets_later_bytes() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir);
     staging.write(b"hello, ").unwrap();
@@ -333,16 +333,16 @@ fn a_journal_that_is_there_from_the_start_keeps_every_byte() {
     assert_eq!(recover(&dir).digest(), md5(b"hello"));
     // A journal without data is useless.
     drop(create(&dir).journalled().unwrap());
-    assert!(Staging::recover(&dir, files()).unwrap().is_none());
+    assert!(PrefixStaging::recover(&dir, files()).unwrap().is_none());
 }
 
 #[test]
-fn who_goes_on_has_always_something_to_send() {
+fn a_resumed_upload_always_has_something_to_send() {
     let (_temp, dir) = scratch();
     let mut staging = create(&dir).journalled().unwrap();
     staging.append(b"hello").unwrap();
     staging.suspend().unwrap();
-    let mut staging = Staging::recover(&dir, files()).unwrap().unwrap();
+    let mut staging = PrefixStaging::recover(&dir, files()).unwrap().unwrap();
     assert_eq!((staging.len(), staging.hasher().len()), (5, 4));
     // Writing first hashes the bytes left out.
     staging.write(b", world").unwrap();

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::{bytes, create, files, md5, scratch};
-use crate::{BootId, CHECKPOINT_BYTES, Durability, Staging};
+use crate::{BootId, CHECKPOINT_BYTES, Durability, PrefixStaging};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -44,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_file_is_whole(steps in steps()) {
+    fn the_file_is_intact_after_any_steps(steps in steps()) {
         let (_temp, dir) = scratch();
         let whole = &*WHOLE;
         let mut run = 0_u8;
@@ -84,7 +84,7 @@ proptest! {
                     least = 0;
                 }
             }
-            let recovered = Staging::recover_with(&dir, files(), boot(run), &mut |_| true).unwrap();
+            let recovered = PrefixStaging::recover_with(&dir, files(), boot(run), &mut |_| true).unwrap();
             let recovered = recovered.map(super::hashed);
             staging = recovered.map_or_else(|| new(run), |s| s.with_durability(Durability::None));
             safe = usize::try_from(staging.len()).unwrap();

@@ -42,7 +42,7 @@ fn blocks_are_taken_over_from_another_version() {
 
 /// A store through a mapping changes neither size nor times.
 #[test]
-fn copies_are_hashed_whatever_is_known_of_the_source() {
+fn copies_are_hashed_even_if_the_source_is_known() {
     let (_temp, dir) = scratch();
     let size = 2 * BLOCK_BYTES;
     let old = bytes(size, 0);

@@ -58,7 +58,7 @@ fn recovered(dir: &Dir, boot: Option<BootId>) -> Vec<u64> {
 }
 
 #[test]
-fn a_journal_cut_at_every_byte_keeps_the_blocks_it_tells_of() {
+fn a_journal_cut_at_every_byte_keeps_the_recorded_blocks() {
     let (_temp, dir) = scratch();
     let order = [2, 0, 3, 1];
     let data = leave(&dir, &order);
@@ -141,7 +141,7 @@ fn the_same_kernel_run_is_believed_without_reading() {
 }
 
 #[test]
-fn what_was_verified_is_believed_from_then_on() {
+fn verified_blocks_are_trusted_afterwards() {
     let (_temp, dir) = scratch();
     let data = leave(&dir, &[0, 1, 2]);
     let at = usize::try_from(BLOCK_BYTES).unwrap();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::staging::flusher::Flusher;
 use crate::staging::locked_file::LockedFile;
-use crate::{Durability, FLUSH_BYTES, FileIdentity, StoreError};
+use crate::{Durability, FileIdentity, SYNC_INTERVAL_BYTES, StoreError};
 
 /// A file opened for reading refuses writes, as a full disk does.
 fn unwritable(dir: &Dir, path: &str) -> std::fs::File {
@@ -45,7 +45,7 @@ fn a_failed_write_costs_only_its_block() {
 }
 
 #[test]
-fn a_journal_that_takes_nothing_leaves_what_was_known() {
+fn a_failing_journal_keeps_the_known_blocks() {
     let (_temp, dir) = scratch();
     let data = bytes(2 * BLOCK_BYTES, 0);
     let mut staging = create(&dir, 2 * BLOCK_BYTES);
@@ -96,11 +96,11 @@ fn failing() -> Flusher {
 }
 
 #[test]
-fn after_a_failed_sync_only_what_the_disk_holds_counts() {
+fn after_a_failed_sync_only_the_bytes_on_disk_count() {
     let outcomes: [fn(BlockStaging) -> Result<(), StoreError>; 3] = [
         |staging| {
             let cv = staging.block_map().get(1).unwrap();
-            (0..FLUSH_BYTES / BLOCK_BYTES).try_for_each(|_| staging.stored(1, cv))
+            (0..SYNC_INTERVAL_BYTES / BLOCK_BYTES).try_for_each(|_| staging.stored(1, cv))
         },
         BlockStaging::suspend,
         |staging| publish(staging, &scratch().1).map(|_| ()),
@@ -181,7 +181,7 @@ fn a_staging_has_its_files_for_itself() {
 
 /// Unreadable is not unusable: the file may become readable later.
 #[test]
-fn what_cannot_be_read_is_not_destroyed() {
+fn an_unreadable_staging_is_not_destroyed() {
     for path in ["journal", "data"] {
         let (_temp, dir) = scratch();
         let staging = create(&dir, 1);

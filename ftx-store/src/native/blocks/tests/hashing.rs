@@ -33,7 +33,7 @@ fn any_number_of_threads_finds_the_same() {
 }
 
 #[test]
-fn it_stops_when_told_and_tells_how_far_it_is() {
+fn hashing_stops_on_request_and_reports_its_progress() {
     let data = bytes(4 * BLOCK_BYTES, 0);
     let whole = BlockRange { first: 0, count: 4 };
     for threads in [1, 3] {

@@ -140,7 +140,7 @@ fn a_block_may_arrive_in_pieces_and_from_several_threads() {
 }
 
 #[test]
-fn what_is_missing_keeps_it_from_being_published() {
+fn a_missing_block_prevents_publishing() {
     let (_temp, dir) = scratch();
     let data = bytes(3 * BLOCK_BYTES, 0);
     let staging = create(&dir, 3 * BLOCK_BYTES);
@@ -151,7 +151,7 @@ fn what_is_missing_keeps_it_from_being_published() {
 }
 
 #[test]
-fn publishing_replaces_or_keeps_what_is_there() {
+fn publishing_replaces_or_keeps_the_existing_file() {
     let (_temp, root) = scratch();
     root.create_dir_all("sub/dir").unwrap();
     root.create_dir("staging").unwrap();
@@ -206,7 +206,7 @@ fn a_longer_version_leaves_nothing_behind() {
 
 /// Another file has taken the place of the data, and must not be published.
 #[test]
-fn only_what_was_written_gets_the_name() {
+fn only_written_bytes_get_the_name() {
     let (_temp, dir) = scratch();
     let staging = create(&dir, 3);
     store(&staging, b"new", 0);
@@ -238,7 +238,7 @@ fn a_block_that_is_written_again_is_unknown_meanwhile() {
 }
 
 #[test]
-fn suspending_and_recovering_goes_on_exactly_there() {
+fn recovery_resumes_exactly_at_the_suspended_state() {
     let (_temp, dir) = scratch();
     let size = 4 * BLOCK_BYTES + 1;
     let data = bytes(size, 0);

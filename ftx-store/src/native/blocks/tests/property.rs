@@ -87,7 +87,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_what_is_claimed_is_there(steps in steps()) {
+    fn claimed_blocks_are_there_after_any_steps(steps in steps()) {
         let (_temp, dir) = scratch();
         let (_published, published) = scratch();
         for (version, data) in VERSIONS.iter().enumerate() {

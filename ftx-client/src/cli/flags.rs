@@ -1,0 +1,53 @@
+//! The flags of the table of options, added to the commands.
+
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Arg, ArgMatches, Command};
+use ftx_client::ClientConfig;
+use ftx_client::options::{CliFlag, ClientOption, CommandScope, OPTIONS};
+
+/// Adds the flags to the commands that have them.
+pub(super) fn add(command: Command) -> Command {
+    with_flags().fold(command, |command, (option, flag)| {
+        let arg = arg(option, flag);
+        match flag.scope {
+            CommandScope::Every => command.arg(arg.global(true)),
+            CommandScope::Upload => command.mut_subcommand("upload", |upload| upload.arg(arg)),
+            CommandScope::Download => {
+                command.mut_subcommand("download", |download| download.arg(arg))
+            }
+        }
+    })
+}
+
+/// The settings that the flags give; the others have their defaults.
+pub(super) fn config(matches: &ArgMatches) -> ClientConfig {
+    // It has the values of the global flags as well.
+    let matches = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
+    let mut config = ClientConfig::default();
+    for (option, flag) in with_flags() {
+        // Another command's flag is unknown here.
+        if let Ok(Some(text)) = matches.try_get_one::<String>(flag.name) {
+            // The parser has checked the text.
+            let _ = option.set_text(&mut config, text);
+        }
+    }
+    config
+}
+
+fn with_flags() -> impl Iterator<Item = (&'static ClientOption, &'static CliFlag)> {
+    OPTIONS.iter().filter_map(|option| Some((option, option.flag.as_ref()?)))
+}
+
+fn arg(option: &'static ClientOption, flag: &CliFlag) -> Arg {
+    let arg = Arg::new(flag.name).long(flag.name).value_name(flag.value_name).help(option.help());
+    if flag.is_closed() {
+        let values = option.choices.iter().filter_map(|choice| {
+            let value = PossibleValue::new(choice.name?);
+            Some(if let Some(help) = choice.help { value.help(help) } else { value })
+        });
+        return arg.value_parser(PossibleValuesParser::new(values));
+    }
+    arg.value_parser(move |text: &str| {
+        option.set_text(&mut ClientConfig::default(), text).map(|()| text.to_owned())
+    })
+}

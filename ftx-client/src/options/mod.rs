@@ -1,0 +1,226 @@
+//! The options of a client, in one table.
+//!
+//! A row makes a field of [`ClientConfig`] with its default, the flag of `ftx-client`, and the numbers
+//! and the documentation of the option in `include/ftx.h`. A new option needs a row, the place where it
+//! acts, its line in `docs/cli.md`, and the generated header.
+
+mod row;
+mod value;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ftx_core::native::wire::Overwrite;
+use ftx_store::Durability;
+
+use self::row::OptionAccess;
+pub use self::row::{
+    AbiForm, AbiJobOption, AbiOption, CliFlag, ClientOption, CommandScope, OptionError,
+    abi_options, number_of, of_job, set_bytes, set_number,
+};
+use self::value::OptionValue;
+pub use self::value::{DialectChoice, OptionChoice};
+
+/// The longest wait, a year: longer ones would overflow clocks.
+const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// The most connections of a client; more make no transfer faster.
+pub const MAX_STREAM_COUNT: u64 = 64;
+
+macro_rules! options {
+    ($( $(#[doc = $doc:literal])+
+        $field:ident: $type:ty = $default:expr, [ $( $abi:expr ),+ $(,)? ], $flag:expr;
+    )+) => {
+        /// Settings of a client.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct ClientConfig {
+            $( $(#[doc = $doc])+ pub $field: $type, )+
+        }
+
+        impl Default for ClientConfig {
+            fn default() -> Self {
+                Self { $( $field: $default, )+ }
+            }
+        }
+
+        /// The table of all options.
+        pub static OPTIONS: &[ClientOption] = &[ $(
+            ClientOption {
+                abi: &[ $( $abi ),+ ],
+                flag: $flag,
+                choices: <$type as OptionValue>::CHOICES,
+                access: OptionAccess {
+                    number: |config| config.$field.number(),
+                    text: |config| config.$field.text(),
+                    set_number: |config, number| {
+                        OptionValue::from_number(number).map(|value| config.$field = value)
+                    },
+                    set_bytes: |config, bytes| {
+                        OptionValue::from_bytes(bytes).map(|value| config.$field = value)
+                    },
+                    set_text: |config, text| {
+                        OptionValue::parse(text).map(|value| config.$field = value)
+                    },
+                },
+            },
+        )+ ];
+    };
+}
+
+// `{min}`, `{max}`, `{default}` and `{choices}` in the texts stand for the values of the row. Numbers
+// are the ABI's: they never change, and a new option takes the next.
+options! {
+    /// The longest wait for a connection, a reply, or the next bytes.
+    timeout: Duration = Duration::from_secs(30),
+        [AbiOption::number(
+            1,
+            "TIMEOUT_MS",
+            1..=MAX_WAIT_MS,
+            "Milliseconds to wait for a connection, an answer or the next bytes: {min} to {max}, \
+             {default} by default.",
+        )],
+        Some(
+            CliFlag::new(
+                "timeout",
+                "TIME",
+                "Time limit for a connection, a reply, or the next bytes",
+            )
+            .takes("a time such as 30s"),
+        );
+
+    /// The most retries after a transient failure. An attempt that gets further than all before it
+    /// does not count, so a transfer that makes progress is never given up.
+    retries: u32 = 5,
+        [AbiOption::number(
+            2,
+            "RETRIES",
+            0..=u32::MAX as u64,
+            "Retries of a file after a transient failure: {min} to {max}, {default} by default. An \
+             attempt that gets further than every earlier one is not counted.",
+        )
+        .per_job(
+            3,
+            "As `FTX_OPTION_RETRIES`, for this job; defaults to the setting of the client.",
+        )],
+        Some(
+            CliFlag::new(
+                "retries",
+                "N",
+                "Retries per file; an attempt that makes progress does not count",
+            )
+            .takes("a number from {min} to {max}"),
+        );
+
+    /// The pause before the first retry; it doubles with each, up to
+    /// [`max_backoff`](Self::max_backoff), and is varied at random.
+    min_backoff: Duration = Duration::from_millis(100),
+        [AbiOption::number(
+            3,
+            "MIN_BACKOFF_MS",
+            0..=MAX_WAIT_MS,
+            "Milliseconds before the first retry, doubled for each further one: {min} to {max}, \
+             {default} by default.",
+        )],
+        None;
+
+    /// The longest pause between two attempts.
+    max_backoff: Duration = Duration::from_secs(15),
+        [AbiOption::number(
+            4,
+            "MAX_BACKOFF_MS",
+            0..=MAX_WAIT_MS,
+            "Maximum milliseconds between two attempts: {min} to {max}, {default} by default.",
+        )],
+        None;
+
+    /// The number of connections that share the work, in the native dialect; `None` chooses it by
+    /// files and distance.
+    streams: Option<NonZeroUsize> = None,
+        [AbiOption::number(
+            5,
+            "STREAMS",
+            0..=MAX_STREAM_COUNT,
+            "Connections that share the work in the native dialect: 1 to {max}; {default}, the \
+             default, lets the client choose.",
+        )],
+        Some(
+            CliFlag::new(
+                "streams",
+                "N",
+                "Number of parallel connections in the native dialect, 1 to {max}, or `auto`",
+            )
+            .takes("a number from 1 to {max}, or auto"),
+        );
+
+    /// The dialect to speak.
+    dialect: DialectChoice = DialectChoice::Auto,
+        [AbiOption::number(6, "DIALECT", 0..=u64::MAX, "{choices}.")],
+        Some(CliFlag::new(
+            "dialect",
+            "DIALECT",
+            "Protocol to speak; `auto` picks the native one if the server supports it",
+        ));
+
+    /// The failures that a finished download survives.
+    durability: Durability = Durability::Full,
+        [AbiOption::number(7, "DURABILITY", 0..=u64::MAX, "{choices}.")],
+        Some(
+            CliFlag::new("durability", "DURABILITY", "Failures that a finished download survives")
+                .of(CommandScope::Download),
+        );
+
+    /// Whether an upload may replace an existing file, in the native dialect.
+    overwrite: Overwrite = Overwrite::Replace,
+        [
+            AbiOption::number(
+                8,
+                "OVERWRITE",
+                0..=u64::MAX,
+                "How an upload treats an existing file, in the native dialect: {choices}.",
+            )
+            .per_job(
+                4,
+                "As `FTX_OPTION_OVERWRITE`, for the uploads of this job; defaults to the setting \
+                 of the client.",
+            ),
+            AbiOption::bytes(
+                9,
+                "OVERWRITE_DIGEST",
+                "32 bytes, set by `ftx_config_set_bytes`: the BLAKE3 digest of the file that an \
+                 upload may replace.",
+            )
+            .per_job(
+                5,
+                "As `FTX_OPTION_OVERWRITE_DIGEST`, for the uploads of this job; set by \
+                 `ftx_job_set_bytes`.",
+            ),
+        ],
+        Some(
+            CliFlag::new(
+                "overwrite",
+                "POLICY",
+                "Policy for a file that exists: replace, fail, or the digest it must have to be \
+                 replaced",
+            )
+            .of(CommandScope::Upload)
+            .takes("replace, fail, or the digest of the version to replace"),
+        );
+
+    /// A directory, used by clients only, for the chaining values of local files by device, inode,
+    /// size and times, in the native dialect. An unchanged file is then not read again to find the
+    /// blocks that the server lacks. `None` keeps them in memory only.
+    cache: Option<PathBuf> = None,
+        [AbiOption::bytes(
+            10,
+            "CACHE",
+            "The path of a cache directory, set by `ftx_config_set_bytes`. It keeps the hashes of \
+             local files, so that unchanged files are read only once. Empty, the default, means no \
+             cache. The client creates the directory if necessary; only clients may write to it.",
+        )],
+        None;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The values of options: as fields of Rust, numbers and bytes of C, and texts of the command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ftx_core::native::blocks::Digest;
+use ftx_core::native::wire::Overwrite;
+use ftx_store::Durability;
+
+use super::MAX_WAIT_MS;
+
+/// The dialects that a client may speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DialectChoice {
+    /// Native, or legacy with a server that speaks only that. Detected automatically.
+    #[default]
+    Auto = 0,
+    /// Native only.
+    Native = 1,
+    /// Legacy only: the protocol of the original system.
+    Legacy = 2,
+}
+
+/// One of the few values of an option.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionChoice {
+    /// Its number in C.
+    pub number: u64,
+    /// The name of its constant in C, after `FTX_`.
+    pub constant: &'static str,
+    /// The documentation of the constant.
+    pub about: &'static str,
+    /// Its name on the command line; `None` for a value that has neither a name nor a number to set it.
+    pub name: Option<&'static str>,
+    /// An explanation on the command line, if the name says too little.
+    pub help: Option<&'static str>,
+}
+
+/// The type of an option's field. The defaults of the methods are for an enumeration, whose names and
+/// numbers are in `CHOICES`.
+pub(super) trait OptionValue: Sized {
+    const CHOICES: &'static [OptionChoice] = &[];
+
+    /// The number in C.
+    fn number(&self) -> u64;
+
+    fn from_number(number: u64) -> Option<Self>;
+
+    fn from_bytes(_: &[u8]) -> Option<Self> {
+        None
+    }
+
+    /// The value of a text of the command line.
+    fn parse(text: &str) -> Option<Self> {
+        let choice = Self::CHOICES.iter().find(|choice| choice.name == Some(text))?;
+        Self::from_number(choice.number)
+    }
+
+    /// The text on the command line.
+    fn text(&self) -> String {
+        let choice = Self::CHOICES.iter().find(|choice| choice.number == self.number());
+        choice.and_then(|choice| choice.name).unwrap_or_default().to_owned()
+    }
+}
+
+impl OptionValue for Duration {
+    fn number(&self) -> u64 {
+        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        Some(Self::from_millis(number))
+    }
+
+    /// A time beyond the limit is cut to it: nobody sees the difference.
+    fn parse(text: &str) -> Option<Self> {
+        Some(humantime::parse_duration(text).ok()?.min(Self::from_millis(MAX_WAIT_MS)))
+    }
+
+    fn text(&self) -> String {
+        humantime::format_duration(*self).to_string()
+    }
+}
+
+impl OptionValue for u32 {
+    fn number(&self) -> u64 {
+        (*self).into()
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        number.try_into().ok()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A count, or 0 and `auto` for the choice of the client.
+impl OptionValue for Option<NonZeroUsize> {
+    fn number(&self) -> u64 {
+        self.map_or(0, |count| count.get() as u64)
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        Some(NonZeroUsize::new(number.try_into().ok()?))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "auto" { Some(None) } else { Some(Some(text.parse().ok()?)) }
+    }
+
+    fn text(&self) -> String {
+        self.map_or_else(|| "auto".to_owned(), |count| count.to_string())
+    }
+}
+
+impl OptionValue for DialectChoice {
+    const CHOICES: &'static [OptionChoice] = &[
+        OptionChoice {
+            number: Self::Auto as u64,
+            constant: "DIALECT_AUTO",
+            about: "The native dialect; the dialect of the original system with a server that supports no \
+                    other.",
+            name: Some("auto"),
+            help: None,
+        },
+        OptionChoice {
+            number: Self::Native as u64,
+            constant: "DIALECT_NATIVE",
+            about: "The native dialect.",
+            name: Some("native"),
+            help: None,
+        },
+        OptionChoice {
+            number: Self::Legacy as u64,
+            constant: "DIALECT_LEGACY",
+            about: "The dialect of the original system.",
+            name: Some("legacy"),
+            help: None,
+        },
+    ];
+
+    fn number(&self) -> u64 {
+        *self as u64
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Auto, Self::Native, Self::Legacy].into_iter().find(|known| known.number() == number)
+    }
+}
+
+impl OptionValue for Durability {
+    const CHOICES: &'static [OptionChoice] = &[
+        OptionChoice {
+            number: 0,
+            constant: "DURABILITY_FULL",
+            about: "A finished download survives a power failure.",
+            name: Some("full"),
+            help: Some("Survive a power failure: sync data and directory"),
+        },
+        OptionChoice {
+            number: 1,
+            constant: "DURABILITY_NONE",
+            about: "A finished download survives the end of the process, but not a power failure.",
+            name: Some("none"),
+            help: Some("Survive the end of the process only"),
+        },
+    ];
+
+    fn number(&self) -> u64 {
+        match self {
+            Self::Full => 0,
+            Self::None => 1,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Full, Self::None].into_iter().find(|known| known.number() == number)
+    }
+}
+
+impl OptionValue for Overwrite {
+    const CHOICES: &'static [OptionChoice] = &[
+        OptionChoice {
+            number: 0,
+            constant: "OVERWRITE_REPLACE",
+            about: "The file is replaced.",
+            name: Some("replace"),
+            help: None,
+        },
+        OptionChoice {
+            number: 1,
+            constant: "OVERWRITE_FAIL",
+            about: "The file stays, and the upload fails with `FTX_ALREADY_EXISTS`.",
+            name: Some("fail"),
+            help: None,
+        },
+        OptionChoice {
+            number: 2,
+            constant: "OVERWRITE_IF_DIGEST",
+            about: "The file is replaced if it has the digest of `FTX_OPTION_OVERWRITE_DIGEST`; otherwise \
+                    the upload fails with `FTX_PRECONDITION_FAILED`. Setting the digest sets this.",
+            name: None,
+            help: None,
+        },
+    ];
+
+    fn number(&self) -> u64 {
+        match self {
+            Self::Replace => 0,
+            Self::Fail => 1,
+            Self::IfUnchanged(_) => 2,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Replace, Self::Fail].into_iter().find(|known| known.number() == number)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::IfUnchanged(Digest(bytes.try_into().ok()?)))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "replace" => Some(Self::Replace),
+            "fail" => Some(Self::Fail),
+            digest => Some(Self::IfUnchanged(digest.parse().ok()?)),
+        }
+    }
+}
+
+/// A path, or no bytes for none. It has neither a number nor a text.
+impl OptionValue for Option<PathBuf> {
+    fn number(&self) -> u64 {
+        0
+    }
+
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() { Some(None) } else { Some(Some(path(bytes)?)) }
+    }
+}
+
+#[cfg(unix)]
+fn path(bytes: &[u8]) -> Option<PathBuf> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    (!bytes.contains(&0)).then(|| PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+#[cfg(not(unix))]
+fn path(bytes: &[u8]) -> Option<PathBuf> {
+    str::from_utf8(bytes).ok().map(PathBuf::from)
+}

@@ -1,0 +1,50 @@
+//! The settings of a local store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ftx_store::Durability;
+
+use crate::config::{Config, Timeouts};
+use crate::descriptors::Descriptors;
+
+/// Settings of a [`LocalStore`](super::LocalStore). [`LocalStoreConfig::new`] gives the defaults that the
+/// binary has.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LocalStoreConfig {
+    /// The directory of the files, which is created if it is missing.
+    pub root: PathBuf,
+    /// The failures that a confirmed upload survives.
+    pub durability: Durability,
+    /// How long an interrupted upload is kept after its last write.
+    pub staging_ttl: Duration,
+    /// How long the writer of an upload must have been silent before another client's offer takes the upload
+    /// over.
+    pub takeover_after: Duration,
+    /// The descriptors for open files. A call that needs one too many is refused.
+    pub descriptors: Descriptors,
+}
+
+impl LocalStoreConfig {
+    /// Settings for a store in `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            durability: Durability::Full,
+            staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
+            takeover_after: Timeouts::default().stall,
+            descriptors: Descriptors::of_this_process(),
+        }
+    }
+
+    /// Fits a store to the server that uses it: both take descriptors from one budget, and an upload can be
+    /// taken over once the server counts its client as stalled.
+    #[must_use]
+    pub fn for_server(mut self, server: &Config) -> Self {
+        self.takeover_after = server.timeouts.stall;
+        self.descriptors = server.descriptors.clone();
+        self
+    }
+}
