@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cap_std::fs::File;
 use ftx_core::RemoteName;
@@ -18,9 +18,6 @@ use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
 use crate::store::local::staging_index::{Access, Claimant};
 use crate::store::local::{LocalStore, StoreInner};
-
-/// How long a writer must have been silent for its staging to be taken over without a copy.
-const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
 
 /// The bytes that an upload begins with.
 pub(super) enum Beginning {
@@ -120,7 +117,7 @@ async fn access(
     hasher: &PrefixHasher,
 ) -> Result<StagingAccess, StoreError> {
     let stagings = &inner.legacy.stagings;
-    let claimant = Claimant { owner: None, takeover_after: TAKEOVER_AFTER };
+    let claimant = Claimant { owner: None, takeover_after: inner.legacy.takeover_after };
     let deadline = Instant::now() + OFFER_BUDGET;
     loop {
         let entry = stagings.get(name, id).ok_or_else(|| changed(name))?;
