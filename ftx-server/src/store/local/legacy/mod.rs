@@ -60,13 +60,11 @@ impl LegacyState {
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
         let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
-        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of)?;
+        let counted = &config.metrics;
+        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of, counted)?;
         let takeover_after = config.legacy_takeover_after;
-        Ok(Self {
-            stagings,
-            takeover_after,
-            md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)),
-        })
+        let md5_cache = Mutex::new(LruCache::new(CACHED_MD5_FILES));
+        Ok(Self { stagings, takeover_after, md5_cache })
     }
 
     /// The MD5 state of a whole published file, if that very version was hashed before.
