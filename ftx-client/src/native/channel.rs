@@ -103,19 +103,8 @@ impl Channel {
         cancel: &Cancel,
         session: SessionRequest,
     ) -> Result<Handshake, TransferError> {
-        let (session, replaces) = match session {
-            SessionRequest::New { replaces } => (None, replaces),
-            SessionRequest::Join(token) => (Some(token), None),
-        };
         let limits = IoLimits { limit: config.timeout, stop: cancel.token(true) };
-        let hello = Request::Hello {
-            versions: VERSIONS.to_vec(),
-            features: vec![WAITING.to_owned()],
-            agent: AGENT.to_owned(),
-            session,
-            auth: None,
-            replaces,
-        };
+        let hello = hello(session, credentials(config));
         // In one write: an original server takes the bytes of one read for one message.
         let bytes = [&CLIENT_PREFACE[..], &hello.encode(0)?].concat();
         let sent = Instant::now();
@@ -316,6 +305,28 @@ impl Channel {
         let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_hash(limits).await?)
     }
+}
+
+/// The first message of a connection.
+fn hello(session: SessionRequest, auth: Option<String>) -> Request {
+    let (session, replaces) = match session {
+        SessionRequest::New { replaces } => (None, replaces),
+        SessionRequest::Join(token) => (Some(token), None),
+    };
+    Request::Hello {
+        versions: VERSIONS.to_vec(),
+        features: vec![WAITING.to_owned()],
+        agent: AGENT.to_owned(),
+        session,
+        auth,
+        replaces,
+    }
+}
+
+/// The proof that the client may use the server, for each of its connections. The settings hold none so
+/// far.
+fn credentials(_: &ClientConfig) -> Option<String> {
+    None
 }
 
 async fn read_preface(

@@ -58,7 +58,8 @@ impl LegacyState {
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
         let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
-        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of)?;
+        let counted = &config.metrics;
+        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of, counted)?;
         Ok(Self { stagings, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
     }
 

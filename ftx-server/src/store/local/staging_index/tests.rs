@@ -82,7 +82,7 @@ impl Scratch {
 
 fn open(dir: &Dir, expiry: &ExpiryClock) -> Arc<StagingIndex<Writer>> {
     let name_of = |_: &Dir, _: &StagingFiles| Ok(Some(name().as_str().to_owned()));
-    StagingIndex::open(dir, "stagings", expiry, TTL, name_of).unwrap()
+    StagingIndex::open(dir, "stagings", expiry, TTL, name_of, &Metrics::default()).unwrap()
 }
 
 fn name() -> RemoteName {
