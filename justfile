@@ -7,7 +7,7 @@ _default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --quiet -- -D warnings
-    cargo test --workspace --lib --bins --quiet
+    cargo test --workspace --lib --quiet
 
 # Everything that must hold before a change lands.
 ci:
