@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ftx_io::{BufferedStream, deadline_after};
+use ftx_io::{BufferedStream, Transport, deadline_after};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -37,7 +37,8 @@ pub(crate) async fn connect(
         () = cancel.token(true).cancelled() => return Err(TransferError::cancelled()),
         connected = to(address, timeout) => connected,
     };
-    stream.and_then(BufferedStream::new).map_err(|source| unreachable(address, source))
+    let transport = stream.and_then(Transport::tcp);
+    transport.map(BufferedStream::new).map_err(|source| unreachable(address, source))
 }
 
 fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {

@@ -1,8 +1,9 @@
 //! I/O shared by the drivers of both sides: moving a connection's bytes, and keeping disk and hash
 //! work off the threads that do so.
 //!
-//! [`BufferedStream`] reads and writes within limits, and [`Frames`] adds the frames of the native
-//! dialect. An [`Executor`] says where blocking work runs. For the legacy dialect, [`StagingWriter`] and [`ReadAhead`] work on blocking threads,
+//! A [`Transport`] moves a connection's bytes. [`BufferedStream`] reads and writes within limits, and
+//! [`Frames`] adds the frames of the native dialect. An [`Executor`] says where blocking work runs. For
+//! the legacy dialect, [`StagingWriter`] and [`ReadAhead`] work on blocking threads,
 //! some chunks apart from the connection, so that socket, hash and disk overlap; [`hash_prefix`]
 //! hashes in slices between which its caller can stop it.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod legacy;
 mod native;
 mod send_source;
 mod stream;
+mod transport;
 
 pub use deadline::deadline_after;
 pub use error_chain::{ErrorChain, panic_text};
@@ -27,6 +29,7 @@ pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use send_source::SendSource;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
+pub use transport::{DetachedTransport, Transport};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.

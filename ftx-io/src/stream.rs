@@ -1,26 +1,17 @@
 //! A connection's bytes: buffered reads, complete writes, and limits on the time of both.
 
 use std::future::Future;
-use std::io::{self, Read as _};
-use std::time::{Duration, Instant};
+use std::io::{self, IoSlice};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
+
+use crate::{DetachedTransport, Transport};
 
 /// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
-
-/// The duration of a busy poll before the thread sleeps.
-const BUSY_POLL_FOR: Duration = Duration::from_micros(60);
-
-/// The greatest number of unsent bytes in the system's buffer: it accepts more once half of them
-/// are sent.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const NOTSENT_LOWAT_BYTES: u32 = 256 * 1024;
 
 /// The limits of a wait for the peer.
 #[derive(Clone, Copy, Debug)]
@@ -55,34 +46,23 @@ pub enum StreamError {
 /// A connection, and the bytes read from it beyond the last message.
 #[derive(Debug)]
 pub struct BufferedStream {
-    stream: TcpStream,
+    transport: Transport,
     buffer: BytesMut,
-    /// A second handle of the connection, polled without the runtime; see
-    /// [`BufferedStream::with_busy_poll`].
-    polled: Option<std::net::TcpStream>,
 }
 
 impl BufferedStream {
-    /// Takes over a connection and turns off Nagle's algorithm: messages are small, and the peer
-    /// waits for each. Also limits the unsent bytes in the system's buffer.
-    ///
-    /// # Errors
-    /// The connection is closed already.
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        limit_unsent(&stream);
-        Ok(Self { stream, buffer: BytesMut::new(), polled: None })
+    /// Takes over a connection.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        Self { transport, buffer: BytesMut::new() }
     }
 
-    /// Makes reads busy poll for a moment before they sleep. For a thread that serves only this
-    /// connection, and a peer that replies at once: waking up takes longer.
-    ///
-    /// # Errors
-    /// The system refuses; the connection is closed then.
-    pub fn with_busy_poll(self) -> io::Result<Self> {
-        let polled = self.stream.into_std()?;
-        let stream = TcpStream::from_std(polled.try_clone()?)?;
-        Ok(Self { stream, buffer: self.buffer, polled: Some(polled) })
+    /// Makes reads busy poll for a moment before they sleep, if the transport can. For a thread
+    /// that serves only this connection, and a peer that replies at once: waking up takes longer.
+    #[must_use]
+    pub fn with_busy_poll(mut self) -> Self {
+        self.transport.enable_busy_poll();
+        self
     }
 
     /// Detaches the connection from its runtime.
@@ -90,12 +70,12 @@ impl BufferedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedStream> {
-        Ok(DetachedStream { stream: self.stream.into_std()?, buffer: self.buffer })
+        Ok(DetachedStream { transport: self.transport.detach()?, buffer: self.buffer })
     }
 
     /// Returns the connection, and the bytes read but not yet consumed.
-    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
-        (self.stream, self.buffer)
+    pub(crate) fn into_parts(self) -> (Transport, BytesMut) {
+        (self.transport, self.buffer)
     }
 
     /// Returns the bytes read but not yet consumed.
@@ -115,11 +95,11 @@ impl BufferedStream {
     /// # Errors
     /// See [`StreamError`]; closing in the middle of a message is [`StreamError::Closed`].
     pub async fn fill(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
-        if !limits.stop.is_cancelled() && self.busy_poll() {
+        if !limits.stop.is_cancelled() && self.transport.busy_read(&mut self.buffer) {
             return Ok(true);
         }
         self.buffer.reserve(MESSAGE_BUFFER_BYTES);
-        match limits.watch(self.stream.read_buf(&mut self.buffer)).await? {
+        match limits.watch(self.transport.read(&mut self.buffer)).await? {
             0 if self.buffer.is_empty() => Ok(false),
             0 => Err(StreamError::Closed),
             _ => Ok(true),
@@ -141,7 +121,7 @@ impl BufferedStream {
         }
         // More bytes are better read in place, even if the thread sleeps.
         let little = limit <= MESSAGE_BUFFER_BYTES;
-        if !self.buffer.is_empty() || (little && self.busy_poll()) {
+        if !self.buffer.is_empty() || (little && self.transport.busy_read(&mut self.buffer)) {
             let len = limit.min(self.buffer.len());
             chunk.put(self.buffer.split_to(len));
             return Ok(());
@@ -150,11 +130,11 @@ impl BufferedStream {
         self.buffer = BytesMut::new();
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
-        if limits.watch(self.stream.read_buf(&mut room)).await? == 0 {
+        if limits.watch(self.transport.read(&mut room)).await? == 0 {
             return Err(StreamError::Closed);
         }
         while room.has_remaining_mut() {
-            match self.stream.try_read_buf(&mut room) {
+            match self.transport.try_read(&mut room) {
                 // The next read sees and reports the end.
                 Ok(0) => break,
                 Ok(_) => {}
@@ -163,26 +143,6 @@ impl BufferedStream {
             }
         }
         Ok(())
-    }
-
-    /// Whether bytes came in during a busy poll. The end and errors are left to the following read.
-    fn busy_poll(&mut self) -> bool {
-        let Some(polled) = &mut self.polled else { return false };
-        let mut bytes = [0; MESSAGE_BUFFER_BYTES];
-        let until = Instant::now() + BUSY_POLL_FOR;
-        while Instant::now() < until {
-            match polled.read(&mut bytes) {
-                Ok(len) if len > 0 => {
-                    self.buffer.extend(bytes.iter().take(len));
-                    return true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    std::thread::yield_now();
-                }
-                _ => return false,
-            }
-        }
-        false
     }
 
     /// Writes all of `bytes`; the limit applies to each piece that the system accepts.
@@ -195,7 +155,8 @@ impl BufferedStream {
         limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
-            let written = limits.watch(self.stream.write(bytes)).await?;
+            let parts = [IoSlice::new(bytes)];
+            let written = limits.watch(self.transport.write_vectored(&parts)).await?;
             bytes.advance(written);
         }
         Ok(())
@@ -217,12 +178,12 @@ impl BufferedStream {
                 0..MESSAGE_BUFFER_BYTES => Interest::READABLE | Interest::WRITABLE,
                 _ => Interest::WRITABLE,
             };
-            let ready = limits.watch(self.stream.ready(interest)).await?;
+            let ready = limits.watch(self.transport.ready(interest)).await?;
             if ready.is_readable() {
                 self.buffer_available()?;
             }
             if ready.is_writable() {
-                match self.stream.try_write(bytes) {
+                match self.transport.try_write_vectored(&[IoSlice::new(bytes)]) {
                     Ok(written) => bytes.advance(written),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error.into()),
@@ -235,7 +196,7 @@ impl BufferedStream {
     /// Buffers the available bytes.
     fn buffer_available(&mut self) -> Result<(), StreamError> {
         self.buffer.reserve(MESSAGE_BUFFER_BYTES);
-        match self.stream.try_read_buf(&mut self.buffer) {
+        match self.transport.try_read(&mut self.buffer) {
             Ok(0) => Err(StreamError::Closed),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -244,22 +205,10 @@ impl BufferedStream {
     }
 }
 
-/// Limits the unsent bytes in the system's buffer. By default the system accepts megabytes, and
-/// then nothing until a third of them has gone, so a slow peer looks like one that reads nothing.
-/// Bytes in flight do not count, so a long line is still filled.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn limit_unsent(stream: &TcpStream) {
-    // Without it, only a very slow peer fares worse.
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES);
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn limit_unsent(_: &TcpStream) {}
-
 /// A connection detached from any runtime.
 #[derive(Debug)]
 pub struct DetachedStream {
-    stream: std::net::TcpStream,
+    transport: DetachedTransport,
     buffer: BytesMut,
 }
 
@@ -269,11 +218,7 @@ impl DetachedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<BufferedStream> {
-        Ok(BufferedStream {
-            stream: TcpStream::from_std(self.stream)?,
-            buffer: self.buffer,
-            polled: None,
-        })
+        Ok(BufferedStream { transport: self.transport.attach()?, buffer: self.buffer })
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ftx_io::{BufferedStream, Frames, IoLimits};
+use ftx_io::{BufferedStream, Frames, IoLimits, Transport};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ async fn connected() -> (BufferedStream, JoinHandle<usize>) {
             }
         }
     });
-    (BufferedStream::new(stream).unwrap(), reading)
+    (BufferedStream::new(Transport::tcp(stream).unwrap()), reading)
 }
 
 /// Bytes move all the time, so no wait may time out.

@@ -20,6 +20,7 @@ use tokio::signal;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let root = env::args_os().nth(1).ok_or("usage: embed DIR")?;
+    // Everyone may connect; an `Authenticator` of the program in `config.authenticator` would decide.
     let config = Config::default();
     let store = LocalStore::open(&LocalStoreConfig::new(root).for_server(&config))?;
     // Programs of the original system are refused; `Dialects::native().with_legacy()` admits them.

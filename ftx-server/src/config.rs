@@ -1,9 +1,12 @@
 //! The settings of a server.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
+use crate::metrics::Metrics;
 
 /// Settings of a server, whatever store it serves. The defaults are those of the binary.
 #[derive(Clone, Debug)]
@@ -17,6 +20,10 @@ pub struct Config {
     pub descriptors: Descriptors,
     /// The time limits of connections, and of a shutdown.
     pub timeouts: Timeouts,
+    /// Decides for whom each connection acts.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// The counters of the server and its store.
+    pub metrics: Metrics,
 }
 
 /// The time limits of connections, and of a shutdown.
@@ -41,6 +48,8 @@ impl Default for Config {
             max_connections: 4096,
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
+            authenticator: Arc::new(Everyone),
+            metrics: Metrics::default(),
         }
     }
 }

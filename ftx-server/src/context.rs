@@ -1,19 +1,24 @@
 //! The state that all connections of a server share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::IoLimits;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Authenticator;
 use crate::config::Timeouts;
 use crate::log_throttle::LogThrottle;
+use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::store::Store;
 
 /// The state that all connections of a server share.
 pub(crate) struct Context<S: Store> {
     pub(crate) store: S,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) monitor: Monitor,
+    pub(crate) metrics: Metrics,
     pub(crate) timeouts: Timeouts,
     pub(crate) throttles: Throttles,
     /// Set when a shutdown begins: idle connections close.

@@ -18,18 +18,28 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Span, debug};
 
+use crate::metrics::Metrics;
+
 /// The dedicated threads that connections of one dialect may use on one worker; clones share them.
 #[derive(Clone)]
-pub(crate) struct DedicatedThreads(Arc<Semaphore>);
+pub(crate) struct DedicatedThreads {
+    free: Arc<Semaphore>,
+    metrics: Metrics,
+}
 
 impl DedicatedThreads {
-    pub(crate) fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count)))
+    pub(crate) fn new(count: usize, metrics: Metrics) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), metrics }
     }
 
-    /// A permit for one thread, if one is free.
+    /// A permit for one thread, if one is free, for a connection that moves there.
     pub(crate) fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok();
+        match permit {
+            Some(_) => self.metrics.dedicated(),
+            None => self.metrics.without_dedicated(),
+        }
+        permit
     }
 }
 
@@ -146,14 +156,18 @@ async fn run_dedicated<M: Movable>(
 #[cfg(test)]
 mod tests {
     use super::DedicatedThreads;
+    use crate::metrics::Metrics;
 
     #[test]
     fn one_workers_threads_are_not_anothers() {
-        let (one, other) = (DedicatedThreads::new(2), DedicatedThreads::new(2));
+        let metrics = Metrics::default();
+        let [one, other] = [(); 2].map(|()| DedicatedThreads::new(2, metrics.clone()));
         let taken: Vec<_> = std::iter::from_fn(|| one.clone().permit()).collect();
         assert_eq!(taken.len(), 2);
         assert!(other.permit().is_some());
         drop(taken);
         assert!(one.permit().is_some());
+        let counts = metrics.snapshot(Vec::new());
+        assert_eq!((counts.dedicated, counts.without_dedicated), (4, 1));
     }
 }

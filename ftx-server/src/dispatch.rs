@@ -7,17 +7,19 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
-use ftx_io::{BufferedStream, ErrorChain, StreamError};
-use tokio::net::TcpStream;
+use ftx_core::native::Reason;
+use ftx_io::{BufferedStream, ErrorChain, StreamError, Transport};
 use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::dedicated::DedicatedThreads;
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::metrics::Metrics;
 use crate::native::NativeShared;
 use crate::store::{LegacyStore, Store};
 use crate::{legacy, native};
@@ -26,7 +28,13 @@ use crate::{legacy, native};
 pub(crate) const DEDICATED_THREADS: usize = native::DEDICATED_THREADS + legacy::DEDICATED_THREADS;
 
 /// How a connection ended.
-type Served = Result<(), Box<dyn Error + Send + Sync>>;
+type Served = Result<(), EarlyEnd>;
+
+/// Why a connection ended early.
+struct EarlyEnd {
+    reason: Reason,
+    error: Box<dyn Error + Send + Sync>,
+}
 
 /// Serves a connection of one dialect, from its first byte to its end.
 type Serve<S> = fn(
@@ -53,8 +61,11 @@ impl<S: Store + LegacyStore> Dialects<S> {
     /// The legacy dialect in addition, the one of the original Qt programs.
     #[must_use]
     pub fn with_legacy(self) -> Self {
-        let serve: Serve<S> = |wire, context, deadline, threads| {
-            Box::pin(async move { Ok(legacy::serve(wire, &context, deadline, &threads).await?) })
+        let serve: Serve<S> = |stream, context, deadline, threads| {
+            Box::pin(async move {
+                let served = legacy::serve(stream, &context, deadline, &threads).await;
+                served.map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+            })
         };
         Self { legacy: Some(serve) }
     }
@@ -68,10 +79,10 @@ pub(crate) struct WorkerThreads {
 }
 
 impl WorkerThreads {
-    pub(crate) fn new() -> Self {
+    fn new(metrics: &Metrics) -> Self {
         Self {
-            native: DedicatedThreads::new(native::DEDICATED_THREADS),
-            legacy: DedicatedThreads::new(legacy::DEDICATED_THREADS),
+            native: DedicatedThreads::new(native::DEDICATED_THREADS, metrics.clone()),
+            legacy: DedicatedThreads::new(legacy::DEDICATED_THREADS, metrics.clone()),
         }
     }
 }
@@ -89,66 +100,92 @@ impl<S: Store> Dispatcher<S> {
         Self { context, native, dialects }
     }
 
+    /// The threads of one worker that may be dedicated to connections.
+    pub(crate) fn worker_threads(&self) -> WorkerThreads {
+        WorkerThreads::new(&self.context.metrics)
+    }
+
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
-    pub(crate) async fn serve(&self, stream: TcpStream, threads: WorkerThreads) {
+    pub(crate) async fn serve(
+        &self,
+        transport: Transport,
+        peer: SocketAddr,
+        threads: WorkerThreads,
+    ) {
         let context = &self.context;
-        let mut wire = match BufferedStream::new(stream) {
-            Ok(wire) => wire,
-            Err(error) => {
-                debug!(%error, "the client left before it was served");
-                return;
-            }
-        };
+        let mut stream = BufferedStream::new(transport);
         let deadline = HandshakeDeadline::new(context.timeouts.handshake);
         let dialect = tokio::select! {
-            dialect = first_bytes(&mut wire, context, deadline) => dialect,
+            dialect = first_bytes(&mut stream, context, deadline) => dialect,
             () = context.stop.cancelled() => return,
         };
-        let served = match (dialect, self.dialects.legacy) {
-            (Ok(Some(Dialect::Native)), _) => {
-                native::serve(wire, context, &self.native, deadline, &threads.native)
-                    .await
-                    .map_err(Into::into)
-            }
-            (Ok(Some(Dialect::Legacy)), Some(serve)) => {
-                serve(wire, Arc::clone(context), deadline, threads.legacy).await
-            }
-            (Ok(Some(dialect @ (Dialect::Legacy | Dialect::Tls))), _) => {
-                context.monitor.refused();
-                debug!(?dialect, "closed: this dialect is not served");
-                return;
-            }
-            (Ok(None), _) => return,
-            (Err(error), _) => {
-                context.monitor.refused();
+        let served = match dialect {
+            Ok(Some(dialect)) => self.speak(dialect, stream, peer, deadline, threads).await,
+            Ok(None) => return,
+            Err(error) => {
+                context.metrics.refused();
                 debug!(%error, "closed before its first message");
                 return;
             }
         };
-        if let Err(error) = served {
-            context.monitor.error();
-            warn!(error = %ErrorChain(&*error), "connection ended early");
+        if let Err(EarlyEnd { reason, error }) = served {
+            context.metrics.failed(reason);
+            warn!(reason = reason.name(), error = %ErrorChain(&*error), "connection ended early");
+        }
+    }
+
+    /// Serves a client that speaks this dialect.
+    async fn speak(
+        &self,
+        dialect: Dialect,
+        stream: BufferedStream,
+        peer: SocketAddr,
+        deadline: HandshakeDeadline,
+        threads: WorkerThreads,
+    ) -> Served {
+        let context = &self.context;
+        match (dialect, self.dialects.legacy) {
+            (Dialect::Native, _) => {
+                context.metrics.serves(dialect);
+                native::serve(stream, peer, context, &self.native, deadline, &threads.native)
+                    .await
+                    .map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+            }
+            (Dialect::Legacy, Some(serve)) => {
+                if let Err(refusal) = context.authenticator.anonymous(peer) {
+                    context.metrics.refused();
+                    debug!(error = %refusal, "closed: legacy clients are not served from there");
+                    return Ok(());
+                }
+                context.metrics.serves(dialect);
+                serve(stream, Arc::clone(context), deadline, threads.legacy).await
+            }
+            (Dialect::Legacy | Dialect::Tls, _) => {
+                context.metrics.refused();
+                debug!(?dialect, "closed: this dialect is not served");
+                Ok(())
+            }
         }
     }
 }
 
 /// The client's dialect; `None` when the client has left, or speaks none that is known.
 async fn first_bytes<S: Store>(
-    wire: &mut BufferedStream,
+    stream: &mut BufferedStream,
     context: &Context<S>,
     deadline: HandshakeDeadline,
 ) -> Result<Option<Dialect>, StreamError> {
     loop {
-        match sniff(wire.buffered()) {
+        match sniff(stream.buffered()) {
             Sniff::Is(dialect) => return Ok(Some(dialect)),
             Sniff::Unknown => {
-                context.monitor.refused();
-                debug!(first = ?wire.buffered().get(..8), "closed: no known dialect");
+                context.metrics.refused();
+                debug!(first = ?stream.buffered().get(..8), "closed: no known dialect");
                 return Ok(None);
             }
             Sniff::Incomplete => {}
         }
-        let filled = wire.fill(context.guard(deadline.left())).await;
+        let filled = stream.fill(context.guard(deadline.left())).await;
         if !filled.map_err(|error| deadline.name_limit(error))? {
             return Ok(None);
         }

@@ -9,10 +9,12 @@
 //!
 //! A program that embeds a server binds a listener, opens a [`LocalStore`](store::local::LocalStore) or
 //! brings its own [`Store`](store::Store), and runs a [`Server`]; the binary `ftx-server` does just that.
+//! [`Authenticator`] decides who may connect, and [`Metrics`] counts for server and store.
 //! [`Dialects`] says which protocols the server speaks. The legacy one lives in the `legacy` folders alone;
 //! the documentation of the dispatcher says how to remove it.
 #![forbid(unsafe_code)]
 
+mod auth;
 mod config;
 mod context;
 mod dedicated;
@@ -21,16 +23,22 @@ mod dispatch;
 mod handshake_deadline;
 mod legacy;
 mod log_throttle;
+mod metrics;
 mod monitor;
 mod native;
 mod server;
 pub mod store;
+mod stream_reason;
 mod worker;
 
+pub use auth::{Authenticator, Credentials, Everyone, Principal};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;
-pub use monitor::{Monitor, Snapshot};
+pub use metrics::{
+    BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging,
+};
+pub use monitor::Monitor;
 pub use server::Server;
 
 #[cfg(test)]

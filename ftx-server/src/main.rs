@@ -72,7 +72,7 @@ impl Outputs {
     }
 
     /// Prints the counters, at SIGUSR1.
-    fn report(&self, counts: &ftx_server::Snapshot) {
+    fn report(&self, counts: &ftx_server::MetricsSnapshot) {
         let dropped = self.announcements.dropped().saturating_add(self.log.dropped());
         self.announcements.line(format!("{counts} dropped_lines={dropped}\n").as_bytes());
     }

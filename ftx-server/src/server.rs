@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftx_io::Transport;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,9 @@ impl<S: Store> Server<S> {
     pub fn start(config: Config, store: S, dialects: Dialects<S>) -> io::Result<Self> {
         let context = Arc::new(Context {
             store,
-            monitor: Monitor::new(config.threads.get()),
+            authenticator: Arc::clone(&config.authenticator),
+            monitor: Monitor::new(config.threads.get(), config.metrics.clone()),
+            metrics: config.metrics.clone(),
             timeouts: config.timeouts,
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
@@ -106,7 +109,7 @@ impl<S: Store> Server<S> {
             .then(|| self.config.descriptors.take(DescriptorUse::Connection))
             .flatten();
         let Some(descriptor) = room else {
-            monitor.refused();
+            self.context.metrics.refused();
             if let Some(times) = self.context.throttles.crowd.count() {
                 warn!(%peer, active, times, "closed: too many connections");
             }
@@ -118,11 +121,11 @@ impl<S: Store> Server<S> {
             debug!(%error, "cannot turn on keep-alive");
         }
         let active = monitor.enter(thread);
-        match (self.workers.get(thread), stream.into_std()) {
-            (Some(worker), Ok(stream)) => {
-                worker.give(Handover { stream, peer, active, descriptor })
+        match (self.workers.get(thread), Transport::tcp(stream).and_then(Transport::detach)) {
+            (Some(worker), Ok(transport)) => {
+                worker.give(Handover { transport, peer, active, descriptor })
             }
-            (_, Err(error)) => warn!(%error, %peer, "a connection cannot be handed over"),
+            (_, Err(error)) => debug!(%error, "the client left before it was served"),
             (None, Ok(_)) => {}
         }
     }

@@ -4,17 +4,18 @@
 //! reactor threads do. Nothing on it may block: the [`Store`] runs disk and hash work on other threads.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ftx_io::DetachedTransport;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span};
 
 use crate::descriptors::DescriptorShare;
-use crate::dispatch::{DEDICATED_THREADS, Dispatcher, WorkerThreads};
+use crate::dispatch::{DEDICATED_THREADS, Dispatcher};
 use crate::monitor::ActiveGuard;
 use crate::store::{MAX_LONG_JOBS, Store};
 
@@ -31,8 +32,7 @@ const IDLE_THREAD_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A connection on its way to the worker that will own it.
 pub(crate) struct Handover {
-    /// In non-blocking mode.
-    pub(crate) stream: TcpStream,
+    pub(crate) transport: DetachedTransport,
     pub(crate) peer: SocketAddr,
     pub(crate) active: ActiveGuard,
     pub(crate) descriptor: DescriptorShare,
@@ -101,10 +101,10 @@ async fn run<S: Store>(
     dispatcher: Arc<Dispatcher<S>>,
 ) {
     let tasks = TaskTracker::new();
-    let threads = WorkerThreads::new();
-    while let Some(Handover { stream, peer, active, descriptor }) = handovers.recv().await {
-        let stream = match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => stream,
+    let threads = dispatcher.worker_threads();
+    while let Some(Handover { transport, peer, active, descriptor }) = handovers.recv().await {
+        let transport = match transport.attach() {
+            Ok(transport) => transport,
             Err(error) => {
                 error!(%error, %peer, "a connection cannot be registered");
                 continue;
@@ -114,7 +114,7 @@ async fn run<S: Store>(
         let span = info_span!("connection", %peer, thread = index);
         tasks.spawn(
             async move {
-                dispatcher.serve(stream, threads).await;
+                dispatcher.serve(transport, peer, threads).await;
                 debug!("closed");
                 drop((descriptor, active));
             }

@@ -35,6 +35,8 @@ pub struct ServerBuilder {
 pub struct Monitor {
     /// Active connections of each thread.
     pub active: Vec<u64>,
+    /// The lines between the threads and the totals, as they were printed.
+    pub details: Vec<String>,
     /// The line of totals, as it was printed.
     pub total: String,
 }
@@ -170,19 +172,24 @@ impl Server {
     pub fn monitor(&mut self) -> Monitor {
         let mut line = self.process.stdout_lines();
         self.process.signal(Signal::USR1);
-        let mut active = Vec::new();
+        let (mut active, mut details) = (Vec::new(), Vec::new());
         loop {
             let text = self.process.stdout_line(line, DEADLINE);
             line += 1;
             if text.starts_with("total ") {
-                return Monitor { active, total: text };
+                return Monitor { active, details, total: text };
             }
-            let (thread, count) = text
-                .strip_prefix("thread=")
-                .and_then(|rest| rest.split_once(" active="))
-                .unwrap_or_else(|| panic!("not a line of the monitor: {text}"));
-            assert_eq!(thread.parse(), Ok(active.len()), "{text}");
-            active.push(count.parse().unwrap());
+            let thread = text.strip_prefix("thread=").and_then(|rest| rest.split_once(" active="));
+            match thread {
+                Some((thread, count)) => {
+                    assert_eq!(thread.parse(), Ok(active.len()), "{text}");
+                    active.push(count.parse().unwrap());
+                }
+                None => {
+                    assert!(text.contains('='), "not a line of the monitor: {text}");
+                    details.push(text);
+                }
+            }
         }
     }
 

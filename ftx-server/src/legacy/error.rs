@@ -4,9 +4,11 @@ use std::io;
 
 use ftx_core::legacy::ProtocolError;
 use ftx_core::legacy::wire::DecodeError;
+use ftx_core::native::Reason;
 use ftx_io::{StreamError, WorkPanicked};
 
 use crate::store::Refusal;
+use crate::stream_reason::stream_reason;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,19 @@ pub(crate) enum LegacyError {
     Store(Refusal),
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+impl LegacyError {
+    /// The reason, for the counters.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Decode(_) => Reason::Malformed,
+            Self::Panicked(_) => Reason::Internal,
+            Self::Protocol(_) => Reason::OutOfStep,
+            Self::Store(refusal) => refusal.reason,
+            Self::Stream(error) => stream_reason(error),
+        }
+    }
 }
 
 impl From<Refusal> for LegacyError {

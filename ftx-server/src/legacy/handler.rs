@@ -6,9 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftx_core::dialect::Dialect;
 use ftx_core::legacy::server::{Fact, ServerAction, ServerMachine};
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_request};
 use ftx_core::legacy::{ProtocolError, Want};
+use ftx_core::native::Reason;
 use ftx_io::{BufferedStream, CHUNK_BYTES, DetachedStream, Executor, StreamError};
 use tracing::{debug, warn};
 
@@ -71,7 +73,7 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
     }
 
     fn attach_dedicated(detached: DetachedStream) -> io::Result<BufferedStream> {
-        detached.attach()?.with_busy_poll()
+        Ok(detached.attach()?.with_busy_poll())
     }
 
     fn set_executor(&mut self, executor: Executor) {
@@ -222,7 +224,7 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
                 return Ok(None);
             }
             ServerAction::NameRefused { name, error } => {
-                self.context.monitor.error();
+                self.context.metrics.failed(Reason::NameRefused);
                 warn!(?name, %error, "refused a name");
                 return Ok(None);
             }
@@ -243,7 +245,7 @@ impl<S: Store + LegacyStore> LegacyHandler<S> {
             ServerAction::SendBody { offset, len } => {
                 self.count_file(len);
                 self.transfer.send_body(stream, offset, len).await?;
-                self.context.monitor.downloaded();
+                self.context.metrics.downloaded(Dialect::Legacy);
                 Fact::BodySent
             }
         }))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ftx_core::dialect::Dialect;
 use ftx_core::legacy::server::Fact;
 use ftx_core::legacy::{Prefix, ProtocolError};
 use ftx_core::{RemoteName, Status};
@@ -20,6 +21,8 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
     /// Runs the store's blocking work.
     executor: Executor,
     offer: Option<S::Offer>,
+    /// The bytes that the offer says are here.
+    held_bytes: u64,
     upload: Option<S::Upload>,
     download: Option<S::Download>,
     /// A used buffer for the next read.
@@ -29,7 +32,7 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 impl<S: Store + LegacyStore> Transfer<S> {
     pub(super) fn new(context: Arc<Context<S>>) -> Self {
         let (executor, spare) = (Executor::pool(), Vec::new());
-        Self { context, executor, offer: None, upload: None, download: None, spare }
+        Self { context, executor, offer: None, held_bytes: 0, upload: None, download: None, spare }
     }
 
     /// The connection has moved to another thread.
@@ -56,6 +59,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match offered {
             Ok(LegacyOffer { held, published, offer }) => {
                 self.offer = Some(offer);
+                self.held_bytes = held.map_or(0, |held| held.len);
                 Fact::UploadOffer { held, published }
             }
             Err(error) => self.failed(&error, "an upload was refused"),
@@ -73,6 +77,9 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match self.context.store.begin(&self.executor, name, begin, len).await {
             Ok(upload) => {
                 info!(name = name.as_str(), resume, len, "upload begins");
+                if resume {
+                    self.context.metrics.resumed(Dialect::Legacy, self.held_bytes);
+                }
                 self.upload = Some(upload);
                 Fact::UploadBegun
             }
@@ -90,7 +97,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         Ok(match upload.publish(&self.executor).await {
             Ok(md5) => {
                 info!(md5 = md5.map(tracing::field::display), "upload published");
-                self.context.monitor.uploaded();
+                self.context.metrics.uploaded(Dialect::Legacy);
                 Fact::UploadPublished { md5 }
             }
             Err(error) => self.failed(&error, "an upload could not be published"),
@@ -143,7 +150,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
             let chunk = download.read(&self.executor, offset, left, spare).await?;
             let len = chunk.len() as u64;
             stream.write_all(&chunk, self.context.stall()).await?;
-            self.context.monitor.sent(chunk.len());
+            self.context.metrics.sent(Dialect::Legacy, chunk.len());
             self.spare = chunk;
             offset += len;
             left = left.checked_sub(len).ok_or(ProtocolError::TooManyBytes)?;
@@ -193,7 +200,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         let most = receive_chunk_bytes(self.context.monitor.active());
         let len = usize::try_from(left).map_or(most, |left| left.min(most));
         stream.read_body(&mut chunk, len, self.context.stall()).await?;
-        self.context.monitor.received(chunk.len());
+        self.context.metrics.received(Dialect::Legacy, chunk.len());
         Ok(chunk)
     }
 
@@ -211,7 +218,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
     }
 
     fn log_failure(&self, error: &Refusal, text: &'static str) {
-        self.context.monitor.error();
+        self.context.metrics.failed(error.reason);
         if !error.is_general {
             warn!(error = %error, "{text}");
         } else if let Some(times) = self.context.throttles.requests.count() {

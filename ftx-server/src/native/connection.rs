@@ -102,7 +102,7 @@ impl<S: Store> NativeConnection<S> {
         request: u32,
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
-        self.context.monitor.error();
+        self.context.metrics.failed(refusal.reason);
         let reason = refusal.reason.name();
         if !refusal.is_general {
             warn!(id = request, reason, error = %refusal, "refused");

@@ -1,6 +1,7 @@
 //! Downloads, block by block.
 
 use ftx_core::RemoteName;
+use ftx_core::dialect::Dialect;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockHasher, BlockRange, Cv, Digest, Manifest, block_count, block_len,
@@ -52,7 +53,7 @@ pub(super) async fn on_get<S: Store>(
         }
     }
     if is_counted {
-        cx.connection.context.monitor.downloaded();
+        cx.connection.context.metrics.downloaded(Dialect::Native);
     }
     cx.connection.file = Some((name, file));
     Ok(())
@@ -239,7 +240,7 @@ async fn send_bytes<S: Store>(
         } else {
             cx.frames.writer().send(&chunk, cx.connection.stall()).await?;
         }
-        cx.connection.context.monitor.sent(chunk.len());
+        cx.connection.context.metrics.sent(Dialect::Native, chunk.len());
         cx.connection.spare = chunk;
         if let Some(sent) = sent {
             return Ok(sent);
@@ -264,7 +265,10 @@ async fn send_unread<S: Store>(
     block.is_begun = true;
     let limits = cx.connection.stall();
     let sent = cx.frames.writer().send_file(source.file(), offset, end - offset, limits).await?;
-    cx.connection.context.monitor.sent(usize::try_from(sent).unwrap_or(usize::MAX));
+    cx.connection
+        .context
+        .metrics
+        .sent(Dialect::Native, usize::try_from(sent).unwrap_or(usize::MAX));
     block.offset += sent;
     Ok(())
 }

@@ -7,6 +7,7 @@ use ftx_io::{ErrorChain, ReadError, StreamError, WorkPanicked};
 use std::time::Duration;
 
 use crate::store::Refusal;
+use crate::stream_reason::stream_reason;
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -43,20 +44,27 @@ pub(super) enum RequestError {
 }
 
 impl NativeError {
-    /// The `Goodbye` for the client, where it can still read one.
-    pub(super) fn goodbye(&self) -> Option<Reply> {
-        let reason = match self {
+    /// The reason, for the client and the counters.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Cut { reason, .. } | Self::Rejected { reason, .. } => *reason,
             Self::Frame(error) => error.reason(),
             Self::Idle(_) => Reason::TimedOut,
             Self::ShuttingDown => Reason::ShuttingDown,
             Self::Panicked(_) => Reason::Internal,
-            Self::Rejected { reason, .. } => *reason,
             Self::Step(error) => error.reason(),
-            Self::Stream(StreamError::Stopped) => Reason::ShuttingDown,
-            Self::Stream(StreamError::Late(_) | StreamError::Timeout(_)) => Reason::TimedOut,
-            Self::Cut { .. } | Self::Stream(_) => return None,
+            Self::Stream(error) => stream_reason(error),
+        }
+    }
+
+    /// The `Goodbye` for the client, where it can still read one.
+    pub(super) fn goodbye(&self) -> Option<Reply> {
+        let can_read = match self {
+            Self::Cut { .. } => false,
+            Self::Stream(error) => stream_reason(error) != Reason::ConnectionLost,
+            _ => true,
         };
-        Some(Reply::goodbye(reason, ErrorChain(self).to_string()))
+        can_read.then(|| Reply::goodbye(self.reason(), ErrorChain(self).to_string()))
     }
 
     /// Whether this is an ordinary end of a connection without uploads.

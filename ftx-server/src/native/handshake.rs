@@ -1,5 +1,6 @@
 //! The handshake: the client's preface and `Hello`, and the server's answers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::error::NativeError;
 use super::goodbye::say_goodbye;
 use super::request::decode;
 use super::shared::NativeShared;
+use crate::auth::{Credentials, Principal};
 use crate::context::Context;
 use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::Store;
@@ -43,6 +45,7 @@ struct ClientHello {
     versions: Vec<u32>,
     session: Option<Token>,
     agent: String,
+    auth: Option<String>,
     replaces: Option<Token>,
     understands_waiting: bool,
 }
@@ -50,6 +53,7 @@ struct ClientHello {
 /// Reads the client's preface and `Hello`, and answers them. `None` if the client left before.
 pub(super) async fn accept<S: Store>(
     mut stream: BufferedStream,
+    peer: SocketAddr,
     context: &Arc<Context<S>>,
     shared: &NativeShared<S::Staging>,
     deadline: HandshakeDeadline,
@@ -68,14 +72,20 @@ pub(super) async fn accept<S: Store>(
     stream.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
     let hello = async {
-        let hello = read_hello(&mut frames, context, deadline).await?;
-        if let Some(token) = hello.as_ref().and_then(|hello| hello.replaces) {
-            end_replaced(shared, token).await?;
+        let Some(hello) = read_hello(&mut frames, context, deadline).await? else {
+            return Ok(None);
+        };
+        let credentials = Credentials::new(hello.auth.as_deref(), peer);
+        let principal = context.authenticator.authenticate(credentials).map_err(|refusal| {
+            NativeError::Rejected { reason: refusal.reason, message: refusal.message }
+        })?;
+        if let Some(token) = hello.replaces {
+            end_replaced(shared, token, &principal).await?;
         }
-        Ok(hello)
+        Ok(Some((hello, principal)))
     };
     let answered = match hello.await {
-        Ok(Some(hello)) => welcome(&mut frames, context, shared, hello),
+        Ok(Some((hello, principal))) => welcome(&mut frames, context, shared, hello, principal),
         Ok(None) => return Ok(None),
         Err(error) => {
             frames.queue(&server_preface(VERSION));
@@ -112,17 +122,21 @@ async fn read_hello<S: Store>(
         Err(_) => return Err(late().into()),
     };
     match decode(&header, &payload)? {
-        Request::Hello { versions, features, agent, session, replaces, .. } => {
+        Request::Hello { versions, features, agent, session, auth, replaces } => {
             let understands_waiting = features.iter().any(|feature| feature == WAITING);
-            Ok(Some(ClientHello { versions, session, agent, replaces, understands_waiting }))
+            Ok(Some(ClientHello { versions, session, agent, auth, replaces, understands_waiting }))
         }
         _ => Err(no_hello()),
     }
 }
 
 /// Ends the client's former session.
-async fn end_replaced<U>(shared: &NativeShared<U>, token: Token) -> Result<(), NativeError> {
-    let ended = shared.sessions.end(token);
+async fn end_replaced<U>(
+    shared: &NativeShared<U>,
+    token: Token,
+    principal: &Principal,
+) -> Result<(), NativeError> {
+    let ended = shared.sessions.end(token, principal);
     tokio::time::timeout(REPLACE_TIMEOUT, ended).await.map_err(|_| {
         let message = "a connection that you had before is still at work; connect again".to_owned();
         NativeError::Rejected { reason: Reason::Busy, message }
@@ -138,6 +152,7 @@ fn welcome<S: Store>(
     context: &Arc<Context<S>>,
     shared: &NativeShared<S::Staging>,
     hello: ClientHello,
+    principal: Principal,
 ) -> Result<NativeConnection<S>, NativeError> {
     let ClientHello { versions, session, agent, understands_waiting, .. } = hello;
     let version = common_version(&versions);
@@ -149,11 +164,11 @@ fn welcome<S: Store>(
         );
         return Err(NativeError::Rejected { reason: Reason::NoCommonVersion, message });
     };
-    let Some(session) = shared.sessions.join(session, &context.abort) else {
-        let message = "the session has ended; connect without its token".to_owned();
-        return Err(NativeError::Rejected { reason: Reason::OutOfStep, message });
+    let session = match session {
+        Some(token) => shared.sessions.join(token, &principal)?,
+        None => shared.sessions.begin(principal, &context.abort)?,
     };
-    debug!(agent, version, "native client");
+    debug!(agent, version, principal = session.principal().name(), "native client");
     let welcome = Reply::Welcome {
         version,
         // The known features that the client has named.

@@ -38,6 +38,7 @@ mod source_lease;
 mod upload;
 mod waiting_offers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ftx_io::BufferedStream;
@@ -56,6 +57,7 @@ pub(crate) const DEDICATED_THREADS: usize = 4;
 /// Serves a native client until it leaves or something fails. Its unfinished uploads are kept.
 pub(crate) async fn serve<S: Store>(
     stream: BufferedStream,
+    peer: SocketAddr,
     context: &Arc<Context<S>>,
     shared: &NativeShared<S::Staging>,
     deadline: HandshakeDeadline,
@@ -63,7 +65,7 @@ pub(crate) async fn serve<S: Store>(
 ) -> Result<(), NativeError> {
     let accepted = tokio::select! {
         biased;
-        accepted = handshake::accept(stream, context, shared, deadline) => accepted?,
+        accepted = handshake::accept(stream, peer, context, shared, deadline) => accepted?,
         () = context.stop.cancelled() => return Ok(()),
     };
     let Some((frames, connection)) = accepted else { return Ok(()) };

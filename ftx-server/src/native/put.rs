@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ftx_core::RemoteName;
+use ftx_core::dialect::Dialect;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BLOCK_BYTES, BlockHasher, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Meta, Overwrite, Reply};
@@ -65,7 +66,7 @@ pub(super) async fn on_check<S: Store>(
     let (executor, progress) = (cx.executor(), WorkProgress::default());
     let work = context.store.confirm(&executor, expected, progress.clone());
     if cx.working(progress, work).await? {
-        context.monitor.uploaded();
+        context.metrics.uploaded(Dialect::Native);
         cx.reply(&Reply::Done { digest, unchanged: true })?;
     } else {
         cx.reply(&Reply::Wanted)?;
@@ -91,7 +92,7 @@ pub(super) async fn store_batch<S: Store>(
         match result {
             Ok(PutOutcome::Wanted) => connection.reply(frames, request, &Reply::Wanted)?,
             Ok(outcome) => {
-                connection.context.monitor.uploaded();
+                connection.context.metrics.uploaded(Dialect::Native);
                 let unchanged = outcome == PutOutcome::Unchanged;
                 connection.reply(frames, request, &Reply::Done { digest, unchanged })?;
             }
@@ -122,7 +123,7 @@ async fn store_single<S: Store>(
     };
     match stored {
         Ok(done) => {
-            context.monitor.uploaded();
+            context.metrics.uploaded(Dialect::Native);
             Ok(cx.reply(&done)?)
         }
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use ftx_core::dialect::Dialect;
 use ftx_core::native::blocks::Cv;
 use ftx_core::native::wire::{FrameHeader, Reply, Request};
 use ftx_io::{Executor, Frames, StreamError};
@@ -131,7 +132,7 @@ impl<'a, S: Store> RequestContext<'a, S> {
         if let Some(body) = &mut self.body {
             body.bytes -= len as u64;
         }
-        self.connection.context.monitor.received(len);
+        self.connection.context.metrics.received(Dialect::Native, len);
         Ok(chunk)
     }
 

@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftx_core::RemoteName;
-use ftx_core::native::StreamId;
 use ftx_core::native::upload::Receiver;
 use ftx_core::native::wire::Token;
+use ftx_core::native::{Reason, StreamId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::error::NativeError;
 use super::source_lease::SourceLease;
+use crate::auth::Principal;
 
 type SessionsByToken<U> = Mutex<HashMap<Token, Weak<ClientSession<U>>>>;
 
@@ -25,6 +27,8 @@ pub(super) struct Sessions<U> {
 /// The connections of one client. A session ends with the last of them.
 pub(super) struct ClientSession<U> {
     token: Token,
+    /// The one for whom all its connections act.
+    principal: Principal,
     /// Set when the session may begin nothing more: the grace of a shutdown is over, or the client has
     /// replaced it by a new session.
     pub(super) over: CancellationToken,
@@ -35,6 +39,20 @@ pub(super) struct ClientSession<U> {
     /// Notified when an upload has ended.
     ended: Notify,
     streams: AtomicU32,
+}
+
+/// Why a connection gets no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SessionError {
+    /// There is no such session any more.
+    #[error("the session has ended; connect without its token")]
+    Ended,
+    /// The session belongs to another principal.
+    #[error("the session was begun with other credentials; connect without its token")]
+    OtherPrincipal,
+    /// The system has no random numbers for a token.
+    #[error("no session can be begun now; connect again later")]
+    NoToken,
 }
 
 /// An upload, whose blocks may arrive over any connection of the session.
@@ -59,19 +77,19 @@ impl<U> Default for Sessions<U> {
 }
 
 impl<U> Sessions<U> {
-    /// Returns the session with this token, or a new one without a token; `None` if there is no such
-    /// session. `abort` ends all sessions.
-    pub(super) fn join(
+    /// Begins a session. `abort` ends all sessions.
+    ///
+    /// # Errors
+    /// [`SessionError::NoToken`].
+    pub(super) fn begin(
         &self,
-        token: Option<Token>,
+        principal: Principal,
         abort: &CancellationToken,
-    ) -> Option<Arc<ClientSession<U>>> {
-        if let Some(token) = token {
-            return lock(&self.by_token).get(&token).and_then(Weak::upgrade);
-        }
-        let token = random_token()?;
+    ) -> Result<Arc<ClientSession<U>>, SessionError> {
+        let token = random_token().ok_or(SessionError::NoToken)?;
         let session = Arc::new(ClientSession {
             token,
+            principal,
             over: abort.child_token(),
             gone: CancellationToken::new(),
             sessions: Arc::downgrade(&self.by_token),
@@ -80,15 +98,32 @@ impl<U> Sessions<U> {
             streams: AtomicU32::new(0),
         });
         lock(&self.by_token).insert(token, Arc::downgrade(&session));
-        Some(session)
+        Ok(session)
     }
 
-    /// Ends a session, and waits until its last connection has ended.
-    pub(super) async fn end(&self, token: Token) {
+    /// Returns the session with this token.
+    ///
+    /// # Errors
+    /// There is no such session, or it belongs to another principal.
+    pub(super) fn join(
+        &self,
+        token: Token,
+        principal: &Principal,
+    ) -> Result<Arc<ClientSession<U>>, SessionError> {
+        let session = lock(&self.by_token).get(&token).and_then(Weak::upgrade);
+        let session = session.ok_or(SessionError::Ended)?;
+        if session.principal == *principal {
+            Ok(session)
+        } else {
+            Err(SessionError::OtherPrincipal)
+        }
+    }
+
+    /// Ends a session of this principal, and waits until its last connection has ended. A session of
+    /// another principal is left alone.
+    pub(super) async fn end(&self, token: Token, principal: &Principal) {
         let gone = {
-            let Some(session) = lock(&self.by_token).get(&token).and_then(Weak::upgrade) else {
-                return;
-            };
+            let Ok(session) = self.join(token, principal) else { return };
             session.over.cancel();
             session.gone.clone()
         };
@@ -99,6 +134,11 @@ impl<U> Sessions<U> {
 impl<U> ClientSession<U> {
     pub(super) fn token(&self) -> Token {
         self.token
+    }
+
+    /// The one for whom the session's connections act.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// A number for a new connection.
@@ -152,6 +192,17 @@ impl<U> ClientSession<U> {
         for upload in uploads {
             upload.receiver().lost(stream);
         }
+    }
+}
+
+impl From<SessionError> for NativeError {
+    fn from(error: SessionError) -> Self {
+        let reason = match error {
+            SessionError::Ended => Reason::OutOfStep,
+            SessionError::OtherPrincipal => Reason::Unauthorised,
+            SessionError::NoToken => Reason::Internal,
+        };
+        Self::Rejected { reason, message: error.to_string() }
     }
 }
 

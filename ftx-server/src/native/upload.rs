@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use ftx_core::dialect::Dialect;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{
     BLOCK_BYTES, BlockHasher, Cv, Digest, PartialManifest, block_len, block_offset,
@@ -42,6 +43,7 @@ pub(super) async fn begin<S: Store>(
     let receiver = executor.run_long(receiver).await?;
     let resumed = receiver.resumed();
     info!(name = name.as_str(), size, resumed, "upload begins");
+    context.metrics.resumed(Dialect::Native, resumed);
     // A client that reads the list of blocks slowly counts as one that stands still.
     drop(at_work);
     let sent = send_known_blocks(cx, &receiver).await;
@@ -202,7 +204,7 @@ pub(super) async fn on_commit<S: Store>(
     }
     let unchanged = published?;
     info!(name = upload.name.as_str(), %digest, unchanged, "upload published");
-    cx.connection.context.monitor.uploaded();
+    cx.connection.context.metrics.uploaded(Dialect::Native);
     Ok(cx.reply(&Reply::Done { digest, unchanged })?)
 }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use ftx_core::Status;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest};
 use ftx_tests::content::{assert_content, content, sparse_file, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Plan, Proxy, RawSocket, Server, encoded, wait_until};
+use ftx_tests::{
+    Client, DEADLINE, Direction, Monitor, Plan, Proxy, RawSocket, Server, encoded, wait_until,
+};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
@@ -135,9 +137,19 @@ fn the_monitor_counts_transfers() {
     Client::upload(server.addr()).arg("a.bin").current_dir(local.path()).run().assert_done();
     std::fs::remove_file(local.path().join("a.bin")).unwrap();
     Client::download(server.addr()).arg("a.bin").current_dir(local.path()).run().assert_done();
-    let total = server.monitor().total;
+    let Monitor { details, total, .. } = server.monitor();
     for part in ["uploads=1", "downloads=1", "bytes_in=1000", "bytes_out=1000"] {
         assert!(total.contains(part), "{total}");
+    }
+    for part in [
+        "dialect=native connections=2 uploads=1 downloads=1 bytes_in=1000 bytes_out=1000 bytes_resumed=0",
+        "dialect=legacy connections=0 uploads=0 downloads=0 bytes_in=0 bytes_out=0 bytes_resumed=0",
+        "duration=publish count=1 ",
+        "duration=permit_wait count=",
+        "dedicated moves=",
+        "stagings open=0",
+    ] {
+        assert!(details.iter().any(|line| line.starts_with(part)), "{part}: {details:?}");
     }
 }
 

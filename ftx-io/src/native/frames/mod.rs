@@ -8,15 +8,13 @@ mod writer;
 use std::io;
 
 use ftx_core::native::wire::{HEADER_BYTES, next_frame};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use self::idle_timer::IdleTimer;
 use self::reader::Inbox;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
-use crate::{BufferedStream, IoLimits, StreamError};
+use crate::{BufferedStream, DetachedTransport, IoLimits, StreamError, Transport};
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
 /// kept for later sends.
@@ -25,7 +23,7 @@ const MAX_BUFFER_BYTES: usize = 256 * 1024;
 /// A connection that carries frames.
 #[derive(Debug)]
 pub struct Frames {
-    stream: TcpStream,
+    transport: Transport,
     inbox: Inbox,
     outbox: Outbox,
     idle_timer: IdleTimer,
@@ -35,18 +33,17 @@ impl Frames {
     /// Takes over a connection behind its last message. Messages may have `max_message_bytes`
     /// bytes.
     #[must_use]
-    pub fn new(wire: BufferedStream, max_message_bytes: u32) -> Self {
-        let (stream, bytes) = wire.into_parts();
+    pub fn new(stream: BufferedStream, max_message_bytes: u32) -> Self {
+        let (transport, bytes) = stream.into_parts();
         let (inbox, outbox) = (Inbox::new(bytes, max_message_bytes), Outbox::default());
-        Self { stream, inbox, outbox, idle_timer: IdleTimer::new() }
+        Self { transport, inbox, outbox, idle_timer: IdleTimer::new() }
     }
 
     /// Splits into both directions, for concurrent use.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
-        let (read, write) = self.stream.split();
-        let idle_timer = &self.idle_timer;
-        let reader = FrameReader { half: read, inbox: &mut self.inbox, idle_timer };
-        (reader, FrameWriter { half: write, outbox: &mut self.outbox, idle_timer })
+        let Self { transport, inbox, outbox, idle_timer } = self;
+        let reader = FrameReader { transport, inbox, idle_timer };
+        (reader, FrameWriter { transport, outbox, idle_timer })
     }
 
     /// Returns the incoming direction.
@@ -90,12 +87,12 @@ impl Frames {
     /// # Errors
     /// See [`StreamError`].
     pub async fn shut_down(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
-        self.stream.shutdown().await?;
+        limits.watch(self.transport.shut_down()).await?;
         let hear_out = async {
             loop {
                 self.inbox.bytes.clear();
-                self.stream.readable().await?;
-                match self.inbox.try_read(&self.stream) {
+                self.transport.readable().await?;
+                match self.inbox.try_read(&self.transport) {
                     Ok(0) => return Ok(()),
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -126,7 +123,7 @@ impl Frames {
     /// The connection failed.
     pub fn try_fill(&mut self, most: usize) -> io::Result<()> {
         while self.inbox.bytes.len() < most {
-            match self.inbox.try_read(&self.stream) {
+            match self.inbox.try_read(&self.transport) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -141,15 +138,15 @@ impl Frames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedFrames> {
-        let Self { stream, inbox, outbox, .. } = self;
-        Ok(DetachedFrames { stream: stream.into_std()?, inbox, outbox })
+        let Self { transport, inbox, outbox, .. } = self;
+        Ok(DetachedFrames { transport: transport.detach()?, inbox, outbox })
     }
 }
 
 /// A connection detached from any runtime.
 #[derive(Debug)]
 pub struct DetachedFrames {
-    stream: std::net::TcpStream,
+    transport: DetachedTransport,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -160,9 +157,9 @@ impl DetachedFrames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<Frames> {
-        let Self { stream, inbox, outbox } = self;
-        let stream = TcpStream::from_std(stream)?;
-        Ok(Frames { stream, inbox, outbox, idle_timer: IdleTimer::new() })
+        let Self { transport, inbox, outbox } = self;
+        let transport = transport.attach()?;
+        Ok(Frames { transport, inbox, outbox, idle_timer: IdleTimer::new() })
     }
 }
 
@@ -177,7 +174,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::{Frames, Incoming};
-    use crate::{BufferedStream, IoLimits, StreamError};
+    use crate::{BufferedStream, IoLimits, StreamError, Transport};
 
     const LIMIT: Duration = Duration::from_secs(30);
 
@@ -185,7 +182,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
-        (Frames::new(BufferedStream::new(stream).unwrap(), 1000), peer)
+        let stream = BufferedStream::new(Transport::tcp(stream).unwrap());
+        (Frames::new(stream, 1000), peer)
     }
 
     #[tokio::test]

@@ -7,12 +7,10 @@ use ftx_core::native::wire::{
     BLOCK_HEAD_BYTES, BlockHead, FILE_PREFIX_BYTES, FileHead, FileLayout, FrameError, FrameHeader,
     FrameKind, HASH_BYTES, HEADER_BYTES, next_frame,
 };
-use tokio::net::TcpStream;
-use tokio::net::tcp::ReadHalf;
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
-use crate::{IoLimits, StreamError};
+use crate::{IoLimits, StreamError, Transport};
 
 /// The size of the first read of an idle connection.
 const FIRST_READ_BYTES: usize = 4 * 1024;
@@ -61,7 +59,7 @@ pub enum Incoming {
 /// The incoming direction of a connection.
 #[derive(Debug)]
 pub struct FrameReader<'a> {
-    pub(super) half: ReadHalf<'a>,
+    pub(super) transport: &'a Transport,
     pub(super) inbox: &'a mut Inbox,
     pub(super) idle_timer: &'a IdleTimer,
 }
@@ -115,14 +113,14 @@ impl FrameReader<'_> {
                 return Ok(());
             }
             let mut room = (&mut *chunk).limit(left);
-            match self.half.try_read_buf(&mut room) {
+            match self.transport.try_read(&mut room) {
                 Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
                 // The next read sees and reports the end.
                 Ok(0) => return Ok(()),
                 Ok(_) => self.idle_timer.note(),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
-                Err(_) => self.idle_timer.watch(limits, self.half.readable()).await?,
+                Err(_) => self.idle_timer.watch(limits, self.transport.readable()).await?,
             }
         }
     }
@@ -171,8 +169,8 @@ impl FrameReader<'_> {
                 // An idle connection keeps no memory.
                 self.inbox.bytes = BytesMut::new();
             }
-            self.idle_timer.watch(limits, self.half.readable()).await?;
-            match self.inbox.try_read(self.half.as_ref()) {
+            self.idle_timer.watch(limits, self.transport.readable()).await?;
+            match self.inbox.try_read(self.transport) {
                 Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
                 Ok(0) => return Err(StreamError::Closed),
                 Ok(_) => {
@@ -209,9 +207,9 @@ impl Inbox {
         self.step = FIRST_READ_BYTES;
     }
 
-    pub(super) fn try_read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(super) fn try_read(&mut self, transport: &Transport) -> io::Result<usize> {
         self.bytes.reserve(self.step);
-        let len = stream.try_read_buf(&mut self.bytes)?;
+        let len = transport.try_read(&mut self.bytes)?;
         if len >= self.step {
             self.step = (2 * self.step).min(MAX_BUFFER_BYTES);
         }

@@ -4,18 +4,15 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
-use tokio::net::tcp::WriteHalf;
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
-use crate::{IoLimits, StreamError};
+use crate::{IoLimits, StreamError, Transport};
 
 /// The outgoing direction of a connection.
 #[derive(Debug)]
 pub struct FrameWriter<'a> {
-    pub(super) half: WriteHalf<'a>,
+    pub(super) transport: &'a Transport,
     pub(super) outbox: &'a mut Outbox,
     pub(super) idle_timer: &'a IdleTimer,
 }
@@ -40,7 +37,8 @@ impl FrameWriter<'_> {
     pub async fn flush(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
-            let written = self.half.write(&self.outbox.bytes);
+            let parts = [IoSlice::new(&self.outbox.bytes)];
+            let written = self.transport.write_vectored(&parts);
             let written = self.idle_timer.watch(limits, written).await?;
             self.outbox.sent(written)?;
         }
@@ -54,7 +52,7 @@ impl FrameWriter<'_> {
     pub fn try_flush(&mut self) -> io::Result<()> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
-            match self.half.try_write(&self.outbox.bytes) {
+            match self.transport.try_write_vectored(&[IoSlice::new(&self.outbox.bytes)]) {
                 Ok(written) => self.outbox.sent(written)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -74,12 +72,9 @@ impl FrameWriter<'_> {
         self.outbox.desynced = !data.is_empty();
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
-            let written = if queued == 0 {
-                self.idle_timer.watch(limits, self.half.write(data)).await?
-            } else {
-                let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
-                self.idle_timer.watch(limits, self.half.write_vectored(&parts)).await?
-            };
+            let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
+            let written = self.transport.write_vectored(&parts);
+            let written = self.idle_timer.watch(limits, written).await?;
             data.advance(written.saturating_sub(queued));
             self.outbox.sent(written)?;
         }
@@ -105,37 +100,19 @@ impl FrameWriter<'_> {
         limits: IoLimits<'_>,
     ) -> Result<u64, StreamError> {
         self.flush(limits).await?;
-        let stream: &TcpStream = self.half.as_ref();
         let mut sent = 0;
         self.outbox.desynced = true;
         while sent < len {
             let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
-            let passing =
-                stream.async_io(Interest::WRITABLE, || pass(file, offset + sent, stream, piece));
+            let passing = self.transport.send_file(file, offset + sent, piece);
             match self.idle_timer.watch(limits, passing).await? {
-                0 => break,
-                passed => sent += passed as u64,
+                None | Some(0) => break,
+                Some(passed) => sent += passed as u64,
             }
         }
         self.outbox.desynced = false;
         Ok(sent)
     }
-}
-
-/// Makes the kernel send up to `len` bytes of a file, and returns their number: 0 at its end, if
-/// they cannot be read, and without support.
-#[cfg(target_os = "linux")]
-fn pass(file: &File, mut offset: u64, stream: &TcpStream, len: usize) -> io::Result<usize> {
-    use rustix::io::Errno;
-    match rustix::fs::sendfile(stream, file, Some(&mut offset), len) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::IO | Errno::OVERFLOW) => Ok(0),
-        passed => Ok(passed?),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn pass(_: &File, _: u64, _: &TcpStream, _: usize) -> io::Result<usize> {
-    Ok(0)
 }
 
 /// The bytes waiting to be sent.

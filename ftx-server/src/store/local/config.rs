@@ -7,6 +7,7 @@ use ftx_store::Durability;
 
 use crate::config::{Config, Timeouts};
 use crate::descriptors::Descriptors;
+use crate::metrics::Metrics;
 
 /// Settings of a [`LocalStore`](super::LocalStore). [`LocalStoreConfig::new`] gives the defaults that the
 /// binary has.
@@ -22,8 +23,12 @@ pub struct LocalStoreConfig {
     /// How long the writer of an upload must have been silent before another client's offer takes the upload
     /// over.
     pub takeover_after: Duration,
+    /// As `takeover_after`, in the legacy dialect, in which a client that is back cannot say that it is.
+    pub legacy_takeover_after: Duration,
     /// The descriptors for open files. A call that needs one too many is refused.
     pub descriptors: Descriptors,
+    /// Counts waits, publishing and open stagings.
+    pub metrics: Metrics,
 }
 
 impl LocalStoreConfig {
@@ -35,16 +40,19 @@ impl LocalStoreConfig {
             durability: Durability::Full,
             staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
             takeover_after: Timeouts::default().stall,
+            legacy_takeover_after: Duration::from_secs(2),
             descriptors: Descriptors::of_this_process(),
+            metrics: Metrics::default(),
         }
     }
 
-    /// Fits a store to the server that uses it: both take descriptors from one budget, and an upload can be
-    /// taken over once the server counts its client as stalled.
+    /// Fits a store to the server that uses it: both take descriptors from one budget and count in one
+    /// place, and an upload can be taken over once the server counts its client as stalled.
     #[must_use]
     pub fn for_server(mut self, server: &Config) -> Self {
         self.takeover_after = server.timeouts.stall;
         self.descriptors = server.descriptors.clone();
+        self.metrics = server.metrics.clone();
         self
     }
 }

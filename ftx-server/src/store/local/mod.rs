@@ -45,6 +45,7 @@ use self::name_locks::{NameLock, NameLocks};
 use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
+use crate::metrics::Metrics;
 
 use self::legacy::LegacyState;
 pub use self::legacy::{LocalDownload, LocalOffer, LocalUpload};
@@ -70,6 +71,7 @@ pub struct LocalStore {
 struct StoreInner {
     root: Root,
     permits: JobPermits,
+    metrics: Metrics,
     descriptors: Descriptors,
     staging_ttl: Duration,
     expiry: ExpiryClock,
@@ -106,7 +108,8 @@ impl LocalStore {
         expiry.save();
         let inner = Arc::new(StoreInner {
             root,
-            permits: JobPermits::default(),
+            permits: JobPermits::new(config.metrics.clone()),
+            metrics: config.metrics.clone(),
             descriptors: config.descriptors.clone(),
             staging_ttl: config.staging_ttl,
             expiry,

@@ -5,9 +5,12 @@
 //! a `stat` or a read from the page cache. Permits belong to the server, threads to a worker.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ftx_io::{Executor, WorkPanicked};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::Metrics;
 
 /// Kinds of slow work, each with the limit of concurrent jobs over all clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,7 @@ pub(super) struct JobPermits {
     read: Arc<Semaphore>,
     sync: Arc<Semaphore>,
     write: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 /// A permit for one slow job, until it is dropped.
@@ -53,22 +57,28 @@ pub(super) struct JobPermit {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Default for JobPermits {
-    fn default() -> Self {
+impl JobPermits {
+    pub(super) fn new(metrics: Metrics) -> Self {
         let permits = |slow: SlowJob| Arc::new(Semaphore::new(slow.limit()));
         Self {
             hash: permits(SlowJob::Hash),
             read: permits(SlowJob::Read),
             sync: permits(SlowJob::Sync),
             write: permits(SlowJob::Write),
+            metrics,
         }
     }
-}
 
-impl JobPermits {
     /// Waits for a permit in first-come order. The holder of one must not wait for another of its kind.
     pub(super) async fn take(&self, slow: SlowJob) -> JobPermit {
-        JobPermit { _permit: Arc::clone(self.of(slow)).acquire_owned().await.ok() }
+        let permits = self.of(slow);
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return JobPermit { _permit: Some(permit) };
+        }
+        let start = Instant::now();
+        let permit = Arc::clone(permits).acquire_owned().await.ok();
+        self.metrics.waited_for_permit(start.elapsed());
+        JobPermit { _permit: permit }
     }
 
     /// Runs short work of this kind. It needs no permit on a thread that serves a single connection.

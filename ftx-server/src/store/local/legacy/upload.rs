@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
@@ -118,7 +119,9 @@ impl LegacyUpload for LocalUpload {
             if !is_small {
                 lease.hold(None);
             }
+            let start = Instant::now();
             let result = publish(&inner, &name, staging);
+            inner.metrics.published(start.elapsed());
             match &result {
                 Ok(_) => lease.remove(),
                 // So little is sent again more easily than it is kept.

@@ -70,7 +70,8 @@ impl NativeState {
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
         let (ttl, name_of) = (config.staging_ttl, BlockStaging::name_of);
-        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of)?;
+        let counted = &config.metrics;
+        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of, counted)?;
         let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
@@ -161,7 +162,9 @@ fn publish(
     items: &mut [PutItem<'_>],
 ) -> HashSet<usize> {
     let batch: Vec<_> = items.iter().filter_map(|item| item.batch_file(parents)).collect();
+    let start = Instant::now();
     let mut published = publish_with_retry(publisher, &batch).into_iter();
+    inner.metrics.published(start.elapsed());
     let mut used = HashSet::new();
     for item in items {
         let (Some(file), Ok(PutStep::Store(ready))) = (item.batch_file(parents), &item.step) else {

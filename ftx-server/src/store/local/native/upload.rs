@@ -252,7 +252,12 @@ impl StagedUpload for LocalBlockUpload {
         } else {
             None
         };
-        let publish = move || shared.publish(&copy, digest, published_version.as_ref(), &progress);
+        let publish = move || {
+            let start = Instant::now();
+            let published = shared.publish(&copy, digest, published_version.as_ref(), &progress);
+            shared.inner.metrics.published(start.elapsed());
+            published
+        };
         self.0.inner.permits.run_long(executor, SlowJob::Sync, publish).await
     }
 

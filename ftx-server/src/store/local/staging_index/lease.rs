@@ -6,6 +6,7 @@ use ftx_core::RemoteName;
 use ftx_store::StagingFiles;
 
 use super::{StagingIndex, StagingState, WriterHandle};
+use crate::metrics::OpenStaging;
 use crate::store::UploadOwner;
 use crate::store::local::private_dir::PrivateDir;
 use crate::store::local::recovery::{self, StagingId};
@@ -13,16 +14,18 @@ use crate::store::local::recovery::{self, StagingId};
 /// The right to touch the files of a staging. Dropping it leaves the staging idle, so close the files first.
 #[derive(Debug)]
 pub(in crate::store::local) struct StagingLease<W: WriterHandle> {
-    index: Arc<StagingIndex<W>>,
+    pub(super) index: Arc<StagingIndex<W>>,
     name: RemoteName,
     id: StagingId,
     /// The index has the last state of the staging.
     is_settled: bool,
+    _open: OpenStaging,
 }
 
 impl<W: WriterHandle> StagingLease<W> {
     pub(super) fn new(index: &Arc<StagingIndex<W>>, name: &RemoteName, id: StagingId) -> Self {
-        Self { index: Arc::clone(index), name: name.clone(), id, is_settled: false }
+        let _open = index.metrics.open_staging();
+        Self { index: Arc::clone(index), name: name.clone(), id, is_settled: false, _open }
     }
 
     /// The directory of the staging.

@@ -42,6 +42,7 @@ use super::expiry::ExpiryClock;
 use super::latch::Latch;
 use super::private_dir::PrivateDir;
 use super::recovery::{OrphanedStagings, StagingId};
+use crate::metrics::Metrics;
 use crate::store::UploadOwner;
 
 /// A reference to an upload that writes to a staging.
@@ -57,6 +58,8 @@ pub(super) trait WriterHandle: Clone + Debug {
 #[derive(Debug)]
 pub(super) struct StagingIndex<W: WriterHandle> {
     dir: PrivateDir,
+    /// For the gauge of leased stagings.
+    metrics: Metrics,
     state: Mutex<IndexState<W>>,
 }
 
@@ -160,6 +163,7 @@ impl<W: WriterHandle> StagingIndex<W> {
         expiry: &ExpiryClock,
         ttl: Duration,
         name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
+        metrics: &Metrics,
     ) -> Result<Arc<Self>, StoreError> {
         let dir = PrivateDir::open(private_dir, name)?;
         let (path, present) = (dir.path(), dir.get());
@@ -171,7 +175,8 @@ impl<W: WriterHandle> StagingIndex<W> {
             let state = StagingState::Idle(W::Known::default());
             by_name.entry(name).or_default().push(StagingEntry { id, state });
         }
-        Ok(Arc::new(Self { dir, state: Mutex::new(IndexState { next, by_name }) }))
+        let metrics = metrics.clone();
+        Ok(Arc::new(Self { dir, metrics, state: Mutex::new(IndexState { next, by_name }) }))
     }
 
     /// The directory of the stagings.

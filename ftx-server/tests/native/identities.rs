@@ -1,0 +1,112 @@
+//! Credentials, and the sessions of different principals.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ftx_core::native::Reason;
+use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, Token, server_preface};
+use ftx_server::store::Refusal;
+use ftx_server::{Authenticator, Credentials, Principal};
+
+use crate::client::{Client, hello};
+use crate::frame::Frame;
+use crate::running::Running;
+use crate::{DEADLINE, MIB, content, wait_until};
+
+/// Takes the proof for the user's name, and refuses clients without one.
+#[derive(Debug)]
+struct ByName;
+
+impl Authenticator for ByName {
+    fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
+        assert!(credentials.peer.ip().is_loopback());
+        let name = credentials.auth.filter(|name| *name != "mallory");
+        let name = name.ok_or_else(|| Refusal::new(Reason::Unauthorised, "say your name"))?;
+        Ok(Principal::user(name))
+    }
+
+    fn anonymous(&self, _: SocketAddr) -> Result<Principal, Refusal> {
+        Err(Refusal::new(Reason::Unauthorised, "users only"))
+    }
+}
+
+fn server() -> Running {
+    Running::with(|config| config.authenticator = Arc::new(ByName))
+}
+
+/// A client that has said its hello.
+fn client(
+    server: &Running,
+    user: Option<&str>,
+    joins: Option<Token>,
+    replaced: Option<Token>,
+) -> Client {
+    let Request::Hello { versions, features, agent, session, .. } = hello(joins) else { panic!() };
+    let (auth, replaces) = (user.map(str::to_owned), replaced);
+    let hello = Request::Hello { versions, features, agent, session, auth, replaces };
+    let mut client = server.client();
+    client.send_bytes(&[&CLIENT_PREFACE[..], &hello.encode(0).unwrap()].concat());
+    client
+}
+
+fn welcomed(mut client: Client) -> Client {
+    client.hear_welcome();
+    client
+}
+
+fn refusal(mut client: Client) -> String {
+    assert_eq!(client.preface(), server_preface(1));
+    match client.frame() {
+        Frame::Reply(0, Reply::Goodbye { reason, message }) => {
+            assert_eq!(Reason::from_code(reason), Reason::Unauthorised);
+            message
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refused_client_gets_the_reason() {
+    let server = server();
+    for user in [None, Some("mallory")] {
+        assert_eq!(refusal(client(&server, user, None, None)), "say your name");
+    }
+    welcomed(client(&server, Some("alice"), None, None)).put("a.bin", b"hello");
+    assert_eq!(server.read("a.bin"), b"hello");
+    wait_until("the refused ones are counted", || server.monitor.snapshot().errors == 2);
+}
+
+#[test]
+fn a_session_admits_its_own_principal_only() {
+    let server = server();
+    let first = welcomed(client(&server, Some("alice"), None, None));
+    let token = first.session();
+    let second = welcomed(client(&server, Some("alice"), Some(token), None));
+    assert!(second.session() == token);
+    let message = refusal(client(&server, Some("bob"), Some(token), None));
+    assert!(message.contains("other credentials"), "{message}");
+}
+
+/// Replacing ends a session, so it would be a way to stop the uploads of others.
+#[test]
+fn the_session_of_another_is_not_replaced() {
+    let server = server();
+    let mut first = welcomed(client(&server, Some("alice"), None, None));
+    let file = content(1, 2 * MIB + 5);
+    let id = first.begin("a.bin", &file, 1).id;
+    first.send_blocks(id, &file, 0..1);
+    drop(welcomed(client(&server, Some("bob"), None, Some(first.session()))));
+    first.send_blocks(id, &file, 1..3);
+    assert!(!first.commit(id, &file));
+    assert!(server.read("a.bin") == file);
+}
+
+#[test]
+fn the_authenticator_may_refuse_legacy_clients() {
+    let server = server();
+    let mut legacy = server.client();
+    // The id of the first request of an upload.
+    legacy.send_bytes(&[0, 0, 0, 0, 0, 0, 0, 0x64]);
+    assert!(legacy.is_closed_within(DEADLINE));
+    wait_until("it is counted", || server.monitor.snapshot().refused == 1);
+}
