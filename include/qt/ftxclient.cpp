@@ -279,7 +279,7 @@ bool Client::prepare()
     return true;
 }
 
-Job *Client::start(quint32 jobKind, const QStringList &paths, const QStringList &names, bool recursive)
+Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &names, bool recursive)
 {
     if (paths.size() != names.size()) {
         d->error = QStringLiteral("the paths are not as many as the names; give one for each");
