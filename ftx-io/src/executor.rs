@@ -17,7 +17,8 @@ use tokio::task::{JoinError, JoinHandle};
 /// Runs blocking work for one connection; clones run it in the same place.
 ///
 /// An executor belongs to the thread that it was made for: a connection that moves to another thread
-/// gets another executor, and nothing keeps one beyond a call.
+/// gets another executor. Nothing keeps one beyond a call, except a [`StagingWriter`](crate::StagingWriter):
+/// a connection does not move while it writes a staging.
 #[derive(Clone, Debug)]
 pub struct Executor {
     /// The runtime whose blocking threads take the work.

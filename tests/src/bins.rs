@@ -24,8 +24,9 @@ pub fn client() -> PathBuf {
 #[must_use]
 pub fn examples() -> PathBuf {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let built =
-        BUILT.get_or_init(|| build(&["--examples", "-p", "ftx-server", "-p", "ftx-client"]));
+    // Those of the whole workspace, as `cargo test --workspace` has already built them: with fewer
+    // packages, features of dependencies would differ, and all would be built again.
+    let built = BUILT.get_or_init(|| build(&["--workspace", "--examples"]));
     built.as_deref().expect("the examples do not build").join("examples")
 }
 

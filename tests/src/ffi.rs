@@ -47,7 +47,10 @@ pub enum Link {
 pub fn library() -> &'static Library {
     static BUILT: OnceLock<Library> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let built = bins::build(&["-p", "ftx-ffi"]).expect("libftx does not build");
+        // With the programs, as `scripts/install` builds it: the library alone would have other features
+        // of the dependencies, and all would be built again.
+        let packages = ["-p", "ftx-server", "-p", "ftx-client", "-p", "ftx-ffi"];
+        let built = bins::build(&packages).expect("libftx does not build");
         let shared = built.join("libftx.so");
         let run = bins::target_dir().join("ffi-run");
         fs::create_dir_all(&run).unwrap();

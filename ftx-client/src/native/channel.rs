@@ -3,20 +3,15 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
-use ftx_core::native::wire::{
-    CLIENT_PREFACE, FrameHeader, PREFACE_BYTES, Reply, Request, ServerPreface, Token, VERSIONS,
-    WAITING,
-};
+use ftx_core::native::wire::{CLIENT_PREFACE, FrameHeader, Reply, Request, ServerPreface, Token};
 use ftx_core::native::{Reason, Silence, SilenceAction};
 use ftx_core::shown;
 use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
 use tracing::debug;
 
 use super::backlog::{Backlog, ExpectedReplies};
+use super::hello::{SessionRequest, credentials, hello, read_preface};
 use crate::{Cancel, ClientConfig, TransferError};
-
-/// Program and version, sent in the `Hello`.
-const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
 
 /// The handshake duration from which a server counts as distant, where windows bound the speed: below
 /// it, two connections carry 800 MiB/s. A near server that is busy also takes some milliseconds, and
@@ -42,15 +37,6 @@ pub(crate) enum Handshake {
     Native(Box<Channel>),
     /// The original protocol. The connection continues in the legacy dialect.
     Legacy(BufferedStream),
-}
-
-/// The session that a connection asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum SessionRequest {
-    /// A new one in place of the client's last session, whose waiting requests must not begin.
-    New { replaces: Option<Token> },
-    /// The session of another connection.
-    Join(Token),
 }
 
 /// A connection after its handshake.
@@ -304,44 +290,6 @@ impl Channel {
     pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
         let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_hash(limits).await?)
-    }
-}
-
-/// The first message of a connection.
-fn hello(session: SessionRequest, auth: Option<String>) -> Request {
-    let (session, replaces) = match session {
-        SessionRequest::New { replaces } => (None, replaces),
-        SessionRequest::Join(token) => (Some(token), None),
-    };
-    Request::Hello {
-        versions: VERSIONS.to_vec(),
-        features: vec![WAITING.to_owned()],
-        agent: AGENT.to_owned(),
-        session,
-        auth,
-        replaces,
-    }
-}
-
-/// The proof that the client may use the server, for each of its connections. The settings hold none so
-/// far.
-fn credentials(_: &ClientConfig) -> Option<String> {
-    None
-}
-
-async fn read_preface(
-    stream: &mut BufferedStream,
-    limits: IoLimits<'_>,
-) -> Result<ServerPreface, TransferError> {
-    loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
-            let preface = ServerPreface::decode(*preface).map_err(TransferError::handshake)?;
-            stream.consume(PREFACE_BYTES);
-            return Ok(preface);
-        }
-        if !stream.fill(limits).await? {
-            return Err(TransferError::closed());
-        }
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::channel::{Channel, Handshake, SessionRequest};
+use super::channel::{Channel, Handshake};
+use super::hello::SessionRequest;
 use super::workload::Workload;
 use crate::connect::connect;
 use crate::{ClientConfig, ServerAddr, TransferError};

@@ -7,6 +7,7 @@
 //! | `queue` | the files of one call, and their states |
 //! | `workload` | the work of one attempt: uploads or downloads |
 //! | `upload`, `download` | the work on one connection |
+//! | `hello` | the first messages of a connection |
 //! | `channel`, `backlog` | one connection, and the replies that arrive while it sends |
 //! | `query` | requests without file data |
 
@@ -15,13 +16,15 @@ mod backlog;
 mod channel;
 mod download;
 mod extra_stream;
+mod hello;
 mod query;
 mod queue;
 mod transfer;
 mod upload;
 mod workload;
 
-pub(crate) use channel::{Channel, Handshake, SessionRequest};
+pub(crate) use channel::{Channel, Handshake};
 pub(crate) use download::DownloadJob;
+pub(crate) use hello::SessionRequest;
 pub(crate) use transfer::{IdleConnection, NativeClient};
 pub(crate) use upload::UploadJob;

@@ -11,9 +11,10 @@ use ftx_store::ManifestCache;
 use tokio::sync::oneshot;
 
 use super::attempt::{AbortOnDrop, Attempt};
-use super::channel::{Channel, Handshake, SessionRequest};
+use super::channel::{Channel, Handshake};
 use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStream;
+use super::hello::SessionRequest;
 use super::queue::TransferQueue;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;

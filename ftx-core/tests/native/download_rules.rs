@@ -69,7 +69,7 @@ fn with_a_manifest_only_differing_blocks_are_requested_at_once() {
 }
 
 #[test]
-fn what_was_asked_for_before_the_size_was_known_is_not_asked_for_again() {
+fn blocks_requested_before_the_size_is_known_are_not_requested_again() {
     for (first, left) in [(range(0, 2), Some(range(2, 1))), (range(0, u64::MAX), None)] {
         let mut fetch = Fetch::begun(3 * BLOCK_BYTES, 5, first, 100);
         assert_eq!(fetch.expects(5), Some(0));

@@ -63,9 +63,9 @@ impl<G> StagingHandle<G> {
     /// ended or lost the staging. Blocks.
     #[must_use]
     pub fn hash_all(&self, deadline: Instant) -> Option<PrefixHasher> {
-        let commands = self.commands.upgrade().filter(|commands| !commands.is_closed())?;
+        // Not held meanwhile: it would keep the task of a dropped writer.
+        self.commands.upgrade().filter(|commands| !commands.is_closed())?;
         self.hasher.catch_up(self.hasher.written(), deadline);
-        drop(commands);
         Some(self.hasher.snapshot())
     }
 

@@ -52,9 +52,13 @@ fn pass_days(root: &Path, days: u64) {
 /// Opens the store. One that was dropped just now may still be at work on its stagings, and keeps
 /// the root until it is done with the present one.
 fn open(root: &Path) -> LocalStore {
+    open_with(&config(root))
+}
+
+fn open_with(config: &LocalStoreConfig) -> LocalStore {
     let start = Instant::now();
     loop {
-        match LocalStore::open(&config(root)) {
+        match LocalStore::open(config) {
             Ok(store) => return store,
             Err(StoreError::RootInUse { .. }) if start.elapsed() < DEADLINE => {
                 std::thread::sleep(Duration::from_millis(5));

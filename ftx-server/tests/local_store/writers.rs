@@ -9,12 +9,9 @@ use ftx_store::StoreErrorKind;
 use tempfile::tempdir;
 
 use crate::{
-    MIB, assert_file, assert_offers_start_of, begin_anew, content, finish, finish_from,
-    interrupted, kind, kind_of, name, offer, open, put, staged_files, write,
+    MIB, assert_file, assert_offers_start_of, begin_anew, config, content, finish, finish_from,
+    interrupted, kind, kind_of, name, offer, open, open_with, put, staged_files, write,
 };
-
-/// Longer than a writer may be silent before its staging is taken from it.
-const SILENCE: Duration = Duration::from_millis(2200);
 
 #[tokio::test]
 async fn the_last_of_two_writers_to_end_wins() {
@@ -95,7 +92,10 @@ const ENDS: [&str; 4] = ["write", "publish", "suspend", "drop"];
 #[tokio::test]
 async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
     let root = tempdir().unwrap();
-    let store = open(root.path());
+    let mut config = config(root.path());
+    // Everybody counts as silent.
+    config.legacy_takeover_after = Duration::ZERO;
+    let store = open_with(&config);
     let bytes = content(1, 2 * MIB);
     let mut writers = Vec::new();
     for end in ENDS {
@@ -103,7 +103,6 @@ async fn a_silent_writer_is_superseded_and_can_do_no_harm() {
         write(&mut old, &bytes[..MIB]).await.unwrap();
         writers.push(old);
     }
-    tokio::time::sleep(SILENCE).await;
     for (end, old) in ENDS.into_iter().zip(writers) {
         let offered = offer(&store, end).await;
         let from = assert_offers_start_of(&offered, &bytes);

@@ -66,7 +66,7 @@ fn refusal(mut client: Client) -> String {
 }
 
 #[test]
-fn who_is_not_accepted_hears_why() {
+fn a_refused_client_gets_the_reason() {
     let server = server();
     for user in [None, Some("mallory")] {
         assert_eq!(refusal(client(&server, user, None, None)), "say your name");

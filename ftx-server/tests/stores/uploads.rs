@@ -17,7 +17,7 @@ crate::for_all_stores! {
     a_discarded_upload_leaves_nothing,
     the_own_upload_is_taken_over,
     an_upload_of_another_client_is_left_alone,
-    of_several_stagings_the_fullest_is_resumed,
+    the_fullest_of_several_stagings_is_resumed,
     a_failed_publish_keeps_the_old_version_and_the_staging,
     blocks_of_the_published_file_are_copied,
     the_same_file_again_is_unchanged,
@@ -119,7 +119,7 @@ async fn an_upload_of_another_client_is_left_alone<S: Store>(store: S) {
     assert!(read(&store, "a").await == one);
 }
 
-async fn of_several_stagings_the_fullest_is_resumed<S: Store>(store: S) {
+async fn the_fullest_of_several_stagings_is_resumed<S: Store>(store: S) {
     let len = 24 * MIB;
     let file = content(1, len);
     let mut uploads = Vec::new();

@@ -110,7 +110,7 @@ fn missing_files_end_with_minus_2(peer: &Peer) {
 
 /// Only our client, which has an option for a shorter wait than 30 s.
 fn an_empty_upload_is_never_confirmed(peer: &Peer) {
-    let client = Peer::own(Qt::Five).with_timeout(Duration::from_secs(5));
+    let client = Peer::own(Qt::Five).with_timeout(Duration::from_secs(2));
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = peer.serve(root.path());
     sparse_file(&local.path().join("empty"), 0);

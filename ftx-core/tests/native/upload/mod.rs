@@ -181,7 +181,7 @@ proptest! {
             let replies = replies(&mut server, &mut faults, items);
             let is_equal = *first.entry(index).or_insert(content) == content;
             prop_assert_eq!(replies.len(), 1);
-            prop_assert_eq!(&replies[0].1 == &Reply::Stored { index }, is_equal);
+            prop_assert_eq!(replies[0].1 == Reply::Stored { index }, is_equal);
             prop_assert!(server.disk.data[&index] == [first[&index]; 2], "it is overwritten");
             if !is_equal {
                 break;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ftx_core::native::blocks::PartialManifest;
+use ftx_core::native::blocks::{Digest, PartialManifest};
 use ftx_core::native::upload::{
     AnsweredUpload, ClaimedBlock, FileId, NextUpload, SentFile, StreamLimits, UploadEnd,
     UploadRequests, UploadStep,
@@ -11,7 +11,7 @@ use ftx_core::native::upload::{
 use ftx_core::native::wire::{BlockHead, FileHead, Meta, Overwrite, Reply, Request, Token};
 use ftx_core::native::{Silence, SilenceAction, StreamId};
 
-use crate::files::ModelFile;
+use crate::files::{ModelFile, model_cv};
 use crate::pair::{Bytes, Incoming, Millis, Peer, block_frame, file_frame};
 
 /// How long a client waits for a silent server.
@@ -19,6 +19,17 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests that a connection may have open.
 pub(crate) const MAX_REQUESTS: usize = 512;
+
+/// A fault of the client or of the line to the server, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClientFault {
+    /// The block with this number is damaged on its way.
+    Damage(u64),
+    /// The block with this number is sent again, with other contents.
+    Changed(u64),
+    /// The `Commit` has the digest of another file.
+    WrongCommit,
+}
 
 /// The silence of a connection, and its begin.
 #[derive(Debug)]
@@ -46,6 +57,9 @@ pub(crate) struct UploadClient {
     pub(crate) told: Vec<(Millis, UploadStep)>,
     /// When it left a silent server.
     pub(crate) left_at: Option<Millis>,
+    pub(crate) fault: Option<ClientFault>,
+    /// Blocks that were sent.
+    sent: u64,
     is_cut: bool,
 }
 
@@ -68,6 +82,8 @@ impl UploadClient {
             ends: BTreeMap::new(),
             told: Vec::new(),
             left_at: None,
+            fault: None,
+            sent: 0,
             is_cut: false,
         }
     }
@@ -106,8 +122,20 @@ impl UploadClient {
         assert_eq!(self.requests.sent(request, claim.index, cv), Ok(false));
         let content = self.files[file].blocks[claim.index as usize];
         let head = BlockHead { index: claim.index, len: claim.len };
-        Some(block_frame(request, head, content, cv))
+        self.sent += 1;
+        let is_damaged = self.fault == Some(ClientFault::Damage(self.sent));
+        let mut frame = block_frame(request, head, if is_damaged { !content } else { content }, cv);
+        if self.fault == Some(ClientFault::Changed(self.sent)) {
+            let other = model_cv(self.files[file].size, claim.index, !content);
+            frame.append(block_frame(request, head, !content, other));
+        }
+        Some(frame)
     }
+}
+
+/// The digest of some other file.
+pub(crate) fn other(digest: Digest) -> Digest {
+    Digest(digest.0.map(|byte| !byte))
 }
 
 fn patience(is_owed: bool) -> Silence {
@@ -146,7 +174,10 @@ impl Peer for UploadClient {
                     break Request::Abandon { discard: false }.encode(request).unwrap().into();
                 }
                 NextUpload::Commit { request, .. } => {
-                    let digest = self.requests.commit(request).unwrap();
+                    let mut digest = self.requests.commit(request).unwrap();
+                    if self.fault == Some(ClientFault::WrongCommit) {
+                        digest = other(digest);
+                    }
                     break Request::Commit { digest }.encode(request).unwrap().into();
                 }
                 NextUpload::Block { request, file, claim } => {

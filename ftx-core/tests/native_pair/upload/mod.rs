@@ -3,14 +3,14 @@
 mod client;
 mod server;
 
-use ftx_core::native::Granule;
 use ftx_core::native::blocks::{BLOCK_BYTES, block_count};
 use ftx_core::native::upload::{UploadEnd, UploadStep};
+use ftx_core::native::{Granule, Reason};
 use proptest::prelude::*;
 
 use crate::files::ModelFile;
 use crate::pair::{LineFaults, Millis, Pair, RunEnd};
-use client::{MAX_REQUESTS, TIMEOUT, UploadClient};
+use client::{ClientFault, MAX_REQUESTS, TIMEOUT, UploadClient};
 use server::UploadServer;
 
 const TIMEOUT_MS: Millis = TIMEOUT.as_millis() as Millis;
@@ -91,6 +91,47 @@ proptest! {
             prop_assert!(client.ends.len() == files.len() && client.ends.values().all(is_done));
             check_published(&pair.server, files);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Each fault fails the file in one attempt, and the next one succeeds.
+    #[test]
+    fn no_damage_is_taken_and_no_lie_is_believed(
+        count in 2..19u64,
+        blocks in prop::sample::select(vec![1, 2, 8]),
+        at in 1..20u64,
+        which in 0..4u8,
+        seed: u64,
+    ) {
+        let files = [file(count, 1)];
+        let mut pair = Pair::new(UploadServer::new(granule(blocks)), seed);
+        let (at, refused) = (1 + at % count, |reason: Reason| {
+            move |end: &UploadEnd| matches!(end, UploadEnd::Refused(refused) if refused.reason == reason)
+        });
+        let stream = pair.connect(LineFaults::default());
+        let mut client = UploadClient::new(&files, &[stream], pair.server.window, 1);
+        let fault = match which {
+            0 => ClientFault::Damage(at),
+            1 => ClientFault::Changed(at),
+            _ => ClientFault::WrongCommit,
+        };
+        pair.server.lies = which == 3;
+        pair.server.slack = BLOCK_BYTES;
+        client.fault = Some(fault).filter(|_| which < 3);
+        pair.run(&mut client);
+        let is_right = match which {
+            0 | 1 => refused(Reason::BlockMismatch)(&client.ends[&0]),
+            2 => refused(Reason::DigestMismatch)(&client.ends[&0]),
+            _ => client.ends[&0] == UploadEnd::OtherStored,
+        };
+        prop_assert!(is_right, "{:?}", client.ends);
+        let (client, _) = attempt(&mut pair, &files, &[LineFaults::default()], 1);
+        let is_done = matches!(client.ends[&0], UploadEnd::Done { .. });
+        prop_assert!(is_done, "{:?}", client.ends);
+        check_published(&pair.server, &files);
     }
 }
 

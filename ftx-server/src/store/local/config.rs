@@ -23,6 +23,8 @@ pub struct LocalStoreConfig {
     /// How long the writer of an upload must have been silent before another client's offer takes the upload
     /// over.
     pub takeover_after: Duration,
+    /// As `takeover_after`, in the legacy dialect, in which a client that is back cannot say that it is.
+    pub legacy_takeover_after: Duration,
     /// The descriptors for open files. A call that needs one too many is refused.
     pub descriptors: Descriptors,
     /// Counts waits, publishing and open stagings.
@@ -38,6 +40,7 @@ impl LocalStoreConfig {
             durability: Durability::Full,
             staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
             takeover_after: Timeouts::default().stall,
+            legacy_takeover_after: Duration::from_secs(2),
             descriptors: Descriptors::of_this_process(),
             metrics: Metrics::default(),
         }

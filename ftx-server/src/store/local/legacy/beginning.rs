@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cap_std::fs::File;
 use ftx_core::RemoteName;
@@ -18,9 +18,6 @@ use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
 use crate::store::local::staging_index::{Access, Claimant};
 use crate::store::local::{LocalStore, StoreInner};
-
-/// How long a writer must have been silent for its staging to be taken over without a copy.
-const TAKEOVER_AFTER: Duration = Duration::from_secs(2);
 
 /// The bytes that an upload begins with.
 pub(super) enum Beginning {
@@ -120,7 +117,7 @@ async fn access(
     hasher: &PrefixHasher,
 ) -> Result<StagingAccess, StoreError> {
     let stagings = &inner.legacy.stagings;
-    let claimant = Claimant { owner: None, takeover_after: TAKEOVER_AFTER };
+    let claimant = Claimant { owner: None, takeover_after: inner.legacy.takeover_after };
     let deadline = Instant::now() + OFFER_BUDGET;
     loop {
         let entry = stagings.get(name, id).ok_or_else(|| changed(name))?;
@@ -162,35 +159,17 @@ fn resume(
     hasher: PrefixHasher,
     access: StagingAccess,
 ) -> Result<(PrefixStaging, PrefixLease), StoreError> {
-    match access {
+    let resumed = match access {
+        StagingAccess::Leased(lease) => recover(name, lease, &hasher)?,
         StagingAccess::TakenOver(taken) => {
             let (staging, PrefixGuard { mut lease, .. }) = *taken;
             lease.hold(None);
-            return Ok((staging.rewound(hasher)?, lease));
+            Some((staging, lease))
         }
-        StagingAccess::Leased(lease) => {
-            match PrefixStaging::recover(&lease.dir().get(), lease.files())? {
-                Some(staging) if (hasher.len()..=hasher.len() + 1).contains(&staging.len()) => {
-                    return Ok((staging.rewound(hasher)?, lease));
-                }
-                Some(staging) => {
-                    let (len, known) = (staging.len(), staging.hasher().clone());
-                    drop(staging);
-                    lease.release(Some(known));
-                    if len < hasher.len() {
-                        // Some of the offered bytes turned out to be lost.
-                        return Err(changed(name));
-                    }
-                    // More bytes have arrived since the offer, and another client may have been offered
-                    // them.
-                }
-                None => {
-                    lease.remove();
-                    return Err(changed(name));
-                }
-            }
-        }
-        StagingAccess::Alive => {}
+        StagingAccess::Alive => None,
+    };
+    if let Some((staging, lease)) = resumed {
+        return Ok((staging.rewound(hasher)?, lease));
     }
     let file = match inner.legacy.stagings.dir().get().open(id.files().data) {
         // Published just now.
@@ -201,6 +180,28 @@ fn resume(
         let (dir, name) = (lease.dir().get(), name.as_str());
         PrefixStaging::adopt_private(&dir, lease.files(), name, &file, hasher)
     })
+}
+
+/// Opens an idle staging; `None` if more bytes have arrived since the offer, as another client may have
+/// been offered them.
+fn recover(
+    name: &RemoteName,
+    lease: PrefixLease,
+    hasher: &PrefixHasher,
+) -> Result<Option<(PrefixStaging, PrefixLease)>, StoreError> {
+    let Some(staging) = PrefixStaging::recover(&lease.dir().get(), lease.files())? else {
+        lease.remove();
+        return Err(changed(name));
+    };
+    let len = staging.len();
+    if (hasher.len()..=hasher.len() + 1).contains(&len) {
+        return Ok(Some((staging, lease)));
+    }
+    let known = staging.hasher().clone();
+    drop(staging);
+    lease.release(Some(known));
+    // Some of the offered bytes may have turned out to be lost.
+    if len < hasher.len() { Err(changed(name)) } else { Ok(None) }
 }
 
 /// Makes a staging of the bytes of `hasher`, which `adopt` copies.

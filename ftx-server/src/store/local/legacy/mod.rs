@@ -47,6 +47,8 @@ const CACHED_MD5_FILES: NonZeroUsize = match NonZeroUsize::new(16 * 1024) {
 #[derive(Debug)]
 pub(super) struct LegacyState {
     pub(super) stagings: Arc<StagingIndex<PrefixWriter>>,
+    /// How long a writer must have been silent for its staging to be taken over without a copy.
+    takeover_after: Duration,
     /// MD5 states of whole published files.
     md5_cache: Mutex<LruCache<FileIdentity, PrefixHasher>>,
 }
@@ -60,7 +62,9 @@ impl LegacyState {
         let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
         let counted = &config.metrics;
         let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of, counted)?;
-        Ok(Self { stagings, md5_cache: Mutex::new(LruCache::new(CACHED_MD5_FILES)) })
+        let takeover_after = config.legacy_takeover_after;
+        let md5_cache = Mutex::new(LruCache::new(CACHED_MD5_FILES));
+        Ok(Self { stagings, takeover_after, md5_cache })
     }
 
     /// The MD5 state of a whole published file, if that very version was hashed before.

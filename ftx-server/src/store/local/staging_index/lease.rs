@@ -14,7 +14,7 @@ use crate::store::local::recovery::{self, StagingId};
 /// The right to touch the files of a staging. Dropping it leaves the staging idle, so close the files first.
 #[derive(Debug)]
 pub(in crate::store::local) struct StagingLease<W: WriterHandle> {
-    index: Arc<StagingIndex<W>>,
+    pub(super) index: Arc<StagingIndex<W>>,
     name: RemoteName,
     id: StagingId,
     /// The index has the last state of the staging.

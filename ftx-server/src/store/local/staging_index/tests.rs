@@ -112,47 +112,27 @@ fn a_lease_takes_a_staging_through_its_states() {
 
 #[test]
 fn each_change_wakes_the_waiting() {
-    type Change = fn(StagingLease<Writer>) -> Option<StagingLease<Writer>>;
-    let changes: [Change; 6] = [
-        |mut lease| {
-            lease.write_as(ALIVE, OWN);
-            Some(lease)
-        },
-        |mut lease| {
-            lease.hold(OWN);
-            Some(lease)
-        },
-        |lease| {
-            lease.release(1);
-            None
-        },
-        |lease| {
-            lease.remove();
-            None
-        },
-        |lease| {
-            lease.discard();
-            None
-        },
-        |lease| {
-            drop(lease);
-            None
-        },
+    let changes: [fn(StagingLease<Writer>); 6] = [
+        |mut lease| wakes(&lease.index.clone(), || lease.write_as(ALIVE, OWN)),
+        |mut lease| wakes(&lease.index.clone(), || lease.hold(OWN)),
+        |lease| wakes(&lease.index.clone(), || lease.release(1)),
+        |lease| wakes(&lease.index.clone(), || lease.remove()),
+        |lease| wakes(&lease.index.clone(), || lease.discard()),
+        |lease| wakes(&lease.index.clone(), || drop(lease)),
     ];
-    for is_written in [false, true] {
-        for change in changes {
-            let scratch = Scratch::new();
-            let mut lease = scratch.create();
-            if is_written {
-                lease.write_as(SILENT, OTHER);
-            }
-            let changed = scratch.state().changed().unwrap().clone();
-            assert!(!changed.has_ended());
-            let lease = change(lease);
-            assert!(changed.has_ended());
-            drop(lease);
-        }
+    for change in changes {
+        change(Scratch::new().create());
+        let mut written = Scratch::new().create();
+        written.write_as(SILENT, OTHER);
+        change(written);
     }
+}
+
+fn wakes(index: &StagingIndex<Writer>, change: impl FnOnce()) {
+    let changed = index.of(&name()).remove(0).state.changed().unwrap().clone();
+    assert!(!changed.has_ended());
+    change();
+    assert!(changed.has_ended());
 }
 
 /// The table of the module.
