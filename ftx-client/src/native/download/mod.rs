@@ -1,5 +1,6 @@
 //! Downloads: a small file comes in one frame, a large one block by block over all connections.
 
+mod basis;
 mod batch;
 mod block;
 mod replies;
