@@ -74,7 +74,7 @@ enum LocalCopy {
     /// At most a block, at the target.
     Small(ExistingFile),
     /// Of any size, to be compared block by block.
-    Blocks(LocalData),
+    Blocks(Box<LocalData>),
 }
 
 /// A file whose local data is compared with the manifest of the server.
@@ -91,7 +91,7 @@ type GetStep = DownloadStep<Box<PendingFile>, Arc<OpenDownload>>;
 impl PendingFile {
     fn take_local(&mut self) -> LocalData {
         match std::mem::replace(&mut self.local, LocalCopy::None) {
-            LocalCopy::Blocks(local) => local,
+            LocalCopy::Blocks(local) => *local,
             LocalCopy::None | LocalCopy::Small(_) => LocalData::none(),
         }
     }

@@ -212,7 +212,7 @@ impl DownloadStream {
                 DownloadRequest::first_blocks(Box::new(file), first)
             }
             Some(local) => {
-                let local = LocalCopy::Blocks(local);
+                let local = LocalCopy::Blocks(Box::new(local));
                 DownloadRequest::manifest(Box::new(PendingFile { local, ..file }), mismatched)
             }
         };

@@ -64,6 +64,9 @@ pub(super) async fn open(
     }
 }
 
+/// A staging, and the access to it that an offer has.
+type StagingAccess = (StagingId, Access<Weak<BlockWriter>>);
+
 /// A file that is offered.
 #[derive(Clone, Copy)]
 struct Opening<'a> {
@@ -234,7 +237,7 @@ impl Opening<'_> {
     }
 
     /// The stagings of the name, unless the client must wait for one of them.
-    fn accesses(self) -> Result<Vec<(StagingId, Access<Weak<BlockWriter>>)>, OpenError> {
+    fn accesses(self) -> Result<Vec<StagingAccess>, OpenError> {
         let Self { inner, offer, .. } = self;
         let claimant = Claimant { owner: offer.owner, takeover_after: inner.native.silent };
         let entries = inner.native.stagings.of(&offer.name).into_iter();
