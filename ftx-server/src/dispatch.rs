@@ -40,6 +40,7 @@ struct EarlyEnd {
 type Serve<S> = fn(
     BufferedStream,
     Arc<Context<S>>,
+    S,
     HandshakeDeadline,
     DedicatedThreads,
 ) -> Pin<Box<dyn Future<Output = Served> + Send>>;
@@ -61,9 +62,9 @@ impl<S: Store + LegacyStore> Dialects<S> {
     /// The legacy dialect in addition, the one of the original Qt programs.
     #[must_use]
     pub fn with_legacy(self) -> Self {
-        let serve: Serve<S> = |stream, context, deadline, threads| {
+        let serve: Serve<S> = |stream, context, store, deadline, threads| {
             Box::pin(async move {
-                let served = legacy::serve(stream, &context, deadline, &threads).await;
+                let served = legacy::serve(stream, &context, store, deadline, &threads).await;
                 served.map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
             })
         };
@@ -152,13 +153,17 @@ impl<S: Store> Dispatcher<S> {
                     .map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
             }
             (Dialect::Legacy, Some(serve)) => {
-                if let Err(refusal) = context.authenticator.anonymous(peer) {
-                    context.metrics.refused();
-                    debug!(error = %refusal, "closed: legacy clients are not served from there");
-                    return Ok(());
-                }
+                let principal = match context.authenticator.anonymous(peer) {
+                    Ok(principal) => principal,
+                    Err(refusal) => {
+                        context.metrics.refused();
+                        debug!(error = %refusal, "closed: legacy clients are not served from there");
+                        return Ok(());
+                    }
+                };
                 context.metrics.serves(dialect);
-                serve(stream, Arc::clone(context), deadline, threads.legacy).await
+                let store = context.store.for_principal(&principal);
+                serve(stream, Arc::clone(context), store, deadline, threads.legacy).await
             }
             (Dialect::Legacy | Dialect::Tls, _) => {
                 context.metrics.refused();

@@ -35,10 +35,11 @@ const LEGACY_CLIENT_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) async fn serve<S: Store + LegacyStore>(
     stream: BufferedStream,
     context: &Arc<Context<S>>,
+    store: S,
     deadline: HandshakeDeadline,
     threads: &DedicatedThreads,
 ) -> Result<(), LegacyError> {
-    let handler = LegacyHandler::new(Arc::clone(context), deadline);
+    let handler = LegacyHandler::new(Arc::clone(context), store, deadline);
     dedicated::serve(handler, stream, threads).await
 }
 
@@ -101,9 +102,9 @@ impl<S: Store + LegacyStore> Movable for LegacyHandler<S> {
 }
 
 impl<S: Store + LegacyStore> LegacyHandler<S> {
-    fn new(context: Arc<Context<S>>, deadline: HandshakeDeadline) -> Self {
+    fn new(context: Arc<Context<S>>, store: S, deadline: HandshakeDeadline) -> Self {
         Self {
-            transfer: Transfer::new(Arc::clone(&context)),
+            transfer: Transfer::new(Arc::clone(&context), store),
             context,
             machine: ServerMachine::new(),
             deadline: Some(deadline),

@@ -18,6 +18,8 @@ use crate::store::{
 /// The file that a connection moves.
 pub(super) struct Transfer<S: Store + LegacyStore> {
     context: Arc<Context<S>>,
+    /// The store as the connection's principal sees it.
+    store: S,
     /// Runs the store's blocking work.
     executor: Executor,
     offer: Option<S::Offer>,
@@ -30,9 +32,18 @@ pub(super) struct Transfer<S: Store + LegacyStore> {
 }
 
 impl<S: Store + LegacyStore> Transfer<S> {
-    pub(super) fn new(context: Arc<Context<S>>) -> Self {
+    pub(super) fn new(context: Arc<Context<S>>, store: S) -> Self {
         let (executor, spare) = (Executor::pool(), Vec::new());
-        Self { context, executor, offer: None, held_bytes: 0, upload: None, download: None, spare }
+        Self {
+            context,
+            store,
+            executor,
+            offer: None,
+            held_bytes: 0,
+            upload: None,
+            download: None,
+            spare,
+        }
     }
 
     /// The connection has moved to another thread.
@@ -53,7 +64,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         self.offer = None;
         // The lookup may take longer than the grace of a shutdown.
         let offered = tokio::select! {
-            offered = self.context.store.offer_prefix(&self.executor, name, limit) => offered,
+            offered = self.store.offer_prefix(&self.executor, name, limit) => offered,
             () = self.context.abort.cancelled() => return Err(StreamError::Stopped.into()),
         };
         Ok(match offered {
@@ -74,7 +85,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
     ) -> Result<Fact, LegacyError> {
         let offer = self.offer.take().ok_or(ProtocolError::OutOfStep)?;
         let begin = if resume { LegacyBegin::Resume(offer) } else { LegacyBegin::Anew(offer) };
-        Ok(match self.context.store.begin(&self.executor, name, begin, len).await {
+        Ok(match self.store.begin(&self.executor, name, begin, len).await {
             Ok(upload) => {
                 info!(name = name.as_str(), resume, len, "upload begins");
                 if resume {
@@ -125,7 +136,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
         whole_only: bool,
     ) -> Result<Fact, Refusal> {
         self.download = None;
-        let mut download = self.context.store.open_download(&self.executor, name).await?;
+        let mut download = self.store.open_download(&self.executor, name).await?;
         let (size, md5) = (download.size(), download.md5());
         let matches = match held {
             Some(held) if held.len == size || (!whole_only && held.len < size) => {

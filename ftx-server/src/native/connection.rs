@@ -31,6 +31,8 @@ const MAX_OPEN_UPLOADS: usize = 64;
 /// One connection of a client, without its byte stream.
 pub(super) struct NativeConnection<S: Store> {
     pub(super) context: Arc<Context<S>>,
+    /// The store as the session's principal sees it.
+    pub(super) store: S,
     /// Runs the blocking work of the thread that serves the connection now.
     pub(super) executor: Executor,
     pub(super) leases: SourceLeases,
@@ -66,6 +68,7 @@ impl<S: Store> NativeConnection<S> {
     ) -> Self {
         Self {
             stream: session.new_stream(),
+            store: context.store.for_principal(session.principal()),
             context,
             executor: Executor::pool(),
             leases,

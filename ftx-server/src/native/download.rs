@@ -74,7 +74,7 @@ async fn open<S: Store>(
         cx.connection.file = Some((last, file));
         cx.connection.close_file();
     }
-    let (store, executor) = (&cx.connection.context.store, &cx.connection.executor);
+    let (store, executor) = (&cx.connection.store, &cx.connection.executor);
     let mut file = store.open(executor, name).await?;
     if distrusts {
         file.forget(executor).await?;

@@ -1,7 +1,5 @@
 //! Requests that move no file: listings, metadata, digests, directories and removal.
 
-use std::sync::Arc;
-
 use ftx_core::RemoteName;
 use ftx_core::native::wire::Reply;
 
@@ -15,9 +13,8 @@ pub(super) async fn on_stat<S: Store>(
     name: &str,
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
-    let context = Arc::clone(&cx.connection.context);
-    let executor = cx.executor();
-    answer(cx, async { Ok(Reply::Entry(context.store.stat(&executor, &name).await?)) }).await
+    let (store, executor) = (cx.store(), cx.executor());
+    answer(cx, async { Ok(Reply::Entry(store.stat(&executor, &name).await?)) }).await
 }
 
 pub(super) async fn on_remove<S: Store>(
@@ -25,10 +22,8 @@ pub(super) async fn on_remove<S: Store>(
     name: &str,
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
-    let context = Arc::clone(&cx.connection.context);
-    let executor = cx.executor();
-    answer(cx, async { context.store.remove(&executor, &name).await.map(|()| Reply::Removed) })
-        .await
+    let (store, executor) = (cx.store(), cx.executor());
+    answer(cx, async { store.remove(&executor, &name).await.map(|()| Reply::Removed) }).await
 }
 
 pub(super) async fn on_make_directory<S: Store>(
@@ -36,10 +31,8 @@ pub(super) async fn on_make_directory<S: Store>(
     name: &str,
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
-    let context = Arc::clone(&cx.connection.context);
-    let executor = cx.executor();
-    answer(cx, async { Ok(Reply::Entry(context.store.make_directory(&executor, &name).await?)) })
-        .await
+    let (store, executor) = (cx.store(), cx.executor());
+    answer(cx, async { Ok(Reply::Entry(store.make_directory(&executor, &name).await?)) }).await
 }
 
 pub(super) async fn on_list<S: Store>(
@@ -47,9 +40,8 @@ pub(super) async fn on_list<S: Store>(
     query: ListQuery,
 ) -> Result<(), RequestError> {
     let paused = cx.connection.paused.take();
-    let context = Arc::clone(&cx.connection.context);
-    let executor = cx.executor();
-    let work = list(&context.store, &executor, query, paused);
+    let (store, executor) = (cx.store(), cx.executor());
+    let work = list(&store, &executor, query, paused);
     let (reply, paused) = cx.working(WorkProgress::default(), work).await?;
     cx.connection.paused = paused;
     Ok(cx.reply(&reply)?)
@@ -61,7 +53,7 @@ pub(super) async fn on_digest<S: Store>(
 ) -> Result<(), RequestError> {
     let name = RemoteName::parse(name)?;
     let executor = cx.executor();
-    let file = cx.connection.context.store.open(&executor, &name).await?;
+    let file = cx.store().open(&executor, &name).await?;
     reply_found(cx, &file)?;
     let progress = WorkProgress::default();
     let manifest = cx.working(progress.clone(), file.manifest(&executor, progress)).await?;

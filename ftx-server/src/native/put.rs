@@ -63,8 +63,8 @@ pub(super) async fn on_check<S: Store>(
     }
     store_batch(cx.connection, cx.frames).await?;
     let (context, digest) = (Arc::clone(&cx.connection.context), expected.digest);
-    let (executor, progress) = (cx.executor(), WorkProgress::default());
-    let work = context.store.confirm(&executor, expected, progress.clone());
+    let (store, executor, progress) = (cx.store(), cx.executor(), WorkProgress::default());
+    let work = store.confirm(&executor, expected, progress.clone());
     if cx.working(progress, work).await? {
         context.metrics.uploaded(Dialect::Native);
         cx.reply(&Reply::Done { digest, unchanged: true })?;
@@ -85,7 +85,7 @@ pub(super) async fn store_batch<S: Store>(
     let PutBatch { requests, files, bytes } = std::mem::take(&mut connection.batch);
     debug!(files = files.len(), bytes, "stores small files");
     let mut heartbeat = Heartbeat::new(requests.first().map(|put| put.id).unwrap_or_default());
-    let put = connection.context.store.put(&connection.executor, files);
+    let put = connection.store.put(&connection.executor, files);
     let put = async { Ok::<_, NativeError>(put.await) };
     let results = heartbeat.during(frames.writer(), || (0, bytes as u64), put).await?;
     for (PutRequest { id: request, digest }, result) in requests.into_iter().zip(results) {
@@ -109,8 +109,8 @@ async fn store_single<S: Store>(
 ) -> Result<(), RequestError> {
     let size = offer.size;
     let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
-    let progress = WorkProgress::default();
-    let work = context.store.offer(&executor, offer, progress.clone());
+    let (store, progress) = (cx.store(), WorkProgress::default());
+    let work = store.offer(&executor, offer, progress.clone());
     let OpenedUpload { upload, .. } = cx.working(progress, work).await?;
     let stored = match receive_single(cx, &executor, &upload, size).await {
         Ok(digest) => {

@@ -39,6 +39,11 @@ impl<'a, S: Store> RequestContext<'a, S> {
         Self { connection, frames, id, body }
     }
 
+    /// The store as the connection's principal sees it.
+    pub(super) fn store(&self) -> S {
+        self.connection.store.clone()
+    }
+
     /// The executor of the thread that serves the connection, for the calls of this request.
     pub(super) fn executor(&self) -> Executor {
         self.connection.executor.clone()

@@ -29,7 +29,8 @@ pub(super) async fn begin<S: Store>(
     let (name, size) = (offer.name.clone(), offer.size);
     let progress = WorkProgress::default();
     let (context, executor) = (Arc::clone(&cx.connection.context), cx.executor());
-    let work = context.store.offer(&executor, offer, progress.clone());
+    let store = cx.store();
+    let work = store.offer(&executor, offer, progress.clone());
     let at_work = lease.as_ref().map(SourceLease::begin_work);
     let opened = cx.working(progress, work).await;
     if let Err(RequestError::Refused(_)) = opened {
@@ -57,7 +58,7 @@ pub(super) async fn begin<S: Store>(
         return Err(NativeError::id_in_use(cx.id).into());
     }
     sent?;
-    let granule = context.store.granule();
+    let granule = store.granule();
     Ok(cx.reply(&Reply::Ready { resumed, granule })?)
 }
 

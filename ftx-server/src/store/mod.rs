@@ -32,6 +32,8 @@ use ftx_core::native::blocks::{BlockRange, Cv, Digest, Manifest};
 use ftx_core::native::wire::{Entry, Meta, Version};
 use ftx_io::{Executor, SendSource};
 
+use crate::auth::Principal;
+
 mod legacy;
 pub mod local;
 pub mod memory;
@@ -49,14 +51,23 @@ pub use requests::{
 };
 
 /// A namespace of files, which are transferred block by block. Whoever keeps files for the server
-/// implements it, and one value serves all connections.
-pub trait Store: Send + Sync + Sized + 'static {
+/// implements it; clones share the files.
+pub trait Store: Clone + Send + Sync + 'static {
     /// An unfinished upload, to which several connections may write.
     type Staging: StagedUpload;
     /// One version of a file.
     type File: StoredFile;
     /// The state of a listing between two pages.
     type Cursor: Send + Sync + std::fmt::Debug + 'static;
+
+    /// The store as a principal sees it, perhaps a part of the namespace, perhaps with fewer rights. A
+    /// connection asks once, after its handshake, and then uses nothing else. The default shows all of it to
+    /// everybody.
+    #[must_use]
+    fn for_principal(&self, principal: &Principal) -> Self {
+        let _ = principal;
+        self.clone()
+    }
 
     /// The number of blocks that the store makes durable together.
     fn granule(&self) -> Granule {
