@@ -12,7 +12,7 @@
 //! link leads out.
 //!
 //! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
-//! ([`staging_index`]). This file joins them where they meet: publishing a name discards its idle stagings
+//! (`staging_index`). This file joins them where they meet: publishing a name discards its idle stagings
 //! of both, and both expire.
 
 mod config;

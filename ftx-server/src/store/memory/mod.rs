@@ -1,6 +1,6 @@
 //! A store of files in memory, for tests and for programs that embed a server.
 //!
-//! It holds what [`Store`](crate::store::Store) and [`LegacyStore`](crate::store::LegacyStore) ask of a store
+//! It holds what [`Store`] and [`LegacyStore`](crate::store::LegacyStore) ask of a store
 //! and no more: one lock over all files, no caches, nothing that outlives the process. Its granule can be
 //! larger than a block, as that of an object store is.
 
