@@ -293,7 +293,7 @@ fn show(event: &Event<'_>, bar: &ProgressBar) {
         Event::Hashing { done, total } => {
             bar.set_length(*total);
             bar.set_position(*done);
-            label(bar, "checking what is there");
+            label(bar, "checking existing data");
         }
         Event::Started { from, size } => {
             bar.set_length(*size);

@@ -6,7 +6,7 @@
 //!        │                              │        └▶ BackgroundHasher
 //!  WriterHandle of others ── Take ─────▶┘
 //! ```
-//! The task carries out commands in order, each of them where its executor says. Whoever takes the staging
+//! The task carries out commands in order, each of them where its executor says. Taking the staging
 //! ends the task, so the old writer can write no more. A task whose writer is dropped leaves the staging on
 //! the disk.
 
