@@ -22,7 +22,7 @@ pub(super) struct OptionAccess {
     pub(super) number: fn(&ClientConfig) -> u64,
     pub(super) text: fn(&ClientConfig) -> String,
     pub(super) set_number: fn(&mut ClientConfig, u64) -> Option<()>,
-    pub(super) set_bytes: fn(&mut ClientConfig, &[u8]) -> Option<()>,
+    pub(super) set_bytes: fn(&mut ClientConfig, &[u8]) -> Result<(), OptionError>,
     pub(super) set_text: fn(&mut ClientConfig, &str) -> Option<()>,
 }
 
@@ -92,6 +92,8 @@ pub enum OptionError {
     Form,
     /// The option does not take that value.
     Value,
+    /// The value is a path that contains a NUL.
+    PathWithNul,
 }
 
 impl AbiOption {
@@ -239,7 +241,7 @@ pub fn set_bytes(config: &mut ClientConfig, number: u32, value: &[u8]) -> Result
     let (option, abi) = find(number)?;
     match abi.form {
         AbiForm::Number(_) => Err(OptionError::Form),
-        AbiForm::Bytes => (option.access.set_bytes)(config, value).ok_or(OptionError::Value),
+        AbiForm::Bytes => (option.access.set_bytes)(config, value),
     }
 }
 

@@ -127,6 +127,7 @@ fn numbers_outside_the_range_and_of_another_form_are_refused() {
     }
     assert_eq!(set_bytes(&mut config, 1, b"1"), Err(OptionError::Form));
     assert_eq!(set_bytes(&mut config, 9, &[0; 31]), Err(OptionError::Value));
+    assert_eq!(set_bytes(&mut config, 10, b"a\0b"), Err(OptionError::PathWithNul));
     assert_eq!(format!("{config:?}"), before);
     assert_eq!(set_bytes(&mut config, 9, &[7; 32]), Ok(()));
     assert_eq!(number_of(&config, 8), Ok(2));

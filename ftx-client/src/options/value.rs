@@ -8,7 +8,7 @@ use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
 use ftx_store::Durability;
 
-use super::MAX_WAIT_MS;
+use super::{MAX_WAIT_MS, OptionError};
 
 /// The dialects that a client may speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -47,8 +47,8 @@ pub(super) trait OptionValue: Sized {
 
     fn from_number(number: u64) -> Option<Self>;
 
-    fn from_bytes(_: &[u8]) -> Option<Self> {
-        None
+    fn from_bytes(_: &[u8]) -> Result<Self, OptionError> {
+        Err(OptionError::Value)
     }
 
     /// The value of a text of the command line.
@@ -223,8 +223,9 @@ impl OptionValue for Overwrite {
         [Self::Replace, Self::Fail].into_iter().find(|known| known.number() == number)
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Some(Self::IfUnchanged(Digest(bytes.try_into().ok()?)))
+    fn from_bytes(bytes: &[u8]) -> Result<Self, OptionError> {
+        let digest = bytes.try_into().map_err(|_| OptionError::Value)?;
+        Ok(Self::IfUnchanged(Digest(digest)))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -246,8 +247,12 @@ impl OptionValue for Option<PathBuf> {
         None
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() { Some(None) } else { Some(Some(path(bytes)?)) }
+    fn from_bytes(bytes: &[u8]) -> Result<Self, OptionError> {
+        match bytes {
+            [] => Ok(None),
+            _ if bytes.contains(&0) => Err(OptionError::PathWithNul),
+            _ => path(bytes).map(Some).ok_or(OptionError::Value),
+        }
     }
 }
 
@@ -256,7 +261,7 @@ fn path(bytes: &[u8]) -> Option<PathBuf> {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
 
-    (!bytes.contains(&0)).then(|| PathBuf::from(OsStr::from_bytes(bytes)))
+    Some(PathBuf::from(OsStr::from_bytes(bytes)))
 }
 
 #[cfg(not(unix))]

@@ -45,6 +45,9 @@ pub(super) fn failure(option: u32, error: OptionError, other: &str) -> Failure {
             let message = format!("the option is of another type; use {other}");
             Failure::abi(AbiStatus::WrongType, message)
         }
+        OptionError::PathWithNul => {
+            Failure::reason(Reason::InvalidArgument, "the path contains a NUL")
+        }
         OptionError::Value => {
             let message = "the option does not take that value; see its constant in ftx.h";
             Failure::reason(Reason::InvalidArgument, message)
