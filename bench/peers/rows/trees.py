@@ -49,7 +49,7 @@ def again(rig, peer, direction, files, count=False):
             else:
                 sample = Sample(timed(command(peer, direction, port, source, target), places))
                 sample.rss, moved = rss_of(peer, process), None
-        verify_tree(source / NAME, target / NAME)
+        verify(peer, direction, source, target)
         return sample, moved
 
 
@@ -72,7 +72,11 @@ def move(rig, peer, direction, files, delay=None):
         with peer.serve(places) as (process, port), through(port, delay) as port:
             sample = Sample(timed(command(peer, direction, port, source, target), places))
             sample.rss = rss_of(peer, process)
-        # The legacy dialect knows no directories: each file is uploaded by its last name.
-        flat = is_ftx(peer) and peer.dialect == "legacy" and direction == "upload"
-        verify_tree(source / NAME, target if flat else target / NAME, flat)
+        verify(peer, direction, source, target)
         return sample
+
+
+def verify(peer, direction, source, target):
+    # The legacy dialect knows no directories: each file is uploaded by its last name.
+    flat = is_ftx(peer) and peer.dialect == "legacy" and direction == "upload"
+    verify_tree(source / NAME, target if flat else target / NAME, flat)

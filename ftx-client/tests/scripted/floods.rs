@@ -6,7 +6,7 @@ use std::thread;
 use ftx_client::DialectChoice;
 use ftx_client::blocking::BlockingClient;
 use ftx_core::native::Reason;
-use ftx_core::native::blocks::{BLOCK_BYTES, Cv};
+use ftx_core::native::blocks::{BLOCK_BYTES, Cv, Digest};
 use ftx_core::native::wire::{GetScope, Meta, Reply, Request, Version};
 
 use crate::native::upload;
@@ -85,6 +85,8 @@ fn the_manifest_of_a_file_without_room_is_skipped() {
         };
         let (meta, version) = (Meta::default(), Version([1; 16]));
         peer.reply(id, &Reply::Found { size: u64::MAX >> 1, meta, version });
+        peer.reply(id, &Reply::Cvs { first: 0, cvs: vec![Cv([1; 32]); 100] });
+        peer.reply(id, &Reply::End { digest: Some(Digest([1; 32])) });
         // The client has finished and leaves.
         while peer.request().is_some() {}
     });

@@ -1,6 +1,6 @@
 //! A scripted native server.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use ftx_core::native::Granule;
@@ -62,7 +62,11 @@ impl NativePeer {
 
     pub(crate) fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
         let mut header = [0; HEADER_BYTES];
-        self.0.read_exact(&mut header).ok()?;
+        if let Err(error) = self.0.read_exact(&mut header) {
+            let left = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind());
+            assert!(left, "the client neither sends nor leaves: {error}");
+            return None;
+        }
         let header = FrameHeader::decode(&header).unwrap();
         let mut payload = vec![0; usize::try_from(header.len).unwrap()];
         self.0.read_exact(&mut payload).unwrap();
