@@ -63,7 +63,8 @@ impl NativePeer {
     pub(crate) fn frame(&mut self) -> Option<(FrameHeader, Vec<u8>)> {
         let mut header = [0; HEADER_BYTES];
         if let Err(error) = self.0.read_exact(&mut header) {
-            let left = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind());
+            let left =
+                [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind());
             assert!(left, "the client neither sends nor leaves: {error}");
             return None;
         }

@@ -109,4 +109,5 @@ fn the_authenticator_may_refuse_legacy_clients() {
     legacy.send_bytes(&[0, 0, 0, 0, 0, 0, 0, 0x64]);
     assert!(legacy.is_closed_within(DEADLINE));
     wait_until("it is counted", || server.monitor.snapshot().refused == 1);
+    assert_eq!(server.monitor.snapshot().legacy.connections, 0);
 }

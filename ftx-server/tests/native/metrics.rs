@@ -1,11 +1,11 @@
 //! The counters, as transfers change them.
 
 use ftx_core::native::Reason;
-use ftx_core::native::wire::{GetScope, Overwrite};
+use ftx_core::native::wire::{GetScope, Meta, Overwrite, Reply, Request};
 
 use crate::client::{get, new_id, offer};
 use crate::running::Running;
-use crate::{MIB, content, wait_until};
+use crate::{MIB, content, digest, wait_until};
 
 #[test]
 fn uploads_and_downloads_are_counted_by_dialect() {
@@ -23,6 +23,21 @@ fn uploads_and_downloads_are_counted_by_dialect() {
     let mut legacy = server.client();
     legacy.send_bytes(&[0, 0, 0, 0, 0, 0, 0, 0x64]);
     wait_until("it is counted", || server.monitor.snapshot().legacy.connections == 1);
+}
+
+#[test]
+fn a_confirmed_file_counts_as_an_upload_however_it_came() {
+    let server = Running::start();
+    let mut client = server.client().greet(None);
+    let file = content(1, 3 * MIB);
+    // In a batch, alone, by blocks, and not at all.
+    client.put("small", b"hello");
+    client.put("single", &file[..MIB]);
+    client.upload("large", &file, 1);
+    let (name, size, digest) = ("large".to_owned(), file.len() as u64, digest(&file));
+    let check = Request::Check { name, size, meta: Meta::default(), digest };
+    assert_eq!(client.ask(&check), Reply::Done { digest, unchanged: true });
+    assert_eq!(server.monitor.snapshot().native.uploads, 4);
 }
 
 #[test]
