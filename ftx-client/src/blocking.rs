@@ -96,6 +96,18 @@ impl BlockingClient {
         self.run(async |client| client.stat(name).await)
     }
 
+    /// Passes the entries of names to `each`; see [`Client::stat_all`](crate::Client::stat_all).
+    ///
+    /// # Errors
+    /// The server is not native, or the requests failed. `each` gets the names that it refused.
+    pub fn stat_all(
+        &mut self,
+        names: &[RemoteName],
+        each: impl FnMut(usize, Result<Entry, TransferError>) -> bool,
+    ) -> Result<(), TransferError> {
+        self.run(async |client| client.stat_all(names, each).await)
+    }
+
     /// Makes a directory on the server; see [`Client::make_directory`](crate::Client::make_directory).
     ///
     /// # Errors

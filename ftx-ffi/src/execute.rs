@@ -1,8 +1,8 @@
 //! Runs one job with the client.
 
 use ftx_client::{
-    Client, FileDownload, FileUpload, Listed, Observer, RemoteName, TransferError, Transferred,
-    Watch,
+    Client, Entry, FileDownload, FileUpload, Listed, Observer, RemoteName, TransferError,
+    Transferred, Watch,
 };
 
 use crate::api::entry::FtxEntry;
@@ -21,7 +21,8 @@ pub(crate) async fn run(client: &mut Client, job: &JobRef, work: Work) -> Result
     match work.kind {
         JobKind::Upload | JobKind::Download => transfer(client, job, work).await,
         JobKind::List => list(client, job, work).await,
-        JobKind::Stat | JobKind::Digest | JobKind::Remove => ask(client, job, work).await,
+        JobKind::Stat => stat(client, job, work).await,
+        JobKind::Digest | JobKind::Remove => ask(client, job, work).await,
         JobKind::Dialect => {
             let native = client.is_native().await.map_err(|error| Failure::from(&error))?;
             job.set_native(native);
@@ -113,6 +114,60 @@ async fn list(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failu
     result
 }
 
+/// Asks about all names at once, as far as they are valid.
+async fn stat(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
+    let mut answers = Answers { job, keep_going: work.settings.keep_going, failure: None };
+    let are_valid = |one: &JobFile, next: &JobFile| one.name.is_ok() && next.name.is_ok();
+    for page in work.todo.chunk_by(|(_, one), (_, next)| are_valid(one, next)) {
+        if let [(index, JobFile { name: Err(failure), .. })] = page {
+            if answers.end(*index, Err(failure.clone())) {
+                continue;
+            }
+            break;
+        }
+        let mut waiting = page.iter().map(|(index, _)| *index);
+        let names: Vec<_> = page.iter().filter_map(|(_, file)| file.name.clone().ok()).collect();
+        let mut goes_on = true;
+        let take = |_, entry: Result<_, TransferError>| {
+            let entry = entry.map_err(|error| Failure::from(&error));
+            goes_on = waiting.next().is_some_and(|index| answers.end(index, entry));
+            goes_on
+        };
+        if let Err(error) = client.stat_all(&names, take).await {
+            // No further name of the page gets an answer.
+            goes_on = waiting.all(|index| answers.end(index, Err(Failure::from(&error))));
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    answers.failure.map_or(Ok(()), Err)
+}
+
+/// Reports the entries of names to their job.
+struct Answers<'a> {
+    job: &'a JobRef,
+    keep_going: bool,
+    failure: Option<Failure>,
+}
+
+impl Answers<'_> {
+    /// Ends the question about a name. Returns whether the job is to continue.
+    fn end(&mut self, index: usize, entry: Result<Entry, Failure>) -> bool {
+        let result = entry.and_then(|entry| {
+            let entry = Listed::Entry(entry);
+            FtxEntry::check(&entry)?;
+            self.job.put_entry(entry);
+            Ok(FileOutcome::default())
+        });
+        let failure = result.as_ref().err().cloned();
+        self.job.file_ended(index, result);
+        let goes_on = failure.as_ref().is_none_or(|it| self.keep_going && !it.is_cancel());
+        self.failure = self.failure.take().or(failure);
+        goes_on
+    }
+}
+
 async fn ask(client: &mut Client, job: &JobRef, work: Work) -> Result<(), Failure> {
     for (index, file) in work.todo {
         let result = match file.name {
@@ -142,11 +197,6 @@ async fn ask_about(
         return Err(TransferError::cancelled().into());
     }
     match kind {
-        JobKind::Stat => {
-            let entry = Listed::Entry(client.stat(name).await?);
-            FtxEntry::check(&entry)?;
-            job.put_entry(entry);
-        }
         JobKind::Digest => job.set_digest(index, client.digest(name).await?),
         _ => client.remove(name).await?,
     }

@@ -13,6 +13,9 @@ use crate::native::{Channel, IdleConnection};
 /// Entries of one page.
 const PAGE_ENTRIES: u32 = 32 * 1024;
 
+/// Names that are asked about at once.
+const PAGE_NAMES: usize = 512;
+
 impl Client {
     /// Returns the entry of `name` on the server. Native servers only.
     ///
@@ -20,6 +23,31 @@ impl Client {
     /// The server is not native, nothing has that name, or the request failed.
     pub async fn stat(&mut self, name: &RemoteName) -> Result<Entry, TransferError> {
         self.request(async |channel, id, _| channel.stat(id, name).await).await
+    }
+
+    /// Passes the entry of each name to `each`, or why there is none, in the order of the names, until
+    /// `each` returns false. Many names take few round trips. Native servers only.
+    ///
+    /// # Errors
+    /// The server is not native, or the requests failed. `each` gets the names that it refused.
+    pub async fn stat_all(
+        &mut self,
+        names: &[RemoteName],
+        mut each: impl FnMut(usize, Result<Entry, TransferError>) -> bool,
+    ) -> Result<(), TransferError> {
+        let mut index = 0;
+        for page in names.chunks(PAGE_NAMES) {
+            let entries =
+                self.request(async |channel, id, _| channel.stat_all(id, page).await).await?;
+            self.use_requests(page.len());
+            for entry in entries {
+                if !each(index, entry) {
+                    return Ok(());
+                }
+                index += 1;
+            }
+        }
+        Ok(())
     }
 
     /// The digest of a file on the server, as `b3sum` prints it. Native servers only.
@@ -129,6 +157,14 @@ impl Client {
                 Ok((channel, id))
             }
             _ => Err(TransferError::not_native()),
+        }
+    }
+
+    /// Passes over the ids of requests that followed the first one.
+    fn use_requests(&mut self, count: usize) {
+        if let ServerDialect::Native(idle) = &mut self.server {
+            let following = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
+            idle.next_request = idle.next_request.saturating_add(following);
         }
     }
 

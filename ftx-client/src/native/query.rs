@@ -5,6 +5,7 @@ use ftx_core::native::blocks::Digest;
 use ftx_core::native::listing::Listing;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Reply, Request};
 
+use super::backlog::ExpectedReplies;
 use super::channel::{Channel, out_of_step, refused};
 use crate::TransferError;
 
@@ -42,6 +43,30 @@ impl Channel {
             Reply::Entry(entry) => named(entry, name),
             _ => Err(out_of_step("another answer than an entry")),
         }
+    }
+
+    /// Asks for the entries of all names, with ids from `first` on, before it reads an answer.
+    pub(crate) async fn stat_all(
+        &mut self,
+        first: u32,
+        names: &[RemoteName],
+    ) -> Result<Vec<Result<Entry, TransferError>>, TransferError> {
+        for (id, name) in (first..).zip(names) {
+            self.queue(id, &Request::Stat { name: name.clone().into() })?;
+        }
+        self.tainted = true;
+        self.expect(ExpectedReplies { requests: names.len() as u64, ..Default::default() });
+        let mut entries = Vec::with_capacity(names.len());
+        for (id, name) in (first..).zip(names) {
+            entries.push(match self.final_reply(id).await? {
+                Reply::Entry(entry) => Ok(named(entry, name)?),
+                Reply::Failed { reason, message } => Err(refused(reason, &message)),
+                _ => return Err(out_of_step("another answer than an entry")),
+            });
+        }
+        self.expect(ExpectedReplies::default());
+        self.tainted = false;
+        Ok(entries)
     }
 
     pub(crate) async fn digest(

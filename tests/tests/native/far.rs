@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use ftx_client::blocking::BlockingClient;
+use ftx_client::{ClientConfig, Reason, RemoteName};
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{Plan, Proxy, Server};
 
@@ -42,6 +44,37 @@ fn many_small_files_take_few_round_trips() {
         println!("{way:?}: {round_trips} round trips for {FILES} files");
         assert!(round_trips <= FEW, "{round_trips} round trips for {FILES} files, {way:?}");
     }
+}
+
+#[test]
+fn questions_about_many_names_take_few_round_trips() {
+    let setting = Setting::new();
+    let sizes = (0..2 * FILES).filter(|index| index % 3 > 0);
+    for size in sizes {
+        write_file(&setting.root.path().join(size.to_string()), content(size, size));
+    }
+    let proxy = far(&setting.server, Duration::from_millis(50));
+    let config = ClientConfig::default();
+    let mut client =
+        BlockingClient::new(proxy.addr().to_string().parse().unwrap(), config).unwrap();
+    let names: Vec<_> =
+        (0..2 * FILES).map(|index| RemoteName::parse(&index.to_string()).unwrap()).collect();
+    let mut next = 0;
+    let asked = client.stat_all(&names, |index, entry| {
+        assert_eq!(index as u64, next);
+        match entry {
+            Ok(entry) => assert_eq!(entry.size, next),
+            Err(error) => assert_eq!((error.reason(), next % 3), (Reason::NotFound, 0)),
+        }
+        next += 1;
+        true
+    });
+    asked.unwrap();
+    assert_eq!(next, 2 * FILES);
+    let round_trips = proxy.round_trips();
+    assert!(round_trips <= FEW, "{round_trips} round trips for {next} names");
+    // The ids of all these requests are used.
+    assert_eq!(client.stat(&names[1]).unwrap().size, 1);
 }
 
 /// As many as its window makes necessary, not one for each block. A download takes as many in
