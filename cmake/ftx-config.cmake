@@ -33,8 +33,10 @@ if(NOT TARGET ftx::qt AND (TARGET Qt5::Core OR TARGET Qt6::Core))
   endif()
   set(ftx_qt_sources "${ftx_prefix}/include/ftx/qt")
   add_library(ftx_qt_classes STATIC EXCLUDE_FROM_ALL
-    "${ftx_qt_sources}/fileclient.cpp" "${ftx_qt_sources}/fileclient.h"
-    "${ftx_qt_sources}/ftxclient.cpp" "${ftx_qt_sources}/ftxclient.h")
+    "${ftx_qt_sources}/fileclient.cpp" "${ftx_qt_sources}/fileclientcall.cpp"
+    "${ftx_qt_sources}/fileclient.h" "${ftx_qt_sources}/fileclient_p.h"
+    "${ftx_qt_sources}/ftxclient.cpp" "${ftx_qt_sources}/ftxclient.h"
+    "${ftx_qt_sources}/ftxsupport.cpp" "${ftx_qt_sources}/ftxsupport.h")
   set_target_properties(ftx_qt_classes PROPERTIES
     AUTOMOC ON
     POSITION_INDEPENDENT_CODE ON)

@@ -1,7 +1,7 @@
 /* FileClient: uploads and downloads files, with the interface of the original's class.
  *
- * Source written for the original class compiles unchanged and behaves the same. Build this file and
- * fileclient.cpp into the application (Qt 5.12 or later or Qt 6, QtCore only) and link libftx.
+ * Source written for the original class compiles unchanged and behaves the same. Build the files of
+ * ftx.pri into the application (Qt 5.12 or later or Qt 6, QtCore only) and link libftx.
  *
  *     FileClient client("192.168.1.5", 7411);
  *     if (client.fileUpload("/home/me/report.pdf") != OK)
@@ -11,18 +11,31 @@
 #ifndef FILECLIENT_H
 #define FILECLIENT_H
 
+/* Tells this header from an older fileclient.h with the same include guard. */
+#define FTX_FILECLIENT 1
+
 #include <QByteArray>
+#include <QDebug>
 #include <QFile>
+#include <QList>
 #include <QMap>
 #include <QObject>
-#include <QScopedPointer>
+#include <QSharedPointer>
 #include <QString>
 #include <QStringList>
 #include <QVariant>
 
-/* The codes that the slots return. They are constants, because a macro named OK breaks the headers
- * of other libraries; define FTX_FILECLIENT_MACROS for source that tests them with #ifdef. */
-#ifdef FTX_FILECLIENT_MACROS
+/* As the original's header, where the application uses QtNetwork. */
+#if !defined(Q_MOC_RUN) && defined(__has_include)
+#if __has_include(<QTcpSocket>)
+#include <QAbstractSocket>
+#include <QTcpSocket>
+#endif
+#endif
+
+/* The codes that the slots return: macros, as in the original's header. Define FTX_FILECLIENT_CONSTANTS
+ * where a macro named OK breaks the headers of another library. */
+#ifndef FTX_FILECLIENT_CONSTANTS
 #define OK 0
 #define FILE_WRITE_ERROR -1
 #define FILE_OPEN_ERROR -2
@@ -33,6 +46,13 @@
 #define CONNECT_SERVER_ERROR -7
 #define UPLOAD_FILE_ERROR -8
 #define DOWNLOAD_FILE_ERROR -10
+/* The original's message numbers, which nothing here uses. */
+#define FILE_UPLOAD_HEADER 100
+#define FILE_UPLOAD_POS 101
+#define FILE_UPLOAD_TAIL 103
+#define FILE_DOWNLOAD_HEADER 200
+#define FILE_DOWNLOAD_CONTENT 202
+#define FILE_DOWNLOAD_TAIL 203
 #else
 /** Done; also if the file was up to date. */
 constexpr int OK = 0;
@@ -50,21 +70,33 @@ constexpr int RECV_DATA_TIMEOUT_ERROR = -5;
 constexpr int RECV_UNKNOW_DATA_ERROR = -6;
 /** The server could not be reached. */
 constexpr int CONNECT_SERVER_ERROR = -7;
-/** The upload failed on the server. */
+/** The upload failed on the server, or the file is too large for an original server. */
 constexpr int UPLOAD_FILE_ERROR = -8;
 /** The download failed on the server. */
 constexpr int DOWNLOAD_FILE_ERROR = -10;
 #endif
 
+/* A source that was compiled with an older fileclient.h, and so with another layout of the class, does
+ * not link: it needs a constructor without this tag. */
+#if defined(__GNUC__) && !defined(Q_MOC_RUN)
+#define FTX_FILECLIENT_TAG __attribute__((abi_tag("ftx")))
+#else
+#define FTX_FILECLIENT_TAG
+#endif
+
 /**
  * A client of one server, whose slots block until they are done.
  *
- * A later call resumes an interrupted transfer. The slots retry transient failures before they
- * return. The client detects the server's dialect.
+ * A later call resumes an interrupted transfer. The client detects the server's dialect. In the native
+ * dialect, several files of a list are under way at the same time, and small files travel together.
  *
- * Threads: as any QObject, except cancel(). The slots emit the signals on the calling thread. A
- * receiver may destroy the object, but must not throw; a receiver of progress() must not call the four
- * blocking slots, which then return FILE_OPEN_ERROR.
+ * Files are names of the file system, resources (":/name", uploads only), or names with the prefix of a
+ * search path (QDir::setSearchPaths). An upload of a resource sends a temporary copy. A download with a
+ * prefix replaces the file that has the name; a new file goes to the first directory of the search path.
+ *
+ * Threads: as any QObject, except cancel(), resetCancel() and isCancelled(). The slots emit the signals
+ * on the calling thread. A receiver may destroy the object, but must not throw. A receiver may call the
+ * blocking slots; such a call begins when the files of the running call are done.
  *
  * Processes: in the child of a fork, the slots of an object that was used before return
  * CONNECT_SERVER_ERROR; the child must create a new object.
@@ -75,6 +107,8 @@ class FileClient : public QObject {
     Q_PROPERTY(int retries READ retries WRITE setRetries)
     Q_PROPERTY(int timeout READ timeout WRITE setTimeout)
     Q_PROPERTY(int streams READ streams WRITE setStreams)
+    Q_PROPERTY(bool durable READ isDurable WRITE setDurable)
+    Q_PROPERTY(bool keepGoing READ keepGoing WRITE setKeepGoing)
 
 public:
     /** The dialect spoken with the server. */
@@ -88,8 +122,35 @@ public:
     };
     Q_ENUM(Dialect)
 
+    /** A file that has failed. */
+    struct FileError {
+        /** The file, as in the list. */
+        QString file;
+        /** The code that fileUpload or fileDownload returns for it. */
+        qint64 code;
+        /** The finer code of ftx.h, such as FTX_NO_SPACE. */
+        qint64 status;
+        /** The failure and its remedy. */
+        QString message;
+    };
+
+    /** The progress of a call. */
+    struct Totals {
+        /** Files in the list. */
+        int filesTotal;
+        /** Files that are done. */
+        int filesDone;
+        /** Files that have failed. */
+        int filesFailed;
+        /** Size in bytes of the files whose sizes are known: of all of them, except in a download from
+         * an original server. */
+        qint64 bytesTotal;
+        /** Bytes of these files that are transferred. */
+        qint64 bytesDone;
+    };
+
     /** Creates a client of the server at an address or a host name. It connects on demand. */
-    explicit FileClient(QString ip, quint16 port, QObject *parent = nullptr);
+    FTX_FILECLIENT_TAG explicit FileClient(QString ip, quint16 port, QObject *parent = nullptr);
     ~FileClient() override;
 
     Dialect dialect() const;
@@ -109,39 +170,102 @@ public:
      * 1 to 64; 0, the default, lets the client choose. */
     void setStreams(int streams);
 
-    /** Returns the status of the last file in the finer codes of ftx.h, such as FTX_CANCELLED. */
+    bool isDurable() const;
+    /** Sets whether a finished download survives a power failure, from the next call on; true by default.
+     * Without, many small files are faster. The server decides about uploads. */
+    void setDurable(bool durable);
+
+    bool keepGoing() const;
+    /** Sets whether a list continues behind a file that has failed, from the next call on; false by
+     * default, as in the original. The call then returns the code of the first file in the list that has
+     * failed. */
+    void setKeepGoing(bool keepGoing);
+
+    /** Returns the status of the last call in the finer codes of ftx.h, such as FTX_CANCELLED; in a
+     * receiver of fileFinished(), that of the file. */
     qint64 lastStatus() const;
-    /** Returns the failure of the last file and its remedy; empty if it succeeded. */
+    /** Returns the failure that lastStatus() is about and its remedy; empty if there was none. */
     QString lastError() const;
+    /** Returns the files of the last call that have failed, in the order of the list. */
+    QList<FileError> errors() const;
+    /** Returns the progress of the running call, or of the last one. */
+    Totals totals() const;
+
+    /** Returns whether a call is to be cancelled: the running one, or the next one. Any thread. */
+    bool isCancelled() const;
 
 public Q_SLOTS:
-    /** Uploads files one after another; the first failure ends the call, which returns its code. */
+    /** Uploads files. Without keepGoing(), the first failure ends the call, which returns its code. */
     qint64 filesUpload(QStringList filepath_list);
     /** Uploads a file under the part of its path after the last '/'. */
     qint64 fileUpload(QString filepath);
-    /** Downloads files one after another; the first failure ends the call, which returns its code. */
+    /** Downloads files. Without keepGoing(), the first failure ends the call, which returns its code. */
     qint64 filesDownload(QStringList filepath_list);
     /** Downloads a file; `filepath` is both its name on the server and its local path. */
     qint64 fileDownload(QString filepath);
-    /** Makes the running call return; transferred data is kept. Any thread. */
+    /**
+     * Cancels one call of the four slots above: the running one or, when none runs, the next one, which
+     * then does nothing. So a call that is queued for another thread is cancelled before it begins. The
+     * call returns RECV_DATA_TIMEOUT_ERROR, unless all its files are done, and the cancellation ends with
+     * it; transferred data is kept. Any thread.
+     */
     void cancel();
+    /** Takes back a cancel() that came when no call ran. Call it before queueing a call, so that a click
+     * that came too late for an earlier call does not cancel this one. Any thread. */
+    void resetCancel();
 
 Q_SIGNALS:
     /** `done` of the `total` bytes of a file are transferred. A file that succeeds reaches `total`. */
     void progress(QString file, qint64 done, qint64 total);
+    /** The files of the call that are done, and their bytes: the totals(). */
+    void totalProgress(int filesDone, int filesTotal, qint64 bytesDone, qint64 bytesTotal);
     /** A file has ended with the code that fileUpload or fileDownload returns for it. */
     void fileFinished(QString file, qint64 status);
-    /** A file has failed with a code and a message; fileFinished follows. */
+    /** A file has failed with a code and a message; fileFailed and fileFinished follow. */
     void errorOccurred(qint64 status, QString message);
+    /** A file has failed with a code and a message; fileFinished follows. */
+    void fileFailed(QString file, qint64 status, QString message);
+
+protected:
+    /** Tests whether the server answers, by a connection of its own, without retries: as long as no call
+     * runs, the next one would reach it. */
+    bool socketConnect();
+    /** Does nothing: every call begins anew. */
+    void paramInit() {}
+
+private:
+    typedef QMap<QString, QVariant> MessageEntries;
+
+protected:
+    /* The other protected functions of the original are the steps of its protocol, which lives in
+     * libftx. A call of one of these does not compile, and the error names the function to use. */
+#define FTX_FILECLIENT_GONE(function, arguments, instead)                                          \
+    template <bool isThere = false> qint64 function arguments                                      \
+    {                                                                                              \
+        static_assert(isThere, "FileClient::" #function " is a step of the original's protocol, "  \
+                                                        "which is in libftx now: " instead);       \
+        return 0;                                                                                  \
+    }
+    FTX_FILECLIENT_GONE(fileUploadHeader, (QString), "call fileUpload() for the whole transfer")
+    FTX_FILECLIENT_GONE(fileUploadPos, (), "call fileUpload() for the whole transfer")
+    FTX_FILECLIENT_GONE(fileUploadContent, (), "call fileUpload(), and connect to progress()")
+    FTX_FILECLIENT_GONE(fileUploadTail, (), "call fileUpload() for the whole transfer")
+    FTX_FILECLIENT_GONE(fileDownloadHeader, (QString), "call fileDownload() for the whole transfer")
+    FTX_FILECLIENT_GONE(fileDownloadContent, (), "call fileDownload(), and connect to progress()")
+    FTX_FILECLIENT_GONE(fileDownloadTail, (), "call fileDownload() for the whole transfer")
+    FTX_FILECLIENT_GONE(fileUploadRecvData, (qint64, MessageEntries &), "call fileUpload() or fileDownload()")
+    FTX_FILECLIENT_GONE(file_clc_md5, (QString &), "use QCryptographicHash")
+#undef FTX_FILECLIENT_GONE
 
 private:
     Q_DISABLE_COPY(FileClient)
     enum class Direction;
-    struct Call;
+    class Call;
     class Private;
 
-    qint64 transferAll(Direction direction, const QStringList &files);
-    QScopedPointer<Private> d;
+    QSharedPointer<Private> d;
 };
+
+#undef FTX_FILECLIENT_TAG
 
 #endif

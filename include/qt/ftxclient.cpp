@@ -1,6 +1,7 @@
 /* ftx::qt::Client on top of the C ABI; documented in the header. */
 
 #include "ftxclient.h"
+#include "ftxsupport.h"
 
 #include <ftx.h>
 
@@ -21,19 +22,6 @@ namespace {
 /** Maximum number of events taken before the thread returns to its event loop. */
 const int EVENTS_AT_A_TIME = 64;
 
-template <typename Struct> Struct sized()
-{
-    Struct made = Struct();
-    made.struct_size = sizeof made;
-    return made;
-}
-
-/** Returns the text in an array, up to its first NUL or the end of the array. */
-template <size_t N> QString text(const char (&array)[N])
-{
-    return QString::fromUtf8(array, int(qstrnlen(array, uint(N))));
-}
-
 /** Whether a kind of job has local files. */
 bool moves(quint32 kind)
 {
@@ -50,13 +38,6 @@ QDateTime changed(const ftx_entry &entry)
     return QDateTime::fromMSecsSinceEpoch(entry.mtime_seconds * 1000 + milliseconds);
 }
 
-QString last_failure(qint32 status)
-{
-    ftx_error error = sized<ftx_error>();
-    const bool known = ftx_last_error(&error) == FTX_OK && error.status == status;
-    return known ? text(error.message) : QString::fromUtf8(ftx_strerror(status));
-}
-
 } // namespace
 
 class Job::Private {
@@ -65,6 +46,9 @@ public:
         : handle(made, ftx_job_free), id(ftx_job_id(made)), kind(jobKind), paths(from), names(as)
     {
     }
+
+    /** Returns the path of a local file for the library; null on failure. */
+    QByteArray localPath(int file);
 
     static void tell(Job *job, const ftx_event &event);
     static void tellFileEnded(Job *job, int file, qint32 status);
@@ -75,6 +59,7 @@ public:
     const quint32 kind;
     /** The local files, if it transfers any. */
     const QStringList paths;
+    LocalFiles local;
     /** Names of its files on the server. */
     const QStringList names;
     qint32 status = FTX_PENDING;
@@ -95,6 +80,13 @@ public:
     QHash<quint64, QPointer<Job>> jobs;
     QString error;
 };
+
+QByteArray Job::Private::localPath(int file)
+{
+    if (!moves(kind))
+        return QByteArrayLiteral("");
+    return kind == FTX_JOB_UPLOAD ? local.source(paths.at(file)) : local.target(paths.at(file));
+}
 
 void Job::Private::tell(Job *job, const ftx_event &event)
 {
@@ -142,7 +134,7 @@ void Job::Private::tellFileEnded(Job *job, int file, qint32 status)
     } else if (status == FTX_OK && job->d->kind == FTX_JOB_DIGEST) {
         QByteArray digest(FTX_DIGEST_BYTES, '\0');
         quint8 *bytes = reinterpret_cast<quint8 *>(digest.data());
-        if (ftx_job_digest(job->d->handle.get(), quint64(file), bytes) == FTX_OK)
+        if (ftx_job_digest(job->d->handle.get(), uint64_t(file), bytes) == FTX_OK)
             Q_EMIT job->digestFound(job->d->names.at(file), digest);
     }
     if (self)
@@ -269,7 +261,7 @@ bool Client::prepare()
     d->handle.reset(made);
     const qint32 descriptor = status == FTX_OK ? ftx_client_event_fd(made) : -1;
     if (descriptor < 0) {
-        d->error = last_failure(status);
+        d->error = lastFailure(status);
         d->handle.reset();
         return false;
     }
@@ -294,8 +286,12 @@ Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &na
         inner.reset(new Job::Private(made, kind, paths, names));
     if (status == FTX_OK && recursive)
         status = ftx_job_set_u64(made, FTX_JOB_OPTION_RECURSIVE, 1);
-    for (int file = 0; status == FTX_OK && file < int(names.size()); file++) {
-        const QByteArray path = moves(kind) ? paths.at(file).toUtf8() : QByteArray();
+    for (int file = 0; status == FTX_OK && file < names.size(); file++) {
+        const QByteArray path = inner->localPath(file);
+        if (path.isNull()) {
+            d->error = inner->local.errorString();
+            return nullptr;
+        }
         const QByteArray name = names.at(file).toUtf8();
         status = ftx_job_add_bytes(made, path.constData(), size_t(path.size()), name.constData(),
                                    size_t(name.size()));
@@ -303,7 +299,7 @@ Job *Client::start(quint32 kind, const QStringList &paths, const QStringList &na
     if (status == FTX_OK)
         status = ftx_job_start(made);
     if (status != FTX_OK) {
-        d->error = last_failure(status);
+        d->error = lastFailure(status);
         return nullptr;
     }
     const quint64 id = inner->id;

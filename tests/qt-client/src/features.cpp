@@ -8,6 +8,7 @@
 #include "fileclient.h"
 
 #include <QCoreApplication>
+#include <QMap>
 #include <QMetaProperty>
 #include <QThread>
 
@@ -51,7 +52,11 @@ static bool set_properties(FileClient &client)
     const bool native = client.setProperty("dialect", int(FileClient::Dialect::Native)) &&
                         client.dialect() == FileClient::Dialect::Native;
     client.setDialect(FileClient::Dialect::Auto);
-    return bounded && native;
+    const bool keeps = client.setProperty("keepGoing", true) && client.keepGoing();
+    const bool hastens = client.setProperty("durable", false) && !client.isDurable();
+    client.setKeepGoing(false);
+    client.setDurable(true);
+    return bounded && native && keeps && hastens;
 }
 
 int main(int argc, char **argv)
@@ -64,18 +69,19 @@ int main(int argc, char **argv)
     const QStringList files = arguments.mid(4);
     FileClient *client = new FileClient(arguments[1], quint16(arguments[2].toInt()));
     Canceller canceller(client);
-    qint64 most = 0;
-    qint64 whole = 0;
+    // Of each file: several are under way at the same time.
+    QMap<QString, qint64> most;
+    QMap<QString, qint64> whole;
     bool moving = false;
 
     if (!set_properties(*client))
         return 3;
     QObject::connect(client, &FileClient::progress, client,
-                     [&](const QString &, qint64 done, qint64 total) {
-                         if (done > total || done < most)
+                     [&](const QString &file, qint64 done, qint64 total) {
+                         if (done > total || done < most.value(file))
                              std::printf("progress goes back: %d of %d\n", int(done), int(total));
-                         most = done;
-                         whole = total;
+                         most[file] = done;
+                         whole[file] = total;
                          if (done > 0 && !moving) {
                              moving = true;
                              std::printf("moving\n");
@@ -93,9 +99,10 @@ int main(int argc, char **argv)
     QObject::connect(client, &FileClient::fileFinished, client,
                      [&](const QString &file, qint64 status) {
                          std::printf("finished %s %d\n", text(file), int(status));
-                         if (status == OK && (whole == 0 || most != whole))
-                             std::printf("progress ends at %d of %d\n", int(most), int(whole));
-                         most = 0;
+                         if (status == OK &&
+                             (whole.value(file) == 0 || most.value(file) != whole.value(file)))
+                             std::printf("progress of %s ends early\n", text(file));
+                         most.remove(file);
                          if (verb == "cancel-list")
                              client->cancel();
                      });

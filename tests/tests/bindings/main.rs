@@ -5,6 +5,7 @@
 //! | `c` | the headers, and programs in C and C++ |
 //! | `names` | names and messages that no array of the ABI holds |
 //! | `qt`, `qt_resume` | the Qt class `FileClient`, also when a transfer is cut short |
+//! | `qt_headers` | sources that include the header of `FileClient` in unusual ways |
 //! | `qt_jobs` | the Qt class `ftx::qt::Client` |
 //! | `install` | `scripts/install`, and the examples built from its installation |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -13,5 +14,6 @@ mod c;
 mod install;
 mod names;
 mod qt;
+mod qt_headers;
 mod qt_jobs;
 mod qt_resume;

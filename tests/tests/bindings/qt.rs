@@ -6,7 +6,7 @@ use std::fs;
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::{Qt, clients};
 use ftx_tests::qt::{Served, Setting, under_valgrind};
-use ftx_tests::{NOBODY, Plan, Proxy, with_each_qt};
+use ftx_tests::{DEADLINE, NOBODY, Plan, Process, Proxy, with_each_qt};
 use tempfile::tempdir;
 
 const MIB: u64 = 1 << 20;
@@ -15,12 +15,19 @@ with_each_qt!(
     files_go_up_and_down,
     a_file_that_is_there_is_ok,
     a_list_stops_at_the_first_failure,
+    the_last_file_of_a_name_replaces_the_others,
     missing_files_cannot_be_opened,
     names_mean_the_same_as_in_the_original,
     a_server_that_is_not_there_cannot_be_reached,
-    the_code_macros_are_there_when_asked_for,
+    the_codes_are_constants_when_asked_for,
     the_signals_report_each_event,
     a_cancelled_list_stops,
+    a_cancel_before_a_call_cancels_that_call,
+    a_click_before_the_queued_call_cancels_it,
+    a_list_continues_behind_a_failure_when_asked_to,
+    resources_and_search_paths_are_files,
+    a_receiver_may_make_calls,
+    a_subclass_can_test_the_connection,
     a_client_may_be_destroyed_by_its_own_signal,
     a_forked_child_gets_errors_and_the_parent_continues,
     a_call_in_which_the_process_forks_ends_in_both,
@@ -87,6 +94,21 @@ fn a_list_stops_at_the_first_failure(qt: Qt) {
     }
 }
 
+fn the_last_file_of_a_name_replaces_the_others(qt: Qt) {
+    for setting in settings(qt) {
+        let files: Vec<String> = (1..=9).map(|number| format!("d{number}/x")).collect();
+        for (seed, file) in (1..).zip(&files) {
+            fs::create_dir(setting.local(file).parent().unwrap()).unwrap();
+            write_file(&setting.local(file), content(seed, 1000 * seed));
+        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        setting.assert("upload-list", &files, "0 OK");
+        assert_content(&setting.remote("x"), content(9, 9000));
+        setting.assert("download-list", &["x", "x"], "0 OK");
+        assert_content(&setting.local("x"), content(9, 9000));
+    }
+}
+
 fn missing_files_cannot_be_opened(qt: Qt) {
     for setting in settings(qt) {
         for name in ["none", "no/where", ""] {
@@ -131,8 +153,8 @@ fn a_server_that_is_not_there_cannot_be_reached(qt: Qt) {
     }
 }
 
-fn the_code_macros_are_there_when_asked_for(qt: Qt) {
-    let setting = Setting::new(qt, "caller-macros");
+fn the_codes_are_constants_when_asked_for(qt: Qt) {
+    let setting = Setting::new(qt, "caller-constants");
     setting.assert("upload", &["none"], "-2 FILE_OPEN_ERROR");
 }
 
@@ -140,11 +162,12 @@ fn the_signals_report_each_event(qt: Qt) {
     let setting = Setting::new(qt, "features");
     write_file(&setting.local("a.bin"), content(1, 3 * MIB));
     write_file(&setting.local("b.bin"), content(2, 3 * MIB));
-    setting.assert(
-        "upload",
-        &["a.bin", "b.bin"],
-        "moving\nfinished a.bin 0\nfinished b.bin 0\n0 0",
-    );
+    let outcome = setting.run("upload", &["a.bin", "b.bin"]);
+    let mut lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    // Both are under way at the same time.
+    lines[1..3].sort_unstable();
+    assert_eq!(lines, ["moving", "finished a.bin 0", "finished b.bin 0", "0 0"]);
     let outcome = setting.run("download", &["a.bin", "none", "b.bin"]);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{lines:?}");
@@ -156,11 +179,60 @@ fn the_signals_report_each_event(qt: Qt) {
 fn a_cancelled_list_stops(qt: Qt) {
     let setting = Setting::new(qt, "features");
     write_file(&setting.local("a.bin"), content(1, 10));
-    write_file(&setting.local("b.bin"), content(2, 10));
-    let said = setting.run("cancel-list", &["a.bin", "b.bin"]).stdout;
-    assert!(said.contains("finished a.bin 0\nerror -5 "), "{said}");
+    write_file(&setting.local("b.bin"), content(2, 16 * MIB));
+    let line = Proxy::start(setting.server.addr(), |_| Plan::default().rate(4 * MIB));
+    let said = setting.run_at(line.addr(), "cancel-list", &["a.bin", "b.bin"]).stdout;
+    assert!(said.contains("finished a.bin 0\n") && said.contains("\nerror -5 "), "{said}");
     assert!(said.ends_with("finished b.bin -5\n-5 -503"), "{said}");
     assert!(!setting.remote("b.bin").exists());
+}
+
+fn assert_calls(setting: &Setting, scenario: &str) {
+    let outcome = setting.run(scenario, &[]);
+    assert_eq!(outcome.stdout, "done", "{scenario}, {}: {outcome:#?}", setting.what);
+}
+
+fn a_cancel_before_a_call_cancels_that_call(qt: Qt) {
+    for setting in Setting::with_each_server(qt, "calls") {
+        assert_calls(&setting, "cancelled");
+    }
+}
+
+fn a_click_before_the_queued_call_cancels_it(qt: Qt) {
+    for (click, expected) in [("early", "-5 -503\n0 0"), ("never", "0 0\n0 0")] {
+        let setting = Setting::new(qt, "dialog");
+        write_file(&setting.local("a.bin"), content(1, MIB));
+        let mut command = setting.command(setting.server.addr(), click, &["a.bin"]);
+        let outcome = Process::spawn(command.env("QT_QPA_PLATFORM", "offscreen")).wait(DEADLINE);
+        assert_eq!(outcome.stdout, expected, "{click}: {outcome:#?}");
+    }
+}
+
+fn a_list_continues_behind_a_failure_when_asked_to(qt: Qt) {
+    for setting in Setting::with_each_server(qt, "calls") {
+        assert_calls(&setting, "lists");
+    }
+}
+
+fn resources_and_search_paths_are_files(qt: Qt) {
+    let setting = Setting::new(qt, "calls");
+    assert_calls(&setting, "paths");
+    for (path, name) in [("one/x", "data:x"), ("greeting.txt", "texts:greeting.txt")] {
+        let stored = fs::read(setting.remote(name)).unwrap();
+        assert_eq!(stored, fs::read(setting.local(path)).unwrap(), "{name}");
+    }
+}
+
+fn a_receiver_may_make_calls(qt: Qt) {
+    assert_calls(&Setting::new(qt, "calls"), "nested");
+}
+
+fn a_subclass_can_test_the_connection(qt: Qt) {
+    for setting in Setting::with_each_server(qt, "calls") {
+        assert_calls(&setting, "probe");
+        let outcome = setting.run_at(NOBODY, "unreachable", &[]);
+        assert_eq!(outcome.stdout, "done", "{outcome:#?}");
+    }
 }
 
 fn a_client_may_be_destroyed_by_its_own_signal(qt: Qt) {
@@ -207,4 +279,10 @@ fn no_memory_is_lost(qt: Qt) {
     run("download", &["a.bin", "none"]);
     run("cancel-list", &["a.bin", "b.bin"]);
     run("destroy", &["a.bin", "b.bin"]);
+    let setting = setting.with_program("calls");
+    for scenario in ["cancelled", "lists", "paths", "nested"] {
+        let command = setting.command(setting.server.addr(), scenario, &[]);
+        let said = under_valgrind(&command, &log.path().join("valgrind.log"));
+        assert_eq!(said, "done", "{scenario}");
+    }
 }
