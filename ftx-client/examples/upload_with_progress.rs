@@ -37,7 +37,7 @@ fn report(event: &Event<'_>) {
     match event {
         Event::Started { from: 0, size } => println!("sending {size} bytes"),
         Event::Started { from, size } => println!("resuming at {from} of {size} bytes"),
-        Event::Progress { done, size } => println!("{done} of {size} bytes"),
+        Event::Progress { done, size, .. } => println!("{done} of {size} bytes"),
         Event::Retrying { attempt, error, .. } => eprintln!("retry {attempt}: {error}"),
         _ => {}
     }

@@ -34,6 +34,9 @@ pub enum Event<'a> {
         done: u64,
         /// The whole file's size.
         size: u64,
+        /// Bytes that went over the network in this attempt, including repeated ones. The others were on
+        /// both sides already.
+        moved: u64,
     },
     /// The transfer was cancelled, but an original server would hang forever if the client left now, so
     /// its bytes are read to the end.

@@ -93,7 +93,7 @@ impl JobEvent {
             ClientEvent::Hashing { done, total } => event(JobEventKind::Hashing, done, total),
             ClientEvent::Waiting => event(JobEventKind::Waiting, 0, 0),
             ClientEvent::Started { from, size } => event(JobEventKind::Started, from, size),
-            ClientEvent::Progress { done, size } => event(JobEventKind::Progress, done, size),
+            ClientEvent::Progress { done, size, .. } => event(JobEventKind::Progress, done, size),
             ClientEvent::Draining { left } => event(JobEventKind::Draining, 0, left),
             ClientEvent::Retrying { attempt, pause, error } => {
                 Self { attempt, pause, ..event(JobEventKind::Retrying, 0, 0) }.failed(&error.into())

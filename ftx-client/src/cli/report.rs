@@ -227,7 +227,9 @@ fn write_json(line: &Value) {
 /// Whether to report an event now. Progress is throttled, except at its end.
 fn is_due(event: &Event<'_>, told: &Mutex<Instant>) -> bool {
     match event {
-        Event::Progress { done, size } | Event::Hashing { done, total: size } if done < size => {
+        Event::Progress { done, size, .. } | Event::Hashing { done, total: size }
+            if done < size =>
+        {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             let due = told.elapsed() >= PROGRESS_INTERVAL;
             if due {
@@ -255,7 +257,7 @@ fn fields(event: &Event<'_>) -> Value {
     match event {
         Event::Hashing { done, total } => json!({ "done": done, "size": total }),
         Event::Started { from, size } => json!({ "from": from, "size": size }),
-        Event::Progress { done, size } => json!({ "done": done, "size": size }),
+        Event::Progress { done, size, .. } => json!({ "done": done, "size": size }),
         Event::Draining { left } => json!({ "left": left }),
         Event::Retrying { attempt, pause, error } => json!({
             "attempt": attempt,

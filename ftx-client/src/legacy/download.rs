@@ -21,7 +21,7 @@ pub(crate) async fn run(
     cancel: &Cancel,
 ) -> Result<DownloadOutcome, TransferError> {
     let machine = DownloadMachine::new(name, target.held());
-    let progress = BodyProgress { done: 0, size: 0 };
+    let progress = BodyProgress { start: 0, done: 0, size: 0 };
     let mut driver = DownloadDriver {
         connection,
         executor,
@@ -40,6 +40,7 @@ pub(crate) async fn run(
 }
 
 struct BodyProgress {
+    start: u64,
     done: u64,
     size: u64,
 }
@@ -101,7 +102,7 @@ impl DownloadDriver<'_> {
             DownloadAction::Send(request) => self.connection.send(&request).await?,
             DownloadAction::Prepare { start, len } => {
                 let writer = self.target.prepare(self.executor, start, len).await?;
-                self.progress = BodyProgress { done: start, size: start + len };
+                self.progress = BodyProgress { start, done: start, size: start + len };
                 self.observer.tell(&Event::Started { from: start, size: start + len });
                 self.writer = Some(writer);
                 self.machine.prepared().map_err(|error| self.failed(error))?;
@@ -130,8 +131,8 @@ impl DownloadDriver<'_> {
             Ok(spare) => {
                 self.spare = spare;
                 self.progress.done += len;
-                let BodyProgress { done, size } = self.progress;
-                self.observer.tell(&Event::Progress { done, size });
+                let BodyProgress { start, done, size } = self.progress;
+                self.observer.tell(&Event::Progress { done, size, moved: done - start });
             }
             Err(error) => {
                 let status = error.status();

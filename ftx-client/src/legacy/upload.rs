@@ -78,7 +78,7 @@ impl UploadDriver<'_> {
         {
             self.source.unchanged()?;
             self.connection.write_body(&head).await?;
-            self.observer.tell(&Event::Progress { done: len, size });
+            self.observer.tell(&Event::Progress { done: len, size, moved: len });
             let md5 = hash.then(|| PrefixHasher::of(&head).digest());
             return Ok(self.machine.sent(md5)?);
         }
@@ -97,7 +97,7 @@ impl UploadDriver<'_> {
                 self.source.unchanged()?;
             }
             self.connection.write_body(&chunk).await?;
-            self.observer.tell(&Event::Progress { done, size });
+            self.observer.tell(&Event::Progress { done, size, moved: done - offset });
             spare = chunk;
         }
         let md5 = reader.into_parts().and_then(|(_, hasher)| hasher).map(|hasher| hasher.digest());

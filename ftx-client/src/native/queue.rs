@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ftx_core::native::TransferProgress;
+
 use crate::{Event, Observer, TransferError, Transferred, Watch};
 
 /// Locks for one step. Each step leaves the data consistent, so a panic elsewhere does not matter.
@@ -55,7 +57,7 @@ pub(super) enum QueueEvent {
     Begun,
     Waiting,
     Started { from: u64, size: u64 },
-    Progress { done: u64, size: u64 },
+    Progress { progress: TransferProgress, size: u64 },
     Ended(Result<Transferred, TransferError>),
 }
 
@@ -158,7 +160,9 @@ impl<J> TransferQueue<J> {
                     }
                     QueueEvent::Waiting => Event::Waiting,
                     QueueEvent::Started { from, size } => Event::Started { from, size },
-                    QueueEvent::Progress { done, size } => Event::Progress { done, size },
+                    QueueEvent::Progress { progress: TransferProgress { done, moved }, size } => {
+                        Event::Progress { done, size, moved }
+                    }
                 };
                 self.tell_now(index, &event);
             }

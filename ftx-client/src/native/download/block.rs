@@ -45,11 +45,11 @@ impl DownloadStream {
             self.fail_open(open, error);
             return Ok(());
         }
-        let done = lock(&open.fetch).progress().done;
+        let progress = lock(&open.fetch).progress();
         self.shared.queue.gain();
         self.shared
             .queue
-            .push_event(open.job, QueueEvent::Progress { done, size: open.remote.size });
+            .push_event(open.job, QueueEvent::Progress { progress, size: open.remote.size });
         Ok(())
     }
 

@@ -85,7 +85,7 @@ impl UploadStream {
         };
         if hashed.skips() {
             let size = open.source.identity.size;
-            self.tell_progress(open.job, hashed.done, size, hashed.is_last);
+            self.tell_progress(open.job, hashed.progress, size, hashed.is_last);
         }
         Ok(hashed.skips())
     }

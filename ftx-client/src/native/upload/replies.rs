@@ -1,5 +1,6 @@
 //! Does the steps that the machines of the requests take after a reply.
 
+use ftx_core::native::TransferProgress;
 use ftx_core::native::blocks::PartialManifest;
 use ftx_core::native::upload::{
     AnsweredUpload, RefusedFile, UnconfirmedFile, UploadEnd, UploadStep,
@@ -27,8 +28,8 @@ impl UploadStream {
                 self.shared.queue.push_event(job, event);
                 self.shared.attempt.changed.notify_waiters();
             }
-            UploadStep::Stored { done, size, is_last } => {
-                self.tell_progress(job, done, size, is_last);
+            UploadStep::Stored { progress, size, is_last } => {
+                self.tell_progress(job, progress, size, is_last);
             }
             UploadStep::Confirm(unconfirmed) => {
                 self.shared.close(request);
@@ -84,9 +85,15 @@ impl UploadStream {
     }
 
     /// Reports the progress of a file; after its last block, the stream of the offer commits it.
-    pub(super) fn tell_progress(&self, job: usize, done: u64, size: u64, is_last: bool) {
+    pub(super) fn tell_progress(
+        &self,
+        job: usize,
+        progress: TransferProgress,
+        size: u64,
+        is_last: bool,
+    ) {
         self.shared.queue.gain();
-        self.shared.queue.push_event(job, QueueEvent::Progress { done, size });
+        self.shared.queue.push_event(job, QueueEvent::Progress { progress, size });
         if is_last {
             self.shared.attempt.changed.notify_waiters();
         }

@@ -15,7 +15,7 @@
 use super::step::{FileId, RefusedFile, SentFile, UploadEnd, UploadStep, out_of_step, refused};
 use super::{ClaimedBlock, SendDecision, Sender};
 use crate::native::blocks::{Cv, Digest, PartialManifest};
-use crate::native::step::{StepError, StreamId};
+use crate::native::step::{StepError, StreamId, TransferProgress};
 use crate::native::wire::Reply;
 use crate::native::{Granule, Reason};
 
@@ -47,8 +47,8 @@ pub(super) struct OfferRequest {
 pub struct HashedBlock {
     /// Send or skip it.
     pub decision: SendDecision,
-    /// Bytes of the file that are in place.
-    pub done: u64,
+    /// The progress of the file.
+    pub progress: TransferProgress,
     /// No block is left, so wake the stream that commits.
     pub is_last: bool,
 }
@@ -103,8 +103,8 @@ impl OfferRequest {
             }
             Reply::Stored { index } => {
                 self.sender.stored(stream, index)?;
-                let (done, is_last) = (self.sender.progress().done, self.is_all_stored());
-                Ok(UploadStep::Stored { done, size: self.size(), is_last })
+                let (progress, is_last) = (self.sender.progress(), self.is_all_stored());
+                Ok(UploadStep::Stored { progress, size: self.size(), is_last })
             }
             Reply::Have { first, blocks } => {
                 self.check_offered(stream)?;
@@ -197,8 +197,8 @@ impl OfferRequest {
     /// Records the chaining value of a claimed block that the server may have.
     pub(super) fn hashed(&mut self, index: u64, cv: Cv) -> Result<HashedBlock, StepError> {
         let decision = self.sender.hashed(index, cv)?;
-        let (done, is_last) = (self.sender.progress().done, self.is_all_stored());
-        Ok(HashedBlock { decision, done, is_last })
+        let (progress, is_last) = (self.sender.progress(), self.is_all_stored());
+        Ok(HashedBlock { decision, progress, is_last })
     }
 
     /// Records that a claimed block is being sent. Returns whether the file has turned out to be another

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::native::Reason;
 use crate::native::blocks::Digest;
-use crate::native::step::StepError;
+use crate::native::step::{StepError, TransferProgress};
 use crate::native::wire::Meta;
 
 /// The driver's number of a file.
@@ -71,8 +71,8 @@ pub enum UploadStep {
     },
     /// Report the progress.
     Stored {
-        /// Bytes that are in place.
-        done: u64,
+        /// The progress of the file.
+        progress: TransferProgress,
         /// The size of the file.
         size: u64,
         /// It was the last block, so wake the stream that commits.

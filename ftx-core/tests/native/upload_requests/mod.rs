@@ -8,7 +8,7 @@ use ftx_core::native::upload::{
     StreamLimits, UnansweredCommit, UnconfirmedFile, UploadEnd, UploadRequests, UploadStep,
 };
 use ftx_core::native::wire::{Entry, EntryKind, Meta, Overwrite, Reply, Token, Version};
-use ftx_core::native::{Granule, Reason};
+use ftx_core::native::{Granule, Reason, TransferProgress};
 
 const A: Cv = Cv([0xaa; 32]);
 const SIZE: u64 = 2 * BLOCK_BYTES;
@@ -230,7 +230,8 @@ fn an_upload_goes_from_the_offer_to_its_end() {
     assert_eq!((hashed.decision, hashed.is_last), (SendDecision::Skip, false));
     assert_eq!(requests.sent(ID, 0, A), Ok(false));
     assert_eq!(requests.owed(HOME), OwedReplies { requests: 0, unspoken: 0, sent: 1 });
-    let stored = UploadStep::Stored { done: SIZE, size: SIZE, is_last: true };
+    let progress = TransferProgress { done: SIZE, moved: BLOCK_BYTES };
+    let stored = UploadStep::Stored { progress, size: SIZE, is_last: true };
     assert_eq!(step(&mut requests, Reply::Stored { index: 0 }), stored);
 
     assert_eq!(requests.next(HOME), NextUpload::Commit { request: ID, file: FILE });
