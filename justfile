@@ -8,6 +8,7 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --quiet -- -D warnings
     cargo test --workspace --lib --quiet
+    cargo test -p ftx-client --bins --quiet
 
 # Everything that must hold before a change lands.
 ci:

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::bins;
 use crate::process::{Outcome, Process};
+use crate::pty::Pty;
 use crate::strace::Strace;
 use crate::wait::DEADLINE;
 
@@ -97,6 +98,19 @@ impl Client {
     pub fn with_hangups(self, are_ignored: bool) -> Self {
         let how = if are_ignored { "--ignore-signal=HUP" } else { "--default-signal=HUP" };
         self.behind(&["env", how].map(Into::into))
+    }
+
+    /// Runs it on a terminal of this size, in a locale with Unicode.
+    #[must_use]
+    pub fn on_terminal(self, rows: u16, columns: u16) -> Pty {
+        Pty::spawn(self.command, rows, columns)
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
     }
 
     fn behind(self, prefix: &[OsString]) -> Self {

@@ -5,6 +5,7 @@
 //! - [`Server`] and [`Client`] run the two programs under test, which `bins` builds.
 //! - [`Peer`] runs the programs that ftx replaces: our own Qt peer and, where its sources are at
 //!   hand, the original; [`with_every_peer!`] makes one test of a case for each of them.
+//! - [`Pty`] is a terminal whose screen can be read.
 //! - [`Proxy`] stands between a client and a server: it counts, cuts, splits, slows down and holds
 //!   back.
 //! - [`RawSocket`] says anything at all to a server, [`stub`] to a client.
@@ -46,6 +47,7 @@ mod loopfs;
 mod mapping;
 mod process;
 mod proxy;
+mod pty;
 mod random;
 mod raw;
 #[cfg(test)]
@@ -62,6 +64,7 @@ pub use mapping::Mapping;
 pub use peer::{Peer, PeerServer};
 pub use process::{Outcome, Process};
 pub use proxy::{Direction, Plan, Proxy};
+pub use pty::{Pty, Shown};
 pub use random::{Random, seed};
 pub use raw::{RawSocket, encoded};
 pub use server::{Monitor, Server, ServerBuilder};

@@ -44,6 +44,10 @@ pub(crate) struct ClientArgs {
     #[arg(short, long, global = true, conflicts_with = "json")]
     pub(crate) quiet: bool,
 
+    /// Print the name of each file
+    #[arg(short, long, global = true, conflicts_with_all = ["json", "quiet"])]
+    pub(crate) verbose: bool,
+
     /// Print events as JSON on standard output, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,

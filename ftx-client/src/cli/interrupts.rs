@@ -23,6 +23,10 @@ pub(crate) fn watch(cancel: Cancel, report: Report) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _context = runtime.enter();
+        #[cfg(unix)]
+        if report.draws() {
+            runtime.spawn(stops(report.clone())?);
+        }
         Signals::new()?
     };
     let react = async move {
@@ -30,21 +34,56 @@ pub(crate) fn watch(cancel: Cancel, report: Report) -> io::Result<()> {
         cancel.cancel();
         tokio::select! {
             () = signals.next() => {}
-            () = stalled() => process::exit(Exit::Interrupted as i32),
+            () = stalled() => leave(&report),
         }
         cancel.abort();
         // On another thread: a reader of standard error that stalls may be the cause.
-        let warn = move || report.message("interrupted again: leaving at once");
+        let warning = report.clone();
+        let warn = move || warning.message("interrupted again: leaving at once");
         let _ = thread::Builder::new().spawn(warn);
         tokio::select! {
             () = signals.next() => {}
             () = stalled() => {}
         }
-        // The partial files survive a crash, and so this exit.
-        process::exit(Exit::Interrupted as i32);
+        leave(&report);
     };
     let thread = thread::Builder::new().name("ftx-signals".to_owned());
     thread.spawn(move || runtime.block_on(react)).map(|_| ())
+}
+
+/// Ends the process. The partial files survive a crash, and so this exit.
+fn leave(report: &Report) -> ! {
+    report.close();
+    process::exit(Exit::Interrupted as i32)
+}
+
+/// Takes the display off the terminal whenever Ctrl-Z stops the process.
+#[cfg(unix)]
+fn stops(report: Report) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    use rustix::process::Signal;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let stop_signal = Signal::TSTP.as_raw();
+    // A caller that ignores it has no job control.
+    let mut stops = if is_ignored(stop_signal) {
+        None
+    } else {
+        Some(signal(SignalKind::from_raw(stop_signal))?)
+    };
+    Ok(async move {
+        while let Some(stops) = &mut stops
+            && stops.recv().await.is_some()
+        {
+            let report = report.clone();
+            // SIGTTOU stops the process as SIGTSTP would without a handler: not where no shell could
+            // continue it.
+            let stop = || {
+                let _ = signal_hook::low_level::raise(Signal::TTOU.as_raw());
+            };
+            // On another thread: the terminal may take no output, and the next signal must be heard.
+            let _ = thread::Builder::new().spawn(move || report.suspend(stop));
+        }
+    })
 }
 
 /// Turns a write beyond the file size limit (`ulimit -f`) into an error of that write. By default the
@@ -78,7 +117,8 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
 
         // A caller that ignores SIGHUP, as `nohup` does, wants the transfer to outlive its terminal.
-        let hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        let is_ignored = is_ignored(rustix::process::Signal::HUP.as_raw());
+        let hangup = if is_ignored { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
             hangup,
             interrupt: signal(SignalKind::interrupt())?,
@@ -102,15 +142,15 @@ impl Signals {
     }
 }
 
-/// Whether this process ignores SIGHUP. Returns true where the system does not report it, so that its
+/// Whether this process ignores a signal. Returns true where the system does not report it, so that its
 /// disposition stays untouched.
 #[cfg(unix)]
-fn is_hangup_ignored() -> bool {
+fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // SIGHUP is signal 1, the lowest bit.
-    mask.is_none_or(|mask| mask & 1 != 0)
+    // Signal 1 is the lowest bit.
+    mask.is_none_or(|mask| mask.checked_shr(signal.unsigned_abs() - 1).unwrap_or(1) & 1 != 0)
 }
 
 #[cfg(windows)]

@@ -13,7 +13,7 @@ pub(crate) struct FileJob {
     pub(crate) path: LocalPath,
     /// The name on the server, or the reason that there is none.
     pub(crate) name: Result<RemoteName, JobRefusal>,
-    /// Size in bytes, if the server listed it.
+    /// Size in bytes, if the server listed it, or the walk looked at it.
     pub(crate) size: Option<u64>,
     /// It was found in a directory, and may vanish before its turn.
     pub(crate) is_found: bool,
@@ -50,6 +50,13 @@ impl Direction {
             Self::Download => "download",
         }
     }
+
+    pub(crate) fn done(self) -> &'static str {
+        match self {
+            Self::Upload => "uploaded",
+            Self::Download => "downloaded",
+        }
+    }
 }
 
 impl FileJob {
@@ -59,6 +66,15 @@ impl FileJob {
             Ok(name) => name.as_str().to_owned(),
             Err(JobRefusal::Name(name, _)) => name.clone(),
             Err(_) => self.path.path().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Its expected size in bytes; `None` if only the server knows it. A local file that cannot be looked at
+    /// will fail.
+    pub(crate) fn expected_bytes(&self) -> Option<u64> {
+        match self.direction {
+            Direction::Download if self.name.is_ok() => self.size,
+            Direction::Upload | Direction::Download => Some(self.size.unwrap_or(0)),
         }
     }
 
@@ -74,6 +90,10 @@ impl FileJob {
     pub(super) fn upload(path: impl Into<LocalPath>, name: Result<RemoteName, JobRefusal>) -> Self {
         let direction = Direction::Upload;
         Self { direction, path: path.into(), name, size: None, is_found: false }
+    }
+
+    pub(super) fn with_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
     }
 
     /// A file in a tree.

@@ -1,6 +1,7 @@
 //! Expands the paths and names of a command line into jobs.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use ftx_client::{
     Client, Durability, EntryKind, Listed, LocalPath, LocalTree, RemoteName, TransferError,
 };
 use ftx_core::{NameError, escaped_bytes};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::args::{DownloadArgs, UploadArgs};
-use super::job::{FileJob, JobRefusal, name_of, parse};
+use super::job::{Direction, FileJob, JobRefusal, name_of, parse};
+use super::report::Report;
 use super::skipped::{self, SkipReason, Skipped};
 
 /// The files and directories to transfer, in order.
@@ -24,6 +26,15 @@ pub(crate) struct JobList {
     pub(crate) skipped: Vec<Skipped>,
 }
 
+impl JobList {
+    pub(crate) fn direction(&self) -> Direction {
+        match self.directories {
+            Directories::There(_) => Direction::Upload,
+            Directories::Here(..) => Direction::Download,
+        }
+    }
+}
+
 /// Directories to create, on either side.
 #[derive(Debug)]
 pub(crate) enum Directories {
@@ -32,28 +43,30 @@ pub(crate) enum Directories {
 }
 
 /// The files of an upload, and its empty directories.
-pub(crate) fn to_upload(upload: &UploadArgs) -> JobList {
+pub(crate) fn to_upload(upload: &UploadArgs, report: &Report) -> JobList {
     let UploadArgs { paths, name, follow, .. } = upload;
-    let mut found = TreeScan::default();
+    let mut found = TreeScan { report, files: Vec::new(), empty: Vec::new(), skipped: Vec::new() };
     for path in paths {
         let base = match name {
             Some(name) => Ok(name.clone()),
             None => last_part(path),
         };
         // A link on the command line is followed.
-        if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        let metadata = std::fs::metadata(path).ok();
+        if metadata.as_ref().is_some_and(Metadata::is_dir) {
             tree(path, base, *follow, &mut found);
         } else {
-            found.files.push(FileJob::upload(path.as_path(), base.and_then(|base| parse(&base))));
+            let job = FileJob::upload(path.as_path(), base.and_then(|base| parse(&base)));
+            found.push(job.with_size(metadata.map(|metadata| metadata.len())));
         }
     }
-    let TreeScan { files, empty, skipped } = found;
+    let TreeScan { files, empty, skipped, .. } = found;
     JobList { files, directories: Directories::There(empty), skipped }
 }
 
 /// The result of walking local trees.
-#[derive(Default)]
-struct TreeScan {
+struct TreeScan<'a> {
+    report: &'a Report,
     files: Vec<FileJob>,
     /// Empty directories.
     empty: Vec<RemoteName>,
@@ -72,14 +85,14 @@ fn last_part(path: &Path) -> Result<String, JobRefusal> {
 
 /// Adds the files of a tree, ordered by name, and its empty directories. Unless links are followed, each
 /// file is opened beneath the tree later, so that a file replaced by a link meanwhile is refused as well.
-fn tree(path: &Path, base: Result<String, JobRefusal>, follow: bool, found: &mut TreeScan) {
+fn tree(path: &Path, base: Result<String, JobRefusal>, follow: bool, found: &mut TreeScan<'_>) {
     let opened = || LocalTree::open(path).map_err(|error| unreadable(&ftx_io::ErrorChain(&error)));
     let tree = if follow { Ok(None) } else { opened().map(Some) };
     let base = base.and_then(|base| parse(&base).map(|_| base));
     let (base, tree) = match (base, tree) {
         (Ok(base), Ok(tree)) => (base, tree),
         (Err(refused), _) | (_, Err(refused)) => {
-            return found.files.push(FileJob::upload(path, Err(refused)));
+            return found.push(FileJob::upload(path, Err(refused)));
         }
     };
     let walk = WalkDir::new(path).follow_links(follow).follow_root_links(true).sort_by_file_name();
@@ -106,14 +119,22 @@ fn tree(path: &Path, base: Result<String, JobRefusal>, follow: bool, found: &mut
             Some(tree) => LocalPath::beneath(tree, below),
             None => entry.path().into(),
         };
-        found.add(local, name, entry.file_type().is_dir());
+        found.add(&entry, local, name);
     }
 }
 
-impl TreeScan {
-    fn add(&mut self, local: LocalPath, name: RemoteName, is_dir: bool) {
-        if !is_dir {
-            self.files.push(FileJob::found(local, name));
+impl TreeScan<'_> {
+    fn push(&mut self, job: FileJob) {
+        self.report.found(job.size);
+        self.files.push(job);
+    }
+
+    fn add(&mut self, entry: &DirEntry, local: LocalPath, name: RemoteName) {
+        if !entry.file_type().is_dir() {
+            // It costs a system call, and only the display needs it.
+            let size = || entry.metadata().ok().map(|metadata| metadata.len());
+            let size = if self.report.draws() { size() } else { None };
+            self.push(FileJob::found(local, name).with_size(size));
         } else if local.is_empty_directory().unwrap_or(false) {
             // Checked beneath the tree: the walk goes by paths, and a link may have led it elsewhere. The
             // walk reports unreadable directories itself.
@@ -126,7 +147,7 @@ impl TreeScan {
         let path = error.path().unwrap_or(root);
         match skipped::not_looked_at(error) {
             Some(why) => self.skipped.push(Skipped::local(path, why)),
-            None => self.files.push(FileJob::upload(path, Err(unreadable(error)))),
+            None => self.push(FileJob::upload(path, Err(unreadable(error)))),
         }
     }
 }
@@ -141,9 +162,12 @@ pub(crate) async fn to_download(
     client: &mut Client,
     download: &DownloadArgs,
     durability: Durability,
+    report: &Report,
 ) -> Result<JobList, TransferError> {
+    client.set_observer(report.searching());
     let DownloadArgs { names, output, out_dir, .. } = download;
     let mut found = ListingScan {
+        report,
         // Every name of the server is resolved beneath this directory.
         tree: LocalTree::at(output.as_ref().unwrap_or(out_dir)),
         output: output.as_deref(),
@@ -163,6 +187,7 @@ pub(crate) async fn to_download(
 
 /// The result of listing directories of the server.
 struct ListingScan<'a> {
+    report: &'a Report,
     tree: Arc<LocalTree>,
     /// The local path of the only name, if it is given.
     output: Option<&'a Path>,
@@ -172,12 +197,17 @@ struct ListingScan<'a> {
 }
 
 impl ListingScan<'_> {
+    fn push(&mut self, job: FileJob) {
+        self.report.found(job.size);
+        self.files.push(job);
+    }
+
     fn add_file(&mut self, name: &str) {
         let path = match self.output {
             Some(output) => output.into(),
             None => LocalPath::beneath(&self.tree, name),
         };
-        self.files.push(FileJob::download(parse(name), path));
+        self.push(FileJob::download(parse(name), path));
     }
 
     /// Adds a directory, `""` for the root, with its contents.
@@ -191,7 +221,7 @@ impl ListingScan<'_> {
             Err(_) if directory.is_empty() => None,
             Err(refused) => {
                 let path = LocalPath::beneath(&self.tree, directory);
-                self.files.push(FileJob::download(Err(refused), path));
+                self.push(FileJob::download(Err(refused), path));
                 return Ok(());
             }
         };
@@ -218,7 +248,7 @@ impl ListingScan<'_> {
         let path = LocalPath::beneath(&self.tree, below);
         match entry.kind {
             EntryKind::Directory => self.directories.push(path),
-            EntryKind::File => self.files.push(FileJob::listed(entry, path)),
+            EntryKind::File => self.push(FileJob::listed(entry, path)),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The command line of `ftx-client`.
 //!
 //! `args` and `flags` parse it, `jobs` turns it into `job`s for files and `skipped` entries, `transfer` and `query`
-//! run them, `report` shows progress and errors, `output` writes results, `interrupts` handles signals.
+//! run them, `interrupts` handles signals. `report` tells what happens, from the model in `progress`; `output` writes
+//! results, `stderr` messages, above the lines that `terminal` draws.
 
 mod args;
 mod exit;
@@ -10,10 +11,13 @@ mod interrupts;
 mod job;
 mod jobs;
 mod output;
+mod progress;
 mod query;
 mod report;
 mod skipped;
 mod stall;
+mod stderr;
+mod terminal;
 mod transfer;
 
 use std::io::IsTerminal as _;
@@ -28,6 +32,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use self::args::{ClientArgs, Command};
 use self::exit::Exit;
 use self::report::Report;
+use self::stderr::Stderr;
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
@@ -35,7 +40,9 @@ pub(crate) fn main() -> ExitCode {
     // Before the first write: standard output may be a file.
     let outlives = interrupts::outlive_file_size_limit();
     let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    let stderr = Stderr::new();
+    let log_output = stderr.clone();
+    let log = tracing_subscriber::fmt().with_writer(move || log_output.clone());
     log.with_ansi(std::io::stderr().is_terminal())
         .fmt_fields(fields.delimited(" "))
         // Prints the errors of the filter.
@@ -44,7 +51,7 @@ pub(crate) fn main() -> ExitCode {
     if let Err(error) = outlives {
         tracing::warn!(%error, "a file that exceeds the limit of file sizes will end the process");
     }
-    let report = Report::new(args.json, args.quiet);
+    let report = Report::new(&args, stderr);
     let address = match &args.command {
         Command::Upload(upload) => &upload.address,
         Command::Download(download) => &download.address,
@@ -64,18 +71,23 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
     let client = Client::new(address, args.config()).on_own_thread();
+    if matches!(args.command, Command::Upload(_) | Command::Download(_)) {
+        report.open();
+    }
     let runtime = interrupts::watch(client.cancel(), report.clone())
         .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             report.message(&format!("cannot start: {error}"));
+            report.close();
             return ExitCode::from(Exit::Failed as u8);
         }
     };
     let exit = runtime.block_on(command(args, client, report));
     // Without waiting for a disk thread that hangs.
     runtime.shutdown_background();
+    report.close();
     let exit = output::finish(exit);
     ExitCode::from(exit as u8)
 }
@@ -83,11 +95,12 @@ fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
 async fn command(args: &ClientArgs, mut client: Client, report: &Report) -> Exit {
     match &args.command {
         Command::Upload(upload) => {
-            let jobs = jobs::to_upload(upload);
+            let jobs = jobs::to_upload(upload, report);
             transfer::run(args.keep_going, &mut client, &jobs, report).await
         }
         Command::Download(download) => {
-            match jobs::to_download(&mut client, download, args.durability()).await {
+            let durability = args.durability();
+            match jobs::to_download(&mut client, download, durability, report).await {
                 Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
                 Err(error) => report.gave_up(&error),
             }

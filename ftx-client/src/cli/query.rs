@@ -26,7 +26,7 @@ pub(crate) async fn list(client: &mut Client, list: &ListArgs, report: &Report) 
             Err(refused) => return report.gave_up(&refused.error(Path::new(name))),
         },
     };
-    let mut skipped = 0;
+    let mut skipped = 0_u64;
     let each = |listed| match listed {
         Listed::Entry(entry) => show(&entry, report),
         Listed::Untransferable(found) => {

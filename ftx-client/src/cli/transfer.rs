@@ -22,9 +22,10 @@ pub(crate) async fn run(
     if !ran.is_stopped {
         exit = exit.max(make_directories(client, &jobs.directories, report).await);
     }
+    report.end(jobs.direction());
     let left_out = jobs.skipped.len() + ran.vanished;
     if left_out > 0 {
-        report.incomplete(left_out);
+        report.incomplete(left_out as u64);
         exit = exit.max(Exit::Failed);
     }
     exit
@@ -73,7 +74,7 @@ async fn run_files(
     jobs: &[FileJob],
     report: &Report,
 ) -> RunSummary {
-    report.expect(jobs.len());
+    report.expect(jobs);
     // The files before an unusable one are transferred first.
     let refused = jobs.iter().position(|job| job.name.is_err()).filter(|_| !keep_going);
     let now = jobs.get(..refused.unwrap_or(jobs.len())).unwrap_or_default();
@@ -108,7 +109,6 @@ async fn run_files(
             }
         }
     }
-    report.end();
     RunSummary { exit: show.worst, is_stopped, vanished: show.vanished }
 }
 

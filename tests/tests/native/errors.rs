@@ -118,7 +118,7 @@ fn a_file_that_has_no_place_stops_no_other() {
     let outcome = client.current_dir(local).run();
     outcome.assert_code(1);
     assert!(outcome.stderr.contains("no space"), "{outcome:#?}");
-    assert_eq!(outcome.stderr.matches("failed").count(), 1, "{outcome:#?}");
+    assert_eq!(outcome.stderr.matches("download failed").count(), 1, "{outcome:#?}");
     assert_content(&local.join("b.bin"), content(2, 3 * MIB));
     assert_content(&local.join("c.bin"), content(3, 3 * MIB));
 }

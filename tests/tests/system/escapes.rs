@@ -11,7 +11,7 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::Reply;
 use ftx_tests::content::{content, write_file};
 use ftx_tests::stub::Stub;
-use ftx_tests::{Client, DEADLINE, NOBODY, Outcome, Plan, Process, Proxy, Server, bins};
+use ftx_tests::{Client, DEADLINE, NOBODY, Outcome, Plan, Proxy, Server};
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -119,18 +119,19 @@ fn files_cross_with_their_names_and_a_line_for_each() {
         let back = tempdir().unwrap();
         let download = Client::download(server.addr()).current_dir(back.path());
         let download = match dialect {
-            "native" => download.arg("/"),
-            legacy => download.args(NAMES).dialect(legacy),
+            "native" => download.args(["/", "-v"]),
+            legacy => download.args(NAMES).arg("-v").dialect(legacy),
         };
         let outcome = run(download);
         outcome.assert_done();
-        assert_eq!(outcome.stderr.lines().count(), NAMES.len(), "{outcome:#?}");
+        assert_eq!(outcome.stderr.lines().count(), NAMES.len() + 1, "{outcome:#?}");
         let sent = local.path().join(dialect);
         make(&sent);
-        let upload = Client::upload(server.addr()).arg(dialect).current_dir(local.path());
+        let upload = Client::upload(server.addr()).args([dialect, "-v"]);
+        let upload = upload.current_dir(local.path());
         let outcome = run(upload.dialect(dialect));
         outcome.assert_done();
-        assert_eq!(outcome.stderr.lines().count(), NAMES.len(), "{outcome:#?}");
+        assert_eq!(outcome.stderr.lines().count(), NAMES.len() + 1, "{outcome:#?}");
         for name in NAMES {
             assert!(back.path().join(name).is_file(), "{name:?}");
             assert!(server.file(dialect).join(name).is_file(), "{name:?}");
@@ -256,10 +257,8 @@ fn digests_are_what_b3sum_prints_and_checks() {
 
 /// A command's output on a terminal.
 fn on_a_terminal(args: &[&str], directory: &Path) -> String {
-    let spawn = "import pty, sys; pty.spawn(sys.argv[1:])";
-    let mut command = Command::new("python3");
-    command.args(["-c", spawn]).arg(bins::client()).args(args).current_dir(directory);
-    Process::spawn(command.env("TERM", "xterm")).wait(DEADLINE).stdout
+    let client = Client::new().args(args).current_dir(directory);
+    client.on_terminal(24, 250).wait(DEADLINE).output
 }
 
 /// A bar and colours have sequences of their own, but none of these.
@@ -282,7 +281,8 @@ fn a_terminal_shows_names_and_bars_escaped() {
     let bars = on_a_terminal(&["download", &slow, name, "--streams", "1"], local.path());
     assert_shows(&bars, name);
     assert!(bars.contains("MiB/s"), "no bar: {bars:?}");
-    let sent = on_a_terminal(&["upload", &addr, name, "--as", "copy\u{1b}]0;\n"], local.path());
+    let sent =
+        on_a_terminal(&["upload", &addr, name, "-v", "--as", "copy\u{1b}]0;\n"], local.path());
     assert_shows(&sent, "copy\u{1b}]0;\n");
     for name in NAMES.iter().filter(|name| name.contains(acts)) {
         for command in ["stat", "digest"] {

@@ -14,6 +14,7 @@
 //! | `server` | start, reports, end and fairness of the server |
 //! | `stays_up` | a server without its parent, its root or its limits |
 //! | `takeover` | a client that is back before the server misses it |
+//! | `terminal` | the progress and the summary |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod causes;
@@ -28,3 +29,4 @@ mod kill;
 mod server;
 mod stays_up;
 mod takeover;
+mod terminal;
