@@ -85,7 +85,8 @@
 
 /**
  * Retries of a file after a transient failure: 0 to 4294967295, 5 by default. An attempt that gets
- * further than every earlier one is not counted.
+ * further than every earlier one is not counted. A connection that fails before the first byte of
+ * a file has moved is not retried.
  */
 #define FTX_OPTION_RETRIES 2
 
@@ -99,6 +100,12 @@
  * Maximum milliseconds between two attempts: 0 to 31536000000, 15000 by default.
  */
 #define FTX_OPTION_MAX_BACKOFF_MS 4
+
+/**
+ * Milliseconds without a byte after which a transfer that has lost its connection is no longer
+ * retried: 0 to 31536000000, 30000 by default. It then fails with the status of its first loss.
+ */
+#define FTX_OPTION_STALL_TIMEOUT_MS 11
 
 /**
  * Connections that share the work in the native dialect: 1 to 64; 0, the default, lets the client
@@ -1254,8 +1261,8 @@ int32_t ftx_client_download_files(struct ftx_client *client,
  * @param config   Settings, which are copied; NULL for the defaults.
  * @param client   The client is written here, and the caller frees it with `ftx_client_free`; NULL
  *                 on failure.
- * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS`,
- *         `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
+ * @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS` (also for the
+ *         port 0), `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
  *
  * Threads: any. A client may be used by several threads at the same time. After a `fork`, the
  * child must create its own client, and can only free the one it inherited.
@@ -1275,7 +1282,7 @@ int32_t ftx_client_new(const char *address,
  * Creates a client, as `ftx_client_new`, from a host and a port.
  *
  * @param host    A host name or an IP address without brackets, in UTF-8.
- * @param port    The port.
+ * @param port    The port, from 1 on.
  * @param config  As for `ftx_client_new`.
  * @param client  As for `ftx_client_new`.
  * @return As `ftx_client_new`.

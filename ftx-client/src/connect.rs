@@ -197,11 +197,11 @@ mod tests {
     async fn a_refusing_host_is_named_with_its_address() {
         // No program listens there, and the system never assigns it as a free port.
         let port = 1;
-        let error = to(&ServerAddr::new("localhost", port), LIMIT).await.unwrap_err();
+        let error = to(&ServerAddr::new("localhost", port).unwrap(), LIMIT).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let told = ftx_io::ErrorChain(&error).to_string();
         assert!(told.contains(&format!(":{port} last: ")), "{told}");
-        let error = to(&ServerAddr::new("127.0.0.1", port), LIMIT).await.unwrap_err();
+        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), LIMIT).await.unwrap_err();
         assert!(!error.to_string().contains("last"), "{error}");
     }
 }

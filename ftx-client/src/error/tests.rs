@@ -60,7 +60,7 @@ fn a_server_cannot_speak_for_the_client() {
 
 #[test]
 fn failures_of_connections_concern_no_file() {
-    let address = ServerAddr::new("host", 1);
+    let address = ServerAddr::new("host", 1).unwrap();
     for error in [
         TransferError::closed(),
         TransferError::connect_failed(&address),

@@ -9,7 +9,7 @@ use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_re
 pub(crate) fn listen() -> (TcpListener, ServerAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    (listener, ServerAddr::new("127.0.0.1", port))
+    (listener, ServerAddr::new("127.0.0.1", port).unwrap())
 }
 
 /// The server's end of a connection.

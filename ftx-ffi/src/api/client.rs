@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use ftx_client::{Reason, ServerAddr};
+use ftx_client::{ParseServerAddrError, Reason, ServerAddr};
 
 use super::config::FtxConfig;
 use super::event::FtxEvent;
@@ -37,6 +37,10 @@ impl FtxClient {
     }
 }
 
+fn parsed(address: Result<ServerAddr, ParseServerAddrError>) -> Result<ServerAddr, Failure> {
+    address.map_err(|error| Failure::reason(Reason::InvalidAddress, error.to_string()))
+}
+
 /// Creates a client. It does not connect yet, so the server need not be running.
 ///
 /// @param address  "host", "host:port", "1.2.3.4:port", "::1" or `[::1]:port`, in UTF-8. The
@@ -44,8 +48,8 @@ impl FtxClient {
 /// @param config   Settings, which are copied; NULL for the defaults.
 /// @param client   The client is written here, and the caller frees it with `ftx_client_free`; NULL
 ///                 on failure.
-/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS`,
-///         `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
+/// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS` (also for the
+///         port 0), `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
 ///
 /// Threads: any. A client may be used by several threads at the same time. After a `fork`, the
 /// child must create its own client, and can only free the one it inherited.
@@ -69,10 +73,7 @@ pub unsafe extern "C" fn ftx_client_new(
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(address, "address")?, config)
         };
-        let address = address
-            .parse()
-            .map_err(|error| Failure::reason(Reason::InvalidAddress, format!("{error}")))?;
-        let made = FtxClient::make(address, config)?;
+        let made = FtxClient::make(parsed(address.parse())?, config)?;
         // SAFETY: as above.
         unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
@@ -82,7 +83,7 @@ pub unsafe extern "C" fn ftx_client_new(
 /// Creates a client, as `ftx_client_new`, from a host and a port.
 ///
 /// @param host    A host name or an IP address without brackets, in UTF-8.
-/// @param port    The port.
+/// @param port    The port, from 1 on.
 /// @param config  As for `ftx_client_new`.
 /// @param client  As for `ftx_client_new`.
 /// @return As `ftx_client_new`.
@@ -108,11 +109,7 @@ pub unsafe extern "C" fn ftx_client_new_at(
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(host, "host")?, config)
         };
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            let message = format!("'{host}' is no host name");
-            return Err(Failure::reason(Reason::InvalidAddress, message));
-        }
-        let made = FtxClient::make(ServerAddr::new(host, port), config)?;
+        let made = FtxClient::make(parsed(ServerAddr::new(host, port))?, config)?;
         // SAFETY: as above.
         unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())

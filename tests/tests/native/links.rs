@@ -177,7 +177,7 @@ fn upload(
 ) -> Vec<Result<Transferred, TransferError>> {
     let mut config = ClientConfig::default();
     (config.dialect, config.retries) = (dialect, 0);
-    let address = ServerAddr::new("127.0.0.1", server.addr().port());
+    let address = ServerAddr::new("127.0.0.1", server.addr().port()).unwrap();
     let mut client = blocking::BlockingClient::new(address, config).unwrap();
     let files = names.iter().map(|name| FileUpload {
         path: LocalPath::beneath(tree, *name),
