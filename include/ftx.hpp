@@ -310,6 +310,11 @@ public:
 
     config &retries(std::uint32_t count) { return set(FTX_OPTION_RETRIES, count); }
 
+    config &stall_timeout(std::chrono::milliseconds limit)
+    {
+        return set(FTX_OPTION_STALL_TIMEOUT_MS, static_cast<std::uint64_t>(limit.count()));
+    }
+
     config &backoff(std::chrono::milliseconds least, std::chrono::milliseconds most)
     {
         set(FTX_OPTION_MIN_BACKOFF_MS, static_cast<std::uint64_t>(least.count()));

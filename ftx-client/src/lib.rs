@@ -5,8 +5,8 @@
 //! handle stops it. The binary `ftx-client` is built on this API.
 #![forbid(unsafe_code)]
 
+mod activity;
 mod address;
-mod backoff;
 pub mod blocking;
 mod cancel;
 mod client;
@@ -18,6 +18,7 @@ mod links;
 mod local_path;
 mod native;
 pub mod options;
+mod retry;
 mod target_paths;
 
 pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};

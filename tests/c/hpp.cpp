@@ -53,7 +53,9 @@ int status_of(Work work)
 void settings()
 {
     ftx::config config;
-    config.timeout(std::chrono::seconds(5)).retries(3).streams(2).dialect(FTX_DIALECT_NATIVE);
+    config.timeout(std::chrono::seconds(5)).stall_timeout(std::chrono::seconds(7));
+    CHECK(config.value(FTX_OPTION_STALL_TIMEOUT_MS) == 7000);
+    config.retries(3).streams(2).dialect(FTX_DIALECT_NATIVE);
     CHECK(config.value(FTX_OPTION_TIMEOUT_MS) == 5000);
     CHECK(status_of([&] { config.set(4711, 1); }) == FTX_UNKNOWN_OPTION);
     std::error_code code;

@@ -1,5 +1,7 @@
 //! Requests to a native server besides transfers.
 
+use std::time::Duration;
+
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
@@ -8,6 +10,7 @@ use ftx_core::native::wire::{Entry, Listed};
 
 use super::{Client, ServerDialect};
 use crate::TransferError;
+use crate::activity::Activity;
 use crate::native::{Channel, IdleConnection};
 
 /// Entries of one page.
@@ -115,7 +118,8 @@ impl Client {
         &mut self,
         send: impl AsyncFn(&mut Channel, u32, bool) -> Result<T, TransferError>,
     ) -> Result<T, TransferError> {
-        let (mut channel, id) = self.idle_connection().await?;
+        let activity = Activity::new();
+        let (mut channel, id) = self.idle_connection(&activity).await?;
         let was_used = channel.used;
         let reply = send(&mut channel, id, false).await;
         let is_broken = reply.as_ref().is_err_and(TransferError::is_about_protocol);
@@ -126,15 +130,20 @@ impl Client {
         if reply.is_ok() || !is_stale {
             return reply;
         }
-        let (mut channel, id) = self.idle_connection().await?;
+        // Both connections share one timeout.
+        activity.expect_within(self.config.timeout);
+        let (mut channel, id) = self.idle_connection(&activity).await?;
         let reply = send(&mut channel, id, true).await;
         channel.tainted |= reply.as_ref().is_err_and(TransferError::is_about_protocol);
         self.keep_idle(channel);
         reply
     }
 
-    /// An idle native connection, and an id for a request.
-    async fn idle_connection(&mut self) -> Result<(Box<Channel>, u32), TransferError> {
+    /// An idle native connection, or a new one, and an id for a request.
+    async fn idle_connection(
+        &mut self,
+        activity: &Activity,
+    ) -> Result<(Box<Channel>, u32), TransferError> {
         self.negotiate().await?;
         let (channel, id) = match &mut self.server {
             ServerDialect::Native(idle) => {
@@ -146,15 +155,22 @@ impl Client {
                 return Err(TransferError::not_native());
             }
         };
-        if let Some(channel) = channel {
-            return Ok((channel, id));
-        }
-        match self.handshake().await? {
+        let mut channel = match channel {
+            Some(channel) => channel,
+            None => self.new_connection(activity.limit(self.config.timeout)).await?,
+        };
+        channel.set_activity(activity);
+        Ok((channel, id))
+    }
+
+    /// A new connection to a server whose dialect is known.
+    async fn new_connection(&mut self, limit: Duration) -> Result<Box<Channel>, TransferError> {
+        match self.handshake(limit).await? {
             ServerDialect::Native(IdleConnection { channel: Some(channel), .. }) => {
                 if let ServerDialect::Native(idle) = &mut self.server {
                     idle.last_session = channel.limits.session;
                 }
-                Ok((channel, id))
+                Ok(channel)
             }
             _ => Err(TransferError::not_native()),
         }

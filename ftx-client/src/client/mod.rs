@@ -4,6 +4,7 @@ mod metadata;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -13,15 +14,16 @@ use ftx_io::Executor;
 use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
 
-use crate::backoff::Backoff;
-use crate::connect::connect;
+use crate::activity::Activity;
 use crate::legacy::LegacyClient;
 use crate::legacy::connection::LegacyConnection;
 use crate::native::{
-    Channel, DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, UploadJob,
+    DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, UploadJob, greet,
 };
+use crate::retry::Retries;
 use crate::{
-    Cancel, ClientConfig, DialectChoice, LocalPath, Observer, ServerAddr, TransferError, Watch,
+    Cancel, ClientConfig, DialectChoice, Event, LocalPath, Observer, ServerAddr, TransferError,
+    Watch,
 };
 
 /// A client of one server.
@@ -206,7 +208,9 @@ impl Client {
                 native.upload(jobs, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
-                let mut legacy = LegacyClient { address, config, cancel, executor, connection };
+                let activity = &Activity::new();
+                let mut legacy =
+                    LegacyClient { address, config, cancel, activity, executor, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.upload(&file.path, &file.name, &observer).await;
@@ -249,7 +253,9 @@ impl Client {
                 native.download(jobs, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
-                let mut legacy = LegacyClient { address, config, cancel, executor, connection };
+                let activity = &Activity::new();
+                let mut legacy =
+                    LegacyClient { address, config, cancel, activity, executor, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.download(&file.name, &file.path, &observer).await;
@@ -288,27 +294,29 @@ impl Client {
             self.server = ServerDialect::Legacy { connection: None };
             return Ok(());
         }
-        let mut backoff = Backoff::new(&self.config, false);
+        let activity = Activity::new();
+        let mut retries = Retries::new(&self.config, &activity, false);
         self.server = loop {
-            match self.handshake().await {
+            match self.handshake(self.config.timeout).await {
                 Ok(server) => break server,
-                Err(error) if error.is_transient() => {
-                    backoff.pause(error, &self.observer, &self.cancel).await?;
+                Err(error) => {
+                    let tell = |event: &Event<'_>| self.observer.tell(event);
+                    retries.pause(error, 0, tell, &self.cancel).await?;
                 }
-                Err(error) => return Err(error),
             }
         };
         Ok(())
     }
 
-    async fn handshake(&self) -> Result<ServerDialect, TransferError> {
+    /// Connects and detects the dialect, both within `limit`.
+    async fn handshake(&self, limit: Duration) -> Result<ServerDialect, TransferError> {
         let Self { address, config, cancel, .. } = self;
-        let stream = connect(address, config.timeout, cancel).await?;
         let replaces = match &self.server {
             ServerDialect::Native(idle) => Some(idle.last_session),
             ServerDialect::Legacy { .. } | ServerDialect::Unknown => None,
         };
-        match Channel::handshake(stream, config, cancel, SessionRequest::New { replaces }).await? {
+        let session = SessionRequest::New { replaces };
+        match greet(address, config, cancel, session, limit).await? {
             Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(channel))),
             Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())

@@ -2,6 +2,7 @@
 //! [`legacy::error`](crate::legacy).
 
 use std::io;
+use std::time::Duration;
 
 use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
@@ -16,6 +17,16 @@ impl TransferError {
     pub(crate) fn handshake(source: FrameError) -> Self {
         let text = "the server is neither an ftx server nor an original one; check the port";
         Self::new(source.reason(), text).caused_by(source)
+    }
+
+    /// The server sent nothing within `limit`. A remainder of an earlier limit is told in whole seconds.
+    pub(crate) fn silent_for(limit: Duration) -> Self {
+        let seconds = limit.as_millis().div_ceil(1000);
+        let told = match u64::try_from(seconds) {
+            Ok(seconds) if limit > Duration::from_secs(1) => Duration::from_secs(seconds),
+            _ => limit,
+        };
+        Self::timed_out(humantime::format_duration(told))
     }
 
     pub(crate) fn connection(source: io::Error) -> Self {
@@ -49,7 +60,7 @@ impl From<StreamError> for TransferError {
             StreamError::Closed => Self::closed(),
             StreamError::Io(error) => Self::connection(error),
             StreamError::Stopped => Self::cancelled(),
-            StreamError::Timeout(limit) => Self::timed_out(humantime::format_duration(limit)),
+            StreamError::Timeout(limit) => Self::silent_for(limit),
             other => Self::connection(io::Error::other(other)),
         }
     }

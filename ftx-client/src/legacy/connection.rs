@@ -7,6 +7,7 @@ use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_re
 use ftx_io::{BufferedStream, IoLimits, StreamError};
 use tracing::debug;
 
+use crate::activity::Activity;
 use crate::{Cancel, TransferError};
 
 /// An open connection.
@@ -15,12 +16,19 @@ pub(crate) struct LegacyConnection {
     stream: BufferedStream,
     timeout: Duration,
     cancel: Cancel,
+    /// The signs of life of the call that uses it.
+    activity: Activity,
 }
 
 impl LegacyConnection {
     /// A connection on which nothing was sent yet that an original server remembers.
     pub(crate) fn new(stream: BufferedStream, timeout: Duration, cancel: &Cancel) -> Self {
-        Self { stream, timeout, cancel: cancel.clone() }
+        Self { stream, timeout, cancel: cancel.clone(), activity: Activity::new() }
+    }
+
+    /// Makes it report its signs of life to a call.
+    pub(crate) fn set_activity(&mut self, activity: &Activity) {
+        self.activity = activity.clone();
     }
 
     /// Replaces the handle that stops it.
@@ -34,18 +42,21 @@ impl LegacyConnection {
         debug!(?request, "sent");
         let mut bytes = Vec::new();
         request.encode(&mut bytes);
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limit = self.activity.limit(self.timeout);
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         Ok(self.stream.write_all(&bytes, limits).await?)
     }
 
     /// The server's next message.
     pub(crate) async fn receive(&mut self) -> Result<LegacyReply, TransferError> {
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limit = self.activity.limit(self.timeout);
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         loop {
             if let Some((reply, len)) =
                 decode_reply(self.stream.buffered(), &DecodeLimits::default())?
             {
                 self.stream.consume(len);
+                self.activity.touch();
                 debug!(?reply, "received");
                 return Ok(reply);
             }
@@ -63,17 +74,24 @@ impl LegacyConnection {
         limit: usize,
         soft: bool,
     ) -> Result<(), TransferError> {
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(soft) };
-        Ok(self.stream.read_body(chunk, limit, limits).await?)
+        let limits =
+            IoLimits { limit: self.activity.limit(self.timeout), stop: self.cancel.token(soft) };
+        self.stream.read_body(chunk, limit, limits).await?;
+        self.activity.received();
+        Ok(())
     }
 
     /// Writes file bytes. Messages that arrive meanwhile are left to [`receive`](Self::receive), since
     /// the server's reply counts once it has all bytes. If the write fails, a refusal that has arrived
     /// is the error.
     pub(crate) async fn write_body(&mut self, bytes: &[u8]) -> Result<(), TransferError> {
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limit = self.activity.limit(self.timeout);
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         match self.stream.write_body(bytes, limits).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.activity.sent();
+                Ok(())
+            }
             Err(StreamError::Stopped) => Err(TransferError::cancelled()),
             Err(error) => Err(self.refusal().map_or_else(|| error.into(), Into::into)),
         }

@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ftx_core::RemoteName;
 use ftx_io::Executor;
 
-use crate::backoff::Backoff;
+use crate::activity::Activity;
 use crate::connect::connect;
 use crate::legacy::connection::LegacyConnection;
 use crate::legacy::target::Target;
+use crate::retry::Retries;
 use crate::{
     Cancel, ClientConfig, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred,
 };
@@ -27,6 +28,8 @@ pub(crate) struct LegacyClient<'a> {
     pub(crate) address: &'a ServerAddr,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
+    /// The signs of life of the call.
+    pub(crate) activity: &'a Activity,
     /// Runs the disk work of the calling thread.
     pub(crate) executor: &'a Executor,
     /// The connection that is kept from one call to the next.
@@ -40,7 +43,7 @@ impl LegacyClient<'_> {
         name: &RemoteName,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
-        let mut retries = LegacyRetries::new(self.config, observer, self.connection.is_some());
+        let mut retries = LegacyRetries::new(self, observer);
         loop {
             let result = self.upload_once(path, name, &retries.observer).await;
             match retries.after(result, self.cancel).await? {
@@ -56,7 +59,7 @@ impl LegacyClient<'_> {
         path: &LocalPath,
         observer: &Observer,
     ) -> Result<Transferred, TransferError> {
-        let mut retries = LegacyRetries::new(self.config, observer, self.connection.is_some());
+        let mut retries = LegacyRetries::new(self, observer);
         loop {
             let result = self.download_once(name, path, &retries.observer).await;
             match retries.after(result, self.cancel).await? {
@@ -104,39 +107,51 @@ impl LegacyClient<'_> {
         if self.cancel.is_cancelled() {
             return Err(TransferError::cancelled());
         }
-        if let Some(connection) = self.connection.take() {
-            return Ok(connection);
-        }
-        let stream = connect(self.address, self.config.timeout, self.cancel).await?;
-        Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel))
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let limit = self.activity.limit(self.config.timeout);
+                let stream = connect(self.address, limit, self.cancel).await?;
+                LegacyConnection::new(stream, self.config.timeout, self.cancel)
+            }
+        };
+        connection.set_activity(self.activity);
+        Ok(connection)
     }
 }
 
-/// The retries of one transfer.
+/// The retries of one file.
 struct LegacyRetries {
     /// Passes events on, and notes the progress.
     observer: Observer,
     /// The furthest position in the file that any attempt has reached.
     furthest: Arc<AtomicU64>,
-    /// The furthest position at the end of the attempt before.
-    furthest_before: u64,
-    backoff: Backoff,
+    retries: Retries,
 }
 
 impl LegacyRetries {
-    fn new(config: &ClientConfig, observer: &Observer, is_reused: bool) -> Self {
+    fn new(client: &LegacyClient<'_>, observer: &Observer) -> Self {
         let furthest = Arc::new(AtomicU64::new(0));
         let observer = Observer::new({
             let (furthest, observer) = (Arc::clone(&furthest), observer.clone());
+            let activity = client.activity.clone();
             move |event| {
-                if let Event::Progress { done, .. } = event {
-                    furthest.fetch_max(*done, Relaxed);
+                match event {
+                    Event::Progress { done, .. } => {
+                        furthest.fetch_max(*done, Relaxed);
+                    }
+                    Event::Hashing { .. } => activity.touch(),
+                    _ => {}
                 }
                 observer.tell(event);
             }
         });
-        let backoff = Backoff::new(config, is_reused);
-        Self { observer, furthest, furthest_before: 0, backoff }
+        let is_reused = client.connection.is_some();
+        Self {
+            observer,
+            furthest,
+            retries: Retries::new(client.config, client.activity, is_reused),
+        }
     }
 
     /// The result if it is final; `None`, after a pause, if another attempt follows.
@@ -147,18 +162,11 @@ impl LegacyRetries {
     ) -> Result<Option<T>, TransferError> {
         let error = match result {
             Ok(outcome) => return Ok(Some(outcome)),
-            Err(error) if error.is_transient() => error,
-            Err(error) => return Err(error),
+            Err(error) => error,
         };
         let furthest = self.furthest.load(Relaxed);
-        let has_gained = furthest > std::mem::replace(&mut self.furthest_before, furthest);
-        if self.backoff.take_reused() && !has_gained {
-            return Ok(None);
-        }
-        if has_gained {
-            self.backoff.reset();
-        }
-        self.backoff.pause(error, &self.observer, cancel).await?;
+        let tell = |event: &Event<'_>| self.observer.tell(event);
+        self.retries.pause(error, furthest, tell, cancel).await?;
         Ok(None)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use tokio::sync::Notify;
 
 use super::queue::{TransferQueue, lock};
+use crate::activity::Activity;
 use crate::{Cancel, TransferError, Transferred};
 
 /// The state that the connections of one attempt share.
@@ -17,12 +18,15 @@ pub(super) struct Attempt {
     next_request: AtomicU32,
     /// Ends the waits of the extra connections.
     cancel: Cancel,
+    /// The signs of life of the call.
+    activity: Activity,
 }
 
 impl Attempt {
-    pub(super) fn new(first_request: u32, cancel: &Cancel) -> Self {
+    pub(super) fn new(first_request: u32, cancel: &Cancel, activity: &Activity) -> Self {
         Self {
             cancel: cancel.child(),
+            activity: activity.clone(),
             changed: Notify::new(),
             is_over: AtomicBool::new(false),
             error: Mutex::default(),
@@ -63,6 +67,10 @@ impl Attempt {
 
     pub(super) fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// # Errors

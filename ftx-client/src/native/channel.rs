@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use ftx_core::codec::MAX_RECORD_BYTES;
-use ftx_core::native::wire::{CLIENT_PREFACE, FrameHeader, Reply, Request, ServerPreface, Token};
+use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, ServerPreface, Token};
 use ftx_core::native::{Reason, Silence, SilenceAction};
-use ftx_core::shown;
 use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
 use tracing::debug;
 
 use super::backlog::{Backlog, ExpectedReplies};
+use super::decode::decode_control;
 use super::hello::{SessionRequest, credentials, hello, read_preface};
+use crate::activity::Activity;
 use crate::{Cancel, ClientConfig, TransferError};
 
 /// The handshake duration from which a server counts as distant, where windows bound the speed: below
@@ -47,6 +48,8 @@ pub(crate) struct Channel {
     backlog: Backlog,
     timeout: Duration,
     cancel: Cancel,
+    /// The signs of life of the call that uses it.
+    activity: Activity,
     /// It has served a request before, and the server may have closed it meanwhile.
     pub(crate) used: bool,
     /// Stale replies may still arrive, so the connection cannot be reused.
@@ -104,6 +107,7 @@ impl Channel {
             backlog: Backlog::default(),
             timeout: config.timeout,
             cancel: cancel.clone(),
+            activity: Activity::new(),
             used: false,
             tainted: false,
             limits: ServerLimits {
@@ -130,6 +134,15 @@ impl Channel {
         self.cancel = cancel.clone();
     }
 
+    /// Makes it report its signs of life to a call. On a connection that the server may have closed
+    /// meanwhile, the call waits half as long at first: the other half is left for a new connection.
+    pub(crate) fn set_activity(&mut self, activity: &Activity) {
+        self.activity = activity.clone();
+        if self.used {
+            activity.expect_within(self.timeout / 2);
+        }
+    }
+
     /// Queues a message for the next flush.
     pub(super) fn queue(&mut self, id: u32, request: &Request) -> Result<(), TransferError> {
         debug!(id, ?request, "sent");
@@ -140,6 +153,12 @@ impl Channel {
     /// Queues bytes of a frame for the next flush.
     pub(super) fn queue_bytes(&mut self, bytes: &[u8]) {
         self.frames.queue(bytes);
+    }
+
+    /// Queues bytes of a file for the next flush.
+    pub(super) fn queue_data(&mut self, data: &[u8]) {
+        self.frames.queue(data);
+        self.activity.sent();
     }
 
     /// Bytes that wait for a flush.
@@ -161,14 +180,21 @@ impl Channel {
     /// Sends the queued bytes and then `data`. Replies that arrive meanwhile are kept, because a server
     /// that cannot send its replies stops reading.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), TransferError> {
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limit = self.activity.limit(self.timeout);
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         let (mut reader, mut writer) = self.frames.split();
         let send = writer.send(data, limits);
         tokio::pin!(send);
         loop {
             tokio::select! {
                 biased;
-                sent = &mut send => return Ok(sent?),
+                sent = &mut send => {
+                    sent?;
+                    if !data.is_empty() {
+                        self.activity.sent();
+                    }
+                    return Ok(());
+                }
                 incoming = reader.next(limits), if !self.backlog.holds_data() => match incoming {
                     Ok(Some(incoming)) => self.backlog.push(incoming)?,
                     Ok(None) => return Err(TransferError::closed()),
@@ -185,8 +211,10 @@ impl Channel {
         if let Some(incoming) = self.backlog.pop() {
             return Ok(incoming);
         }
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
+        let limit = self.activity.limit(self.timeout);
+        let limits = IoLimits { limit, stop: self.cancel.token(true) };
         let next = self.frames.reader().next(limits).await?;
+        self.activity.touch();
         next.ok_or(TransferError::closed())
     }
 
@@ -218,7 +246,7 @@ impl Channel {
     }
 
     async fn next_or_ping(&mut self, is_owed: bool) -> Result<Incoming, TransferError> {
-        let mut silence = Silence::new(self.timeout, is_owed);
+        let mut silence = Silence::new(self.activity.limit(self.timeout), is_owed);
         loop {
             let next = self.next_flushing(silence.limit()).await;
             match &next {
@@ -244,6 +272,7 @@ impl Channel {
             }
             next = reader.next(limits) => next?,
         };
+        self.activity.touch();
         next.ok_or(TransferError::closed())
     }
 
@@ -282,8 +311,14 @@ impl Channel {
         chunk: &mut Vec<u8>,
         len: usize,
     ) -> Result<(), TransferError> {
-        let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
-        Ok(self.frames.reader().read_exact(chunk, len, limits).await?)
+        let end = chunk.len() + len;
+        while chunk.len() < end {
+            let limit = self.activity.limit(self.timeout);
+            let limits = IoLimits { limit, stop: self.cancel.token(true) };
+            self.frames.reader().read_data(chunk, end - chunk.len(), limits).await?;
+            self.activity.received();
+        }
+        Ok(())
     }
 
     /// Reads the hash that follows the bytes of a file.
@@ -291,59 +326,6 @@ impl Channel {
         let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_hash(limits).await?)
     }
-}
-
-/// Decodes the message of a frame that must not hold bytes of a file.
-pub(super) fn decode_control(incoming: &Incoming) -> Result<(u32, Reply), TransferError> {
-    match incoming {
-        Incoming::Control { header, payload } => decode(header, payload),
-        Incoming::Block { .. } | Incoming::File { .. } => {
-            Err(out_of_step("bytes of a file that was not asked for"))
-        }
-    }
-}
-
-/// Decodes a server's message, with its texts made safe to show. A `Goodbye` is an error.
-pub(super) fn decode(header: &FrameHeader, payload: &[u8]) -> Result<(u32, Reply), TransferError> {
-    let reply = with_safe_texts(Reply::decode(header, payload)?);
-    debug!(id = header.request, ?reply, "received");
-    match reply {
-        Reply::Goodbye { reason, message } => Err(refused(reason, &message)),
-        reply => Ok((header.request, reply)),
-    }
-}
-
-/// The same reply with texts that neither control a terminal nor fill a log.
-fn with_safe_texts(reply: Reply) -> Reply {
-    match reply {
-        Reply::Failed { reason, message } => Reply::Failed { reason, message: shown(&message) },
-        Reply::Goodbye { reason, message } => Reply::Goodbye { reason, message: shown(&message) },
-        // The features of the server are not used here.
-        Reply::Welcome { version, agent, session, window, requests, .. } => {
-            let (features, agent) = (Vec::new(), shown(&agent));
-            Reply::Welcome { version, features, agent, session, window, requests }
-        }
-        // Each reply without a text is named, so that a new one with a text is not forgotten.
-        reply @ (Reply::Have { .. }
-        | Reply::Ready { .. }
-        | Reply::Stored { .. }
-        | Reply::Done { .. }
-        | Reply::Found { .. }
-        | Reply::Cvs { .. }
-        | Reply::End { .. }
-        | Reply::Entry(_)
-        | Reply::Entries { .. }
-        | Reply::Working { .. }
-        | Reply::Pong { .. }
-        | Reply::Removed
-        | Reply::Wanted
-        | Reply::Waiting) => reply,
-    }
-}
-
-/// The error for a server's refusal. The message must come from [`decode`].
-pub(super) fn refused(reason: i32, message: &str) -> TransferError {
-    TransferError::refused(Reason::from_code(reason), message)
 }
 
 /// Whether a connection leaves the attempt after a failed read: an idle one (`is_spare`) can be lost

@@ -10,10 +10,9 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::channel::{Channel, Handshake};
-use super::hello::SessionRequest;
+use super::channel::Handshake;
+use super::hello::{SessionRequest, greet};
 use super::workload::Workload;
-use crate::connect::connect;
 use crate::{ClientConfig, ServerAddr, TransferError};
 
 /// An extra connection and its thread.
@@ -65,11 +64,9 @@ impl<T: Workload> ExtraStream<T> {
     async fn work(self) {
         let Self { address, config, session, stream, workload } = self;
         let cancel = workload.attempt().cancel().clone();
-        let joined = async {
-            let stream = connect(&address, config.timeout, &cancel).await?;
-            Channel::handshake(stream, &config, &cancel, SessionRequest::Join(session)).await
-        };
-        let channel = match joined.await {
+        let joined =
+            greet(&address, &config, &cancel, SessionRequest::Join(session), config.timeout);
+        let mut channel = match joined.await {
             Ok(Handshake::Native(channel)) => *channel,
             Ok(Handshake::Legacy(_)) => return,
             // The attempt continues without it.
@@ -78,6 +75,7 @@ impl<T: Workload> ExtraStream<T> {
                 return;
             }
         };
+        channel.set_activity(workload.attempt().activity());
         let mut report = || {};
         let work = Arc::clone(&workload).work(channel, stream, Executor::inline(), &mut report);
         if let Err(error) = work.await {

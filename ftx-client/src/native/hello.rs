@@ -1,9 +1,14 @@
 //! The first messages of a connection.
 
-use ftx_core::native::wire::{PREFACE_BYTES, Request, ServerPreface, Token, VERSIONS, WAITING};
-use ftx_io::{BufferedStream, IoLimits};
+use std::time::Duration;
 
-use crate::{ClientConfig, TransferError};
+use ftx_core::native::wire::{PREFACE_BYTES, Request, ServerPreface, Token, VERSIONS, WAITING};
+use ftx_io::{BufferedStream, IoLimits, deadline_after};
+use tokio::time::{Instant, timeout_at};
+
+use super::channel::{Channel, Handshake};
+use crate::connect::connect;
+use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
 
 /// Program and version, sent in the `Hello`.
 const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
@@ -15,6 +20,23 @@ pub(crate) enum SessionRequest {
     New { replaces: Option<Token> },
     /// The session of another connection.
     Join(Token),
+}
+
+/// Connects, and finds out which dialect the server speaks, both within `limit`.
+///
+/// # Errors
+/// There is no connection, or the server does not answer as it should in time.
+pub(crate) async fn greet(
+    address: &ServerAddr,
+    config: &ClientConfig,
+    cancel: &Cancel,
+    session: SessionRequest,
+    limit: Duration,
+) -> Result<Handshake, TransferError> {
+    let deadline = Instant::from_std(deadline_after(limit));
+    let stream = connect(address, limit, cancel).await?;
+    let handshake = Channel::handshake(stream, config, cancel, session);
+    timeout_at(deadline, handshake).await.map_err(|_| TransferError::silent_for(limit))?
 }
 
 /// The first message of a connection.

@@ -9,11 +9,13 @@
 //! | `upload`, `download` | the work on one connection |
 //! | `hello` | the first messages of a connection |
 //! | `channel`, `backlog` | one connection, and the replies that arrive while it sends |
+//! | `decode` | the messages of a server, made safe to show |
 //! | `query` | requests without file data |
 
 mod attempt;
 mod backlog;
 mod channel;
+mod decode;
 mod download;
 mod extra_stream;
 mod hello;
@@ -25,6 +27,6 @@ mod workload;
 
 pub(crate) use channel::{Channel, Handshake};
 pub(crate) use download::DownloadJob;
-pub(crate) use hello::SessionRequest;
+pub(crate) use hello::{SessionRequest, greet};
 pub(crate) use transfer::{IdleConnection, NativeClient};
 pub(crate) use upload::UploadJob;

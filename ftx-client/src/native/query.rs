@@ -6,7 +6,8 @@ use ftx_core::native::listing::Listing;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Reply, Request};
 
 use super::backlog::ExpectedReplies;
-use super::channel::{Channel, out_of_step, refused};
+use super::channel::{Channel, out_of_step};
+use super::decode::refused;
 use crate::TransferError;
 
 impl Channel {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ftx_core::native::TransferProgress;
 
+use crate::activity::Activity;
 use crate::{Event, Observer, TransferError, Transferred, Watch};
 
 /// Locks for one step. Each step leaves the data consistent, so a panic elsewhere does not matter.
@@ -20,6 +21,7 @@ pub(super) struct TransferQueue<J> {
     state: Mutex<QueueState>,
     /// Counts blocks and files that arrived. While it grows, retries are not used up.
     gained: AtomicU64,
+    activity: Activity,
 }
 
 #[derive(Default)]
@@ -62,10 +64,10 @@ pub(super) enum QueueEvent {
 }
 
 impl<J> TransferQueue<J> {
-    pub(super) fn new(jobs: Vec<J>, keep_going: bool) -> Self {
+    pub(super) fn new(jobs: Vec<J>, keep_going: bool, activity: Activity) -> Self {
         let waiting = (0..jobs.len()).collect();
         let state = Mutex::new(QueueState { waiting, ..QueueState::default() });
-        Self { jobs, keep_going, state, gained: AtomicU64::new(0) }
+        Self { jobs, keep_going, state, gained: AtomicU64::new(0), activity }
     }
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
@@ -92,7 +94,7 @@ impl<J> TransferQueue<J> {
             return;
         }
         if result.is_ok() {
-            self.gained.fetch_add(1, Relaxed);
+            self.gain();
         } else if !self.keep_going {
             state.is_stopped = true;
         }
@@ -132,6 +134,7 @@ impl<J> TransferQueue<J> {
     /// Counts progress.
     pub(super) fn gain(&self) {
         self.gained.fetch_add(1, Relaxed);
+        self.activity.touch();
     }
 
     pub(super) fn gained(&self) -> u64 {

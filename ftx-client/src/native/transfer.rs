@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK_BYTES;
 use ftx_core::native::wire::Token;
-use ftx_core::native::{Reason, StreamId};
 use ftx_io::Executor;
 use ftx_store::ManifestCache;
 use tokio::sync::oneshot;
@@ -14,12 +14,12 @@ use super::attempt::{AbortOnDrop, Attempt};
 use super::channel::{Channel, Handshake};
 use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStream;
-use super::hello::SessionRequest;
+use super::hello::{SessionRequest, greet};
 use super::queue::TransferQueue;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
-use crate::backoff::{self, Backoff};
-use crate::connect::connect;
+use crate::activity::Activity;
+use crate::retry::Retries;
 use crate::{Cancel, ClientConfig, Event, LocalPath, ServerAddr, TransferError, Watch};
 
 /// Connections of an attempt, unless the configuration says otherwise.
@@ -114,11 +114,12 @@ impl NativeClient<'_> {
                 for_files.max(streams_for(BLOCK_BYTES * ASSUMED_BLOCKS))
             }
         };
-        let queue = Arc::new(TransferQueue::new(jobs, keep_going));
-        let mut retries =
-            Retries { backoff: Backoff::new(self.config, self.idle.is_used()), gained_before: 0 };
+        let activity = Activity::new();
+        let queue = Arc::new(TransferQueue::new(jobs, keep_going, activity.clone()));
+        let mut retries = Retries::new(self.config, &activity, self.idle.is_used());
         loop {
-            let attempt = Arc::new(Attempt::new(self.idle.next_request, self.cancel));
+            let attempt = Attempt::new(self.idle.next_request, self.cancel, &activity);
+            let attempt = Arc::new(attempt);
             let workload =
                 T::new(Arc::clone(&queue), Arc::clone(&attempt), self.config, self.manifests);
             let workload = Arc::new(workload);
@@ -151,24 +152,14 @@ impl NativeClient<'_> {
                 None => return false,
             },
         };
-        let retry = if error.is_transient() && !self.cancel.is_cancelled() {
-            retries.next(queue.gained(), &error)
-        } else {
-            None
-        };
-        let Some((number, pause)) = retry else {
-            queue.fail_rest(&error);
-            queue.report(watch);
-            return false;
-        };
-        if number > 0 {
-            queue.tell_all(&Event::Retrying { attempt: number, pause, error: &error });
-        }
-        queue.put_all_back();
-        match backoff::wait(self.cancel, pause).await {
-            Ok(()) => true,
-            Err(cancelled) => {
-                queue.fail_rest(&cancelled);
+        let tell = |event: &Event<'_>| queue.tell_all(event);
+        match retries.pause(error, queue.gained(), tell, self.cancel).await {
+            Ok(()) => {
+                queue.put_all_back();
+                true
+            }
+            Err(error) => {
+                queue.fail_rest(&error);
                 queue.report(watch);
                 false
             }
@@ -182,10 +173,12 @@ impl NativeClient<'_> {
         useful_streams: usize,
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
-        let channel = match self.idle.channel.take() {
+        let activity = workload.attempt().activity();
+        let mut channel = match self.idle.channel.take() {
             Some(channel) => *channel,
-            None => self.connect().await?,
+            None => self.connect(activity.limit(self.config.timeout)).await?,
         };
+        channel.set_activity(activity);
         self.idle.last_session = channel.limits.session;
         let max_streams = match self.config.streams {
             Some(streams) => streams.get(),
@@ -241,36 +234,13 @@ impl NativeClient<'_> {
         spawned.collect()
     }
 
-    async fn connect(&self) -> Result<Channel, TransferError> {
-        let stream = connect(self.address, self.config.timeout, self.cancel).await?;
+    async fn connect(&self, limit: Duration) -> Result<Channel, TransferError> {
+        let Self { address, config, cancel, .. } = self;
         let session = SessionRequest::New { replaces: Some(self.idle.last_session) };
-        match Channel::handshake(stream, self.config, self.cancel, session).await? {
+        match greet(address, config, cancel, session, limit).await? {
             Handshake::Native(channel) => Ok(*channel),
             Handshake::Legacy(_) => Err(TransferError::not_native()),
         }
-    }
-}
-
-/// The retries of one call.
-struct Retries {
-    backoff: Backoff,
-    /// The queue's progress counter at the end of the attempt before.
-    gained_before: u64,
-}
-
-impl Retries {
-    /// The number of the next retry and the pause before it; number 0 is not counted and not
-    /// reported. The count restarts after an attempt that made progress, but only if the connection or
-    /// a takeover ended it: a file that changes all the time must fail at some point.
-    fn next(&mut self, gained: u64, error: &TransferError) -> Option<(u32, Duration)> {
-        let has_gained = gained > std::mem::replace(&mut self.gained_before, gained);
-        if self.backoff.take_reused() && !has_gained {
-            return Some((0, Duration::ZERO));
-        }
-        if has_gained && (error.is_about_connection() || error.reason() == Reason::TakenOver) {
-            self.backoff.reset();
-        }
-        self.backoff.next()
     }
 }
 

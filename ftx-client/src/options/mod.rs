@@ -91,14 +91,16 @@ options! {
         );
 
     /// The most retries after a transient failure. An attempt that gets further than all before it
-    /// does not count, so a transfer that makes progress is never given up.
+    /// does not count, so a transfer that makes progress is never given up. A connection that fails
+    /// before the first byte of a file has moved is not retried.
     retries: u32 = 5,
         [AbiOption::number(
             2,
             "RETRIES",
             0..=u32::MAX as u64,
             "Retries of a file after a transient failure: {min} to {max}, {default} by default. An \
-             attempt that gets further than every earlier one is not counted.",
+             attempt that gets further than every earlier one is not counted. A connection that \
+             fails before the first byte of a file has moved is not retried.",
         )
         .per_job(
             3,
@@ -108,7 +110,7 @@ options! {
             CliFlag::new(
                 "retries",
                 "N",
-                "Retries per file; an attempt that makes progress does not count",
+                "Retries of a transfer that was moving; an attempt that makes progress does not count",
             )
             .takes("a number from {min} to {max}"),
         );
@@ -134,6 +136,26 @@ options! {
             "Maximum milliseconds between two attempts: {min} to {max}, {default} by default.",
         )],
         None;
+
+    /// The longest time in which no byte of a transfer moves, over all its attempts: it then fails with
+    /// the error of its first loss. A server that works on a request and says so does not stall.
+    stall_timeout: Duration = Duration::from_secs(30),
+        [AbiOption::number(
+            11,
+            "STALL_TIMEOUT_MS",
+            0..=MAX_WAIT_MS,
+            "Milliseconds without a byte after which a transfer that has lost its connection is no \
+             longer retried: {min} to {max}, {default} by default. It then fails with the status of \
+             its first loss.",
+        )],
+        Some(
+            CliFlag::new(
+                "stall-timeout",
+                "TIME",
+                "Time without a byte after which a lost connection is no longer retried",
+            )
+            .takes("a time such as 30s"),
+        );
 
     /// The number of connections that share the work, in the native dialect; `None` chooses it by
     /// files and distance.

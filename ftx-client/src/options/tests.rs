@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// The numbers that programs in C have been built with: for a client, and for a job.
-const ABI_NUMBERS: [(&str, u32, Option<u32>); 10] = [
+const ABI_NUMBERS: [(&str, u32, Option<u32>); 11] = [
     ("TIMEOUT_MS", 1, None),
     ("RETRIES", 2, Some(3)),
     ("MIN_BACKOFF_MS", 3, None),
@@ -16,6 +16,7 @@ const ABI_NUMBERS: [(&str, u32, Option<u32>); 10] = [
     ("OVERWRITE", 8, Some(4)),
     ("OVERWRITE_DIGEST", 9, Some(5)),
     ("CACHE", 10, None),
+    ("STALL_TIMEOUT_MS", 11, None),
 ];
 
 /// The same for the values of options.

@@ -6,6 +6,7 @@ mod downloads;
 mod false_replies;
 mod floods;
 mod idle;
+mod losses;
 mod native;
 mod native_peer;
 mod resumes;

@@ -40,12 +40,13 @@ fn uploaded(path: &Path) -> (Token, Option<Token>) {
         let accept = || {
             let mut peer = NativePeer::accept(&listener);
             let Some((id, Request::Offer { run, source, .. })) = peer.request() else { panic!() };
+            peer.reply(id, &ready(0));
             (peer, id, (run, source))
         };
-        let (lost, _, first) = accept();
+        let (mut lost, id, first) = accept();
+        lost.block(id);
         drop(lost);
         let (mut peer, id, second) = accept();
-        peer.reply(id, &ready(0));
         peer.stored(id, 0..2);
         assert!(first == second, "the second attempt has another run or source");
         first

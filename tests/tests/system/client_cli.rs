@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -34,6 +34,8 @@ fn a_line_that_makes_no_sense_ends_with_2() {
         &["upload", "127.0.0.1:1"],
         &["fetch", "127.0.0.1:1", "a"],
         &["upload", "127.0.0.1:99999", "a"],
+        &["upload", "127.0.0.1:0", "a"],
+        &["upload", "http://127.0.0.1", "a"],
         &["upload", "127.0.0.1:1", "a", "b", "--as", "c"],
         &["download", "127.0.0.1:1", "a", "b", "-o", "c"],
         &["download", "127.0.0.1:1", "a", "-o", "c", "--out-dir", "d"],
@@ -47,14 +49,16 @@ fn a_line_that_makes_no_sense_ends_with_2() {
 }
 
 #[test]
-fn no_server_ends_with_3() {
+fn no_server_ends_at_once_with_3() {
     let local = tempdir().unwrap();
     write_file(&local.path().join("a.bin"), content(1, 10));
-    for client in [Client::upload(NOBODY), Client::download(NOBODY)] {
-        let client = client.args(["a.bin", "--retries", "0"]).current_dir(local.path());
-        let outcome = client.run();
-        outcome.assert_code(3);
-        assert!(outcome.stderr.contains(&NOBODY.to_string()), "{outcome:#?}");
+    for dialect in ["auto", "legacy"] {
+        for client in [Client::upload(NOBODY), Client::download(NOBODY)] {
+            let outcome = client.arg("a.bin").dialect(dialect).current_dir(local.path()).run();
+            outcome.assert_code(3);
+            assert!(outcome.stderr.contains(&NOBODY.to_string()), "{outcome:#?}");
+            assert!(!outcome.stderr.contains("retry"), "{outcome:#?}");
+        }
     }
 }
 
@@ -63,13 +67,17 @@ fn a_silent_server_is_given_up_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let local = tempdir().unwrap();
     write_file(&local.path().join("a.bin"), content(1, 10));
-    let start = Instant::now();
-    let outcome = Client::upload(listener.local_addr().unwrap())
-        .args(["a.bin", "--retries", "0", "--timeout", "1s"])
-        .current_dir(local.path())
-        .run();
-    outcome.assert_code(1);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    let address = listener.local_addr().unwrap();
+    for dialect in ["auto", "native", "legacy"] {
+        for client in [Client::upload(address), Client::download(address)] {
+            let client = client.args(["a.bin", "--timeout", "1s"]).dialect(dialect);
+            let outcome = client.current_dir(local.path()).run();
+            outcome.assert_code(1);
+            // One timeout in all: there is no second attempt.
+            assert!(outcome.stderr.contains("sent nothing for 1s"), "{outcome:#?}");
+            assert!(!outcome.stderr.contains("retry"), "{outcome:#?}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ftx_store::{BlockStaging, Durability, StoreError};
 
 use super::stream::DownloadStream;
 use super::{Comparison, GetStep, LocalCopy, OpenDownload, PendingFile, lock};
-use crate::native::channel::{decode, refused};
+use crate::native::decode::{decode, refused};
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
 

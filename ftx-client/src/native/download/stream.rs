@@ -250,6 +250,7 @@ impl DownloadStream {
         let (queue, attempt) = (Arc::clone(&self.shared.queue), Arc::clone(&self.shared.attempt));
         Box::new(move |done, total| {
             queue.tell_now(job, &Event::Hashing { done, total });
+            attempt.activity().touch();
             attempt.check().is_ok()
         })
     }

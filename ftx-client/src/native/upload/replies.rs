@@ -10,7 +10,7 @@ use ftx_io::Incoming;
 
 use super::lock;
 use super::stream::UploadStream;
-use crate::native::channel::decode_control;
+use crate::native::decode::decode_control;
 use crate::native::queue::QueueEvent;
 use crate::{TransferError, Transferred};
 

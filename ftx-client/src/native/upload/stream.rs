@@ -205,7 +205,7 @@ impl UploadStream {
         lock(&about.commit).announce(request, sent);
         self.requests().put(self.stream, request, job, sent, before);
         if size <= CHUNK_BYTES as u64 {
-            self.channel.queue_bytes(&data);
+            self.channel.queue_data(&data);
         } else {
             self.channel.send(&data).await?;
         }
