@@ -97,7 +97,7 @@ void Job::Private::tell(Job *job, const ftx_event &event)
         Q_EMIT job->progress(file, qint64(event.done), qint64(event.total));
         break;
     case FTX_EVENT_RETRYING:
-        Q_EMIT job->retrying(file, event.status);
+        Q_EMIT job->retrying(file, event.status, int(event.attempt), qint64(event.pause_ms));
         break;
     case FTX_EVENT_WAITING:
         Q_EMIT job->waiting(file);

@@ -58,8 +58,9 @@ Q_SIGNALS:
     void progress(int file, qint64 done, qint64 total);
     /** A file has ended with a status. */
     void fileFinished(int file, qint64 status);
-    /** An attempt to transfer a file has failed with a status; a retry follows. */
-    void retrying(int file, qint64 status);
+    /** An attempt to transfer a file has failed with a status. Retry number `attempt`, from 1, follows in
+     * `pauseMs` milliseconds. */
+    void retrying(int file, qint64 status, int attempt, qint64 pauseMs);
     /** Another run uploads the same file to the same name, and the server permits one run at a time. */
     void waiting(int file);
     /** list() or stat() has found a directory, or a file and its size in bytes, with the time of the last
