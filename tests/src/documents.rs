@@ -39,7 +39,7 @@ fn files(path: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// The documents whose names are checked, with their texts.
 fn documents() -> Vec<(PathBuf, String)> {
-    let tops = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs"];
+    let tops = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs", "examples"];
     let paths = tops.iter().flat_map(|top| files(&root().join(top), "md"));
     paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
 }
@@ -190,6 +190,18 @@ fn paths_exist() {
         }
     }
     assert!(missing.is_empty(), "named and not there:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn each_example_is_listed() {
+    let examples = root().join("examples");
+    let text = fs::read_to_string(examples.join("README.md")).unwrap();
+    let listed: BTreeSet<_> = text.lines().flat_map(links).collect();
+    for entry in fs::read_dir(examples).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let is_example = entry.path().is_dir() || name.ends_with(".c") || name.ends_with(".cpp");
+        assert!(!is_example || listed.contains(&*name), "{name} is not in examples/README.md");
+    }
 }
 
 #[test]
