@@ -8,35 +8,58 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::{DEADLINE, Outcome, Process, Server, bins};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 /// Where it is installed, once for all tests.
-fn prefix() -> &'static Path {
+pub(crate) fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let prefix = bins::target_dir().join("installed");
-        install(&prefix, None);
+        install(&prefix, None, &[]);
         prefix
     })
 }
 
+/// The script, which uses this build's output.
+fn script(prefix: &Path, stage: Option<&Path>, options: &[&str]) -> Command {
+    let mut command = Command::new(bins::workspace().join("scripts/install"));
+    command.env("CARGO_TARGET_DIR", bins::target_dir()).env_remove("DESTDIR");
+    command.envs(stage.map(|stage| ("DESTDIR", stage)));
+    command.arg("--debug").args(options).arg("--prefix").arg(prefix);
+    command
+}
+
 /// Installs, into a stage if there is one.
-fn install(prefix: &Path, stage: Option<&Path>) {
+fn install(prefix: &Path, stage: Option<&Path>, options: &[&str]) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     // The script copies its own build output, which another build at that time might replace. The
     // programs under test are built first for that reason.
     let _ = bins::server();
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut command = Command::new(bins::workspace().join("scripts/install"));
-    command.env("CARGO_TARGET_DIR", bins::target_dir()).env_remove("DESTDIR");
-    command.envs(stage.map(|stage| ("DESTDIR", stage)));
-    run(command.arg("--debug").arg("--prefix").arg(prefix));
+    run(&mut script(prefix, stage, options));
 }
 
-/// The flags that `pkg-config` prints for the package below a prefix.
-fn flags(prefix: &Path, options: &[&str]) -> Vec<String> {
+/// Runs the script where it must fail, and returns its code and its error.
+fn refused(mut script: Command) -> (Option<i32>, String) {
+    let outcome = Process::spawn(&mut script).wait(DEADLINE);
+    assert!(!outcome.stdout.contains("Building"), "{outcome:#?}");
+    (outcome.code, outcome.stderr)
+}
+
+/// A stage, where tests do not mind the size of what is installed.
+fn stage() -> TempDir {
+    tempfile::tempdir_in(bins::target_dir()).unwrap()
+}
+
+/// Whether a binary has the table of symbols that only a debugger needs.
+fn has_symbol_table(binary: &Path) -> bool {
+    run(Command::new("readelf").arg("-SW").arg(binary)).stdout.contains(".symtab")
+}
+
+/// The flags that `pkg-config` prints for the package in a directory of libraries.
+fn flags(library: &Path, options: &[&str]) -> Vec<String> {
     let mut ask = Command::new("pkg-config");
-    ask.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    ask.env("PKG_CONFIG_PATH", library.join("pkgconfig"));
     let said = run(ask.args(["--cflags", "--libs"]).args(options).arg("ftx")).stdout;
     said.split_whitespace().map(str::to_owned).collect()
 }
@@ -59,7 +82,7 @@ fn examples() -> PathBuf {
     bins::workspace().join("examples")
 }
 
-fn run(command: &mut Command) -> Outcome {
+pub(crate) fn run(command: &mut Command) -> Outcome {
     // Some of them build the whole project.
     let outcome = Process::spawn(command).wait(5 * DEADLINE);
     assert_eq!(outcome.code, Some(0), "{command:?}: {outcome:#?}");
@@ -67,7 +90,7 @@ fn run(command: &mut Command) -> Outcome {
 }
 
 /// Uploads a file by an example, whose arguments are made of the address.
-fn assert_uploads(program: &Path, address: impl Fn(&Server) -> Vec<String>) {
+pub(crate) fn assert_uploads(program: &Path, address: impl Fn(&Server) -> Vec<String>) {
     let (root, local) = (tempdir().unwrap(), tempdir().unwrap());
     let server = Server::start(root.path());
     write_file(&local.path().join("a.bin"), content(1, 100_000));
@@ -80,7 +103,7 @@ fn as_one(server: &Server) -> Vec<String> {
     vec![server.addr().to_string()]
 }
 
-fn as_two(server: &Server) -> Vec<String> {
+pub(crate) fn as_two(server: &Server) -> Vec<String> {
     vec![server.addr().ip().to_string(), server.addr().port().to_string()]
 }
 
@@ -118,9 +141,17 @@ fn all_is_in_place() {
         "lib/libftx.so",
         "lib/libftx.so.1",
         "lib/pkgconfig/ftx.pc",
+        "share/licenses/ftx/LICENSE",
+        "share/licenses/ftx/LICENSE-APACHE",
+        "share/licenses/ftx/LICENSE-MIT",
     ] {
         assert!(fs::metadata(prefix().join(name)).is_ok_and(|file| file.is_file()), "{name}");
     }
+    let foreign = fs::read_to_string(prefix().join("share/licenses/ftx/THIRD-PARTY")).unwrap();
+    for text in ["\n  tokio-1.", "\n  blake3-1.", "Copyright (c) Tokio Contributors"] {
+        assert!(foreign.contains(text), "{text}");
+    }
+    assert!(!foreign.contains("proptest"), "it is in no program");
 }
 
 #[test]
@@ -145,7 +176,7 @@ fn examples_build_by_cmake() {
 #[test]
 fn examples_build_by_pkg_config() {
     let build = tempdir().unwrap();
-    let mut flags = flags(prefix(), &[]);
+    let mut flags = flags(&prefix().join("lib"), &[]);
     flags.push(format!("-Wl,-rpath,{}", prefix().join("lib").display()));
     let (upload, tree) = (build.path().join("upload"), build.path().join("tree"));
     compile("cc", "upload.c", &flags, &upload);
@@ -158,7 +189,7 @@ fn examples_build_by_pkg_config() {
 #[test]
 fn programs_with_the_library_in_them_build_by_pkg_config() {
     let build = tempdir().unwrap();
-    let flags = flags(prefix(), &["--static"]);
+    let flags = flags(&prefix().join("lib"), &["--static"]);
     for compiler in ["gcc", "clang"] {
         // All of the program, and only this library.
         let all = build.path().join("all");
@@ -176,10 +207,10 @@ fn programs_with_the_library_in_them_build_by_pkg_config() {
 
 #[test]
 fn it_is_staged_for_a_package_and_can_be_moved() {
-    let staged = tempfile::tempdir_in(bins::target_dir()).unwrap();
+    let staged = stage();
     let stage = staged.path().join("stage");
     let elsewhere = Path::new("/opt/ftx of nobody");
-    install(elsewhere, Some(&stage));
+    install(elsewhere, Some(&stage), &["--no-strip"]);
     assert!(!elsewhere.exists());
     let moved = staged.path().join("moved");
     fs::rename(stage.join("opt/ftx of nobody"), &moved).unwrap();
@@ -188,10 +219,88 @@ fn it_is_staged_for_a_package_and_can_be_moved() {
         assert!(!text.contains("/opt/") && !text.contains("/stage"), "{file}: {text}");
     }
     let program = staged.path().join("upload");
-    let mut flags = flags(&moved, &[]);
+    let mut flags = flags(&moved.join("lib"), &[]);
     flags.push(format!("-Wl,-rpath,{}", moved.join("lib").display()));
     compile("cc", "upload.c", &flags, &program);
     assert_uploads(&program, as_one);
+    assert!(has_symbol_table(&moved.join("lib/libftx.so.1")));
+    assert!(!has_symbol_table(&prefix().join("lib/libftx.so.1")));
+    // Without the directories above it, which were not moved.
+    run(&mut script(&moved, None, &["--uninstall"]));
+    assert_eq!(names(staged.path()), ["moved", "stage", "upload"]);
+    assert_eq!(names(&moved), [""; 0]);
+}
+
+/// The names in a directory.
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn nothing_is_left_after_an_uninstall() {
+    let stage = stage();
+    let prefix = Path::new("/opt/ftx");
+    let installed = stage.path().join("opt/ftx");
+    install(prefix, Some(stage.path()), &[]);
+    // Again, with another directory of libraries, as of an upgrade: the first one is cleared.
+    install(prefix, Some(stage.path()), &["--libdir=lib/x86_64-linux-gnu"]);
+    assert!(!installed.join("lib/libftx.a").exists());
+    let library = installed.join("lib/x86_64-linux-gnu");
+    let program = stage.path().join("upload");
+    let mut flags = flags(&library, &[]);
+    flags.push(format!("-Wl,-rpath,{}", library.display()));
+    compile("cc", "upload.c", &flags, &program);
+    assert_uploads(&program, as_one);
+    fs::remove_file(program).unwrap();
+    let pri = fs::read_to_string(installed.join("include/ftx/qt/ftx.pri")).unwrap();
+    assert!(pri.contains("$$PWD/../../../lib/x86_64-linux-gnu"), "{pri}");
+    run(&mut script(prefix, Some(stage.path()), &["--uninstall"]));
+    assert_eq!(names(stage.path()), [""; 0]);
+}
+
+#[test]
+fn an_uninstall_keeps_what_it_did_not_install() {
+    let stage = stage();
+    let root = stage.path().join("usr");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::write(root.join("bin/other"), "other").unwrap();
+    install(&root, None, &["--libdir", "lib64"]);
+    fs::write(root.join("include/mine.h"), "mine").unwrap();
+    fs::write(root.join("include/ftx.h"), "changed").unwrap();
+    let (code, error) = refused(script(&root, None, &["--uninstall"]));
+    assert!(code == Some(1) && error.contains("some files were kept"), "{error}");
+    assert_eq!(names(&root), ["bin", "include"]);
+    assert_eq!(names(&root.join("bin")), ["other"]);
+    assert_eq!(names(&root.join("include")), ["ftx.h", "mine.h"]);
+    let (code, error) = refused(script(&root, None, &["--uninstall"]));
+    assert!(code == Some(1) && error.contains("nothing to uninstall"), "{error}");
+}
+
+#[test]
+fn mistakes_are_reported_before_the_build() {
+    let stage = stage();
+    let file = stage.path().join("file");
+    fs::write(&file, "a file").unwrap();
+    // Not even root may create files in the second one.
+    for (prefix, expected) in
+        [(&*file, "file is not a directory"), (Path::new("/proc/ftx"), "cannot write to /proc")]
+    {
+        let (code, error) = refused(script(prefix, None, &[]));
+        assert!(code == Some(1) && error.contains(expected), "{error}");
+    }
+    for (option, expected) in [
+        ("--frefix", "unknown option '--frefix'"),
+        ("--libdir=../lib", "--libdir has the part '.' or '..'"),
+        ("--libdir=", "the name of a directory is empty"),
+        ("--libdir=a;b", "a directory has one of the characters"),
+    ] {
+        let (code, error) = refused(script(stage.path(), None, &[option]));
+        assert!(code == Some(2) && error.contains(expected), "{option}: {error}");
+    }
 }
 
 /// A distribution's requirements for a library: found by its name, and with no foreign symbols in it.

@@ -7,10 +7,12 @@
 //! | `qt`, `qt_resume` | the Qt class `FileClient`, also when a transfer is cut short |
 //! | `qt_headers` | sources that include the header of `FileClient` in unusual ways |
 //! | `qt_jobs` | the Qt class `ftx::qt::Client` |
+//! | `cmake` | the CMake package |
 //! | `install` | `scripts/install`, and the examples built from its installation |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod c;
+mod cmake;
 mod install;
 mod names;
 mod qt;
