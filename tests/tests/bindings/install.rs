@@ -51,9 +51,9 @@ fn stage() -> TempDir {
     tempfile::tempdir_in(bins::target_dir()).unwrap()
 }
 
-/// Whether a binary has the table of symbols that only a debugger needs.
-fn has_symbol_table(binary: &Path) -> bool {
-    run(Command::new("readelf").arg("-SW").arg(binary)).stdout.contains(".symtab")
+/// Whether a program, library or archive has a section.
+fn has_section(binary: &Path, section: &str) -> bool {
+    run(Command::new("readelf").arg("-SW").arg(binary)).stdout.contains(section)
 }
 
 /// The flags that `pkg-config` prints for the package in a directory of libraries.
@@ -223,8 +223,12 @@ fn it_is_staged_for_a_package_and_can_be_moved() {
     flags.push(format!("-Wl,-rpath,{}", moved.join("lib").display()));
     compile("cc", "upload.c", &flags, &program);
     assert_uploads(&program, as_one);
-    assert!(has_symbol_table(&moved.join("lib/libftx.so.1")));
-    assert!(!has_symbol_table(&prefix().join("lib/libftx.so.1")));
+    for (file, section) in [("libftx.so.1", ".symtab"), ("libftx.a", ".debug_info")] {
+        assert!(has_section(&moved.join("lib").join(file), section), "{file}");
+        assert!(!has_section(&prefix().join("lib").join(file), section), "{file}");
+    }
+    // Intermediate code of the compiler, which is most of the archive.
+    assert!(!has_section(&prefix().join("lib/libftx.a"), ".llvmbc"));
     // Without the directories above it, which were not moved.
     run(&mut script(&moved, None, &["--uninstall"]));
     assert_eq!(names(staged.path()), ["moved", "stage", "upload"]);
