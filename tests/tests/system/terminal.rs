@@ -192,26 +192,44 @@ fn a_file_gets_the_summary_and_with_v_the_names() {
     assert_eq!(upload(&["tree", "-q"]), "");
 }
 
+/// The screen after an upload of `names` whose bars were drawn before the first message.
+fn screen_after_bars(setting: &Setting, names: &[String], args: &[&str]) -> String {
+    let passed = setting.proxy.count(Direction::ToServer);
+    setting.proxy.let_pass(Direction::ToServer, passed);
+    let pty = setting.upload().args(names).args(args).on_terminal(300, 160);
+    pty.wait_for("bars", DEADLINE, |screen| screen.ends_with("ETA -"));
+    setting.go_on();
+    let screen = pty.wait(DEADLINE).screen;
+    assert!(!has_bars(&screen), "{screen}");
+    screen
+}
+
+#[track_caller]
+fn assert_line(screen: &str, line: &str) {
+    assert_eq!(screen.lines().filter(|found| *found == line).count(), 1, "{line}: {screen}");
+}
+
 #[test]
 fn errors_have_lines_of_their_own_above_the_bars() {
-    let setting = Setting::stopped();
-    let missing: Vec<_> = (0..40).map(|number| format!("missing-{number}")).collect();
-    let client = setting.upload().arg("film.mkv").args(&missing).args(["--keep-going"]);
-    let pty = client.args(["--log", "ftx_client=debug"]).on_terminal(200, 160);
-    let middle = pty.wait_for("bars below all errors", DEADLINE, |screen| {
-        screen.matches("failed: ").count() == 40
-            && screen.lines().last().is_some_and(|last| last.contains("ETA"))
-    });
-    for name in &missing {
-        let start = format!("{name}: upload failed: ");
-        let is_whole = |line: &str| line.starts_with(&start) && line.ends_with("; check the name");
-        assert_eq!(middle.lines().filter(|line| is_whole(line)).count(), 1, "{name}: {middle}");
+    let setting = Setting::new();
+    let names = |kind: &str| (0..40).map(|number| format!("{kind}-{number}")).collect::<Vec<_>>();
+    let (small, missing) = (names("small"), names("missing"));
+    for name in &small {
+        fs::write(setting.local.path().join(name), "small").unwrap();
     }
-    assert_eq!(middle.matches("ETA").count(), 1, "{middle}");
-    setting.go_on();
-    let shown = pty.wait(DEADLINE);
-    assert_eq!(shown.code, Some(1));
-    assert!(shown.screen.ends_with("\n40 files failed") && !has_bars(&shown.screen), "{shown:#?}");
+    // These lines are shorter than the bars, and would leave something of them.
+    let screen = screen_after_bars(&setting, &small, &["-v"]);
+    for name in &small {
+        assert_line(&screen, &format!("{name}: uploaded, 5 B moved"));
+    }
+    let args = ["--keep-going", "--log", "ftx_client=debug"];
+    let screen = screen_after_bars(&setting, &missing, &args);
+    for name in &missing {
+        let reason = format!("cannot open \"{name}\": there is no such file; check the name");
+        assert_line(&screen, &format!("{name}: upload failed: local file: {reason}"));
+    }
+    let is_record = |line: &str| line.starts_with("20") && line.contains(" DEBUG ftx_client");
+    assert!(screen.lines().any(is_record) && screen.ends_with("\n40 files failed"), "{screen}");
 }
 
 #[test]
