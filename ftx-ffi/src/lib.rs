@@ -4,8 +4,8 @@
 //! of them converts the arguments of C, calls safe Rust in the other modules, and stops panics
 //! (`guard`). No other crate of the project contains `unsafe`.
 //!
-//! A client is a thread (`worker`) that runs its jobs one after another (`job`,
-//! `execute`). Events go to a queue (`queue`), from which the caller takes them. A blocking call is
+//! A client (`worker`) runs its jobs one after another (`job`, `execute`), on a thread that it takes from
+//! a pool while there are jobs. Events go to a queue (`queue`), from which the caller takes them. A blocking call is
 //! a job whose queue the calling thread drains, so callbacks run there.
 #![deny(missing_docs)]
 // The documentation of each function, which becomes the header's, is its contract.

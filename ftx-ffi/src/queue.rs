@@ -1,11 +1,11 @@
 //! The queue of events for the caller.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::{JobEvent, JobEventKind};
+use crate::failure::Failure;
 use crate::signal::Signal;
 use crate::totals::JobTotals;
 
@@ -19,7 +19,6 @@ const GATHER_FOR: Duration = Duration::from_millis(2);
 pub(crate) struct EventQueue {
     waiting: Mutex<QueuedEvents>,
     arrived: Condvar,
-    signal: Option<Signal>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +32,17 @@ struct QueuedEvents {
     /// stored with each event would seem to go backwards.
     totals: HashMap<u64, JobTotals>,
     sleeper: Sleeper,
+    /// The descriptor that is readable while an event waits, once the caller has asked for it.
+    signal: Option<Signal>,
+}
+
+impl QueuedEvents {
+    /// Makes the descriptor unreadable, because no event waits.
+    fn clear(&self) {
+        if let Some(signal) = &self.signal {
+            signal.clear();
+        }
+    }
 }
 
 /// The events for which a waiting thread is woken.
@@ -51,19 +61,27 @@ fn key(event: &JobEvent) -> EventKey {
 }
 
 impl EventQueue {
-    /// A queue that a thread waits for.
     pub(crate) fn new() -> Self {
-        Self { waiting: Mutex::default(), arrived: Condvar::new(), signal: None }
+        Self { waiting: Mutex::default(), arrived: Condvar::new() }
     }
 
-    /// A queue with a descriptor that is readable while an event waits.
-    pub(crate) fn pollable() -> io::Result<Self> {
-        Ok(Self { signal: Some(Signal::new()?), ..Self::new() })
-    }
-
-    /// The descriptor, or -1.
-    pub(crate) fn fd(&self) -> i32 {
-        self.signal.as_ref().map_or(-1, Signal::fd)
+    /// The descriptor that is readable while an event waits, or -1 on a system without one. The first
+    /// call makes it.
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub(crate) fn fd(&self) -> Result<i32, Failure> {
+        let mut waiting = self.waiting();
+        if let Some(signal) = &waiting.signal {
+            return Ok(signal.fd());
+        }
+        let signal = Signal::new();
+        let signal =
+            signal.map_err(|error| Failure::system("cannot make an event descriptor", &error))?;
+        if !waiting.events.is_empty() {
+            signal.set();
+        }
+        Ok(waiting.signal.insert(signal).fd())
     }
 
     pub(crate) fn push(&self, event: JobEvent) {
@@ -80,7 +98,7 @@ impl EventQueue {
         }
         waiting.events.push_back(event);
         if waiting.events.len() == 1
-            && let Some(signal) = &self.signal
+            && let Some(signal) = &waiting.signal
         {
             signal.set();
         }
@@ -144,7 +162,7 @@ impl EventQueue {
             waiting.events.iter().enumerate().filter(|(_, event)| event.kind.coalesces());
         waiting.latest = numbered.map(|(number, event)| (key(event), number as u64)).collect();
         if had_some && waiting.events.is_empty() {
-            self.clear();
+            waiting.clear();
         }
     }
 
@@ -161,15 +179,9 @@ impl EventQueue {
             waiting.latest.remove(&key(&event));
         }
         if waiting.events.is_empty() {
-            self.clear();
+            waiting.clear();
         }
         Some(event)
-    }
-
-    fn clear(&self) {
-        if let Some(signal) = &self.signal {
-            signal.clear();
-        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, QueuedEvents> {
@@ -277,13 +289,18 @@ mod tests {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         use std::os::fd::BorrowedFd;
 
-        let queue = EventQueue::pollable().unwrap();
+        let queue = EventQueue::new();
+        queue.push(event(1, 0, JobEventKind::Progress, 1));
+        let fd = queue.fd().unwrap();
+        assert_eq!(queue.fd().unwrap(), fd);
         let readable = || {
             // SAFETY: the queue keeps the descriptor open while it is borrowed.
-            let fd = unsafe { BorrowedFd::borrow_raw(queue.fd()) };
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
             let now = Timespec { tv_sec: 0, tv_nsec: 0 };
             poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&now)).unwrap() == 1
         };
+        assert!(readable());
+        queue.take();
         assert!(!readable());
         queue.push(event(1, 0, JobEventKind::Progress, 1));
         queue.push(event(1, 0, JobEventKind::JobEnded, 1));

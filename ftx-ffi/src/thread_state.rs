@@ -44,14 +44,14 @@ pub(crate) fn last_failure() -> Option<Failure> {
     STATE.try_with(|state| state.last_failure.borrow().clone()).ok().flatten()
 }
 
-/// Makes the thread that of a client.
+/// Makes the thread that of a client; 0 for none.
 pub(crate) fn serve(client: u64) {
     let _ = STATE.try_with(|state| state.own_client.set(client));
 }
 
-/// Whether the thread is that of a client.
-pub(crate) fn serves(client: u64) -> bool {
-    STATE.try_with(|state| state.own_client.get() == client).unwrap_or(false)
+/// Whether the thread is that of some client.
+pub(crate) fn serves_any() -> bool {
+    STATE.try_with(|state| state.own_client.get() != 0).unwrap_or(false)
 }
 
 /// Runs a callback of a client.

@@ -56,6 +56,7 @@ void slow_callbacks(const char *address, const char *directory);
 void slow_jobs(const char *address, const char *directory);
 void slow_ends(const char *address, const char *directory);
 void many_jobs(const char *address, const char *directory);
+void kept(const char *address, const char *directory);
 void threads(const char *address, const char *directory);
 void limits(const char *address, const char *directory);
 void forked(const char *address, const char *directory);

@@ -1,8 +1,10 @@
 /* Many jobs, many threads, forks, logs, and a server that is killed. */
 #include "check.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 void many_jobs(const char *address, const char *directory)
@@ -36,6 +38,70 @@ void many_jobs(const char *address, const char *directory)
     for (at = 0; at < JOBS; at++)
         ftx_job_free(jobs[at]);
     ftx_client_free(client);
+}
+
+/* The entries of a directory of /proc/self: the threads or descriptors of this process. */
+static unsigned entries(const char *directory)
+{
+    DIR *opened = opendir(directory);
+    unsigned count = 0;
+    CHECK(opened != NULL);
+    while (readdir(opened) != NULL)
+        count++;
+    closedir(opened);
+    return count;
+}
+
+static void wait_until_at_most(const char *directory, unsigned most)
+{
+    const struct timespec moment = {0, 10 * 1000 * 1000};
+    unsigned rounds = 6000;
+    while (entries(directory) > most && rounds-- > 0)
+        nanosleep(&moment, NULL);
+    CHECK(entries(directory) <= most);
+}
+
+/* Clients that are kept have no threads, and two descriptors: connection and events. */
+void kept(const char *address, const char *directory)
+{
+    enum { CLIENTS = 150 };
+    static ftx_client *clients[CLIENTS];
+    static ftx_job *jobs[CLIENTS];
+    const char *path = path_of(directory, "kept");
+    const unsigned threads = entries("/proc/self/task");
+    unsigned at, descriptors;
+    make_file(path, 2000, 9);
+
+    /* The first event loop of a process makes descriptors that stay. */
+    clients[0] = client_of(address, FTX_DIALECT_AUTO);
+    CHECK_STATUS(ftx_client_upload(clients[0], path, "kept", NULL, NULL), FTX_OK);
+    ftx_client_free(clients[0]);
+    CHECK(entries("/proc/self/task") == threads);
+    descriptors = entries("/proc/self/fd");
+
+    for (at = 0; at < CLIENTS; at++)
+        clients[at] = client_of(address, at % 2 ? FTX_DIALECT_NATIVE : FTX_DIALECT_LEGACY);
+    CHECK(entries("/proc/self/task") == threads && entries("/proc/self/fd") == descriptors);
+    for (at = 0; at < CLIENTS; at++)
+        CHECK_STATUS(ftx_client_upload(clients[at], path, "kept", NULL, NULL), FTX_OK);
+    wait_until_at_most("/proc/self/task", threads);
+    CHECK(entries("/proc/self/fd") <= descriptors + CLIENTS);
+
+    /* All at once, on the kept connections. */
+    for (at = 0; at < CLIENTS; at++) {
+        CHECK(ftx_client_event_fd(clients[at]) >= 0);
+        jobs[at] = job_of(clients[at], FTX_JOB_UPLOAD, path, "kept");
+        CHECK_STATUS(ftx_job_start(jobs[at]), FTX_OK);
+    }
+    for (at = 0; at < CLIENTS; at++) {
+        CHECK_STATUS(ftx_job_wait(jobs[at], -1), FTX_OK);
+        ftx_job_free(jobs[at]);
+    }
+    wait_until_at_most("/proc/self/task", threads);
+    CHECK(entries("/proc/self/fd") <= descriptors + 2 * CLIENTS);
+    for (at = 0; at < CLIENTS; at++)
+        ftx_client_free(clients[at]);
+    CHECK(entries("/proc/self/fd") == descriptors);
 }
 
 struct thread {

@@ -1,7 +1,5 @@
 //! Requests to a native server besides transfers.
 
-use std::time::Duration;
-
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Digest;
@@ -11,7 +9,7 @@ use ftx_core::native::wire::{Entry, Listed};
 use super::{Client, ServerDialect};
 use crate::TransferError;
 use crate::activity::Activity;
-use crate::native::{Channel, IdleConnection};
+use crate::native::Channel;
 
 /// Entries of one page.
 const PAGE_ENTRIES: u32 = 32 * 1024;
@@ -119,7 +117,7 @@ impl Client {
         send: impl AsyncFn(&mut Channel, u32, bool) -> Result<T, TransferError>,
     ) -> Result<T, TransferError> {
         let activity = Activity::new();
-        let (mut channel, id) = self.idle_connection(&activity).await?;
+        let (mut channel, id) = self.connection(&activity).await?;
         let was_used = channel.used;
         let reply = send(&mut channel, id, false).await;
         let is_broken = reply.as_ref().is_err_and(TransferError::is_about_protocol);
@@ -132,48 +130,24 @@ impl Client {
         }
         // Both connections share one timeout.
         activity.expect_within(self.config.timeout);
-        let (mut channel, id) = self.idle_connection(&activity).await?;
+        let (mut channel, id) = self.connection(&activity).await?;
         let reply = send(&mut channel, id, true).await;
         channel.tainted |= reply.as_ref().is_err_and(TransferError::is_about_protocol);
         self.keep_idle(channel);
         reply
     }
 
-    /// An idle native connection, or a new one, and an id for a request.
-    async fn idle_connection(
-        &mut self,
-        activity: &Activity,
-    ) -> Result<(Box<Channel>, u32), TransferError> {
+    /// The idle connection or a new one, and an id for a request.
+    async fn connection(&mut self, activity: &Activity) -> Result<(Channel, u32), TransferError> {
         self.negotiate().await?;
-        let (channel, id) = match &mut self.server {
-            ServerDialect::Native(idle) => {
-                let id = idle.next_request;
-                idle.next_request += 1;
-                (idle.channel.take(), id)
-            }
-            ServerDialect::Legacy { .. } | ServerDialect::Unknown => {
-                return Err(TransferError::not_native());
-            }
+        let ServerDialect::Native(idle) = &mut self.server else {
+            return Err(TransferError::not_native());
         };
-        let mut channel = match channel {
-            Some(channel) => channel,
-            None => self.new_connection(activity.limit(self.config.timeout)).await?,
-        };
-        channel.set_activity(activity);
+        let id = idle.next_request;
+        idle.next_request += 1;
+        let Self { address, config, cancel, .. } = self;
+        let channel = idle.take_or_connect(address, config, cancel, activity).await?;
         Ok((channel, id))
-    }
-
-    /// A new connection to a server whose dialect is known.
-    async fn new_connection(&mut self, limit: Duration) -> Result<Box<Channel>, TransferError> {
-        match self.handshake(limit).await? {
-            ServerDialect::Native(IdleConnection { channel: Some(channel), .. }) => {
-                if let ServerDialect::Native(idle) = &mut self.server {
-                    idle.last_session = channel.limits.session;
-                }
-                Ok(channel)
-            }
-            _ => Err(TransferError::not_native()),
-        }
     }
 
     /// Passes over the ids of requests that followed the first one.
@@ -185,12 +159,9 @@ impl Client {
     }
 
     /// Keeps a connection whose request was answered.
-    fn keep_idle(&mut self, mut idle_connection: Box<Channel>) {
-        if let ServerDialect::Native(idle) = &mut self.server
-            && !idle_connection.tainted
-        {
-            idle_connection.used = true;
-            idle.channel = Some(idle_connection);
+    fn keep_idle(&mut self, channel: Channel) {
+        if let ServerDialect::Native(idle) = &mut self.server {
+            idle.keep(channel);
         }
     }
 }

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::activity::Activity;
 use crate::legacy::LegacyClient;
-use crate::legacy::connection::LegacyConnection;
+use crate::legacy::connection::IdleLegacyConnection;
 use crate::native::{
     DownloadJob, Handshake, IdleConnection, NativeClient, SessionRequest, UploadJob, greet,
 };
@@ -28,7 +28,8 @@ use crate::{
 
 /// A client of one server.
 ///
-/// It connects with the first transfer and keeps the connection for the next one. Transient failures
+/// It connects with the first transfer and keeps the connection for the next one. Between calls that
+/// connection belongs to no runtime: the next call may run in another one. Transient failures
 /// are retried automatically; each attempt resumes where the last one ended, as far as the server
 /// allows.
 ///
@@ -61,7 +62,7 @@ pub struct Client {
 enum ServerDialect {
     Unknown,
     Native(IdleConnection),
-    Legacy { connection: Option<LegacyConnection> },
+    Legacy { connection: Option<IdleLegacyConnection> },
 }
 
 /// A local file to upload.
@@ -128,15 +129,6 @@ impl Client {
     /// Replaces the handle that stops the following transfers: each can then be stopped alone, and the
     /// client can be used afterwards.
     pub fn set_cancel(&mut self, cancel: Cancel) {
-        match &mut self.server {
-            ServerDialect::Native(IdleConnection { channel: Some(channel), .. }) => {
-                channel.set_cancel(&cancel)
-            }
-            ServerDialect::Legacy { connection: Some(connection) } => {
-                connection.set_cancel(&cancel)
-            }
-            ServerDialect::Native(_) | ServerDialect::Legacy { .. } | ServerDialect::Unknown => {}
-        }
         self.cancel = cancel;
     }
 
@@ -317,13 +309,13 @@ impl Client {
         };
         let session = SessionRequest::New { replaces };
         match greet(address, config, cancel, session, limit).await? {
-            Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(channel))),
+            Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(*channel))),
             Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())
             }
             Handshake::Legacy(stream) => {
-                let connection = LegacyConnection::new(stream, config.timeout, cancel);
-                Ok(ServerDialect::Legacy { connection: Some(connection) })
+                let connection = IdleLegacyConnection::new(stream, config.timeout);
+                Ok(ServerDialect::Legacy { connection })
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ftx_core::legacy::upload::UploadError;
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, decode_reply};
-use ftx_io::{BufferedStream, IoLimits, StreamError};
+use ftx_io::{BufferedStream, DetachedStream, IoLimits, StreamError};
 use tracing::debug;
 
 use crate::activity::Activity;
@@ -20,20 +20,40 @@ pub(crate) struct LegacyConnection {
     activity: Activity,
 }
 
+/// An idle connection, which belongs to no runtime.
+#[derive(Debug)]
+pub(crate) struct IdleLegacyConnection {
+    stream: DetachedStream,
+    timeout: Duration,
+}
+
+impl IdleLegacyConnection {
+    /// An idle connection. `None` if the system refuses.
+    pub(crate) fn new(stream: BufferedStream, timeout: Duration) -> Option<Self> {
+        Some(Self { stream: stream.detach().ok()?, timeout })
+    }
+
+    /// Uses the connection in a call, in the current runtime. `None` if the system refuses.
+    pub(super) fn attach(self, cancel: &Cancel, activity: &Activity) -> Option<LegacyConnection> {
+        let Self { stream, timeout } = self;
+        Some(LegacyConnection::new(stream.attach().ok()?, timeout, cancel, activity))
+    }
+}
+
 impl LegacyConnection {
     /// A connection on which nothing was sent yet that an original server remembers.
-    pub(crate) fn new(stream: BufferedStream, timeout: Duration, cancel: &Cancel) -> Self {
-        Self { stream, timeout, cancel: cancel.clone(), activity: Activity::new() }
+    pub(crate) fn new(
+        stream: BufferedStream,
+        timeout: Duration,
+        cancel: &Cancel,
+        activity: &Activity,
+    ) -> Self {
+        Self { stream, timeout, cancel: cancel.clone(), activity: activity.clone() }
     }
 
-    /// Makes it report its signs of life to a call.
-    pub(crate) fn set_activity(&mut self, activity: &Activity) {
-        self.activity = activity.clone();
-    }
-
-    /// Replaces the handle that stops it.
-    pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
-        self.cancel = cancel.clone();
+    /// Keeps the connection for a later call. `None` if the system refuses.
+    pub(crate) fn detach(self) -> Option<IdleLegacyConnection> {
+        IdleLegacyConnection::new(self.stream, self.timeout)
     }
 
     /// Sends a message in one write, small enough for one segment: an original server takes the bytes of

@@ -16,7 +16,7 @@ use ftx_io::Executor;
 
 use crate::activity::Activity;
 use crate::connect::connect;
-use crate::legacy::connection::LegacyConnection;
+use crate::legacy::connection::{IdleLegacyConnection, LegacyConnection};
 use crate::legacy::target::Target;
 use crate::retry::Retries;
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) struct LegacyClient<'a> {
     /// Runs the disk work of the calling thread.
     pub(crate) executor: &'a Executor,
     /// The connection that is kept from one call to the next.
-    pub(crate) connection: &'a mut Option<LegacyConnection>,
+    pub(crate) connection: &'a mut Option<IdleLegacyConnection>,
 }
 
 impl LegacyClient<'_> {
@@ -79,7 +79,7 @@ impl LegacyClient<'_> {
         let upload = upload::run(&mut connection, self.executor, path, name, observer, self.cancel);
         let outcome = upload.await?;
         if outcome.reusable {
-            *self.connection = Some(connection);
+            *self.connection = connection.detach();
         }
         Ok(Transferred { moved: outcome.sent, already_there: outcome.already_there })
     }
@@ -97,7 +97,7 @@ impl LegacyClient<'_> {
         let transfer =
             download::run(&mut connection, self.executor, name, target, observer, self.cancel);
         let outcome = transfer.await?;
-        *self.connection = Some(connection);
+        *self.connection = connection.detach();
         Ok(Transferred { moved: outcome.received, already_there: outcome.already_there })
     }
 
@@ -107,16 +107,13 @@ impl LegacyClient<'_> {
         if self.cancel.is_cancelled() {
             return Err(TransferError::cancelled());
         }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let limit = self.activity.limit(self.config.timeout);
-                let stream = connect(self.address, limit, self.cancel).await?;
-                LegacyConnection::new(stream, self.config.timeout, self.cancel)
-            }
-        };
-        connection.set_activity(self.activity);
-        Ok(connection)
+        let idle = self.connection.take();
+        if let Some(connection) = idle.and_then(|idle| idle.attach(self.cancel, self.activity)) {
+            return Ok(connection);
+        }
+        let limit = self.activity.limit(self.config.timeout);
+        let stream = connect(self.address, limit, self.cancel).await?;
+        Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel, self.activity))
     }
 }
 

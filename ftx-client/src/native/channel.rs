@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ftx_core::codec::MAX_RECORD_BYTES;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, ServerPreface, Token};
 use ftx_core::native::{Reason, Silence, SilenceAction};
-use ftx_io::{BufferedStream, Frames, Incoming, IoLimits};
+use ftx_io::{BufferedStream, DetachedFrames, Frames, Incoming, IoLimits};
 use tracing::debug;
 
 use super::backlog::{Backlog, ExpectedReplies};
@@ -55,6 +55,17 @@ pub(crate) struct Channel {
     /// Stale replies may still arrive, so the connection cannot be reused.
     pub(crate) tainted: bool,
     /// The limits in the server's `Welcome`.
+    pub(crate) limits: ServerLimits,
+}
+
+/// An idle connection, which belongs to no runtime.
+#[derive(Debug)]
+pub(crate) struct IdleChannel {
+    frames: DetachedFrames,
+    timeout: Duration,
+    /// See [`Channel`].
+    pub(crate) used: bool,
+    /// See [`Channel`].
     pub(crate) limits: ServerLimits,
 }
 
@@ -129,9 +140,10 @@ impl Channel {
         }
     }
 
-    /// Replaces the handle that stops it.
-    pub(crate) fn set_cancel(&mut self, cancel: &Cancel) {
-        self.cancel = cancel.clone();
+    /// Keeps the connection for a later call. `None` if the system refuses.
+    pub(crate) fn detach(self) -> Option<IdleChannel> {
+        let Self { frames, timeout, used, limits, .. } = self;
+        Some(IdleChannel { frames: frames.detach().ok()?, timeout, used, limits })
     }
 
     /// Makes it report its signs of life to a call. On a connection that the server may have closed
@@ -325,6 +337,25 @@ impl Channel {
     pub(super) async fn read_hash(&mut self) -> Result<[u8; 32], TransferError> {
         let limits = IoLimits { limit: self.timeout, stop: self.cancel.token(true) };
         Ok(self.frames.reader().read_hash(limits).await?)
+    }
+}
+
+impl IdleChannel {
+    /// Uses the connection in a call, in the current runtime. `None` if the system refuses.
+    pub(crate) fn attach(self, cancel: &Cancel, activity: &Activity) -> Option<Channel> {
+        let Self { frames, timeout, used, limits } = self;
+        let mut channel = Channel {
+            frames: frames.attach().ok()?,
+            backlog: Backlog::default(),
+            timeout,
+            cancel: cancel.clone(),
+            activity: activity.clone(),
+            used,
+            tainted: false,
+            limits,
+        };
+        channel.set_activity(activity);
+        Some(channel)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The retry loop: runs attempts until every file of a call is done or has failed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ftx_core::native::StreamId;
 use ftx_core::native::blocks::BLOCK_BYTES;
@@ -11,7 +10,7 @@ use ftx_store::ManifestCache;
 use tokio::sync::oneshot;
 
 use super::attempt::{AbortOnDrop, Attempt};
-use super::channel::{Channel, Handshake};
+use super::channel::{Channel, Handshake, IdleChannel};
 use super::download::{DownloadJob, DownloadWorkload};
 use super::extra_stream::ExtraStream;
 use super::hello::{SessionRequest, greet};
@@ -51,7 +50,7 @@ pub(crate) struct NativeClient<'a> {
 #[derive(Debug)]
 pub(crate) struct IdleConnection {
     /// `None` while it is in use, and after it was lost.
-    pub(crate) channel: Option<Box<Channel>>,
+    pub(crate) channel: Option<Box<IdleChannel>>,
     /// A request id is used once in a session.
     pub(crate) next_request: u32,
     /// The session of the most recent connection.
@@ -59,9 +58,44 @@ pub(crate) struct IdleConnection {
 }
 
 impl IdleConnection {
-    pub(crate) fn new(channel: Box<Channel>) -> Self {
+    pub(crate) fn new(channel: Channel) -> Self {
         let last_session = channel.limits.session;
-        Self { channel: Some(channel), next_request: 1, last_session }
+        Self { channel: channel.detach().map(Box::new), next_request: 1, last_session }
+    }
+
+    /// The idle connection, or a new one.
+    ///
+    /// # Errors
+    /// There is no new one, or the server has become one of the other dialect.
+    pub(crate) async fn take_or_connect(
+        &mut self,
+        address: &ServerAddr,
+        config: &ClientConfig,
+        cancel: &Cancel,
+        activity: &Activity,
+    ) -> Result<Channel, TransferError> {
+        let idle = self.channel.take();
+        if let Some(channel) = idle.and_then(|idle| idle.attach(cancel, activity)) {
+            return Ok(channel);
+        }
+        let session = SessionRequest::New { replaces: Some(self.last_session) };
+        let limit = activity.limit(config.timeout);
+        match greet(address, config, cancel, session, limit).await? {
+            Handshake::Native(mut channel) => {
+                channel.set_activity(activity);
+                self.last_session = channel.limits.session;
+                Ok(*channel)
+            }
+            Handshake::Legacy(_) => Err(TransferError::not_native()),
+        }
+    }
+
+    /// Keeps a connection whose requests were answered.
+    pub(crate) fn keep(&mut self, mut channel: Channel) {
+        if !channel.tainted {
+            channel.used = true;
+            self.channel = channel.detach().map(Box::new);
+        }
     }
 
     fn is_used(&self) -> bool {
@@ -174,12 +208,8 @@ impl NativeClient<'_> {
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
         let activity = workload.attempt().activity();
-        let mut channel = match self.idle.channel.take() {
-            Some(channel) => *channel,
-            None => self.connect(activity.limit(self.config.timeout)).await?,
-        };
-        channel.set_activity(activity);
-        self.idle.last_session = channel.limits.session;
+        let Self { address, config, cancel, idle, .. } = self;
+        let channel = idle.take_or_connect(address, config, cancel, activity).await?;
         let max_streams = match self.config.streams {
             Some(streams) => streams.get(),
             None if channel.limits.is_far() => FAR_STREAM_COUNT,
@@ -206,9 +236,8 @@ impl NativeClient<'_> {
             let _ = has_ended.await;
         }
         abort.disarm();
-        if let Some(mut channel) = channel.filter(|channel| !channel.tainted) {
-            channel.used = true;
-            self.idle.channel = Some(Box::new(channel));
+        if let Some(channel) = channel {
+            self.idle.keep(channel);
         }
         Ok(())
     }
@@ -232,15 +261,6 @@ impl NativeClient<'_> {
             stream.spawn()
         });
         spawned.collect()
-    }
-
-    async fn connect(&self, limit: Duration) -> Result<Channel, TransferError> {
-        let Self { address, config, cancel, .. } = self;
-        let session = SessionRequest::New { replaces: Some(self.idle.last_session) };
-        match greet(address, config, cancel, session, limit).await? {
-            Handshake::Native(channel) => Ok(*channel),
-            Handshake::Legacy(_) => Err(TransferError::not_native()),
-        }
     }
 }
 

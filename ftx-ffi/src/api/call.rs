@@ -109,7 +109,8 @@ impl Call {
 /// @param user_data  Passed to `progress`; the caller keeps ownership.
 /// @return `FTX_OK`, also if the file was up to date; `FTX_CANCELLED`; the failure of the last
 ///         attempt; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_NAME_REFUSED`,
-///         `FTX_REENTERED`, `FTX_FORKED`. `ftx_last_error` has the details.
+///         `FTX_REENTERED`, `FTX_NO_RESOURCES` (the system gives no thread), `FTX_FORKED`.
+///         `ftx_last_error` has the details.
 ///
 /// Threads: any, several at the same time; their files are transferred one after another.
 ///

@@ -1,4 +1,4 @@
-//! Clients: a server, a thread, and a queue of events.
+//! Clients: a server, its jobs, and a queue of events.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use crate::guard::{guard, guard_or};
 use crate::pointer::{self, Handle, OutParam};
 use crate::process::OwnerPid;
 use crate::status::AbiStatus;
-use crate::worker::ClientThread;
+use crate::worker::SharedClient;
 
 /// A client of one server. It connects on demand, keeps the connection, and runs its jobs one after
-/// another on a dedicated thread.
+/// another. A client that runs jobs has a thread of the library; one that does not has none, and no
+/// more than two descriptors: its connection and that of `ftx_client_event_fd`.
 pub struct FtxClient {
     owner: OwnerPid,
-    pub(crate) worker: Arc<ClientThread>,
+    pub(crate) worker: Arc<SharedClient>,
 }
 
 impl Handle for FtxClient {
@@ -30,10 +31,10 @@ impl Handle for FtxClient {
 }
 
 impl FtxClient {
-    fn make(address: ServerAddr, config: Option<&FtxConfig>) -> Result<*mut Self, Failure> {
+    fn make(address: ServerAddr, config: Option<&FtxConfig>) -> *mut Self {
         let config = config.map(FtxConfig::copied).unwrap_or_default();
-        let worker = ClientThread::start(address, config)?;
-        Ok(Box::into_raw(Box::new(Self { owner: OwnerPid::this(), worker })))
+        let worker = SharedClient::new(address, config);
+        Box::into_raw(Box::new(Self { owner: OwnerPid::this(), worker }))
     }
 }
 
@@ -49,7 +50,7 @@ fn parsed(address: Result<ServerAddr, ParseServerAddrError>) -> Result<ServerAdd
 /// @param client   The client is written here, and the caller frees it with `ftx_client_free`; NULL
 ///                 on failure.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_INVALID_UTF8`, `FTX_INVALID_ADDRESS` (also for the
-///         port 0), `FTX_NO_RESOURCES`, `FTX_FORKED` (`config` was made before a fork).
+///         port 0), `FTX_FORKED` (`config` was made before a fork).
 ///
 /// Threads: any. A client may be used by several threads at the same time. After a `fork`, the
 /// child must create its own client, and can only free the one it inherited.
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn ftx_client_new(
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(address, "address")?, config)
         };
-        let made = FtxClient::make(parsed(address.parse())?, config)?;
+        let made = FtxClient::make(parsed(address.parse())?, config);
         // SAFETY: as above.
         unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
@@ -109,7 +110,7 @@ pub unsafe extern "C" fn ftx_client_new_at(
             let config = if config.is_null() { None } else { Some(pointer::handle(config)?) };
             (pointer::text(host, "host")?, config)
         };
-        let made = FtxClient::make(parsed(ServerAddr::new(host, port))?, config)?;
+        let made = FtxClient::make(parsed(ServerAddr::new(host, port))?, config);
         // SAFETY: as above.
         unsafe { OutParam::new(client, "client")? }.set(made);
         Ok(())
@@ -166,7 +167,8 @@ pub unsafe extern "C" fn ftx_client_cancel(client: *mut FtxClient) -> i32 {
 /// `select`, `epoll` or an event loop. It is level-triggered. The caller may only poll it, and must
 /// not read, write or close it.
 ///
-/// @param client  The client, which owns the descriptor and closes it when it is freed.
+/// @param client  The client, which owns the descriptor, makes it at the first call, and closes it
+///                when it is freed.
 /// @return The descriptor; -1 on systems without one (Windows), or on failure (`ftx_last_error` has
 ///         the reason).
 ///
@@ -180,7 +182,7 @@ pub unsafe extern "C" fn ftx_client_cancel(client: *mut FtxClient) -> i32 {
 pub unsafe extern "C" fn ftx_client_event_fd(client: *const FtxClient) -> i32 {
     guard_or(-1, || {
         // SAFETY: the caller keeps to the contract.
-        Ok(unsafe { pointer::handle(client) }?.worker.events.fd())
+        unsafe { pointer::handle(client) }?.worker.events.fd()
     })
 }
 

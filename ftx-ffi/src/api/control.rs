@@ -16,7 +16,7 @@ use crate::pointer::{self, OutParam};
 ///
 /// @param job  The job.
 /// @return `FTX_OK`; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (it was started before, or its client
-///         was freed), `FTX_FORKED`.
+///         was freed), `FTX_NO_RESOURCES` (the system gives no thread), `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks.
 ///
@@ -101,7 +101,8 @@ pub unsafe extern "C" fn ftx_job_pause(job: *mut FtxJob) -> i32 {
 ///
 /// @param job  The job.
 /// @return `FTX_OK`, also if it is running; `FTX_NULL_POINTER`, `FTX_WRONG_STATE` (not started or
-///         ended, or its client was freed), `FTX_FORKED`.
+///         ended, or its client was freed), `FTX_NO_RESOURCES` (the system gives no thread),
+///         `FTX_FORKED`.
 ///
 /// Threads: any, also in callbacks.
 ///

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ftx_client::{Cancel, Digest, Listed};
 
-use super::ClientThread;
+use super::SharedClient;
 use crate::event::JobEvent;
 use crate::failure::Failure;
 use crate::job::{
@@ -20,7 +20,7 @@ use crate::totals::JobTotals;
 /// A reference to a job of a client. If the job was freed meanwhile, it answers as for a cancelled one.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRef {
-    pub(super) client: Arc<ClientThread>,
+    pub(super) client: Arc<SharedClient>,
     pub(crate) id: u64,
 }
 
@@ -79,7 +79,7 @@ impl JobRef {
 
     pub(crate) fn start(&self) -> Result<(), Failure> {
         let mut state = self.client.state();
-        let accepts = state.accepts();
+        let accepts = self.client.take_thread(&mut state);
         self.client.take(&mut state, self.id, |job| job.start(accepts))
     }
 
@@ -94,7 +94,7 @@ impl JobRef {
 
     pub(crate) fn resume(&self) -> Result<(), Failure> {
         let mut state = self.client.state();
-        let accepts = state.accepts();
+        let accepts = self.client.take_thread(&mut state);
         self.client.take(&mut state, self.id, |job| job.resume(accepts))
     }
 
@@ -235,7 +235,7 @@ impl JobRef {
     pub(crate) fn put_entry(&self, entry: Listed) {
         let mut state = self.client.state();
         while state.jobs.get(&self.id).is_some_and(|slot| slot.job.is_full()) {
-            state = self.client.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.client.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let _ = self.client.take(&mut state, self.id, |job| Ok(job.put_entry(entry)));
     }

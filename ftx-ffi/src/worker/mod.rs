@@ -1,22 +1,22 @@
-//! A client: its jobs, and the thread that runs one after another.
+//! A client: its jobs, and the thread that runs them one after another while there are any.
 //!
-//! [`ClientThread`] is what the handles of C and the thread share: under one lock the jobs, which are plain
-//! machines, and their order. [`JobRef`] takes the steps of a job; `ClientThread::take` carries out their
-//! effects. Locks: the client's, then that of a queue of events.
+//! [`SharedClient`] is shared by the handles of C and that thread: under one lock it holds the jobs, which
+//! are plain machines, and their order. [`JobRef`] takes the steps of a job; `SharedClient::take` carries
+//! out their effects. Locks: the client's, then that of the thread pool or of a queue of events.
 
 mod job_ref;
-mod thread;
+mod pool;
+mod serve;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ftx_client::{Cancel, ClientConfig, ServerAddr};
+use ftx_client::{Cancel, Client, ClientConfig, ServerAddr};
 
 pub(crate) use self::job_ref::{JobHandle, JobRef};
+use self::pool::ThreadPool;
 use crate::failure::Failure;
 use crate::job::{Effects, Job, JobKind, ScheduleChange, Stop, cancelled};
 use crate::queue::EventQueue;
@@ -27,16 +27,18 @@ use crate::thread_state;
 /// stops sending may take longer; the thread then finishes alone.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
-/// State shared by the handles of a client and its jobs and the client's thread.
+/// State shared by the handles of a client and its jobs and the thread that runs the jobs.
 #[derive(Debug)]
-pub(crate) struct ClientThread {
+pub(crate) struct SharedClient {
     pub(crate) id: u64,
+    address: ServerAddr,
+    config: ClientConfig,
     /// Events of jobs that were started, except those of blocking calls.
     pub(crate) events: EventQueue,
     state: Mutex<ClientState>,
-    /// Wakes the client's thread: it has a job to run, or room for entries.
-    work: Condvar,
-    /// Wakes threads of the application: a job has ended, or the client's thread has begun or ends.
+    /// Wakes a listing that waits for room for its entries.
+    room: Condvar,
+    /// Wakes threads of the application: a job has ended, or the client has no thread any more.
     progress: Condvar,
 }
 
@@ -48,15 +50,14 @@ struct ClientState {
     schedule: VecDeque<u64>,
     /// The running job, and the handle that stops its transfer.
     running: Option<(u64, Cancel)>,
-    /// Whether the thread started; the spawning thread takes the result.
-    born: Option<io::Result<()>>,
+    /// A thread runs the jobs, or is about to.
+    has_thread: bool,
+    /// The client between jobs, with its idle connection. A thread that runs jobs has it.
+    idle: Option<Box<Client>>,
     /// The client accepts no more jobs.
     closed: bool,
     /// The internal error that closed it, if any.
     fault: Option<Failure>,
-    /// The thread is about to end.
-    over: bool,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -66,33 +67,20 @@ struct JobSlot {
     call: Option<Arc<EventQueue>>,
 }
 
-impl ClientThread {
-    /// A client, with its thread.
-    pub(crate) fn start(address: ServerAddr, config: ClientConfig) -> Result<Arc<Self>, Failure> {
+impl SharedClient {
+    /// A client. It takes a thread when it has a job to run.
+    pub(crate) fn new(address: ServerAddr, config: ClientConfig) -> Arc<Self> {
         static IDS: AtomicU64 = AtomicU64::new(1);
-        let no = |what| move |error: io::Error| Failure::system(what, &error);
-        let events = EventQueue::pollable().map_err(no("cannot make an event descriptor"))?;
-        let client = Arc::new(Self {
+        ThreadPool::current().enter();
+        Arc::new(Self {
             id: IDS.fetch_add(1, Relaxed),
-            events,
+            address,
+            config,
+            events: EventQueue::new(),
             state: Mutex::default(),
-            work: Condvar::new(),
+            room: Condvar::new(),
             progress: Condvar::new(),
-        });
-        let thread = thread::spawn(Arc::clone(&client), address, config);
-        client.state().thread = Some(thread.map_err(no("cannot make a thread"))?);
-        client.wait_until_born().map_err(no("cannot make an event loop"))?;
-        Ok(client)
-    }
-
-    fn wait_until_born(&self) -> io::Result<()> {
-        let mut state = self.state();
-        loop {
-            match state.born.take() {
-                Some(born) => return born,
-                None => state = self.progress.wait(state).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
+        })
     }
 
     /// A job. A blocking call gives the queue for its events.
@@ -114,25 +102,38 @@ impl ClientThread {
 
     /// Cancels all jobs, refuses later ones, and waits briefly for the thread.
     pub(crate) fn close(&self) {
-        let thread = {
+        let deadline = Instant::now() + CLOSE_WAIT;
+        let idle = {
             let mut state = self.state();
             state.closed = true;
             self.take_all(&mut state, |job| job.cancel(Stop::Soft));
-            state.thread.take()
+            state.idle.take()
         };
-        self.work.notify_all();
-        let Some(thread) = thread else { return };
-        // A log callback may have freed the client on its own thread.
-        if thread_state::serves(self.id) {
-            return;
+        drop(idle);
+        self.room.notify_all();
+        // A log callback may have freed the client on a thread of this library.
+        if thread_state::serves_any() {
+            return ThreadPool::current().leave(None);
         }
-        let waiting = |state: &mut ClientState| !state.over;
-        let waited = self.progress.wait_timeout_while(self.state(), CLOSE_WAIT, waiting);
-        let over = waited.unwrap_or_else(PoisonError::into_inner).0.over;
-        if over {
-            // The thread has nothing left to do; panics are caught inside.
-            let _ = thread.join();
+        let has_thread = |state: &mut ClientState| state.has_thread;
+        let waited = self.progress.wait_timeout_while(self.state(), CLOSE_WAIT, has_thread);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        ThreadPool::current().leave(Some(deadline));
+    }
+
+    /// Sees to it that a thread runs the jobs.
+    ///
+    /// # Errors
+    /// The client accepts no jobs, or the system gives no thread.
+    fn take_thread(self: &Arc<Self>, state: &mut ClientState) -> Result<(), Failure> {
+        state.accepts()?;
+        if state.has_thread {
+            return Ok(());
         }
+        let started = ThreadPool::current().run(serve::task(Arc::clone(self)));
+        started.map_err(|error| Failure::system("cannot make a thread", &error))?;
+        state.has_thread = true;
+        Ok(())
     }
 
     /// Takes a step of a job, and carries out its effects.
@@ -179,8 +180,8 @@ impl ClientThread {
             (Some(Stop::Hard), Some((_, cancel))) => cancel.abort(),
             (None, _) | (_, None) => {}
         }
-        if effects.has_room || effects.schedule.is_some() {
-            self.work.notify_all();
+        if effects.has_room {
+            self.room.notify_all();
         }
     }
 
@@ -197,6 +198,49 @@ impl ClientThread {
     fn state(&self) -> MutexGuard<'_, ClientState> {
         // Each step leaves things in order, so a panic elsewhere is no reason to stop.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Steps of the client's thread.
+impl SharedClient {
+    /// Takes the client, if it has run a job before.
+    fn take_idle(&self) -> Option<Box<Client>> {
+        self.state().idle.take()
+    }
+
+    /// The next job. If there is none, keeps the client for later ones, and the thread leaves.
+    fn next_job(&self, client: Box<Client>) -> Option<(u64, Box<Client>)> {
+        let mut state = self.state();
+        if let Some(id) = state.schedule.pop_front() {
+            return Some((id, client));
+        }
+        state.has_thread = false;
+        // A closed client closes its connection; `client` is dropped after the lock.
+        let kept = if state.closed { Some(client) } else { state.idle.replace(client) };
+        self.progress.notify_all();
+        drop(state);
+        drop(kept);
+        None
+    }
+
+    /// Ends all jobs, and refuses later ones, because the thread has failed.
+    fn give_up(&self, failure: &Failure) {
+        {
+            let mut state = self.state();
+            state.closed = true;
+            state.fault = Some(failure.clone());
+        }
+        self.fail_jobs(failure);
+    }
+
+    /// Ends all jobs, because there is no thread for them.
+    fn fail_jobs(&self, failure: &Failure) {
+        let mut state = self.state();
+        state.running = None;
+        state.schedule.clear();
+        state.has_thread = false;
+        self.take_all(&mut state, |job| job.give_up(failure.clone()));
+        self.progress.notify_all();
     }
 }
 
