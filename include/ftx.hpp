@@ -255,9 +255,7 @@ public:
     /** Caches the hashes of local files in a directory; "" for no cache. */
     config &cache(const std::string &directory, std::error_code &code) noexcept
     {
-        const void *bytes = directory.data();
-        detail::set(code, ftx_config_set_bytes(get(), FTX_OPTION_CACHE,
-                                               static_cast<const std::uint8_t *>(bytes),
+        detail::set(code, ftx_config_set_bytes(get(), FTX_OPTION_CACHE, directory.data(),
                                                directory.size()));
         return *this;
     }

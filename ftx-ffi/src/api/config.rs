@@ -1,5 +1,6 @@
 //! Settings of a client.
 
+use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ftx_client::options::{self, OptionError};
@@ -144,13 +145,14 @@ pub unsafe extern "C" fn ftx_config_set_u64(
 pub unsafe extern "C" fn ftx_config_set_bytes(
     config: *mut FtxConfig,
     option: u32,
-    bytes: *const u8,
+    bytes: *const c_void,
     length: usize,
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (config, bytes) =
-            unsafe { (pointer::handle(config)?, pointer::bytes(bytes, length, "bytes")?) };
+        let (config, bytes) = unsafe {
+            (pointer::handle(config)?, pointer::bytes(bytes.cast::<u8>(), length, "bytes")?)
+        };
         options::set_bytes(&mut config.config(), option, bytes)
             .map_err(|error| failure(option, error, "ftx_config_set_u64"))
     })

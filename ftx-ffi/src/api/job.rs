@@ -215,13 +215,14 @@ fn set(job: &JobRef, option: u32, input: OptionInput, other: &str) -> Result<(),
 pub unsafe extern "C" fn ftx_job_set_bytes(
     job: *mut FtxJob,
     option: u32,
-    bytes: *const u8,
+    bytes: *const c_void,
     length: usize,
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller keeps to the contract.
-        let (job, bytes) =
-            unsafe { (pointer::handle(job)?, pointer::bytes(bytes, length, "bytes")?) };
+        let (job, bytes) = unsafe {
+            (pointer::handle(job)?, pointer::bytes(bytes.cast::<u8>(), length, "bytes")?)
+        };
         match option {
             FTX_JOB_OPTION_KEEP_GOING | FTX_JOB_OPTION_RECURSIVE => {
                 Err(config::failure(option, OptionError::Form, "ftx_job_set_u64"))
