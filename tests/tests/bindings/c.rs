@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::ffi::{self, Link};
-use ftx_tests::{DEADLINE, Outcome, Plan, Process, Proxy, Server};
+use ftx_tests::{DEADLINE, Outcome, Plan, Process, Proxy, Server, bins};
 use tempfile::{TempDir, tempdir};
 
 const SCENARIOS: [&str; 9] = [
@@ -175,7 +177,7 @@ macro_rules! scenarios {
 scenarios! {
     with_the_shared_library: shared =>
         misuse, hostile, native_calls, legacy_calls, lists, slow_callbacks, slow_jobs, slow_ends, many_jobs,
-        threads, forked, logs, limits;
+        kept, threads, forked, logs, limits;
     with_the_static_library: archived =>
         misuse, hostile, native_calls, legacy_calls, slow_jobs, slow_ends, forked, logs;
     with_the_address_sanitizer: sanitized =>
@@ -228,6 +230,51 @@ fn the_cpp_header_works_as_documented() {
         command.arg(setting.server.addr().to_string()).arg(setting.local.path());
         assert_eq!(ffi::succeed(command).stdout, "done");
     }
+}
+
+/// Runs the example of a main loop with 50 files, to a fast or a slow server, and presses these keys.
+fn main_loop(is_slow: bool, keys: &str) -> (Setting, Output) {
+    let setting = Setting::new();
+    let program = setting.root.path().join(".main_loop");
+    let source = bins::workspace().join("examples/main_loop.c");
+    let sources = [source.to_str().unwrap()];
+    ffi::build(ffi::compiler("gcc", "c99"), &["-g"], &sources, Link::Shared, &program);
+    let address = if is_slow { setting.line.addr() } else { setting.server.addr() };
+    let mut command = Command::new(&program);
+    command.arg(address.to_string()).current_dir(setting.local.path());
+    for index in 0..50 {
+        let name = format!("{index}.bin");
+        write_file(&setting.local.path().join(&name), content(index, 1 << 20));
+        command.arg(name);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
+    (setting, child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_main_loop_uploads_fifty_files() {
+    for keys in ["", "p\nr\n"] {
+        let (setting, output) = main_loop(false, keys);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{keys}: {said}");
+        assert!(said.ends_with("50 uploaded, 0 failed\n"), "{keys}: {said}");
+        for index in 0..50 {
+            assert_content(
+                &setting.root.path().join(format!("{index}.bin")),
+                content(index, 1 << 20),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_key_of_a_main_loop_cancels_its_jobs() {
+    let (_setting, output) = main_loop(true, "q\n");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("49.bin: cancelled"), "{said}");
 }
 
 #[test]

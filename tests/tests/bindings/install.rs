@@ -167,6 +167,7 @@ fn examples_build_by_cmake() {
         let with_the_library = build.path().join("upload_static");
         assert!(!needed(&with_the_library).contains(&"libftx.so.1".to_owned()));
         assert_uploads(&with_the_library, as_one);
+        assert_uploads(&build.path().join("main_loop"), as_one);
         assert_uploads(&build.path().join("console"), as_two);
         assert_tree(&build.path().join("tree"));
         assert!(build.path().join("transfers").is_file());
