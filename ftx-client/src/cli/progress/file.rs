@@ -57,6 +57,7 @@ impl ActiveFile {
             FileState::Hashing | FileState::Waiting | FileState::Moving | FileState::Comparing => {
                 now.saturating_sub(self.since) >= SLOW
             }
+            FileState::Finishing => now.saturating_sub(self.done_at) >= SLOW,
             FileState::Draining => true,
         }
     }
@@ -68,6 +69,10 @@ impl ActiveFile {
     pub(super) fn state_at(&self, now: Duration) -> FileState {
         let ago = |time| now.saturating_sub(time);
         match self.state {
+            // Smaller files are in place only when they have ended.
+            FileState::Moving if self.size > Some(BLOCK_BYTES) && self.left() == 0 => {
+                FileState::Finishing
+            }
             FileState::Moving if ago(self.moved_at) >= SLOW && ago(self.done_at) < SLOW => {
                 FileState::Comparing
             }
@@ -79,9 +84,11 @@ impl ActiveFile {
         match self.state {
             FileState::Hashing => self.hashed,
             FileState::Draining => Amount::of(0, self.draining),
-            FileState::Begun | FileState::Waiting | FileState::Moving | FileState::Comparing => {
-                Amount { done: self.done, total: self.size }
-            }
+            FileState::Begun
+            | FileState::Waiting
+            | FileState::Moving
+            | FileState::Comparing
+            | FileState::Finishing => Amount { done: self.done, total: self.size },
         }
     }
 }

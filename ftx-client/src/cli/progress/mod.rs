@@ -174,7 +174,7 @@ impl Progress {
         active.moved_before += std::mem::take(&mut active.moved);
         self.done_bytes = self.done_bytes.saturating_sub(active.done).saturating_add(from);
         active.done = from;
-        (active.since, active.moved_at) = (now, now);
+        (active.since, active.done_at, active.moved_at) = (now, now, now);
     }
 
     /// Sets the size of a file.
@@ -288,9 +288,11 @@ impl Progress {
 
     /// The remaining time. `None` while nothing moves, or if not all sizes are known.
     fn eta(&mut self, work: Amount, now: Duration) -> Option<Duration> {
-        let is_at = |state| self.active.values().any(|active| active.state == state);
-        let blocks = [FileState::Hashing, FileState::Waiting, FileState::Draining];
-        let is_blocked = !is_at(FileState::Moving) && blocks.into_iter().any(is_at);
+        let is_at = |state| self.active.values().any(|active| active.state_at(now) == state);
+        let blocks =
+            [FileState::Hashing, FileState::Waiting, FileState::Draining, FileState::Finishing];
+        let moves = [FileState::Moving, FileState::Comparing];
+        let is_blocked = !moves.into_iter().any(is_at) && blocks.into_iter().any(is_at);
         if self.retry.is_some() || is_blocked {
             return None;
         }

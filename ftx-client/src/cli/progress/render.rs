@@ -159,6 +159,9 @@ impl LineSpace {
         let before = match state {
             FileState::Begun | FileState::Moving => "",
             FileState::Hashing | FileState::Comparing => "checking ",
+            FileState::Finishing => {
+                return self.charset.head(&format!("finishing {name}"), self.width);
+            }
             FileState::Waiting => {
                 let text = format!("waiting: another upload of {name} is running");
                 return self.charset.head(&text, self.width);

@@ -229,6 +229,20 @@ fn hashing_has_no_remaining_time() {
 }
 
 #[test]
+fn a_file_in_place_that_is_not_published_has_no_remaining_time() {
+    let mut progress = expecting([Some(4 * MIB)]);
+    progress.observe(0, &started(0, 4 * MIB), at(0));
+    progress.observe(0, &progressed(2 * MIB, 2 * MIB), at(1000));
+    assert!(transfer(&mut progress, 1000).eta.is_some());
+    progress.observe(0, &progressed(4 * MIB, 4 * MIB), at(2000));
+    let view = transfer(&mut progress, 2500);
+    assert_eq!((view.eta, view.detail), (None, None));
+    let is_finishing =
+        |detail| matches!(detail, Some(DetailView::File { state: FileState::Finishing, .. }));
+    assert!(is_finishing(transfer(&mut progress, 3000).detail));
+}
+
+#[test]
 fn blocks_that_are_the_same_are_checked_and_not_moved() {
     let mut progress = expecting([Some(100 * MIB)]);
     progress.observe(0, &started(0, 100 * MIB), at(0));

@@ -70,6 +70,8 @@ pub(crate) enum FileState {
     Moving,
     /// Its blocks are compared with those of the other side, and are the same.
     Comparing,
+    /// All bytes are in place, and the other steps until it is published take their time.
+    Finishing,
     /// It was cancelled, and is read to its end.
     Draining,
 }

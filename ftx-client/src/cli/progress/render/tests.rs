@@ -132,6 +132,7 @@ fn hashing_and_waiting_are_named() {
         line(FileState::Waiting, 80),
         "waiting: another upload of photos/2026/11/29/IMG_2000.tiff is running"
     );
+    assert_eq!(line(FileState::Finishing, 80), "finishing photos/2026/11/29/IMG_2000.tiff");
     let draining = line(FileState::Draining, 80);
     assert!(draining.starts_with("cancelled; reading the last 130 MiB"), "{draining}");
 }
@@ -152,6 +153,7 @@ fn no_line_is_wider_than_the_terminal_and_ascii_is_ascii() {
         file(FileState::Begun),
         file(FileState::Moving),
         file(FileState::Hashing),
+        file(FileState::Finishing),
         file(FileState::Waiting),
         file(FileState::Draining),
     ];
