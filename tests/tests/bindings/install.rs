@@ -338,3 +338,29 @@ fn the_qt_example_builds_by_qmake() {
         assert_uploads(&build.path().join("console"), as_two);
     }
 }
+
+#[test]
+fn an_older_header_beside_the_application_is_named() {
+    let app = tempdir().unwrap();
+    write_file(&app.path().join("fileclient.h"), content(1, 10));
+    let pri = prefix().join("include/ftx/qt/ftx.pri");
+    fs::write(app.path().join("app.pro"), format!("include({})\n", pri.display())).unwrap();
+    let cmake = "cmake_minimum_required(VERSION 3.16)\nproject(app CXX)\n\
+                 find_package(Qt5 REQUIRED COMPONENTS Core)\nfind_package(ftx REQUIRED)\n";
+    fs::write(app.path().join("CMakeLists.txt"), cmake).unwrap();
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(app.path()).arg("-B").arg(app.path().join("build"));
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix().display()));
+    let qmake = |path: &str| {
+        let mut command = Command::new(path);
+        command.arg("app.pro").current_dir(app.path());
+        command
+    };
+    for mut command in [qmake("/usr/lib/qt5/bin/qmake"), qmake("/usr/lib/qt6/bin/qmake"), configure]
+    {
+        let outcome = Process::spawn(&mut command).wait(DEADLINE);
+        assert_ne!(outcome.code, Some(0), "{command:?}");
+        let said = outcome.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("Delete /") && said.contains("/fileclient.h"), "{outcome:#?}");
+    }
+}
