@@ -1,7 +1,6 @@
 //! `libftx`, and programs in C and C++ that are built with it.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,9 +53,13 @@ pub fn library() -> &'static Library {
         let shared = built.join("libftx.so");
         let run = bins::target_dir().join("ffi-run");
         fs::create_dir_all(&run).unwrap();
-        match symlink(&shared, run.join("libftx.so.1")) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
-            _ => {}
+        // A target directory that was copied has a link to the library in the other one. Replaced in one
+        // step, since other test binaries use it.
+        let link = run.join("libftx.so.1");
+        if fs::read_link(&link).ok().as_ref() != Some(&shared) {
+            let new = run.join(std::process::id().to_string());
+            symlink(&shared, &new).unwrap();
+            fs::rename(&new, &link).unwrap();
         }
         Library { shared, archive: built.join("libftx.a"), run }
     })
