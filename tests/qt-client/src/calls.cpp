@@ -1,7 +1,8 @@
 /* The calls of FileClient: cancellation, lists that continue behind a failure, resources and search
  * paths, and what a subclass may call.
  *
- * calls HOST PORT cancelled|lists|paths|nested|probe|unreachable prints "done" if all went well. */
+ * calls HOST PORT cancelled|lists|paths|nested|probe|unreachable|silent prints "done" if all went
+ * well. */
 #include "check.h"
 #include "fileclient.h"
 
@@ -9,6 +10,7 @@
 
 #include <QCoreApplication>
 #include <QDir>
+#include <QElapsedTimer>
 #include <QFileInfo>
 
 static const QString A = QStringLiteral("a");
@@ -183,6 +185,32 @@ static void unreachable(Probing *client)
     CHECK(!client->isThere());
     CHECK(client->filesDownload({A, B}) == CONNECT_SERVER_ERROR);
     CHECK(client->errors().size() == 1 && client->errors().first().file == A);
+    const QString host = QStringLiteral("127.0.0.1");
+    for (const QString &bad : {QStringLiteral("http://") + host, QStringLiteral("1.2.3.256"), QString()}) {
+        Probing malformed(bad, 7411);
+        CHECK(malformed.fileUpload(A) == CONNECT_SERVER_ERROR);
+        CHECK(malformed.lastStatus() == FTX_INVALID_ADDRESS && !malformed.isThere());
+    }
+    Probing nowhere(host, 0);
+    CHECK(nowhere.fileDownload(A) == CONNECT_SERVER_ERROR);
+    CHECK(nowhere.lastStatus() == FTX_INVALID_ADDRESS);
+}
+
+/** A call to a server that accepts and then says nothing takes one timeout in all. */
+static void silent(Probing *client)
+{
+    const int timeout = 3000;
+    client->setTimeout(timeout);
+    make_file(A, 1000);
+    make_file(B, 1000);
+    for (const bool up : {true, false}) {
+        QElapsedTimer timer;
+        timer.start();
+        CHECK((up ? client->filesUpload({A, B}) : client->filesDownload({A, B})) ==
+              RECV_DATA_TIMEOUT_ERROR);
+        CHECK(timer.elapsed() >= timeout && timer.elapsed() < 2 * timeout);
+        CHECK(client->errors().size() == 1 && client->lastStatus() == FTX_TIMED_OUT);
+    }
 }
 
 int main(int argc, char **argv)
@@ -196,7 +224,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(Probing *);
     } scenarios[] = {{"cancelled", cancelled}, {"lists", lists}, {"paths", paths},
-                     {"nested", nested},       {"probe", probe}, {"unreachable", unreachable}};
+                     {"nested", nested},       {"probe", probe}, {"unreachable", unreachable},
+                     {"silent", silent}};
     for (const auto &scenario : scenarios) {
         if (arguments[3] != QLatin1String(scenario.name))
             continue;

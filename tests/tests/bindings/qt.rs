@@ -1,7 +1,8 @@
 //! The Qt class `FileClient`: one application with ours and with the original's class, with `ftx-server`
 //! and with the servers made of Qt; and the features that only ours has.
 
-use std::fs;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
 
 use ftx_tests::content::{assert_content, content, write_file};
 use ftx_tests::peer::{Qt, clients};
@@ -28,6 +29,8 @@ with_each_qt!(
     resources_and_search_paths_are_files,
     a_receiver_may_make_calls,
     a_subclass_can_test_the_connection,
+    a_silent_server_ends_a_call_after_one_timeout,
+    a_file_too_large_for_an_original_server_is_an_upload_error,
     a_client_may_be_destroyed_by_its_own_signal,
     a_forked_child_gets_errors_and_the_parent_continues,
     a_call_in_which_the_process_forks_ends_in_both,
@@ -232,6 +235,23 @@ fn a_subclass_can_test_the_connection(qt: Qt) {
         assert_calls(&setting, "probe");
         let outcome = setting.run_at(NOBODY, "unreachable", &[]);
         assert_eq!(outcome.stdout, "done", "{outcome:#?}");
+    }
+}
+
+fn a_silent_server_ends_a_call_after_one_timeout(qt: Qt) {
+    let setting = Setting::new(qt, "calls");
+    // The system accepts connections for it.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let outcome = setting.run_at(silent.local_addr().unwrap(), "silent", &[]);
+    assert_eq!(outcome.stdout, "done", "{outcome:#?}");
+}
+
+fn a_file_too_large_for_an_original_server_is_an_upload_error(qt: Qt) {
+    for setting in Setting::with_each_server(qt, "caller") {
+        if matches!(setting.server, Served::Qt(..)) {
+            File::create(setting.local("a.bin")).unwrap().set_len(1 << 31).unwrap();
+            setting.assert("upload", &["a.bin"], "-8 UPLOAD_FILE_ERROR");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ with_each_qt!(
     a_cancelled_upload_resumes_later,
     a_cancelled_download_resumes_later,
     a_killed_server_ends_the_call,
+    the_first_loss_gives_the_code_of_the_call,
     the_same_client_resumes,
     a_call_outlives_a_restart_of_the_server,
 );
@@ -137,10 +138,27 @@ fn a_killed_server_ends_the_call(qt: Qt) {
             setting.server.kill();
             line.cut();
             let said = process.wait(DEADLINE).stdout;
-            assert!(said.contains("\nerror -"), "{}: {said}", setting.what);
+            assert!(said.contains("\nerror -5 "), "{}: {said}", setting.what);
             way.assert_not_there(&setting);
             setting.restart_server();
             assert_resumes(setting, way);
+        }
+    }
+}
+
+/// Later attempts, which find no server, do not replace it.
+fn the_first_loss_gives_the_code_of_the_call(qt: Qt) {
+    for way in [Way::Up, Way::Down] {
+        for mut setting in way.settings(qt, "caller") {
+            let line = slow_line(&setting);
+            let mut command = setting.command(line.addr(), way.verb(), &["a.bin"]);
+            let process = Process::spawn(&mut command);
+            let begun = || line.count(way.direction()) > MIB;
+            wait_until("the transfer has begun", DEADLINE, begun);
+            setting.server.kill();
+            drop(line);
+            let said = process.wait(DEADLINE).stdout;
+            assert_eq!(said, "-5 RECV_DATA_TIMEOUT_ERROR", "{way:?}, {}", setting.what);
         }
     }
 }
