@@ -1,4 +1,5 @@
-//! Connections cut at every place: the client comes back by itself until the file is whole.
+//! Connections cut at every place: once bytes of the file have moved, the client comes back by itself until
+//! the file is whole.
 
 use std::fs;
 use std::path::Path;
@@ -77,7 +78,7 @@ impl Setting {
 }
 
 /// Cuts the first connection after each number of bytes, in steps that do not hit the same place
-/// of every message.
+/// of every message. A cut before the first byte of the file ends the run, and the next one succeeds.
 fn the_first_connection_is_cut(
     way: Way,
     direction: Direction,
@@ -91,7 +92,12 @@ fn the_first_connection_is_cut(
             0 => Plan::default().cut_after(direction, point),
             _ => Plan::default(),
         });
-        let outcome = setting.transfer(&proxy, dialect);
+        let mut outcome = setting.transfer(&proxy, dialect);
+        if outcome.code == Some(1) {
+            let moved = proxy.count(setting.direction());
+            assert!(moved <= TALK, "{dialect}, cut after {point} bytes, {moved}: {outcome:#?}");
+            outcome = setting.transfer(&proxy, dialect);
+        }
         assert_eq!(outcome.code, Some(0), "{dialect}, cut after {point} bytes: {outcome:#?}");
         setting.assert_whole();
         let moved = proxy.count(setting.direction());
