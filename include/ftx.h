@@ -1869,6 +1869,54 @@ void ftx_config_free(struct ftx_config *config);
 #define FTX_OPTION_CACHE 10
 
 /**
+ * `FTX_TLS_AUTO` (the default), `FTX_TLS_REQUIRE` or `FTX_TLS_OFF`.
+ */
+#define FTX_OPTION_TLS 12
+
+/**
+ * The fingerprint of the server's key, as the server prints it: `sha256:` and 64 hexadecimal
+ * digits. Set by `ftx_config_set_bytes`. A server with another key, or without TLS, is refused.
+ * Empty, the default, means that issuers or `FTX_OPTION_KNOWN_HOSTS` decide.
+ */
+#define FTX_OPTION_FINGERPRINT 13
+
+/**
+ * The path of a PEM file with the issuers whose certificates are trusted, in place of those of the
+ * system. Set by `ftx_config_set_bytes`.
+ */
+#define FTX_OPTION_CA 14
+
+/**
+ * The path of the file of servers whose keys are known, set by `ftx_config_set_bytes`. A known
+ * server with another key, or without TLS, is refused. Empty, the default, means that no server is
+ * known.
+ */
+#define FTX_OPTION_KNOWN_HOSTS 15
+
+/**
+ * 1 trusts a server that is not known yet, and adds it to `FTX_OPTION_KNOWN_HOSTS`; 0 by default.
+ */
+#define FTX_OPTION_ACCEPT_NEW 16
+
+/**
+ * 1 allows connections without TLS to other machines, as servers of the original system need; 0 by
+ * default.
+ */
+#define FTX_OPTION_INSECURE 17
+
+/**
+ * The path of a PEM file with the certificate that the client shows to a server that asks for one.
+ * Set by `ftx_config_set_bytes`.
+ */
+#define FTX_OPTION_CLIENT_CERT 18
+
+/**
+ * The path of a PEM file with the key of `FTX_OPTION_CLIENT_CERT`, set by `ftx_config_set_bytes`.
+ * Empty, the default, means that it is in the same file.
+ */
+#define FTX_OPTION_CLIENT_KEY 19
+
+/**
  * The native dialect; the dialect of the original system with a server that supports no other.
  */
 #define FTX_DIALECT_AUTO 0
@@ -1882,6 +1930,21 @@ void ftx_config_free(struct ftx_config *config);
  * The dialect of the original system.
  */
 #define FTX_DIALECT_LEGACY 2
+
+/**
+ * TLS with servers on other machines, and with those whose key or issuer is given or known.
+ */
+#define FTX_TLS_AUTO 0
+
+/**
+ * TLS with every server.
+ */
+#define FTX_TLS_REQUIRE 1
+
+/**
+ * No TLS. Servers on other machines are refused, unless `FTX_OPTION_INSECURE` is set.
+ */
+#define FTX_TLS_OFF 2
 
 /**
  * A finished download survives a power failure.

@@ -260,6 +260,13 @@ public:
         return *this;
     }
 
+    /** Sets an option whose values are texts or paths, such as FTX_OPTION_FINGERPRINT; "" for none. */
+    config &set(std::uint32_t option, const std::string &text, std::error_code &code) noexcept
+    {
+        detail::set(code, ftx_config_set_bytes(get(), option, text.data(), text.size()));
+        return *this;
+    }
+
     /** Returns the value of a numeric option. */
     std::uint64_t value(std::uint32_t option, std::error_code &code) const noexcept
     {
@@ -323,6 +330,18 @@ public:
     config &dialect(std::uint32_t which) { return set(FTX_OPTION_DIALECT, which); }
     config &durability(std::uint32_t which) { return set(FTX_OPTION_DURABILITY, which); }
     config &overwrite(std::uint32_t which) { return set(FTX_OPTION_OVERWRITE, which); }
+    config &tls(std::uint32_t which) { return set(FTX_OPTION_TLS, which); }
+
+    config &set(std::uint32_t option, const std::string &text)
+    {
+        std::error_code code;
+        set(option, text, code);
+        detail::check(code);
+        return *this;
+    }
+
+    config &fingerprint(const std::string &text) { return set(FTX_OPTION_FINGERPRINT, text); }
+    config &known_hosts(const std::string &path) { return set(FTX_OPTION_KNOWN_HOSTS, path); }
 #endif
 
     /** Returns the handle, which this object keeps owning. */

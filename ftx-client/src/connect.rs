@@ -13,7 +13,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Cancel, ServerAddr, TransferError};
+use crate::tls::{self, Secured};
+use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
 
 /// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -26,19 +27,51 @@ struct FailedAddress {
     source: io::Error,
 }
 
-/// Connects to the first of the host's addresses that answers.
+/// Connects to the first of the host's addresses that answers, and starts TLS as the settings say, all
+/// within `limit`.
 pub(crate) async fn connect(
     address: &ServerAddr,
-    timeout: Duration,
+    config: &ClientConfig,
+    limit: Duration,
     cancel: &Cancel,
 ) -> Result<BufferedStream, TransferError> {
-    let stream = tokio::select! {
-        biased;
-        () = cancel.token(true).cancelled() => return Err(TransferError::cancelled()),
-        connected = to(address, timeout) => connected,
+    let deadline = Instant::from_std(deadline_after(limit));
+    let connected = async {
+        match timeout_at(deadline, secured(address, config, deadline)).await {
+            Ok(connected) => connected.map(BufferedStream::new),
+            Err(_) => Err(TransferError::silent_for(limit)),
+        }
     };
-    let transport = stream.and_then(Transport::tcp);
-    transport.map(BufferedStream::new).map_err(|source| unreachable(address, source))
+    tokio::select! {
+        biased;
+        () = cancel.token(true).cancelled() => Err(TransferError::cancelled()),
+        connected = connected => connected,
+    }
+}
+
+async fn secured(
+    address: &ServerAddr,
+    config: &ClientConfig,
+    deadline: Instant,
+) -> Result<Transport, TransferError> {
+    let (transport, peer) = plain(address, deadline).await?;
+    match tls::secure(transport, address, peer.ip(), config).await? {
+        Secured::Ready(transport) => Ok(transport),
+        // The server has taken the first message of TLS for one of its own.
+        Secured::NoTls => Ok(plain(address, deadline).await?.0),
+    }
+}
+
+async fn plain(
+    address: &ServerAddr,
+    deadline: Instant,
+) -> Result<(Transport, SocketAddr), TransferError> {
+    let connected = async {
+        let stream = to(address, deadline).await?;
+        let peer = stream.peer_addr()?;
+        Ok((Transport::tcp(stream)?, peer))
+    };
+    connected.await.map_err(|source| unreachable(address, source))
 }
 
 fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
@@ -50,12 +83,11 @@ fn unreachable(address: &ServerAddr, source: io::Error) -> TransferError {
     error.caused_by(source)
 }
 
-/// Connects to the first of the host's addresses that answers, all within `limit`.
+/// Connects to the first of the host's addresses that answers.
 ///
 /// # Errors
 /// The host is unknown, or the failure of the address that was tried last.
-async fn to(address: &ServerAddr, limit: Duration) -> io::Result<TcpStream> {
-    let deadline = Instant::from_std(deadline_after(limit));
+async fn to(address: &ServerAddr, deadline: Instant) -> io::Result<TcpStream> {
     let found = timeout_at(deadline, lookup_host((address.host(), address.port()))).await;
     let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     // The resolver's errors have no kind of their own.
@@ -197,11 +229,15 @@ mod tests {
     async fn a_refusing_host_is_named_with_its_address() {
         // No program listens there, and the system never assigns it as a free port.
         let port = 1;
-        let error = to(&ServerAddr::new("localhost", port).unwrap(), LIMIT).await.unwrap_err();
+        let error = to(&ServerAddr::new("localhost", port).unwrap(), Instant::now() + LIMIT)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         let told = ftx_io::ErrorChain(&error).to_string();
         assert!(told.contains(&format!(":{port} last: ")), "{told}");
-        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), LIMIT).await.unwrap_err();
+        let error = to(&ServerAddr::new("127.0.0.1", port).unwrap(), Instant::now() + LIMIT)
+            .await
+            .unwrap_err();
         assert!(!error.to_string().contains("last"), "{error}");
     }
 }

@@ -20,6 +20,7 @@ mod native;
 pub mod options;
 mod retry;
 mod target_paths;
+mod tls;
 
 pub use address::{DEFAULT_PORT, ParseServerAddrError, ServerAddr};
 pub use cancel::Cancel;
@@ -30,6 +31,7 @@ pub use ftx_core::native::Reason;
 pub use ftx_core::native::blocks::Digest;
 pub use ftx_core::native::wire::{Entry, EntryKind, Listed, Obstacle, Overwrite, Untransferable};
 pub use ftx_core::{RawName, RemoteName, Status};
+pub use ftx_io::Fingerprint;
 pub use ftx_store::Durability;
 pub use local_path::{LocalPath, LocalTree};
-pub use options::{ClientConfig, DialectChoice};
+pub use options::{ClientConfig, DialectChoice, TlsChoice};

@@ -67,13 +67,38 @@ pub fn sniff(first: &[u8]) -> Sniff {
     }
 }
 
+/// Length in bytes of an original server's answer to bytes that it does not know.
+const ORIGINAL_ANSWER_BYTES: usize = 12;
+
+/// Whether `answer` begins with an original server's answer to bytes that begin with `sent`: eight bytes
+/// of them, which the server took for the id of a message, or zeros if it had read fewer, and a status
+/// of zero.
+#[must_use]
+pub fn is_original_answer(sent: &[u8], answer: &[u8]) -> bool {
+    answer.len() >= ORIGINAL_ANSWER_BYTES && agrees_with_original_answer(sent, answer)
+}
+
+/// Whether `answer` is too short for [`is_original_answer`], and may become one.
+#[must_use]
+pub fn may_become_original_answer(sent: &[u8], answer: &[u8]) -> bool {
+    answer.len() < ORIGINAL_ANSWER_BYTES && agrees_with_original_answer(sent, answer)
+}
+
+fn agrees_with_original_answer(sent: &[u8], answer: &[u8]) -> bool {
+    let id = sent.iter().take(8);
+    let echo = id.copied().chain([0; ORIGINAL_ANSWER_BYTES - 8]);
+    let first = answer.iter().take(ORIGINAL_ANSWER_BYTES);
+    first.clone().zip(echo).all(|(got, expected)| *got == expected)
+        || first.clone().all(|got| *got == 0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
 
-    use super::{Dialect, MAGIC, Sniff, sniff};
+    use super::*;
 
     /// The decision falls with exactly the last of these bytes, and more change nothing.
     fn decides_at_the_end(known: &[u8], dialect: Dialect) {
@@ -112,6 +137,32 @@ mod tests {
                     assert_eq!(sniff(&first) == Sniff::Unknown, !fits, "{first:02x?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_original_server_is_known_by_its_answer() {
+        let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+        let echo = [0x16, 3, 1, 2, 0, 1, 0, 1, 0, 0, 0, 0];
+        for answer in [echo, [0; 12]] {
+            for len in 0..12 {
+                assert!(may_become_original_answer(&hello, &answer[..len]), "{len}");
+                assert!(!is_original_answer(&hello, &answer[..len]), "{len}");
+            }
+            for answer in [&answer[..], &[answer, answer].concat()] {
+                assert!(is_original_answer(&hello, answer));
+                assert!(!may_become_original_answer(&hello, answer));
+            }
+            for at in 0..12 {
+                let mut other = answer;
+                other[at] ^= 1;
+                assert!(!is_original_answer(&hello, &other), "{at}");
+                assert!(!may_become_original_answer(&hello, &other[..=at]), "{at}");
+            }
+        }
+        // A server hello, and an alert.
+        for answer in [&[0x16, 3, 3][..], &[0x15, 3, 3, 0, 2, 2, 40]] {
+            assert!(!may_become_original_answer(&hello, answer), "{answer:?}");
         }
     }
 

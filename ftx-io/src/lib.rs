@@ -12,6 +12,7 @@ mod deadline;
 mod error_chain;
 mod executor;
 mod field;
+mod fingerprint;
 mod legacy;
 mod native;
 mod send_source;
@@ -22,6 +23,7 @@ pub use deadline::deadline_after;
 pub use error_chain::{ErrorChain, panic_text};
 pub use executor::{Executor, WorkPanicked};
 pub use field::write_field;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use legacy::hash::hash_prefix;
 pub use legacy::read_ahead::ReadAhead;
 pub use legacy::staging_writer::StagingWriter;
@@ -29,7 +31,7 @@ pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use send_source::SendSource;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
-pub use transport::{DetachedTransport, Transport};
+pub use transport::{DetachedTransport, TlsHandshakeError, Transport};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between
 /// socket, hash and disk.

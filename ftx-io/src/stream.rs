@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DetachedTransport, Transport};
+use crate::{DetachedTransport, TlsHandshakeError, Transport};
 
 /// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
@@ -63,6 +64,23 @@ impl BufferedStream {
     pub fn with_busy_poll(mut self) -> Self {
         self.transport.enable_busy_poll();
         self
+    }
+
+    /// Starts TLS as the server. The buffered bytes are the first ones of the client's handshake.
+    ///
+    /// # Errors
+    /// See [`TlsHandshakeError`]; the connection is closed then.
+    pub async fn accept_tls(
+        self,
+        config: Arc<rustls::ServerConfig>,
+    ) -> Result<Self, TlsHandshakeError> {
+        self.transport.accept_tls(config, self.buffer).await.map(Self::new)
+    }
+
+    /// Returns the connection.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Detaches the connection from its runtime.

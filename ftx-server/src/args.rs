@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 use ftx_core::escaped;
-use ftx_server::Config;
 use ftx_server::store::local::LocalStoreConfig;
+use ftx_server::{Config, ServerCertificate, TlsFiles};
 use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
 
@@ -32,6 +32,22 @@ pub(crate) struct ServerArgs {
     /// Allow other machines to connect, although clients are not authenticated
     #[arg(long)]
     pub(crate) insecure: bool,
+
+    /// Directory of the server's own key and certificate, created if missing; turns on TLS
+    #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY")]
+    state: Option<PathBuf>,
+
+    /// PEM file with the certificate to show, followed by those of its issuers; turns on TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+
+    /// PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
+    /// PEM file with the issuers of certificates that clients may show
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
 
     /// Failures that a confirmed upload survives: `full` includes a power failure, `none` only the
     /// end of this process
@@ -113,6 +129,18 @@ impl ServerArgs {
         config.timeouts.idle = self.idle_timeout;
         config.timeouts.grace = self.grace;
         config
+    }
+
+    /// The files for TLS, if it is turned on.
+    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
+        let certificate = match (&self.cert, &self.key, &self.state) {
+            (Some(cert), Some(key), _) => {
+                ServerCertificate::Files { cert: cert.clone(), key: key.clone() }
+            }
+            (_, _, Some(dir)) => ServerCertificate::SelfSigned { dir: dir.clone() },
+            _ => return None,
+        };
+        Some(TlsFiles { certificate, client_ca: self.client_ca.clone() })
     }
 
     /// The settings of the store, for a server with these settings.

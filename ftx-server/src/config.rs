@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
 use crate::metrics::Metrics;
+use crate::tls::ServerTls;
 
 /// Settings of a server, whatever store it serves. The defaults are those of the binary.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub descriptors: Descriptors,
     /// The time limits of connections, and of a shutdown.
     pub timeouts: Timeouts,
+    /// The key and certificate for clients that use TLS. Without them only plain connections are served.
+    pub tls: Option<Arc<ServerTls>>,
     /// Decides for whom each connection acts.
     pub authenticator: Arc<dyn Authenticator>,
     /// The counters of the server and its store.
@@ -48,6 +51,7 @@ impl Default for Config {
             max_connections: 4096,
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
+            tls: None,
             authenticator: Arc::new(Everyone),
             metrics: Metrics::default(),
         }

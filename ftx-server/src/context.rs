@@ -12,11 +12,14 @@ use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::store::Store;
+use crate::tls::ServerTls;
 
 /// The state that all connections of a server share.
 pub(crate) struct Context<S: Store> {
     pub(crate) store: S,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// `None` without a certificate.
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Metrics,
     pub(crate) timeouts: Timeouts,

@@ -114,25 +114,64 @@ impl<S: Store> Dispatcher<S> {
         threads: WorkerThreads,
     ) {
         let context = &self.context;
-        let mut stream = BufferedStream::new(transport);
+        let stream = BufferedStream::new(transport);
         let deadline = HandshakeDeadline::new(context.timeouts.handshake);
-        let dialect = tokio::select! {
-            dialect = first_bytes(&mut stream, context, deadline) => dialect,
+        let begun = tokio::select! {
+            begun = self.begin(stream, peer, deadline) => begun,
             () = context.stop.cancelled() => return,
         };
-        let served = match dialect {
-            Ok(Some(dialect)) => self.speak(dialect, stream, peer, deadline, threads).await,
-            Ok(None) => return,
-            Err(error) => {
-                context.metrics.refused();
-                debug!(%error, "closed before its first message");
-                return;
-            }
-        };
+        let Some((stream, dialect)) = begun else { return };
+        let served = self.speak(dialect, stream, peer, deadline, threads).await;
         if let Err(EarlyEnd { reason, error }) = served {
             context.metrics.failed(reason);
             warn!(reason = reason.name(), error = %ErrorChain(&*error), "connection ended early");
         }
+    }
+
+    /// Finds out the dialect of a new connection, inside TLS if its client begins with that. `None` if the
+    /// client has left, or is not served.
+    async fn begin(
+        &self,
+        mut stream: BufferedStream,
+        peer: SocketAddr,
+        deadline: HandshakeDeadline,
+    ) -> Option<(BufferedStream, Dialect)> {
+        let context = &self.context;
+        loop {
+            match first_bytes(&mut stream, context, deadline).await {
+                Ok(Some(Dialect::Tls)) => stream = self.start_tls(stream, peer, deadline).await?,
+                Ok(Some(dialect)) => return Some((stream, dialect)),
+                Ok(None) => return None,
+                Err(error) => {
+                    context.metrics.refused();
+                    debug!(%peer, %error, "closed before its first message");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Shakes hands with a client that has begun with TLS.
+    async fn start_tls(
+        &self,
+        stream: BufferedStream,
+        peer: SocketAddr,
+        deadline: HandshakeDeadline,
+    ) -> Option<BufferedStream> {
+        let context = &self.context;
+        let Some(tls) = &context.tls else {
+            context.metrics.refused();
+            debug!(%peer, "closed: this server has no certificate for TLS");
+            return None;
+        };
+        let accepting = stream.accept_tls(tls.config());
+        match tokio::time::timeout(deadline.left(), accepting).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => debug!(%peer, error = %ErrorChain(&error), "closed: TLS failed"),
+            Err(_) => debug!(%peer, "closed: the TLS handshake took too long"),
+        }
+        context.metrics.refused();
+        None
     }
 
     /// Serves a client that speaks this dialect.

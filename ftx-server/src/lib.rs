@@ -29,6 +29,7 @@ mod native;
 mod server;
 pub mod store;
 mod stream_reason;
+mod tls;
 mod worker;
 
 pub use auth::{Authenticator, Credentials, Everyone, Principal};
@@ -40,6 +41,7 @@ pub use metrics::{
 };
 pub use monitor::Monitor;
 pub use server::Server;
+pub use tls::{ALPN_NATIVE, ServerCertificate, ServerTls, TlsError, TlsFiles};
 
 #[cfg(test)]
 use worker::BLOCKING_THREADS;

@@ -7,11 +7,12 @@ mod signals;
 
 use std::net::ToSocketAddrs as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::ErrorChain;
 use ftx_server::store::local::LocalStore;
-use ftx_server::{Dialects, Server};
+use ftx_server::{Dialects, Server, ServerTls};
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 use tracing_subscriber::field::MakeExt as _;
@@ -93,6 +94,8 @@ fn unbuffered<T>(stream: T) -> std::io::Result<T> {
 async fn serve(args: &ServerArgs, outputs: &Outputs) -> Result<(), String> {
     let mut config = args.config();
     fit_into_limits(&mut config);
+    config.tls = load_tls(args)?;
+    let tls = config.tls.clone();
     let listener = bind(args).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let store = LocalStore::open(&args.store_config(&config))
@@ -103,11 +106,42 @@ async fn serve(args: &ServerArgs, outputs: &Outputs) -> Result<(), String> {
     let signals =
         ServerSignals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
     outputs.announcements.line(format!("listening on {address}\n").as_bytes());
+    if let Some(tls) = &tls {
+        outputs.announcements.line(format!("fingerprint {}\n", tls.fingerprint()).as_bytes());
+    }
     info!(%address, root = %args.root.display(), "serving");
     let monitor = server.monitor();
-    server.run(listener, signals.shutdown(|| outputs.report(&monitor.snapshot()))).await;
+    let report = || outputs.report(&monitor.snapshot());
+    let reload = || tls.as_deref().map_or_else(nothing_to_reload, |tls| reload_tls(tls, outputs));
+    server.run(listener, signals.shutdown(report, reload)).await;
     info!("stopped");
     Ok(())
+}
+
+/// Reads the key and the certificate, if TLS is turned on.
+fn load_tls(args: &ServerArgs) -> Result<Option<Arc<ServerTls>>, String> {
+    let Some(files) = args.tls_files() else { return Ok(None) };
+    let tls = ServerTls::load(files)
+        .map_err(|error| format!("cannot turn on TLS: {}", ErrorChain(&error)))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// Reads the key and the certificate again.
+fn reload_tls(tls: &ServerTls, outputs: &Outputs) {
+    match tls.reload() {
+        Ok(()) => {
+            info!(fingerprint = %tls.fingerprint(), "SIGHUP: the certificate was read again");
+            outputs.announcements.line(format!("fingerprint {}\n", tls.fingerprint()).as_bytes());
+        }
+        Err(error) => {
+            let error = ErrorChain(&error);
+            warn!(%error, "SIGHUP: the certificate cannot be read; the one in use stays");
+        }
+    }
+}
+
+fn nothing_to_reload() {
+    info!("SIGHUP: there is nothing to reload");
 }
 
 /// Binds the listener. Serving other machines without authentication needs `--insecure`.

@@ -39,6 +39,7 @@ impl<S: Store> Server<S> {
         let context = Arc::new(Context {
             store,
             authenticator: Arc::clone(&config.authenticator),
+            tls: config.tls.clone(),
             monitor: Monitor::new(config.threads.get(), config.metrics.clone()),
             metrics: config.metrics.clone(),
             timeouts: config.timeouts,

@@ -4,8 +4,6 @@ use std::io;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
-#[cfg(unix)]
-use tracing::info;
 
 /// Turns a write beyond the file size limit (`ulimit -f`) into an error of that write. By default the
 /// system ends the process.
@@ -47,15 +45,15 @@ impl ServerSignals {
         })
     }
 
-    /// Completes at SIGINT or SIGTERM. SIGUSR1 calls `report`. SIGHUP has no effect: there is no
-    /// configuration to reload, and the server survives the terminal it was started from.
-    pub(crate) async fn shutdown(mut self, report: impl Fn()) {
+    /// Completes at SIGINT or SIGTERM. SIGUSR1 calls `report`, and SIGHUP `reload`: the server survives the
+    /// terminal it was started from.
+    pub(crate) async fn shutdown(mut self, report: impl Fn(), reload: impl Fn()) {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
                 _ = self.report.recv() => report(),
-                _ = self.hangup.recv() => info!("SIGHUP: there is nothing to reload"),
+                _ = self.hangup.recv() => reload(),
             }
         }
     }
@@ -72,7 +70,7 @@ impl ServerSignals {
     }
 
     /// Completes at Ctrl-C.
-    pub(crate) async fn shutdown(self, _: impl Fn()) {
+    pub(crate) async fn shutdown(self, _: impl Fn(), _: impl Fn()) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

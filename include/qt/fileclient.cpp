@@ -3,6 +3,7 @@
 #include "fileclient_p.h"
 
 #include <QMutexLocker>
+#include <QStandardPaths>
 
 using ftx::qt::sized;
 
@@ -25,9 +26,31 @@ FileClient::Private::Client FileClient::Private::make(Dialect spoken, int attemp
     ftx_config_set_u64(config.get(), FTX_OPTION_TIMEOUT_MS, uint64_t(timeout));
     ftx_config_set_u64(config.get(), FTX_OPTION_STREAMS, uint64_t(streams));
     ftx_config_set_u64(config.get(), FTX_OPTION_DURABILITY, durability);
+    status = setTlsOptions(config.get());
+    if (status != FTX_OK)
+        return Client();
     ftx_client *made = nullptr;
     status = ftx_client_new_at(host.constData(), port, config.get(), &made);
     return Client(made, ftx_client_free);
+}
+
+/** A server of the original system has no TLS, and the first certificate of another one is stored: the
+ * application names neither. */
+qint32 FileClient::Private::setTlsOptions(ftx_config *config) const
+{
+    const quint64 number = tls == Tls::Require ? FTX_TLS_REQUIRE
+                           : tls == Tls::Off   ? FTX_TLS_OFF
+                                               : FTX_TLS_AUTO;
+    ftx_config_set_u64(config, FTX_OPTION_TLS, number);
+    ftx_config_set_u64(config, FTX_OPTION_INSECURE, 1);
+    ftx_config_set_u64(config, FTX_OPTION_ACCEPT_NEW, 1);
+    const QString base = QStandardPaths::writableLocation(QStandardPaths::GenericConfigLocation);
+    const QByteArray known = QFile::encodeName(base + QLatin1String("/ftx/known_hosts"));
+    ftx_config_set_bytes(config, FTX_OPTION_KNOWN_HOSTS, known.constData(),
+                         size_t(known.size()));
+    const QByteArray pin = fingerprint.toUtf8();
+    return ftx_config_set_bytes(config, FTX_OPTION_FINGERPRINT, pin.constData(),
+                                size_t(pin.size()));
 }
 
 FileClient::Private::Client FileClient::Private::client(qint32 &status)
@@ -160,6 +183,28 @@ int FileClient::streams() const
 void FileClient::setStreams(int streams)
 {
     d->streams = qBound(0, streams, FTX_MAX_STREAMS);
+    d->changed();
+}
+
+FileClient::Tls FileClient::tls() const
+{
+    return d->tls;
+}
+
+void FileClient::setTls(Tls tls)
+{
+    d->tls = tls;
+    d->changed();
+}
+
+QString FileClient::fingerprint() const
+{
+    return d->fingerprint;
+}
+
+void FileClient::setFingerprint(const QString &fingerprint)
+{
+    d->fingerprint = fingerprint.trimmed();
     d->changed();
 }
 

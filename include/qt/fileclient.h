@@ -107,6 +107,8 @@ class FileClient : public QObject {
     Q_PROPERTY(int retries READ retries WRITE setRetries)
     Q_PROPERTY(int timeout READ timeout WRITE setTimeout)
     Q_PROPERTY(int streams READ streams WRITE setStreams)
+    Q_PROPERTY(Tls tls READ tls WRITE setTls)
+    Q_PROPERTY(QString fingerprint READ fingerprint WRITE setFingerprint)
     Q_PROPERTY(bool durable READ isDurable WRITE setDurable)
     Q_PROPERTY(bool keepGoing READ keepGoing WRITE setKeepGoing)
 
@@ -121,6 +123,19 @@ public:
         Legacy
     };
     Q_ENUM(Dialect)
+
+    /** The encryption of connections. */
+    enum class Tls {
+        /** With each server on another machine that offers it. The first connection stores the server's
+         * key, and later ones require it. A server that has never shown a key may do without, as the
+         * original does; so the first connection is unprotected. */
+        Auto,
+        /** With every server; one without is refused. */
+        Require,
+        /** Never. */
+        Off
+    };
+    Q_ENUM(Tls)
 
     /** A file that has failed. */
     struct FileError {
@@ -169,6 +184,15 @@ public:
     /** Sets the number of connections that share the work in the native dialect, from the next call on:
      * 1 to 64; 0, the default, lets the client choose. */
     void setStreams(int streams);
+
+    Tls tls() const;
+    /** Sets the encryption, from the next call on; Auto by default. */
+    void setTls(Tls tls);
+
+    QString fingerprint() const;
+    /** Sets the fingerprint of the server's key, as ftx-server prints it, from the next call on. A server
+     * with another key, or without TLS, is refused. Empty by default. */
+    void setFingerprint(const QString &fingerprint);
 
     bool isDurable() const;
     /** Sets whether a finished download survives a power failure, from the next call on; true by default.

@@ -53,6 +53,8 @@ public:
     Client client(qint32 &status);
     /** Returns a client that has not connected yet; null on failure, with `status` set. */
     Client make(Dialect spoken, int attempts, qint32 &status) const;
+    /** Sets the encryption; returns a status of ftx_config_set_bytes. */
+    qint32 setTlsOptions(ftx_config *config) const;
     /** Makes the next call use the present settings. */
     void changed();
 
@@ -73,6 +75,8 @@ public:
     int retries = 5;
     int timeout = 30000;
     int streams = 0;
+    Tls tls = Tls::Auto;
+    QString fingerprint;
     bool durable = true;
     bool keepGoing = false;
     qint64 lastStatus = FTX_OK;

@@ -205,6 +205,13 @@ qint64 Client::setOption(quint32 option, quint64 value)
     return ftx_config_set_u64(d->config.get(), option, value);
 }
 
+qint64 Client::setOption(quint32 option, const QByteArray &value)
+{
+    if (d->handle)
+        return FTX_WRONG_STATE;
+    return ftx_config_set_bytes(d->config.get(), option, value.constData(), size_t(value.size()));
+}
+
 Job *Client::upload(const QStringList &paths, const QStringList &names)
 {
     return start(FTX_JOB_UPLOAD, paths, names, false);

@@ -107,6 +107,8 @@ public:
     /** Sets a numeric option, such as FTX_OPTION_RETRIES, before the first job is created. Returns
      * FTX_OK, FTX_WRONG_STATE (a job was created), or a status of ftx_config_set_u64. */
     qint64 setOption(quint32 option, quint64 value);
+    /** The same for an option whose values are texts or paths, such as FTX_OPTION_FINGERPRINT. */
+    qint64 setOption(quint32 option, const QByteArray &value);
 
     /** Uploads local files, each under its name in `names`. Returns null if the job cannot be started,
      * for the reason in errorString(). */

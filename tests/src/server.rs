@@ -209,6 +209,15 @@ impl Server {
         self.process.peak_rss_kib()
     }
 
+    /// Waits for a line of its standard output; the first one is 0.
+    ///
+    /// # Panics
+    /// If it does not come in time.
+    #[must_use]
+    pub fn stdout_line(&self, index: usize, deadline: Duration) -> String {
+        self.process.stdout_line(index, deadline)
+    }
+
     /// The log so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -197,16 +197,18 @@ impl ClientArgs {
 
     pub(crate) fn config(&self) -> ClientConfig {
         let mut config = self.config.clone();
-        config.cache = if self.no_cache { None } else { cache_dir() };
+        config.cache =
+            if self.no_cache { None } else { own_path("XDG_CACHE_HOME", ".cache", "manifests") };
+        config.known_hosts = own_path("XDG_CONFIG_HOME", ".config", "known_hosts");
         config
     }
 }
 
-/// The directory for cached data, `$XDG_CACHE_HOME` or `~/.cache`.
-fn cache_dir() -> Option<PathBuf> {
+/// A path of ftx below a directory of the user: that of the variable, or else one in the home.
+fn own_path(variable: &str, in_home: &str, name: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("ftx").join("manifests"))
+    let base = absolute(variable).or_else(|| Some(absolute("HOME")?.join(in_home)))?;
+    Some(base.join("ftx").join(name))
 }
 
 #[cfg(test)]

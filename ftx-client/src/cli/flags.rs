@@ -1,7 +1,7 @@
 //! The flags of the table of options, added to the commands.
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use ftx_client::ClientConfig;
 use ftx_client::options::{CliFlag, ClientOption, CommandScope, OPTIONS};
 
@@ -25,6 +25,9 @@ pub(super) fn config(matches: &ArgMatches) -> ClientConfig {
     let matches = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
     let mut config = ClientConfig::default();
     for (option, flag) in with_flags() {
+        if option.is_switch() && matches.try_get_one(flag.name).is_ok_and(|on| on == Some(&true)) {
+            let _ = option.set_text(&mut config, "true");
+        }
         // Another command's flag is unknown here.
         if let Ok(Some(text)) = matches.try_get_one::<String>(flag.name) {
             // The parser has checked the text.
@@ -39,7 +42,11 @@ fn with_flags() -> impl Iterator<Item = (&'static ClientOption, &'static CliFlag
 }
 
 fn arg(option: &'static ClientOption, flag: &CliFlag) -> Arg {
-    let arg = Arg::new(flag.name).long(flag.name).value_name(flag.value_name).help(option.help());
+    let arg = Arg::new(flag.name).long(flag.name).help(option.help());
+    if option.is_switch() {
+        return arg.action(ArgAction::SetTrue);
+    }
+    let arg = arg.value_name(flag.value_name);
     if flag.is_closed() {
         let values = option.choices.iter().filter_map(|choice| {
             let value = PossibleValue::new(choice.name?);

@@ -1,16 +1,20 @@
 //! Failures of the layers below as transfer errors. Those of the legacy dialect are in
 //! [`legacy::error`](crate::legacy).
 
+use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
-use ftx_io::{ReadError, StreamError, WorkPanicked};
+use ftx_io::{ReadError, StreamError, TlsHandshakeError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
+use crate::ServerAddr;
+use crate::tls::{KnownHostsError, refuses_certificate, trust_error};
 
 impl TransferError {
     /// The peer answered the handshake with bytes of neither dialect.
@@ -29,7 +33,37 @@ impl TransferError {
         Self::timed_out(humantime::format_duration(told))
     }
 
+    /// TLS with a server failed.
+    pub(crate) fn tls(address: &ServerAddr, error: TlsHandshakeError) -> Self {
+        match error {
+            TlsHandshakeError::Tls(source) => match trust_error(&source) {
+                Some(cause) => Self::untrusted(address).caused_by(cause.clone()),
+                None => Self::tls_failed(address).caused_by(source),
+            },
+            TlsHandshakeError::OriginalServer | TlsHandshakeError::Closed => {
+                Self::tls_missing(address).caused_by(error)
+            }
+            TlsHandshakeError::Io(source) => Self::connection(source),
+            other => Self::tls_failed(address).caused_by(other),
+        }
+    }
+
+    pub(crate) fn tls_settings(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::tls_settings_unusable().caused_by(source)
+    }
+
+    pub(crate) fn pem(expected: &str, path: &Path, source: io::Error) -> Self {
+        Self::pem_unusable(expected, path).caused_by(source)
+    }
+
+    pub(crate) fn known_hosts(source: KnownHostsError) -> Self {
+        Self::known_hosts_unusable().caused_by(source)
+    }
+
     pub(crate) fn connection(source: io::Error) -> Self {
+        if refuses_certificate(&source) {
+            return Self::certificate_refused().caused_by(source);
+        }
         Self::connection_lost().caused_by(source)
     }
 }

@@ -41,6 +41,9 @@ failures! {
     /// The server closed the connection.
     pub(crate) closed() = ConnectionLost,
         "the server closed the connection";
+    /// The server refuses the client's certificate, or asks for one.
+    pub(crate) certificate_refused() = TlsFailed,
+        "the server does not accept the client's certificate";
     /// No connection could be made.
     pub(crate) connect_failed(address: &ServerAddr) = ConnectFailed,
         "cannot connect to {address}; is the server running there?";
@@ -50,6 +53,29 @@ failures! {
     /// A small file did not arrive as it was sent.
     pub(crate) damaged(name: &str) = DigestMismatch [with_status: Status::DownloadError],
         "{name:?} did not arrive as it was sent; try again";
+    /// The file of known servers cannot be used.
+    pub(crate) known_hosts_unusable() = LocalIoError [with_status: Status::ConnectError],
+        "the file of known servers cannot be used";
+    /// A plain connection to another machine is not allowed.
+    pub(crate) plain_refused(address: &ServerAddr) = TlsFailed,
+        "{address} is on another machine, where connections must be encrypted; --insecure allows plain \
+         ones";
+    /// A PEM file of the settings cannot be used.
+    pub(crate) pem_unusable(expected: &str, path: &Path) =
+        InvalidArgument [with_status: Status::ConnectError],
+        "{path:?} has no {expected} that can be used";
+    /// The settings of TLS cannot be used.
+    pub(crate) tls_settings_unusable() = InvalidArgument [with_status: Status::ConnectError],
+        "the settings of TLS cannot be used";
+    /// No encrypted connection could be made.
+    pub(crate) tls_failed(address: &ServerAddr) = TlsFailed,
+        "no encrypted connection to {address} could be made";
+    /// The server has no TLS.
+    pub(crate) tls_missing(address: &ServerAddr) = TlsFailed,
+        "{address} does not offer encrypted connections; --insecure allows plain ones";
+    /// The server's certificate is not trusted.
+    pub(crate) untrusted(address: &ServerAddr) = TlsFailed,
+        "{address} is not trusted";
     /// The whole file arrived, but it is not the server's file.
     pub(crate) digest_mismatch(received: Md5Digest, expected: Md5Digest) =
         DigestMismatch [with_status: Status::DownloadError],

@@ -122,7 +122,9 @@ impl TransferError {
     /// Whether no connection could be made.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        matches!(self.reason, Reason::AddressNotFound | Reason::ConnectFailed) && !self.is_refusal()
+        let unreachable = [Reason::AddressNotFound, Reason::ConnectFailed, Reason::TlsFailed]
+            .contains(&self.reason);
+        unreachable && !self.is_refusal()
     }
 
     /// Whether the server speaks the legacy dialect only and the call needs the native one.

@@ -112,7 +112,7 @@ impl LegacyClient<'_> {
             return Ok(connection);
         }
         let limit = self.activity.limit(self.config.timeout);
-        let stream = connect(self.address, limit, self.cancel).await?;
+        let stream = connect(self.address, self.config, limit, self.cancel).await?;
         Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel, self.activity))
     }
 }

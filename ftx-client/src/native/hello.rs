@@ -34,7 +34,7 @@ pub(crate) async fn greet(
     limit: Duration,
 ) -> Result<Handshake, TransferError> {
     let deadline = Instant::from_std(deadline_after(limit));
-    let stream = connect(address, limit, cancel).await?;
+    let stream = connect(address, config, limit, cancel).await?;
     let handshake = Channel::handshake(stream, config, cancel, session);
     timeout_at(deadline, handshake).await.map_err(|_| TransferError::silent_for(limit))?
 }

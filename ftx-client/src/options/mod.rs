@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ftx_core::native::wire::Overwrite;
+use ftx_io::Fingerprint;
 use ftx_store::Durability;
 
 use self::row::OptionAccess;
@@ -20,7 +21,7 @@ pub use self::row::{
     abi_options, number_of, of_job, set_bytes, set_number,
 };
 use self::value::OptionValue;
-pub use self::value::{DialectChoice, OptionChoice};
+pub use self::value::{DialectChoice, OptionChoice, TlsChoice};
 
 /// The longest wait, a year: longer ones would overflow clocks.
 const MAX_WAIT_MS: u64 = 365 * 24 * 60 * 60 * 1000;
@@ -242,6 +243,113 @@ options! {
              cache. The client creates the directory if necessary; only clients may write to it.",
         )],
         None;
+
+    /// Whether connections use TLS, which encrypts them and proves the server's identity.
+    tls: TlsChoice = TlsChoice::Auto,
+        [AbiOption::number(12, "TLS", 0..=u64::MAX, "{choices}.")],
+        Some(CliFlag::new(
+            "tls",
+            "TLS",
+            "Encryption; `auto` requires it, except from servers on this machine",
+        ));
+
+    /// The fingerprint of the server's key. A server with another key, or without TLS, is refused.
+    fingerprint: Option<Fingerprint> = None,
+        [AbiOption::bytes(
+            13,
+            "FINGERPRINT",
+            "The fingerprint of the server's key, as the server prints it: `sha256:` and 64 hexadecimal \
+             digits. Set by `ftx_config_set_bytes`. A server with another key, or without TLS, is \
+             refused. Empty, the default, means that issuers or `FTX_OPTION_KNOWN_HOSTS` decide.",
+        )],
+        Some(
+            CliFlag::new(
+                "fingerprint",
+                "SHA256",
+                "Fingerprint that the server's key must have, as the server prints it",
+            )
+            .takes("sha256: and 64 hexadecimal digits"),
+        );
+
+    /// A PEM file with the issuers whose certificates are trusted, in place of those of the system.
+    ca: Option<PathBuf> = None,
+        [AbiOption::bytes(
+            14,
+            "CA",
+            "The path of a PEM file with the issuers whose certificates are trusted, in place of those \
+             of the system. Set by `ftx_config_set_bytes`.",
+        )],
+        Some(
+            CliFlag::new("ca", "FILE", "PEM file with the trusted issuers of certificates")
+                .takes("the path of a PEM file"),
+        );
+
+    /// The file of servers whose keys are known from earlier connections. `None` knows no server.
+    known_hosts: Option<PathBuf> = None,
+        [AbiOption::bytes(
+            15,
+            "KNOWN_HOSTS",
+            "The path of the file of servers whose keys are known, set by `ftx_config_set_bytes`. A \
+             known server with another key, or without TLS, is refused. Empty, the default, means \
+             that no server is known.",
+        )],
+        None;
+
+    /// Whether a server that is not known yet is trusted, and added to `known_hosts`.
+    accept_new: bool = false,
+        [AbiOption::number(
+            16,
+            "ACCEPT_NEW",
+            0..=1,
+            "1 trusts a server that is not known yet, and adds it to `FTX_OPTION_KNOWN_HOSTS`; {default} \
+             by default.",
+        )],
+        Some(CliFlag::new(
+            "accept-new",
+            "",
+            "Trust a server that is not known yet, and remember its key",
+        ));
+
+    /// Whether connections to other machines may do without TLS.
+    insecure: bool = false,
+        [AbiOption::number(
+            17,
+            "INSECURE",
+            0..=1,
+            "1 allows connections without TLS to other machines, as servers of the original system need; \
+             {default} by default.",
+        )],
+        Some(CliFlag::new(
+            "insecure",
+            "",
+            "Allow servers on other machines to do without encryption",
+        ));
+
+    /// A PEM file with the certificate that the client shows, for servers that ask for one.
+    client_cert: Option<PathBuf> = None,
+        [AbiOption::bytes(
+            18,
+            "CLIENT_CERT",
+            "The path of a PEM file with the certificate that the client shows to a server that asks for \
+             one. Set by `ftx_config_set_bytes`.",
+        )],
+        Some(
+            CliFlag::new("client-cert", "FILE", "PEM file with the client's own certificate")
+                .takes("the path of a PEM file"),
+        );
+
+    /// A PEM file with the key of `client_cert`; `None` if it is in the same file.
+    client_key: Option<PathBuf> = None,
+        [AbiOption::bytes(
+            19,
+            "CLIENT_KEY",
+            "The path of a PEM file with the key of `FTX_OPTION_CLIENT_CERT`, set by \
+             `ftx_config_set_bytes`. Empty, the default, means that it is in the same file.",
+        )],
+        Some(
+            CliFlag::new("client-key", "FILE", "PEM file with the key of the client's certificate")
+                .takes("the path of a PEM file"),
+        );
 }
 
 #[cfg(test)]

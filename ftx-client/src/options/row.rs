@@ -63,7 +63,7 @@ pub struct AbiJobOption {
 pub struct CliFlag {
     /// Its name, after `--`.
     pub name: &'static str,
-    /// The name of its value.
+    /// The name of its value; empty if it takes none and turns the option on.
     pub value_name: &'static str,
     /// The commands that have it.
     pub scope: CommandScope,
@@ -169,7 +169,17 @@ impl ClientOption {
     pub fn help(&self) -> String {
         let help = self.flag.as_ref().map_or("", |flag| flag.help);
         let default = (self.access.text)(&ClientConfig::default());
-        format!("{} [default: {default}]", self.fill_in(help))
+        let help = self.fill_in(help);
+        if default.is_empty() || self.is_switch() {
+            return help;
+        }
+        format!("{help} [default: {default}]")
+    }
+
+    /// Whether its flag takes no value, and turns it on.
+    #[must_use]
+    pub fn is_switch(&self) -> bool {
+        self.flag.as_ref().is_some_and(|flag| flag.value_name.is_empty())
     }
 
     fn range(&self) -> Option<&RangeInclusive<u64>> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
+use ftx_io::Fingerprint;
 use ftx_store::Durability;
 
 use super::{MAX_WAIT_MS, OptionError};
@@ -20,6 +21,18 @@ pub enum DialectChoice {
     Native = 1,
     /// Legacy only: the protocol of the original system.
     Legacy = 2,
+}
+
+/// When a client uses TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsChoice {
+    /// With servers on other machines, and with those whose key or issuer is given or known.
+    #[default]
+    Auto = 0,
+    /// Always.
+    Require = 1,
+    /// Never: servers on other machines are refused, unless the settings allow plain connections.
+    Off = 2,
 }
 
 /// One of the few values of an option.
@@ -155,6 +168,88 @@ impl OptionValue for DialectChoice {
     }
 }
 
+impl OptionValue for TlsChoice {
+    const CHOICES: &'static [OptionChoice] = &[
+        OptionChoice {
+            number: Self::Auto as u64,
+            constant: "TLS_AUTO",
+            about: "TLS with servers on other machines, and with those whose key or issuer is given or \
+                    known.",
+            name: Some("auto"),
+            help: None,
+        },
+        OptionChoice {
+            number: Self::Require as u64,
+            constant: "TLS_REQUIRE",
+            about: "TLS with every server.",
+            name: Some("require"),
+            help: None,
+        },
+        OptionChoice {
+            number: Self::Off as u64,
+            constant: "TLS_OFF",
+            about: "No TLS. Servers on other machines are refused, unless `FTX_OPTION_INSECURE` is set.",
+            name: Some("off"),
+            help: None,
+        },
+    ];
+
+    fn number(&self) -> u64 {
+        *self as u64
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Auto, Self::Require, Self::Off].into_iter().find(|known| known.number() == number)
+    }
+}
+
+/// 0 or 1. On the command line its flag takes no value.
+impl OptionValue for bool {
+    fn number(&self) -> u64 {
+        (*self).into()
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A fingerprint as the server prints it, or no bytes for none.
+impl OptionValue for Option<Fingerprint> {
+    fn number(&self) -> u64 {
+        0
+    }
+
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, OptionError> {
+        let text = str::from_utf8(bytes).map_err(|_| OptionError::Value)?;
+        Self::parse(text).ok_or(OptionError::Value)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() { Some(None) } else { Some(Some(text.parse().ok()?)) }
+    }
+
+    fn text(&self) -> String {
+        self.map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
+    }
+}
+
 impl OptionValue for Durability {
     const CHOICES: &'static [OptionChoice] = &[
         OptionChoice {
@@ -237,7 +332,7 @@ impl OptionValue for Overwrite {
     }
 }
 
-/// A path, or no bytes for none. It has neither a number nor a text.
+/// A path, or no bytes for none.
 impl OptionValue for Option<PathBuf> {
     fn number(&self) -> u64 {
         0
@@ -253,6 +348,14 @@ impl OptionValue for Option<PathBuf> {
             _ if bytes.contains(&0) => Err(OptionError::PathWithNul),
             _ => path(bytes).map(Some).ok_or(OptionError::Value),
         }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(if text.is_empty() { None } else { Some(text.into()) })
+    }
+
+    fn text(&self) -> String {
+        self.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
     }
 }
 

@@ -125,6 +125,7 @@ const SECTIONS: &[Section] = &[
             "FTX_MAX_STREAMS",
             "FTX_OPTION_*",
             "FTX_DIALECT_*",
+            "FTX_TLS_*",
             "FTX_DURABILITY_*",
             "FTX_OVERWRITE_*",
             "ftx_config_set_u64",

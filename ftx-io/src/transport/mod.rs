@@ -12,7 +12,7 @@
 //! | `try_write_vectored` | returns the number of bytes that the system has accepted |
 //! | `send_file` | sends bytes of a file inside the kernel; `None` where that is impossible |
 //! | `busy_read` | reads without the runtime, where the kind has a descriptor to poll |
-//! | `shut_down` | closes the outgoing direction |
+//! | `shut_down` | closes the outgoing direction; reads may then discard what arrives |
 //! | `detach`, `attach` | move the connection to another runtime, with all that it has buffered |
 //!
 //! The `try` verbs never wait: they fail with [`WouldBlock`](io::ErrorKind::WouldBlock). A kind that
@@ -20,16 +20,21 @@
 //! repeats a write that failed with `WouldBlock` with bytes that begin as before, or writes no more.
 
 mod tcp;
+mod tls;
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 
 use self::tcp::{DetachedTcp, TcpTransport};
+pub use self::tls::TlsHandshakeError;
+use self::tls::{DetachedTls, TlsTransport};
 
 /// The bytes of a connection in both directions, registered with a runtime.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ use self::tcp::{DetachedTcp, TcpTransport};
 pub enum Transport {
     /// Plain TCP.
     Tcp(TcpTransport),
+    /// TLS over TCP.
+    Tls(Box<TlsTransport>),
 }
 
 /// A transport without a runtime.
@@ -45,6 +52,8 @@ pub enum Transport {
 pub enum DetachedTransport {
     /// Plain TCP.
     Tcp(DetachedTcp),
+    /// TLS over TCP.
+    Tls(Box<DetachedTls>),
 }
 
 impl Transport {
@@ -57,10 +66,60 @@ impl Transport {
         TcpTransport::new(stream).map(Self::Tcp)
     }
 
+    /// Starts TLS on a connection as the client. The certificate of the server must be that of `name`, as
+    /// far as the verifier of `config` looks at names.
+    ///
+    /// # Errors
+    /// See [`TlsHandshakeError`]; the connection is closed then.
+    pub async fn connect_tls(
+        self,
+        config: Arc<rustls::ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, TlsHandshakeError> {
+        match self {
+            Self::Tcp(tcp) => TlsTransport::connect(tcp.into_stream(), config, name).await,
+            Self::Tls(_) => Err(TlsHandshakeError::Nested),
+        }
+        .map(|tls| Self::Tls(Box::new(tls)))
+    }
+
+    /// Starts TLS on a connection as the server, whose client has sent the bytes `first`.
+    ///
+    /// # Errors
+    /// See [`TlsHandshakeError`]; the connection is closed then.
+    pub(crate) async fn accept_tls(
+        self,
+        config: Arc<rustls::ServerConfig>,
+        first: BytesMut,
+    ) -> Result<Self, TlsHandshakeError> {
+        match self {
+            Self::Tcp(tcp) => TlsTransport::accept(tcp.into_stream(), config, first).await,
+            Self::Tls(_) => Err(TlsHandshakeError::Nested),
+        }
+        .map(|tls| Self::Tls(Box::new(tls)))
+    }
+
+    /// Whether nobody on the way can read the bytes.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// The certificates that the peer has proved to hold, its own first; none without TLS, or if the peer
+    /// was not asked for one.
+    #[must_use]
+    pub fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
+        match self {
+            Self::Tcp(_) => Vec::new(),
+            Self::Tls(tls) => tls.peer_certificates(),
+        }
+    }
+
     /// Makes [`busy_read`](Self::busy_read) poll, if the kind can.
     pub(crate) fn enable_busy_poll(&mut self) {
         match self {
             Self::Tcp(tcp) => tcp.enable_busy_poll(),
+            Self::Tls(_) => {}
         }
     }
 
@@ -71,6 +130,7 @@ impl Transport {
     pub fn detach(self) -> io::Result<DetachedTransport> {
         match self {
             Self::Tcp(tcp) => tcp.detach().map(DetachedTransport::Tcp),
+            Self::Tls(tls) => tls.detach().map(|tls| DetachedTransport::Tls(Box::new(tls))),
         }
     }
 
@@ -78,6 +138,7 @@ impl Transport {
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {
             Self::Tcp(tcp) => tcp.ready(interest).await,
+            Self::Tls(tls) => tls.ready(interest).await,
         }
     }
 
@@ -91,6 +152,7 @@ impl Transport {
     pub(crate) fn try_read(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_read(buffer),
+            Self::Tls(tls) => tls.try_read(buffer),
         }
     }
 
@@ -112,6 +174,7 @@ impl Transport {
     pub(crate) fn busy_read(&self, buffer: &mut BytesMut) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.busy_read(buffer),
+            Self::Tls(_) => false,
         }
     }
 
@@ -119,6 +182,7 @@ impl Transport {
     pub(crate) fn try_write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(tcp) => tcp.try_write_vectored(parts),
+            Self::Tls(tls) => tls.try_write_vectored(parts),
         }
     }
 
@@ -145,15 +209,16 @@ impl Transport {
     ) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(tcp) => tcp.send_file(file, offset, len).await,
+            Self::Tls(_) => Ok(None),
         }
     }
 
-    /// Closes the outgoing direction, behind the bytes written so far.
-    // Other kinds than TCP have last bytes to send, and wait.
-    #[allow(clippy::unused_async)]
+    /// Closes the outgoing direction, behind the bytes written so far. Reads may discard what arrives
+    /// afterwards.
     pub(crate) async fn shut_down(&self) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => tcp.shut_down(),
+            Self::Tls(tls) => tls.shut_down().await,
         }
     }
 }
@@ -166,6 +231,7 @@ impl DetachedTransport {
     pub fn attach(self) -> io::Result<Transport> {
         match self {
             Self::Tcp(tcp) => tcp.attach().map(Transport::Tcp),
+            Self::Tls(tls) => tls.attach().map(|tls| Transport::Tls(Box::new(tls))),
         }
     }
 }

@@ -42,6 +42,10 @@ impl TcpTransport {
         Ok(Self { stream, busy_poll: false })
     }
 
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(super) fn enable_busy_poll(&mut self) {
         self.busy_poll = true;
     }

@@ -15,6 +15,7 @@
 //! | `stays_up` | a server without its parent, its root or its limits |
 //! | `takeover` | a client that is back before the server misses it |
 //! | `terminal` | the progress and the summary |
+//! | `tls` | TLS, and whom each side trusts |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod causes;
@@ -30,3 +31,4 @@ mod server;
 mod stays_up;
 mod takeover;
 mod terminal;
+mod tls;

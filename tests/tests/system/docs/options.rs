@@ -160,7 +160,8 @@ fn parse_row(row: &str) -> (String, Opt) {
     let spec = code_spans(spec).join(", ");
     let (flags, values): (Vec<_>, Vec<_>) =
         spec.split_whitespace().partition(|word| word.starts_with('-'));
-    let variable = code_spans(meaning).into_iter().find(|span| span.starts_with("RUST_"));
+    let named = meaning.split_once("ariable ").map(|(_, name)| code_spans(name));
+    let variable = named.and_then(|spans| spans.into_iter().next());
     let mut named = code_spans(meaning);
     named.extend(values.iter().flat_map(|value| value.split('\u{0}')).map(str::to_owned));
     let option = Opt {

@@ -1,0 +1,281 @@
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::Transport;
+
+/// The deadline of a driver. A shorter one fails no test.
+const HANDSHAKE_LIMIT: Duration = Duration::from_millis(200);
+
+/// More than the system's buffers take.
+const LARGE_BYTES: usize = 24 << 20;
+
+#[derive(Clone)]
+struct Configs {
+    client: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
+}
+
+/// Those of one key, which takes time to make.
+fn configs() -> Configs {
+    static CONFIGS: OnceLock<Configs> = OnceLock::new();
+    CONFIGS.get_or_init(new_configs).clone()
+}
+
+fn new_configs() -> Configs {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let server = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    Configs { client: Arc::new(client), server: Arc::new(server) }
+}
+
+fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+/// Both ends of a TCP connection.
+async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (client.unwrap(), server.unwrap().0)
+}
+
+/// The client's and the server's end of a TLS connection.
+async fn pair() -> (Transport, Transport) {
+    let (client, server) = tcp_pair().await;
+    let Configs { client: client_config, server: server_config } = configs();
+    let client = Transport::tcp(client).unwrap().connect_tls(client_config, name());
+    let server = Transport::tcp(server).unwrap().accept_tls(server_config, BytesMut::new());
+    let (client, server) = tokio::join!(client, server);
+    (client.unwrap(), server.unwrap())
+}
+
+fn content(len: usize) -> Vec<u8> {
+    (0_u32..).flat_map(u32::to_le_bytes).take(len).collect()
+}
+
+/// Writes all bytes, in two parts of which the first is short.
+async fn write(transport: &Transport, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let (head, tail) = bytes.split_at(bytes.len().min(40));
+        let parts = [IoSlice::new(head), IoSlice::new(tail)];
+        let written = transport.write_vectored(&parts).await.unwrap();
+        assert_ne!(written, 0);
+        bytes = &bytes[written..];
+    }
+}
+
+async fn read(transport: &Transport, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let left = len - bytes.len();
+        let mut room = (&mut bytes).limit(left);
+        assert_ne!(transport.read(&mut room).await.unwrap(), 0);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn bytes_cross_in_both_directions_at_once() {
+    let (client, server) = pair().await;
+    let (up, down) = (content(LARGE_BYTES), content(LARGE_BYTES / 2 + 1));
+    let (_, _, received_up, received_down) = tokio::join!(
+        write(&client, &up),
+        write(&server, &down),
+        read(&server, up.len()),
+        read(&client, down.len()),
+    );
+    assert!(received_up == up && received_down == down);
+}
+
+/// The record that the system has accepted in part is encrypted once, and counts once.
+#[tokio::test]
+async fn a_write_counts_what_the_system_has_accepted() {
+    let (client, server) = pair().await;
+    let file = content(LARGE_BYTES);
+    let mut written = 0;
+    loop {
+        match client.try_write_vectored(&[IoSlice::new(&file[written..])]) {
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // The peer can read all of that without another write.
+    assert!(written > 0 && written < file.len(), "{written}");
+    assert!(read(&server, written).await == file[..written]);
+    let rest = file.len() - written;
+    let (_, received) = tokio::join!(write(&client, &file[written..]), read(&server, rest));
+    assert!(received == file[written..]);
+}
+
+#[tokio::test]
+async fn plaintext_at_hand_moves_to_another_runtime() {
+    let (client, server) = pair().await;
+    write(&client, b"one and two").await;
+    assert_eq!(read(&server, 3).await, b"one");
+    let detached = server.detach().unwrap();
+    let moved = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = detached.attach().unwrap();
+            // No byte arrives that could wake it.
+            assert_eq!(read(&server, 8).await, b" and two");
+            write(&server, b"three").await;
+        });
+    });
+    assert_eq!(read(&client, 5).await, b"three");
+    moved.join().unwrap();
+}
+
+#[tokio::test]
+async fn the_end_is_seen_behind_the_last_bytes() {
+    let (client, server) = pair().await;
+    write(&client, b"last").await;
+    client.shut_down().await.unwrap();
+    assert_eq!(read(&server, 4).await, b"last");
+    let mut more = Vec::with_capacity(1);
+    assert_eq!(server.read(&mut more).await.unwrap(), 0);
+    assert!(server.ready(Interest::READABLE).await.unwrap().is_readable());
+    // The other direction stays open until its end, although nobody reads it.
+    write(&server, b"answer").await;
+    drop(server);
+    assert_eq!(client.read(&mut more).await.unwrap(), 0);
+}
+
+/// A server that answers the hello with these bytes, and closes.
+async fn answered_with(answer: impl FnOnce(&[u8]) -> Vec<u8>) -> (usize, TlsHandshakeError) {
+    let (client, mut server) = tcp_pair().await;
+    let connecting = Transport::tcp(client).unwrap().connect_tls(configs().client, name());
+    let serving = async {
+        let mut hello = vec![0; 4096];
+        let len = server.read(&mut hello).await.unwrap();
+        server.write_all(&answer(&hello[..len])).await.unwrap();
+        drop(server);
+        len
+    };
+    let (connected, len) = tokio::join!(connecting, serving);
+    (len, connected.err().unwrap())
+}
+
+#[tokio::test]
+async fn an_original_server_is_recognised() {
+    let (hello, error) = answered_with(|hello| [&hello[..8], &[0; 4]].concat()).await;
+    assert!(matches!(error, TlsHandshakeError::OriginalServer), "{error}");
+    assert!(hello < 1200, "{hello}");
+    let (_, error) = answered_with(|_| vec![0; 12]).await;
+    assert!(matches!(error, TlsHandshakeError::OriginalServer), "{error}");
+}
+
+#[tokio::test]
+async fn other_answers_fail() {
+    let (_, error) = answered_with(|_| Vec::new()).await;
+    assert!(matches!(error, TlsHandshakeError::Closed | TlsHandshakeError::Io(_)), "{error}");
+    let plain = b"\x89FTX\r\n\x1a\n\x01\0\0\0 and more".to_vec();
+    let (_, error) = answered_with(|_| plain).await;
+    assert!(matches!(error, TlsHandshakeError::Tls(_)), "{error}");
+    // An alert, which is shorter than an original server's answer.
+    let (_, error) = answered_with(|_| vec![0x15, 3, 3, 0, 2, 2, 40]).await;
+    assert!(matches!(error, TlsHandshakeError::Tls(_)), "{error}");
+}
+
+/// Copies bytes with one bit changed at this position.
+async fn copy_with_flip(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    at: usize,
+) {
+    let mut position = 0;
+    let mut bytes = [0; 4096];
+    while let Ok(len @ 1..) = from.read(&mut bytes).await {
+        if let Some(byte) = at.checked_sub(position).and_then(|at| bytes[..len].get_mut(at)) {
+            *byte ^= 1;
+        }
+        position += len;
+        if to.write_all(&bytes[..len]).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+/// A client sends a file and gets another one back, over a line that changes a bit on its way up and one
+/// on its way down. Returns what server and client receive.
+async fn exchanged_with_flips(file: &[u8], up: usize, down: usize) -> (Vec<u8>, Vec<u8>) {
+    let ((client, mut near), (mut far, server)) = (tcp_pair().await, tcp_pair().await);
+    let configs = configs();
+    let client = async {
+        let client = Transport::tcp(client).unwrap();
+        match client.connect_tls(configs.client, name()).await {
+            Ok(client) => exchange(client, file).await,
+            Err(_) => Vec::new(),
+        }
+    };
+    let server = async {
+        let server = Transport::tcp(server).unwrap();
+        match server.accept_tls(configs.server, BytesMut::new()).await {
+            Ok(server) => exchange(server, file).await,
+            Err(_) => Vec::new(),
+        }
+    };
+    let (mut near_in, mut near_out) = near.split();
+    let (mut far_in, mut far_out) = far.split();
+    let up = copy_with_flip(&mut near_in, &mut far_out, up);
+    let down = copy_with_flip(&mut far_in, &mut near_out, down);
+    // After a longer length in the handshake each side waits for the other, until its driver's deadline.
+    let ended = async { tokio::join!(server, client, up, down) };
+    match tokio::time::timeout(HANDSHAKE_LIMIT, ended).await {
+        Ok((at_server, at_client, ..)) => (at_server, at_client),
+        Err(_) => (Vec::new(), Vec::new()),
+    }
+}
+
+/// Sends a file, and receives one of the same length, or as much as comes.
+async fn exchange(transport: Transport, file: &[u8]) -> Vec<u8> {
+    let mut rest = file;
+    while !rest.is_empty()
+        && let Ok(written) = transport.write_vectored(&[IoSlice::new(rest)]).await
+    {
+        rest = &rest[written..];
+    }
+    let mut received = Vec::new();
+    while received.len() < file.len()
+        && let Ok(1..) = transport.read(&mut received).await
+    {}
+    received
+}
+
+#[tokio::test]
+async fn a_changed_bit_ends_the_connection() {
+    let file = content(20_000);
+    let (up, down) = exchanged_with_flips(&file, usize::MAX, usize::MAX).await;
+    assert!(up == file && down == file);
+    let mut unnoticed = Vec::new();
+    for at in (0..1600).chain((1600..20_000).step_by(101)) {
+        let (up, _) = exchanged_with_flips(&file, at, usize::MAX).await;
+        let (_, down) = exchanged_with_flips(&file, usize::MAX, at).await;
+        for received in [up, down] {
+            assert!(file.starts_with(&received), "byte {at}");
+            if received.len() == file.len() {
+                unnoticed.push(at);
+            }
+        }
+    }
+    // Types and versions in the heads of records, which rustls expects and does not believe.
+    assert!(unnoticed.len() <= 24, "{unnoticed:?}");
+}

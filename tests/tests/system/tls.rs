@@ -1,0 +1,265 @@
+//! TLS between `ftx-client` and `ftx-server`: whom each trusts, and that nothing passes otherwise.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{Client, DEADLINE, Direction, Outcome, Proxy, Server, ServerBuilder, wait_until};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustix::process::Signal;
+use tempfile::{TempDir, tempdir};
+
+/// A server with TLS, and what it needs.
+struct Secure {
+    server: Server,
+    fingerprint: String,
+    dirs: Dirs,
+}
+
+/// The directories of a test.
+struct Dirs {
+    dir: TempDir,
+}
+
+impl Dirs {
+    fn new() -> Self {
+        let dirs = Self { dir: tempdir().unwrap() };
+        write_file(&dirs.path("source"), content(1, 300_000));
+        fs::create_dir(dirs.path("root")).unwrap();
+        dirs
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn server(&self) -> ServerBuilder {
+        Server::builder(&self.path("root"))
+    }
+
+    /// A client with a home of its own, which knows no server.
+    fn client(&self, client: Client) -> Client {
+        client.env("XDG_CONFIG_HOME", self.path("config"))
+    }
+
+    fn upload(&self, addr: SocketAddr, flags: &[&str]) -> Outcome {
+        let client = self.client(Client::upload(addr)).args(flags);
+        client.arg(self.path("source")).args(["--as", "a"]).run()
+    }
+
+    fn known_hosts(&self) -> String {
+        fs::read_to_string(self.path("config/ftx/known_hosts")).unwrap_or_default()
+    }
+}
+
+impl Secure {
+    /// One with a certificate of its own.
+    fn start() -> Self {
+        let dirs = Dirs::new();
+        let server = dirs.server().arg("--state").arg(dirs.path("state")).start();
+        Self { fingerprint: fingerprint(&server), server, dirs }
+    }
+}
+
+fn fingerprint(server: &Server) -> String {
+    let line = server.stdout_line(1, DEADLINE);
+    line.strip_prefix("fingerprint ").unwrap_or_else(|| panic!("{line}")).to_owned()
+}
+
+/// Issues certificates.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Writes a certificate for a name with its key, and returns the flags of a server for them.
+    fn issue(&self, dirs: &Dirs, name: &str, until: i32) -> Vec<String> {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let [cert_path, key_path, ca_path] =
+            ["cert.pem", "key.pem", "ca.pem"].map(|n| dirs.path(n));
+        fs::write(&cert_path, cert.pem()).unwrap();
+        fs::write(&key_path, key.serialize_pem()).unwrap();
+        fs::write(&ca_path, &self.pem).unwrap();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        vec!["--cert".to_owned(), text(&cert_path), "--key".to_owned(), text(&key_path)]
+    }
+}
+
+/// The client refuses the server: at once, with a code of its own, and without a byte of the file.
+fn assert_refused(dirs: &Dirs, addr: SocketAddr, flags: &[&str], said: &[&str]) {
+    let proxy = Proxy::plain(addr);
+    let outcome = dirs.upload(proxy.addr(), flags);
+    outcome.assert_code(3);
+    for said in said {
+        assert!(outcome.stderr.contains(said), "{said}: {outcome:#?}");
+    }
+    assert_eq!(proxy.connections(), 1, "{outcome:#?}");
+    assert!(proxy.count(Direction::ToServer) < 10_000);
+    assert!(!dirs.path("root/a").exists());
+}
+
+#[test]
+fn files_go_up_and_come_down() {
+    let Secure { server, fingerprint, dirs } = Secure::start();
+    let proxy = Proxy::plain(server.addr());
+    write_file(&dirs.path("source"), content(2, 9_000_000));
+    for streams in ["1", "4"] {
+        let flags = ["--fingerprint", &fingerprint, "--streams", streams];
+        dirs.upload(proxy.addr(), &flags).assert_done();
+        let download = dirs.client(Client::download(proxy.addr())).args(flags);
+        download.arg("a").arg("-o").arg(dirs.path("copy")).run().assert_done();
+        assert_content(&dirs.path("copy"), content(2, 9_000_000));
+        fs::remove_file(dirs.path("copy")).unwrap();
+        fs::remove_file(dirs.path("root/a")).unwrap();
+    }
+}
+
+#[test]
+fn a_server_with_another_key_is_refused() {
+    let Secure { server, fingerprint, dirs } = Secure::start();
+    let other = format!("sha256:{}", "0".repeat(64));
+    assert_refused(&dirs, server.addr(), &["--fingerprint", &other], &[&fingerprint, &other]);
+    // Nobody vouches for it.
+    assert_refused(&dirs, server.addr(), &["--tls", "require"], &[&fingerprint]);
+}
+
+#[test]
+fn a_new_server_is_remembered_if_that_is_asked_for() {
+    let Secure { server, fingerprint, dirs } = Secure::start();
+    let proxy = Proxy::plain(server.addr());
+    let accept = ["--tls", "require", "--accept-new"];
+    dirs.upload(proxy.addr(), &accept).assert_done();
+    assert_eq!(dirs.known_hosts(), format!("{} {fingerprint}\n", proxy.addr()));
+    // Without a flag it is known now, and trusted.
+    dirs.upload(proxy.addr(), &[]).assert_done();
+    // Another server under the same address.
+    let other = Secure::start();
+    proxy.set_upstream(other.server.addr());
+    let outcome = dirs.upload(proxy.addr(), &accept);
+    outcome.assert_code(3);
+    for said in [&fingerprint, &other.fingerprint, "known_hosts"] {
+        assert!(outcome.stderr.contains(said), "{outcome:#?}");
+    }
+    assert_eq!(dirs.known_hosts().lines().count(), 1);
+    assert!(!other.dirs.path("root/a").exists());
+}
+
+#[test]
+fn a_certificate_of_a_given_issuer_is_trusted_for_its_name_and_time() {
+    let authority = Authority::new();
+    for (name, until, is_good) in
+        [("127.0.0.1", 2100, true), ("127.0.0.2", 2100, false), ("127.0.0.1", 2021, false)]
+    {
+        let dirs = Dirs::new();
+        let server = dirs.server().args(authority.issue(&dirs, name, until)).start();
+        let ca = dirs.path("ca.pem");
+        let flags = ["--ca", ca.to_str().unwrap()];
+        if is_good {
+            dirs.upload(server.addr(), &flags).assert_done();
+        } else {
+            assert_refused(&dirs, server.addr(), &flags, &[&fingerprint(&server)]);
+        }
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_refused_where_it_is_required() {
+    let dirs = Dirs::new();
+    let server = dirs.server().start();
+    let pin = format!("sha256:{}", "0".repeat(64));
+    for flags in [&["--tls", "require"][..], &["--fingerprint", &pin]] {
+        assert_refused(&dirs, server.addr(), flags, &["does not offer encrypted connections"]);
+    }
+}
+
+#[test]
+fn only_tls_1_3_is_spoken() {
+    let Secure { server, .. } = Secure::start();
+    for (version, is_spoken) in [("-tls1_3", true), ("-tls1_2", false)] {
+        let addr = server.addr().to_string();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-connect", &addr, version, "-brief"]);
+        let output = openssl.stdin(std::process::Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(text.contains("CONNECTION ESTABLISHED"), is_spoken, "{text}");
+    }
+}
+
+#[test]
+fn a_certificate_is_read_again_without_touching_connections() {
+    let (authority, dirs) = (Authority::new(), Dirs::new());
+    let flags = authority.issue(&dirs, "127.0.0.1", 2100);
+    let mut server = dirs.server().args(flags).start();
+    let first = fingerprint(&server);
+    // An upload that is held halfway while the certificate changes.
+    let size: u64 = 8 << 20;
+    write_file(&dirs.path("source"), content(1, size));
+    let proxy = Proxy::plain(server.addr());
+    proxy.let_pass(Direction::ToServer, size / 2);
+    let upload = dirs.client(Client::upload(proxy.addr())).args(["--fingerprint", &first]);
+    let upload = upload.streams(1).arg(dirs.path("source")).args(["--as", "a"]).spawn();
+    wait_until("half of it has passed", DEADLINE, || proxy.count(Direction::ToServer) == size / 2);
+    authority.issue(&dirs, "127.0.0.1", 2100);
+    server.signal(Signal::HUP);
+    let second = server.stdout_line(2, DEADLINE);
+    let second = second.strip_prefix("fingerprint ").unwrap();
+    assert_ne!(second, first);
+    proxy.let_pass(Direction::ToServer, u64::MAX);
+    upload.wait(DEADLINE).assert_done();
+    assert_eq!(proxy.connections(), 1);
+    dirs.upload(server.addr(), &["--fingerprint", second]).assert_done();
+    // A file that cannot be used changes nothing.
+    fs::write(dirs.path("key.pem"), "nothing").unwrap();
+    server.signal(Signal::HUP);
+    wait_until("it says so", DEADLINE, || server.log().contains("the one in use stays"));
+    dirs.upload(server.addr(), &["--fingerprint", second]).assert_done();
+}
+
+#[test]
+fn a_client_certificate_needs_its_issuer() {
+    let authority = Authority::new();
+    let dirs = Dirs::new();
+    let flags = authority.issue(&dirs, "127.0.0.1", 2100);
+    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| dirs.path(name));
+    let server = dirs.server().args(flags).arg("--client-ca").arg(&ca).start();
+    let pin = fingerprint(&server);
+    let shown = |cert: &Path, key: &Path| {
+        let client = dirs.client(Client::upload(server.addr())).args(["--fingerprint", &pin]);
+        let client = client.arg("--client-cert").arg(cert).arg("--client-key").arg(key);
+        client.arg(dirs.path("source")).args(["--as", "a"]).run()
+    };
+    shown(&cert, &key).assert_done();
+    let other = Dirs::new();
+    Authority::new().issue(&other, "127.0.0.1", 2100);
+    shown(&other.path("cert.pem"), &other.path("key.pem")).assert_code(3);
+    let outcome = shown(&key, &key);
+    assert!(
+        outcome.stderr.contains("key.pem") && outcome.stderr.contains("certificate"),
+        "{outcome:#?}"
+    );
+}
+
+#[test]
+fn nothing_listens_on_an_address_of_another_machine_by_itself() {
+    let dirs = Dirs::new();
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).to_string();
+    let server = dirs.server().arg("--state").arg(dirs.path("state")).args(["--listen", &address]);
+    let outcome = server.spawn().wait(DEADLINE);
+    outcome.assert_code(1);
+    assert!(outcome.stderr.contains("--insecure"), "{outcome:#?}");
+}
