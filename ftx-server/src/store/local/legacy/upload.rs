@@ -46,9 +46,10 @@ pub(super) async fn begin(
         let (staging, mut lease) = beginning.open(&inner, &name, len)?;
         let staging = staging.with_durability(inner.root.durability()).journalled()?;
         let (last_write, permits) = (LastWrite::now(), inner.permits.of(SlowJob::Write));
+        let _store = Arc::clone(&inner);
         let guard = |handle| {
             lease.write_as(PrefixWriter { handle, last_write: last_write.clone() }, None);
-            PrefixGuard { lease, _share: Some(share) }
+            PrefixGuard { lease, _share: Some(share), _store }
         };
         let writer = StagingWriter::start(&executor_of_task, Some(permits), guard, staging)?;
         // If the caller is gone, dropping this leaves the staging to others.
@@ -69,7 +70,7 @@ fn begin_small(
         inner.root.check_not_removed(path)?;
         check_space(inner.root.dir(), path, len)?;
         let (staging, lease) = create(&inner, &owned)?;
-        Ok((staging, PrefixGuard { lease, _share: None }))
+        Ok((staging, PrefixGuard { lease, _share: None, _store: inner }))
     };
     let (writer, last_write) = (StagingWriter::deferred(executor, make), LastWrite::now());
     LocalUpload { store: store.clone(), name: name.clone(), writer, last_write }
@@ -114,7 +115,7 @@ impl LegacyUpload for LocalUpload {
         // For the syncs, and the turn with the name.
         let permit = inner.permits.take_unless_inline(executor, SlowJob::Sync).await;
         let is_small = writer.is_deferred();
-        let end = move |staging, PrefixGuard { mut lease, _share }| {
+        let end = move |staging, PrefixGuard { mut lease, .. }| {
             let _permit = permit;
             if !is_small {
                 lease.hold(None);
@@ -139,7 +140,7 @@ impl LegacyUpload for LocalUpload {
             return Ok(());
         }
         let permit = store.inner.permits.take_unless_inline(executor, SlowJob::Sync).await;
-        let end = move |staging: PrefixStaging, PrefixGuard { mut lease, _share }| {
+        let end = move |staging: PrefixStaging, PrefixGuard { mut lease, .. }| {
             let _permit = permit;
             // The client may be back already: it waits until this is done.
             lease.hold(None);

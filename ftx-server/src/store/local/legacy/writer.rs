@@ -1,13 +1,14 @@
 //! The writer of a staging that grows byte by byte.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::{StagingGuard, StagingHandle};
 use ftx_store::PrefixHasher;
 
-use crate::store::local::DescriptorShare;
 use crate::store::local::latch::LastWrite;
 use crate::store::local::staging_index::{StagingLease, WriterHandle};
+use crate::store::local::{DescriptorShare, StoreInner};
 
 /// The right to touch the files of a staging.
 pub(super) type PrefixLease = StagingLease<PrefixWriter>;
@@ -25,6 +26,8 @@ pub(in crate::store::local) struct PrefixGuard {
     pub(super) lease: PrefixLease,
     /// Of the descriptors; `None` while the staging has no writer.
     pub(super) _share: Option<DescriptorShare>,
+    /// No other server may open the store while the staging is open.
+    pub(super) _store: Arc<StoreInner>,
 }
 
 impl WriterHandle for PrefixWriter {
