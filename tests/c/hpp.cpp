@@ -111,7 +111,7 @@ void callbacks(ftx::client &client, const std::string &directory)
     make(path, 4000000);
     bool caught = false;
     try {
-        client.upload(path, "cpp/thrown", [](const ftx::event &) -> bool {
+        client.upload(path, "thrown", [](const ftx::event &) -> bool {
             throw std::runtime_error("mine");
         });
     } catch (const std::runtime_error &error) {
