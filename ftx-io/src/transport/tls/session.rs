@@ -107,6 +107,9 @@ impl Session {
 
     /// Whether a read may make progress without the socket.
     pub(super) fn has_input(&mut self) -> bool {
+        if self.closed {
+            return self.ended;
+        }
         self.ended || self.failed || !self.incoming.is_empty() || self.has_plaintext()
     }
 

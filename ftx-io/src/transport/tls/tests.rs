@@ -158,6 +158,28 @@ async fn the_end_is_seen_behind_the_last_bytes() {
     assert_eq!(client.read(&mut more).await.unwrap(), 0);
 }
 
+/// Bytes that were received before do not make the discarding side spin.
+#[tokio::test]
+async fn a_closed_side_waits_for_the_end_and_discards() {
+    let (client, server) = pair().await;
+    write(&server, b"one and two").await;
+    assert_eq!(read(&client, 3).await, b"one");
+    client.shut_down().await.unwrap();
+    let mut more = Vec::with_capacity(100);
+    assert_eq!(client.try_read(&mut more).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(!client_session(&client).has_input());
+    // A close with unread bytes would reset the connection.
+    assert_eq!(server.read(&mut more).await.unwrap(), 0);
+    drop(server);
+    assert_eq!(client.read(&mut more).await.unwrap(), 0);
+    assert_eq!(more, b"");
+}
+
+fn client_session(transport: &Transport) -> MutexGuard<'_, Session> {
+    let Transport::Tls(tls) = transport else { panic!("plain") };
+    tls.session()
+}
+
 /// A server that answers the hello with these bytes, and closes.
 async fn answered_with(answer: impl FnOnce(&[u8]) -> Vec<u8>) -> (usize, TlsHandshakeError) {
     let (client, mut server) = tcp_pair().await;
