@@ -48,7 +48,7 @@ pub(super) fn policy(
         (None, None) => TrustChoice::SystemIssuers,
     };
     let may_be_plain = is_loopback || config.insecure;
-    // Whoever names a key or issuers, or has seen the server's key, wants no other server.
+    // A plain connection would let an attacker pose as a server whose key or issuer is known.
     let is_pinned = matches!(trust, TrustChoice::Pinned(..) | TrustChoice::GivenIssuers);
     match config.tls {
         TlsChoice::Require => Policy::Tls { trust, may_be_plain: false },

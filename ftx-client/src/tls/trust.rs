@@ -22,7 +22,7 @@ pub(super) enum Trust {
     },
     /// These issuers must have signed the certificate, for the server's name.
     Issued(Arc<dyn ServerCertVerifier>),
-    /// Any certificate, which its issuers or else the caller will know from now on.
+    /// Any certificate; the caller stores its key.
     AnyNew,
 }
 
@@ -45,9 +45,9 @@ pub(crate) enum TrustError {
         remedy(*.pin)
     )]
     OtherKey { shown: Fingerprint, expected: Fingerprint, pin: PinSource },
-    /// Nobody vouches for the certificate.
+    /// No trusted issuer has signed the certificate.
     #[error(
-        "nobody vouches for the server's certificate ({cause}); compare its fingerprint {shown} with the \
+        "no trusted issuer has signed the server's certificate ({cause}); compare its fingerprint {shown} with the \
          one that the server printed at its start, and give it as the fingerprint if they are the same"
     )]
     Unknown { shown: Fingerprint, cause: String },
@@ -58,7 +58,7 @@ fn remedy(pin: PinSource) -> &'static str {
         PinSource::Given => "; ask the server's administrator which one is right",
         PinSource::KnownHosts => {
             " since an earlier connection; if the administrator has changed the key, remove the server's \
-             line from known_hosts, otherwise somebody may be in between"
+             line from known_hosts, otherwise this may be an attack"
         }
     }
 }

@@ -134,7 +134,7 @@ fn a_server_with_another_key_is_refused() {
     let Secure { server, fingerprint, dirs } = Secure::start();
     let other = format!("sha256:{}", "0".repeat(64));
     assert_refused(&dirs, server.addr(), &["--fingerprint", &other], &[&fingerprint, &other]);
-    // Nobody vouches for it.
+    // No trusted issuer has signed its certificate.
     assert_refused(&dirs, server.addr(), &["--tls", "require"], &[&fingerprint]);
 }
 
