@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::{Access, AccessPolicy};
 use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
 use crate::metrics::Metrics;
@@ -23,6 +24,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The key and certificate for clients that use TLS. Without them only plain connections are served.
     pub tls: Option<Arc<ServerTls>>,
+    /// What each principal may do, and which networks are trusted.
+    pub access: Access,
     /// Decides for whom each connection acts.
     pub authenticator: Arc<dyn Authenticator>,
     /// The counters of the server and its store.
@@ -52,6 +55,7 @@ impl Default for Config {
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
             tls: None,
+            access: Access::new(AccessPolicy::open()),
             authenticator: Arc::new(Everyone),
             metrics: Metrics::default(),
         }

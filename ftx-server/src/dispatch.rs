@@ -192,8 +192,8 @@ impl<S: Store> Dispatcher<S> {
                     .map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
             }
             (Dialect::Legacy, Some(serve)) => {
-                let principal = match context.authenticator.anonymous(peer) {
-                    Ok(principal) => principal,
+                let identity = match context.authenticator.legacy(peer) {
+                    Ok(identity) => identity,
                     Err(refusal) => {
                         context.metrics.refused();
                         debug!(error = %refusal, "closed: legacy clients are not served from there");
@@ -201,7 +201,7 @@ impl<S: Store> Dispatcher<S> {
                     }
                 };
                 context.metrics.serves(dialect);
-                let store = context.store.for_principal(&principal);
+                let store = context.store.for_principal(&identity.principal);
                 serve(stream, Arc::clone(context), store, deadline, threads.legacy).await
             }
             (Dialect::Legacy | Dialect::Tls, _) => {

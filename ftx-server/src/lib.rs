@@ -9,11 +9,12 @@
 //!
 //! A program that embeds a server binds a listener, opens a [`LocalStore`](store::local::LocalStore) or
 //! brings its own [`Store`](store::Store), and runs a [`Server`]; the binary `ftx-server` does just that.
-//! [`Authenticator`] decides who may connect, and [`Metrics`] counts for server and store.
+//! [`Authenticator`] decides who may connect, [`Access`] what they may do, and [`Metrics`] counts for server and store.
 //! [`Dialects`] says which protocols the server speaks. The legacy one lives in the `legacy` folders alone;
 //! the documentation of the dispatcher says how to remove it.
 #![forbid(unsafe_code)]
 
+mod access;
 mod auth;
 mod config;
 mod context;
@@ -32,7 +33,11 @@ mod stream_reason;
 mod tls;
 mod worker;
 
-pub use auth::{Authenticator, Credentials, Everyone, Principal};
+pub use access::{
+    Access, AccessPolicy, Grant, GrantPath, GrantPathError, Grants, LegacyPolicy, Rights, Scope,
+    UserPolicy,
+};
+pub use auth::{Authenticator, Credentials, Everyone, Identity, Principal};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;

@@ -7,6 +7,7 @@ use ftx_core::RemoteName;
 use ftx_core::native::StreamId;
 use ftx_core::native::wire::Reply;
 use ftx_io::{Executor, Frames, IoLimits};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::error::NativeError;
@@ -38,6 +39,8 @@ pub(super) struct NativeConnection<S: Store> {
     pub(super) leases: SourceLeases,
     pub(super) session: Arc<ClientSession<S::Staging>>,
     pub(super) stream: StreamId,
+    /// Cancelled when the proof of the principal is no longer valid.
+    pub(super) ended: CancellationToken,
     /// The ids of uploads that were offered on this connection, and end with it.
     uploads: Vec<u32>,
     /// Offers that wait for another run. Later requests do not wait for them.
@@ -64,6 +67,7 @@ impl<S: Store> NativeConnection<S> {
         context: Arc<Context<S>>,
         leases: SourceLeases,
         session: Arc<ClientSession<S::Staging>>,
+        ended: CancellationToken,
         understands_waiting: bool,
     ) -> Self {
         Self {
@@ -73,6 +77,7 @@ impl<S: Store> NativeConnection<S> {
             executor: Executor::pool(),
             leases,
             session,
+            ended,
             uploads: Vec::new(),
             waiting: WaitingOffers::default(),
             understands_waiting,

@@ -9,7 +9,7 @@ use ftx_core::native::wire::{
     WAITING, check_client_preface, common_version, server_preface,
 };
 use ftx_core::native::{Reason, StepError};
-use ftx_io::{BufferedStream, Frames, Incoming, ReadError, StreamError};
+use ftx_io::{BufferedStream, Fingerprint, Frames, Incoming, ReadError, StreamError};
 use tracing::debug;
 
 use super::connection::NativeConnection;
@@ -17,7 +17,7 @@ use super::error::NativeError;
 use super::goodbye::say_goodbye;
 use super::request::decode;
 use super::shared::NativeShared;
-use crate::auth::{Credentials, Principal};
+use crate::auth::{Credentials, Identity, Principal};
 use crate::context::Context;
 use crate::handshake_deadline::HandshakeDeadline;
 use crate::store::Store;
@@ -69,6 +69,7 @@ pub(super) async fn accept<S: Store>(
         }
     };
     check_client_preface(preface)?;
+    let certificate = client_certificate(&stream);
     stream.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
     let hello = async {
@@ -76,16 +77,17 @@ pub(super) async fn accept<S: Store>(
             return Ok(None);
         };
         let credentials = Credentials::new(hello.auth.as_deref(), peer);
-        let principal = context.authenticator.authenticate(credentials).map_err(|refusal| {
+        let credentials = credentials.with_certificate(certificate);
+        let identity = context.authenticator.authenticate(credentials).map_err(|refusal| {
             NativeError::Rejected { reason: refusal.reason, message: refusal.message }
         })?;
         if let Some(token) = hello.replaces {
-            end_replaced(shared, token, &principal).await?;
+            end_replaced(shared, token, &identity.principal).await?;
         }
-        Ok(Some((hello, principal)))
+        Ok(Some((hello, identity)))
     };
     let answered = match hello.await {
-        Ok(Some((hello, principal))) => welcome(&mut frames, context, shared, hello, principal),
+        Ok(Some((hello, identity))) => welcome(&mut frames, context, shared, hello, identity),
         Ok(None) => return Ok(None),
         Err(error) => {
             frames.queue(&server_preface(VERSION));
@@ -102,6 +104,13 @@ pub(super) async fn accept<S: Store>(
             Err(error)
         }
     }
+}
+
+/// The key of the certificate that the client showed. The handshake has verified the certificate, so it can
+/// be read.
+fn client_certificate(stream: &BufferedStream) -> Option<Fingerprint> {
+    let shown = stream.transport().peer_certificates();
+    Fingerprint::of_certificate(shown.first()?).ok()
 }
 
 /// Reads the client's `Hello`; `None` if the client left before.
@@ -152,7 +161,7 @@ fn welcome<S: Store>(
     context: &Arc<Context<S>>,
     shared: &NativeShared<S::Staging>,
     hello: ClientHello,
-    principal: Principal,
+    identity: Identity,
 ) -> Result<NativeConnection<S>, NativeError> {
     let ClientHello { versions, session, agent, understands_waiting, .. } = hello;
     let version = common_version(&versions);
@@ -164,11 +173,12 @@ fn welcome<S: Store>(
         );
         return Err(NativeError::Rejected { reason: Reason::NoCommonVersion, message });
     };
+    let Identity { principal, ended } = identity;
     let session = match session {
         Some(token) => shared.sessions.join(token, &principal)?,
         None => shared.sessions.begin(principal, &context.abort)?,
     };
-    debug!(agent, version, principal = session.principal().name(), "native client");
+    debug!(agent, version, principal = %session.principal(), "native client");
     let welcome = Reply::Welcome {
         version,
         // The known features that the client has named.
@@ -180,7 +190,7 @@ fn welcome<S: Store>(
     };
     frames.queue(&welcome.encode(0)?);
     let (context, leases) = (Arc::clone(context), shared.leases.clone());
-    Ok(NativeConnection::new(context, leases, session, understands_waiting))
+    Ok(NativeConnection::new(context, leases, session, ended, understands_waiting))
 }
 
 /// The versions as an error names them. A client may claim thousands, and the log gets them too.

@@ -39,9 +39,11 @@ mod upload;
 mod waiting_offers;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use ftx_io::BufferedStream;
+use tracing::info;
 
 use self::error::NativeError;
 pub(crate) use self::shared::NativeShared;
@@ -69,5 +71,12 @@ pub(crate) async fn serve<S: Store>(
         () = context.stop.cancelled() => return Ok(()),
     };
     let Some((frames, connection)) = accepted else { return Ok(()) };
-    dedicated::serve(connection, frames, threads).await
+    let (over, ended) = (connection.session.over.clone(), connection.ended.clone());
+    let mut serving = pin!(dedicated::serve(connection, frames, threads));
+    tokio::select! {
+        served = &mut serving => return served,
+        () = ended.cancelled() => info!("the credentials are no longer valid; the session ends"),
+    }
+    over.cancel();
+    serving.await
 }

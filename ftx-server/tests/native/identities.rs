@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, Token, server_preface};
 use ftx_server::store::Refusal;
-use ftx_server::{Authenticator, Credentials, Principal};
+use ftx_server::{Authenticator, Credentials, Identity, Principal};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, hello};
 use crate::frame::Frame;
@@ -14,24 +16,29 @@ use crate::running::Running;
 use crate::{DEADLINE, MIB, content, wait_until};
 
 /// Takes the proof for the user's name, and refuses clients without one.
-#[derive(Debug)]
-struct ByName;
+#[derive(Debug, Default)]
+struct ByName {
+    /// Cancelled to end the proofs of bob.
+    bob_ended: CancellationToken,
+}
 
 impl Authenticator for ByName {
-    fn authenticate(&self, credentials: Credentials<'_>) -> Result<Principal, Refusal> {
+    fn authenticate(&self, credentials: Credentials<'_>) -> Result<Identity, Refusal> {
         assert!(credentials.peer.ip().is_loopback());
         let name = credentials.auth.filter(|name| *name != "mallory");
         let name = name.ok_or_else(|| Refusal::new(Reason::Unauthorised, "say your name"))?;
-        Ok(Principal::user(name))
+        let identity = Identity::permanent(Principal::user(name));
+        let ended = if name == "bob" { self.bob_ended.clone() } else { identity.ended };
+        Ok(Identity { ended, ..identity })
     }
 
-    fn anonymous(&self, _: SocketAddr) -> Result<Principal, Refusal> {
+    fn legacy(&self, _: SocketAddr) -> Result<Identity, Refusal> {
         Err(Refusal::new(Reason::Unauthorised, "users only"))
     }
 }
 
 fn server() -> Running {
-    Running::with(|config| config.authenticator = Arc::new(ByName))
+    Running::with(|config| config.authenticator = Arc::new(ByName::default()))
 }
 
 /// A client that has said its hello.
@@ -110,4 +117,23 @@ fn the_authenticator_may_refuse_legacy_clients() {
     assert!(legacy.is_closed_within(DEADLINE));
     wait_until("it is counted", || server.monitor.snapshot().refused == 1);
     assert_eq!(server.monitor.snapshot().legacy.connections, 0);
+}
+
+#[test]
+fn a_connection_ends_with_the_proof_of_its_principal() {
+    let bob_ended = CancellationToken::new();
+    let by_name = ByName { bob_ended: bob_ended.clone() };
+    let server = Running::with(|config| config.authenticator = Arc::new(by_name));
+    let mut alice = welcomed(client(&server, Some("alice"), None, None));
+    let mut idle = welcomed(client(&server, Some("bob"), None, None));
+    let mut busy = welcomed(client(&server, Some("bob"), None, None));
+    let file = content(1, 2 * MIB + 5);
+    let id = busy.begin("b.bin", &file, 1).id;
+    busy.send_blocks(id, &file, 0..1);
+    bob_ended.cancel();
+    assert!(idle.is_closed_within(DEADLINE));
+    assert!(busy.is_closed_within(DEADLINE));
+    alice.put("a.bin", b"hello");
+    assert_eq!(server.read("a.bin"), b"hello");
+    assert!(!server.exists("b.bin"));
 }
