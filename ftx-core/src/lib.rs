@@ -23,6 +23,7 @@
 //! # Shared by both dialects
 //! - [`dialect`]: finds the dialect of a connection from its first bytes.
 //! - [`RemoteName`]: a validated name. No other form of a name from the wire leaves the parser.
+//! - [`AccessToken`]: the proof that a client acts for a user.
 //! - [`RawName`]: the name of a directory entry that may have no remote name; reported and compared,
 //!   never opened.
 //! - [`Status`]: the status codes of the legacy protocol and of the APIs.
@@ -51,6 +52,7 @@ mod status;
 mod text;
 
 pub use name::{NameError, RemoteName};
+pub use native::{AccessToken, AccessTokenError, TokenId};
 pub use raw_name::{RawName, RawNameError, escaped_bytes};
 pub use shown::shown;
 pub use status::Status;

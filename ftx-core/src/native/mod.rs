@@ -169,12 +169,14 @@ pub mod listing;
 pub mod upload;
 pub mod wire;
 
+mod access_token;
 mod granule;
 mod hex;
 mod reason;
 mod silence;
 mod step;
 
+pub use access_token::{AccessToken, AccessTokenError, TokenId};
 pub use granule::{Granule, GranuleError, MAX_GRANULE_BLOCKS};
 pub use hex::ParseHexError;
 pub use reason::{Reason, Scope};
