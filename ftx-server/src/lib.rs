@@ -17,6 +17,7 @@
 mod access;
 mod auth;
 mod config;
+pub mod config_file;
 mod context;
 mod dedicated;
 mod descriptors;
@@ -46,7 +47,7 @@ pub use metrics::{
 };
 pub use monitor::Monitor;
 pub use server::Server;
-pub use tls::{ALPN_NATIVE, ServerCertificate, ServerTls, TlsError, TlsFiles};
+pub use tls::{ALPN_NATIVE, NextTls, ServerCertificate, ServerTls, TlsError, TlsFiles};
 
 #[cfg(test)]
 use worker::BLOCKING_THREADS;

@@ -8,7 +8,7 @@ mod durations;
 mod snapshot;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ftx_core::dialect::Dialect;
@@ -36,6 +36,9 @@ struct Counters {
     dedicated: AtomicU64,
     without_dedicated: AtomicU64,
     open_stagings: AtomicU64,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
+    is_stale: AtomicBool,
 }
 
 /// The counters of one dialect.
@@ -78,6 +81,16 @@ impl Metrics {
     pub fn open_staging(&self) -> OpenStaging {
         self.counters.open_stagings.fetch_add(1, Relaxed);
         OpenStaging { metrics: self.clone() }
+    }
+
+    /// Counts a reload of the configuration, and whether it took effect.
+    pub fn reloaded(&self, is_done: bool) {
+        let counter = match is_done {
+            true => &self.counters.reloads,
+            false => &self.counters.failed_reloads,
+        };
+        counter.fetch_add(1, Relaxed);
+        self.counters.is_stale.store(!is_done, Relaxed);
     }
 
     /// A connection was accepted.
@@ -155,6 +168,9 @@ impl Metrics {
             dedicated: counters.dedicated.load(Relaxed),
             without_dedicated: counters.without_dedicated.load(Relaxed),
             open_stagings: counters.open_stagings.load(Relaxed),
+            reloads: counters.reloads.load(Relaxed),
+            failed_reloads: counters.failed_reloads.load(Relaxed),
+            is_configuration_stale: counters.is_stale.load(Relaxed),
         }
     }
 

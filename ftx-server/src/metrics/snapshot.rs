@@ -45,6 +45,12 @@ pub struct MetricsSnapshot {
     pub without_dedicated: u64,
     /// Stagings that are open now.
     pub open_stagings: u64,
+    /// Reloads of the configuration that took effect.
+    pub reloads: u64,
+    /// Reloads that changed nothing, because something was wrong.
+    pub failed_reloads: u64,
+    /// The last reload failed, so the configuration in force is older than the file.
+    pub is_configuration_stale: bool,
 }
 
 /// The counts of one dialect.
@@ -80,6 +86,9 @@ impl fmt::Display for MetricsSnapshot {
         let (dedicated, without) = (self.dedicated, self.without_dedicated);
         writeln!(f, "dedicated moves={dedicated} none_free={without}")?;
         writeln!(f, "stagings open={}", self.open_stagings)?;
+        let (reloads, failed, stale) =
+            (self.reloads, self.failed_reloads, u8::from(self.is_configuration_stale));
+        writeln!(f, "configuration reloads={reloads} failed={failed} stale={stale}")?;
         write!(
             f,
             "total connections={} refused={} uploads={} downloads={} bytes_in={} bytes_out={} errors={}",
@@ -133,6 +142,7 @@ mod tests {
         metrics.dedicated();
         metrics.without_dedicated();
         let _open = metrics.open_staging();
+        [true, true, false].into_iter().for_each(|is_done| metrics.reloaded(is_done));
         let report = metrics.snapshot(vec![2, 0]).to_string();
         let expected = "\
 thread=0 active=2
@@ -144,6 +154,7 @@ duration=publish count=1 seconds=0.002 within_1ms=0 within_10ms=1 within_100ms=1
 duration=permit_wait count=1 seconds=0.020 within_1ms=0 within_10ms=0 within_100ms=1 within_1s=1 within_10s=1
 dedicated moves=1 none_free=1
 stagings open=1
+configuration reloads=2 failed=1 stale=1
 total connections=1 refused=1 uploads=0 downloads=0 bytes_in=0 bytes_out=5 errors=2";
         assert_eq!(report, expected);
     }

@@ -51,8 +51,15 @@ pub struct TlsFiles {
 /// TLS of a server, with the files that were read last.
 #[derive(Debug)]
 pub struct ServerTls {
-    files: TlsFiles,
+    files: ArcSwap<TlsFiles>,
     current: ArcSwap<Loaded>,
+}
+
+/// Files that were read, but are not used yet.
+#[derive(Debug)]
+pub struct NextTls {
+    files: TlsFiles,
+    loaded: Loaded,
 }
 
 /// The files as they were read.
@@ -103,6 +110,44 @@ pub enum TlsError {
     Generate(#[source] rcgen::Error),
 }
 
+impl TlsError {
+    /// The file that the error is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. }
+            | Self::Missing { path, .. }
+            | Self::Unusable { path, .. }
+            | Self::ClientIssuers { path, .. } => Some(path),
+            Self::Generate(_) => None,
+        }
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files that must be there, and returns all that is wrong with them. Makes no file.
+    #[must_use]
+    pub fn faults(&self) -> Vec<TlsError> {
+        let mut faults = Vec::new();
+        let mut add = |error: TlsError| faults.push(error);
+        if let ServerCertificate::Files { cert, key } = &self.certificate {
+            match (files::certificates(cert), files::private_key(key)) {
+                (Ok(chain), Ok(key)) => {
+                    server_config(None, chain, key, cert).map(drop).unwrap_or_else(&mut add);
+                }
+                (chain, key) => {
+                    chain.map(drop).unwrap_or_else(&mut add);
+                    key.map(drop).unwrap_or_else(&mut add);
+                }
+            }
+        }
+        if let Some(path) = &self.client_ca {
+            client_verifier(path).map(drop).unwrap_or_else(&mut add);
+        }
+        faults
+    }
+}
+
 impl ServerTls {
     /// Reads the files, and makes a self-signed certificate if there is none yet.
     ///
@@ -110,7 +155,7 @@ impl ServerTls {
     /// See [`TlsError`].
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let current = ArcSwap::from_pointee(Loaded::read(&files)?);
-        Ok(Self { files, current })
+        Ok(Self { files: ArcSwap::from_pointee(files), current })
     }
 
     /// Reads the files again. The next handshakes use them.
@@ -118,8 +163,23 @@ impl ServerTls {
     /// # Errors
     /// See [`TlsError`]; the files that were read before stay in use.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(Loaded::read(&self.files)?));
+        self.current.store(Arc::new(Loaded::read(&self.files.load())?));
         Ok(())
+    }
+
+    /// Reads these files, which may be others than before, for a [`replace`](Self::replace).
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn read(files: TlsFiles) -> Result<NextTls, TlsError> {
+        let loaded = Loaded::read(&files)?;
+        Ok(NextTls { files, loaded })
+    }
+
+    /// Puts other files in use. The next handshakes use them.
+    pub fn replace(&self, next: NextTls) {
+        self.files.store(Arc::new(next.files));
+        self.current.store(Arc::new(next.loaded));
     }
 
     /// The fingerprint of the certificate's key.

@@ -146,6 +146,7 @@ fn the_monitor_counts_transfers() {
         "duration=permit_wait count=",
         "dedicated moves=",
         "stagings open=0",
+        "configuration reloads=0 failed=0 stale=0",
     ] {
         assert!(details.iter().any(|line| line.starts_with(part)), "{part}: {details:?}");
     }

@@ -1,22 +1,35 @@
-//! The command line of `ftx-server`.
+//! The command line of `ftx-server`, and its configuration file.
 
-use std::io::Write as _;
+mod invocation;
+mod keys;
+
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use ftx_core::escaped;
 use ftx_server::store::local::LocalStoreConfig;
 use ftx_server::{Config, ServerCertificate, TlsFiles};
 use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use self::invocation::{Invocation, USAGE_EXIT_CODE};
+
+/// The directory of a server's state beside its configuration file.
+const STATE_DIRECTORY: &str = "ftx-state";
+
 /// Serves a directory to ftx clients and to the original Qt FileClient.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct ServerArgs {
+    #[command(subcommand)]
+    command: Option<ServerCommand>,
+
+    /// Configuration file with settings, users and rights; the flags here take precedence
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Address to listen on; with port 0 the system chooses a port, printed in the first line
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7411")]
     pub(crate) listen: String,
@@ -29,11 +42,12 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N|auto", default_value = "1", value_parser = threads)]
     threads: NonZeroUsize,
 
-    /// Allow other machines to connect, although clients are not authenticated
+    /// Allow other machines to connect without TLS and, without a configuration file, to do everything
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// Directory of the server's own key and certificate, created if missing; turns on TLS
+    /// Directory of the server's own key, certificate and tokens, created if missing; turns on TLS.
+    /// With a configuration file, `ftx-state` beside it by default
     #[arg(long, value_name = "DIR", env = "STATE_DIRECTORY")]
     state: Option<PathBuf>,
 
@@ -89,32 +103,18 @@ enum DurabilityArg {
     None,
 }
 
-/// Prints the message of clap (an error, the help or the version) and ends the process.
-fn exit_with(message: &clap::Error) -> ! {
-    match message.print().and_then(|()| std::io::stdout().flush()) {
-        Err(error) if !message.use_stderr() && error.kind() != std::io::ErrorKind::BrokenPipe => {
-            // A closed standard error is no failure.
-            let _ = writeln!(std::io::stderr(), "cannot write to standard output: {error}");
-            std::process::exit(1)
-        }
-        _ => std::process::exit(message.exit_code()),
-    }
+/// What to do instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Check a configuration file: say what it means, or all that is wrong with it
+    Check {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 impl ServerArgs {
-    /// Parses the command line, or ends the process with clap's error. clap prints arguments unescaped,
-    /// so it gets them escaped.
-    pub(crate) fn parse_checked() -> Self {
-        Self::try_parse().unwrap_or_else(|_| {
-            let shown = std::env::args_os().map(|arg| escaped(&arg.to_string_lossy()).to_string());
-            let Err(error) = Self::try_parse_from(shown) else {
-                let message = "an argument has control characters, or is not UTF-8";
-                exit_with(&Self::command().error(ErrorKind::InvalidValue, message))
-            };
-            exit_with(&error)
-        })
-    }
-
     pub(crate) fn log(&self) -> EnvFilter {
         // Prints the errors of the filter.
         EnvFilter::builder().parse_lossy(escaped(&self.log).to_string())
@@ -131,13 +131,20 @@ impl ServerArgs {
         config
     }
 
-    /// The files for TLS, if it is turned on.
-    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
-        let certificate = match (&self.cert, &self.key, &self.state) {
+    /// The directory of the server's state, if it has one.
+    pub(crate) fn state(&self) -> Option<PathBuf> {
+        let beside =
+            |config: &PathBuf| config.parent().unwrap_or(Path::new("")).join(STATE_DIRECTORY);
+        self.state.clone().or_else(|| self.config.as_ref().map(beside))
+    }
+
+    /// The files for TLS, if it is turned on, for a server with this directory for its state.
+    pub(crate) fn tls_files(&self, state: Option<PathBuf>) -> Option<TlsFiles> {
+        let certificate = match (&self.cert, &self.key, state) {
             (Some(cert), Some(key), _) => {
                 ServerCertificate::Files { cert: cert.clone(), key: key.clone() }
             }
-            (_, _, Some(dir)) => ServerCertificate::SelfSigned { dir: dir.clone() },
+            (_, _, Some(dir)) => ServerCertificate::SelfSigned { dir },
             _ => return None,
         };
         Some(TlsFiles { certificate, client_ca: self.client_ca.clone() })

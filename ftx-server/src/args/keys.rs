@@ -1,0 +1,93 @@
+//! The keys of a configuration file: one for each flag.
+//!
+//! A value in the file becomes the default of its flag. So a flag on the command line takes precedence, and a
+//! new flag is a key by itself, with the same values.
+
+use std::any::TypeId;
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+use ftx_server::config_file::{ConfigFile, InvalidSetting, SettingKey, SettingKeys, SettingKind};
+
+/// Flags of the command line alone.
+const FLAGS_ONLY: [&str; 1] = ["config"];
+
+/// Flags whose keys are in the table `[tls]`, each with the one that it needs.
+const TLS: [(&str, Option<&str>); 3] =
+    [("cert", Some("key")), ("key", Some("cert")), ("client_ca", None)];
+
+/// The flags of a command, as keys of a file.
+pub(super) struct FlagKeys(pub(super) Command);
+
+impl FlagKeys {
+    /// The command with the values of a file as defaults. Default paths are relative to the file, too.
+    pub(super) fn with_defaults(&self, file: &ConfigFile, directory: &Path) -> Command {
+        let mut command = self.0.clone();
+        for key in self.keys().iter().filter(|key| key.kind == SettingKind::Path) {
+            command = command.mut_arg(&key.name, |arg| match arg.get_default_values() {
+                [path] => {
+                    let path: PathBuf = directory.join(path).components().collect();
+                    arg.default_value(path.into_os_string())
+                }
+                _ => arg,
+            });
+        }
+        for setting in &file.settings {
+            let value = setting.value.clone();
+            command = command.mut_arg(&setting.name, |arg| arg.default_value(value));
+        }
+        command
+    }
+}
+
+impl SettingKeys for FlagKeys {
+    fn keys(&self) -> Vec<SettingKey> {
+        let args = self.0.get_arguments();
+        args.map(key).filter(|key| !FLAGS_ONLY.contains(&key.name.as_str())).collect()
+    }
+
+    /// Gives the flag this value on a command line of its own.
+    fn check(&self, key: &SettingKey, value: &str) -> Result<(), InvalidSetting> {
+        let args = self.0.get_arguments();
+        let mut flags =
+            args.filter(|arg| arg.get_id() == key.name.as_str()).filter_map(Arg::get_long);
+        let Some(flag) = flags.next().filter(|_| key.kind != SettingKind::Switch) else {
+            return Ok(());
+        };
+        let command = self.0.clone().no_binary_name(true);
+        match command.try_get_matches_from([format!("--{flag}={value}")]) {
+            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => {
+                Err(invalid(&error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn key(arg: &Arg) -> SettingKey {
+    let name = arg.get_id().to_string();
+    let tls = TLS.iter().find(|(flag, _)| *flag == name);
+    let kind = if !arg.get_action().takes_values() {
+        SettingKind::Switch
+    } else if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
+        SettingKind::Path
+    } else {
+        SettingKind::Text
+    };
+    let requires = tls.and_then(|&(_, requires)| requires);
+    SettingKey { name, table: tls.map(|_| "tls"), kind, requires }
+}
+
+fn invalid(error: &clap::Error) -> InvalidSetting {
+    let message = match error.source() {
+        Some(source) => source.to_string(),
+        None => "there is no such value".to_owned(),
+    };
+    let valid = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(valid)) => valid.clone(),
+        _ => Vec::new(),
+    };
+    InvalidSetting { message, valid }
+}

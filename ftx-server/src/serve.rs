@@ -1,0 +1,109 @@
+//! Serving: from the settings to the end of the server.
+
+use std::net::ToSocketAddrs as _;
+use std::sync::Arc;
+
+use ftx_io::ErrorChain;
+use ftx_server::store::local::LocalStore;
+use ftx_server::{Access, Dialects, Server, ServerTls};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::Outputs;
+use crate::args::{Invocation, ServerArgs};
+use crate::reload::Reload;
+use crate::signals::ServerSignals;
+
+/// Serves until a signal ends it.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(), String> {
+    let args = &invocation.args;
+    let mut config = args.config();
+    fit_into_limits(&mut config);
+    config.tls = load_tls(args)?;
+    if let Some(access) = invocation.access() {
+        warn_of_plain(&access);
+        config.access = Access::new(access);
+        config.authenticator = Arc::new(crate::no_tokens::NoTokens(config.access.clone()));
+    }
+    let listener = bind(args).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let store = LocalStore::open(&args.store_config(&config))
+        .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
+    let (tls, access, metrics) =
+        (config.tls.clone(), config.access.clone(), config.metrics.clone());
+    let server = Server::start(config, store, Dialects::native().with_legacy())
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    // Before the address is announced: a reader may send SIGTERM at once.
+    let signals =
+        ServerSignals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
+    outputs.announcements.line(format!("listening on {address}\n").as_bytes());
+    if let Some(tls) = &tls {
+        outputs.announce_fingerprint(tls);
+    }
+    info!(%address, root = %args.root.display(), "serving");
+    let monitor = server.monitor();
+    let report = || outputs.report(&monitor.snapshot());
+    let reload = Reload { running: invocation, access, tls, metrics };
+    server.run(listener, signals.shutdown(report, || reload.run(outputs))).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Says which clients nobody protects on their way.
+pub(crate) fn warn_of_plain(access: &ftx_server::AccessPolicy) {
+    if access.allows_plain {
+        warn!(
+            "--insecure: other machines may connect without TLS; others can read and change what they transfer"
+        );
+    }
+    if let Some(legacy) = &access.legacy {
+        let others = legacy.networks.iter().filter(|network| !network.addr().is_loopback());
+        for network in others {
+            warn!(%network, "legacy clients of other machines connect without TLS and without credentials");
+        }
+    }
+}
+
+/// Reads the key and the certificate, if TLS is turned on.
+fn load_tls(args: &ServerArgs) -> Result<Option<Arc<ServerTls>>, String> {
+    let Some(files) = args.tls_files(args.state()) else { return Ok(None) };
+    let tls = ServerTls::load(files)
+        .map_err(|error| format!("cannot turn on TLS: {}", ErrorChain(&error)))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// Binds the listener. Other machines are served by the rights of a configuration file, or with
+/// `--insecure`.
+async fn bind(args: &ServerArgs) -> Result<TcpListener, String> {
+    let refused = |error| format!("cannot listen on {}: {error}", args.listen);
+    let addresses: Vec<_> = args.listen.to_socket_addrs().map_err(refused)?.collect();
+    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
+        && args.config.is_none()
+        && !args.insecure
+    {
+        return Err(format!(
+            "{open} can be reached from other machines, and without a configuration file everybody may do \
+             everything; give a --config with users and their rights, listen on 127.0.0.1, or give \
+             --insecure to accept that"
+        ));
+    }
+    TcpListener::bind(addresses.as_slice()).await.map_err(refused)
+}
+
+/// Raises the descriptor limit, and limits the connections to it.
+fn fit_into_limits(config: &mut ftx_server::Config) {
+    if let Err(error) = ftx_server::raise_descriptor_limit() {
+        warn!(%error, "the number of descriptors stays as it is");
+    }
+    config.descriptors = ftx_server::Descriptors::of_this_process();
+    let most = config.descriptors.for_connections();
+    if config.max_connections > most {
+        info!(
+            wanted = config.max_connections,
+            allowed = most,
+            "the limit of descriptors (ulimit -n) allows fewer connections"
+        );
+        config.max_connections = most;
+    }
+}
