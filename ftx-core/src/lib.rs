@@ -46,6 +46,7 @@ pub mod legacy;
 pub mod native;
 
 mod name;
+mod numbered;
 mod raw_name;
 mod shown;
 mod status;
@@ -53,6 +54,7 @@ mod text;
 
 pub use name::{NameError, RemoteName};
 pub use native::{AccessToken, AccessTokenError, TokenId};
+pub use numbered::numbered_part;
 pub use raw_name::{RawName, RawNameError, escaped_bytes};
 pub use shown::shown;
 pub use status::Status;

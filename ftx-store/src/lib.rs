@@ -53,7 +53,7 @@ pub use paths::beneath::{create_dir_beneath, open_dir_beneath, open_regular_bene
 pub use paths::durable_names::DurableNames;
 pub use paths::parents::Parents;
 pub use paths::root::Root;
-pub use publish::{Durability, Existing};
+pub use publish::{Durability, Existing, MAX_NAME_NUMBER};
 pub use staging::files::StagingFiles;
 pub use staging::flusher::SYNC_INTERVAL_BYTES;
 pub use staging::journal::{HasherState, Journal, JournalRecord};

@@ -16,7 +16,7 @@ use super::put_batch::PutBatch;
 use super::request::{RequestContext, UnreadBody, decode};
 use super::{download, metadata, offers, put, upload};
 use crate::dedicated::{Movable, Placement, Yield};
-use crate::store::{ExpectedVersion, Store, UploadOffer, UploadOwner};
+use crate::store::{ExpectedVersion, Naming, Store, UploadOffer, UploadOwner};
 
 impl<S: Store> Movable for NativeConnection<S> {
     type Stream = Frames;
@@ -176,7 +176,8 @@ async fn handle_control<S: Store>(
             cx.connection.is_busy = true;
             let owner = Some(source.map_or(UploadOwner::Run(run), UploadOwner::Source));
             let name = RemoteName::parse(&name)?;
-            let offer = UploadOffer { name, size, meta, overwrite, owner };
+            let naming = Naming::Exact;
+            let offer = UploadOffer { name, size, meta, overwrite, naming, owner };
             offers::on_offer(cx, offer, run, source).await
         }
         Request::Commit { digest } => upload::on_commit(cx, digest).await,

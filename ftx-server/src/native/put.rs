@@ -16,7 +16,7 @@ use super::heartbeat::Heartbeat;
 use super::put_batch::{PutBatch, PutRequest};
 use super::request::RequestContext;
 use crate::store::{
-    ExpectedVersion, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store,
+    ExpectedVersion, Naming, OpenedUpload, PutOutcome, SmallData, SmallFile, StagedUpload, Store,
     UploadOffer, WorkProgress,
 };
 
@@ -39,7 +39,8 @@ pub(super) async fn on_file<S: Store>(
     // To see whether a file is unchanged, all of it may have to be read.
     if len > MAX_IN_MEMORY_BYTES || matches!(overwrite, Overwrite::IfUnchanged(_)) {
         store_batch(cx.connection, cx.frames).await?;
-        let offer = UploadOffer { name, size: len, meta, overwrite, owner: None };
+        let naming = Naming::Exact;
+        let offer = UploadOffer { name, size: len, meta, overwrite, naming, owner: None };
         return Box::pin(store_single(cx, offer)).await;
     }
     let bytes = cx.read_whole().await?;
@@ -48,7 +49,8 @@ pub(super) async fn on_file<S: Store>(
         return Err(RequestError::refused(Reason::DigestMismatch, DAMAGED));
     }
     let data = SmallData::Whole(bytes);
-    cx.connection.batch.push(cx.id, SmallFile { name, meta, overwrite, data, digest });
+    let naming = Naming::Exact;
+    cx.connection.batch.push(cx.id, SmallFile { name, meta, overwrite, naming, data, digest });
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::Frames;
 
 use super::error::NativeError;
-use crate::store::{ExpectedVersion, SmallData, SmallFile};
+use crate::store::{ExpectedVersion, Naming, SmallData, SmallFile};
 
 /// The largest batch, in files.
 const MAX_PUT_BATCH_FILES: usize = 512;
@@ -59,7 +59,8 @@ impl PutBatch {
     pub(super) fn push_check(&mut self, request: u32, expected: ExpectedVersion) {
         let ExpectedVersion { name, size, meta, digest } = expected;
         let (overwrite, data) = (Overwrite::Replace, SmallData::Expected(size));
-        self.push(request, SmallFile { name, meta, overwrite, data, digest });
+        let naming = Naming::Exact;
+        self.push(request, SmallFile { name, meta, overwrite, naming, data, digest });
     }
 
     /// Whether to store the batch now: it is large enough, or nothing more has arrived.

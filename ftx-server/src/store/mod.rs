@@ -46,7 +46,7 @@ pub(crate) use local::MAX_LONG_JOBS;
 pub use progress::WorkProgress;
 pub use refusal::Refusal;
 pub use requests::{
-    ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, SmallData, SmallFile,
+    ExpectedVersion, ListPage, ListRequest, Naming, OpenedUpload, PutOutcome, SmallData, SmallFile,
     UploadOffer, UploadOwner,
 };
 

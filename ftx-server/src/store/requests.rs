@@ -15,8 +15,26 @@ pub struct UploadOffer {
     pub meta: Meta,
     /// Whether a published file may be replaced.
     pub overwrite: Overwrite,
+    /// The name under which the file is published.
+    pub naming: Naming,
     /// The owner, who may resume the upload; `None` for an upload that is never resumed.
     pub owner: Option<UploadOwner>,
+}
+
+/// The name under which a file is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// The name it was offered as. [`Overwrite`] says what happens to a file of that name.
+    #[default]
+    Exact,
+    /// The first free one of the names `NAME`, `NAME~2`, `NAME~3` and so on, whatever `overwrite` says. A
+    /// name is free if nothing has it: no file, no directory, no link. Two uploads never get one name.
+    ///
+    /// Nothing of a published file is used or told: not its blocks, and not that it is the same. So a file
+    /// that is sent again because its `Done` was lost is stored again, once for each time. The staging has
+    /// the offered name, so an interrupted upload resumes; publishing leaves other idle stagings of the name
+    /// alone, since they will become other files.
+    FirstFree,
 }
 
 /// The owner of an upload. The last offer of an owner takes over the staging of its earlier ones. Of several
@@ -49,6 +67,8 @@ pub struct SmallFile {
     pub meta: Meta,
     /// Whether a published file may be replaced.
     pub overwrite: Overwrite,
+    /// The name under which the file is published.
+    pub naming: Naming,
     /// The file's bytes, or their number.
     pub data: SmallData,
     /// The digest that the client claims.

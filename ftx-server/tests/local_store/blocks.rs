@@ -10,7 +10,7 @@ use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::Executor;
 use ftx_server::store::local::{LocalBlockUpload, LocalStore};
 use ftx_server::store::{
-    OpenedUpload, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
+    Naming, OpenedUpload, Refusal, StagedUpload as _, Store as _, StoredFile as _, UploadOffer,
     UploadOwner, WorkProgress,
 };
 
@@ -43,6 +43,7 @@ async fn offer(
         size: size as u64,
         meta: Meta::default(),
         overwrite: Overwrite::Replace,
+        naming: Naming::Exact,
         owner: Some(UploadOwner::Run(Token([writer; 16]))),
     };
     store.offer(&Executor::pool(), offer, WorkProgress::default()).await
@@ -359,7 +360,8 @@ async fn uploaded_blocks_are_known() {
     let file = content(1, LEN);
     let meta = Meta { mtime: ftx_core::native::wire::Mtime::new(5, 0), ..Meta::default() };
     let (size, overwrite) = (LEN as u64, Overwrite::Replace);
-    let request = UploadOffer { name: name("a"), size, meta, overwrite, owner: None };
+    let (name_a, naming) = (name("a"), Naming::Exact);
+    let request = UploadOffer { name: name_a, size, meta, overwrite, naming, owner: None };
     let offered = store.offer(&Executor::pool(), request, WorkProgress::default()).await.unwrap();
     store_blocks(&offered.upload, &file, 0..4).await.unwrap();
     publish(&offered.upload, &file).await.unwrap();

@@ -8,6 +8,7 @@ mod content;
 mod end_to_end;
 mod legacy;
 mod names;
+mod naming;
 mod small;
 mod uploads;
 
@@ -18,8 +19,8 @@ use ftx_core::native::blocks::{
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::Executor;
 use ftx_server::store::{
-    OpenedUpload, Refusal, StagedUpload as _, Store, StoredFile as _, UploadOffer, UploadOwner,
-    WorkProgress,
+    Naming, OpenedUpload, Refusal, StagedUpload as _, Store, StoredFile as _, UploadOffer,
+    UploadOwner, WorkProgress,
 };
 
 use content::{MIB, content};
@@ -93,7 +94,7 @@ fn digest(file: &[u8]) -> Digest {
 fn offer_of(file: &str, size: usize, overwrite: Overwrite, run: u8) -> UploadOffer {
     let (name, meta) = (name(file), Meta::default());
     let owner = Some(UploadOwner::Run(Token([run; 16])));
-    UploadOffer { name, size: size as u64, meta, overwrite, owner }
+    UploadOffer { name, size: size as u64, meta, overwrite, naming: Naming::Exact, owner }
 }
 
 async fn offer<S: Store>(store: &S, file: &str, size: usize, run: u8) -> OpenedUpload<S::Staging> {

@@ -2,7 +2,7 @@
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Meta, Overwrite};
-use ftx_server::store::{PutOutcome, Refusal, SmallData, SmallFile, Store};
+use ftx_server::store::{Naming, PutOutcome, Refusal, SmallData, SmallFile, Store};
 
 use crate::{content, digest, name, pool, read};
 
@@ -12,17 +12,20 @@ crate::for_all_stores! {
     the_last_of_two_files_of_one_name_counts,
 }
 
-fn small(file: &str, bytes: &[u8], overwrite: Overwrite) -> SmallFile {
+pub(crate) fn small(file: &str, bytes: &[u8], overwrite: Overwrite) -> SmallFile {
     let (name, meta, digest) = (name(file), Meta::default(), digest(bytes));
-    SmallFile { name, meta, overwrite, data: SmallData::Whole(bytes.to_vec()), digest }
+    let data = SmallData::Whole(bytes.to_vec());
+    SmallFile { name, meta, overwrite, naming: Naming::Exact, data, digest }
 }
 
-fn asked(file: &str, bytes: &[u8]) -> SmallFile {
+pub(crate) fn asked(file: &str, bytes: &[u8]) -> SmallFile {
     let data = SmallData::Expected(bytes.len() as u64);
     SmallFile { data, ..small(file, bytes, Overwrite::Replace) }
 }
 
-fn reasons(results: Vec<Result<PutOutcome, Refusal>>) -> Vec<Result<PutOutcome, Reason>> {
+pub(crate) fn reasons(
+    results: Vec<Result<PutOutcome, Refusal>>,
+) -> Vec<Result<PutOutcome, Reason>> {
     results.into_iter().map(|result| result.map_err(|refusal| refusal.reason)).collect()
 }
 

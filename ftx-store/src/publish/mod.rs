@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use cap_std::fs::{Dir, Metadata};
 use ftx_core::native::wire::Meta;
+use ftx_core::numbered_part;
 
 use crate::file::checks::check_replaceable;
 use crate::staging::locked_file::LockedFile;
@@ -32,7 +33,16 @@ pub enum Existing {
     Replace,
     /// Keep it, and fail with [`AlreadyExists`](crate::StoreError::AlreadyExists).
     Keep,
+    /// Keep it, whatever it is, and give the new file the first free one of the names `NAME`,
+    /// `NAME~2`, `NAME~3` and so on. Nothing of the file that has the name is used.
+    KeepBoth {
+        /// The greatest length of the name; a longer one is [shortened](numbered_part).
+        max_name_bytes: usize,
+    },
 }
+
+/// The greatest number after a name. Each one before it costs a system call.
+pub const MAX_NAME_NUMBER: u32 = 9999;
 
 /// The greatest number of renames before giving up, when other programs keep taking the name.
 pub(crate) const MAX_RENAME_ATTEMPTS: u32 = 16;
@@ -48,8 +58,8 @@ pub(crate) struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    /// Inspects the name `name`, a single component, in `dir`. `new` returns the attributes of a
-    /// new file there; `meta` is the known metadata of the file to be published.
+    /// Inspects the name `name`, a single component, in `dir`, unless it is of no concern to
+    /// `existing`. `new` returns the attributes of a new file there; `meta` is the known metadata of the file to be published.
     ///
     /// # Errors
     /// The name belongs to something other than a regular file: [`StoreError::Link`],
@@ -58,9 +68,13 @@ impl<'a> Destination<'a> {
         dir: &'a Dir,
         name: &'a Path,
         meta: Option<&Meta>,
+        existing: Existing,
         new: impl FnOnce(&Dir) -> io::Result<Attributes>,
     ) -> Result<Self, StoreError> {
-        let found = look_at(dir, name)?;
+        let found = match existing {
+            Existing::Replace | Existing::Keep => look_at(dir, name)?,
+            Existing::KeepBoth { .. } => None,
+        };
         let taken_over = match &found {
             Some(old) => Ok(Attributes::of_existing(dir, name, old)),
             None => new(dir),
@@ -110,6 +124,9 @@ impl<'a> Destination<'a> {
     ) -> Result<bool, StoreError> {
         let named = match (existing, &self.old) {
             (Existing::Keep, _) => sys::rename_exclusive(dir, from, self.dir, self.name),
+            (Existing::KeepBoth { max_name_bytes }, _) => {
+                self.take_first_free(dir, from, max_name_bytes)
+            }
             (Existing::Replace, None) => match sys::rename_new(dir, from, self.dir, self.name) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
                 named => named,
@@ -124,6 +141,21 @@ impl<'a> Destination<'a> {
         };
         named.map_err(|error| StoreError::io("rename", self.name, error))?;
         Ok(true)
+    }
+
+    /// Renames the file `from` in `dir` to the first free one of the numbered names. Each attempt is
+    /// one step, which never replaces anything.
+    fn take_first_free(&self, dir: &Dir, from: &Path, max_name_bytes: usize) -> io::Result<()> {
+        let name = self.name.to_str().ok_or(ErrorKind::InvalidFilename)?;
+        for number in 1..=MAX_NAME_NUMBER {
+            let numbered = numbered_part(name, number, max_name_bytes);
+            let numbered = numbered.ok_or(ErrorKind::InvalidFilename)?;
+            match sys::rename_exclusive(dir, from, self.dir, Path::new(&numbered)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                named => return named,
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
     }
 }
 
@@ -233,7 +265,7 @@ impl<'a> Publishing<'a> {
     fn look<'s>(&'s self, file: &File) -> Result<Prepared<'s>, StoreError> {
         let dir = self.parent.as_ref().unwrap_or(self.dir);
         let new = |dir: &Dir| Attributes::of_new(dir, self.umask);
-        let destination = Destination::look(dir, self.name, self.meta, new)?;
+        let destination = Destination::look(dir, self.name, self.meta, self.existing, new)?;
         let current = Attributes::of(file);
         let current = current.map_err(|error| StoreError::io("look at", self.name, error))?;
         Ok(Prepared { destination, current, is_given: false })

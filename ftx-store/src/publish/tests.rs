@@ -314,7 +314,7 @@ fn a_file_that_takes_the_name_meanwhile_is_checked_again() {
     let (name, from) = (Path::new("file"), Path::new("data"));
     let look = || {
         let new = |dir: &Dir| Attributes::of_new(dir, Umask::current());
-        Destination::look(&setting.to, name, None, new).unwrap()
+        Destination::look(&setting.to, name, None, Existing::Replace, new).unwrap()
     };
     let take = |place: &Destination<'_>| {
         setting.staging.write(from, BYTES).unwrap();
@@ -360,9 +360,52 @@ fn a_file_that_does_not_get_its_name_is_closed_again() {
     staging.stored(0, ftx_core::native::blocks::Cv([0; 32])).unwrap();
     let mode = || setting.staging.metadata("data").unwrap().permissions().mode() & 0o777;
     let meta = Meta::default();
-    staging.prepare(&setting.to, Path::new("file"), &meta).unwrap();
+    staging.prepare(&setting.to, Path::new("file"), &meta, Existing::Keep).unwrap();
     assert_eq!(mode(), 0o600);
     let refused = staging.publish(&setting.to, Path::new("file"), &meta, Existing::Keep);
     assert!(matches!(refused, Err(StoreError::AlreadyExists { .. })), "{refused:?}");
     assert_eq!(mode(), 0o600);
+}
+
+/// Nothing of the file that has the name is taken over, and nothing is replaced.
+#[test]
+fn both_files_are_kept_under_numbered_names() {
+    let meta = Meta::default();
+    let both = Existing::KeepBoth { max_name_bytes: 6 };
+    for way in [Way::Blocks, Way::Batch, Way::BatchAlone] {
+        let setting = Setting::new();
+        setting.put(0o600);
+        setting.to.create_dir("file~2").unwrap();
+        std::os::unix::fs::symlink("nowhere", setting.path().with_file_name("file~3")).unwrap();
+        for name in ["file~4", "file~5"] {
+            setting.publish(way, &meta, both).unwrap();
+            assert_eq!(setting.to.read(name).unwrap(), BYTES);
+            let mode = setting.to.metadata(name).unwrap().permissions().mode() & 0o777;
+            assert_ne!(mode, 0o600, "{way:?}");
+        }
+        assert_eq!(setting.to.read("file").unwrap(), b"old");
+        assert_eq!(setting.to.entries().unwrap().count(), 5);
+        assert_eq!(setting.staging.entries().unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn numbers_after_a_name_come_to_an_end() {
+    let meta = Meta::default();
+    for way in [Way::Blocks, Way::BatchAlone] {
+        let setting = Setting::new();
+        for name in ["file", "file~2"] {
+            setting.to.write(name, "old").unwrap();
+        }
+        let no_room = Existing::KeepBoth { max_name_bytes: 4 };
+        setting.publish(way, &meta, no_room).unwrap();
+        assert_eq!(setting.to.read("fi~2").unwrap(), BYTES);
+        for number in 3..=super::MAX_NAME_NUMBER {
+            setting.to.hard_link("file", &setting.to, format!("file~{number}")).unwrap();
+        }
+        let both = Existing::KeepBoth { max_name_bytes: 255 };
+        let refused = setting.publish(way, &meta, both);
+        assert!(matches!(refused, Err(StoreError::AlreadyExists { .. })), "{refused:?}");
+        assert_eq!(setting.to.read("file").unwrap(), b"old");
+    }
 }

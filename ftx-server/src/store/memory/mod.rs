@@ -24,7 +24,7 @@ pub use self::legacy::{MemDownload, MemOffer, MemUpload};
 pub use self::staging::MemStaging;
 use self::staging::StagedBlocks;
 use super::{
-    ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallData,
+    ExpectedVersion, ListPage, ListRequest, Naming, OpenedUpload, PutOutcome, Refusal, SmallData,
     SmallFile, Store, UploadOffer, WorkProgress,
 };
 
@@ -125,12 +125,17 @@ impl MemState {
 
     /// Gives a name these bytes, and drops its interrupted uploads. The name must have been checked.
     fn publish(&mut self, name: &RemoteName, bytes: Vec<u8>, manifest: Manifest, meta: Meta) {
+        self.insert(name.clone(), bytes, manifest, meta);
+        self.stagings.retain(|_, staging| staging.name() != name || staging.has_writer());
+        self.prefixes.retain(|(other, _)| other != name);
+    }
+
+    /// Gives a name these bytes. The name must have been checked.
+    fn insert(&mut self, name: RemoteName, bytes: Vec<u8>, manifest: Manifest, meta: Meta) {
         let version = self.new_version();
         let (bytes, manifest) = (Arc::new(bytes), Arc::new(manifest));
         let version = Arc::new(MemVersion { bytes, manifest, meta, version });
-        self.files.insert(name.clone(), version);
-        self.stagings.retain(|_, staging| staging.name() != name || staging.has_writer());
-        self.prefixes.retain(|(other, _)| other != name);
+        self.files.insert(name, version);
     }
 
     /// Gives the published file this time and mode, if it has the digest.
@@ -249,8 +254,17 @@ impl Store for MemStore {
 
 impl MemStore {
     fn put_one(&self, file: SmallFile) -> Result<PutOutcome, Refusal> {
-        let SmallFile { name, meta, overwrite, data, digest } = file;
+        let SmallFile { name, meta, overwrite, naming, data, digest } = file;
         let mut state = self.lock();
+        if naming == Naming::FirstFree {
+            let SmallData::Whole(bytes) = data else { return Ok(PutOutcome::Wanted) };
+            state.check_parents(&name)?;
+            let free = state.first_free(&name)?;
+            self.check_space(&state, &name, bytes.len() as u64)?;
+            let manifest = manifest_of(&bytes)?;
+            state.insert(free, bytes, manifest, meta);
+            return Ok(PutOutcome::Stored);
+        }
         let bytes = match data {
             SmallData::Expected(_) if state.keep(&name, digest, meta) => {
                 return Ok(PutOutcome::Unchanged);

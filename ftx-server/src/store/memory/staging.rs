@@ -12,7 +12,9 @@ use ftx_core::native::{Granule, Reason};
 use ftx_io::Executor;
 
 use super::{MemState, MemStore, MemVersion, part};
-use crate::store::{OpenedUpload, Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
+use crate::store::{
+    Naming, OpenedUpload, Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress,
+};
 
 /// The blocks of an unfinished upload.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct MemStaging {
     size: u64,
     meta: Meta,
     overwrite: Overwrite,
+    naming: Naming,
     /// The number of the staging.
     staging: u64,
     /// The number of this upload as a writer.
@@ -107,12 +110,17 @@ impl MemStore {
         &self,
         offer: UploadOffer,
     ) -> Result<OpenedUpload<MemStaging>, Refusal> {
-        let UploadOffer { name, size, meta, overwrite, owner } = offer;
+        let UploadOffer { name, size, meta, overwrite, naming, owner } = offer;
         let mut state = self.lock();
         state.check_parents(&name)?;
-        state.check_file(&name)?;
-        state.check_overwrite(&name, overwrite)?;
-        let basis = state.files.get(&name).map(Arc::clone);
+        let basis = match naming {
+            Naming::Exact => {
+                state.check_file(&name)?;
+                state.check_overwrite(&name, overwrite)?;
+                state.files.get(&name).map(Arc::clone)
+            }
+            Naming::FirstFree => None,
+        };
         let fitting = state.stagings.iter_mut().filter(|(_, staging)| {
             staging.name == name && staging.size() == size && staging.is_free_for(owner)
         });
@@ -140,7 +148,8 @@ impl MemStore {
         let published = basis.as_ref().map(|basis| known_blocks(basis, size));
         drop(state);
         let store = self.clone();
-        let upload = MemStaging { store, name, size, meta, overwrite, staging, writer, basis };
+        let upload =
+            MemStaging { store, name, size, meta, overwrite, naming, staging, writer, basis };
         Ok(OpenedUpload { upload, staged, published })
     }
 }
@@ -188,6 +197,12 @@ impl MemStaging {
         }
         let bytes: Vec<u8> = staging.blocks.values().flatten().copied().collect();
         state.check_parents(&self.name)?;
+        if self.naming == Naming::FirstFree {
+            let name = state.first_free(&self.name)?;
+            state.stagings.remove(&self.staging);
+            state.insert(name, bytes, manifest, self.meta);
+            return Ok(false);
+        }
         state.check_file(&self.name)?;
         state.check_overwrite(&self.name, self.overwrite)?;
         state.stagings.remove(&self.staging);

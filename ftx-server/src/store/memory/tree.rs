@@ -1,7 +1,10 @@
 //! Names in memory: which are files, which are directories, and what is in these.
 
 use ftx_core::RemoteName;
+use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind, Listed, Meta};
+
+use ftx_store::MAX_NAME_NUMBER;
 
 use super::{MemState, not_a_file, not_found};
 use crate::store::{ListPage, ListRequest, Refusal};
@@ -18,6 +21,16 @@ impl MemState {
     /// Fails if `name` is a directory.
     pub(super) fn check_file(&self, name: &RemoteName) -> Result<(), Refusal> {
         if self.is_directory(name) { Err(not_a_file(name, "a directory")) } else { Ok(()) }
+    }
+
+    /// The first free one of the numbered names.
+    pub(super) fn first_free(&self, name: &RemoteName) -> Result<RemoteName, Refusal> {
+        let numbered = (1..=MAX_NAME_NUMBER).map_while(|number| name.numbered(number));
+        let is_free = |name: &RemoteName| self.entry(name).is_none();
+        numbered.into_iter().find(is_free).ok_or_else(|| {
+            let message = format!("all names like {name:?} are taken; choose another name");
+            Refusal::new(Reason::AlreadyExists, message)
+        })
     }
 
     /// The entry of a file or directory.

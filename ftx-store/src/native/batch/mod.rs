@@ -301,15 +301,16 @@ impl<'a> NewFiles<'a> {
 
     /// Inspects the destination of a file.
     fn look(&mut self, file: &BatchFile<'a>) -> Result<Destination<'a>, StoreError> {
-        let BatchFile { target_dir, target, .. } = *file;
-        Destination::look(target_dir, target, Some(&file.meta), |dir| match &self.last {
+        let BatchFile { target_dir, target, existing, .. } = *file;
+        let new = |dir: &Dir| match &self.last {
             Some((last, attributes)) if std::ptr::eq(*last, target_dir) => Ok(attributes.clone()),
             _ => {
                 let attributes = Attributes::of_new(dir, self.umask)?;
                 self.last = Some((target_dir, attributes.clone()));
                 Ok(attributes)
             }
-        })
+        };
+        Destination::look(target_dir, target, Some(&file.meta), existing, new)
     }
 
     /// Returns the mode with which `publisher` creates the staged file, and its attributes then.

@@ -35,8 +35,9 @@ impl BlockStaging {
         target_dir: &Dir,
         target: &Path,
         meta: &Meta,
+        existing: Existing,
     ) -> Result<Manifest, StoreError> {
-        let publishing = Publishing::new(target_dir, target, Some(meta), Existing::Replace)?;
+        let publishing = Publishing::new(target_dir, target, Some(meta), existing)?;
         Ok(self.prepare_for(&publishing, target, meta)?.0)
     }
 
@@ -86,7 +87,8 @@ impl BlockStaging {
     ///
     /// The new file takes over owner, group, permissions and access control list of the file it
     /// replaces, as far as that is permitted, or else gets narrower ones. Without an old file it
-    /// has the usual attributes of a new file there.
+    /// has the usual attributes of a new file there. With [`Existing::KeepBoth`] the name that it
+    /// gets may have a number.
     ///
     /// Until the rename, readers of `target` find the old file, complete. With [`Durability::Full`]
     /// the published file survives a loss of power once this returns.

@@ -18,7 +18,7 @@ use super::upload::{Basis, BlockLease, BlockWriter, LeasedStaging, LocalBlockUpl
 use crate::store::local::latch::Latch;
 use crate::store::local::recovery::StagingId;
 use crate::store::local::staging_index::{Access, Claimant};
-use crate::store::{OpenedUpload, Refusal, UploadOffer, WorkProgress};
+use crate::store::{Naming, OpenedUpload, Refusal, UploadOffer, WorkProgress};
 
 /// Why a staging is not opened now.
 enum OpenError {
@@ -88,21 +88,14 @@ impl Opening<'_> {
         let Self { inner, offer, .. } = self;
         let path = Path::new(offer.name.as_str());
         inner.sweep();
-        let published = self.published()?;
-        self.check_overwrite(published.as_ref())?;
-        let before = published.as_ref().map(|published| published.identity);
         // While no staging is in lease: this may take long, and fail.
-        let basis = match published {
-            Some(published) => self.basis(published)?,
-            None => None,
+        let basis = match offer.naming {
+            Naming::Exact => self.check_published()?,
+            Naming::FirstFree => {
+                inner.root.check_parents(path)?;
+                None
+            }
         };
-        // Reports an error before bytes are sent in vain. The check at the end may find another one.
-        inner.root.check_target(path)?;
-        // Unless it may be the very file, which stays as it is.
-        if before.is_none_or(|before| before.size != offer.size) {
-            inner.root.check_not_mounted(path)?;
-        }
-
         let LeasedStaging { staging, lease } = match self.claim()? {
             Some(found) => found,
             None => self.create()?,
@@ -123,6 +116,26 @@ impl Opening<'_> {
         let beginning = WriterParts { staging, basis, reserved };
         let upload = LocalBlockUpload::new(Arc::clone(shared), offer.clone(), beginning);
         Ok(OpenedUpload { upload, staged, published })
+    }
+
+    /// Checks whether the file may get its very name. Returns the published one as a basis.
+    fn check_published(self) -> Result<Option<Basis>, OpenError> {
+        let Self { inner, offer, .. } = self;
+        let path = Path::new(offer.name.as_str());
+        let published = self.published()?;
+        self.check_overwrite(published.as_ref())?;
+        let before = published.as_ref().map(|published| published.identity);
+        let basis = match published {
+            Some(published) => self.basis(published)?,
+            None => None,
+        };
+        // Reports an error before bytes are sent in vain. The check at the end may find another one.
+        inner.root.check_target(path)?;
+        // Unless it may be the very file, which stays as it is.
+        if before.is_none_or(|before| before.size != offer.size) {
+            inner.root.check_not_mounted(path)?;
+        }
+        Ok(basis)
     }
 
     /// The published file, if there is one. An error where there can be none.

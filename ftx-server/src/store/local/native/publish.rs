@@ -1,17 +1,18 @@
 //! From an upload to a file of that name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{BlockRange, Cv, Digest, block_len};
 use ftx_core::native::wire::Overwrite;
-use ftx_store::{BlockStaging, CopySource, Existing, StoreError};
+use ftx_store::{BlockStaging, CopySource, Existing, Parents, StoreError};
 
 use super::confirm::keep;
 use super::published_version::PublishedVersion;
 use super::upload::{Basis, BlockWriter, LeasedStaging};
-use crate::store::{Refusal, WorkProgress};
+use crate::store::{Naming, Refusal, WorkProgress};
 
 /// Blocks copied between two checks for cancellation.
 const COPY_STEP_BLOCKS: usize = 64;
@@ -41,7 +42,10 @@ impl BlockWriter {
         match &result {
             Ok(_) => {
                 lease.remove();
-                self.inner.discard_idle(&self.name);
+                // With another name, they will become other files.
+                if self.naming == Naming::Exact {
+                    self.inner.discard_idle(&self.name);
+                }
             }
             // An upload without an owner is never resumed.
             Err(_) if self.owner.is_none() => lease.discard(),
@@ -68,23 +72,20 @@ impl BlockWriter {
             return Ok(true);
         }
         self.copy(&staging, basis, copy, progress)?;
-        let path = Path::new(self.name.as_str());
-        let (prepared_in, target) = self.inner.root.target_of(path)?;
+        let existing = self.existing();
+        let (prepared_in, target) = self.target()?;
         // Before taking the name lock, so that other publishers of the name need not wait for the disk.
-        let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta);
+        let prepared = staging.prepare(prepared_in.dir(), &target, &self.meta, existing);
         let manifest = prepared.map_err(|error| self.refused(error))?;
         if manifest.digest() != digest {
             let message = format!("what arrived of {:?} does not have its digest", self.name);
             return Err(Refusal::new(Reason::DigestMismatch, message));
         }
-        let lock = self.inner.lock_name(&self.name);
+        // A name that must be free is taken in one step, without a look at it before.
+        let lock = (self.naming == Naming::Exact).then(|| self.inner.lock_name(&self.name));
         self.check_overwrite(published_version)?;
-        let existing = match self.overwrite {
-            Overwrite::Fail => Existing::Keep,
-            Overwrite::Replace | Overwrite::IfUnchanged(_) => Existing::Replace,
-        };
         // Not that of the offer: it may have been moved since.
-        let (parents, target) = self.inner.root.target_of(path)?;
+        let (parents, target) = self.target()?;
         let published = staging.publish(parents.dir(), &target, &self.meta, existing);
         drop(lock);
         let published = published.map_err(|error| self.refused(error))?;
@@ -95,6 +96,22 @@ impl BlockWriter {
         Ok(false)
     }
 
+    /// The directory of the file, and its name there. A link is followed only if the file replaces its
+    /// target.
+    fn target(&self) -> Result<(Parents, PathBuf), StoreError> {
+        let path = Path::new(self.name.as_str());
+        match self.naming {
+            Naming::Exact => self.inner.root.target_of(path),
+            Naming::FirstFree => {
+                Ok((self.inner.root.make_parents(path)?, self.name.file_name().into()))
+            }
+        }
+    }
+
+    fn existing(&self) -> Existing {
+        existing_of(&self.name, self.naming, self.overwrite)
+    }
+
     /// Whether the digest of the published file is needed before the name lock: that file may be the same
     /// already, or must be the expected one. Its identity alone is no proof.
     pub(super) fn needs_current(&self, digest: Digest) -> bool {
@@ -103,7 +120,8 @@ impl BlockWriter {
             let known = basis.as_ref().and_then(|basis| basis.known.complete());
             known.is_some_and(|known| known.digest() == digest)
         };
-        matches!(self.overwrite, Overwrite::IfUnchanged(_)) || may_be_it()
+        self.naming == Naming::Exact
+            && (matches!(self.overwrite, Overwrite::IfUnchanged(_)) || may_be_it())
     }
 
     /// Has the published version be the file, unless the name stands for another one by now. It gets the
@@ -157,7 +175,10 @@ impl BlockWriter {
     /// The last check before the rename. Other uploads of this server wait for the name lock; another
     /// program could still change the file between this check and the rename.
     fn check_overwrite(&self, published_version: Option<&PublishedVersion>) -> Result<(), Refusal> {
-        let Overwrite::IfUnchanged(expected) = self.overwrite else { return Ok(()) };
+        let (Naming::Exact, Overwrite::IfUnchanged(expected)) = (self.naming, self.overwrite)
+        else {
+            return Ok(());
+        };
         let expected =
             published_version.filter(|published_version| published_version.digest == expected);
         if expected.is_some_and(|published_version| {
@@ -167,5 +188,14 @@ impl BlockWriter {
         }
         let message = format!("{:?} was changed by somebody else meanwhile", self.name);
         Err(Refusal::new(Reason::PreconditionFailed, message))
+    }
+}
+
+/// The treatment of an existing file of this name.
+pub(super) fn existing_of(name: &RemoteName, naming: Naming, overwrite: Overwrite) -> Existing {
+    match (naming, overwrite) {
+        (Naming::FirstFree, _) => Existing::KeepBoth { max_name_bytes: name.max_file_name_bytes() },
+        (Naming::Exact, Overwrite::Fail) => Existing::Keep,
+        (Naming::Exact, Overwrite::Replace | Overwrite::IfUnchanged(_)) => Existing::Replace,
     }
 }

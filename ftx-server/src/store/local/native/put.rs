@@ -21,8 +21,9 @@ use ftx_store::{
 
 use super::super::StoreInner;
 use super::super::permits::SlowJob;
+use super::publish::existing_of;
 use super::space::Reservation;
-use crate::store::{PutOutcome, Refusal, SmallData, SmallFile};
+use crate::store::{Naming, PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Stores files, or finds that they are there.
 pub(super) async fn put(
@@ -107,12 +108,15 @@ impl PutItem<'_> {
         })
     }
 
-    /// The result for the caller. A name with a new version has no use for its idle stagings.
+    /// The result for the caller. A name with a new version has no use for its idle stagings; with the first
+    /// free name, they will become other files.
     fn finish(self, inner: &StoreInner) -> Result<PutOutcome, Refusal> {
         match self.step? {
             PutStep::Done(PutOutcome::Wanted) => Ok(PutOutcome::Wanted),
             PutStep::Done(outcome) => {
-                inner.discard_idle(&self.file.name);
+                if self.file.naming == Naming::Exact {
+                    inner.discard_idle(&self.file.name);
+                }
                 Ok(outcome)
             }
             PutStep::Store(_) => {
@@ -277,7 +281,8 @@ impl<'a> BatchPlan<'a> {
 
     /// Plans a file that the client only asks about.
     fn look(&mut self, index: usize, file: &'a SmallFile) -> Result<PutStep<'a>, Refusal> {
-        let there = !self.stored.contains(&file.name) && self.has(index, file)?;
+        let may_be_there = file.naming == Naming::Exact && !self.stored.contains(&file.name);
+        let there = may_be_there && self.has(index, file)?;
         Ok(PutStep::Done(if there { PutOutcome::Unchanged } else { PutOutcome::Wanted }))
     }
 
@@ -288,14 +293,11 @@ impl<'a> BatchPlan<'a> {
         file: &'a SmallFile,
         bytes: &'a [u8],
     ) -> Result<PutStep<'a>, Refusal> {
-        let existing = match file.overwrite {
-            Overwrite::Fail => Existing::Keep,
-            Overwrite::Replace => Existing::Replace,
-            Overwrite::IfUnchanged(_) => {
-                let message = "what is to be replaced is looked at for files by themselves";
-                return Err(Refusal::new(Reason::Unsupported, message));
-            }
-        };
+        if let (Naming::Exact, Overwrite::IfUnchanged(_)) = (file.naming, file.overwrite) {
+            let message = "what is to be replaced is looked at for files by themselves";
+            return Err(Refusal::new(Reason::Unsupported, message));
+        }
+        let existing = existing_of(&file.name, file.naming, file.overwrite);
         if self.looks && existing == Existing::Replace {
             self.looks = self.has(index, file)?;
             if self.looks {
@@ -360,7 +362,7 @@ mod tests {
     use ftx_core::native::blocks::Digest;
     use ftx_core::native::wire::{Meta, Overwrite};
 
-    use super::{SmallData, SmallFile, part_len};
+    use super::{Naming, SmallData, SmallFile, part_len};
 
     #[test]
     fn a_part_of_a_batch_goes_to_few_directories() {
@@ -368,6 +370,7 @@ mod tests {
             name: RemoteName::parse(name).unwrap(),
             meta: Meta::default(),
             overwrite: Overwrite::Replace,
+            naming: Naming::Exact,
             data: SmallData::Whole(Vec::new()),
             digest: Digest::of(b""),
         };

@@ -17,7 +17,7 @@ use super::{LocalBlockUpload, LocalStore, SlowJob};
 use crate::store::local::LocalStoreConfig;
 use crate::store::local::staging_index::{StagingEntry, StagingState};
 use crate::store::{
-    OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
+    Naming, OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
 };
 
 const BLOCKS: u64 = 3;
@@ -76,7 +76,8 @@ async fn offer(
     owner: Option<UploadOwner>,
 ) -> OpenedUpload<LocalBlockUpload> {
     let (name, meta) = (name(), Meta::default());
-    let offer = UploadOffer { name, size: LEN, meta, overwrite, owner };
+    let naming = Naming::Exact;
+    let offer = UploadOffer { name, size: LEN, meta, overwrite, naming, owner };
     store.offer(&Executor::pool(), offer, WorkProgress::default()).await.unwrap()
 }
 

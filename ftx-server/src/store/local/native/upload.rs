@@ -18,7 +18,7 @@ use super::published_version::PublishedVersion;
 use super::space::Reservation;
 use crate::store::local::latch::LastWrite;
 use crate::store::local::staging_index::{StagingLease, WriterHandle};
-use crate::store::{Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
+use crate::store::{Naming, Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress};
 
 /// After a slower write, the next write runs on another thread.
 const SLOW_WRITE: Duration = Duration::from_millis(250);
@@ -39,6 +39,7 @@ pub(in crate::store::local) struct BlockWriter {
     pub(super) size: u64,
     pub(super) meta: Meta,
     pub(super) overwrite: Overwrite,
+    pub(super) naming: Naming,
     /// The version that was published then, if blocks of it can be of use.
     pub(super) basis: Mutex<Option<Basis>>,
     pub(super) last_write: LastWrite,
@@ -80,7 +81,7 @@ pub(super) struct WriterParts {
 
 impl BlockWriter {
     fn new(inner: Arc<StoreInner>, offer: UploadOffer, beginning: WriterParts) -> Self {
-        let UploadOffer { name, size, meta, overwrite, owner } = offer;
+        let UploadOffer { name, size, meta, overwrite, naming, owner } = offer;
         let WriterParts { staging, basis, reserved } = beginning;
         let (last_write, staging) = (LastWrite::now(), RwLock::new(Some(staging)));
         let basis = Mutex::new(basis);
@@ -91,6 +92,7 @@ impl BlockWriter {
             size,
             meta,
             overwrite,
+            naming,
             basis,
             last_write,
             slow: AtomicBool::new(false),
