@@ -5,7 +5,7 @@
 
 README.md beside this file says how to run it and how to read its output. It needs, on Debian:
 
-  apt-get install nginx-light curl rsync vsftpd aria2 b3sum diffutils
+  apt-get install nginx-light curl rsync vsftpd aria2 b3sum diffutils openssh-server openssh-client
 
 and release builds: cargo build --release -p ftx-server -p ftx-client -p ftx-ffi
 """

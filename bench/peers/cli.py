@@ -14,6 +14,7 @@ from .process import Failed, require
 from .rig import MIB, Rig
 from .rows import Setup, all_rows
 from .rsync import Rsync
+from .ssh import RsyncOverSsh
 from .vsftpd import Vsftpd
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ TOOLS = {"cmp": "diffutils", "b3sum": "b3sum", "setpriv": "util-linux"}
 
 def main():
     args = arguments()
-    peers = [Nginx(), Aria(), Rsync(), Vsftpd(), Cp()]
+    peers = [Nginx(), Aria(), Rsync(), Vsftpd(), Cp(), RsyncOverSsh()]
     require({**TOOLS, **{cmd: package for one in peers for cmd, package in one.needs.items()}})
     if args.ftx:
         check(args.bin, args.dialect)
@@ -82,8 +83,8 @@ def positive(text):
 
 
 def setup(args):
-    def ftx(durability="full", label="", options=()):
-        return [Ftx(args.bin, args.dialect, durability, label, options)] if args.ftx else []
+    def ftx(durability="full", label="", options=(), tls=False):
+        return [Ftx(args.bin, args.dialect, durability, label, options, tls)] if args.ftx else []
 
     def library():
         return [Library(args.bin)] if args.ftx else []

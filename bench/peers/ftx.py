@@ -12,9 +12,10 @@ class Ftx:
 
     needs = {}
 
-    def __init__(self, directory, dialect, durability="full", label="", options=()):
+    def __init__(self, directory, dialect, durability="full", label="", options=(), tls=False):
         self._server, self._client = directory / "ftx-server", directory / "ftx-client"
-        self._options = options
+        self._options, self._tls = options, tls
+        self._fingerprint = None
         self.dialect, self._durability = dialect, durability
         self.name = "ftx" + (f", {label}" if label else "")
         if dialect == "legacy":
@@ -29,10 +30,14 @@ class Ftx:
         log = places.spare / "ftx.log"
         argv = [*WITH_US, self._server, "--listen", "127.0.0.1:0", "--root", places.there,
                 "--durability", self._durability, "--threads", threads, "--log", "warn"]
+        if self._tls:
+            argv += ["--state", places.spare / "state"]
         with running(argv, log, stdout=subprocess.PIPE, text=True) as process:
             line = process.stdout.readline()
             if not line.startswith("listening on "):
                 raise Failed(f"ftx-server does not start: {tail(log)}")
+            if self._tls:
+                self._fingerprint = process.stdout.readline().split()[-1]
             yield process, int(line.rsplit(":", 1)[1])
 
     def upload(self, port, path, name=None):
@@ -60,7 +65,8 @@ class Ftx:
 
     def _call(self, verb):
         dialect = ["--dialect", self.dialect] if chooses(self._client) else []
-        return [self._client, verb, "-q", *dialect, *self._options]
+        tls = ["--tls", "require", "--fingerprint", self._fingerprint] if self._tls else []
+        return [self._client, verb, "-q", *dialect, *tls, *self._options]
 
 
 def check(directory, dialect):

@@ -12,7 +12,7 @@ from ..rig import Rig, Sample
 class Setup:
     """The settings of the command line: sizes in bytes, the delay in seconds each way."""
 
-    ftx: Callable  # ftx(durability, label) gives a list: one peer, or none with --no-ftx
+    ftx: Callable  # ftx(durability, label, options, tls) gives a list: one peer, or none with --no-ftx
     library: Callable  # library() gives the same of a program in C
     native: bool
     size: int
@@ -65,7 +65,7 @@ def through(port, delay):
 
 
 def all_rows(setup):
-    from . import again, crowd, delayed, library, resume, trees, whole
+    from . import again, crowd, delayed, library, resume, secure, trees, whole
     modules = (whole, resume, again, trees, delayed, crowd, library)
     rows = [row for module in modules for row in module.rows(setup)]
-    return [*rows, *trees.rows_again(setup)]
+    return [*rows, *trees.rows_again(setup), *secure.rows(setup)]

@@ -297,7 +297,7 @@ impl Channel {
     pub(super) async fn poll(&mut self) -> Result<Option<Incoming>, TransferError> {
         if self.backlog.is_empty() {
             if !self.frames.has_complete_frame() {
-                self.frames.try_fill(1).map_err(TransferError::connection)?;
+                self.frames.try_read().map_err(TransferError::connection)?;
             }
             if !self.frames.has_complete_frame() {
                 return Ok(None);

@@ -122,15 +122,20 @@ impl Frames {
     /// # Errors
     /// The connection failed.
     pub fn try_fill(&mut self, most: usize) -> io::Result<()> {
-        while self.inbox.bytes.len() < most {
-            match self.inbox.try_read(&self.transport) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+        while self.inbox.bytes.len() < most && self.try_read()? {}
         Ok(())
+    }
+
+    /// Reads available bytes once, without waiting; `false` if there are none.
+    ///
+    /// # Errors
+    /// The connection failed.
+    pub fn try_read(&mut self) -> io::Result<bool> {
+        match self.inbox.try_read(&self.transport) {
+            Ok(read) => Ok(read > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Detaches the connection from its runtime.

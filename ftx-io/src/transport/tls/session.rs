@@ -14,8 +14,9 @@ const RECORD_BYTES: usize = 16 * 1024;
 /// The most plaintext that is encrypted before the system has accepted it.
 const MAX_UNSENT_BYTES: usize = 128 * 1024;
 
-/// The ciphertext that is read at a time.
-const READ_BYTES: usize = 64 * 1024;
+/// The least and the most ciphertext that is read at a time.
+pub(super) const MIN_READ_BYTES: usize = 64 * 1024;
+const MAX_READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -34,6 +35,8 @@ pub(super) struct Session {
     closed: bool,
     /// The peer has violated the protocol. It was told so, and gets nothing more.
     failed: bool,
+    /// That violation, if the bytes before it were returned and the next read has to report it.
+    unreported_failure: Option<SessionError>,
 }
 
 /// An encrypted record with bytes of the caller.
@@ -75,6 +78,7 @@ impl Session {
             ended: false,
             closed: false,
             failed: false,
+            unreported_failure: None,
         };
         // A client speaks first.
         session.collect();
@@ -110,33 +114,59 @@ impl Session {
         if self.closed {
             return self.ended;
         }
-        self.ended || self.failed || !self.incoming.is_empty() || self.has_plaintext()
+        self.ended
+            || self.failed
+            || self.unreported_failure.is_some()
+            || !self.incoming.is_empty()
+            || self.has_plaintext()
     }
 
-    /// Appends plaintext to `buffer`, and returns its length, 0 at the end of the peer's bytes.
+    /// Appends plaintext to the spare room of `buffer`, and returns its length, 0 at the end of the peer's
+    /// bytes. As a read from a socket it fills the room if there are bytes for it: callers take what comes
+    /// at once for one batch.
     pub(super) fn read(
         &mut self,
         stream: &TcpStream,
         buffer: &mut impl BufMut,
     ) -> io::Result<usize> {
+        if let Some(failure) = self.unreported_failure.take() {
+            return Err(failure.into());
+        }
         while self.closed {
             // rustls expects no errors of the peer after its own `close_notify`.
             self.incoming.clear();
             if self.ended {
                 return Ok(0);
             }
-            self.receive(stream)?;
+            self.receive(stream, MIN_READ_BYTES)?;
         }
+        let room = buffer.chunk_mut().len();
+        let mut read = 0;
         loop {
-            let read = self.take_plaintext(buffer)?;
-            if read > 0 || self.ended {
+            read += self.take_plaintext(buffer, room - read)?;
+            if self.ended || read == room {
                 return Ok(read);
             }
-            if self.incoming.is_empty() && !self.failed {
-                self.receive(stream)?;
+            match self.advance(stream, room - read) {
+                Ok(()) => {}
+                Err(SessionError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return if read > 0 { Ok(read) } else { Err(error) };
+                }
+                Err(failure) if read > 0 => {
+                    self.unreported_failure = Some(failure);
+                    return Ok(read);
+                }
+                Err(failure) => return Err(failure.into()),
             }
-            self.decrypt(stream)?;
         }
+    }
+
+    /// Decrypts what has arrived, about `wanted` bytes.
+    fn advance(&mut self, stream: &TcpStream, wanted: usize) -> Result<(), SessionError> {
+        if self.incoming.is_empty() && !self.failed {
+            self.receive(stream, wanted)?;
+        }
+        self.decrypt(stream)
     }
 
     /// Encrypts and sends the first of these bytes, and returns the number of those whose records the
@@ -181,9 +211,9 @@ impl Session {
         Ok(())
     }
 
-    /// Reads ciphertext that the socket has.
-    pub(super) fn receive(&mut self, stream: &TcpStream) -> io::Result<()> {
-        self.incoming.reserve(READ_BYTES);
+    /// Reads ciphertext that the socket has, about as much as `wanted`.
+    pub(super) fn receive(&mut self, stream: &TcpStream, wanted: usize) -> io::Result<()> {
+        self.incoming.reserve(wanted.clamp(MIN_READ_BYTES, MAX_READ_BYTES));
         let received = stream.try_read_buf(&mut self.incoming);
         if received.is_err() && self.incoming.is_empty() {
             // An idle connection keeps no buffer.
@@ -280,8 +310,8 @@ impl Session {
         self.tls.reader().fill_buf().is_ok_and(|plaintext| !plaintext.is_empty())
     }
 
-    /// Moves plaintext to `buffer` as far as it has room.
-    fn take_plaintext(&mut self, buffer: &mut impl BufMut) -> io::Result<usize> {
+    /// Moves at most `room` bytes of plaintext to `buffer`.
+    fn take_plaintext(&mut self, buffer: &mut impl BufMut, room: usize) -> io::Result<usize> {
         let mut reader = self.tls.reader();
         let plaintext = match reader.fill_buf() {
             Ok(plaintext) => plaintext,
@@ -291,7 +321,7 @@ impl Session {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
             Err(error) => return Err(error),
         };
-        let len = plaintext.len().min(buffer.remaining_mut());
+        let len = plaintext.len().min(room);
         buffer.put_slice(plaintext.get(..len).unwrap_or_default());
         reader.consume(len);
         Ok(len)

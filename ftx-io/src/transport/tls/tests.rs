@@ -17,6 +17,9 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_millis(200);
 /// More than the system's buffers take.
 const LARGE_BYTES: usize = 24 << 20;
 
+/// The header and the tag of a record, and the byte that tells its kind.
+const RECORD_OVERHEAD_BYTES: usize = 5 + 16 + 1;
+
 #[derive(Clone)]
 struct Configs {
     client: Arc<ClientConfig>,
@@ -122,6 +125,48 @@ async fn a_write_counts_what_the_system_has_accepted() {
     let rest = file.len() - written;
     let (_, received) = tokio::join!(write(&client, &file[written..]), read(&server, rest));
     assert!(received == file[written..]);
+}
+
+/// Callers batch what comes at once, so a read must not stop at each record.
+#[tokio::test]
+async fn one_read_takes_all_records_that_have_arrived() {
+    const RECORD_COUNT: usize = 20;
+    let (client, server) = pair().await;
+    let file = content(RECORD_COUNT * 1000);
+    for record in file.chunks(1000) {
+        write(&client, record).await;
+    }
+    let Transport::Tls(tls) = &server else { panic!() };
+    // Each write has made two records.
+    let ciphertext = file.len() + RECORD_COUNT * 2 * RECORD_OVERHEAD_BYTES;
+    while tls.session().incoming().len() < ciphertext {
+        tls.stream.readable().await.unwrap();
+        let _ = tls.session().receive(&tls.stream, LARGE_BYTES);
+    }
+    let mut bytes = Vec::with_capacity(2 * file.len());
+    assert_eq!(server.try_read(&mut bytes).unwrap(), file.len());
+    assert!(bytes == file);
+}
+
+/// A read that has taken bytes returns them, and the next one reports the violation.
+#[tokio::test]
+async fn a_violation_is_reported_behind_bytes_before_it() {
+    let (client, server) = pair().await;
+    let file = content(40_000);
+    write(&client, &file).await;
+    let Transport::Tls(client) = &client else { panic!() };
+    client.stream.writable().await.unwrap();
+    client.stream.try_write(&[0x17, 3, 3, 0, 1, 0]).unwrap();
+    let Transport::Tls(tls) = &server else { panic!() };
+    while tls.session().incoming().len() < file.len() + 3 * RECORD_OVERHEAD_BYTES + 6 {
+        tls.stream.readable().await.unwrap();
+        let _ = tls.session().receive(&tls.stream, LARGE_BYTES);
+    }
+    let mut bytes = Vec::with_capacity(2 * file.len());
+    let read = server.try_read(&mut bytes).unwrap();
+    assert!(read > 0 && file.starts_with(&bytes));
+    let error = server.read(&mut bytes).await.unwrap_err();
+    assert_eq!((error.kind(), bytes.len()), (io::ErrorKind::InvalidData, read));
 }
 
 #[tokio::test]
