@@ -1481,6 +1481,16 @@ int32_t ftx_job_dialect(const struct ftx_job *job, uint32_t *dialect);
 #define FTX_UNSUPPORTED -418
 
 /**
+ * The user has no right to do this.
+ */
+#define FTX_FORBIDDEN -419
+
+/**
+ * The file exceeds the user's quota.
+ */
+#define FTX_QUOTA_EXCEEDED -420
+
+/**
  * An argument is not valid.
  */
 #define FTX_INVALID_ARGUMENT -501

@@ -257,6 +257,12 @@ reason_table! {
     /// The server does not support the request.
     Unsupported = -418, "UNSUPPORTED", UnknownData, File, false,
         "the server does not support the request";
+    /// The user has no right to do this with the name.
+    Forbidden = -419, "FORBIDDEN", OpenError, File, false,
+        "the user has no right to do this";
+    /// The file does not fit the user's quota.
+    QuotaExceeded = -420, "QUOTA_EXCEEDED", WriteError, File, false,
+        "the file exceeds the user's quota";
 
     /// An argument is invalid.
     InvalidArgument = -501, "INVALID_ARGUMENT", OpenError, Client, false,
@@ -290,7 +296,7 @@ mod tests {
     #[test]
     fn codes_do_not_change() {
         let codes: Vec<i32> = Reason::TABLE.iter().map(|reason| reason.code()).collect();
-        let groups = [(101, 5), (201, 5), (301, 8), (401, 18), (501, 3), (601, 1)];
+        let groups = [(101, 5), (201, 5), (301, 8), (401, 20), (501, 3), (601, 1)];
         let expected = groups.iter().flat_map(|&(first, count)| (first..first + count).map(|n| -n));
         assert_eq!(codes, expected.collect::<Vec<_>>());
         let named = [Reason::NameRefused, Reason::Changed, Reason::Unsupported, Reason::Internal];

@@ -95,6 +95,10 @@ pub const FTX_UNAUTHORISED: i32 = -416;
 pub const FTX_TOO_MANY_REQUESTS: i32 = -417;
 /// The server does not support the request.
 pub const FTX_UNSUPPORTED: i32 = -418;
+/// The user has no right to do this.
+pub const FTX_FORBIDDEN: i32 = -419;
+/// The file exceeds the user's quota.
+pub const FTX_QUOTA_EXCEEDED: i32 = -420;
 /// An argument is not valid.
 pub const FTX_INVALID_ARGUMENT: i32 = -501;
 /// The server's address is not valid.
@@ -282,6 +286,8 @@ pub(crate) const fn name(code: i32) -> &'static CStr {
         -416 => c"UNAUTHORISED",
         -417 => c"TOO_MANY_REQUESTS",
         -418 => c"UNSUPPORTED",
+        -419 => c"FORBIDDEN",
+        -420 => c"QUOTA_EXCEEDED",
         -501 => c"INVALID_ARGUMENT",
         -502 => c"INVALID_ADDRESS",
         -503 => c"CANCELLED",
