@@ -116,6 +116,12 @@ impl GrantPath {
         }
     }
 
+    /// The directory; `None` is the root.
+    #[must_use]
+    pub fn directory(&self) -> Option<RemoteName> {
+        RemoteName::parse(self.0.strip_suffix('/')?).ok()
+    }
+
     /// The text: empty, or with a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -151,18 +157,27 @@ impl Grants {
     /// The rights on a file.
     #[must_use]
     pub fn rights_on(&self, name: &RemoteName) -> Rights {
-        self.longest(|path| path.contains(name))
+        rights_of(self.longest(|path| path.contains(name)))
     }
 
     /// The rights on the entries of a directory; `None` is the root.
     #[must_use]
     pub fn rights_in(&self, directory: Option<&RemoteName>) -> Rights {
+        rights_of(self.grant_in(directory))
+    }
+
+    /// The grant that decides about the entries of a directory; `None` is the root.
+    #[must_use]
+    pub fn grant_in(&self, directory: Option<&RemoteName>) -> Option<&Grant> {
         self.longest(|path| path.covers(directory))
     }
 
     /// Paths that contain one name are prefixes of each other, so the longest is the last in order.
-    fn longest(&self, contains: impl Fn(&GrantPath) -> bool) -> Rights {
-        let grant = self.sorted.iter().rev().find(|grant| contains(&grant.path));
-        grant.map_or(Rights::empty(), |grant| grant.rights)
+    fn longest(&self, contains: impl Fn(&GrantPath) -> bool) -> Option<&Grant> {
+        self.sorted.iter().rev().find(|grant| contains(&grant.path))
     }
+}
+
+fn rights_of(grant: Option<&Grant>) -> Rights {
+    grant.map_or(Rights::empty(), |grant| grant.rights)
 }

@@ -40,6 +40,7 @@ pub mod memory;
 mod progress;
 mod refusal;
 mod requests;
+mod scoped;
 
 pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload};
 pub(crate) use local::MAX_LONG_JOBS;
@@ -48,6 +49,9 @@ pub use refusal::Refusal;
 pub use requests::{
     ExpectedVersion, ListPage, ListRequest, Naming, OpenedUpload, PutOutcome, SmallData, SmallFile,
     UploadOffer, UploadOwner,
+};
+pub use scoped::{
+    ScopedCursor, ScopedFile, ScopedLegacyUpload, ScopedOffer, ScopedStaging, ScopedStore,
 };
 
 /// A namespace of files, which are transferred block by block. Whoever keeps files for the server

@@ -19,9 +19,10 @@ use ftx_core::native::blocks::{
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::Executor;
 use ftx_server::store::{
-    Naming, OpenedUpload, Refusal, StagedUpload as _, Store, StoredFile as _, UploadOffer,
-    UploadOwner, WorkProgress,
+    Naming, OpenedUpload, Refusal, ScopedStore, StagedUpload as _, Store, StoredFile as _,
+    UploadOffer, UploadOwner, WorkProgress,
 };
+use ftx_server::{Access, AccessPolicy, Principal};
 
 use content::{MIB, content};
 
@@ -38,6 +39,28 @@ macro_rules! for_all_stores {
                     config.durability = ftx_store::Durability::None;
                     let store = ftx_server::store::local::LocalStore::open(&config).unwrap();
                     super::$test(store).await;
+                }
+            )*
+        }
+        mod scoped {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let root = tempfile::tempdir().unwrap();
+                    let mut config =
+                        ftx_server::store::local::LocalStoreConfig::new(root.path());
+                    config.durability = ftx_store::Durability::None;
+                    let store = ftx_server::store::local::LocalStore::open(&config).unwrap();
+                    super::$test(crate::with_all_rights(store)).await;
+                }
+            )*
+        }
+        mod scoped_memory {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let store = ftx_server::store::memory::MemStore::new();
+                    super::$test(crate::with_all_rights(store)).await;
                 }
             )*
         }
@@ -62,6 +85,12 @@ macro_rules! for_all_stores {
     };
 }
 pub(crate) use for_all_stores;
+
+/// The store as a principal with all rights sees it.
+fn with_all_rights<S: Store>(store: S) -> ScopedStore<S> {
+    let access = Access::new(AccessPolicy::open());
+    ScopedStore::new(store, access).for_principal(&Principal::Anonymous)
+}
 
 fn name(text: &str) -> RemoteName {
     RemoteName::parse(text).unwrap()
