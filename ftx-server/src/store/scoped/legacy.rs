@@ -13,10 +13,10 @@ use crate::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload, Refusal,
 /// The offered prefix of a file.
 #[derive(Debug)]
 pub struct ScopedOffer<O> {
-    inner: O,
+    pub(super) inner: O,
     /// The client was told nothing of it.
-    is_hidden: bool,
-    held_bytes: u64,
+    pub(super) is_hidden: bool,
+    pub(super) held_bytes: u64,
 }
 
 /// An unfinished upload of a legacy client.

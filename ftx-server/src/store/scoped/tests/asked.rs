@@ -84,7 +84,8 @@ impl Call {
             }
             Self::OfferPrefix => store.offer_prefix(&pool, &name, 100).await.map(drop),
             Self::Begin => {
-                let offered = store.inner.files.offer_prefix(&pool, &name, 100).await?;
+                let nothing = super::name("nothing");
+                let offered = store.inner.files.offer_prefix(&pool, &nothing, 100).await?;
                 let offer = ScopedOffer { inner: offered.offer, is_hidden: false, held_bytes: 0 };
                 store.begin(&pool, &name, LegacyBegin::Anew(offer), 1).await.map(drop)
             }
