@@ -17,6 +17,7 @@ mod legacy;
 mod native;
 mod send_source;
 mod stream;
+mod tls;
 mod transport;
 
 pub use deadline::deadline_after;
@@ -31,6 +32,7 @@ pub use legacy::write_task::{StagingGuard, StagingHandle};
 pub use native::frames::{DetachedFrames, FrameReader, FrameWriter, Frames, Incoming, ReadError};
 pub use send_source::SendSource;
 pub use stream::{BufferedStream, DetachedStream, IoLimits, StreamError};
+pub use tls::{ALPN_NATIVE, PemError, crypto_provider, read_certificates, read_private_key};
 pub use transport::{DetachedTransport, TlsHandshakeError, Transport};
 
 /// The bytes of a file that move at a time: few enough to stay in the processor's cache between

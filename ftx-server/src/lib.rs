@@ -47,7 +47,7 @@ pub use metrics::{
 };
 pub use monitor::Monitor;
 pub use server::Server;
-pub use tls::{ALPN_NATIVE, NextTls, ServerCertificate, ServerTls, TlsError, TlsFiles};
+pub use tls::{NextTls, ServerCertificate, ServerTls, TlsError, TlsFiles};
 
 #[cfg(test)]
 use worker::BLOCKING_THREADS;

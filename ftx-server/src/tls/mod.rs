@@ -3,7 +3,6 @@
 //! The files are read at the start and on a [reload](ServerTls::reload). A handshake uses those that were
 //! read last; connections that run are not touched.
 
-mod files;
 mod self_signed;
 #[cfg(test)]
 mod tests;
@@ -13,13 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ftx_io::Fingerprint;
+use ftx_io::{
+    ALPN_NATIVE, Fingerprint, PemError, crypto_provider, read_certificates, read_private_key,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-
-/// The protocol inside TLS, for ALPN. A client that names none is served, too.
-pub const ALPN_NATIVE: &[u8] = b"ftx/1";
 
 /// The certificate of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +122,16 @@ impl TlsError {
     }
 }
 
+impl From<PemError> for TlsError {
+    fn from(error: PemError) -> Self {
+        let PemError { path, expected, source } = error;
+        match source {
+            Some(source) => Self::File { path, source },
+            None => Self::Missing { path, expected },
+        }
+    }
+}
+
 impl TlsFiles {
     /// Reads the files that must be there, and returns all that is wrong with them. Makes no file.
     #[must_use]
@@ -131,13 +139,13 @@ impl TlsFiles {
         let mut faults = Vec::new();
         let mut add = |error: TlsError| faults.push(error);
         if let ServerCertificate::Files { cert, key } = &self.certificate {
-            match (files::certificates(cert), files::private_key(key)) {
+            match (read_certificates(cert), read_private_key(key)) {
                 (Ok(chain), Ok(key)) => {
                     server_config(None, chain, key, cert).map(drop).unwrap_or_else(&mut add);
                 }
                 (chain, key) => {
-                    chain.map(drop).unwrap_or_else(&mut add);
-                    key.map(drop).unwrap_or_else(&mut add);
+                    chain.map(drop).unwrap_or_else(|error| add(error.into()));
+                    key.map(drop).unwrap_or_else(|error| add(error.into()));
                 }
             }
         }
@@ -201,7 +209,7 @@ impl Loaded {
                 (path, chain, key)
             }
             ServerCertificate::Files { cert, key } => {
-                (cert.clone(), files::certificates(cert)?, files::private_key(key)?)
+                (cert.clone(), read_certificates(cert)?, read_private_key(key)?)
             }
         };
         let unusable = |source| TlsError::Unusable { path: path.clone(), source };
@@ -224,11 +232,14 @@ fn server_config(
         Some(path) => client_verifier(path)?,
         None => Arc::new(NoClientAuth),
     };
-    let builder = ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13]);
-    let mut config = builder
+    let unusable = |source| TlsError::Unusable { path: path.to_owned(), source };
+    let mut config = ServerConfig::builder_with_provider(crypto_provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(|source| TlsError::Unusable { path: path.to_owned(), source })?;
+        .map_err(unusable)?;
+    // A client that names no protocol is served, too.
     config.alpn_protocols = vec![ALPN_NATIVE.to_vec()];
     // A resumed session would skip the look at the client's certificate, which may have been revoked.
     config.send_tls13_tickets = 0;
@@ -245,10 +256,10 @@ fn client_verifier(
         TlsError::ClientIssuers { path, source }
     };
     let mut roots = RootCertStore::empty();
-    for issuer in files::certificates(path)? {
+    for issuer in read_certificates(path)? {
         roots.add(issuer).map_err(|error| unusable(error.into()))?;
     }
-    WebPkiClientVerifier::builder(Arc::new(roots))
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
         .allow_unauthenticated()
         .build()
         .map(|verifier| verifier as _)

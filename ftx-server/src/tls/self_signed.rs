@@ -4,10 +4,11 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use ftx_io::{read_certificates, read_private_key};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{TlsError, files};
+use super::TlsError;
 
 const KEY_FILE: &str = "key.pem";
 const CERTIFICATE_FILE: &str = "certificate.pem";
@@ -32,8 +33,8 @@ pub(super) fn load_or_create(
         let pair = KeyPair::from_pem(&pem).map_err(TlsError::Generate)?;
         write_new(&path, certificate(&pair)?.as_bytes())?;
     }
-    let chain = files::certificates(&path)?;
-    Ok((path, chain, files::private_key(&key_path)?))
+    let chain = read_certificates(&path)?;
+    Ok((path, chain, read_private_key(&key_path)?))
 }
 
 /// A certificate for a key, in PEM form.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::Transport;
+use crate::{Transport, crypto_provider};
 
 /// The deadline of a driver. A shorter one fails no test.
 const HANDSHAKE_LIMIT: Duration = Duration::from_millis(200);
@@ -38,8 +38,14 @@ fn new_configs() -> Configs {
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
-    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    let server = ServerConfig::builder()
+    let client = ClientConfig::builder_with_provider(crypto_provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(crypto_provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
