@@ -1927,6 +1927,14 @@ void ftx_config_free(struct ftx_config *config);
 #define FTX_OPTION_CLIENT_KEY 19
 
 /**
+ * The token that proves to the server who the client is, as `ftx-server token add` prints it. Set
+ * by `ftx_config_set_bytes`; white space around it does not count. A server on another machine
+ * gets it encrypted or not at all, whatever `FTX_OPTION_INSECURE` says. A mistyped token is
+ * `FTX_INVALID_ARGUMENT`. Empty, the default, means that the client proves nothing.
+ */
+#define FTX_OPTION_TOKEN 20
+
+/**
  * The native dialect; the dialect of the original system with a server that supports no other.
  */
 #define FTX_DIALECT_AUTO 0

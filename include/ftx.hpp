@@ -342,6 +342,7 @@ public:
 
     config &fingerprint(const std::string &text) { return set(FTX_OPTION_FINGERPRINT, text); }
     config &known_hosts(const std::string &path) { return set(FTX_OPTION_KNOWN_HOSTS, path); }
+    config &token(const std::string &text) { return set(FTX_OPTION_TOKEN, text); }
 #endif
 
     /** Returns the handle, which this object keeps owning. */

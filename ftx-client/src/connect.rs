@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftx_io::{BufferedStream, Transport, deadline_after};
@@ -13,7 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::tls::{self, Secured};
+use crate::tls::{ClientTls, Secured};
 use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
 
 /// The wait for an address before the next one is tried as well; RFC 8305 recommends it.
@@ -27,38 +28,52 @@ struct FailedAddress {
     source: io::Error,
 }
 
-/// Connects to the first of the host's addresses that answers, and starts TLS as the settings say, all
-/// within `limit`.
-pub(crate) async fn connect(
-    address: &ServerAddr,
-    config: &ClientConfig,
-    limit: Duration,
-    cancel: &Cancel,
-) -> Result<BufferedStream, TransferError> {
-    let deadline = Instant::from_std(deadline_after(limit));
-    let connected = async {
-        match timeout_at(deadline, secured(address, config, deadline)).await {
-            Ok(connected) => connected.map(BufferedStream::new),
-            Err(_) => Err(TransferError::silent_for(limit)),
-        }
-    };
-    tokio::select! {
-        biased;
-        () = cancel.token(true).cancelled() => Err(TransferError::cancelled()),
-        connected = connected => connected,
-    }
+/// A server, and the TLS that a client uses with it. Clones share the TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    address: ServerAddr,
+    tls: Arc<ClientTls>,
 }
 
-async fn secured(
-    address: &ServerAddr,
-    config: &ClientConfig,
-    deadline: Instant,
-) -> Result<Transport, TransferError> {
-    let (transport, peer) = plain(address, deadline).await?;
-    match tls::secure(transport, address, peer.ip(), config).await? {
-        Secured::Ready(transport) => Ok(transport),
-        // The server has taken the first message of TLS for one of its own.
-        Secured::NoTls => Ok(plain(address, deadline).await?.0),
+impl Endpoint {
+    pub(crate) fn new(address: ServerAddr) -> Self {
+        Self { address, tls: Arc::default() }
+    }
+
+    /// Connects to the first of the host's addresses that answers, and starts TLS as the settings say,
+    /// all within `limit`.
+    pub(crate) async fn connect(
+        &self,
+        config: &ClientConfig,
+        limit: Duration,
+        cancel: &Cancel,
+    ) -> Result<BufferedStream, TransferError> {
+        let deadline = Instant::from_std(deadline_after(limit));
+        let connected = async {
+            match timeout_at(deadline, self.secured(config, deadline)).await {
+                Ok(connected) => connected.map(BufferedStream::new),
+                Err(_) => Err(TransferError::silent_for(limit)),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancel.token(true).cancelled() => Err(TransferError::cancelled()),
+            connected = connected => connected,
+        }
+    }
+
+    async fn secured(
+        &self,
+        config: &ClientConfig,
+        deadline: Instant,
+    ) -> Result<Transport, TransferError> {
+        let Self { address, tls } = self;
+        let (transport, peer) = plain(address, deadline).await?;
+        match tls.secure(transport, address, peer.ip(), config).await? {
+            Secured::Ready(transport) => Ok(transport),
+            // The server has taken the first message of TLS for one of its own.
+            Secured::NoTls => Ok(plain(address, deadline).await?.0),
+        }
     }
 }
 

@@ -145,8 +145,8 @@ impl Client {
         };
         let id = idle.next_request;
         idle.next_request += 1;
-        let Self { address, config, cancel, .. } = self;
-        let channel = idle.take_or_connect(address, config, cancel, activity).await?;
+        let Self { endpoint, config, cancel, .. } = self;
+        let channel = idle.take_or_connect(endpoint, config, cancel, activity).await?;
         Ok((channel, id))
     }
 

@@ -15,6 +15,7 @@ use ftx_store::{ManifestCache, ManifestLimits, StoreError};
 use tracing::debug;
 
 use crate::activity::Activity;
+use crate::connect::Endpoint;
 use crate::legacy::LegacyClient;
 use crate::legacy::connection::IdleLegacyConnection;
 use crate::native::{
@@ -46,7 +47,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Client {
-    address: ServerAddr,
+    endpoint: Endpoint,
     config: ClientConfig,
     observer: Observer,
     cancel: Cancel,
@@ -103,7 +104,8 @@ impl Client {
         let server = ServerDialect::Unknown;
         let (observer, cancel) = (Observer::default(), Cancel::new());
         let manifests = Arc::new(open_cache(config.cache.as_deref()));
-        Self { address, config, observer, cancel, server, has_own_thread: false, manifests }
+        let endpoint = Endpoint::new(address);
+        Self { endpoint, config, observer, cancel, server, has_own_thread: false, manifests }
     }
 
     /// Lets the client block the thread that polls it. Disk work then needs no other thread, which makes
@@ -187,7 +189,7 @@ impl Client {
     ) -> Result<(), TransferError> {
         self.negotiate().await?;
         let executor = &self.executor();
-        let Self { address, config, cancel, manifests, .. } = self;
+        let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
             ServerDialect::Native(idle) => {
                 let mut jobs = Vec::with_capacity(files.len());
@@ -196,13 +198,13 @@ impl Client {
                     jobs.push(UploadJob::new(path, name, run));
                 }
                 let mut native =
-                    NativeClient { address, config, cancel, executor, manifests, idle };
+                    NativeClient { endpoint, config, cancel, executor, manifests, idle };
                 native.upload(jobs, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
                 let activity = &Activity::new();
                 let mut legacy =
-                    LegacyClient { address, config, cancel, activity, executor, connection };
+                    LegacyClient { endpoint, config, cancel, activity, executor, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.upload(&file.path, &file.name, &observer).await;
@@ -230,7 +232,7 @@ impl Client {
     ) -> Result<(), TransferError> {
         self.negotiate().await?;
         let executor = &self.executor();
-        let Self { address, config, cancel, manifests, .. } = self;
+        let Self { endpoint, config, cancel, manifests, .. } = self;
         match &mut self.server {
             ServerDialect::Native(idle) => {
                 let jobs = files.iter().map(|FileDownload { name, path, size }| DownloadJob {
@@ -241,13 +243,13 @@ impl Client {
                 });
                 let jobs = jobs.collect();
                 let mut native =
-                    NativeClient { address, config, cancel, executor, manifests, idle };
+                    NativeClient { endpoint, config, cancel, executor, manifests, idle };
                 native.download(jobs, keep_going, watch).await;
             }
             ServerDialect::Legacy { connection } => {
                 let activity = &Activity::new();
                 let mut legacy =
-                    LegacyClient { address, config, cancel, activity, executor, connection };
+                    LegacyClient { endpoint, config, cancel, activity, executor, connection };
                 for (index, file) in files.iter().enumerate() {
                     let observer = watch.begin(index);
                     let result = legacy.download(&file.name, &file.path, &observer).await;
@@ -302,16 +304,22 @@ impl Client {
 
     /// Connects and detects the dialect, both within `limit`.
     async fn handshake(&self, limit: Duration) -> Result<ServerDialect, TransferError> {
-        let Self { address, config, cancel, .. } = self;
+        let Self { endpoint, config, cancel, .. } = self;
         let replaces = match &self.server {
             ServerDialect::Native(idle) => Some(idle.last_session),
             ServerDialect::Legacy { .. } | ServerDialect::Unknown => None,
         };
         let session = SessionRequest::New { replaces };
-        match greet(address, config, cancel, session, limit).await? {
+        match greet(endpoint, config, cancel, session, limit).await? {
             Handshake::Native(channel) => Ok(ServerDialect::Native(IdleConnection::new(*channel))),
             Handshake::Legacy(_) if config.dialect == DialectChoice::Native => {
                 Err(TransferError::not_native())
+            }
+            // Encryption was required so that the server learns who the client is.
+            Handshake::Legacy(stream)
+                if config.token.is_some() && stream.transport().is_encrypted() =>
+            {
+                Err(TransferError::token_unused())
             }
             Handshake::Legacy(stream) => {
                 let connection = IdleLegacyConnection::new(stream, config.timeout);

@@ -3,13 +3,12 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
-use ftx_io::{ReadError, StreamError, TlsHandshakeError, WorkPanicked};
+use ftx_io::{PemError, ReadError, StreamError, TlsHandshakeError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
@@ -34,12 +33,15 @@ impl TransferError {
     }
 
     /// TLS with a server failed.
-    pub(crate) fn tls(address: &ServerAddr, error: TlsHandshakeError) -> Self {
+    pub(crate) fn tls(address: &ServerAddr, error: TlsHandshakeError, has_token: bool) -> Self {
         match error {
             TlsHandshakeError::Tls(source) => match trust_error(&source) {
                 Some(cause) => Self::untrusted(address).caused_by(cause.clone()),
                 None => Self::tls_failed(address).caused_by(source),
             },
+            TlsHandshakeError::OriginalServer | TlsHandshakeError::Closed if has_token => {
+                Self::tls_missing_for_token(address).caused_by(error)
+            }
             TlsHandshakeError::OriginalServer | TlsHandshakeError::Closed => {
                 Self::tls_missing(address).caused_by(error)
             }
@@ -52,8 +54,10 @@ impl TransferError {
         Self::tls_settings_unusable().caused_by(source)
     }
 
-    pub(crate) fn pem(expected: &str, path: &Path, source: io::Error) -> Self {
-        Self::pem_unusable(expected, path).caused_by(source)
+    pub(crate) fn pem(error: PemError) -> Self {
+        let PemError { path, expected, source } = error;
+        let no_pem = || io::Error::new(io::ErrorKind::InvalidData, "it is not in PEM form");
+        Self::pem_unusable(expected, &path).caused_by(source.unwrap_or_else(no_pem))
     }
 
     pub(crate) fn known_hosts(source: KnownHostsError) -> Self {

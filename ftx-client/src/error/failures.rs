@@ -60,6 +60,9 @@ failures! {
     pub(crate) plain_refused(address: &ServerAddr) = TlsFailed,
         "{address} is on another machine, where connections must be encrypted; --insecure allows plain \
          ones";
+    /// A token would have to cross the network in plain.
+    pub(crate) plain_token(address: &ServerAddr) = TlsFailed,
+        "{address} is on another machine, and a token is never sent there without encryption";
     /// A PEM file of the settings cannot be used.
     pub(crate) pem_unusable(expected: &str, path: &Path) =
         InvalidArgument [with_status: Status::ConnectError],
@@ -73,6 +76,12 @@ failures! {
     /// The server has no TLS.
     pub(crate) tls_missing(address: &ServerAddr) = TlsFailed,
         "{address} does not offer encrypted connections; --insecure allows plain ones";
+    /// The server has no TLS, which a token needs.
+    pub(crate) tls_missing_for_token(address: &ServerAddr) = TlsFailed,
+        "{address} does not offer encrypted connections, and a token is never sent without encryption";
+    /// The server has no field for a token.
+    pub(crate) token_unused() = OtherDialect [with_status: Status::ConnectError],
+        "the server speaks the original protocol only, which has no tokens";
     /// The server's certificate is not trusted.
     pub(crate) untrusted(address: &ServerAddr) = TlsFailed,
         "{address} is not trusted";

@@ -15,17 +15,15 @@ use ftx_core::RemoteName;
 use ftx_io::Executor;
 
 use crate::activity::Activity;
-use crate::connect::connect;
+use crate::connect::Endpoint;
 use crate::legacy::connection::{IdleLegacyConnection, LegacyConnection};
 use crate::legacy::target::Target;
 use crate::retry::Retries;
-use crate::{
-    Cancel, ClientConfig, Event, LocalPath, Observer, ServerAddr, TransferError, Transferred,
-};
+use crate::{Cancel, ClientConfig, Event, LocalPath, Observer, TransferError, Transferred};
 
 /// A client of a server that speaks the legacy dialect.
 pub(crate) struct LegacyClient<'a> {
-    pub(crate) address: &'a ServerAddr,
+    pub(crate) endpoint: &'a Endpoint,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
     /// The signs of life of the call.
@@ -112,7 +110,7 @@ impl LegacyClient<'_> {
             return Ok(connection);
         }
         let limit = self.activity.limit(self.config.timeout);
-        let stream = connect(self.address, self.config, limit, self.cancel).await?;
+        let stream = self.endpoint.connect(self.config, limit, self.cancel).await?;
         Ok(LegacyConnection::new(stream, self.config.timeout, self.cancel, self.activity))
     }
 }

@@ -13,11 +13,12 @@ use tracing::debug;
 use super::channel::Handshake;
 use super::hello::{SessionRequest, greet};
 use super::workload::Workload;
-use crate::{ClientConfig, ServerAddr, TransferError};
+use crate::connect::Endpoint;
+use crate::{ClientConfig, TransferError};
 
 /// An extra connection and its thread.
 pub(super) struct ExtraStream<T> {
-    pub(super) address: ServerAddr,
+    pub(super) endpoint: Endpoint,
     pub(super) config: ClientConfig,
     pub(super) session: Token,
     pub(super) stream: StreamId,
@@ -62,10 +63,10 @@ impl<T: Workload> ExtraStream<T> {
     }
 
     async fn work(self) {
-        let Self { address, config, session, stream, workload } = self;
+        let Self { endpoint, config, session, stream, workload } = self;
         let cancel = workload.attempt().cancel().clone();
         let joined =
-            greet(&address, &config, &cancel, SessionRequest::Join(session), config.timeout);
+            greet(&endpoint, &config, &cancel, SessionRequest::Join(session), config.timeout);
         let mut channel = match joined.await {
             Ok(Handshake::Native(channel)) => *channel,
             Ok(Handshake::Legacy(_)) => return,

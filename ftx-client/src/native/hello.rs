@@ -7,8 +7,8 @@ use ftx_io::{BufferedStream, IoLimits, deadline_after};
 use tokio::time::{Instant, timeout_at};
 
 use super::channel::{Channel, Handshake};
-use crate::connect::connect;
-use crate::{Cancel, ClientConfig, ServerAddr, TransferError};
+use crate::connect::Endpoint;
+use crate::{Cancel, ClientConfig, TransferError};
 
 /// Program and version, sent in the `Hello`.
 const AGENT: &str = concat!("ftx-client/", env!("CARGO_PKG_VERSION"));
@@ -27,14 +27,14 @@ pub(crate) enum SessionRequest {
 /// # Errors
 /// There is no connection, or the server does not answer as it should in time.
 pub(crate) async fn greet(
-    address: &ServerAddr,
+    endpoint: &Endpoint,
     config: &ClientConfig,
     cancel: &Cancel,
     session: SessionRequest,
     limit: Duration,
 ) -> Result<Handshake, TransferError> {
     let deadline = Instant::from_std(deadline_after(limit));
-    let stream = connect(address, config, limit, cancel).await?;
+    let stream = endpoint.connect(config, limit, cancel).await?;
     let handshake = Channel::handshake(stream, config, cancel, session);
     timeout_at(deadline, handshake).await.map_err(|_| TransferError::silent_for(limit))?
 }
@@ -55,10 +55,9 @@ pub(super) fn hello(session: SessionRequest, auth: Option<String>) -> Request {
     }
 }
 
-/// The proof that the client may use the server, for each of its connections. The settings hold none so
-/// far.
-pub(super) fn credentials(_: &ClientConfig) -> Option<String> {
-    None
+/// The proof that the client may use the server, for each of its connections. TLS proves a certificate.
+pub(super) fn credentials(config: &ClientConfig) -> Option<String> {
+    config.token.as_ref().map(ToString::to_string)
 }
 
 /// Reads the first bytes of a server.

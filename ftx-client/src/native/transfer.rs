@@ -18,8 +18,9 @@ use super::queue::TransferQueue;
 use super::upload::{UploadJob, UploadWorkload};
 use super::workload::Workload;
 use crate::activity::Activity;
+use crate::connect::Endpoint;
 use crate::retry::Retries;
-use crate::{Cancel, ClientConfig, Event, LocalPath, ServerAddr, TransferError, Watch};
+use crate::{Cancel, ClientConfig, Event, LocalPath, TransferError, Watch};
 
 /// Connections of an attempt, unless the configuration says otherwise.
 const NEAR_STREAM_COUNT: usize = 2;
@@ -36,7 +37,7 @@ const ASSUMED_BLOCKS: u64 = 64;
 
 /// A client of a native server.
 pub(crate) struct NativeClient<'a> {
-    pub(crate) address: &'a ServerAddr,
+    pub(crate) endpoint: &'a Endpoint,
     pub(crate) config: &'a ClientConfig,
     pub(crate) cancel: &'a Cancel,
     /// Runs the disk work of the calling thread.
@@ -69,7 +70,7 @@ impl IdleConnection {
     /// There is no new one, or the server has become one of the other dialect.
     pub(crate) async fn take_or_connect(
         &mut self,
-        address: &ServerAddr,
+        endpoint: &Endpoint,
         config: &ClientConfig,
         cancel: &Cancel,
         activity: &Activity,
@@ -80,7 +81,7 @@ impl IdleConnection {
         }
         let session = SessionRequest::New { replaces: Some(self.last_session) };
         let limit = activity.limit(config.timeout);
-        match greet(address, config, cancel, session, limit).await? {
+        match greet(endpoint, config, cancel, session, limit).await? {
             Handshake::Native(mut channel) => {
                 channel.set_activity(activity);
                 self.last_session = channel.limits.session;
@@ -208,8 +209,8 @@ impl NativeClient<'_> {
         report: &mut (dyn FnMut() + Send),
     ) -> Result<(), TransferError> {
         let activity = workload.attempt().activity();
-        let Self { address, config, cancel, idle, .. } = self;
-        let channel = idle.take_or_connect(address, config, cancel, activity).await?;
+        let Self { endpoint, config, cancel, idle, .. } = self;
+        let channel = idle.take_or_connect(endpoint, config, cancel, activity).await?;
         let max_streams = match self.config.streams {
             Some(streams) => streams.get(),
             None if channel.limits.is_far() => FAR_STREAM_COUNT,
@@ -252,7 +253,7 @@ impl NativeClient<'_> {
         let streams = 1..StreamId::try_from(streams).unwrap_or(u32::MAX);
         let spawned = streams.filter_map(|stream| {
             let stream = ExtraStream {
-                address: self.address.clone(),
+                endpoint: self.endpoint.clone(),
                 config: self.config.clone(),
                 session,
                 stream,

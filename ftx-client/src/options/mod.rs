@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ftx_core::AccessToken;
 use ftx_core::native::wire::Overwrite;
 use ftx_io::Fingerprint;
 use ftx_store::Durability;
@@ -350,6 +351,20 @@ options! {
             CliFlag::new("client-key", "FILE", "PEM file with the key of the client's certificate")
                 .takes("the path of a PEM file"),
         );
+
+    /// The token that proves to the server who the client is. It never crosses a plain connection to
+    /// another machine, whatever the other settings say. A server of the original system gets none. On
+    /// the command line it is no argument, which every user of the machine could read.
+    token: Option<AccessToken> = None,
+        [AbiOption::bytes(
+            20,
+            "TOKEN",
+            "The token that proves to the server who the client is, as `ftx-server token add` prints it. \
+             Set by `ftx_config_set_bytes`; white space around it does not count. A server on another \
+             machine gets it encrypted or not at all, whatever `FTX_OPTION_INSECURE` says. A mistyped \
+             token is `FTX_INVALID_ARGUMENT`. Empty, the default, means that the client proves nothing.",
+        )],
+        None;
 }
 
 #[cfg(test)]

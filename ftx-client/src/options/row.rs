@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use ftx_core::AccessTokenError;
+
 use super::{ClientConfig, OPTIONS, OptionChoice};
 
 /// An option of a client.
@@ -94,6 +96,8 @@ pub enum OptionError {
     Value,
     /// The value is a path that contains a NUL.
     PathWithNul,
+    /// The value is no token, or a mistyped one.
+    Token(AccessTokenError),
 }
 
 impl AbiOption {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use ftx_core::AccessTokenError;
+
 use super::*;
 
 /// The numbers that programs in C have been built with: for a client, and for a job.
-const ABI_NUMBERS: [(&str, u32, Option<u32>); 11] = [
+const ABI_NUMBERS: [(&str, u32, Option<u32>); 20] = [
     ("TIMEOUT_MS", 1, None),
     ("RETRIES", 2, Some(3)),
     ("MIN_BACKOFF_MS", 3, None),
@@ -17,10 +19,19 @@ const ABI_NUMBERS: [(&str, u32, Option<u32>); 11] = [
     ("OVERWRITE_DIGEST", 9, Some(5)),
     ("CACHE", 10, None),
     ("STALL_TIMEOUT_MS", 11, None),
+    ("TLS", 12, None),
+    ("FINGERPRINT", 13, None),
+    ("CA", 14, None),
+    ("KNOWN_HOSTS", 15, None),
+    ("ACCEPT_NEW", 16, None),
+    ("INSECURE", 17, None),
+    ("CLIENT_CERT", 18, None),
+    ("CLIENT_KEY", 19, None),
+    ("TOKEN", 20, None),
 ];
 
 /// The same for the values of options.
-const CHOICE_NUMBERS: [(&str, u64); 8] = [
+const CHOICE_NUMBERS: [(&str, u64); 11] = [
     ("DIALECT_AUTO", 0),
     ("DIALECT_NATIVE", 1),
     ("DIALECT_LEGACY", 2),
@@ -29,6 +40,9 @@ const CHOICE_NUMBERS: [(&str, u64); 8] = [
     ("OVERWRITE_REPLACE", 0),
     ("OVERWRITE_FAIL", 1),
     ("OVERWRITE_IF_DIGEST", 2),
+    ("TLS_AUTO", 0),
+    ("TLS_REQUIRE", 1),
+    ("TLS_OFF", 2),
 ];
 
 fn changed(option: &ClientOption, text: &str) -> Result<ClientConfig, String> {
@@ -132,4 +146,27 @@ fn numbers_outside_the_range_and_of_another_form_are_refused() {
     assert_eq!(format!("{config:?}"), before);
     assert_eq!(set_bytes(&mut config, 9, &[7; 32]), Ok(()));
     assert_eq!(number_of(&config, 8), Ok(2));
+}
+
+#[test]
+fn a_token_is_checked_at_once_and_never_shown() {
+    let token = AccessToken::new(ftx_core::TokenId([0x1a; 4]), [0x2b; AccessToken::SECRET_BYTES]);
+    let text = token.to_string();
+    let mut config = ClientConfig::default();
+    assert_eq!(set_bytes(&mut config, 20, format!(" {text}\r\n").as_bytes()), Ok(()));
+    assert_eq!(config.token.as_ref().map(ToString::to_string), Some(text.clone()));
+    let mistyped = text.replacen("2b", "2c", 1);
+    for (wrong, error) in [
+        (mistyped.as_bytes(), AccessTokenError::Checksum),
+        (b"ftx_", AccessTokenError::Form),
+        (b"\xff", AccessTokenError::Form),
+    ] {
+        assert_eq!(set_bytes(&mut config, 20, wrong), Err(OptionError::Token(error)));
+        assert!(config.token.is_some());
+    }
+    let texts: Vec<_> = OPTIONS.iter().map(|option| (option.access.text)(&config)).collect();
+    let shown = format!("{config:?} {texts:?}");
+    assert!(shown.contains("1a1a1a1a") && !shown.contains("2b2b"), "{shown}");
+    assert_eq!(set_bytes(&mut config, 20, b""), Ok(()));
+    assert!(config.token.is_none());
 }

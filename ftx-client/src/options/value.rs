@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ftx_core::native::blocks::Digest;
 use ftx_core::native::wire::Overwrite;
+use ftx_core::{AccessToken, AccessTokenError};
 use ftx_io::Fingerprint;
 use ftx_store::Durability;
 
@@ -16,11 +17,11 @@ use super::{MAX_WAIT_MS, OptionError};
 pub enum DialectChoice {
     /// Native, or legacy with a server that speaks only that. Detected automatically.
     #[default]
-    Auto = 0,
+    Auto,
     /// Native only.
-    Native = 1,
+    Native,
     /// Legacy only: the protocol of the original system.
-    Legacy = 2,
+    Legacy,
 }
 
 /// When a client uses TLS.
@@ -28,11 +29,11 @@ pub enum DialectChoice {
 pub enum TlsChoice {
     /// With servers on other machines, and with those whose key or issuer is given or known.
     #[default]
-    Auto = 0,
+    Auto,
     /// Always.
-    Require = 1,
+    Require,
     /// Never: servers on other machines are refused, unless the settings allow plain connections.
-    Off = 2,
+    Off,
 }
 
 /// One of the few values of an option.
@@ -75,6 +76,24 @@ pub(super) trait OptionValue: Sized {
         let choice = Self::CHOICES.iter().find(|choice| choice.number == self.number());
         choice.and_then(|choice| choice.name).unwrap_or_default().to_owned()
     }
+}
+
+/// The methods of an enumeration whose values all have a number.
+macro_rules! numbered {
+    ($($value:ident = $number:literal),+) => {
+        fn number(&self) -> u64 {
+            match self {
+                $(Self::$value => $number,)+
+            }
+        }
+
+        fn from_number(number: u64) -> Option<Self> {
+            match number {
+                $($number => Some(Self::$value),)+
+                _ => None,
+            }
+        }
+    };
 }
 
 impl OptionValue for Duration {
@@ -136,7 +155,7 @@ impl OptionValue for Option<NonZeroUsize> {
 impl OptionValue for DialectChoice {
     const CHOICES: &'static [OptionChoice] = &[
         OptionChoice {
-            number: Self::Auto as u64,
+            number: 0,
             constant: "DIALECT_AUTO",
             about: "The native dialect; the dialect of the original system with a server that supports no \
                     other.",
@@ -144,14 +163,14 @@ impl OptionValue for DialectChoice {
             help: None,
         },
         OptionChoice {
-            number: Self::Native as u64,
+            number: 1,
             constant: "DIALECT_NATIVE",
             about: "The native dialect.",
             name: Some("native"),
             help: None,
         },
         OptionChoice {
-            number: Self::Legacy as u64,
+            number: 2,
             constant: "DIALECT_LEGACY",
             about: "The dialect of the original system.",
             name: Some("legacy"),
@@ -159,19 +178,13 @@ impl OptionValue for DialectChoice {
         },
     ];
 
-    fn number(&self) -> u64 {
-        *self as u64
-    }
-
-    fn from_number(number: u64) -> Option<Self> {
-        [Self::Auto, Self::Native, Self::Legacy].into_iter().find(|known| known.number() == number)
-    }
+    numbered!(Auto = 0, Native = 1, Legacy = 2);
 }
 
 impl OptionValue for TlsChoice {
     const CHOICES: &'static [OptionChoice] = &[
         OptionChoice {
-            number: Self::Auto as u64,
+            number: 0,
             constant: "TLS_AUTO",
             about: "TLS with servers on other machines, and with those whose key or issuer is given or \
                     known.",
@@ -179,14 +192,14 @@ impl OptionValue for TlsChoice {
             help: None,
         },
         OptionChoice {
-            number: Self::Require as u64,
+            number: 1,
             constant: "TLS_REQUIRE",
             about: "TLS with every server.",
             name: Some("require"),
             help: None,
         },
         OptionChoice {
-            number: Self::Off as u64,
+            number: 2,
             constant: "TLS_OFF",
             about: "No TLS. Servers on other machines are refused, unless `FTX_OPTION_INSECURE` is set.",
             name: Some("off"),
@@ -194,13 +207,7 @@ impl OptionValue for TlsChoice {
         },
     ];
 
-    fn number(&self) -> u64 {
-        *self as u64
-    }
-
-    fn from_number(number: u64) -> Option<Self> {
-        [Self::Auto, Self::Require, Self::Off].into_iter().find(|known| known.number() == number)
-    }
+    numbered!(Auto = 0, Require = 1, Off = 2);
 }
 
 /// 0 or 1. On the command line its flag takes no value.
@@ -268,16 +275,7 @@ impl OptionValue for Durability {
         },
     ];
 
-    fn number(&self) -> u64 {
-        match self {
-            Self::Full => 0,
-            Self::None => 1,
-        }
-    }
-
-    fn from_number(number: u64) -> Option<Self> {
-        [Self::Full, Self::None].into_iter().find(|known| known.number() == number)
-    }
+    numbered!(Full = 0, None = 1);
 }
 
 impl OptionValue for Overwrite {
@@ -329,6 +327,33 @@ impl OptionValue for Overwrite {
             "fail" => Some(Self::Fail),
             digest => Some(Self::IfUnchanged(digest.parse().ok()?)),
         }
+    }
+}
+
+/// The text of a token, or no bytes for none. It is a secret: no text shows it.
+impl OptionValue for Option<AccessToken> {
+    fn number(&self) -> u64 {
+        0
+    }
+
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, OptionError> {
+        let text = str::from_utf8(bytes.trim_ascii());
+        match text.map_err(|_| OptionError::Token(AccessTokenError::Form))? {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(OptionError::Token),
+        }
+    }
+
+    fn parse(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn text(&self) -> String {
+        String::new()
     }
 }
 

@@ -47,7 +47,8 @@ pub(super) fn policy(
         (None, None) if config.accept_new => TrustChoice::AnyNew,
         (None, None) => TrustChoice::SystemIssuers,
     };
-    let may_be_plain = is_loopback || config.insecure;
+    // A token proves who the client is to whoever reads it.
+    let may_be_plain = is_loopback || (config.insecure && config.token.is_none());
     // A plain connection would let an attacker pose as a server whose key or issuer is known.
     let is_pinned = matches!(trust, TrustChoice::Pinned(..) | TrustChoice::GivenIssuers);
     match config.tls {
@@ -62,6 +63,8 @@ pub(super) fn policy(
 
 #[cfg(test)]
 mod tests {
+    use ftx_core::{AccessToken, TokenId};
+
     use super::*;
 
     fn fingerprint(digit: char) -> Fingerprint {
@@ -95,6 +98,22 @@ mod tests {
         config.tls = TlsChoice::Require;
         let required = Policy::Tls { trust: TrustChoice::SystemIssuers, may_be_plain: false };
         assert_eq!(policy(&config, None, false), required);
+    }
+
+    #[test]
+    fn a_token_crosses_no_plain_connection_to_another_machine() {
+        for insecure in [false, true] {
+            let of = |tls, is_loopback| {
+                let token = Some(AccessToken::new(TokenId([0; 4]), [0; AccessToken::SECRET_BYTES]));
+                policy(&ClientConfig { insecure, token, ..config(tls) }, None, is_loopback)
+            };
+            let required = Policy::Tls { trust: TrustChoice::SystemIssuers, may_be_plain: false };
+            assert_eq!(of(TlsChoice::Auto, false), required);
+            assert_eq!(of(TlsChoice::Require, false), required);
+            assert_eq!(of(TlsChoice::Off, false), Policy::Refused);
+            assert_eq!(of(TlsChoice::Auto, true), Policy::Plain);
+            assert_eq!(of(TlsChoice::Off, true), Policy::Plain);
+        }
     }
 
     /// Otherwise whoever is in between could strip TLS off.

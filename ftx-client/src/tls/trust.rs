@@ -1,7 +1,7 @@
 //! Which certificates of servers a client trusts.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ftx_io::Fingerprint;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -22,7 +22,7 @@ pub(super) enum Trust {
     },
     /// These issuers must have signed the certificate, for the server's name.
     Issued(Arc<dyn ServerCertVerifier>),
-    /// Any certificate; the caller stores its key.
+    /// Any certificate; the caller remembers its key.
     AnyNew,
 }
 
@@ -68,18 +68,11 @@ fn remedy(pin: PinSource) -> &'static str {
 pub(super) struct Verifier {
     trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
-    /// The fingerprint of the server that was accepted.
-    accepted: Mutex<Option<Fingerprint>>,
 }
 
 impl Verifier {
     pub(super) fn new(trust: Trust, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self { trust, algorithms, accepted: Mutex::new(None) }
-    }
-
-    /// The fingerprint of the server in a handshake that has succeeded.
-    pub(super) fn accepted(&self) -> Option<Fingerprint> {
-        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { trust, algorithms }
     }
 }
 
@@ -109,7 +102,6 @@ impl ServerCertVerifier for Verifier {
             }
             Trust::AnyNew => {}
         }
-        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(ServerCertVerified::assertion())
     }
 

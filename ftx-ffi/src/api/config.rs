@@ -49,6 +49,7 @@ pub(super) fn failure(option: u32, error: OptionError, other: &str) -> Failure {
         OptionError::PathWithNul => {
             Failure::reason(Reason::InvalidArgument, "the path contains a NUL")
         }
+        OptionError::Token(error) => Failure::reason(Reason::InvalidArgument, error.to_string()),
         OptionError::Value => {
             let message = "the option does not take that value; see its constant in ftx.h";
             Failure::reason(Reason::InvalidArgument, message)
