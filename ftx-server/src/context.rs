@@ -6,6 +6,7 @@ use std::time::Duration;
 use ftx_io::IoLimits;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::auth::Authenticator;
 use crate::config::Timeouts;
 use crate::log_throttle::LogThrottle;
@@ -17,6 +18,7 @@ use crate::tls::ServerTls;
 /// The state that all connections of a server share.
 pub(crate) struct Context<S: Store> {
     pub(crate) store: S,
+    pub(crate) access: Access,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     /// `None` without a certificate.
     pub(crate) tls: Option<Arc<ServerTls>>,
@@ -37,6 +39,8 @@ pub(crate) struct Throttles {
     pub(crate) requests: LogThrottle,
     /// Connections closed because the server is full.
     pub(crate) crowd: LogThrottle,
+    /// Connections of trusted proxies that name no client.
+    pub(crate) proxies: LogThrottle,
     /// Failures of `accept`.
     pub(crate) accepting: LogThrottle,
 }

@@ -21,6 +21,7 @@ use crate::dedicated::DedicatedThreads;
 use crate::handshake_deadline::HandshakeDeadline;
 use crate::metrics::Metrics;
 use crate::native::NativeShared;
+use crate::proxy::{Origin, ProxyError};
 use crate::store::{LegacyStore, Store};
 use crate::{legacy, native};
 
@@ -106,21 +107,21 @@ impl<S: Store> Dispatcher<S> {
         WorkerThreads::new(&self.context.metrics)
     }
 
+    /// The origin of a connection from this address.
+    pub(crate) fn origin(&self, peer: SocketAddr) -> Origin {
+        Origin::new(peer, &self.context.access.current())
+    }
+
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
-    pub(crate) async fn serve(
-        &self,
-        transport: Transport,
-        peer: SocketAddr,
-        threads: WorkerThreads,
-    ) {
+    pub(crate) async fn serve(&self, transport: Transport, origin: Origin, threads: WorkerThreads) {
         let context = &self.context;
         let stream = BufferedStream::new(transport);
         let deadline = HandshakeDeadline::new(context.timeouts.handshake);
         let begun = tokio::select! {
-            begun = self.begin(stream, peer, deadline) => begun,
+            begun = self.begin(stream, origin, deadline) => begun,
             () = context.stop.cancelled() => return,
         };
-        let Some((stream, dialect)) = begun else { return };
+        let Some((stream, peer, dialect)) = begun else { return };
         let served = self.speak(dialect, stream, peer, deadline, threads).await;
         if let Err(EarlyEnd { reason, error }) = served {
             context.metrics.failed(reason);
@@ -128,19 +129,26 @@ impl<S: Store> Dispatcher<S> {
         }
     }
 
-    /// Finds out the dialect of a new connection, inside TLS if its client begins with that. `None` if the
-    /// client has left, or is not served.
+    /// Finds out the client's address and the dialect of a new connection, inside TLS if its client begins
+    /// with that. `None` if the client has left, or is not served.
     async fn begin(
         &self,
         mut stream: BufferedStream,
-        peer: SocketAddr,
+        origin: Origin,
         deadline: HandshakeDeadline,
-    ) -> Option<(BufferedStream, Dialect)> {
+    ) -> Option<(BufferedStream, SocketAddr, Dialect)> {
         let context = &self.context;
+        let peer = match origin.client(&mut stream, context, deadline).await {
+            Ok(peer) => peer?,
+            Err(error) => {
+                self.refuse_proxy(origin, &error);
+                return None;
+            }
+        };
         loop {
             match first_bytes(&mut stream, context, deadline).await {
                 Ok(Some(Dialect::Tls)) => stream = self.start_tls(stream, peer, deadline).await?,
-                Ok(Some(dialect)) => return Some((stream, dialect)),
+                Ok(Some(dialect)) => return Some((stream, peer, dialect)),
                 Ok(None) => return None,
                 Err(error) => {
                     context.metrics.refused();
@@ -148,6 +156,16 @@ impl<S: Store> Dispatcher<S> {
                     return None;
                 }
             }
+        }
+    }
+
+    /// Logs that a trusted proxy's connection names no client, which a wrong setting of the proxy causes.
+    fn refuse_proxy(&self, origin: Origin, error: &ProxyError) {
+        let context = &self.context;
+        context.metrics.refused();
+        if let Some(times) = context.throttles.proxies.count() {
+            let error = ErrorChain(error);
+            warn!(?origin, %error, times, "closed: the connection of a trusted proxy names no client");
         }
     }
 

@@ -28,6 +28,7 @@ mod log_throttle;
 mod metrics;
 mod monitor;
 mod native;
+mod proxy;
 mod server;
 pub mod store;
 mod stream_reason;

@@ -38,6 +38,7 @@ impl<S: Store> Server<S> {
     pub fn start(config: Config, store: S, dialects: Dialects<S>) -> io::Result<Self> {
         let context = Arc::new(Context {
             store,
+            access: config.access.clone(),
             authenticator: Arc::clone(&config.authenticator),
             tls: config.tls.clone(),
             monitor: Monitor::new(config.threads.get(), config.metrics.clone()),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ftx_io::DetachedTransport;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info_span};
+use tracing::{Instrument, debug, error};
 
 use crate::descriptors::DescriptorShare;
 use crate::dispatch::{DEDICATED_THREADS, Dispatcher};
@@ -111,10 +111,11 @@ async fn run<S: Store>(
             }
         };
         let (dispatcher, threads) = (Arc::clone(&dispatcher), threads.clone());
-        let span = info_span!("connection", %peer, thread = index);
+        let origin = dispatcher.origin(peer);
+        let span = origin.span(index);
         tasks.spawn(
             async move {
-                dispatcher.serve(transport, peer, threads).await;
+                dispatcher.serve(transport, origin, threads).await;
                 debug!("closed");
                 drop((descriptor, active));
             }

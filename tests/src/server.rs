@@ -25,6 +25,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct ServerBuilder {
     root: PathBuf,
+    /// Names the root, if there is one.
+    config: Option<PathBuf>,
     args: Vec<OsString>,
     /// Words in front of the program.
     prefix: Vec<OsString>,
@@ -80,7 +82,11 @@ impl ServerBuilder {
         if !self.args.iter().any(|arg| arg == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        Process::spawn(command.arg("--root").arg(&self.root).args(&self.args))
+        match &self.config {
+            Some(config) => command.arg("--config").arg(config),
+            None => command.arg("--root").arg(&self.root),
+        };
+        Process::spawn(command.args(&self.args))
     }
 
     /// Starts it and waits until it listens.
@@ -109,7 +115,14 @@ impl Server {
     /// A server on this root, to be given arguments.
     #[must_use]
     pub fn builder(root: &Path) -> ServerBuilder {
-        ServerBuilder { root: root.to_owned(), args: Vec::new(), prefix: Vec::new() }
+        let root = root.to_owned();
+        ServerBuilder { root, config: None, args: Vec::new(), prefix: Vec::new() }
+    }
+
+    /// A server with a configuration file that names this root, to be given arguments.
+    #[must_use]
+    pub fn configured(config: &Path, root: &Path) -> ServerBuilder {
+        ServerBuilder { config: Some(config.to_owned()), ..Self::builder(root) }
     }
 
     /// Where it listens.
@@ -185,6 +198,8 @@ impl Server {
                     assert_eq!(thread.parse(), Ok(active.len()), "{text}");
                     active.push(count.parse().unwrap());
                 }
+                // The line of a reload just before.
+                None if text.starts_with("fingerprint ") => {}
                 None => {
                     assert!(text.contains('='), "not a line of the monitor: {text}");
                     details.push(text);

@@ -105,6 +105,13 @@ impl AccessPolicy {
         }
     }
 
+    /// Whether native clients of this address may do without TLS. This machine's own connections are
+    /// private.
+    #[must_use]
+    pub fn admits_plain(&self, peer: IpAddr) -> bool {
+        self.allows_plain || peer.to_canonical().is_loopback()
+    }
+
     /// What a principal may do; `None` for one that is unknown, who may do nothing.
     #[must_use]
     pub fn scope(&self, principal: &Principal) -> Option<&Scope> {

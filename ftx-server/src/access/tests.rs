@@ -93,6 +93,20 @@ fn networks_contain_addresses_of_either_form() {
 }
 
 #[test]
+fn only_this_machine_does_without_tls_unless_more_is_said() {
+    let mut policy = AccessPolicy::default();
+    for (address, is_local) in
+        [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.2", true), ("192.0.2.1", false)]
+    {
+        let address = address.parse().unwrap();
+        policy.allows_plain = false;
+        assert_eq!(policy.admits_plain(address), is_local, "{address}");
+        policy.allows_plain = true;
+        assert!(policy.admits_plain(address), "{address}");
+    }
+}
+
+#[test]
 fn an_open_policy_lets_everybody_do_everything() {
     let policy = AccessPolicy::open();
     for principal in [Principal::Anonymous, Principal::Legacy] {

@@ -70,9 +70,14 @@ pub(super) async fn accept<S: Store>(
     };
     check_client_preface(preface)?;
     let certificate = client_certificate(&stream);
+    let is_private =
+        stream.transport().is_encrypted() || context.access.current().admits_plain(peer.ip());
     stream.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
     let hello = async {
+        if !is_private {
+            return Err(plain_from_elsewhere());
+        }
         let Some(hello) = read_hello(&mut frames, context, deadline).await? else {
             return Ok(None);
         };
@@ -191,6 +196,13 @@ fn welcome<S: Store>(
     frames.queue(&welcome.encode(0)?);
     let (context, leases) = (Arc::clone(context), shared.leases.clone());
     Ok(NativeConnection::new(context, leases, session, ended, understands_waiting))
+}
+
+/// The client must not prove who it is where others can listen.
+fn plain_from_elsewhere() -> NativeError {
+    let message = "this server serves other machines only with TLS; connect with TLS, and trust the \
+                   fingerprint that the server prints at its start";
+    NativeError::Rejected { reason: Reason::Unauthorised, message: message.to_owned() }
 }
 
 /// The versions as an error names them. A client may claim thousands, and the log gets them too.

@@ -8,6 +8,9 @@ mod downloads;
 mod fairness;
 mod framing;
 mod limits;
+#[path = "../kit/proxied.rs"]
+mod proxied;
+mod proxied_clients;
 #[path = "../kit/running.rs"]
 mod running;
 mod shutdown;

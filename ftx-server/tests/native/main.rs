@@ -19,7 +19,10 @@ mod limits;
 mod metrics;
 mod names;
 mod overwrite;
+mod plain;
 mod private;
+#[path = "../kit/proxied.rs"]
+mod proxied;
 mod ranges;
 mod refused;
 mod repeated;

@@ -141,6 +141,7 @@ fn all_is_in_place() {
         "lib/libftx.so",
         "lib/libftx.so.1",
         "lib/pkgconfig/ftx.pc",
+        "share/doc/ftx/server.toml",
         "share/licenses/ftx/LICENSE",
         "share/licenses/ftx/LICENSE-APACHE",
         "share/licenses/ftx/LICENSE-MIT",
