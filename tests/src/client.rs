@@ -36,6 +36,9 @@ impl Client {
         let mut command = Command::new(bins::client());
         // The cache of local files stays in the build directory.
         command.env("XDG_CACHE_HOME", bins::client().with_file_name("test-cache"));
+        // Nothing of the user who runs the tests counts.
+        command.env("XDG_CONFIG_HOME", bins::client().with_file_name("no-config"));
+        command.env_remove("FTX_TOKEN");
         Self { command }
     }
 

@@ -5,17 +5,19 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use ftx_client::{ClientConfig, Durability, ServerAddr};
+use ftx_client::{ClientConfig, ServerAddr};
 use ftx_core::escaped;
 
-use super::{flags, output};
+use super::flags::GivenFlags;
+use super::server_settings::{self, ServerSettings};
+use super::{flags, output, token};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    a transfer failed
-  2    invalid command line
-  3    no connection to the server
+  2    invalid command line, settings or token
+  3    no connection to the server, or one that does not accept the credentials
   130  interrupted; run the same command again to resume";
 
 /// Uploads files to and downloads files from an ftx server or an original Qt FileServer
@@ -28,9 +30,13 @@ pub(crate) struct ClientArgs {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// The settings that the flags of the table of options give.
+    /// The flags of the table of options.
     #[arg(skip)]
-    config: ClientConfig,
+    flags: GivenFlags,
+
+    /// File whose first line is the token for the server
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 
     /// Hash local files again, even if they look unchanged since the last time
     #[arg(long, global = true)]
@@ -186,21 +192,28 @@ impl ClientArgs {
     ) -> Result<Self, clap::Error> {
         let matches = flags::add(Self::command()).try_get_matches_from(args)?;
         let mut parsed = Self::from_arg_matches(&matches)?;
-        parsed.config = flags::config(&matches);
+        parsed.flags = GivenFlags::of(&matches);
         Ok(parsed)
     }
 
-    /// The failures that the directories of a download survive.
-    pub(crate) fn durability(&self) -> Durability {
-        self.config.durability
-    }
-
-    pub(crate) fn config(&self) -> ClientConfig {
-        let mut config = self.config.clone();
+    /// The settings for a server: those of the flags, then of the file, then the defaults.
+    ///
+    /// # Errors
+    /// The file or the token is wrong: a line for each error. None of them shows the token.
+    pub(crate) fn config(&self, server: &ServerAddr) -> Result<ClientConfig, Vec<String>> {
+        let of_file = match own_path("XDG_CONFIG_HOME", ".config", "config.toml") {
+            Some(path) => server_settings::read(&path, server)?,
+            None => ServerSettings::default(),
+        };
+        let ServerSettings { mut config, token_file } = of_file;
+        self.flags.apply(&mut config);
+        let variable = std::env::var_os(token::VARIABLE);
+        config.token = token::find(self.token_file.as_deref(), variable, token_file.as_deref())
+            .map_err(|error| vec![error])?;
         config.cache =
             if self.no_cache { None } else { own_path("XDG_CACHE_HOME", ".cache", "manifests") };
         config.known_hosts = own_path("XDG_CONFIG_HOME", ".config", "known_hosts");
-        config
+        Ok(config)
     }
 }
 

@@ -17,7 +17,7 @@ impl Exit {
     pub(crate) fn of(error: &TransferError) -> Self {
         if error.is_cancelled() {
             Self::Interrupted
-        } else if error.is_unreachable() {
+        } else if error.is_unreachable() || error.is_unauthorised() {
             Self::NoConnection
         } else {
             Self::Failed

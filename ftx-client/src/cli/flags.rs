@@ -19,22 +19,33 @@ pub(super) fn add(command: Command) -> Command {
     })
 }
 
-/// The settings that the flags give; the others have their defaults.
-pub(super) fn config(matches: &ArgMatches) -> ClientConfig {
-    // It has the values of the global flags as well.
-    let matches = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
-    let mut config = ClientConfig::default();
-    for (option, flag) in with_flags() {
-        if option.is_switch() && matches.try_get_one(flag.name).is_ok_and(|on| on == Some(&true)) {
-            let _ = option.set_text(&mut config, "true");
-        }
+/// The flags of a command line, and their values.
+#[derive(Debug, Default)]
+pub(super) struct GivenFlags(Vec<(&'static ClientOption, String)>);
+
+impl GivenFlags {
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        // It has the values of the global flags as well.
+        let matches = matches.subcommand().map_or(matches, |(_, of_command)| of_command);
         // Another command's flag is unknown here.
-        if let Ok(Some(text)) = matches.try_get_one::<String>(flag.name) {
+        let given = with_flags().filter_map(|(option, flag)| {
+            if option.is_switch() {
+                let is_on = matches.try_get_one(flag.name).is_ok_and(|on| on == Some(&true));
+                return is_on.then(|| (option, true.to_string()));
+            }
+            let text = matches.try_get_one::<String>(flag.name).ok()??;
+            Some((option, text.clone()))
+        });
+        Self(given.collect())
+    }
+
+    /// Changes the settings to those that the flags give.
+    pub(super) fn apply(&self, config: &mut ClientConfig) {
+        for (option, text) in &self.0 {
             // The parser has checked the text.
-            let _ = option.set_text(&mut config, text);
+            let _ = option.set_text(config, text);
         }
     }
-    config
 }
 
 fn with_flags() -> impl Iterator<Item = (&'static ClientOption, &'static CliFlag)> {

@@ -1,6 +1,6 @@
 //! The command line of `ftx-client`.
 //!
-//! `args` and `flags` parse it, `jobs` turns it into `job`s for files and `skipped` entries, `transfer` and `query`
+//! `args` and `flags` parse it, `server_settings` and `token` read the user's files, `jobs` turns it into `job`s for files and `skipped` entries, `transfer` and `query`
 //! run them, `interrupts` handles signals. `report` tells what happens, from the model in `progress`; `output` writes
 //! results, `stderr` messages, above the lines that `terminal` draws.
 
@@ -14,16 +14,18 @@ mod output;
 mod progress;
 mod query;
 mod report;
+mod server_settings;
 mod skipped;
 mod stall;
 mod stderr;
 mod terminal;
+mod token;
 mod transfer;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use ftx_client::{Client, ServerAddr};
+use ftx_client::{Client, Durability, ServerAddr};
 use ftx_core::escaped;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
@@ -70,7 +72,15 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
-    let client = Client::new(address, args.config()).on_own_thread();
+    let config = match args.config(&address) {
+        Ok(config) => config,
+        Err(errors) => {
+            errors.iter().for_each(|error| report.message(error));
+            return ExitCode::from(2);
+        }
+    };
+    let durability = config.durability;
+    let client = Client::new(address, config).on_own_thread();
     if matches!(args.command, Command::Upload(_) | Command::Download(_)) {
         report.open();
     }
@@ -84,7 +94,7 @@ fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let exit = runtime.block_on(command(args, client, report));
+    let exit = runtime.block_on(command(args, client, durability, report));
     // Without waiting for a disk thread that hangs.
     runtime.shutdown_background();
     report.close();
@@ -92,14 +102,18 @@ fn run(args: &ClientArgs, address: ServerAddr, report: &Report) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-async fn command(args: &ClientArgs, mut client: Client, report: &Report) -> Exit {
+async fn command(
+    args: &ClientArgs,
+    mut client: Client,
+    durability: Durability,
+    report: &Report,
+) -> Exit {
     match &args.command {
         Command::Upload(upload) => {
             let jobs = jobs::to_upload(upload, report);
             transfer::run(args.keep_going, &mut client, &jobs, report).await
         }
         Command::Download(download) => {
-            let durability = args.durability();
             match jobs::to_download(&mut client, download, durability, report).await {
                 Ok(jobs) => transfer::run(args.keep_going, &mut client, &jobs, report).await,
                 Err(error) => report.gave_up(&error),

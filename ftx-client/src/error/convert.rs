@@ -5,15 +5,15 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use ftx_core::native::StepError;
 use ftx_core::native::download::FetchError;
 use ftx_core::native::wire::FrameError;
+use ftx_core::native::{Reason, StepError};
 use ftx_io::{PemError, ReadError, StreamError, TlsHandshakeError, WorkPanicked};
 use ftx_store::{Side, StoreError, StoreErrorKind};
 
 use super::TransferError;
-use crate::ServerAddr;
 use crate::tls::{KnownHostsError, refuses_certificate, trust_error};
+use crate::{ClientConfig, ServerAddr};
 
 impl TransferError {
     /// The peer answered the handshake with bytes of neither dialect.
@@ -48,6 +48,21 @@ impl TransferError {
             TlsHandshakeError::Io(source) => Self::connection(source),
             other => Self::tls_failed(address).caused_by(other),
         }
+    }
+
+    /// The answer to the client's first message: a refusal of the credentials says what to do.
+    pub(crate) fn at_hello(error: Self, config: &ClientConfig) -> Self {
+        if !error.is_unauthorised() {
+            return error;
+        }
+        let text = if config.token.is_some() {
+            "the server does not accept the token; its administrator can make a new one"
+        } else if config.client_cert.is_some() {
+            "the server serves nobody with this certificate; its administrator can accept it"
+        } else {
+            "the server serves nobody without a token; its administrator can make one, for --token-file"
+        };
+        Self::refusal(Reason::Unauthorised, text.to_owned()).caused_by(error)
     }
 
     pub(crate) fn tls_settings(source: impl Error + Send + Sync + 'static) -> Self {

@@ -127,6 +127,12 @@ impl TransferError {
         unreachable && !self.is_refusal()
     }
 
+    /// Whether the server does not accept the client's credentials, or asks for some.
+    #[must_use]
+    pub fn is_unauthorised(&self) -> bool {
+        self.reason == Reason::Unauthorised && self.is_refusal()
+    }
+
     /// Whether the server speaks the legacy dialect only and the call needs the native one.
     #[must_use]
     pub fn is_not_native(&self) -> bool {

@@ -128,7 +128,8 @@ impl Channel {
                 round_trip: Duration::ZERO,
             },
         };
-        match channel.reply().await? {
+        let reply = channel.reply().await;
+        match reply.map_err(|error| TransferError::at_hello(error, config))? {
             (_, Reply::Welcome { session, window, requests, agent, .. }) => {
                 let round_trip = sent.elapsed();
                 debug!(agent, ?round_trip, "native server");
