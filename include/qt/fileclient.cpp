@@ -48,6 +48,11 @@ qint32 FileClient::Private::setTlsOptions(ftx_config *config) const
     const QByteArray known = QFile::encodeName(base + QLatin1String("/ftx/known_hosts"));
     ftx_config_set_bytes(config, FTX_OPTION_KNOWN_HOSTS, known.constData(),
                          size_t(known.size()));
+    const QByteArray secret = token.toUtf8();
+    const qint32 status = ftx_config_set_bytes(config, FTX_OPTION_TOKEN, secret.constData(),
+                                               size_t(secret.size()));
+    if (status != FTX_OK)
+        return status;
     const QByteArray pin = fingerprint.toUtf8();
     return ftx_config_set_bytes(config, FTX_OPTION_FINGERPRINT, pin.constData(),
                                 size_t(pin.size()));
@@ -205,6 +210,17 @@ QString FileClient::fingerprint() const
 void FileClient::setFingerprint(const QString &fingerprint)
 {
     d->fingerprint = fingerprint.trimmed();
+    d->changed();
+}
+
+QString FileClient::token() const
+{
+    return d->token;
+}
+
+void FileClient::setToken(const QString &token)
+{
+    d->token = token.trimmed();
     d->changed();
 }
 

@@ -109,6 +109,7 @@ class FileClient : public QObject {
     Q_PROPERTY(int streams READ streams WRITE setStreams)
     Q_PROPERTY(Tls tls READ tls WRITE setTls)
     Q_PROPERTY(QString fingerprint READ fingerprint WRITE setFingerprint)
+    Q_PROPERTY(QString token READ token WRITE setToken)
     Q_PROPERTY(bool durable READ isDurable WRITE setDurable)
     Q_PROPERTY(bool keepGoing READ keepGoing WRITE setKeepGoing)
 
@@ -193,6 +194,12 @@ public:
     /** Sets the fingerprint of the server's key, as ftx-server prints it, from the next call on. A server
      * with another key, or without TLS, is refused. Empty by default. */
     void setFingerprint(const QString &fingerprint);
+
+    QString token() const;
+    /** Sets the token that proves to the server who the client is, as `ftx-server token add` prints it,
+     * from the next call on; empty by default. A server on another machine gets it encrypted or not at
+     * all: with a token, servers without TLS are refused there. */
+    void setToken(const QString &token);
 
     bool isDurable() const;
     /** Sets whether a finished download survives a power failure, from the next call on; true by default.

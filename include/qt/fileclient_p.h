@@ -77,6 +77,7 @@ public:
     int streams = 0;
     Tls tls = Tls::Auto;
     QString fingerprint;
+    QString token;
     bool durable = true;
     bool keepGoing = false;
     qint64 lastStatus = FTX_OK;

@@ -78,6 +78,7 @@ public:
     const std::unique_ptr<ftx_config, void (*)(ftx_config *)> config;
     std::unique_ptr<ftx_client, void (*)(ftx_client *)> handle;
     QHash<quint64, QPointer<Job>> jobs;
+    QString token;
     QString error;
 };
 
@@ -210,6 +211,19 @@ qint64 Client::setOption(quint32 option, const QByteArray &value)
     if (d->handle)
         return FTX_WRONG_STATE;
     return ftx_config_set_bytes(d->config.get(), option, value.constData(), size_t(value.size()));
+}
+
+QString Client::token() const
+{
+    return d->token;
+}
+
+qint64 Client::setToken(const QString &token)
+{
+    const qint64 status = setOption(FTX_OPTION_TOKEN, token.toUtf8());
+    if (status == FTX_OK)
+        d->token = token.trimmed();
+    return status;
 }
 
 Job *Client::upload(const QStringList &paths, const QStringList &names)

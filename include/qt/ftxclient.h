@@ -97,6 +97,7 @@ private:
  */
 class Client : public QObject {
     Q_OBJECT
+    Q_PROPERTY(QString token READ token WRITE setToken)
 
 public:
     /** Creates a client of the server at an address or a host name. It connects on demand. */
@@ -109,6 +110,12 @@ public:
     qint64 setOption(quint32 option, quint64 value);
     /** The same for an option whose values are texts or paths, such as FTX_OPTION_FINGERPRINT. */
     qint64 setOption(quint32 option, const QByteArray &value);
+
+    /** Returns the token. */
+    QString token() const;
+    /** Sets the token that proves to the server who the client is, as `ftx-server token add` prints it;
+     * empty by default. Returns as setOption(): FTX_INVALID_ARGUMENT for a mistyped one. */
+    qint64 setToken(const QString &token);
 
     /** Uploads local files, each under its name in `names`. Returns null if the job cannot be started,
      * for the reason in errorString(). */
