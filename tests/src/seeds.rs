@@ -93,10 +93,18 @@ fn add_journals(seeds: &mut Seeds) {
     hasher.update(b"abc");
     let checkpoint = JournalRecord::Checkpoint { boot: None, hasher: hasher.save() };
     let blocks = JournalRecord::Blocks { name: "d/b".into(), size: 5, boot: None, created_unix: 1 };
+    let owned = JournalRecord::OwnedBlocks {
+        name: "d/b".into(),
+        size: 5,
+        boot: None,
+        created_unix: 1,
+        principal: "user:alice".into(),
+    };
     let stored = JournalRecord::Block { index: 0, cv: Cv([7; 32]) };
     for (name, records, data_bytes) in [
         ("bytes", &[begin, checkpoint, JournalRecord::Distrust][..], 3),
-        ("blocks", &[blocks, stored], 5),
+        ("blocks", &[blocks, stored.clone()], 5),
+        ("owned blocks", &[owned, stored], 5),
     ] {
         let encoded: Vec<_> = records.iter().map(|record| codec::encode(record).unwrap()).collect();
         // The target takes a journal as it is, or frames the records between bytes of 0xa5.

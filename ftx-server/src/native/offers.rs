@@ -8,7 +8,7 @@ use tracing::info;
 use super::connection::NativeConnection;
 use super::error::{NativeError, RequestError};
 use super::request::RequestContext;
-use super::source_lease::{LeaseRequest, SourceLease};
+use super::source_lease::{LeaseKey, LeaseRequest, SourceLease};
 use super::upload;
 use super::waiting_offers::WaitingOffer;
 use crate::store::{Store, UploadOffer};
@@ -26,7 +26,9 @@ pub(super) async fn on_offer<S: Store>(
         return Err(RequestError::refused(Reason::TooManyRequests, message));
     }
     let Some(source) = source else { return upload::begin(cx, offer, None).await };
-    match cx.connection.leases.request(&offer.name, source, run) {
+    let principal = cx.connection.session.principal().clone();
+    let key = LeaseKey { principal, name: offer.name.clone(), source };
+    match cx.connection.leases.request(key, run) {
         LeaseRequest::Granted(lease) => upload::begin(cx, offer, Some(lease)).await,
         LeaseRequest::Queued(ticket) => {
             info!(name = offer.name.as_str(), "waits for another upload of the same file");

@@ -67,6 +67,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The store as a principal sees it, perhaps a part of the namespace, perhaps with fewer rights. A
     /// connection asks once, after its handshake, and then uses nothing else. The default shows all of it to
     /// everybody.
+    ///
+    /// The view has its principal's stagings: only their principal's uploads find, resume or take over a
+    /// staging, wait for it, or discard it. Otherwise a client could learn what another one is uploading,
+    /// and publish it. A store whose stagings outlive the process keeps the principal with them. In one
+    /// thing, anonymous and legacy clients, who have proved nothing, are alike: when one of them publishes a
+    /// name, the idle stagings that the others have of it may go too.
     #[must_use]
     fn for_principal(&self, principal: &Principal) -> Self {
         let _ = principal;
@@ -164,6 +170,15 @@ pub trait Store: Clone + Send + Sync + 'static {
         executor: &Executor,
         name: &RemoteName,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// The other one of the two principals that have proved nothing; `None` for a user.
+pub(crate) fn unproven_twin(principal: &Principal) -> Option<Principal> {
+    match principal {
+        Principal::Anonymous => Some(Principal::Legacy),
+        Principal::Legacy => Some(Principal::Anonymous),
+        Principal::User(_) => None,
+    }
 }
 
 /// An unfinished upload, whose blocks arrive in any order. Dropping it keeps the journalled blocks.

@@ -17,7 +17,7 @@ use crate::{DEADLINE, MIB, content, wait_until};
 
 /// Takes the proof for the user's name, and refuses clients without one.
 #[derive(Debug, Default)]
-struct ByName {
+pub(crate) struct ByName {
     /// Cancelled to end the proofs of bob.
     bob_ended: CancellationToken,
 }
@@ -42,7 +42,7 @@ fn server() -> Running {
 }
 
 /// A client that has said its hello.
-fn client(
+pub(crate) fn client(
     server: &Running,
     user: Option<&str>,
     joins: Option<Token>,
@@ -56,7 +56,7 @@ fn client(
     client
 }
 
-fn welcomed(mut client: Client) -> Client {
+pub(crate) fn welcomed(mut client: Client) -> Client {
     client.hear_welcome();
     client
 }

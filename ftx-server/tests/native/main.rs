@@ -20,6 +20,7 @@ mod metrics;
 mod names;
 mod overwrite;
 mod plain;
+mod principals;
 mod private;
 #[path = "../kit/proxied.rs"]
 mod proxied;

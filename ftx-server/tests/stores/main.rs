@@ -9,6 +9,7 @@ mod end_to_end;
 mod legacy;
 mod names;
 mod naming;
+mod principals;
 mod small;
 mod uploads;
 

@@ -1,7 +1,7 @@
 //! SourceLeases of sources: several runs that upload the same source take queue.
 //!
 //! Two runs that upload one file to one name would only take its staging from each other. So one run holds
-//! a *lease* of name and source, and the other runs queue for it. The lease knows nothing of the staging
+//! a *lease* of name and source, and the other runs of its principal queue for it. The lease knows nothing of the staging
 //! but the number of bytes that arrive.
 //!
 //! | state of the lease | next holder |
@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::meter::ProgressMeter;
+use crate::auth::Principal;
 
 /// How long a lost run has to come back before the queue advances.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,11 +52,12 @@ const MAX_QUEUED_OFFERS: usize = 1024;
 /// How often the time without progress may be doubled.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// The subject of a lease.
+/// The subject of a lease. Runs of different principals do not meet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct LeaseKey {
-    name: RemoteName,
-    source: Token,
+pub(super) struct LeaseKey {
+    pub(super) principal: Principal,
+    pub(super) name: RemoteName,
+    pub(super) source: Token,
 }
 
 /// All leases of a server; clones share them.
@@ -155,8 +157,7 @@ impl SourceLeases {
     }
 
     /// Takes the lease for a run, or a place in its queue.
-    pub(super) fn request(&self, name: &RemoteName, source: Token, run: Token) -> LeaseRequest {
-        let key = LeaseKey { name: name.clone(), source };
+    pub(super) fn request(&self, key: LeaseKey, run: Token) -> LeaseRequest {
         let mut queues = self.queues();
         queues.next_id += 1;
         let id = queues.next_id;

@@ -9,8 +9,10 @@ use tokio::task::yield_now;
 use tokio::time::advance;
 
 use super::meter::MIN_MOVING_BYTES;
+use crate::auth::Principal;
+
 use super::{
-    LeaseRequest, LeaseTicket, MAX_QUEUED_OFFERS, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT,
+    LeaseKey, LeaseRequest, LeaseTicket, MAX_QUEUED_OFFERS, PRECEDENCE_PER_PLACE, RETURN_TIMEOUT,
     SourceLease, SourceLeases,
 };
 
@@ -23,8 +25,12 @@ fn leases() -> SourceLeases {
 }
 
 fn want(leases: &SourceLeases, run: u8) -> LeaseRequest {
-    let name = RemoteName::parse("a.bin").unwrap();
-    leases.request(&name, SOURCE, Token([run; 16]))
+    leases.request(key("alice", "a.bin", SOURCE), Token([run; 16]))
+}
+
+fn key(user: &str, name: &str, source: Token) -> LeaseKey {
+    let (principal, name) = (Principal::user(user), RemoteName::parse(name).unwrap());
+    LeaseKey { principal, name, source }
 }
 
 fn lease(leases: &SourceLeases, run: u8) -> SourceLease {
@@ -62,14 +68,14 @@ async fn of_two_runs_of_one_source_the_second_one_waits_until_the_first_is_done(
     let first = lease(&leases, 1);
     let second = ticket(&leases, 2);
     assert!(taken(&second).await.is_none());
-    // Another name, and another source, are another matter.
-    let other = RemoteName::parse("b.bin").unwrap();
-    assert!(matches!(leases.request(&other, SOURCE, Token([2; 16])), LeaseRequest::Granted(_)));
-    let name = RemoteName::parse("a.bin").unwrap();
-    assert!(matches!(
-        leases.request(&name, Token([8; 16]), Token([2; 16])),
-        LeaseRequest::Granted(_)
-    ));
+    // Another name, another source, and another principal, are another matter.
+    for other in [
+        key("alice", "b.bin", SOURCE),
+        key("alice", "a.bin", Token([8; 16])),
+        key("bob", "a.bin", SOURCE),
+    ] {
+        assert!(matches!(leases.request(other, Token([2; 16])), LeaseRequest::Granted(_)));
+    }
     first.end();
     let second = taken(&second).await.unwrap();
     drop(first);
@@ -299,15 +305,32 @@ async fn a_waiter_that_comes_back_keeps_its_place() {
     assert!(taken(&back).await.is_some());
 }
 
+/// The same tokens in another's offers neither wait for an upload, nor take its lease or its progress.
+#[tokio::test(start_paused = true)]
+async fn runs_of_different_principals_do_not_meet() {
+    let leases = leases();
+    let alice = lease(&leases, 1);
+    alice.begin_hashing(5, 10);
+    let waits = ticket(&leases, 2);
+    for run in [1, 2, 3] {
+        let bob = leases.request(key("bob", "a.bin", SOURCE), Token([run; 16]));
+        let LeaseRequest::Granted(bob) = bob else { panic!("{bob:?}") };
+        bob.end();
+    }
+    assert!(taken(&waits).await.is_none());
+    assert_eq!(waits.progress(), (5, 10));
+    alice.end();
+    assert!(taken(&waits).await.is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_line_has_an_end() {
     let leases = leases();
     let _first = lease(&leases, 1);
-    let name = RemoteName::parse("a.bin").unwrap();
     let runs = (0..).map(|run: u128| Token((run + 1000).to_le_bytes()));
     let mut line = Vec::new();
     for run in runs {
-        match leases.request(&name, SOURCE, run) {
+        match leases.request(key("alice", "a.bin", SOURCE), run) {
             LeaseRequest::Queued(ticket) => line.push(ticket),
             LeaseRequest::QueueFull => break,
             LeaseRequest::Granted(lease) => panic!("{lease:?}"),

@@ -12,8 +12,9 @@
 //! link leads out.
 //!
 //! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
-//! (`staging_index`). This file joins them where they meet: publishing a name discards its idle stagings
-//! of both, and both expire.
+//! (`staging_index`). This file joins them where they meet: publishing a name discards the
+//! publisher's idle stagings of both, and both expire. Each view of a [principal](Store::for_principal) has
+//! native stagings of its own; [`Principal::Legacy`] has all legacy ones.
 
 mod config;
 mod expiry;
@@ -44,6 +45,8 @@ use self::expiry::ExpiryClock;
 use self::name_locks::{NameLock, NameLocks};
 use self::permits::JobPermits;
 pub(crate) use self::permits::MAX_LONG_JOBS;
+use self::staging_index::StagingKey;
+use crate::auth::Principal;
 use crate::descriptors::{DescriptorShare, DescriptorUse, Descriptors};
 use crate::metrics::Metrics;
 
@@ -61,10 +64,12 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Limit of the bytes to read under a permit to read; more need a permit to hash.
 const SHORT_HASH_BYTES: u64 = 64 * BLOCK_BYTES;
 
-/// A directory of files; clones share it.
+/// A directory of files; clones share it. A store that was just opened acts for an anonymous client.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     inner: Arc<StoreInner>,
+    /// The one whose stagings it uses.
+    principal: Principal,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,7 @@ impl LocalStore {
             _lock: lock,
         });
         legacy::read_ahead(&inner);
-        Ok(Self { inner })
+        Ok(Self { inner, principal: Principal::Anonymous })
     }
 }
 
@@ -146,10 +151,12 @@ impl StoreInner {
         self.descriptors.take(usage).ok_or_else(none)
     }
 
-    /// Removes the idle stagings of a name that was published, of both dialects. Blocks.
-    fn discard_idle(&self, name: &RemoteName) {
-        self.native.stagings.discard_idle(name);
-        self.legacy.stagings.discard_idle(name);
+    /// Removes the idle stagings, of both dialects, that end with the publication by this key. Blocks.
+    fn discard_idle(&self, key: &StagingKey) {
+        for key in [Some(key), key.unproven_twin().as_ref()].into_iter().flatten() {
+            self.native.stagings.discard_idle(key);
+            self.legacy.stagings.discard_idle(key);
+        }
     }
 
     /// Removes expired stagings, if the last search is some time ago. Blocks.

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
-use ftx_core::RemoteName;
 use ftx_io::ErrorChain;
 use ftx_store::{StagingFiles, StoreError};
 use tracing::{info, warn};
+
+use super::staging_index::StagingKey;
 
 /// The number that names a staging's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,8 +17,8 @@ pub(super) struct StagingId(u64);
 /// The stagings of earlier runs in one directory.
 #[derive(Debug)]
 pub(super) struct OrphanedStagings {
-    /// The stagings that can be resumed, with the names of their files.
-    pub(super) stagings: Vec<(RemoteName, StagingId)>,
+    /// The stagings that can be resumed, with their keys.
+    pub(super) stagings: Vec<(StagingKey, StagingId)>,
     /// An unused id; so are all that follow.
     pub(super) next: StagingId,
 }
@@ -60,12 +61,12 @@ impl fmt::Display for StagingId {
 
 impl OrphanedStagings {
     /// Searches `dir`, which is named `dir_name`. Removes stagings that are expired (`is_old`) or without a
-    /// journal. `name_of` reads the file name from a journal.
+    /// journal. `key_of` reads the key from a journal, `None` if it has none that is of use.
     pub(super) fn scan(
         dir: &Dir,
         dir_name: &str,
         is_old: impl Fn(StagingId) -> bool,
-        name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
+        key_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<StagingKey>, StoreError>,
     ) -> Result<Self, StoreError> {
         let failed = |error| StoreError::io("read", dir_name, error);
         let mut found = Self { stagings: Vec::new(), next: StagingId(1) };
@@ -87,17 +88,16 @@ impl OrphanedStagings {
                 }
                 continue;
             }
-            let name = match name_of(dir, &id.files()) {
-                Ok(name) => name,
+            let key = match key_of(dir, &id.files()) {
+                Ok(key) => key,
                 Err(error) => {
                     // It may be readable the next time.
                     warn!(error = %ErrorChain(&error), "an interrupted upload cannot be read");
                     continue;
                 }
             };
-            let name = name.and_then(|name| RemoteName::parse(&name).ok()).filter(|_| !is_old(id));
-            match name {
-                Some(name) => found.stagings.push((name, id)),
+            match key.filter(|_| !is_old(id)) {
+                Some(key) => found.stagings.push((key, id)),
                 None => remove(dir, id),
             }
         }

@@ -10,6 +10,7 @@ use ftx_io::{CHUNK_BYTES, Executor};
 use ftx_store::PrefixHasher;
 
 use super::{MemStore, MemVersion, manifest_of, not_found, part};
+use crate::auth::Principal;
 use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Refusal};
 
 /// The bytes that were offered to a client.
@@ -129,7 +130,7 @@ impl LegacyUpload for MemUpload {
         state.check_file(&self.name)?;
         self.has_ended = true;
         let bytes = std::mem::take(&mut self.bytes);
-        state.publish(&self.name, bytes, manifest, Meta::default());
+        state.publish(&self.name, &Principal::Legacy, bytes, manifest, Meta::default());
         Ok(Some(md5))
     }
 

@@ -25,18 +25,21 @@ pub use self::staging::MemStaging;
 use self::staging::StagedBlocks;
 use super::{
     ExpectedVersion, ListPage, ListRequest, Naming, OpenedUpload, PutOutcome, Refusal, SmallData,
-    SmallFile, Store, UploadOffer, WorkProgress,
+    SmallFile, Store, UploadOffer, WorkProgress, unproven_twin,
 };
+use crate::auth::Principal;
 
 /// The bytes that a store may hold, unless it is given another number.
 const DEFAULT_CAPACITY_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Files in memory; clones share them.
+/// Files in memory; clones share them. A new store acts for an anonymous client.
 #[derive(Clone, Debug)]
 pub struct MemStore {
     state: Arc<Mutex<MemState>>,
     granule: Granule,
     capacity_bytes: u64,
+    /// The one whose stagings it uses.
+    principal: Principal,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +48,7 @@ struct MemState {
     /// Directories that were made by themselves. Others exist while there is a file below them.
     directories: BTreeSet<RemoteName>,
     stagings: BTreeMap<u64, StagedBlocks>,
-    /// Interrupted uploads of the legacy dialect.
+    /// Interrupted uploads of the legacy dialect, which are all of its one principal.
     prefixes: Vec<(RemoteName, Arc<Vec<u8>>)>,
     /// The last number given to a version, a staging or a writer.
     last_number: u64,
@@ -64,8 +67,12 @@ impl MemStore {
     /// An empty store that makes each block durable on its own, and holds at most 1 GiB.
     #[must_use]
     pub fn new() -> Self {
-        let state = Arc::default();
-        Self { state, granule: Granule::ONE, capacity_bytes: DEFAULT_CAPACITY_BYTES }
+        Self {
+            state: Arc::default(),
+            granule: Granule::ONE,
+            capacity_bytes: DEFAULT_CAPACITY_BYTES,
+            principal: Principal::Anonymous,
+        }
     }
 
     /// Sets the number of blocks that become durable together.
@@ -123,11 +130,26 @@ impl MemState {
         files.chain(stagings).chain(prefixes).fold(0, u64::saturating_add)
     }
 
-    /// Gives a name these bytes, and drops its interrupted uploads. The name must have been checked.
-    fn publish(&mut self, name: &RemoteName, bytes: Vec<u8>, manifest: Manifest, meta: Meta) {
+    /// Gives a name these bytes, and drops the interrupted uploads that `principal` or its twin has of it. The
+    /// name must have been checked.
+    fn publish(
+        &mut self,
+        name: &RemoteName,
+        principal: &Principal,
+        bytes: Vec<u8>,
+        manifest: Manifest,
+        meta: Meta,
+    ) {
         self.insert(name.clone(), bytes, manifest, meta);
-        self.stagings.retain(|_, staging| staging.name() != name || staging.has_writer());
-        self.prefixes.retain(|(other, _)| other != name);
+        let twin = unproven_twin(principal);
+        self.stagings.retain(|_, staging| {
+            let ends = [Some(principal), twin.as_ref()].into_iter().flatten();
+            let is_over = ends.into_iter().any(|principal| staging.is_of(name, principal));
+            !is_over || staging.has_writer()
+        });
+        if twin.is_some() {
+            self.prefixes.retain(|(other, _)| other != name);
+        }
     }
 
     /// Gives a name these bytes. The name must have been checked.
@@ -184,6 +206,10 @@ impl Store for MemStore {
     type Staging = MemStaging;
     type File = MemFile;
     type Cursor = std::convert::Infallible;
+
+    fn for_principal(&self, principal: &Principal) -> Self {
+        Self { principal: principal.clone(), ..self.clone() }
+    }
 
     fn granule(&self) -> Granule {
         self.granule
@@ -279,7 +305,8 @@ impl MemStore {
             return Ok(PutOutcome::Unchanged);
         }
         self.check_space(&state, &name, bytes.len() as u64)?;
-        state.publish(&name, bytes.clone(), manifest_of(&bytes)?, meta);
+        let manifest = manifest_of(&bytes)?;
+        state.publish(&name, &self.principal, bytes, manifest, meta);
         Ok(PutOutcome::Stored)
     }
 }

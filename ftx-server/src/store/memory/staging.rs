@@ -12,6 +12,7 @@ use ftx_core::native::{Granule, Reason};
 use ftx_io::Executor;
 
 use super::{MemState, MemStore, MemVersion, part};
+use crate::auth::Principal;
 use crate::store::{
     Naming, OpenedUpload, Refusal, StagedUpload, UploadOffer, UploadOwner, WorkProgress,
 };
@@ -20,6 +21,8 @@ use crate::store::{
 #[derive(Debug)]
 pub(super) struct StagedBlocks {
     name: RemoteName,
+    /// The one to whom it belongs.
+    principal: Principal,
     blocks: BTreeMap<u64, Vec<u8>>,
     /// The blocks that are durable.
     durable: PartialManifest,
@@ -46,14 +49,15 @@ pub struct MemStaging {
 }
 
 impl StagedBlocks {
-    fn new(name: RemoteName, size: u64) -> Self {
+    fn new(name: RemoteName, principal: Principal, size: u64) -> Self {
         let (blocks, arrived) = (BTreeMap::new(), BTreeMap::new());
         let durable = PartialManifest::new(size);
-        Self { name, blocks, durable, arrived, writer: None }
+        Self { name, principal, blocks, durable, arrived, writer: None }
     }
 
-    pub(super) fn name(&self) -> &RemoteName {
-        &self.name
+    /// Whether it is a staging of this name that belongs to this principal.
+    pub(super) fn is_of(&self, name: &RemoteName, principal: &Principal) -> bool {
+        self.name == *name && self.principal == *principal
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -122,7 +126,9 @@ impl MemStore {
             Naming::FirstFree => None,
         };
         let fitting = state.stagings.iter_mut().filter(|(_, staging)| {
-            staging.name == name && staging.size() == size && staging.is_free_for(owner)
+            staging.is_of(&name, &self.principal)
+                && staging.size() == size
+                && staging.is_free_for(owner)
         });
         let fullest = fitting.max_by_key(|(_, staging)| staging.durable.known());
         let staging = match fullest {
@@ -133,7 +139,8 @@ impl MemStore {
             None => {
                 self.check_space(&state, &name, size)?;
                 let number = state.next_number();
-                state.stagings.insert(number, StagedBlocks::new(name.clone(), size));
+                let blocks = StagedBlocks::new(name.clone(), self.principal.clone(), size);
+                state.stagings.insert(number, blocks);
                 number
             }
         };
@@ -209,7 +216,7 @@ impl MemStaging {
         if state.keep(&self.name, digest, self.meta) {
             return Ok(true);
         }
-        state.publish(&self.name, bytes, manifest, self.meta);
+        state.publish(&self.name, &self.store.principal, bytes, manifest, self.meta);
         Ok(false)
     }
 

@@ -77,7 +77,8 @@ impl PrefixStaging {
         };
         let mut opened = Journal::open(dir, &files.journal)?;
         if let Some(journal) = &mut opened
-            && matches!(journal.first()?, Some(JournalRecord::Blocks { .. }))
+            && let Some(JournalRecord::Blocks { .. } | JournalRecord::OwnedBlocks { .. }) =
+                journal.first()?
         {
             return Ok(None);
         }
@@ -186,6 +187,7 @@ fn read_claims(
             | (JournalRecord::Checkpoint { .. } | JournalRecord::Distrust, None)
             | (
                 JournalRecord::Blocks { .. }
+                | JournalRecord::OwnedBlocks { .. }
                 | JournalRecord::Block { .. }
                 | JournalRecord::Epoch { .. }
                 | JournalRecord::Forget { .. },

@@ -33,7 +33,7 @@ pub use self::copy::CopySource;
 pub use self::hash::hash_blocks;
 use self::log::BlockLog;
 pub use self::publish::PublishedBlocks;
-pub use self::recover::Recovered;
+pub use self::recover::{Recovered, StagingPurpose};
 use crate::file::positioned::Positioned;
 use crate::staging::cache_epoch::cache_epoch;
 use crate::staging::locked_file::LockedFile;
@@ -90,18 +90,46 @@ impl BlockStaging {
         size: u64,
         boot: Option<BootId>,
     ) -> Result<Self, StoreError> {
+        let purpose = StagingPurpose { name: name.to_owned(), principal: None };
+        Self::create_purposed(dir, files, purpose, size, boot)
+    }
+
+    /// As [`create`](Self::create), for a principal of a server, which
+    /// [`purpose_of`](Self::purpose_of) returns.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_for(
+        dir: &Dir,
+        files: StagingFiles,
+        purpose: StagingPurpose,
+        size: u64,
+    ) -> Result<Self, StoreError> {
+        Self::create_purposed(dir, files, purpose, size, BootId::current())
+    }
+
+    fn create_purposed(
+        dir: &Dir,
+        files: StagingFiles,
+        purpose: StagingPurpose,
+        size: u64,
+        boot: Option<BootId>,
+    ) -> Result<Self, StoreError> {
         files.check()?;
         let locked = LockedFile::create(dir, &files.data, &files.journal)?;
         let mut journal = Journal::create(dir, &files.journal)?;
         let (boot, created_unix) = (cache_epoch(boot, locked.file()), sys::unix_now());
-        journal.append(&JournalRecord::Blocks {
-            name: name.to_owned(),
-            size,
-            boot,
-            created_unix,
+        let StagingPurpose { name, principal } = purpose;
+        let own_name = name.clone();
+        // One record, so that no crash leaves the staging without its principal.
+        journal.append(&match principal {
+            None => JournalRecord::Blocks { name, size, boot, created_unix },
+            Some(principal) => {
+                JournalRecord::OwnedBlocks { name, size, boot, created_unix, principal }
+            }
         })?;
         let log = BlockLog::new(dir, files, journal, PartialManifest::new(size))?;
-        Ok(Self::assemble(log, name.to_owned(), size, locked))
+        Ok(Self::assemble(log, own_name, size, locked))
     }
 
     /// Chooses the durability that [`publish`](Self::publish) guarantees; the default is

@@ -36,6 +36,15 @@ pub enum Recovered {
     Nothing,
 }
 
+/// What a staging was created for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagingPurpose {
+    /// The name to publish under.
+    pub name: String,
+    /// The principal of a server that it belongs to, as the server writes it, if to one.
+    pub principal: Option<String>,
+}
+
 impl Recovered {
     /// Returns the staging, if there is one.
     #[must_use]
@@ -48,16 +57,24 @@ impl Recovered {
 }
 
 impl BlockStaging {
-    /// Returns the name that the staging in `files` was created with, if its journal contains one.
+    /// Returns the purpose that the staging in `files` was created for, if its journal contains one.
     /// Takes no lock and ignores the data.
     ///
     /// # Errors
     /// Failures to read the journal.
-    pub fn name_of(dir: &Dir, files: &StagingFiles) -> Result<Option<String>, StoreError> {
-        match Journal::peek(dir, &files.journal)? {
-            Some(JournalRecord::Blocks { name, .. }) => Ok(Some(name)),
-            _ => Ok(None),
-        }
+    pub fn purpose_of(
+        dir: &Dir,
+        files: &StagingFiles,
+    ) -> Result<Option<StagingPurpose>, StoreError> {
+        Ok(match Journal::peek(dir, &files.journal)? {
+            Some(JournalRecord::Blocks { name, .. }) => {
+                Some(StagingPurpose { name, principal: None })
+            }
+            Some(JournalRecord::OwnedBlocks { name, principal, .. }) => {
+                Some(StagingPurpose { name, principal: Some(principal) })
+            }
+            _ => None,
+        })
     }
 
     /// Resumes an earlier staging in `dir` with those of its blocks that are certainly intact.
@@ -148,7 +165,11 @@ fn read_claims(
     let mut claims: Option<BlockClaims> = None;
     journal.for_each(|record, end| {
         let makes_sense = match (record, &mut claims) {
-            (JournalRecord::Blocks { name, size, boot: epoch, .. }, None) => {
+            (
+                JournalRecord::Blocks { name, size, boot: epoch, .. }
+                | JournalRecord::OwnedBlocks { name, size, boot: epoch, .. },
+                None,
+            ) => {
                 let nothing = || PartialManifest::new(size);
                 let (trusted, unverified) = (nothing(), nothing());
                 claims =
@@ -200,7 +221,8 @@ impl BlockClaims {
             }
             JournalRecord::Begin { .. }
             | JournalRecord::Checkpoint { .. }
-            | JournalRecord::Blocks { .. } => false,
+            | JournalRecord::Blocks { .. }
+            | JournalRecord::OwnedBlocks { .. } => false,
         }
     }
 

@@ -22,14 +22,15 @@
 //! 04000000  Block       u64 index; 32 bytes of chaining value
 //! 05000000  Epoch       boot
 //! 06000000  Forget      u64 index
+//! 07000000  OwnedBlocks the fields of Blocks; u64 length and UTF-8 bytes of principal
 //!
 //! boot      00, or 01 and 16 bytes that name the cache epoch: no other kernel run, mount or file
 //!           has the same
 //! hasher    four u32 of MD5 state; u64 blocks of 64 bytes hashed; u8 bytes of the next block;
 //!           63 bytes: these bytes, padded with zeros
 //! ```
-//! The first record is `Begin`, followed only by `Checkpoint` and `Distrust`, or `Blocks`, followed
-//! only by the others and `Distrust`. Reading stops at the first record that is truncated, fails
+//! The first record is `Begin`, followed only by `Checkpoint` and `Distrust`, or `Blocks` or
+//! `OwnedBlocks`, followed only by `Block`, `Epoch`, `Forget` and `Distrust`. Reading stops at the first record that is truncated, fails
 //! its checksum or is of an unknown kind, and the file is cut there before anything is appended.
 
 mod record;
@@ -240,6 +241,7 @@ impl Journal {
                 JournalRecord::Begin { boot, .. }
                 | JournalRecord::Checkpoint { boot, .. }
                 | JournalRecord::Blocks { boot, .. }
+                | JournalRecord::OwnedBlocks { boot, .. }
                 | JournalRecord::Epoch { boot } => *boot = boot.and(run),
                 _ => {}
             }

@@ -57,6 +57,20 @@ pub enum JournalRecord {
         /// Index of the block.
         index: u64,
     },
+    /// The purpose of a staging of blocks that belongs to a principal of a server, instead of
+    /// [`Blocks`](Self::Blocks).
+    OwnedBlocks {
+        /// The name to publish under, as the staging's owner wrote it.
+        name: String,
+        /// The size of the whole file in bytes.
+        size: u64,
+        /// The cache epoch in which the staging was created.
+        boot: Option<BootId>,
+        /// When it was created, seconds since 1970.
+        created_unix: u64,
+        /// The principal, as the server writes it.
+        principal: String,
+    },
 }
 
 /// A saved [`PrefixHasher`](crate::PrefixHasher). Two are equal when they were saved after the same bytes.

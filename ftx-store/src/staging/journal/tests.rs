@@ -112,6 +112,31 @@ fn the_bytes_of_blocks_are_as_specified() {
     assert_eq!(hex, golden.concat());
 }
 
+/// As above, for the first record of a staging that belongs to a principal.
+#[test]
+fn the_bytes_of_owned_blocks_are_as_specified() {
+    let (_temp, dir) = scratch();
+    let (name, principal) = ("é/b".into(), "user:é".into());
+    let size = 3 << 20;
+    write(
+        &dir,
+        &[JournalRecord::OwnedBlocks { name, size, boot: None, created_unix: 1, principal }],
+    );
+    let hex: String = dir.read(path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    #[rustfmt::skip]
+    let golden = [
+        "4654584a524e4c31",                 // magic
+        "30000000", "818c9ed9",                 // 48 bytes, checksum
+        "07000000",                         // OwnedBlocks
+        "0400000000000000", "c3a92f62",     // name
+        "0000300000000000",                 // size
+        "00",                               // no boot
+        "0100000000000000",                 // created_unix
+        "0700000000000000", "757365723ac3a9", // principal
+    ];
+    assert_eq!(hex, golden.concat());
+}
+
 #[test]
 fn records_come_back_and_more_can_be_appended() {
     let (_temp, dir) = scratch();

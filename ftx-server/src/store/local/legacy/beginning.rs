@@ -16,7 +16,7 @@ use super::writer::{PrefixGuard, PrefixLease};
 use crate::store::LegacyBegin;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
-use crate::store::local::staging_index::{Access, Claimant};
+use crate::store::local::staging_index::{Access, Claimant, StagingKey};
 use crate::store::local::{LocalStore, StoreInner};
 
 /// The bytes that an upload begins with.
@@ -76,7 +76,8 @@ impl Beginning {
         match self {
             Self::Nothing { declined } => {
                 // Only this client could use it, and the upload may need the space.
-                let declined = declined.and_then(|id| inner.legacy.stagings.lease(name, id, None));
+                let (stagings, key) = (&inner.legacy.stagings, StagingKey::legacy(name));
+                let declined = declined.and_then(|id| stagings.lease(&key, id, None));
                 if let Some(lease) = declined {
                     lease.discard();
                 }
@@ -116,15 +117,15 @@ async fn access(
     id: StagingId,
     hasher: &PrefixHasher,
 ) -> Result<StagingAccess, StoreError> {
-    let stagings = &inner.legacy.stagings;
+    let (stagings, key) = (&inner.legacy.stagings, StagingKey::legacy(name));
     let claimant = Claimant { owner: None, takeover_after: inner.legacy.takeover_after };
     let deadline = Instant::now() + OFFER_BUDGET;
     loop {
-        let entry = stagings.get(name, id).ok_or_else(|| changed(name))?;
+        let entry = stagings.get(&key, id).ok_or_else(|| changed(name))?;
         let change = entry.state.changed().cloned();
         match (entry.access(&claimant), change) {
             (Access::Lease, _) => {
-                if let Some(lease) = stagings.lease(name, id, None) {
+                if let Some(lease) = stagings.lease(&key, id, None) {
                     return Ok(StagingAccess::Leased(lease));
                 }
             }
@@ -233,7 +234,7 @@ fn leased(
     name: &RemoteName,
     make: impl FnOnce(&PrefixLease) -> Result<PrefixStaging, StoreError>,
 ) -> Result<(PrefixStaging, PrefixLease), StoreError> {
-    let lease = inner.legacy.stagings.create(name, None);
+    let lease = inner.legacy.stagings.create(&StagingKey::legacy(name), None);
     match make(&lease) {
         Ok(staging) => Ok((staging, lease)),
         Err(error) => {

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use cap_std::fs::Dir;
 use ftx_core::RemoteName;
 use ftx_io::Executor;
-use ftx_store::{FileIdentity, PrefixHasher, PrefixStaging, StableIdentity, StoreError};
+use ftx_store::{
+    FileIdentity, PrefixHasher, PrefixStaging, StableIdentity, StagingFiles, StoreError,
+};
 use lru::LruCache;
 use tracing::warn;
 
@@ -30,7 +32,7 @@ pub use self::upload::LocalUpload;
 use self::writer::PrefixWriter;
 use super::expiry::ExpiryClock;
 use super::permits::{JobPermit, SlowJob};
-use super::staging_index::StagingIndex;
+use super::staging_index::{StagingIndex, StagingKey};
 use super::{LocalStore, LocalStoreConfig, SHORT_HASH_BYTES, StoreInner};
 use crate::store::{LegacyBegin, LegacyOffer, LegacyStore, Refusal};
 
@@ -59,9 +61,13 @@ impl LegacyState {
         expiry: &ExpiryClock,
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
-        let (ttl, name_of) = (config.staging_ttl, PrefixStaging::name_of);
-        let counted = &config.metrics;
-        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, name_of, counted)?;
+        let (ttl, counted) = (config.staging_ttl, &config.metrics);
+        let key_of = |dir: &Dir, files: &StagingFiles| {
+            let name = PrefixStaging::name_of(dir, files)?;
+            let name = name.and_then(|name| RemoteName::parse(&name).ok());
+            Ok(name.map(|name| StagingKey::legacy(&name)))
+        };
+        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, key_of, counted)?;
         let takeover_after = config.legacy_takeover_after;
         let md5_cache = Mutex::new(LruCache::new(CACHED_MD5_FILES));
         Ok(Self { stagings, takeover_after, md5_cache })
@@ -87,9 +93,9 @@ pub(super) fn read_ahead(inner: &Arc<StoreInner>) {
     }
     let inner = Arc::downgrade(inner);
     let read = move || {
-        for (name, id) in unread {
+        for (key, id) in unread {
             let Some(inner) = inner.upgrade() else { return };
-            if let Some(lease) = inner.legacy.stagings.lease(&name, id, None) {
+            if let Some(lease) = inner.legacy.stagings.lease(&key, id, None) {
                 offer::read(lease);
             }
         }

@@ -18,7 +18,7 @@ use crate::store::LegacyOffer;
 use crate::store::local::latch::Latch;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::recovery::StagingId;
-use crate::store::local::staging_index::{StagingEntry, StagingState};
+use crate::store::local::staging_index::{StagingEntry, StagingKey, StagingState};
 use crate::store::local::{LocalStore, StoreInner};
 
 /// How long a client that asks for a name waits for another that is writing to it.
@@ -91,7 +91,7 @@ pub(super) async fn look_up(
 
 /// The stagings of a name that may hold something.
 fn stagings_of(inner: &StoreInner, name: &RemoteName) -> Vec<StagingEntry<PrefixWriter>> {
-    let mut entries = inner.legacy.stagings.of(name);
+    let mut entries = inner.legacy.stagings.of(&StagingKey::legacy(name));
     entries.retain(|entry| !matches!(entry.state, StagingState::Leased { is_new: true, .. }));
     entries
 }
@@ -188,8 +188,9 @@ async fn wait_for_others(inner: &Arc<StoreInner>, name: &RemoteName, deadline: I
 /// is not idle any more.
 fn start_reading(inner: &Arc<StoreInner>, name: &RemoteName, id: StagingId) -> Option<Latch> {
     let stagings = &inner.legacy.stagings;
-    let lease = stagings.lease(name, id, None)?;
-    let changed = stagings.get(name, id)?.state.changed().cloned();
+    let key = StagingKey::legacy(name);
+    let lease = stagings.lease(&key, id, None)?;
+    let changed = stagings.get(&key, id)?.state.changed().cloned();
     read_in_background(inner, lease);
     changed
 }
@@ -219,7 +220,7 @@ pub(super) fn read(lease: PrefixLease) {
         Ok(None) => lease.remove(),
         Err(error) => {
             // Perhaps it can be later.
-            let name = lease.name().as_str();
+            let name = lease.key().name().as_str();
             warn!(error = %ErrorChain(&error), name, "an interrupted upload cannot be read");
         }
     }

@@ -15,6 +15,7 @@ use super::offer::{self, LocalOffer};
 use super::writer::{PrefixGuard, PrefixWriter};
 use crate::store::local::latch::LastWrite;
 use crate::store::local::permits::SlowJob;
+use crate::store::local::staging_index::StagingKey;
 use crate::store::local::{DescriptorUse, LocalStore, StoreInner};
 use crate::store::{LegacyBegin, LegacyUpload, Refusal};
 
@@ -93,7 +94,7 @@ fn publish(
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
         inner.legacy.cache_md5(stable, hasher);
     }
-    inner.discard_idle(name);
+    inner.discard_idle(&StagingKey::legacy(name));
     Ok(published.md5)
 }
 

@@ -33,7 +33,9 @@ use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Entry, EntryKind};
 use ftx_io::Executor;
-use ftx_store::{BlockStaging, Durability, ManifestCache, ManifestLimits, StoreError, meta_of};
+use ftx_store::{
+    BlockStaging, Durability, ManifestCache, ManifestLimits, StagingFiles, StoreError, meta_of,
+};
 
 pub use self::file::LocalFile;
 pub use self::list::LocalCursor;
@@ -42,9 +44,10 @@ use self::upload::BlockWriter;
 pub use self::upload::LocalBlockUpload;
 use super::expiry::ExpiryClock;
 use super::permits::SlowJob;
-use super::staging_index::StagingIndex;
+use super::staging_index::{StagingIndex, StagingKey};
 use super::walk::{NameMemory, entry};
 use super::{LocalStore, LocalStoreConfig, subdirectory};
+use crate::auth::Principal;
 use crate::store::{
     ExpectedVersion, ListPage, ListRequest, OpenedUpload, PutOutcome, Refusal, SmallFile, Store,
     UploadOffer, WorkProgress,
@@ -69,9 +72,12 @@ impl NativeState {
         expiry: &ExpiryClock,
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
-        let (ttl, name_of) = (config.staging_ttl, BlockStaging::name_of);
-        let counted = &config.metrics;
-        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, name_of, counted)?;
+        let (ttl, counted) = (config.staging_ttl, &config.metrics);
+        let key_of = |dir: &Dir, files: &StagingFiles| {
+            let purpose = BlockStaging::purpose_of(dir, files)?;
+            Ok(purpose.as_ref().and_then(StagingKey::from_purpose))
+        };
+        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, key_of, counted)?;
         let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();
@@ -87,13 +93,17 @@ impl Store for LocalStore {
     type File = LocalFile;
     type Cursor = LocalCursor;
 
+    fn for_principal(&self, principal: &Principal) -> Self {
+        Self { inner: Arc::clone(&self.inner), principal: principal.clone() }
+    }
+
     async fn offer(
         &self,
         executor: &Executor,
         offer: UploadOffer,
         progress: WorkProgress,
     ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
-        offer::open(&self.inner, executor, offer, progress).await
+        offer::open(self, executor, offer, progress).await
     }
 
     async fn put(
@@ -101,7 +111,7 @@ impl Store for LocalStore {
         executor: &Executor,
         files: Vec<SmallFile>,
     ) -> Vec<Result<PutOutcome, Refusal>> {
-        put::put(&self.inner, executor, files).await
+        put::put(self, executor, files).await
     }
 
     async fn confirm(

@@ -12,12 +12,12 @@ use ftx_io::Executor;
 use ftx_store::{BlockStaging, BootId, FileIdentity, Recovered, StoreError};
 
 use super::super::permits::SlowJob;
-use super::super::{DescriptorUse, SHORT_HASH_BYTES, StoreInner};
+use super::super::{DescriptorUse, LocalStore, SHORT_HASH_BYTES, StoreInner};
 use super::block_map::{FileRef, all_blocks, block_map_of, manifest_of, unread_bytes};
 use super::upload::{Basis, BlockLease, BlockWriter, LeasedStaging, LocalBlockUpload, WriterParts};
 use crate::store::local::latch::Latch;
 use crate::store::local::recovery::StagingId;
-use crate::store::local::staging_index::{Access, Claimant};
+use crate::store::local::staging_index::{Access, Claimant, StagingKey};
 use crate::store::{Naming, OpenedUpload, Refusal, UploadOffer, WorkProgress};
 
 /// Why a staging is not opened now.
@@ -37,18 +37,23 @@ impl<E: Into<Refusal>> From<E> for OpenError {
 
 /// Opens a staging for the file. Waits for an earlier upload of this client that is just ending.
 pub(super) async fn open(
-    inner: &Arc<StoreInner>,
+    store: &LocalStore,
     executor: &Executor,
     offer: UploadOffer,
     progress: WorkProgress,
 ) -> Result<OpenedUpload<LocalBlockUpload>, Refusal> {
+    let inner = &store.inner;
+    let key = Arc::new(StagingKey::new(&offer.name, &store.principal));
     let share = inner.share(&offer.name, DescriptorUse::Upload)?;
     let mut slow = SlowJob::Write;
     loop {
-        let (store, offer, progress) = (Arc::clone(inner), offer.clone(), progress.clone());
+        let (store, key) = (Arc::clone(inner), Arc::clone(&key));
+        let (offer, progress) = (offer.clone(), progress.clone());
         let has_time = slow == SlowJob::Hash;
         let open = move || {
-            Opening { inner: &store, offer: &offer, progress: &progress, has_time }.open(&store)
+            let opening =
+                Opening { inner: &store, key: &key, offer: &offer, progress: &progress, has_time };
+            opening.open(&store)
         };
         let opened = inner.permits.run_long(executor, slow, open);
         slow = SlowJob::Write;
@@ -71,6 +76,8 @@ type StagingAccess = (StagingId, Access<Weak<BlockWriter>>);
 #[derive(Clone, Copy)]
 struct Opening<'a> {
     inner: &'a StoreInner,
+    /// The key of the stagings that it may use.
+    key: &'a StagingKey,
     offer: &'a UploadOffer,
     progress: &'a WorkProgress,
     /// Whether there is time to read any number of bytes.
@@ -222,7 +229,7 @@ impl Opening<'_> {
 
     /// The stagings that the client may resume.
     fn found(self) -> Result<Vec<LeasedStaging>, OpenError> {
-        let Self { inner, offer, .. } = self;
+        let Self { inner, key, offer, .. } = self;
         let stagings = &inner.native.stagings;
         let mut found = Vec::new();
         for (id, access) in self.accesses()? {
@@ -236,7 +243,7 @@ impl Opening<'_> {
                     found.extend(writer.and_then(|writer| writer.take_over()));
                 }
                 Access::Lease => {
-                    let lease = stagings.lease(&offer.name, id, offer.owner);
+                    let lease = stagings.lease(key, id, offer.owner);
                     found.extend(lease.map(|lease| self.recover(lease)).transpose()?.flatten());
                     continue;
                 }
@@ -251,9 +258,9 @@ impl Opening<'_> {
 
     /// The stagings of the name, unless the client must wait for one of them.
     fn accesses(self) -> Result<Vec<StagingAccess>, OpenError> {
-        let Self { inner, offer, .. } = self;
+        let Self { inner, key, offer, .. } = self;
         let claimant = Claimant { owner: offer.owner, takeover_after: inner.native.silent };
-        let entries = inner.native.stagings.of(&offer.name).into_iter();
+        let entries = inner.native.stagings.of(key).into_iter();
         let access = entries.map(|entry| match (entry.id, entry.access(&claimant)) {
             (_, Access::Wait(changed)) => Err(OpenError::Wait(changed)),
             access => Ok(access),
@@ -283,15 +290,15 @@ impl Opening<'_> {
     }
 
     fn create(self) -> Result<LeasedStaging, StoreError> {
-        let Self { inner, offer, .. } = self;
-        let lease = inner.native.stagings.create(&offer.name, offer.owner);
-        let name = offer.name.as_str();
-        let create = |dir: &Dir| BlockStaging::create(dir, lease.files(), name, offer.size);
+        let Self { inner, key, offer, .. } = self;
+        let lease = inner.native.stagings.create(key, offer.owner);
+        let create =
+            |dir: &Dir| BlockStaging::create_for(dir, lease.files(), key.to_purpose(), offer.size);
         match lease.dir().make(create) {
             Ok(staging) => Ok(LeasedStaging { staging, lease }),
             Err(error) => {
                 lease.remove();
-                Err(error.with_path(name))
+                Err(error.with_path(offer.name.as_str()))
             }
         }
     }

@@ -41,10 +41,11 @@ impl BlockWriter {
         self.reserved.give_back();
         match &result {
             Ok(_) => {
+                let key = lease.key().clone();
                 lease.remove();
                 // With another name, they will become other files.
                 if self.naming == Naming::Exact {
-                    self.inner.discard_idle(&self.name);
+                    self.inner.discard_idle(&key);
                 }
             }
             // An upload without an owner is never resumed.

@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use cap_std::fs::Dir;
@@ -19,20 +18,21 @@ use ftx_store::{
     StoreError, UpToDateFiles,
 };
 
-use super::super::StoreInner;
 use super::super::permits::SlowJob;
+use super::super::staging_index::StagingKey;
+use super::super::{LocalStore, StoreInner};
 use super::publish::existing_of;
 use super::space::Reservation;
 use crate::store::{Naming, PutOutcome, Refusal, SmallData, SmallFile};
 
 /// Stores files, or finds that they are there.
 pub(super) async fn put(
-    inner: &Arc<StoreInner>,
+    store: &LocalStore,
     executor: &Executor,
     files: Vec<SmallFile>,
 ) -> Vec<Result<PutOutcome, Refusal>> {
-    let (count, store) = (files.len(), Arc::clone(inner));
-    let work = move || Ok(put_all(&store, &files));
+    let (count, inner, owned) = (files.len(), &store.inner, store.clone());
+    let work = move || Ok(put_all(&owned, &files));
     let stored = match inner.root.durability() {
         // A disk that is busy may take its time for the syncs.
         Durability::Full => inner.permits.run_long(executor, SlowJob::Sync, work).await,
@@ -57,7 +57,8 @@ struct ReadyFile<'a> {
     existing: Existing,
 }
 
-fn put_all(inner: &StoreInner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
+fn put_all(store: &LocalStore, files: &[SmallFile]) -> Vec<Result<PutOutcome, Refusal>> {
+    let inner = &*store.inner;
     let small = Path::new("small files");
     match inner.root.check_not_removed(small).and_then(|()| inner.native.batch_dirs.publisher()) {
         Ok(publisher) => {
@@ -65,7 +66,7 @@ fn put_all(inner: &StoreInner, files: &[SmallFile]) -> Vec<Result<PutOutcome, Re
             while !rest.is_empty() {
                 let part = part_len(rest, inner.native.batch_dirs.open_files);
                 let (part, others) = rest.split_at(part);
-                results.extend(put_by(&publisher, inner, part));
+                results.extend(put_by(&publisher, store, part));
                 rest = others;
             }
             inner.native.batch_dirs.give_back(publisher);
@@ -110,12 +111,13 @@ impl PutItem<'_> {
 
     /// The result for the caller. A name with a new version has no use for its idle stagings; with the first
     /// free name, they will become other files.
-    fn finish(self, inner: &StoreInner) -> Result<PutOutcome, Refusal> {
+    fn finish(self, store: &LocalStore) -> Result<PutOutcome, Refusal> {
         match self.step? {
             PutStep::Done(PutOutcome::Wanted) => Ok(PutOutcome::Wanted),
             PutStep::Done(outcome) => {
                 if self.file.naming == Naming::Exact {
-                    inner.discard_idle(&self.file.name);
+                    let key = StagingKey::new(&self.file.name, &store.principal);
+                    store.inner.discard_idle(&key);
                 }
                 Ok(outcome)
             }
@@ -128,9 +130,10 @@ impl PutItem<'_> {
 
 fn put_by(
     publisher: &BatchPublisher,
-    inner: &StoreInner,
+    store: &LocalStore,
     files: &[SmallFile],
 ) -> Vec<Result<PutOutcome, Refusal>> {
+    let inner = &*store.inner;
     let space = BatchSpace::reserve(inner, files);
     let _lock = inner.name_locks.lock(files.iter().map(|file| file.name.clone()));
     let mut plan = BatchPlan::new(inner);
@@ -154,7 +157,7 @@ fn put_by(
     }
     let used = publish(publisher, inner, &parents, &mut items);
     parents.settle(&used);
-    items.into_iter().map(|item| item.finish(inner)).collect()
+    items.into_iter().map(|item| item.finish(store)).collect()
 }
 
 /// Publishes the files that are ready, and notes the outcome of each. Returns the directories that they are

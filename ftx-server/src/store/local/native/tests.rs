@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 
 use super::upload::LeasedStaging;
 use super::{LocalBlockUpload, LocalStore, SlowJob};
+use crate::auth::Principal;
 use crate::store::local::LocalStoreConfig;
-use crate::store::local::staging_index::{StagingEntry, StagingState};
+use crate::store::local::staging_index::{StagingEntry, StagingKey, StagingState};
 use crate::store::{
     Naming, OpenedUpload, StagedUpload as _, Store as _, UploadOffer, UploadOwner, WorkProgress,
 };
@@ -117,8 +118,9 @@ async fn publishing(
             upload.publish(&Executor::pool(), Vec::new(), digest(), WorkProgress::default()).await;
         published.map_err(|refusal| refusal.reason)
     });
+    let key = StagingKey::new(&name(), &Principal::Anonymous);
     let is_leased = |entry: &StagingEntry<_>| matches!(entry.state, StagingState::Leased { .. });
-    while !store.inner.native.stagings.of(&name()).iter().any(is_leased) {
+    while !store.inner.native.stagings.of(&key).iter().any(is_leased) {
         tokio::task::yield_now().await;
     }
     published

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ftx_core::RemoteName;
 use ftx_store::StagingFiles;
 
-use super::{StagingIndex, StagingState, WriterHandle};
+use super::{StagingIndex, StagingKey, StagingState, WriterHandle};
 use crate::metrics::OpenStaging;
 use crate::store::UploadOwner;
 use crate::store::local::private_dir::PrivateDir;
@@ -15,7 +14,7 @@ use crate::store::local::recovery::{self, StagingId};
 #[derive(Debug)]
 pub(in crate::store::local) struct StagingLease<W: WriterHandle> {
     pub(super) index: Arc<StagingIndex<W>>,
-    name: RemoteName,
+    key: StagingKey,
     id: StagingId,
     /// The index has the last state of the staging.
     is_settled: bool,
@@ -23,9 +22,9 @@ pub(in crate::store::local) struct StagingLease<W: WriterHandle> {
 }
 
 impl<W: WriterHandle> StagingLease<W> {
-    pub(super) fn new(index: &Arc<StagingIndex<W>>, name: &RemoteName, id: StagingId) -> Self {
+    pub(super) fn new(index: &Arc<StagingIndex<W>>, key: &StagingKey, id: StagingId) -> Self {
         let _open = index.metrics.open_staging();
-        Self { index: Arc::clone(index), name: name.clone(), id, is_settled: false, _open }
+        Self { index: Arc::clone(index), key: key.clone(), id, is_settled: false, _open }
     }
 
     /// The directory of the staging.
@@ -33,9 +32,9 @@ impl<W: WriterHandle> StagingLease<W> {
         &self.index.dir
     }
 
-    /// The name of the file.
-    pub(in crate::store::local) fn name(&self) -> &RemoteName {
-        &self.name
+    /// The key of the staging.
+    pub(in crate::store::local) fn key(&self) -> &StagingKey {
+        &self.key
     }
 
     /// The staging's files in that directory.
@@ -74,7 +73,7 @@ impl<W: WriterHandle> StagingLease<W> {
     }
 
     fn set(&self, state: Option<StagingState<W>>) {
-        self.index.set(&self.name, self.id, state);
+        self.index.set(&self.key, self.id, state);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who may write to a staging.
 //!
-//! Each dialect keeps its stagings in a directory of its own, and one index lists them by the names of
-//! their files. A [lease](StagingLease) is the right to touch the files of a staging. Each staging has at
+//! Each dialect keeps its stagings in a directory of its own, and one index lists them by their
+//! [keys](StagingKey): the name of the file, and the principal who uploads it. A principal never meets the
+//! stagings of another one: it could learn what they hold, publish it as its own, or stop them. A [lease](StagingLease) is the right to touch the files of a staging. Each staging has at
 //! most one lease, which stays beside the open staging: whoever takes the staging from its writer gets the
 //! lease with it, and the old writer can write no more. A lease that is dropped, in a panic too, leaves the
 //! staging idle.
@@ -13,17 +14,19 @@
 //!     └─── drop ────┘  └─ a takeover: the lease moves, then hold or write_as
 //! ```
 //!
-//! | a staging is … | its owner, on another connection | any other upload |
+//! | a staging of the same key is … | its owner, on another connection | any other upload |
 //! |---|---|---|
 //! | idle | leases it | leases it |
 //! | written, the writer is silent for the time of takeover | takes it over | takes it over, if it can use all of the staging |
 //! | written, the writer is alive | takes it over at once | leaves it alone: native starts a staging of its own, legacy copies the bytes it was offered |
 //! | leased | waits until that changes | leaves it alone: native starts a staging of its own, legacy waits a while and is refused |
 //!
-//! Legacy uploads have no owner, so every upload is another one to them. Publishing a name discards its
-//! idle stagings of both dialects; an idle staging that is older than its time to live expires. A leased
+//! Legacy uploads have no owner, so every upload is another one to them; and one principal has them all.
+//! Publishing a name discards the publisher's idle stagings of that name, of both dialects, and those of its
+//! [twin](StagingKey::unproven_twin); an idle staging that is older than its time to live expires. A leased
 //! or written staging is never removed by anybody else.
 
+mod key;
 mod lease;
 #[cfg(test)]
 mod tests;
@@ -34,9 +37,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use ftx_core::RemoteName;
 use ftx_store::{StagingFiles, StoreError};
 
+pub(super) use self::key::StagingKey;
 pub(super) use self::lease::StagingLease;
 use super::expiry::ExpiryClock;
 use super::latch::Latch;
@@ -66,7 +69,7 @@ pub(super) struct StagingIndex<W: WriterHandle> {
 #[derive(Debug)]
 struct IndexState<W: WriterHandle> {
     next: StagingId,
-    by_name: HashMap<RemoteName, Vec<StagingEntry<W>>>,
+    by_key: HashMap<StagingKey, Vec<StagingEntry<W>>>,
 }
 
 /// A staging, and who may write to it.
@@ -79,7 +82,7 @@ pub(super) struct StagingEntry<W: WriterHandle> {
 /// Who may write to a staging.
 #[derive(Clone, Debug)]
 pub(super) enum StagingState<W: WriterHandle> {
-    /// Any upload of the name may lease it.
+    /// Any upload with its key may lease it.
     Idle(W::Known),
     /// Its lease is held for an upload of `owner`, to read, suspend or publish it.
     Leased {
@@ -153,7 +156,7 @@ impl<W: WriterHandle> StagingState<W> {
 
 impl<W: WriterHandle> StagingIndex<W> {
     /// Opens the directory `name` in `private_dir`, and lists the stagings of earlier server runs there.
-    /// Removes those that are expired. `name_of` reads the file name from a journal.
+    /// Removes those that are expired. `key_of` reads the key from a journal.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -162,21 +165,21 @@ impl<W: WriterHandle> StagingIndex<W> {
         name: &'static str,
         expiry: &ExpiryClock,
         ttl: Duration,
-        name_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<String>, StoreError>,
+        key_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<StagingKey>, StoreError>,
         metrics: &Metrics,
     ) -> Result<Arc<Self>, StoreError> {
         let dir = PrivateDir::open(private_dir, name)?;
         let (path, present) = (dir.path(), dir.get());
         let is_old = |id| expiry.is_expired(&path, &present, id, ttl);
         let OrphanedStagings { stagings, next } =
-            OrphanedStagings::scan(&present, &path, is_old, name_of)?;
-        let mut by_name = HashMap::<_, Vec<_>>::new();
-        for (name, id) in stagings {
+            OrphanedStagings::scan(&present, &path, is_old, key_of)?;
+        let mut by_key = HashMap::<_, Vec<_>>::new();
+        for (key, id) in stagings {
             let state = StagingState::Idle(W::Known::default());
-            by_name.entry(name).or_default().push(StagingEntry { id, state });
+            by_key.entry(key).or_default().push(StagingEntry { id, state });
         }
         let metrics = metrics.clone();
-        Ok(Arc::new(Self { dir, metrics, state: Mutex::new(IndexState { next, by_name }) }))
+        Ok(Arc::new(Self { dir, metrics, state: Mutex::new(IndexState { next, by_key }) }))
     }
 
     /// The directory of the stagings.
@@ -187,60 +190,60 @@ impl<W: WriterHandle> StagingIndex<W> {
     /// Lists a new staging, with a lease on it for an upload of `owner`.
     pub(super) fn create(
         self: &Arc<Self>,
-        name: &RemoteName,
+        key: &StagingKey,
         owner: Option<UploadOwner>,
     ) -> StagingLease<W> {
         let id = self.with(|index| {
             let id = index.next;
             index.next = id.next();
             let state = StagingState::Leased { owner, is_new: true, changed: Latch::default() };
-            index.by_name.entry(name.clone()).or_default().push(StagingEntry { id, state });
+            index.by_key.entry(key.clone()).or_default().push(StagingEntry { id, state });
             id
         });
-        StagingLease::new(self, name, id)
+        StagingLease::new(self, key, id)
     }
 
     /// Leases a staging to an upload of `owner`; `None` unless it is idle.
     pub(super) fn lease(
         self: &Arc<Self>,
-        name: &RemoteName,
+        key: &StagingKey,
         id: StagingId,
         owner: Option<UploadOwner>,
     ) -> Option<StagingLease<W>> {
         self.with(|index| {
-            let entry = index.entry(name, id)?;
+            let entry = index.entry(key, id)?;
             let is_idle = matches!(entry.state, StagingState::Idle(_));
             is_idle.then(|| entry.state = StagingState::leased(owner))
         })?;
-        Some(StagingLease::new(self, name, id))
+        Some(StagingLease::new(self, key, id))
     }
 
-    /// The stagings of a name.
-    pub(super) fn of(&self, name: &RemoteName) -> Vec<StagingEntry<W>> {
-        self.with(|index| index.by_name.get(name).cloned().unwrap_or_default())
+    /// The stagings of a key.
+    pub(super) fn of(&self, key: &StagingKey) -> Vec<StagingEntry<W>> {
+        self.with(|index| index.by_key.get(key).cloned().unwrap_or_default())
     }
 
-    /// One staging of a name.
-    pub(super) fn get(&self, name: &RemoteName, id: StagingId) -> Option<StagingEntry<W>> {
-        self.with(|index| index.entry(name, id).cloned())
+    /// One staging of a key.
+    pub(super) fn get(&self, key: &StagingKey, id: StagingId) -> Option<StagingEntry<W>> {
+        self.with(|index| index.entry(key, id).cloned())
     }
 
     /// The idle stagings whose content is `wanted`.
-    pub(super) fn idle(&self, wanted: impl Fn(&W::Known) -> bool) -> Vec<(RemoteName, StagingId)> {
+    pub(super) fn idle(&self, wanted: impl Fn(&W::Known) -> bool) -> Vec<(StagingKey, StagingId)> {
         let is_wanted = |entry: &&StagingEntry<W>| matches!(&entry.state, StagingState::Idle(known) if wanted(known));
         self.with(|index| {
-            let of_name = |(name, entries): (&RemoteName, &Vec<StagingEntry<W>>)| {
-                let ids = entries.iter().filter(is_wanted).map(|entry| (name.clone(), entry.id));
+            let of_key = |(key, entries): (&StagingKey, &Vec<StagingEntry<W>>)| {
+                let ids = entries.iter().filter(is_wanted).map(|entry| (key.clone(), entry.id));
                 ids.collect::<Vec<_>>()
             };
-            index.by_name.iter().flat_map(of_name).collect()
+            index.by_key.iter().flat_map(of_key).collect()
         })
     }
 
-    /// Removes the idle stagings of a name. Blocks.
-    pub(super) fn discard_idle(self: &Arc<Self>, name: &RemoteName) {
-        for entry in self.of(name) {
-            if let Some(lease) = self.lease(name, entry.id, None) {
+    /// Removes the idle stagings of a key. Blocks.
+    pub(super) fn discard_idle(self: &Arc<Self>, key: &StagingKey) {
+        for entry in self.of(key) {
+            if let Some(lease) = self.lease(key, entry.id, None) {
                 lease.discard();
             }
         }
@@ -250,9 +253,9 @@ impl<W: WriterHandle> StagingIndex<W> {
     pub(super) fn expire(self: &Arc<Self>, expiry: &ExpiryClock, ttl: Duration) {
         let (path, dir) = (self.dir.path(), self.dir.get());
         let is_old = |id| expiry.is_expired(&path, &dir, id, ttl);
-        for (name, id) in self.idle(|_| true) {
+        for (key, id) in self.idle(|_| true) {
             if is_old(id)
-                && let Some(lease) = self.lease(&name, id, None)
+                && let Some(lease) = self.lease(&key, id, None)
                 // An upload may have resumed it since the first look.
                 && is_old(id)
             {
@@ -262,12 +265,12 @@ impl<W: WriterHandle> StagingIndex<W> {
     }
 
     /// Changes the state of a staging; `None` removes it from the index. Only its lease may do so.
-    fn set(&self, name: &RemoteName, id: StagingId, state: Option<StagingState<W>>) {
+    fn set(&self, key: &StagingKey, id: StagingId, state: Option<StagingState<W>>) {
         let old = self.with(|index| match state {
             Some(state) => {
-                index.entry(name, id).map(|entry| std::mem::replace(&mut entry.state, state))
+                index.entry(key, id).map(|entry| std::mem::replace(&mut entry.state, state))
             }
-            None => index.remove(name, id).map(|entry| entry.state),
+            None => index.remove(key, id).map(|entry| entry.state),
         });
         if let Some(changed) = old.as_ref().and_then(StagingState::changed) {
             changed.end();
@@ -281,16 +284,16 @@ impl<W: WriterHandle> StagingIndex<W> {
 }
 
 impl<W: WriterHandle> IndexState<W> {
-    fn entry(&mut self, name: &RemoteName, id: StagingId) -> Option<&mut StagingEntry<W>> {
-        self.by_name.get_mut(name)?.iter_mut().find(|entry| entry.id == id)
+    fn entry(&mut self, key: &StagingKey, id: StagingId) -> Option<&mut StagingEntry<W>> {
+        self.by_key.get_mut(key)?.iter_mut().find(|entry| entry.id == id)
     }
 
-    fn remove(&mut self, name: &RemoteName, id: StagingId) -> Option<StagingEntry<W>> {
-        let entries = self.by_name.get_mut(name)?;
+    fn remove(&mut self, key: &StagingKey, id: StagingId) -> Option<StagingEntry<W>> {
+        let entries = self.by_key.get_mut(key)?;
         let position = entries.iter().position(|entry| entry.id == id)?;
         let entry = entries.remove(position);
         if entries.is_empty() {
-            self.by_name.remove(name);
+            self.by_key.remove(key);
         }
         Some(entry)
     }

@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cap_std::ambient_authority;
+use ftx_core::RemoteName;
 use ftx_core::native::wire::Token;
 use tempfile::TempDir;
 
 use super::*;
+use crate::auth::Principal;
 use crate::store::local::expiry::tests::ManualClock;
 
 const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -50,7 +52,7 @@ impl Scratch {
 
     /// A new staging with files, and its lease.
     fn create(&self) -> StagingLease<Writer> {
-        let lease = self.index.create(&name(), OWN);
+        let lease = self.index.create(&key(), OWN);
         for file in [lease.files().data, lease.files().journal] {
             lease.dir().get().write(file, "").unwrap();
         }
@@ -58,14 +60,14 @@ impl Scratch {
     }
 
     fn state(&self) -> StagingState<Writer> {
-        let mut entries = self.index.of(&name());
+        let mut entries = self.index.of(&key());
         assert_eq!(entries.len(), 1);
         entries.remove(0).state
     }
 
     fn access(&self, owner: Option<UploadOwner>) -> &'static str {
         let claimant = Claimant { owner, takeover_after: PATIENCE };
-        match self.index.of(&name()).remove(0).access(&claimant) {
+        match self.index.of(&key()).remove(0).access(&claimant) {
             Access::Lease => "lease",
             Access::Reclaim { .. } => "reclaim",
             Access::TakeOver { .. } => "take over",
@@ -81,12 +83,12 @@ impl Scratch {
 }
 
 fn open(dir: &Dir, expiry: &ExpiryClock) -> Arc<StagingIndex<Writer>> {
-    let name_of = |_: &Dir, _: &StagingFiles| Ok(Some(name().as_str().to_owned()));
-    StagingIndex::open(dir, "stagings", expiry, TTL, name_of, &Metrics::default()).unwrap()
+    let key_of = |_: &Dir, _: &StagingFiles| Ok(Some(key()));
+    StagingIndex::open(dir, "stagings", expiry, TTL, key_of, &Metrics::default()).unwrap()
 }
 
-fn name() -> RemoteName {
-    RemoteName::parse("a.bin").unwrap()
+fn key() -> StagingKey {
+    StagingKey::new(&RemoteName::parse("a.bin").unwrap(), &Principal::user("alice"))
 }
 
 #[test]
@@ -100,13 +102,13 @@ fn a_lease_takes_a_staging_through_its_states() {
     assert!(matches!(scratch.state(), StagingState::Leased { owner: OTHER, is_new: false, .. }));
     lease.release(7);
     assert!(matches!(scratch.state(), StagingState::Idle(7)));
-    let id = scratch.index.of(&name()).remove(0).id;
-    let lease = scratch.index.lease(&name(), id, OTHER).unwrap();
+    let id = scratch.index.of(&key()).remove(0).id;
+    let lease = scratch.index.lease(&key(), id, OTHER).unwrap();
     assert!(matches!(scratch.state(), StagingState::Leased { owner: OTHER, is_new: false, .. }));
     drop(lease);
     assert!(matches!(scratch.state(), StagingState::Idle(0)));
-    scratch.index.lease(&name(), id, OTHER).unwrap().remove();
-    assert!(scratch.index.of(&name()).is_empty() && scratch.index.get(&name(), id).is_none());
+    scratch.index.lease(&key(), id, OTHER).unwrap().remove();
+    assert!(scratch.index.of(&key()).is_empty() && scratch.index.get(&key(), id).is_none());
     assert_eq!(scratch.files(), 2);
 }
 
@@ -129,7 +131,7 @@ fn each_change_wakes_the_waiting() {
 }
 
 fn wakes(index: &StagingIndex<Writer>, change: impl FnOnce()) {
-    let changed = index.of(&name()).remove(0).state.changed().unwrap().clone();
+    let changed = index.of(&key()).remove(0).state.changed().unwrap().clone();
     assert!(!changed.has_ended());
     change();
     assert!(changed.has_ended());
@@ -161,13 +163,13 @@ fn owners_reclaim_and_others_wait_for_silence() {
 fn only_an_idle_staging_can_be_leased() {
     let scratch = Scratch::new();
     let mut lease = scratch.create();
-    let id = scratch.index.of(&name()).remove(0).id;
-    let is_refused = || scratch.index.lease(&name(), id, OWN).is_none();
+    let id = scratch.index.of(&key()).remove(0).id;
+    let is_refused = || scratch.index.lease(&key(), id, OWN).is_none();
     assert!(is_refused());
     lease.write_as(SILENT, OWN);
     assert!(is_refused());
     drop(lease);
-    let lease = scratch.index.lease(&name(), id, OTHER).unwrap();
+    let lease = scratch.index.lease(&key(), id, OTHER).unwrap();
     assert!(is_refused());
     lease.remove();
     assert!(is_refused());
@@ -188,7 +190,7 @@ fn a_panic_leaves_the_staging_idle() {
         }));
         assert!(panicked.is_err() && changed.has_ended());
         assert!(matches!(scratch.state(), StagingState::Idle(0)));
-        scratch.index.discard_idle(&name());
+        scratch.index.discard_idle(&key());
     }
 }
 
@@ -213,11 +215,11 @@ fn only_idle_stagings_are_discarded() {
     written.write_as(ALIVE, OWN);
     scratch.create().release(1);
     drop(scratch.create());
-    scratch.index.discard_idle(&name());
-    assert_eq!((scratch.index.of(&name()).len(), scratch.files()), (2, 4));
+    scratch.index.discard_idle(&key());
+    assert_eq!((scratch.index.of(&key()).len(), scratch.files()), (2, 4));
     drop((written, leased));
-    scratch.index.discard_idle(&name());
-    assert_eq!((scratch.index.of(&name()).len(), scratch.files()), (0, 0));
+    scratch.index.discard_idle(&key());
+    assert_eq!((scratch.index.of(&key()).len(), scratch.files()), (0, 0));
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn only_idle_stagings_expire() {
     drop(scratch.create());
     let expire = || {
         scratch.index.expire(&scratch.expiry, TTL);
-        scratch.index.of(&name()).len()
+        scratch.index.of(&key()).len()
     };
     assert_eq!(expire(), 3);
     scratch.clock.pass(8);
@@ -247,12 +249,28 @@ fn stagings_of_earlier_runs_are_idle() {
     let mut lease = scratch.create();
     lease.write_as(ALIVE, OWN);
     let again = open(&scratch.dir, &scratch.expiry);
-    let entries = again.of(&name());
+    let entries = again.of(&key());
     assert_eq!(entries.len(), 2);
     assert!(entries.iter().all(|entry| matches!(entry.state, StagingState::Idle(0))));
     assert_eq!(again.idle(|_| true).len(), 2);
     // Their numbers are not given again.
-    let new = again.create(&name(), OWN);
+    let new = again.create(&key(), OWN);
     assert!(entries.iter().all(|entry| entry.id.files().data != new.files().data));
     drop(lease);
+}
+
+#[test]
+fn a_principal_finds_and_discards_its_own_stagings_only() {
+    let scratch = Scratch::new();
+    drop(scratch.create());
+    let name = key().name().clone();
+    for other in [Principal::Anonymous, Principal::Legacy, Principal::user("bob")] {
+        let other = StagingKey::new(&name, &other);
+        assert!(scratch.index.of(&other).is_empty());
+        let id = scratch.index.of(&key()).remove(0).id;
+        assert!(scratch.index.get(&other, id).is_none());
+        assert!(scratch.index.lease(&other, id, OWN).is_none());
+        scratch.index.discard_idle(&other);
+        assert_eq!((scratch.index.of(&key()).len(), scratch.files()), (1, 2));
+    }
 }

@@ -75,7 +75,7 @@ fn data_is_not_resumed_with_a_journal_that_others_can_write() {
     let (_temp, dir) = scratch();
     leave(&dir, 0);
     set_mode(&dir, "journal", 0o666);
-    assert_eq!(BlockStaging::name_of(&dir, &files()).unwrap(), None);
+    assert_eq!(BlockStaging::purpose_of(&dir, &files()).unwrap(), None);
     assert_eq!(recovered(&dir), [0_u64; 0]);
     leave(&dir, 0);
     set_mode(&dir, "journal", 0o666);

@@ -17,7 +17,7 @@ use ftx_core::native::blocks::{BLOCK_BYTES, Cv, block_count, block_cv, block_len
 use ftx_core::native::wire::{Meta, Mtime};
 use tempfile::TempDir;
 
-use super::{BlockStaging, CopySource};
+use super::{BlockStaging, CopySource, StagingPurpose};
 use crate::{BootId, Durability, Existing, FileIdentity, StagingFiles, StoreError, meta_of};
 
 const HERE: Option<BootId> = Some(BootId([1; 16]));
@@ -297,4 +297,25 @@ fn names_are_single_components() {
 fn a_staging_can_be_shared_and_moved() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<BlockStaging>();
+}
+
+/// The principal is known from the first record on, and stays known; a staging without one has none.
+#[test]
+fn a_staging_keeps_its_principal() {
+    let (_temp, dir) = scratch();
+    let data = bytes(3, 0);
+    for principal in [None, Some("user:alice".to_owned())] {
+        let purpose = StagingPurpose { name: "a/name".into(), principal };
+        let staging = BlockStaging::create_for(&dir, files(), purpose.clone(), 3).unwrap();
+        assert_eq!(BlockStaging::purpose_of(&dir, &files()).unwrap(), Some(purpose.clone()));
+        store(&staging, &data, 0);
+        staging.suspend().unwrap();
+        for boot in [HERE, ELSEWHERE] {
+            let staging = recover_in(&dir, boot).unwrap();
+            assert_eq!((staging.name(), known(&staging)), ("a/name", vec![0]));
+        }
+        assert_eq!(BlockStaging::purpose_of(&dir, &files()).unwrap(), Some(purpose));
+        assert!(crate::PrefixStaging::recover(&dir, files()).unwrap().is_none());
+        publish(recover_in(&dir, HERE).unwrap(), &dir).unwrap();
+    }
 }
