@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ftx_io::ErrorChain;
 use ftx_server::store::local::LocalStore;
-use ftx_server::{Access, Dialects, Server, ServerTls};
+use ftx_server::store::{LegacyStore, ScopedStore, Store};
+use ftx_server::{Access, Config, Dialects, Server, ServerTls};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -27,9 +28,27 @@ pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(
         config.authenticator = Arc::new(crate::no_tokens::NoTokens(config.access.clone()));
     }
     let listener = bind(args).await?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let store = LocalStore::open(&args.store_config(&config))
         .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
+    // Without a configuration file everybody may do everything, so no call needs a look at rights.
+    match invocation.file {
+        Some(_) => {
+            let store = ScopedStore::new(store, config.access.clone());
+            serve_store(store, config, listener, invocation, outputs).await
+        }
+        None => serve_store(store, config, listener, invocation, outputs).await,
+    }
+}
+
+/// Serves a store until a signal ends it.
+async fn serve_store<S: Store + LegacyStore>(
+    store: S,
+    config: Config,
+    listener: TcpListener,
+    invocation: Invocation,
+    outputs: &Outputs,
+) -> Result<(), String> {
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let (tls, access, metrics) =
         (config.tls.clone(), config.access.clone(), config.metrics.clone());
     let server = Server::start(config, store, Dialects::native().with_legacy())
@@ -41,7 +60,7 @@ pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(
     if let Some(tls) = &tls {
         outputs.announce_fingerprint(tls);
     }
-    info!(%address, root = %args.root.display(), "serving");
+    info!(%address, root = %invocation.args.root.display(), "serving");
     let monitor = server.monitor();
     let report = || outputs.report(&monitor.snapshot());
     let reload = Reload { running: invocation, access, tls, metrics };
@@ -92,7 +111,7 @@ async fn bind(args: &ServerArgs) -> Result<TcpListener, String> {
 }
 
 /// Raises the descriptor limit, and limits the connections to it.
-fn fit_into_limits(config: &mut ftx_server::Config) {
+fn fit_into_limits(config: &mut Config) {
     if let Err(error) = ftx_server::raise_descriptor_limit() {
         warn!(%error, "the number of descriptors stays as it is");
     }

@@ -165,7 +165,7 @@ fn flags_take_precedence_over_the_file() {
 
 #[test]
 fn a_reload_puts_a_good_file_in_force_and_keeps_the_old_one_of_a_bad_file() {
-    let anonymous = "[anonymous]\ncan = [\"list\", \"read\", \"create\"]\n";
+    let anonymous = "[anonymous]\npath = \"\"\ncan = [\"list\", \"read\", \"create\"]\n";
     let configured = Configured::new("");
     let mut server = configured.serve();
     write_file(&configured.path("source"), content(1, 5));
@@ -182,6 +182,9 @@ fn a_reload_puts_a_good_file_in_force_and_keeps_the_old_one_of_a_bad_file() {
         log.lines().any(|line| line.contains("restart") && line.contains("stall_timeout"))
     });
     upload("a", &server).assert_done();
+    // Not without the right to replace.
+    write_file(&configured.path("source"), content(2, 5));
+    assert_ne!(upload("a", &server).code, Some(0));
     configured.write("lisen = 1\n[[grant]]\nwho = 1\n");
     server.signal(Signal::HUP);
     wait_until("it keeps the old one", DEADLINE, || server.log().contains("nothing changes"));
