@@ -61,6 +61,7 @@ void threads(const char *address, const char *directory);
 void limits(const char *address, const char *directory);
 void forked(const char *address, const char *directory);
 void logs(const char *address, const char *directory);
+void secure(const char *address, const char *directory);
 void killed(const char *address, const char *directory);
 
 #endif

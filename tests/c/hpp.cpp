@@ -169,9 +169,35 @@ void jobs(ftx::client &client, const std::string &directory)
 
 } // namespace
 
+/** Uploads a file with the settings that variables give. Prints the status and the reason. */
+void secure(const char *address, const std::string &directory)
+{
+    const auto given = [](const char *variable) {
+        const char *text = std::getenv(variable);
+        return std::string(text ? text : "");
+    };
+    const std::string path = directory + "/secure";
+    make(path, 100000);
+    try {
+        ftx::config config;
+        config.tls(given("FTX_TEST_TLS") == "1" ? FTX_TLS_REQUIRE : FTX_TLS_AUTO);
+        config.set(FTX_OPTION_ACCEPT_NEW, given("FTX_TEST_ACCEPT_NEW") == "1" ? 1 : 0);
+        config.known_hosts(given("FTX_TEST_KNOWN_HOSTS"));
+        config.fingerprint(given("FTX_TEST_FINGERPRINT")).token(given("FTX_TEST_TOKEN"));
+        ftx::client(address, config).upload(path, "secure");
+        std::puts("0 ");
+    } catch (const ftx::error &error) {
+        std::printf("%d %s\n", error.status(), error.what());
+    }
+}
+
 int main(int count, char **arguments)
 {
     CHECK(count == 3);
+    if (std::getenv("FTX_TEST_TLS")) {
+        secure(arguments[1], arguments[2]);
+        return 0;
+    }
     settings();
     ftx::config config;
     config.backoff(std::chrono::milliseconds(1), std::chrono::milliseconds(5));

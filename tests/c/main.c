@@ -20,6 +20,7 @@ static const struct {
     {"logs", logs},
     {"killed", killed},
     {"limits", limits},
+    {"secure", secure},
 };
 
 /* The text and the number of the header name the same version, that of the library. */

@@ -2,8 +2,8 @@
  *
  * features HOST PORT
  *     upload|download|cancel-in-signal|cancel-elsewhere|cancel-download|cancel-list|destroy|
- *     again-upload|again-download FILE...
- * prints the signals, and at the end "<code> <finer code>"; again- repeats the call after a
+ *     again-upload|again-download|secure FILE...
+ * prints the signals (secure: the status and the reason), and at the end "<code> <finer code>"; again- repeats the call after a
  * failure. */
 #include "fileclient.h"
 
@@ -59,6 +59,22 @@ static bool set_properties(FileClient &client)
     return bounded && native && keeps && hastens;
 }
 
+/** Uploads a file with the settings that variables give. Prints the status and the reason. */
+static int secure(FileClient *client, const QStringList &files)
+{
+    const bool required = qgetenv("FTX_TEST_TLS") == "1";
+    const QString pin = QString::fromUtf8(qgetenv("FTX_TEST_FINGERPRINT"));
+    const QString token = QString::fromUtf8(qgetenv("FTX_TEST_TOKEN"));
+    client->setTls(required ? FileClient::Tls::Require : FileClient::Tls::Auto);
+    if (!client->setProperty("fingerprint", pin) || !client->setProperty("token", token) ||
+        client->fingerprint() != pin || client->token() != token)
+        return 3;
+    client->filesUpload(files);
+    std::printf("%d %s\n", int(client->lastStatus()), text(client->lastError()));
+    delete client;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
@@ -76,6 +92,8 @@ int main(int argc, char **argv)
 
     if (!set_properties(*client))
         return 3;
+    if (verb == "secure")
+        return secure(client, files);
     QObject::connect(client, &FileClient::progress, client,
                      [&](const QString &file, qint64 done, qint64 total) {
                          if (done > total || done < most.value(file))

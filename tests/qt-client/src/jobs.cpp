@@ -1,6 +1,6 @@
 /* The jobs of ftx::qt::Client one by one; crowds.cpp tests many at a time.
  *
- * jobs HOST PORT transfers|interruptions|foreign|nowhere|many|moves|ends prints "done" if all went
+ * jobs HOST PORT transfers|interruptions|foreign|nowhere|many|moves|ends|secure prints "done" if all went
  * well. The server is a native one, but for foreign; the line to it is slow, but for many. */
 #include "check.h"
 
@@ -165,6 +165,31 @@ static void nowhere(Client *client)
     delete client;
 }
 
+/** Uploads a file with the settings that variables give. Prints the status and the reason. */
+static void secure(Client *client)
+{
+    const auto set = [client](quint32 option, const char *variable) {
+        CHECK(client->setOption(option, qgetenv(variable)) == FTX_OK);
+    };
+    make_file(NAMES[0], 100000);
+    CHECK(client->setOption(FTX_OPTION_TLS, qgetenv("FTX_TEST_TLS").toULongLong()) == FTX_OK);
+    CHECK(client->setOption(FTX_OPTION_ACCEPT_NEW, qgetenv("FTX_TEST_ACCEPT_NEW").toULongLong()) ==
+          FTX_OK);
+    set(FTX_OPTION_KNOWN_HOSTS, "FTX_TEST_KNOWN_HOSTS");
+    set(FTX_OPTION_FINGERPRINT, "FTX_TEST_FINGERPRINT");
+    const QString token = QString::fromUtf8(qgetenv("FTX_TEST_TOKEN"));
+    qint64 status = client->setToken(token);
+    CHECK(client->token() == (status == FTX_OK ? token : QString()));
+    QString reason;
+    if (status == FTX_OK) {
+        Job *job = client->upload({NAMES[0]}, {QStringLiteral("secure")});
+        status = ended(job);
+        reason = job->errorString();
+    }
+    std::printf("%d %s\n", int(status), qPrintable(reason));
+    delete client;
+}
+
 int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
@@ -176,7 +201,7 @@ int main(int argc, char **argv)
     } scenarios[] = {{"transfers", transfers}, {"interruptions", interruptions},
                      {"foreign", foreign},     {"nowhere", nowhere},
                      {"many", many},           {"moves", moves},
-                     {"ends", ends}};
+                     {"ends", ends},           {"secure", secure}};
     for (const auto &scenario : scenarios) {
         if (arguments[3] != QLatin1String(scenario.name))
             continue;

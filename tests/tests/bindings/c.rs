@@ -12,7 +12,7 @@ use ftx_tests::ffi::{self, Link};
 use ftx_tests::{DEADLINE, Outcome, Plan, Process, Proxy, Server, bins};
 use tempfile::{TempDir, tempdir};
 
-const SCENARIOS: [&str; 9] = [
+const SCENARIOS: [&str; 10] = [
     "check.c",
     "main.c",
     "misuse.c",
@@ -22,14 +22,15 @@ const SCENARIOS: [&str; 9] = [
     "slow.c",
     "jobs.c",
     "limits.c",
+    "secure.c",
 ];
 
 /// Slow enough that a transfer of some MiB can be met under way.
 const SLOW: u64 = 4 << 20;
 
 /// A program of all scenarios, and its runner.
-struct Program {
-    path: PathBuf,
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
     runner: &'static [&'static str],
 }
 
@@ -55,7 +56,7 @@ fn program(cell: &OnceLock<PathBuf>, name: &str, build: impl FnOnce(&Path)) -> P
     .clone()
 }
 
-fn shared() -> Program {
+pub(crate) fn shared() -> Program {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let path = program(&BUILT, "ffi-shared", |path| {
         ffi::build(ffi::compiler("gcc", "c99"), &["-g"], &SCENARIOS, Link::Shared, path);

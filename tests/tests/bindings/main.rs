@@ -7,6 +7,7 @@
 //! | `qt`, `qt_resume` | the Qt class `FileClient`, also when a transfer is cut short |
 //! | `qt_headers` | sources that include the header of `FileClient` in unusual ways |
 //! | `qt_jobs` | the Qt class `ftx::qt::Client` |
+//! | `secure` | TLS, fingerprints, known servers and tokens, from C, C++ and Qt |
 //! | `cmake` | the CMake package |
 //! | `install` | `scripts/install`, and the examples built from its installation |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -19,3 +20,4 @@ mod qt;
 mod qt_headers;
 mod qt_jobs;
 mod qt_resume;
+mod secure;

@@ -5,6 +5,7 @@
 //! | `causes` | the cause of each error, for people and for programs |
 //! | `client_cli` | the client at a shell |
 //! | `config` | the configuration file of the server |
+//! | `credentials` | the client's token and its settings for a server |
 //! | `cuts` | connections cut at every place |
 //! | `docs` | examples, links and tables of options in the documents |
 //! | `escapes` | control characters in names and messages |
@@ -22,6 +23,7 @@
 mod causes;
 mod client_cli;
 mod config;
+mod credentials;
 mod cuts;
 mod docs;
 mod escapes;
