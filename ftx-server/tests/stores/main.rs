@@ -23,7 +23,7 @@ use ftx_server::store::{
     Naming, OpenedUpload, Refusal, ScopedStore, StagedUpload as _, Store, StoredFile as _,
     UploadOffer, UploadOwner, WorkProgress,
 };
-use ftx_server::{Access, AccessPolicy, Principal};
+use ftx_server::{Access, AccessPolicy, Principal, Scope, UserPolicy};
 
 use content::{MIB, content};
 
@@ -87,9 +87,15 @@ macro_rules! for_all_stores {
 }
 pub(crate) use for_all_stores;
 
-/// The store as a principal with all rights sees it.
+/// The store as a principal with all rights sees it. Alice and bob have all rights, too.
 fn with_all_rights<S: Store>(store: S) -> ScopedStore<S> {
-    let access = Access::new(AccessPolicy::open());
+    let mut policy = AccessPolicy::open();
+    for name in ["alice", "bob"] {
+        let mut user = UserPolicy::default();
+        user.scope = Scope::everything();
+        policy.users.insert(name.into(), user);
+    }
+    let access = Access::new(policy);
     ScopedStore::new(store, access).for_principal(&Principal::Anonymous)
 }
 
