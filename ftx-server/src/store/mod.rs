@@ -42,7 +42,7 @@ mod refusal;
 mod requests;
 mod scoped;
 
-pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload};
+pub use legacy::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, TakenName};
 pub(crate) use local::MAX_LONG_JOBS;
 pub use progress::WorkProgress;
 pub use refusal::Refusal;

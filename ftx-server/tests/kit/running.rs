@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ftx_server::store::local::{LocalStore, LocalStoreConfig};
-use ftx_server::{Config, Dialects, Monitor, Server};
+use ftx_server::store::{LegacyStore, Store};
+use ftx_server::{Access, Config, Dialects, Monitor, Server};
 use ftx_store::{Durability, StoreError};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -49,6 +50,16 @@ impl Running {
         set: impl FnOnce(&mut Config),
         set_store: impl FnOnce(&mut LocalStoreConfig),
     ) -> Self {
+        Self::serving(root, set, set_store, |store, _| store)
+    }
+
+    /// A server of another store, which `wrap` makes of the local one.
+    pub(crate) fn serving<S: Store + LegacyStore>(
+        root: TempDir,
+        set: impl FnOnce(&mut Config),
+        set_store: impl FnOnce(&mut LocalStoreConfig),
+        wrap: impl FnOnce(LocalStore, Access) -> S + Send + 'static,
+    ) -> Self {
         let mut config = Config::default();
         config.timeouts.grace = Duration::from_millis(200);
         set(&mut config);
@@ -62,7 +73,7 @@ impl Running {
             runtime.unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let addr = listener.local_addr().unwrap();
-                let store = open(&store_config);
+                let store = wrap(open(&store_config), config.access.clone());
                 let server =
                     Server::start(config, store, Dialects::native().with_legacy()).unwrap();
                 ready.send((addr, server.monitor())).unwrap();

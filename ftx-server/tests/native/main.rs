@@ -29,6 +29,7 @@ mod refused;
 mod repeated;
 mod replaced;
 mod resume;
+mod rights;
 mod root;
 #[path = "../kit/running.rs"]
 mod running;

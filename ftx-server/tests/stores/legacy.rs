@@ -4,6 +4,7 @@ use ftx_core::legacy::Prefix;
 use ftx_core::native::Reason;
 use ftx_server::store::{
     LegacyBegin, LegacyDownload as _, LegacyOffer, LegacyStore, LegacyUpload as _, Refusal, Store,
+    TakenName,
 };
 use ftx_store::PrefixHasher;
 
@@ -19,6 +20,15 @@ crate::for_all_stores! {
     two_writers_of_a_name_leave_one_whole_file,
     a_download_compares_its_start,
     both_dialects_see_the_same_files,
+}
+
+/// Within rights, these say what becomes of a taken name.
+mod taken {
+    use super::a_taken_name_refuses_the_file_or_gives_it_another;
+
+    crate::for_bare_stores! {
+        a_taken_name_refuses_the_file_or_gives_it_another,
+    }
 }
 
 /// As much as an ftx client may be offered.
@@ -176,4 +186,24 @@ async fn both_dialects_see_the_same_files<S: Store + LegacyStore>(store: S) {
     assert!(read(&store).await == one);
     put(&store, &other).await;
     assert!(crate::read(&store, "a").await == other);
+}
+
+async fn a_taken_name_refuses_the_file_or_gives_it_another<S: Store + LegacyStore>(store: S) {
+    let (old, new) = (content(1, MIB), content(2, 300_000));
+    put(&store, &old).await;
+    for (taken, reason) in
+        [(TakenName::Refuse, Some(Reason::AlreadyExists)), (TakenName::FirstFree, None)]
+    {
+        let mut upload = begin_anew(&store, new.len()).await;
+        write::<S>(&mut upload, &new).await.unwrap();
+        let refused = upload.publish_as(&pool(), taken).await.err();
+        assert_eq!(refused.map(|refusal| refusal.reason), reason, "{taken:?}");
+        assert!(read(&store).await == old, "{taken:?}");
+    }
+    assert!(crate::read(&store, "a~2").await == new);
+    let begin = LegacyBegin::Anew(offer(&store, ALL).await.offer);
+    let mut upload = store.begin(&pool(), &name("b"), begin, 5).await.unwrap();
+    write::<S>(&mut upload, b"hello").await.unwrap();
+    upload.publish_as(&pool(), TakenName::Refuse).await.unwrap();
+    assert!(crate::read(&store, "b").await == b"hello");
 }

@@ -13,46 +13,34 @@ mod principals;
 mod small;
 mod uploads;
 
+use std::path::Path;
+
 use ftx_core::RemoteName;
 use ftx_core::native::blocks::{
     BLOCK_BYTES, Cv, Digest, Manifest, block_cv, block_len, block_offset,
 };
 use ftx_core::native::wire::{Meta, Overwrite, Token};
 use ftx_io::Executor;
+use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::store::{
     Naming, OpenedUpload, Refusal, ScopedStore, StagedUpload as _, Store, StoredFile as _,
     UploadOffer, UploadOwner, WorkProgress,
 };
 use ftx_server::{Access, AccessPolicy, Principal, Scope, UserPolicy};
+use ftx_store::Durability;
 
 use content::{MIB, content};
 
-/// Runs each test over every kind of store.
+/// Runs each test over every kind of store, and over stores within all rights.
 macro_rules! for_all_stores {
     ($($test:ident),* $(,)?) => {
-        mod local {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    let root = tempfile::tempdir().unwrap();
-                    let mut config =
-                        ftx_server::store::local::LocalStoreConfig::new(root.path());
-                    config.durability = ftx_store::Durability::None;
-                    let store = ftx_server::store::local::LocalStore::open(&config).unwrap();
-                    super::$test(store).await;
-                }
-            )*
-        }
+        crate::for_bare_stores! { $($test),* }
         mod scoped {
             $(
                 #[tokio::test]
                 async fn $test() {
                     let root = tempfile::tempdir().unwrap();
-                    let mut config =
-                        ftx_server::store::local::LocalStoreConfig::new(root.path());
-                    config.durability = ftx_store::Durability::None;
-                    let store = ftx_server::store::local::LocalStore::open(&config).unwrap();
-                    super::$test(crate::with_all_rights(store)).await;
+                    super::$test(crate::with_all_rights(crate::local(root.path()))).await;
                 }
             )*
         }
@@ -62,6 +50,21 @@ macro_rules! for_all_stores {
                 async fn $test() {
                     let store = ftx_server::store::memory::MemStore::new();
                     super::$test(crate::with_all_rights(store)).await;
+                }
+            )*
+        }
+    };
+}
+
+/// Runs each test over every kind of store that keeps files itself.
+macro_rules! for_bare_stores {
+    ($($test:ident),* $(,)?) => {
+        mod local {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let root = tempfile::tempdir().unwrap();
+                    super::$test(crate::local(root.path())).await;
                 }
             )*
         }
@@ -85,7 +88,14 @@ macro_rules! for_all_stores {
         }
     };
 }
-pub(crate) use for_all_stores;
+pub(crate) use {for_all_stores, for_bare_stores};
+
+/// A store of files in a directory.
+fn local(root: &Path) -> LocalStore {
+    let mut config = LocalStoreConfig::new(root);
+    config.durability = Durability::None;
+    LocalStore::open(&config).unwrap()
+}
 
 /// The store as a principal with all rights sees it. Alice and bob have all rights, too.
 fn with_all_rights<S: Store>(store: S) -> ScopedStore<S> {

@@ -76,6 +76,18 @@ pub enum LegacyBegin<O> {
     Resume(O),
 }
 
+/// What becomes of a file whose name is taken when it is published. The legacy protocol cannot say it: a
+/// principal's rights do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenName {
+    /// It replaces the older file.
+    Replace,
+    /// It is refused with [`Reason::AlreadyExists`](ftx_core::native::Reason::AlreadyExists).
+    Refuse,
+    /// It gets another name, as with [`Naming::FirstFree`](super::Naming::FirstFree).
+    FirstFree,
+}
+
 /// An unfinished upload. Dropping it keeps the journalled bytes.
 pub trait LegacyUpload: Send {
     /// Appends a chunk and returns a used buffer for the next one. The chunk may be written after this
@@ -94,10 +106,25 @@ pub trait LegacyUpload: Send {
     ///
     /// # Errors
     /// The file could not be published; the staging stays.
+    fn publish_as(
+        self,
+        executor: &Executor,
+        taken: TakenName,
+    ) -> impl Future<Output = Result<Option<Md5Digest>, Refusal>> + Send;
+
+    /// Publishes the staging in place of an older file.
+    ///
+    /// # Errors
+    /// As [`publish_as`](Self::publish_as).
     fn publish(
         self,
         executor: &Executor,
-    ) -> impl Future<Output = Result<Option<Md5Digest>, Refusal>> + Send;
+    ) -> impl Future<Output = Result<Option<Md5Digest>, Refusal>> + Send
+    where
+        Self: Sized,
+    {
+        self.publish_as(executor, TakenName::Replace)
+    }
 
     /// Journals the progress of the upload and keeps the staging.
     ///

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use ftx_core::RemoteName;
 use ftx_core::legacy::{Md5Digest, Prefix};
 use ftx_core::native::Reason;
-use ftx_core::native::wire::Meta;
+use ftx_core::native::wire::{Meta, Overwrite};
 use ftx_io::{CHUNK_BYTES, Executor};
 use ftx_store::PrefixHasher;
 
 use super::{MemStore, MemVersion, manifest_of, not_found, part};
 use crate::auth::Principal;
-use crate::store::{LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Refusal};
+use crate::store::{
+    LegacyBegin, LegacyDownload, LegacyOffer, LegacyStore, LegacyUpload, Refusal, TakenName,
+};
 
 /// The bytes that were offered to a client.
 #[derive(Debug)]
@@ -122,15 +124,30 @@ impl LegacyUpload for MemUpload {
         Ok(chunk)
     }
 
-    async fn publish(mut self, _: &Executor) -> Result<Option<Md5Digest>, Refusal> {
+    async fn publish_as(
+        mut self,
+        _: &Executor,
+        taken: TakenName,
+    ) -> Result<Option<Md5Digest>, Refusal> {
         let (manifest, md5) = (manifest_of(&self.bytes)?, PrefixHasher::of(&self.bytes).digest());
         let store = self.store.clone();
         let mut state = store.lock();
         state.check_parents(&self.name)?;
-        state.check_file(&self.name)?;
+        let name = match taken {
+            TakenName::FirstFree => state.first_free(&self.name)?,
+            TakenName::Replace | TakenName::Refuse => self.name.clone(),
+        };
+        state.check_file(&name)?;
+        if taken == TakenName::Refuse {
+            state.check_overwrite(&name, Overwrite::Fail)?;
+        }
         self.has_ended = true;
         let bytes = std::mem::take(&mut self.bytes);
-        state.publish(&self.name, &Principal::Legacy, bytes, manifest, Meta::default());
+        if taken == TakenName::FirstFree {
+            state.insert(name, bytes, manifest, Meta::default());
+        } else {
+            state.publish(&name, &Principal::Legacy, bytes, manifest, Meta::default());
+        }
         Ok(Some(md5))
     }
 

@@ -7,8 +7,12 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::Executor;
 
 use super::ScopedStore;
+use super::permit::WriteTarget;
+use super::refusals::is_there_already;
 use super::upload::PermittedUpload;
-use crate::store::{LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload, Refusal, Store};
+use crate::store::{
+    LegacyBegin, LegacyOffer, LegacyStore, LegacyUpload, Refusal, Store, TakenName,
+};
 
 /// The offered prefix of a file.
 #[derive(Debug)]
@@ -65,6 +69,10 @@ impl<S: Store + LegacyStore> LegacyStore for ScopedStore<S> {
         };
         let begun = PermittedUpload::begin(self, executor, name, size, Overwrite::Replace).await;
         let (permitted, permit) = begun?;
+        // The inner store says so only at the end, when all bytes have been sent.
+        if permit.target == WriteTarget::NewOnly && self.inner.stat(executor, name).await.is_ok() {
+            return Err(is_there_already(name));
+        }
         let begun = self.inner.begin(executor, name, begin, len).await;
         let upload = begun.map_err(|refusal| permit.refusal(name, refusal))?;
         Ok(ScopedLegacyUpload { upload, permitted })
@@ -91,7 +99,12 @@ impl<S: Store + LegacyStore> LegacyUpload for ScopedLegacyUpload<S> {
         self.upload.write(executor, chunk)
     }
 
-    async fn publish(self, executor: &Executor) -> Result<Option<Md5Digest>, Refusal> {
+    /// `taken` comes from the rights.
+    async fn publish_as(
+        self,
+        executor: &Executor,
+        _: TakenName,
+    ) -> Result<Option<Md5Digest>, Refusal> {
         let Self { upload, permitted } = self;
         let (permit, old) = match permitted.check(executor).await {
             Ok(checked) => checked,
@@ -100,7 +113,12 @@ impl<S: Store + LegacyStore> LegacyUpload for ScopedLegacyUpload<S> {
                 return Err(refusal);
             }
         };
-        let published = upload.publish(executor).await;
+        let taken = match permit.target {
+            WriteTarget::AsAsked | WriteTarget::ExistingOnly => TakenName::Replace,
+            WriteTarget::NewOnly => TakenName::Refuse,
+            WriteTarget::FirstFree => TakenName::FirstFree,
+        };
+        let published = upload.publish_as(executor, taken).await;
         let md5 = published.map_err(|refusal| permit.refusal(permitted.name(), refusal))?;
         permitted.published(old);
         Ok(md5)

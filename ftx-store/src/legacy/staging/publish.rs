@@ -47,13 +47,22 @@ impl PrefixStaging {
     /// [`StoreError::NotRegular`]), and failures to sync and rename. The staging then stays on the
     /// disk and can be recovered, unless only the sync of the directory failed: then the file has
     /// its name, for now.
-    pub fn publish(
+    pub fn publish(self, target_dir: &Dir, target: &Path) -> Result<PublishedStaging, StoreError> {
+        self.publish_as(target_dir, target, Existing::Replace)
+    }
+
+    /// As [`publish`](Self::publish), with another treatment of an existing file.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and [`StoreError::AlreadyExists`].
+    pub fn publish_as(
         mut self,
         target_dir: &Dir,
         target: &Path,
+        existing: Existing,
     ) -> Result<PublishedStaging, StoreError> {
         self.check_not_failed()?;
-        let visible_since = match self.rename(target_dir, target) {
+        let visible_since = match self.rename(target_dir, target, existing) {
             Ok(since) => since,
             Err(error) => {
                 // No byte of a complete file should have to be sent again.
@@ -72,10 +81,15 @@ impl PrefixStaging {
     }
 
     /// Renames the data, and returns a time shortly before.
-    fn rename(&mut self, target_dir: &Dir, target: &Path) -> Result<SystemTime, StoreError> {
+    fn rename(
+        &mut self,
+        target_dir: &Dir,
+        target: &Path,
+        existing: Existing,
+    ) -> Result<SystemTime, StoreError> {
         let settled = self.data.trim(self.len());
         settled.map_err(|error| StoreError::io("truncate", &self.files.data, error))?;
-        let publishing = Publishing::new(target_dir, target, None, Existing::Replace)?;
+        let publishing = Publishing::new(target_dir, target, None, existing)?;
         let prepared = publishing.prepare(self.data.file())?;
         self.sync()?;
         self.data.locked().check_is_at(&self.dir, &self.files.data)?;

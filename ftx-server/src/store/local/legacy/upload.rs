@@ -7,7 +7,7 @@ use std::time::Instant;
 use ftx_core::RemoteName;
 use ftx_core::legacy::Md5Digest;
 use ftx_io::{Executor, StagingWriter};
-use ftx_store::{PrefixStaging, StoreError, check_space};
+use ftx_store::{Existing, PrefixStaging, StoreError, check_space};
 use tracing::warn;
 
 use super::beginning::{Beginning, create};
@@ -17,7 +17,7 @@ use crate::store::local::latch::LastWrite;
 use crate::store::local::permits::SlowJob;
 use crate::store::local::staging_index::StagingKey;
 use crate::store::local::{DescriptorUse, LocalStore, StoreInner};
-use crate::store::{LegacyBegin, LegacyUpload, Refusal};
+use crate::store::{LegacyBegin, LegacyUpload, Refusal, TakenName};
 
 /// A staging that one connection writes to. Dropping it leaves the staging to others.
 #[derive(Debug)]
@@ -81,20 +81,35 @@ fn publish(
     inner: &StoreInner,
     name: &RemoteName,
     staging: PrefixStaging,
+    taken: TakenName,
 ) -> Result<Option<Md5Digest>, StoreError> {
-    inner.root.check_not_removed(Path::new(name.as_str()))?;
+    let path = Path::new(name.as_str());
+    inner.root.check_not_removed(path)?;
     let hasher = staging.hasher().clone();
-    let lock = inner.lock_name(name);
-    // Not that of the beginning: it may have been moved since.
-    let (parents, target) = inner.root.target_of(Path::new(name.as_str()))?;
-    let published = staging.publish(parents.dir(), &target);
+    let existing = match taken {
+        TakenName::Replace => Existing::Replace,
+        TakenName::Refuse => Existing::Keep,
+        TakenName::FirstFree => Existing::KeepBoth { max_name_bytes: name.max_file_name_bytes() },
+    };
+    let is_own_name = taken != TakenName::FirstFree;
+    // A name that must be free is taken in one step.
+    let lock = is_own_name.then(|| inner.lock_name(name));
+    // Not those of the beginning: they may have been moved since.
+    let (parents, target) = if is_own_name {
+        inner.root.target_of(path)?
+    } else {
+        (inner.root.make_parents(path)?, name.file_name().into())
+    };
+    let published = staging.publish_as(parents.dir(), &target, existing);
     let published = published.map_err(|error| error.with_path(name.as_str()))?;
     parents.keep();
     drop(lock);
     if let (Some(_), Some(stable)) = (published.md5, &published.stable) {
         inner.legacy.cache_md5(stable, hasher);
     }
-    inner.discard_idle(&StagingKey::legacy(name));
+    if is_own_name {
+        inner.discard_idle(&StagingKey::legacy(name));
+    }
     Ok(published.md5)
 }
 
@@ -104,7 +119,11 @@ impl LegacyUpload for LocalUpload {
         Ok(self.writer.write(chunk).await?)
     }
 
-    async fn publish(mut self, executor: &Executor) -> Result<Option<Md5Digest>, Refusal> {
+    async fn publish_as(
+        mut self,
+        executor: &Executor,
+        taken: TakenName,
+    ) -> Result<Option<Md5Digest>, Refusal> {
         if let Err(error) = self.writer.drain().await {
             if let Err(error) = self.suspend(executor).await {
                 warn!(%error, "how far an upload got could not be recorded");
@@ -122,7 +141,7 @@ impl LegacyUpload for LocalUpload {
                 lease.hold(None);
             }
             let start = Instant::now();
-            let result = publish(&inner, &name, staging);
+            let result = publish(&inner, &name, staging, taken);
             inner.metrics.published(start.elapsed());
             match &result {
                 Ok(_) => lease.remove(),
