@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use ftx_core::RawName;
 use ftx_core::native::wire::Listed;
+use ftx_store::Durability;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::local::{LocalStore, LocalStoreConfig};
 
 fn request(directory: Option<&RemoteName>, recursive: bool, limit: usize) -> ListRequest {
     let name = directory.cloned();
@@ -79,14 +81,33 @@ fn some_grants() -> impl Strategy<Value = Vec<(String, bool)>> {
     prop::collection::vec((path, any::<bool>()), 0..6)
 }
 
-async fn check(
+/// A tree, the rights on it, and a listing.
+#[derive(Clone, Debug)]
+struct Case {
     files: Vec<String>,
+    /// Paths of grants, and whether they list.
     paths: Vec<(String, bool)>,
     directory: Option<String>,
     recursive: bool,
     limit: usize,
-) {
-    let inner = MemStore::new();
+}
+
+fn a_case() -> impl Strategy<Value = Case> {
+    let files = prop::collection::vec(a_name(), 0..12);
+    let limit = prop_oneof![3 => 1_usize..5, 1 => Just(1000)];
+    (files, some_grants(), prop::option::of(a_name()), any::<bool>(), limit).prop_map(
+        |(files, paths, directory, recursive, limit)| Case {
+            files,
+            paths,
+            directory,
+            recursive,
+            limit,
+        },
+    )
+}
+
+async fn check<S: Store>(inner: S, case: Case) {
+    let Case { files, paths, directory, recursive, limit } = case;
     for file in &files {
         // Some are in the way of others.
         let _ = put(&inner, file, b"x").await;
@@ -111,16 +132,26 @@ async fn check(
     }
 }
 
+fn run(check: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(check);
+}
+
 proptest! {
     #[test]
-    fn a_listing_is_the_filter_of_the_whole_one(
-        files in prop::collection::vec(a_name(), 0..12),
-        paths in some_grants(),
-        directory in prop::option::of(a_name()),
-        recursive in any::<bool>(),
-        limit in prop_oneof![1_usize..5, Just(1000)],
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(check(files, paths, directory, recursive, limit));
+    fn a_listing_is_the_filter_of_the_whole_one(case in a_case()) {
+        run(check(MemStore::new(), case));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// This store has cursors.
+    #[test]
+    fn pages_of_a_directory_continue_each_other(case in a_case()) {
+        let root = tempfile::tempdir().unwrap();
+        let mut config = LocalStoreConfig::new(root.path());
+        config.durability = Durability::None;
+        run(async { check(LocalStore::open(&config).unwrap(), case).await });
     }
 }
