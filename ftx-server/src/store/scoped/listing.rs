@@ -217,20 +217,17 @@ impl<S: Store> Source<'_, S> {
         if !self.list.recursive {
             return None;
         }
-        let hidden = match last {
-            Listed::Entry(Entry { name, kind: EntryKind::Directory, .. })
-                if !self.may_list(Some(name)) =>
-            {
-                Some(name.clone())
-            }
-            _ => last.raw_name().directory().filter(|parent| !self.may_list(Some(parent))).cloned(),
-        }?;
-        let hidden = self.grants.grant_in(Some(&hidden))?.path.directory()?;
-        let last = last.raw_name();
+        let name = last.raw_name();
+        let directory = match last {
+            Listed::Entry(Entry { name, kind: EntryKind::Directory, .. }) => Some(name),
+            _ => name.directory(),
+        };
+        let hidden = directory.filter(|directory| !self.may_list(Some(directory)))?;
+        let hidden = self.grants.grant_in(Some(hidden))?.path.directory()?;
         let inside = self.grants.iter().filter(|grant| grant.rights.contains(Rights::LIST));
         let inside = inside.filter(|grant| grant.path.is_within(Some(&hidden)));
         let next = inside.filter_map(|grant| grant.path.directory());
-        let next = next.map(|name| RawName::from(&name)).filter(|name| *name > last).min();
+        let next = next.map(|name| RawName::from(&name)).filter(|next| *next > name).min();
         // No name of an entry comes after this one.
         next.or_else(|| RawName::new(Some(hidden), &[0xff; RawName::MAX_PART_BYTES]).ok())
     }

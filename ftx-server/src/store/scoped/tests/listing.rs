@@ -155,3 +155,45 @@ proptest! {
         run(async { check(LocalStore::open(&config).unwrap(), case).await });
     }
 }
+
+/// The names that alice gets of the root, in pages of so many entries.
+async fn names(store: LocalStore, paths: &[(&str, Rights)], limit: usize) -> Vec<String> {
+    let store = scoped(store, scope(paths));
+    let entries = listed(&store, request(None, true, limit)).await.unwrap();
+    entries.into_iter().map(|entry| entry.name.into()).collect()
+}
+
+async fn local(root: &std::path::Path, files: &[&str]) -> LocalStore {
+    let mut config = LocalStoreConfig::new(root);
+    config.durability = Durability::None;
+    let store = LocalStore::open(&config).unwrap();
+    for file in files {
+        put(&store, file, b"x").await.unwrap();
+    }
+    store
+}
+
+/// The inner cursor is behind entries that had no room because of it.
+#[tokio::test]
+async fn a_way_down_displaces_no_entry() {
+    let root = tempfile::tempdir().unwrap();
+    let store = local(root.path(), &["b", "c", "d", "e", "f"]).await;
+    let paths = [("", Rights::LIST), ("a/", Rights::CREATE), ("a/x/", Rights::LIST)];
+    for limit in 1..5 {
+        let found = names(store.clone(), &paths, limit).await;
+        assert_eq!(found, ["a", "a/x", "b", "c", "d", "e", "f"], "{limit}");
+    }
+}
+
+/// The rest of a hidden directory is skipped, but for what is listable in it.
+#[tokio::test]
+async fn a_listable_directory_in_a_hidden_one_is_listed() {
+    let root = tempfile::tempdir().unwrap();
+    let store = local(root.path(), &["a/a", "a/b", "a/x/f", "a/y", "a/z/g", "a/z/h", "b"]).await;
+    let paths =
+        [("", Rights::LIST), ("a/", Rights::READ), ("a/x/", Rights::LIST), ("a/z/", Rights::LIST)];
+    for limit in 1..5 {
+        let found = names(store.clone(), &paths, limit).await;
+        assert_eq!(found, ["a", "a/x", "a/x/f", "a/z", "a/z/g", "a/z/h", "b"], "{limit}");
+    }
+}
