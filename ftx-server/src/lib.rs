@@ -30,6 +30,7 @@ mod monitor;
 mod native;
 mod proxy;
 mod server;
+mod state_dir;
 pub mod store;
 mod stream_reason;
 mod tls;
@@ -39,7 +40,11 @@ pub use access::{
     Access, AccessPolicy, Grant, GrantPath, GrantPathError, Grants, LegacyPolicy, Rights, Scope,
     UserPolicy,
 };
-pub use auth::{Authenticator, Credentials, Everyone, Identity, Principal};
+pub use auth::{
+    Authenticator, Credentials, Everyone, Identity, MAX_USER_NAME_BYTES, Principal, SecretHash,
+    SystemWallClock, TokenAuthenticator, TokenFile, TokenFileError, TokenLineFault, TokenRecord,
+    TokenReload, UserNameError, WallClock, check_user_name,
+};
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;

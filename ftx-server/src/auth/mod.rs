@@ -3,6 +3,19 @@
 //! An [`Authenticator`] looks at the credentials of each connection once, in its handshake, and yields an
 //! [`Identity`]: a [`Principal`] as long as its proof is valid. A native session keeps the principal, and
 //! admits no connection of another one.
+//!
+//! [`Everyone`] asks for nothing. [`TokenAuthenticator`] knows users by their tokens, which lie hashed in a
+//! [`TokenFile`], and by their client certificates.
+
+mod certificates;
+mod login_fault;
+mod login_limiter;
+mod token_authenticator;
+mod token_file;
+mod token_state;
+mod token_table;
+mod user_name;
+mod wall_clock;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +24,10 @@ use std::sync::Arc;
 use ftx_io::Fingerprint;
 use tokio_util::sync::CancellationToken;
 
+pub use self::token_authenticator::{TokenAuthenticator, TokenReload};
+pub use self::token_file::{SecretHash, TokenFile, TokenFileError, TokenLineFault, TokenRecord};
+pub use self::user_name::{MAX_USER_NAME_BYTES, UserNameError, check_user_name};
+pub use self::wall_clock::{SystemWallClock, WallClock};
 use crate::store::Refusal;
 
 /// The one for whom a connection acts.

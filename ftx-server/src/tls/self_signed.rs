@@ -1,6 +1,6 @@
 //! The certificate that a server makes for itself.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
+use crate::state_dir;
 
 const KEY_FILE: &str = "key.pem";
 const CERTIFICATE_FILE: &str = "certificate.pem";
@@ -22,7 +23,7 @@ pub(super) fn load_or_create(
     dir: &Path,
 ) -> Result<(PathBuf, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let (key_path, path) = (dir.join(KEY_FILE), dir.join(CERTIFICATE_FILE));
-    create_dir(dir).map_err(|source| TlsError::File { path: dir.to_owned(), source })?;
+    state_dir::create(dir).map_err(|source| TlsError::File { path: dir.to_owned(), source })?;
     if !exists(&key_path)? {
         let pair = KeyPair::generate().map_err(TlsError::Generate)?;
         write_new(&key_path, pair.serialize_pem().as_bytes())?;
@@ -48,15 +49,6 @@ fn certificate(pair: &KeyPair) -> Result<String, TlsError> {
 
 fn exists(path: &Path) -> Result<bool, TlsError> {
     path.try_exists().map_err(|source| TlsError::File { path: path.to_owned(), source })
-}
-
-/// Creates a directory for its owner alone, if it is missing.
-fn create_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
 }
 
 /// Writes a file for its owner alone, which appears as a whole. A file of this name that another process
