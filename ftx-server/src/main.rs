@@ -3,11 +3,11 @@
 
 mod args;
 mod check;
-mod no_tokens;
 mod output;
 mod reload;
 mod serve;
 mod signals;
+mod token_command;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let (invocation, command) = Invocation::parse_checked();
     match command {
         Some(ServerCommand::Check { config }) => check::run(&config),
+        Some(ServerCommand::Token(command)) => token_command::run(&command),
         None => run(invocation),
     }
 }

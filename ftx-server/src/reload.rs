@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftx_io::ErrorChain;
-use ftx_server::{Access, AccessPolicy, Metrics, NextTls, ServerTls};
+use ftx_server::{Access, AccessPolicy, Metrics, NextTls, ServerTls, TokenReload};
 use tracing::{error, info, warn};
 
 use crate::Outputs;
@@ -15,6 +15,8 @@ pub(crate) struct Reload {
     /// The settings of the start.
     pub(crate) running: Invocation,
     pub(crate) access: Access,
+    /// The tokens, if there is a configuration file.
+    pub(crate) tokens: Option<TokenReload>,
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) metrics: Metrics,
 }
@@ -41,6 +43,10 @@ impl Reload {
                 errors.iter().for_each(|error| error!("SIGHUP: {error}"));
                 warn!("SIGHUP: nothing changes; the configuration and the certificate in use stay");
             }
+        }
+        // Tokens are no part of the configuration, so a revocation applies even if that is bad.
+        if let Some(Err(error)) = self.tokens.as_ref().map(TokenReload::reload) {
+            error!(error = %ErrorChain(&error), "SIGHUP: the former tokens stay in force");
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftx_io::ErrorChain;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyStore, ScopedStore, Store};
-use ftx_server::{Access, Config, Dialects, Server, ServerTls};
+use ftx_server::{Access, Config, Dialects, Server, ServerTls, TokenAuthenticator, TokenReload};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -22,10 +22,15 @@ pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(
     let mut config = args.config();
     fit_into_limits(&mut config);
     config.tls = load_tls(args)?;
+    let mut tokens = None;
     if let Some(access) = invocation.access() {
         warn_of_plain(&access);
         config.access = Access::new(access);
-        config.authenticator = Arc::new(crate::no_tokens::NoTokens(config.access.clone()));
+        let state = args.state().unwrap_or_default();
+        let (authenticator, reload) = TokenAuthenticator::start(config.access.clone(), &state)
+            .map_err(|error| ErrorChain(&error).to_string())?;
+        config.authenticator = Arc::new(authenticator);
+        tokens = Some(reload);
     }
     let listener = bind(args).await?;
     let store = LocalStore::open(&args.store_config(&config))
@@ -34,9 +39,9 @@ pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(
     match invocation.file {
         Some(_) => {
             let store = ScopedStore::new(store, config.access.clone());
-            serve_store(store, config, listener, invocation, outputs).await
+            serve_store(store, config, listener, (invocation, tokens), outputs).await
         }
-        None => serve_store(store, config, listener, invocation, outputs).await,
+        None => serve_store(store, config, listener, (invocation, tokens), outputs).await,
     }
 }
 
@@ -45,7 +50,7 @@ async fn serve_store<S: Store + LegacyStore>(
     store: S,
     config: Config,
     listener: TcpListener,
-    invocation: Invocation,
+    (invocation, tokens): (Invocation, Option<TokenReload>),
     outputs: &Outputs,
 ) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -63,7 +68,7 @@ async fn serve_store<S: Store + LegacyStore>(
     info!(%address, root = %invocation.args.root.display(), "serving");
     let monitor = server.monitor();
     let report = || outputs.report(&monitor.snapshot());
-    let reload = Reload { running: invocation, access, tls, metrics };
+    let reload = Reload { running: invocation, access, tokens, tls, metrics };
     server.run(listener, signals.shutdown(report, || reload.run(outputs))).await;
     info!("stopped");
     Ok(())

@@ -15,6 +15,7 @@ use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::invocation::{Invocation, USAGE_EXIT_CODE};
+use crate::token_command::TokenCommand;
 
 /// The directory of a server's state beside its configuration file.
 const STATE_DIRECTORY: &str = "ftx-state";
@@ -112,6 +113,9 @@ pub(crate) enum ServerCommand {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Manage the tokens by which users prove who they are
+    #[command(subcommand)]
+    Token(TokenCommand),
 }
 
 impl ServerArgs {

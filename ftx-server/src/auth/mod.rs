@@ -151,34 +151,4 @@ impl Authenticator for Everyone {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use super::{Authenticator as _, Credentials, Everyone, Principal};
-
-    const PEER: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
-
-    #[test]
-    fn everyone_is_accepted_whatever_the_proof() {
-        for auth in [None, Some("secret")] {
-            let identity = Everyone.authenticate(Credentials::new(auth, PEER)).unwrap();
-            assert_eq!(identity.principal, Principal::Anonymous);
-            assert!(!identity.ended.is_cancelled());
-        }
-        assert_eq!(Everyone.legacy(PEER).unwrap().principal, Principal::Legacy);
-    }
-
-    #[test]
-    fn users_differ_by_their_names() {
-        assert_eq!(Principal::user("alice"), Principal::user("alice"));
-        assert_ne!(Principal::user("alice"), Principal::user("bob"));
-        assert_ne!(Principal::user(""), Principal::Anonymous);
-    }
-
-    #[test]
-    fn a_proof_is_not_shown() {
-        let shown = format!("{:?}", Credentials::new(Some("secret"), PEER));
-        assert!(!shown.contains("secret") && shown.contains("127.0.0.1"), "{shown}");
-    }
-}
+mod tests;

@@ -63,7 +63,7 @@ impl TokenAuthenticator {
     }
 
     /// Finds out for whom a connection acts. A token decides alone, even if there is a certificate too.
-    fn identify(&self, credentials: Credentials<'_>) -> Result<Identity, LoginFault> {
+    pub(super) fn identify(&self, credentials: Credentials<'_>) -> Result<Identity, LoginFault> {
         let state = &self.state;
         let has_credentials = credentials.auth.is_some() || credentials.certificate.is_some();
         if has_credentials && self.limiter.is_limited(credentials.peer.ip()) {
