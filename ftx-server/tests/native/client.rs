@@ -78,7 +78,11 @@ pub(crate) fn get(name: &str, version: Option<Version>, what: GetScope) -> Reque
 impl Client {
     /// A connection on which nothing was said.
     pub(crate) fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
+        Self::over(TcpStream::connect(addr).unwrap())
+    }
+
+    /// The same over a stream that is connected.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Self { stream, received: Vec::new(), slow: false, terms: None }

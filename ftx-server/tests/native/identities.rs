@@ -48,12 +48,22 @@ pub(crate) fn client(
     joins: Option<Token>,
     replaced: Option<Token>,
 ) -> Client {
-    let Request::Hello { versions, features, agent, session, .. } = hello(joins) else { panic!() };
-    let (auth, replaces) = (user.map(str::to_owned), replaced);
-    let hello = Request::Hello { versions, features, agent, session, auth, replaces };
     let mut client = server.client();
-    client.send_bytes(&[&CLIENT_PREFACE[..], &hello.encode(0).unwrap()].concat());
+    say_hello(&mut client, user, joins, replaced);
     client
+}
+
+/// Says a hello with this proof.
+pub(crate) fn say_hello(
+    client: &mut Client,
+    auth: Option<&str>,
+    joins: Option<Token>,
+    replaced: Option<Token>,
+) {
+    let Request::Hello { versions, features, agent, session, .. } = hello(joins) else { panic!() };
+    let (auth, replaces) = (auth.map(str::to_owned), replaced);
+    let hello = Request::Hello { versions, features, agent, session, auth, replaces };
+    client.send_bytes(&[&CLIENT_PREFACE[..], &hello.encode(0).unwrap()].concat());
 }
 
 pub(crate) fn welcomed(mut client: Client) -> Client {
@@ -61,15 +71,19 @@ pub(crate) fn welcomed(mut client: Client) -> Client {
     client
 }
 
-fn refusal(mut client: Client) -> String {
+/// The answer to a client that is refused.
+pub(crate) fn refused(mut client: Client) -> (Reason, String) {
     assert_eq!(client.preface(), server_preface(1));
     match client.frame() {
-        Frame::Reply(0, Reply::Goodbye { reason, message }) => {
-            assert_eq!(Reason::from_code(reason), Reason::Unauthorised);
-            message
-        }
+        Frame::Reply(0, Reply::Goodbye { reason, message }) => (Reason::from_code(reason), message),
         other => panic!("{other:?}"),
     }
+}
+
+fn refusal(client: Client) -> String {
+    let (reason, message) = refused(client);
+    assert_eq!(reason, Reason::Unauthorised);
+    message
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod runs;
 mod shutdown;
 mod small;
 mod takeover;
+mod tokens;
 #[path = "../kit/unseen.rs"]
 mod unseen_kit;
 mod uploads;

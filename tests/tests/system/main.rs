@@ -17,6 +17,7 @@
 //! | `stays_up` | a server without its parent, its root or its limits |
 //! | `takeover` | a client that is back before the server misses it |
 //! | `terminal` | the progress and the summary |
+//! | `tokens` | the commands that manage tokens, and a server that follows them |
 //! | `tls` | TLS, and whom each side trusts |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -36,3 +37,4 @@ mod stays_up;
 mod takeover;
 mod terminal;
 mod tls;
+mod tokens;

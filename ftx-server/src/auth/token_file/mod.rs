@@ -67,7 +67,7 @@ pub enum TokenFileError {
     #[error("{} has more than {MAX_FILE_BYTES} bytes, so it is no file of tokens", .0.display())]
     TooLong(PathBuf),
     /// No user can have this name.
-    #[error("{0}; choose another name")]
+    #[error(transparent)]
     UserName(#[from] UserNameError),
     /// The token would expire at once, or after the year 9999.
     #[error("a token cannot expire after {}; give a time such as 90d", humantime::format_duration(*.0))]

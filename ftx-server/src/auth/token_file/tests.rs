@@ -32,7 +32,7 @@ fn a_token_is_stored_without_its_secret() {
     let (_dir, file) = file();
     assert_eq!(file.read().unwrap(), []);
     let (token, record) = file.add("Ann Lee", now(), Some(Duration::from_secs(60))).unwrap();
-    assert_eq!(file.read().unwrap(), [record.clone()]);
+    assert_eq!(file.read().unwrap(), std::slice::from_ref(&record));
     assert_eq!((record.id, &*record.user), (token.id(), "Ann Lee"));
     assert_eq!(record.created, seconds(1_700_000_000));
     assert_eq!(record.expires, Some(seconds(1_700_000_060)));
@@ -172,7 +172,8 @@ fn writers_at_once_lose_nothing() {
     });
     let mut stored: Vec<_> = file.read().unwrap().iter().map(|record| record.id).collect();
     let mut expected = tokens.clone();
-    (stored.sort_unstable(), expected.sort_unstable());
+    stored.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(stored, expected);
     assert_eq!(tokens.len(), 40);
 }
