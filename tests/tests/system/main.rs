@@ -2,6 +2,7 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
+//! | `beyond` | servers on other machines, in a network namespace |
 //! | `causes` | the cause of each error, for people and for programs |
 //! | `client_cli` | the client at a shell |
 //! | `config` | the configuration file of the server |
@@ -21,6 +22,7 @@
 //! | `tls` | TLS, and whom each side trusts |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod beyond;
 mod causes;
 mod client_cli;
 mod config;
