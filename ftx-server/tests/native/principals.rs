@@ -27,8 +27,13 @@ fn user(server: &Running, name: &str) -> Client {
 /// Bob offers the file of alice. He neither waits, nor learns a chaining value, nor publishes her bytes.
 fn attack(server: &Running, file: &[u8]) {
     let mut bob = user(server, "bob");
-    for run in [RUN, RUN + 1] {
-        let offered = bob.offer(&offer_of("a.bin", LEN, run, SOURCE)).unwrap();
+    for run in [RUN + 1, RUN] {
+        let (id, ping) = (new_id(), new_id());
+        bob.send(id, &offer_of("a.bin", LEN, run, SOURCE));
+        bob.send(ping, &Request::Ping { payload: 5 });
+        // Before the ping: an offer that waits is overtaken.
+        let offered = bob.hear_offered(id).unwrap();
+        assert_eq!(bob.reply_to(ping), Reply::Pong { payload: 5 });
         assert_eq!((offered.have.len(), offered.resumed), (0, 0));
         bob.send(offered.id, &Request::Commit { digest: digest(file) });
         assert!(matches!(bob.reply_to(offered.id), Reply::Failed { .. }));
