@@ -9,9 +9,7 @@ use ftx_io::Fingerprint;
 use super::policy;
 use super::reader::TableReader;
 use crate::access::{Grant, Grants, Scope, UserPolicy};
-
-/// The longest name of a user.
-const MAX_USER_NAME_BYTES: usize = 128;
+use crate::auth::check_user_name;
 
 /// The users as they have been read so far.
 #[derive(Default)]
@@ -111,23 +109,11 @@ impl Users {
 /// The name of a user, and its place.
 fn name(table: &TableReader<'_>, key: &str) -> Option<(Arc<str>, Range<usize>)> {
     let text = table.text(key)?;
-    match check_name(&text) {
+    match check_user_name(&text) {
         Ok(()) => Some((Arc::from(text.value), text.span)),
-        Err(message) => {
-            table.findings.add(&text.span, format!("{key}: {message}"));
+        Err(error) => {
+            table.findings.add(&text.span, format!("{key}: {error}"));
             None
         }
-    }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        Err("the name of a user is empty".to_owned())
-    } else if name.len() > MAX_USER_NAME_BYTES {
-        Err(format!("the name of a user has more than {MAX_USER_NAME_BYTES} bytes"))
-    } else if name.chars().any(char::is_control) {
-        Err(format!("{name:?}: the name of a user has a control character"))
-    } else {
-        Ok(())
     }
 }
