@@ -333,6 +333,56 @@ async fn exchange(transport: Transport, file: &[u8]) -> Vec<u8> {
     received
 }
 
+/// Copies bytes until their end, and returns them.
+async fn record(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+) -> Vec<u8> {
+    let mut recorded = Vec::new();
+    let mut bytes = [0; 4096];
+    while let Ok(len @ 1..) = from.read(&mut bytes).await {
+        recorded.extend_from_slice(&bytes[..len]);
+        to.write_all(&bytes[..len]).await.unwrap();
+    }
+    to.shutdown().await.unwrap();
+    recorded
+}
+
+#[tokio::test]
+async fn a_recorded_connection_cannot_be_replayed() {
+    let ((client, mut near), (mut far, server)) = (tcp_pair().await, tcp_pair().await);
+    let configs = configs();
+    let client = async {
+        let client = Transport::tcp(client).unwrap().connect_tls(configs.client, name()).await;
+        let client = client.unwrap();
+        write(&client, b"remove everything").await;
+        client.shut_down().await.unwrap();
+        // Until the server has answered.
+        client.read(&mut Vec::new()).await
+    };
+    let server = async {
+        let server = Transport::tcp(server).unwrap();
+        let server = server.accept_tls(configs.server.clone(), BytesMut::new()).await.unwrap();
+        assert_eq!(read(&server, 17).await, b"remove everything");
+        server.shut_down().await.unwrap();
+    };
+    let (mut near_in, mut near_out) = near.split();
+    let (mut far_in, mut far_out) = far.split();
+    let up = record(&mut near_in, &mut far_out);
+    let down = record(&mut far_in, &mut near_out);
+    let (_, (), recorded, _) = tokio::join!(client, server, up, down);
+
+    let (mut attacker, server) = tcp_pair().await;
+    let replayed = async {
+        attacker.write_all(&recorded).await.unwrap();
+        let _ = attacker.shutdown().await;
+        let _ = attacker.read_to_end(&mut Vec::new()).await;
+    };
+    let server = Transport::tcp(server).unwrap().accept_tls(configs.server, BytesMut::new());
+    let (accepted, ()) = tokio::join!(server, replayed);
+    assert!(matches!(accepted, Err(TlsHandshakeError::Tls(_))), "{accepted:?}");
+}
+
 /// Positions in a direction: each of its first bytes, which are those of the handshake, and some of the
 /// file's.
 fn positions() -> impl Iterator<Item = usize> {
