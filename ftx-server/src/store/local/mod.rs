@@ -13,7 +13,7 @@
 //!
 //! The `native` and `legacy` folders keep their stagings apart, each in an index of its own kind
 //! (`staging_index`). This file joins them where they meet: publishing a name discards the
-//! publisher's idle stagings of both, and both expire. Each view of a [principal](Store::for_principal) has
+//! publisher's idle stagings of both, and both expire. Each view of a [principal](crate::store::Store::for_principal) has
 //! native stagings of its own; [`Principal::Legacy`] has all legacy ones.
 
 mod config;
