@@ -50,17 +50,18 @@ impl TransferError {
         }
     }
 
-    /// The answer to the client's first message: a refusal of the credentials says what to do.
+    /// The answer to the client's first message: a refusal of its credentials says what to do. To a client
+    /// without any the server says what it asks for: a token, or TLS.
     pub(crate) fn at_hello(error: Self, config: &ClientConfig) -> Self {
-        if !error.is_unauthorised() {
-            return error;
-        }
-        let text = if config.token.is_some() {
-            "the server does not accept the token; its administrator can make a new one"
-        } else if config.client_cert.is_some() {
-            "the server serves nobody with this certificate; its administrator can accept it"
-        } else {
-            "the server serves nobody without a token; its administrator can make one, for --token-file"
+        let text = match (&config.token, &config.client_cert) {
+            _ if !error.is_unauthorised() => return error,
+            (Some(_), _) => {
+                "the server does not accept the token; its administrator can make a new one"
+            }
+            (None, Some(_)) => {
+                "the server serves nobody with this certificate; its administrator can accept it"
+            }
+            (None, None) => return error,
         };
         Self::refusal(Reason::Unauthorised, text.to_owned()).caused_by(error)
     }

@@ -84,7 +84,7 @@ fn a_client_without_a_token_is_told_that_it_needs_one() {
     let setting = Setting::new();
     let outcome = setting.upload(|client| client);
     outcome.assert_code(3);
-    assert!(outcome.stderr.contains("--token-file"), "{outcome:#?}");
+    assert!(outcome.stderr.contains("give a token"), "{outcome:#?}");
     assert_eq!(setting.proxy.connections(), 1);
 }
 
