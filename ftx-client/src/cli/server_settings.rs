@@ -2,6 +2,7 @@
 //!
 //! All errors of the file are reported at once, each with its place.
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -22,16 +23,24 @@ pub(super) struct ServerSettings {
     pub(super) token_file: Option<PathBuf>,
 }
 
-/// Reads the settings of a server. A missing file has none.
+/// Reads the settings of a server. A missing file has none, nor has one in a directory that this user may not
+/// enter: a program that changed its user has kept the home of the former one.
 ///
 /// # Errors
 /// The file cannot be read or is wrong: a line for each error.
 pub(super) fn read(path: &Path, server: &ServerAddr) -> Result<ServerSettings, Vec<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, path, server),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ServerSettings::default()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(ServerSettings::default()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !is_seen(path) => {
+            Ok(ServerSettings::default())
+        }
         Err(error) => Err(vec![format!("{}: {error}", path.display())]),
     }
+}
+
+fn is_seen(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn parse(text: &str, path: &Path, server: &ServerAddr) -> Result<ServerSettings, Vec<String>> {
