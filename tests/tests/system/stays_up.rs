@@ -75,9 +75,13 @@ impl Drop for Unread {
     }
 }
 
-/// Whether another line would have to wait.
-fn is_full(pipe: &impl AsFd) -> bool {
-    rustix::io::ioctl_fionread(pipe).unwrap() > u64::try_from(PIPE_BYTES).unwrap() - 200
+/// More bytes than a line of the log has, and than a report has.
+const LINE_BYTES: usize = 200;
+const REPORT_BYTES: usize = 1500;
+
+/// Whether another write of up to `len` bytes may have to wait.
+fn is_full(pipe: &impl AsFd, len: usize) -> bool {
+    rustix::io::ioctl_fionread(pipe).unwrap() > u64::try_from(PIPE_BYTES - len).unwrap()
 }
 
 #[test]
@@ -117,7 +121,7 @@ fn unread_reports_stop_nothing() {
     let mut server = Unread::start(root.path(), "error");
     wait_until("the pipe is full", DEADLINE, || {
         server.signal(Signal::USR1);
-        is_full(server.stdout.get_ref())
+        is_full(server.stdout.get_ref(), REPORT_BYTES)
     });
     for _ in 0..100 {
         server.signal(Signal::USR1);
@@ -135,7 +139,7 @@ fn an_unread_log_does_not_keep_it_from_its_end() {
     let mut server = Unread::start(root.path(), "debug");
     wait_until("the pipe is full", DEADLINE, || {
         server.ask();
-        is_full(server.stderr.get_ref())
+        is_full(server.stderr.get_ref(), LINE_BYTES)
     });
     server.assert_ends();
 }
@@ -249,7 +253,7 @@ fn a_client_with_unread_output_ends_on_a_signal() {
     command.arg("ls").arg(server.addr().to_string());
     let mut client = command.stdin(Stdio::null()).stdout(to_output).spawn().unwrap();
     drop(command);
-    wait_until("the pipe is full", DEADLINE, || is_full(&output));
+    wait_until("the pipe is full", DEADLINE, || is_full(&output, LINE_BYTES));
     let pid = i32::try_from(client.id()).ok().and_then(Pid::from_raw).unwrap();
     kill_process(pid, Signal::TERM).unwrap();
     let mut ended = None;
