@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use tokio::net::TcpStream;
 
 use super::TlsTransport;
-use super::session::{MIN_READ_BYTES, Session, SessionError};
+use super::session::{Session, SessionError};
 
 /// A failed TLS handshake.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ async fn send(session: &mut Session, stream: &TcpStream) -> Result<(), TlsHandsh
 async fn receive(session: &mut Session, stream: &TcpStream) -> Result<(), TlsHandshakeError> {
     loop {
         stream.readable().await?;
-        match session.receive(stream, MIN_READ_BYTES) {
+        match session.receive(stream) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             received => return Ok(received?),
         }

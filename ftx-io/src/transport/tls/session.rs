@@ -14,9 +14,8 @@ const RECORD_BYTES: usize = 16 * 1024;
 /// The most plaintext that is encrypted before the system has accepted it.
 const MAX_UNSENT_BYTES: usize = 128 * 1024;
 
-/// The least and the most ciphertext that is read at a time.
-pub(super) const MIN_READ_BYTES: usize = 64 * 1024;
-const MAX_READ_BYTES: usize = 256 * 1024;
+/// The ciphertext that is read at a time: it stays in the cache of the processor until it is decrypted.
+const READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -138,7 +137,7 @@ impl Session {
             if self.ended {
                 return Ok(0);
             }
-            self.receive(stream, MIN_READ_BYTES)?;
+            self.receive(stream)?;
         }
         let room = buffer.chunk_mut().len();
         let mut read = 0;
@@ -147,7 +146,7 @@ impl Session {
             if self.ended || read == room {
                 return Ok(read);
             }
-            match self.advance(stream, room - read) {
+            match self.advance(stream) {
                 Ok(()) => {}
                 Err(SessionError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return if read > 0 { Ok(read) } else { Err(error) };
@@ -161,10 +160,10 @@ impl Session {
         }
     }
 
-    /// Decrypts what has arrived, about `wanted` bytes.
-    fn advance(&mut self, stream: &TcpStream, wanted: usize) -> Result<(), SessionError> {
+    /// Decrypts what has arrived, up to the next plaintext.
+    fn advance(&mut self, stream: &TcpStream) -> Result<(), SessionError> {
         if self.incoming.is_empty() && !self.failed {
-            self.receive(stream, wanted)?;
+            self.receive(stream)?;
         }
         self.decrypt(stream)
     }
@@ -211,9 +210,9 @@ impl Session {
         Ok(())
     }
 
-    /// Reads ciphertext that the socket has, about as much as `wanted`.
-    pub(super) fn receive(&mut self, stream: &TcpStream, wanted: usize) -> io::Result<()> {
-        self.incoming.reserve(wanted.clamp(MIN_READ_BYTES, MAX_READ_BYTES));
+    /// Reads ciphertext that the socket has.
+    pub(super) fn receive(&mut self, stream: &TcpStream) -> io::Result<()> {
+        self.incoming.reserve(READ_BYTES);
         let received = stream.try_read_buf(&mut self.incoming);
         if received.is_err() && self.incoming.is_empty() {
             // An idle connection keeps no buffer.
