@@ -26,7 +26,7 @@ def rows_again(setup):
         yield Row(f"10-{direction}", f"{direction} of {setup.files:,} files of 4 KiB again, unchanged",
                   setup.files, "files", [case_again(peer, direction, setup.files) for peer in peers],
                   [Faster(checksum.name),
-                   WireAtMost(setup.files * SIZE // 2, "half of what is there")])
+                   WireAtMost(setup.files * SIZE // 2, "half of the files' bytes")])
 
 
 def case_again(peer, direction, files):
