@@ -134,7 +134,7 @@ impl Program {
         assert!(message.contains("does not accept the token"), "{message}");
         let (status, message) = run("");
         assert_eq!(status, Reason::Unauthorised.code(), "{message}");
-        assert!(message.contains("without a token"), "{message}");
+        assert!(message.contains("give a token"), "{message}");
         assert_eq!(proxy.connections(), 2);
     }
 }
