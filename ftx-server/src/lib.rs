@@ -28,6 +28,7 @@ mod log_throttle;
 mod metrics;
 mod monitor;
 mod native;
+pub mod process;
 mod proxy;
 mod server;
 mod state_dir;

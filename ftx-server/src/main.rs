@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod listener;
 mod output;
 mod reload;
 mod serve;

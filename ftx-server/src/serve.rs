@@ -1,9 +1,10 @@
 //! Serving: from the settings to the end of the server.
 
-use std::net::ToSocketAddrs as _;
+use std::net::TcpListener as StdTcpListener;
 use std::sync::Arc;
 
 use ftx_io::ErrorChain;
+use ftx_server::process::ServiceManager;
 use ftx_server::store::local::LocalStore;
 use ftx_server::store::{LegacyStore, ScopedStore, Store};
 use ftx_server::{Access, Config, Dialects, Server, ServerTls, TokenAuthenticator, TokenReload};
@@ -12,12 +13,26 @@ use tracing::{info, warn};
 
 use crate::Outputs;
 use crate::args::{Invocation, ServerArgs};
+use crate::listener;
 use crate::reload::Reload;
 use crate::signals::ServerSignals;
 
 /// Serves until a signal ends it.
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(), String> {
+pub(crate) fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(), String> {
+    let listener = listener::open(&invocation.args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(serve_listener(invocation, listener, outputs))
+}
+
+/// Serves the clients of a listener until a signal ends the server.
+async fn serve_listener(
+    invocation: Invocation,
+    listener: StdTcpListener,
+    outputs: &Outputs,
+) -> Result<(), String> {
     let args = &invocation.args;
     let mut config = args.config();
     fit_into_limits(&mut config);
@@ -32,7 +47,8 @@ pub(crate) async fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(
         config.authenticator = Arc::new(authenticator);
         tokens = Some(reload);
     }
-    let listener = bind(args).await?;
+    let listener = TcpListener::from_std(listener)
+        .map_err(|error| format!("the listener cannot be registered: {error}"))?;
     let store = LocalStore::open(&args.store_config(&config))
         .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
     // Without a configuration file everybody may do everything, so no call needs a look at rights.
@@ -69,7 +85,18 @@ async fn serve_store<S: Store + LegacyStore>(
     let monitor = server.monitor();
     let report = || outputs.report(&monitor.snapshot());
     let reload = Reload { running: invocation, access, tokens, tls, metrics };
-    server.run(listener, signals.shutdown(report, || reload.run(outputs))).await;
+    let manager = ServiceManager::default();
+    let reload = || {
+        warn_of_lost("RELOADING=1", manager.reloading());
+        reload.run(outputs);
+        warn_of_lost("READY=1", manager.ready());
+    };
+    warn_of_lost("READY=1", manager.ready());
+    let shutdown = async {
+        signals.shutdown(report, reload).await;
+        warn_of_lost("STOPPING=1", manager.stopping());
+    };
+    server.run(listener, shutdown).await;
     info!("stopped");
     Ok(())
 }
@@ -89,30 +116,19 @@ pub(crate) fn warn_of_plain(access: &ftx_server::AccessPolicy) {
     }
 }
 
+/// Says that the service manager did not get a message.
+fn warn_of_lost(message: &str, sent: std::io::Result<()>) {
+    if let Err(error) = sent {
+        warn!(%error, message, "the service manager (NOTIFY_SOCKET) cannot be reached");
+    }
+}
+
 /// Reads the key and the certificate, if TLS is turned on.
 fn load_tls(args: &ServerArgs) -> Result<Option<Arc<ServerTls>>, String> {
     let Some(files) = args.tls_files(args.state()) else { return Ok(None) };
     let tls = ServerTls::load(files)
         .map_err(|error| format!("cannot turn on TLS: {}", ErrorChain(&error)))?;
     Ok(Some(Arc::new(tls)))
-}
-
-/// Binds the listener. Other machines are served by the rights of a configuration file, or with
-/// `--insecure`.
-async fn bind(args: &ServerArgs) -> Result<TcpListener, String> {
-    let refused = |error| format!("cannot listen on {}: {error}", args.listen);
-    let addresses: Vec<_> = args.listen.to_socket_addrs().map_err(refused)?.collect();
-    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
-        && args.config.is_none()
-        && !args.insecure
-    {
-        return Err(format!(
-            "{open} can be reached from other machines, and without a configuration file everybody may do \
-             everything; give a --config with users and their rights, listen on 127.0.0.1, or give \
-             --insecure to accept that"
-        ));
-    }
-    TcpListener::bind(addresses.as_slice()).await.map_err(refused)
 }
 
 /// Raises the descriptor limit, and limits the connections to it.

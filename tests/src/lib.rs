@@ -50,6 +50,7 @@ mod proxy;
 mod pty;
 mod random;
 mod raw;
+mod requirements;
 #[cfg(test)]
 mod seeds;
 mod server;
@@ -67,6 +68,7 @@ pub use proxy::{Direction, Plan, Proxy};
 pub use pty::{Pty, Shown};
 pub use random::{Random, seed};
 pub use raw::{RawSocket, encoded};
+pub use requirements::{lacks_program, lacks_root};
 pub use server::{Monitor, Server, ServerBuilder};
 pub use sockets::NOBODY;
 pub use strace::{Call, Strace};

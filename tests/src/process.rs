@@ -62,8 +62,17 @@ impl Process {
     /// If it cannot be started.
     #[must_use]
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_fed(command, Stdio::null())
+    }
+
+    /// Starts the command with its output collected, and this for its standard input.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn spawn_fed(command: &mut Command, stdin: Stdio) -> Self {
         let what = format!("{command:?}");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let stdout = Output::collect(child.stdout.take().unwrap());
         let stderr = Output::collect(child.stderr.take().unwrap());

@@ -30,6 +30,7 @@ pub struct ServerBuilder {
     args: Vec<OsString>,
     /// Words in front of the program.
     prefix: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
 }
 
 /// The monitor's counts.
@@ -58,6 +59,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
     /// Has it recorded.
     #[must_use]
     pub fn under(mut self, strace: &Strace) -> Self {
@@ -78,7 +86,7 @@ impl ServerBuilder {
         let program = bins::server();
         let mut words = self.prefix.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap());
-        command.args(words);
+        command.args(words).envs(self.env.iter().map(|(name, value)| (name, value)));
         if !self.args.iter().any(|arg| arg == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -116,7 +124,8 @@ impl Server {
     #[must_use]
     pub fn builder(root: &Path) -> ServerBuilder {
         let root = root.to_owned();
-        ServerBuilder { root, config: None, args: Vec::new(), prefix: Vec::new() }
+        let (args, prefix, env) = Default::default();
+        ServerBuilder { root, config: None, args, prefix, env }
     }
 
     /// A server with a configuration file that names this root, to be given arguments.
@@ -171,6 +180,12 @@ impl Server {
     /// Sends a signal that does not end it.
     pub fn signal(&mut self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Whether it still runs.

@@ -141,6 +141,8 @@ fn all_is_in_place() {
         "lib/libftx.so",
         "lib/libftx.so.1",
         "lib/pkgconfig/ftx.pc",
+        "lib/systemd/system/ftx-server.service",
+        "lib/systemd/system/ftx-server.socket",
         "share/doc/ftx/server.toml",
         "share/licenses/ftx/LICENSE",
         "share/licenses/ftx/LICENSE-APACHE",

@@ -15,6 +15,7 @@
 //! | `hostile` | hostile clients |
 //! | `kill` | SIGKILL on either side |
 //! | `server` | start, reports, end and fairness of the server |
+//! | `service` | a socket that is passed, messages to the service manager, and the units of systemd |
 //! | `stays_up` | a server without its parent, its root or its limits |
 //! | `takeover` | a client that is back before the server misses it |
 //! | `terminal` | the progress and the summary |
@@ -35,6 +36,7 @@ mod full_disk;
 mod hostile;
 mod kill;
 mod server;
+mod service;
 mod stays_up;
 mod takeover;
 mod terminal;
