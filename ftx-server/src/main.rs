@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod listener;
 mod output;
+mod prepare;
 mod reload;
 mod serve;
 mod signals;
@@ -34,6 +35,7 @@ struct Outputs {
 fn main() -> ExitCode {
     let (invocation, command) = Invocation::parse_checked();
     match command {
+        // Alone in the process, so that it can become the user of the configuration.
         Some(ServerCommand::Check { config }) => check::run(&config),
         Some(ServerCommand::Token(command)) => token_command::run(&command),
         None => run(invocation),
@@ -44,11 +46,7 @@ fn main() -> ExitCode {
 fn run(invocation: Invocation) -> ExitCode {
     // Before the first write: the log may be a file.
     let outlives = signals::outlive_file_size_limit();
-    let outputs = match Outputs::start() {
-        Ok(outputs) => outputs,
-        // Any message could block for ever.
-        Err(_) => return ExitCode::FAILURE,
-    };
+    let outputs = Outputs { announcements: Output::new(), log: Output::new() };
     let fields = debug_fn(|out, field, value| ftx_io::write_field(out, field.name(), value));
     let log = tracing_subscriber::fmt()
         .with_writer(outputs.log.clone())
@@ -61,9 +59,15 @@ fn run(invocation: Invocation) -> ExitCode {
     if let Err(error) = outlives {
         warn!(%error, "a file that exceeds the limit of file sizes will end the process");
     }
-    let result = serve::serve(invocation, &outputs);
+    let prepared = prepare::prepare(&invocation.args);
+    // Threads have the privileges of the moment in which they begin.
+    if outputs.start().is_err() {
+        // Any message could block for ever.
+        return ExitCode::FAILURE;
+    }
+    let result = prepared.and_then(|prepared| serve::serve(invocation, prepared, &outputs));
     if let Err(message) = &result {
-        error!("{message}");
+        message.lines().for_each(|line| error!("{line}"));
     }
     outputs.announcements.finish(FINAL_FLUSH_LIMIT);
     outputs.log.finish(FINAL_FLUSH_LIMIT);
@@ -71,14 +75,15 @@ fn run(invocation: Invocation) -> ExitCode {
 }
 
 impl Outputs {
-    fn start() -> std::io::Result<Self> {
-        let announcements = Output::start("ftx-stdout", unbuffered(std::io::stdout())?, |lines| {
+    /// Starts the threads that write.
+    fn start(&self) -> std::io::Result<()> {
+        let (stdout, stderr) = (unbuffered(std::io::stdout())?, unbuffered(std::io::stderr())?);
+        Output::start(&self.announcements, "ftx-stdout", stdout, |lines| {
             format!("dropped lines={lines}\n")
         })?;
-        let log = Output::start("ftx-stderr", unbuffered(std::io::stderr())?, |lines| {
+        Output::start(&self.log, "ftx-stderr", stderr, |lines| {
             format!("ftx-server: {lines} lines were dropped here\n")
-        })?;
-        Ok(Self { announcements, log })
+        })
     }
 
     /// Prints the fingerprint of the server's key, at the start and when it may have changed.

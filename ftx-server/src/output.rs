@@ -42,17 +42,22 @@ enum QueuedItem {
 }
 
 impl Output {
+    /// A stream that keeps its lines until its thread is started.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(SharedQueue { queue: Mutex::default(), changed: Condvar::new() }))
+    }
+
     /// Starts the thread that writes to `target`. `notice` formats the notice of dropped lines.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub(crate) fn start(
+        &self,
         name: &str,
         mut target: impl Write + Send + 'static,
         notice: fn(u64) -> String,
-    ) -> io::Result<Self> {
-        let shared = Arc::new(SharedQueue { queue: Mutex::default(), changed: Condvar::new() });
-        let output = Self(Arc::clone(&shared));
+    ) -> io::Result<()> {
+        let shared = Arc::clone(&self.0);
         let work = move || {
             let mut unreported = 0;
             loop {
@@ -76,7 +81,7 @@ impl Output {
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(work)?;
-        Ok(output)
+        Ok(())
     }
 
     /// Queues a line, which includes its line break, or drops it.
@@ -180,7 +185,9 @@ mod tests {
     }
 
     fn start(target: impl Write + Send + 'static) -> Output {
-        Output::start("test", target, |lines| format!("dropped {lines}\n")).unwrap()
+        let output = Output::new();
+        output.start("test", target, |lines| format!("dropped {lines}\n")).unwrap();
+        output
     }
 
     fn read(pipe: &Receiver<Vec<u8>>) -> String {

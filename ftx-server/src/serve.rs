@@ -13,18 +13,21 @@ use tracing::{info, warn};
 
 use crate::Outputs;
 use crate::args::{Invocation, ServerArgs};
-use crate::listener;
+use crate::prepare::Prepared;
 use crate::reload::Reload;
 use crate::signals::ServerSignals;
 
 /// Serves until a signal ends it.
-pub(crate) fn serve(invocation: Invocation, outputs: &Outputs) -> Result<(), String> {
-    let listener = listener::open(&invocation.args)?;
+pub(crate) fn serve(
+    invocation: Invocation,
+    prepared: Prepared,
+    outputs: &Outputs,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(serve_listener(invocation, listener, outputs))
+    runtime.block_on(serve_listener(invocation, prepared.listener, outputs))
 }
 
 /// Serves the clients of a listener until a signal ends the server.

@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use ftx_core::escaped;
 use ftx_io::ErrorChain;
+use ftx_server::process::{SystemUser, create_dirs_for};
 use ftx_server::{TokenFile, TokenRecord};
 
 use crate::args::{Invocation, USAGE_EXIT_CODE};
+use crate::prepare::STATE_MODE;
 
 /// What to do with tokens.
 #[derive(Clone, Debug, Subcommand)]
@@ -114,7 +116,29 @@ fn state_of(config: &Path) -> Result<PathBuf, Failed> {
     let invocation = Invocation::of_file(config).map_err(|errors| {
         usage(&format!("{errors}\ngive the server's directory as --state DIR, or mend the file"))
     })?;
-    invocation.args.state().ok_or_else(|| usage("give the server's directory as --state DIR"))
+    let state = invocation.args.state();
+    let state = state.ok_or_else(|| usage("give the server's directory as --state DIR"))?;
+    create_for_server(&invocation, &state)?;
+    Ok(state)
+}
+
+/// Creates the directory as the server would, for the user as which it runs.
+fn create_for_server(invocation: &Invocation, state: &Path) -> Result<(), Failed> {
+    let Some(spec) = invocation.args.user.as_ref().filter(|_| is_root()) else { return Ok(()) };
+    let fault = |text: String| {
+        let state = state.display();
+        Failed(format!("cannot create {state} for the user {spec}: {text}"), ExitCode::FAILURE)
+    };
+    let user = SystemUser::find(spec).map_err(|error| fault(ErrorChain(&error).to_string()))?;
+    create_dirs_for(&user, state, STATE_MODE).map_err(|error| fault(error.to_string()))
+}
+
+/// Whether this process may give files to other users.
+fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    false
 }
 
 /// The tokens that were not revoked, in columns.

@@ -5,8 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders at the root of the repository; a name in backticks that begins with one is a path.
-const ROOTS: [&str; 9] =
-    [".ci", "bench", "cmake", "docs", "examples", "fuzz", "include", "scripts", "tests"];
+const ROOTS: [&str; 10] = [
+    ".ci",
+    "bench",
+    "cmake",
+    "docs",
+    "examples",
+    "fuzz",
+    "include",
+    "packaging",
+    "scripts",
+    "tests",
+];
 
 /// Folders without text that names anything.
 const SKIPPED: [&str; 2] = ["target", ".git"];

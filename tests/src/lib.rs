@@ -63,7 +63,7 @@ pub use disk::{SmallDisk, with_mounts};
 pub use loopfs::{FsKind, LoopFs};
 pub use mapping::Mapping;
 pub use peer::{Peer, PeerServer};
-pub use process::{Outcome, Process};
+pub use process::{Outcome, Process, ThreadStatus};
 pub use proxy::{Direction, Plan, Proxy};
 pub use pty::{Pty, Shown};
 pub use random::{Random, seed};

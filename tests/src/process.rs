@@ -37,6 +37,14 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// The identity of a thread, in the words of `/proc/PID/task/TID/status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadStatus {
+    /// The name of the thread.
+    pub name: String,
+    fields: String,
+}
+
 /// Lines that a thread reads as they come.
 #[derive(Debug)]
 struct Output {
@@ -184,6 +192,37 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl ThreadStatus {
+    /// Those of all threads of a process.
+    ///
+    /// # Panics
+    /// If the process has ended.
+    #[must_use]
+    pub fn all_of(process: u32) -> Vec<Self> {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let fields = tasks.filter_map(|task| {
+            // It may have ended meanwhile.
+            fs::read_to_string(task.unwrap().path().join("status")).ok()
+        });
+        let threads = fields.map(|fields| {
+            let mut thread = Self { name: String::new(), fields };
+            thread.name = thread.field("Name");
+            thread
+        });
+        threads.collect()
+    }
+
+    /// The value of a field, its words separated by single spaces.
+    ///
+    /// # Panics
+    /// If there is no such field.
+    #[must_use]
+    pub fn field(&self, name: &str) -> String {
+        let line = self.fields.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -14,9 +14,14 @@ use ftx_server::config_file::{ConfigFile, InvalidSetting, SettingKey, SettingKey
 /// Flags of the command line alone.
 const FLAGS_ONLY: [&str; 1] = ["config"];
 
-/// Flags whose keys are in the table `[tls]`, each with the one that it needs.
-const TLS: [(&str, Option<&str>); 3] =
-    [("cert", Some("key")), ("key", Some("cert")), ("client_ca", None)];
+/// Flags whose keys are in a table, each with its table and the key that it needs.
+const IN_TABLES: [(&str, &str, Option<&str>); 4] = [
+    ("cert", "tls", Some("key")),
+    ("key", "tls", Some("cert")),
+    ("client_ca", "tls", None),
+    // At the beginning of a file, `user` is a list of those who have rights.
+    ("user", "process", None),
+];
 
 /// The flags of a command, as keys of a file.
 pub(super) struct FlagKeys(pub(super) Command);
@@ -68,7 +73,7 @@ impl SettingKeys for FlagKeys {
 
 fn key(arg: &Arg) -> SettingKey {
     let name = arg.get_id().to_string();
-    let tls = TLS.iter().find(|(flag, _)| *flag == name);
+    let in_table = IN_TABLES.iter().find(|(flag, ..)| *flag == name);
     let kind = if !arg.get_action().takes_values() {
         SettingKind::Switch
     } else if arg.get_value_parser().type_id() == TypeId::of::<PathBuf>() {
@@ -76,8 +81,9 @@ fn key(arg: &Arg) -> SettingKey {
     } else {
         SettingKind::Text
     };
-    let requires = tls.and_then(|&(_, requires)| requires);
-    SettingKey { name, table: tls.map(|_| "tls"), kind, requires }
+    let table = in_table.map(|&(_, table, _)| table);
+    let requires = in_table.and_then(|&(.., requires)| requires);
+    SettingKey { name, table, kind, requires }
 }
 
 fn invalid(error: &clap::Error) -> InvalidSetting {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ftx_core::escaped;
+use ftx_server::process::{FileUsage, NeededFile, UserSpec};
 use ftx_server::store::local::LocalStoreConfig;
 use ftx_server::{Config, ServerCertificate, TlsFiles};
 use ftx_store::Durability;
@@ -19,6 +20,13 @@ use crate::token_command::TokenCommand;
 
 /// The directory of a server's state beside its configuration file.
 const STATE_DIRECTORY: &str = "ftx-state";
+
+/// The files in it that another user may have made.
+const STATE_FILES: [&str; 3] = ["key.pem", "certificate.pem", TOKEN_FILE];
+const TOKEN_FILE: &str = "tokens";
+
+/// The server's own directory in the root.
+const PRIVATE_DIR: &str = ".ftx";
 
 /// Serves a directory to ftx clients and to the original Qt FileClient.
 #[derive(Debug, Parser)]
@@ -93,6 +101,11 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     grace: Duration,
 
+    /// User of this system as which to run, once the address is bound; needs root. Without a group, all
+    /// groups of the user
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<UserSpec>,
+
     /// Filter for the log on standard error, in the syntax of `tracing`: error, warn, info, debug …
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
@@ -152,6 +165,27 @@ impl ServerArgs {
             _ => return None,
         };
         Some(TlsFiles { certificate, client_ca: self.client_ca.clone() })
+    }
+
+    /// The files that the server uses while it runs, besides those below its root. They need not exist.
+    pub(crate) fn needed_files(&self) -> Vec<NeededFile> {
+        let mut files = Vec::new();
+        let mut add = |usage, path: PathBuf| files.push(NeededFile { path, usage });
+        if let Some(config) = &self.config {
+            add(FileUsage::Read, config.clone());
+        }
+        for file in [&self.cert, &self.key, &self.client_ca].into_iter().flatten() {
+            add(FileUsage::Read, file.clone());
+        }
+        if let Some(state) = self.state() {
+            add(FileUsage::Own, state.clone());
+            let is_used = |name: &&&str| self.cert.is_none() || **name == TOKEN_FILE;
+            let names = STATE_FILES.iter().filter(is_used);
+            names.for_each(|name| add(FileUsage::Read, state.join(name)));
+        }
+        add(FileUsage::Write, self.root.clone());
+        add(FileUsage::Own, self.root.join(PRIVATE_DIR));
+        files
     }
 
     /// The settings of the store, for a server with these settings.

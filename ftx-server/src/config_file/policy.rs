@@ -17,7 +17,13 @@ const ANONYMOUS_RIGHTS: Rights = Rights::LIST.union(Rights::READ);
 /// Reads the policy.
 pub(super) fn read(root: &TableReader<'_>) -> AccessPolicy {
     let mut users = Users::default();
-    for table in root.tables("user", "[[user]]") {
+    if let Some(value) = root.value("user").filter(|value| value.as_str().is_some()) {
+        let message = "write [[user]] for a user with rights; the user as which the server runs is \
+                       the key \"user\" in [process]";
+        root.findings.add(&value.span, message);
+    }
+    let tables = root.value("user").is_none_or(|value| value.as_str().is_none());
+    for table in tables.then(|| root.tables("user", "[[user]]")).into_iter().flatten() {
         users.add_user(&table);
     }
     for table in root.tables("grant", "[[grant]]") {

@@ -109,6 +109,7 @@ fn tables(keys: &[SettingKey]) -> Vec<&'static str> {
 /// The heading of a table, as an error names it.
 fn heading(table: &str) -> &'static str {
     match table {
+        "process" => "[process]",
         "tls" => "[tls]",
         _ => "this table",
     }

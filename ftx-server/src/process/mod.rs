@@ -1,9 +1,18 @@
-//! The process of a server: the socket that a service manager passes, and the messages to the manager.
+//! The process of a server: the user as which it runs, the socket that a service manager passes, and the
+//! messages to the manager.
 //!
-//! All of it is for Linux. On other systems no socket is passed and no message is sent.
+//! All of it is for Linux. On other systems no socket is passed, no message is sent, and no user changed.
 
 mod activation;
+mod file_access;
+mod owned_dir;
 mod service_manager;
+mod system_user;
+mod user_spec;
 
 pub use self::activation::{ActivationError, passed_listener};
+pub use self::file_access::{FileAccessError, FileUsage, NeededFile};
+pub use self::owned_dir::create_dirs_for;
 pub use self::service_manager::ServiceManager;
+pub use self::system_user::{SystemUser, SystemUserError};
+pub use self::user_spec::{UserSpec, UserSpecError};

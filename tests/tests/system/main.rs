@@ -20,6 +20,7 @@
 //! | `takeover` | a client that is back before the server misses it |
 //! | `terminal` | the progress and the summary |
 //! | `tokens` | the commands that manage tokens, and a server that follows them |
+//! | `run_as` | a server that drops its privileges |
 //! | `tls` | TLS, and whom each side trusts |
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -35,6 +36,7 @@ mod ftxlib;
 mod full_disk;
 mod hostile;
 mod kill;
+mod run_as;
 mod server;
 mod service;
 mod stays_up;
