@@ -8,6 +8,7 @@
 //! - [`Pty`] is a terminal whose screen can be read.
 //! - [`Proxy`] stands between a client and a server: it counts, cuts, splits, slows down and holds
 //!   back.
+//! - [`Authority`] issues certificates, [`Server::add_token`] tokens.
 //! - [`RawSocket`] says anything at all to a server, [`stub`] to a client.
 //! - [`ffi`] builds `libftx`, and programs in C and C++ with it.
 //! - [`qt`] runs the programs that are made of the Qt classes, on a [screen](qt::Screen) where they
@@ -39,6 +40,7 @@ pub mod peer;
 pub mod qt;
 pub mod stub;
 
+mod authority;
 mod client;
 mod disk;
 #[cfg(test)]
@@ -58,6 +60,7 @@ mod sockets;
 mod strace;
 mod wait;
 
+pub use authority::{Authority, Issued};
 pub use client::Client;
 pub use disk::{SmallDisk, with_mounts};
 pub use loopfs::{FsKind, LoopFs};

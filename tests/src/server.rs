@@ -134,6 +134,29 @@ impl Server {
         ServerBuilder { config: Some(config.to_owned()), ..Self::builder(root) }
     }
 
+    /// Makes a token for a user of a server with this configuration file, which may run or not.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn add_token(config: &Path, user: &str) -> String {
+        let mut command = Command::new(bins::server());
+        command.env_remove("STATE_DIRECTORY").args(["token", "add", user]);
+        let outcome = Process::spawn(command.arg("--config").arg(config)).wait(DEADLINE);
+        outcome.assert_done();
+        outcome.stdout.trim_end().to_owned()
+    }
+
+    /// The fingerprint of its key at its start.
+    ///
+    /// # Panics
+    /// If it has no TLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let line = self.stdout_line(1, DEADLINE);
+        line.strip_prefix("fingerprint ").unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use ftx_tests::content::{assert_content, content, write_file};
-use ftx_tests::{Client, DEADLINE, Direction, Outcome, Proxy, Server, ServerBuilder, wait_until};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use ftx_tests::{
+    Authority, Client, DEADLINE, Direction, Issued, Outcome, Proxy, Server, ServerBuilder,
+    wait_until,
+};
 use rustix::process::Signal;
 use tempfile::{TempDir, tempdir};
 
@@ -49,6 +51,10 @@ impl Dirs {
         client.arg(self.path("source")).args(["--as", "a"]).run()
     }
 
+    fn issue(&self, authority: &Authority, name: &str, until_year: i32) -> Issued {
+        authority.issue(self.dir.path(), name, until_year)
+    }
+
     fn known_hosts(&self) -> String {
         fs::read_to_string(self.path("config/ftx/known_hosts")).unwrap_or_default()
     }
@@ -59,44 +65,7 @@ impl Secure {
     fn start() -> Self {
         let dirs = Dirs::new();
         let server = dirs.server().arg("--state").arg(dirs.path("state")).start();
-        Self { fingerprint: fingerprint(&server), server, dirs }
-    }
-}
-
-fn fingerprint(server: &Server) -> String {
-    let line = server.stdout_line(1, DEADLINE);
-    line.strip_prefix("fingerprint ").unwrap_or_else(|| panic!("{line}")).to_owned()
-}
-
-/// Issues certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// Writes a certificate for a name with its key, and returns the flags of a server for them.
-    fn issue(&self, dirs: &Dirs, name: &str, until: i32) -> Vec<String> {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
-        let key = KeyPair::generate().unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
-        let [cert_path, key_path, ca_path] =
-            ["cert.pem", "key.pem", "ca.pem"].map(|n| dirs.path(n));
-        fs::write(&cert_path, cert.pem()).unwrap();
-        fs::write(&key_path, key.serialize_pem()).unwrap();
-        fs::write(&ca_path, &self.pem).unwrap();
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        vec!["--cert".to_owned(), text(&cert_path), "--key".to_owned(), text(&key_path)]
+        Self { fingerprint: server.fingerprint(), server, dirs }
     }
 }
 
@@ -166,13 +135,13 @@ fn a_certificate_of_a_given_issuer_is_trusted_for_its_name_and_time() {
         [("127.0.0.1", 2100, true), ("127.0.0.2", 2100, false), ("127.0.0.1", 2021, false)]
     {
         let dirs = Dirs::new();
-        let server = dirs.server().args(authority.issue(&dirs, name, until)).start();
-        let ca = dirs.path("ca.pem");
+        let server = dirs.server().args(dirs.issue(&authority, name, until).server_flags()).start();
+        let ca = authority.write(dirs.dir.path());
         let flags = ["--ca", ca.to_str().unwrap()];
         if is_good {
             dirs.upload(server.addr(), &flags).assert_done();
         } else {
-            assert_refused(&dirs, server.addr(), &flags, &[&fingerprint(&server)]);
+            assert_refused(&dirs, server.addr(), &flags, &[&server.fingerprint()]);
         }
     }
 }
@@ -203,9 +172,9 @@ fn only_tls_1_3_is_spoken() {
 #[test]
 fn a_certificate_is_read_again_without_touching_connections() {
     let (authority, dirs) = (Authority::new(), Dirs::new());
-    let flags = authority.issue(&dirs, "127.0.0.1", 2100);
-    let mut server = dirs.server().args(flags).start();
-    let first = fingerprint(&server);
+    let issued = dirs.issue(&authority, "127.0.0.1", 2100);
+    let mut server = dirs.server().args(issued.server_flags()).start();
+    let first = server.fingerprint();
     // An upload that is held halfway while the certificate changes.
     let size: u64 = 8 << 20;
     write_file(&dirs.path("source"), content(1, size));
@@ -214,7 +183,7 @@ fn a_certificate_is_read_again_without_touching_connections() {
     let upload = dirs.client(Client::upload(proxy.addr())).args(["--fingerprint", &first]);
     let upload = upload.streams(1).arg(dirs.path("source")).args(["--as", "a"]).spawn();
     wait_until("half of it has passed", DEADLINE, || proxy.count(Direction::ToServer) == size / 2);
-    authority.issue(&dirs, "127.0.0.1", 2100);
+    dirs.issue(&authority, "127.0.0.1", 2100);
     server.signal(Signal::HUP);
     let second = server.stdout_line(2, DEADLINE);
     let second = second.strip_prefix("fingerprint ").unwrap();
@@ -234,20 +203,18 @@ fn a_certificate_is_read_again_without_touching_connections() {
 fn a_client_certificate_needs_its_issuer() {
     let authority = Authority::new();
     let dirs = Dirs::new();
-    let flags = authority.issue(&dirs, "127.0.0.1", 2100);
-    let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(|name| dirs.path(name));
-    let server = dirs.server().args(flags).arg("--client-ca").arg(&ca).start();
-    let pin = fingerprint(&server);
-    let shown = |cert: &Path, key: &Path| {
+    let issued = dirs.issue(&authority, "127.0.0.1", 2100);
+    let ca = authority.write(dirs.dir.path());
+    let server = dirs.server().args(issued.server_flags()).arg("--client-ca").arg(&ca).start();
+    let pin = server.fingerprint();
+    let shown = |issued: &Issued| {
         let client = dirs.client(Client::upload(server.addr())).args(["--fingerprint", &pin]);
-        let client = client.arg("--client-cert").arg(cert).arg("--client-key").arg(key);
-        client.arg(dirs.path("source")).args(["--as", "a"]).run()
+        client.args(issued.client_flags()).arg(dirs.path("source")).args(["--as", "a"]).run()
     };
-    shown(&cert, &key).assert_done();
+    shown(&issued).assert_done();
     let other = Dirs::new();
-    Authority::new().issue(&other, "127.0.0.1", 2100);
-    shown(&other.path("cert.pem"), &other.path("key.pem")).assert_code(3);
-    let outcome = shown(&key, &key);
+    shown(&other.issue(&Authority::new(), "127.0.0.1", 2100)).assert_code(3);
+    let outcome = shown(&Issued { cert: issued.key.clone(), ..issued });
     assert!(
         outcome.stderr.contains("key.pem") && outcome.stderr.contains("certificate"),
         "{outcome:#?}"
