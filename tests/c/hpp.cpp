@@ -184,6 +184,8 @@ void secure(const char *address, const std::string &directory)
         config.set(FTX_OPTION_ACCEPT_NEW, given("FTX_TEST_ACCEPT_NEW") == "1" ? 1 : 0);
         config.known_hosts(given("FTX_TEST_KNOWN_HOSTS"));
         config.fingerprint(given("FTX_TEST_FINGERPRINT")).token(given("FTX_TEST_TOKEN"));
+        config.set(FTX_OPTION_CLIENT_CERT, given("FTX_TEST_CLIENT_CERT"));
+        config.set(FTX_OPTION_CLIENT_KEY, given("FTX_TEST_CLIENT_KEY"));
         ftx::client(address, config).upload(path, "secure");
         std::puts("0 ");
     } catch (const ftx::error &error) {

@@ -1,4 +1,4 @@
-/* Settings of TLS and of tokens. */
+/* Settings of TLS, of tokens and of certificates. */
 #include "check.h"
 
 /* Sets an option to the bytes of a variable, if there is one. Returns the status. */
@@ -34,6 +34,8 @@ void secure(const char *address, const char *directory)
     set_number(config, FTX_OPTION_ACCEPT_NEW, "FTX_TEST_ACCEPT_NEW");
     CHECK_STATUS(set_bytes(config, FTX_OPTION_KNOWN_HOSTS, "FTX_TEST_KNOWN_HOSTS"), FTX_OK);
     CHECK_STATUS(set_bytes(config, FTX_OPTION_FINGERPRINT, "FTX_TEST_FINGERPRINT"), FTX_OK);
+    CHECK_STATUS(set_bytes(config, FTX_OPTION_CLIENT_CERT, "FTX_TEST_CLIENT_CERT"), FTX_OK);
+    CHECK_STATUS(set_bytes(config, FTX_OPTION_CLIENT_KEY, "FTX_TEST_CLIENT_KEY"), FTX_OK);
     CHECK_STATUS(ftx_config_set_u64(config, FTX_OPTION_TOKEN, 1), FTX_WRONG_TYPE);
     status = set_bytes(config, FTX_OPTION_TOKEN, "FTX_TEST_TOKEN");
     if (status == FTX_OK) {

@@ -177,6 +177,8 @@ static void secure(Client *client)
           FTX_OK);
     set(FTX_OPTION_KNOWN_HOSTS, "FTX_TEST_KNOWN_HOSTS");
     set(FTX_OPTION_FINGERPRINT, "FTX_TEST_FINGERPRINT");
+    set(FTX_OPTION_CLIENT_CERT, "FTX_TEST_CLIENT_CERT");
+    set(FTX_OPTION_CLIENT_KEY, "FTX_TEST_CLIENT_KEY");
     const QString token = QString::fromUtf8(qgetenv("FTX_TEST_TOKEN"));
     qint64 status = client->setToken(token);
     CHECK(client->token() == (status == FTX_OK ? token : QString()));

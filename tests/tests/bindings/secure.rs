@@ -1,4 +1,4 @@
-//! The settings of TLS and of tokens, as programs in C, C++ and Qt give them.
+//! The settings of TLS, of tokens and of certificates, as programs in C, C++ and Qt give them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use ftx_core::native::Reason;
 use ftx_core::{AccessToken, TokenId};
 use ftx_tests::ffi::{self, Link};
 use ftx_tests::peer::{Qt, clients};
-use ftx_tests::{DEADLINE, Process, Proxy, Server, with_each_qt};
+use ftx_tests::{Authority, DEADLINE, Issued, Process, Proxy, Server, with_each_qt};
 use tempfile::{TempDir, tempdir};
 
 use crate::c;
@@ -21,6 +21,8 @@ struct Program {
     path: PathBuf,
     /// Its arguments for a server and a directory.
     arguments: fn(SocketAddr, &Path) -> Vec<String>,
+    /// Whether it can show a certificate.
+    shows_certificates: bool,
 }
 
 /// A server with TLS and its directories.
@@ -30,15 +32,44 @@ struct Secure {
     dir: TempDir,
 }
 
+/// The credentials of users.
+struct Users {
+    /// That of alice.
+    certificate: Issued,
+    /// Her token.
+    alice: String,
+    /// The token of bob.
+    bob: String,
+}
+
 impl Secure {
     fn start() -> Self {
         let dir = tempdir().unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
         let server = Server::builder(&dir.path().join("root"));
         let server = server.arg("--state").arg(dir.path().join("state")).start();
-        let line = server.stdout_line(1, DEADLINE);
-        let fingerprint = line.strip_prefix("fingerprint ").unwrap().to_owned();
-        Self { server, fingerprint, dir }
+        Self { fingerprint: server.fingerprint(), server, dir }
+    }
+
+    /// A server that lets alice upload by her certificate, by a token or by both, and gives bob no rights.
+    fn with_users() -> (Self, Users) {
+        let dir = tempdir().unwrap();
+        let authority = Authority::new();
+        authority.write(dir.path());
+        let certificate = authority.issue(&dir.path().join("alice"), "alice", 2100);
+        let text = format!(
+            "root = \"root\"\n[tls]\nclient_ca = \"ca.pem\"\n\
+             [[user]]\nname = \"alice\"\ncertificates = [{:?}]\n\
+             [[grant]]\nwho = \"alice\"\npath = \"\"\ncan = [\"list\", \"read\", \"create\"]\n\
+             [[user]]\nname = \"bob\"\n",
+            certificate.fingerprint
+        );
+        let config = dir.path().join("server.toml");
+        fs::write(&config, text).unwrap();
+        let [alice, bob] = ["alice", "bob"].map(|user| Server::add_token(&config, user));
+        let server = Server::configured(&config, &dir.path().join("root")).start();
+        let secure = Self { fingerprint: server.fingerprint(), server, dir };
+        (secure, Users { certificate, alice, bob })
     }
 
     fn has_file(&self) -> bool {
@@ -69,6 +100,7 @@ impl Program {
         self.remembers_a_server();
         self.requires_encryption();
         self.needs_a_good_token();
+        self.is_served_by_its_credentials();
     }
 
     fn trusts_a_fingerprint(&self) {
@@ -137,6 +169,28 @@ impl Program {
         assert!(message.contains("give a token"), "{message}");
         assert_eq!(proxy.connections(), 2);
     }
+
+    fn is_served_by_its_credentials(&self) {
+        let ((secure, users), local) = (Secure::with_users(), tempdir().unwrap());
+        let run = |variables: &[(&str, &str)]| {
+            let secured = [("TLS", "1"), ("FINGERPRINT", &*secure.fingerprint)];
+            self.run(secure.server.addr(), local.path(), &[&secured, variables].concat())
+        };
+        let (status, message) = run(&[]);
+        assert_eq!(status, Reason::Unauthorised.code(), "{message}");
+        let (status, message) = run(&[("TOKEN", &users.bob)]);
+        assert_eq!(status, Reason::Forbidden.code(), "{message}");
+        assert!(!secure.has_file());
+        assert_eq!(run(&[("TOKEN", &users.alice)]), (0, String::new()));
+        assert!(secure.has_file());
+        if self.shows_certificates {
+            fs::remove_file(secure.dir.path().join("root/secure")).unwrap();
+            let Issued { cert, key, .. } = &users.certificate;
+            let [cert, key] = [cert, key].map(|path| path.to_str().unwrap());
+            assert_eq!(run(&[("CLIENT_CERT", cert), ("CLIENT_KEY", key)]), (0, String::new()));
+            assert!(secure.has_file());
+        }
+    }
 }
 
 #[test]
@@ -144,7 +198,7 @@ fn from_c() {
     let arguments = |addr: SocketAddr, local: &Path| {
         vec!["secure".to_owned(), addr.to_string(), local.display().to_string()]
     };
-    Program { path: c::shared().path, arguments }.keeps_its_promises();
+    Program { path: c::shared().path, arguments, shows_certificates: true }.keeps_its_promises();
 }
 
 #[test]
@@ -154,7 +208,7 @@ fn from_cpp() {
     ffi::build(ffi::compiler("g++", "c++17"), &["-g"], &["hpp.cpp"], Link::Shared, &path);
     let arguments =
         |addr: SocketAddr, local: &Path| vec![addr.to_string(), local.display().to_string()];
-    Program { path, arguments }.keeps_its_promises();
+    Program { path, arguments, shows_certificates: true }.keeps_its_promises();
 }
 
 fn file_client(qt: Qt) {
@@ -163,12 +217,14 @@ fn file_client(qt: Qt) {
             .map(str::to_owned)
             .into()
     };
-    Program { path: clients(qt).join("features"), arguments }.keeps_its_promises();
+    let path = clients(qt).join("features");
+    Program { path, arguments, shows_certificates: false }.keeps_its_promises();
 }
 
 fn qt_client(qt: Qt) {
     let arguments = |addr: SocketAddr, _: &Path| {
         [&addr.ip().to_string(), &addr.port().to_string(), "secure"].map(str::to_owned).into()
     };
-    Program { path: clients(qt).join("jobs"), arguments }.keeps_its_promises();
+    let path = clients(qt).join("jobs");
+    Program { path, arguments, shows_certificates: true }.keeps_its_promises();
 }

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use ftx_core::{AccessToken, TokenId};
-use ftx_tests::content::{content, write_file};
-use ftx_tests::{Client, DEADLINE, Outcome, Proxy, Server};
+use ftx_tests::content::{assert_content, content, write_file};
+use ftx_tests::{Client, DEADLINE, Outcome, Proxy, Server, wait_until};
 use tempfile::{TempDir, tempdir};
 
-/// A server that gives nobody rights, and a user.
+/// A server with a configuration file, and a user.
 struct Setting {
     server: Server,
     proxy: Proxy,
@@ -17,10 +17,16 @@ struct Setting {
 }
 
 impl Setting {
+    /// The server gives nobody rights.
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The configuration has these tables.
+    fn with(tables: &str) -> Self {
         let dir = tempdir().unwrap();
         let config = dir.path().join("server.toml");
-        fs::write(&config, "root = \"root\"\n").unwrap();
+        fs::write(&config, format!("root = \"root\"\n{tables}")).unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
         let server = Server::configured(&config, &dir.path().join("root")).start();
         write_file(&dir.path().join("source"), content(1, 300_000));
@@ -80,6 +86,29 @@ fn a_token_that_is_not_accepted_ends_the_command_and_shows_nowhere() {
 }
 
 #[test]
+fn a_token_is_accepted_from_each_source() {
+    let setting = Setting::with("[[grant]]\nwho = \"alice\"\npath = \"\"\ncan = [\"create\"]\n");
+    let token = Server::add_token(&setting.path("server.toml"), "alice");
+    let known = || setting.server.log().contains("the tokens were read again");
+    wait_until("the token is known", DEADLINE, known);
+    let file = setting.write("token", &token);
+    setting.write("config/ftx/a.token", &token);
+    let config = format!("[server.\"{}\"]\ntoken_file = \"a.token\"\n", setting.proxy.addr());
+    let upload = |name: &str, change: &dyn Fn(Client) -> Client| {
+        let outcome = setting.upload(|client| change(client).args(["--as", name]));
+        outcome.assert_done();
+        assert_content(&setting.path("root").join(name), content(1, 300_000));
+        assert!(!format!("{}{}", outcome.stdout, outcome.stderr).contains(&token));
+    };
+    setting.upload(|client| client).assert_code(3);
+    upload("flag", &|client| client.arg("--token-file").arg(&file));
+    upload("variable", &|client| client.env("FTX_TOKEN", &token));
+    setting.write("config/ftx/config.toml", &config);
+    upload("settings", &|client| client);
+    assert!(!setting.server.log().contains(&token));
+}
+
+#[test]
 fn a_client_without_a_token_is_told_that_it_needs_one() {
     let setting = Setting::new();
     let outcome = setting.upload(|client| client);
@@ -109,7 +138,7 @@ fn a_flag_wins_over_the_settings_of_the_server() {
     let (setting, root) = (Setting::new(), tempdir().unwrap());
     let open = Server::builder(root.path()).arg("--state").arg(setting.path("open state")).start();
     setting.proxy.set_upstream(open.addr());
-    let pin = open.stdout_line(1, DEADLINE).replace("fingerprint ", "");
+    let pin = open.fingerprint();
     let other = format!("sha256:{}", "0".repeat(64));
     let address = setting.proxy.addr();
     let text = format!("[server.\"{address}\"]\nfingerprint = \"{other}\"\n");
