@@ -113,7 +113,7 @@ impl StatePlace {
 
 /// The state directory that a configuration file names.
 fn state_of(config: &Path) -> Result<PathBuf, Failed> {
-    let invocation = Invocation::of_file(config).map_err(|errors| {
+    let invocation = Invocation::of_file_with_unknown_flags(config).map_err(|errors| {
         usage(&format!("{errors}\ngive the server's directory as --state DIR, or mend the file"))
     })?;
     let state = invocation.args.state();

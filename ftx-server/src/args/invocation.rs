@@ -10,7 +10,7 @@ use ftx_core::escaped;
 use ftx_server::AccessPolicy;
 use ftx_server::config_file::{ConfigErrors, ConfigFile, SettingKeys as _};
 
-use super::keys::FlagKeys;
+use super::keys::{FlagKeys, GivenFlags};
 use super::{ServerArgs, ServerCommand};
 
 /// The exit code for a wrong command line or configuration file.
@@ -37,7 +37,7 @@ enum Refused {
 impl Invocation {
     /// Parses the command line and reads the configuration file, or ends the process with the errors.
     pub(crate) fn parse_checked() -> (Self, Option<ServerCommand>) {
-        match Self::parse(std::env::args_os().collect()) {
+        match Self::parse(std::env::args_os().collect(), GivenFlags::These) {
             Ok(mut invocation) => {
                 let command = invocation.args.command.take();
                 (invocation, command)
@@ -56,9 +56,17 @@ impl Invocation {
     /// # Errors
     /// All errors of the file.
     pub(crate) fn of_file(path: &Path) -> Result<Self, ConfigErrors> {
-        let name = ServerArgs::command().get_name().to_owned();
-        let command_line = vec![name.into(), "--config".into(), path.into()];
-        Self::parse(command_line).map_err(|refused| refused.about(path))
+        Self::parse(command_line_of(path), GivenFlags::These).map_err(|refused| refused.about(path))
+    }
+
+    /// The same for a server with a command line that this process does not see: flags may set what the file
+    /// lacks.
+    ///
+    /// # Errors
+    /// All errors of the file.
+    pub(crate) fn of_file_with_unknown_flags(path: &Path) -> Result<Self, ConfigErrors> {
+        let given = |_| GivenFlags::Unknown;
+        Self::parse(command_line_of(path), given).map_err(|refused| refused.about(path))
     }
 
     /// Reads the configuration file again, for the same command line.
@@ -67,7 +75,8 @@ impl Invocation {
     /// All errors of the file.
     pub(crate) fn read_again(&self) -> Result<Self, ConfigErrors> {
         let path = self.args.config.clone().unwrap_or_default();
-        Self::parse(self.command_line.clone()).map_err(|refused| refused.about(&path))
+        let parsed = Self::parse(self.command_line.clone(), GivenFlags::These);
+        parsed.map_err(|refused| refused.about(&path))
     }
 
     /// The rights that the configuration file gives, if there is one.
@@ -80,7 +89,8 @@ impl Invocation {
 
     /// The keys whose values differ from these, but take effect only at a restart.
     pub(crate) fn keys_for_restart(&self, running: &Self) -> Vec<String> {
-        let keys = FlagKeys(ServerArgs::command()).keys().into_iter().map(|key| key.name);
+        let keys = FlagKeys::new(ServerArgs::command(), GivenFlags::Unknown).keys();
+        let keys = keys.into_iter().map(|key| key.name);
         let keys = keys.filter(|key| !RELOADABLE.contains(&key.as_str()));
         keys.filter(|key| self.raw(key) != running.raw(key)).collect()
     }
@@ -89,7 +99,10 @@ impl Invocation {
         self.matches.try_get_raw(key).ok().flatten().into_iter().flatten().collect()
     }
 
-    fn parse(command_line: Vec<OsString>) -> Result<Self, Refused> {
+    fn parse(
+        command_line: Vec<OsString>,
+        given: impl FnOnce(ArgMatches) -> GivenFlags,
+    ) -> Result<Self, Refused> {
         let read = |command: Command| {
             let matches = matches(command, &command_line)?;
             let args = ServerArgs::from_arg_matches(&matches)?;
@@ -100,13 +113,19 @@ impl Invocation {
         let Some(path) = &args.config else {
             return Ok(Self { args, file: None, command_line, matches });
         };
-        let keys = FlagKeys(command);
+        let keys = FlagKeys::new(command, given(matches));
         let file = ConfigFile::read(path, &keys).map_err(Refused::File)?;
         let directory: PathBuf = path.parent().unwrap_or(Path::new("")).to_owned();
         let (matches, args) =
             read(keys.with_defaults(&file, &directory)).map_err(Refused::CommandLine)?;
         Ok(Self { args, file: Some(file), command_line, matches })
     }
+}
+
+/// A command line with a configuration file alone.
+fn command_line_of(path: &Path) -> Vec<OsString> {
+    let name = ServerArgs::command().get_name().to_owned();
+    vec![name.into(), "--config".into(), path.into()]
 }
 
 impl Refused {

@@ -8,7 +8,8 @@ use std::error::Error as _;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
 use ftx_server::config_file::{ConfigFile, InvalidSetting, SettingKey, SettingKeys, SettingKind};
 
 /// Flags of the command line alone.
@@ -24,12 +25,27 @@ const IN_TABLES: [(&str, &str, Option<&str>); 4] = [
 ];
 
 /// The flags of a command, as keys of a file.
-pub(super) struct FlagKeys(pub(super) Command);
+pub(super) struct FlagKeys {
+    command: Command,
+    given: GivenFlags,
+}
+
+/// The flags on the command line of a server.
+#[derive(Clone, Debug)]
+pub(super) enum GivenFlags {
+    These(ArgMatches),
+    /// The server has a command line that this process does not see.
+    Unknown,
+}
 
 impl FlagKeys {
+    pub(super) fn new(command: Command, given: GivenFlags) -> Self {
+        Self { command, given }
+    }
+
     /// The command with the values of a file as defaults. Default paths are relative to the file, too.
     pub(super) fn with_defaults(&self, file: &ConfigFile, directory: &Path) -> Command {
-        let mut command = self.0.clone();
+        let mut command = self.command.clone();
         for key in self.keys().iter().filter(|key| key.kind == SettingKind::Path) {
             command = command.mut_arg(&key.name, |arg| match arg.get_default_values() {
                 [path] => {
@@ -49,24 +65,34 @@ impl FlagKeys {
 
 impl SettingKeys for FlagKeys {
     fn keys(&self) -> Vec<SettingKey> {
-        let args = self.0.get_arguments();
+        let args = self.command.get_arguments();
         args.map(key).filter(|key| !FLAGS_ONLY.contains(&key.name.as_str())).collect()
     }
 
     /// Gives the flag this value on a command line of its own.
     fn check(&self, key: &SettingKey, value: &str) -> Result<(), InvalidSetting> {
-        let args = self.0.get_arguments();
+        let args = self.command.get_arguments();
         let mut flags =
             args.filter(|arg| arg.get_id() == key.name.as_str()).filter_map(Arg::get_long);
         let Some(flag) = flags.next().filter(|_| key.kind != SettingKind::Switch) else {
             return Ok(());
         };
-        let command = self.0.clone().no_binary_name(true);
+        let command = self.command.clone().no_binary_name(true);
         match command.try_get_matches_from([format!("--{flag}={value}")]) {
             Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => {
                 Err(invalid(&error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A flag that this process does not see may be there.
+    fn is_set_by_flag(&self, name: &str) -> bool {
+        match &self.given {
+            GivenFlags::These(matches) => {
+                matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue)
+            }
+            GivenFlags::Unknown => true,
         }
     }
 }

@@ -75,7 +75,7 @@ impl ConfigFile {
         let root = TableReader::root(document.get_ref(), document.span(), &findings);
         let directory = path.parent().unwrap_or(Path::new(""));
         let settings = settings::read(&root, keys, directory);
-        let access = policy::read(&root);
+        let access = policy::read(&root, settings::is_set(&root, keys, policy::CLIENT_CA));
         let names = settings::top_level_names(keys);
         root.reject_others(names.iter().map(String::as_str).chain(policy::KEYS), &|unknown| {
             settings::place_elsewhere(keys, unknown)

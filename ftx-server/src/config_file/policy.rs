@@ -11,11 +11,14 @@ use crate::access::{AccessPolicy, Grant, GrantPath, Grants, LegacyPolicy, Rights
 /// The keys at the beginning of a file that this module reads.
 pub(super) const KEYS: [&str; 5] = ["user", "grant", "anonymous", "legacy", "trusted_proxies"];
 
+/// The setting with the issuers of client certificates.
+pub(super) const CLIENT_CA: &str = "client_ca";
+
 /// What a client without credentials may do, if nothing else is said.
 const ANONYMOUS_RIGHTS: Rights = Rights::LIST.union(Rights::READ);
 
-/// Reads the policy.
-pub(super) fn read(root: &TableReader<'_>) -> AccessPolicy {
+/// Reads the policy of a server, which has issuers of client certificates or not.
+pub(super) fn read(root: &TableReader<'_>, has_client_ca: bool) -> AccessPolicy {
     let mut users = Users::default();
     if let Some(value) = root.value("user").filter(|value| value.as_str().is_some()) {
         let message = "write [[user]] for a user with rights; the user as which the server runs is \
@@ -28,6 +31,12 @@ pub(super) fn read(root: &TableReader<'_>) -> AccessPolicy {
     }
     for table in root.tables("grant", "[[grant]]") {
         users.add_grant(&table);
+    }
+    if let Some(first) = users.first_certificates().filter(|_| !has_client_ca) {
+        let message = format!(
+            "certificates: no client can show one; name a file with their issuers by the key {CLIENT_CA:?} in [tls]"
+        );
+        root.findings.add(first, message);
     }
     let anonymous = root.table("anonymous", "[anonymous]");
     let legacy = root.table("legacy", "[legacy]");

@@ -19,6 +19,9 @@ pub trait SettingKeys {
     /// # Errors
     /// The flag would refuse it.
     fn check(&self, key: &SettingKey, value: &str) -> Result<(), InvalidSetting>;
+
+    /// Whether a flag sets this, whether or not the file does.
+    fn is_set_by_flag(&self, name: &str) -> bool;
 }
 
 /// A key of a setting.
@@ -84,6 +87,17 @@ pub(super) fn read(
         table.reject_others(keys().map(|key| key.name.as_str()), &|_| None);
     }
     settings
+}
+
+/// Whether a flag or the file sets this, even to a value that cannot be used.
+pub(super) fn is_set(root: &TableReader<'_>, keys: &dyn SettingKeys, name: &str) -> bool {
+    let table = keys.keys().into_iter().find(|key| key.name == name).and_then(|key| key.table);
+    let is_in_file = match table.map(|table| root.value(table)) {
+        None => root.value(name).is_some(),
+        Some(Some(Located { value: DeValue::Table(table), .. })) => table.contains_key(name),
+        Some(_) => false,
+    };
+    is_in_file || keys.is_set_by_flag(name)
 }
 
 /// The valid names at the beginning of a file.

@@ -25,6 +25,7 @@ impl SettingKeys for Keys {
             key("insecure", None, SettingKind::Switch, None),
             key("cert", Some("tls"), SettingKind::Path, Some("key")),
             key("key", Some("tls"), SettingKind::Path, Some("cert")),
+            key("client_ca", Some("tls"), SettingKind::Path, None),
         ]
     }
 
@@ -40,6 +41,10 @@ impl SettingKeys for Keys {
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_set_by_flag(&self, _: &str) -> bool {
+        false
     }
 }
 
@@ -88,7 +93,7 @@ fn an_empty_file_lets_nobody_do_anything() {
 #[test]
 fn users_exist_by_being_named() {
     let access = good(
-        "[[user]]\nname = \"carol\"\nquota = \"10 GB\"\nmax_file = 1024\n\
+        "[tls]\nclient_ca = \"ca.pem\"\n[[user]]\nname = \"carol\"\nquota = \"10 GB\"\nmax_file = 1024\n\
          certificates = [\"sha256:00ff01020304050607080910111213141516171819202122232425262728293f\"]\n\
          [[grant]]\nwho = \"alice\"\npath = \"reports/\"\ncan = [\"list\", \"read\"]\n\
          [[grant]]\nwho = \"alice\"\npath = \"reports/secret/\"\ncan = []\n",
@@ -178,13 +183,22 @@ fn contradictions_are_errors() {
     let pin = "sha256:00ff01020304050607080910111213141516171819202122232425262728293f";
     let grant = "[[grant]]\nwho = \"a\"\npath = \"p/\"\ncan = [\"read\"]\n";
     let user = |name| format!("[[user]]\nname = {name:?}\ncertificates = [{pin:?}]\n");
+    let tls = "[tls]\nclient_ca = \"ca.pem\"\n";
     for (text, expected) in [
         (grant.repeat(2), "7:8: \"a\" has a grant on \"p/\" already, in line 3"),
-        (user("a") + &user("b"), "6:17: this certificate already stands for the user \"a\""),
         (
-            user("a") + "[[user]]\nname = \"a\"\n",
+            tls.to_owned() + &user("a") + &user("b"),
+            "8:17: this certificate already stands for the user \"a\"",
+        ),
+        (
+            user("a") + "[[user]]\nname = \"a\"\n" + tls,
             "5:8: the user \"a\" has a table already, in line 2",
         ),
+        (
+            "[[user]]\nname = \"b\"\ncertificates = []\n".to_owned() + &user("a"),
+            "6:16: certificates: no client can show one; name a file with their issuers by the key \"client_ca\" in [tls]",
+        ),
+        (user("a") + "[tls]\nclient_ca = \"\"\n", "5:13: client_ca: the path is empty"),
         (
             "[anonymous]\ncan = []".to_owned(),
             "2:7: nobody may do anything here; name a right, or remove [anonymous]",

@@ -17,6 +17,8 @@ pub(super) struct Users {
     by_name: BTreeMap<Arc<str>, User>,
     /// Who has a certificate.
     certificates: HashMap<Fingerprint, Arc<str>>,
+    /// Where the first list of certificates is that is not empty.
+    first_certificates: Option<Range<usize>>,
 }
 
 #[derive(Default)]
@@ -54,7 +56,11 @@ impl Users {
 
     fn certificates(&mut self, table: &TableReader<'_>, name: &Arc<str>) -> Vec<Fingerprint> {
         let mut certificates = Vec::new();
-        for text in table.texts("certificates").iter().flat_map(|texts| texts.iter()) {
+        let texts = table.texts("certificates").filter(|texts| !texts.is_empty());
+        if let Some(texts) = &texts {
+            self.first_certificates.get_or_insert_with(|| texts.span.clone());
+        }
+        for text in texts.iter().flat_map(|texts| texts.iter()) {
             let fingerprint: Fingerprint = match text.parse() {
                 Ok(fingerprint) => fingerprint,
                 Err(error) => {
@@ -71,6 +77,11 @@ impl Users {
             }
         }
         certificates
+    }
+
+    /// Where the first list of certificates is that is not empty.
+    pub(super) fn first_certificates(&self) -> Option<&Range<usize>> {
+        self.first_certificates.as_ref()
     }
 
     /// Adds a `[[grant]]`.

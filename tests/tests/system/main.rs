@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `beyond` | servers on other machines, in a network namespace |
 //! | `causes` | the cause of each error, for people and for programs |
+//! | `certificates` | client certificates, and the users that they stand for |
 //! | `client_cli` | the client at a shell |
 //! | `config` | the configuration file of the server |
 //! | `credentials` | the client's token and its settings for a server |
@@ -26,6 +27,7 @@
 
 mod beyond;
 mod causes;
+mod certificates;
 mod client_cli;
 mod config;
 mod credentials;
