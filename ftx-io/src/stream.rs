@@ -9,7 +9,8 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DetachedTransport, TlsHandshakeError, Transport};
+use crate::speed_gauge::SpeedGauge;
+use crate::{DetachedTransport, MinSpeed, TlsHandshakeError, Transport};
 
 /// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
@@ -39,6 +40,14 @@ pub enum StreamError {
     /// The token of the limits was cancelled.
     #[error("stopped")]
     Stopped,
+    /// Bytes moved, but fewer than the least speed demands.
+    #[error("only {bytes} bytes moved in a wait of {}", humantime::format_duration(*waited))]
+    TooSlow {
+        /// The bytes that moved.
+        bytes: u64,
+        /// The time in which this side waited for the peer.
+        waited: Duration,
+    },
     /// No byte moved within the limit.
     #[error("no data moved for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -49,13 +58,26 @@ pub enum StreamError {
 pub struct BufferedStream {
     transport: Transport,
     buffer: BytesMut,
+    incoming: SpeedGauge,
+    outgoing: SpeedGauge,
 }
 
 impl BufferedStream {
     /// Takes over a connection.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self { transport, buffer: BytesMut::new() }
+        Self::from_parts(transport, BytesMut::new(), None)
+    }
+
+    /// With a least speed of the peer, in each direction.
+    #[must_use]
+    pub fn with_min_speed(self, min: Option<MinSpeed>) -> Self {
+        Self::from_parts(self.transport, self.buffer, min)
+    }
+
+    fn from_parts(transport: Transport, buffer: BytesMut, min: Option<MinSpeed>) -> Self {
+        let (incoming, outgoing) = (SpeedGauge::new(min), SpeedGauge::new(min));
+        Self { transport, buffer, incoming, outgoing }
     }
 
     /// Makes reads busy poll for a moment before they sleep, if the transport can. For a thread
@@ -74,7 +96,9 @@ impl BufferedStream {
         self,
         config: Arc<rustls::ServerConfig>,
     ) -> Result<Self, TlsHandshakeError> {
-        self.transport.accept_tls(config, self.buffer).await.map(Self::new)
+        let min = self.incoming.min();
+        let transport = self.transport.accept_tls(config, self.buffer).await?;
+        Ok(Self::new(transport).with_min_speed(min))
     }
 
     /// Returns the connection.
@@ -88,12 +112,13 @@ impl BufferedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedStream> {
-        Ok(DetachedStream { transport: self.transport.detach()?, buffer: self.buffer })
+        let min = self.incoming.min();
+        Ok(DetachedStream { transport: self.transport.detach()?, buffer: self.buffer, min })
     }
 
-    /// Returns the connection, and the bytes read but not yet consumed.
-    pub(crate) fn into_parts(self) -> (Transport, BytesMut) {
-        (self.transport, self.buffer)
+    /// Returns the connection, the bytes read but not yet consumed, and the least speed.
+    pub(crate) fn into_parts(self) -> (Transport, BytesMut, Option<MinSpeed>) {
+        (self.transport, self.buffer, self.incoming.min())
     }
 
     /// Returns the bytes read but not yet consumed.
@@ -105,6 +130,7 @@ impl BufferedStream {
     /// Drops the first `len` buffered bytes.
     pub fn consume(&mut self, len: usize) {
         self.buffer.advance(len.min(self.buffer.len()));
+        self.incoming.reset();
     }
 
     /// Reads more of a message into the buffer. Returns `false` when the peer closed the connection
@@ -116,8 +142,13 @@ impl BufferedStream {
         if !limits.stop.is_cancelled() && self.transport.busy_read(&mut self.buffer) {
             return Ok(true);
         }
+        let is_begun = !self.buffer.is_empty();
         self.buffer.reserve(MESSAGE_BUFFER_BYTES);
-        match limits.watch(self.transport.read(&mut self.buffer)).await? {
+        let reading = limits.watch(self.transport.read(&mut self.buffer));
+        // The wait for a message is idle time.
+        let read = if is_begun { self.incoming.watch(reading).await? } else { reading.await? };
+        self.incoming.moved(read);
+        match read {
             0 if self.buffer.is_empty() => Ok(false),
             0 => Err(StreamError::Closed),
             _ => Ok(true),
@@ -148,14 +179,15 @@ impl BufferedStream {
         self.buffer = BytesMut::new();
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
-        if limits.watch(self.transport.read(&mut room)).await? == 0 {
-            return Err(StreamError::Closed);
+        match self.incoming.watch(limits.watch(self.transport.read(&mut room))).await? {
+            0 => return Err(StreamError::Closed),
+            read => self.incoming.moved(read),
         }
         while room.has_remaining_mut() {
             match self.transport.try_read(&mut room) {
                 // The next read sees and reports the end.
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(read) => self.incoming.moved(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
@@ -174,7 +206,9 @@ impl BufferedStream {
     ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
             let parts = [IoSlice::new(bytes)];
-            let written = limits.watch(self.transport.write_vectored(&parts)).await?;
+            let writing = limits.watch(self.transport.write_vectored(&parts));
+            let written = self.outgoing.watch(writing).await?;
+            self.outgoing.moved(written);
             bytes.advance(written);
         }
         Ok(())
@@ -196,13 +230,16 @@ impl BufferedStream {
                 0..MESSAGE_BUFFER_BYTES => Interest::READABLE | Interest::WRITABLE,
                 _ => Interest::WRITABLE,
             };
-            let ready = limits.watch(self.transport.ready(interest)).await?;
+            let ready = self.outgoing.watch(limits.watch(self.transport.ready(interest))).await?;
             if ready.is_readable() {
                 self.buffer_available()?;
             }
             if ready.is_writable() {
                 match self.transport.try_write_vectored(&[IoSlice::new(bytes)]) {
-                    Ok(written) => bytes.advance(written),
+                    Ok(written) => {
+                        self.outgoing.moved(written);
+                        bytes.advance(written);
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -228,6 +265,7 @@ impl BufferedStream {
 pub struct DetachedStream {
     transport: DetachedTransport,
     buffer: BytesMut,
+    min: Option<MinSpeed>,
 }
 
 impl DetachedStream {
@@ -236,7 +274,7 @@ impl DetachedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<BufferedStream> {
-        Ok(BufferedStream { transport: self.transport.attach()?, buffer: self.buffer })
+        Ok(BufferedStream::from_parts(self.transport.attach()?, self.buffer, self.min))
     }
 }
 

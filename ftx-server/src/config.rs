@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::access::{Access, AccessPolicy};
 use crate::auth::{Authenticator, Everyone};
 use crate::descriptors::Descriptors;
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::tls::ServerTls;
 
@@ -16,8 +17,8 @@ use crate::tls::ServerTls;
 pub struct Config {
     /// The number of reactor threads.
     pub threads: NonZeroUsize,
-    /// The largest number of connections; further ones are closed at once.
-    pub max_connections: usize,
+    /// The limits of all connections, and of each address.
+    pub limits: Limits,
     /// The descriptors for connections and open files. A request that needs one too many is refused.
     pub descriptors: Descriptors,
     /// The time limits of connections, and of a shutdown.
@@ -51,7 +52,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             threads: NonZeroUsize::MIN,
-            max_connections: 4096,
+            limits: Limits::default(),
             descriptors: Descriptors::of_this_process(),
             timeouts: Timeouts::default(),
             tls: None,

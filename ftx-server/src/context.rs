@@ -1,14 +1,17 @@
 //! The state that all connections of a server share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_io::IoLimits;
+use ftx_io::{IoLimits, MinSpeed};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::access::Access;
 use crate::auth::Authenticator;
 use crate::config::Timeouts;
+use crate::limits::{Admission, LimitHit, Refusing};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
@@ -25,6 +28,9 @@ pub(crate) struct Context<S: Store> {
     pub(crate) monitor: Monitor,
     pub(crate) metrics: Metrics,
     pub(crate) timeouts: Timeouts,
+    pub(crate) admission: Admission,
+    /// The least speed of clients.
+    pub(crate) min_speed: Option<MinSpeed>,
     pub(crate) throttles: Throttles,
     /// Set when a shutdown begins: idle connections close.
     pub(crate) stop: CancellationToken,
@@ -37,7 +43,7 @@ pub(crate) struct Context<S: Store> {
 pub(crate) struct Throttles {
     /// Requests that fail for a reason on the server's side.
     pub(crate) requests: LogThrottle,
-    /// Connections closed because the server is full.
+    /// Connections that a limit keeps out.
     pub(crate) crowd: LogThrottle,
     /// Connections of trusted proxies that name no client.
     pub(crate) proxies: LogThrottle,
@@ -49,6 +55,17 @@ impl<S: Store> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> IoLimits<'_> {
         IoLimits { limit, stop: &self.abort }
+    }
+
+    /// Counts a connection that a limit keeps out. `None` if it must be closed at once, because enough
+    /// clients are being told.
+    pub(crate) fn keep_out(&self, hit: LimitHit, peer: SocketAddr) -> Option<Refusing> {
+        self.metrics.refused();
+        self.metrics.limited(hit.limit());
+        if let Some(times) = self.throttles.crowd.count() {
+            warn!(%peer, limit = hit.limit().key(), times, "kept out: {hit}");
+        }
+        self.admission.refuse(hit)
     }
 
     /// The guard of a read or write in the middle of a message or a transfer.

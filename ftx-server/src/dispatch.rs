@@ -10,6 +10,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ftx_core::dialect::{Dialect, Sniff, sniff};
 use ftx_core::native::Reason;
@@ -19,21 +20,37 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::dedicated::DedicatedThreads;
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::limits::{Admitted, Limit, Refusing};
 use crate::metrics::Metrics;
 use crate::native::NativeShared;
 use crate::proxy::{Origin, ProxyError};
 use crate::store::{LegacyStore, Store};
+use crate::stream_reason::stream_limit;
 use crate::{legacy, native};
 
 /// Threads of one worker that may be dedicated to connections.
 pub(crate) const DEDICATED_THREADS: usize = native::DEDICATED_THREADS + legacy::DEDICATED_THREADS;
 
+/// The time in which a client that a limit keeps out must ask for what it wants, to be told.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How a connection ended.
 type Served = Result<(), EarlyEnd>;
+
+/// A connection whose dialect is known.
+struct Begun {
+    stream: BufferedStream,
+    peer: SocketAddr,
+    dialect: Dialect,
+    admission: Result<Admitted, Refusing>,
+    deadline: HandshakeDeadline,
+}
 
 /// Why a connection ended early.
 struct EarlyEnd {
     reason: Reason,
+    /// The limit that ended it.
+    limit: Option<Limit>,
     error: Box<dyn Error + Send + Sync>,
 }
 
@@ -66,7 +83,11 @@ impl<S: Store + LegacyStore> Dialects<S> {
         let serve: Serve<S> = |stream, context, store, deadline, threads| {
             Box::pin(async move {
                 let served = legacy::serve(stream, &context, store, deadline, &threads).await;
-                served.map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+                served.map_err(|error| EarlyEnd {
+                    reason: error.reason(),
+                    limit: error.limit(),
+                    error: error.into(),
+                })
             })
         };
         Self { legacy: Some(serve) }
@@ -113,31 +134,50 @@ impl<S: Store> Dispatcher<S> {
     }
 
     /// Serves one client until it leaves. `threads` are those of the worker that this runs on.
-    pub(crate) async fn serve(&self, transport: Transport, origin: Origin, threads: WorkerThreads) {
+    pub(crate) async fn serve(
+        &self,
+        transport: Transport,
+        origin: Origin,
+        refusing: Option<Refusing>,
+        threads: WorkerThreads,
+    ) {
         let context = &self.context;
-        let stream = BufferedStream::new(transport);
-        let deadline = HandshakeDeadline::new(context.timeouts.handshake);
+        let stream = BufferedStream::new(transport).with_min_speed(context.min_speed);
         let begun = tokio::select! {
-            begun = self.begin(stream, origin, deadline) => begun,
+            begun = self.begin(stream, origin, refusing) => begun,
             () = context.stop.cancelled() => return,
         };
-        let Some((stream, peer, dialect)) = begun else { return };
+        let Some(Begun { stream, peer, dialect, admission, deadline }) = begun else { return };
+        let _admitted = match admission {
+            Ok(admitted) => admitted,
+            Err(refusing) => {
+                if dialect == Dialect::Native {
+                    native::refuse(stream, context, refusing.hit, deadline).await;
+                }
+                return;
+            }
+        };
         let served = self.speak(dialect, stream, peer, deadline, threads).await;
-        if let Err(EarlyEnd { reason, error }) = served {
+        if let Err(EarlyEnd { reason, limit, error }) = served {
             context.metrics.failed(reason);
+            if let Some(limit) = limit {
+                context.metrics.limited(limit);
+            }
             warn!(reason = reason.name(), error = %ErrorChain(&*error), "connection ended early");
         }
     }
 
     /// Finds out the client's address and the dialect of a new connection, inside TLS if its client begins
-    /// with that. `None` if the client has left, or is not served.
+    /// with that. `None` if the client has left, or is not served. `refusing` is set if a limit keeps the
+    /// client out already.
     async fn begin(
         &self,
         mut stream: BufferedStream,
         origin: Origin,
-        deadline: HandshakeDeadline,
-    ) -> Option<(BufferedStream, SocketAddr, Dialect)> {
+        refusing: Option<Refusing>,
+    ) -> Option<Begun> {
         let context = &self.context;
+        let mut deadline = HandshakeDeadline::new(context.timeouts.handshake);
         let peer = match origin.client(&mut stream, context, deadline).await {
             Ok(peer) => peer?,
             Err(error) => {
@@ -145,13 +185,30 @@ impl<S: Store> Dispatcher<S> {
                 return None;
             }
         };
+        let admission = match refusing {
+            Some(refusing) => Err(refusing),
+            None => match context.admission.admit(peer.ip()) {
+                Ok(admitted) => Ok(admitted),
+                Err(hit) => Err(context.keep_out(hit, peer)?),
+            },
+        };
+        if admission.is_err() {
+            deadline = deadline.at_most(REFUSAL_TIMEOUT);
+        }
         loop {
             match first_bytes(&mut stream, context, deadline).await {
                 Ok(Some(Dialect::Tls)) => stream = self.start_tls(stream, peer, deadline).await?,
-                Ok(Some(dialect)) => return Some((stream, peer, dialect)),
+                Ok(Some(dialect)) => {
+                    return Some(Begun { stream, peer, dialect, admission, deadline });
+                }
                 Ok(None) => return None,
                 Err(error) => {
-                    context.metrics.refused();
+                    if admission.is_ok() {
+                        context.metrics.refused();
+                        stream_limit(&error)
+                            .into_iter()
+                            .for_each(|met| context.metrics.limited(met));
+                    }
                     debug!(%peer, %error, "closed before its first message");
                     return None;
                 }
@@ -186,7 +243,10 @@ impl<S: Store> Dispatcher<S> {
         match tokio::time::timeout(deadline.left(), accepting).await {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => debug!(%peer, error = %ErrorChain(&error), "closed: TLS failed"),
-            Err(_) => debug!(%peer, "closed: the TLS handshake took too long"),
+            Err(_) => {
+                context.metrics.limited(Limit::HelloTimeout);
+                debug!(%peer, "closed: the TLS handshake took too long");
+            }
         }
         context.metrics.refused();
         None
@@ -207,7 +267,11 @@ impl<S: Store> Dispatcher<S> {
                 context.metrics.serves(dialect);
                 native::serve(stream, peer, context, &self.native, deadline, &threads.native)
                     .await
-                    .map_err(|error| EarlyEnd { reason: error.reason(), error: error.into() })
+                    .map_err(|error| EarlyEnd {
+                        reason: error.reason(),
+                        limit: error.limit(),
+                        error: error.into(),
+                    })
             }
             (Dialect::Legacy, Some(serve)) => {
                 let identity = match context.authenticator.legacy(peer) {

@@ -17,6 +17,12 @@ impl HandshakeDeadline {
         Self { limit, due: deadline_after(limit) }
     }
 
+    /// The deadline, but at most `limit` from now.
+    pub(crate) fn at_most(self, limit: Duration) -> Self {
+        let other = Self::new(limit);
+        if other.due < self.due { other } else { self }
+    }
+
     /// The remaining time.
     pub(crate) fn left(self) -> Duration {
         self.due.saturating_duration_since(Instant::now())

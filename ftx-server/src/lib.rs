@@ -24,6 +24,7 @@ mod descriptors;
 mod dispatch;
 mod handshake_deadline;
 mod legacy;
+mod limits;
 mod log_throttle;
 mod metrics;
 mod monitor;
@@ -49,6 +50,7 @@ pub use auth::{
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;
+pub use limits::{AddressLimit, Limit, Limits, MIN_SPEED_WINDOW};
 pub use metrics::{
     BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging,
 };

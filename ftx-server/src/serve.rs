@@ -141,12 +141,12 @@ fn fit_into_limits(config: &mut Config) {
     }
     config.descriptors = ftx_server::Descriptors::of_this_process();
     let most = config.descriptors.for_connections();
-    if config.max_connections > most {
+    if config.limits.connections > most {
         info!(
-            wanted = config.max_connections,
+            wanted = config.limits.connections,
             allowed = most,
             "the limit of descriptors (ulimit -n) allows fewer connections"
         );
-        config.max_connections = most;
+        config.limits.connections = most;
     }
 }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::context::{Context, Throttles};
 use crate::descriptors::DescriptorUse;
 use crate::dispatch::{Dialects, Dispatcher};
+use crate::limits::Admission;
 use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::worker::{Handover, Worker};
@@ -44,6 +45,8 @@ impl<S: Store> Server<S> {
             monitor: Monitor::new(config.threads.get(), config.metrics.clone()),
             metrics: config.metrics.clone(),
             timeouts: config.timeouts,
+            admission: Admission::new(config.limits.clone()),
+            min_speed: config.limits.min_speed,
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -105,15 +108,19 @@ impl<S: Store> Server<S> {
     }
 
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
-        let monitor = &self.context.monitor;
-        let (thread, active) = monitor.least_active();
-        let room = (active < self.config.max_connections)
-            .then(|| self.config.descriptors.take(DescriptorUse::Connection))
-            .flatten();
-        let Some(descriptor) = room else {
-            self.context.metrics.refused();
-            if let Some(times) = self.context.throttles.crowd.count() {
-                warn!(%peer, active, times, "closed: too many connections");
+        let context = &self.context;
+        let (thread, active) = context.monitor.least_active();
+        let refusing = match context.admission.check_room(active) {
+            Ok(()) => None,
+            Err(hit) => match context.keep_out(hit, peer) {
+                Some(refusing) => Some(refusing),
+                None => return,
+            },
+        };
+        let Some(descriptor) = self.config.descriptors.take(DescriptorUse::Connection) else {
+            context.metrics.refused();
+            if let Some(times) = context.throttles.crowd.count() {
+                warn!(%peer, active, times, "closed: no descriptor is left for a connection");
             }
             return;
         };
@@ -122,10 +129,10 @@ impl<S: Store> Server<S> {
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
             debug!(%error, "cannot turn on keep-alive");
         }
-        let active = monitor.enter(thread);
+        let active = context.monitor.enter(thread);
         match (self.workers.get(thread), Transport::tcp(stream).and_then(Transport::detach)) {
             (Some(worker), Ok(transport)) => {
-                worker.give(Handover { transport, peer, active, descriptor })
+                worker.give(Handover { transport, peer, refusing, active, descriptor })
             }
             (_, Err(error)) => debug!(%error, "the client left before it was served"),
             (None, Ok(_)) => {}

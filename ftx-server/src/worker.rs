@@ -16,6 +16,7 @@ use tracing::{Instrument, debug, error};
 
 use crate::descriptors::DescriptorShare;
 use crate::dispatch::{DEDICATED_THREADS, Dispatcher};
+use crate::limits::Refusing;
 use crate::monitor::ActiveGuard;
 use crate::store::{MAX_LONG_JOBS, Store};
 
@@ -34,6 +35,8 @@ const IDLE_THREAD_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 pub(crate) struct Handover {
     pub(crate) transport: DetachedTransport,
     pub(crate) peer: SocketAddr,
+    /// Set if a limit keeps the client out, who is to be told.
+    pub(crate) refusing: Option<Refusing>,
     pub(crate) active: ActiveGuard,
     pub(crate) descriptor: DescriptorShare,
 }
@@ -102,7 +105,8 @@ async fn run<S: Store>(
 ) {
     let tasks = TaskTracker::new();
     let threads = dispatcher.worker_threads();
-    while let Some(Handover { transport, peer, active, descriptor }) = handovers.recv().await {
+    while let Some(handover) = handovers.recv().await {
+        let Handover { transport, peer, refusing, active, descriptor } = handover;
         let transport = match transport.attach() {
             Ok(transport) => transport,
             Err(error) => {
@@ -115,7 +119,7 @@ async fn run<S: Store>(
         let span = origin.span(index);
         tasks.spawn(
             async move {
-                dispatcher.serve(transport, origin, threads).await;
+                dispatcher.serve(transport, origin, refusing, threads).await;
                 debug!("closed");
                 drop((descriptor, active));
             }

@@ -3,15 +3,17 @@
 mod invocation;
 mod keys;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use ftx_core::escaped;
+use ftx_io::MinSpeed;
 use ftx_server::process::{FileUsage, NeededFile, UserSpec};
 use ftx_server::store::local::LocalStoreConfig;
-use ftx_server::{Config, ServerCertificate, TlsFiles};
+use ftx_server::{AddressLimit, Config, Limits, MIN_SPEED_WINDOW, ServerCertificate, TlsFiles};
 use ftx_store::Durability;
 use tracing_subscriber::EnvFilter;
 
@@ -81,9 +83,17 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
     staging_ttl: Duration,
 
-    /// Limit of simultaneous connections; excess ones are closed at once
+    /// Limit of simultaneous connections
     #[arg(long, value_name = "N", default_value_t = 4096)]
     max_connections: usize,
+
+    /// Limit of simultaneous connections of one address: 256 by default, and none for this machine
+    #[arg(long, value_name = "N|none", value_parser = count_or_none)]
+    max_connections_per_address: Option<AddressLimit>,
+
+    /// Limit of new connections of one address in a second: 64 by default, and none for this machine
+    #[arg(long, value_name = "N|none", value_parser = count_or_none)]
+    max_new_connections_per_address: Option<AddressLimit>,
 
     /// Time limit for the first request of a connection
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
@@ -92,6 +102,10 @@ pub(crate) struct ServerArgs {
     /// Time limit for a transfer without progress
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     stall_timeout: Duration,
+
+    /// Least bytes a second of a client in a message or a transfer, on average over a minute of waiting
+    #[arg(long, value_name = "SIZE|none", default_value = "1 KiB", value_parser = rate_or_none)]
+    min_speed: Rate,
 
     /// Time limit for an idle connection
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
@@ -110,6 +124,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
     log: String,
 }
+
+/// Bytes a second; `None` for no limit.
+#[derive(Clone, Copy, Debug)]
+struct Rate(Option<NonZeroU64>);
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DurabilityArg {
@@ -140,12 +158,27 @@ impl ServerArgs {
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         config.threads = self.threads;
-        config.max_connections = self.max_connections;
+        config.limits = self.limits();
         config.timeouts.handshake = self.hello_timeout;
         config.timeouts.stall = self.stall_timeout;
         config.timeouts.idle = self.idle_timeout;
         config.timeouts.grace = self.grace;
         config
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.connections = self.max_connections;
+        let min_speed =
+            |rate: NonZeroU64| MinSpeed { bytes_per_second: rate.get(), window: MIN_SPEED_WINDOW };
+        limits.min_speed = self.min_speed.0.map(min_speed);
+        if let Some(limit) = self.max_connections_per_address {
+            limits.connections_per_address = limit;
+        }
+        if let Some(limit) = self.max_new_connections_per_address {
+            limits.new_connections_per_address = limit;
+        }
+        limits
     }
 
     /// The directory of the server's state, if it has one.
@@ -207,5 +240,23 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     match text.parse() {
         Ok(threads) if NonZeroUsize::get(threads) <= 1024 => Ok(threads),
         _ => Err("a number from 1 to 1024, or auto".to_owned()),
+    }
+}
+
+fn count_or_none(text: &str) -> Result<AddressLimit, String> {
+    match text.parse() {
+        Ok(most) => Ok(AddressLimit::for_all(Some(most))),
+        Err(_) if text == "none" => Ok(AddressLimit::for_all(None)),
+        Err(_) => Err("a number from 1 on, or none".to_owned()),
+    }
+}
+
+fn rate_or_none(text: &str) -> Result<Rate, String> {
+    if text == "none" {
+        return Ok(Rate(None));
+    }
+    match text.parse::<ByteSize>().ok().and_then(|size| NonZeroU64::new(size.as_u64())) {
+        Some(rate) => Ok(Rate(Some(rate))),
+        None => Err("a size for each second such as 10 MB or 512 KiB, or none".to_owned()),
     }
 }

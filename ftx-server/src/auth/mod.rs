@@ -9,7 +9,6 @@
 
 mod certificates;
 mod login_fault;
-mod login_limiter;
 mod token_authenticator;
 mod token_file;
 mod token_state;

@@ -2,28 +2,33 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use ftx_core::AccessToken;
 use ftx_core::native::Reason;
+use governor::Quota;
 use tracing::warn;
 
 use super::login_fault::LoginFault;
-use super::login_limiter::LoginLimiter;
 use super::token_file::{TokenFile, TokenFileError};
 use super::token_state::TokenState;
 use super::wall_clock::{SystemWallClock, WallClock};
 use super::{Authenticator, Credentials, Identity, Principal};
 use crate::access::Access;
+use crate::limits::{ClientNetwork, RateByNetwork};
 use crate::log_throttle::LogThrottle;
 use crate::store::Refusal;
+
+/// Failed logins of one address at once; one more is allowed every six seconds.
+const MAX_FAILED_LOGINS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Knows users by their tokens, and otherwise by their client certificates. Clients without credentials are
 /// anonymous, if the policy has rights for them. Credentials that are not accepted never count as none.
 pub struct TokenAuthenticator {
     state: Arc<TokenState>,
-    limiter: LoginLimiter,
+    failed_logins: RateByNetwork,
     limited: LogThrottle,
     without_rights: LogThrottle,
 }
@@ -55,7 +60,7 @@ impl TokenAuthenticator {
         let state = TokenState::start(TokenFile::in_state_dir(state_dir), access, clock)?;
         let authenticator = Self {
             state: Arc::clone(&state),
-            limiter: LoginLimiter::new(),
+            failed_logins: RateByNetwork::new(Quota::per_minute(MAX_FAILED_LOGINS)),
             limited: LogThrottle::default(),
             without_rights: LogThrottle::default(),
         };
@@ -66,7 +71,9 @@ impl TokenAuthenticator {
     pub(super) fn identify(&self, credentials: Credentials<'_>) -> Result<Identity, LoginFault> {
         let state = &self.state;
         let has_credentials = credentials.auth.is_some() || credentials.certificate.is_some();
-        if has_credentials && self.limiter.is_limited(credentials.peer.ip()) {
+        if has_credentials
+            && self.failed_logins.is_limited(ClientNetwork::of(credentials.peer.ip()))
+        {
             return Err(LoginFault::Limited);
         }
         if let Some(text) = credentials.auth {
@@ -109,7 +116,8 @@ impl Authenticator for TokenAuthenticator {
     fn authenticate(&self, credentials: Credentials<'_>) -> Result<Identity, Refusal> {
         self.identify(credentials).map_err(|fault| {
             if fault.is_failed_login() {
-                self.limiter.failed(credentials.peer.ip());
+                // One that is limited is counted already.
+                let _ = self.failed_logins.count(ClientNetwork::of(credentials.peer.ip()));
             }
             self.log(&fault, credentials.peer);
             fault.refusal()

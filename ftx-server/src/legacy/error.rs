@@ -7,8 +7,9 @@ use ftx_core::legacy::wire::DecodeError;
 use ftx_core::native::Reason;
 use ftx_io::{StreamError, WorkPanicked};
 
+use crate::limits::Limit;
 use crate::store::Refusal;
-use crate::stream_reason::stream_reason;
+use crate::stream_reason::{stream_limit, stream_reason};
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,14 @@ impl LegacyError {
             Self::Protocol(_) => Reason::OutOfStep,
             Self::Store(refusal) => refusal.reason,
             Self::Stream(error) => stream_reason(error),
+        }
+    }
+
+    /// The limit that ended the connection.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Stream(error) => stream_limit(error),
+            _ => None,
         }
     }
 }

@@ -17,6 +17,7 @@ use ftx_core::native::Reason;
 use self::durations::DurationHistogram;
 pub use self::durations::{BUCKET_LIMITS, DurationSnapshot};
 pub use self::snapshot::{DialectSnapshot, MetricsSnapshot};
+use crate::limits::Limit;
 
 /// Counters of a server and its store; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,7 @@ struct Counters {
     connections: AtomicU64,
     refused: AtomicU64,
     failures: FailureCounters,
+    limits: [AtomicU64; Limit::ALL.len()],
     permit_waits: DurationHistogram,
     publishes: DurationHistogram,
     dedicated: AtomicU64,
@@ -136,6 +138,13 @@ impl Metrics {
         self.counters.failures.of(reason).fetch_add(1, Relaxed);
     }
 
+    /// A limit kept a client out, ended its connection, or refused its request.
+    pub(crate) fn limited(&self, limit: Limit) {
+        if let Some(count) = self.counters.limits.get(limit as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
     /// A busy connection moves to a dedicated thread.
     pub(crate) fn dedicated(&self) {
         self.counters.dedicated.fetch_add(1, Relaxed);
@@ -163,6 +172,7 @@ impl Metrics {
             native,
             legacy,
             failures,
+            limits: counters.limits(),
             permit_waits: counters.permit_waits.snapshot(),
             publishes: counters.publishes.snapshot(),
             dedicated: counters.dedicated.load(Relaxed),
@@ -179,6 +189,14 @@ impl Metrics {
             Dialect::Native | Dialect::Tls => &self.counters.native,
             Dialect::Legacy => &self.counters.legacy,
         }
+    }
+}
+
+impl Counters {
+    /// The limits that were met, with their counts.
+    fn limits(&self) -> Vec<(Limit, u64)> {
+        let counts = Limit::ALL.into_iter().zip(&self.limits);
+        counts.map(|(limit, count)| (limit, count.load(Relaxed))).filter(|&(_, n)| n > 0).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use ftx_core::native::Reason;
 
 use super::DurationSnapshot;
+use crate::limits::Limit;
 
 /// The counts at one moment. Displays as lines of `key=value`: one `thread=I active=N` for each reactor
 /// thread, like the original server's monitor, then the details, and one line of totals at the end.
@@ -35,6 +36,9 @@ pub struct MetricsSnapshot {
     pub legacy: DialectSnapshot,
     /// The errors by their reasons, without those that never occurred. Unknown reasons count as one.
     pub failures: Vec<(Reason, u64)>,
+    /// How often each limit kept a client out, ended its connection or refused its request, without those
+    /// that were never met.
+    pub limits: Vec<(Limit, u64)>,
     /// The waits of slow jobs for a permit; those that got theirs at once are not counted.
     pub permit_waits: DurationSnapshot,
     /// The durations of publishing: one for each file, or batch of small files.
@@ -80,6 +84,9 @@ impl fmt::Display for MetricsSnapshot {
         writeln!(f, "dialect=legacy {}", self.legacy)?;
         for (reason, count) in &self.failures {
             writeln!(f, "reason={} errors={count}", reason.name())?;
+        }
+        for (limit, count) in &self.limits {
+            writeln!(f, "limit={} met={count}", limit.key())?;
         }
         writeln!(f, "duration=publish {}", self.publishes)?;
         writeln!(f, "duration=permit_wait {}", self.permit_waits)?;

@@ -6,8 +6,9 @@ use ftx_core::{NameError, RawNameError};
 use ftx_io::{ErrorChain, ReadError, StreamError, WorkPanicked};
 use std::time::Duration;
 
+use crate::limits::Limit;
 use crate::store::Refusal;
-use crate::stream_reason::stream_reason;
+use crate::stream_reason::{stream_limit, stream_reason};
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,15 @@ impl NativeError {
             Self::Panicked(_) => Reason::Internal,
             Self::Step(error) => error.reason(),
             Self::Stream(error) => stream_reason(error),
+        }
+    }
+
+    /// The limit that ended the connection.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Idle(_) => Some(Limit::IdleTimeout),
+            Self::Stream(error) => stream_limit(error),
+            _ => None,
         }
     }
 

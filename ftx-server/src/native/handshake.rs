@@ -20,6 +20,7 @@ use super::shared::NativeShared;
 use crate::auth::{Credentials, Identity, Principal};
 use crate::context::Context;
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::limits::LimitHit;
 use crate::store::Store;
 
 /// The program and its version, as clients see them.
@@ -58,21 +59,12 @@ pub(super) async fn accept<S: Store>(
     shared: &NativeShared<S::Staging>,
     deadline: HandshakeDeadline,
 ) -> Result<Option<(Frames, NativeConnection<S>)>, NativeError> {
-    let preface = loop {
-        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
-            break *preface;
-        }
-        match stream.fill(context.guard(deadline.left())).await {
-            Ok(true) => {}
-            Ok(false) | Err(StreamError::Closed) => return Ok(None),
-            Err(error) => return Err(deadline.name_limit(error).into()),
-        }
-    };
-    check_client_preface(preface)?;
+    if !read_preface(&mut stream, context, deadline).await? {
+        return Ok(None);
+    }
     let certificate = client_certificate(&stream);
     let is_private =
         stream.transport().is_encrypted() || context.access.current().admits_plain(peer.ip());
-    stream.consume(CLIENT_PREFACE.len());
     let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
     let hello = async {
         if !is_private {
@@ -107,6 +99,45 @@ pub(super) async fn accept<S: Store>(
         Err(error) => {
             say_goodbye(&mut frames, &error).await;
             Err(error)
+        }
+    }
+}
+
+/// Tells a client that a limit keeps it out, once it has said its `Hello`.
+pub(super) async fn refuse<S: Store>(
+    mut stream: BufferedStream,
+    context: &Context<S>,
+    hit: LimitHit,
+    deadline: HandshakeDeadline,
+) -> Result<(), NativeError> {
+    if !read_preface(&mut stream, context, deadline).await? {
+        return Ok(());
+    }
+    let mut frames = Frames::new(stream, MAX_REQUEST_BYTES);
+    if read_hello(&mut frames, context, deadline).await?.is_some() {
+        frames.queue(&server_preface(VERSION));
+        let (reason, message) = (Reason::TooManyRequests, hit.to_string());
+        say_goodbye(&mut frames, &NativeError::Rejected { reason, message }).await;
+    }
+    Ok(())
+}
+
+/// Reads the client's preface; `false` if the client left before.
+async fn read_preface<S: Store>(
+    stream: &mut BufferedStream,
+    context: &Context<S>,
+    deadline: HandshakeDeadline,
+) -> Result<bool, NativeError> {
+    loop {
+        if let Some(preface) = stream.buffered().first_chunk::<PREFACE_BYTES>() {
+            check_client_preface(*preface)?;
+            stream.consume(CLIENT_PREFACE.len());
+            return Ok(true);
+        }
+        match stream.fill(context.guard(deadline.left())).await {
+            Ok(true) => {}
+            Ok(false) | Err(StreamError::Closed) => return Ok(false),
+            Err(error) => return Err(deadline.name_limit(error).into()),
         }
     }
 }

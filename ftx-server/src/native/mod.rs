@@ -43,18 +43,31 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use ftx_io::BufferedStream;
-use tracing::info;
+use tracing::{debug, info};
 
 use self::error::NativeError;
 pub(crate) use self::shared::NativeShared;
 use crate::context::Context;
 use crate::dedicated::{self, DedicatedThreads};
 use crate::handshake_deadline::HandshakeDeadline;
+use crate::limits::LimitHit;
 use crate::store::Store;
 
 /// Threads of one worker that may be dedicated to connections of this dialect: as many as one client
 /// has streams, since each stream keeps its thread busy.
 pub(crate) const DEDICATED_THREADS: usize = 4;
+
+/// Tells a native client that a limit keeps it out. What goes wrong meanwhile concerns nobody.
+pub(crate) async fn refuse<S: Store>(
+    stream: BufferedStream,
+    context: &Context<S>,
+    hit: LimitHit,
+    deadline: HandshakeDeadline,
+) {
+    if let Err(error) = handshake::refuse(stream, context, hit, deadline).await {
+        debug!(%error, "kept out, and not told");
+    }
+}
 
 /// Serves a native client until it leaves or something fails. Its unfinished uploads are kept.
 pub(crate) async fn serve<S: Store>(

@@ -185,11 +185,14 @@ fn connections_are_spread_over_the_threads() {
 
 #[test]
 fn a_connection_too_many_is_closed_and_a_later_one_is_not() {
-    let server = Running::with(|config| config.max_connections = 3);
+    let server = Running::with(|config| config.limits.connections = 3);
     let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
     wait_until("they are accepted", || server.active() == 3);
-    assert!(server.client().is_closed_within(LATE));
+    let mut another = server.client();
+    another.send(&ask_upload("c.bin"));
+    assert!(another.is_closed_within(LATE));
     assert_eq!(server.monitor.snapshot().refused, 1);
+    wait_until("it is gone", || server.active() == 3);
     clients.pop();
     wait_until("one is gone", || server.active() == 2);
     server.client().upload("a.bin", b"x");

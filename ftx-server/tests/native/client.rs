@@ -346,6 +346,18 @@ impl Client {
         self.slow = true;
     }
 
+    /// Reads a piece of at most 64 KiB after each pause, until the server closes or is silent. Returns the
+    /// number of bytes.
+    pub(crate) fn read_at_a_pace(&mut self, pause: Duration) -> usize {
+        let mut bytes = 0;
+        // A slow client is one that pauses.
+        while self.receive(Duration::from_secs(1)).is_some_and(|is_open| is_open) {
+            bytes += std::mem::take(&mut self.received).len();
+            std::thread::sleep(pause);
+        }
+        bytes
+    }
+
     /// All that comes until the server closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.receive(DEADLINE).expect("the server does not close") {}

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::BlockRange;
-use ftx_core::native::wire::{GetScope, Request};
+use ftx_core::native::wire::{GetScope, Reply, Request};
+use ftx_io::MinSpeed;
+use ftx_server::Limit;
 
 use crate::client::{get, new_id};
-use crate::frame::{block_frame, put_frame};
+use crate::frame::{Frame, block_frame, put_frame};
 use crate::resume::staged;
 use crate::running::Running;
 use crate::{MIB, content, wait_until};
@@ -65,6 +67,73 @@ fn a_stalled_client_is_closed_despite_heartbeats() {
     client.try_send_bytes(&frame[..frame.len() / 2]);
     let after = client.closed_after(start);
     assert!((Duration::from_secs(1)..LATE).contains(&after), "{after:?}");
+}
+
+/// The least speed that the tests ask for.
+const MIN_SPEED: MinSpeed = MinSpeed { bytes_per_second: 2000, window: Duration::from_millis(300) };
+
+/// How often clients were too slow.
+fn too_slow(server: &Running) -> u64 {
+    let limits = server.monitor.snapshot().limits;
+    limits.iter().find(|(met, _)| *met == Limit::MinSpeed).map_or(0, |&(_, count)| count)
+}
+
+/// It moves a byte often enough, but too few of them.
+#[test]
+fn a_client_that_drips_is_closed_and_its_upload_kept() {
+    let server = Running::with(|config| config.limits.min_speed = Some(MIN_SPEED));
+    let file = content(1, 3 * MIB);
+    for (name, position) in [("a", 3), ("b", 500)] {
+        let mut client = server.client().greet(None);
+        let id = client.begin(name, &file, 1).id;
+        client.send_blocks(id, &file, [0]);
+        let before = too_slow(&server);
+        let frame = block_frame(id, &file, 1);
+        client.send_bytes(&frame[..position]);
+        let is_closed = frame[position..].chunks(1).take(2000).any(|byte| {
+            !client.try_send_bytes(byte) || client.is_closed_within(Duration::from_millis(10))
+        });
+        assert!(is_closed, "{position}: it was served");
+        wait_until("it is counted", || too_slow(&server) == before + 1);
+        assert_eq!(server.client().greet(None).upload(name, &file, 1).0, [1, 2]);
+    }
+}
+
+#[test]
+fn a_client_that_is_fast_enough_is_not_closed() {
+    let server = Running::with(|config| config.limits.min_speed = Some(MIN_SPEED));
+    let mut client = server.client().greet(None);
+    let file = content(1, 300_000);
+    let frame = put_frame(1, "a", &file);
+    let start = Instant::now();
+    for chunk in frame.chunks(10_000) {
+        assert!(client.is_silent_for(Duration::from_millis(25)));
+        client.send_bytes(chunk);
+    }
+    assert!(start.elapsed() > 2 * MIN_SPEED.window);
+    assert!(matches!(client.frame(), Frame::Reply(1, Reply::Done { .. })));
+    // Requests that come now and then are no slow message.
+    for _ in 0..3 {
+        client.put("b", b"small");
+        assert!(client.is_silent_for(MIN_SPEED.window));
+    }
+    assert_eq!(too_slow(&server), 0);
+}
+
+/// It reads often enough, but too little.
+#[test]
+fn a_slow_reader_is_closed_and_a_faster_one_is_not() {
+    const TOO_FAST: MinSpeed = MinSpeed { bytes_per_second: 1 << 40, ..MIN_SPEED };
+    for (min, is_too_slow) in [(TOO_FAST, true), (MIN_SPEED, false)] {
+        let server = Running::with(|config| config.limits.min_speed = Some(min));
+        let file = std::fs::File::create(server.path().join("big")).unwrap();
+        file.set_len(64 << 20).unwrap();
+        let mut client = server.client().greet(None);
+        client.send(new_id(), &get("big", None, GetScope::Whole));
+        let received = client.read_at_a_pace(Duration::from_millis(5));
+        assert_eq!(received < 64 << 20, is_too_slow, "{received} bytes");
+        wait_until("it is counted", || too_slow(&server) == u64::from(is_too_slow));
+    }
 }
 
 /// Before its first block and between two, a client may take its time: it hashes its own file.

@@ -38,6 +38,7 @@ mod ftxlib;
 mod full_disk;
 mod hostile;
 mod kill;
+mod limits;
 mod run_as;
 mod server;
 mod service;

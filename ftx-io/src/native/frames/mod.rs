@@ -14,7 +14,8 @@ use self::reader::Inbox;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
-use crate::{BufferedStream, DetachedTransport, IoLimits, StreamError, Transport};
+use crate::speed_gauge::SpeedGauge;
+use crate::{BufferedStream, DetachedTransport, IoLimits, MinSpeed, StreamError, Transport};
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
 /// kept for later sends.
@@ -27,6 +28,8 @@ pub struct Frames {
     inbox: Inbox,
     outbox: Outbox,
     idle_timer: IdleTimer,
+    incoming: SpeedGauge,
+    outgoing: SpeedGauge,
 }
 
 impl Frames {
@@ -34,16 +37,25 @@ impl Frames {
     /// bytes.
     #[must_use]
     pub fn new(stream: BufferedStream, max_message_bytes: u32) -> Self {
-        let (transport, bytes) = stream.into_parts();
-        let (inbox, outbox) = (Inbox::new(bytes, max_message_bytes), Outbox::default());
-        Self { transport, inbox, outbox, idle_timer: IdleTimer::new() }
+        let (transport, bytes, min) = stream.into_parts();
+        Self::from_parts(transport, Inbox::new(bytes, max_message_bytes), Outbox::default(), min)
+    }
+
+    fn from_parts(
+        transport: Transport,
+        inbox: Inbox,
+        outbox: Outbox,
+        min: Option<MinSpeed>,
+    ) -> Self {
+        let (incoming, outgoing) = (SpeedGauge::new(min), SpeedGauge::new(min));
+        Self { transport, inbox, outbox, idle_timer: IdleTimer::new(), incoming, outgoing }
     }
 
     /// Splits into both directions, for concurrent use.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
-        let Self { transport, inbox, outbox, idle_timer } = self;
-        let reader = FrameReader { transport, inbox, idle_timer };
-        (reader, FrameWriter { transport, outbox, idle_timer })
+        let Self { transport, inbox, outbox, idle_timer, incoming, outgoing } = self;
+        let reader = FrameReader { transport, inbox, idle_timer, gauge: incoming };
+        (reader, FrameWriter { transport, outbox, idle_timer, gauge: outgoing })
     }
 
     /// Returns the incoming direction.
@@ -143,8 +155,9 @@ impl Frames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedFrames> {
-        let Self { transport, inbox, outbox, .. } = self;
-        Ok(DetachedFrames { transport: transport.detach()?, inbox, outbox })
+        let Self { transport, inbox, outbox, incoming, .. } = self;
+        let min = incoming.min();
+        Ok(DetachedFrames { transport: transport.detach()?, inbox, outbox, min })
     }
 }
 
@@ -154,6 +167,7 @@ pub struct DetachedFrames {
     transport: DetachedTransport,
     inbox: Inbox,
     outbox: Outbox,
+    min: Option<MinSpeed>,
 }
 
 impl DetachedFrames {
@@ -162,9 +176,8 @@ impl DetachedFrames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<Frames> {
-        let Self { transport, inbox, outbox } = self;
-        let transport = transport.attach()?;
-        Ok(Frames { transport, inbox, outbox, idle_timer: IdleTimer::new() })
+        let Self { transport, inbox, outbox, min } = self;
+        Ok(Frames::from_parts(transport.attach()?, inbox, outbox, min))
     }
 }
 

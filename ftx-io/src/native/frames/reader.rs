@@ -10,6 +10,7 @@ use ftx_core::native::wire::{
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
+use crate::speed_gauge::SpeedGauge;
 use crate::{IoLimits, StreamError, Transport};
 
 /// The size of the first read of an idle connection.
@@ -62,6 +63,7 @@ pub struct FrameReader<'a> {
     pub(super) transport: &'a Transport,
     pub(super) inbox: &'a mut Inbox,
     pub(super) idle_timer: &'a IdleTimer,
+    pub(super) gauge: &'a SpeedGauge,
 }
 
 impl FrameReader<'_> {
@@ -71,7 +73,7 @@ impl FrameReader<'_> {
     /// # Errors
     /// See [`StreamError`].
     pub async fn wait(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
-        Ok(!self.inbox.bytes.is_empty() || self.fill(limits).await?)
+        Ok(!self.inbox.bytes.is_empty() || self.fill(limits, false).await?)
     }
 
     /// Returns the next frame, or `None` when the peer closed the connection behind the last one.
@@ -82,9 +84,11 @@ impl FrameReader<'_> {
     pub async fn next(&mut self, limits: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
         loop {
             if let Some(incoming) = self.inbox.take_frame()? {
+                self.gauge.reset();
                 return Ok(Some(incoming));
             }
-            if !self.fill(limits).await? {
+            let is_begun = !self.inbox.bytes.is_empty();
+            if !self.fill(limits, is_begun).await? {
                 return Ok(None);
             }
         }
@@ -117,10 +121,16 @@ impl FrameReader<'_> {
                 Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
                 // The next read sees and reports the end.
                 Ok(0) => return Ok(()),
-                Ok(_) => self.idle_timer.note(),
+                Ok(read) => {
+                    self.idle_timer.note();
+                    self.gauge.moved(read);
+                }
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
-                Err(_) => self.idle_timer.watch(limits, self.transport.readable()).await?,
+                Err(_) => {
+                    let waiting = self.idle_timer.watch(limits, self.transport.readable());
+                    self.gauge.watch(waiting).await?;
+                }
             }
         }
     }
@@ -154,27 +164,35 @@ impl FrameReader<'_> {
         loop {
             if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_BYTES>().copied() {
                 self.inbox.bytes.advance(HASH_BYTES);
+                self.gauge.reset();
                 return Ok(hash);
             }
-            if !self.fill(limits).await? {
+            if !self.fill(limits, true).await? {
                 return Err(StreamError::Closed);
             }
         }
     }
 
-    /// Reads more; `false` when the peer closed the connection and nothing is buffered.
-    async fn fill(&mut self, limits: IoLimits<'_>) -> Result<bool, StreamError> {
+    /// Reads more; `false` when the peer closed the connection and nothing is buffered. `in_message` if the
+    /// peer must not be slow.
+    async fn fill(&mut self, limits: IoLimits<'_>, in_message: bool) -> Result<bool, StreamError> {
         loop {
             if self.inbox.bytes.is_empty() {
                 // An idle connection keeps no memory.
                 self.inbox.bytes = BytesMut::new();
             }
-            self.idle_timer.watch(limits, self.transport.readable()).await?;
+            let waiting = self.idle_timer.watch(limits, self.transport.readable());
+            if in_message {
+                self.gauge.watch(waiting).await?;
+            } else {
+                waiting.await?;
+            }
             match self.inbox.try_read(self.transport) {
                 Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
                 Ok(0) => return Err(StreamError::Closed),
-                Ok(_) => {
+                Ok(read) => {
                     self.idle_timer.note();
+                    self.gauge.moved(read);
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
+use crate::speed_gauge::SpeedGauge;
 use crate::{IoLimits, StreamError, Transport};
 
 /// The outgoing direction of a connection.
@@ -15,6 +16,7 @@ pub struct FrameWriter<'a> {
     pub(super) transport: &'a Transport,
     pub(super) outbox: &'a mut Outbox,
     pub(super) idle_timer: &'a IdleTimer,
+    pub(super) gauge: &'a SpeedGauge,
 }
 
 impl FrameWriter<'_> {
@@ -38,8 +40,8 @@ impl FrameWriter<'_> {
         self.outbox.check()?;
         while !self.outbox.bytes.is_empty() {
             let parts = [IoSlice::new(&self.outbox.bytes)];
-            let written = self.transport.write_vectored(&parts);
-            let written = self.idle_timer.watch(limits, written).await?;
+            let written = self.watch(limits, self.transport.write_vectored(&parts)).await?;
+            self.gauge.moved(written);
             self.outbox.sent(written)?;
         }
         Ok(())
@@ -73,8 +75,8 @@ impl FrameWriter<'_> {
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
             let queued = self.outbox.bytes.len();
             let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
-            let written = self.transport.write_vectored(&parts);
-            let written = self.idle_timer.watch(limits, written).await?;
+            let written = self.watch(limits, self.transport.write_vectored(&parts)).await?;
+            self.gauge.moved(written);
             data.advance(written.saturating_sub(queued));
             self.outbox.sent(written)?;
         }
@@ -105,13 +107,25 @@ impl FrameWriter<'_> {
         while sent < len {
             let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
             let passing = self.transport.send_file(file, offset + sent, piece);
-            match self.idle_timer.watch(limits, passing).await? {
+            match self.watch(limits, passing).await? {
                 None | Some(0) => break,
-                Some(passed) => sent += passed as u64,
+                Some(passed) => {
+                    self.gauge.moved(passed);
+                    sent += passed as u64;
+                }
             }
         }
         self.outbox.desynced = false;
         Ok(sent)
+    }
+
+    /// Waits until the peer makes room.
+    async fn watch<T>(
+        &self,
+        limits: IoLimits<'_>,
+        writing: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, StreamError> {
+        self.gauge.watch(self.idle_timer.watch(limits, writing)).await
     }
 }
 
