@@ -20,7 +20,7 @@ pub struct MinSpeed {
 }
 
 /// Measures one direction of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SpeedGauge {
     min: Option<MinSpeed>,
     measured: Mutex<Measured>,
@@ -36,10 +36,6 @@ impl SpeedGauge {
     /// A gauge that notices a peer below this speed; `None` for one that measures nothing.
     pub(crate) fn new(min: Option<MinSpeed>) -> Self {
         Self { min, measured: Mutex::default() }
-    }
-
-    pub(crate) fn min(&self) -> Option<MinSpeed> {
-        self.min
     }
 
     /// Waits for the peer.

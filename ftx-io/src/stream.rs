@@ -9,8 +9,8 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::Interest;
 use tokio_util::sync::CancellationToken;
 
-use crate::speed_gauge::SpeedGauge;
-use crate::{DetachedTransport, MinSpeed, TlsHandshakeError, Transport};
+use crate::flow::Flows;
+use crate::{DetachedTransport, MinSpeed, RateLimits, TlsHandshakeError, Transport};
 
 /// The buffer for messages of a few hundred bytes; an idle connection keeps no more than this.
 const MESSAGE_BUFFER_BYTES: usize = 4 * 1024;
@@ -58,26 +58,26 @@ pub enum StreamError {
 pub struct BufferedStream {
     transport: Transport,
     buffer: BytesMut,
-    incoming: SpeedGauge,
-    outgoing: SpeedGauge,
+    flows: Box<Flows>,
 }
 
 impl BufferedStream {
     /// Takes over a connection.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self::from_parts(transport, BytesMut::new(), None)
+        Self { transport, buffer: BytesMut::new(), flows: Box::default() }
     }
 
     /// With a least speed of the peer, in each direction.
     #[must_use]
-    pub fn with_min_speed(self, min: Option<MinSpeed>) -> Self {
-        Self::from_parts(self.transport, self.buffer, min)
+    pub fn with_min_speed(mut self, min: Option<MinSpeed>) -> Self {
+        self.flows.set_min_speed(min);
+        self
     }
 
-    fn from_parts(transport: Transport, buffer: BytesMut, min: Option<MinSpeed>) -> Self {
-        let (incoming, outgoing) = (SpeedGauge::new(min), SpeedGauge::new(min));
-        Self { transport, buffer, incoming, outgoing }
+    /// Limits the bytes of files from now on.
+    pub fn set_rate_limits(&mut self, limits: RateLimits) {
+        self.flows.set_rate_limits(limits);
     }
 
     /// Makes reads busy poll for a moment before they sleep, if the transport can. For a thread
@@ -96,9 +96,9 @@ impl BufferedStream {
         self,
         config: Arc<rustls::ServerConfig>,
     ) -> Result<Self, TlsHandshakeError> {
-        let min = self.incoming.min();
-        let transport = self.transport.accept_tls(config, self.buffer).await?;
-        Ok(Self::new(transport).with_min_speed(min))
+        let Self { transport, buffer, flows } = self;
+        let transport = transport.accept_tls(config, buffer).await?;
+        Ok(Self { transport, buffer: BytesMut::new(), flows })
     }
 
     /// Returns the connection.
@@ -112,13 +112,13 @@ impl BufferedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedStream> {
-        let min = self.incoming.min();
-        Ok(DetachedStream { transport: self.transport.detach()?, buffer: self.buffer, min })
+        let Self { transport, buffer, flows } = self;
+        Ok(DetachedStream { transport: transport.detach()?, buffer, flows })
     }
 
-    /// Returns the connection, the bytes read but not yet consumed, and the least speed.
-    pub(crate) fn into_parts(self) -> (Transport, BytesMut, Option<MinSpeed>) {
-        (self.transport, self.buffer, self.incoming.min())
+    /// Returns the connection, the bytes read but not yet consumed, and the limits on its speed.
+    pub(crate) fn into_parts(self) -> (Transport, BytesMut, Box<Flows>) {
+        (self.transport, self.buffer, self.flows)
     }
 
     /// Returns the bytes read but not yet consumed.
@@ -130,7 +130,7 @@ impl BufferedStream {
     /// Drops the first `len` buffered bytes.
     pub fn consume(&mut self, len: usize) {
         self.buffer.advance(len.min(self.buffer.len()));
-        self.incoming.reset();
+        self.flows.incoming.gauge.reset();
     }
 
     /// Reads more of a message into the buffer. Returns `false` when the peer closed the connection
@@ -146,8 +146,12 @@ impl BufferedStream {
         self.buffer.reserve(MESSAGE_BUFFER_BYTES);
         let reading = limits.watch(self.transport.read(&mut self.buffer));
         // The wait for a message is idle time.
-        let read = if is_begun { self.incoming.watch(reading).await? } else { reading.await? };
-        self.incoming.moved(read);
+        let read = if is_begun {
+            self.flows.incoming.gauge.watch(reading).await?
+        } else {
+            reading.await?
+        };
+        self.flows.incoming.gauge.moved(read);
         match read {
             0 if self.buffer.is_empty() => Ok(false),
             0 => Err(StreamError::Closed),
@@ -160,6 +164,20 @@ impl BufferedStream {
     /// # Errors
     /// See [`StreamError`].
     pub async fn read_body(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        limit: usize,
+        limits: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
+        self.flows.incoming.pacer.ready(limits.stop).await?;
+        let limit = self.flows.incoming.pacer.piece(limit);
+        let before = chunk.len();
+        self.read_piece(chunk, limit, limits).await?;
+        self.flows.incoming.pacer.count(chunk.len() - before);
+        Ok(())
+    }
+
+    async fn read_piece(
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
@@ -179,15 +197,15 @@ impl BufferedStream {
         self.buffer = BytesMut::new();
         chunk.reserve(limit);
         let mut room = chunk.limit(limit);
-        match self.incoming.watch(limits.watch(self.transport.read(&mut room))).await? {
+        match self.flows.incoming.gauge.watch(limits.watch(self.transport.read(&mut room))).await? {
             0 => return Err(StreamError::Closed),
-            read => self.incoming.moved(read),
+            read => self.flows.incoming.gauge.moved(read),
         }
         while room.has_remaining_mut() {
             match self.transport.try_read(&mut room) {
                 // The next read sees and reports the end.
                 Ok(0) => break,
-                Ok(read) => self.incoming.moved(read),
+                Ok(read) => self.flows.incoming.gauge.moved(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error.into()),
             }
@@ -207,9 +225,30 @@ impl BufferedStream {
         while !bytes.is_empty() {
             let parts = [IoSlice::new(bytes)];
             let writing = limits.watch(self.transport.write_vectored(&parts));
-            let written = self.outgoing.watch(writing).await?;
-            self.outgoing.moved(written);
+            let written = self.flows.outgoing.gauge.watch(writing).await?;
+            self.flows.outgoing.gauge.moved(written);
             bytes.advance(written);
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` of a file, within the limits on the rate; the time limit applies to each piece
+    /// that the system accepts.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub async fn write_data(
+        &mut self,
+        mut bytes: &[u8],
+        limits: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
+        while !bytes.is_empty() {
+            self.flows.outgoing.pacer.ready(limits.stop).await?;
+            let piece = self.flows.outgoing.pacer.piece(bytes.len());
+            let (piece, rest) = bytes.split_at_checked(piece).unwrap_or((bytes, &[]));
+            self.write_all(piece, limits).await?;
+            self.flows.outgoing.pacer.count(piece.len());
+            bytes = rest;
         }
         Ok(())
     }
@@ -226,18 +265,27 @@ impl BufferedStream {
         limits: IoLimits<'_>,
     ) -> Result<(), StreamError> {
         while !bytes.is_empty() {
+            self.flows.outgoing.pacer.ready(limits.stop).await?;
+            let piece = self.flows.outgoing.pacer.piece(bytes.len());
+            let piece = bytes.get(..piece).unwrap_or(bytes);
             let interest = match self.buffer.len() {
                 0..MESSAGE_BUFFER_BYTES => Interest::READABLE | Interest::WRITABLE,
                 _ => Interest::WRITABLE,
             };
-            let ready = self.outgoing.watch(limits.watch(self.transport.ready(interest))).await?;
+            let ready = self
+                .flows
+                .outgoing
+                .gauge
+                .watch(limits.watch(self.transport.ready(interest)))
+                .await?;
             if ready.is_readable() {
                 self.buffer_available()?;
             }
             if ready.is_writable() {
-                match self.transport.try_write_vectored(&[IoSlice::new(bytes)]) {
+                match self.transport.try_write_vectored(&[IoSlice::new(piece)]) {
                     Ok(written) => {
-                        self.outgoing.moved(written);
+                        self.flows.outgoing.gauge.moved(written);
+                        self.flows.outgoing.pacer.count(written);
                         bytes.advance(written);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -265,7 +313,7 @@ impl BufferedStream {
 pub struct DetachedStream {
     transport: DetachedTransport,
     buffer: BytesMut,
-    min: Option<MinSpeed>,
+    flows: Box<Flows>,
 }
 
 impl DetachedStream {
@@ -274,7 +322,8 @@ impl DetachedStream {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<BufferedStream> {
-        Ok(BufferedStream::from_parts(self.transport.attach()?, self.buffer, self.min))
+        let Self { transport, buffer, flows } = self;
+        Ok(BufferedStream { transport: transport.attach()?, buffer, flows })
     }
 }
 

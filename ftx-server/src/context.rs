@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftx_io::{IoLimits, MinSpeed};
+use ftx_io::{IoLimits, MinSpeed, RateLimits};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::access::Access;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Principal};
 use crate::config::Timeouts;
-use crate::limits::{Admission, LimitHit, Refusing};
+use crate::limits::{Admission, LimitHit, Refusing, SharedRates};
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
@@ -31,6 +31,7 @@ pub(crate) struct Context<S: Store> {
     pub(crate) admission: Admission,
     /// The least speed of clients.
     pub(crate) min_speed: Option<MinSpeed>,
+    pub(crate) rates: SharedRates,
     pub(crate) throttles: Throttles,
     /// Set when a shutdown begins: idle connections close.
     pub(crate) stop: CancellationToken,
@@ -55,6 +56,13 @@ impl<S: Store> Context<S> {
     /// Ends a wait after `limit`, or when the grace of a shutdown is over.
     pub(crate) fn guard(&self, limit: Duration) -> IoLimits<'_> {
         IoLimits { limit, stop: &self.abort }
+    }
+
+    /// The limits on the rate of a new connection of this principal.
+    pub(crate) fn rate_limits(&self, principal: &Principal) -> RateLimits {
+        let policy = self.access.current();
+        let own = policy.scope(principal).and_then(|scope| scope.bytes_per_second);
+        self.rates.of(principal, own)
     }
 
     /// Counts a connection that a limit keeps out. `None` if it must be closed at once, because enough

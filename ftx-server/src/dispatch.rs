@@ -256,7 +256,7 @@ impl<S: Store> Dispatcher<S> {
     async fn speak(
         &self,
         dialect: Dialect,
-        stream: BufferedStream,
+        mut stream: BufferedStream,
         peer: SocketAddr,
         deadline: HandshakeDeadline,
         threads: WorkerThreads,
@@ -283,6 +283,7 @@ impl<S: Store> Dispatcher<S> {
                     }
                 };
                 context.metrics.serves(dialect);
+                stream.set_rate_limits(context.rate_limits(&identity.principal));
                 let store = context.store.for_principal(&identity.principal);
                 serve(stream, Arc::clone(context), store, deadline, threads.legacy).await
             }

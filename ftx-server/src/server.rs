@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::context::{Context, Throttles};
 use crate::descriptors::DescriptorUse;
 use crate::dispatch::{Dialects, Dispatcher};
-use crate::limits::Admission;
+use crate::limits::{Admission, SharedRates};
 use crate::monitor::Monitor;
 use crate::store::Store;
 use crate::worker::{Handover, Worker};
@@ -47,6 +47,7 @@ impl<S: Store> Server<S> {
             timeouts: config.timeouts,
             admission: Admission::new(config.limits.clone()),
             min_speed: config.limits.min_speed,
+            rates: SharedRates::new(config.limits.bandwidth),
             throttles: Throttles::default(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),

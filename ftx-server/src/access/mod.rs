@@ -7,6 +7,7 @@ mod grants;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -68,6 +69,9 @@ pub struct Scope {
     pub quota_bytes: Option<u64>,
     /// The size of the largest file that the principal may store; `None` for no limit.
     pub max_file_bytes: Option<u64>,
+    /// The most bytes of files in a second, in each direction, of all connections of the principal; `None` for
+    /// the limit of the server.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Access {

@@ -107,6 +107,19 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SIZE|none", default_value = "1 KiB", value_parser = rate_or_none)]
     min_speed: Rate,
 
+    /// Most bytes of files in a second, of all connections in each direction
+    #[arg(long, value_name = "SIZE|none", default_value = "none", value_parser = rate_or_none)]
+    limit_rate: Rate,
+
+    /// Most bytes of files in a second of each user, in each direction; a user of the configuration file may
+    /// have another limit
+    #[arg(long, value_name = "SIZE|none", default_value = "none", value_parser = rate_or_none)]
+    limit_rate_per_user: Rate,
+
+    /// Most bytes of files in a second of each connection, in each direction
+    #[arg(long, value_name = "SIZE|none", default_value = "none", value_parser = rate_or_none)]
+    limit_rate_per_connection: Rate,
+
     /// Time limit for an idle connection
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
     idle_timeout: Duration,
@@ -172,6 +185,9 @@ impl ServerArgs {
         let min_speed =
             |rate: NonZeroU64| MinSpeed { bytes_per_second: rate.get(), window: MIN_SPEED_WINDOW };
         limits.min_speed = self.min_speed.0.map(min_speed);
+        limits.bandwidth.all = self.limit_rate.0;
+        limits.bandwidth.user = self.limit_rate_per_user.0;
+        limits.bandwidth.connection = self.limit_rate_per_connection.0;
         if let Some(limit) = self.max_connections_per_address {
             limits.connections_per_address = limit;
         }

@@ -43,11 +43,14 @@ pub(super) fn read(root: &TableReader<'_>, has_client_ca: bool) -> AccessPolicy 
     AccessPolicy {
         users: users.finish(),
         anonymous: anonymous.map(|table| {
-            table.reject_others(["path", "can", "quota", "max_file"], &|_| None);
+            table.reject_others(["path", "can", "quota", "max_file", "limit_rate"], &|_| None);
             scope(&table, "[anonymous]", Some(ANONYMOUS_RIGHTS))
         }),
         legacy: legacy.map(|table| {
-            table.reject_others(["networks", "path", "can", "quota", "max_file"], &|_| None);
+            table.reject_others(
+                ["networks", "path", "can", "quota", "max_file", "limit_rate"],
+                &|_| None,
+            );
             legacy_policy(&table)
         }),
         trusted_proxies: networks::read(root, "trusted_proxies").unwrap_or_default(),
@@ -84,6 +87,7 @@ fn scope(table: &TableReader<'_>, name: &str, default: Option<Rights>) -> Scope 
         grants: Grants::new(grant),
         quota_bytes: table.size("quota"),
         max_file_bytes: table.size("max_file"),
+        bytes_per_second: table.rate("limit_rate"),
     }
 }
 

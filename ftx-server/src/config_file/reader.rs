@@ -1,5 +1,6 @@
 //! The values of a table, checked for their type.
 
+use std::num::NonZeroU64;
 use std::ops::{Deref, Range};
 
 use bytesize::ByteSize;
@@ -138,6 +139,20 @@ impl<'a> TableReader<'a> {
                 None
             }
         }
+    }
+
+    /// A number of bytes a second, with or without a unit.
+    pub(super) fn rate(&self, key: &str) -> Option<NonZeroU64> {
+        let rate = self.size(key)?;
+        if rate == 0
+            && let Some(value) = self.value(key)
+        {
+            let message = format!(
+                "{key}: nothing could move; write a size for each second, or remove the key"
+            );
+            self.findings.add(&value.span, message);
+        }
+        NonZeroU64::new(rate)
     }
 
     /// Adds an error if a key is missing.

@@ -64,6 +64,9 @@ impl fmt::Display for ScopeSummary<'_> {
         if let Some(bytes) = scope.max_file_bytes {
             write!(f, "; at most {} in a file", ByteSize::b(bytes).display().si())?;
         }
+        if let Some(rate) = scope.bytes_per_second {
+            write!(f, "; at most {} a second", ByteSize::b(rate.get()).display().si())?;
+        }
         Ok(())
     }
 }

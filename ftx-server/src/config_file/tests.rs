@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::num::NonZeroU64;
 
 use ftx_core::RemoteName;
 
@@ -93,7 +94,7 @@ fn an_empty_file_lets_nobody_do_anything() {
 #[test]
 fn users_exist_by_being_named() {
     let access = good(
-        "[tls]\nclient_ca = \"ca.pem\"\n[[user]]\nname = \"carol\"\nquota = \"10 GB\"\nmax_file = 1024\n\
+        "[tls]\nclient_ca = \"ca.pem\"\n[[user]]\nname = \"carol\"\nquota = \"10 GB\"\nmax_file = 1024\nlimit_rate = \"2 MB\"\n\
          certificates = [\"sha256:00ff01020304050607080910111213141516171819202122232425262728293f\"]\n\
          [[grant]]\nwho = \"alice\"\npath = \"reports/\"\ncan = [\"list\", \"read\"]\n\
          [[grant]]\nwho = \"alice\"\npath = \"reports/secret/\"\ncan = []\n",
@@ -107,6 +108,7 @@ fn users_exist_by_being_named() {
     assert_eq!(carol.scope.grants.iter().count(), 0);
     assert_eq!(carol.scope.quota_bytes, Some(10_000_000_000));
     assert_eq!(carol.scope.max_file_bytes, Some(1024));
+    assert_eq!(carol.scope.bytes_per_second, NonZeroU64::new(2_000_000));
     assert_eq!(carol.certificates.len(), 1);
 }
 

@@ -1,6 +1,7 @@
 //! Users, who exist by being named: in a grant, or in a table of their own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -28,14 +29,16 @@ struct User {
     grants: Vec<(Grant, Range<usize>)>,
     quota_bytes: Option<u64>,
     max_file_bytes: Option<u64>,
+    bytes_per_second: Option<NonZeroU64>,
     certificates: Vec<Fingerprint>,
 }
 
 impl Users {
     /// Adds what a `[[user]]` says.
     pub(super) fn add_user(&mut self, table: &TableReader<'_>) {
-        table.reject_others(["name", "quota", "max_file", "certificates"], &|_| None);
+        table.reject_others(["name", "quota", "max_file", "limit_rate", "certificates"], &|_| None);
         let (quota_bytes, max_file_bytes) = (table.size("quota"), table.size("max_file"));
+        let bytes_per_second = table.rate("limit_rate");
         let Some((name, span)) = name(table, "name") else { return };
         let certificates = self.certificates(table, &name);
         let user = self.by_name.entry(Arc::clone(&name)).or_default();
@@ -49,6 +52,7 @@ impl Users {
             table: Some(span),
             quota_bytes,
             max_file_bytes,
+            bytes_per_second,
             certificates,
             ..User::default()
         };
@@ -110,6 +114,7 @@ impl Users {
                 grants: Grants::new(user.grants.into_iter().map(|(grant, _)| grant)),
                 quota_bytes: user.quota_bytes,
                 max_file_bytes: user.max_file_bytes,
+                bytes_per_second: user.bytes_per_second,
             },
             certificates: user.certificates,
         };

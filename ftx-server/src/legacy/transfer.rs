@@ -160,7 +160,7 @@ impl<S: Store + LegacyStore> Transfer<S> {
             let spare = std::mem::take(&mut self.spare);
             let chunk = download.read(&self.executor, offset, left, spare).await?;
             let len = chunk.len() as u64;
-            stream.write_all(&chunk, self.context.stall()).await?;
+            stream.write_data(&chunk, self.context.stall()).await?;
             self.context.metrics.sent(Dialect::Legacy, chunk.len());
             self.spare = chunk;
             offset += len;

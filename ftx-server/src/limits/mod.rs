@@ -6,11 +6,13 @@
 //! | part | limits |
 //! |---|---|
 //! | `Admission` | the connections of all clients and of each address, and the new ones a second |
+//! | `SharedRates` | the bytes of files in a second, of a connection, a user, and all |
 //! | `RateByNetwork` | how often something happens, for each address |
 //!
 //! The limits of time are in [`Timeouts`](crate::Timeouts).
 
 mod admission;
+mod bandwidth;
 mod client_network;
 mod limit;
 mod rate_by_network;
@@ -21,6 +23,8 @@ use std::time::Duration;
 use ftx_io::MinSpeed;
 
 pub(crate) use self::admission::{Admission, Admitted, LimitHit, Refusing};
+pub use self::bandwidth::Bandwidth;
+pub(crate) use self::bandwidth::SharedRates;
 pub(crate) use self::client_network::ClientNetwork;
 pub use self::limit::Limit;
 pub(crate) use self::rate_by_network::RateByNetwork;
@@ -40,6 +44,8 @@ pub struct Limits {
     pub new_connections_per_address: AddressLimit,
     /// The least speed of a client in the middle of a message or a transfer, in either direction.
     pub min_speed: Option<MinSpeed>,
+    /// The most bytes of files in a second.
+    pub bandwidth: Bandwidth,
 }
 
 /// A limit for each address.
@@ -58,6 +64,7 @@ impl Default for Limits {
             connections_per_address: by_default(256),
             new_connections_per_address: by_default(64),
             min_speed: Some(MinSpeed { bytes_per_second: 1024, window: MIN_SPEED_WINDOW }),
+            bandwidth: Bandwidth::default(),
         }
     }
 }

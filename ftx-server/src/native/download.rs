@@ -236,7 +236,7 @@ async fn send_bytes<S: Store>(
             block.is_begun = true;
         }
         if chunk.len() <= MAX_COPIED_BYTES {
-            cx.frames.queue(&chunk);
+            cx.frames.queue_data(&chunk);
         } else {
             cx.frames.writer().send(&chunk, cx.connection.stall()).await?;
         }

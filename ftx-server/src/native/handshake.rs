@@ -93,6 +93,7 @@ pub(super) async fn accept<S: Store>(
     };
     match answered {
         Ok(connection) => {
+            frames.set_rate_limits(context.rate_limits(connection.session.principal()));
             frames.writer().flush(context.stall()).await?;
             Ok(Some((frames, connection)))
         }

@@ -4,6 +4,7 @@
 
 mod admission;
 mod ask;
+mod bandwidth;
 mod chaos;
 mod check;
 mod client;

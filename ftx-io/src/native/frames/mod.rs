@@ -14,8 +14,8 @@ use self::reader::Inbox;
 pub use self::reader::{FrameReader, Incoming, ReadError};
 pub use self::writer::FrameWriter;
 use self::writer::Outbox;
-use crate::speed_gauge::SpeedGauge;
-use crate::{BufferedStream, DetachedTransport, IoLimits, MinSpeed, StreamError, Transport};
+use crate::flow::Flows;
+use crate::{BufferedStream, DetachedTransport, IoLimits, RateLimits, StreamError, Transport};
 
 /// The greatest read, which takes a batch of small files in one system call, and the largest buffer
 /// kept for later sends.
@@ -28,8 +28,7 @@ pub struct Frames {
     inbox: Inbox,
     outbox: Outbox,
     idle_timer: IdleTimer,
-    incoming: SpeedGauge,
-    outgoing: SpeedGauge,
+    flows: Box<Flows>,
 }
 
 impl Frames {
@@ -37,25 +36,22 @@ impl Frames {
     /// bytes.
     #[must_use]
     pub fn new(stream: BufferedStream, max_message_bytes: u32) -> Self {
-        let (transport, bytes, min) = stream.into_parts();
-        Self::from_parts(transport, Inbox::new(bytes, max_message_bytes), Outbox::default(), min)
+        let (transport, bytes, flows) = stream.into_parts();
+        let (inbox, outbox) = (Inbox::new(bytes, max_message_bytes), Outbox::default());
+        Self { transport, inbox, outbox, idle_timer: IdleTimer::new(), flows }
     }
 
-    fn from_parts(
-        transport: Transport,
-        inbox: Inbox,
-        outbox: Outbox,
-        min: Option<MinSpeed>,
-    ) -> Self {
-        let (incoming, outgoing) = (SpeedGauge::new(min), SpeedGauge::new(min));
-        Self { transport, inbox, outbox, idle_timer: IdleTimer::new(), incoming, outgoing }
+    /// Limits the bytes of files from now on.
+    pub fn set_rate_limits(&mut self, limits: RateLimits) {
+        self.flows.set_rate_limits(limits);
     }
 
     /// Splits into both directions, for concurrent use.
     pub fn split(&mut self) -> (FrameReader<'_>, FrameWriter<'_>) {
-        let Self { transport, inbox, outbox, idle_timer, incoming, outgoing } = self;
-        let reader = FrameReader { transport, inbox, idle_timer, gauge: incoming };
-        (reader, FrameWriter { transport, outbox, idle_timer, gauge: outgoing })
+        let Self { transport, inbox, outbox, idle_timer, flows } = self;
+        let Flows { incoming, outgoing } = &**flows;
+        let reader = FrameReader { transport, inbox, idle_timer, flow: incoming };
+        (reader, FrameWriter { transport, outbox, idle_timer, flow: outgoing })
     }
 
     /// Returns the incoming direction.
@@ -71,6 +67,13 @@ impl Frames {
     /// Appends bytes to those that the next [`flush`](FrameWriter::flush) sends.
     pub fn queue(&mut self, bytes: &[u8]) {
         self.outbox.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends bytes of a small file, as [`queue`](Self::queue) does, and counts them for the limits on the
+    /// rate.
+    pub fn queue_data(&mut self, bytes: &[u8]) {
+        self.flows.outgoing.pacer.count(bytes.len());
+        self.queue(bytes);
     }
 
     /// Returns the number of bytes waiting for a flush.
@@ -155,9 +158,8 @@ impl Frames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn detach(self) -> io::Result<DetachedFrames> {
-        let Self { transport, inbox, outbox, incoming, .. } = self;
-        let min = incoming.min();
-        Ok(DetachedFrames { transport: transport.detach()?, inbox, outbox, min })
+        let Self { transport, inbox, outbox, flows, .. } = self;
+        Ok(DetachedFrames { transport: transport.detach()?, inbox, outbox, flows })
     }
 }
 
@@ -167,7 +169,7 @@ pub struct DetachedFrames {
     transport: DetachedTransport,
     inbox: Inbox,
     outbox: Outbox,
-    min: Option<MinSpeed>,
+    flows: Box<Flows>,
 }
 
 impl DetachedFrames {
@@ -176,8 +178,9 @@ impl DetachedFrames {
     /// # Errors
     /// The system refuses; the connection is closed then.
     pub fn attach(self) -> io::Result<Frames> {
-        let Self { transport, inbox, outbox, min } = self;
-        Ok(Frames::from_parts(transport.attach()?, inbox, outbox, min))
+        let Self { transport, inbox, outbox, flows } = self;
+        let transport = transport.attach()?;
+        Ok(Frames { transport, inbox, outbox, idle_timer: IdleTimer::new(), flows })
     }
 }
 

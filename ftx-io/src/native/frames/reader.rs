@@ -10,7 +10,7 @@ use ftx_core::native::wire::{
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
-use crate::speed_gauge::SpeedGauge;
+use crate::flow::Flow;
 use crate::{IoLimits, StreamError, Transport};
 
 /// The size of the first read of an idle connection.
@@ -63,7 +63,7 @@ pub struct FrameReader<'a> {
     pub(super) transport: &'a Transport,
     pub(super) inbox: &'a mut Inbox,
     pub(super) idle_timer: &'a IdleTimer,
-    pub(super) gauge: &'a SpeedGauge,
+    pub(super) flow: &'a Flow,
 }
 
 impl FrameReader<'_> {
@@ -84,7 +84,7 @@ impl FrameReader<'_> {
     pub async fn next(&mut self, limits: IoLimits<'_>) -> Result<Option<Incoming>, ReadError> {
         loop {
             if let Some(incoming) = self.inbox.take_frame()? {
-                self.gauge.reset();
+                self.flow.gauge.reset();
                 return Ok(Some(incoming));
             }
             let is_begun = !self.inbox.bytes.is_empty();
@@ -99,6 +99,19 @@ impl FrameReader<'_> {
     /// # Errors
     /// See [`StreamError`].
     pub async fn read_data(
+        &mut self,
+        chunk: &mut Vec<u8>,
+        limit: usize,
+        limits: IoLimits<'_>,
+    ) -> Result<(), StreamError> {
+        self.flow.pacer.ready(limits.stop).await?;
+        let (before, limit) = (chunk.len(), self.flow.pacer.piece(limit));
+        self.read_piece(chunk, limit, limits).await?;
+        self.flow.pacer.count(chunk.len() - before);
+        Ok(())
+    }
+
+    async fn read_piece(
         &mut self,
         chunk: &mut Vec<u8>,
         limit: usize,
@@ -123,13 +136,13 @@ impl FrameReader<'_> {
                 Ok(0) => return Ok(()),
                 Ok(read) => {
                     self.idle_timer.note();
-                    self.gauge.moved(read);
+                    self.flow.gauge.moved(read);
                 }
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if chunk.len() > start => return Ok(()),
                 Err(_) => {
                     let waiting = self.idle_timer.watch(limits, self.transport.readable());
-                    self.gauge.watch(waiting).await?;
+                    self.flow.gauge.watch(waiting).await?;
                 }
             }
         }
@@ -164,7 +177,7 @@ impl FrameReader<'_> {
         loop {
             if let Some(hash) = self.inbox.bytes.first_chunk::<HASH_BYTES>().copied() {
                 self.inbox.bytes.advance(HASH_BYTES);
-                self.gauge.reset();
+                self.flow.gauge.reset();
                 return Ok(hash);
             }
             if !self.fill(limits, true).await? {
@@ -183,7 +196,7 @@ impl FrameReader<'_> {
             }
             let waiting = self.idle_timer.watch(limits, self.transport.readable());
             if in_message {
-                self.gauge.watch(waiting).await?;
+                self.flow.gauge.watch(waiting).await?;
             } else {
                 waiting.await?;
             }
@@ -192,7 +205,7 @@ impl FrameReader<'_> {
                 Ok(0) => return Err(StreamError::Closed),
                 Ok(read) => {
                     self.idle_timer.note();
-                    self.gauge.moved(read);
+                    self.flow.gauge.moved(read);
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

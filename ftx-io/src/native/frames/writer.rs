@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 
 use super::MAX_BUFFER_BYTES;
 use super::idle_timer::IdleTimer;
-use crate::speed_gauge::SpeedGauge;
+use crate::flow::Flow;
 use crate::{IoLimits, StreamError, Transport};
 
 /// The outgoing direction of a connection.
@@ -16,7 +16,7 @@ pub struct FrameWriter<'a> {
     pub(super) transport: &'a Transport,
     pub(super) outbox: &'a mut Outbox,
     pub(super) idle_timer: &'a IdleTimer,
-    pub(super) gauge: &'a SpeedGauge,
+    pub(super) flow: &'a Flow,
 }
 
 impl FrameWriter<'_> {
@@ -38,10 +38,11 @@ impl FrameWriter<'_> {
     /// See [`StreamError`].
     pub async fn flush(&mut self, limits: IoLimits<'_>) -> Result<(), StreamError> {
         self.outbox.check()?;
+        self.flow.pacer.ready(limits.stop).await?;
         while !self.outbox.bytes.is_empty() {
             let parts = [IoSlice::new(&self.outbox.bytes)];
             let written = self.watch(limits, self.transport.write_vectored(&parts)).await?;
-            self.gauge.moved(written);
+            self.flow.gauge.moved(written);
             self.outbox.sent(written)?;
         }
         Ok(())
@@ -73,11 +74,15 @@ impl FrameWriter<'_> {
         // From here on, even if the wait is cancelled.
         self.outbox.desynced = !data.is_empty();
         while !self.outbox.bytes.is_empty() || !data.is_empty() {
+            self.flow.pacer.ready(limits.stop).await?;
             let queued = self.outbox.bytes.len();
-            let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(data)];
+            let piece = data.get(..self.flow.pacer.piece(data.len())).unwrap_or(data);
+            let parts = [IoSlice::new(&self.outbox.bytes), IoSlice::new(piece)];
             let written = self.watch(limits, self.transport.write_vectored(&parts)).await?;
-            self.gauge.moved(written);
-            data.advance(written.saturating_sub(queued));
+            self.flow.gauge.moved(written);
+            let sent = written.saturating_sub(queued);
+            self.flow.pacer.count(sent);
+            data.advance(sent);
             self.outbox.sent(written)?;
         }
         self.outbox.desynced = false;
@@ -105,12 +110,15 @@ impl FrameWriter<'_> {
         let mut sent = 0;
         self.outbox.desynced = true;
         while sent < len {
-            let piece = usize::try_from(len - sent).unwrap_or(usize::MAX);
+            self.flow.pacer.ready(limits.stop).await?;
+            let left = usize::try_from(len - sent).unwrap_or(usize::MAX);
+            let piece = self.flow.pacer.piece(left);
             let passing = self.transport.send_file(file, offset + sent, piece);
             match self.watch(limits, passing).await? {
                 None | Some(0) => break,
                 Some(passed) => {
-                    self.gauge.moved(passed);
+                    self.flow.gauge.moved(passed);
+                    self.flow.pacer.count(passed);
                     sent += passed as u64;
                 }
             }
@@ -125,7 +133,7 @@ impl FrameWriter<'_> {
         limits: IoLimits<'_>,
         writing: impl Future<Output = io::Result<T>>,
     ) -> Result<T, StreamError> {
-        self.gauge.watch(self.idle_timer.watch(limits, writing)).await
+        self.flow.gauge.watch(self.idle_timer.watch(limits, writing)).await
     }
 }
 
