@@ -50,7 +50,7 @@ pub use auth::{
 pub use config::{Config, Timeouts};
 pub use descriptors::{Descriptors, raise_descriptor_limit};
 pub use dispatch::Dialects;
-pub use limits::{AddressLimit, Bandwidth, Limit, Limits, MIN_SPEED_WINDOW};
+pub use limits::{AddressLimit, Bandwidth, Limit, Limits, MIN_SPEED_WINDOW, StoreLimits};
 pub use metrics::{
     BUCKET_LIMITS, DialectSnapshot, DurationSnapshot, Metrics, MetricsSnapshot, OpenStaging,
 };

@@ -54,14 +54,8 @@ async fn serve_listener(
         .map_err(|error| format!("the listener cannot be registered: {error}"))?;
     let store = LocalStore::open(&args.store_config(&config))
         .map_err(|error| format!("cannot serve {}: {}", args.root.display(), ErrorChain(&error)))?;
-    // Without a configuration file everybody may do everything, so no call needs a look at rights.
-    match invocation.file {
-        Some(_) => {
-            let store = ScopedStore::new(store, config.access.clone());
-            serve_store(store, config, listener, (invocation, tokens), outputs).await
-        }
-        None => serve_store(store, config, listener, (invocation, tokens), outputs).await,
-    }
+    let store = ScopedStore::new(store, config.access.clone()).with_limits(config.limits.store);
+    serve_store(store, config, listener, (invocation, tokens), outputs).await
 }
 
 /// Serves a store until a signal ends it.

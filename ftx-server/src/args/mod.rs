@@ -95,6 +95,30 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "N|none", value_parser = count_or_none)]
     max_new_connections_per_address: Option<AddressLimit>,
 
+    /// Size of the largest file that is stored
+    #[arg(long, value_name = "SIZE", default_value = "16 TiB")]
+    max_file: ByteSize,
+
+    /// Parts of the longest path that is stored: `a/b/c` has three
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    max_name_parts: usize,
+
+    /// Bytes of the longest path that is stored
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_name_bytes: usize,
+
+    /// Limit of uploads that are open at one time; small files do not count
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    max_uploads: usize,
+
+    /// Limit of uploads of one user that are open at one time
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    max_uploads_per_user: usize,
+
+    /// Limit of unfinished uploads of one user that are kept
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    max_stagings_per_user: usize,
+
     /// Time limit for the first request of a connection
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     hello_timeout: Duration,
@@ -185,6 +209,12 @@ impl ServerArgs {
         let min_speed =
             |rate: NonZeroU64| MinSpeed { bytes_per_second: rate.get(), window: MIN_SPEED_WINDOW };
         limits.min_speed = self.min_speed.0.map(min_speed);
+        let store = &mut limits.store;
+        store.max_file_bytes = self.max_file.as_u64();
+        (store.name_parts, store.name_bytes) = (self.max_name_parts, self.max_name_bytes);
+        store.open_uploads = self.max_uploads;
+        store.open_uploads_per_user = self.max_uploads_per_user;
+        store.stagings_per_user = self.max_stagings_per_user;
         limits.bandwidth.all = self.limit_rate.0;
         limits.bandwidth.user = self.limit_rate_per_user.0;
         limits.bandwidth.connection = self.limit_rate_per_connection.0;

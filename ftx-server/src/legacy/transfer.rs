@@ -229,6 +229,9 @@ impl<S: Store + LegacyStore> Transfer<S> {
     }
 
     fn log_failure(&self, error: &Refusal, text: &'static str) {
+        if let Some(limit) = error.limit {
+            self.context.metrics.limited(limit);
+        }
         self.context.metrics.failed(error.reason);
         if !error.is_general {
             warn!(error = %error, "{text}");

@@ -18,11 +18,23 @@ pub enum Limit {
     StallTimeout,
     /// The time between two requests.
     IdleTimeout,
+    /// The size of a file.
+    FileSize,
+    /// The parts of a path.
+    NameParts,
+    /// The bytes of a path.
+    NameBytes,
+    /// Uploads that are open at one time.
+    OpenUploads,
+    /// Uploads of one user that are open at one time.
+    OpenUploadsPerUser,
+    /// Unfinished uploads of one user.
+    StagingsPerUser,
 }
 
 impl Limit {
     /// All limits.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::NewConnectionsPerAddress,
@@ -30,6 +42,12 @@ impl Limit {
         Self::MinSpeed,
         Self::StallTimeout,
         Self::IdleTimeout,
+        Self::FileSize,
+        Self::NameParts,
+        Self::NameBytes,
+        Self::OpenUploads,
+        Self::OpenUploadsPerUser,
+        Self::StagingsPerUser,
     ];
 
     /// The key in a configuration file. The flag has `-` for `_`.
@@ -43,6 +61,12 @@ impl Limit {
             Self::MinSpeed => "min_speed",
             Self::StallTimeout => "stall_timeout",
             Self::IdleTimeout => "idle_timeout",
+            Self::FileSize => "max_file",
+            Self::NameParts => "max_name_parts",
+            Self::NameBytes => "max_name_bytes",
+            Self::OpenUploads => "max_uploads",
+            Self::OpenUploadsPerUser => "max_uploads_per_user",
+            Self::StagingsPerUser => "max_stagings_per_user",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `Admission` | the connections of all clients and of each address, and the new ones a second |
 //! | `SharedRates` | the bytes of files in a second, of a connection, a user, and all |
+//! | `ScopedStore` | open uploads, the names and sizes of files; `LocalStore` the stagings of each user |
 //! | `RateByNetwork` | how often something happens, for each address |
 //!
 //! The limits of time are in [`Timeouts`](crate::Timeouts).
@@ -16,6 +17,7 @@ mod bandwidth;
 mod client_network;
 mod limit;
 mod rate_by_network;
+mod store_limits;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -28,6 +30,7 @@ pub(crate) use self::bandwidth::SharedRates;
 pub(crate) use self::client_network::ClientNetwork;
 pub use self::limit::Limit;
 pub(crate) use self::rate_by_network::RateByNetwork;
+pub use self::store_limits::StoreLimits;
 
 /// The time in which the server waits for a client before it takes the average of its speed.
 pub const MIN_SPEED_WINDOW: Duration = Duration::from_secs(60);
@@ -46,6 +49,8 @@ pub struct Limits {
     pub min_speed: Option<MinSpeed>,
     /// The most bytes of files in a second.
     pub bandwidth: Bandwidth,
+    /// The files that clients store.
+    pub store: StoreLimits,
 }
 
 /// A limit for each address.
@@ -65,6 +70,7 @@ impl Default for Limits {
             new_connections_per_address: by_default(64),
             min_speed: Some(MinSpeed { bytes_per_second: 1024, window: MIN_SPEED_WINDOW }),
             bandwidth: Bandwidth::default(),
+            store: StoreLimits::default(),
         }
     }
 }

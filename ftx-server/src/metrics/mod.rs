@@ -289,7 +289,7 @@ mod tests {
         let counted: Vec<u64> = now.failures.iter().map(|&(_, count)| count).collect();
         assert_eq!(counted, (1..=Reason::TABLE.len() as u64 + 1).collect::<Vec<_>>());
         assert_eq!(now.failures.last(), Some(&(Reason::Other(0), counted.len() as u64)));
-        assert_eq!(now.errors, counted.iter().sum());
+        assert_eq!(now.errors, counted.iter().sum::<u64>());
     }
 
     #[test]

@@ -111,6 +111,9 @@ impl<S: Store> NativeConnection<S> {
         refusal: &Refusal,
     ) -> Result<(), NativeError> {
         self.context.metrics.failed(refusal.reason);
+        if let Some(limit) = refusal.limit {
+            self.context.metrics.limited(limit);
+        }
         let reason = refusal.reason.name();
         if !refusal.is_general {
             warn!(id = request, reason, error = %refusal, "refused");

@@ -8,6 +8,8 @@ use ftx_core::{NameError, RawNameError, Status};
 use ftx_io::{ErrorChain, WorkPanicked};
 use ftx_store::{Side, StoreError};
 
+use crate::limits::Limit;
+
 /// The failure of a call to a store, or of a request, as the client gets it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -20,6 +22,8 @@ pub struct Refusal {
     pub message: String,
     /// The failure concerns the server and not the file, so it recurs with every request.
     pub is_general: bool,
+    /// The limit of the server that the call met.
+    pub limit: Option<Limit>,
     /// The cause, for programs; the message tells it already.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -28,7 +32,12 @@ impl Refusal {
     /// A refusal for this reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         let (status, message) = (reason.status(), message.into());
-        Self { reason, status, message, is_general: false, cause: None }
+        Self { reason, status, message, is_general: false, limit: None, cause: None }
+    }
+
+    /// A refusal by a limit of the server.
+    pub(crate) fn of_limit(limit: Limit, reason: Reason, message: impl Into<String>) -> Self {
+        Self { limit: Some(limit), ..Self::new(reason, message) }
     }
 
     /// Whether a new request finds another state: the file changed, or somebody else uses it.
@@ -58,6 +67,7 @@ impl From<StoreError> for Refusal {
             status: error.status(),
             message: ErrorChain(&error).to_string(),
             is_general: error.is_general(),
+            limit: None,
             cause: Some(Arc::new(error)),
         }
     }

@@ -107,7 +107,8 @@ fn a_client_that_is_fast_enough_is_not_closed() {
     let frame = put_frame(1, "a", &file);
     let start = Instant::now();
     for chunk in frame.chunks(10_000) {
-        assert!(client.is_silent_for(Duration::from_millis(25)));
+        // A slow client is one that pauses.
+        std::thread::sleep(Duration::from_millis(25));
         client.send_bytes(chunk);
     }
     assert!(start.elapsed() > 2 * MIN_SPEED.window);

@@ -7,6 +7,7 @@ use ftx_store::Durability;
 
 use crate::config::{Config, Timeouts};
 use crate::descriptors::Descriptors;
+use crate::limits::StoreLimits;
 use crate::metrics::Metrics;
 
 /// Settings of a [`LocalStore`](super::LocalStore). [`LocalStoreConfig::new`] gives the defaults that the
@@ -25,6 +26,8 @@ pub struct LocalStoreConfig {
     pub takeover_after: Duration,
     /// As `takeover_after`, in the legacy dialect, in which a client that is back cannot say that it is.
     pub legacy_takeover_after: Duration,
+    /// Unfinished uploads of each user that are kept, in each dialect.
+    pub stagings_per_user: usize,
     /// The descriptors for open files. A call that needs one too many is refused.
     pub descriptors: Descriptors,
     /// Counts waits, publishing and open stagings.
@@ -41,6 +44,7 @@ impl LocalStoreConfig {
             staging_ttl: Duration::from_secs(7 * 24 * 60 * 60),
             takeover_after: Timeouts::default().stall,
             legacy_takeover_after: Duration::from_secs(2),
+            stagings_per_user: StoreLimits::default().stagings_per_user,
             descriptors: Descriptors::of_this_process(),
             metrics: Metrics::default(),
         }
@@ -51,6 +55,7 @@ impl LocalStoreConfig {
     #[must_use]
     pub fn for_server(mut self, server: &Config) -> Self {
         self.takeover_after = server.timeouts.stall;
+        self.stagings_per_user = server.limits.store.stagings_per_user;
         self.descriptors = server.descriptors.clone();
         self.metrics = server.metrics.clone();
         self

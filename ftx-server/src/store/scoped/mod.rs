@@ -25,11 +25,14 @@
 //!   "unchanged", no prefix of a published file.
 //! - The directory of a grant always exists: it lists as empty until it is made, and no file takes its name.
 //!
+//! Limits of the server on names, sizes and open uploads hold for everybody, and are checked with the rights.
+//!
 //! Rights go by names. A link inside the root is a second name of what it leads to.
 
 mod file;
 mod legacy;
 mod listing;
+mod open_uploads;
 mod permit;
 mod quota;
 mod refusals;
@@ -47,9 +50,10 @@ use ftx_io::Executor;
 pub use self::file::ScopedFile;
 pub use self::legacy::{ScopedLegacyUpload, ScopedOffer};
 pub use self::listing::ScopedCursor;
+use self::open_uploads::OpenUploads;
 use self::permit::WriteTarget;
 use self::quota::{QuotaReservation, Quotas};
-use self::refusals::{forbidden, not_found};
+use self::refusals::{forbidden, name_too_long, not_found};
 pub use self::upload::ScopedStaging;
 use self::view::{ScopeView, Sight, directory_entry};
 use super::{
@@ -58,6 +62,7 @@ use super::{
 };
 use crate::access::{Access, Rights};
 use crate::auth::Principal;
+use crate::limits::{Limit, StoreLimits};
 
 /// A store as one principal may use it; clones share the files and the quotas. A principal of its own comes
 /// with [`for_principal`](Store::for_principal): before, nobody may do anything.
@@ -67,13 +72,41 @@ pub struct ScopedStore<S> {
     access: Access,
     principal: Option<Principal>,
     quotas: Quotas,
+    limits: StoreLimits,
+    open_uploads: OpenUploads,
 }
 
 impl<S> ScopedStore<S> {
     /// The store within the rights of `access`.
     #[must_use]
     pub fn new(inner: S, access: Access) -> Self {
-        Self { inner, access, principal: None, quotas: Quotas::default() }
+        Self {
+            inner,
+            access,
+            principal: None,
+            quotas: Quotas::default(),
+            limits: StoreLimits::default(),
+            open_uploads: OpenUploads::default(),
+        }
+    }
+
+    /// With other limits on files and uploads than the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: StoreLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Fails if no file or directory may have a name of this length.
+    fn check_name(&self, name: &RemoteName) -> Result<(), Refusal> {
+        let (parts, bytes) = (name.parts().count(), name.as_str().len());
+        if parts > self.limits.name_parts {
+            return Err(name_too_long(name, Limit::NameParts, self.limits.name_parts, "parts"));
+        }
+        if bytes > self.limits.name_bytes {
+            return Err(name_too_long(name, Limit::NameBytes, self.limits.name_bytes, "bytes"));
+        }
+        Ok(())
     }
 
     /// The rights in force now.
@@ -93,6 +126,8 @@ impl<S: Store> Store for ScopedStore<S> {
             access: self.access.clone(),
             principal: Some(principal.clone()),
             quotas: self.quotas.clone(),
+            limits: self.limits,
+            open_uploads: self.open_uploads.clone(),
         }
     }
 
@@ -182,6 +217,7 @@ impl<S: Store> Store for ScopedStore<S> {
     ) -> Result<Entry, Refusal> {
         let view = self.view();
         view.check_make_directory(name)?;
+        self.check_name(name)?;
         let made = self.inner.make_directory(executor, name).await;
         if view.sees_contents(name) {
             return made;

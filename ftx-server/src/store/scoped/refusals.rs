@@ -4,6 +4,7 @@ use bytesize::{ByteSize, Display};
 use ftx_core::RemoteName;
 use ftx_core::native::Reason;
 
+use crate::limits::Limit;
 use crate::store::Refusal;
 
 /// The principal sees the name, or may store nothing there whatever it stands for.
@@ -46,6 +47,23 @@ pub(super) fn too_large(name: &RemoteName, size: u64, most: u64) -> Refusal {
     let (size, most) = (size_text(size), size_text(most));
     let message = format!("{name:?} has {size}, and your largest file may have {most}; split it");
     Refusal::new(Reason::TooLarge, message)
+}
+
+/// The file is larger than the server takes.
+pub(super) fn too_large_for_all(name: &RemoteName, size: u64, most: u64) -> Refusal {
+    let (size, most) = (size_text(size), size_text(most));
+    let message =
+        format!("{name:?} has {size}, and the server takes at most {most} (max_file); split it");
+    Refusal::of_limit(Limit::FileSize, Reason::TooLarge, message)
+}
+
+/// The name has more parts or bytes than the server takes.
+pub(super) fn name_too_long(name: &RemoteName, limit: Limit, most: usize, unit: &str) -> Refusal {
+    let message = format!(
+        "{name:?} is too long: the server takes names of at most {most} {unit} ({}); choose a shorter one",
+        limit.key()
+    );
+    Refusal::of_limit(limit, Reason::NameRefused, message)
 }
 
 /// A number of bytes for people, as the configuration writes it.

@@ -6,9 +6,10 @@ use ftx_core::native::wire::Overwrite;
 use ftx_io::Executor;
 
 use super::ScopedStore;
+use super::open_uploads::OpenUpload;
 use super::permit::{WritePermit, WriteTarget};
 use super::quota::QuotaReservation;
-use super::refusals::rights_have_changed;
+use super::refusals::{rights_have_changed, too_large_for_all};
 use crate::store::{OpenedUpload, Refusal, StagedUpload, Store, UploadOffer, WorkProgress};
 
 /// An unfinished upload of a principal.
@@ -27,6 +28,7 @@ pub(super) struct PermittedUpload<S> {
     /// What it was given.
     target: WriteTarget,
     reserved: Option<QuotaReservation>,
+    _open: Option<OpenUpload>,
 }
 
 /// Opens a staging for a file that its principal may store.
@@ -56,11 +58,14 @@ impl<S: Store> PermittedUpload<S> {
         asked: Overwrite,
     ) -> Result<(Self, WritePermit), Refusal> {
         let permit = store.permit(name, size, asked)?;
+        let open = store.principal.as_ref();
+        let open = open.map(|principal| store.open_uploads.open(principal, &store.limits));
+        let open = open.transpose()?;
         store.check_target(executor, name, permit.target).await?;
         let old = store.replaced_size(executor, name, &permit).await;
         let reserved = store.reserve(executor, name, size, old).await?;
         let (store, name, target) = (store.clone(), name.clone(), permit.target);
-        Ok((Self { store, name, size, asked, target, reserved }, permit))
+        Ok((Self { store, name, size, asked, target, reserved, _open: open }, permit))
     }
 
     /// Fails if the file may not be published any more. Returns the bytes that become free by it, too.
@@ -109,6 +114,10 @@ impl<S: Store> ScopedStore<S> {
         let view = self.view();
         let permit = view.write_permit(name, asked)?;
         view.check_size(name, size)?;
+        self.check_name(name)?;
+        if size > self.limits.max_file_bytes {
+            return Err(too_large_for_all(name, size, self.limits.max_file_bytes));
+        }
         Ok(permit)
     }
 

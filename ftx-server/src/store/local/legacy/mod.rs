@@ -61,13 +61,12 @@ impl LegacyState {
         expiry: &ExpiryClock,
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
-        let (ttl, counted) = (config.staging_ttl, &config.metrics);
         let key_of = |dir: &Dir, files: &StagingFiles| {
             let name = PrefixStaging::name_of(dir, files)?;
             let name = name.and_then(|name| RemoteName::parse(&name).ok());
             Ok(name.map(|name| StagingKey::legacy(&name)))
         };
-        let stagings = StagingIndex::open(private_dir, "staging", expiry, ttl, key_of, counted)?;
+        let stagings = StagingIndex::open(private_dir, "staging", expiry, config, key_of)?;
         let takeover_after = config.legacy_takeover_after;
         let md5_cache = Mutex::new(LruCache::new(CACHED_MD5_FILES));
         Ok(Self { stagings, takeover_after, md5_cache })
@@ -140,7 +139,7 @@ impl LegacyStore for LocalStore {
         begin: LegacyBegin<LocalOffer>,
         len: u64,
     ) -> Result<LocalUpload, Refusal> {
-        Ok(upload::begin(self, executor, name, begin, len).await?)
+        upload::begin(self, executor, name, begin, len).await
     }
 
     async fn open_download(

@@ -35,8 +35,12 @@ pub(super) async fn begin(
     name: &RemoteName,
     begin: LegacyBegin<LocalOffer>,
     len: u64,
-) -> Result<LocalUpload, StoreError> {
-    if matches!(begin, LegacyBegin::Anew(_)) && len <= StagingWriter::MAX_DEFERRED_BYTES {
+) -> Result<LocalUpload, Refusal> {
+    let is_new = matches!(begin, LegacyBegin::Anew(_));
+    if is_new {
+        store.inner.legacy.stagings.check_room(&StagingKey::legacy(name))?;
+    }
+    if is_new && len <= StagingWriter::MAX_DEFERRED_BYTES {
         return Ok(begin_small(store, executor, name, len));
     }
     let share = store.inner.share(name, DescriptorUse::Upload)?;

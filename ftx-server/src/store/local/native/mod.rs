@@ -72,12 +72,11 @@ impl NativeState {
         expiry: &ExpiryClock,
         config: &LocalStoreConfig,
     ) -> Result<Self, StoreError> {
-        let (ttl, counted) = (config.staging_ttl, &config.metrics);
         let key_of = |dir: &Dir, files: &StagingFiles| {
             let purpose = BlockStaging::purpose_of(dir, files)?;
             Ok(purpose.as_ref().and_then(StagingKey::from_purpose))
         };
-        let stagings = StagingIndex::open(private_dir, "blocks", expiry, ttl, key_of, counted)?;
+        let stagings = StagingIndex::open(private_dir, "blocks", expiry, config, key_of)?;
         let manifests = subdirectory(private_dir, Path::new("manifests"))?;
         let manifests = ManifestCache::in_dir(&manifests, ManifestLimits::default())?;
         let open_files = config.descriptors.for_short_job();

@@ -289,8 +289,9 @@ impl Opening<'_> {
         }
     }
 
-    fn create(self) -> Result<LeasedStaging, StoreError> {
+    fn create(self) -> Result<LeasedStaging, OpenError> {
         let Self { inner, key, offer, .. } = self;
+        inner.native.stagings.check_room(key)?;
         let lease = inner.native.stagings.create(key, offer.owner);
         let create =
             |dir: &Dir| BlockStaging::create_for(dir, lease.files(), key.to_purpose(), offer.size);
@@ -298,7 +299,7 @@ impl Opening<'_> {
             Ok(staging) => Ok(LeasedStaging { staging, lease }),
             Err(error) => {
                 lease.remove();
-                Err(error.with_path(offer.name.as_str()))
+                Err(error.with_path(offer.name.as_str()).into())
             }
         }
     }

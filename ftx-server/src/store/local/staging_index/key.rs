@@ -26,6 +26,11 @@ impl StagingKey {
         Self { name: name.clone(), principal: principal.clone() }
     }
 
+    /// The principal who uploads the file.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The key of a staging of the legacy dialect, which has one principal.
     pub(in crate::store::local) fn legacy(name: &RemoteName) -> Self {
         Self::new(name, &Principal::Legacy)

@@ -37,16 +37,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
+use ftx_core::native::Reason;
 use ftx_store::{StagingFiles, StoreError};
 
 pub(super) use self::key::StagingKey;
 pub(super) use self::lease::StagingLease;
+use super::LocalStoreConfig;
 use super::expiry::ExpiryClock;
 use super::latch::Latch;
 use super::private_dir::PrivateDir;
 use super::recovery::{OrphanedStagings, StagingId};
+use crate::auth::Principal;
+use crate::limits::Limit;
 use crate::metrics::Metrics;
-use crate::store::UploadOwner;
+use crate::store::{Refusal, UploadOwner};
 
 /// A reference to an upload that writes to a staging.
 pub(super) trait WriterHandle: Clone + Debug {
@@ -63,6 +67,8 @@ pub(super) struct StagingIndex<W: WriterHandle> {
     dir: PrivateDir,
     /// For the gauge of leased stagings.
     metrics: Metrics,
+    /// Stagings that a principal may have.
+    most_per_principal: usize,
     state: Mutex<IndexState<W>>,
 }
 
@@ -70,6 +76,8 @@ pub(super) struct StagingIndex<W: WriterHandle> {
 struct IndexState<W: WriterHandle> {
     next: StagingId,
     by_key: HashMap<StagingKey, Vec<StagingEntry<W>>>,
+    /// The number of stagings of each principal.
+    counts: HashMap<Principal, usize>,
 }
 
 /// A staging, and who may write to it.
@@ -164,27 +172,33 @@ impl<W: WriterHandle> StagingIndex<W> {
         private_dir: &Dir,
         name: &'static str,
         expiry: &ExpiryClock,
-        ttl: Duration,
+        config: &LocalStoreConfig,
         key_of: impl Fn(&Dir, &StagingFiles) -> Result<Option<StagingKey>, StoreError>,
-        metrics: &Metrics,
     ) -> Result<Arc<Self>, StoreError> {
         let dir = PrivateDir::open(private_dir, name)?;
         let (path, present) = (dir.path(), dir.get());
-        let is_old = |id| expiry.is_expired(&path, &present, id, ttl);
+        let is_old = |id| expiry.is_expired(&path, &present, id, config.staging_ttl);
         let OrphanedStagings { stagings, next } =
             OrphanedStagings::scan(&present, &path, is_old, key_of)?;
-        let mut by_key = HashMap::<_, Vec<_>>::new();
+        let mut index = IndexState { next, by_key: HashMap::new(), counts: HashMap::new() };
         for (key, id) in stagings {
-            let state = StagingState::Idle(W::Known::default());
-            by_key.entry(key).or_default().push(StagingEntry { id, state });
+            index.add(&key, StagingEntry { id, state: StagingState::Idle(W::Known::default()) });
         }
-        let metrics = metrics.clone();
-        Ok(Arc::new(Self { dir, metrics, state: Mutex::new(IndexState { next, by_key }) }))
+        let (metrics, state) = (config.metrics.clone(), Mutex::new(index));
+        Ok(Arc::new(Self { dir, metrics, most_per_principal: config.stagings_per_user, state }))
     }
 
     /// The directory of the stagings.
     pub(super) fn dir(&self) -> &PrivateDir {
         &self.dir
+    }
+
+    /// Fails if the principal has as many stagings as it may have. Several uploads that begin at the same time
+    /// may each find room.
+    pub(super) fn check_room(&self, key: &StagingKey) -> Result<(), Refusal> {
+        let most = self.most_per_principal;
+        let count = self.with(|index| index.counts.get(key.principal()).copied());
+        if count.unwrap_or_default() < most { Ok(()) } else { Err(too_many_stagings(most)) }
     }
 
     /// Lists a new staging, with a lease on it for an upload of `owner`.
@@ -197,7 +211,7 @@ impl<W: WriterHandle> StagingIndex<W> {
             let id = index.next;
             index.next = id.next();
             let state = StagingState::Leased { owner, is_new: true, changed: Latch::default() };
-            index.by_key.entry(key.clone()).or_default().push(StagingEntry { id, state });
+            index.add(key, StagingEntry { id, state });
             id
         });
         StagingLease::new(self, key, id)
@@ -288,6 +302,11 @@ impl<W: WriterHandle> IndexState<W> {
         self.by_key.get_mut(key)?.iter_mut().find(|entry| entry.id == id)
     }
 
+    fn add(&mut self, key: &StagingKey, entry: StagingEntry<W>) {
+        self.by_key.entry(key.clone()).or_default().push(entry);
+        *self.counts.entry(key.principal().clone()).or_default() += 1;
+    }
+
     fn remove(&mut self, key: &StagingKey, id: StagingId) -> Option<StagingEntry<W>> {
         let entries = self.by_key.get_mut(key)?;
         let position = entries.iter().position(|entry| entry.id == id)?;
@@ -295,6 +314,19 @@ impl<W: WriterHandle> IndexState<W> {
         if entries.is_empty() {
             self.by_key.remove(key);
         }
+        if let Some(count) = self.counts.get_mut(key.principal()) {
+            *count = count.saturating_sub(1);
+        }
+        self.counts.retain(|_, count| *count > 0);
         Some(entry)
     }
+}
+
+fn too_many_stagings(most: usize) -> Refusal {
+    let limit = Limit::StagingsPerUser;
+    let message = format!(
+        "{most} uploads of one user are unfinished, and the server keeps no more ({}); finish or abandon some",
+        limit.key()
+    );
+    Refusal::of_limit(limit, Reason::TooManyRequests, message)
 }

@@ -11,6 +11,9 @@ use super::*;
 use crate::auth::Principal;
 use crate::store::local::expiry::tests::ManualClock;
 
+/// Stagings that a principal may have.
+const MOST: usize = 5;
+
 const TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const OWN: Option<UploadOwner> = Some(UploadOwner::Run(Token([1; 16])));
@@ -84,7 +87,9 @@ impl Scratch {
 
 fn open(dir: &Dir, expiry: &ExpiryClock) -> Arc<StagingIndex<Writer>> {
     let key_of = |_: &Dir, _: &StagingFiles| Ok(Some(key()));
-    StagingIndex::open(dir, "stagings", expiry, TTL, key_of, &Metrics::default()).unwrap()
+    let mut config = LocalStoreConfig::new("");
+    (config.staging_ttl, config.stagings_per_user) = (TTL, MOST);
+    StagingIndex::open(dir, "stagings", expiry, &config, key_of).unwrap()
 }
 
 fn key() -> StagingKey {
@@ -273,4 +278,24 @@ fn a_principal_finds_and_discards_its_own_stagings_only() {
         scratch.index.discard_idle(&other);
         assert_eq!((scratch.index.of(&key()).len(), scratch.files()), (1, 2));
     }
+}
+
+#[test]
+fn a_principal_has_its_stagings_and_others_have_theirs() {
+    let scratch = Scratch::new();
+    let mut leases: Vec<_> = (0..MOST).map(|_| scratch.create()).collect();
+    let refusal = scratch.index.check_room(&key()).unwrap_err();
+    assert_eq!(refusal.limit, Some(Limit::StagingsPerUser));
+    assert!(refusal.message.contains("max_stagings_per_user"), "{refusal}");
+    // Interrupted ones count too, after a restart as well.
+    leases.pop().unwrap().release(0);
+    assert!(scratch.index.check_room(&key()).is_err());
+    assert!(open(&scratch.dir, &scratch.expiry).check_room(&key()).is_err());
+    let bob = StagingKey::new(&RemoteName::parse("a.bin").unwrap(), &Principal::user("bob"));
+    assert!(scratch.index.check_room(&bob).is_ok());
+    leases.pop().unwrap().discard();
+    assert!(scratch.index.check_room(&key()).is_ok());
+    leases.into_iter().for_each(StagingLease::discard);
+    scratch.index.discard_idle(&key());
+    assert!(scratch.index.with(|index| index.counts.is_empty()));
 }

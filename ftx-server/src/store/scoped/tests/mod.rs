@@ -3,6 +3,7 @@
 mod asked;
 mod counted;
 mod drop_box;
+mod limits;
 mod listing;
 mod quota;
 mod writing;
