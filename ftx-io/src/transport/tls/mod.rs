@@ -16,6 +16,7 @@ use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 
 pub use self::handshake::TlsHandshakeError;
 use self::session::Session;
@@ -40,6 +41,9 @@ impl TlsTransport {
     }
 
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        if interest.is_readable() && self.session().take_yield() {
+            yield_now().await;
+        }
         loop {
             let mut awaited = interest;
             {

@@ -36,6 +36,8 @@ pub(super) struct Session {
     failed: bool,
     /// That violation, if the bytes before it were returned and the next read has to report it.
     unreported_failure: Option<SessionError>,
+    /// A read has decrypted much for little plaintext: other tasks come before the next one.
+    must_yield: bool,
 }
 
 /// An encrypted record with bytes of the caller.
@@ -78,6 +80,7 @@ impl Session {
             closed: false,
             failed: false,
             unreported_failure: None,
+            must_yield: false,
         };
         // A client speaks first.
         session.collect();
@@ -122,7 +125,9 @@ impl Session {
 
     /// Appends plaintext to the spare room of `buffer`, and returns its length, 0 at the end of the peer's
     /// bytes. As a read from a socket it fills the room if there are bytes for it: callers take what comes
-    /// at once for one batch.
+    /// at once for one batch. A peer that sends records with little or no plaintext cannot hold the thread:
+    /// after some ciphertext more than `buffer` has room, the reads would block until a
+    /// [yield](Self::take_yield).
     pub(super) fn read(
         &mut self,
         stream: &TcpStream,
@@ -131,23 +136,27 @@ impl Session {
         if let Some(failure) = self.unreported_failure.take() {
             return Err(failure.into());
         }
-        while self.closed {
-            // rustls expects no errors of the peer after its own `close_notify`.
-            self.incoming.clear();
-            if self.ended {
-                return Ok(0);
-            }
-            self.receive(stream)?;
+        if self.closed {
+            return self.discard(stream);
+        }
+        if self.must_yield {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
         let room = buffer.chunk_mut().len();
         let mut read = 0;
+        let mut decrypted = 0;
         loop {
             read += self.take_plaintext(buffer, room - read)?;
             if self.ended || read == room {
                 return Ok(read);
             }
-            match self.advance(stream) {
-                Ok(()) => {}
+            self.must_yield = decrypted >= room + READ_BYTES;
+            let advanced = match self.must_yield {
+                true => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
+                false => self.advance(stream),
+            };
+            match advanced {
+                Ok(ciphertext) => decrypted += ciphertext,
                 Err(SessionError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return if read > 0 { Ok(read) } else { Err(error) };
                 }
@@ -160,12 +169,29 @@ impl Session {
         }
     }
 
-    /// Decrypts what has arrived, up to the next plaintext.
-    fn advance(&mut self, stream: &TcpStream) -> Result<(), SessionError> {
+    /// Drops what has arrived, and returns 0 at the end of the peer's bytes. rustls expects no errors of the
+    /// peer after its own `close_notify`.
+    fn discard(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        self.incoming.clear();
+        if !self.ended {
+            self.receive(stream)?;
+        }
+        if self.ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Whether other tasks come before the next read. The caller lets them.
+    pub(super) fn take_yield(&mut self) -> bool {
+        std::mem::take(&mut self.must_yield)
+    }
+
+    /// Decrypts what has arrived, up to the next plaintext, and returns the length of its ciphertext.
+    fn advance(&mut self, stream: &TcpStream) -> Result<usize, SessionError> {
         if self.incoming.is_empty() && !self.failed {
             self.receive(stream)?;
         }
-        self.decrypt(stream)
+        let before = self.incoming.len();
+        self.decrypt(stream)?;
+        Ok(before - self.incoming.len())
     }
 
     /// Encrypts and sends the first of these bytes, and returns the number of those whose records the
@@ -260,7 +286,7 @@ impl Session {
     }
 
     /// Encrypts bytes of `parts` behind the first `skipped` ones.
-    fn encrypt(&mut self, parts: &[IoSlice<'_>], skipped: usize) -> io::Result<()> {
+    pub(super) fn encrypt(&mut self, parts: &[IoSlice<'_>], skipped: usize) -> io::Result<()> {
         let mut skipped = skipped;
         let mut unsent = 0;
         for part in parts {

@@ -154,6 +154,46 @@ async fn one_read_takes_all_records_that_have_arrived() {
     assert!(bytes == file);
 }
 
+/// Otherwise a peer could hold the thread: such a record costs it less than its reader.
+#[tokio::test]
+async fn a_read_of_little_plaintext_gives_way_to_others() {
+    const RECORD_COUNT: usize = 100_000;
+    // Of records with one byte each, for room for all of them; and those that rustls takes at a time.
+    const LIMIT_RECORDS: usize = (RECORD_COUNT + 64 * 1024) / (RECORD_OVERHEAD_BYTES + 1);
+    const STEP_RECORDS: usize = 4096 / (RECORD_OVERHEAD_BYTES + 1);
+    let (client, server) = pair().await;
+    let file = content(RECORD_COUNT);
+    for byte in &file {
+        session_of(&client).encrypt(&[IoSlice::new(std::slice::from_ref(byte))], 0).unwrap();
+    }
+    let detached = client.detach().unwrap();
+    let sending = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = detached.attach().unwrap();
+            client.shut_down().await.unwrap();
+            // It has not read the tickets, so its close would reset the connection.
+            client.detach().unwrap()
+        })
+    });
+    let (mut bytes, mut longest) = (Vec::with_capacity(2 * RECORD_COUNT), 0);
+    while bytes.len() < RECORD_COUNT {
+        server.ready(Interest::READABLE).await.unwrap();
+        let mut room = (&mut bytes).limit(RECORD_COUNT);
+        let read = match server.try_read(&mut room) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            read => read.unwrap(),
+        };
+        longest = longest.max(read);
+        if read > LIMIT_RECORDS {
+            let error = server.try_read(&mut bytes).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+    sending.join().unwrap();
+    assert!(bytes == file && longest <= LIMIT_RECORDS + STEP_RECORDS, "{longest}");
+}
+
 /// A read that has taken bytes returns them, and the next one reports the violation.
 #[tokio::test]
 async fn a_violation_is_reported_behind_bytes_before_it() {
@@ -218,7 +258,7 @@ async fn a_closed_side_waits_for_the_end_and_discards() {
     client.shut_down().await.unwrap();
     let mut more = Vec::with_capacity(100);
     assert_eq!(client.try_read(&mut more).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-    assert!(!client_session(&client).has_input());
+    assert!(!session_of(&client).has_input());
     // A close with unread bytes would reset the connection.
     assert_eq!(server.read(&mut more).await.unwrap(), 0);
     drop(server);
@@ -226,7 +266,7 @@ async fn a_closed_side_waits_for_the_end_and_discards() {
     assert_eq!(more, b"");
 }
 
-fn client_session(transport: &Transport) -> MutexGuard<'_, Session> {
+fn session_of(transport: &Transport) -> MutexGuard<'_, Session> {
     let Transport::Tls(tls) = transport else { panic!("plain") };
     tls.session()
 }
