@@ -125,13 +125,14 @@ impl FrameReader<'_> {
         chunk.put(self.inbox.bytes.split_to(buffered));
         chunk.reserve(limit - buffered);
         loop {
-            let left = limit - (chunk.len() - start);
+            let read_before = chunk.len() - start;
+            let left = limit - read_before;
             if left == 0 {
                 return Ok(());
             }
             let mut room = (&mut *chunk).limit(left);
             match self.transport.try_read(&mut room) {
-                Ok(0) if chunk.len() == start => return Err(StreamError::Closed),
+                Ok(0) if read_before == 0 => return Err(StreamError::Closed),
                 // The next read sees and reports the end.
                 Ok(0) => return Ok(()),
                 Ok(read) => {
@@ -139,10 +140,17 @@ impl FrameReader<'_> {
                     self.flow.gauge.moved(read);
                 }
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
-                Err(_) if chunk.len() > start => return Ok(()),
+                Err(_) if read_before > 0 => return Ok(()),
                 Err(_) => {
-                    let waiting = self.idle_timer.watch(limits, self.transport.readable());
-                    self.flow.gauge.watch(waiting).await?;
+                    // Until there are bytes: parts of a TLS record are none.
+                    let reading = self.idle_timer.watch(limits, self.transport.read(&mut room));
+                    match self.flow.gauge.watch(reading).await? {
+                        0 => return Err(StreamError::Closed),
+                        read => {
+                            self.idle_timer.note();
+                            self.flow.gauge.moved(read);
+                        }
+                    }
                 }
             }
         }
@@ -189,29 +197,14 @@ impl FrameReader<'_> {
     /// Reads more; `false` when the peer closed the connection and nothing is buffered. `in_message` if the
     /// peer must not be slow.
     async fn fill(&mut self, limits: IoLimits<'_>, in_message: bool) -> Result<bool, StreamError> {
-        loop {
-            if self.inbox.bytes.is_empty() {
-                // An idle connection keeps no memory.
-                self.inbox.bytes = BytesMut::new();
-            }
-            let waiting = self.idle_timer.watch(limits, self.transport.readable());
-            if in_message {
-                self.flow.gauge.watch(waiting).await?;
-            } else {
-                waiting.await?;
-            }
-            match self.inbox.try_read(self.transport) {
-                Ok(0) if self.inbox.bytes.is_empty() => return Ok(false),
-                Ok(0) => return Err(StreamError::Closed),
-                Ok(read) => {
-                    self.idle_timer.note();
-                    self.flow.gauge.moved(read);
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
-            }
+        let reading = self.idle_timer.watch(limits, self.inbox.read(self.transport));
+        let read = if in_message { self.flow.gauge.watch(reading).await? } else { reading.await? };
+        if read > 0 {
+            self.idle_timer.note();
+            self.flow.gauge.moved(read);
+            return Ok(true);
         }
+        if self.inbox.bytes.is_empty() { Ok(false) } else { Err(StreamError::Closed) }
     }
 }
 
@@ -236,6 +229,22 @@ impl Inbox {
             self.bytes = BytesMut::new();
         }
         self.step = FIRST_READ_BYTES;
+    }
+
+    /// Waits for bytes, and returns their number; 0 at the end of the peer's bytes. Cancelling the wait loses
+    /// nothing.
+    async fn read(&mut self, transport: &Transport) -> io::Result<usize> {
+        loop {
+            if self.bytes.is_empty() {
+                // An idle connection keeps no memory.
+                self.bytes = BytesMut::new();
+            }
+            transport.readable().await?;
+            match self.try_read(transport) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
     }
 
     pub(super) fn try_read(&mut self, transport: &Transport) -> io::Result<usize> {
