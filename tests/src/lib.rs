@@ -10,6 +10,8 @@
 //!   back.
 //! - [`Authority`] issues certificates, [`Server::add_token`] tokens.
 //! - [`RawSocket`] says anything at all to a server, [`stub`] to a client.
+//! - [`ScriptedStream`] is a scripted peer's end of a connection, in plain or inside TLS, where
+//!   [`RecordForger`] takes over; [`with_each_carrier!`] makes one test of a case for each of both.
 //! - [`ffi`] builds `libftx`, and programs in C and C++ with it.
 //! - [`qt`] runs the programs that are made of the Qt classes, on a [screen](qt::Screen) where they
 //!   need one; [`with_each_qt!`] makes one test of a case for each version of Qt.
@@ -58,6 +60,7 @@ mod seeds;
 mod server;
 mod sockets;
 mod strace;
+mod stream;
 mod wait;
 
 pub use authority::{Authority, Issued};
@@ -75,4 +78,5 @@ pub use requirements::{lacks_program, lacks_root};
 pub use server::{Monitor, Server, ServerBuilder};
 pub use sockets::NOBODY;
 pub use strace::{Call, Strace};
+pub use stream::{Carrier, RecordForger, ScriptedStream, TestCertificate, client_hello};
 pub use wait::{DEADLINE, wait_until, within};

@@ -1,17 +1,18 @@
 //! A client of the legacy dialect that sends arbitrary bytes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ftx_core::legacy::wire::{DecodeLimits, LegacyReply, LegacyRequest, QString, decode_reply};
 
+use crate::stream::{Carrier, ScriptedStream};
 use crate::wait::DEADLINE;
 
 /// A connection on which any bytes can be sent and replies are understood.
 #[derive(Debug)]
 pub struct RawSocket {
-    stream: TcpStream,
+    stream: ScriptedStream,
     received: Vec<u8>,
 }
 
@@ -22,9 +23,12 @@ impl RawSocket {
     /// If there is no listener.
     #[must_use]
     pub fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self::over(ScriptedStream::connect(addr, Carrier::Plain))
+    }
+
+    /// The same over a stream that is connected.
+    #[must_use]
+    pub fn over(stream: ScriptedStream) -> Self {
         Self { stream, received: Vec::new() }
     }
 
@@ -117,12 +121,12 @@ impl RawSocket {
 
     /// Ends its own side.
     pub fn shut_write(&self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.shut_write();
     }
 
     /// Receives something: `Some(true)`; the end: `Some(false)`; nothing in time: `None`.
     fn receive(&mut self, deadline: Duration) -> Option<bool> {
-        self.stream.set_read_timeout(Some(deadline)).unwrap();
+        self.stream.socket().set_read_timeout(Some(deadline)).unwrap();
         let mut piece = [0; 64 * 1024];
         let read = loop {
             match self.stream.read(&mut piece) {

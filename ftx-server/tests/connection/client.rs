@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ftx_core::Status;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
-use ftx_tests::RawSocket;
+use ftx_tests::{RawSocket, ScriptedStream};
 
 use crate::DEADLINE;
 
@@ -39,6 +39,10 @@ pub(crate) const STORED: LegacyReply =
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Self {
         Self(RawSocket::connect(addr))
+    }
+
+    pub(crate) fn over(stream: ScriptedStream) -> Self {
+        Self(RawSocket::over(stream))
     }
 
     pub(crate) fn ask(&mut self, request: &LegacyRequest) -> LegacyReply {

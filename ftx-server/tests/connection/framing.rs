@@ -4,19 +4,26 @@ use std::time::Duration;
 
 use ftx_core::Status;
 use ftx_core::legacy::wire::{LegacyReply, LegacyRequest, QString};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::{BEGUN, CONTENT, STORED, TAIL, ask_download, ask_upload, begin, encoded};
 use crate::running::Running;
 use crate::{MIB, content, md5, wait_until};
+
+with_each_carrier!(
+    a_conversation_can_be_cut_at_every_byte,
+    whole_conversations_can_come_in_one_piece,
+    negative_numbers_are_refused,
+    a_client_that_shuts_its_side_is_still_answered,
+);
 
 fn offer_of(pos: usize, md5: QString) -> LegacyReply {
     let pos = i64::try_from(pos).unwrap();
     LegacyReply::UploadHeader { status: Status::Ok, pos, md5, extended: false, published: false }
 }
 
-#[test]
-fn a_conversation_can_be_cut_at_every_byte() {
-    let server = Running::start();
+fn a_conversation_can_be_cut_at_every_byte(carrier: Carrier) {
+    let server = Running::over(carrier);
     let body = b"hello";
     let mut talk = encoded(&[ask_upload("a.bin"), begin(0, body.len())]);
     talk.extend(body);
@@ -63,9 +70,8 @@ fn a_conversation_can_come_byte_by_byte() {
 }
 
 /// Requests, bodies and the requests after them, all in one write, for several files in a row.
-#[test]
-fn whole_conversations_can_come_in_one_piece() {
-    let server = Running::start();
+fn whole_conversations_can_come_in_one_piece(carrier: Carrier) {
+    let server = Running::over(carrier);
     let files: Vec<_> = [5, 70_000, 128 * 1024, 300_000, 1]
         .into_iter()
         .enumerate()
@@ -137,9 +143,8 @@ fn an_upload_resumes_from_the_offer() {
     assert_eq!(refused, LegacyReply::UploadPos { status: Status::OpenError });
 }
 
-#[test]
-fn negative_numbers_are_refused() {
-    let server = Running::start();
+fn negative_numbers_are_refused(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client();
     client.offered("a.bin");
     for (pos, len) in [(-1, 10), (0, -1), (i64::MIN, i64::MIN), (i64::MAX, 1)] {
@@ -175,9 +180,8 @@ fn an_empty_file_is_confirmed_on_its_own() {
     assert!(apart, "the confirmation came together with the reply before it");
 }
 
-#[test]
-fn a_client_that_shuts_its_side_is_still_answered() {
-    let server = Running::start();
+fn a_client_that_shuts_its_side_is_still_answered(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client();
     let mut bytes = encoded(&[ask_upload("a.bin"), begin(0, 300_000)]);
     bytes.extend(content(1, 300_000));

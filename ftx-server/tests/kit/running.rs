@@ -4,14 +4,17 @@ use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ftx_server::store::local::{LocalStore, LocalStoreConfig};
 use ftx_server::store::{LegacyStore, Store};
-use ftx_server::{Access, Config, Dialects, Monitor, Server};
+use ftx_server::{
+    Access, Config, Dialects, Monitor, Server, ServerCertificate, ServerTls, TlsFiles,
+};
 use ftx_store::{Durability, StoreError};
+use ftx_tests::{Carrier, ScriptedStream, TestCertificate};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -24,6 +27,7 @@ pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     pub(crate) monitor: Monitor,
     pub(crate) root: TempDir,
+    carrier: Carrier,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,6 +39,20 @@ impl Running {
 
     pub(crate) fn with(set: impl FnOnce(&mut Config)) -> Self {
         Self::in_root(tempfile::tempdir().unwrap(), set)
+    }
+
+    /// A server whose clients connect in plain or with TLS.
+    pub(crate) fn over(carrier: Carrier) -> Self {
+        Self::over_with(carrier, |_| {})
+    }
+
+    pub(crate) fn over_with(carrier: Carrier, set: impl FnOnce(&mut Config)) -> Self {
+        let mut server = Self::with(|config| {
+            config.tls = (carrier == Carrier::Tls).then(|| Arc::new(tls()));
+            set(config);
+        });
+        server.carrier = carrier;
+        server
     }
 
     pub(crate) fn threads(threads: usize) -> Self {
@@ -82,11 +100,12 @@ impl Running {
             });
         });
         let (addr, monitor) = started.recv_timeout(DEADLINE).unwrap();
-        Self { addr, monitor, root, stop: Some(stop), thread: Some(thread) }
+        let (stop, thread) = (Some(stop), Some(thread));
+        Self { addr, monitor, root, carrier: Carrier::Plain, stop, thread }
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::connect(self.addr)
+        Client::over(ScriptedStream::connect(self.addr, self.carrier))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -143,6 +162,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// TLS with the certificate that scripted clients trust.
+fn tls() -> ServerTls {
+    let dir = tempfile::tempdir().unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
+    let certificate = TestCertificate::get();
+    fs::write(&cert, &certificate.cert_pem).unwrap();
+    fs::write(&key, &certificate.key_pem).unwrap();
+    let certificate = ServerCertificate::Files { cert, key };
+    ServerTls::load(TlsFiles { certificate, client_ca: None }).unwrap()
 }
 
 /// Opens the store; one that was dropped just now may still be reading its stagings.

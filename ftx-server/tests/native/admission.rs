@@ -6,7 +6,6 @@ use ftx_core::native::Reason;
 use ftx_core::native::wire::{Reply, server_preface};
 use ftx_server::{AddressLimit, Limit};
 
-use crate::client::Client;
 use crate::frame::Frame;
 use crate::identities::{client, refused, say_hello, welcomed};
 use crate::proxied::{behind_a_proxy, header_of};
@@ -88,7 +87,7 @@ fn clients_behind_a_proxy_count_by_their_own_address() {
         config.access.replace(behind_a_proxy());
     });
     let through_proxy = |address: &str| {
-        let mut connection = Client::connect(server.addr);
+        let mut connection = server.client();
         connection.send_bytes(&header_of(address));
         say_hello(&mut connection, None, None, None);
         connection

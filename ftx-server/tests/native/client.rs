@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use ftx_core::native::wire::{
     CLIENT_PREFACE, FileHead, GetScope, Meta, Overwrite, PREFACE_BYTES, Reply, Request, Token,
     Version, server_preface,
 };
+use ftx_tests::ScriptedStream;
 
 use crate::frame::{Frame, block_frame, first_of, put_frame};
 use crate::{DEADLINE, digest};
 
 /// A connection, and bytes received beyond the last frame.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: ScriptedStream,
     received: Vec<u8>,
     slow: bool,
     /// The server's limits, after the handshake.
@@ -77,14 +78,7 @@ pub(crate) fn get(name: &str, version: Option<Version>, what: GetScope) -> Reque
 
 impl Client {
     /// A connection on which nothing was said.
-    pub(crate) fn connect(addr: SocketAddr) -> Self {
-        Self::over(TcpStream::connect(addr).unwrap())
-    }
-
-    /// The same over a stream that is connected.
-    pub(crate) fn over(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    pub(crate) fn over(stream: ScriptedStream) -> Self {
         Self { stream, received: Vec::new(), slow: false, terms: None }
     }
 
@@ -119,7 +113,7 @@ impl Client {
 
     /// The same connection for another thread, to read from while this one writes.
     pub(crate) fn reader(&self) -> Self {
-        let stream = self.stream.try_clone().unwrap();
+        let stream = self.stream.share();
         Self { stream, received: Vec::new(), slow: false, terms: self.terms }
     }
 
@@ -338,7 +332,21 @@ impl Client {
     }
 
     pub(crate) fn shut_write(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.stream.shut_write().unwrap();
+    }
+
+    /// The connection below the frames.
+    pub(crate) fn stream(&self) -> &ScriptedStream {
+        &self.stream
+    }
+
+    /// The connection below TLS.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.stream.socket()
+    }
+
+    pub(crate) fn into_stream(self) -> ScriptedStream {
+        self.stream
     }
 
     /// From here on, reads little at a time from a small buffer.
@@ -366,7 +374,7 @@ impl Client {
 
     /// Receives something: `Some(true)`; the end: `Some(false)`; nothing in time: `None`.
     fn receive(&mut self, limit: Duration) -> Option<bool> {
-        self.stream.set_read_timeout(Some(limit)).unwrap();
+        self.stream.socket().set_read_timeout(Some(limit)).unwrap();
         let mut piece = [0; 64 * 1024];
         let most = if self.slow { 500 } else { piece.len() };
         match self.stream.read(&mut piece[..most]) {

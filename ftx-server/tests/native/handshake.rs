@@ -4,11 +4,24 @@ use std::time::{Duration, Instant};
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{CLIENT_PREFACE, Reply, Request, Token, server_preface};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::{hello, new_id};
 use crate::frame::Frame;
 use crate::running::Running;
 use crate::wait_until;
+
+with_each_carrier!(
+    without_a_version_in_common_both_sides_versions_are_named,
+    a_greeting_can_come_in_any_pieces,
+    requests_can_follow_the_hello_at_once,
+    a_client_that_leaves_during_its_greeting_is_no_error,
+    a_client_that_stalls_within_its_greeting_is_closed,
+    a_client_that_drips_its_hello_is_closed,
+    an_invalid_hello_is_answered_and_closed,
+    a_preface_of_another_kind_is_closed,
+    a_second_hello_is_out_of_step,
+);
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -76,9 +89,8 @@ fn a_version_in_common_is_found_among_others() {
     client.put("a.bin", b"hello");
 }
 
-#[test]
-fn without_a_version_in_common_both_sides_versions_are_named() {
-    let server = Running::start();
+fn without_a_version_in_common_both_sides_versions_are_named(carrier: Carrier) {
+    let server = Running::over(carrier);
     for versions in [&[9, 7][..], &[]] {
         let mut client = server.client();
         client.send_bytes(&first_bytes(&hello_of(versions)));
@@ -95,9 +107,8 @@ fn without_a_version_in_common_both_sides_versions_are_named() {
     }
 }
 
-#[test]
-fn a_greeting_can_come_in_any_pieces() {
-    let server = Running::start();
+fn a_greeting_can_come_in_any_pieces(carrier: Carrier) {
+    let server = Running::over(carrier);
     let bytes = first_bytes(&hello(None));
     for cut in 1..bytes.len() {
         let mut client = server.client();
@@ -113,9 +124,8 @@ fn a_greeting_can_come_in_any_pieces() {
 }
 
 /// Data behind the hello in the same write is received, too.
-#[test]
-fn requests_can_follow_the_hello_at_once() {
-    let server = Running::start();
+fn requests_can_follow_the_hello_at_once(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client();
     let id = new_id();
     let ping = Request::Ping { payload: 5 }.encode(id).unwrap();
@@ -124,9 +134,8 @@ fn requests_can_follow_the_hello_at_once() {
     assert_eq!(client.reply_to(id), Reply::Pong { payload: 5 });
 }
 
-#[test]
-fn a_client_that_leaves_during_its_greeting_is_no_error() {
-    let server = Running::start();
+fn a_client_that_leaves_during_its_greeting_is_no_error(carrier: Carrier) {
+    let server = Running::over(carrier);
     let bytes = first_bytes(&hello(None));
     for cut in [3, 8, 11, 12] {
         let mut client = server.client();
@@ -139,14 +148,16 @@ fn a_client_that_leaves_during_its_greeting_is_no_error() {
     server.client().greet(None);
 }
 
-#[test]
-fn a_client_that_stalls_within_its_greeting_is_closed() {
-    let server = Running::with(|config| config.timeouts.handshake = SHORT);
+fn a_client_that_stalls_within_its_greeting_is_closed(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.handshake = SHORT);
     let bytes = first_bytes(&hello(None));
-    for cut in [8, 11, 12, 13, 24, bytes.len() - 1] {
+    let stalled = [8, 11, 12, 13, 24, bytes.len() - 1].map(|cut| {
         let start = Instant::now();
         let mut client = server.client();
         client.send_bytes(&bytes[..cut]);
+        (client, start, cut)
+    });
+    for (mut client, start, cut) in stalled {
         let after = client.closed_after(start);
         assert!((SHORT / 2..LATE).contains(&after), "{cut} bytes: {after:?}");
     }
@@ -154,9 +165,8 @@ fn a_client_that_stalls_within_its_greeting_is_closed() {
 }
 
 /// The limit is for the whole handshake, however busily its bytes drip.
-#[test]
-fn a_client_that_drips_its_hello_is_closed() {
-    let server = Running::with(|config| config.timeouts.handshake = SHORT);
+fn a_client_that_drips_its_hello_is_closed(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.handshake = SHORT);
     let long = Request::Hello {
         versions: vec![1],
         features: vec!["x".repeat(1000)],
@@ -172,9 +182,8 @@ fn a_client_that_drips_its_hello_is_closed() {
     assert!(is_closed, "it was served");
 }
 
-#[test]
-fn an_invalid_hello_is_answered_and_closed() {
-    let server = Running::start();
+fn an_invalid_hello_is_answered_and_closed(carrier: Carrier) {
+    let server = Running::over(carrier);
     let ping = Request::Ping { payload: 0 }.encode(0).unwrap();
     let offer = crate::client::offer("a", 5, ftx_core::native::wire::Overwrite::Replace, 1);
     let cases = [
@@ -196,9 +205,8 @@ fn an_invalid_hello_is_answered_and_closed() {
     assert!(!server.exists("a"));
 }
 
-#[test]
-fn a_preface_of_another_kind_is_closed() {
-    let server = Running::start();
+fn a_preface_of_another_kind_is_closed(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client();
     let mut bytes = first_bytes(&hello(None));
     bytes[11] = 1;
@@ -224,9 +232,8 @@ fn of_many_unknown_versions_a_few_are_named() {
     }
 }
 
-#[test]
-fn a_second_hello_is_out_of_step() {
-    let server = Running::start();
+fn a_second_hello_is_out_of_step(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     client.send(0, &hello(None));
     assert_eq!(client.goodbye(), Reason::OutOfStep);

@@ -5,19 +5,30 @@ use std::time::Duration;
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::Cv;
 use ftx_core::native::wire::{Overwrite, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::{new_id, offer};
 use crate::frame::{Frame, block_frame, put_frame, raw_block};
 use crate::running::Running;
 use crate::{DEADLINE, MIB, content, wait_until};
 
+with_each_carrier!(
+    an_invalid_frame_is_answered_with_a_goodbye,
+    valid_requests_before_an_invalid_one_count,
+    blocks_of_unknown_requests_are_dropped,
+    more_requests_than_are_allowed_are_answered_or_refused,
+    no_client_holds_more_uploads_open_than_allowed,
+    bytes_that_come_one_at_a_time_are_the_same,
+    a_stream_can_be_cut_at_every_byte,
+    a_file_frame_that_ends_early_stores_nothing,
+);
+
 fn header(len: u32, request: u32, kind: u8, rest: [u8; 3]) -> Vec<u8> {
     [&len.to_le_bytes()[..], &request.to_le_bytes(), &[kind], &rest].concat()
 }
 
-#[test]
-fn an_invalid_frame_is_answered_with_a_goodbye() {
-    let server = Running::start();
+fn an_invalid_frame_is_answered_with_a_goodbye(carrier: Carrier) {
+    let server = Running::over(carrier);
     let cases = [
         (header(u32::MAX, 1, 1, [0; 3]), Reason::Malformed),
         (header(1 << 20, 1, 1, [0; 3]), Reason::LimitExceeded),
@@ -60,9 +71,8 @@ fn an_invalid_frame_is_answered_with_a_goodbye() {
 }
 
 /// Earlier answers arrive before the goodbye.
-#[test]
-fn valid_requests_before_an_invalid_one_count() {
-    let server = Running::start();
+fn valid_requests_before_an_invalid_one_count(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     let id = new_id();
     client.send_bytes(&[put_frame(id, "a", b"hello"), vec![0xff; 12]].concat());
@@ -71,9 +81,8 @@ fn valid_requests_before_an_invalid_one_count() {
     assert_eq!(server.read("a"), b"hello");
 }
 
-#[test]
-fn blocks_of_unknown_requests_are_dropped() {
-    let server = Running::start();
+fn blocks_of_unknown_requests_are_dropped(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     for len in [1, 1000, MIB] {
         client.send_bytes(&raw_block(new_id(), u64::MAX, &content(1, len), Cv([0; 32])));
@@ -82,9 +91,8 @@ fn blocks_of_unknown_requests_are_dropped() {
     assert_eq!(server.monitor.snapshot().errors, 0);
 }
 
-#[test]
-fn more_requests_than_are_allowed_are_answered_or_refused() {
-    let server = Running::start();
+fn more_requests_than_are_allowed_are_answered_or_refused(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     let mut reader = client.reader();
     let ids: Vec<_> = (0..2000).map(|_| new_id()).collect();
@@ -96,9 +104,8 @@ fn more_requests_than_are_allowed_are_answered_or_refused() {
     }
 }
 
-#[test]
-fn no_client_holds_more_uploads_open_than_allowed() {
-    let server = Running::start();
+fn no_client_holds_more_uploads_open_than_allowed(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     let mut open = Vec::new();
     let refused = loop {
@@ -120,9 +127,8 @@ fn no_client_holds_more_uploads_open_than_allowed() {
     assert_eq!(crate::resume::staged(server.path()), 0);
 }
 
-#[test]
-fn bytes_that_come_one_at_a_time_are_the_same() {
-    let server = Running::start();
+fn bytes_that_come_one_at_a_time_are_the_same(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     let file = content(1, MIB + 3);
     let id = client.begin("a", &file, 1).id;
@@ -142,9 +148,8 @@ fn bytes_that_come_one_at_a_time_are_the_same() {
     assert!(server.read("a") == file);
 }
 
-#[test]
-fn a_stream_can_be_cut_at_every_byte() {
-    let server = Running::start();
+fn a_stream_can_be_cut_at_every_byte(carrier: Carrier) {
+    let server = Running::over(carrier);
     let file = content(1, 100);
     let stream = |id: u32, put: u32| {
         [
@@ -171,9 +176,8 @@ fn a_stream_can_be_cut_at_every_byte() {
     assert!(client.is_silent_for(Duration::from_millis(1)));
 }
 
-#[test]
-fn a_file_frame_that_ends_early_stores_nothing() {
-    let server = Running::start();
+fn a_file_frame_that_ends_early_stores_nothing(carrier: Carrier) {
+    let server = Running::over(carrier);
     for len in [1000, 300_000] {
         let frame = put_frame(new_id(), "a", &content(1, len));
         let mut client = server.client().greet(None);

@@ -7,12 +7,25 @@ use ftx_core::native::blocks::BlockRange;
 use ftx_core::native::wire::{GetScope, Reply, Request};
 use ftx_io::MinSpeed;
 use ftx_server::Limit;
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::{get, new_id};
 use crate::frame::{Frame, block_frame, put_frame};
 use crate::resume::staged;
 use crate::running::Running;
 use crate::{MIB, content, wait_until};
+
+with_each_carrier!(
+    a_slow_reader_is_closed_and_a_faster_one_is_not,
+    a_client_that_drips_is_closed_and_its_upload_kept,
+    a_client_that_stalls_within_a_frame_is_closed,
+    an_unread_download_is_closed_and_frees_everything,
+    a_client_that_does_not_read_its_answers_is_closed,
+    unread_small_blocks_are_not_held,
+    a_slow_reader_gets_its_file,
+    uploads_of_a_stalled_connection_are_free_again,
+    a_stalled_reader_delays_no_other_client,
+);
 
 /// For who does nothing in time.
 const SHORT: Duration = Duration::from_millis(300);
@@ -33,25 +46,29 @@ fn a_client_that_idles_between_two_files_is_closed_quietly() {
     assert_eq!(server.monitor.snapshot().errors, 0);
 }
 
-#[test]
-fn a_client_that_stalls_within_a_frame_is_closed() {
-    let server = Running::with(|config| config.timeouts.stall = SHORT);
+fn a_client_that_stalls_within_a_frame_is_closed(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.stall = SHORT);
     let file = content(1, 2 * MIB);
-    let mut frames = vec![
+    let frames = [
         Request::Stat { name: "a".to_owned() }.encode(1).unwrap(),
         put_frame(2, "a", b"hello"),
         put_frame(3, "a", &content(1, 300_000)),
         block_frame(4, &file, 0),
     ];
-    for frame in &mut frames {
-        for cut in [1, 11, 14, frame.len() - 1] {
+    let stalled: Vec<_> = frames
+        .iter()
+        .flat_map(|frame| [1, 11, 14, frame.len() - 1].map(|cut| &frame[..cut]))
+        .map(|bytes| {
             let mut client = server.client().greet(None);
             let start = Instant::now();
             // Who is held up before all of it is on its way is closed just the same.
-            client.try_send_bytes(&frame[..cut]);
-            let after = client.closed_after(start);
-            assert!((SHORT / 2..LATE).contains(&after), "{cut} bytes: {after:?}");
-        }
+            client.try_send_bytes(bytes);
+            (client, start, bytes.len())
+        })
+        .collect();
+    for (mut client, start, cut) in stalled {
+        let after = client.closed_after(start);
+        assert!((SHORT / 2..LATE).contains(&after), "{cut} bytes: {after:?}");
     }
     wait_until("all are gone", || server.active() == 0);
     assert!(!server.exists("a"));
@@ -79,9 +96,8 @@ fn too_slow(server: &Running) -> u64 {
 }
 
 /// It moves a byte often enough, but too few of them.
-#[test]
-fn a_client_that_drips_is_closed_and_its_upload_kept() {
-    let server = Running::with(|config| config.limits.min_speed = Some(MIN_SPEED));
+fn a_client_that_drips_is_closed_and_its_upload_kept(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.limits.min_speed = Some(MIN_SPEED));
     let file = content(1, 3 * MIB);
     for (name, position) in [("a", 3), ("b", 500)] {
         let mut client = server.client().greet(None);
@@ -114,19 +130,18 @@ fn a_client_that_is_fast_enough_is_not_closed() {
     assert!(start.elapsed() > 2 * MIN_SPEED.window);
     assert!(matches!(client.frame(), Frame::Reply(1, Reply::Done { .. })));
     // Requests that come now and then are no slow message.
-    for _ in 0..3 {
-        client.put("b", b"small");
+    for name in ["b", "c", "d"] {
+        client.put(name, b"small");
         assert!(client.is_silent_for(MIN_SPEED.window));
     }
     assert_eq!(too_slow(&server), 0);
 }
 
 /// It reads often enough, but too little.
-#[test]
-fn a_slow_reader_is_closed_and_a_faster_one_is_not() {
+fn a_slow_reader_is_closed_and_a_faster_one_is_not(carrier: Carrier) {
     const TOO_FAST: MinSpeed = MinSpeed { bytes_per_second: 1 << 40, ..MIN_SPEED };
     for (min, is_too_slow) in [(TOO_FAST, true), (MIN_SPEED, false)] {
-        let server = Running::with(|config| config.limits.min_speed = Some(min));
+        let server = Running::over_with(carrier, |config| config.limits.min_speed = Some(min));
         let file = std::fs::File::create(server.path().join("big")).unwrap();
         file.set_len(64 << 20).unwrap();
         let mut client = server.client().greet(None);
@@ -166,9 +181,8 @@ fn an_upload_that_stands_still_in_a_block_is_closed_and_kept() {
     assert_eq!(server.client().greet(None).upload("a", &file, 2).0, [1]);
 }
 
-#[test]
-fn an_unread_download_is_closed_and_frees_everything() {
-    let server = Running::with(|config| config.timeouts.stall = SHORT);
+fn an_unread_download_is_closed_and_frees_everything(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.stall = SHORT);
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
     let mut client = server.client().greet(None);
@@ -180,9 +194,8 @@ fn an_unread_download_is_closed_and_frees_everything() {
 }
 
 /// Who does not read its answers is not read from, and closed in the end.
-#[test]
-fn a_client_that_does_not_read_its_answers_is_closed() {
-    let server = Running::with(|config| config.timeouts.stall = SHORT);
+fn a_client_that_does_not_read_its_answers_is_closed(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.stall = SHORT);
     let mut client = server.client().greet(None);
     let name = "x".repeat(250);
     let frames: Vec<_> =
@@ -194,10 +207,9 @@ fn a_client_that_does_not_read_its_answers_is_closed() {
 
 /// A request of a few KiB asks for 32 MiB in blocks so small that each is put behind the one before:
 /// no more of them are held than the line takes.
-#[test]
-fn unread_small_blocks_are_not_held() {
+fn unread_small_blocks_are_not_held(carrier: Carrier) {
     const ASKED: usize = 2000;
-    let server = Running::with(|config| config.timeouts.stall = SHORT);
+    let server = Running::over_with(carrier, |config| config.timeouts.stall = SHORT);
     let file = content(1, 16 * 1024);
     std::fs::write(server.path().join("a"), &file).unwrap();
     let ranges = vec![BlockRange { first: 0, count: 1 }; ASKED];
@@ -211,9 +223,8 @@ fn unread_small_blocks_are_not_held() {
     assert!(out < (ASKED * file.len()) as u64 / 2, "{out} bytes");
 }
 
-#[test]
-fn a_slow_reader_gets_its_file() {
-    let server = Running::start();
+fn a_slow_reader_gets_its_file(carrier: Carrier) {
+    let server = Running::over(carrier);
     let file = content(1, 3 * MIB + 7);
     std::fs::write(server.path().join("a"), &file).unwrap();
     let mut client = server.client().greet(None);
@@ -221,9 +232,8 @@ fn a_slow_reader_gets_its_file() {
     assert!(client.download("a") == file);
 }
 
-#[test]
-fn uploads_of_a_stalled_connection_are_free_again() {
-    let server = Running::with(|config| config.timeouts.stall = SHORT);
+fn uploads_of_a_stalled_connection_are_free_again(carrier: Carrier) {
+    let server = Running::over_with(carrier, |config| config.timeouts.stall = SHORT);
     let file = content(1, 2 * MIB);
     let before = std::fs::read_dir("/proc/self/fd").unwrap().count();
     for _ in 0..5 {
@@ -240,9 +250,8 @@ fn uploads_of_a_stalled_connection_are_free_again() {
     });
 }
 
-#[test]
-fn a_stalled_reader_delays_no_other_client() {
-    let server = Running::start();
+fn a_stalled_reader_delays_no_other_client(carrier: Carrier) {
+    let server = Running::over(carrier);
     let file = std::fs::File::create(server.path().join("big")).unwrap();
     file.set_len(64 << 20).unwrap();
     let mut stuck = server.client().greet(None);

@@ -27,6 +27,7 @@ mod private;
 #[path = "../kit/proxied.rs"]
 mod proxied;
 mod ranges;
+mod records;
 mod refused;
 mod repeated;
 mod replaced;
@@ -39,6 +40,7 @@ mod runs;
 mod shutdown;
 mod small;
 mod takeover;
+mod tls_handshake;
 mod tokens;
 #[path = "../kit/unseen.rs"]
 mod unseen_kit;

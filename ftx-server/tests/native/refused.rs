@@ -4,11 +4,17 @@ use std::fs;
 
 use ftx_core::native::Reason;
 use ftx_core::native::wire::{Overwrite, Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::{new_id, offer};
 use crate::frame::{put_frame, put_frame_if};
 use crate::running::Running;
 use crate::{MIB, content, digest, wait_until};
+
+with_each_carrier!(
+    an_offer_that_is_refused_or_given_up_leaves_nothing,
+    a_small_file_that_is_not_stored_leaves_nothing,
+);
 
 /// The entries of the root except the server's own.
 fn names(server: &Running) -> Vec<String> {
@@ -17,9 +23,8 @@ fn names(server: &Running) -> Vec<String> {
     names.filter(|name| name != ".ftx").collect()
 }
 
-#[test]
-fn an_offer_that_is_refused_or_given_up_leaves_nothing() {
-    let server = Running::start();
+fn an_offer_that_is_refused_or_given_up_leaves_nothing(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     let too_large = offer("new/a", 1 << 60, Overwrite::Replace, 1);
     assert_eq!(client.offer(&too_large).unwrap_err(), Reason::NoSpace);
@@ -37,9 +42,8 @@ fn an_offer_that_is_refused_or_given_up_leaves_nothing() {
     assert!(names(&server).is_empty(), "{:?}", names(&server));
 }
 
-#[test]
-fn a_small_file_that_is_not_stored_leaves_nothing() {
-    let server = Running::start();
+fn a_small_file_that_is_not_stored_leaves_nothing(carrier: Carrier) {
+    let server = Running::over(carrier);
     let mut client = server.client().greet(None);
     for len in [5, 300_000] {
         let (file, id) = (content(1, len), new_id());

@@ -11,6 +11,7 @@ use ftx_core::native::wire::Token;
 use ftx_server::{
     Access, AccessPolicy, Scope, TokenAuthenticator, TokenFile, TokenReload, UserPolicy, WallClock,
 };
+use ftx_tests::{Carrier, ScriptedStream};
 use socket2::{Domain, Socket, Type};
 use tempfile::{TempDir, tempdir};
 
@@ -62,7 +63,8 @@ impl Known {
 
     /// Logs in from an address of its own, and is refused.
     fn refusal_from(&self, host: u8, token: &str) -> Reason {
-        let mut client = Client::over(connect_from(host, self.server.addr));
+        let socket = connect_from(host, self.server.addr);
+        let mut client = Client::over(ScriptedStream::client(socket, Carrier::Plain));
         say_hello(&mut client, Some(token), None, None);
         refused(client).0
     }

@@ -3,6 +3,7 @@
 use ftx_core::native::Reason;
 use ftx_core::native::blocks::{Cv, Digest};
 use ftx_core::native::wire::{Reply, Request};
+use ftx_tests::{Carrier, with_each_carrier};
 
 use crate::client::Client;
 use crate::frame::{block_frame, raw_block};
@@ -10,11 +11,22 @@ use crate::resume::staged;
 use crate::running::Running;
 use crate::{MIB, block, content, digest};
 
+with_each_carrier!(
+    a_commit_too_early,
+    another_digest,
+    a_block_that_is_not_as_it_was_sent,
+    a_block_that_is_there_is_taken_once_if_it_is_the_same,
+    a_block_that_is_there_with_other_bytes,
+    a_block_that_the_file_does_not_have,
+    blocks_of_an_upload_that_failed_are_dropped_on_every_connection,
+    an_id_that_is_in_use,
+);
+
 const LEN: usize = 3 * MIB + 5;
 
 /// A server that has blocks 0 and 1 of a file, and the client of it.
-fn begun() -> (Running, Client, Vec<u8>, u32) {
-    let server = Running::start();
+fn begun(carrier: Carrier) -> (Running, Client, Vec<u8>, u32) {
+    let server = Running::over(carrier);
     let file = content(1, LEN);
     let mut client = server.client().greet(None);
     let id = client.begin("a.bin", &file, 1).id;
@@ -32,17 +44,15 @@ fn assert_still_served(server: &Running, client: &mut Client, file: &[u8]) {
     assert!(server.read("a.bin") == file);
 }
 
-#[test]
-fn a_commit_too_early() {
-    let (server, mut client, file, id) = begun();
+fn a_commit_too_early(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     client.send(id, &Request::Commit { digest: digest(&file) });
     assert_eq!(client.failure(id), Reason::OutOfStep);
     assert_still_served(&server, &mut client, &file);
 }
 
-#[test]
-fn another_digest() {
-    let (server, mut client, file, id) = begun();
+fn another_digest(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     client.send_blocks(id, &file, 2..4);
     client.send(id, &Request::Commit { digest: Digest([7; 32]) });
     assert_eq!(client.failure(id), Reason::DigestMismatch);
@@ -51,46 +61,41 @@ fn another_digest() {
     assert!(server.read("a.bin") == file);
 }
 
-#[test]
-fn a_block_that_is_not_as_it_was_sent() {
-    let (server, mut client, file, id) = begun();
+fn a_block_that_is_not_as_it_was_sent(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     client.send_bytes(&raw_block(id, 2, block(&file, 2), Cv([7; 32])));
     assert_eq!(client.failure(id), Reason::BlockMismatch);
     assert_still_served(&server, &mut client, &file);
 }
 
-#[test]
-fn a_block_that_is_there_is_taken_once_if_it_is_the_same() {
-    let (server, mut client, file, id) = begun();
+fn a_block_that_is_there_is_taken_once_if_it_is_the_same(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     client.send_blocks(id, &file, [1, 0, 1]);
     client.send_blocks(id, &file, 2..4);
     client.commit(id, &file);
     assert!(server.read("a.bin") == file);
 }
 
-#[test]
-fn a_block_that_is_there_with_other_bytes() {
-    let (server, mut client, file, id) = begun();
+fn a_block_that_is_there_with_other_bytes(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     client.send_bytes(&block_frame(id, &content(2, LEN), 1));
     assert_eq!(client.failure(id), Reason::BlockMismatch);
     assert_still_served(&server, &mut client, &file);
 }
 
-#[test]
-fn a_block_that_the_file_does_not_have() {
+fn a_block_that_the_file_does_not_have(carrier: Carrier) {
     let of_another_length = [(2, MIB - 1), (2, 1), (3, 4), (3, 6), (3, MIB)];
     let beyond_the_end = [(4, MIB), (1 << 40, 1), (u64::MAX, MIB)];
     for (index, len) in of_another_length.into_iter().chain(beyond_the_end) {
-        let (server, mut client, file, id) = begun();
+        let (server, mut client, file, id) = begun(carrier);
         client.send_bytes(&raw_block(id, index, &file[..len], Cv([7; 32])));
         assert_eq!(client.goodbye(), Reason::Malformed, "block {index} of {len} bytes");
         assert_still_served(&server, &mut server.client().greet(None), &file);
     }
 }
 
-#[test]
-fn blocks_of_an_upload_that_failed_are_dropped_on_every_connection() {
-    let (server, mut client, file, id) = begun();
+fn blocks_of_an_upload_that_failed_are_dropped_on_every_connection(carrier: Carrier) {
+    let (server, mut client, file, id) = begun(carrier);
     let mut other = server.client().greet(Some(client.session()));
     other.send_bytes(&block_frame(id, &file, 3));
     assert_eq!(other.reply_to(id), Reply::Stored { index: 3 });
@@ -131,9 +136,8 @@ fn no_room_is_said_before_the_bytes_come() {
     client.upload("a.bin", &content(1, MIB + 1), 1);
 }
 
-#[test]
-fn an_id_that_is_in_use() {
-    let (_server, mut client, file, id) = begun();
+fn an_id_that_is_in_use(carrier: Carrier) {
+    let (_server, mut client, file, id) = begun(carrier);
     let request =
         crate::client::offer("b.bin", file.len(), ftx_core::native::wire::Overwrite::Replace, 1);
     client.send(id, &request);
