@@ -26,7 +26,7 @@ use ftx_server::store::{
     Naming, OpenedUpload, Refusal, ScopedStore, StagedUpload as _, Store, StoredFile as _,
     UploadOffer, UploadOwner, WorkProgress,
 };
-use ftx_server::{Access, AccessPolicy, Principal, Scope, UserPolicy};
+use ftx_server::{Access, AccessPolicy, Principal, Scope, StoreLimits, UserPolicy};
 use ftx_store::Durability;
 
 use content::{MIB, content};
@@ -106,7 +106,10 @@ fn with_all_rights<S: Store>(store: S) -> ScopedStore<S> {
         policy.users.insert(name.into(), user);
     }
     let access = Access::new(policy);
-    ScopedStore::new(store, access).for_principal(&Principal::Anonymous)
+    // The store itself says what there is room for.
+    let mut limits = StoreLimits::default();
+    limits.max_file_bytes = u64::MAX;
+    ScopedStore::new(store, access).with_limits(limits).for_principal(&Principal::Anonymous)
 }
 
 fn name(text: &str) -> RemoteName {

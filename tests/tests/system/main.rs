@@ -15,6 +15,8 @@
 //! | `full_disk` | disks that are full |
 //! | `hostile` | hostile clients |
 //! | `kill` | SIGKILL on either side |
+//! | `limits` | a client that a limit keeps out |
+//! | `load` | many, greedy and slow clients at once |
 //! | `server` | start, reports, end and fairness of the server |
 //! | `service` | a socket that is passed, messages to the service manager, and the units of systemd |
 //! | `stays_up` | a server without its parent, its root or its limits |
@@ -39,6 +41,7 @@ mod full_disk;
 mod hostile;
 mod kill;
 mod limits;
+mod load;
 mod run_as;
 mod server;
 mod service;
